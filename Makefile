@@ -1,0 +1,56 @@
+# make run      the default run to iteration 1; make run ARGS="iteration=3 run=mine agent.self_checks=false"
+# make smoke    the whole loop in a minute, no download
+# make test     the tests; make slow: those that take minutes
+# make lint     format, lint, types, import floors; make check: lint and test
+# make install  everything into .venv; the others call it
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/installed
+
+# Real questions to test on, where there are any; the tests that need them skip without.
+DATA := $(wildcard ../shared/data)
+ifneq ($(DATA),)
+export REST_REACT_DATA := $(abspath $(DATA))
+endif
+
+.PHONY: help run smoke install test slow lint check
+
+help:
+	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP)
+
+# torch comes first and at one version: left to the range in pyproject.toml, pip may pick a newer build that brings
+# several GB of CUDA. For a build of your own choice (CPU only, another CUDA) set PIP_EXTRA_INDEX_URL or install it first.
+$(STAMP): pyproject.toml requirements-embedded.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip
+	$(PY) -m pip install --quiet torch==2.13.0
+	$(PY) -m pip install --quiet --editable '.[dev]'
+	$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements-embedded.txt
+	touch $@
+
+# Of two values for one setting Hydra takes the later one.
+run: $(STAMP)
+	$(PY) -m rest_react.run iteration=1 $(ARGS)
+
+smoke: $(STAMP)
+	$(PY) -m rest_react.run experiment=smoke iteration=2 $(ARGS)
+
+# One thread each: with one worker per core, more only get in each other's way.
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) $(ARGS)
+
+slow: $(STAMP)
+	$(PY) -m pytest -m slow $(ARGS)
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+check: lint test

@@ -1,0 +1,186 @@
+"""The Search Agent (paper section 2): one question, one straight line of awaits, one trajectory.
+
+    while searches remain:  decide ─ Search(query) → search tool → summarise → decide again
+                                   └ Terminate     → on
+    answer                  the draft
+    relevance check         passes the current answer or revises it
+    grounding check         the same
+    → final answer
+
+Thousands of these run at once; batching is the engine's business. Every step stores all its samples. A trajectory
+ends `finished` or `failed(fault)`, and whatever it had done by then is kept.
+
+Example: `await answer_question(agent, Question("q1", "Who ...?"), trajectory_id="q1.0", seed=7)`.
+Not here: sampling and choosing (steps), many questions and resuming (rollouts).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from rest_react.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    PastAction,
+    ResultItem,
+    ReviseAnswer,
+    Search,
+    SelectLink,
+    Terminate,
+    neutralise,
+)
+from rest_react.agent.steps import Sampler, take_step
+from rest_react.errors import ModelFault, OutsideFault, as_fault
+from rest_react.prompting import StepPrompt, render_state
+from rest_react.records import LLM, Fault, Hit, Question, Step, StepKind, Trajectory, Usage, derive_seed
+from rest_react.records import Search as SearchDoor
+
+NOTHING_SELECTED = "Nothing is selected."
+BUDGET_SPENT = "No searches remain, so I answer with what I have."
+Watch: TypeAlias = Callable[[Step, Action | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAgent:
+    """The agent's parts and rules. `prompts` is None for a tuned policy, which sees the bare state."""
+
+    llm: LLM
+    search: SearchDoor
+    sampler: Sampler
+    prompts: Mapping[StepKind, StepPrompt] | None
+    max_searches: int = 10
+    hits_per_search: int = 3
+    self_checks: bool = True
+    on_failed_check: Literal["revise", "research"] = "revise"
+    max_research_rounds: int = 1
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What one trajectory has gathered so far."""
+
+    question: str
+    seed: int
+    watch: Watch
+    steps: list[Step] = field(default_factory=list)
+    past: list[PastAction] = field(default_factory=list)
+    searches: int = 0
+    next_link: int = 1
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    draft: str = ""
+    answer: str = ""
+
+
+async def answer_question(
+    agent: SearchAgent, question: Question, *, trajectory_id: str, seed: int, watch: Watch = lambda *_: None
+) -> Trajectory:
+    """Walks one question to its end; never raises for a fault of the model or of the outside.
+
+    `seed` fixes every draw; step i samples from `derive_seed(seed, i)`. `watch` sees each step as it happens.
+    """
+    walk = _Walk(neutralise(question.text), seed, watch)
+    fault: Fault | None = None
+    try:
+        await _research(agent, walk)
+        await _write_answer(agent, walk)
+        if agent.self_checks:
+            await _check(agent, walk, rounds=agent.max_research_rounds)
+    except (ModelFault, OutsideFault) as error:
+        fault = as_fault(error)
+    return Trajectory(
+        id=trajectory_id,
+        question_id=question.id,
+        question=question.text,
+        outcome="failed" if fault else "finished",
+        fault=fault,
+        steps=tuple(walk.steps),
+        draft=walk.draft,
+        answer=walk.answer,
+        usage=Usage(walk.calls, walk.prompt_tokens, walk.completion_tokens, walk.searches),
+    )
+
+
+async def _research(agent: SearchAgent, walk: _Walk) -> None:
+    """decide, search, summarise until the model terminates or the budget makes it (paper section 3.2)."""
+    while True:
+        remaining = agent.max_searches - walk.searches
+        state = render_state("decide", walk.question, walk.past, remaining=remaining)
+        if remaining <= 0:
+            _record(walk, Step("decide", state, (), None, forced=True), None)
+            walk.past.append(Terminate(BUDGET_SPENT))
+            return
+        action = await _step(agent, walk, "decide", state)
+        if isinstance(action, Terminate):
+            walk.past.append(action)
+            return
+        assert isinstance(action, Search)
+        walk.past.append(action)
+        walk.searches += 1
+        hits = [_clean(hit) for hit in await agent.search.search(action.query, agent.hits_per_search)]
+        await _summarise(agent, walk, hits)
+
+
+async def _summarise(agent: SearchAgent, walk: _Walk, hits: list[Hit]) -> None:
+    """Keeps what helps of the hits under link ids that run on over the trajectory; the rest is forgotten."""
+    first = walk.next_link
+    walk.next_link += len(hits)
+    items = [ResultItem(first + i, hit.title, hit.snippet) for i, hit in enumerate(hits)]
+    state = render_state("summarise", walk.question, walk.past, results=items)
+    action = await _step(agent, walk, "summarise", state, hits=hits, first_link=first)
+    assert isinstance(action, LinkSelection)
+    selected = tuple(item for item in items if item.link_id in action.selected_link_ids)
+    summary = action.grounded_summarization if selected else NOTHING_SELECTED
+    walk.past.append(SelectLink(selected, summary, action.thoughts))
+
+
+async def _write_answer(agent: SearchAgent, walk: _Walk) -> None:
+    action = await _step(agent, walk, "answer", render_state("answer", walk.question, walk.past))
+    assert isinstance(action, Answer)
+    walk.past.append(action)
+    walk.draft = walk.answer = action.answer
+
+
+async def _check(agent: SearchAgent, walk: _Walk, rounds: int) -> None:
+    """The two self-checks on the current text, while PAST_ACTIONS keeps the draft. A check that fails revises (the
+    paper), or sends the agent back to search, at most `rounds` times and only while searches remain."""
+    checks: tuple[StepKind, ...] = ("relevance", "grounding")
+    for kind in checks:
+        action = await _step(agent, walk, kind, render_state(kind, walk.question, walk.past, answer=walk.answer))
+        if isinstance(action, CheckAnswer) and action.passed:
+            continue
+        if agent.on_failed_check == "research" and rounds > 0 and walk.searches < agent.max_searches:
+            await _research(agent, walk)
+            await _write_answer(agent, walk)
+            return await _check(agent, walk, rounds - 1)
+        if isinstance(action, ReviseAnswer):
+            walk.answer = action.revised_answer
+
+
+async def _step(
+    agent: SearchAgent, walk: _Walk, kind: StepKind, state: str, *, hits: list[Hit] | None = None, first_link: int = 0
+) -> Action:
+    seed = derive_seed(walk.seed, len(walk.steps))
+    sampled = await take_step(
+        agent.llm, kind, state, agent.prompts, agent.sampler, seed, hits=hits or (), first_link=first_link
+    )
+    walk.calls += 1
+    walk.prompt_tokens += sampled.prompt_tokens
+    walk.completion_tokens += sum(candidate.tokens for candidate in sampled.step.candidates)
+    _record(walk, sampled.step, sampled.action)
+    if sampled.action is None:
+        reasons = sorted({candidate.problem for candidate in sampled.step.candidates})
+        raise ModelFault(f"no usable sample at step {len(walk.steps) - 1} ({kind}): {'; '.join(reasons)[:300]}")
+    return sampled.action
+
+
+def _record(walk: _Walk, step: Step, action: Action | None) -> None:
+    walk.steps.append(step)
+    walk.watch(step, action)
+
+
+def _clean(hit: Hit) -> Hit:
+    return Hit(hit.source, neutralise(hit.title), neutralise(hit.snippet))

@@ -1,0 +1,121 @@
+"""One question, answered before your eyes: `python -m rest_react.ask "Who ...?" run=default iteration=1`.
+
+Shows thoughts, searches, what was selected, checks and citations as they happen, by the model that iteration left in
+the run's folder, over the corpus of the run's first benchmark. Nothing is written.
+Not here: many questions (evaluate), and an account of what happened (report).
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+
+from rest_react import cli
+from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
+from rest_react.agent.search_agent import answer_question
+from rest_react.build import Parts
+from rest_react.errors import RestReactError, UsageError
+from rest_react.finetune import read_model
+from rest_react.records import ModelRef, Question, Step, Trajectory, derive_seed
+from rest_react.settings import Settings
+from rest_react.store import RunFolder, read_summary
+
+HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]'
+
+
+def describe(step: Step, action: Action | None) -> Iterator[str]:
+    """What a step did, in a few plain lines."""
+    if step.forced:
+        yield "no searches remain"
+        return
+    match action:
+        case None:
+            yield f"{step.kind}: no sample could be read ({step.candidates[0].problem if step.candidates else 'none'})"
+        case Search(query, thoughts):
+            yield f"thinks    {thoughts}"
+            yield f"searches  {query}"
+        case LinkSelection(summary, thoughts, ids, comments):
+            for i, hit in enumerate(step.hits, start=step.first_link):
+                yield f"  {'*' if i in ids else ' '} [{i}] {hit.title}: {hit.snippet[:100]}"
+            yield from (f"  # {comment}" for comment in comments)
+            yield f"notes     {summary if ids else 'nothing is selected'}"
+            yield f"thinks    {thoughts}"
+        case Terminate(thoughts):
+            yield f"thinks    {thoughts}"
+            yield "stops searching"
+        case Answer(thoughts, answer):
+            yield f"thinks    {thoughts}"
+            yield f"drafts    {answer}"
+        case CheckAnswer(passed, comments):
+            yield from (f"  # {comment}" for comment in comments)
+            yield f"{step.kind} check {'passed' if passed else 'not passed'}"
+        case ReviseAnswer(revised, comments):
+            yield from (f"  # {comment}" for comment in comments)
+            yield f"{step.kind} check revises: {revised}"
+
+
+def sources(trajectory: Trajectory) -> Iterator[str]:
+    """The cited hits, one line each."""
+    for step in trajectory.steps:
+        for i, hit in enumerate(step.hits, start=step.first_link):
+            if f"[link_id={i}]" in trajectory.answer:
+                yield f"[link_id={i}] {hit.title} ({hit.source})"
+
+
+async def ask(settings: Settings, text: str) -> Trajectory:
+    """Answers one question, printing each step. Raises UsageError where the iteration has no model yet."""
+    folder = RunFolder(cli.output_root(settings) / settings.run)
+    parts = Parts(settings, folder)
+    model = _model(settings, parts)
+    first = next(iter(settings.evaluate.benchmarks.values()))
+    llm = parts.policy(model)
+    s = settings.evaluate
+    search = parts.search(parts.questions(first).passages)
+    agent = parts.agent(llm, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
+    try:
+        return await answer_question(
+            agent, Question("asked", text), trajectory_id="asked.0", seed=derive_seed(settings.seed, text), watch=_show
+        )
+    finally:
+        await llm.aclose()
+
+
+def _show(step: Step, action: Action | None) -> None:
+    for line in describe(step, action):
+        print(cli.printable(line), flush=True)
+
+
+def _model(settings: Settings, parts: Parts) -> ModelRef:
+    stage = parts.folder.stage(settings.iteration, "finetune")
+    if read_summary(stage) is not None:
+        return read_model(stage)
+    if settings.iteration == 0 and settings.start == "prompted":
+        return parts.starting_model()
+    raise UsageError(
+        f"{parts.folder.root} has no model of iteration {settings.iteration}; make it with\n"
+        f"  python -m rest_react.run run={settings.run} iteration={settings.iteration}"
+    )
+
+
+def main() -> None:
+    """The command line."""
+    words = [word for word in sys.argv[1:] if "=" not in word.split(" ")[0]]
+    overrides = [word for word in sys.argv[1:] if word not in words]
+    if len(words) != 1 or words[0].startswith("-"):
+        print(HELP)
+        raise SystemExit(0 if words and words[0] in ("-h", "--help") else 2)
+    try:
+        trajectory = asyncio.run(ask(cli.compose(overrides), words[0]))
+    except UsageError as error:
+        cli.stop(error, code=2)
+    except RestReactError as error:
+        cli.stop(error, code=1)
+    if trajectory.fault is not None:
+        print(cli.printable(f"\nno answer: {trajectory.fault.message}"))
+        raise SystemExit(1)
+    print(cli.printable(f"\nanswer    {trajectory.answer}"))
+    for line in sources(trajectory):
+        print(cli.printable(f"          {line}"))
+
+
+if __name__ == "__main__":
+    main()

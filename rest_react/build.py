@@ -1,0 +1,335 @@
+"""Settings into live parts: the one place that chooses between implementations.
+
+    parts = Parts(settings, folder)
+    agent = parts.agent(parts.policy(model), question_set, stage="grow")
+
+Plain `match` over `kind`; a new door is one case here, one dataclass in `settings` and one file in its package.
+Doors load and connect at their first call, so building is cheap and nothing is spent before it is needed.
+Not here: the order in which parts are used (run).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.steps import Sampler
+from rest_react.console import say, steps_progress
+from rest_react.errors import ConfigError
+from rest_react.improve import Rules
+from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
+from rest_react.judges.reward import RewardModel
+from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompt_for, prompts_hash
+from rest_react.records import (
+    LLM,
+    STEP_KINDS,
+    Example,
+    LabelledQuestion,
+    ModelRef,
+    Passage,
+    Search,
+    StepKind,
+    Tracker,
+    Trainer,
+)
+from rest_react.settings import (
+    Bm25,
+    DryFinetune,
+    DuckDuckGo,
+    FileQuestions,
+    GeminiModel,
+    HostedFinetune,
+    HttpSearch,
+    HubQuestions,
+    LocalFinetune,
+    Model,
+    OpenAIModel,
+    QuestionSource,
+    RewardModel as RewardModelSettings,
+    RuleGraderSettings,
+    SameModel,
+    ScriptedModel,
+    Settings,
+    TransformersModel,
+    VllmModel,
+    WorldQuestions,
+)
+from rest_react.store import RunFolder
+from rest_react.world import World, build_world
+
+
+OPENAI = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """Questions with their labels, and the passages they can be answered from, if they came with any."""
+
+    labelled: tuple[LabelledQuestion, ...]
+    passages: tuple[Passage, ...] | None
+
+
+class Parts:
+    """Everything a run is put together from."""
+
+    def __init__(self, settings: Settings, folder: RunFolder) -> None:
+        self.settings = settings
+        self.folder = folder
+
+    @cached_property
+    def world(self) -> World:
+        """The built-in closed world."""
+        w = self.settings.world
+        return build_world(
+            w.seed, passages=w.passages, demonstrations=w.demonstrations, train=w.train, evaluation=w.evaluation
+        )
+
+    @cached_property
+    def prompts(self) -> dict[StepKind, StepPrompt]:
+        """The prompt files in use."""
+        return load_prompts(self._prompt_folder)
+
+    @property
+    def _prompt_folder(self) -> Path:
+        return Path(self.settings.agent.prompts) if self.settings.agent.prompts else PACKAGED_PROMPTS
+
+    def prompts_hash(self) -> str:
+        """Names the exact text of all prompts."""
+        return prompts_hash(self.prompts)
+
+    def questions(self, source: QuestionSource) -> QuestionSet:
+        """A question set, read and sampled."""
+        from rest_react.questions import read_corpus, read_hub, read_questions, sample
+
+        match source:
+            case WorldQuestions(split=split):
+                found: Sequence[LabelledQuestion] = getattr(self.world, split)
+                passages: tuple[Passage, ...] | None = self.world.passages
+            case FileQuestions(path=path, corpus=corpus, fields=names):
+                found = read_questions(Path(path), names or None)
+                passages = tuple(read_corpus(Path(corpus))) if corpus else None
+            case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names):
+                found = read_hub(
+                    name, config, split_, revision, names, sample=source.sample, seed=self.settings.seed
+                )
+                passages = None
+        if source.sample is not None:
+            found = sample(found, source.sample, self.settings.seed)
+        return QuestionSet(tuple(found), passages)
+
+    def starting_model(self) -> ModelRef:
+        """Iteration 0's weights before any training."""
+        where: Literal["base", "hosted"] = "hosted" if isinstance(self.settings.policy, OpenAIModel) else "base"
+        return ModelRef(self.settings.policy.model, where, tuned=False)
+
+    def policy(self, model: ModelRef) -> LLM:
+        """The policy's door onto `model`."""
+        return self._llm(self.settings.policy, model)
+
+    def expert(self) -> LLM:
+        """The scripted expert that writes demonstrations."""
+        from rest_react.llm.scripted import ScriptedLLM
+
+        shares = {"right": 1.0, "wrong": 0.0, "unparsable": 0.0, "empty": 0.0}
+        return ScriptedLLM(
+            self.world.plans, seed=self.settings.seed, slip=self.settings.demonstrations.slip, **shares
+        )
+
+    def reward_model(self) -> RewardModel | None:
+        """The reward model where Improve asks one."""
+        improve = self.settings.improve
+        if improve.selector != "reward_model" and improve.keep == "all":
+            return None
+        ranking, judged_good = (self._text(name) for name in ("ranking.txt", "judged_good.txt"))
+        return RewardModel(self._judge(self.settings.reward_model), ranking, judged_good, improve.max_tokens)
+
+    def grader(self) -> Grader:
+        """Who says what is right."""
+        settings = self.settings.grader
+        if isinstance(settings, RuleGraderSettings):
+            return RuleGrader()
+        name = self.settings.policy.model if isinstance(settings, SameModel) else settings.model
+        return LLMGrader(self._judge(settings), self._text("autoeval.txt"), f"llm:{name}", max_tokens=512)
+
+    @property
+    def grader_needs_room(self) -> bool:
+        """Whether the grader's weights should not lie in memory beside the policy's."""
+        heavy = ("transformers", "vllm")
+        grader = self.settings.grader.kind
+        kind = self.settings.policy.kind if grader == "same" else grader
+        return kind in heavy and self.settings.policy.kind in heavy
+
+    def search(self, passages: Sequence[Passage] | None) -> Search:
+        """The search engine, over `passages` where it is closed."""
+        match self.settings.search:
+            case Bm25(corpus=corpus):
+                from rest_react.questions import read_corpus
+                from rest_react.search.bm25 import Bm25Search
+
+                return Bm25Search(read_corpus(Path(corpus)) if corpus != "questions" else passages or ())
+            case DuckDuckGo() as s:
+                from rest_react.search.duckduckgo import DuckDuckGo as Door
+
+                return Door(
+                    backend=s.backend, region=s.region, timeout_s=int(s.timeout_s), tries=s.tries,
+                    requests_per_minute=s.requests_per_minute,
+                )  # fmt: skip
+            case HttpSearch() as s:
+                from rest_react.search.http import HttpSearch as Server
+
+                return Server(s.url, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries)
+
+    def agent(
+        self, llm: LLM, search: Search, *, samples: int, temperature: float, tuned: bool, max_searches: int | None = None
+    ) -> SearchAgent:
+        """The Search Agent around a policy; tuned policies see the bare state unless agent.exemplars says otherwise."""
+        a = self.settings.agent
+        shown = a.exemplars == "always" or (a.exemplars == "untuned" and not tuned)
+        return SearchAgent(
+            llm=llm,
+            search=search,
+            sampler=Sampler(samples, temperature, a.max_tokens, a.select),
+            prompts=self.prompts if shown else None,
+            max_searches=max_searches or a.max_searches,
+            hits_per_search=a.hits_per_search,
+            self_checks=a.self_checks,
+            on_failed_check=a.on_failed_check,
+            max_research_rounds=a.max_research_rounds,
+        )
+
+    def rules(self) -> Rules:
+        """What Improve does."""
+        s = self.settings.improve
+        return Rules(s.selector, s.keep, s.only_grounded, s.max_searches, s.tolerate_outside_faults)
+
+    def exemplars(self) -> list[Example]:
+        """The prompts' exemplars as training rows."""
+        return [
+            Example(f"exemplar.{kind}.{i}", f"exemplar.{kind}", i, kind, exemplar.state, _bare(exemplar.completion), "exemplar")
+            for kind in STEP_KINDS
+            for i, exemplar in enumerate(self.prompts[kind].exemplars)
+        ]  # fmt: skip
+
+    def trainer(self, title: str) -> Trainer:
+        """Who fine-tunes."""
+        match self.settings.finetune:
+            case LocalFinetune() as s:
+                return _local_trainer(s, self.settings.policy, self.folder, title)
+            case HostedFinetune() as s:
+                from rest_react.training.hosted import HostedTrainer
+
+                chosen = {
+                    "n_epochs": s.epochs,
+                    "batch_size": s.batch_size,
+                    "learning_rate_multiplier": s.learning_rate_multiplier,
+                }
+                return HostedTrainer(
+                    base_url=s.base_url or OPENAI,
+                    api_key_env=s.api_key_env or None,
+                    hyperparameters={name: value for name, value in chosen.items() if value is not None},
+                    poll_s=s.poll_s,
+                    on_event=lambda event: say(f"{title}: {event}"),
+                )
+            case DryFinetune():
+                from rest_react.training.dry_run import DryRunTrainer
+
+                policy = self.settings.policy
+                mode = policy.mode if isinstance(policy, (TransformersModel, VllmModel)) else "completion"
+                return DryRunTrainer(mode, s.max_length, self.folder.root)
+
+    def tracker(self, iteration: int, config: Mapping[str, object]) -> Tracker:
+        """Where one iteration's numbers go besides the folder."""
+        from rest_react.tracking import NoTracker, WandbTracker
+
+        s = self.settings.tracking
+        if s.kind == "none":
+            return NoTracker()
+        return WandbTracker(
+            self.folder.root, run=self.settings.run, iteration=iteration, config=config, project=s.project, mode=s.mode
+        )
+
+    def _text(self, name: str) -> str:
+        path = self._prompt_folder / name
+        if not path.exists():
+            path = PACKAGED_PROMPTS / name
+        return path.read_text(encoding="utf-8")
+
+    def _judge(self, settings: RewardModelSettings) -> LLM:
+        if not isinstance(settings, SameModel):
+            return self._llm(settings, ModelRef(settings.model, "base", tuned=False))
+        return self._llm(self.settings.policy, self.starting_model(), mode=settings.mode)
+
+    def _llm(self, settings: Model, model: ModelRef, mode: Literal["chat", "completion"] | None = None) -> LLM:
+        weights = str(self.folder.root / model.name) if model.where == "local" else model.name
+        match settings:
+            case TransformersModel() as s:
+                from rest_react.llm.transformers_engine import TransformersEngine
+
+                return TransformersEngine(
+                    weights, mode=mode or s.mode, dtype=s.dtype, device=s.device, threads=s.threads,
+                    cache_tokens=s.cache_tokens, batch_requests=s.batch_requests, batch_tokens=s.batch_tokens,
+                )  # fmt: skip
+            case ScriptedModel() as s:
+                from rest_react.llm.scripted import ScriptedLLM
+
+                return ScriptedLLM(
+                    self.world.plans, seed=self.settings.seed,
+                    right=s.right, wrong=s.wrong, unparsable=s.unparsable, empty=s.empty,
+                )  # fmt: skip
+            case OpenAIModel() as s:
+                from rest_react.llm.openai_compatible import OpenAICompatible
+
+                return OpenAICompatible(
+                    weights, base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None,
+                    mode=mode or s.mode, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
+                    requests_per_minute=s.requests_per_minute, n_per_request=s.n_per_request, logprobs=s.logprobs,
+                )  # fmt: skip
+            case VllmModel() as s:
+                return _vllm(s, weights, model, self.folder, mode)
+            case GeminiModel() as s:
+                from rest_react.llm.gemini import Gemini
+
+                return Gemini(
+                    weights, api_key_env=s.api_key_env, logprobs=s.logprobs, timeout_s=s.timeout_s,
+                    max_in_flight=s.in_flight, tries=s.tries, requests_per_minute=s.requests_per_minute,
+                )  # fmt: skip
+
+
+def check_prompts(parts: Parts) -> None:
+    """Reads the prompts and renders one of them, so that a broken folder is told before any work. Raises ConfigError."""
+    for kind in STEP_KINDS:
+        if not prompt_for(kind, "", parts.prompts).prefix.strip():
+            raise ConfigError([f"agent.prompts: the prompt of {kind} is empty"])
+
+
+def _bare(completion: str) -> str:
+    return completion.rsplit("# [END]", 1)[0].rstrip()
+
+
+def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: str) -> Trainer:
+    from rest_react.training.local import LocalTrainer, LocalTraining
+
+    mode = policy.mode if isinstance(policy, (TransformersModel, VllmModel)) else "completion"
+    training = LocalTraining(
+        method=s.method, epochs=s.epochs, max_steps=s.max_steps, batch_size=s.batch_size,
+        micro_batch_size=s.micro_batch_size, learning_rate=s.learning_rate, warmup_ratio=s.warmup_ratio,
+        weight_decay=s.weight_decay, max_length=s.max_length, save_every=s.save_every, lora_r=s.lora_r,
+        lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, num_processes=s.num_processes, threads=s.threads,
+        mode=mode,
+    )  # fmt: skip
+    return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))
+
+
+def _vllm(
+    s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, mode: Literal["chat", "completion"] | None
+) -> LLM:
+    from rest_react.llm.vllm_server import VllmServer
+
+    adapter = folder.root / model.adapter if model.adapter else None
+    return VllmServer(
+        weights, command=s.command, extra_args=s.extra_args, port=s.port, adapter=adapter, mode=mode or s.mode,
+        served_name=model.name.replace("/", "-"), log=folder.root / "vllm.log",
+        start_timeout_s=s.start_timeout_s, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""Whose fault is it? Every error answers that, and says what, where and the way out in its message.
+
+    RestReactError
+    ├── UsageError           ours to explain: the command or its settings cannot be carried out; nothing was spent
+    │   ├── ConfigError        one or many wrong settings, all told at once
+    │   └── RunFolderError     the run's folder is in use, sealed by other settings, or damaged
+    ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, never repeated
+    ├── OutsideFault         network, quota, a dead process: recorded, and owed again on the next run
+    └── StageIncomplete      a verb did all it could, but outside faults are still owed: run the same command again
+
+Example: a search outage raises `OutsideFault("duckduckgo: HTTP 503 after 5 tries")`; the trajectory is stored as
+failed with `Fault(whose="outside", ...)`, and the next run does it again.
+
+Not here: a catch-all for bugs. A `TypeError` of ours ends the run with its traceback.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rest_react.records import Fault
+
+
+class RestReactError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class UsageError(RestReactError):
+    """The command cannot be carried out as given; the message says the way out."""
+
+
+class ConfigError(UsageError):
+    """All wrong settings of a command at once, one line each: path, problem, way out."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"{count} in the settings:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+class RunFolderError(UsageError):
+    """The run's folder refuses: locked by a live process, sealed by other settings, or damaged."""
+
+
+class ModelFault(RestReactError):
+    """The model's own failure; a result."""
+
+
+class OutsideFault(RestReactError):
+    """A failure outside the model and this code; the work is owed again."""
+
+
+class StageIncomplete(RestReactError):
+    """Outside faults are left over after a verb's pass."""
+
+
+def as_fault(error: ModelFault | OutsideFault) -> Fault:
+    """The record of a failure."""
+    return Fault("model" if isinstance(error, ModelFault) else "outside", str(error))
+
+
+@contextmanager
+def outside(what: str) -> Iterator[None]:
+    """Turns anything a third-party client raises inside the block into an `OutsideFault` that names `what`.
+
+    For clients whose error types are not a closed list. Our own errors pass unchanged, and so does everything that
+    is no `Exception` (cancellation, Ctrl-C).
+    """
+    try:
+        yield
+    except RestReactError:
+        raise
+    except Exception as error:
+        raise OutsideFault(f"{what}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,44 @@
+"""Finetune: examples and starting weights in, the next model of the same size out (paper section 3.4).
+
+    model = await finetune(trainer, examples, base, folder.stage(1, "finetune"), seed=7)
+
+leaves model.json and summary.json in the stage's folder, and whatever the trainer keeps (weights, loss curve, a
+hosted job's id). A complete stage gives its model back at once.
+Not here: how training is done (training/local, training/hosted).
+"""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from rest_react.errors import UsageError
+from rest_react.records import Example, ModelRef, Trainer
+from rest_react.store import read_summary, write_json, write_summary
+
+MODEL = "model.json"
+
+
+async def finetune(trainer: Trainer, examples: Iterable[Example], base: ModelRef, stage: Path, *, seed: int) -> ModelRef:
+    """Tunes `base` on `examples`. Raises UsageError when there is nothing to learn from."""
+    if read_summary(stage) is not None:
+        return read_model(stage)
+    started = time.monotonic()
+    rows = list(examples)
+    if not rows:
+        raise UsageError(
+            f"{stage}: no examples survived Improve, so there is nothing to fine-tune on. Look at the summary.json of "
+            "grow and improve: are trajectories failing, or filters too strict? A small model may need more "
+            "demonstrations (world.demonstrations) or epochs (finetune.epochs)."
+        )
+    stage.mkdir(parents=True, exist_ok=True)
+    model = await trainer.train(rows, base, stage, seed)
+    write_json(stage / MODEL, model)
+    write_summary(stage, {"examples": len(rows), "model": model.name, "seconds": round(time.monotonic() - started, 1)})
+    return model
+
+
+def read_model(stage: Path) -> ModelRef:
+    """The model a complete stage left."""
+    return msgspec.json.decode((stage / MODEL).read_bytes(), type=ModelRef)

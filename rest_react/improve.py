@@ -1,0 +1,226 @@
+"""Improve: which sample of each step becomes its training target, and which steps train (paper section 3.5).
+
+    await improve(folder.stage(1, "grow") / "trajectories.jsonl", folder.stage(1, "improve"), selector="perplexity", ...)
+
+leaves rankings.jsonl, examples.jsonl and summary.json. Off-policy, as in the paper: the chosen sample replaces the
+target of its own step alone; later states keep the sample that the rollout went on with. Labels cannot reach this
+module: it reads trajectories, which have none.
+
+A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element.
+A verdict that could not be had for an outside fault is `errored`, owed again on the next run, and filters nothing.
+Not here: how a reward model is asked (judges.reward).
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rest_react.actions import CheckAnswer, decision_of, empty_elements
+from rest_react.agent.steps import choose, read_candidate
+from rest_react.console import progress
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.judges.reward import RewardModel
+from rest_react.records import Example, Ranking, Step, Trajectory, derive_seed
+from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
+
+Selector = Literal["reward_model", "perplexity", "majority", "random"]
+EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
+SLIP = "slip"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What Improve was told to do."""
+
+    selector: Selector
+    keep: Literal["all", "judged_good"] = "all"
+    only_grounded: bool = False
+    max_searches: int | None = None
+    tolerated: float = 0.0
+
+
+async def improve(
+    trajectories: Path,
+    stage: Path,
+    *,
+    rules: Rules,
+    reward_model: RewardModel | None,
+    seed: int,
+    in_flight: int,
+    title: str = "improve",
+) -> None:
+    """Brings the stage to one ranking per trainable step and the examples they choose. A complete stage is left as
+    it is. Raises StageIncomplete when more than `rules.tolerated` of the rankings are owed again."""
+    if read_summary(stage) is not None:
+        return
+    started = time.monotonic()
+    log = JsonLines(stage / RANKINGS, Ranking)
+    done = log.resume(keep=lambda ranking: ranking.status != "errored")
+    order = [id_ for id_, _, _ in trainable_steps(trajectories, rules)]
+    owed = ((id_, step, usable) for id_, step, usable in trainable_steps(trajectories, rules) if id_ not in done)
+    errored: list[str] = []
+
+    with progress(title, total=len(order), done=len(done)) as advance:
+
+        async def worker() -> None:
+            for id_, step, usable in owed:
+                ranking = await rank_step(id_, step, usable, rules, reward_model, derive_seed(seed, id_))
+                log.append(ranking)
+                if ranking.status == "errored":
+                    errored.append(ranking.reply)
+                advance()
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(in_flight if reward_model else 1, max(len(order) - len(done), 0))):
+                group.create_task(worker())
+    log.finish(order)
+    if len(errored) > rules.tolerated * len(order):
+        raise StageIncomplete(
+            f"{title}: {len(errored)} of {len(order)} rankings could not be had, e.g. {errored[-1]}\n"
+            "The others are kept. Run the same command again to do these."
+        )
+    count = replace_lines(stage / EXAMPLES, chosen_examples(trajectories, stage / RANKINGS, rules))
+    write_summary(stage, {**_summary(trajectories, stage / RANKINGS, rules, count), "seconds": round(time.monotonic() - started, 1)})
+
+
+def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Step, tuple[int, ...]]]:
+    """Id, step and usable candidates of every step that may train, in (trajectory, step) order."""
+    for trajectory in read_lines(trajectories, Trajectory):
+        if trajectory.outcome != "finished" or not _wanted(trajectory, rules):
+            continue
+        for index, step in enumerate(trajectory.steps):
+            usable = usable_candidates(step)
+            if usable:
+                yield f"{trajectory.id}.{index}", step, usable
+
+
+def usable_candidates(step: Step) -> tuple[int, ...]:
+    """Indexes of the candidates that may become a training target: parsable, no element empty, no scripted slip, and
+    of equal texts the first."""
+    seen: set[str] = set()
+    usable = []
+    for index, candidate in enumerate(step.candidates):
+        action, _ = read_candidate(step.kind, candidate.text, _links(step))
+        if action is None or empty_elements(action) or candidate.finish == SLIP or candidate.text in seen:
+            continue
+        seen.add(candidate.text)
+        usable.append(index)
+    return tuple(usable)
+
+
+async def rank_step(
+    id_: str, step: Step, usable: Sequence[int], rules: Rules, reward_model: RewardModel | None, seed: int
+) -> Ranking:
+    """The selector's choice among the usable candidates, and the reward model's yes or no on it."""
+    fallback = _rollout_choice(step, usable)
+    ranking = Ranking(id_, step.kind, rules.selector, "ranked", fallback)
+    try:
+        if len(usable) == 1:
+            ranking = replace(ranking, best=usable[0], order=tuple(usable))
+        elif rules.selector == "reward_model":
+            assert reward_model is not None
+            opinion = await reward_model.rank(step.state, [step.candidates[i].text for i in usable], seed=seed)
+            order = tuple(usable[place] for place in opinion.order)
+            status: Literal["ranked", "fallback"] = "ranked" if order else "fallback"
+            ranking = replace(ranking, status=status, order=order, best=(order or (fallback,))[0], reply=opinion.reply)
+        else:
+            ranking = replace(ranking, best=_select(step, usable, rules.selector, seed))
+        if rules.keep == "judged_good":
+            assert reward_model is not None
+            text = step.candidates[ranking.best].text
+            good, reply = await reward_model.is_good(step.state, text, seed=derive_seed(seed, "good"))
+            ranking = replace(ranking, good=good, good_reply=reply)
+    except ModelFault as error:
+        ranking = replace(ranking, status="fallback", reply=f"model fault: {error}")
+    except OutsideFault as error:
+        ranking = replace(ranking, status="errored", reply=f"outside fault: {error}")
+    return ranking
+
+
+def chosen_examples(trajectories: Path, rankings: Path, rules: Rules) -> Iterator[Example]:
+    """The training rows: each ranked step's state and best candidate. What was judged bad is left out; what could
+    not be judged stays."""
+    ranked = read_lines(rankings, Ranking)
+    ranking = next(ranked, None)
+    for id_, step, _ in trainable_steps(trajectories, rules):
+        if ranking is None or ranking.id != id_:
+            continue
+        if ranking.good is not False:
+            trajectory_id, _, index = id_.rpartition(".")
+            completion = step.candidates[ranking.best].text
+            yield Example(id_, trajectory_id, int(index), step.kind, step.state, completion, ranking.selector)
+        ranking = next(ranked, None)
+
+
+def _wanted(trajectory: Trajectory, rules: Rules) -> bool:
+    """The trajectory filters, off by default as in the paper."""
+    if rules.max_searches is not None and trajectory.usage.searches > rules.max_searches:
+        return False
+    if not rules.only_grounded:
+        return True
+    checks = [step for step in trajectory.steps if step.kind == "grounding" and step.chosen is not None]
+    if not checks:
+        return False
+    last = checks[-1]
+    action, _ = read_candidate(last.kind, last.candidates[last.chosen or 0].text, _links(last))
+    return isinstance(action, CheckAnswer) and action.passed
+
+
+def _select(step: Step, usable: Sequence[int], selector: Selector, seed: int) -> int:
+    """The selectors that need no model."""
+    if selector == "random":
+        return random.Random(seed).choice(usable)
+    actions = [read_candidate(step.kind, candidate.text, _links(step))[0] for candidate in step.candidates]
+    if selector == "majority":
+        votes = Counter(decision_of(action) for action in actions if action is not None)
+        return max(usable, key=lambda i: votes[decision_of(action)] if (action := actions[i]) else 0)
+    among = [step.candidates[i] for i in usable]
+    place = choose(among, [actions[i] for i in usable], "perplexity")
+    return usable[place or 0]
+
+
+def _rollout_choice(step: Step, usable: Sequence[int]) -> int:
+    """What the rollout went on with, or the usable candidate that says the same."""
+    if step.chosen in usable:
+        return step.chosen  # type: ignore[return-value]
+    chosen = step.candidates[step.chosen].text if step.chosen is not None else ""
+    return next((i for i in usable if step.candidates[i].text == chosen), usable[0])
+
+
+def _links(step: Step) -> range:
+    return range(step.first_link, step.first_link + len(step.hits))
+
+
+def _summary(trajectories: Path, rankings: Path, rules: Rules, examples: int) -> dict[str, object]:
+    """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
+    tally: Counter[str] = Counter()
+    for trajectory in read_lines(trajectories, Trajectory):
+        if trajectory.outcome != "finished":
+            tally["unfinished_trajectories"] += 1
+        elif not _wanted(trajectory, rules):
+            tally["filtered_trajectories"] += 1
+        else:
+            tally["steps"] += sum(not step.forced for step in trajectory.steps)
+    ranked = read_lines(rankings, Ranking)
+    for (_, step, usable), ranking in zip(trainable_steps(trajectories, rules), ranked, strict=True):
+        tally["ranked_steps"] += 1
+        tally["steps_with_a_choice"] += len(usable) > 1
+        tally["targets_changed"] += ranking.best != _rollout_choice(step, usable)
+        tally[ranking.status] += 1
+        tally["judged_bad"] += ranking.good is False
+        tally["not_judged"] += rules.keep == "judged_good" and ranking.good is None
+    names = "steps steps_with_a_choice targets_changed ranked fallback errored judged_bad not_judged"
+    return {
+        "selector": rules.selector,
+        "examples": examples,
+        "dropped_steps": tally["steps"] - tally["ranked_steps"],
+        "unfinished_trajectories": tally["unfinished_trajectories"],
+        "filtered_trajectories": tally["filtered_trajectories"],
+        **{name: tally[name] for name in names.split()},
+    }

@@ -1,0 +1,181 @@
+"""Gemini, through `google-genai` and its async client.
+
+    llm = Gemini("gemini-2.5-flash", api_key_env="GEMINI_API_KEY", thinking_budget=0)
+    samples = await llm.sample(Prompt(prefix="...", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
+
+The prefix is the system instruction, the state the user's turn. `candidate_count` asks for up to 8 samples at once;
+what a model that gives fewer leaves out is asked for one by one. Log-probabilities are only served for some models
+(`logprobs=true` asks for them); the sum is the reply's own, else its average times the token count. Thinking counts
+against `max_tokens`, so a small budget for it, or 0 where the model allows that, keeps answers from being cut.
+Not here: Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which `openai_compatible` speaks to.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
+from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.remote import ErrorReply, explained, key_from, quoted
+from rest_react.retries import Backoff, Limiter, TryAgain, retried, retry_after_s, together
+
+if TYPE_CHECKING:
+    from google.genai import Client
+    from google.genai.errors import APIError
+    from google.genai.types import Candidate, GenerateContentConfig, GenerateContentResponse
+
+_MOST_CANDIDATES = 8
+_CUT = {"MAX_TOKENS": "length", "STOP": "stop"}
+
+
+class Gemini:
+    """A Gemini model. The key is read from the environment variable that `api_key_env` names."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key_env: str = "GEMINI_API_KEY",
+        base_url: str | None = None,
+        timeout_s: float = 120.0,
+        max_in_flight: int = 32,
+        requests_per_minute: float | None = None,
+        tries: int = 6,
+        logprobs: bool = False,
+        thinking_budget: int | None = None,
+        first_wait_s: float = 1.0,
+    ) -> None:
+        self._model = model
+        self._api_key_env = api_key_env
+        self._key = key_from(api_key_env)
+        self._base_url = base_url
+        self._timeout_s = timeout_s
+        self._logprobs = logprobs
+        self._thinking_budget = thinking_budget
+        self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
+        self._limiter = Limiter(max_in_flight, requests_per_minute)
+        self._client: Client | None = None
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
+        no request could succeed: a wrong key, an unknown model."""
+        completions = await self._request(prompt, sampling, index=0, n=min(n, _MOST_CANDIDATES))
+        if len(completions) < n:
+            alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(completions), n))
+            completions += [one for reply in await together(alone) for one in reply]
+        if all(one.finish not in ("stop", "length") and not one.text for one in completions):
+            raise ModelFault(f"{self._model}: refused ({completions[0].finish})")
+        return completions
+
+    async def aclose(self) -> None:
+        """Closes the kept connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aio.aclose()
+            client.close()
+
+    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
+        """1 to n samples, the first of which is sample number `index`."""
+        config = self._config(prompt, sampling, index, n)
+
+        async def attempt() -> list[Completion]:
+            return _read_reply(await self._generate(prompt.state, config), self._model)[:n]
+
+        return await retried(attempt, what=self._model, backoff=self._backoff, limiter=self._limiter)
+
+    def _config(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> "GenerateContentConfig":
+        from google.genai.types import GenerateContentConfig, ThinkingConfig
+
+        budget = self._thinking_budget
+        return GenerateContentConfig(
+            system_instruction=prompt.prefix or None,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            candidate_count=n,
+            max_output_tokens=sampling.max_tokens,
+            stop_sequences=list(sampling.stop) or None,
+            seed=derive_seed(sampling.seed, index) % 2**31,  # the API keeps it in 32 bits with a sign
+            response_logprobs=True if self._logprobs else None,
+            thinking_config=None if budget is None else ThinkingConfig(thinking_budget=budget),
+        )
+
+    async def _generate(self, state: str, config: "GenerateContentConfig") -> "GenerateContentResponse":
+        from google.genai.errors import APIError
+
+        client = self._connected()
+        try:
+            # The client's transport is one of two libraries, so its connection errors are no closed list.
+            with outside("connection"):
+                try:
+                    async with asyncio.timeout(self._timeout_s):
+                        return await client.aio.models.generate_content(
+                            model=self._model, contents=state, config=config
+                        )
+                except APIError as error:
+                    problem = self._explained(error)
+        except OutsideFault as error:
+            raise TryAgain(quoted(str(error), self._key)) from None
+        # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
+        raise problem
+
+    def _connected(self) -> "Client":
+        if self._client is None:
+            from google.genai import Client
+            from google.genai.types import HttpOptions
+
+            self._client = Client(
+                vertexai=False,  # whatever the environment says: the key is one of the Gemini API
+                api_key=self._key,
+                http_options=HttpOptions(base_url=self._base_url, timeout=int(self._timeout_s * 1000)),
+            )
+        return self._client
+
+    def _explained(self, error: "APIError") -> RestReactError | TryAgain:
+        message = error.message or str(error.details)
+        # A wrong key and a missing feature are answered with 400 as well.
+        if "API_KEY_INVALID" in str(error.details):
+            return UsageError(f"{self._model}: access refused: the key in {self._api_key_env} is not accepted")
+        if error.code == 400 and "logprobs" in message.lower():
+            return UsageError(f"{self._model}: {quoted(message, self._key)}; set logprobs=false")
+        reply = ErrorReply(error.code, message, error.status or "", retry_after=_retry_after(error))
+        return explained(reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
+
+
+def _retry_after(error: "APIError") -> float | None:
+    """What the server asks to wait: a header, or a RetryInfo among the error's details (`"retryDelay": "34s"`)."""
+    headers: Any = getattr(error.response, "headers", None) or {}
+    details = error.details.get("error", {}).get("details", []) if isinstance(error.details, dict) else []
+    for detail in details:
+        delay = retry_after_s(str(detail.get("retryDelay", "")).removesuffix("s") or None)
+        if delay is not None:
+            return delay
+    return retry_after_s(headers.get("retry-after"))
+
+
+def _read_reply(reply: "GenerateContentResponse", model: str) -> list[Completion]:
+    usage = reply.usage_metadata
+    if not reply.candidates:
+        feedback = reply.prompt_feedback
+        if feedback is not None and feedback.block_reason is not None:
+            raise ModelFault(f"{model}: the prompt was blocked ({feedback.block_reason.value})")
+        raise TryAgain("a reply without candidates")
+    candidates = sorted(reply.candidates, key=lambda candidate: candidate.index or 0)
+    total = (usage.candidates_token_count if usage else None) or 0
+    share, rest = divmod(total, len(candidates))
+    prompt_tokens = (usage.prompt_token_count if usage else None) or 0
+    return [_completion(one, share + (i < rest), prompt_tokens) for i, one in enumerate(candidates)]
+
+
+def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int) -> Completion:
+    parts = (candidate.content.parts if candidate.content else None) or []
+    text = "".join(part.text for part in parts if part.text and not part.thought)
+    finish = candidate.finish_reason.value if candidate.finish_reason else ""
+    given = candidate.logprobs_result
+    chosen = [token.log_probability for token in (given.chosen_candidates if given else None) or []]
+    known = [value for value in chosen if value is not None]
+    tokens = len(chosen) or candidate.token_count or token_share
+    logprob = None
+    if known and len(known) == len(chosen):
+        logprob = sum(known)
+    elif candidate.avg_logprobs is not None and tokens:
+        logprob = candidate.avg_logprobs * tokens
+    return Completion(text, tokens, logprob, _CUT.get(finish, finish.lower()), prompt_tokens)

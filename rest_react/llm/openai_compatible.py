@@ -1,0 +1,218 @@
+"""Any server that speaks the OpenAI API: OpenAI, vLLM, SGLang, `transformers serve`, llama.cpp, Ollama, Nebius, ...
+
+    llm = OpenAICompatible("Qwen/Qwen3-8B", base_url="http://localhost:8000/v1", api_key_env=None)
+    samples = await llm.sample(Prompt(prefix="", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
+
+`mode="chat"` sends the prefix as system message and the state as user message; `mode="completion"` sends both joined,
+for base models. All samples are asked for in one request (`n_per_request`); what a server that ignores `n` leaves out
+is asked for one by one, sample i under a seed derived for i. The SDK keeps the connections and builds the requests;
+the reply is read here, straight from its bytes, because one response object per token costs several times the CPU.
+
+Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
+give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
+from. Either orders the samples of one step; perplexities from different servers are not to be compared.
+Tokens are counted by the log-probabilities where there are any, else the reply's usage is shared out evenly.
+
+Not here: prices, caching, starting a server (vllm_server). One door serves one event loop.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rest_react.errors import ModelFault
+from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.remote import error_reply, explained, key_from, open_client, quoted
+from rest_react.retries import Backoff, Limiter, TryAgain, retried, together
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+class OpenAICompatible:
+    """A model behind an OpenAI-shaped API. The key is read from the environment variable that `api_key_env` names;
+    None is for servers that want none. `extra_body` joins every request, e.g. `{"reasoning_effort": "none"}`."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        api_key_env: str | None,
+        mode: Literal["chat", "completion"] = "chat",
+        timeout_s: float = 120.0,
+        max_in_flight: int = 64,
+        requests_per_minute: float | None = None,
+        tries: int = 6,
+        n_per_request: bool = True,
+        logprobs: bool = True,
+        token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        extra_body: Mapping[str, object] | None = None,
+        first_wait_s: float = 0.5,
+    ) -> None:
+        self._model = model
+        self._base_url = base_url
+        self._api_key_env = api_key_env
+        self._key = key_from(api_key_env)
+        self._mode = mode
+        self._timeout_s = timeout_s
+        self._n_per_request = n_per_request
+        self._logprobs = logprobs
+        self._token_limit = token_limit
+        self._extra_body = dict(extra_body or {})
+        self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
+        self._limiter = Limiter(max_in_flight, requests_per_minute)
+        self._client: AsyncOpenAI | None = None
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
+        no request could succeed: a wrong key, an unknown model."""
+        together_with_first = n if self._n_per_request else 1
+        completions = await self._request(prompt, sampling, index=0, n=together_with_first)
+        if len(completions) < n:
+            alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(completions), n))
+            completions += [one for reply in await together(alone) for one in reply]
+        if all(one.finish in ("content_filter", "refusal") and not one.text for one in completions):
+            raise ModelFault(f"{self._where}: refused ({completions[0].finish})")
+        return completions
+
+    async def aclose(self) -> None:
+        """Closes the kept connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._model} at {self._base_url}"
+
+    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
+        """1 to n samples, the first of which is sample number `index`."""
+        body = self._body(prompt, sampling, index, n)
+
+        async def attempt() -> list[Completion]:
+            return read_reply(await self._post(body), self._key)[:n]
+
+        return await retried(attempt, what=self._where, backoff=self._backoff, limiter=self._limiter)
+
+    def _body(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> dict[str, object]:
+        """The request. What would only repeat a default is left out: some servers refuse what they do not know."""
+        body: dict[str, object] = {
+            "model": self._model,
+            "temperature": sampling.temperature,
+            self._token_limit: sampling.max_tokens,
+            # 31 bits: some servers keep a seed in a 32-bit integer, some gateways in a double.
+            "seed": derive_seed(sampling.seed, index) % 2**31,
+        }
+        if n > 1:
+            body["n"] = n
+        if sampling.top_p < 1:
+            body["top_p"] = sampling.top_p
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if self._mode == "chat":
+            system = [{"role": "system", "content": prompt.prefix}] if prompt.prefix else []
+            body["messages"] = [*system, {"role": "user", "content": prompt.state}]
+        else:
+            body["prompt"] = prompt.prefix + prompt.state
+        if self._logprobs:
+            # In completions a number of alternatives; 0 is read as "none at all" by some servers.
+            body["logprobs"] = True if self._mode == "chat" else 1
+        return body | self._extra_body
+
+    async def _post(self, body: dict[str, object]) -> bytes:
+        from openai import APIConnectionError, APIStatusError
+
+        if self._client is None:
+            self._client = open_client(self._base_url, self._key, self._timeout_s)
+        path = "/chat/completions" if self._mode == "chat" else "/completions"
+        try:
+            # The client's own time-out starts anew with every byte, and some gateways send blank lines while waiting.
+            async with asyncio.timeout(self._timeout_s):
+                return await self._client.post(path, cast_to=bytes, body=body)
+        except APIStatusError as error:
+            reply = error_reply(error)
+        except (TimeoutError, APIConnectionError) as error:
+            reason = f" ({error.__cause__})" if str(error.__cause__ or "") else ""
+            raise TryAgain(f"{type(error).__name__}, no whole reply within {self._timeout_s:g} s{reason}") from error
+        # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
+        raise explained(reply, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
+
+
+class _Token(msgspec.Struct, gc=False):
+    logprob: float
+
+
+class _Logprobs(msgspec.Struct, gc=False):
+    content: list[_Token] | None = None
+    token_logprobs: list[float | None] | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    message: _Message | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int = 0
+    completion_tokens: int | None = None
+
+
+class _Reply(msgspec.Struct, gc=False):
+    """The fields of a chat or a completions reply that are used; msgspec skips all others without building them."""
+
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_DECODER = msgspec.json.Decoder(_Reply)
+
+
+def read_reply(raw: bytes, key: str = "") -> list[Completion]:
+    """The samples of a reply, in the order of their indices. Raises TryAgain for a reply that holds none."""
+    try:
+        reply = _DECODER.decode(raw)
+    except msgspec.DecodeError as error:
+        raise TryAgain(f"unreadable reply ({error}): {quoted(raw[:500].decode('utf-8', 'replace'), key)}") from None
+    if not reply.choices:
+        # Gateways report an upstream's failure inside a reply with status 200.
+        raise TryAgain(f"a reply without choices: {quoted(raw[:500].decode('utf-8', 'replace'), key)}")
+    usage = reply.usage or _Usage()
+    choices = sorted(reply.choices, key=lambda choice: choice.index)
+    share, rest = divmod(usage.completion_tokens or 0, len(choices))
+    return [_completion(choice, share + (i < rest), usage.prompt_tokens) for i, choice in enumerate(choices)]
+
+
+def _completion(choice: _Choice, token_share: int, prompt_tokens: int) -> Completion:
+    message = choice.message or _Message(content=choice.text)
+    finish = "refusal" if message.refusal and not message.content else choice.finish_reason or ""
+    logprobs = _logprobs(choice.logprobs)
+    return Completion(
+        text=message.content or "",
+        tokens=len(logprobs) if logprobs else token_share,
+        logprob=sum(logprobs) if logprobs else None,
+        finish=finish,
+        prompt_tokens=prompt_tokens,
+    )
+
+
+def _logprobs(logprobs: _Logprobs | None) -> list[float]:
+    """One number per token; empty where the server gave none, or not for every token."""
+    if logprobs is None:
+        return []
+    if logprobs.content is not None:
+        return [token.logprob for token in logprobs.content]
+    given = logprobs.token_logprobs or []
+    known = [value for value in given if value is not None]
+    return known if len(known) == len(given) else []

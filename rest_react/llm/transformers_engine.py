@@ -1,0 +1,297 @@
+"""Weights in this process behind the async door, batched by transformers' continuous batching.
+
+    engine = TransformersEngine("smollm2-135m-instruct", mode="completion")
+    await engine.sample(Prompt("", state), n=4, sampling=Sampling(0.8, 128, seed=7))
+
+Requests join and leave the running batch at every token, so any number of trajectories can wait here at once. Blocks
+of the key-value cache are shared by equal prefixes: the n samples of a prompt (they start once the first one's prompt
+is in the cache) and the steps of a trajectory, whose states only grow.
+
+Each token is drawn by one uniform number derived from (seed, sample, position): what a sample says does not depend
+on what else is in the batch, nor on the order of arrival. Log-probabilities are the model's own, before temperature.
+Not here: how prompts become tokens (weights), and servers of other people (openai_compatible, vllm_server).
+"""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
+from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.weights import encode_prompt, resolve_weights
+
+if TYPE_CHECKING:
+    import torch
+
+PAGE = 16
+_UNIT = 2.0**-63
+
+
+@dataclass(slots=True)
+class _Draw:
+    """One sample in flight: how it draws, what it drew."""
+
+    seed: int
+    temperature: float
+    stop: tuple[str, ...]
+    done: Callable[[Any], None]
+    prefilled: Callable[[], None] | None
+    logprobs: list[float] = field(default_factory=list)
+    stopped: bool = False
+
+
+class TransformersEngine:
+    """An LLM over local weights; loads them at the first call, gives the memory back in `aclose`."""
+
+    def __init__(
+        self,
+        weights: str,
+        *,
+        mode: Literal["chat", "completion"],
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        threads: int = 0,
+        cache_tokens: int = 24576,
+        batch_requests: int = 32,
+        batch_tokens: int = 512,
+    ) -> None:
+        self._weights, self._mode, self._dtype, self._device, self._threads = weights, mode, dtype, device, threads
+        self._cache_tokens, self._batch_requests, self._batch_tokens = cache_tokens, batch_requests, batch_tokens
+        self._loading = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._manager: Any = None
+        self._tokenizer: Any = None
+        self._draws: dict[str, _Draw] = {}
+        self._count = 0
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples. Raises ModelFault when the prompt does not fit the context, OutsideFault when the engine died."""
+        if self._manager is None:
+            await asyncio.to_thread(self._start)
+        self._loop = asyncio.get_running_loop()
+        ids = encode_prompt(self._tokenizer, prompt, self._mode)
+        room = min(self._context, self._cache_tokens // 2)
+        if len(ids) + sampling.max_tokens > room:
+            raise ModelFault(f"context too long: {len(ids)} prompt tokens and {sampling.max_tokens} to come, {room} fit")
+        futures = [self._loop.create_future() for _ in range(n)]
+
+        def submit_others() -> None:
+            for i in range(1, n):
+                self._submit(ids, sampling, i, futures[i], prefilled=None)
+
+        self._submit(ids, sampling, 0, futures[0], prefilled=submit_others if n > 1 else None)
+        return [self._completion(await future, len(ids)) for future in futures]
+
+    async def aclose(self) -> None:
+        """Stops the engine and gives its memory back."""
+        manager, self._manager = self._manager, None
+        if manager is not None:
+            await asyncio.to_thread(manager.stop, block=True, hard_stop=True)
+            manager.model = None
+            del manager
+            gc.collect()
+            _return_freed_memory()
+
+    def _submit(
+        self, ids: Sequence[int], sampling: Sampling, i: int, future: "asyncio.Future[Any]", prefilled: Any
+    ) -> None:
+        """Hands one sample to the engine's thread; callable from that thread too."""
+        self._count += 1
+        request = f"r{self._count}.{i}"
+        loop = self._loop
+        assert loop is not None
+
+        def done(result: Any) -> None:
+            loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(result))
+
+        seed = derive_seed(sampling.seed, i)
+        self._draws[request] = _Draw(seed, sampling.temperature, sampling.stop, done, prefilled)
+        accepted = self._manager.add_request(
+            list(ids), request_id=request, max_new_tokens=sampling.max_tokens, eos_token_id=self._eos
+        )
+        if accepted is None:
+            self._draws.pop(request)
+            done(self._manager.background_thread_status.fatal_error or "it is stopping")
+
+    def _completion(self, result: Any, prompt_tokens: int) -> Completion:
+        if not isinstance(result, tuple):
+            raise OutsideFault(f"the in-process engine died: {result}. More memory or a smaller cache_tokens may help")
+        output, draw = result
+        if output.error is not None:
+            raise OutsideFault(f"the in-process engine failed a request: {output.error}")
+        tokens = output.generated_tokens
+        ended = bool(tokens) and tokens[-1] in self._eos
+        text = self._tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
+        for mark in draw.stop:
+            text = text.split(mark, 1)[0]
+        logprobs = draw.logprobs[: len(tokens)]
+        return Completion(
+            text.encode("utf-8", "replace").decode("utf-8"), len(logprobs), sum(logprobs),
+            "stop" if ended else "length", prompt_tokens,
+        )  # fmt: skip
+
+    def _start(self) -> None:
+        """Loads the weights and starts the engine's thread, once."""
+        with self._loading:
+            if self._manager is not None:
+                return
+            import torch
+            from transformers import ContinuousBatchingConfig, GenerationConfig
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()
+            if self._threads:
+                torch.set_num_threads(self._threads)
+            model, self._tokenizer = self._load()
+            on_cpu = model.device.type == "cpu"
+            self._context = int(getattr(model.config, "max_position_embeddings", 4096))
+            eos = model.generation_config.eos_token_id
+            if eos is None:
+                eos = self._tokenizer.eos_token_id
+            self._eos = list(eos) if isinstance(eos, list) else [eos]
+            manager = model.init_continuous_batching(
+                generation_config=GenerationConfig(
+                    do_sample=False, eos_token_id=self._eos, pad_token_id=self._eos[0], max_new_tokens=16
+                ),
+                continuous_batching_config=ContinuousBatchingConfig(
+                    page_size=PAGE if on_cpu else 256,
+                    num_blocks=self._cache_tokens // PAGE if on_cpu else None,
+                    max_batch_tokens=self._batch_tokens if on_cpu else None,
+                    max_requests_per_batch=self._batch_requests,
+                    allow_block_sharing=True,
+                    use_async_batching=False,
+                    use_cuda_graph=False,
+                    max_blocks_per_request=0,
+                ),
+            )
+            _draw_with(manager, _seeded_draws(self._draws, self._eos[0], self._tokenizer))
+            _deliver_to(manager, self._draws)
+            manager.start()
+            self._manager = manager
+
+    def _load(self) -> tuple[Any, Any]:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from rest_react.llm.cpu_attention import use_cpu_attention
+
+        if self._device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("policy.device=cuda, but torch sees no GPU; use device=auto or device=cpu")
+        device = "cuda" if self._device != "cpu" and torch.cuda.is_available() else "cpu"
+        folder = resolve_weights(self._weights)
+        dtype = _dtype(self._dtype, device)
+        with outside(f"loading {self._weights}"):
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").to(device)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        if device == "cpu" and not getattr(model.config, "sliding_window", None):
+            use_cpu_attention(model)
+        return model, tokenizer
+
+
+def _seeded_draws(draws: dict[str, _Draw], eos: int, tokenizer: Any) -> Any:
+    """The logits processor that draws every token itself, by inverse transform, and leaves only that token possible."""
+    import torch
+    from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
+
+    class SeededDraws(ContinuousBatchingLogitsProcessor):
+        supported_kwargs: dict[str, type] = {}
+        ignored_kwargs: tuple[str, ...] = ()
+
+        def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
+            int32_tensor.zero_()
+
+        def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
+            self.batch = [(draws[r.state.request_id], r.state.generated_tokens) for r in requests_with_new_token]
+            return torch.zeros(len(self.batch), dtype=torch.int32)
+
+        def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+            # Sequences whose prompt is still being read have a row too, behind the others and without meaning.
+            known = scores[: len(self.batch)]
+            tokens = [_force_end(draw, generated, tokenizer, eos) for draw, generated in self.batch]
+            drawn = _draw_tokens(known, [(draw, len(draw.logprobs)) for draw, _ in self.batch])
+            logprobs = known.gather(1, drawn[:, None])[:, 0] - known.logsumexp(1)
+            for row, (draw, generated) in enumerate(self.batch):
+                if tokens[row] is None:
+                    draw.logprobs.append(float(logprobs[row]))
+                else:
+                    drawn[row] = tokens[row]
+                if draw.prefilled is not None:
+                    draw.prefilled()
+                    draw.prefilled = None
+            only = torch.full_like(scores, float("-inf"))
+            only[: len(self.batch)].scatter_(1, drawn[:, None], 0.0)
+            return only
+
+    return SeededDraws()
+
+
+def _force_end(draw: _Draw, generated: list[int], tokenizer: Any, eos: int) -> int | None:
+    """The end token once a stop string stands in the text; its tail is enough to look at, token by token."""
+    if draw.stop and generated:
+        tail = tokenizer.decode(generated[-8:])
+        draw.stopped = draw.stopped or any(mark in tail for mark in draw.stop)
+    return eos if draw.stopped else None
+
+
+def _draw_tokens(scores: "torch.Tensor", draws: Sequence[tuple[_Draw, int]]) -> "torch.Tensor":
+    """One token for each row of scores [rows, vocabulary]: the likeliest at temperature 0, else the one under which
+    the row's own uniform number falls."""
+    import torch
+
+    greedy = torch.tensor([draw.temperature == 0 for draw, _ in draws])
+    best = scores.argmax(1)
+    if bool(greedy.all()):
+        return best
+    temperatures = torch.tensor([draw.temperature or 1.0 for draw, _ in draws], dtype=scores.dtype)
+    uniform = torch.tensor([derive_seed(draw.seed, at) * _UNIT for draw, at in draws], dtype=scores.dtype)
+    mass = (scores / temperatures[:, None].to(scores.device)).softmax(1).cumsum(1)
+    under = uniform.to(scores.device)[:, None] * mass[:, -1:]
+    drawn = torch.searchsorted(mass, under, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
+    return torch.where(greedy.to(scores.device), best, drawn)
+
+
+def _draw_with(manager: Any, processor: Any) -> None:
+    """Puts our draws in place of the library's list of logits processors, which it builds from names it knows."""
+    processors = manager.logit_processor
+    processors.logits_processor[:] = [processor]
+    processors.tensors_required, processors.do_processing = 1, True
+
+
+def _deliver_to(manager: Any, draws: dict[str, _Draw]) -> None:
+    """Routes every finished request to its draw. The library's own handlers are bound to a running event loop and
+    cannot be registered from the engine's thread, where the later samples of a prompt start."""
+
+    def deliver(output: Any) -> None:
+        if output.is_finished():
+            draw = draws.pop(output.request_id)
+            draw.done((output, draw))
+
+    manager.output_router.deliver = deliver
+    manager.output_router.deliver_batch = lambda outputs: [deliver(output) for output in outputs]
+
+
+def _dtype(name: str, device: str) -> "torch.dtype":
+    """The asked dtype; for `auto`, bfloat16 where the processor multiplies it natively at speed, else float32."""
+    import torch
+
+    if name != "auto":
+        return torch.float32 if name == "float32" else torch.bfloat16
+    if device == "cuda":
+        return torch.bfloat16
+    flags = Path("/proc/cpuinfo")
+    fast = flags.exists() and " amx_bf16" in flags.read_text(errors="replace")
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _return_freed_memory() -> None:
+    """glibc keeps freed arenas to itself; fine-tuning needs them next."""
+    import ctypes
+    import ctypes.util
+
+    name = ctypes.util.find_library("c")
+    if name is not None and hasattr(libc := ctypes.CDLL(name), "malloc_trim"):
+        libc.malloc_trim(0)

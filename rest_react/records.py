@@ -1,0 +1,307 @@
+"""The nouns of the system, and the contracts of the doors to the outside.
+
+Every record is a frozen dataclass that goes to disk as one JSON object, field by field; `store` does the writing.
+Ids are built from parts, so that they can be read and sorted: a trajectory is `<question_id>.<repeat>`, a step of it
+`<trajectory_id>.<step_index>`.
+
+Example: `Question(id="w17", text="Who founded the town where Ada Mell was born?")` goes through the agent and
+becomes `Trajectory(id="w17.0", question_id="w17", outcome="finished", ...)`.
+
+Not here: behaviour. What can be computed from a record (a perplexity) is a property; everything else is a function
+in the module that needs it.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+StepKind = Literal["decide", "summarise", "answer", "relevance", "grounding"]
+STEP_KINDS: tuple[StepKind, ...] = ("decide", "summarise", "answer", "relevance", "grounding")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that Grow and the agent ever see of a question: there is no field a label could hide in."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledQuestion:
+    """A question with its gold answers, for evaluation alone.
+
+    `answers` are equally good variants. `options` are the competing answers of a comparison or yes/no question;
+    `passages` are the ids of the gold passages; `explanation` says why the answer is right.
+    """
+
+    question: Question
+    answers: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    kind: str = ""
+    hops: int | None = None
+    passages: tuple[str, ...] = ()
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One document of a closed corpus."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One search result: `source` is a passage id or a URL, `snippet` is untrusted text."""
+
+    source: str
+    title: str
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One lookup of a perfect agent: what it asks and why, the title of the gold passage, and what that passage says."""
+
+    query: str
+    thoughts: str
+    title: str
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a scripted expert answers one question. `answer` is long-form with `{0}`, `{1}`, ... where hop i is cited."""
+
+    question: str
+    hops: tuple[Hop, ...]
+    thoughts: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt: `prefix` (instructions and exemplars) is shared by all calls of a kind, `state` is this step."""
+
+    prefix: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample one step. Sample i of it draws from `derive_seed(seed, i)`, so arrival order changes nothing."""
+
+    temperature: float
+    max_tokens: int
+    seed: int
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sample of an LLM. `logprob` sums the natural log-probabilities of its `tokens` tokens at temperature 1,
+    None where the provider gives none. `prompt_tokens` counts the whole prompt, cached or not."""
+
+    text: str
+    tokens: int
+    logprob: float | None
+    finish: str
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sample as stored with its step; `problem` says why it could not be parsed, empty when it could."""
+
+    text: str
+    tokens: int
+    logprob: float | None
+    finish: str
+    problem: str = ""
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp of the mean negative log-probability per token (the length-normalised reading of paper section 3.2)."""
+        if self.logprob is None or self.tokens == 0:
+            return None
+        return math.exp(min(-self.logprob / self.tokens, 700.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One reasoning step: the state shown to the model and everything it sampled.
+
+    `chosen` indexes the candidate that moved the trajectory on; None when the step was `forced` by the search budget
+    or when no candidate could be used. `hits` are the results a summarise step was shown, with their link ids
+    counted from `first_link`.
+    """
+
+    kind: StepKind
+    state: str
+    candidates: tuple[Candidate, ...]
+    chosen: int | None
+    forced: bool = False
+    hits: tuple[Hit, ...] = ()
+    first_link: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why something failed. `whose` decides what follows: `outside` is owed again, `model` is a result and stays."""
+
+    whose: Literal["model", "outside"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a trajectory cost: LLM calls, tokens in and out, searches made."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    searches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One walk of the agent over one question. `draft` is the answer before the self-checks, `answer` the one after."""
+
+    id: str
+    question_id: str
+    question: str
+    outcome: Literal["finished", "failed"]
+    fault: Fault | None
+    steps: tuple[Step, ...]
+    draft: str
+    answer: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What a selector said of one step (paper section 3.5). `best` indexes the step's candidates.
+
+    `ranked`: the selector decided. `fallback`: its reply was unusable, so the rollout's own choice stands.
+    `errored`: the reply could not be had (an outside fault); it is owed again and filters nothing.
+    `good` is the yes/no line of `improve.keep=judged_good`, None where it was not asked or could not be had.
+    """
+
+    id: str
+    kind: StepKind
+    selector: str
+    status: Literal["ranked", "fallback", "errored"]
+    best: int
+    order: tuple[int, ...] = ()
+    reply: str = ""
+    good: bool | None = None
+    good_reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of training data: the bare state as prompt, the selected candidate as completion."""
+
+    id: str
+    trajectory_id: str
+    step_index: int
+    kind: StepKind
+    prompt: str
+    completion: str
+    selector: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A policy's weights. `name` is a Hub id, a hosted model's name or, for `local`, a path inside the run folder.
+
+    `adapter` is a LoRA adapter's path beside it. An untuned model is prompted with exemplars, a tuned one is not.
+    """
+
+    name: str
+    where: Literal["base", "local", "hosted"]
+    tuned: bool
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A grader's opinion of one answer. `unscored`: it could not be had; never counted as wrong."""
+
+    verdict: Literal["correct", "incorrect", "unscored"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of `evaluate/<benchmark>/results.jsonl`: one question answered once, and what the grader said."""
+
+    id: str
+    question_id: str
+    kind: str
+    hops: int | None
+    outcome: Literal["finished", "failed"]
+    fault: Fault | None
+    answer: str
+    draft: str
+    verdict: Verdict
+    verdict_before_checks: Verdict
+    em: float
+    f1: float
+    searches: int
+    calls: int
+    tokens: int
+
+
+def derive_seed(*parts: object) -> int:
+    """A 63-bit seed from named parts, equal on every machine and for every order of arrival."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class LLM(Protocol):
+    """A language model behind a door. Errors: `ModelFault` (refused, too long) and `OutsideFault`, nothing else."""
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples of one prompt, in a fixed order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Gives back what the door holds (memory, connections, a process)."""
+        ...
+
+
+class Search(Protocol):
+    """A search engine behind a door. No results is an empty list; an outage is an `OutsideFault`."""
+
+    async def search(self, query: str, k: int) -> list[Hit]:
+        """At most k hits, best first."""
+        ...
+
+
+class Trainer(Protocol):
+    """Fine-tuning behind a door (paper section 3.4): loss on the completions alone."""
+
+    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+        """Tunes `base` on `examples`, working in `folder`. Calling again with the same arguments resumes; a hosted
+        job's id is on disk there before the first wait."""
+        ...
+
+
+class Tracker(Protocol):
+    """An experiment tracker."""
+
+    def log(self, stage: str, metrics: Mapping[str, float]) -> None: ...
+
+    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None: ...
+
+    def artifact(self, path: Path) -> None: ...
+
+    def finish(self) -> None: ...

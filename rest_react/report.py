@@ -1,0 +1,390 @@
+"""A run's folder in, tables and one page out: results.json, report.md and report.html.
+
+    page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
+    console.print(results_table(compute_rows(Path("outputs/default"))))
+
+Every number is computed here, from the lines of results.jsonl; docs/metrics.md defines each. The three outputs and the
+terminal show the same rows. An evaluation counts once its summary.json is there; what is not complete is named, not
+shown. The page is one file: no network, no script, and everything that a model or the web wrote is escaped.
+Not here: the statistics themselves (judges.metrics), and what a stage counts (the verbs).
+"""
+
+import html
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rest_react.errors import RunFolderError
+from rest_react.judges.metrics import Share, clustered_interval, paired_difference
+from rest_react.records import Result, Step, Trajectory, Verdict
+from rest_react.store import SCHEMA, read_lines, read_summary, write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = dict[str, Any]
+_STAGES = ("grow", "improve", "finetune")
+_SAMPLES = 3
+_LONGEST = 1500  # characters of one text on the page
+_CURVE = 300  # points of one loss curve
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """One result as it counts: None is unscored."""
+
+    question: str
+    repeat: int
+    after: float | None
+    before: float | None
+    failed: bool
+    outside: bool
+    numbers: tuple[float, float, int, int, int]
+
+
+def write_report(run_folder: Path, *, smoke: bool) -> Path:
+    """Writes results.json, report.md and report.html into the run's folder; returns the page."""
+    rows = compute_rows(run_folder)
+    write_json(run_folder / "results.json", {"schema": SCHEMA, "run": run_folder.name, "rows": rows})
+    view = {
+        "title": f"{'Smoke run' if smoke else 'Run'} {_visible(run_folder.name)}",
+        "smoke": smoke,
+        "notes": list(_incomplete(run_folder)),
+        "headings": [heading for heading, _ in _COLUMNS],
+        "table": [[cell(row) for _, cell in _COLUMNS] for row in rows],
+        "stages": [table for stage in _STAGES if (table := _stage_table(run_folder, stage))],
+    }
+    _write(run_folder / "report.md", _markdown(view))
+    page = run_folder / "report.html"
+    _write(page, _page(view, rows, run_folder))
+    return page
+
+
+def compute_rows(run_folder: Path) -> list[Row]:
+    """One row per complete evaluation, in order of iteration and benchmark: the rows of results.json."""
+    rows: list[Row] = []
+    starts: dict[str, Mapping[str, Sequence[float | None]]] = {}
+    for iteration, stage, summary in _evaluations(run_folder):
+        scored = _read_results(stage / "results.jsonl")
+        repeats = summary["repeats"]
+        after = _by_question(scored, repeats, lambda s: s.after)
+        accuracy = clustered_interval(after)
+        before = clustered_interval(_by_question(scored, repeats, lambda s: s.before))
+        if iteration == 0:
+            starts[stage.name] = after
+        start = starts.get(stage.name) if iteration else None
+        counted = [s.numbers for s in scored if not s.outside]
+        means = [_mean(column) for column in zip(*counted, strict=True)] if counted else [None] * 5
+        cost = summary.get("cost_usd")
+        rows.append(
+            {
+                "iteration": iteration,
+                "benchmark": stage.name,
+                "grader": summary["grader"],
+                "questions": len(after),
+                "repeats": repeats,
+                "unscored": sum(s.after is None for s in scored),
+                "failed": sum(s.failed for s in scored),
+                "accuracy": _interval(accuracy) | {"std": accuracy.std},
+                "before_checks": _interval(before),
+                "vs_start": _interval(paired_difference(after, start)) if start is not None else None,
+                **dict(zip(("em", "f1", "searches", "calls", "tokens"), means, strict=True)),
+                "cost_usd": cost,
+                "cost_reason": summary.get("cost_reason", "no price was recorded") if cost is None else None,
+                "seconds": summary["seconds"],
+            }
+        )
+    return rows
+
+
+def results_table(rows: Sequence[Row]) -> "Table":
+    """The rows for a terminal: the first columns of the report's table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Results", title_justify="left", title_style="bold", header_style="bold")
+    columns = _COLUMNS[:_ON_TERMINAL]
+    for heading, _ in columns:
+        table.add_column(heading, justify="left" if heading == "Benchmark" else "right")
+    for row in rows:
+        table.add_row(*(Text(cell(row)) for _, cell in columns))
+    return table
+
+
+def _read_results(path: Path) -> list[_Scored]:
+    by_id = {}
+    for result in read_lines(path, Result):
+        by_id[result.id] = _Scored(
+            question=result.question_id,
+            repeat=int(result.id.rpartition(".")[2]),
+            after=_score(result, result.verdict),
+            before=_score(result, result.verdict_before_checks),
+            failed=result.outcome == "failed" and not _outside(result),
+            outside=_outside(result),
+            numbers=(result.em, result.f1, result.searches, result.calls, result.tokens),
+        )
+    return list(by_id.values())
+
+
+def _outside(result: Result) -> bool:
+    return result.fault is not None and result.fault.whose == "outside"
+
+
+def _score(result: Result, verdict: Verdict) -> float | None:
+    """1 or 0; None for a verdict that could not be had. Not finishing for want of skill is a wrong answer."""
+    if _outside(result):
+        return None
+    if result.outcome == "failed":
+        return 0.0
+    return {"correct": 1.0, "incorrect": 0.0, "unscored": None}[verdict.verdict]
+
+
+def _by_question(
+    scored: Iterable[_Scored], repeats: int, value: Callable[[_Scored], float | None]
+) -> dict[str, list[float | None]]:
+    lists: dict[str, list[float | None]] = {}
+    for s in scored:
+        lists.setdefault(s.question, [None] * repeats)[s.repeat] = value(s)
+    return lists
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _interval(share: Share) -> dict[str, float | None]:
+    return {"mean": share.mean, "low": share.low, "high": share.high}
+
+
+# ── finding things in the folder ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _iterations(run_folder: Path) -> list[int]:
+    found = (re.fullmatch(r"iter_(\d+)", path.name) for path in run_folder.glob("iter_*"))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
+    """Complete evaluations with their summaries."""
+    for iteration in _iterations(run_folder):
+        for stage in sorted((run_folder / f"iter_{iteration}" / "evaluate").glob("*/")):
+            summary = read_summary(stage)
+            if summary is None:
+                continue
+            missing = [key for key in ("grader", "repeats", "seconds") if key not in summary]
+            if missing:
+                raise RunFolderError(
+                    f"{stage}/summary.json lacks {', '.join(missing)}; remove the file and run the same command again"
+                )
+            yield iteration, stage, summary
+
+
+def _incomplete(run_folder: Path) -> Iterator[str]:
+    """What is begun but not complete."""
+    for iteration in _iterations(run_folder):
+        folder = run_folder / f"iter_{iteration}"
+        for stage in [*(folder / name for name in _STAGES), *sorted((folder / "evaluate").glob("*/"))]:
+            if stage.is_dir() and read_summary(stage) is None:
+                name = stage.relative_to(run_folder).as_posix()
+                yield f"{name} is not complete and left out; the same command again goes on from there"
+
+
+def _stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
+    """A stage's summaries side by side, one column per iteration."""
+    summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in _iterations(run_folder)}
+    facts = {k: dict(_flat(summary)) for k, summary in summaries.items() if summary is not None}
+    if not facts:
+        return None
+    names = dict.fromkeys(name for column in facts.values() for name in column)
+    rows = [[name, *(column.get(name, "") for column in facts.values())] for name in names]
+    return {"name": stage.capitalize(), "headings": ["", *(f"iteration {k}" for k in facts)], "rows": rows}
+
+
+def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A summary's numbers in words: shares in percent, seconds as minutes, nested ones with their path."""
+    for key, value in summary.items():
+        name = f"{prefix}{_visible(key).replace('_', ' ')}"
+        if key == "schema":
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif key == "seconds":
+            yield "minutes", f"{value / 60:.1f}"
+        elif key.endswith("_share") and isinstance(value, (int, float)):
+            yield name, _percent(value)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield name, f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+        else:
+            yield name, _visible(str(value))
+
+
+def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
+    """Training loss per step, thinned to what a screen can show. A torn last line is not read."""
+    curves = []
+    for iteration in _iterations(run_folder):
+        path = run_folder / f"iter_{iteration}" / "finetune" / "loss.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        read = (json.loads(text) for text in lines if text.endswith("\n"))
+        points = [(line["step"], line["loss"]) for line in read if math.isfinite(line["loss"])]
+        if points:
+            kept = points[:: -(-len(points) // _CURVE)]
+            curves.append({"iteration": iteration, "points": kept if kept[-1] == points[-1] else [*kept, points[-1]]})
+    return curves
+
+
+# ── the page ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("rest_react"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "points": _points}
+    benchmarks = []
+    for name in dict.fromkeys(row["benchmark"] for row in rows):
+        own = [row for row in rows if row["benchmark"] == name]
+        benchmarks.append({"name": _visible(name), "rows": own, "samples": list(_samples(run_folder, own[-1]))})
+    settings = run_folder / "settings.yaml"
+    return environment.get_template("report.html.j2").render(
+        **view,
+        benchmarks=benchmarks,
+        curves=_loss_curves(run_folder),
+        settings=_visible(settings.read_text(encoding="utf-8")) if settings.exists() else "",
+    )
+
+
+def _samples(run_folder: Path, row: Row) -> Iterator[dict[str, Any]]:
+    """The first few right and wrong trajectories of an evaluation, the right ones first."""
+    stage = run_folder / f"iter_{row['iteration']}" / "evaluate" / row["benchmark"]
+    verdicts: dict[str, dict[str, Verdict]] = {"correct": {}, "incorrect": {}}
+    for result in read_lines(stage / "results.jsonl", Result):
+        group = verdicts.get(result.verdict.verdict)
+        if group is not None and len(group) < _SAMPLES:
+            group[result.id] = result.verdict
+    wanted = verdicts["correct"] | verdicts["incorrect"]
+    found = {t.id: t for t in read_lines(stage / "trajectories.jsonl", Trajectory) if t.id in wanted}
+    for id_, verdict in wanted.items():
+        if id_ in found:
+            yield _sample(found[id_], verdict)
+
+
+def _sample(trajectory: Trajectory, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "question": _visible(trajectory.question),
+        "verdict": verdict.verdict,
+        "reason": _visible(verdict.reason),
+        "fault": _visible(trajectory.fault.message) if trajectory.fault else "",
+        "answer": _visible(trajectory.answer),
+        "draft": _visible(trajectory.draft) if trajectory.draft != trajectory.answer else "",
+        "steps": [_sample_step(step) for step in trajectory.steps],
+    }
+
+
+def _sample_step(step: Step) -> dict[str, Any]:
+    candidate = step.candidates[step.chosen] if step.chosen is not None else None
+    if candidate is not None:
+        text = candidate.text
+    else:
+        text = "forced to terminate: no searches left" if step.forced else "no usable candidate"
+    perplexity = candidate.perplexity if candidate is not None else None
+    return {
+        "kind": step.kind,
+        "text": _visible(text),
+        "note": f"perplexity {perplexity:.2f}, best of {len(step.candidates)}" if perplexity is not None else "",
+        "hits": [_visible(f"[{step.first_link + i}] {hit.title}") for i, hit in enumerate(step.hits)],
+    }
+
+
+def _visible(text: str) -> str:
+    """Untrusted text without characters that hide or reorder what is read, cut to what a person would read."""
+    shown = _UNSEEN.sub("\ufffd", text[:_LONGEST])
+    return shown if len(text) <= _LONGEST else f"{shown} … ({len(text):,} characters)"
+
+
+# ── words and tables ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f}%"
+
+
+def _points(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:+.1f}"
+
+
+def _range(interval: Mapping[str, float | None] | None, show: Callable[[float | None], str]) -> str:
+    if interval is None or interval["low"] is None:
+        return ""
+    return f"[{show(interval['low'])}, {show(interval['high'])}]"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "n/a" if value is None else f"{value:,.{digits}f}"
+
+
+def _vs_start(row: Row) -> str:
+    change = row["vs_start"]
+    return "" if change is None else f"{_points(change['mean'])} {_range(change, _points)}".strip()
+
+
+_COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("Iteration", lambda row: str(row["iteration"])),
+    ("Benchmark", lambda row: _visible(row["benchmark"])),
+    ("Accuracy", lambda row: _percent(row["accuracy"]["mean"])),
+    ("95% interval", lambda row: _range(row["accuracy"], _percent)),
+    ("vs start, points", _vs_start),
+    ("Before checks", lambda row: _percent(row["before_checks"]["mean"])),
+    ("EM", lambda row: _percent(row["em"])),
+    ("F1", lambda row: _percent(row["f1"])),
+    ("Searches", lambda row: _number(row["searches"], 1)),
+    ("Questions × repeats", lambda row: f"{row['questions']} × {row['repeats']}"),
+    ("Std over repeats", lambda row: _percent(row["accuracy"]["std"])),
+    ("Before checks, 95% interval", lambda row: _range(row["before_checks"], _percent)),
+    ("Unscored", lambda row: str(row["unscored"])),
+    ("Failed", lambda row: str(row["failed"])),
+    ("LLM calls", lambda row: _number(row["calls"], 1)),
+    ("Tokens", lambda row: _number(row["tokens"], 0)),
+    ("Minutes", lambda row: _number(row["seconds"] / 60, 1)),
+    ("Cost, USD", lambda row: _visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
+    ("Grader", lambda row: _visible(row["grader"])),
+)
+_ON_TERMINAL = 10
+
+
+def _markdown(view: Mapping[str, Any]) -> str:
+    parts = [f"# {_plain(view['title'])}", *(f"> {_plain(note)}" for note in view["notes"])]
+    parts += ["## Results", _markdown_table(view["headings"], view["table"])]
+    parts.append(
+        "Shares are in percent, differences in percentage points. Intervals are 95%, clustered by question; "
+        "unscored answers count nowhere, failed ones as incorrect."
+    )
+    for stage in view["stages"]:
+        parts += [f"## {stage['name']}", _markdown_table(stage["headings"], stage["rows"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(text.encode("utf-8", "replace"))
+    temporary.replace(path)

@@ -1,0 +1,184 @@
+"""The loop. `python -m rest_react.run iteration=3` brings a run to iteration 3, doing only what is missing on disk.
+
+    iteration 0      demonstrate (a small model) or not (a large one) → evaluate: the baseline row
+    iteration k      grow → improve → finetune → evaluate
+    at the end       report
+
+Running the same command again resumes; there is no flag for it. Configuration is Hydra's: configs/config.yaml holds
+every setting. Not here: what a verb does (grow, improve, finetune, evaluate) and which parts there are (build).
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from rest_react import cli
+from rest_react.build import Parts, QuestionSet, check_prompts
+from rest_react.config import load_settings, sealed_view
+from rest_react.console import console, say
+from rest_react.errors import ConfigError, RestReactError, StageIncomplete, UsageError
+from rest_react.evaluate import evaluate
+from rest_react.finetune import finetune
+from rest_react.forecast import forecast_table
+from rest_react.grow import TRAJECTORIES, grow
+from rest_react.improve import EXAMPLES, Rules, improve
+from rest_react.questions import unlabelled
+from rest_react.records import LLM, Example, ModelRef, derive_seed
+from rest_react.report import compute_rows, results_table, write_report
+from rest_react.settings import Settings
+from rest_react.store import RunFolder, read_lines, read_summary
+from rest_react.tracking import numbers
+
+
+class Loop:
+    """One run: its parts, its folder, and the verbs bound to them."""
+
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        self.settings, self.parts, self.folder = settings, parts, parts.folder
+        self.grow_set = parts.questions(settings.grow.questions)
+        self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
+
+    async def bring_to(self, iteration: int) -> None:
+        """Does every stage up to `iteration` that is not complete yet."""
+        model = self.parts.starting_model()
+        policy = self.parts.policy(model)
+        try:
+            for k in range(iteration + 1):
+                if k > 0 or self.settings.start == "demonstrations":
+                    await self.gather(k, policy, model)
+                    await policy.aclose()
+                    model = await self.learn(k, model)
+                    policy = self.parts.policy(model)
+                await self.examine(k, policy, model)
+                self.track(k)
+                show_results(self.folder, smoke=self.settings.smoke)
+        finally:
+            await policy.aclose()
+
+    async def gather(self, k: int, policy: LLM, model: ModelRef) -> None:
+        """Grow with the previous iteration's policy; in iteration 0 with the scripted expert, as demonstrations."""
+        s, stage = self.settings, self.folder.stage(k, "grow")
+        if read_summary(stage) is not None:
+            return
+        if k == 0:
+            llm, tuned, samples = self.parts.expert(), True, 1
+            questions = QuestionSet(self.parts.world.demonstrations, self.parts.world.passages)
+        else:
+            llm, tuned, samples, questions = policy, model.tuned, s.grow.samples, self.grow_set
+        search = self.parts.search(questions.passages)
+        await grow(
+            self.parts.agent(llm, search, samples=samples, temperature=s.grow.temperature, tuned=tuned),
+            unlabelled(questions.labelled),
+            stage,
+            repeats=s.grow.trajectories_per_question if k else 1,
+            seed=derive_seed(s.seed, "grow", k),
+            in_flight=s.policy.in_flight,
+            tolerated=s.grow.tolerate_outside_faults,
+            title=f"iteration {k}: " + ("grow" if k else "demonstrate"),
+        )
+
+    async def learn(self, k: int, model: ModelRef) -> ModelRef:
+        """Improve, then finetune; the next model."""
+        s = self.settings
+        reward_model = self.parts.reward_model() if k else None
+        try:
+            await improve(
+                self.folder.stage(k, "grow") / TRAJECTORIES,
+                self.folder.stage(k, "improve"),
+                rules=self.parts.rules() if k else Rules("perplexity"),
+                reward_model=reward_model,
+                seed=derive_seed(s.seed, "improve", k),
+                in_flight=s.policy.in_flight,
+                title=f"iteration {k}: improve",
+            )
+        finally:
+            if reward_model is not None:
+                await reward_model.llm.aclose()
+        base = self.parts.starting_model() if s.finetune.start_from == "base" else model
+        seed = derive_seed(s.seed, "finetune", k) % 2**31
+        stage = self.folder.stage(k, "finetune")
+        return await finetune(self.parts.trainer(f"iteration {k}: finetune"), self.examples(k), base, stage, seed=seed)
+
+    def examples(self, k: int) -> Iterator[Example]:
+        """What iteration k trains on: its own examples, and demonstrations where the settings mix them in."""
+        own: Iterable[Example] = read_lines(self.folder.stage(k, "improve") / EXAMPLES, Example)
+        shown: Iterable[Example] = ()
+        if k and self.settings.finetune.mix_demonstrations:
+            shown = read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)
+        if self.settings.demonstrations.exemplars and (k == 0 or self.settings.finetune.mix_demonstrations):
+            shown = chain(shown, self.parts.exemplars())
+        return chain(shown, own)
+
+    async def examine(self, k: int, policy: LLM, model: ModelRef) -> None:
+        """Evaluate on every benchmark."""
+        s = self.settings.evaluate
+        grader = self.parts.grader()
+        for name, benchmark in self.benchmarks.items():
+            search = self.parts.search(benchmark.passages)
+            await evaluate(
+                self.parts.agent(policy, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned),
+                benchmark.labelled,
+                grader,
+                self.folder.stage(k, "evaluate", name),
+                repeats=s.repeats,
+                seed=derive_seed(self.settings.seed, "evaluate", k, name),
+                in_flight=self.settings.policy.in_flight,
+                tolerated=s.tolerate_outside_faults,
+                make_room=self.parts.grader_needs_room,
+                title=f"iteration {k}: evaluate {name}",
+            )
+
+    def track(self, k: int) -> None:
+        """Sends the numbers of the iteration's summaries to the tracker."""
+        tracker = self.parts.tracker(k, sealed_view(self.settings))
+        stages = ["grow", "improve", "finetune", *(f"evaluate/{name}" for name in self.benchmarks)]
+        for stage in stages:
+            summary = read_summary(self.folder.stage(k, *stage.split("/")))
+            if summary is not None:
+                tracker.log(stage, numbers(summary))
+        tracker.finish()
+
+
+def show_results(folder: RunFolder, *, smoke: bool) -> None:
+    """Writes the report's files and prints the table."""
+    page = write_report(folder.root, smoke=smoke)
+    console.print(results_table(compute_rows(folder.root)))
+    say(f"report: {page}")
+
+
+def run(settings: Settings) -> None:
+    """Brings a run to its iteration. Raises RestReactError; what was finished by then stays."""
+    folder = RunFolder(cli.output_root(settings) / settings.run)
+    parts = Parts(settings, folder)
+    check_prompts(parts)
+    if settings.dry_run:
+        console.print(forecast_table(settings, folder))
+        return
+    loop = Loop(settings, parts)
+    with folder.locked():
+        for change in folder.seal(sealed_view(settings), cli.environment(parts.prompts_hash())):
+            say(f"note: since this run began, {change}")
+        asyncio.run(loop.bring_to(settings.iteration))
+
+
+def main() -> None:
+    """The command line: checks everything, then hands over to Hydra."""
+    sys.argv[1:] = cli.checked(sys.argv[1:])
+    cli.with_hydra(_job)
+
+
+def _job(config: Any) -> None:
+    try:
+        run(load_settings(cli.plain(config)))
+    except (ConfigError, UsageError) as error:
+        cli.stop(error, code=2)
+    except StageIncomplete as error:
+        cli.stop(error, code=3)
+    except RestReactError as error:
+        cli.stop(error, code=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A retrieval server of the Search-R1 kind: passages from one's own index, over HTTP.
+
+    POST http://localhost:8000/retrieve   {"queries": ["who founded Ostrim"], "topk": 3, "return_scores": true}
+    {"result": [[{"document": {"id": "17", "contents": "\\"Ostrim\\"\\nOstrim is a town ..."}, "score": 12.5}, ...]]}
+
+The first line of `contents` is the title (in quotes in the usual Wikipedia dump), the rest the passage; a document
+without an id is known by its title. Blocking I/O from the standard library, in threads of the door's own.
+Not here: building or starting such a server, and taking control tokens apart (the agent does that to every hit).
+"""
+
+import asyncio
+import http.client
+from concurrent.futures import ThreadPoolExecutor
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.records import Hit
+from rest_react.retries import Backoff, Limiter, TryAgain, retried, retry_after_s, worth_retrying
+from rest_react.webtext import clean_html
+
+
+class HttpSearch:
+    """A `Search` over the `/retrieve` endpoint at `url` (the full address, with its path)."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        max_in_flight: int = 32,
+        requests_per_minute: float | None = None,
+        tries: int = 5,
+        first_wait_s: float = 0.5,
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"search.url: {url!r} is no http:// or https:// address")
+        self._url = url
+        self._timeout_s = timeout_s
+        self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
+        self._limiter = Limiter(max_in_flight, requests_per_minute)
+        # The event loop's own pool has few threads and other users.
+        self._threads = ThreadPoolExecutor(max_in_flight, thread_name_prefix="retrieve")
+
+    async def search(self, query: str, k: int) -> list[Hit]:
+        """At most k hits, best first."""
+        body = msgspec.json.encode({"queries": [query], "topk": k, "return_scores": True})
+
+        async def attempt() -> list[Hit]:
+            loop = asyncio.get_running_loop()
+            return read_hits(await loop.run_in_executor(self._threads, self._post, body))[:k]
+
+        return await retried(attempt, what=self._url, backoff=self._backoff, limiter=self._limiter)
+
+    def _post(self, body: bytes) -> bytes:
+        request = Request(self._url, body, {"Content-Type": "application/json"})
+        try:
+            with urlopen(request, timeout=self._timeout_s) as reply:
+                content: bytes = reply.read()
+                return content
+        except HTTPError as error:
+            said = f"HTTP {error.code}: {error.read(500).decode('utf-8', 'replace')[:300]}"
+            if worth_retrying(error.code):
+                raise TryAgain(said, retry_after_s(error.headers.get("retry-after"))) from error
+            if error.code in (401, 403, 404, 405):
+                raise UsageError(f"{self._url}: {said}; is search.url an open /retrieve endpoint?") from error
+            raise OutsideFault(f"{self._url}: {said}") from error
+        except (URLError, http.client.HTTPException, OSError) as error:
+            raise TryAgain(f"no whole reply ({getattr(error, 'reason', None) or error!r})") from error
+
+
+class _Document(msgspec.Struct):
+    contents: str
+    id: str | int | None = None
+
+
+class _Item(msgspec.Struct):
+    document: _Document
+
+
+class _Reply(msgspec.Struct):
+    result: list[list[_Item]]
+
+
+def read_hits(raw: bytes) -> list[Hit]:
+    """The hits for the one query that was sent. Raises TryAgain for what is no such reply."""
+    try:
+        reply = msgspec.json.decode(raw, type=_Reply)
+    except msgspec.DecodeError as error:
+        raise TryAgain(f"unreadable reply ({error})") from error
+    if len(reply.result) != 1:
+        raise TryAgain(f"{len(reply.result)} result lists for one query")
+    return [_hit(item.document) for item in reply.result[0]]
+
+
+def _hit(document: _Document) -> Hit:
+    first, _, rest = document.contents.partition("\n")
+    title = clean_html(first).strip('"')
+    return Hit(title if document.id is None else str(document.id), title, clean_html(rest))

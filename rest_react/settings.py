@@ -1,0 +1,366 @@
+"""What can be set: plain frozen dataclasses without defaults; values live in configs/*.yaml, each fact once.
+
+`kind` tells the members of a union apart (`policy.kind: transformers | openai | ...`). A key never enters a setting:
+`api_key_env` names the environment variable that a door reads by itself.
+Not here: reading and checking (config), and building parts (build).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge, Gt, Interval, Le, MinLen
+from pydantic import Field
+
+Share: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
+Count: TypeAlias = Annotated[int, Gt(0)]
+NotNegative: TypeAlias = Annotated[int, Ge(0)]
+Positive: TypeAlias = Annotated[float, Gt(0)]
+Name: TypeAlias = Annotated[str, MinLen(1)]
+Mode: TypeAlias = Literal["chat", "completion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens; null where unknown."""
+
+    input: float | None
+    output: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersModel:
+    """Weights in this process, on the CPU or one GPU, batched by transformers' continuous batching."""
+
+    kind: Literal["transformers"]
+    model: Name
+    mode: Mode
+    dtype: Literal["auto", "float32", "bfloat16"]
+    device: Literal["auto", "cpu", "cuda"]
+    threads: NotNegative
+    cache_tokens: Count
+    batch_requests: Count
+    batch_tokens: Count
+    in_flight: Count
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIModel:
+    """Any OpenAI-compatible endpoint."""
+
+    kind: Literal["openai"]
+    model: Name
+    mode: Mode
+    base_url: str | None
+    api_key_env: str
+    logprobs: bool
+    n_per_request: bool
+    requests_per_minute: float | None
+    in_flight: Count
+    timeout_s: Positive
+    tries: Count
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class VllmModel:
+    """`vllm serve`, started and stopped by the run; `command` may live in an environment of its own."""
+
+    kind: Literal["vllm"]
+    model: Name
+    mode: Mode
+    command: tuple[str, ...]
+    extra_args: tuple[str, ...]
+    port: Annotated[int, Interval(ge=1, le=65535)]
+    start_timeout_s: Positive
+    in_flight: Count
+    timeout_s: Positive
+    tries: Count
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiModel:
+    """Gemini through google-genai."""
+
+    kind: Literal["gemini"]
+    model: Name
+    api_key_env: str
+    logprobs: bool
+    requests_per_minute: float | None
+    in_flight: Count
+    timeout_s: Positive
+    tries: Count
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedModel:
+    """The scripted policy: no model at all; shares of right, wrong, unparsable and empty samples."""
+
+    kind: Literal["scripted"]
+    model: Name
+    right: Share
+    wrong: Share
+    unparsable: Share
+    empty: Share
+    in_flight: Count
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class SameModel:
+    """The policy's own starting weights, untuned, in another role."""
+
+    kind: Literal["same"]
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGraderSettings:
+    """The grader that needs no model."""
+
+    kind: Literal["rule"]
+
+
+Model: TypeAlias = TransformersModel | OpenAIModel | VllmModel | GeminiModel | ScriptedModel
+RewardModel: TypeAlias = Model | SameModel
+Grader: TypeAlias = Model | SameModel | RuleGraderSettings
+BY_KIND = Field(discriminator="kind")
+
+
+@dataclass(frozen=True, slots=True)
+class Bm25:
+    """BM25 over `corpus`: a JSONL file, or `questions` for the corpus that came with the question set."""
+
+    kind: Literal["bm25"]
+    corpus: Name
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDuckGo:
+    """The web, through ddgs with one fixed backend."""
+
+    kind: Literal["duckduckgo"]
+    backend: Name
+    region: Name
+    requests_per_minute: Positive
+    timeout_s: Positive
+    tries: Count
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSearch:
+    """A retrieval server that answers POST /retrieve."""
+
+    kind: Literal["http"]
+    url: Name
+    in_flight: Count
+    timeout_s: Positive
+    tries: Count
+
+
+SearchEngine: TypeAlias = Bm25 | DuckDuckGo | HttpSearch
+
+
+@dataclass(frozen=True, slots=True)
+class WorldQuestions:
+    """Questions of the built-in closed world."""
+
+    kind: Literal["world"]
+    split: Literal["demonstrations", "train", "evaluation"]
+    sample: Count | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuestions:
+    """A JSONL, CSV or Parquet file; `fields` maps our names to its columns, `corpus` is its JSONL of passages."""
+
+    kind: Literal["file"]
+    path: Name
+    corpus: str | None
+    fields: dict[str, str]
+    sample: Count | None
+
+
+@dataclass(frozen=True, slots=True)
+class HubQuestions:
+    """A data set on the Hub, at a pinned revision."""
+
+    kind: Literal["hub"]
+    name: Name
+    config: str | None
+    split: Name
+    revision: Name
+    fields: dict[str, str]
+    sample: Count | None
+
+
+QuestionSource: TypeAlias = WorldQuestions | FileQuestions | HubQuestions
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSettings:
+    """Size of the built-in world."""
+
+    seed: int
+    passages: Annotated[int, Interval(ge=10, le=100_000)]
+    demonstrations: NotNegative
+    train: NotNegative
+    evaluation: NotNegative
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The Search Agent's rules (paper sections 2 and 3)."""
+
+    max_searches: Count
+    hits_per_search: Count
+    select: Literal["perplexity", "majority", "first"]
+    max_tokens: Count
+    self_checks: bool
+    on_failed_check: Literal["revise", "research"]
+    max_research_rounds: NotNegative
+    prompts: str | None
+    exemplars: Literal["untuned", "always", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationSettings:
+    """What an untrained small model is shown first: a scripted expert's walks, and the prompts' exemplars as steps."""
+
+    slip: Share
+    exemplars: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GrowSettings:
+    """Grow: trajectories over a fixed question set (paper section 3.3)."""
+
+    questions: Annotated[QuestionSource, BY_KIND]
+    trajectories_per_question: Count
+    samples: Count
+    temperature: Annotated[float, Interval(ge=0, le=2)]
+    tolerate_outside_faults: Share
+
+
+@dataclass(frozen=True, slots=True)
+class ImproveSettings:
+    """Improve: which sample becomes each step's training target, and which steps are kept (paper section 3.5)."""
+
+    selector: Literal["reward_model", "perplexity", "majority", "random"]
+    keep: Literal["all", "judged_good"]
+    only_grounded: bool
+    max_searches: Count | None
+    max_tokens: Count
+    tolerate_outside_faults: Share
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFinetune:
+    """TRL on this machine, in a process of its own."""
+
+    kind: Literal["local"]
+    start_from: Literal["base", "previous"]
+    mix_demonstrations: bool
+    method: Literal["full", "lora"]
+    epochs: Positive
+    max_steps: Count | None
+    batch_size: Count
+    micro_batch_size: Count
+    learning_rate: Positive
+    warmup_ratio: Share
+    weight_decay: Annotated[float, Ge(0)]
+    max_length: Count
+    save_every: Count
+    lora_r: Count
+    lora_alpha: Count
+    lora_dropout: Share
+    num_processes: Count
+    threads: NotNegative
+
+
+@dataclass(frozen=True, slots=True)
+class HostedFinetune:
+    """An OpenAI-shaped fine-tuning API at any base_url."""
+
+    kind: Literal["hosted"]
+    start_from: Literal["base", "previous"]
+    mix_demonstrations: bool
+    base_url: str | None
+    api_key_env: str
+    epochs: Count | None
+    batch_size: Count | None
+    learning_rate_multiplier: float | None
+    max_length: Count
+    poll_s: Positive
+
+
+@dataclass(frozen=True, slots=True)
+class DryFinetune:
+    """The fake: checks the rows and tunes nothing."""
+
+    kind: Literal["dry_run"]
+    start_from: Literal["base", "previous"]
+    mix_demonstrations: bool
+    max_length: Count
+
+
+Finetune: TypeAlias = LocalFinetune | HostedFinetune | DryFinetune
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateSettings:
+    """Evaluate: benchmarks by name, each asked `repeats` times (paper section 4)."""
+
+    benchmarks: dict[str, Annotated[QuestionSource, BY_KIND]]
+    repeats: Count
+    samples: Count
+    temperature: Annotated[float, Interval(ge=0, le=2)]
+    tolerate_outside_faults: Share
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingSettings:
+    """Where metrics go besides the run folder."""
+
+    kind: Literal["none", "wandb"]
+    mode: Literal["offline", "online"]
+    project: Name
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedSettings:
+    """Measured rates of one machine, tokens per second, for `dry_run` alone; null where unknown."""
+
+    prefill: float | None
+    decode: float | None
+    train: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run needs to know."""
+
+    run: Annotated[str, MinLen(1)]
+    iteration: Annotated[int, Ge(0), Le(100)]
+    seed: int
+    start: Literal["demonstrations", "prompted"]
+    smoke: bool
+    dry_run: bool
+    output: Name
+    data: str | None
+    evaluate_data: str | None
+    policy: Annotated[Model, BY_KIND]
+    reward_model: Annotated[RewardModel, BY_KIND]
+    grader: Annotated[Grader, BY_KIND]
+    search: Annotated[SearchEngine, BY_KIND]
+    world: WorldSettings
+    agent: AgentSettings
+    demonstrations: DemonstrationSettings
+    grow: GrowSettings
+    improve: ImproveSettings
+    finetune: Annotated[Finetune, BY_KIND]
+    evaluate: EvaluateSettings
+    tracking: TrackingSettings
+    speed: SpeedSettings

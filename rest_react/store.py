@@ -1,0 +1,247 @@
+"""The run folder: where everything goes, how it survives a kill, and what may not change in between.
+
+    folder = RunFolder(Path("outputs/default"))
+    with folder.locked():                                        # a second live process is refused
+        folder.seal(settings)                                    # other settings are refused, by name
+        log = JsonLines(folder.stage(1, "grow") / "trajectories.jsonl", Trajectory)
+        done = log.resume(keep=lambda t: t.fault is None)        # repairs a torn last line, drops what is owed again
+        log.append(trajectory)                                   # one write per record: on disk or not at all
+        log.finish(order=["w1.0", "w1.1"])                       # the file in its canonical order
+        write_summary(folder.stage(1, "grow"), {...})            # written last: its presence means complete
+
+Files only ever grow by whole lines or are replaced whole, so a kill at any moment costs the line in flight.
+Not here: what the records mean, and which stage comes next.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+import yaml
+
+from rest_react.errors import RunFolderError
+
+SCHEMA = 1
+
+
+class Record(Protocol):
+    """Whatever has an id can be stored."""
+
+    @property
+    def id(self) -> str: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class JsonLines(Generic[R]):
+    """An append-only file of records, one JSON object a line, each id once. Memory holds ids, never records."""
+
+    def __init__(self, path: Path, kind: type[R]) -> None:
+        self.path = path
+        self._kind = kind
+        self._encoder = msgspec.json.Encoder()
+        self._file: int | None = None
+
+    def resume(self, keep: Callable[[R], bool] = lambda _: True) -> set[str]:
+        """Opens the file for appending and returns the ids that are already in it. A torn last line is cut off;
+        records that `keep` refuses are taken out, since they are owed again."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _repair(self.path)
+        done: set[str] = set()
+        dropped = False
+        for record in read_lines(self.path, self._kind):
+            if keep(record):
+                done.add(record.id)
+            else:
+                dropped = True
+        if dropped:
+            replace_lines(self.path, (r for r in read_lines(self.path, self._kind) if r.id in done))
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        return done
+
+    def append(self, record: R) -> None:
+        """Writes one whole line in one call."""
+        if self._file is None:
+            raise RuntimeError("append before resume")
+        line = self._encoder.encode(record) + b"\n"
+        if os.write(self._file, line) != len(line):
+            raise RunFolderError(f"{self.path}: the disk took only part of a line; free some space and run again")
+
+    def finish(self, order: Iterable[str]) -> None:
+        """Closes the file and brings its lines into `order`; ids that are missing from the file are passed over."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        where = {id_: (start, length) for id_, start, length in _line_spans(self.path)}
+        spans = [where[id_] for id_ in order if id_ in where]
+        if len(spans) != len(where):
+            raise RunFolderError(f"{self.path} holds {len(where) - len(spans)} records that this stage does not know")
+        if spans == sorted(spans):
+            return
+        temporary = self.path.with_suffix(".tmp")
+        with self.path.open("rb") as source, temporary.open("wb") as target:
+            for start, length in spans:
+                source.seek(start)
+                target.write(source.read(length))
+            target.flush()
+            os.fsync(target.fileno())
+        temporary.replace(self.path)
+
+
+def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a file, one at a time; none if there is no file. A damaged line is an error that names it."""
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(kind)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield decoder.decode(line)
+            except msgspec.MsgspecError as error:
+                if not line.endswith(b"\n"):
+                    return
+                raise RunFolderError(f"{path}, line {number} is damaged ({error}); move the file away") from error
+
+
+def replace_lines(path: Path, records: Iterable[object]) -> int:
+    """Writes a whole file of records, atomically; returns how many."""
+    encoder = msgspec.json.Encoder()
+    temporary = path.with_suffix(".tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with temporary.open("wb") as file:
+        for record in records:
+            file.write(encoder.encode(record) + b"\n")
+            count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return count
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes a whole JSON file, atomically, with sorted keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    temporary.replace(path)
+
+
+def write_summary(stage: Path, summary: Mapping[str, object]) -> None:
+    """Marks a stage complete."""
+    write_json(stage / "summary.json", {"schema": SCHEMA, **summary})
+
+
+def read_summary(stage: Path) -> dict[str, Any] | None:
+    """A complete stage's summary; None while it is incomplete."""
+    path = stage / "summary.json"
+    if not path.exists():
+        return None
+    summary: dict[str, Any] = json.loads(path.read_text())
+    return summary
+
+
+def _repair(path: Path) -> None:
+    """Cuts off a last line that has no end, as a kill leaves it."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        tail, start = b"", end
+        while start > 0 and b"\n" not in tail:
+            start = max(0, start - 65536)
+            file.seek(start)
+            tail = file.read(min(65536, end - start)) + tail
+        file.truncate(start + tail.rfind(b"\n") + 1)
+
+
+def _line_spans(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Id, offset and length of every line."""
+    decoder = msgspec.json.Decoder(_Id)
+    start = 0
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            yield decoder.decode(line).id, start, len(line)
+            start += len(line)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder; the layout is a public format (see docs/run_folder.md)."""
+
+    root: Path
+
+    def stage(self, iteration: int, *parts: str) -> Path:
+        """Where a stage keeps its files: `stage(1, "evaluate", "world")`."""
+        return self.root.joinpath(f"iter_{iteration}", *parts)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for this process. The kernel lets go when the process ends, however it ends."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunFolderError(
+                    f"{self.root} is in use by another live process; wait for it, stop it, or choose another run=<name>"
+                ) from error
+            yield
+
+    def seal(self, sealed: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
+        """Writes settings.yaml on the first run; afterwards refuses other settings, naming the keys that differ.
+
+        `sealed` is flat (dotted key to value). `environment` (package versions, the prompts' hash) may change: each
+        change is recorded, and returned as a warning.
+        """
+        path = self.root / "settings.yaml"
+        if not path.exists():
+            _write_yaml(path, {"schema": SCHEMA, "settings": dict(sealed), "environments": [dict(environment)]})
+            return []
+        kept = yaml.safe_load(path.read_text())
+        before = kept["settings"]
+        differing = [
+            f"  {key}: {before.get(key, '(absent)')!r} in the folder, {sealed.get(key, '(absent)')!r} now"
+            for key in sorted({*before, *sealed})
+            if before.get(key, "(absent)") != sealed.get(key, "(absent)")
+        ]
+        if differing:
+            raise RunFolderError(
+                f"{self.root} was made with other settings:\n" + "\n".join(differing) + "\n"
+                "Give these settings a name of their own (run=<name>), or go back to the folder's."
+            )
+        last = kept["environments"][-1]
+        changes = [
+            f"{name}: {last.get(name, '(absent)')} before, {environment.get(name, '(absent)')} now"
+            for name in sorted({*last, *environment})
+            if last.get(name) != environment.get(name)
+        ]
+        if changes:
+            _write_yaml(path, {**kept, "environments": [*kept["environments"], dict(environment)]})
+        return changes
+
+
+def _write_yaml(path: Path, value: Mapping[str, object]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True))
+    temporary.replace(path)
+
+
+def in_order(questions: Sequence[str], repeats: int) -> Iterator[str]:
+    """Trajectory ids in their canonical order: by question, then by repeat."""
+    for question in questions:
+        for repeat in range(repeats):
+            yield f"{question}.{repeat}"

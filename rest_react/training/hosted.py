@@ -1,0 +1,303 @@
+"""Fine-tuning by somebody else's GPU: the OpenAI-shaped API at any `base_url` (files, jobs, events, model).
+
+    trainer = HostedTrainer(base_url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY",
+                            hyperparameters={"n_epochs": 3})
+    model = await trainer.train(examples, base=ModelRef("gpt-4.1-mini", "base", tuned=False), folder=folder, seed=0)
+
+Every example becomes one chat of two messages, the bare state and the completion; the API trains on the completion.
+All rows are checked before anything is sent. What is done stands in `folder/job.json` the moment it is known:
+
+    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:..."}
+
+`content` names the rows, the base and the hyperparameters, and the file is uploaded under it. So a run that is killed
+between the server's yes and our note of it finds the file and the job again by listing them, and no second one is made;
+a server that cannot list has that one gap. Training the same once more takes another `seed`. Events go to
+`folder/events.jsonl`. A status this code does not know is a job that still runs.
+Not here: prices, cancelling, checkpoints.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.records import Example, ModelRef
+from rest_react.remote import error_reply, explained, key_from, open_client, quoted
+from rest_react.retries import Backoff, Limiter, TryAgain, retried
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.fine_tuning import FineTuningJob
+
+T = TypeVar("T")
+_MOST_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """`job.json`: what the server has said yes to so far."""
+
+    content: str
+    file: str = ""
+    job: str = ""
+    model: str = ""
+
+
+class HostedTrainer:
+    """A `Trainer` over the fine-tuning API. `poll_s` is the first wait between looks at a job, growing to a minute
+    while nothing happens; after `patience_s` the job is left running and the next run goes on waiting."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key_env: str | None,
+        hyperparameters: Mapping[str, object] | None = None,
+        suffix: str = "rest-react",
+        fewest_examples: int = 10,
+        timeout_s: float = 300.0,
+        tries: int = 6,
+        first_wait_s: float = 1.0,
+        poll_s: float = 5.0,
+        patience_s: float = 24 * 3600.0,
+        on_event: Callable[[str], None] | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._api_key_env = api_key_env
+        self._key = key_from(api_key_env)
+        self._hyperparameters = dict(hyperparameters or {})
+        self._suffix = suffix
+        self._fewest_examples = fewest_examples
+        self._timeout_s = timeout_s
+        self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
+        self._limiter = Limiter(4)
+        self._poll_s = poll_s
+        self._patience_s = patience_s
+        self._on_event = on_event
+
+    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+        """Tunes `base`, or goes on with what `folder` says was begun."""
+        if base.where == "local":
+            raise UsageError(
+                f"hosted fine-tuning cannot start from local weights ({base.name}); name a model of the API"
+            )
+        rows = render_rows(examples, self._fewest_examples)
+        job_seed = seed % 2**31  # what the API takes
+        progress = self._begun(folder, self._content_of(rows, base, job_seed))
+        if not progress.model:
+            client = open_client(self._base_url, self._key, self._timeout_s)
+            try:
+                progress = await self._upload(client, rows, progress, folder)
+                progress = await self._create(client, base, job_seed, progress, folder)
+                progress = await self._wait(client, progress, folder)
+            finally:
+                await client.close()
+        return ModelRef(name=progress.model, where="hosted", tuned=True)
+
+    def _content_of(self, rows: bytes, base: ModelRef, job_seed: int) -> str:
+        settings = [self._base_url, base.name, self._hyperparameters, job_seed, self._suffix]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + b"\n" + rows).hexdigest()[:32]
+
+    def _begun(self, folder: Path, content: str) -> _Progress:
+        path = folder / "job.json"
+        if not path.exists():
+            return _Progress(content)
+        progress = _Progress(**json.loads(path.read_text(encoding="utf-8")))
+        if progress.content != content:
+            raise UsageError(f"{path}: begun with other examples or settings; restore them, or delete it to start anew")
+        return progress
+
+    async def _upload(self, client: "AsyncOpenAI", rows: bytes, progress: _Progress, folder: Path) -> _Progress:
+        if progress.file:
+            return progress
+        name = f"rest-react-{progress.content}.jsonl"
+
+        async def find_or_upload() -> str:
+            return (
+                await _find_file(client, name)
+                or (await client.files.create(file=(name, rows, "application/jsonl"), purpose="fine-tune")).id
+            )
+
+        return _note(folder, replace(progress, file=await self._asked("uploading the examples", find_or_upload)))
+
+    async def _create(
+        self, client: "AsyncOpenAI", base: ModelRef, job_seed: int, progress: _Progress, folder: Path
+    ) -> _Progress:
+        if progress.job:
+            return progress
+        hyperparameters: Any = self._hyperparameters  # the provider's own names; the SDK types only OpenAI's
+
+        async def find_or_create() -> str:
+            return (
+                await _find_job(client, progress.file)
+                or (
+                    await client.fine_tuning.jobs.create(
+                        model=base.name,
+                        training_file=progress.file,
+                        method={"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+                        seed=job_seed,
+                        suffix=self._suffix,
+                    )
+                ).id
+            )
+
+        return _note(folder, replace(progress, job=await self._asked("creating the job", find_or_create)))
+
+    async def _wait(self, client: "AsyncOpenAI", progress: _Progress, folder: Path) -> _Progress:
+        deadline = time.monotonic() + self._patience_s
+        pause_s = self._poll_s
+        seen = _events_on_disk(folder)
+        while True:
+            news = await self._news(client, progress.job, seen, folder)
+            job = await self._asked("looking at the job", lambda: client.fine_tuning.jobs.retrieve(progress.job))
+            if job.status == "succeeded" and job.fine_tuned_model:
+                await self._news(client, progress.job, seen, folder)
+                return _note(folder, replace(progress, model=job.fine_tuned_model))
+            if job.status in ("failed", "cancelled"):
+                raise UsageError(self._why(job, folder))
+            if time.monotonic() > deadline:
+                raise OutsideFault(
+                    f"{self._base_url}: job {job.id} is {job.status!r} after {self._patience_s:g} s; it goes on there, "
+                    "and the same command goes on waiting"
+                )
+            pause_s = self._poll_s if news else min(max(60.0, self._poll_s), pause_s * 1.5)
+            await asyncio.sleep(pause_s)
+
+    async def _news(self, client: "AsyncOpenAI", job: str, seen: set[str], folder: Path) -> int:
+        """Appends the events not yet seen to `events.jsonl`, oldest first, and says how many there were."""
+
+        async def unseen() -> list[dict[str, Any]]:
+            events: list[dict[str, Any]] = []
+            with _if_it_can_list():
+                # Newest first: one page is enough unless much has happened.
+                async for event in client.fine_tuning.jobs.list_events(job, limit=100):
+                    if event.id in seen:
+                        break
+                    events.insert(0, event.model_dump(mode="json"))
+            return events
+
+        events = await self._asked("reading the job's events", unseen)
+        with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
+            for event in events:
+                file.write(json.dumps(event, ensure_ascii=False) + "\n")
+                seen.add(event["id"])
+                if self._on_event is not None:
+                    self._on_event(str(event.get("message", "")))
+        return len(events)
+
+    async def _asked(self, doing: str, call: Callable[[], Awaitable[T]]) -> T:
+        """One request (or look, then request) with the door's patience."""
+        from openai import APIConnectionError, APIStatusError
+
+        where = f"{self._base_url}, {doing}"
+
+        async def attempt() -> T:
+            try:
+                # What the SDK makes of a reply that is not JSON, or not of the expected shape, is no closed list.
+                with outside("unreadable reply"):
+                    try:
+                        return await call()
+                    except APIConnectionError as error:
+                        raise OutsideFault(f"no reply ({error.__cause__ or error})") from error
+                    except APIStatusError as error:
+                        reply = error_reply(error)
+            except OutsideFault as error:
+                raise TryAgain(quoted(str(error), self._key)) from error
+            # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
+            raise explained(reply, where=where, api_key_env=self._api_key_env, key=self._key, refused=UsageError)
+
+        return await retried(attempt, what=where, backoff=self._backoff, limiter=self._limiter)
+
+    def _why(self, job: "FineTuningJob", folder: Path) -> str:
+        error = job.error
+        said = quoted(f"{error.code}: {error.message}", self._key) if error and error.message else "no reason given"
+        where = f" (parameter {error.param})" if error and error.param else ""
+        return (
+            f"{self._base_url}: fine-tuning job {job.id} {job.status}: {said}{where}; mend the cause, then delete "
+            f"{folder / 'job.json'} to start another"
+        )
+
+
+def render_rows(examples: Sequence[Example], fewest: int = 1) -> bytes:
+    """The upload, one chat a line. Raises UsageError naming what the API would refuse, before anything is sent."""
+    problems = [
+        f"{example.id}: its {field} is empty"
+        for example in examples
+        for field, text in (("prompt", example.prompt), ("completion", example.completion))
+        if not text.strip()
+    ]
+    if len(examples) < fewest:
+        problems.append(f"{len(examples)} examples, and the API takes no fewer than {fewest}")
+    if problems:
+        more = f" (and {len(problems) - 10} more)" if len(problems) > 10 else ""
+        raise UsageError("hosted fine-tuning, examples: " + "; ".join(problems[:10]) + more)
+    rows = b"".join(_row(example) for example in examples)
+    if len(rows) > _MOST_BYTES:
+        raise UsageError(f"hosted fine-tuning: {len(rows)} bytes of examples; the API takes {_MOST_BYTES}; use fewer")
+    return rows
+
+
+def _row(example: Example) -> bytes:
+    messages = [{"role": "user", "content": example.prompt}, {"role": "assistant", "content": example.completion}]
+    return json.dumps({"messages": messages}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+async def _find_file(client: "AsyncOpenAI", name: str) -> str:
+    """The id of the file uploaded under that name; empty if there is none, or the server does not list its files."""
+    with _if_it_can_list():
+        async for file in client.files.list(purpose="fine-tune"):
+            if file.filename == name:
+                return file.id
+    return ""
+
+
+async def _find_job(client: "AsyncOpenAI", file: str) -> str:
+    """The id of a job on that file which has not failed; the file's name stands for all that the job depends on."""
+    with _if_it_can_list():
+        async for job in client.fine_tuning.jobs.list(limit=100):
+            if job.training_file == file and job.status not in ("failed", "cancelled"):
+                return job.id
+    return ""
+
+
+@contextmanager
+def _if_it_can_list() -> Iterator[None]:
+    """Not every provider lists files, jobs or events: one that has no such route lists nothing."""
+    from openai import APIStatusError
+
+    try:
+        yield
+    except APIStatusError as error:
+        if error.status_code not in (404, 405, 501):
+            raise
+
+
+def _note(folder: Path, progress: _Progress) -> _Progress:
+    """Puts `job.json` on disk, whole or not at all, before anything else happens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / "job.json.tmp"
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(asdict(progress), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / "job.json")
+    return progress
+
+
+def _events_on_disk(folder: Path) -> set[str]:
+    """The ids in `events.jsonl`; a line torn by a kill is cut off."""
+    path = folder / "events.jsonl"
+    if not path.exists():
+        return set()
+    raw = path.read_bytes()
+    whole = raw[: raw.rfind(b"\n") + 1]
+    if whole != raw:
+        path.write_bytes(whole)
+    return {json.loads(line)["id"] for line in whole.splitlines()}

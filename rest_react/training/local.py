@@ -1,0 +1,253 @@
+"""Fine-tuning on this machine: a job in a process of its own, so that its memory comes back when it ends.
+
+    folder/examples.jsonl   what to train on           folder/job.json     how (`Job`)
+    folder/loss.jsonl       one line per step          folder/train.log    what the process printed
+    folder/checkpoints/     while it runs              folder/error.json   why it failed
+    folder/model/           the weights, written last: there means complete     folder/adapter/   LoRA's, beside them
+
+The process is started by `accelerate launch`, so `num_processes` runs data-parallel on GPUs or CPU cores and a
+researcher's own `accelerate config` applies. It holds the read end of a pipe as its standard input and ends when the
+pipe closes: no kill of this process, SIGKILL included, leaves a trainer behind. Calling `train` again resumes from the
+last checkpoint. Not here: the training itself (`worker`), which is never imported, only launched.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.records import Example, ModelRef
+from rest_react.training.examples import count_steps
+from rest_react.weights import resolve_weights
+
+_POLL_SECONDS = 0.25
+_LOG_TAIL = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTraining:
+    """How to tune. `batch_size` is examples per optimiser step over all processes; a forward pass takes
+    `micro_batch_size` of them. `save_every` counts steps between checkpoints, `threads` is per process."""
+
+    method: Literal["full", "lora"]
+    mode: Literal["chat", "completion"]
+    epochs: float
+    max_steps: int | None
+    batch_size: int
+    micro_batch_size: int
+    learning_rate: float
+    warmup_ratio: float
+    weight_decay: float
+    max_length: int
+    save_every: int | None
+    lora_r: int
+    lora_alpha: int
+    lora_dropout: float
+    num_processes: int
+    threads: int | None
+
+    @property
+    def accumulation(self) -> int:
+        """Forward passes of each process per optimiser step."""
+        return self.batch_size // (self.micro_batch_size * self.num_processes)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the worker process reads from `folder/job.json`. `base` is a folder or a Hub id, `checkpoint` where to go
+    on from."""
+
+    base: str
+    folder: str
+    seed: int
+    checkpoint: str | None
+    training: LocalTraining
+
+
+def read_job(path: Path) -> Job:
+    """The inverse of writing a job's `asdict` as JSON."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return Job(**{**fields, "training": LocalTraining(**fields["training"])})
+
+
+def read_examples(path: Path) -> list[Example]:
+    """The examples of a job."""
+    return [Example(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+class LocalTrainer:
+    """`records.Trainer` on this machine. `on_step(step, total_steps, loss)` is called as training goes on."""
+
+    def __init__(
+        self,
+        training: LocalTraining,
+        run_folder: Path,
+        on_step: Callable[[int, int, float], None] = lambda step, total, loss: None,
+    ) -> None:
+        share = training.micro_batch_size * training.num_processes
+        if training.batch_size % share:
+            raise UsageError(
+                f"finetune.batch_size={training.batch_size} is not a multiple of finetune.micro_batch_size "
+                f"× finetune.num_processes ({share}); set it to {max(share, training.batch_size // share * share)}"
+            )
+        self._training = training
+        self._run_folder = run_folder
+        self._on_step = on_step
+
+    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+        """Tunes `base`, or goes on where an earlier call was cut short; returns at once if it had finished."""
+        if not (folder / "model").is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            weights = await asyncio.to_thread(base_weights, base, self._run_folder)
+            _write_inputs(
+                examples, Job(str(weights), str(folder.resolve()), seed, prepare_resume(folder), self._training)
+            )
+            training = self._training
+            total = count_steps(len(examples), training.batch_size, training.epochs, training.max_steps)
+            await self._launch(folder, total)
+        adapter = folder / "adapter"
+        return ModelRef(
+            name=self._inside_run(folder / "model"),
+            where="local",
+            tuned=True,
+            adapter=self._inside_run(adapter) if adapter.is_dir() else None,
+        )
+
+    async def _launch(self, folder: Path, total: int) -> None:
+        leash, hand = os.pipe()
+        with os.fdopen(leash) as stdin, os.fdopen(hand, "w"), (folder / "train.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *_command(self._training, folder / "job.json"),
+                stdin=stdin,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,
+            )
+            try:
+                await self._watch(process, folder / "loss.jsonl", total)
+            finally:
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    await process.wait()
+        if not (folder / "model").is_dir():
+            _explain(folder, process.returncode)
+
+    async def _watch(self, process: asyncio.subprocess.Process, losses: Path, total: int) -> None:
+        """Reports steps until the process ends; those of an earlier, interrupted call come first."""
+        position = 0
+        while process.returncode is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _POLL_SECONDS)
+            for line, end in _complete_lines(losses, position):
+                self._on_step(int(line["step"]), total, line["loss"])
+                position = end
+
+    def _inside_run(self, path: Path) -> str:
+        return path.resolve().relative_to(self._run_folder.resolve()).as_posix()
+
+
+def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
+    """What `from_pretrained` loads for `base`. A local model's folder holds merged weights, so a LoRA can be tuned
+    again like any other model."""
+    match base.where:
+        case "base":
+            return resolve_weights(base.name)
+        case "local":
+            folder = run_folder.resolve() / base.name
+            if not folder.is_dir():
+                raise UsageError(
+                    f"fine-tuning starts from {folder}, which is not there; run the iteration before first"
+                )
+            return folder
+        case "hosted":
+            raise UsageError(
+                f"{base.name} is a hosted model and cannot be tuned here; set finetune to a hosted trainer"
+            )
+
+
+def prepare_resume(folder: Path) -> str | None:
+    """The last complete checkpoint. Clears away what came after it: a checkpoint that a kill cut short, and the steps
+    it lost, which will be logged again."""
+    steps: dict[int, Path] = {}
+    for checkpoint in (folder / "checkpoints").glob("checkpoint-*"):
+        # The Trainer writes this file last.
+        if _is_json(checkpoint / "trainer_state.json"):
+            steps[int(checkpoint.name.removeprefix("checkpoint-"))] = checkpoint
+        else:
+            shutil.rmtree(checkpoint)
+    last = max(steps, default=0)
+    losses = folder / "loss.jsonl"
+    kept = [json.dumps(line) + "\n" for line, _ in _complete_lines(losses, 0) if line["step"] <= last]
+    losses.write_text("".join(kept), encoding="utf-8")
+    return str(steps[last].resolve()) if steps else None
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _write_inputs(examples: Sequence[Example], job: Job) -> None:
+    folder = Path(job.folder)
+    lines = "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in examples)
+    (folder / "examples.jsonl").write_text(lines, encoding="utf-8")
+    (folder / "job.json").write_text(json.dumps(asdict(job), indent=2), encoding="utf-8")
+    (folder / "error.json").unlink(missing_ok=True)
+
+
+def _command(training: LocalTraining, job: Path) -> list[str]:
+    threads = training.threads or max(1, (os.cpu_count() or 1) // training.num_processes)
+    options = [
+        *("--num_processes", str(training.num_processes), "--num_machines", "1"),
+        *("--num_cpu_threads_per_process", str(threads), "--mixed_precision", "no", "--dynamo_backend", "no"),
+    ]
+    if training.num_processes > 1:
+        # accelerate's word for "start them with torchrun"; with `--cpu` it would start one process and say nothing.
+        options += ["--multi_gpu", "--main_process_port", "0"]
+    else:
+        # TRL refuses a process that sees several GPUs.
+        options += ["--gpu_ids", os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]]
+    return [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", "rest_react.training.worker", str(job)]
+
+
+def _environment() -> dict[str, str]:
+    """The child finds this package wherever it was imported from, and prints as it goes."""
+    package_root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _complete_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, float], int]]:
+    """The whole lines after `position`, each with the position behind it. A line being written waits."""
+    if not losses.is_file():
+        return
+    with losses.open("rb") as file:
+        file.seek(position)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            position += len(line)
+            yield json.loads(line), position
+
+
+def _explain(folder: Path, status: int | None) -> None:
+    """Raises what stopped the worker: its own words if it left any, else how it ended and the last it printed."""
+    error = folder / "error.json"
+    if error.is_file():
+        told = json.loads(error.read_text(encoding="utf-8"))
+        raise (UsageError if told["fault"] == "usage" else OutsideFault)(f"{told['message']} (log: {folder}/train.log)")
+    tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
+    how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
+    raise OutsideFault(f"fine-tuning: the training process {how}; the end of {folder}/train.log:\n{tail}")

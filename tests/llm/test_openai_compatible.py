@@ -1,0 +1,291 @@
+import asyncio
+import logging
+import math
+import threading
+import time
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.llm.openai_compatible import OpenAICompatible, read_reply
+from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.retries import TryAgain, together
+from tests.loopback import Reply, Request, Server, serve
+
+PROMPT = Prompt(prefix="Instructions.\n", state="QUESTION = 1\n")
+SAMPLING = Sampling(temperature=0.5, max_tokens=40, seed=7, stop=("# [END]",))
+KEY = "sk-very-secret-0123456789"
+
+
+def choice(text, logprobs=(-0.5, -0.25), index=0, finish="stop"):
+    content = [{"token": "t", "logprob": value, "bytes": [1], "top_logprobs": []} for value in logprobs]
+    message = {"role": "assistant", "content": text, "refusal": None}
+    return {"index": index, "message": message, "logprobs": {"content": content}, "finish_reason": finish}
+
+
+def chat(*choices, prompt_tokens=11, completion_tokens=4):
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": 15}
+    return Reply(200, {"id": "x", "object": "chat.completion", "choices": list(choices), "usage": usage})
+
+
+def plain(request: Request) -> Reply:
+    """As many samples as asked for, each named by its seed."""
+    body = request.json
+    return chat(*(choice(f"{body['seed']}/{i}", index=i) for i in range(body.get("n", 1))))
+
+
+def error(status, message="no", **fields):
+    headers = fields.pop("headers", {})
+    return Reply(status, {"error": {"message": message, **fields}}, headers)
+
+
+def ask(server: Server, n=1, prompt=PROMPT, sampling=SAMPLING, **settings):
+    settings = {"api_key_env": None, "tries": 3, "first_wait_s": 0.001, **settings}
+
+    async def main():
+        llm = OpenAICompatible("some-model", base_url=f"{server.url}/v1", **settings)
+        try:
+            return await llm.sample(prompt, n=n, sampling=sampling)
+        finally:
+            await llm.aclose()
+
+    return asyncio.run(main())
+
+
+def wire_seed(index):
+    return derive_seed(SAMPLING.seed, index) % 2**31
+
+
+def test_n_samples_come_from_one_chat_request_with_their_log_probabilities():
+    with serve(plain) as server:
+        completions = ask(server, n=3)
+    seed = wire_seed(0)
+    assert completions == [Completion(f"{seed}/{i}", 2, -0.75, "stop", 11) for i in range(3)]
+    [request] = server.requests
+    assert request.path == "/v1/chat/completions"
+    assert request.json == {
+        "model": "some-model",
+        "messages": [
+            {"role": "system", "content": "Instructions.\n"},
+            {"role": "user", "content": "QUESTION = 1\n"},
+        ],
+        "n": 3,
+        "temperature": 0.5,
+        "max_tokens": 40,
+        "stop": ["# [END]"],
+        "seed": seed,
+        "logprobs": True,
+    }
+
+
+def test_a_tuned_models_bare_state_has_no_system_message():
+    with serve(plain) as server:
+        ask(server, prompt=Prompt("", "state"))
+    assert server.requests[0].json["messages"] == [{"role": "user", "content": "state"}]
+
+
+def test_completion_mode_joins_the_prompt_and_reads_token_logprobs():
+    def answer(request):
+        choices = [
+            {"index": 1, "text": "b", "finish_reason": "length", "logprobs": {"token_logprobs": [-1.0]}},
+            {"index": 0, "text": "a", "finish_reason": "stop", "logprobs": {"token_logprobs": [-0.5, -0.5]}},
+        ]
+        return Reply(200, {"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 3}})
+
+    with serve(answer) as server:
+        completions = ask(server, n=2, mode="completion")
+    assert completions == [Completion("a", 2, -1.0, "stop", 5), Completion("b", 1, -1.0, "length", 5)]
+    [request] = server.requests
+    assert request.path == "/v1/completions"
+    assert request.json["prompt"] == "Instructions.\nQUESTION = 1\n"
+    assert request.json["logprobs"] == 1
+    assert "messages" not in request.json
+
+
+def test_samples_that_a_server_leaves_out_are_asked_for_one_by_one_under_their_own_seeds():
+    with serve(lambda request: chat(choice(str(request.json["seed"])), completion_tokens=2)) as server:
+        completions = ask(server, n=4)
+    assert [one.text for one in completions] == [str(wire_seed(i)) for i in range(4)]
+    assert sorted(request.json.get("n", 1) for request in server.requests) == [1, 1, 1, 4]
+
+
+def test_without_n_per_request_every_sample_is_a_request_and_the_order_is_not_that_of_arrival():
+    def answer(request):
+        index = [wire_seed(i) for i in range(3)].index(request.json["seed"])
+        return Reply(200, plain(request).body, delay_s=0.1 * (2 - index))
+
+    with serve(answer) as server:
+        completions = ask(server, n=3, n_per_request=False)
+    assert [one.text for one in completions] == [f"{wire_seed(i)}/0" for i in range(3)]
+    assert all("n" not in request.json for request in server.requests)
+
+
+def test_without_log_probabilities_the_usage_is_shared_out():
+    choices = [{"index": i, "message": {"content": "x"}, "finish_reason": "stop", "logprobs": None} for i in range(3)]
+    with serve(lambda _: chat(*choices, completion_tokens=8)) as server:
+        completions = ask(server, n=3, logprobs=False)
+    assert [(one.tokens, one.logprob) for one in completions] == [(3, None), (3, None), (2, None)]
+    assert "logprobs" not in server.requests[0].json
+
+
+def test_a_token_without_its_log_probability_makes_the_sum_unknown():
+    raw = b'{"choices": [{"text": "x", "logprobs": {"token_logprobs": [null, -1.0]}}]}'
+    assert read_reply(raw) == [Completion("x", 0, None, "", 0)]
+
+
+def test_extra_fields_and_another_name_for_the_token_limit_reach_the_server():
+    with serve(plain) as server:
+        ask(server, token_limit="max_completion_tokens", extra_body={"reasoning_effort": "none"})
+    body = server.requests[0].json
+    assert (body["max_completion_tokens"], body["reasoning_effort"]) == (40, "none")
+    assert "max_tokens" not in body
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        error(429, headers={"retry-after": "0.01"}),
+        error(500),
+        Reply(502, b"<html>bad gateway</html>", {"content-type": "text/html"}),
+        Reply(hang_up=True),
+        Reply(200, b'{"choices": [{"mess'),
+        Reply(200, {"choices": []}),
+        Reply(200, {"error": {"message": "upstream is down", "code": 502}}),
+        Reply(200, {"choices": [{"message": {"content": 5}}]}),
+    ],
+    ids=["429", "500", "502-html", "hang-up", "cut-json", "no-choices", "error-in-200", "wrong-type"],
+)
+def test_what_may_pass_is_tried_again_and_is_an_outside_fault_when_it_lasts(bad):
+    count = iter(range(100))
+    with serve(lambda request: plain(request) if next(count) == 2 else bad) as server:
+        assert len(ask(server)) == 1
+    assert len(server.requests) == 3
+    with serve(lambda _: bad) as server, pytest.raises(OutsideFault, match=r"some-model at .*\(after 3 tries\)"):
+        ask(server)
+    assert len(server.requests) == 3
+
+
+def test_a_stalled_server_is_left_at_the_deadline_and_tried_again():
+    count = iter(range(100))
+    with serve(lambda r: plain(r) if next(count) else Reply(200, plain(r).body, delay_s=30)) as server:
+        started = time.monotonic()
+        assert len(ask(server, timeout_s=0.3)) == 1
+    assert time.monotonic() - started < 5
+
+
+def test_nobody_listening_is_an_outside_fault():
+    with serve(plain) as server:
+        pass
+    with pytest.raises(OutsideFault, match="no whole reply"):
+        ask(server)
+
+
+def test_retry_after_is_honoured():
+    count = iter(range(100))
+    with serve(lambda r: plain(r) if next(count) else error(429, headers={"retry-after": "0.3"})) as server:
+        ask(server)
+    first, second = server.requests
+    assert second.at - first.at >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "words"),
+    [
+        (error(400, "maximum context length is 4096", code="context_length_exceeded"), ModelFault, "maximum context"),
+        (error(400, "flagged", code="content_filter"), ModelFault, "flagged"),
+        (Reply(400, {"object": "error", "message": "prompt too long", "code": 400}), ModelFault, "prompt too long"),
+        (Reply(422, {"detail": "input too long"}), ModelFault, "input too long"),
+        (error(400, "unknown", code="unsupported_parameter", param="max_tokens"), UsageError, "settings"),
+        (error(400, "n must be 1", param="n"), UsageError, "n must be 1"),
+        (error(401, "bad key"), UsageError, "wants a key"),
+        (error(404, "no model some-model"), UsageError, "no model some-model"),
+        (error(402, "pay"), OutsideFault, "quota used up"),
+        (error(429, "quota", code="insufficient_quota"), OutsideFault, "quota used up"),
+        (chat(choice("", finish="content_filter")), ModelFault, "refused \\(content_filter\\)"),
+        (chat({"message": {"content": None, "refusal": "I cannot"}}), ModelFault, "refused \\(refusal\\)"),
+    ],
+)
+def test_what_cannot_pass_is_not_repeated_and_is_laid_at_the_right_door(reply, kind, words):
+    with serve(lambda _: reply) as server, pytest.raises(kind, match=words):
+        ask(server)
+    assert len(server.requests) == 1
+
+
+def test_one_filtered_sample_of_several_is_kept_as_a_sample():
+    with serve(lambda _: chat(choice("a"), choice("", (), 1, "content_filter"))) as server:
+        completions = ask(server, n=2)
+    assert [(one.text, one.finish) for one in completions] == [("a", "stop"), ("", "content_filter")]
+
+
+def test_a_missing_key_is_told_before_any_request(monkeypatch):
+    monkeypatch.delenv("DOOR_KEY", raising=False)
+    with serve(plain) as server, pytest.raises(UsageError, match="DOOR_KEY"):
+        ask(server, api_key_env="DOOR_KEY")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+def test_the_key_is_sent_but_stands_in_no_message_traceback_or_log(monkeypatch, caplog, status):
+    monkeypatch.setenv("DOOR_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    refusal = error(status, f"Incorrect API key provided: {KEY}")
+    with serve(lambda _: refusal) as server, pytest.raises(RestReactError) as caught:
+        ask(server, api_key_env="DOOR_KEY", tries=1)
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    told = "".join(traceback.format_exception(caught.value))
+    assert KEY not in told
+    assert KEY not in caplog.text
+    assert status not in (401, 403) or "DOOR_KEY" in str(caught.value)
+
+
+def test_calls_in_flight_and_their_rate_stay_within_the_limits_by_the_servers_own_count():
+    def answer(request):
+        return Reply(200, plain(request).body, delay_s=0.02)
+
+    with serve(answer) as server:
+
+        async def main():
+            settings = {"base_url": f"{server.url}/v1", "api_key_env": None, "max_in_flight": 4}
+            llm = OpenAICompatible("m", requests_per_minute=3000, **settings)
+            await together(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(30))
+            await llm.aclose()
+
+        asyncio.run(main())
+    assert server.most_in_flight <= 4
+    assert server.requests[-1].at - server.requests[0].at >= 29 * 0.02 - 0.02
+
+
+def test_nothing_is_lost_or_doubled_when_a_third_of_all_calls_fail():
+    faults = [error(429), error(500), Reply(hang_up=True), Reply(200, b"{"), Reply(200, {"choices": []}), error(503)]
+    lock, count = threading.Lock(), iter(range(10_000))
+
+    def answer(request):
+        with lock:
+            number = next(count)
+        return faults[number // 3 % len(faults)] if number % 3 == 0 else plain(request)
+
+    with serve(answer) as server:
+
+        async def main():
+            settings = {"base_url": f"{server.url}/v1", "api_key_env": None, "tries": 30, "first_wait_s": 0.001}
+            llm = OpenAICompatible("m", max_in_flight=16, **settings)
+            samplings = [Sampling(0.5, 40, seed=i) for i in range(100)]
+            replies = await together(llm.sample(PROMPT, n=2, sampling=one) for one in samplings)
+            await llm.aclose()
+            return replies
+
+        replies = asyncio.run(main())
+    expected = [[f"{derive_seed(seed, 0) % 2**31}/{i}" for i in range(2)] for seed in range(100)]
+    assert [[one.text for one in reply] for reply in replies] == expected
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: f'{{"choices": [{text}]}}'.encode()))
+def test_no_reply_raises_anything_but_try_again(raw):
+    try:
+        completions = read_reply(raw)
+    except TryAgain:
+        return
+    assert all(one.logprob is None or math.isfinite(one.logprob) for one in completions)

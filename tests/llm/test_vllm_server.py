@@ -1,0 +1,204 @@
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.llm.vllm_server import VllmServer
+from rest_react.records import Completion, Prompt, Sampling
+
+# Speaks as much of `vllm serve` as the door needs. Its arguments and its process id are in what it answers.
+FAKE_VLLM = """
+import json, os, signal, subprocess, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+arguments = sys.argv[1:]
+option = lambda name, default="": arguments[arguments.index(name) + 1] if name in arguments else default
+print("loading", arguments[0], flush=True)
+if "--die" in arguments:
+    print("torch.OutOfMemoryError: CUDA out of memory", file=sys.stderr)
+    sys.exit(3)
+if "--stubborn" in arguments:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open(option("--pids"), "w").write(json.dumps([os.getpid(), worker.pid]))
+names = [option("--served-model-name"), option("--lora-modules").partition("=")[0]]
+
+class Api(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def reply(self, status, body):
+        payload = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(payload)))
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(payload)
+    def do_GET(self):
+        self.reply(200 if self.path == "/health" else 404, {})
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if body["model"] not in names:
+            return self.reply(404, {"object": "error", "message": "no such model", "code": 404})
+        if body["messages"][-1]["content"] == "die":
+            print("EngineDeadError: the engine is dead", flush=True)
+            os._exit(9)
+        token = {"logprob": -0.5}
+        choices = [{"index": i, "message": {"content": f"{body['model']} {' '.join(arguments)}"},
+                    "finish_reason": "stop", "logprobs": {"content": [token, token]}} for i in range(body.get("n", 1))]
+        self.reply(200, {"choices": choices, "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+    def log_message(self, *args):
+        pass
+
+time.sleep(float(option("--slow", "0")))
+ThreadingHTTPServer(("127.0.0.1", int(option("--port"))), Api).serve_forever()
+"""
+SAMPLING = Sampling(temperature=0.5, max_tokens=10, seed=1)
+
+
+@pytest.fixture
+def make(tmp_path):
+    script = tmp_path / "vllm.py"
+    script.write_text(FAKE_VLLM)
+
+    def make(*extra, model="base-model", **settings):
+        settings = {
+            "command": [sys.executable, str(script)],
+            "served_name": "iteration-1",
+            "log": tmp_path / "vllm.log",
+            "extra_args": ["--pids", str(tmp_path / "pids"), *extra],
+            "start_timeout_s": 20,
+            "stop_timeout_s": 5,
+            "tries": 1,
+            **settings,
+        }
+        return VllmServer(model, **settings)
+
+    return make
+
+
+def serve_and_ask(server, state="state", n=1):
+    async def main():
+        async with server:
+            return await server.sample(Prompt("", state), n=n, sampling=SAMPLING)
+
+    return asyncio.run(main())
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def pids(tmp_path):
+    return json.loads((tmp_path / "pids").read_text())
+
+
+def wait_until_gone(numbers, seconds):
+    deadline = time.monotonic() + seconds
+    while any(map(is_alive, numbers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(is_alive, numbers))
+
+
+def test_a_server_that_starts_slowly_is_waited_for_asked_and_stopped_with_all_its_workers(make, tmp_path):
+    completions = serve_and_ask(make("--slow", "0.5"), n=2)
+    assert len(completions) == 2
+    text = completions[0].text
+    assert completions[0] == Completion(text, 2, -1.0, "stop", 3)
+    assert text.startswith("iteration-1 base-model --host 127.0.0.1 --port ")
+    assert "--served-model-name iteration-1 " in text
+    assert not any(map(is_alive, pids(tmp_path)))
+
+
+def test_an_adapter_is_served_under_the_new_name_and_its_base_beside_it(make, tmp_path):
+    [completion] = serve_and_ask(make(adapter=tmp_path / "adapter", served_name="iteration-2"))
+    assert completion.text.startswith("iteration-2 base-model ")
+    assert "--served-model-name iteration-2-base " in completion.text
+    assert f"--enable-lora --lora-modules iteration-2={tmp_path / 'adapter'} " in completion.text
+
+
+def test_death_at_start_is_told_with_the_end_of_its_log(make):
+    with pytest.raises(OutsideFault, match=r"(?s)died at start with exit code 3.*CUDA out of memory"):
+        serve_and_ask(make("--die"))
+
+
+def test_a_server_that_never_gets_healthy_is_given_up_and_stopped(make, tmp_path):
+    with pytest.raises(OutsideFault, match=r"(?s)no sign of health within 1 s.*loading base-model"):
+        serve_and_ask(make("--slow", "60", start_timeout_s=1))
+    assert not any(map(is_alive, pids(tmp_path)))
+
+
+def test_death_in_the_middle_is_told_with_the_end_of_its_log(make):
+    with pytest.raises(OutsideFault, match=r"(?s)died with exit code 9.*EngineDeadError"):
+        serve_and_ask(make(), state="die")
+
+
+def test_a_server_that_ignores_sigterm_is_killed(make, tmp_path):
+    serve_and_ask(make("--stubborn", stop_timeout_s=0.5))
+    assert not any(map(is_alive, pids(tmp_path)))
+
+
+def test_a_command_that_is_not_installed_is_the_settings_fault(make):
+    with pytest.raises(UsageError, match="cannot start no-such-vllm"):
+        serve_and_ask(make(command=["no-such-vllm", "serve"]))
+
+
+def test_a_port_in_use_is_refused_before_anothers_server_can_pass_for_ours(make):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(UsageError, match=r"port \d+ is taken"):
+            serve_and_ask(make(port=other.getsockname()[1]))
+
+
+def test_asking_before_the_start_says_so(make):
+    with pytest.raises(UsageError, match="not started"):
+        asyncio.run(make().sample(Prompt("", "x"), n=1, sampling=SAMPLING))
+
+
+def test_a_cancelled_start_leaves_no_process_behind(make, tmp_path):
+    async def main():
+        async with asyncio.timeout(1.5):
+            await make("--slow", "60").start()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(main())
+    assert wait_until_gone(pids(tmp_path), 2)
+
+
+def test_the_server_does_not_outlive_a_parent_that_is_killed(make, tmp_path):
+    parent = f"""
+import asyncio
+from pathlib import Path
+from rest_react.llm.vllm_server import VllmServer
+
+async def main():
+    server = VllmServer("m", command=[{sys.executable!r}, {str(tmp_path / "vllm.py")!r}], served_name="x",
+                        log=Path({str(tmp_path / "log")!r}), extra_args=["--pids", {str(tmp_path / "pids")!r}])
+    await server.start()
+    print("up", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    numbers = pids(tmp_path)
+    assert all(map(is_alive, numbers))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert wait_until_gone(numbers, 5)

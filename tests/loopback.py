@@ -1,0 +1,109 @@
+"""A real HTTP server on the loopback interface, whose every answer a test decides.
+
+    with serve(lambda request: Reply(200, {"ok": True})) as server:
+        ...  # talk to server.url; server.requests holds what arrived
+
+`Reply(hang_up=True)` closes the connection without a word; `delay_s` waits first (cut short when the server closes).
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int = 200
+    body: object = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    hang_up: bool = False
+
+
+@dataclass(slots=True)
+class Server:
+    url: str
+    requests: list[Request]
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+
+@contextmanager
+def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
+    closing = threading.Event()
+    lock = threading.Lock()
+    server = Server("", [])
+
+    class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._serve()
+
+        def do_POST(self) -> None:
+            self._serve()
+
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(self.command, self.path, headers, body, time.monotonic())
+            with lock:
+                server.requests.append(request)
+                server.in_flight += 1
+                server.most_in_flight = max(server.most_in_flight, server.in_flight)
+            try:
+                reply = answer(request)
+                if reply.delay_s:
+                    closing.wait(reply.delay_s)
+            finally:
+                with lock:
+                    server.in_flight -= 1
+            self._send(reply)
+
+        def _send(self, reply: Reply) -> None:
+            if reply.hang_up:
+                self.close_connection = True
+                return
+            payload = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            headers = {"content-type": "application/json", "content-length": str(len(payload)), **reply.headers}
+            try:
+                self.send_response(reply.status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(payload)
+            except OSError:
+                self.close_connection = True  # the client gave up waiting, which is what some tests are about
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    listener.daemon_threads = True
+    server.url = f"http://127.0.0.1:{listener.server_address[1]}"
+    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        closing.set()
+        listener.shutdown()
+        listener.server_close()

@@ -1,0 +1,85 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from rest_react.errors import ConfigError, OutsideFault
+from rest_react.records import Hit, Passage
+from rest_react.search.bm25 import Bm25Search
+from rest_react.search.recorded import RecordedSearch
+
+CORPUS = (
+    Passage("p0", "Orsk Bridge", "A bridge with nine arches in Velmar."),
+    Passage("p1", "Velmar", "A town founded by Ada Mell."),
+    Passage("p2", "Velmare", "A town founded by Bor Tell."),
+    Passage("p3", "Ada Mell", "Ada Mell was born in Torvik."),
+    Passage("p4", "Empty", ""),
+)
+
+
+def find(search: Bm25Search, query: str, k: int = 3) -> list[str]:
+    return [hit.source for hit in asyncio.run(search.search(query, k))]
+
+
+def test_a_hit_is_the_passage_with_its_text_as_snippet() -> None:
+    hits = asyncio.run(Bm25Search(CORPUS).search("birthplace of Ada Mell", 1))
+    assert hits == [Hit("p3", "Ada Mell", "Ada Mell was born in Torvik.")]
+
+
+def test_the_title_is_searched_as_well_as_the_text() -> None:
+    assert find(Bm25Search(CORPUS), "Velmare") == ["p2"]
+    assert find(Bm25Search(CORPUS), "empty") == ["p4"]
+
+
+@pytest.mark.parametrize("query", ["", "   ", "the of and", "zanzibar", "?!", "x"])
+def test_a_query_without_known_words_has_no_results(query: str) -> None:
+    assert find(Bm25Search(CORPUS), query) == []
+
+
+def test_passages_that_share_no_word_are_dropped() -> None:
+    assert sorted(find(Bm25Search(CORPUS), "Velmar", k=10)) == ["p0", "p1"]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 9])
+def test_equal_scores_keep_the_order_of_the_passages(k: int) -> None:
+    twins = tuple(Passage(f"t{i}", "Twin", "the same words here") for i in range(5))
+    assert find(Bm25Search(twins), "twin", k) == [f"t{i}" for i in range(5)][:k]
+
+
+def test_no_hits_are_asked_for_and_none_come() -> None:
+    assert find(Bm25Search(CORPUS), "Velmar", k=0) == []
+
+
+def test_a_saved_index_is_mapped_and_answers_the_same(tmp_path: Path) -> None:
+    first = Bm25Search(CORPUS, tmp_path / "index")
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")}
+    second = Bm25Search(CORPUS, tmp_path / "index")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")} == files
+    for query in ("founder of Velmar", "town", "nine arches"):
+        assert find(first, query) == find(second, query) == find(Bm25Search(CORPUS), query) != []
+
+
+def test_another_corpus_is_indexed_anew_in_the_same_folder(tmp_path: Path) -> None:
+    Bm25Search(CORPUS, tmp_path)
+    changed = (*CORPUS[:1], Passage("p1", "Velmar", "A village famous for cheese."))
+    assert find(Bm25Search(changed, tmp_path), "cheese") == ["p1"]
+    assert find(Bm25Search(CORPUS, tmp_path), "cheese") == []
+
+
+def test_an_interrupted_build_is_not_mistaken_for_an_index(tmp_path: Path) -> None:
+    (tmp_path / "unfinished-1").mkdir()
+    assert find(Bm25Search(CORPUS, tmp_path), "Torvik") == ["p3"]
+
+
+def test_a_corpus_without_passages_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no passages"):
+        Bm25Search([])
+
+
+def test_the_recorded_search_gives_what_was_recorded_and_goes_down_on_demand() -> None:
+    hits = [Hit("a", "A", "one"), Hit("b", "B", "two")]
+    search = RecordedSearch({"q": hits}, outages=frozenset({"down"}))
+    assert asyncio.run(search.search("q", 1)) == hits[:1]
+    assert asyncio.run(search.search("Q", 3)) == []
+    with pytest.raises(OutsideFault, match="'down'"):
+        asyncio.run(search.search("down", 3))

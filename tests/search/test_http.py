@@ -1,0 +1,101 @@
+import asyncio
+import time
+
+import pytest
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.records import Hit
+from rest_react.retries import together
+from rest_react.search.http import HttpSearch
+from tests.loopback import Reply, Server, serve
+
+
+def item(contents, score=1.0, **fields):
+    return {"document": {"contents": contents, **fields}, "score": score}
+
+
+def result(*items):
+    return Reply(200, {"result": [list(items)]})
+
+
+def ask(server: Server, k=3, **settings):
+    door = HttpSearch(f"{server.url}/retrieve", **{"tries": 3, "first_wait_s": 0.001, **settings})
+    return asyncio.run(door.search("who founded Ostrim", k))
+
+
+def test_documents_become_hits_best_first():
+    items = [item('"Ostrim"\nOstrim is &amp; was a <b>town</b>.\nOld.', 9.5, id="17"), item("Ada Mell\nA founder.", 3)]
+    with serve(lambda _: result(*items)) as server:
+        hits = ask(server)
+    assert hits == [Hit("17", "Ostrim", "Ostrim is & was a town. Old."), Hit("Ada Mell", "Ada Mell", "A founder.")]
+    [request] = server.requests
+    assert (request.method, request.path) == ("POST", "/retrieve")
+    assert request.json == {"queries": ["who founded Ostrim"], "topk": 3, "return_scores": True}
+
+
+def test_no_results_are_an_empty_list():
+    with serve(lambda _: result()) as server:
+        assert ask(server) == []
+
+
+def test_no_more_than_k_hits_are_returned():
+    with serve(lambda _: result(*(item(f"t{i}\nx") for i in range(9)))) as server:
+        assert [hit.title for hit in ask(server, k=2)] == ["t0", "t1"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Reply(429, b"slow", {"retry-after": "0.01"}),
+        Reply(503, b"loading the index"),
+        Reply(hang_up=True),
+        Reply(200, b'{"result": [[{"doc'),
+        Reply(200, {"result": []}),
+        Reply(200, {"detail": "oops"}),
+    ],
+    ids=["429", "503", "hang-up", "cut-json", "no-list", "other-shape"],
+)
+def test_an_outage_is_tried_again_and_an_outside_fault_when_it_lasts(bad):
+    count = iter(range(100))
+    with serve(lambda _: result(item("t\nx")) if next(count) == 2 else bad) as server:
+        assert ask(server) == [Hit("t", "t", "x")]
+    with serve(lambda _: bad) as server, pytest.raises(OutsideFault, match=r"/retrieve: .*\(after 3 tries\)"):
+        ask(server)
+    assert len(server.requests) == 3
+
+
+def test_a_stalled_server_is_left_at_the_time_out():
+    started = time.monotonic()
+    with serve(lambda _: Reply(200, {}, delay_s=30)) as server, pytest.raises(OutsideFault, match="timed out"):
+        ask(server, timeout_s=0.2, tries=2)
+    assert time.monotonic() - started < 5
+
+
+def test_retry_after_is_honoured():
+    count = iter(range(100))
+    busy = Reply(429, b"", {"retry-after": "0.3"})
+    with serve(lambda _: result() if next(count) else busy) as server:
+        assert ask(server) == []
+    first, second = server.requests
+    assert second.at - first.at >= 0.3
+
+
+def test_a_wrong_address_is_the_settings_fault_and_one_bad_query_is_not():
+    with serve(lambda _: Reply(404, b"not found")) as server, pytest.raises(UsageError, match=r"search\.url"):
+        ask(server)
+    with serve(lambda _: Reply(422, b"query too long")) as server, pytest.raises(OutsideFault, match="query too long"):
+        ask(server)
+    assert len(server.requests) == 1
+    with pytest.raises(UsageError, match="file:///etc/hosts"):
+        HttpSearch("file:///etc/hosts")
+
+
+def test_many_searches_run_at_once_but_no_more_than_allowed():
+    with serve(lambda _: Reply(200, result().body, delay_s=0.02)) as server:
+
+        async def main():
+            door = HttpSearch(f"{server.url}/retrieve", max_in_flight=8)
+            await together(door.search("q", 3) for _ in range(40))
+
+        asyncio.run(main())
+    assert 4 <= server.most_in_flight <= 8

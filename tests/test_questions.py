@@ -1,0 +1,320 @@
+import json
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import ConfigError, OutsideFault, UsageError
+from rest_react.questions import (
+    overlap,
+    read_corpus,
+    read_folder,
+    read_hub,
+    read_questions,
+    sample,
+    unlabelled,
+)
+from rest_react.records import LabelledQuestion, Passage, Question
+
+NOVEL = LabelledQuestion(
+    question=Question(id="q1", text="Who wrote Middlemarch?"),
+    answers=("George Eliot", "Mary Ann Evans"),
+    options=(),
+    kind="bridge",
+    hops=2,
+    passages=("p1", "p2"),
+)
+RIVER = LabelledQuestion(question=Question(id="q2", text="Is the Nile longer, or the Rhine?"), answers=("Nile",))
+SET = [NOVEL, RIVER]
+
+
+def write_jsonl(path: Path, *rows: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def as_jsonl(folder: Path) -> Path:
+    return write_jsonl(
+        folder / "set.jsonl",
+        {
+            "id": "q1",
+            "question": "Who wrote Middlemarch?",
+            "answers": ["George Eliot", "Mary Ann Evans"],
+            "kind": "bridge",
+            "hops": 2,
+            "passages": ["p1", "p2"],
+            "more": {"is": "let be"},
+        },
+        {"id": "q2", "question": " Is the Nile longer, or the Rhine?\n", "answer": "Nile"},
+    )
+
+
+def as_csv(folder: Path) -> Path:
+    path = folder / "set.csv"
+    path.write_text(
+        "\ufeffid,question,answers,kind,hops,passages\r\n"
+        'q1,Who wrote Middlemarch?,"[""George Eliot"", ""Mary Ann Evans""]",bridge,2,"[""p1"", ""p2""]"\r\n'
+        'q2,"Is the Nile longer, or the Rhine?",Nile,,,\r\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def as_parquet(folder: Path) -> Path:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows: list[dict[str, Any]] = [
+        {
+            "id": "q1",
+            "question": "Who wrote Middlemarch?",
+            "answers": ["George Eliot", "Mary Ann Evans"],
+            "kind": "bridge",
+            "hops": 2.0,
+            "passages": ["p1", "p2"],
+        },
+        {
+            "id": "q2",
+            "question": "Is the Nile longer, or the Rhine?",
+            "answers": ["Nile"],
+            "kind": None,
+            "hops": float("nan"),
+            "passages": None,
+        },
+    ]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "set.parquet")
+    return folder / "set.parquet"
+
+
+@pytest.mark.parametrize("write", [as_jsonl, as_csv, as_parquet])
+def test_the_three_kinds_of_file_give_the_same_questions(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    assert read_questions(write(tmp_path)) == SET
+
+
+def test_fields_reach_columns_of_other_names_and_nested_ones(tmp_path: Path) -> None:
+    path = write_jsonl(
+        tmp_path / "set.jsonl", {"qid": 7, "q": {"text": "Who?"}, "answer": {"aliases": ["A", "B"]}, "a.b": "C"}
+    )
+    fields = {"id": "qid", "question": "q.text", "answers": "answer.aliases", "explanation": "a.b"}
+    assert read_questions(path, fields) == [
+        LabelledQuestion(question=Question(id="7", text="Who?"), answers=("A", "B"), explanation="C")
+    ]
+
+
+def test_yes_and_no_may_be_given_as_booleans_and_repeats_are_one(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "set.jsonl", {"id": "a", "question": "Is it?", "answers": [True, "yes", " ", None]})
+    assert read_questions(path)[0].answers == ("yes",)
+
+
+def test_a_missing_id_is_made_from_the_text_alone(tmp_path: Path) -> None:
+    rows = [{"question": "Who?", "answer": "A"}, {"question": "Where?", "answer": "B"}]
+    forward = read_questions(write_jsonl(tmp_path / "a.jsonl", *rows))
+    backward = read_questions(write_jsonl(tmp_path / "b.jsonl", *reversed(rows)))
+    assert forward == backward[::-1]
+    assert forward[0].question == Question(id="qd991a24e8e04", text="Who?")
+
+
+def test_all_bad_rows_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "set.jsonl"
+    lines = [
+        b'{"id": "a", "question": "Who?", "answer": "x"}',
+        b"",
+        b'{"id": "b", "question": ',
+        b"[1]",
+        b'{"id": "c", "question": "  ", "answer": "x"}',
+        b'{"id": "d", "question": "Who?"}',
+        b'{"id": "a", "question": "Where?", "answer": "x"}',
+        b'{"id": "e", "question": "Who?", "answer": "x", "hops": "two"}',
+        b'{"id": "f", "question": ["Who?"], "answer": "x"}',
+        b'{"id": "g", "question": "\\ud800", "answer": "x"}',
+        b'{"id": "h", "question": "\xff", "answer": "x"}',
+        b"[" * 100_000,
+    ]
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(ConfigError) as told:
+        read_questions(path)
+    problems = [problem.removeprefix(f"{path}:") for problem in told.value.problems]
+    assert sorted(int(problem.partition(":")[0]) for problem in problems) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    assert "5: nothing under 'question'" in problems
+    assert "6: no answer under 'answers or answer'" in problems
+    assert f"7: id 'a' is already that of {path}:1; ids must be unique" in problems
+    assert "8: 'hops' holds 'two', no count" in problems
+    assert "9: 'question' holds a list, no text" in problems
+
+
+def test_the_same_question_twice_without_ids_is_refused(tmp_path: Path) -> None:
+    row = {"question": "Who?", "answer": "A"}
+    with pytest.raises(ConfigError, match="already that of"):
+        read_questions(write_jsonl(tmp_path / "set.jsonl", row, row))
+
+
+def test_a_wrong_column_name_is_one_problem_that_lists_the_columns(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "set.jsonl", *[{"id": i, "prompt": "Who?", "answer": "A"} for i in range(500)])
+    with pytest.raises(ConfigError) as told:
+        read_questions(path, {"kind": "type"})
+    way_out = "in any row; set it to the right one of its columns: id, prompt, answer"
+    assert told.value.problems == (
+        f"fields.kind: {path} has nothing under 'type' {way_out}",
+        f"fields.question: {path} has nothing under 'question' {way_out}",
+    )
+
+
+def test_an_unknown_field_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"fields\.questoin: no field of a question; did you mean question\?"):
+        read_questions(as_jsonl(tmp_path), {"questoin": "question"})
+
+
+def test_a_thousand_bad_rows_do_not_flood_the_terminal(tmp_path: Path) -> None:
+    rows = [{"id": 1, "question": "Who?", "answer": "A"}] * 1001
+    with pytest.raises(ConfigError) as told:
+        read_questions(write_jsonl(tmp_path / "set.jsonl", *rows))
+    assert (len(told.value.problems), told.value.problems[-1]) == (101, "... and 900 more")
+
+
+def test_questions_for_grow_need_no_answers(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "set.jsonl", {"id": "a", "question": "Why is the sky blue?"})
+    assert read_questions(path, labelled=False) == [
+        LabelledQuestion(question=Question(id="a", text="Why is the sky blue?"), answers=())
+    ]
+    with pytest.raises(ConfigError, match=r"fields\.answers"):
+        read_questions(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("set.jsonl", b"", "no rows at all"),
+        ("set.csv", b"id,question\n", "no rows at all"),
+        ("set.csv", b"id,question,answer\na,Who, what?,x\n", "set.csv:2: more cells than the header"),
+        ("set.csv", b'id,question,answer\na,"Who?,x\n', "no CSV in UTF-8"),
+        ("set.csv", b"id,question,answer\na,\xff,x\n", "no CSV in UTF-8"),
+        ("set.parquet", b"PAR1 not really", "no Parquet file"),
+        ("set.txt", b"", "a .txt file cannot be read; give .jsonl, .csv or .parquet"),
+    ],
+)
+def test_a_file_that_is_none_is_told(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=told):
+        read_questions(tmp_path / name)
+
+
+def test_a_missing_file_and_a_folder_in_its_place_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file or directory; check the path"):
+        read_questions(tmp_path / "none.jsonl")
+    (tmp_path / "set.jsonl").mkdir()
+    with pytest.raises(ConfigError, match="Is a directory"):
+        read_questions(tmp_path / "set.jsonl")
+
+
+def test_a_csv_text_may_start_with_a_bracket(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("id,question,answer\na,[sic] who?,x\n")
+    assert read_questions(tmp_path / "set.csv")[0].question.text == "[sic] who?"
+
+
+def test_a_folder_gives_questions_and_corpus_or_the_problems_of_both(tmp_path: Path) -> None:
+    as_jsonl(tmp_path).rename(tmp_path / "questions.jsonl")
+    write_jsonl(
+        tmp_path / "corpus.jsonl", {"id": 1, "title": "Nile", "text": "A river."}, {"id": "p2", "text": "Rhine."}
+    )
+    passages = [Passage(id="1", title="Nile", text="A river."), Passage(id="p2", title="", text="Rhine.")]
+    assert read_folder(tmp_path) == (SET, passages)
+    assert read_corpus(tmp_path / "corpus.jsonl") == passages
+    write_jsonl(tmp_path / "corpus.jsonl", {"id": "p1", "text": "A"}, {"id": "p1", "text": "B"}, {"title": "C"})
+    (tmp_path / "questions.jsonl").unlink()
+    with pytest.raises(ConfigError) as told:
+        read_folder(tmp_path)
+    problems = [problem.removeprefix(f"{tmp_path}/") for problem in told.value.problems]
+    assert problems == [
+        "questions.jsonl: No such file or directory; check the path",
+        f"corpus.jsonl:2: id 'p1' is already that of {tmp_path}/corpus.jsonl:1; ids must be unique",
+        "corpus.jsonl:3: nothing under 'id'",
+    ]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A local folder laid out as a data set; nothing is asked of the network."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = [{"_id": f"h{i}", "question": f"Who is {i}?", "gold": str(i), "huge": ["x"] * 100} for i in range(20)]
+    write_jsonl(tmp_path / "set" / "train.jsonl", *rows)
+    return tmp_path / "set"
+
+
+def test_a_data_set_gives_its_questions(hub: Path) -> None:
+    questions = read_hub(str(hub), None, "train", "main", {"id": "_id", "answers": "gold"})
+    assert questions[3] == LabelledQuestion(question=Question(id="h3", text="Who is 3?"), answers=("3",))
+    assert len(questions) == 20
+
+
+def test_a_sample_of_a_data_set_is_the_sample_of_its_questions(hub: Path) -> None:
+    fields = {"id": "_id", "answers": "gold"}
+    drawn = read_hub(str(hub), None, "train", "main", fields, 5, 3)
+    assert drawn == sample(read_hub(str(hub), None, "train", "main", fields), 5, 3)
+
+
+@pytest.mark.parametrize(("config", "split"), [(None, "nope"), ("nope", "train")])
+def test_a_wrong_config_or_split_is_a_usage_error_with_the_right_ones(
+    hub: Path, config: str | None, split: str
+) -> None:
+    with pytest.raises(UsageError, match=r"'?(train|default)'?.*check name, config, split and revision"):
+        read_hub(str(hub), config, split, "main", {"answers": "gold"})
+
+
+def test_a_wrong_column_of_a_data_set_is_told(hub: Path) -> None:
+    with pytest.raises(ConfigError, match=r"fields\.answers: .* has nothing under 'label' in any row"):
+        read_hub(str(hub), None, "train", "main", {"answers": "label"})
+
+
+def test_without_a_network_the_hub_says_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(OutsideFault, match=r"where there is a network.*a file of your own"):
+        read_hub("no-such-owner/no-such-set", None, "train", "0" * 40)
+
+
+def numbered(n: int) -> list[LabelledQuestion]:
+    return [LabelledQuestion(question=Question(id=f"q{i}", text=f"Who is {i}?"), answers=(str(i),)) for i in range(n)]
+
+
+@given(order=st.permutations(numbered(12)), n=st.integers(0, 12), seed=st.integers(0, 5))
+def test_a_sample_depends_on_ids_and_seed_alone(order: list[LabelledQuestion], n: int, seed: int) -> None:
+    drawn = sample(order, n, seed)
+    assert drawn == sample(numbered(12), n, seed)
+    assert len({item.question.id for item in drawn}) == n
+
+
+def test_another_seed_draws_another_sample_and_a_larger_one_extends_it() -> None:
+    questions = numbered(100)
+    assert sample(questions, 10, 0) != sample(questions, 10, 1)
+    assert sample(questions, 20, 0)[:10] == sample(questions, 10, 0)
+
+
+def test_more_questions_than_there_are_is_refused() -> None:
+    with pytest.raises(ConfigError, match="5 questions asked for, there are only 3"):
+        sample(numbered(3), 5, 0)
+
+
+def test_unlabelled_questions_hold_nothing_but_id_and_text() -> None:
+    assert unlabelled(SET) == [NOVEL.question, RIVER.question]
+
+
+def test_overlap_finds_a_question_whatever_its_spelling() -> None:
+    benchmark = [
+        LabelledQuestion(question=Question(id="b1", text="Who founded Café Zürich, the café?"), answers=("x",)),
+        LabelledQuestion(question=Question(id="b2", text="who wrote  MIDDLEMARCH"), answers=("x",)),
+        LabelledQuestion(question=Question(id="b3", text="Who wrote Middlemarch 2?"), answers=("x",)),
+    ]
+    grow = [
+        NOVEL.question,
+        Question("g2", unicodedata.normalize("NFD", "who founded CAFÉ ZÜRICH the café")),
+        RIVER.question,
+    ]
+    assert overlap(grow, benchmark) == [("q1", "b2"), ("g2", "b1")]

@@ -1,0 +1,203 @@
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import ModelFault, OutsideFault
+from rest_react.retries import Backoff, Limiter, TryAgain, retried, retry_after_s, together, worth_retrying
+
+QUICK = Backoff(tries=4, first_wait_s=0.001)
+
+
+def failing(times: int, error: Exception):
+    calls = []
+
+    async def attempt() -> int:
+        calls.append(time.monotonic())
+        if len(calls) <= times:
+            raise error
+        return len(calls)
+
+    return attempt, calls
+
+
+def run(attempt, backoff=QUICK, limiter=None):
+    async def main():
+        return await retried(attempt, what="door", backoff=backoff, limiter=limiter or Limiter(8))
+
+    return asyncio.run(main())
+
+
+def test_a_passing_failure_is_tried_again_until_it_succeeds():
+    attempt, calls = failing(3, TryAgain("busy"))
+    assert run(attempt) == 4
+    assert len(calls) == 4
+
+
+def test_a_lasting_failure_ends_as_an_outside_fault_that_says_what_failed_last():
+    attempt, calls = failing(99, TryAgain("HTTP 503"))
+    with pytest.raises(OutsideFault, match=r"^door: HTTP 503 \(after 4 tries\)$"):
+        run(attempt)
+    assert len(calls) == 4
+
+
+def test_other_errors_pass_at_once():
+    attempt, calls = failing(99, ModelFault("refused"))
+    with pytest.raises(ModelFault, match="refused"):
+        run(attempt)
+    assert len(calls) == 1
+
+
+def test_retry_after_is_waited_for():
+    attempt, calls = failing(1, TryAgain("HTTP 429", after_s=0.2))
+    assert run(attempt) == 2
+    assert calls[1] - calls[0] >= 0.2
+
+
+def test_a_retry_after_beyond_all_patience_gives_up_at_once():
+    attempt, calls = failing(99, TryAgain("HTTP 429", after_s=86_400))
+    with pytest.raises(OutsideFault, match="asks to wait 86400 s"):
+        run(attempt)
+    assert len(calls) == 1
+
+
+def test_one_retry_after_holds_everyone_behind_the_limiter():
+    async def main():
+        limiter = Limiter(1)
+        starts = {}
+
+        def caller(name, error):
+            async def attempt():
+                starts.setdefault(name, []).append(time.monotonic())
+                if error and len(starts[name]) == 1:
+                    raise error
+                return name
+
+            return retried(attempt, what=name, backoff=QUICK, limiter=limiter)
+
+        assert await together([caller("a", TryAgain("429", after_s=0.2)), caller("b", None)]) == ["a", "b"]
+        return starts
+
+    starts = asyncio.run(main())
+    assert starts["b"][0] - starts["a"][0] >= 0.2
+    assert len(starts["a"]) == 2
+
+
+def test_no_more_calls_are_in_flight_than_allowed_and_waiting_between_tries_counts_as_none():
+    async def main():
+        limiter = Limiter(3)
+        now, most = 0, 0
+
+        async def attempt(state):
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0.002)
+            now -= 1
+            state.append(1)
+            if len(state) == 1:
+                raise TryAgain("once")
+
+        def call():
+            state = []
+            return retried(lambda: attempt(state), what="door", backoff=QUICK, limiter=limiter)
+
+        await together(call() for _ in range(20))
+        return most
+
+    assert asyncio.run(main()) == 3
+
+
+def test_starts_are_spread_over_the_minute():
+    async def main():
+        limiter = Limiter(100, requests_per_minute=3000)  # one each 20 ms
+        starts = []
+
+        async def call():
+            async with limiter.slot():
+                starts.append(time.monotonic())
+
+        await together(call() for _ in range(10))
+        return starts
+
+    starts = asyncio.run(main())
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    assert min(gaps) >= 0.019
+
+
+def test_a_cancelled_wait_gives_its_place_back():
+    async def main():
+        limiter = Limiter(1, requests_per_minute=60)
+        async with limiter.slot():
+            pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01), limiter.slot():
+                raise AssertionError("the next second has not begun")
+        limiter._opens_at = 0.0
+        async with asyncio.timeout(0.5), limiter.slot():
+            return True
+
+    assert asyncio.run(main())
+
+
+@given(st.integers(1, 5000), st.floats(0, 1, exclude_max=True))
+def test_waits_grow_to_a_bound_and_never_below_half(failures, jitter):
+    backoff = Backoff(first_wait_s=0.5, longest_wait_s=30)
+    full = min(30, 0.5 * 2.0 ** min(failures - 1, 20))
+    assert full / 2 <= backoff.wait_s(failures, jitter) <= full
+
+
+def test_a_retry_after_header_is_read_in_seconds_or_as_a_date():
+    assert retry_after_s("7") == 7.0
+    assert retry_after_s(" 1.5 ") == 1.5
+    assert retry_after_s(None) is None
+    assert retry_after_s("soon") is None
+    soon = retry_after_s(format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True))
+    assert soon is not None and 57 < soon <= 60
+    assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+
+
+@given(st.text(max_size=40))
+def test_no_retry_after_header_makes_it_raise(header):
+    wait = retry_after_s(header)
+    assert wait is None or wait >= 0
+
+
+def test_statuses_that_may_pass_are_worth_another_try():
+    assert [status for status in range(400, 505) if worth_retrying(status)] == [
+        408,
+        409,
+        425,
+        429,
+        500,
+        501,
+        502,
+        503,
+        504,
+    ]
+
+
+def test_the_first_failure_of_many_cancels_the_rest():
+    async def main():
+        finished = []
+
+        async def slow():
+            await asyncio.sleep(5)
+            finished.append("slow")
+
+        async def failing():
+            raise ModelFault("no")
+
+        started = time.monotonic()
+        with pytest.raises(ModelFault, match="no"):
+            await together([slow(), failing(), slow()])
+        return finished, time.monotonic() - started
+
+    finished, seconds = asyncio.run(main())
+    assert finished == []
+    assert seconds < 1

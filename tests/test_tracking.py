@@ -1,0 +1,161 @@
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rest_react.errors import UsageError
+from rest_react.tracking import NoTracker, WandbTracker, numbers
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, so that no test sees, or writes into, that of whoever runs it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    # Set first, so that what the tracker puts there is taken back after the test.
+    monkeypatch.setenv("WANDB_DATA_DIR", "")
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    return home
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """What one offline run tells the server, in order, as plain dicts. The file is a LevelDB log of protobufs: after
+    its own header of 7 bytes, blocks of 32 KiB of pieces: checksum, length, and whether the record starts or ends."""
+    from google.protobuf.json_format import MessageToDict
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = folder.glob("*.wandb")
+    content, at, data, found = path.read_bytes(), 7, b"", []
+    while at < len(content):
+        if (left := -at % 32768) and left < 7:
+            at += left
+            continue
+        length, piece = struct.unpack_from("<HB", content, at + 4)
+        data += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if piece in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            found.append(MessageToDict(record, preserving_proto_field_name=True))
+            data = b""
+    return found
+
+
+def history(folder: Path) -> list[dict[str, Any]]:
+    rows = []
+    for record in records(folder):
+        if "history" in record:
+            items = record["history"]["item"]
+            row = {item.get("key") or "/".join(item["nested_key"]): json.loads(item["value_json"]) for item in items}
+            rows.append({key: value for key, value in row.items() if not key.startswith("_")})
+    return rows
+
+
+def tracker(folder: Path, iteration: int = 1) -> WandbTracker:
+    return WandbTracker(folder, run="demo", iteration=iteration, config={"agent": {"samples": 4}})
+
+
+def test_the_numbers_of_a_summary_are_flat_finite_floats() -> None:
+    summary = {
+        "schema": 1,
+        "run": "demo",
+        "complete": True,
+        "cost_usd": None,
+        "loss": float("nan"),
+        "accuracy": {"mean": 0.5, "by_hops": {"2": 1}},
+        "shares": [1, 2],
+    }
+    assert numbers(summary) == {"schema": 1.0, "accuracy/mean": 0.5, "accuracy/by_hops/2": 1.0}
+
+
+def test_no_tracker_accepts_everything_and_never_imports_wandb() -> None:
+    code = (
+        "import sys; from pathlib import Path; from rest_react.tracking import NoTracker, WandbTracker;"
+        "t = NoTracker(); t.log('grow', {'x': 1.0}); t.table('rows', [{}]); t.artifact(Path('none')); t.finish();"
+        "sys.exit('wandb' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_offline_run_lies_whole_in_the_given_folder(tmp_path: Path, home: Path) -> None:
+    folder = tmp_path / "outputs" / "demo"
+    model = tmp_path / "model"
+    (model / "deep").mkdir(parents=True)
+    (model / "deep" / "weights.bin").write_bytes(b"x")
+    it = tracker(folder)
+    it.log("grow", {"trajectories": 30, "tokens": 2.5})
+    it.table("rows", [{"a": 1, "b": ("x",)}, {"c": None}])
+    it.artifact(model)
+    it.finish()
+    (run,) = (folder / "wandb").glob("offline-run-*")
+    told = records(run)
+    start = next(record["run"] for record in told if "run" in record)
+    assert (start["project"], start["run_group"], start["display_name"]) == ("rest-react", "demo", "demo-1")
+    config = {item["key"]: json.loads(item["value_json"]) for item in start["config"]["update"] if "key" in item}
+    assert config["agent"] == {"samples": 4}
+    assert config["iteration"] == 1
+    rows = history(run)
+    assert rows[0] == {"iteration": 1, "grow/trajectories": 30.0, "grow/tokens": 2.5}
+    assert any("exit" in record for record in told), "the run was not finished"
+    (table,) = run.glob("files/media/table/*.json")
+    assert json.loads(table.read_text()) == {
+        "columns": ["a", "b", "c"],
+        "data": [[1, '["x"]', None], [None, None, None]],
+    }
+    # The artifact's bytes are kept with the run until someone syncs it; only W&B's debug logs go to the home folder.
+    assert [file.read_bytes() for file in (folder / "wandb" / "artifacts" / "staging").iterdir()].count(b"x") == 1
+    assert not [file for file in home.rglob("*") if file.is_file() and file.suffix != ".log"]
+
+
+def test_running_again_continues_the_same_wandb_run(tmp_path: Path) -> None:
+    for iteration in (1, 1, 2):
+        it = tracker(tmp_path / str(iteration), iteration)
+        it.log("grow", {"x": 1.0})
+        it.finish()
+    ids = {run.name.split("-")[3] for run in (tmp_path / "1" / "wandb").glob("offline-run-*")}
+    others = {run.name.split("-")[3] for run in (tmp_path / "2" / "wandb").glob("offline-run-*")}
+    assert len(ids) == len(others) == 1
+    assert ids != others
+
+
+def test_a_number_already_held_is_not_logged_twice(tmp_path: Path) -> None:
+    it = tracker(tmp_path)
+    it.log("grow", {"x": 1.0, "y": 2.0})
+    it.log("grow", {"x": 1.0, "y": 2.0})
+    it.log("grow", {"x": 1.0, "y": 3.0})
+    it.finish()
+    (run,) = (tmp_path / "wandb").glob("offline-run-*")
+    assert history(run) == [{"iteration": 1, "grow/x": 1.0, "grow/y": 2.0}, {"iteration": 1, "grow/y": 3.0}]
+
+
+def test_nothing_logged_leaves_no_trace(tmp_path: Path) -> None:
+    tracker(tmp_path / "run").finish()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_terminal_stays_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    it = tracker(tmp_path)
+    it.log("grow", {"x": 1.0})
+    it.artifact(Path(__file__))
+    it.artifact(Path(__file__).parent / "training")
+    it.finish()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_online_without_a_key_says_the_way_out_at_once(tmp_path: Path) -> None:
+    it = WandbTracker(tmp_path, run="demo", iteration=1, config={}, mode="online")
+    with pytest.raises(UsageError, match=r"WANDB_API_KEY.*wandb sync"):
+        it.log("grow", {"x": 1.0})
+
+
+def test_no_tracker_needs_no_folder() -> None:
+    it = NoTracker()
+    it.artifact(Path("does/not/exist"))
+    it.finish()

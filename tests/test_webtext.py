@@ -1,0 +1,43 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.webtext import clean_html
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("<b>Ada</b> Mell &amp; sons", "Ada Mell & sons"),
+        ("New<b>ton</b>", "Newton"),
+        ("born 1901<br/>in <a href='x'>Ostrim</a>", "born 1901 in Ostrim"),
+        ("<p>one</p><p>two</p>", "one two"),
+        ("a < b and c > d", "a < b and c > d"),
+        ("x<5 but y>3", "x<5 but y>3"),
+        ("&lt;b&gt; is a tag", "<b> is a tag"),
+        ("caf&eacute;&nbsp;&#39;Z&#x27;", "café 'Z'"),
+        ("before<script>if (a < b) { x('</p>') }</script>after", "before after"),
+        ("before<!-- hidden <b>words</b> -->after", "before after"),
+        ("kept<script>never closed", "kept"),
+        ("zero\u200bwidth\x00 and\tline\nbreaks", "zerowidth and line breaks"),
+        ("half \ud800 a pair", "half a pair"),
+        ("", ""),
+    ],
+)
+def test_web_text_becomes_what_a_reader_sees(raw, plain):
+    assert clean_html(raw) == plain
+
+
+@given(st.text(alphabet="<>/!-&;#abscript \n", max_size=200))
+def test_no_text_makes_it_raise_and_spaces_are_single(raw):
+    plain = clean_html(raw)
+    assert plain == " ".join(plain.split())
+
+
+@pytest.mark.parametrize("piece", ["<script", "<!--", "<a ", "<", "&", "<script>", "</"])
+def test_hostile_text_takes_no_longer_than_its_length_allows(piece):
+    started = time.perf_counter()
+    clean_html(piece * 100_000)
+    assert time.perf_counter() - started < 3

@@ -1,0 +1,269 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.records import Example, ModelRef
+from rest_react.training.hosted import HostedTrainer, render_rows
+from tests.loopback import Reply, Request, serve
+
+EXAMPLES = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", f"state {i} é", f"action {i}", "perplexity") for i in range(3)]
+BASE = ModelRef("base-model", "base", tuned=False)
+KEY = "sk-very-secret-0123456789"
+
+
+class Api:
+    """The files and fine-tuning API, in memory. `statuses` is what looks at a job see, the last one for ever."""
+
+    def __init__(self, statuses=("queued", "running", "succeeded"), can_list=True):
+        self.files = []
+        self.jobs = []
+        self.statuses = list(statuses)
+        self.looks = 0
+        self.can_list = can_list
+        self.error = None
+        self.before_answer = lambda path: None
+
+    def answer(self, request: Request) -> Reply:
+        path = request.path.partition("?")[0].removeprefix("/v1")
+        match (request.method, path.strip("/").split("/")):
+            case ("POST", ["files"]):
+                name = request.body.partition(b'filename="')[2].partition(b'"')[0].decode()
+                rows = request.body.partition(b"\r\n\r\n")[2]
+                self.files.append({"id": f"file-{len(self.files)}", "object": "file", "filename": name, "raw": rows})
+                self.before_answer("files")
+                return Reply(200, {key: self.files[-1][key] for key in ("id", "object", "filename")})
+            case ("POST", ["fine_tuning", "jobs"]):
+                self.jobs.append({"id": f"ftjob-{len(self.jobs)}", "status": "queued", **request.json})
+                self.before_answer("jobs")
+                return Reply(200, self.jobs[-1])
+            case ("GET", ["files"]) if self.can_list:
+                return self.listing([{"id": file["id"], "filename": file["filename"]} for file in self.files])
+            case ("GET", ["fine_tuning", "jobs"]) if self.can_list:
+                return self.listing(self.jobs)
+            case ("GET", ["fine_tuning", "jobs", _, "events"]) if self.can_list:
+                events = [{"id": f"ev-{i}", "message": f"step {i}", "type": "message"} for i in range(self.looks + 1)]
+                return self.listing(events[::-1])
+            case ("GET", ["fine_tuning", "jobs", name]):
+                [job] = [job for job in self.jobs if job["id"] == name]
+                job["status"] = self.statuses[min(self.looks, len(self.statuses) - 1)]
+                self.looks += 1
+                self.before_answer("look")
+                if job["status"] == "succeeded":
+                    job["fine_tuned_model"] = f"ft:{job['model']}:{name}"
+                job["error"] = self.error
+                return Reply(200, job)
+        return Reply(404, {"error": {"message": f"no route {path}"}})
+
+    @staticmethod
+    def listing(rows) -> Reply:
+        return Reply(200, {"object": "list", "data": rows, "has_more": False})
+
+
+def train(server, folder, examples=EXAMPLES, base=BASE, seed=5, **settings):
+    defaults = {"api_key_env": None, "fewest_examples": 1, "tries": 3, "first_wait_s": 0.001, "poll_s": 0.01}
+    trainer = HostedTrainer(base_url=f"{server.url}/v1", **{**defaults, **settings})
+    return asyncio.run(trainer.train(examples, base, folder, seed))
+
+
+def posts(server):
+    return [request.path for request in server.requests if request.method == "POST"]
+
+
+def test_examples_are_uploaded_tuned_on_and_become_a_hosted_model(tmp_path):
+    api, told = Api(), []
+    with serve(api.answer) as server:
+        model = train(server, tmp_path, hyperparameters={"n_epochs": 3}, on_event=told.append)
+    assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
+    [file], [job] = api.files, api.jobs
+    rows = [json.loads(line) for line in file["raw"].splitlines() if line.startswith(b'{"messages"')]
+    assert rows[2] == {
+        "messages": [{"role": "user", "content": "state 2 é"}, {"role": "assistant", "content": "action 2"}]
+    }
+    assert len(rows) == 3
+    assert {key: job[key] for key in ("model", "training_file", "method", "seed", "suffix")} == {
+        "model": "base-model",
+        "training_file": "file-0",
+        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
+        "seed": 5,
+        "suffix": "rest-react",
+    }
+    assert told == ["step 0", "step 1", "step 2", "step 3"]
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [event["id"] for event in events] == ["ev-0", "ev-1", "ev-2", "ev-3"]
+    note = json.loads((tmp_path / "job.json").read_text())
+    assert (note["file"], note["job"], note["model"]) == ("file-0", "ftjob-0", "ft:base-model:ftjob-0")
+
+
+def test_the_jobs_id_is_on_disk_before_the_first_wait(tmp_path):
+    api, notes = Api(["running", "succeeded"]), []
+    api.before_answer = lambda what: (
+        notes.append(json.loads((tmp_path / "job.json").read_text())) if what == "look" else 0
+    )
+    with serve(api.answer) as server:
+        train(server, tmp_path)
+    assert notes[0]["job"] == "ftjob-0"
+
+
+def test_a_finished_job_is_not_asked_about_again(tmp_path):
+    with serve(Api().answer) as server:
+        first = train(server, tmp_path)
+        asked = len(server.requests)
+        assert train(server, tmp_path) == first
+        assert len(server.requests) == asked
+
+
+def test_a_status_nobody_knows_is_a_job_that_still_runs(tmp_path):
+    api = Api(["validating_files", "paused_for_review", "defrosting", "succeeded"])
+    with serve(api.answer) as server:
+        assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
+    assert api.looks == 4
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_job_that_ends_badly_is_explained_and_a_new_one_starts_only_on_request(tmp_path, status):
+    api = Api(["running", status])
+    api.error = {"code": "invalid_file", "message": "row 2 is too long", "param": "training_file"}
+    with serve(api.answer) as server:
+        for _ in range(2):
+            with pytest.raises(UsageError, match=rf"ftjob-0 {status}: invalid_file: row 2 is too long.*job\.json"):
+                train(server, tmp_path)
+        assert len(api.jobs) == 1
+        (tmp_path / "job.json").unlink()
+        api.statuses = ["succeeded"]
+        assert train(server, tmp_path).name == "ft:base-model:ftjob-1"
+    assert len(api.files) == 1
+
+
+def test_a_job_longer_than_our_patience_is_owed_and_waited_for_again(tmp_path):
+    api = Api(["running"])
+    with serve(api.answer) as server:
+        with pytest.raises(OutsideFault, match="ftjob-0 is 'running'"):
+            train(server, tmp_path, patience_s=0.05)
+        api.statuses = ["succeeded"]
+        assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
+    assert posts(server) == ["/v1/files", "/v1/fine_tuning/jobs"]
+
+
+def test_faults_along_the_way_cost_no_second_upload_and_no_second_job(tmp_path):
+    """Every other answer is lost, among them the yes to the upload and the yes to the job."""
+    api, count = Api(), iter(range(1000))
+    faults = [
+        Reply(hang_up=True),
+        Reply(500, b"oops"),
+        Reply(200, b'{"id": '),
+        Reply(429, b"", {"retry-after": "0.01"}),
+    ]
+
+    def answer(request):
+        reply, number = api.answer(request), next(count)
+        return reply if number % 2 else faults[number // 2 % 4]
+
+    with serve(answer) as server:
+        assert train(server, tmp_path, tries=12).name == "ft:base-model:ftjob-0"
+    assert (len(api.files), len(api.jobs)) == (1, 1)
+
+
+def test_a_provider_without_listings_can_be_used(tmp_path):
+    with serve(Api(can_list=False).answer) as server:
+        assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
+
+
+@pytest.mark.parametrize("moment", ["files", "jobs", "look"])
+def test_after_a_kill_at_any_moment_there_is_one_upload_and_one_job(tmp_path, moment):
+    api, arrived, killed = Api(["running", "running", "succeeded"]), threading.Event(), threading.Event()
+
+    def stop_here(what):
+        if what == moment and not killed.is_set():
+            arrived.set()
+            killed.wait(20)  # the server has done it, and the client never hears
+
+    api.before_answer = stop_here
+    root = Path(__file__).parents[2]
+    with serve(api.answer) as server:
+        script = (
+            "from pathlib import Path; from types import SimpleNamespace\n"
+            "from tests.training.test_hosted import train\n"
+            f"train(SimpleNamespace(url={server.url!r}), Path({str(tmp_path)!r}))"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        process = subprocess.Popen([sys.executable, "-c", script], cwd=root, env=environment)
+        try:
+            assert arrived.wait(30)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed.set()
+        assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
+    assert posts(server) == ["/v1/files", "/v1/fine_tuning/jobs"]
+
+
+def test_other_examples_or_another_seed_are_another_job_and_refused_in_the_same_folder(tmp_path):
+    api = Api()
+    with serve(api.answer) as server:
+        train(server, tmp_path)
+        with pytest.raises(UsageError, match=r"job\.json: begun with other examples"):
+            train(server, tmp_path, examples=EXAMPLES[:2])
+        api.looks = 0
+        assert train(server, tmp_path / "other", seed=6).name == "ft:base-model:ftjob-1"
+    assert len(api.files) == 2
+
+
+def test_rows_are_checked_before_anything_is_sent(tmp_path):
+    bad = [EXAMPLES[0], Example("q9.0.1", "q9.0", 1, "answer", " ", "", "x")]
+    with serve(Api().answer) as server:
+        with pytest.raises(UsageError, match=r"q9\.0\.1: its prompt is empty; q9\.0\.1: its completion is empty"):
+            train(server, tmp_path, examples=bad)
+        with pytest.raises(UsageError, match="3 examples, and the API takes no fewer than 10"):
+            train(server, tmp_path, fewest_examples=10)
+        with pytest.raises(UsageError, match="local weights"):
+            train(server, tmp_path, base=ModelRef("/weights", "local", tuned=True))
+    assert server.requests == []
+
+
+def test_a_refused_request_is_the_settings_fault_and_told_without_the_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNING_KEY", KEY)
+    refusal = Reply(400, {"error": {"message": f"base-model cannot be tuned by {KEY}", "param": "model"}})
+    with serve(lambda request: refusal) as server, pytest.raises(UsageError, match="cannot be tuned") as caught:
+        train(server, tmp_path, api_key_env="TUNING_KEY")
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    assert len(server.requests) == 1
+    monkeypatch.delenv("TUNING_KEY")
+    with pytest.raises(UsageError, match="TUNING_KEY"):
+        train(server, tmp_path, api_key_env="TUNING_KEY")
+
+
+def test_a_torn_last_event_is_repaired(tmp_path):
+    api = Api(["running"])
+    with serve(api.answer) as server:
+        with pytest.raises(OutsideFault):
+            train(server, tmp_path, patience_s=0.0)
+        with (tmp_path / "events.jsonl").open("a") as file:
+            file.write('{"id": "ev-1", "mess')
+        api.statuses = ["succeeded"]
+        train(server, tmp_path)
+    events = [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert events == ["ev-0", "ev-1", "ev-2"]
+
+
+def test_rows_hold_any_text_that_a_file_can_hold():
+    [row] = render_rows([Example("a", "a", 0, "decide", 'quo"te\u2028\ud800', "x\ny", "s")]).splitlines()
+    assert json.loads(row)["messages"][1]["content"] == "x\ny"
+
+
+def test_waits_for_events_grow_while_nothing_happens(tmp_path):
+    api = Api(["running"], can_list=False)
+    started = time.monotonic()
+    with serve(api.answer) as server, pytest.raises(OutsideFault):
+        train(server, tmp_path, poll_s=0.02, patience_s=0.6)
+    assert time.monotonic() - started >= 0.6
+    assert api.looks < 12

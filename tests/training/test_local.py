@@ -1,0 +1,268 @@
+"""Fine-tuning for real, on the tiny model, in processes of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.records import Example, ModelRef
+from rest_react.training import worker
+from rest_react.training.dry_run import DryRunTrainer
+from rest_react.training.examples import make_rows, training_order
+from rest_react.training.local import Job, LocalTrainer, LocalTraining, prepare_resume, read_job
+from rest_react.weights import resolve_weights
+
+TINY = ModelRef("tiny-random", "base", tuned=False)
+SETTINGS = LocalTraining(
+    method="full",
+    mode="completion",
+    epochs=2,
+    max_steps=None,
+    batch_size=4,
+    micro_batch_size=2,
+    learning_rate=3e-3,
+    warmup_ratio=0.1,
+    weight_decay=0.01,
+    max_length=512,
+    save_every=None,
+    lora_r=4,
+    lora_alpha=8,
+    lora_dropout=0.1,
+    num_processes=1,
+    threads=1,
+)
+EXAMPLES = [
+    Example(
+        id=f"w{i}.0.0",
+        trajectory_id=f"w{i}.0",
+        step_index=0,
+        kind="decide",
+        prompt=f'ORIGINAL_QUESTION = "Where is {i}?"\n' * (1 + i % 3) + "\n# step: decision\n",
+        completion=f'ACTION_SELECTED = ActionWrapper(thoughts="", action=Search(query="{i}"))  # [END]',
+        selector="first",
+    )
+    for i in range(10)
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REST_REACT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def tune(run_folder: Path, settings: LocalTraining, name: str, base: ModelRef = TINY) -> ModelRef:
+    return asyncio.run(LocalTrainer(settings, run_folder).train(EXAMPLES, base, run_folder / name, seed=7))
+
+
+def tune_here(run_folder: Path, settings: LocalTraining, name: str, base: str, seed: int = 7) -> Path:
+    """The worker's own part in this process: it spares the imports of another one."""
+    folder = run_folder / name
+    folder.mkdir()
+    lines = "".join(json.dumps(asdict(example)) + "\n" for example in EXAMPLES)
+    (folder / "examples.jsonl").write_text(lines)
+    worker.run(Job(base, str(folder), seed, None, settings))
+    return folder
+
+
+def losses(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
+
+
+def weights_of(folder: Path) -> bytes:
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def test_a_trained_model_has_learnt_its_targets_and_is_not_trained_again(tmp_path: Path) -> None:
+    seen: list[tuple[int, int, float]] = []
+    settings = replace(SETTINGS, epochs=6)
+    trainer = LocalTrainer(settings, tmp_path, lambda *step: seen.append(step))
+    ref = asyncio.run(trainer.train(EXAMPLES, TINY, tmp_path / "iter_1" / "finetune", 7))
+    folder = tmp_path / "iter_1" / "finetune"
+    assert ref == ModelRef("iter_1/finetune/model", "local", tuned=True)
+    curve = losses(folder)
+    assert [line["step"] for line in curve] == list(range(1, 16))
+    assert seen == [(line["step"], 15, line["loss"]) for line in curve]
+    assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
+    assert {path.name for path in folder.iterdir()} == {
+        *("examples.jsonl", "job.json", "loss.jsonl", "model", "train.log")
+    }
+    before = (folder / "job.json").stat().st_mtime_ns
+    assert asyncio.run(trainer.train(EXAMPLES, TINY, folder, 7)) == ref
+    assert (folder / "job.json").stat().st_mtime_ns == before
+
+
+def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path: Path) -> None:
+    base = resolve_weights("tiny-random")
+    settings = replace(SETTINGS, max_steps=1)
+    for size in (1, 4):
+        tune_here(tmp_path, replace(settings, micro_batch_size=size), str(size), str(base))
+    rows = make_rows(EXAMPLES, AutoTokenizer.from_pretrained(base), "completion", 512)
+    model = AutoModelForCausalLM.from_pretrained(base)
+    total, count = 0.0, 0
+    for row in training_order(rows, 4, 1, seed=7):
+        with torch.no_grad():
+            logits = model(torch.tensor([row.input_ids])).logits[0, :-1].log_softmax(-1)
+        for position, label in enumerate(row.labels[1:]):
+            if label != -100:
+                total -= float(logits[position, label])
+                count += 1
+    for size in ("1", "4"):
+        [line] = losses(tmp_path / size)
+        assert line["loss"] == pytest.approx(total / count, abs=1e-4)
+        assert line["tokens"] == sum(len(row.input_ids) for row in training_order(rows, 4, 1, seed=7))
+
+
+def test_killed_with_its_parent_and_run_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=80, save_every=5)
+    whole = tune_here(tmp_path, settings, "whole", str(resolve_weights("tiny-random")))
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import asyncio, sys\nfrom pathlib import Path\nfrom tests.training.test_local import *\n"
+        f"tune(Path({str(tmp_path)!r}), replace(SETTINGS, epochs=80, save_every=5), 'cut')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+    parent = subprocess.Popen([sys.executable, str(script)], env=environment)
+    cut = tmp_path / "cut"
+    deadline = time.monotonic() + 60
+    while not (cut / "loss.jsonl").is_file() or len(losses_so_far(cut)) < 12:
+        assert time.monotonic() < deadline and parent.poll() is None
+        time.sleep(0.01)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_until_nobody_trains(cut)
+    lost = len(losses_so_far(cut))
+    assert 12 <= lost < 200 and not (cut / "model").exists()
+    ref = tune(tmp_path, settings, "cut")
+    assert ref == ModelRef("cut/model", "local", tuned=True)
+    assert "checkpoint-" in str(read_job(cut / "job.json").checkpoint)
+    assert weights_of(cut) == weights_of(whole)
+    assert [untimed(line) for line in losses(cut)] == [untimed(line) for line in losses(whole)]
+
+
+def untimed(line: dict[str, float]) -> dict[str, float]:
+    return {key: value for key, value in line.items() if key != "seconds"}
+
+
+def losses_so_far(folder: Path) -> list[bytes]:
+    return (folder / "loss.jsonl").read_bytes().splitlines()
+
+
+def wait_until_nobody_trains(folder: Path) -> None:
+    """No process is left whose command line names the job."""
+    job = str(folder / "job.json").encode()
+    deadline = time.monotonic() + 10
+    while any(job in command for command in map(command_line, Path("/proc").glob("[0-9]*/cmdline"))):
+        assert time.monotonic() < deadline, "the training process outlived its parent"
+        time.sleep(0.05)
+
+
+def command_line(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_two_cpu_processes_train_what_one_does(tmp_path: Path) -> None:
+    one = tune_here(tmp_path, SETTINGS, "one", str(resolve_weights("tiny-random")))
+    tune(tmp_path, replace(SETTINGS, num_processes=2), "two")
+    assert (tmp_path / "two" / "train.log").read_text().count("LengthStats") == 2
+    alone, both = (losses(folder) for folder in (one, tmp_path / "two"))
+    assert [line["step"] for line in both] == [1, 2, 3, 4, 5]
+    assert [line["loss"] for line in both] == pytest.approx([line["loss"] for line in alone], abs=1e-3)
+    assert [line["tokens"] for line in both] == [line["tokens"] for line in alone]
+
+
+def test_a_lora_is_merged_kept_beside_and_can_be_tuned_again(tmp_path: Path) -> None:
+    base = Path(resolve_weights("tiny-random"))
+    settings = replace(SETTINGS, method="lora", learning_rate=1e-2)
+    first = tune_here(tmp_path, settings, "first", str(base))
+    second = tune_here(tmp_path, settings, "second", str(first / "model"))
+    assert (first / "adapter" / "adapter_model.safetensors").is_file()
+    before, after = (load_file(folder / "model.safetensors") for folder in (base, first / "model"))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if "_proj" in name}
+    assert losses(second)[0]["loss"] < losses(first)[0]["loss"]
+    ref = asyncio.run(LocalTrainer(settings, tmp_path).train(EXAMPLES, TINY, first, 7))
+    assert ref == ModelRef("first/model", "local", tuned=True, adapter="first/adapter")
+
+
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same_bytes(tmp_path: Path) -> None:
+    base = str(resolve_weights("tiny-random"))
+    settings = replace(SETTINGS, max_steps=2)
+    a, b, c = (tune_here(tmp_path, settings, name, base, seed) for name, seed in (("a", 7), ("b", 7), ("c", 8)))
+    assert weights_of(a) == weights_of(b) != weights_of(c)
+
+
+def test_what_the_worker_refuses_comes_back_as_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"10 of 10 examples are longer than finetune.max_length=20.*log: .*train.log"):
+        tune(tmp_path, replace(SETTINGS, max_length=20), "finetune")
+
+
+def test_a_process_that_dies_without_a_word_is_an_outside_fault_that_quotes_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = [sys.executable, "-c", "print('out of memory'); raise SystemExit(9)"]
+    monkeypatch.setattr("rest_react.training.local._command", lambda training, job: silent)
+    with pytest.raises(OutsideFault, match=r"ended with status 9; the end of (?s:.)*out of memory"):
+        tune(tmp_path, SETTINGS, "finetune")
+
+
+def test_cancelling_ends_the_training_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path / "cut" / "job.json")]
+    monkeypatch.setattr("rest_react.training.local._command", lambda training, job: command)
+
+    async def cancel_soon() -> None:
+        async with asyncio.timeout(0.5):
+            await LocalTrainer(SETTINGS, tmp_path).train(EXAMPLES, TINY, tmp_path / "cut", 7)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(cancel_soon())
+    wait_until_nobody_trains(tmp_path / "cut")
+
+
+def test_resuming_clears_what_a_kill_left_half_written(tmp_path: Path) -> None:
+    for step, state in ((4, "{}"), (8, "{}"), (12, '{"torn')):
+        checkpoint = tmp_path / "checkpoints" / f"checkpoint-{step}"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoints" / "checkpoint-16").mkdir()
+    lines = [json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(1, 14)]
+    (tmp_path / "loss.jsonl").write_text("".join(lines) + '{"step": 14, "lo')
+    assert prepare_resume(tmp_path) == str(tmp_path / "checkpoints" / "checkpoint-8")
+    assert (tmp_path / "loss.jsonl").read_text() == "".join(lines[:8])
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["checkpoint-4", "checkpoint-8"]
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused_with_one_that_they_can(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"finetune.batch_size=6 is not a multiple of .* \(4\); set it to 4"):
+        LocalTrainer(replace(SETTINGS, batch_size=6, num_processes=2), tmp_path)
+
+
+def test_a_base_that_is_elsewhere_or_gone_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="hosted model and cannot be tuned here"):
+        tune(tmp_path, SETTINGS, "a", ModelRef("ft:model", "hosted", tuned=True))
+    with pytest.raises(UsageError, match="iter_1/finetune/model, which is not there"):
+        tune(tmp_path, SETTINGS, "a", ModelRef("iter_1/finetune/model", "local", tuned=True))
+
+
+def test_a_dry_run_checks_the_rows_and_hands_the_base_back(tmp_path: Path) -> None:
+    ref = asyncio.run(DryRunTrainer("completion", 512, tmp_path).train(EXAMPLES, TINY, tmp_path, 7))
+    assert ref == ModelRef("tiny-random", "base", tuned=True)
+    with pytest.raises(UsageError, match=r"finetune\.max_length=20"):
+        asyncio.run(DryRunTrainer("completion", 20, tmp_path).train(EXAMPLES, TINY, tmp_path, 7))
