@@ -19,7 +19,7 @@ endif
 .PHONY: help run smoke install test slow lint check
 
 help:
-	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '/^#/!q; s/^# //p' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP)
 

@@ -47,7 +47,6 @@ from rest_react.settings import (
     Model,
     OpenAIModel,
     QuestionSource,
-    RewardModel as RewardModelSettings,
     RuleGraderSettings,
     SameModel,
     ScriptedModel,
@@ -56,9 +55,11 @@ from rest_react.settings import (
     VllmModel,
     WorldQuestions,
 )
+from rest_react.settings import (
+    RewardModel as RewardModelSettings,
+)
 from rest_react.store import RunFolder
 from rest_react.world import World, build_world
-
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -111,9 +112,7 @@ class Parts:
                 found = read_questions(Path(path), names or None)
                 passages = tuple(read_corpus(Path(corpus))) if corpus else None
             case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names):
-                found = read_hub(
-                    name, config, split_, revision, names, sample=source.sample, seed=self.settings.seed
-                )
+                found = read_hub(name, config, split_, revision, names, sample=source.sample, seed=self.settings.seed)
                 passages = None
         if source.sample is not None:
             found = sample(found, source.sample, self.settings.seed)
@@ -133,9 +132,7 @@ class Parts:
         from rest_react.llm.scripted import ScriptedLLM
 
         shares = {"right": 1.0, "wrong": 0.0, "unparsable": 0.0, "empty": 0.0}
-        return ScriptedLLM(
-            self.world.plans, seed=self.settings.seed, slip=self.settings.demonstrations.slip, **shares
-        )
+        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=self.settings.demonstrations.slip, **shares)
 
     def reward_model(self) -> RewardModel | None:
         """The reward model where Improve asks one."""
@@ -182,7 +179,14 @@ class Parts:
                 return Server(s.url, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries)
 
     def agent(
-        self, llm: LLM, search: Search, *, samples: int, temperature: float, tuned: bool, max_searches: int | None = None
+        self,
+        llm: LLM,
+        search: Search,
+        *,
+        samples: int,
+        temperature: float,
+        tuned: bool,
+        max_searches: int | None = None,
     ) -> SearchAgent:
         """The Search Agent around a policy; tuned policies see the bare state unless agent.exemplars says otherwise."""
         a = self.settings.agent
@@ -316,7 +320,7 @@ def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: st
         method=s.method, epochs=s.epochs, max_steps=s.max_steps, batch_size=s.batch_size,
         micro_batch_size=s.micro_batch_size, learning_rate=s.learning_rate, warmup_ratio=s.warmup_ratio,
         weight_decay=s.weight_decay, max_length=s.max_length, save_every=s.save_every, lora_r=s.lora_r,
-        lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, num_processes=s.num_processes, threads=s.threads,
+        lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, num_processes=s.num_processes, threads=s.threads or None,
         mode=mode,
     )  # fmt: skip
     return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))

@@ -31,7 +31,18 @@ MOUNTS = {
     "grader": "llm@grader",
     "grow.questions": "questions@grow.questions",
 }
-PACKAGES = ("hydra-core", "torch", "transformers", "trl", "peft", "accelerate", "openai", "google-genai", "ddgs", "bm25s")
+PACKAGES = (
+    "hydra-core",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "openai",
+    "google-genai",
+    "ddgs",
+    "bm25s",
+)
 
 
 def checked(arguments: Sequence[str]) -> list[str]:

@@ -8,7 +8,6 @@ the same trajectory. A model's fault is incorrect; an outside fault, or a verdic
 Not here: the statistics over results (judges.metrics, report).
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from rest_react.grow import TRAJECTORIES
 from rest_react.judges.grader import Grader
 from rest_react.judges.metrics import exact_match, f1
 from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict, derive_seed
+from rest_react.retries import together
 from rest_react.store import JsonLines, in_order, read_lines, read_summary, write_summary
 
 RESULTS = "results.jsonl"
@@ -69,7 +69,9 @@ async def _grade_all(
 ) -> None:
     """Grades what is not graded yet; a verdict that could not be had is asked for again."""
     log = JsonLines(path, Result)
-    done = log.resume(keep=lambda result: "unscored" not in (result.verdict.verdict, result.verdict_before_checks.verdict))
+    done = log.resume(
+        keep=lambda result: "unscored" not in (result.verdict.verdict, result.verdict_before_checks.verdict)
+    )
     by_id = {labelled.question.id: labelled for labelled in benchmark}
     order = list(in_order(list(by_id), repeats))
     owed = (t for t in read_lines(trajectories, Trajectory) if t.id not in done)
@@ -81,9 +83,7 @@ async def _grade_all(
                 log.append(await grade(trajectory, labelled, grader, seed=derive_seed(seed, trajectory.id, "grade")))
                 advance()
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(in_flight, max(len(order) - len(done), 0))):
-                group.create_task(worker())
+        await together(worker() for _ in range(min(in_flight, max(len(order) - len(done), 0))))
     log.finish(order)
 
 

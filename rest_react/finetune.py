@@ -20,7 +20,9 @@ from rest_react.store import read_summary, write_json, write_summary
 MODEL = "model.json"
 
 
-async def finetune(trainer: Trainer, examples: Iterable[Example], base: ModelRef, stage: Path, *, seed: int) -> ModelRef:
+async def finetune(
+    trainer: Trainer, examples: Iterable[Example], base: ModelRef, stage: Path, *, seed: int
+) -> ModelRef:
     """Tunes `base` on `examples`. Raises UsageError when there is nothing to learn from."""
     if read_summary(stage) is not None:
         return read_model(stage)

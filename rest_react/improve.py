@@ -26,6 +26,7 @@ from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.reward import RewardModel
 from rest_react.records import Example, Ranking, Step, Trajectory, derive_seed
+from rest_react.retries import together
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
 
 Selector = Literal["reward_model", "perplexity", "majority", "random"]
@@ -76,9 +77,7 @@ async def improve(
                 advance()
                 await asyncio.sleep(0)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(in_flight if reward_model else 1, max(len(order) - len(done), 0))):
-                group.create_task(worker())
+        await together(worker() for _ in range(min(in_flight if reward_model else 1, max(len(order) - len(done), 0))))
     log.finish(order)
     if len(errored) > rules.tolerated * len(order):
         raise StageIncomplete(
@@ -86,7 +85,10 @@ async def improve(
             "The others are kept. Run the same command again to do these."
         )
     count = replace_lines(stage / EXAMPLES, chosen_examples(trajectories, stage / RANKINGS, rules))
-    write_summary(stage, {**_summary(trajectories, stage / RANKINGS, rules, count), "seconds": round(time.monotonic() - started, 1)})
+    write_summary(
+        stage,
+        {**_summary(trajectories, stage / RANKINGS, rules, count), "seconds": round(time.monotonic() - started, 1)},
+    )
 
 
 def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Step, tuple[int, ...]]]:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.errors import RunFolderError
 from rest_react.judges.metrics import Share, clustered_interval, paired_difference
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _STAGES = ("grow", "improve", "finetune")
 _SAMPLES = 3
-_LONGEST = 1500  # characters of one text on the page
 _CURVE = 300  # points of one loss curve
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -104,13 +103,16 @@ def compute_rows(run_folder: Path) -> list[Row]:
 
 def results_table(rows: Sequence[Row]) -> "Table":
     """The rows for a terminal: the first columns of the report's table."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Results", title_justify="left", title_style="bold", header_style="bold")
+    table = Table(title="Results", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
     columns = _COLUMNS[:_ON_TERMINAL]
     for heading, _ in columns:
-        table.add_column(heading, justify="left" if heading == "Benchmark" else "right")
+        longest_word = max(map(len, heading.split()))
+        justify: Literal["left", "right"] = "left" if heading == "Benchmark" else "right"
+        table.add_column(heading, justify=justify, min_width=longest_word)
     for row in rows:
         table.add_row(*(Text(cell(row)) for _, cell in columns))
     return table
@@ -260,7 +262,7 @@ def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str
         **view,
         benchmarks=benchmarks,
         curves=_loss_curves(run_folder),
-        settings=_visible(settings.read_text(encoding="utf-8")) if settings.exists() else "",
+        settings=_visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
     )
 
 
@@ -306,10 +308,10 @@ def _sample_step(step: Step) -> dict[str, Any]:
     }
 
 
-def _visible(text: str) -> str:
+def _visible(text: str, longest: int = 1500) -> str:
     """Untrusted text without characters that hide or reorder what is read, cut to what a person would read."""
-    shown = _UNSEEN.sub("\ufffd", text[:_LONGEST])
-    return shown if len(text) <= _LONGEST else f"{shown} … ({len(text):,} characters)"
+    shown = _UNSEEN.sub("\ufffd", text[:longest])
+    return shown if len(text) <= longest else f"{shown} … ({len(text):,} characters)"
 
 
 # ── words and tables ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -323,10 +325,10 @@ def _points(value: float | None) -> str:
     return "n/a" if value is None else f"{100 * value:+.1f}"
 
 
-def _range(interval: Mapping[str, float | None] | None, show: Callable[[float | None], str]) -> str:
-    if interval is None or interval["low"] is None:
-        return ""
-    return f"[{show(interval['low'])}, {show(interval['high'])}]"
+def _range(interval: Mapping[str, float | None], sign: str = "") -> str:
+    """An interval in percent or percentage points, without a unit to keep columns narrow."""
+    low, high = interval["low"], interval["high"]
+    return "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -335,22 +337,22 @@ def _number(value: float | None, digits: int) -> str:
 
 def _vs_start(row: Row) -> str:
     change = row["vs_start"]
-    return "" if change is None else f"{_points(change['mean'])} {_range(change, _points)}".strip()
+    return "" if change is None else f"{_points(change['mean'])} {_range(change, '+')}".strip()
 
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Iteration", lambda row: str(row["iteration"])),
     ("Benchmark", lambda row: _visible(row["benchmark"])),
     ("Accuracy", lambda row: _percent(row["accuracy"]["mean"])),
-    ("95% interval", lambda row: _range(row["accuracy"], _percent)),
-    ("vs start, points", _vs_start),
+    ("95% interval", lambda row: _range(row["accuracy"])),
+    ("vs start", _vs_start),
     ("Before checks", lambda row: _percent(row["before_checks"]["mean"])),
-    ("EM", lambda row: _percent(row["em"])),
     ("F1", lambda row: _percent(row["f1"])),
     ("Searches", lambda row: _number(row["searches"], 1)),
-    ("Questions × repeats", lambda row: f"{row['questions']} × {row['repeats']}"),
+    ("Answers", lambda row: f"{row['questions']} × {row['repeats']}"),
+    ("EM", lambda row: _percent(row["em"])),
     ("Std over repeats", lambda row: _percent(row["accuracy"]["std"])),
-    ("Before checks, 95% interval", lambda row: _range(row["before_checks"], _percent)),
+    ("Before checks, 95% interval", lambda row: _range(row["before_checks"])),
     ("Unscored", lambda row: str(row["unscored"])),
     ("Failed", lambda row: str(row["failed"])),
     ("LLM calls", lambda row: _number(row["calls"], 1)),
@@ -359,15 +361,15 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Cost, USD", lambda row: _visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
     ("Grader", lambda row: _visible(row["grader"])),
 )
-_ON_TERMINAL = 10
+_ON_TERMINAL = 9
 
 
 def _markdown(view: Mapping[str, Any]) -> str:
     parts = [f"# {_plain(view['title'])}", *(f"> {_plain(note)}" for note in view["notes"])]
     parts += ["## Results", _markdown_table(view["headings"], view["table"])]
     parts.append(
-        "Shares are in percent, differences in percentage points. Intervals are 95%, clustered by question; "
-        "unscored answers count nowhere, failed ones as incorrect."
+        "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "
+        "Intervals are 95%, clustered by question; unscored answers count nowhere, failed ones as incorrect."
     )
     for stage in view["stages"]:
         parts += [f"## {stage['name']}", _markdown_table(stage["headings"], stage["rows"])]

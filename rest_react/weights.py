@@ -57,7 +57,7 @@ def resolve_weights(name: str) -> Path | str:
 def encode_prompt(
     tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, mode: Literal["chat", "completion"]
 ) -> list[int]:
-    """The tokens the model goes on from: prefix and state joined (`completion`), or a system and a user turn (`chat`)."""
+    """The tokens the model goes on from: prefix and state joined, or as a system and a user turn."""
     if mode == "completion":
         return [*_opening(tokenizer), *_plain(tokenizer, prompt.prefix + prompt.state)]
     if tokenizer.chat_template is None:
@@ -158,7 +158,7 @@ def _convert(source: Path, target: Path) -> None:
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         quantization_config=GgufConfig(dequantize=True),
@@ -195,7 +195,8 @@ def _build_tiny(texts: list[str], target: Path) -> None:
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=special[2], pad_token=special[0])
+    wrapper: Any = PreTrainedTokenizerFast  # its constructor carries no types
+    tokenizer = wrapper(tokenizer_object=bpe, eos_token=special[2], pad_token=special[0])
     tokenizer.chat_template = _CHATML
     config = LlamaConfig(
         vocab_size=_TINY_VOCABULARY,

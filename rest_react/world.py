@@ -46,6 +46,7 @@ class _Kind:
     year: tuple[str, str]
     count: tuple[str, str]
     texts: tuple[str, ...]
+    details: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,11 @@ _KINDS: Mapping[str, _Kind] = {
         ("printed", "printing year"),
         ("languages", "How many languages was {} translated into?"),
         (
-            "{name} is a novel by {person}, set in {town}. Printed in {year}, it was read in {count} languages.",
-            "{person} wrote {name}, a novel that is set in {town}. Printed in {year}, it exists in {count} languages.",
-            "Set in {town}, {name} is by the author {person}. It was printed in {year} and read in {count} languages.",
+            "{name} is a novel by {person}, set in {town}. {detail}",
+            "{person} wrote {name}, a novel set in {town}. {detail}",
+            "Set in {town}, {name} is by the author {person}. {detail}",
         ),
+        ("It was printed in {year}.", "It was read in {count} languages."),
     ),
     "bridge": _Kind(
         "{word} Bridge",
@@ -78,10 +80,11 @@ _KINDS: Mapping[str, _Kind] = {
         ("opened", "opening year"),
         ("arches", "How many arches does {} have?"),
         (
-            "{name} is a stone bridge in {town} with {count} arches. It was designed by {person} and opened in {year}.",
-            "The designer of {name} was {person}. With its {count} arches, it was opened in {town} in {year}.",
-            "Opened in {year}, {name} stands in {town}. {person} drew the plans for its {count} arches.",
+            "{name} is a stone bridge in {town}, designed by {person}. {detail}",
+            "The designer of {name} in {town} was {person}. {detail}",
+            "{name} stands in {town}. {person} drew the plans. {detail}",
         ),
+        ("It opened in {year}.", "It has {count} arches."),
     ),
     "festival": _Kind(
         "{word} Festival",
@@ -90,10 +93,11 @@ _KINDS: Mapping[str, _Kind] = {
         ("started", "starting year"),
         ("stages", "How many stages does {} have?"),
         (
-            "{name} is held every summer in {town}. Its patron is {person}. Started in {year}, it has {count} stages.",
-            "Every summer {town} is home to {name}. Started in {year}, it has {count} stages. {person} pays.",
-            "With {count} stages, {name} fills the town of {town}. It was started in {year}, and {person} pays for it.",
+            "{name} is held in {town}. Its patron is {person}. {detail}",
+            "Every summer {town} is home to {name}. {person} pays. {detail}",
+            "{name} fills the town of {town}, and {person} pays for it. {detail}",
         ),
+        ("It started in {year}.", "It has {count} stages."),
     ),
     "company": _Kind(
         "{word} {trade}",
@@ -102,10 +106,11 @@ _KINDS: Mapping[str, _Kind] = {
         ("registered", "registration year"),
         ("workshops", "How many workshops does {} run?"),
         (
-            "{name} has its seat in {town} and its owner is {person}. Registered in {year}, it runs {count} workshops.",
-            "{person} owns {name}, a company that was registered in {year} and runs {count} workshops in {town}.",
-            "The seat of {name} is {town}. Registered in {year}, it runs {count} workshops, and {person} owns it.",
+            "{name} has its seat in {town} and its owner is {person}. {detail}",
+            "{person} owns {name}, a company in {town}. {detail}",
+            "The seat of {name} is {town}, and {person} owns it. {detail}",
         ),
+        ("It was registered in {year}.", "It runs {count} workshops."),
     ),
     "town": _Kind(
         "{word}",
@@ -114,10 +119,11 @@ _KINDS: Mapping[str, _Kind] = {
         ("founded", "founding year"),
         ("mills", "How many mills does {} have?"),
         (
-            "{name} is a town founded by {person} in {year}. It has {count} mills, and its twin town is {town}.",
-            "{person} founded {name} in {year}. The town has {count} mills and is twinned with {town}.",
-            "Twinned with {town}, the town of {name} has {count} mills. It was founded by {person} in {year}.",
+            "{name} is a town founded by {person}. Its twin town is {town}. {detail}",
+            "{person} founded {name}, which is twinned with {town}. {detail}",
+            "Twinned with {town}, the town of {name} was founded by {person}. {detail}",
         ),
+        ("The founding year is {year}.", "It has {count} mills."),
     ),
     "person": _Kind(
         "{first} {word}",
@@ -126,10 +132,11 @@ _KINDS: Mapping[str, _Kind] = {
         ("born", "birth year"),
         ("voyages", "How many voyages did {} make?"),
         (
-            "{name} was born in {town} in {year}, had {person} as a teacher and made {count} voyages.",
-            "Born in {year}, {name} made {count} voyages. The birthplace was {town}, and the teacher was {person}.",
-            "{person} taught {name}, who made {count} voyages and was born in {town} in {year}.",
+            "{name} was born in {town} and had {person} as a teacher. {detail}",
+            "The birthplace of {name} was {town}, and the teacher was {person}. {detail}",
+            "{person} taught {name}, who was born in {town}. {detail}",
         ),
+        ("The birth year is {year}.", "There were {count} voyages."),
     ),
 }
 
@@ -165,25 +172,31 @@ _FIRST = (
 _THINGS = "Lantern Orchard Mirror Harbour Winter Garden Letters Shadow Music Winds Keeper Silence".split()
 _TRADES = "Glass Paper Clocks Boots Salt Rope Lamps Timber Bells Carpets".split()
 _BEFORE = "New Old Upper Lower".split()
-_ONSETS = "B Br D Dr F G Gr H J K Kl L M N P Pr R S Sk St T Tr V Z".split()
-_MIDDLES = "b ld lm k l m n nd r rd rk rv s sk st t v z".split()
-_CODAS = "l m n r k sk nd lt th rn st v".split()
+_HEADS = (
+    "Al Bar Bel Ber Bran Cal Car Cor Dan Del Ed El Fal Far Gar Gil Hal Har Hol Jan Kel Lan Lor Mal Mar Mel Mor Nor Pal "
+    "Par Pel Per Ral Ran Ros Sal Sel Sol Tal Tam Ter Tor Val Ver Vin Wal Wil Win"
+).split()
+_MIDDLES = "a an and e el en er i il in o ol on or u".split()
+_TAILS = (
+    "den dale don eth ford ham ian ish ker land ley lin low man mar mer mond more ner nes rick ridge rin ron ry set son "
+    "stead ston ter ton tor um us ven ville well wick win worth"
+).split()
 
 
 class _Names:
     """Hands out names never used before, and remembers the people and towns that were mentioned."""
 
     def __init__(self) -> None:
-        self._used: set[str] = set()
+        self._used: set[str] = {*_FIRST, *_THINGS, *_TRADES}
         self.mentioned: dict[str, list[str]] = {"person": [], "town": []}
 
     def fresh(self, rng: Random, kind: str) -> str:
-        """A new name for an entity of this kind, from a word that no other name holds."""
-        word, middles = "", 1
+        """A new name for an entity of this kind, from a word that no other name holds. Short words of common
+        syllables come first: they cost a model fewer tokens."""
+        word, middles = "", 0
         while not word or word in self._used:
-            inner = "".join(rng.choice("aeiou") + rng.choice(_MIDDLES) for _ in range(middles))
-            word = rng.choice(_ONSETS) + inner + rng.choice("aeiou") + rng.choice(_CODAS)
-            middles = 2  # short names first; they cost the model fewer tokens
+            word = rng.choice(_HEADS) + "".join(rng.choice(_MIDDLES) for _ in range(middles // 4)) + rng.choice(_TAILS)
+            middles += 1
         self._used.add(word)
         name = self._name(rng, kind, word)
         self._used.add(name)
@@ -264,7 +277,7 @@ def _chain(
     plan = Plan(
         text,
         hops,
-        f"I have every fact: the answer is {answer}.",
+        f"I have it: {answer}.",
         " ".join(f"{hop.finding.removesuffix('.')} {{{i}}}." for i, hop in enumerate(hops)),
     )
     answers = (answer, _COUNTS[answer]) if kind == "count" else (answer,)
@@ -303,7 +316,7 @@ def _pair(
         if answer == "No":
             of = f"the {noun} of {left[-1].name} is {values[0]} {cites[0]}"
             says = f"No, {of} and that of {right[-1].name} is {values[1]} {cites[1]}."
-    plan = Plan(text, _hops(left, path) + _hops(right, path), f"I have every fact: the answer is {answer}.", says)
+    plan = Plan(text, _hops(left, path) + _hops(right, path), f"I have it: {answer}.", says)
     return left + right, _labelled(kind, plan, (answer,), options), plan
 
 
@@ -320,22 +333,25 @@ def _walk(rng: Random, names: _Names, start: str, path: tuple[str, ...]) -> list
     kind, name = start, names.fresh(rng, start)
     for relation in path:
         facts = {target: names.fresh(rng, target) for target in ("person", "town")}
-        walk.append(_entity(rng, kind, name, facts))
+        number = relation if relation in ("year", "count") else rng.choice(("year", "count"))
+        walk.append(_entity(rng, kind, name, facts, number))
         if relation in facts:
             kind, name = relation, facts[relation]
     return walk
 
 
-def _entity(rng: Random, kind: str, name: str, facts: Mapping[str, str]) -> _Entity:
-    """An entity with its passage; year and count are drawn unless given. People are born before anything is founded."""
+def _entity(rng: Random, kind: str, name: str, facts: Mapping[str, str], number: str) -> _Entity:
+    """An entity with its passage. `number` says which number the passage states, year or count; it is drawn unless
+    given. People are born before anything is founded."""
     year = rng.randrange(1780, 1840) if kind == "person" else rng.randrange(1860, 1910)
     complete = {"year": str(year), "count": rng.choice(tuple(_COUNTS)), **facts}
-    return _Entity(kind, name, complete, rng.choice(_KINDS[kind].texts).format(name=name, **complete))
+    detail = _KINDS[kind].details[number == "count"].format(**complete)
+    return _Entity(kind, name, complete, rng.choice(_KINDS[kind].texts).format(name=name, detail=detail, **complete))
 
 
 def _changed(rng: Random, entity: _Entity, relation: str, value: str) -> _Entity:
     """The same entity with another fact, and its passage rewritten."""
-    return _entity(rng, entity.kind, entity.name, {**entity.facts, relation: value})
+    return _entity(rng, entity.kind, entity.name, {**entity.facts, relation: value}, relation)
 
 
 def _hops(walk: list[_Entity], path: tuple[str, ...]) -> tuple[Hop, ...]:
@@ -344,7 +360,7 @@ def _hops(walk: list[_Entity], path: tuple[str, ...]) -> tuple[Hop, ...]:
     for entity, relation in zip(walk, path, strict=True):
         wanted = f"{_noun(entity.kind, relation)} of {entity.name}"
         found = f"The {wanted} is {entity.facts[relation]}."
-        hops.append(Hop(wanted, f"I need the {wanted}.", entity.name, found))
+        hops.append(Hop(wanted, f"I need the {_noun(entity.kind, relation)}.", entity.name, found))
     return tuple(hops)
 
 
@@ -392,4 +408,4 @@ def _add_distractors(rng: Random, names: _Names, entities: list[_Entity], passag
             target: rng.choice(known) if known and rng.random() < 0.5 else names.fresh(rng, target)
             for target, known in names.mentioned.items()
         }
-        entities.append(_entity(rng, kind, name, facts))
+        entities.append(_entity(rng, kind, name, facts, rng.choice(("year", "count"))))

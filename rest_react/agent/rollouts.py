@@ -7,7 +7,6 @@ the next call; everything else is never repeated. Nothing grows with the number 
 their ids. Not here: what one trajectory does (search_agent), and what a stage reports (grow, evaluate).
 """
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rest_react.agent.search_agent import SearchAgent, answer_question
 from rest_react.console import progress
 from rest_react.errors import StageIncomplete
 from rest_react.records import Question, Trajectory, derive_seed
+from rest_react.retries import together
 from rest_react.store import JsonLines, in_order
 
 
@@ -45,17 +45,13 @@ async def roll_out(
         async def worker() -> None:
             for id_ in owed:
                 question = by_id[id_.rpartition(".")[0]]
-                trajectory = await answer_question(
-                    agent, question, trajectory_id=id_, seed=derive_seed(seed, id_)
-                )
+                trajectory = await answer_question(agent, question, trajectory_id=id_, seed=derive_seed(seed, id_))
                 log.append(trajectory)
                 if trajectory.fault is not None and trajectory.fault.whose == "outside":
                     outages.append(trajectory.fault.message)
                 advance(note=f"{len(outages)} outside faults" if outages else "")
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(in_flight, len(order) - len(done))):
-                group.create_task(worker())
+        await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
     log.finish(order)
     if len(outages) > tolerated * len(order):
         raise StageIncomplete(

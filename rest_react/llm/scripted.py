@@ -225,7 +225,7 @@ def _decide(state: _State, plan: Plan) -> Search | Terminate:
     if hop is None:
         complete = all(_link(state, hop) is not None for hop in plan.hops)
         return Terminate(plan.thoughts if complete else "More searches will not help, so I stop.")
-    return Search(hop.query, "That search found nothing, so I ask precisely." if state.came_up_empty else hop.thoughts)
+    return Search(hop.query, "That found nothing, so I ask precisely." if state.came_up_empty else hop.thoughts)
 
 
 def _summarise(state: _State, plan: Plan) -> LinkSelection:
@@ -234,7 +234,7 @@ def _summarise(state: _State, plan: Plan) -> LinkSelection:
     wanted = {neutralise(hop.title): hop for hop in plan.hops if _link(state, hop) is None}
     chosen = {shown[title]: hop for title, hop in wanted.items() if title in shown}
     comments = tuple(
-        f"[link_id={item.link_id}] is about {_line(item.link_text)}. Not selected."
+        f"Not selected [link_id={item.link_id}]: it is {_line(item.link_text)}."
         for item in state.results
         if item.link_id not in chosen
     )
@@ -272,8 +272,8 @@ def _check_grounding(state: _State, plan: Plan) -> CheckAnswer | ReviseAnswer:
     expected = _answer(state, plan).answer
     if state.answer != expected:
         return ReviseAnswer(expected, ("The answer does not cite the links that support it.",))
-    cited = [(link, hop.finding) for hop in plan.hops if (link := _link(state, hop)) is not None]
-    supports = tuple(f"[link_id={link}] supports it: {finding}" for link, finding in cited)
+    cited = [link for hop in plan.hops if (link := _link(state, hop)) is not None]
+    supports = tuple(f"[link_id={link}] supports its claim." for link in cited)
     return CheckAnswer(True, supports or ("The answer claims nothing.",))
 
 

@@ -76,7 +76,9 @@ class TransformersEngine:
         ids = encode_prompt(self._tokenizer, prompt, self._mode)
         room = min(self._context, self._cache_tokens // 2)
         if len(ids) + sampling.max_tokens > room:
-            raise ModelFault(f"context too long: {len(ids)} prompt tokens and {sampling.max_tokens} to come, {room} fit")
+            raise ModelFault(
+                f"context too long: {len(ids)} prompt tokens and {sampling.max_tokens} to come, {room} fit"
+            )
         futures = [self._loop.create_future() for _ in range(n)]
 
         def submit_others() -> None:

@@ -80,7 +80,8 @@ def read_job(path: Path) -> Job:
 
 def read_examples(path: Path) -> list[Example]:
     """The examples of a job."""
-    return [Example(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    with path.open(encoding="utf-8") as lines:
+        return [Example(**json.loads(line)) for line in lines]
 
 
 class LocalTrainer:
@@ -104,15 +105,26 @@ class LocalTrainer:
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, or goes on where an earlier call was cut short; returns at once if it had finished."""
-        if not (folder / "model").is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            weights = await asyncio.to_thread(base_weights, base, self._run_folder)
-            _write_inputs(
-                examples, Job(str(weights), str(folder.resolve()), seed, prepare_resume(folder), self._training)
-            )
+        if not await asyncio.to_thread(self._prepare, examples, base, folder, seed):
             training = self._training
             total = count_steps(len(examples), training.batch_size, training.epochs, training.max_steps)
             await self._launch(folder, total)
+        return self._trained(folder)
+
+    def _prepare(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> bool:
+        """Writes what the worker reads; True if there is nothing left to do."""
+        if (folder / "model").is_dir():
+            return True
+        weights = base_weights(base, self._run_folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        job = Job(str(weights), str(folder.resolve()), seed, prepare_resume(folder), self._training)
+        lines = "".join(json.dumps(asdict(example)) + "\n" for example in examples)
+        (folder / "examples.jsonl").write_text(lines, encoding="utf-8")
+        (folder / "job.json").write_text(json.dumps(asdict(job), indent=2), encoding="utf-8")
+        (folder / "error.json").unlink(missing_ok=True)
+        return False
+
+    def _trained(self, folder: Path) -> ModelRef:
         adapter = folder / "adapter"
         return ModelRef(
             name=self._inside_run(folder / "model"),
@@ -197,14 +209,6 @@ def _is_json(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-def _write_inputs(examples: Sequence[Example], job: Job) -> None:
-    folder = Path(job.folder)
-    lines = "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in examples)
-    (folder / "examples.jsonl").write_text(lines, encoding="utf-8")
-    (folder / "job.json").write_text(json.dumps(asdict(job), indent=2), encoding="utf-8")
-    (folder / "error.json").unlink(missing_ok=True)
 
 
 def _command(training: LocalTraining, job: Path) -> list[str]:

@@ -30,7 +30,8 @@ from rest_react.training.local import Job, read_examples, read_job
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
 
 def main(path: Path) -> int:
@@ -97,7 +98,7 @@ def _trainer(job: Job, order: Sequence[Row], steps: int, tokenizer: "PreTrainedT
 
 
 def _arguments(job: Job, steps: int, gpu: bool) -> "SFTConfig":
-    from trl import SFTConfig
+    from trl.trainer.sft_config import SFTConfig
 
     how = job.training
     return SFTConfig(
@@ -131,12 +132,10 @@ def _arguments(job: Job, steps: int, gpu: bool) -> "SFTConfig":
 
 def _completion_trainer() -> "type[SFTTrainer]":
     from torch.nn.functional import cross_entropy
-    from trl import SFTTrainer
+    from trl.trainer.sft_trainer import SFTTrainer
 
     class CompletionTrainer(SFTTrainer):
         """SFTTrainer whose loss needs logits only where there are targets. TRL's own does that on GPUs alone."""
-
-        loss_is_scaled_for_ga = True
 
         def compute_loss(
             self,

@@ -128,7 +128,8 @@ def test_a_walk_of_right_steps_reaches_the_gold_answer(kind: str) -> None:
         walk = Walk(scripted(), question.question.text)
         answer = walk.run()
         assert is_gold(question, answer), (question, answer)
-        assert len(walk.steps) == 2 * (question.hops or 0) + 4
+        # One search may bring two wanted passages at once.
+        assert 2 * (question.hops or 0) + 2 <= len(walk.steps) <= 2 * (question.hops or 0) + 4
         assert answer.count("[link_id=") == question.hops
 
 
@@ -174,7 +175,7 @@ def test_a_bad_search_usually_leaves_nothing_and_the_next_one_says_so() -> None:
             empty += 1
             assert summary.grounded_summarization == "Nothing is selected."
             repair = walk.past[2]
-            assert isinstance(repair, Search) and repair.thoughts.startswith("That search found nothing")
+            assert isinstance(repair, Search) and repair.thoughts.startswith("That found nothing")
             assert repair.query == WORLD.plans[question.question.text].hops[0].query
     assert empty / len(ALL) > 0.9
 
@@ -197,7 +198,7 @@ def test_the_first_open_lookup_is_searched_for() -> None:
 
 def test_a_lookup_tried_in_vain_is_not_tried_again() -> None:
     failed = (Search("author of Dusk", "x"), SelectLink((), "Nothing is selected.", "x"))
-    expected = Search("birthplace of Ada Mell", "That search found nothing, so I ask precisely.")
+    expected = Search("birthplace of Ada Mell", "That found nothing, so I ask precisely.")
     assert act("decide", failed, remaining=4) == expected
     both = (*failed, Search("birthplace of Ada Mell", "x"), SelectLink((), "Nothing is selected.", "x"))
     assert act("decide", both, remaining=3) == Terminate("More searches will not help, so I stop.")
@@ -209,13 +210,13 @@ def test_a_summary_selects_the_gold_link_and_comments_on_every_other() -> None:
         "The author of Dusk is Ada Mell [link_id=1].",
         "I keep this link.",
         (1,),
-        ("[link_id=2] is about Dawn. Not selected.",),
+        ("Not selected [link_id=2]: it is Dawn.",),
     )
     assert act("summarise", HELD[:1], results=(DAWN,)) == LinkSelection(
         "Nothing is selected.",
         "No link helps, so I need another query.",
         (),
-        ("[link_id=2] is about Dawn. Not selected.",),
+        ("Not selected [link_id=2]: it is Dawn.",),
     )
 
 

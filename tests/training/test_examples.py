@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -37,14 +38,15 @@ def example(id: str, completion: str = TARGET) -> Example:
 
 
 @pytest.mark.parametrize("mode", ["chat", "completion"])
-def test_only_the_completion_and_the_end_of_its_turn_count(tokenizer: PreTrainedTokenizerBase, mode: str) -> None:
-    assert mode in ("chat", "completion")
+def test_only_the_completion_and_the_end_of_its_turn_count(
+    tokenizer: PreTrainedTokenizerBase, mode: Literal["chat", "completion"]
+) -> None:
     [row] = make_rows([example("w1.0.0")], tokenizer, mode, 512)
     prompt = encode_prompt(tokenizer, Prompt("", STATE), mode)
     assert row.id == "w1.0.0"
     assert list(row.input_ids[: len(prompt)]) == prompt
     assert row.labels == (*[-100] * len(prompt), *row.input_ids[len(prompt) :])
-    assert tokenizer.decode(row.labels[len(prompt) :]) == TARGET + "<|im_end|>"
+    assert tokenizer.decode(list(row.labels[len(prompt) :])) == TARGET + "<|im_end|>"
 
 
 def test_a_row_that_is_too_long_is_an_error_and_never_cut(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -50,7 +50,7 @@ EXAMPLES = [
         step_index=0,
         kind="decide",
         prompt=f'ORIGINAL_QUESTION = "Where is {i}?"\n' * (1 + i % 3) + "\n# step: decision\n",
-        completion=f'ACTION_SELECTED = ActionWrapper(thoughts="", action=Search(query="{i}"))  # [END]',
+        completion=f'ACTION_SELECTED = ActionWrapper(thoughts="\u2028", action=Search(query="{i}"))  # [END]',
         selector="first",
     )
     for i in range(10)
@@ -120,19 +120,19 @@ def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path
             if label != -100:
                 total -= float(logits[position, label])
                 count += 1
-    for size in ("1", "4"):
-        [line] = losses(tmp_path / size)
+    for size in (1, 4):
+        [line] = losses(tmp_path / str(size))
         assert line["loss"] == pytest.approx(total / count, abs=1e-4)
         assert line["tokens"] == sum(len(row.input_ids) for row in training_order(rows, 4, 1, seed=7))
 
 
 def test_killed_with_its_parent_and_run_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, epochs=80, save_every=5)
+    settings = replace(SETTINGS, epochs=48, save_every=10)
     whole = tune_here(tmp_path, settings, "whole", str(resolve_weights("tiny-random")))
     script = tmp_path / "parent.py"
     script.write_text(
         "import asyncio, sys\nfrom pathlib import Path\nfrom tests.training.test_local import *\n"
-        f"tune(Path({str(tmp_path)!r}), replace(SETTINGS, epochs=80, save_every=5), 'cut')\n"
+        f"tune(Path({str(tmp_path)!r}), replace(SETTINGS, epochs=48, save_every=10), 'cut')\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
     parent = subprocess.Popen([sys.executable, str(script)], env=environment)
@@ -145,7 +145,7 @@ def test_killed_with_its_parent_and_run_again_it_ends_with_the_same_bytes(tmp_pa
     parent.wait()
     wait_until_nobody_trains(cut)
     lost = len(losses_so_far(cut))
-    assert 12 <= lost < 200 and not (cut / "model").exists()
+    assert 12 <= lost < 120 and not (cut / "model").exists()
     ref = tune(tmp_path, settings, "cut")
     assert ref == ModelRef("cut/model", "local", tuned=True)
     assert "checkpoint-" in str(read_job(cut / "job.json").checkpoint)

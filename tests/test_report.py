@@ -1,0 +1,313 @@
+import json
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from rest_react.errors import RunFolderError
+from rest_react.judges.metrics import clustered_interval
+from rest_react.records import Candidate, Fault, Hit, Result, Step, Trajectory, Usage, Verdict
+from rest_react.report import compute_rows, results_table, write_report
+
+HOSTILE = "<script>alert(1)</script>\u202egnitide\u202c שלום | `x` </pre></style>"
+ROW_KEYS = {
+    "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "failed", "accuracy", "before_checks",
+    "vs_start", "em", "f1", "searches", "calls", "tokens", "cost_usd", "cost_reason", "seconds",
+}  # fmt: skip
+
+
+def result(question, repeat=0, verdict="correct", before=None, fault=None, **fields):
+    return Result(
+        id=f"{question}.{repeat}",
+        question_id=question,
+        kind="bridge",
+        hops=2,
+        outcome="failed" if fault else "finished",
+        fault=fault,
+        answer=fields.get("answer", "Paris"),
+        draft="Paris",
+        verdict=Verdict(verdict, "because"),
+        verdict_before_checks=Verdict(before or verdict),
+        em=fields.get("em", 0.0),
+        f1=fields.get("f1", 0.5),
+        searches=fields.get("searches", 2),
+        calls=fields.get("calls", 9),
+        tokens=fields.get("tokens", 1000),
+    )
+
+
+def trajectory(question, answer="Paris", text="Where was Ada Mell born?"):
+    steps = (
+        Step("decide", "ORIGINAL_QUESTION = ...", (Candidate("Search", 4, -2.0, "stop"),), 0),
+        Step(
+            "summarise",
+            "...",
+            (Candidate(HOSTILE, 4, None, "stop"),),
+            0,
+            hits=(Hit("p1", HOSTILE, "..."),),
+            first_link=1,
+        ),
+        Step("decide", "...", (), None, forced=True),
+    )
+    return Trajectory(f"{question}.0", question, text, "finished", None, steps, "draft", answer, Usage())
+
+
+def write_lines(path: Path, records) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+
+
+def write_evaluation(run: Path, iteration: int, results, *, benchmark="world", repeats=1, **summary) -> Path:
+    stage = run / f"iter_{iteration}" / "evaluate" / benchmark
+    write_lines(stage / "results.jsonl", results)
+    facts = {"schema": 1, "grader": "rule", "questions": 4, "repeats": repeats, "seconds": 90.0, **summary}
+    (stage / "summary.json").write_text(json.dumps(facts))
+    return stage
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two iterations: 1 of 4 right, then 3 of 4; with stage summaries, losses, settings and hostile texts."""
+    folder = tmp_path / "demo"
+    write_evaluation(folder, 0, [result(f"w{i}", verdict="correct" if i == 0 else "incorrect") for i in range(4)])
+    later = [result(f"w{i}", verdict="correct" if i < 3 else "incorrect", answer=HOSTILE) for i in range(4)]
+    stage = write_evaluation(folder, 1, later, cost_usd=0.25)
+    answers = [HOSTILE, "A" * 1_000_000, "Paris", "Lyon"]
+    write_lines(stage / "trajectories.jsonl", [trajectory(f"w{i}", a, text=HOSTILE) for i, a in enumerate(answers)])
+    for name, facts in {
+        "grow": {"trajectories": 30, "faults": {HOSTILE: 2}, "identical_share": 0.25, "seconds": 120.0},
+        "improve": {"selector": "perplexity", "examples": 251, "dropped_steps": 7, "seconds": 3.0},
+        "finetune": {"examples": 251, "model": "model", "seconds": 240.0},
+    }.items():
+        (folder / "iter_1" / name).mkdir(parents=True)
+        (folder / "iter_1" / name / "summary.json").write_text(json.dumps({"schema": 1, **facts}))
+    losses = [{"step": step, "loss": 3 / step} for step in range(1, 1001)]
+    write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", losses)
+    with (folder / "iter_1" / "finetune" / "loss.jsonl").open("a") as file:
+        file.write('{"step": 1001, "lo')
+    (folder / "settings.yaml").write_text(f"run: demo\nnote: '{HOSTILE}'\n")
+    return folder
+
+
+def page_of(run: Path, *, smoke=False) -> str:
+    return write_report(run, smoke=smoke).read_text(encoding="utf-8")
+
+
+def test_a_row_holds_every_number_of_an_evaluation(run):
+    start, later = compute_rows(run)
+    assert set(start) == set(later) == ROW_KEYS
+    share = clustered_interval({f"w{i}": [float(i < 3)] for i in range(4)})
+    interval = {"mean": share.mean, "low": share.low, "high": share.high}
+    assert {k: later[k] for k in ROW_KEYS - {"vs_start"}} == {
+        "iteration": 1, "benchmark": "world", "grader": "rule",
+        "questions": 4, "repeats": 1, "unscored": 0, "failed": 0,
+        "accuracy": {**interval, "std": None}, "before_checks": interval, "em": 0.0, "f1": 0.5, "searches": 2.0,
+        "calls": 9.0, "tokens": 1000.0, "cost_usd": 0.25, "cost_reason": None, "seconds": 90.0,
+    }  # fmt: skip
+    assert share.mean == 0.75
+    assert start["vs_start"] is None
+    assert later["vs_start"]["mean"] == 0.5
+    assert later["vs_start"].keys() == {"mean", "low", "high"}
+    assert (start["cost_usd"], start["cost_reason"]) == (None, "no price was recorded")
+
+
+def test_unscored_answers_count_nowhere_and_failed_ones_are_wrong(tmp_path):
+    results = [
+        result("a", verdict="correct"),
+        result("b", verdict="correct", fault=Fault("model", "nothing parsable"), searches=4),
+        result("c", verdict="incorrect", fault=Fault("outside", "HTTP 503"), searches=100, em=1.0),
+        result("d", verdict="unscored", before="correct"),
+    ]
+    write_evaluation(tmp_path, 0, results)
+    (row,) = compute_rows(tmp_path)
+    assert (row["questions"], row["unscored"], row["failed"]) == (4, 2, 1)
+    assert row["accuracy"]["mean"] == 0.5
+    assert row["before_checks"]["mean"] == pytest.approx(2 / 3)
+    assert (row["searches"], row["em"]) == (pytest.approx(8 / 3), 0.0)
+
+
+def test_repeats_are_told_apart_by_the_id(tmp_path):
+    right = {("a.b", 0), ("a.b", 1), ("c", 1)}
+    pairs = [(q, r) for q in ("a.b", "c") for r in (0, 1)]
+    results = [result(q, r, "correct" if (q, r) in right else "incorrect") for q, r in pairs]
+    write_evaluation(tmp_path, 0, results, repeats=2)
+    (row,) = compute_rows(tmp_path)
+    assert (row["questions"], row["repeats"], row["accuracy"]["mean"]) == (2, 2, 0.75)
+    assert row["accuracy"]["std"] == pytest.approx(0.125**0.5)  # of 0.5 and 1.0
+
+
+def test_an_evaluation_without_one_scored_answer_has_no_numbers_but_a_row(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a", verdict="unscored", fault=Fault("outside", "no network"))])
+    (row,) = compute_rows(tmp_path)
+    assert row["accuracy"] == {"mean": None, "std": None, "low": None, "high": None}
+    assert (row["em"], row["searches"], row["unscored"]) == (None, None, 1)
+    assert "n/a" in page_of(tmp_path)
+
+
+def test_results_json_has_the_public_schema(run):
+    write_report(run, smoke=False)
+    told = json.loads((run / "results.json").read_text(), parse_constant=pytest.fail)
+    assert told == {"schema": 1, "run": "demo", "rows": compute_rows(run)}
+
+
+def test_the_same_folder_gives_the_same_files(run):
+    names = ("results.json", "report.md", "report.html")
+    write_report(run, smoke=False)
+    first = [(run / name).read_bytes() for name in names]
+    write_report(run, smoke=False)
+    assert [(run / name).read_bytes() for name in names] == first
+    assert not list(run.glob("*.tmp"))
+
+
+class Page(HTMLParser):
+    """Every tag, and whether they nest."""
+
+    VOID = frozenset({"meta", "line", "circle", "rect", "path"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.open, self.attributes = [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_nothing_that_a_model_wrote_becomes_markup(run):
+    page = page_of(run)
+    parsed = Page(page)
+    assert parsed.open == []
+    assert not {"script", "link", "img", "iframe", "object", "form"} & set(parsed.tags)
+    assert not {name for name in parsed.attributes if name.startswith("on") or name in ("src", "href")}
+    assert "&lt;script&gt;" in page
+    assert "\u202e" not in page
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_long_answers_are_cut_and_say_so(run):
+    page = page_of(run)
+    assert len(page) < 100_000
+    assert "(1,000,000 characters)" in page
+
+
+def test_the_page_draws_every_chart_inside_its_frame(run):
+    page = page_of(run)
+    charts = re.findall(r"<svg viewBox=\"0 0 360 230\".*?</svg>", page, flags=re.DOTALL)
+    assert [re.search(r'aria-label="([^"]+)"', chart)[1] for chart in charts] == [
+        "Accuracy per iteration with 95% intervals",
+        "Accuracy before and after the self-checks",
+        "Searches per question",
+        "Training loss per step",
+    ]
+    for chart in charts:
+        for axis, limit in {
+            "x": 360,
+            "cx": 360,
+            "x1": 360,
+            "x2": 360,
+            "y": 230,
+            "cy": 230,
+            "y1": 230,
+            "y2": 230,
+        }.items():
+            assert all(0 <= float(v) <= limit for v in re.findall(rf'[ "]{axis}="([^"]+)"', chart))
+    assert charts[0].count("<circle") == 2
+    curve = re.search(r'class="curve c0" points="([^"]+)"', charts[3])[1].split()
+    assert 200 <= len(curve) <= 301  # 1000 steps, thinned; the torn line is not read
+
+
+def test_the_samples_are_right_and_wrong_answers_of_the_last_iteration(run):
+    page = page_of(run)
+    assert re.findall(r'<summary><span class="(\w+)">', page) == ["correct", "correct", "correct", "incorrect"]
+    assert "forced to terminate" in page
+    assert "perplexity 1.65, best of 1" in page
+
+
+def test_a_smoke_run_says_so_in_its_title(run):
+    assert "<title>Smoke run demo</title>" in page_of(run, smoke=True)
+    assert (run / "report.md").read_text().startswith("# Smoke run demo\n")
+    assert "<title>Run demo</title>" in page_of(run)
+
+
+def test_the_markdown_holds_the_same_tables(run):
+    write_report(run, smoke=False)
+    text = (run / "report.md").read_text(encoding="utf-8")
+    assert "| 1 | world | 75.0% |" in text
+    assert "| identical share | 25.0% |" in text
+    assert "| minutes | 4.0 |" in text
+    assert "<script>" not in text
+    widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {20, 3}  # the results, and one column per stage
+
+
+def test_a_run_with_its_baseline_alone_is_reported(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a")])
+    (tmp_path / "iter_1" / "grow").mkdir(parents=True)
+    page = page_of(tmp_path)
+    assert "at the start" in page
+    assert "iter_1/grow is not complete" in page
+    assert len(compute_rows(tmp_path)) == 1
+
+
+def test_a_run_with_nothing_complete_is_reported(tmp_path):
+    stage = write_evaluation(tmp_path, 0, [result("a")])
+    (stage / "summary.json").unlink()
+    page = page_of(tmp_path)
+    assert "No evaluation is complete yet" in page
+    assert "iter_0/evaluate/world is not complete" in page
+    assert json.loads((tmp_path / "results.json").read_text())["rows"] == []
+
+
+def test_every_benchmark_is_compared_with_its_own_start(tmp_path):
+    for iteration, verdict in ((0, "incorrect"), (1, "correct")):
+        write_evaluation(tmp_path, iteration, [result("a", verdict="incorrect")], benchmark="hard")
+        write_evaluation(tmp_path, iteration, [result("a", verdict=verdict)], benchmark="world")
+    write_evaluation(tmp_path, 1, [result("a")], benchmark="late")
+    changes = {(r["iteration"], r["benchmark"]): (r["vs_start"] or {}).get("mean") for r in compute_rows(tmp_path)}
+    assert changes == {
+        (0, "hard"): None, (0, "world"): None, (1, "hard"): 0.0, (1, "late"): None, (1, "world"): 1.0,
+    }  # fmt: skip
+
+
+def test_the_terminal_table_shows_accuracy_interval_and_change(run):
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(results_table(compute_rows(run)))
+    text = console.export_text()
+    assert "75.0%" in text
+    assert "+50.0" in text
+    assert "…" not in text
+    assert "4 × 1" in text
+
+
+def test_a_damaged_summary_names_the_file_and_the_way_out(tmp_path):
+    stage = write_evaluation(tmp_path, 0, [result("a")])
+    (stage / "summary.json").write_text('{"schema": 1, "grader": "rule"}')
+    with pytest.raises(RunFolderError, match=r"summary\.json lacks repeats, seconds; remove the file"):
+        compute_rows(tmp_path)
+
+
+def _keys(value, path=""):
+    for key, inner in value.items():
+        yield f"{path}{key}"
+        if isinstance(inner, dict):
+            yield from _keys(inner, f"{path}{key}.")
+
+
+def test_every_number_is_defined_in_the_docs(run):
+    text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    missing = [key for row in compute_rows(run) for key in _keys(row) if f"`{key}`" not in text]
+    assert missing == []
