@@ -9,7 +9,7 @@ Not here: the order in which parts are used (run).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -17,11 +17,10 @@ from typing import Literal
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.agent.steps import Sampler
 from rest_react.console import say, steps_progress
-from rest_react.errors import ConfigError
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
 from rest_react.judges.reward import RewardModel
-from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompt_for, prompts_hash
+from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash
 from rest_react.records import (
     LLM,
     STEP_KINDS,
@@ -211,15 +210,20 @@ class Parts:
     def exemplars(self) -> list[Example]:
         """The prompts' exemplars as training rows."""
         return [
-            Example(f"exemplar.{kind}.{i}", f"exemplar.{kind}", i, kind, exemplar.state, _bare(exemplar.completion), "exemplar")
+            Example(
+                f"exemplar.{kind}.{i}", f"exemplar.{kind}", i, kind, shown.state, _bare(shown.completion), "exemplar"
+            )
             for kind in STEP_KINDS
-            for i, exemplar in enumerate(self.prompts[kind].exemplars)
-        ]  # fmt: skip
+            for i, shown in enumerate(self.prompts[kind].exemplars)
+        ]
 
-    def trainer(self, title: str) -> Trainer:
-        """Who fine-tunes."""
+    def trainer(self, iteration: int) -> Trainer:
+        """Who fine-tunes, for as many epochs as the iteration gets."""
+        title = f"iteration {iteration}: finetune"
         match self.settings.finetune:
             case LocalFinetune() as s:
+                shown = self.settings.demonstrations.epochs
+                s = replace(s, epochs=shown) if iteration == 0 and shown is not None else s
                 return _local_trainer(s, self.settings.policy, self.folder, title)
             case HostedFinetune() as s:
                 from rest_react.training.hosted import HostedTrainer
@@ -236,8 +240,8 @@ class Parts:
                     poll_s=s.poll_s,
                     on_event=lambda event: say(f"{title}: {event}"),
                 )
-            case DryFinetune():
-                from rest_react.training.dry_run import DryRunTrainer
+            case DryFinetune() as s:
+                from rest_react.training.local import DryRunTrainer
 
                 policy = self.settings.policy
                 mode = policy.mode if isinstance(policy, (TransformersModel, VllmModel)) else "completion"
@@ -299,13 +303,6 @@ class Parts:
                     weights, api_key_env=s.api_key_env, logprobs=s.logprobs, timeout_s=s.timeout_s,
                     max_in_flight=s.in_flight, tries=s.tries, requests_per_minute=s.requests_per_minute,
                 )  # fmt: skip
-
-
-def check_prompts(parts: Parts) -> None:
-    """Reads the prompts and renders one of them, so that a broken folder is told before any work. Raises ConfigError."""
-    for kind in STEP_KINDS:
-        if not prompt_for(kind, "", parts.prompts).prefix.strip():
-            raise ConfigError([f"agent.prompts: the prompt of {kind} is empty"])
 
 
 def _bare(completion: str) -> str:

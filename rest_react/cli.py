@@ -23,7 +23,9 @@ from rest_react.console import say
 from rest_react.errors import ConfigError, RestReactError
 from rest_react.settings import Settings
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+_HERE = Path(__file__).resolve().parent
+# At the top of a checkout; inside the package once it is installed.
+CONFIGS = next(folder for folder in (_HERE.parent / "configs", _HERE / "configs") if folder.is_dir())
 # Short names of groups that are mounted elsewhere than where they lie.
 MOUNTS = {
     "policy": "llm@policy",

@@ -19,7 +19,7 @@ from rest_react.grow import TRAJECTORIES
 from rest_react.judges.grader import Grader
 from rest_react.judges.metrics import exact_match, f1
 from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict, derive_seed
-from rest_react.retries import together
+from rest_react.remote import together
 from rest_react.store import JsonLines, in_order, read_lines, read_summary, write_summary
 
 RESULTS = "results.jsonl"

@@ -26,7 +26,7 @@ from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.reward import RewardModel
 from rest_react.records import Example, Ranking, Step, Trajectory, derive_seed
-from rest_react.retries import together
+from rest_react.remote import together
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
 
 Selector = Literal["reward_model", "perplexity", "majority", "random"]

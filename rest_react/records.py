@@ -67,7 +67,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One lookup of a perfect agent: what it asks and why, the title of the gold passage, and what that passage says."""
+    """One lookup of a perfect agent: what it asks and why, the title of the gold passage, and what that says."""
 
     query: str
     thoughts: str
@@ -87,7 +87,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered prompt: `prefix` (instructions and exemplars) is shared by all calls of a kind, `state` is this step."""
+    """A rendered prompt: all calls of a kind share the `prefix` (instructions, exemplars); `state` is this step."""
 
     prefix: str
     state: str
@@ -100,7 +100,6 @@ class Sampling:
     temperature: float
     max_tokens: int
     seed: int
-    top_p: float = 1.0
     stop: tuple[str, ...] = ()
 
 
@@ -267,7 +266,8 @@ def derive_seed(*parts: object) -> int:
 
 
 class LLM(Protocol):
-    """A language model behind a door. Errors: `ModelFault` (refused, too long) and `OutsideFault`, nothing else."""
+    """A language model behind a door. Errors: `ModelFault` (refused, too long), `OutsideFault`, and `UsageError` where
+    no call could succeed (no key, no such model), which ends the run."""
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order."""

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from rest_react import cli
-from rest_react.build import Parts, QuestionSet, check_prompts
+from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view
 from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, StageIncomplete, UsageError
@@ -99,7 +99,7 @@ class Loop:
         base = self.parts.starting_model() if s.finetune.start_from == "base" else model
         seed = derive_seed(s.seed, "finetune", k) % 2**31
         stage = self.folder.stage(k, "finetune")
-        return await finetune(self.parts.trainer(f"iteration {k}: finetune"), self.examples(k), base, stage, seed=seed)
+        return await finetune(self.parts.trainer(k), self.examples(k), base, stage, seed=seed)
 
     def examples(self, k: int) -> Iterator[Example]:
         """What iteration k trains on: its own examples, and demonstrations where the settings mix them in."""
@@ -152,13 +152,13 @@ def run(settings: Settings) -> None:
     """Brings a run to its iteration. Raises RestReactError; what was finished by then stays."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
-    check_prompts(parts)
+    prompts = parts.prompts_hash()
     if settings.dry_run:
         console.print(forecast_table(settings, folder))
         return
     loop = Loop(settings, parts)
     with folder.locked():
-        for change in folder.seal(sealed_view(settings), cli.environment(parts.prompts_hash())):
+        for change in folder.seal(sealed_view(settings), cli.environment(prompts)):
             say(f"note: since this run began, {change}")
         asyncio.run(loop.bring_to(settings.iteration))
 

@@ -231,6 +231,7 @@ class DemonstrationSettings:
 
     slip: Share
     exemplars: bool
+    epochs: Positive | None
 
 
 @dataclass(frozen=True, slots=True)

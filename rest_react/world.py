@@ -178,8 +178,8 @@ _HEADS = (
 ).split()
 _MIDDLES = "a an and e el en er i il in o ol on or u".split()
 _TAILS = (
-    "den dale don eth ford ham ian ish ker land ley lin low man mar mer mond more ner nes rick ridge rin ron ry set son "
-    "stead ston ter ton tor um us ven ville well wick win worth"
+    "den dale don eth ford ham ian ish ker land ley lin low man mar mer mond more ner nes rick ridge rin ron ry set "
+    "son stead ston ter ton tor um us ven ville well wick win worth"
 ).split()
 
 

@@ -14,7 +14,7 @@ from rest_react.agent.search_agent import SearchAgent, answer_question
 from rest_react.console import progress
 from rest_react.errors import StageIncomplete
 from rest_react.records import Question, Trajectory, derive_seed
-from rest_react.retries import together
+from rest_react.remote import together
 from rest_react.store import JsonLines, in_order
 
 

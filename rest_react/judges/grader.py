@@ -20,8 +20,7 @@ from typing import Protocol
 
 from rest_react.actions import neutralise, quote
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.judges.metrics import strip_citations
-from rest_react.judges.spelling import spell
+from rest_react.judges.metrics import spell, strip_citations
 from rest_react.prompting import STOP
 from rest_react.records import LLM, LabelledQuestion, Prompt, Sampling, Verdict
 

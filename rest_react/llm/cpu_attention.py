@@ -53,7 +53,7 @@ def attend(
     cache: Any = None,
     **kwargs: Any,
 ) -> "tuple[torch.Tensor, None]":
-    """Attention of one layer over a packed batch; query is [1, heads, tokens, size], the result [1, tokens, heads, size]."""
+    """One layer's attention over a packed batch: query [1, heads, tokens, size], result [1, tokens, heads, size]."""
     import torch
     from torch.nn.functional import scaled_dot_product_attention as attention
 

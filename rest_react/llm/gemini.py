@@ -15,8 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
-from rest_react.remote import ErrorReply, explained, key_from, quoted
-from rest_react.retries import Backoff, Limiter, TryAgain, retried, retry_after_s, together
+from rest_react.remote import (
+    Backoff,
+    ErrorReply,
+    Limiter,
+    TryAgain,
+    explained,
+    key_from,
+    quoted,
+    retried,
+    retry_after_s,
+    together,
+)
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -89,7 +99,6 @@ class Gemini:
         return GenerateContentConfig(
             system_instruction=prompt.prefix or None,
             temperature=sampling.temperature,
-            top_p=sampling.top_p,
             candidate_count=n,
             max_output_tokens=sampling.max_tokens,
             stop_sequences=list(sampling.stop) or None,

@@ -24,8 +24,18 @@ import msgspec
 
 from rest_react.errors import ModelFault
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
-from rest_react.remote import error_reply, explained, key_from, open_client, quoted
-from rest_react.retries import Backoff, Limiter, TryAgain, retried, together
+from rest_react.remote import (
+    Backoff,
+    Limiter,
+    TryAgain,
+    error_reply,
+    explained,
+    key_from,
+    open_client,
+    quoted,
+    retried,
+    together,
+)
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -108,8 +118,6 @@ class OpenAICompatible:
         }
         if n > 1:
             body["n"] = n
-        if sampling.top_p < 1:
-            body["top_p"] = sampling.top_p
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if self._mode == "chat":

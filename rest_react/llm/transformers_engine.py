@@ -145,7 +145,7 @@ class TransformersEngine:
             from transformers import ContinuousBatchingConfig, GenerationConfig
             from transformers.utils import logging
 
-            logging.disable_progress_bar()
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
             if self._threads:
                 torch.set_num_threads(self._threads)
             model, self._tokenizer = self._load()
@@ -156,7 +156,7 @@ class TransformersEngine:
                 eos = self._tokenizer.eos_token_id
             self._eos = list(eos) if isinstance(eos, list) else [eos]
             manager = model.init_continuous_batching(
-                generation_config=GenerationConfig(
+                generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                     do_sample=False, eos_token_id=self._eos, pad_token_id=self._eos[0], max_new_tokens=16
                 ),
                 continuous_batching_config=ContinuousBatchingConfig(
@@ -187,7 +187,8 @@ class TransformersEngine:
         folder = resolve_weights(self._weights)
         dtype = _dtype(self._dtype, device)
         with outside(f"loading {self._weights}"):
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").to(device)
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+            model.to(device)
             tokenizer = AutoTokenizer.from_pretrained(folder)
         if device == "cpu" and not getattr(model.config, "sliding_window", None):
             use_cpu_attention(model)
@@ -200,7 +201,7 @@ def _seeded_draws(draws: dict[str, _Draw], eos: int, tokenizer: Any) -> Any:
     from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
 
     class SeededDraws(ContinuousBatchingLogitsProcessor):
-        supported_kwargs: dict[str, type] = {}
+        supported_kwargs: dict[str, type] = {}  # noqa: RUF012
         ignored_kwargs: tuple[str, ...] = ()
 
         def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
@@ -213,14 +214,14 @@ def _seeded_draws(draws: dict[str, _Draw], eos: int, tokenizer: Any) -> Any:
         def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
             # Sequences whose prompt is still being read have a row too, behind the others and without meaning.
             known = scores[: len(self.batch)]
-            tokens = [_force_end(draw, generated, tokenizer, eos) for draw, generated in self.batch]
+            ended = [_has_stopped(draw, generated, tokenizer) for draw, generated in self.batch]
             drawn = _draw_tokens(known, [(draw, len(draw.logprobs)) for draw, _ in self.batch])
             logprobs = known.gather(1, drawn[:, None])[:, 0] - known.logsumexp(1)
-            for row, (draw, generated) in enumerate(self.batch):
-                if tokens[row] is None:
+            for row, (draw, _) in enumerate(self.batch):
+                if not ended[row]:
                     draw.logprobs.append(float(logprobs[row]))
                 else:
-                    drawn[row] = tokens[row]
+                    drawn[row] = eos
                 if draw.prefilled is not None:
                     draw.prefilled()
                     draw.prefilled = None
@@ -231,12 +232,12 @@ def _seeded_draws(draws: dict[str, _Draw], eos: int, tokenizer: Any) -> Any:
     return SeededDraws()
 
 
-def _force_end(draw: _Draw, generated: list[int], tokenizer: Any, eos: int) -> int | None:
-    """The end token once a stop string stands in the text; its tail is enough to look at, token by token."""
+def _has_stopped(draw: _Draw, generated: list[int], tokenizer: Any) -> bool:
+    """Whether a stop string stands in the text; its tail is enough to look at, token by token."""
     if draw.stop and generated:
         tail = tokenizer.decode(generated[-8:])
         draw.stopped = draw.stopped or any(mark in tail for mark in draw.stop)
-    return eos if draw.stopped else None
+    return draw.stopped
 
 
 def _draw_tokens(scores: "torch.Tensor", draws: Sequence[tuple[_Draw, int]]) -> "torch.Tensor":
@@ -273,7 +274,12 @@ def _deliver_to(manager: Any, draws: dict[str, _Draw]) -> None:
             draw.done((output, draw))
 
     manager.output_router.deliver = deliver
-    manager.output_router.deliver_batch = lambda outputs: [deliver(output) for output in outputs]
+
+    def deliver_batch(outputs: Sequence[Any]) -> None:
+        for output in outputs:
+            deliver(output)
+
+    manager.output_router.deliver_batch = deliver_batch
 
 
 def _dtype(name: str, device: str) -> "torch.dtype":

@@ -10,7 +10,7 @@
 model instead of an old answer. A LoRA adapter is served under `served_name`, its base beside it; ranks over 16 need
 `extra_args=["--max-lora-rank", "64"]`.
 
-The server's output goes to `log`, and its last lines into the error when it dies. It runs under `tether`: in a
+The server's output goes to `log`, and its last lines into the error when it dies. It runs under `tethered`: in a
 process group of its own, which ends with `aclose` and, should this process be killed, with this process.
 Not here: choosing memory, parallelism or data types (`extra_args`), and the wire (openai_compatible).
 """
@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,7 +31,6 @@ from typing import Literal, Self
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-from rest_react import tether
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling
@@ -134,7 +134,7 @@ class VllmServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-P", tether.__file__, *self._arguments(port)],
+                [sys.executable, "-m", "rest_react.llm.vllm_server", *self._arguments(port)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -221,3 +221,36 @@ def _signal_group(group: int, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+GRACE_S = 10.0
+
+
+def tethered(command: list[str]) -> int:
+    """Runs a command that must not outlive its parent, not even one that is killed with -9: the parent holds the write
+    end of standard input and never writes; when that ends, the whole process group gets SIGTERM, then SIGKILL. A GPU
+    would otherwise stay full until someone finds the orphan.
+
+    Returns the command's exit code, as a shell would give it; 127 when it cannot be started."""
+    # A handler that does nothing, not SIG_IGN: the child would inherit that, and never stop.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        return 127
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(tethered(sys.argv[1:]))

@@ -12,7 +12,6 @@ Not here: stemming, and a thread: a query takes milliseconds.
 """
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -76,7 +75,7 @@ def _saved(passages: Sequence[Passage], folder: Path) -> Any:
         draft = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
         _build(passages).save(draft, show_progress=False)
         try:
-            os.rename(draft, place)
+            draft.rename(place)
         except OSError:
             # Another process was faster with the same corpus; its index is as good.
             shutil.rmtree(draft)

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from rest_react.errors import OutsideFault, UsageError, outside
 from rest_react.records import Hit
-from rest_react.retries import Backoff, Limiter, TryAgain, retried
-from rest_react.webtext import clean_html
+from rest_react.remote import Backoff, Limiter, TryAgain, retried
+from rest_react.search.http import clean_html
 
 _NOTHING = "No results found."
 

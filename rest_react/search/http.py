@@ -5,11 +5,15 @@
 
 The first line of `contents` is the title (in quotes in the usual Wikipedia dump), the rest the passage; a document
 without an id is known by its title. Blocking I/O from the standard library, in threads of the door's own.
+`clean_html` turns what any web search returns into the words a reader of the page would see.
 Not here: building or starting such a server, and taking control tokens apart (the agent does that to every hit).
 """
 
 import asyncio
+import html
 import http.client
+import re
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -18,8 +22,7 @@ import msgspec
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.retries import Backoff, Limiter, TryAgain, retried, retry_after_s, worth_retrying
-from rest_react.webtext import clean_html
+from rest_react.remote import Backoff, Limiter, TryAgain, retried, retry_after_s, worth_retrying
 
 
 class HttpSearch:
@@ -99,3 +102,40 @@ def _hit(document: _Document) -> Hit:
     first, _, rest = document.contents.partition("\n")
     title = clean_html(first).strip('"')
     return Hit(title if document.id is None else str(document.id), title, clean_html(rest))
+
+
+# No `<` inside a tag: an unfinished one ends where the next begins, and no text makes the scan go back.
+_TAG = re.compile(r"<!--|-->|<!doctype[^<>]*>|<(?P<close>/?)(?P<name>[a-z][a-z0-9:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
+_INLINE = frozenset(
+    ("a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u")
+)
+_HIDDEN = frozenset(("script", "style", "noscript", "template"))
+
+
+def clean_html(text: str) -> str:
+    """The words a reader of the page would see."""
+    shown: list[str] = []
+    hidden_until, start = "", 0
+    for tag in _TAG.finditer(text):
+        if not hidden_until:
+            shown.append(text[start : tag.start()])
+        start = tag.end()
+        name = (tag["name"] or "").lower()
+        mark = f"/{name}" if tag["close"] else name or tag[0]
+        if hidden_until:
+            hidden_until = "" if mark == hidden_until else hidden_until
+        elif mark == "<!--":
+            hidden_until = "-->"
+        elif mark in _HIDDEN:
+            hidden_until = f"/{mark}"
+        if name not in _INLINE:
+            shown.append(" ")
+    if not hidden_until:
+        shown.append(text[start:])
+    plain = unicodedata.normalize("NFC", html.unescape("".join(shown)))
+    return " ".join("".join(" " if char.isspace() else char for char in plain if _visible(char)).split())
+
+
+def _visible(char: str) -> bool:
+    """Not a control, format, surrogate or unassigned character; line breaks and tabs are space."""
+    return char.isspace() or unicodedata.category(char)[0] != "C"

@@ -29,8 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rest_react.errors import OutsideFault, UsageError, outside
 from rest_react.records import Example, ModelRef
-from rest_react.remote import error_reply, explained, key_from, open_client, quoted
-from rest_react.retries import Backoff, Limiter, TryAgain, retried
+from rest_react.remote import Backoff, Limiter, TryAgain, error_reply, explained, key_from, open_client, quoted, retried
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -19,13 +19,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.training.examples import count_steps
+from rest_react.training.examples import count_steps, make_rows
 from rest_react.weights import resolve_weights
 
 _POLL_SECONDS = 0.25
@@ -255,3 +255,24 @@ def _explain(folder: Path, status: int | None) -> None:
     tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     raise OutsideFault(f"fine-tuning: the training process {how}; the end of {folder}/train.log:\n{tail}")
+
+
+class DryRunTrainer:
+    """The trainer that trains nothing (`finetune=dry_run`): checks the examples as a real one would and hands the base
+    back as tuned. For tests of the loop, and for seeing what a fine-tuning stage would be given."""
+
+    def __init__(self, mode: Literal["chat", "completion"], max_length: int, run_folder: Path) -> None:
+        self._mode = mode
+        self._max_length = max_length
+        self._run_folder = run_folder
+
+    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+        """Checks every row; `folder` and `seed` are not used."""
+        await asyncio.to_thread(self._check, examples, base)
+        return replace(base, tuned=True)
+
+    def _check(self, examples: Sequence[Example], base: ModelRef) -> None:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(base_weights(base, self._run_folder))
+        make_rows(examples, tokenizer, self._mode, self._max_length)

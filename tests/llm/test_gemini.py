@@ -10,7 +10,7 @@ from rest_react.llm.gemini import Gemini
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from tests.loopback import Reply, Server, serve
 
-SAMPLING = Sampling(temperature=0.5, max_tokens=40, seed=7, top_p=0.9, stop=("# [END]",))
+SAMPLING = Sampling(temperature=0.5, max_tokens=40, seed=7, stop=("# [END]",))
 KEY = "AIza-very-secret-0123456789"
 
 

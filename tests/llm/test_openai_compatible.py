@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible, read_reply
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
-from rest_react.retries import TryAgain, together
+from rest_react.remote import TryAgain, together
 from tests.loopback import Reply, Request, Server, serve
 
 PROMPT = Prompt(prefix="Instructions.\n", state="QUESTION = 1\n")

@@ -5,7 +5,7 @@ from ddgs.engines import ENGINES
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.retries import together
+from rest_react.remote import together
 from rest_react.search.duckduckgo import DuckDuckGo
 from tests.loopback import Reply, serve
 

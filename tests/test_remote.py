@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.retries import Backoff, Limiter, TryAgain, retried, retry_after_s, together, worth_retrying
+from rest_react.remote import Backoff, Limiter, TryAgain, retried, retry_after_s, together, worth_retrying
 
 QUICK = Backoff(tries=4, first_wait_s=0.001)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.judges.spelling import spell
+from rest_react.judges.metrics import spell
 
 
 @pytest.mark.parametrize(
