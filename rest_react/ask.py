@@ -1,7 +1,8 @@
 """One question, answered before your eyes: `python -m rest_react.ask "Who ...?" run=default iteration=1`.
 
 Shows thoughts, searches, what was selected, checks and citations as they happen, by the model that iteration left in
-the run's folder, over the corpus of the run's first benchmark. Nothing is written.
+the run's folder, over the corpus of the run's first benchmark. Settings are the command's own, as in `run`: give those
+that the run was given; where they differ from the folder's, a note says so. Nothing is written.
 Not here: many questions (evaluate), and an account of what happened (report).
 """
 
@@ -13,12 +14,15 @@ from rest_react import cli
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
 from rest_react.agent.search_agent import answer_question
 from rest_react.build import Parts
+from rest_react.config import sealed_view
+from rest_react.console import printable, say
 from rest_react.errors import RestReactError, UsageError
 from rest_react.finetune import read_model
 from rest_react.records import ModelRef, Question, Step, Trajectory, derive_seed
-from rest_react.settings import Settings
+from rest_react.settings import Bm25, Settings
 from rest_react.store import RunFolder, read_summary
 
+INDENT = " " * len("answer    ")
 HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]'
 
 
@@ -66,10 +70,13 @@ async def ask(settings: Settings, text: str) -> Trajectory:
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     model = _model(settings, parts)
+    for difference in folder.differing(sealed_view(settings)):
+        say(f"note: {difference}")
     first = next(iter(settings.evaluate.benchmarks.values()))
+    closed = isinstance(settings.search, Bm25) and settings.search.corpus == "questions"
+    search = parts.search(parts.questions(first).passages if closed else None)
     llm = parts.policy(model)
     s = settings.evaluate
-    search = parts.search(parts.questions(first).passages)
     agent = parts.agent(llm, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
     try:
         return await answer_question(
@@ -81,7 +88,8 @@ async def ask(settings: Settings, text: str) -> Trajectory:
 
 def _show(step: Step, action: Action | None) -> None:
     for line in describe(step, action):
-        print(cli.printable(line), flush=True)
+        # One line each: a snippet must not be able to write a line of its own.
+        print(printable(line.replace("\n", " ")), flush=True)
 
 
 def _model(settings: Settings, parts: Parts) -> ModelRef:
@@ -100,7 +108,7 @@ def main() -> None:
     """The command line."""
     words = [word for word in sys.argv[1:] if "=" not in word.split(" ")[0]]
     overrides = [word for word in sys.argv[1:] if word not in words]
-    if len(words) != 1 or words[0].startswith("-"):
+    if len(words) != 1 or not words[0].strip() or words[0].startswith("-"):
         print(HELP)
         raise SystemExit(0 if words and words[0] in ("-h", "--help") else 2)
     try:
@@ -110,11 +118,11 @@ def main() -> None:
     except RestReactError as error:
         cli.stop(error, code=1)
     if trajectory.fault is not None:
-        print(cli.printable(f"\nno answer: {trajectory.fault.message}"))
+        print(printable(f"\nno answer: {trajectory.fault.message}"))
         raise SystemExit(1)
-    print(cli.printable(f"\nanswer    {trajectory.answer}"))
+    print(printable("\nanswer    " + trajectory.answer.replace("\n", f"\n{INDENT}")))
     for line in sources(trajectory):
-        print(cli.printable(f"          {line}"))
+        print(printable(INDENT + line.replace("\n", " ")))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ It also spells short names out: `policy=vllm` is Hydra's `llm@policy=vllm`.
 Not here: what the settings mean (settings) and what else is wrong with them (config).
 """
 
+import copy
 import importlib.metadata
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,8 +26,8 @@ from rest_react.errors import ConfigError, RestReactError
 from rest_react.settings import Settings
 
 _HERE = Path(__file__).resolve().parent
-# At the top of a checkout; inside the package once it is installed.
-CONFIGS = next(folder for folder in (_HERE.parent / "configs", _HERE / "configs") if folder.is_dir())
+# Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.
+CONFIGS = next(folder for folder in (_HERE / "configs", _HERE.parent / "configs") if folder.is_dir())
 # Short names of groups that are mounted elsewhere than where they lie.
 MOUNTS = {
     "policy": "llm@policy",
@@ -50,27 +52,61 @@ PACKAGES = (
 def checked(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra, short names spelt out. Ends the process with every problem when there is one."""
     spelt = [_spell_out(argument) for argument in arguments]
-    if any(argument.startswith("-") for argument in spelt):
-        return spelt
+    options = {argument for argument in spelt if argument.startswith("-")}
+    if options - {"-m", "--multirun"}:
+        return spelt  # --help, --cfg job and the like start no run
     try:
-        compose(spelt)
+        settings = compose([argument for argument in spelt if argument not in options], multirun=bool(options))
     except ConfigError as error:
         stop(error, code=2)
+    if settings.dry_run and not options:
+        # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.
+        return [*spelt, "hydra.run.dir=.", "hydra.output_subdir=null"]
     return spelt
 
 
-def compose(overrides: Sequence[str]) -> Settings:
-    """The settings that these overrides make. Raises ConfigError with all problems at once."""
+def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
+    """The settings that these overrides make; of a sweep, its first job's. Raises ConfigError with all problems."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     problems: list[str] = []
-    parser = OverridesParser.create()
+    open_: set[str] = set()
     groups, values = [], []
+    for job, *others in _jobs(overrides, multirun, problems):
+        if not (CONFIGS / job.key_or_group).is_dir():
+            values.append(job)
+        elif wrong := [problem for one in (job, *others) if (problem := _group_problem(one))]:
+            problems += wrong
+            open_ |= _left_open(job)
+        else:
+            groups.append(job.input_line)
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            config = hydra_compose("config", overrides=groups)
+    except HydraException as error:
+        raise ConfigError([*problems, f"{' '.join(groups)}: cannot be composed: {error}"]) from None
+    OmegaConf.set_struct(config, False)
+    settings, found = _with_values(config, values, open_)
+    sound = [value for value in values if not any(problem.startswith(value.key_or_group) for problem in found)]
+    if found and len(sound) < len(values):
+        # What is wrong by itself hides what does not go together: look again without it.
+        open_ |= {value.key_or_group for value in values if value not in sound}
+        found += [problem for problem in _with_values(config, sound, open_)[1] if problem not in found]
+    if settings is None or problems or found:
+        raise ConfigError([*problems, *found])
+    return settings
+
+
+def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iterator[list[Any]]:
+    """Each override as Hydra reads it, a sweep as one per job. What is under hydra.* is left to Hydra."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Glob, Transformer
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
     for text in map(_spell_out, overrides):
         try:
             override = parser.parse_override(text)
@@ -78,34 +114,50 @@ def compose(overrides: Sequence[str]) -> Settings:
             problems.append(f"{text}: is no override; write setting=value, with quotes around odd characters")
             continue
         key = override.key_or_group
-        if (CONFIGS / key).is_dir():
-            problem = _group_problem(text.partition("=")[0], key, override.value())
-            problems += [problem] if problem else []
-            groups += [] if problem else [text]
-        else:
-            values.append(override)
-    try:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            config = hydra_compose("config", overrides=groups)
-    except HydraException as error:
-        raise ConfigError([*problems, f"{' '.join(groups)}: cannot be composed: {error}"]) from None
-    OmegaConf.set_struct(config, False)
+        if key.startswith(("hydra.", "hydra/")):
+            continue
+        if not override.is_sweep_override():
+            yield [override]
+        elif not multirun:
+            problems.append(f"{key}: several values are a sweep; add -m to run them all, or write a list as [a,b]")
+        elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
+            choices = override.sweep_iterator(transformer=Transformer.encode)
+            yield [parser.parse_override(f"{text.partition('=')[0]}={choice}") for choice in choices]
+
+
+def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[Settings | None, list[str]]:
+    """The settings with these values in place, or what is wrong with them; not what hangs on something `open_`."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = copy.deepcopy(config)
     known = [path for path, _ in flatten(OmegaConf.to_container(config, resolve=False))]
-    for override in values:
-        key = override.key_or_group
-        if not override.is_add() and not _has(config, key):
-            problems.append(f"{key}: there is no such setting; {nearest(key, [*known, *_groups()])}")
-        else:
-            OmegaConf.update(config, key, override.value(), force_add=True)
+    settings, problems = None, []
     try:
+        for override in values:
+            key = override.key_or_group
+            if not override.is_add() and not _has(config, key):
+                problems.append(f"{key}: there is no such setting; {nearest(key, [*known, *_groups()])}")
+            elif override.is_delete():
+                parent, _, leaf = key.rpartition(".")
+                del (OmegaConf.select(config, parent) if parent else config)[leaf]
+            else:
+                OmegaConf.update(config, key, override.value(), force_add=True)
         settings = load_settings(plain(config))
     except ConfigError as error:
         problems += error.problems
     except OmegaConfBaseException as error:
-        problems.append(f"the configuration cannot be resolved: {error}")
-    if problems:
-        raise ConfigError(problems)
-    return settings
+        where = getattr(error, "full_key", None) or "the configuration"
+        problems.append(f"{where}: cannot be resolved: {str(error).splitlines()[0]}")
+    hanging = re.compile("|".join(rf"(?<![\w.]){re.escape(name)}(?!\w)" for name in open_) or r"(?!)")
+    return settings, [problem for problem in problems if not hanging.search(problem)]
+
+
+def _left_open(group: Any) -> set[str]:
+    """What cannot be checked while this group's choice is unknown: the part it would have filled."""
+    if group.key_or_group == "experiment":
+        return {*MOUNTS, "search", "finetune", "tracking", "evaluate.benchmarks"}
+    return {group.package or group.key_or_group}
 
 
 def _has(config: Any, key: str) -> bool:
@@ -146,7 +198,7 @@ def stop(error: RestReactError, *, code: int) -> NoReturn:
 
 def output_root(settings: Settings) -> Path:
     """Where run folders lie: `output` from the folder the command was given in."""
-    return Path(settings.output).expanduser().resolve()
+    return Path(settings.output).resolve()
 
 
 def environment(prompts: str) -> dict[str, str]:
@@ -171,14 +223,11 @@ def _groups() -> list[str]:
     return [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()] + list(MOUNTS)
 
 
-def _group_problem(mount: str, key: str, value: object) -> str | None:
-    choices = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
-    if value is None or value in choices:
+def _group_problem(override: Any) -> str | None:
+    choices = sorted(path.stem for path in (CONFIGS / override.key_or_group).glob("*.yaml"))
+    choice = override.value()
+    if choice is None or override.is_delete() or choice in choices:
         return None
+    mount = override.input_line.partition("=")[0]
     name = next((short for short, long in MOUNTS.items() if long == mount), mount)
-    return f"{name}: there is no {value!r}; choose one of {', '.join(choices)}"
-
-
-def printable(text: str) -> str:
-    """Untrusted text for a terminal: what could move the cursor, recolour or reorder the line is shown as its code."""
-    return "".join(c if c == "\n" or c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return f"{name}: there is no {choice!r}; choose one of {', '.join(choices)}"

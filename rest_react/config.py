@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from rest_react.errors import ConfigError
 from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings
 
-# What cannot change a result, and so may differ between two runs of one folder. `*` stands for one level.
+# What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
     "run", "iteration", "dry_run", "output", "tracking", "speed", "*.in_flight", "*.device", "*.threads",
     "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute", "*.price", "*.port", "*.poll_s",
@@ -30,7 +30,7 @@ UNSEALED = (
 def load_settings(values: object) -> Settings:
     """Checks a config, given as a plain nested mapping. Raises ConfigError with every problem at once."""
     try:
-        settings = _adapter().validate_python(values)
+        settings: Settings = _adapter().validate_python(values)
     except ValidationError as error:
         raise ConfigError([_explain(dict(problem)) for problem in error.errors(include_url=False)]) from None
     problems = list(_impossible(settings))
@@ -42,8 +42,10 @@ def load_settings(values: object) -> Settings:
 @cache
 def _adapter() -> Any:
     """Pydantic over the plain dataclasses, unknown keys forbidden and `kind` telling members of a union apart."""
+    # Hydra reads `run=2` as a number.
+    rules = ConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
     for kind in _dataclasses_of(Settings):
-        kind.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+        kind.__pydantic_config__ = rules  # type: ignore[attr-defined]
     return TypeAdapter(Settings)
 
 
@@ -67,12 +69,20 @@ def _explain(problem: dict[str, Any]) -> str:
     given = problem.get("input")
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            return f"{path}: there is no such setting"
+            return f"{path}: there is no such setting; {nearest(path.rpartition('.')[2], _field_names())}"
         case "missing" | "missing_argument":
-            return f"{path}: is missing"
+            return f"{path}: is missing; give {path}=..."
+        case "union_tag_not_found":
+            return f"{path}.kind: is missing; give {path}.kind=... and what belongs to it"
         case "union_tag_invalid":
             return f"{path}.kind: {problem['ctx']['tag']!r} is none of {problem['ctx']['expected_tags']}"
-    return f"{path}: {problem['msg'].lower()} (given: {given!r:.80})"
+    message = problem["msg"][:1].lower() + problem["msg"][1:]
+    return f"{path}: {message} (given: {given!r:.80})"
+
+
+@cache
+def _field_names() -> list[str]:
+    return sorted({field.name for kind in _dataclasses_of(Settings) for field in fields(kind)})
 
 
 _UNIONS = {"policy", "reward_model", "grader", "search", "questions", "finetune"}
@@ -89,15 +99,25 @@ def _path(location: tuple[str | int, ...]) -> str:
 
 def _impossible(s: Settings) -> Iterator[str]:
     """Combinations that cannot work, each with its way out."""
-    if "/" in s.run or s.run.startswith("."):
+    if not _plain(s.run):
         yield f"run: {s.run!r} must be a plain folder name (the folder above it is `output`)"
+    if s.output.startswith("~"):
+        yield "output: write the folder out in full; ~ is not expanded here"
     if not s.evaluate.benchmarks:
         yield "evaluate.benchmarks: name at least one"
+    for name in s.evaluate.benchmarks:
+        if not _plain(name):
+            yield f"evaluate.benchmarks: {name!r} must be a plain folder name"
     sources = {"grow.questions": s.grow.questions}
     sources |= {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
-    for path, source in sources.items():
-        if isinstance(source, FileQuestions):
-            yield from _missing_files(path, source)
+    yield from dict.fromkeys(
+        problem
+        for path, source in sources.items()
+        if isinstance(source, FileQuestions)
+        for problem in _missing_files(path, source, s)
+    )
+    if isinstance(s.search, Bm25) and s.search.corpus != "questions" and not Path(s.search.corpus).is_file():
+        yield f"search.corpus: there is no file {s.search.corpus}; give a JSONL of passages, or `questions`"
     if s.policy.kind == "scripted":
         if s.policy.right + s.policy.wrong + s.policy.unparsable + s.policy.empty <= 0:
             yield "policy: right, wrong, unparsable and empty are all 0; give at least one a share"
@@ -110,21 +130,29 @@ def _impossible(s: Settings) -> Iterator[str]:
                 yield f"{path}: has no corpus for search=bm25; set search.corpus=<passages.jsonl>, or search=duckduckgo"
     if s.start == "demonstrations" and s.world.demonstrations == 0 and not s.demonstrations.exemplars:
         yield "start: demonstrations needs world.demonstrations above 0 or demonstrations.exemplars=true"
+    if s.policy.kind == "gemini" and (s.iteration > 0 or s.start == "demonstrations"):
+        yield "policy.kind: gemini cannot be fine-tuned; evaluate it with iteration=0 start=prompted, or policy=openai"
     if s.finetune.kind == "hosted" and s.policy.kind not in ("openai", "gemini"):
         yield f"finetune.kind: hosted cannot tune policy.kind={s.policy.kind}; use finetune=local, or policy=openai"
-    if s.finetune.kind == "local" and s.policy.kind in ("openai", "gemini"):
-        yield f"finetune.kind: local cannot tune policy.kind={s.policy.kind}; use finetune=hosted, or policy=vllm"
+    if s.finetune.kind == "local" and s.policy.kind == "openai":
+        yield "finetune.kind: local cannot tune policy.kind=openai; use finetune=hosted, or policy=vllm"
     if isinstance(s.finetune, LocalFinetune) and s.finetune.batch_size % s.finetune.micro_batch_size:
         yield "finetune.batch_size: must be a multiple of finetune.micro_batch_size"
     for role, model in (("reward_model", s.reward_model), ("grader", s.grader)):
-        if model.kind == "same" and s.policy.kind == "scripted" and (role == "grader" or _asks_reward_model(s)):
-            yield f"{role}: policy=scripted has no weights to judge with; choose another {role}"
+        judge = s.policy.kind if model.kind == "same" else model.kind
+        if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):
+            yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
 
 
-def _missing_files(path: str, source: FileQuestions) -> Iterator[str]:
+def _plain(name: str) -> bool:
+    return not (name.startswith(".") or set(name) & {"/", "\\", "\0"})
+
+
+def _missing_files(path: str, source: FileQuestions, s: Settings) -> Iterator[str]:
+    needed = next((name for name in ("data", "evaluate_data") if getattr(s, name) is None), None)
     for name, file in (("path", source.path), ("corpus", source.corpus)):
-        if file is not None and file.startswith("None/"):
-            yield f"data: is needed; give data=<folder with questions.jsonl and corpus.jsonl> (for {path}.{name})"
+        if file is not None and file.startswith("None/") and needed:  # what `${data}/...` makes of null
+            yield f"{needed}: is needed; give {needed}=<folder with questions.jsonl and corpus.jsonl>"
         elif file is not None and not Path(file).is_file():
             yield f"{path}.{name}: there is no file {file}"
 
@@ -151,7 +179,7 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 def _unsealed(path: str) -> bool:
     parts = path.split(".")
-    return parts[0] in UNSEALED or any(f"*.{part}" in UNSEALED for part in parts[1:])
+    return parts[0] in UNSEALED or f"*.{''.join(parts[1:2])}" in UNSEALED
 
 
 def nearest(name: str, names: list[str]) -> str:

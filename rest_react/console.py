@@ -3,13 +3,16 @@
     with progress("grow, iteration 1", total=40, done=12) as advance:
         advance()
 
-On a terminal it is a bar; elsewhere a line at most every 15 seconds, so that a log stays readable.
+On a terminal it is a bar; elsewhere a line at most every 15 seconds, so that a log stays readable. Whatever a web page
+or a model wrote goes through `printable` on its way here.
 Not here: results (report) and tracking.
 """
 
+import atexit
 import contextlib
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,9 +23,21 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 Advance = Callable[..., None]
 
 
-def say(line: str) -> None:
-    """One plain line; markup in it is text."""
-    console.print(line, markup=False)
+def say(text: str) -> None:
+    """Plain text: markup in it is text, and an error message may quote anything."""
+    console.print(printable(text), markup=False)
+
+
+def printable(text: str) -> str:
+    """Untrusted text for a terminal: what could move the cursor, recolour or reorder the line is shown as its code."""
+    return "".join(c if c == "\n" or c.isprintable() else _shown(c) for c in text)
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) == "Zs":  # the many widths of a space
+        return " "
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 @contextmanager
@@ -31,12 +46,12 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Advance]:
     if console.is_terminal:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         started, since = time.monotonic(), done
         with Progress(*columns, console=console) as bar:
@@ -72,15 +87,17 @@ def _plain(title: str, total: int, done: int) -> Advance:
 
 
 def steps_progress(title: str) -> Callable[[int, int, float], None]:
-    """A callback `(step, total, loss)` for training, whose length is known when it starts."""
+    """A callback `(step, total, loss)` for training, which tells its length once it starts; resumed, it starts late."""
     bar = contextlib.ExitStack()
+    atexit.register(bar.close)  # training that fails leaves its bar open, and the cursor hidden
     advance: Advance | None = None
     at = 0
 
     def on_step(step: int, total: int, loss: float) -> None:
         nonlocal advance, at
         if advance is None:
-            advance = bar.enter_context(progress(title, total))
+            at = step - 1
+            advance = bar.enter_context(progress(title, total, done=at))
         advance(step - at, f"loss {loss:.3f}")
         at = step
         if step >= total:

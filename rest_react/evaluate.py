@@ -4,7 +4,8 @@
 
 leaves trajectories.jsonl, results.jsonl and summary.json. This is the one verb that holds labels, and they go to the
 grader alone: the agent is handed plain questions. Every answer is graded twice, after and before the self-checks, on
-the same trajectory. A model's fault is incorrect; an outside fault, or a verdict that could not be had, is unscored.
+the same trajectory. A model's fault is incorrect; an outside fault, or a verdict that could not be had, is unscored,
+and what is unscored for an outside fault is owed again on the next run.
 Not here: the statistics over results (judges.metrics, report).
 """
 
@@ -12,10 +13,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rest_react.agent.rollouts import roll_out
+from rest_react.agent.rollouts import TRAJECTORIES, roll_out
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.console import progress
-from rest_react.grow import TRAJECTORIES
+from rest_react.errors import StageIncomplete
 from rest_react.judges.grader import Grader
 from rest_react.judges.metrics import exact_match, f1
 from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict, derive_seed
@@ -51,40 +52,51 @@ async def evaluate(
     )
     if make_room:
         await agent.llm.aclose()
-    await _grade_all(path, benchmark, grader, stage / RESULTS, repeats, seed, in_flight, f"{title}, grading")
-    usage = _usage(path)
-    summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **usage}
+    await _grade_all(stage, benchmark, grader, repeats, seed, in_flight, f"{title}, grading", tolerated)
+    summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **_tokens(path)}
     write_summary(stage, {**summary, "seconds": round(time.monotonic() - started, 1)})
 
 
 async def _grade_all(
-    trajectories: Path,
+    stage: Path,
     benchmark: Sequence[LabelledQuestion],
     grader: Grader,
-    path: Path,
     repeats: int,
     seed: int,
     in_flight: int,
     title: str,
+    tolerated: float,
 ) -> None:
-    """Grades what is not graded yet; a verdict that could not be had is asked for again."""
-    log = JsonLines(path, Result)
-    done = log.resume(
-        keep=lambda result: "unscored" not in (result.verdict.verdict, result.verdict_before_checks.verdict)
-    )
+    """Grades what is not graded yet, and again what an outside fault left unscored."""
+    log = JsonLines(stage / RESULTS, Result)
+    done = log.resume(keep=lambda result: not _owed(result))
     by_id = {labelled.question.id: labelled for labelled in benchmark}
     order = list(in_order(list(by_id), repeats))
-    owed = (t for t in read_lines(trajectories, Trajectory) if t.id not in done)
+    ungraded = (t for t in read_lines(stage / TRAJECTORIES, Trajectory) if t.id not in done)
+    lost: list[str] = []
+
     with progress(title, total=len(order), done=len(done)) as advance:
 
         async def worker() -> None:
-            for trajectory in owed:
+            for trajectory in ungraded:
                 labelled = by_id[trajectory.question_id]
-                log.append(await grade(trajectory, labelled, grader, seed=derive_seed(seed, trajectory.id, "grade")))
+                result = await grade(trajectory, labelled, grader, seed=derive_seed(seed, trajectory.id, "grade"))
+                log.append(result)
+                if _owed(result):
+                    lost.append((result.verdict if result.verdict.owed else result.verdict_before_checks).reason)
                 advance()
 
-        await together(worker() for _ in range(min(in_flight, max(len(order) - len(done), 0))))
+        await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
     log.finish(order)
+    if len(lost) > tolerated * len(order):
+        raise StageIncomplete(
+            f"{title}: {len(lost)} of {len(order)} verdicts could not be had, e.g. {lost[-1]}\n"
+            "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+        )
+
+
+def _owed(result: Result) -> bool:
+    return result.verdict.owed or result.verdict_before_checks.owed
 
 
 async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grader, *, seed: int) -> Result:
@@ -92,7 +104,7 @@ async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grad
     after = await _verdict(trajectory, trajectory.answer, labelled, grader, seed)
     same = trajectory.draft == trajectory.answer
     before = after if same else await _verdict(trajectory, trajectory.draft, labelled, grader, seed)
-    usage = trajectory.usage
+    finished, usage = trajectory.outcome == "finished", trajectory.usage
     return Result(
         id=trajectory.id,
         question_id=trajectory.question_id,
@@ -104,8 +116,8 @@ async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grad
         draft=trajectory.draft,
         verdict=after,
         verdict_before_checks=before,
-        em=exact_match(trajectory.answer, labelled.answers),
-        f1=f1(trajectory.answer, labelled.answers),
+        em=exact_match(trajectory.answer, labelled.answers) if finished else 0.0,
+        f1=f1(trajectory.answer, labelled.answers) if finished else 0.0,
         searches=usage.searches,
         calls=usage.calls,
         tokens=usage.prompt_tokens + usage.completion_tokens,
@@ -118,11 +130,11 @@ async def _verdict(
     if trajectory.fault is None:
         return await grader.grade(labelled, answer, seed=seed)
     if trajectory.fault.whose == "outside":
-        return Verdict("unscored", f"outside fault: {trajectory.fault.message}")
+        return Verdict("unscored", f"outside fault: {trajectory.fault.message}", owed=True)
     return Verdict("incorrect", f"the model's fault: {trajectory.fault.message}")
 
 
-def _usage(path: Path) -> dict[str, object]:
+def _tokens(path: Path) -> dict[str, int]:
     prompt = completion = 0
     for trajectory in read_lines(path, Trajectory):
         prompt += trajectory.usage.prompt_tokens

@@ -1,28 +1,47 @@
 """What a run would take, before it takes it: `dry_run=true` prints this table and stops.
 
 Calls follow from the flow: a trajectory with T searches makes 2T+4 of them (2T+2 without self-checks). T, and tokens
-per call, are taken from this folder's own finished stages where there are any, else from the paper (T = 2.5) and a
-rule of thumb. Minutes need `speed`, money needs `price`; what is unknown is shown as unknown, never as nothing.
+per call, are taken from this folder's last finished Grow where there is one, else from the paper (T = 2.5) and a rule
+of thumb. Minutes need `speed`, money needs `price`; what is unknown is shown as unknown, never as nothing. A judge is
+taken to be called for every step, and a grader for every answer; both are called less where there is nothing to decide.
+
+    iteration 1: grow          252 calls, 75,600 tokens in, 60,480 out, 6.8 minutes, 0.00 dollars
+
 Not here: measuring (benchmarks/) and limits on spending.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.table import Table
 
 from rest_react.prompting import PACKAGED_PROMPTS
-from rest_react.settings import LocalFinetune, QuestionSource, SameModel, Settings, WorldQuestions
+from rest_react.records import STEP_KINDS
+from rest_react.settings import (
+    DryFinetune,
+    FileQuestions,
+    HostedFinetune,
+    Model,
+    Price,
+    QuestionSource,
+    RuleGraderSettings,
+    SameModel,
+    Settings,
+    WorldQuestions,
+)
 from rest_react.store import RunFolder, read_summary
 
 SEARCHES = 2.5
 STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
+CHARACTERS_PER_TOKEN = 3.5
+REMOTE = ("openai", "gemini")  # `speed` is this machine's
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """One stage: LLM calls, tokens in and out, tokens trained on; None where nothing is known."""
+    """One stage: LLM calls, tokens in and out (of training: tokens trained on); minutes and dollars where known."""
 
     stage: str
     calls: int
@@ -32,29 +51,40 @@ class Forecast:
     usd: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What one trajectory takes: searches, and tokens of one call, in (the state alone) and out (one sample)."""
+
+    searches: float
+    tokens_in: float
+    tokens_out: float
+
+
 def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
     """The stages that are still to be done, in order."""
     s = settings
-    searches = _measured(folder, "searches_per_trajectory") or SEARCHES
-    searches = min(searches, s.agent.max_searches)
-    steps = 2 * searches + (4 if s.agent.self_checks else 2)
+    pace = _pace(s, folder)
+    steps = 2 * min(pace.searches, s.agent.max_searches) + (4 if s.agent.self_checks else 2)
     for k in range(s.iteration + 1):
-        walks = _size(s, s.grow.questions) * s.grow.trajectories_per_question if k else s.world.demonstrations
-        prefix = 0 if k or s.start == "demonstrations" else _prefix_tokens()
-        demonstrating = k == 0 and s.start == "demonstrations"
-        if demonstrating or k:
+        # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
+        if k or s.start == "demonstrations":
+            walks = _size(s, s.grow.questions) * s.grow.trajectories_per_question if k else s.world.demonstrations
             calls = round(walks * steps)
             if k and not _complete(folder, k, "grow"):
-                yield _rollouts(s, f"iteration {k}: grow", calls, s.grow.samples, prefix if k == 1 else 0)
-            asks = s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
-            if k and asks and not _complete(folder, k, "improve"):
-                yield _judging(s, f"iteration {k}: improve", calls)
+                yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
+            asked = (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
+            if k and asked and not _complete(folder, k, "improve"):
+                yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
             if not _complete(folder, k, "finetune"):
-                yield _training(s, f"iteration {k}: finetune", calls)
+                yield _training(s, pace, f"iteration {k}: finetune", calls)
         for name, source in s.evaluate.benchmarks.items():
             if not _complete(folder, k, "evaluate", name):
-                calls = round(_size(s, source) * s.evaluate.repeats * steps)
-                yield _rollouts(s, f"iteration {k}: evaluate {name}", calls, s.evaluate.samples, 0 if k else prefix)
+                answers = _size(s, source) * s.evaluate.repeats
+                prefix = _prefix_tokens(s, k)
+                stage = f"iteration {k}: evaluate {name}"
+                yield _rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix)
+                if not isinstance(s.grader, RuleGraderSettings):
+                    yield _grading(s, f"{stage}, grading", answers)
 
 
 def forecast_table(settings: Settings, folder: RunFolder) -> Table:
@@ -80,68 +110,96 @@ def _cells(row: Forecast) -> Iterator[str]:
     yield "unknown" if row.usd is None else f"{row.usd:.2f}"
 
 
-def _rollouts(s: Settings, stage: str, calls: int, samples: int, prefix: int) -> Forecast:
-    tokens_in, tokens_out = calls * (STATE_TOKENS + prefix), calls * samples * OUTPUT_TOKENS
-    if s.policy.kind == "scripted":
-        return Forecast(stage, calls, tokens_in, tokens_out, 0.0, 0.0)
-    minutes = None
-    if s.speed.prefill and s.speed.decode:
-        # States of one trajectory share about half their tokens, and the prefix is shared by all.
-        minutes = (calls * STATE_TOKENS / 2 / s.speed.prefill + tokens_out / s.speed.decode) / 60
+def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, prefix: int) -> Forecast:
+    tokens_in, tokens_out = round(calls * (pace.tokens_in + prefix)), round(calls * samples * pace.tokens_out)
+    # States of one trajectory share about half their tokens, and the prefix is shared by all.
+    minutes = _minutes(s, s.policy, calls * pace.tokens_in / 2, tokens_out)
     return Forecast(stage, calls, tokens_in, tokens_out, minutes, _usd(s.policy.price, tokens_in, tokens_out))
 
 
-def _judging(s: Settings, stage: str, calls: int) -> Forecast:
-    tokens_in, tokens_out = calls * (STATE_TOKENS + 4 * OUTPUT_TOKENS + 350), calls * s.improve.max_tokens // 2
-    price = s.policy.price if isinstance(s.reward_model, SameModel) else s.reward_model.price
-    minutes = None
-    if s.speed.prefill and s.speed.decode:
-        minutes = (tokens_in / s.speed.prefill + tokens_out / s.speed.decode) / 60
-    return Forecast(stage, calls, tokens_in, tokens_out, minutes, _usd(price, tokens_in, tokens_out))
+def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
+    """One call reads the state, every sample and the rules."""
+    shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(PACKAGED_PROMPTS / "ranking.txt")
+    tokens_in, tokens_out = round(calls * shown), calls * s.improve.max_tokens // 2
+    judge = s.policy if isinstance(s.reward_model, SameModel) else s.reward_model
+    minutes = _minutes(s, judge, tokens_in, tokens_out)
+    return Forecast(stage, calls, tokens_in, tokens_out, minutes, _usd(judge.price, tokens_in, tokens_out))
 
 
-def _training(s: Settings, stage: str, rows: int) -> Forecast:
-    local = isinstance(s.finetune, LocalFinetune)
-    epochs = s.finetune.epochs if isinstance(s.finetune, LocalFinetune) else 3
-    tokens = round(rows * (STATE_TOKENS + OUTPUT_TOKENS) * epochs)
-    minutes = tokens / s.speed.train / 60 if s.speed.train and local else None
-    return Forecast(stage, 0, tokens, 0, minutes, 0.0 if local or s.finetune.kind == "dry_run" else None)
+def _grading(s: Settings, stage: str, answers: int) -> Forecast:
+    """One call reads the question, the answer, the gold one and the rules."""
+    assert not isinstance(s.grader, RuleGraderSettings)
+    judge = s.policy if isinstance(s.grader, SameModel) else s.grader
+    tokens_in = answers * (_tokens(PACKAGED_PROMPTS / "autoeval.txt") + 2 * OUTPUT_TOKENS)
+    tokens_out = answers * OUTPUT_TOKENS
+    minutes = _minutes(s, judge, tokens_in, tokens_out)
+    return Forecast(stage, answers, tokens_in, tokens_out, minutes, _usd(judge.price, tokens_in, tokens_out))
 
 
-def _usd(price: object, tokens_in: int, tokens_out: int) -> float | None:
-    into, out = getattr(price, "input", None), getattr(price, "output", None)
-    return None if into is None or out is None else (tokens_in * into + tokens_out * out) / 1e6
+def _training(s: Settings, pace: _Pace, stage: str, rows: int) -> Forecast:
+    epochs = {"local": 1.0, "hosted": 3.0, "dry_run": 0.0}[s.finetune.kind]
+    if not isinstance(s.finetune, DryFinetune):
+        epochs = s.finetune.epochs or epochs
+    tokens = round(rows * (pace.tokens_in + pace.tokens_out) * epochs)
+    if isinstance(s.finetune, HostedFinetune):
+        return Forecast(stage, 0, tokens, 0, None, None)
+    minutes = 0.0 if not tokens else tokens / s.speed.train / 60 if s.speed.train else None
+    return Forecast(stage, 0, tokens, 0, minutes, 0.0)
+
+
+def _minutes(s: Settings, model: Model, tokens_in: float, tokens_out: float) -> float | None:
+    if model.kind == "scripted":
+        return 0.0
+    if model.kind in REMOTE or not s.speed.prefill or not s.speed.decode:
+        return None
+    return (tokens_in / s.speed.prefill + tokens_out / s.speed.decode) / 60
+
+
+def _usd(price: Price, tokens_in: int, tokens_out: int) -> float | None:
+    if price.input is None or price.output is None:
+        return None
+    return (tokens_in * price.input + tokens_out * price.output) / 1e6
 
 
 def _size(s: Settings, source: QuestionSource) -> int:
-    """Questions in a set; a file is counted by lines, an unsampled Hub set taken for 125 (Bamboogle)."""
+    """Questions in a set; an unsampled Hub set is taken for 125 (Bamboogle)."""
     if source.sample is not None:
         return source.sample
     if isinstance(source, WorldQuestions):
         return int(getattr(s.world, source.split))
-    path = getattr(source, "path", None)
-    if path is None:
-        return 125
-    with open(path, "rb") as file:
-        return sum(1 for _ in file)
+    if isinstance(source, FileQuestions):
+        from rest_react.questions import read_questions
+
+        return len(read_questions(Path(source.path), source.fields or None, labelled=False))
+    return 125
 
 
-def _prefix_tokens() -> int:
-    """Mean length of the packaged instructions and exemplars, at about 3.5 characters a token."""
-    sizes = [path.stat().st_size for path in PACKAGED_PROMPTS.glob("*.txt")]
-    return round(sum(sizes) / max(len(sizes), 1) / 3.5)
+def _prefix_tokens(s: Settings, iteration: int) -> int:
+    """Mean length of the instructions and exemplars that the model of an iteration is shown."""
+    tuned = iteration > 0 or s.start == "demonstrations"
+    if s.agent.exemplars == "never" or (s.agent.exemplars == "untuned" and tuned):
+        return 0
+    folder = Path(s.agent.prompts) if s.agent.prompts else PACKAGED_PROMPTS
+    return sum(_tokens(folder / f"{kind}.txt") for kind in STEP_KINDS) // len(STEP_KINDS)
 
 
-def _measured(folder: RunFolder, name: str) -> float | None:
-    for k in range(100):
+def _tokens(text: Path) -> int:
+    return round(text.stat().st_size / CHARACTERS_PER_TOKEN)
+
+
+def _pace(s: Settings, folder: RunFolder) -> _Pace:
+    """Measured by the last finished Grow. Its prompts are states alone, unless it was shown the prefix as well."""
+    for k in range(s.iteration, 0, -1):
         summary = read_summary(folder.stage(k, "grow"))
-        if summary is None and k > 0:
-            return None
-        if summary is not None and k > 0:
-            return float(summary[name])
-    return None
+        if summary is not None and summary["calls"]:
+            calls = summary["calls"]
+            return _Pace(
+                summary["searches_per_trajectory"],
+                max(summary["prompt_tokens"] / calls - _prefix_tokens(s, k - 1), OUTPUT_TOKENS),
+                summary["completion_tokens"] / calls / s.grow.samples,
+            )
+    return _Pace(SEARCHES, STATE_TOKENS, OUTPUT_TOKENS)
 
 
-def _complete(folder: RunFolder, *parts: str | int) -> bool:
-    iteration, *stage = parts
-    return read_summary(folder.stage(int(iteration), *map(str, stage))) is not None
+def _complete(folder: RunFolder, iteration: int, *stage: str) -> bool:
+    return read_summary(folder.stage(iteration, *stage)) is not None

@@ -8,16 +8,15 @@ Not here: one trajectory (agent), and what is learnt from them (improve).
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from rest_react.agent.rollouts import roll_out
+from rest_react.agent.rollouts import TRAJECTORIES, roll_out
 from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.steps import Select
 from rest_react.records import Question, Trajectory
 from rest_react.store import read_lines, read_summary, write_summary
-
-TRAJECTORIES = "trajectories.jsonl"
 
 
 async def grow(
@@ -39,65 +38,43 @@ async def grow(
     await roll_out(
         agent, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
-    tally = count(path)
+    tally = count(path, agent.sampler.select)
     write_summary(stage, {**tally, "seconds": round(time.monotonic() - started, 1)})
 
 
-@dataclass(slots=True)
-class _Tally:
-    trajectories: int = 0
-    finished: int = 0
-    failed_model: int = 0
-    failed_outside: int = 0
-    searches: int = 0
-    calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    steps: int = 0
-    candidates: int = 0
-    unparsable_candidates: int = 0
-    identical_steps: int = 0
-    without_logprobs: int = 0
-    faults: dict[str, int] = field(default_factory=dict)
-
-
-def count(path: Path) -> dict[str, object]:
+def count(path: Path, select: Select) -> dict[str, object]:
     """What a file of trajectories holds: outcomes, cost, and how much its samples differ (docs/metrics.md)."""
-    tally = _Tally()
+    tally: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
     for trajectory in read_lines(path, Trajectory):
-        tally.trajectories += 1
-        tally.finished += trajectory.outcome == "finished"
-        if trajectory.fault is not None:
-            outside = trajectory.fault.whose == "outside"
-            tally.failed_outside += outside
-            tally.failed_model += not outside
-            reason = trajectory.fault.message.split(":", 1)[0].split(" at step")[0][:60]
-            tally.faults[reason] = tally.faults.get(reason, 0) + 1
-        tally.searches += trajectory.usage.searches
-        tally.calls += trajectory.usage.calls
-        tally.prompt_tokens += trajectory.usage.prompt_tokens
-        tally.completion_tokens += trajectory.usage.completion_tokens
+        tally["trajectories"] += 1
+        if trajectory.fault is None:
+            tally["finished"] += 1
+        else:
+            tally[f"failed_{trajectory.fault.whose}"] += 1
+            faults[trajectory.fault.message.split(":", 1)[0].split(" at step")[0][:60]] += 1
+        usage = trajectory.usage
+        tally.update(searches=usage.searches, calls=usage.calls)
+        tally.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
         for step in trajectory.steps:
             if step.forced:
                 continue
-            tally.steps += 1
-            tally.candidates += len(step.candidates)
-            tally.unparsable_candidates += sum(bool(candidate.problem) for candidate in step.candidates)
-            tally.identical_steps += len({candidate.text for candidate in step.candidates}) == 1
-            tally.without_logprobs += any(candidate.logprob is None for candidate in step.candidates)
-    steps, trajectories = max(tally.steps, 1), max(tally.trajectories, 1)
+            parsable = [candidate for candidate in step.candidates if not candidate.problem]
+            tally["steps"] += 1
+            tally["candidates"] += len(step.candidates)
+            tally["unparsable"] += len(step.candidates) - len(parsable)
+            tally["identical"] += len({candidate.text for candidate in step.candidates}) == 1
+            tally["without_logprobs"] += any(candidate.perplexity is None for candidate in parsable)
+    names = "trajectories finished failed_model failed_outside steps calls prompt_tokens completion_tokens"
     return {
-        "trajectories": tally.trajectories,
-        "finished": tally.finished,
-        "failed_model": tally.failed_model,
-        "failed_outside": tally.failed_outside,
-        "faults": tally.faults,
-        "steps": tally.steps,
-        "calls": tally.calls,
-        "prompt_tokens": tally.prompt_tokens,
-        "completion_tokens": tally.completion_tokens,
-        "searches_per_trajectory": round(tally.searches / trajectories, 4),
-        "identical_share": round(tally.identical_steps / steps, 4),
-        "unparsable_share": round(tally.unparsable_candidates / max(tally.candidates, 1), 4),
-        "selected_by_majority_for_want_of_logprobs": tally.without_logprobs,
+        **{name: tally[name] for name in names.split()},
+        "faults": dict(faults),
+        "searches_per_trajectory": _share(tally["searches"], tally["trajectories"]),
+        "identical_share": _share(tally["identical"], tally["steps"]),
+        "unparsable_share": _share(tally["unparsable"], tally["candidates"]),
+        "selected_by_majority_for_want_of_logprobs": tally["without_logprobs"] if select == "perplexity" else 0,
     }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / max(whole, 1), 4)

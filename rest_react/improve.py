@@ -1,6 +1,6 @@
 """Improve: which sample of each step becomes its training target, and which steps train (paper section 3.5).
 
-    await improve(folder.stage(1, "grow") / "trajectories.jsonl", folder.stage(1, "improve"), selector="perplexity", ...)
+    await improve(grown / "trajectories.jsonl", folder.stage(1, "improve"), rules=Rules("perplexity"), seed=7, ...)
 
 leaves rankings.jsonl, examples.jsonl and summary.json. Off-policy, as in the paper: the chosen sample replaces the
 target of its own step alone; later states keep the sample that the rollout went on with. Labels cannot reach this
@@ -12,16 +12,16 @@ Not here: how a reward model is asked (judges.reward).
 """
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Literal
 
-from rest_react.actions import CheckAnswer, decision_of, empty_elements
-from rest_react.agent.steps import choose, read_candidate
+from rest_react.actions import CheckAnswer, empty_elements
+from rest_react.agent.steps import actions_of, choose
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.reward import RewardModel
@@ -75,20 +75,18 @@ async def improve(
                 if ranking.status == "errored":
                     errored.append(ranking.reply)
                 advance()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a selector that asks nobody would keep everybody waiting, Ctrl-C included
 
-        await together(worker() for _ in range(min(in_flight if reward_model else 1, max(len(order) - len(done), 0))))
+        await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
     log.finish(order)
     if len(errored) > rules.tolerated * len(order):
         raise StageIncomplete(
             f"{title}: {len(errored)} of {len(order)} rankings could not be had, e.g. {errored[-1]}\n"
-            "The others are kept. Run the same command again to do these."
+            "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
         )
-    count = replace_lines(stage / EXAMPLES, chosen_examples(trajectories, stage / RANKINGS, rules))
-    write_summary(
-        stage,
-        {**_summary(trajectories, stage / RANKINGS, rules, count), "seconds": round(time.monotonic() - started, 1)},
-    )
+    replace_lines(stage / EXAMPLES, chosen_examples(trajectories, stage / RANKINGS, rules))
+    tally = count(trajectories, stage / RANKINGS, rules)
+    write_summary(stage, {**tally, "seconds": round(time.monotonic() - started, 1)})
 
 
 def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Step, tuple[int, ...]]]:
@@ -105,59 +103,58 @@ def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Ste
 def usable_candidates(step: Step) -> tuple[int, ...]:
     """Indexes of the candidates that may become a training target: parsable, no element empty, no scripted slip, and
     of equal texts the first."""
-    seen: set[str] = set()
-    usable = []
-    for index, candidate in enumerate(step.candidates):
-        action, _ = read_candidate(step.kind, candidate.text, _links(step))
-        if action is None or empty_elements(action) or candidate.finish == SLIP or candidate.text in seen:
-            continue
-        seen.add(candidate.text)
-        usable.append(index)
-    return tuple(usable)
+    first_with: dict[str, int] = {}
+    for index, (candidate, action) in enumerate(zip(step.candidates, actions_of(step), strict=True)):
+        if action is not None and not empty_elements(action) and candidate.finish != SLIP:
+            first_with.setdefault(candidate.text, index)
+    return tuple(first_with.values())
 
 
 async def rank_step(
     id_: str, step: Step, usable: Sequence[int], rules: Rules, reward_model: RewardModel | None, seed: int
 ) -> Ranking:
     """The selector's choice among the usable candidates, and the reward model's yes or no on it."""
-    fallback = _rollout_choice(step, usable)
-    ranking = Ranking(id_, step.kind, rules.selector, "ranked", fallback)
+    ranking = Ranking(id_, step.kind, rules.selector, "ranked", _select(step, usable, rules.selector, seed))
     try:
-        if len(usable) == 1:
-            ranking = replace(ranking, best=usable[0], order=tuple(usable))
-        elif rules.selector == "reward_model":
+        if rules.selector == "reward_model" and len(usable) > 1:
             assert reward_model is not None
-            opinion = await reward_model.rank(step.state, [step.candidates[i].text for i in usable], seed=seed)
-            order = tuple(usable[place] for place in opinion.order)
-            status: Literal["ranked", "fallback"] = "ranked" if order else "fallback"
-            ranking = replace(ranking, status=status, order=order, best=(order or (fallback,))[0], reply=opinion.reply)
-        else:
-            ranking = replace(ranking, best=_select(step, usable, rules.selector, seed))
+            ranking = await _ranked(ranking, step, usable, reward_model, seed)
         if rules.keep == "judged_good":
             assert reward_model is not None
-            text = step.candidates[ranking.best].text
-            good, reply = await reward_model.is_good(step.state, text, seed=derive_seed(seed, "good"))
-            ranking = replace(ranking, good=good, good_reply=reply)
-    except ModelFault as error:
-        ranking = replace(ranking, status="fallback", reply=f"model fault: {error}")
+            ranking = await _judged(ranking, step, reward_model, derive_seed(seed, "good"))
     except OutsideFault as error:
         ranking = replace(ranking, status="errored", reply=f"outside fault: {error}")
     return ranking
 
 
+async def _ranked(ranking: Ranking, step: Step, usable: Sequence[int], reward_model: RewardModel, seed: int) -> Ranking:
+    try:
+        opinion = await reward_model.rank(step.state, [step.candidates[i].text for i in usable], seed=seed)
+    except ModelFault as error:
+        return replace(ranking, status="fallback", reply=f"model fault: {error}")
+    if not opinion.order:
+        return replace(ranking, status="fallback", reply=opinion.reply)
+    order = tuple(usable[place] for place in opinion.order)
+    return replace(ranking, best=order[0], order=order, reply=opinion.reply)
+
+
+async def _judged(ranking: Ranking, step: Step, reward_model: RewardModel, seed: int) -> Ranking:
+    try:
+        good, reply = await reward_model.is_good(step.state, step.candidates[ranking.best].text, seed=seed)
+    except ModelFault as error:
+        return replace(ranking, good_reply=f"model fault: {error}")
+    return replace(ranking, good=good, good_reply=reply)
+
+
 def chosen_examples(trajectories: Path, rankings: Path, rules: Rules) -> Iterator[Example]:
-    """The training rows: each ranked step's state and best candidate. What was judged bad is left out; what could
-    not be judged stays."""
+    """The training rows: each step's state and best candidate. What was judged bad is left out; what could not be
+    judged stays."""
     ranked = read_lines(rankings, Ranking)
-    ranking = next(ranked, None)
-    for id_, step, _ in trainable_steps(trajectories, rules):
-        if ranking is None or ranking.id != id_:
-            continue
+    for (id_, step, _), ranking in zip(trainable_steps(trajectories, rules), ranked, strict=True):
         if ranking.good is not False:
             trajectory_id, _, index = id_.rpartition(".")
             completion = step.candidates[ranking.best].text
             yield Example(id_, trajectory_id, int(index), step.kind, step.state, completion, ranking.selector)
-        ranking = next(ranked, None)
 
 
 def _wanted(trajectory: Trajectory, rules: Rules) -> bool:
@@ -170,36 +167,32 @@ def _wanted(trajectory: Trajectory, rules: Rules) -> bool:
     if not checks:
         return False
     last = checks[-1]
-    action, _ = read_candidate(last.kind, last.candidates[last.chosen or 0].text, _links(last))
+    action = actions_of(last)[last.chosen or 0]
     return isinstance(action, CheckAnswer) and action.passed
 
 
 def _select(step: Step, usable: Sequence[int], selector: Selector, seed: int) -> int:
-    """The selectors that need no model."""
+    """What a selector that asks nobody takes; for the reward model what stands if its reply cannot be used: the
+    rollout's own choice, or the likeliest candidate where that one may not train."""
     if selector == "random":
-        return random.Random(seed).choice(usable)
-    actions = [read_candidate(step.kind, candidate.text, _links(step))[0] for candidate in step.candidates]
-    if selector == "majority":
-        votes = Counter(decision_of(action) for action in actions if action is not None)
-        return max(usable, key=lambda i: votes[decision_of(action)] if (action := actions[i]) else 0)
-    among = [step.candidates[i] for i in usable]
-    place = choose(among, [actions[i] for i in usable], "perplexity")
-    return usable[place or 0]
+        return Random(seed).choice(usable)
+    if selector == "reward_model":
+        chosen = _rollout_text(step)
+        same = [i for i in usable if step.candidates[i].text == chosen]
+        if same:
+            return same[0]
+    select: Literal["majority", "perplexity"] = "majority" if selector == "majority" else "perplexity"
+    best = choose(step.candidates, actions_of(step), select, among=usable)
+    assert best is not None
+    return best
 
 
-def _rollout_choice(step: Step, usable: Sequence[int]) -> int:
-    """What the rollout went on with, or the usable candidate that says the same."""
-    if step.chosen in usable:
-        return step.chosen  # type: ignore[return-value]
-    chosen = step.candidates[step.chosen].text if step.chosen is not None else ""
-    return next((i for i in usable if step.candidates[i].text == chosen), usable[0])
+def _rollout_text(step: Step) -> str | None:
+    """What the rollout went on with."""
+    return None if step.chosen is None else step.candidates[step.chosen].text
 
 
-def _links(step: Step) -> range:
-    return range(step.first_link, step.first_link + len(step.hits))
-
-
-def _summary(trajectories: Path, rankings: Path, rules: Rules, examples: int) -> dict[str, object]:
+def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, object]:
     """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
     tally: Counter[str] = Counter()
     for trajectory in read_lines(trajectories, Trajectory):
@@ -213,16 +206,17 @@ def _summary(trajectories: Path, rankings: Path, rules: Rules, examples: int) ->
     for (_, step, usable), ranking in zip(trainable_steps(trajectories, rules), ranked, strict=True):
         tally["ranked_steps"] += 1
         tally["steps_with_a_choice"] += len(usable) > 1
-        tally["targets_changed"] += ranking.best != _rollout_choice(step, usable)
+        tally["targets_changed"] += step.candidates[ranking.best].text != _rollout_text(step)
+        tally["examples"] += ranking.good is not False
         tally[ranking.status] += 1
         tally["judged_bad"] += ranking.good is False
         tally["not_judged"] += rules.keep == "judged_good" and ranking.good is None
-    names = "steps steps_with_a_choice targets_changed ranked fallback errored judged_bad not_judged"
+    names = (
+        "examples unfinished_trajectories filtered_trajectories steps steps_with_a_choice targets_changed "
+        "ranked fallback errored judged_bad not_judged"
+    )
     return {
         "selector": rules.selector,
-        "examples": examples,
         "dropped_steps": tally["steps"] - tally["ranked_steps"],
-        "unfinished_trajectories": tally["unfinished_trajectories"],
-        "filtered_trajectories": tally["filtered_trajectories"],
         **{name: tally[name] for name in names.split()},
     }

@@ -232,10 +232,12 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A grader's opinion of one answer. `unscored`: it could not be had; never counted as wrong."""
+    """A grader's opinion of one answer. `unscored`: it could not be had; never counted as wrong. `owed`: an outside
+    fault was why, so it is asked for again."""
 
     verdict: Literal["correct", "incorrect", "unscored"]
     reason: str = ""
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

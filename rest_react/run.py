@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 from rest_react import cli
+from rest_react.agent.rollouts import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view
 from rest_react.console import console, say
@@ -22,7 +23,7 @@ from rest_react.errors import ConfigError, RestReactError, StageIncomplete, Usag
 from rest_react.evaluate import evaluate
 from rest_react.finetune import finetune
 from rest_react.forecast import forecast_table
-from rest_react.grow import TRAJECTORIES, grow
+from rest_react.grow import grow
 from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, Example, ModelRef, derive_seed

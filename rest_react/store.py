@@ -2,7 +2,7 @@
 
     folder = RunFolder(Path("outputs/default"))
     with folder.locked():                                        # a second live process is refused
-        folder.seal(settings)                                    # other settings are refused, by name
+        folder.seal(sealed_view(settings), environment)          # other settings are refused, by name
         log = JsonLines(folder.stage(1, "grow") / "trajectories.jsonl", Trajectory)
         done = log.resume(keep=lambda t: t.fault is None)        # repairs a torn last line, drops what is owed again
         log.append(trajectory)                                   # one write per record: on disk or not at all
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, BinaryIO, Generic, Protocol, TypeVar
 
 import msgspec
 import yaml
@@ -28,6 +28,7 @@ import yaml
 from rest_react.errors import RunFolderError
 
 SCHEMA = 1
+ABSENT = "(absent)"
 
 
 class Record(Protocol):
@@ -74,8 +75,17 @@ class JsonLines(Generic[R]):
         """Writes one whole line in one call."""
         if self._file is None:
             raise RuntimeError("append before resume")
-        line = self._encoder.encode(record) + b"\n"
-        if os.write(self._file, line) != len(line):
+        line = _line(self._encoder, record)
+        whole = os.fstat(self._file).st_size
+        try:
+            taken = os.write(self._file, line)
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.path} cannot be written ({error.strerror}); free some space and run again"
+            ) from error
+        if taken != len(line):
+            # A worker that is not stopped yet must not write on behind half a line.
+            os.ftruncate(self._file, whole)
             raise RunFolderError(f"{self.path}: the disk took only part of a line; free some space and run again")
 
     def finish(self, order: Iterable[str]) -> None:
@@ -84,19 +94,18 @@ class JsonLines(Generic[R]):
             os.close(self._file)
             self._file = None
         where = {id_: (start, length) for id_, start, length in _line_spans(self.path)}
-        spans = [where[id_] for id_ in order if id_ in where]
-        if len(spans) != len(where):
-            raise RunFolderError(f"{self.path} holds {len(where) - len(spans)} records that this stage does not know")
+        spans = [where.pop(id_) for id_ in order if id_ in where]
+        if where:
+            raise RunFolderError(
+                f"{self.path} holds {len(where)} records that this stage does not know, e.g. {next(iter(where))!r}; "
+                "did the questions change? Move the file away, or give the run another name (run=<name>)"
+            )
         if spans == sorted(spans):
             return
-        temporary = self.path.with_suffix(".tmp")
-        with self.path.open("rb") as source, temporary.open("wb") as target:
+        with self.path.open("rb") as source, _replacing(self.path) as target:
             for start, length in spans:
                 source.seek(start)
                 target.write(source.read(length))
-            target.flush()
-            os.fsync(target.fileno())
-        temporary.replace(self.path)
 
 
 def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
@@ -108,34 +117,30 @@ def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
         for number, line in enumerate(file, start=1):
             try:
                 yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 if not line.endswith(b"\n"):
                     return
-                raise RunFolderError(f"{path}, line {number} is damaged ({error}); move the file away") from error
+                raise RunFolderError(
+                    f"{path}, line {number} is damaged ({error}); take the line out and its work is done again"
+                ) from error
 
 
 def replace_lines(path: Path, records: Iterable[object]) -> int:
     """Writes a whole file of records, atomically; returns how many."""
     encoder = msgspec.json.Encoder()
-    temporary = path.with_suffix(".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with temporary.open("wb") as file:
+    with _replacing(path) as file:
         for record in records:
-            file.write(encoder.encode(record) + b"\n")
+            file.write(_line(encoder, record))
             count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
     return count
 
 
 def write_json(path: Path, value: object) -> None:
     """Writes a whole JSON file, atomically, with sorted keys."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    temporary.replace(path)
+    text = json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False)
+    with _replacing(path) as file:
+        file.write(text.encode("utf-8", "replace") + b"\n")
 
 
 def write_summary(stage: Path, summary: Mapping[str, object]) -> None:
@@ -148,8 +153,30 @@ def read_summary(stage: Path) -> dict[str, Any] | None:
     path = stage / "summary.json"
     if not path.exists():
         return None
-    summary: dict[str, Any] = json.loads(path.read_text())
-    return summary
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}); delete it, and the stage is finished again") from error
+
+
+def _line(encoder: msgspec.json.Encoder, record: object) -> bytes:
+    try:
+        return encoder.encode(record) + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, as some providers send it; no file can hold one
+        text = json.dumps(msgspec.to_builtins(record), separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` once the block is through; until then the old one stands."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _repair(path: Path) -> None:
@@ -157,13 +184,17 @@ def _repair(path: Path) -> None:
     if not path.exists():
         return
     with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        tail, start = b"", end
-        while start > 0 and b"\n" not in tail:
-            start = max(0, start - 65536)
+        size = end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65536)
             file.seek(start)
-            tail = file.read(min(65536, end - start)) + tail
-        file.truncate(start + tail.rfind(b"\n") + 1)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)
 
 
 def _line_spans(path: Path) -> Iterator[tuple[str, int, int]]:
@@ -176,6 +207,14 @@ def _line_spans(path: Path) -> Iterator[tuple[str, int, int]]:
         for line in file:
             yield decoder.decode(line).id, start, len(line)
             start += len(line)
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    """What settings.yaml holds."""
+
+    schema: int
+    settings: dict[str, Any]
+    environments: Annotated[list[dict[str, str]], msgspec.Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,36 +247,57 @@ class RunFolder:
         change is recorded, and returned as a warning.
         """
         path = self.root / "settings.yaml"
-        if not path.exists():
-            _write_yaml(path, {"schema": SCHEMA, "settings": dict(sealed), "environments": [dict(environment)]})
+        kept = self._kept()
+        if kept is None:
+            _write_yaml(path, _Sealed(SCHEMA, dict(sealed), [dict(environment)]))
             return []
-        kept = yaml.safe_load(path.read_text())
-        before = kept["settings"]
-        differing = [
-            f"  {key}: {before.get(key, '(absent)')!r} in the folder, {sealed.get(key, '(absent)')!r} now"
-            for key in sorted({*before, *sealed})
-            if before.get(key, "(absent)") != sealed.get(key, "(absent)")
-        ]
+        differing = self.differing(sealed)
         if differing:
             raise RunFolderError(
-                f"{self.root} was made with other settings:\n" + "\n".join(differing) + "\n"
-                "Give these settings a name of their own (run=<name>), or go back to the folder's."
+                f"{self.root} was made with other settings:\n"
+                + "".join(f"  {difference}\n" for difference in differing)
+                + "Give these settings a name of their own (run=<name>), or go back to the folder's."
             )
-        last = kept["environments"][-1]
+        last = kept.environments[-1]
         changes = [
-            f"{name}: {last.get(name, '(absent)')} before, {environment.get(name, '(absent)')} now"
+            f"{name}: {last.get(name, ABSENT)} before, {environment.get(name, ABSENT)} now"
             for name in sorted({*last, *environment})
             if last.get(name) != environment.get(name)
         ]
         if changes:
-            _write_yaml(path, {**kept, "environments": [*kept["environments"], dict(environment)]})
+            _write_yaml(path, _Sealed(kept.schema, kept.settings, [*kept.environments, dict(environment)]))
         return changes
 
+    def differing(self, sealed: Mapping[str, object]) -> list[str]:
+        """One line for each setting that is not as the folder holds it; none for a folder that holds none yet."""
+        kept = self._kept()
+        if kept is None:
+            return []
+        before = kept.settings
+        return [
+            f"{key}: {_shown(before, key)} in the folder, {_shown(sealed, key)} now"
+            for key in sorted({*before, *sealed})
+            if key not in before or key not in sealed or before[key] != sealed[key]
+        ]
 
-def _write_yaml(path: Path, value: Mapping[str, object]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True))
-    temporary.replace(path)
+    def _kept(self) -> _Sealed | None:
+        path = self.root / "settings.yaml"
+        if not path.exists():
+            return None
+        try:
+            return msgspec.convert(yaml.safe_load(path.read_bytes()), type=_Sealed)
+        except (yaml.YAMLError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise RunFolderError(f"{path} is damaged ({error}); restore it, or choose another run=<name>") from error
+
+
+def _shown(settings: Mapping[str, object], key: str) -> str:
+    return repr(settings[key]) if key in settings else ABSENT
+
+
+def _write_yaml(path: Path, value: _Sealed) -> None:
+    text = yaml.safe_dump(msgspec.to_builtins(value), sort_keys=False)
+    with _replacing(path) as file:
+        file.write(text.encode("ascii"))
 
 
 def in_order(questions: Sequence[str], repeats: int) -> Iterator[str]:

@@ -17,6 +17,8 @@ from rest_react.records import Question, Trajectory, derive_seed
 from rest_react.remote import together
 from rest_react.store import JsonLines, in_order
 
+TRAJECTORIES = "trajectories.jsonl"
+
 
 async def roll_out(
     agent: SearchAgent,

@@ -87,6 +87,7 @@ async def answer_question(
     try:
         await _research(agent, walk)
         await _write_answer(agent, walk)
+        walk.draft = walk.answer
         if agent.self_checks:
             await _check(agent, walk, rounds=agent.max_research_rounds)
     except (ModelFault, OutsideFault) as error:
@@ -141,7 +142,7 @@ async def _write_answer(agent: SearchAgent, walk: _Walk) -> None:
     action = await _step(agent, walk, "answer", render_state("answer", walk.question, walk.past))
     assert isinstance(action, Answer)
     walk.past.append(action)
-    walk.draft = walk.answer = action.answer
+    walk.answer = action.answer
 
 
 async def _check(agent: SearchAgent, walk: _Walk, rounds: int) -> None:
@@ -155,7 +156,8 @@ async def _check(agent: SearchAgent, walk: _Walk, rounds: int) -> None:
         if agent.on_failed_check == "research" and rounds > 0 and walk.searches < agent.max_searches:
             await _research(agent, walk)
             await _write_answer(agent, walk)
-            return await _check(agent, walk, rounds - 1)
+            await _check(agent, walk, rounds - 1)
+            return
         if isinstance(action, ReviseAnswer):
             walk.answer = action.revised_answer
 

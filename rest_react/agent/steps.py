@@ -62,21 +62,36 @@ async def take_step(
     return Sampled(step, action, completions[0].prompt_tokens if completions else 0)
 
 
-def choose(candidates: Sequence[Candidate], actions: Sequence[Action | None], select: Select) -> int | None:
-    """The index of the sample that moves on, among the parsable ones; the first of equals. `perplexity` needs
-    log-probabilities of all of them and is `majority` where a provider gives none."""
-    usable = [i for i, action in enumerate(actions) if action is not None]
+def choose(
+    candidates: Sequence[Candidate],
+    actions: Sequence[Action | None],
+    select: Select,
+    among: Sequence[int] | None = None,
+) -> int | None:
+    """The index of the sample that moves on: a parsable one, from `among` where given, the first of equals.
+
+    `perplexity` needs log-probabilities of all of them and is `majority` where a provider gives none. Every parsable
+    sample has a vote, whether it can win or not.
+    """
+    decisions = {i: decision_of(action) for i, action in enumerate(actions) if action is not None}
+    usable = [i for i in decisions if among is None or i in among]
     if not usable or select == "first":
         return usable[0] if usable else None
     perplexities = {i: p for i in usable if (p := candidates[i].perplexity) is not None}
     if select == "perplexity" and len(perplexities) == len(usable):
         return min(usable, key=perplexities.__getitem__)
-    votes = Counter(decision_of(action) for action in actions if action is not None)
-    return max(usable, key=lambda i: votes[decision_of(actions[i])] if actions[i] else 0)  # type: ignore[arg-type]
+    votes = Counter(decisions.values())
+    return max(usable, key=lambda i: votes[decisions[i]])
 
 
-def read_candidate(kind: StepKind, text: str, links: range) -> tuple[Action | None, str]:
-    """The action a stored candidate stands for in its step, or why it stands for none."""
+def actions_of(step: Step) -> list[Action | None]:
+    """What each candidate of a stored step stands for."""
+    links = range(step.first_link, step.first_link + len(step.hits))
+    return [_read_text(step.kind, candidate.text, links)[0] for candidate in step.candidates]
+
+
+def _read_text(kind: StepKind, text: str, links: range) -> tuple[Action | None, str]:
+    """The action a text stands for where these links were shown, or why it stands for none."""
     parsed = parse(kind, text)
     if isinstance(parsed.action, LinkSelection):
         unknown = [i for i in parsed.action.selected_link_ids if i not in links]
@@ -87,7 +102,7 @@ def read_candidate(kind: StepKind, text: str, links: range) -> tuple[Action | No
 
 def _read(kind: StepKind, completion: Completion, links: range) -> tuple[Candidate, Action | None]:
     text = completion.text.split(STOP, 1)[0].rstrip()
-    action, problem = read_candidate(kind, text, links)
+    action, problem = _read_text(kind, text, links)
     if action is None and completion.finish == "length":
         problem = f"cut off at {completion.tokens} tokens: {problem}"
     return Candidate(text, completion.tokens, completion.logprob, completion.finish, problem), action

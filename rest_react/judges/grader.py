@@ -114,7 +114,7 @@ class LLMGrader:
         try:
             completions = await self.llm.sample(self._prompt(question, answer), n=1, sampling=sampling)
         except (ModelFault, OutsideFault) as error:
-            return Verdict("unscored", f"{self.name}: {error}")
+            return Verdict("unscored", f"{self.name}: {error}", owed=isinstance(error, OutsideFault))
         return _read_judgement(completions[0].text)
 
     def _prompt(self, question: LabelledQuestion, answer: str) -> Prompt:

@@ -13,12 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rest_react.actions import neutralise
 from rest_react.records import LLM, Prompt, Sampling
 
-_FENCE = "```"
-_RANKING = re.compile(r"^\W*RANKING\W*:?(.*)$", re.IGNORECASE | re.MULTILINE)
-_BEST = re.compile(r"^\W*BEST\W*:?\D{0,20}(\d{1,3})", re.IGNORECASE | re.MULTILINE)
-_GOOD = re.compile(r"^\W*GOOD\W*:?\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
+# A line's head may carry marks ("**BEST:**"), and what follows may stand on the next line.
+_RANKING = re.compile(r"^[^\w\n]*RANKING\W*(.*)$", re.IGNORECASE | re.MULTILINE)
+_BEST = re.compile(r"^[^\w\n]*BEST\W*[^\d\n]{0,20}(\d{1,3})", re.IGNORECASE | re.MULTILINE)
+_GOOD = re.compile(r"^[^\w\n]*GOOD\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class RewardModel:
-    """Ranks and approves. `ranking` and `judged_good` are templates with {inputs} and {outputs} or {output}."""
+    """Ranks and approves. `ranking` and `judged_good` are templates with {inputs} and {outputs} or {output}, fences
+    around {inputs} and {output} included; {outputs} brings its own."""
 
     llm: LLM
     ranking: str
@@ -43,14 +45,14 @@ class RewardModel:
         shown = list(range(len(candidates)))
         random.Random(seed).shuffle(shown)
         outputs = "\n\n".join(
-            f"*** Model Output #{number}:\n{_fenced(candidates[i])}" for number, i in enumerate(shown, start=1)
+            f"*** Model Output #{number}:\n```\n{_inert(candidates[i])}\n```" for number, i in enumerate(shown, start=1)
         )
-        reply = await self._ask(_fill(self.ranking, inputs=_fenced(state), outputs=outputs), seed)
+        reply = await self._ask(_fill(self.ranking, inputs=_inert(state), outputs=outputs), seed)
         return Opinion(tuple(shown[place] for place in read_ranking(reply, len(candidates))), reply)
 
     async def is_good(self, state: str, candidate: str, *, seed: int) -> tuple[bool | None, str]:
         """The yes/no line on one candidate, None where the reply has none; raises what the door raises."""
-        reply = await self._ask(_fill(self.judged_good, inputs=_fenced(state), output=_fenced(candidate)), seed)
+        reply = await self._ask(_fill(self.judged_good, inputs=_inert(state), output=_inert(candidate)), seed)
         found = _GOOD.search(reply)
         return (None if found is None else found[1].lower() == "yes"), reply
 
@@ -80,6 +82,6 @@ def _fill(template: str, **parts: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda mark: parts.get(mark[1], mark[0]), template)
 
 
-def _fenced(text: str) -> str:
-    """The text between fences that nothing inside it can close."""
-    return f"{_FENCE}\n{text.replace(_FENCE, '` ` `').rstrip()}\n{_FENCE}"
+def _inert(text: str) -> str:
+    """Untrusted text, fit to stand between fences: nothing inside can close them, or a turn of a chat."""
+    return re.sub("`{3,}", lambda fence: " ".join(fence[0]), neutralise(text)).rstrip()

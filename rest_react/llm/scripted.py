@@ -1,7 +1,9 @@
-"""The fake language model: a perfect agent with known plans, made imperfect in known shares.
+"""Two fake language models: `ScriptedLLM`, a perfect agent with known plans, made imperfect in known shares, and
+`RecordedLLM`, which gives back texts that were put in.
 
-It reads the state it is given (which is Python, so `ast` reads it) and writes what the question's `Plan` says comes
-next. For the plan "author of The Lantern of Dravol", then "birthplace of Imra Tesken", after the first is found:
+The scripted one reads the state it is given (which is Python, so `ast` reads it) and writes what the question's `Plan`
+says comes next. For the plan "author of The Lantern of Dravol", then "birthplace of Imra Tesken", after the first is
+found:
 
     ACTION_SELECTED = ActionWrapper(thoughts="I need the birthplace of Imra Tesken.", action=Search(...))  # [END]
 
@@ -11,12 +13,17 @@ it searches badly or drafts a flawed answer, so that its next steps show the rep
 `finish="slip"`, so that nobody is trained on them. A question without a plan is searched for as it stands and answered
 with the first hit.
 
+The recorded one says exactly what a test or a demonstration of one trajectory needs, faults included:
+
+    RecordedLLM({"# step: decision": [["ACTION_SELECTED = ..."], OutsideFault("HTTP 503")]})
+
 Not here: plans (the world makes them), and any language model.
 """
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, TypeAlias
@@ -34,7 +41,7 @@ from rest_react.actions import (
     neutralise,
     render_output,
 )
-from rest_react.errors import ConfigError
+from rest_react.errors import ConfigError, ModelFault, OutsideFault
 from rest_react.prompting import STEP_NAMES
 from rest_react.records import Completion, Hop, Plan, Prompt, Sampling, StepKind, derive_seed
 
@@ -145,6 +152,46 @@ class ScriptedLLM:
         if state.kind == "decide" and hop and state.queries <= {planned.query for planned in plan.hops}:
             return Search(_vague(hop), "I look for this in general.")
         return None
+
+
+Reply: TypeAlias = Sequence[str | Completion] | ModelFault | OutsideFault
+
+
+class RecordedLLM:
+    """An `LLM` that replies by the book: the first mark of `replies` that stands in the prompt says which replies are
+    meant, and the nth call with that mark gets the nth of them, the last one from then on.
+
+    A reply is a fault to raise, or the samples, gone through again where more are asked for than there are. A plain
+    text has one token a word, all equally likely. `asked` keeps every prompt and how it was to be sampled.
+    """
+
+    def __init__(self, replies: Mapping[str, Sequence[Reply]]) -> None:
+        self._replies = replies
+        self._calls: Counter[str] = Counter()
+        self.asked: list[tuple[Prompt, Sampling]] = []
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples of the reply that is next."""
+        self.asked.append((prompt, sampling))
+        text = prompt.prefix + prompt.state
+        mark = next((mark for mark in self._replies if mark in text), None)
+        if mark is None:
+            raise LookupError(f"no reply is recorded for: ...{text[-200:]}")
+        reply = self._replies[mark][: self._calls[mark] + 1][-1]
+        self._calls[mark] += 1
+        if isinstance(reply, (ModelFault, OutsideFault)):
+            raise reply
+        return [_recorded(reply[i % len(reply)], text) for i in range(n)]
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
+def _recorded(sample: str | Completion, prompt: str) -> Completion:
+    if isinstance(sample, Completion):
+        return sample
+    words = len(sample.split())
+    return Completion(sample, words, -float(words), "stop", len(prompt.split()))
 
 
 def _read(text: str) -> _State:

@@ -69,7 +69,6 @@ def test_n_candidates_come_from_one_request_with_their_log_probabilities():
     assert body["systemInstruction"]["parts"] == [{"text": "Instructions."}]
     assert body["generationConfig"] == {
         "temperature": 0.5,
-        "topP": 0.9,
         "candidateCount": 3,
         "maxOutputTokens": 40,
         "stopSequences": ["# [END]"],

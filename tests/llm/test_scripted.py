@@ -21,8 +21,8 @@ from rest_react.actions import (
     empty_elements,
     neutralise,
 )
-from rest_react.errors import ConfigError
-from rest_react.llm.scripted import ScriptedLLM
+from rest_react.errors import ConfigError, OutsideFault
+from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.parsing import parse
 from rest_react.prompting import render_state
 from rest_react.records import STEP_KINDS, Completion, Hit, Hop, LabelledQuestion, Plan, Prompt, Sampling, StepKind
@@ -359,3 +359,25 @@ def test_the_whole_prompt_is_counted() -> None:
 def test_impossible_shares_are_refused(shares: dict[str, float], slip: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         scripted(shares, slip=slip)
+
+
+def test_a_recorded_model_replies_by_mark_and_by_turn() -> None:
+    exact = Completion("two words", 7, -3.5, "length", 11)
+    llm = RecordedLLM({"first": [["a", exact], OutsideFault("HTTP 503"), ["z"]], "": [["other"]]})
+    sampling = Sampling(0.5, 200, 0)
+
+    def ask(text: str, n: int) -> list[Completion]:
+        return asyncio.run(llm.sample(Prompt("", text), n=n, sampling=sampling))
+
+    plain = Completion("a", 1, -1.0, "stop", 2)
+    assert ask("first prompt", 3) == [plain, exact, plain]
+    assert ask("second", 1) == [Completion("other", 1, -1.0, "stop", 1)]
+    with pytest.raises(OutsideFault, match="HTTP 503"):
+        ask("first", 1)
+    assert [ask("first", 1)[0].text for _ in range(2)] == ["z", "z"]
+    assert llm.asked[1] == (Prompt("", "second"), sampling)
+
+
+def test_a_recorded_model_does_not_make_up_a_reply() -> None:
+    with pytest.raises(LookupError, match=r"no reply is recorded for: \.\.\.anything"):
+        asyncio.run(RecordedLLM({"first": [["a"]]}).sample(Prompt("", "anything"), n=1, sampling=Sampling(0.5, 200, 0)))

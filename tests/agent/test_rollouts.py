@@ -1,0 +1,140 @@
+"""Many trajectories: one file, whatever the order of arrival and however often it was cut short."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from rest_react.agent.rollouts import TRAJECTORIES, roll_out
+from rest_react.agent.search_agent import SearchAgent, answer_question
+from rest_react.agent.steps import Sampler
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.llm.scripted import ScriptedLLM
+from rest_react.records import Fault, Trajectory, derive_seed
+from rest_react.search.bm25 import Bm25Search
+from rest_react.store import in_order, read_lines
+from rest_react.world import build_world
+from tests.doors import Killed, Spied
+
+WORLD = build_world(7, passages=300, demonstrations=0, train=5, evaluation=0)
+QUESTIONS = [labelled.question for labelled in WORLD.train]
+SEARCH = Bm25Search(WORLD.passages)
+SCRIPTED = ScriptedLLM(WORLD.plans, seed=1, right=0.6, wrong=0.2, unparsable=0.1, empty=0.1)
+ORDER = list(in_order([question.id for question in QUESTIONS], 2))
+OUTAGE, REFUSED = OutsideFault("llm: HTTP 503"), ModelFault("llm: refused")
+
+
+def agent(llm) -> SearchAgent:
+    return SearchAgent(llm, SEARCH, Sampler(4, 0.5, 128, "perplexity"), prompts=None, max_searches=4)
+
+
+def roll(path: Path, llm=SCRIPTED, *, in_flight=8, seed=3, tolerated=0.0) -> bytes:
+    asyncio.run(
+        roll_out(
+            agent(llm), QUESTIONS, path, repeats=2, seed=seed, in_flight=in_flight, title="grow", tolerated=tolerated
+        )
+    )
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return roll(tmp_path_factory.mktemp("whole") / TRAJECTORIES, in_flight=1)
+
+
+def shut_for(*numbers: int, fault=OUTAGE) -> dict[str, ModelFault | OutsideFault]:
+    return {QUESTIONS[number].text: fault for number in numbers}
+
+
+def test_each_question_is_walked_as_often_as_asked_each_time_from_a_seed_of_its_own(tmp_path) -> None:
+    async def walk(number: int, repeat: int) -> Trajectory:
+        id_ = f"{QUESTIONS[number].id}.{repeat}"
+        return await answer_question(agent(SCRIPTED), QUESTIONS[number], trajectory_id=id_, seed=derive_seed(3, id_))
+
+    roll(tmp_path / TRAJECTORIES)
+    walked = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
+    assert walked == [asyncio.run(walk(number, repeat)) for number in range(5) for repeat in range(2)]
+    assert [trajectory.id for trajectory in walked] == ORDER
+    assert any(first.steps != second.steps for first, second in zip(walked[::2], walked[1::2], strict=True))
+
+
+@pytest.mark.parametrize("pauses", [1, 2, 3])
+def test_the_order_of_arrival_changes_no_byte(tmp_path, expected, pauses) -> None:
+    spied = Spied(SCRIPTED, pauses=pauses)
+    assert roll(tmp_path / TRAJECTORIES, spied) == expected
+    assert spied.most_at_once == 8
+
+
+def test_no_more_are_in_flight_than_allowed(tmp_path, expected) -> None:
+    spied = Spied(SCRIPTED, pauses=1)
+    assert roll(tmp_path / TRAJECTORIES, spied, in_flight=3) == expected
+    assert spied.most_at_once == 3
+
+
+def test_another_seed_makes_other_trajectories(tmp_path, expected) -> None:
+    assert roll(tmp_path / TRAJECTORIES, seed=4) != expected
+
+
+def test_what_an_outage_cost_is_done_again_and_nothing_else(tmp_path, expected) -> None:
+    path = tmp_path / TRAJECTORIES
+    with pytest.raises(StageIncomplete) as stopped:
+        roll(path, Spied(SCRIPTED, shut=shut_for(1, 3)))
+    assert str(stopped.value) == (
+        "grow: 4 of 10 trajectories failed from outside, e.g. llm: HTTP 503\n"
+        "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+    )
+    left = list(read_lines(path, Trajectory))
+    assert [trajectory.id for trajectory in left] == ORDER
+    assert {t.question_id for t in left if t.fault == Fault("outside", "llm: HTTP 503")} == {
+        QUESTIONS[1].id,
+        QUESTIONS[3].id,
+    }
+    again = Spied(SCRIPTED)
+    assert roll(path, again) == expected
+    asked = {text for prompt in again.prompts for text in (q.text for q in QUESTIONS) if text in prompt.state}
+    assert asked == {QUESTIONS[1].text, QUESTIONS[3].text}
+
+
+def test_a_models_fault_is_a_result_and_is_never_repeated(tmp_path) -> None:
+    path = tmp_path / TRAJECTORIES
+    first = roll(path, Spied(SCRIPTED, shut=shut_for(2, fault=REFUSED)))
+    again = Spied(SCRIPTED)
+    assert roll(path, again) == first
+    assert again.prompts == []
+    assert [t.id for t in read_lines(path, Trajectory) if t.fault == Fault("model", "llm: refused")] == ORDER[4:6]
+
+
+def test_a_share_of_outages_may_be_tolerated(tmp_path) -> None:
+    llm = Spied(SCRIPTED, shut=shut_for(0))
+    roll(tmp_path / "a" / TRAJECTORIES, llm, tolerated=0.2)
+    with pytest.raises(StageIncomplete, match="2 of 10"):
+        roll(tmp_path / "b" / TRAJECTORIES, llm, tolerated=0.19)
+
+
+@pytest.mark.parametrize("calls", [0, 1, 7, 20, 40, 60])
+def test_a_kill_costs_what_was_in_flight_and_no_byte_of_the_rest(tmp_path, expected, calls) -> None:
+    path = tmp_path / TRAJECTORIES
+    with pytest.raises(Killed):
+        roll(path, Spied(SCRIPTED, pauses=1, killed_after=calls))
+    kept = path.read_bytes()
+    finished = [trajectory.id for trajectory in read_lines(path, Trajectory)]
+    path.write_bytes(kept + expected.splitlines(keepends=True)[-1][:-30])
+    again = Spied(SCRIPTED, pauses=2)
+    assert roll(path, again) == expected
+    done_over = asyncio.run(_calls_of(set(ORDER) - set(finished)))
+    assert len(again.prompts) == done_over
+
+
+async def _calls_of(ids: set[str]) -> int:
+    spied = Spied(SCRIPTED)
+    by_id = {question.id: question for question in QUESTIONS}
+    for id_ in ids:
+        question = by_id[id_.rpartition(".")[0]]
+        await answer_question(agent(spied), question, trajectory_id=id_, seed=derive_seed(3, id_))
+    return len(spied.prompts)
+
+
+def test_no_question_makes_an_empty_file(tmp_path) -> None:
+    path = tmp_path / TRAJECTORIES
+    asyncio.run(roll_out(agent(SCRIPTED), [], path, repeats=2, seed=3, in_flight=8, title="grow"))
+    assert path.read_bytes() == b""

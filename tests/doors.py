@@ -1,0 +1,50 @@
+"""A door in front of a door: passes calls on, late, and remembers them; can be shut for some prompts, or for good."""
+
+import asyncio
+from random import Random
+
+from rest_react.errors import ModelFault, OutsideFault
+from rest_react.records import LLM, Completion, Prompt, Sampling, derive_seed
+
+
+class Killed(Exception):
+    """Stands for the end of the process in the middle of its work."""
+
+
+class Spied:
+    """An `LLM` around another. Each call takes its own random pause, so that calls end in no particular order.
+
+    `shut` maps a text to the fault that prompts with this text meet; after `killed_after` calls everything ends.
+    """
+
+    def __init__(
+        self,
+        llm: LLM,
+        *,
+        pauses: int | None = None,
+        shut: dict[str, ModelFault | OutsideFault] | None = None,
+        killed_after: int | None = None,
+    ) -> None:
+        self.llm, self.pauses, self.killed_after = llm, pauses, killed_after
+        self.shut = shut or {}
+        self.prompts: list[Prompt] = []
+        self.at_once = self.most_at_once = self.closed = 0
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        if len(self.prompts) == self.killed_after:
+            raise Killed
+        self.prompts.append(prompt)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.pauses is not None:
+                await asyncio.sleep(Random(derive_seed(self.pauses, prompt.state)).random() / 200)
+            for text, fault in self.shut.items():
+                if text in prompt.state:
+                    raise fault
+            return await self.llm.sample(prompt, n=n, sampling=sampling)
+        finally:
+            self.at_once -= 1
+
+    async def aclose(self) -> None:
+        self.closed += 1

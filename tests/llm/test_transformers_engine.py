@@ -1,0 +1,118 @@
+"""The in-process engine against the library's plain `generate`, on the tiny random model."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rest_react.errors import ModelFault, OutsideFault, UsageError
+from rest_react.llm.transformers_engine import TransformersEngine
+from rest_react.records import Completion, Prompt, Sampling
+from rest_react.weights import encode_prompt, resolve_weights
+
+T = TypeVar("T")
+STATE = Prompt("", 'ORIGINAL_QUESTION = "Who founded the town where Ada Mell was born?"\n\n# step: decision\n')
+OTHERS = [Prompt("Some instructions.\n", f'ORIGINAL_QUESTION = "{i} {"and so on " * i}"\n# step: answer\n') for i in range(9)]
+
+
+def with_engine(use: Callable[[TransformersEngine], Awaitable[T]], **settings: int) -> T:
+    async def main() -> T:
+        engine = TransformersEngine("tiny-random", mode="completion", dtype="float32", threads=1, **settings)
+        try:
+            return await use(engine)
+        finally:
+            await engine.aclose()
+
+    return asyncio.run(main())
+
+
+def greedy(max_tokens: int = 12, stop: tuple[str, ...] = ()) -> Sampling:
+    return Sampling(temperature=0.0, max_tokens=max_tokens, seed=1, stop=stop)
+
+
+def warm(seed: int) -> Sampling:
+    return Sampling(temperature=0.8, max_tokens=12, seed=seed)
+
+
+def test_a_greedy_sample_is_what_generate_writes_with_its_log_probability() -> None:
+    folder = resolve_weights("tiny-random")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = encode_prompt(tokenizer, STATE, "completion")
+    out = model.generate(
+        torch.tensor([ids]), max_new_tokens=12, do_sample=False, return_dict_in_generate=True, output_scores=True
+    )
+    new = out.sequences[0, len(ids) :]
+    logprob = sum(float(s[0].log_softmax(0)[i]) for s, i in zip(out.scores, new, strict=True))
+    (sample,) = with_engine(lambda engine: engine.sample(STATE, n=1, sampling=greedy()))
+    assert sample == Completion(
+        tokenizer.decode(new, skip_special_tokens=True), 12, pytest.approx(logprob, abs=1e-3), "length", len(ids)
+    )
+
+
+def test_what_a_sample_says_depends_on_nothing_else_in_the_batch() -> None:
+    async def alone(engine: TransformersEngine) -> list[Completion]:
+        return await engine.sample(STATE, n=3, sampling=warm(5))
+
+    async def crowded(engine: TransformersEngine) -> list[Completion]:
+        others = [engine.sample(prompt, n=2, sampling=warm(i)) for i, prompt in enumerate(OTHERS)]
+        *_, wanted = await asyncio.gather(*others, engine.sample(STATE, n=3, sampling=warm(5)))
+        return wanted
+
+    quiet, busy = with_engine(alone), with_engine(crowded, batch_requests=4, batch_tokens=32)
+    assert [(s.text, s.tokens, s.finish) for s in busy] == [(s.text, s.tokens, s.finish) for s in quiet]
+    assert [s.logprob for s in busy] == pytest.approx([s.logprob for s in quiet], abs=1e-3)
+    assert len({s.text for s in quiet}) == 3
+
+
+def test_another_seed_says_something_else_and_the_same_seed_the_same() -> None:
+    async def three(engine: TransformersEngine) -> list[str]:
+        return [(await engine.sample(STATE, n=1, sampling=warm(seed)))[0].text for seed in (1, 1, 2)]
+
+    first, again, other = with_engine(three)
+    assert first == again != other
+
+
+def test_a_stop_string_ends_the_sample_and_is_not_part_of_it() -> None:
+    async def both(engine: TransformersEngine) -> tuple[Completion, Completion]:
+        (free,) = await engine.sample(STATE, n=1, sampling=greedy(24))
+        mark = free.text[8:11]
+        (stopped,) = await engine.sample(STATE, n=1, sampling=greedy(24, (mark,)))
+        assert stopped.text == free.text.split(mark, 1)[0]
+        return free, stopped
+
+    free, stopped = with_engine(both)
+    assert (free.finish, stopped.finish) == ("length", "stop")
+    assert stopped.tokens < free.tokens
+
+
+def test_a_prompt_that_does_not_fit_is_the_models_fault() -> None:
+    long = Prompt("", "word " * 20000)
+    with pytest.raises(ModelFault, match="context too long"):
+        with_engine(lambda engine: engine.sample(long, n=1, sampling=greedy()))
+
+
+def test_a_cache_that_cannot_be_had_is_an_outside_fault_that_names_the_way_out() -> None:
+    with pytest.raises(OutsideFault, match="cache_tokens"):
+        with_engine(lambda engine: engine.sample(STATE, n=1, sampling=greedy()), cache_tokens=10**10)
+
+
+def test_asking_for_a_gpu_where_there_is_none_says_so() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    engine = TransformersEngine("tiny-random", mode="completion", device="cuda")
+    with pytest.raises(UsageError, match="no GPU"):
+        asyncio.run(engine.sample(STATE, n=1, sampling=greedy()))
+
+
+def test_a_closed_engine_opens_again_at_the_next_call() -> None:
+    async def twice(engine: TransformersEngine) -> list[str]:
+        first = await engine.sample(STATE, n=1, sampling=greedy())
+        await engine.aclose()
+        return [first[0].text, (await engine.sample(STATE, n=1, sampling=greedy()))[0].text]
+
+    first, second = with_engine(twice)
+    assert first == second

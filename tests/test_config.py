@@ -1,0 +1,252 @@
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from rest_react.cli import CONFIGS, plain
+from rest_react.config import UNSEALED, flatten, load_settings, nearest, sealed_view
+from rest_react.errors import ConfigError
+from rest_react.settings import Settings
+
+GROUPS = {
+    "policy": ("llm", ("gemini", "openai", "scripted", "smollm2", "tiny", "vllm")),
+    "reward_model": ("llm", ("gemini", "openai", "same", "smollm2", "tiny", "vllm")),
+    "grader": ("llm", ("gemini", "openai", "rule", "same", "smollm2", "tiny", "vllm")),
+    "search": ("search", ("bm25", "duckduckgo", "http")),
+    "grow.questions": ("questions", ("bamboogle", "hotpotqa_train", "world_evaluation", "world_train")),
+    "finetune": ("finetune", ("dry_run", "hosted", "local", "lora")),
+    "tracking": ("tracking", ("none", "wandb")),
+}
+
+
+def values(*overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed: dict[str, Any] = plain(compose("config", overrides=list(overrides)))
+    return composed
+
+
+def problems(given: object) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        load_settings(given)
+    return list(error.value.problems)
+
+
+def impossible(*overrides: str) -> list[str]:
+    return problems(values(*overrides))
+
+
+def data(folder: Path) -> Path:
+    (folder / "questions.jsonl").write_text('{"id": "q", "question": "Who?", "answers": ["Ada"]}\n')
+    (folder / "corpus.jsonl").write_text('{"id": "p", "title": "Ada", "text": "Ada it was."}\n')
+    return folder
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["experiment=smoke"],
+        ["experiment=paper_gpu"],
+        ["experiment=paper_gpu", "finetune=lora"],
+        ["experiment=paper_openai"],
+        ["llm@policy=gemini", "start=prompted", "iteration=0"],
+        ["search=duckduckgo", "llm@grader=openai", "improve.selector=reward_model", "improve.keep=judged_good"],
+    ],
+    ids=" ".join,
+)
+def test_the_ways_to_run_it_are_possible(overrides: list[str]) -> None:
+    assert isinstance(load_settings(values(*overrides)), Settings)
+
+
+def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:
+    mine = load_settings(values("experiment=local_corpus", f"data={data(tmp_path)}"))
+    assert list(mine.evaluate.benchmarks) == ["local"]
+    assert mine.evaluate.benchmarks["local"] == mine.grow.questions
+
+
+def test_every_experiment_is_tried_here() -> None:
+    assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {
+        "smoke",
+        "paper_gpu",
+        "paper_openai",
+        "local_corpus",
+    }
+
+
+@pytest.mark.parametrize(
+    ("mount", "option"), [(mount, option) for mount, (_, options) in GROUPS.items() for option in options]
+)
+def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> None:
+    group, _ = GROUPS[mount]
+    company = {
+        "hosted": ["llm@policy=openai"],
+        "openai": ["finetune=hosted"],
+        "gemini": ["start=prompted", "iteration=0"],
+    }
+    needed = company.get(option, []) if mount in ("policy", "finetune") else []
+    needed += ["search=duckduckgo"] if mount == "grow.questions" else []
+    spelt = f"{group}={option}" if group == mount else f"{group}@{mount}={option}"
+    assert isinstance(load_settings(values(spelt, *needed)), Settings)
+
+
+def test_every_choice_of_every_group_is_tried_here() -> None:
+    tried: dict[str, set[str]] = {"experiment": set(), "questions": {"file"}}
+    for group, options in GROUPS.values():
+        tried.setdefault(group, set()).update(options)
+    there = {
+        folder.name: {path.stem for path in folder.glob("*.yaml")} for folder in CONFIGS.iterdir() if folder.is_dir()
+    }
+    assert {**tried, "experiment": there["experiment"]} == there
+
+
+def test_all_problems_are_told_at_once_with_path_and_way_out() -> None:
+    given = values()
+    given["iteration"] = "x"
+    given["agent"]["selct"] = "first"
+    given["policy"]["kind"] = "vlm"
+    given["evaluate"]["benchmarks"]["world"]["split"] = "test"
+    del given["improve"]["keep"]
+    del given["search"]["kind"]
+    given["grow"]["temperature"] = float("inf")
+    assert sorted(problems(given)) == [
+        "agent.selct: there is no such setting; did you mean select?",
+        "evaluate.benchmarks.world.split: input should be 'demonstrations', 'train' or 'evaluation' (given: 'test')",
+        "grow.temperature: input should be a finite number (given: inf)",
+        "improve.keep: is missing; give improve.keep=...",
+        "iteration: input should be a valid integer, unable to parse string as an integer (given: 'x')",
+        "policy.kind: 'vlm' is none of 'transformers', 'openai', 'vllm', 'gemini', 'scripted'",
+        "search.kind: is missing; give search.kind=... and what belongs to it",
+    ]
+
+
+def test_a_number_is_a_fine_name() -> None:
+    assert load_settings({**values(), "run": 12}).run == "12"
+
+
+@pytest.mark.parametrize("path", ["policy", "search", "grow", "grow.questions", "evaluate.benchmarks.world", "world"])
+def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
+    given = values()
+    part = given
+    for name in path.split("."):
+        part = part[name]
+    part["colour"] = 1
+    assert [problem.split(";")[0] for problem in problems(given)] == [f"{path}.colour: there is no such setting"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["run=a/b"], "run: 'a/b' must be a plain folder name"),
+        (["run=.."], "run: '..' must be a plain folder name"),
+        (["output='~/runs'"], "output: write the folder out in full"),
+        (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
+        (["search.corpus=nowhere.jsonl"], "search.corpus: there is no file nowhere.jsonl"),
+        (
+            ["questions@grow.questions=file", "grow.questions.path=no.jsonl"],
+            "grow.questions.path: there is no file no.jsonl",
+        ),
+        (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),
+        (["world.demonstrations=0"], "start: demonstrations needs world.demonstrations above 0"),
+        (["finetune=hosted"], "finetune.kind: hosted cannot tune policy.kind=transformers"),
+        (["llm@policy=openai"], "finetune.kind: local cannot tune policy.kind=openai"),
+        (["llm@policy=gemini"], "policy.kind: gemini cannot be fine-tuned"),
+        (["finetune.batch_size=5", "finetune.micro_batch_size=2"], "finetune.batch_size: must be a multiple"),
+        (["experiment=smoke", "improve.selector=reward_model"], "reward_model: the scripted policy knows plans"),
+        (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
+        (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy knows plans"),
+        (["llm@grader=scripted"], "grader: the scripted policy knows plans"),
+        (
+            ["experiment=smoke", "search=duckduckgo", "questions@grow.questions=bamboogle"],
+            "grow.questions: policy=scripted",
+        ),
+        (
+            ["experiment=smoke", "policy.right=0", "policy.wrong=0", "policy.unparsable=0", "policy.empty=0"],
+            "policy: right, wrong, unparsable and empty are all 0",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
+    (problem,) = impossible(*overrides)
+    assert problem.startswith(told)
+
+
+def test_a_missing_data_folder_is_asked_for_once() -> None:
+    assert impossible("experiment=local_corpus") == [
+        "data: is needed; give data=<folder with questions.jsonl and corpus.jsonl>"
+    ]
+
+
+def test_a_missing_file_of_the_data_folder_is_named(tmp_path: Path) -> None:
+    (data(tmp_path) / "corpus.jsonl").unlink()
+    assert impossible("experiment=local_corpus", f"data={tmp_path}") == [
+        f"grow.questions.corpus: there is no file {tmp_path}/corpus.jsonl",
+        f"evaluate.benchmarks.local.corpus: there is no file {tmp_path}/corpus.jsonl",
+    ]
+
+
+def test_a_benchmark_s_name_is_a_folder_s_name() -> None:
+    given = values()
+    given["evaluate"]["benchmarks"]["a/b"] = given["evaluate"]["benchmarks"]["world"]
+    assert problems(given) == ["evaluate.benchmarks: 'a/b' must be a plain folder name"]
+
+
+CANNOT_CHANGE_A_RESULT = {
+    "run",
+    "iteration",
+    "dry_run",
+    "output",
+    "tracking.kind",
+    "tracking.mode",
+    "tracking.project",
+    "speed.prefill",
+    "speed.decode",
+    "speed.train",
+    "policy.in_flight",
+    "policy.device",
+    "policy.threads",
+    "policy.cache_tokens",
+    "policy.batch_requests",
+    "policy.batch_tokens",
+    "policy.price.input",
+    "policy.price.output",
+    "grow.tolerate_outside_faults",
+    "improve.tolerate_outside_faults",
+    "evaluate.tolerate_outside_faults",
+    "finetune.save_every",
+    "finetune.threads",
+}
+
+
+def test_the_seal_covers_everything_that_can_change_a_result() -> None:
+    settings = load_settings(values())
+    everything = {path for path, _ in flatten(settings)}
+    assert everything >= CANNOT_CHANGE_A_RESULT
+    assert set(sealed_view(settings)) == everything - CANNOT_CHANGE_A_RESULT
+
+
+def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> None:
+    sealed = sealed_view(load_settings(values("experiment=paper_gpu")))
+    assert sealed["policy.extra_args"] == ["--max-model-len", "16384", "--enable-prefix-caching"]
+    held = {path.removeprefix("policy.") for path in sealed if path.startswith("policy.")}
+    assert held == {"kind", "model", "mode", "extra_args"}
+
+
+def test_a_benchmark_named_like_an_unsealed_setting_is_sealed() -> None:
+    given = values()
+    given["evaluate"]["benchmarks"] = {"port": given["evaluate"]["benchmarks"]["world"]}
+    assert sealed_view(load_settings(given))["evaluate.benchmarks.port.split"] == "evaluation"
+
+
+def test_what_is_not_sealed_is_still_a_setting() -> None:
+    """A renamed setting must not stay behind in UNSEALED."""
+    import rest_react.settings as module
+
+    names = {field.name for kind in vars(module).values() if is_dataclass(kind) for field in fields(kind)}
+    assert {entry.removeprefix("*.") for entry in UNSEALED} - names == set()
+
+
+def test_the_nearest_name_is_offered_and_nothing_far_fetched() -> None:
+    assert nearest("agnt.select", ["agent.select", "policy"]) == "did you mean agent.select?"
+    assert nearest("zzz", ["agent.select"]).startswith("see --help")

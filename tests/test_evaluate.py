@@ -1,0 +1,228 @@
+"""Evaluate: two verdicts on each trajectory, and whose fault is what."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
+from rest_react.agent.rollouts import TRAJECTORIES
+from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.steps import Sampler
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.evaluate import RESULTS, evaluate
+from rest_react.judges.grader import LLMGrader, RuleGrader
+from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
+from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
+from rest_react.search.bm25 import Bm25Search
+from rest_react.search.recorded import RecordedSearch
+from rest_react.store import read_lines, read_summary
+from rest_react.world import build_world
+from tests.doors import Killed, Spied
+
+VELMAR = LabelledQuestion(Question("a", "Where was Ada Mell born?"), ("Velmar",), kind="bridge", hops=2)
+TARN = LabelledQuestion(Question("b", "Where was Ado Mell born?"), ("Tarn",))
+BOTH = (VELMAR, TARN)
+RIGHT, WRONG = "In Velmar.", "In Tarn."
+TRUE, FALSE = ["# It says so.\nCheck_Answer() = True"], ["# It does not.\nCheck_Answer() = False"]
+PASSED = CheckAnswer(True, ("fine",))
+
+
+def policy(draft: str = WRONG, relevance=PASSED, grounding=PASSED) -> RecordedLLM:
+    actions = {"decision": Terminate("x"), "answer": Answer("x", draft)}
+    actions |= {"relevance check": relevance, "grounding check": grounding}
+    return RecordedLLM(
+        {
+            f"\n# step: {name}\n": [action if isinstance(action, Exception) else [render_output(action)]]
+            for name, action in actions.items()
+        }
+    )
+
+
+def agent(llm, search=None, samples=1) -> SearchAgent:
+    return SearchAgent(llm, search or RecordedSearch({}), Sampler(samples, 0.5, 128, "perplexity"), None)
+
+
+def judge(*replies) -> LLMGrader:
+    return LLMGrader(RecordedLLM({"# step: verdict": replies}), "header\n", "llm:tiny", max_tokens=64)
+
+
+def run(stage: Path, llm, benchmark=BOTH, grader=None, **how) -> list[Result]:
+    how = {"repeats": 1, "seed": 0, "in_flight": 1} | how
+    walker = llm if isinstance(llm, SearchAgent) else agent(llm)
+    asyncio.run(evaluate(walker, benchmark, grader or RuleGrader(), stage, **how))
+    return list(read_lines(stage / RESULTS, Result))
+
+
+def test_the_same_trajectory_is_graded_before_and_after_its_checks(tmp_path) -> None:
+    llm = policy(relevance=ReviseAnswer("Velmar", ("No, there.",)))
+    (result,) = run(tmp_path, llm, [VELMAR])
+    (trajectory,) = read_lines(tmp_path / TRAJECTORIES, Trajectory)
+    assert result == Result(
+        id="a.0",
+        question_id="a",
+        kind="bridge",
+        hops=2,
+        outcome="finished",
+        fault=None,
+        answer="Velmar",
+        draft=WRONG,
+        verdict=Verdict("correct", result.verdict.reason),
+        verdict_before_checks=Verdict("incorrect", result.verdict_before_checks.reason),
+        em=1.0,
+        f1=1.0,
+        searches=0,
+        calls=4,
+        tokens=trajectory.usage.prompt_tokens + trajectory.usage.completion_tokens,
+    )
+    summary = read_summary(tmp_path) or {}
+    assert {key: value for key, value in summary.items() if key != "seconds"} == {
+        "schema": 1, "grader": "rule", "questions": 1, "repeats": 1,
+        "prompt_tokens": trajectory.usage.prompt_tokens, "completion_tokens": trajectory.usage.completion_tokens,
+    }  # fmt: skip
+
+
+def test_an_answer_that_the_checks_left_alone_is_graded_once(tmp_path) -> None:
+    grader = judge(TRUE, FALSE)
+    (result,) = run(tmp_path, policy(RIGHT), [VELMAR], grader)
+    assert result.verdict == result.verdict_before_checks == Verdict("correct", "It says so.")
+    assert len(grader.llm.asked) == 1
+
+
+@pytest.mark.parametrize("broken", ["decision", "grounding check"])
+def test_a_models_fault_is_incorrect_whatever_it_had_written(tmp_path, broken) -> None:
+    llm = Spied(policy("Velmar"), shut={f"# step: {broken}": ModelFault("refused")})
+    (result,) = run(tmp_path, llm, [VELMAR])
+    wrong = Verdict("incorrect", "the model's fault: refused")
+    assert (result.outcome, result.fault) == ("failed", Fault("model", "refused"))
+    assert (result.verdict, result.verdict_before_checks, result.em, result.f1) == (wrong, wrong, 0.0, 0.0)
+    assert read_summary(tmp_path) is not None
+
+
+def test_an_outage_of_the_policy_is_owed_and_where_tolerated_unscored(tmp_path) -> None:
+    llm = Spied(policy(RIGHT), shut={"Ada Mell": OutsideFault("HTTP 503")})
+    with pytest.raises(StageIncomplete, match="1 of 2 trajectories failed from outside"):
+        run(tmp_path / "a", llm)
+    first, second = run(tmp_path / "b", llm, tolerated=0.5)
+    lost = Verdict("unscored", "outside fault: HTTP 503", owed=True)
+    assert (first.verdict, first.verdict_before_checks, first.fault) == (lost, lost, Fault("outside", "HTTP 503"))
+    assert second.verdict.verdict == "incorrect"
+    again, _ = run(tmp_path / "a", policy(RIGHT))
+    assert again.verdict.verdict == "correct"
+
+
+def test_a_verdict_that_an_outage_cost_is_asked_for_again_and_no_other(tmp_path) -> None:
+    llm = Spied(policy(RIGHT))
+    with pytest.raises(StageIncomplete) as stopped:
+        run(tmp_path, llm, grader=judge(OutsideFault("HTTP 503"), FALSE))
+    assert str(stopped.value) == (
+        "evaluate, grading: 1 of 2 verdicts could not be had, e.g. llm:tiny: HTTP 503\n"
+        "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+    )
+    calls, grader = len(llm.prompts), judge(TRUE)
+    assert read_summary(tmp_path) is None
+    results = run(tmp_path, llm, grader=grader)
+    assert [result.verdict for result in results] == [
+        Verdict("correct", "It says so."),
+        Verdict("incorrect", "It does not."),
+    ]
+    assert (len(llm.prompts), len(grader.llm.asked)) == (calls, 1)
+
+
+def test_an_outage_between_the_two_verdicts_is_owed_as_well(tmp_path) -> None:
+    llm = policy(relevance=ReviseAnswer(RIGHT, ("No, there.",)))
+    with pytest.raises(StageIncomplete):
+        run(tmp_path, llm, [VELMAR], judge(TRUE, OutsideFault("HTTP 503")))
+    (result,) = run(tmp_path, llm, [VELMAR], judge(TRUE, FALSE))
+    assert (result.verdict.verdict, result.verdict_before_checks.verdict) == ("correct", "incorrect")
+
+
+@pytest.mark.parametrize("reply", [["who knows"], ModelFault("too long")])
+def test_a_judge_that_does_not_say_leaves_the_answer_unscored_for_good(tmp_path, reply) -> None:
+    (result,) = run(tmp_path, policy(RIGHT), [VELMAR], judge(reply))
+    assert (result.verdict.verdict, result.verdict.owed) == ("unscored", False)
+    assert read_summary(tmp_path) is not None
+
+
+def test_verdicts_may_be_missing_where_it_is_tolerated(tmp_path) -> None:
+    results = run(tmp_path, policy(RIGHT), grader=judge(OutsideFault("HTTP 503"), FALSE), tolerated=0.5)
+    assert [result.verdict.verdict for result in results] == ["unscored", "incorrect"]
+
+
+WORLD = build_world(7, passages=300, demonstrations=0, train=0, evaluation=5)
+SCRIPTED = ScriptedLLM(WORLD.plans, seed=1, right=0.8, wrong=0.1, unparsable=0.05, empty=0.05)
+CORPUS = Bm25Search(WORLD.passages)
+
+
+def test_the_scripted_expert_is_right_and_every_repeat_counts(tmp_path) -> None:
+    expert = ScriptedLLM(WORLD.plans, seed=1, right=1.0, wrong=0.0, unparsable=0.0, empty=0.0)
+    results = run(tmp_path, agent(expert, CORPUS), WORLD.evaluation, repeats=2, in_flight=9)
+    ids = [f"{labelled.question.id}.{repeat}" for labelled in WORLD.evaluation for repeat in range(2)]
+    assert [(result.id, result.verdict.verdict) for result in results] == [(id_, "correct") for id_ in ids]
+
+
+@pytest.mark.parametrize("calls", [0, 5, 30])
+def test_a_kill_changes_no_byte(tmp_path, calls) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run(whole, agent(SCRIPTED, CORPUS, samples=2), WORLD.evaluation)
+    with pytest.raises(Killed):
+        walker = agent(Spied(SCRIPTED, pauses=1, killed_after=calls), CORPUS, samples=2)
+        run(cut, walker, WORLD.evaluation, in_flight=4)
+    run(cut, agent(SCRIPTED, CORPUS, samples=2), WORLD.evaluation, in_flight=4)
+    results = (cut / RESULTS).read_bytes()
+    assert results == (whole / RESULTS).read_bytes()
+    (cut / "summary.json").unlink()
+    (cut / RESULTS).write_bytes(results[: len(results) // 2])
+    run(cut, agent(SCRIPTED, CORPUS, samples=2), WORLD.evaluation, in_flight=4)
+    assert (cut / RESULTS).read_bytes() == results
+
+
+def test_no_label_reaches_the_agent(tmp_path) -> None:
+    """Labels that stand nowhere else: the world's passages and questions cannot have told them."""
+    secret = [
+        replace(
+            labelled, answers=("Xyzzy the gold",), options=("Plugh the option", "Xyzzy the gold"), kind="frobnicate",
+            passages=("p-quux",), explanation="Because of the grue.",
+        )
+        for labelled in WORLD.evaluation
+    ]  # fmt: skip
+    seen: list[str] = []
+
+    class Watched:
+        async def search(self, query, k):
+            seen.append(query)
+            return await CORPUS.search(query, k)
+
+    llm = Spied(SCRIPTED)
+    run(tmp_path, agent(llm, Watched(), samples=2), secret)
+    seen += [prompt.prefix + prompt.state for prompt in llm.prompts]
+    assert len(seen) > 40
+    words = ("Xyzzy", "Plugh", "frobnicate", "p-quux", "grue")
+    assert [text for text in seen if any(word in text for word in words)] == []
+    assert not any(word in (tmp_path / TRAJECTORIES).read_text() for word in words)
+
+
+@pytest.mark.parametrize("make_room", [True, False])
+def test_the_policy_makes_room_before_the_grader_is_asked(tmp_path, make_room) -> None:
+    llm = Spied(policy(RIGHT))
+    run(tmp_path, llm, make_room=make_room)
+    assert llm.closed == make_room
+
+
+def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
+    before = run(tmp_path, policy(RIGHT))
+    assert run(tmp_path, Spied(policy(), killed_after=0), [VELMAR]) == before
+    assert json.loads((tmp_path / "summary.json").read_text())["questions"] == 2
+
+
+def test_a_trajectory_that_searches_is_counted_with_its_searches(tmp_path) -> None:
+    replies = {
+        "\n# step: decision\n": [[render_output(Search("x", "y"))], [render_output(Terminate("z"))]],
+        "\n# step: summary\n": [['LinkSelection(grounded_summarization="n", thoughts="t", selected_link_ids=[])']],
+        "\n# step: answer\n": [[render_output(Answer("t", RIGHT))]],
+        " check\n": [[render_output(PASSED)]],
+    }
+    (result,) = run(tmp_path, RecordedLLM(replies), [VELMAR])
+    assert (result.searches, result.calls, result.verdict.verdict) == (1, 6, "correct")

@@ -1,0 +1,340 @@
+"""Improve on hand-made steps: who is chosen, who trains, and what a kill or an outage leaves."""
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rest_react.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ReviseAnswer,
+    Search,
+    Terminate,
+    render_output,
+)
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve, usable_candidates
+from rest_react.judges.reward import RewardModel
+from rest_react.llm.scripted import RecordedLLM
+from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
+from rest_react.store import read_lines, read_summary, replace_lines
+from tests.doors import Killed, Spied
+
+RANK, JUDGE = "rank these", "is this good"
+ADA, BOB, CAT = Search("Ada", "x"), Search("Bob", "x"), Search("Cat", "x")
+PASSED = CheckAnswer(True, ("fine",))
+
+
+def text(action: Action | str) -> str:
+    return action if isinstance(action, str) else render_output(action).removesuffix("  # [END]")
+
+
+def candidate(action: Action | str, nll: float | None = 1.0, finish: str = "stop") -> Candidate:
+    return Candidate(text(action), 10, None if nll is None else -10 * nll, finish, "prose" if action == "prose" else "")
+
+
+def decide(*candidates: Candidate, chosen: int | None = 0, state: str = "a state") -> Step:
+    return Step("decide", state, candidates, chosen)
+
+
+def walked(*steps: Step, id_: str = "q.0", fault: Fault | None = None, searches: int = 1) -> Trajectory:
+    outcome = "failed" if fault else "finished"
+    return Trajectory(id_, id_.split(".")[0], "Q?", outcome, fault, steps, "d", "a", Usage(searches=searches))
+
+
+def answers(ranking: list, good: list | None = None) -> RewardModel:
+    replies = {JUDGE: good or [["GOOD: yes"]], RANK: ranking}
+    return reward_model(RecordedLLM(replies))
+
+
+def reward_model(llm) -> RewardModel:
+    return RewardModel(llm, f"{RANK}\n{{inputs}}\n{{outputs}}", f"{JUDGE}\n{{inputs}}\n{{output}}", max_tokens=64)
+
+
+def run(
+    folder: Path, trajectories: list[Trajectory], *, model: RewardModel | None = None, seed=0, in_flight=4, **rules
+):
+    grown, stage = folder / "trajectories.jsonl", folder / "improve"
+    replace_lines(grown, trajectories)
+    asyncio.run(
+        improve(
+            grown, stage, rules=Rules(**({"selector": "perplexity"} | rules)), reward_model=model, seed=seed,
+            in_flight=in_flight,
+        )
+    )  # fmt: skip
+    rankings = list(read_lines(stage / RANKINGS, Ranking))
+    return rankings, list(read_lines(stage / EXAMPLES, Example)), read_summary(stage) or {}
+
+
+def chosen(folder: Path, step: Step, **how) -> int:
+    (ranking,), _, _ = run(folder, [walked(step)], **how)
+    return ranking.best
+
+
+def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> None:
+    step = decide(candidate(ADA, 2.0), candidate("prose", 0.1), candidate(BOB, 1.0), candidate(CAT, 3.0))
+    rankings, examples, summary = run(tmp_path, [walked(step)])
+    assert rankings == [Ranking("q.0.0", "decide", "perplexity", "ranked", best=2)]
+    assert examples == [Example("q.0.0", "q.0", 0, "decide", "a state", text(BOB), "perplexity")]
+    assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
+        "selector": "perplexity", "examples": 1, "dropped_steps": 0, "unfinished_trajectories": 0,
+        "filtered_trajectories": 0, "steps": 1, "steps_with_a_choice": 1, "targets_changed": 1, "ranked": 1,
+        "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0,
+    }  # fmt: skip
+
+
+def test_the_majority_is_of_decisions_and_the_first_of_it_is_taken(tmp_path) -> None:
+    same = (Search("bob", "one thought"), Search("Bob ", "another"))
+    step = decide(candidate(ADA, 0.1), candidate(same[0], 3.0), candidate(same[1], 2.0))
+    assert chosen(tmp_path, step, selector="majority") == 1
+
+
+def test_identical_candidates_are_one_to_choose_but_as_many_to_vote(tmp_path) -> None:
+    step = decide(candidate(ADA), candidate(BOB), candidate(BOB), candidate("prose"))
+    assert usable_candidates(step) == (0, 1)
+    assert chosen(tmp_path / "a", step, selector="majority") == 1
+    unknown = replace(step, candidates=tuple(replace(c, logprob=None) for c in step.candidates))
+    assert chosen(tmp_path / "b", unknown, selector="perplexity") == 1
+
+
+def test_random_is_drawn_from_the_seed_and_reaches_every_usable_candidate(tmp_path) -> None:
+    step = decide(candidate(ADA), candidate("prose"), candidate(BOB), candidate(CAT))
+    best = [chosen(tmp_path / str(seed), step, selector="random", seed=seed) for seed in range(20)]
+    assert set(best) == {0, 2, 3}
+    assert best == [chosen(tmp_path / f"{seed}again", step, selector="random", seed=seed) for seed in range(20)]
+
+
+def test_what_is_unparsable_empty_a_slip_or_of_unknown_links_never_trains() -> None:
+    empty = Search("Dan", "")
+    step = decide(candidate("prose"), candidate(empty), candidate(ADA, finish="slip"), candidate(ADA), candidate(BOB))
+    assert usable_candidates(step) == (3, 4)
+    selections = (LinkSelection("s", "t", (9,)), LinkSelection("s", "", (4,)), LinkSelection("s", "t", (4,)))
+    summary = Step("summarise", "s", tuple(map(candidate, selections)), 2, hits=(Hit("p", "t", "s"),), first_link=4)
+    assert usable_candidates(summary) == (2,)
+    uncommented = Step("relevance", "s", (candidate(CheckAnswer(True)), candidate(ReviseAnswer("x"))), 0)
+    assert usable_candidates(uncommented) == ()
+    assert usable_candidates(Step("decide", "s", (), None, forced=True)) == ()
+
+
+def test_steps_with_nothing_usable_are_dropped_and_counted(tmp_path) -> None:
+    steps = [decide(candidate(Search("Dan", ""))), decide(candidate(ADA)), Step("decide", "s", (), None, forced=True)]
+    rankings, examples, summary = run(tmp_path, [walked(*steps)])
+    assert [ranking.id for ranking in rankings] == ["q.0.1"]
+    assert [example.id for example in examples] == ["q.0.1"]
+    assert (summary["steps"], summary["dropped_steps"], summary["steps_with_a_choice"]) == (2, 1, 0)
+
+
+def test_the_chosen_candidate_replaces_its_own_target_and_no_later_state(tmp_path) -> None:
+    first = decide(candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=0, state="first")
+    second = decide(candidate(CAT), state=f"second, after {text(ADA)}")
+    _, examples, summary = run(
+        tmp_path, [walked(first, second)], selector="reward_model", model=answers([["BEST: 1"], ["BEST: 2"]])
+    )
+    assert [(example.prompt, example.selector) for example in examples] == [
+        ("first", "reward_model"),
+        (f"second, after {text(ADA)}", "reward_model"),
+    ]
+    assert examples[1].completion == text(CAT)
+    assert summary["steps_with_a_choice"] == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_reward_models_ranking_is_of_the_step_s_candidates(tmp_path, seed) -> None:
+    step = decide(candidate("prose"), candidate(ADA), candidate(ADA), candidate(BOB), candidate(CAT), chosen=2)
+    reply = "EXPLANATION: x\nBEST: 3\nRANKING: 3, 1, 2"
+    model = answers([[reply]])
+    (ranking,), (example,), _ = run(tmp_path, [walked(step)], selector="reward_model", model=model, seed=seed)
+    ((prompt, _),) = model.llm.asked
+    shown = re.findall(r"query=\"(\w+)\"", prompt.state)
+    index = {"Ada": 1, "Bob": 3, "Cat": 4}
+    order = tuple(index[shown[place]] for place in (2, 0, 1))
+    assert ranking == Ranking("q.0.0", "decide", "reward_model", "ranked", order[0], order, reply)
+    assert example.completion == step.candidates[order[0]].text
+
+
+def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
+    model = answers([])
+    (ranking,), _, _ = run(
+        tmp_path, [walked(decide(candidate("prose"), candidate(ADA), chosen=1))], selector="reward_model", model=model
+    )
+    assert ranking == Ranking("q.0.0", "decide", "reward_model", "ranked", best=1)
+    assert model.llm.asked == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"), [(["I cannot choose."], "I cannot choose."), (ModelFault("too long"), "model fault: too long")]
+)
+def test_an_unusable_reply_leaves_the_rollouts_own_choice(tmp_path, reply, words) -> None:
+    step = decide(candidate(ADA, 0.5), candidate(BOB, 2.0), candidate(BOB, 1.0), chosen=2)
+    (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=answers([reply]))
+    assert ranking == Ranking("q.0.0", "decide", "reward_model", "fallback", best=1, reply=words)
+    assert example.completion == text(BOB)
+    assert (summary["fallback"], summary["targets_changed"]) == (1, 0)
+
+
+def test_where_the_rollouts_choice_may_not_train_the_likeliest_that_may_is_left(tmp_path) -> None:
+    step = decide(candidate(Search("Dan", ""), 0.1), candidate(ADA, 2.0), candidate(BOB, 1.0), chosen=0)
+    (ranking,), _, summary = run(tmp_path, [walked(step)], selector="reward_model", model=answers([["hm"]]))
+    assert (ranking.status, ranking.best, summary["targets_changed"]) == ("fallback", 2, 1)
+
+
+def test_unfinished_trajectories_never_train(tmp_path) -> None:
+    step = decide(candidate(ADA))
+    trajectories = [
+        walked(step, id_="a.0", fault=Fault("model", "x")),
+        walked(step, id_="b.0", fault=Fault("outside", "x")),
+        walked(step, id_="c.0"),
+    ]
+    rankings, examples, summary = run(tmp_path, trajectories)
+    assert [ranking.id for ranking in rankings] == [example.id for example in examples] == ["c.0.0"]
+    assert summary["unfinished_trajectories"] == 2
+
+
+def test_examples_come_in_the_order_of_trajectories_and_steps(tmp_path) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB)) for _ in range(12)]
+    trajectories = [walked(*steps, id_=id_) for id_ in ("q2.0", "q10.0", "q10.1")]
+    model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), pauses=4))
+    rankings, examples, _ = run(tmp_path, trajectories, selector="reward_model", model=model, in_flight=9)
+    order = [f"{trajectory.id}.{index}" for trajectory in trajectories for index in range(12)]
+    assert [ranking.id for ranking in rankings] == [example.id for example in examples] == order
+    assert [(e.trajectory_id, e.step_index) for e in examples[12:14]] == [("q10.0", 0), ("q10.0", 1)]
+    assert model.llm.most_at_once == 9
+
+
+def test_what_is_judged_bad_is_left_out_and_what_is_not_judged_stays(tmp_path) -> None:
+    steps = [decide(candidate(action), state=action.query) for action in (ADA, BOB, CAT, Search("Dan", "x"))]
+    good = [["GOOD: yes"], ["GOOD: no"], ["who knows"], ModelFault("too long")]
+    rankings, examples, summary = run(
+        tmp_path, [walked(*steps)], keep="judged_good", model=answers([], good), in_flight=1
+    )
+    blank = Ranking("", "decide", "perplexity", "ranked", best=0)
+    assert rankings == [
+        replace(blank, id="q.0.0", good=True, good_reply="GOOD: yes"),
+        replace(blank, id="q.0.1", good=False, good_reply="GOOD: no"),
+        replace(blank, id="q.0.2", good=None, good_reply="who knows"),
+        replace(blank, id="q.0.3", good=None, good_reply="model fault: too long"),
+    ]
+    assert [example.prompt for example in examples] == ["Ada", "Cat", "Dan"]
+    assert (summary["judged_bad"], summary["not_judged"], summary["examples"]) == (1, 2, 3)
+
+
+def test_the_winner_is_judged(tmp_path) -> None:
+    model = answers([["BEST: 1"]], [["GOOD: no"]])
+    step = decide(candidate(ADA), candidate(BOB))
+    (ranking,), examples, _ = run(tmp_path, [walked(step)], selector="reward_model", keep="judged_good", model=model)
+    judged = model.llm.asked[1][0].state
+    assert step.candidates[ranking.best].text in judged
+    assert step.candidates[1 - ranking.best].text not in judged
+    assert (ranking.good, examples) == (False, [])
+
+
+def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(4)]
+    model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), shut={"state 2": OutsideFault("HTTP 503")}))
+    with pytest.raises(StageIncomplete) as stopped:
+        run(tmp_path, [walked(*steps)], selector="reward_model", model=model)
+    assert str(stopped.value) == (
+        "improve: 1 of 4 rankings could not be had, e.g. outside fault: HTTP 503\n"
+        "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+    )
+    assert read_summary(tmp_path / "improve") is None
+    left = list(read_lines(tmp_path / "improve" / RANKINGS, Ranking))
+    assert [ranking.status for ranking in left] == ["ranked", "ranked", "errored", "ranked"]
+    again = answers([["BEST: 1"]])
+    rankings, examples, _ = run(tmp_path, [walked(*steps)], selector="reward_model", model=again)
+    assert ["state 2" in prompt.state for prompt, _ in again.llm.asked] == [True]
+    assert (len(examples), rankings[:2] + rankings[3:]) == (4, left[:2] + left[3:])
+
+
+def test_what_could_not_be_had_filters_nothing_where_it_is_tolerated(tmp_path) -> None:
+    step = decide(candidate(ADA, 1.0), candidate(BOB, 0.5), chosen=1)
+    model = answers([OutsideFault("HTTP 503")])
+    (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=model, tolerated=1.0)
+    reply = "outside fault: HTTP 503"
+    assert ranking == Ranking("q.0.0", "decide", "reward_model", "errored", best=1, reply=reply)
+    assert (example.completion, summary["errored"]) == (text(BOB), 1)
+
+
+def grounding(action: Action) -> Step:
+    return Step("grounding", "s", (candidate("prose"), candidate(action)), 1)
+
+
+def test_ungrounded_trajectories_can_be_left_out(tmp_path) -> None:
+    answered = Step("answer", "s", (candidate(Answer("t", "a")),), 0)
+    revised = ReviseAnswer("b", ("better",))
+    trajectories = [
+        walked(grounding(PASSED), id_="passed.0"),
+        walked(grounding(revised), id_="revised.0"),
+        walked(grounding(CheckAnswer(False, ("no",))), id_="failed.0"),
+        walked(answered, id_="unchecked.0"),
+        walked(grounding(revised), grounding(PASSED), id_="searched_again.0"),
+    ]
+    _, examples, summary = run(tmp_path / "a", trajectories, only_grounded=True)
+    assert [example.id for example in examples] == ["passed.0.0", "searched_again.0.0", "searched_again.0.1"]
+    assert summary["filtered_trajectories"] == 3
+    assert len(run(tmp_path / "b", trajectories)[1]) == 6
+
+
+def test_long_searches_can_be_left_out(tmp_path) -> None:
+    trajectories = [walked(decide(candidate(ADA)), id_=f"q{n}.0", searches=n) for n in range(4)]
+    _, examples, summary = run(tmp_path, trajectories, max_searches=2)
+    assert [example.trajectory_id for example in examples] == ["q0.0", "q1.0", "q2.0"]
+    assert summary["filtered_trajectories"] == 1
+
+
+MANY = [
+    walked(*(decide(candidate(ADA), candidate(BOB), state=f"{q}, {n}") for n in range(5)), id_=f"q{q}.0")
+    for q in range(4)
+]
+
+
+def judged(folder: Path, killed_after: int | None = None) -> Spied:
+    llm = Spied(RecordedLLM({JUDGE: [["GOOD: yes"]], RANK: [["BEST: 2"]]}), pauses=8, killed_after=killed_after)
+    run(folder, MANY, selector="reward_model", keep="judged_good", model=reward_model(llm), in_flight=7)
+    return llm
+
+
+def files(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "improve" / RANKINGS).read_bytes(), (folder / "improve" / EXAMPLES).read_bytes()
+
+
+@pytest.mark.parametrize("calls", [0, 1, 9, 20, 39])
+def test_a_kill_while_ranking_changes_no_byte(tmp_path, calls) -> None:
+    judged(tmp_path / "whole")
+    with pytest.raises(Killed):
+        judged(tmp_path / "cut", killed_after=calls)
+    kept = list(read_lines(tmp_path / "cut" / "improve" / RANKINGS, Ranking))
+    llm = judged(tmp_path / "cut")
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+    assert len(llm.prompts) == 2 * (20 - len(kept))
+
+
+def test_a_torn_file_at_any_byte_is_made_whole(tmp_path) -> None:
+    run(tmp_path, MANY[:1], selector="random")
+    rankings, examples = files(tmp_path)
+    stage = tmp_path / "improve"
+    for cut in range(0, len(rankings), 7):
+        (stage / "summary.json").unlink()
+        (stage / RANKINGS).write_bytes(rankings[:cut])
+        (stage / EXAMPLES).write_bytes(examples[: cut // 2])
+        run(tmp_path, MANY[:1], selector="random")
+        assert files(tmp_path) == (rankings, examples), cut
+
+
+def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
+    run(tmp_path, MANY)
+    before = files(tmp_path), (tmp_path / "improve" / "summary.json").read_bytes()
+    run(tmp_path, MANY[:1], selector="random")
+    assert (files(tmp_path), (tmp_path / "improve" / "summary.json").read_bytes()) == before
+    assert json.loads(before[1])["examples"] == 20
+
+
+def test_terminating_is_learnt_like_any_other_action(tmp_path) -> None:
+    _, (example,), _ = run(tmp_path, [walked(decide(candidate(Terminate("I know enough."))))])
+    assert example.completion == text(Terminate("I know enough."))

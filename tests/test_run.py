@@ -1,0 +1,279 @@
+"""The whole loop through the command line: what a person types, what lies in the folder afterwards."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rest_react.records import Example, LabelledQuestion, Question, Ranking, Result, Trajectory
+from rest_react.store import read_lines
+
+SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
+# Enough rollouts that a kill can land inside every stage, and few enough training steps.
+LONGER = (
+    "experiment=smoke",
+    "world.passages=2600",
+    "world.train=120",
+    "world.evaluation=120",
+    "world.demonstrations=40",
+    "finetune.max_steps=6",
+    "finetune.save_every=2",
+)
+STAGES = ("iter_0/grow", "iter_0/improve", "iter_0/finetune", "iter_0/evaluate/world") + (
+    "iter_1/grow",
+    "iter_1/improve",
+    "iter_1/finetune",
+    "iter_1/evaluate/world",
+)
+
+
+def command(output: Path, *overrides: str) -> list[str]:
+    return [sys.executable, "-m", "rest_react.run", f"output={output}", *overrides]
+
+
+def run(output: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(output, *overrides), capture_output=True, text=True, timeout=280, check=False)
+
+
+def finished(output: Path, *overrides: str) -> Path:
+    done = run(output, *overrides)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return output / "smoke"
+
+
+def timeless(value: Any) -> Any:
+    """A JSON value without its clock readings."""
+    if isinstance(value, dict):
+        return {key: timeless(inner) for key, inner in value.items() if key != "seconds"}
+    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """What a run promises to be the same: every record, the weights, and the summaries but for their times."""
+    kept: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".safetensors" or (path.suffix == ".jsonl" and path.name != "loss.jsonl"):
+            kept[name] = path.read_bytes()
+        elif path.name in ("summary.json", "model.json", "results.json"):
+            kept[name] = timeless(json.loads(path.read_text()))
+        elif path.name == "loss.jsonl":
+            kept[name] = [(row["step"], row["loss"]) for row in map(json.loads, path.read_text().splitlines())]
+    return kept
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished smoke run of two iterations."""
+    return finished(tmp_path_factory.mktemp("smoke"), *SMALL, "iteration=2")
+
+
+def test_a_smoke_run_leaves_every_stage_complete_and_a_report_that_says_so(smoke: Path) -> None:
+    for k in (0, 1, 2):
+        for stage in ("grow", "improve", "finetune", "evaluate/world"):
+            assert (smoke / f"iter_{k}" / stage / "summary.json").exists()
+    rows = json.loads((smoke / "results.json").read_text())["rows"]
+    assert [(row["iteration"], row["benchmark"], row["questions"]) for row in rows] == [(k, "world", 6) for k in (0, 1, 2)]
+    assert "<title>Smoke run" in (smoke / "report.html").read_text()
+    assert (smoke / "report.md").read_text().startswith("# Smoke run")
+
+
+def test_every_file_of_a_run_reads_back_as_its_records(smoke: Path) -> None:
+    trajectories = list(read_lines(smoke / "iter_1/grow/trajectories.jsonl", Trajectory))
+    rankings = {ranking.id: ranking for ranking in read_lines(smoke / "iter_1/improve/rankings.jsonl", Ranking)}
+    examples = list(read_lines(smoke / "iter_1/improve/examples.jsonl", Example))
+    results = list(read_lines(smoke / "iter_1/evaluate/world/results.jsonl", Result))
+    assert [t.id for t in trajectories] == [f"train-{i:03d}.0" for i in range(6)]
+    steps = {f"{t.id}.{i}": step for t in trajectories for i, step in enumerate(t.steps)}
+    for example in examples:
+        ranking = rankings[example.id]
+        assert example.prompt == steps[example.id].state
+        assert example.completion == steps[example.id].candidates[ranking.best].text
+    assert [r.id for r in results] == [f"eval-{i:03d}.0" for i in range(6)]
+
+
+def test_the_same_command_again_does_nothing_and_a_later_iteration_goes_on(smoke: Path, tmp_path: Path) -> None:
+    first = finished(tmp_path, *SMALL, "iteration=1")
+    before = {path: path.stat().st_mtime_ns for path in first.rglob("*.jsonl")}
+    finished(tmp_path, *SMALL, "iteration=1")
+    assert {path: path.stat().st_mtime_ns for path in first.rglob("*.jsonl")} == before
+    assert contents(finished(tmp_path, *SMALL, "iteration=2")) == contents(smoke)
+
+
+def test_other_settings_in_the_same_folder_are_refused_by_name(smoke: Path) -> None:
+    before = contents(smoke)
+    refused = run(smoke.parent, *SMALL, "iteration=2", "grow.samples=2", "agent.max_searches=3")
+    assert refused.returncode == 2
+    assert "grow.samples: 4 in the folder, 2 now" in refused.stderr
+    assert "agent.max_searches: 5 in the folder, 3 now" in refused.stderr
+    assert contents(smoke) == before
+
+
+def test_a_second_live_process_in_the_folder_is_refused(tmp_path: Path) -> None:
+    with subprocess.Popen(command(tmp_path, *LONGER), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        wait_for(tmp_path / "smoke/settings.yaml")
+        second = run(tmp_path, *LONGER)
+        first.kill()
+    assert second.returncode == 2
+    assert "in use by another live process" in second.stderr
+
+
+def test_labels_never_reach_grow_or_improve(smoke: Path, tmp_path: Path) -> None:
+    """The same run over a world whose every gold answer was replaced by garbage."""
+    script = tmp_path / "garbage.py"
+    script.write_text(GARBAGE)
+    done = subprocess.run(
+        [sys.executable, str(script), f"output={tmp_path}", *SMALL, "iteration=2"],
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    for k in (0, 1, 2):
+        for name in ("grow/trajectories.jsonl", "improve/rankings.jsonl", "improve/examples.jsonl"):
+            assert (tmp_path / "smoke" / f"iter_{k}" / name).read_bytes() == (smoke / f"iter_{k}" / name).read_bytes()
+    rows = json.loads((tmp_path / "smoke/results.json").read_text())["rows"]
+    assert [row["accuracy"]["mean"] for row in rows] == [0, 0, 0]
+
+
+# Runs the command line over a world whose labels mean nothing; the passages and the expert's plans are untouched.
+GARBAGE = '''
+import sys
+from dataclasses import replace
+from rest_react import build, run, world
+
+def garbage(questions):
+    return tuple(replace(q, answers=("xyzzy",), options=(), passages=(), explanation="xyzzy") for q in questions)
+
+def build_world(*args, **kwargs):
+    w = world.build_world(*args, **kwargs)
+    return replace(w, demonstrations=garbage(w.demonstrations), train=garbage(w.train), evaluation=garbage(w.evaluation))
+
+build.build_world = build_world
+run.main()
+'''
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} never came"
+        time.sleep(0.002)
+
+
+def killed(output: Path, when: "Iterator[bool]") -> bool:
+    """Runs the command and kills it, and its children by losing their parent, at the first True. False: it finished."""
+    with subprocess.Popen(command(output, *LONGER), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        for now in when:
+            if now or process.poll() is not None:
+                break
+            time.sleep(0.002)
+        alive = process.poll() is None
+        if alive:
+            os.kill(process.pid, signal.SIGKILL)
+    return alive
+
+
+def begun(stage: Path) -> Iterator[bool]:
+    """True once the stage has written its first records."""
+    while True:
+        lines = [path for path in stage.glob("*.jsonl") if path.stat().st_size > 0]
+        yield bool(lines) or (stage / "summary.json").exists()
+
+
+def after(seconds: float) -> Iterator[bool]:
+    end = time.monotonic() + seconds
+    while True:
+        yield time.monotonic() >= end
+
+
+def finished_records(folder: Path) -> dict[str, list[bytes]]:
+    """Whole lines of every record file, as they stand."""
+    files = [p for p in folder.rglob("*.jsonl") if p.name not in ("loss.jsonl",) and "checkpoints" not in p.parts]
+    return {str(p): [line for line in p.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] for p in files}
+
+
+def kill_and_compare(tmp_path: Path, extra_kills: int) -> list[str]:
+    reference = contents(finished(tmp_path / "whole", *LONGER))
+    torn = tmp_path / "torn"
+    inside = []
+    moments: list[tuple[str, Any]] = [(stage, begun(torn / "smoke" / stage)) for stage in STAGES]
+    rng = random.Random(7)
+    moments += [("anywhere", after(rng.uniform(0.5, 12))) for _ in range(extra_kills)]
+    rng.shuffle(moments)
+    moments.sort(key=lambda moment: STAGES.index(moment[0]) if moment[0] in STAGES else rng.randrange(len(STAGES)))
+    for stage, when in moments:
+        if killed(torn, when) and stage in STAGES and not (torn / "smoke" / stage / "summary.json").exists():
+            inside.append(stage)
+        before = finished_records(torn / "smoke")
+        # A kill in the middle of a write leaves half a line.
+        for name in [n for n in before if n.endswith("trajectories.jsonl")][-1:]:
+            if not Path(name).with_name("summary.json").exists():
+                with Path(name).open("ab") as file:
+                    file.write(b'{"id":"torn')
+    final = contents(finished(torn, *LONGER))
+    assert final.keys() == reference.keys()
+    assert [name for name in final if final[name] != reference[name]] == []
+    return inside
+
+
+def test_kills_inside_the_stages_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    assert kill_and_compare(tmp_path, extra_kills=0)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_any_moment_leave_the_files_of_an_uninterrupted_run(tmp_path: Path) -> None:
+    inside = kill_and_compare(tmp_path, extra_kills=20 - len(STAGES))
+    assert set(inside) == set(STAGES)
+
+
+def test_a_run_on_real_questions_and_passages_goes_once_around(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    questions = [
+        LabelledQuestion(Question("q1", "Which river flows through the capital of Austria?"), ("Danube",)),
+        LabelledQuestion(Question("q2", "In which country was the author of The Trial born?"), ("Austria-Hungary",)),
+    ]
+    passages = [
+        ("p1", "Vienna", "Vienna is the capital of Austria and lies on the river Danube."),
+        ("p2", "The Trial", "The Trial is a novel by Franz Kafka."),
+        ("p3", "Franz Kafka", "Franz Kafka was born in Prague, then in Austria-Hungary."),
+    ]
+    (data / "questions.jsonl").write_text(
+        "".join(
+            json.dumps({"id": q.question.id, "question": q.question.text, "answers": q.answers}) + "\n" for q in questions
+        )
+    )
+    (data / "corpus.jsonl").write_text(
+        "".join(json.dumps(dict(zip(("id", "title", "text"), passage, strict=True))) + "\n" for passage in passages)
+    )
+    once_around(tmp_path, data, data)
+
+
+@pytest.mark.skipif("REST_REACT_DATA" not in os.environ, reason="REST_REACT_DATA names no folder of real questions")
+def test_a_run_on_the_real_data_sets_goes_once_around(tmp_path: Path) -> None:
+    data = Path(os.environ["REST_REACT_DATA"])
+    once_around(tmp_path, data / "hotpotqa_train100", data / "musique_dev100")
+
+
+def once_around(output: Path, grow: Path, evaluate: Path) -> None:
+    """One iteration of experiment=local_corpus on the tiny random model: every line of it, none of the sense."""
+    done = run(
+        output, "experiment=local_corpus", f"data={grow}", f"evaluate_data={evaluate}", "policy=tiny", "tracking=none",
+        "grow.questions.sample=2", "evaluate.benchmarks.local.sample=2", "world.demonstrations=2", "world.train=1",
+        "world.evaluation=1", "world.passages=60", "finetune.max_steps=2", "finetune.max_length=4096",
+        "agent.max_tokens=16", "agent.max_searches=2", "iteration=0", "demonstrations.epochs=1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    (row,) = json.loads((output / "local_corpus/results.json").read_text())["rows"]
+    assert (row["benchmark"], row["questions"], row["unscored"]) == ("local", 2, 0)
+    rows = (output / "local_corpus/iter_0/finetune/examples.jsonl").read_text().splitlines()
+    trained = {json.loads(line)["id"] for line in rows}
+    assert len([id_ for id_ in trained if id_.startswith("exemplar.")]) == 31
+    assert {"exemplar.decide.0", "demo-001.0.1"} <= trained
