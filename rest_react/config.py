@@ -184,5 +184,5 @@ def _unsealed(path: str) -> bool:
 
 def nearest(name: str, names: list[str]) -> str:
     """A hint at the most similar of `names`, or at where to find them."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]}?" if close else "see --help for the groups and --cfg job for every setting"

@@ -76,7 +76,7 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             if k and asked and not _complete(folder, k, "improve"):
                 yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
             if not _complete(folder, k, "finetune"):
-                yield _training(s, pace, f"iteration {k}: finetune", calls)
+                yield _training(s, pace, k, calls)
         for name, source in s.evaluate.benchmarks.items():
             if not _complete(folder, k, "evaluate", name):
                 answers = _size(s, source) * s.evaluate.repeats
@@ -136,10 +136,13 @@ def _grading(s: Settings, stage: str, answers: int) -> Forecast:
     return Forecast(stage, answers, tokens_in, tokens_out, minutes, _usd(judge.price, tokens_in, tokens_out))
 
 
-def _training(s: Settings, pace: _Pace, stage: str, rows: int) -> Forecast:
+def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
+    stage = f"iteration {iteration}: finetune"
     epochs = {"local": 1.0, "hosted": 3.0, "dry_run": 0.0}[s.finetune.kind]
     if not isinstance(s.finetune, DryFinetune):
         epochs = s.finetune.epochs or epochs
+    if iteration == 0 and epochs:
+        epochs = s.demonstrations.epochs or epochs
     tokens = round(rows * (pace.tokens_in + pace.tokens_out) * epochs)
     if isinstance(s.finetune, HostedFinetune):
         return Forecast(stage, 0, tokens, 0, None, None)

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError, outside
 from rest_react.records import Prompt
 
@@ -152,7 +153,10 @@ def _convert(source: Path, target: Path) -> None:
     import torch
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
 
+    say(f"converting {source.name}, once")
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     # A GGUF file does not say that SmolLM2 was trained on single digits with the space before them apart.
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -144,7 +144,7 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
         (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
         (["search.corpus=nowhere.jsonl"], "search.corpus: there is no file nowhere.jsonl"),
         (
-            ["questions@grow.questions=file", "grow.questions.path=no.jsonl"],
+            ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=duckduckgo"],
             "grow.questions.path: there is no file no.jsonl",
         ),
         (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),

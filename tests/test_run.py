@@ -81,7 +81,9 @@ def test_a_smoke_run_leaves_every_stage_complete_and_a_report_that_says_so(smoke
         for stage in ("grow", "improve", "finetune", "evaluate/world"):
             assert (smoke / f"iter_{k}" / stage / "summary.json").exists()
     rows = json.loads((smoke / "results.json").read_text())["rows"]
-    assert [(row["iteration"], row["benchmark"], row["questions"]) for row in rows] == [(k, "world", 6) for k in (0, 1, 2)]
+    assert [(row["iteration"], row["benchmark"], row["questions"]) for row in rows] == [
+        (k, "world", 6) for k in (0, 1, 2)
+    ]
     assert "<title>Smoke run" in (smoke / "report.html").read_text()
     assert (smoke / "report.md").read_text().startswith("# Smoke run")
 
@@ -143,7 +145,7 @@ def test_labels_never_reach_grow_or_improve(smoke: Path, tmp_path: Path) -> None
 
 
 # Runs the command line over a world whose labels mean nothing; the passages and the expert's plans are untouched.
-GARBAGE = '''
+GARBAGE = """
 import sys
 from dataclasses import replace
 from rest_react import build, run, world
@@ -157,7 +159,7 @@ def build_world(*args, **kwargs):
 
 build.build_world = build_world
 run.main()
-'''
+"""
 
 
 def wait_for(path: Path, seconds: float = 60) -> None:
@@ -195,7 +197,7 @@ def after(seconds: float) -> Iterator[bool]:
 
 def finished_records(folder: Path) -> dict[str, list[bytes]]:
     """Whole lines of every record file, as they stand."""
-    files = [p for p in folder.rglob("*.jsonl") if p.name not in ("loss.jsonl",) and "checkpoints" not in p.parts]
+    files = [p for p in folder.rglob("*.jsonl") if p.name != "loss.jsonl" and "checkpoints" not in p.parts]
     return {str(p): [line for line in p.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] for p in files}
 
 
@@ -247,7 +249,8 @@ def test_a_run_on_real_questions_and_passages_goes_once_around(tmp_path: Path) -
     ]
     (data / "questions.jsonl").write_text(
         "".join(
-            json.dumps({"id": q.question.id, "question": q.question.text, "answers": q.answers}) + "\n" for q in questions
+            json.dumps({"id": q.question.id, "question": q.question.text, "answers": q.answers}) + "\n"
+            for q in questions
         )
     )
     (data / "corpus.jsonl").write_text(

@@ -15,7 +15,9 @@ from rest_react.weights import encode_prompt, resolve_weights
 
 T = TypeVar("T")
 STATE = Prompt("", 'ORIGINAL_QUESTION = "Who founded the town where Ada Mell was born?"\n\n# step: decision\n')
-OTHERS = [Prompt("Some instructions.\n", f'ORIGINAL_QUESTION = "{i} {"and so on " * i}"\n# step: answer\n') for i in range(9)]
+OTHERS = [
+    Prompt("Some instructions.\n", f'ORIGINAL_QUESTION = "{i} {"and so on " * i}"\n# step: answer\n') for i in range(9)
+]
 
 
 def with_engine(use: Callable[[TransformersEngine], Awaitable[T]], **settings: int) -> T:

@@ -1,0 +1,214 @@
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rest_react import ask as module
+from rest_react.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ReviseAnswer,
+    Search,
+    Terminate,
+)
+from rest_react.ask import HELP, describe, main, sources
+from rest_react.build import Parts
+from rest_react.cli import compose
+from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
+from rest_react.run import run
+from rest_react.store import RunFolder
+
+# The smoke experiment with nothing to train and no mistakes.
+SMOKE = (
+    "run=smoke policy=scripted policy.right=1 policy.wrong=0 policy.unparsable=0 policy.empty=0 finetune=dry_run "
+    "tracking=none world.passages=200 world.demonstrations=4 world.train=6 world.evaluation=8"
+).split()
+HOSTILE = "\x1b[31mRed\x1b[0m \u202eReversed\nanswer    forged"
+
+
+@pytest.fixture(scope="module")
+def output() -> Iterator[Path]:
+    """What a smoke run left, fine-tuning apart."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(compose([*SMOKE, "iteration=0", f"output={folder}"]))
+        yield Path(folder)
+
+
+def asked(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["ask", *arguments])
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def known_question(output: Path) -> str:
+    settings = compose([*SMOKE, f"output={output}"])
+    return Parts(settings, RunFolder(output / "smoke")).world.evaluation[0].question.text
+
+
+def step(kind: str = "summarise", *, hits: tuple[Hit, ...] = (), first: int = 0, forced: bool = False) -> Step:
+    candidates = () if forced else (Candidate("x", 1, None, "stop", problem="no call found"),)
+    return Step(kind, "", candidates, None, forced, hits, first)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", [[], ["Who?", "Where?"], ["run=smoke"], ["--verbose"], [" "]])
+def test_anything_but_one_question_gets_the_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(capsys, monkeypatch, *words) == (2, HELP + "\n", "")
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(capsys, monkeypatch, "--help") == (0, HELP + "\n", "")
+
+
+def test_wrong_settings_are_told_as_by_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = asked(capsys, monkeypatch, "Who?", "iteration=x", "agnt.select=first")
+    assert (code, out) == (2, "")
+    assert err.startswith("2 problems in the settings:\n")
+
+
+def test_an_iteration_that_is_not_there_is_told_with_the_way_to_it(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = asked(capsys, monkeypatch, "Who?", *SMOKE, f"output={output}", "iteration=7")
+    assert (code, out) == (2, "")
+    assert f"{output}/smoke has no model of iteration 7; make it with" in err
+    assert "python -m rest_react.run run=smoke iteration=7" in err
+
+
+def test_a_question_is_answered_step_by_step_with_its_sources(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(output.rglob("*"))
+    question = known_question(output)
+    code, out, err = asked(capsys, monkeypatch, question, *SMOKE, f"output={output}", "iteration=0")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    heads = [line[:10].rstrip() for line in lines if line and not line.startswith(" ")]
+    assert heads[:2] == ["thinks", "searches"]
+    assert heads[-4:] == ["drafts", "relevance", "grounding", "answer"]
+    assert "stops searching" in lines
+    assert any(line.startswith("  * [") for line in lines)
+    assert "relevance check passed" in lines
+    assert "grounding check passed" in lines
+    answer = next(i for i, line in enumerate(lines) if line.startswith("answer    "))
+    cited = [line.strip() for line in lines[answer + 1 :]]
+    assert cited
+    assert all(line.startswith("[link_id=") and line.split("]")[0] + "]" in lines[answer] for line in cited)
+    assert sorted(output.rglob("*")) == before
+
+
+def test_settings_other_than_the_run_s_are_noted(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = asked(
+        capsys,
+        monkeypatch,
+        known_question(output),
+        *SMOKE,
+        f"output={output}",
+        "iteration=0",
+        "agent.self_checks=false",
+    )
+    assert code == 0
+    assert err == "note: agent.self_checks: True in the folder, False now\n"
+    assert "check passed" not in out
+
+
+def test_what_a_web_page_wrote_never_reaches_the_terminal_as_it_is(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poisoned:
+        async def search(self, query: str, k: int) -> list[Hit]:
+            return [Hit(f"http://{HOSTILE}", HOSTILE, HOSTILE)]
+
+    monkeypatch.setattr(module.Parts, "search", lambda *_: Poisoned())
+    code, out, err = asked(capsys, monkeypatch, f"Who? {HOSTILE}", *SMOKE, f"output={output}", "iteration=0")
+    assert (code, err) == (0, "")
+    assert "\\u001b[31mRed\\u001b[0m \\u202eReversed" in out
+    assert not set("\x1b\u202e\r\b") & set(out)
+    assert [line for line in out.splitlines() if line.startswith("answer    ")] == [
+        line for line in out.splitlines() if "[link_id=1]" in line and line.startswith("answer    ")
+    ]
+
+
+def test_a_fault_is_told_and_is_an_error(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    babbling = ["policy.right=0", "policy.unparsable=1"]
+    code, out, err = asked(capsys, monkeypatch, "Who?", *SMOKE, *babbling, f"output={output}", "iteration=0")
+    assert code == 1
+    assert out.startswith("decide: no sample could be read (")
+    assert "\nno answer: no usable sample at step 0 (decide)" in out
+    assert "policy.right: 1.0 in the folder, 0.0 now" in err
+
+
+def test_it_is_a_command(output: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "rest_react.ask", known_question(output), *SMOKE, f"output={output}", "iteration=0"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "\nanswer    " in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("seen", "action", "lines"),
+    [
+        (step("decide", forced=True), None, ["no searches remain"]),
+        (step("decide"), None, ["decide: no sample could be read (no call found)"]),
+        (step("decide"), Search("who", "why"), ["thinks    why", "searches  who"]),
+        (step("decide"), Terminate("enough"), ["thinks    enough", "stops searching"]),
+        (step("answer"), Answer("so", "A [link_id=1]."), ["thinks    so", "drafts    A [link_id=1]."]),
+        (step("relevance"), CheckAnswer(True, ("fits",)), ["  # fits", "relevance check passed"]),
+        (step("grounding"), CheckAnswer(False), ["grounding check not passed"]),
+        (step("grounding"), ReviseAnswer("B.", ("uncited",)), ["  # uncited", "grounding check revises: B."]),
+        (
+            step(hits=(Hit("p1", "One", "first"), Hit("p2", "Two", "second")), first=4),
+            LinkSelection("Two it is.", "good", (5,), ("One is not.",)),
+            ["    [4] One: first", "  * [5] Two: second", "  # One is not.", "notes     Two it is.", "thinks    good"],
+        ),
+        (
+            step(hits=(Hit("p1", "One", "first"),), first=4),
+            LinkSelection("", "bad", ()),
+            ["    [4] One: first", "notes     nothing is selected", "thinks    bad"],
+        ),
+    ],
+)
+def test_each_step_has_its_lines(seen: Step, action: Action | None, lines: list[str]) -> None:
+    assert list(describe(seen, action)) == lines
+
+
+def test_sources_are_the_cited_hits_alone() -> None:
+    hits = (Hit("p1", "One", "first"), Hit("p2", "Two", "second"))
+    steps = (step(hits=hits, first=1), step(hits=hits, first=11))
+    walk = Trajectory("q.0", "q", "Who?", "finished", None, steps, "", "It is so [link_id=2] [link_id=11].", Usage())
+    assert list(sources(walk)) == ["[link_id=2] Two (p2)", "[link_id=11] One (p1)"]
+
+
+def test_asking_gives_the_model_back_also_when_it_fails(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+
+    async def close(_: object) -> None:
+        closed.append(True)
+
+    async def fail(*_: object, **__: object) -> Trajectory:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("rest_react.llm.scripted.ScriptedLLM.aclose", close)
+    monkeypatch.setattr(module, "answer_question", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        asyncio.run(module.ask(compose([*SMOKE, f"output={output}", "iteration=0"]), "Who?"))
+    assert closed == [True]

@@ -1,0 +1,140 @@
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rest_react.cli import compose
+from rest_react.forecast import Forecast, forecast, forecast_table
+from rest_react.prompting import PACKAGED_PROMPTS
+from rest_react.store import RunFolder, write_summary
+
+SMALL = ["world.demonstrations=10", "world.train=20", "world.evaluation=40"]
+
+
+def stages(folder: Path, *overrides: str) -> list[Forecast]:
+    return list(forecast(compose([*SMALL, *overrides]), RunFolder(folder)))
+
+
+def by_stage(folder: Path, *overrides: str) -> dict[str, Forecast]:
+    return {row.stage: row for row in stages(folder, *overrides)}
+
+
+def printed(folder: Path, *overrides: str) -> str:
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(forecast_table(compose([*SMALL, *overrides]), RunFolder(folder)))
+    return console.export_text()
+
+
+def test_every_stage_is_there_in_order_with_calls_from_the_flow(tmp_path: Path) -> None:
+    rows = stages(tmp_path, "iteration=1", "grow.samples=4", "evaluate.samples=1", "evaluate.repeats=2")
+    calls = 2 * 2.5 + 4
+    assert [(row.stage, row.calls) for row in rows] == [
+        ("iteration 0: finetune", 0),
+        ("iteration 0: evaluate world", 40 * 2 * calls),
+        ("iteration 1: grow", 20 * calls),
+        ("iteration 1: finetune", 0),
+        ("iteration 1: evaluate world", 40 * 2 * calls),
+    ]
+    grown = rows[2]
+    assert (grown.prompt_tokens, grown.completion_tokens) == (180 * 300, 180 * 4 * 60)
+
+
+def test_fewer_checks_and_searches_are_fewer_calls(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "agent.self_checks=false", "agent.max_searches=1")
+    assert rows["iteration 1: grow"].calls == 20 * (2 * 1 + 2)
+
+
+def test_a_prompted_start_has_nothing_to_tune_and_shows_the_exemplars_once(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "start=prompted", "iteration=2")
+    sizes = [(PACKAGED_PROMPTS / f"{kind}.txt").stat().st_size for kind in
+             ("decide", "summarise", "answer", "relevance", "grounding")]  # fmt: skip
+    shown = rows["iteration 1: grow"].prompt_tokens / rows["iteration 1: grow"].calls - 300
+    assert abs(shown - sum(sizes) / 5 / 3.5) < 2
+    assert "iteration 0: finetune" not in rows
+    assert rows["iteration 0: evaluate world"].prompt_tokens == 360 * (300 + shown)
+    assert rows["iteration 2: grow"].prompt_tokens == 180 * 300
+    assert rows["iteration 1: evaluate world"].prompt_tokens == 360 * 300
+    always = by_stage(tmp_path, "agent.exemplars=always")
+    assert always["iteration 1: grow"].prompt_tokens == 180 * (300 + shown)
+
+
+def test_a_reward_model_is_asked_for_every_step_and_a_grader_for_every_answer(tmp_path: Path) -> None:
+    once = by_stage(tmp_path, "improve.selector=reward_model")
+    both = by_stage(tmp_path, "improve.selector=reward_model", "improve.keep=judged_good", "grader=openai")
+    assert once["iteration 1: improve"].calls == 180
+    assert both["iteration 1: improve"].calls == 360
+    assert both["iteration 1: evaluate world, grading"].calls == 40
+    assert both["iteration 1: evaluate world, grading"].usd is None
+    assert "iteration 1: evaluate world, grading" not in once
+
+
+def test_what_is_done_is_left_out_and_what_it_took_is_learnt_from(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for stage in (("finetune",), ("evaluate", "world")):
+        write_summary(folder.stage(0, *stage), {})
+    measured = {"calls": 100, "prompt_tokens": 50_000, "completion_tokens": 12_000, "searches_per_trajectory": 1.0}
+    write_summary(folder.stage(1, "grow"), measured)
+    rows = by_stage(tmp_path, "iteration=2", "grow.samples=4", "evaluate.samples=1")
+    assert next(iter(rows)) == "iteration 1: finetune"
+    grown = rows["iteration 2: grow"]
+    assert (grown.calls, grown.prompt_tokens, grown.completion_tokens) == (120, 120 * 500, 120 * 4 * 30)
+    assert rows["iteration 2: evaluate world"].completion_tokens == 240 * 30
+
+
+def test_minutes_follow_the_measured_rates(tmp_path: Path) -> None:
+    rows = by_stage(
+        tmp_path, "speed.prefill=450", "speed.decode=100", "speed.train=50", "finetune.epochs=2", "grow.samples=1"
+    )
+    assert rows["iteration 1: grow"].minutes == pytest.approx((180 * 150 / 450 + 180 * 60 / 100) / 60)
+    assert rows["iteration 1: finetune"].minutes == pytest.approx(180 * 360 * 2 / 50 / 60)
+
+
+def test_what_is_unknown_is_said_to_be_unknown(tmp_path: Path) -> None:
+    remote = by_stage(tmp_path, "policy=openai", "finetune=hosted")
+    assert {(row.minutes, row.usd) for row in remote.values()} == {(None, None)}
+    last = next(line for line in printed(tmp_path, "policy=openai", "finetune=hosted").splitlines() if "│ all " in line)
+    assert last.count("unknown") == 2
+    assert by_stage(tmp_path, "speed.train=null")["iteration 1: finetune"].minutes is None
+
+
+def test_money_follows_the_prices_of_who_is_asked(tmp_path: Path) -> None:
+    rows = by_stage(
+        tmp_path, "policy=openai", "policy.price.input=2", "policy.price.output=10", "finetune=hosted", "grow.samples=4"
+    )
+    grown = rows["iteration 1: grow"]
+    assert grown.usd == pytest.approx((180 * 300 * 2 + 180 * 4 * 60 * 10) / 1e6)
+
+
+def test_a_scripted_policy_and_the_fake_trainer_take_nothing(tmp_path: Path) -> None:
+    rows = stages(tmp_path, "policy=scripted", "finetune=dry_run")
+    assert {(row.minutes, row.usd) for row in rows} == {(0.0, 0.0)}
+
+
+def test_questions_of_one_s_own_are_counted(tmp_path: Path) -> None:
+    rows = [json.dumps({"id": str(i), "question": f"Who {i}?", "answers": ["A"]}) for i in range(7)]
+    (tmp_path / "questions.jsonl").write_text("\n".join(rows) + "\n\n")
+    (tmp_path / "corpus.jsonl").write_text('{"id": "p", "title": "A", "text": "B"}\n')
+    found = by_stage(tmp_path, "experiment=local_corpus", f"data={tmp_path}", "grow.questions.sample=3")
+    assert (
+        found["iteration 1: evaluate local"].calls
+        == 7 * 9 * compose(["experiment=local_corpus", f"data={tmp_path}"]).evaluate.repeats
+    )
+    assert found["iteration 1: grow"].calls == 3 * 9
+
+
+def test_the_table_ends_with_the_sum(tmp_path: Path) -> None:
+    rows = stages(tmp_path)
+    table = printed(tmp_path)
+    assert "what default would still take (an estimate; nothing was run)" in table
+    cells = [cell.strip() for cell in next(line for line in table.splitlines() if "│ all " in line).split("│")[1:-1]]
+    assert cells == [
+        "all",
+        f"{sum(row.calls for row in rows):,}",
+        f"{sum(row.prompt_tokens for row in rows):,}",
+        f"{sum(row.completion_tokens for row in rows):,}",
+        f"{sum(row.minutes or 0 for row in rows):.1f}",
+        "0.00",
+    ]
+    assert not any(tmp_path.iterdir())
