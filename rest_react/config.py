@@ -130,6 +130,8 @@ def _impossible(s: Settings) -> Iterator[str]:
                 yield f"{path}: has no corpus for search=bm25; set search.corpus=<passages.jsonl>, or search=duckduckgo"
     if s.start == "demonstrations" and s.world.demonstrations == 0 and not s.demonstrations.exemplars:
         yield "start: demonstrations needs world.demonstrations above 0 or demonstrations.exemplars=true"
+    if s.improve.only_grounded and not s.agent.self_checks:
+        yield "improve.only_grounded: there is no grounding check with agent.self_checks=false; turn one of them round"
     if s.policy.kind == "gemini" and (s.iteration > 0 or s.start == "demonstrations"):
         yield "policy.kind: gemini cannot be fine-tuned; evaluate it with iteration=0 start=prompted, or policy=openai"
     if s.finetune.kind == "hosted" and s.policy.kind not in ("openai", "gemini"):

@@ -29,7 +29,7 @@ from rest_react.questions import unlabelled
 from rest_react.records import LLM, Example, ModelRef, derive_seed
 from rest_react.report import compute_rows, results_table, write_report
 from rest_react.settings import Settings
-from rest_react.store import RunFolder, read_lines, read_summary
+from rest_react.store import RunFolder, read_lines, read_summary, write_summary
 from rest_react.tracking import numbers
 
 
@@ -53,8 +53,8 @@ class Loop:
                     model = await self.learn(k, model)
                     policy = self.parts.policy(model)
                 await self.examine(k, policy, model)
-                self.track(k)
-                show_results(self.folder, smoke=self.settings.smoke)
+                if self.track(k) or k == iteration:
+                    show_results(self.folder, smoke=self.settings.smoke)
         finally:
             await policy.aclose()
 
@@ -116,30 +116,37 @@ class Loop:
         """Evaluate on every benchmark."""
         s = self.settings.evaluate
         grader = self.parts.grader()
-        for name, benchmark in self.benchmarks.items():
-            search = self.parts.search(benchmark.passages)
-            await evaluate(
-                self.parts.agent(policy, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned),
-                benchmark.labelled,
-                grader,
-                self.folder.stage(k, "evaluate", name),
-                repeats=s.repeats,
-                seed=derive_seed(self.settings.seed, "evaluate", k, name),
-                in_flight=self.settings.policy.in_flight,
-                tolerated=s.tolerate_outside_faults,
-                make_room=self.parts.grader_needs_room,
-                title=f"iteration {k}: evaluate {name}",
-            )
+        try:
+            for name, benchmark in self.benchmarks.items():
+                search = self.parts.search(benchmark.passages)
+                await evaluate(
+                    self.parts.agent(policy, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned),
+                    benchmark.labelled,
+                    grader,
+                    self.folder.stage(k, "evaluate", name),
+                    repeats=s.repeats,
+                    seed=derive_seed(self.settings.seed, "evaluate", k, name),
+                    in_flight=self.settings.policy.in_flight,
+                    tolerated=s.tolerate_outside_faults,
+                    make_room=self.parts.grader_needs_room,
+                    title=f"iteration {k}: evaluate {name}",
+                )
+        finally:
+            await grader.aclose()
 
-    def track(self, k: int) -> None:
-        """Sends the numbers of the iteration's summaries to the tracker."""
+    def track(self, k: int) -> bool:
+        """Sends the numbers of the iteration's summaries to the tracker, once; whether it did so now."""
+        done = self.folder.stage(k, "tracking")
+        if read_summary(done) is not None:
+            return False
         tracker = self.parts.tracker(k, sealed_view(self.settings))
-        stages = ["grow", "improve", "finetune", *(f"evaluate/{name}" for name in self.benchmarks)]
-        for stage in stages:
+        for stage in ("grow", "improve", "finetune", *(f"evaluate/{name}" for name in self.benchmarks)):
             summary = read_summary(self.folder.stage(k, *stage.split("/")))
             if summary is not None:
                 tracker.log(stage, numbers(summary))
         tracker.finish()
+        write_summary(done, {"tracking": self.settings.tracking.kind})
+        return True
 
 
 def show_results(folder: RunFolder, *, smoke: bool) -> None:

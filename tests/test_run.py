@@ -27,12 +27,7 @@ LONGER = (
     "finetune.max_steps=6",
     "finetune.save_every=2",
 )
-STAGES = ("iter_0/grow", "iter_0/improve", "iter_0/finetune", "iter_0/evaluate/world") + (
-    "iter_1/grow",
-    "iter_1/improve",
-    "iter_1/finetune",
-    "iter_1/evaluate/world",
-)
+STAGES = tuple(f"iter_{k}/{stage}" for k in (0, 1) for stage in ("grow", "improve", "finetune", "evaluate/world"))
 
 
 def command(output: Path, *overrides: str) -> list[str]:
@@ -155,7 +150,8 @@ def garbage(questions):
 
 def build_world(*args, **kwargs):
     w = world.build_world(*args, **kwargs)
-    return replace(w, demonstrations=garbage(w.demonstrations), train=garbage(w.train), evaluation=garbage(w.evaluation))
+    shown, train, evaluation = map(garbage, (w.demonstrations, w.train, w.evaluation))
+    return replace(w, demonstrations=shown, train=train, evaluation=evaluation)
 
 build.build_world = build_world
 run.main()

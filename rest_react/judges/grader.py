@@ -83,6 +83,10 @@ class Grader(Protocol):
 
     async def grade(self, question: LabelledQuestion, answer: str, *, seed: int) -> Verdict: ...
 
+    async def aclose(self) -> None:
+        """Gives back what the grader holds."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RuleGrader:
@@ -92,6 +96,9 @@ class RuleGrader:
 
     async def grade(self, question: LabelledQuestion, answer: str, *, seed: int) -> Verdict:
         return rule_verdict(question, answer)
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,10 @@ class LLMGrader:
         except (ModelFault, OutsideFault) as error:
             return Verdict("unscored", f"{self.name}: {error}", owed=isinstance(error, OutsideFault))
         return _read_judgement(completions[0].text)
+
+    async def aclose(self) -> None:
+        """Closes the judge's door."""
+        await self.llm.aclose()
 
     def _prompt(self, question: LabelledQuestion, answer: str) -> Prompt:
         fields = {

@@ -165,6 +165,7 @@ class TransformersEngine:
                     max_batch_tokens=self._batch_tokens if on_cpu else None,
                     max_requests_per_batch=self._batch_requests,
                     allow_block_sharing=True,
+                    max_memory_percent=0.9 if on_cpu else None,
                     use_async_batching=False,
                     use_cuda_graph=False,
                     max_blocks_per_request=0,
