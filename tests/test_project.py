@@ -186,7 +186,7 @@ def planned(*words: str) -> list[str]:
 
 @pytest.mark.parametrize("target", ["run", "smoke", "test", "slow", "lint", "check"])
 def test_make_knows_the_target(target: str) -> None:
-    assert any(command.startswith(".venv/bin/") for command in planned(target))
+    assert any(".venv/bin/" in command for command in planned(target))
 
 
 def test_a_later_iteration_of_make_run_wins() -> None:

@@ -17,6 +17,7 @@ import gc
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from logging import CRITICAL, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,11 +121,10 @@ class TransformersEngine:
             done(self._manager.background_thread_status.fatal_error or "it is stopping")
 
     def _completion(self, result: Any, prompt_tokens: int) -> Completion:
-        if not isinstance(result, tuple):
-            raise OutsideFault(f"the in-process engine died: {result}. More memory or a smaller cache_tokens may help")
-        output, draw = result
-        if output.error is not None:
-            raise OutsideFault(f"the in-process engine failed a request: {output.error}")
+        output, draw = result if isinstance(result, tuple) else (None, None)
+        if output is None or output.error is not None:
+            why = result if output is None else output.error
+            raise OutsideFault(f"the in-process engine failed: {why}. A smaller policy.cache_tokens may help")
         tokens = output.generated_tokens
         ended = bool(tokens) and tokens[-1] in self._eos
         text = self._tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
@@ -146,6 +146,8 @@ class TransformersEngine:
             from transformers.utils import logging
 
             logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+            # What the engine has to say of a failure comes back with the failed requests.
+            getLogger("ContinuousBatchingLogger").setLevel(CRITICAL)
             if self._threads:
                 torch.set_num_threads(self._threads)
             model, self._tokenizer = self._load()
