@@ -136,7 +136,7 @@ class Parts:
     def reward_model(self) -> RewardModel | None:
         """The reward model where Improve asks one."""
         improve = self.settings.improve
-        if improve.selector != "reward_model" and improve.keep == "all":
+        if improve.selector != "reward_model" and improve.keep != "judged_good":
             return None
         ranking, judged_good = (self._text(name) for name in ("ranking.txt", "judged_good.txt"))
         return RewardModel(self._judge(self.settings.reward_model), ranking, judged_good, improve.max_tokens)

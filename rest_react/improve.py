@@ -6,7 +6,9 @@ leaves rankings.jsonl, examples.jsonl and summary.json. Off-policy, as in the pa
 target of its own step alone; later states keep the sample that the rollout went on with. Labels cannot reach this
 module: it reads trajectories, which have none.
 
-A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element.
+A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element;
+with `keep="grounded"`, of these only samples whose names and numbers stand in links that were kept, up to the first
+step where the rollout itself went on with others.
 A verdict that could not be had for an outside fault is `errored`, owed again on the next run, and filters nothing.
 Not here: how a reward model is asked (judges.reward).
 """
@@ -20,12 +22,12 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from rest_react.actions import CheckAnswer, empty_elements
+from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, empty_elements
 from rest_react.agent.steps import actions_of, choose
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
-from rest_react.judges.reward import RewardModel
-from rest_react.records import Example, Ranking, Step, Trajectory, derive_seed
+from rest_react.judges.reward import RewardModel, unsupported
+from rest_react.records import Example, Hit, Ranking, Step, Trajectory, derive_seed
 from rest_react.remote import together
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
 
@@ -39,7 +41,7 @@ class Rules:
     """What Improve was told to do."""
 
     selector: Selector
-    keep: Literal["all", "judged_good"] = "all"
+    keep: Literal["all", "grounded", "judged_good"] = "all"
     only_grounded: bool = False
     max_searches: int | None = None
     tolerated: float = 0.0
@@ -94,8 +96,8 @@ def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Ste
     for trajectory in read_lines(trajectories, Trajectory):
         if trajectory.outcome != "finished" or not _wanted(trajectory, rules):
             continue
-        for index, step in enumerate(trajectory.steps):
-            usable = usable_candidates(step)
+        steps = _grounded(trajectory) if rules.keep == "grounded" else map(usable_candidates, trajectory.steps)
+        for index, (step, usable) in enumerate(zip(trajectory.steps, steps, strict=True)):
             if usable:
                 yield f"{trajectory.id}.{index}", step, usable
 
@@ -108,6 +110,33 @@ def usable_candidates(step: Step) -> tuple[int, ...]:
         if action is not None and not empty_elements(action) and candidate.finish != SLIP:
             first_with.setdefault(candidate.text, index)
     return tuple(first_with.values())
+
+
+def _grounded(trajectory: Trajectory) -> Iterator[tuple[int, ...]]:
+    """For each step its usable candidates that claim nothing but what stands in the links they rest on; none once
+    the rollout went on with a claim of another kind, for every later state repeats it."""
+    kept: list[Hit] = []
+    answer = ""
+    sound = True
+    for step in trajectory.steps:
+        actions = actions_of(step)
+        grounded = {
+            i
+            for i, action in enumerate(actions)
+            if action and not unsupported(action, [*kept, *_selected(step, action)], trajectory.question, answer)
+        }
+        yield tuple(i for i in usable_candidates(step) if sound and i in grounded)
+        sound = sound and (step.chosen is None or step.chosen in grounded)
+        chosen = None if step.chosen is None else actions[step.chosen]
+        kept += _selected(step, chosen)
+        match chosen:
+            case Answer(answer=text) | ReviseAnswer(revised_answer=text):
+                answer = text
+
+
+def _selected(step: Step, action: Action | None) -> list[Hit]:
+    ids = action.selected_link_ids if isinstance(action, LinkSelection) else ()
+    return [step.hits[link - step.first_link] for link in ids]
 
 
 async def rank_step(

@@ -106,7 +106,7 @@ class Loop:
         """What iteration k trains on: its own examples, and demonstrations where the settings mix them in."""
         own: Iterable[Example] = read_lines(self.folder.stage(k, "improve") / EXAMPLES, Example)
         shown: Iterable[Example] = ()
-        if k and self.settings.finetune.mix_demonstrations:
+        if k and self.settings.finetune.mix_demonstrations and self.settings.start == "demonstrations":
             shown = read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)
         if self.settings.demonstrations.exemplars and (k == 0 or self.settings.finetune.mix_demonstrations):
             shown = chain(shown, self.parts.exemplars())

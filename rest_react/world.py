@@ -6,9 +6,10 @@ year and a count. A passage states all four of one entity in one of several phra
     The Lantern of Dravol -- person --> Imra Tesken -- town --> Velmar -- year --> 1874
     "In which year was the birthplace of the author of The Lantern of Dravol founded?"        (kind date, 3 hops)
 
-Comparison and yes/no questions walk the same path from two entities. Every question has entities of its own, so the
-demonstrations, the training and the evaluation questions share none; the demonstrations use two question kinds out of
-five and a few relations. What is left of `passages` goes to distractors, first of all near-duplicates of the gold
+Comparison and yes/no questions walk the same path from two entities. Six questions in ten are plain chains of nouns
+("What is the founding year of the birthplace of the author of ...?"), the others are put as people put them. Every
+question has entities of its own, so the demonstrations, the training and the evaluation questions share none; the
+demonstrations show three kinds of question out of five, two hops and a few relations. What is left of `passages` goes to distractors, first of all near-duplicates of the gold
 entities (Velmar, Velmare and Upper Velmar; Imra and Odo Tesken) with facts of their own. Nothing here exists, so
 nothing a model has read before helps it.
 
@@ -121,7 +122,7 @@ _KINDS: Mapping[str, _Kind] = {
         (
             "{name} is a town founded by {person}. Its twin town is {town}. {detail}",
             "{person} founded {name}, which is twinned with {town}. {detail}",
-            "Twinned with {town}, the town of {name} was founded by {person}. {detail}",
+            "The town of {name} was founded by {person} and has {town} as its twin town. {detail}",
         ),
         ("The founding year is {year}.", "It has {count} mills."),
     ),
@@ -143,21 +144,23 @@ _KINDS: Mapping[str, _Kind] = {
 # (kind of question, entity it starts from, path); everything else the policy has to learn from its own rollouts.
 _DEMONSTRATED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("bridge", "book", ("person", "town")),
-    ("date", "company", ("person", "year")),
+    ("date", "company", ("town", "year")),
     ("comparison", "bridge", ("year",)),
     ("bridge", "festival", ("town", "person")),
-    ("count", "bridge", ("town", "count")),
-    ("bridge", "person", ("town", "town")),
+    ("bridge", "company", ("person", "town")),
     ("date", "book", ("town", "year")),
+    ("comparison", "company", ("year",)),
+    ("bridge", "bridge", ("town", "person")),
 )
 # (kind of question, hops), asked in turn by the training and the evaluation questions.
 _ASKED = tuple(
     (form.split("-")[0], int(form.split("-")[1]))
     for form in (
-        "bridge-2 comparison-2 date-2 bridge-3 yesno-2 count-2 bridge-2 "
-        "comparison-4 date-3 yesno-4 count-2 bridge-2 date-2 bridge-4"
+        "bridge-2 date-2 count-2 comparison-2 bridge-2 bridge-3 date-2 count-2 bridge-2 yesno-2 "
+        "bridge-2 date-2 comparison-2 date-3 bridge-2 count-2 date-2 comparison-4 bridge-2 bridge-4"
     ).split()
 )
+_PLAIN = 0.6
 _NUMBERS = "three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 _COUNTS = {str(number): word for number, word in enumerate(_NUMBERS, start=3)}
 _FIRST = (
@@ -262,7 +265,9 @@ def _chain(
     walk = _walk(rng, names, start, path)
     hops = _hops(walk, path)
     answer = walk[-1].facts[path[-1]]
-    text = _ask(walk[-1].kind, path[-1]).format(_describe(rng, walk, path))
+    plain = rng.random() < _PLAIN
+    ask = _plainly(walk[-1].kind, path[-1]) if plain else _ask(walk[-1].kind, path[-1])
+    text = ask.format(_describe(rng, walk, path, plain=plain))
     plan = Plan(
         text,
         hops,
@@ -287,14 +292,16 @@ def _pair(
         year = str(int(left[-1].facts["year"]) + rng.choice((-7, -4, 3, 9)))
         right[-1] = _changed(rng, right[-1], "year", year)
     values = left[-1].facts[relation], right[-1].facts[relation]
-    subjects = _describe(rng, left, path), _describe(rng, right, path)
+    plain = rng.random() < _PLAIN
+    subjects = _describe(rng, left, path, plain=plain), _describe(rng, right, path, plain=plain)
     cites = [" ".join(f"{{{i}}}" for i in range(first, first + length)) for first in (0, length)]
     spoken = _KINDS[left[-1].kind]
     if kind == "comparison":
         won = 0 if int(values[0]) < int(values[1]) else 1
         answer, options = (left, right)[won][-1].name, (left[-1].name, right[-1].name)
         who = "Who" if left[-1].kind == "person" else "Which"
-        text = f"{who} was {spoken.year[0]} first, {subjects[0]} or {subjects[1]}?"
+        first = f"has the earlier {spoken.year[1]}" if plain else f"was {spoken.year[0]} first"
+        text = f"{who} {first}, {subjects[0]} or {subjects[1]}?"
         says = f"{answer} was {spoken.year[0]} first, in {values[won]} {cites[won]};"
         says += f" the other in {values[1 - won]} {cites[1 - won]}."
     else:
@@ -372,14 +379,22 @@ def _ask(kind: str, relation: str) -> str:
             return spoken.count[1]
 
 
-def _describe(rng: Random, walk: list[_Entity], path: tuple[str, ...]) -> str:
+def _plainly(kind: str, relation: str) -> str:
+    return f"{'Who' if relation == 'person' else 'What'} is the {_noun(kind, relation)} of {{}}?"
+
+
+def _describe(rng: Random, walk: list[_Entity], path: tuple[str, ...], *, plain: bool) -> str:
     """The last entity of a walk, described from its first: "the birthplace of the author of The Lantern of Dravol"."""
     text = walk[0].name
     for entity, relation in zip(walk[:-1], path, strict=False):
         spoken = _KINDS[entity.kind]
         clause = f"the person who {spoken.person[1]} {{}}" if relation == "person" else spoken.town[1]
         # Clauses in clauses are hard to read, so only short walks have one.
-        described = clause if len(walk) == 2 and rng.random() < 0.5 else f"the {_noun(entity.kind, relation)} of {{}}"
+        described = (
+            clause
+            if not plain and len(walk) == 2 and rng.random() < 0.5
+            else f"the {_noun(entity.kind, relation)} of {{}}"
+        )
         text = described.format(text)
     return text
 

@@ -58,7 +58,7 @@ def test_help_shows_the_choices(tmp_path: Path) -> None:
     helped = run("--help", where=tmp_path)
     assert helped.returncode == 0
     assert "llm: gemini, openai, rule, same, scripted, smollm2, tiny, vllm" in helped.stdout
-    assert "experiment: local_corpus, paper_gpu, paper_openai, smoke" in helped.stdout
+    assert "experiment: embedded_full, local_corpus, paper_gpu, paper_openai, smoke" in helped.stdout
     assert "max_searches: 5" in helped.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -88,7 +88,7 @@ def test_a_sweep_is_checked_by_its_keys(tmp_path: Path) -> None:
         ("iteratoin=3", "iteratoin: there is no such setting; did you mean iteration?"),
         ("serch=bm25", "serch: there is no such setting; did you mean search?"),
         ("finetune=lorra", "finetune: there is no 'lorra'; choose one of dry_run, hosted, local, lora"),
-        ("experiment=paper", "experiment: there is no 'paper'; choose one of local_corpus, paper_gpu, "),
+        ("experiment=paper", "experiment: there is no 'paper'; choose one of embedded_full, local_corpus, "),
         ("grow.questions=hotpot", "grow.questions: there is no 'hotpot'; choose one of bamboogle, file, "),
         ("seed.deep=3", "seed.deep: there is no such setting; "),
         ("+agent.colour=1", "agent.colour: there is no such setting; see --help for the groups and --cfg job for"),

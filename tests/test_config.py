@@ -48,6 +48,7 @@ def data(folder: Path) -> Path:
     [
         [],
         ["experiment=smoke"],
+        ["experiment=embedded_full"],
         ["experiment=paper_gpu"],
         ["experiment=paper_gpu", "finetune=lora"],
         ["experiment=paper_openai"],
@@ -69,6 +70,7 @@ def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:
 def test_every_experiment_is_tried_here() -> None:
     assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {
         "smoke",
+        "embedded_full",
         "paper_gpu",
         "paper_openai",
         "local_corpus",

@@ -5,6 +5,7 @@
 
 Candidates are shown in a shuffled order, so that none profits from its place, and the reply's numbers are mapped back.
 The reply is three lines; what cannot be read is an Opinion without an order, never an error.
+`unsupported` needs no model: it tells what an action claims and no link says.
 Not here: which candidates are worth showing, and what becomes of the winner (improve).
 """
 
@@ -13,13 +14,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rest_react.actions import neutralise
-from rest_react.records import LLM, Prompt, Sampling
+from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, neutralise
+from rest_react.judges.metrics import strip_citations
+from rest_react.records import LLM, Hit, Prompt, Sampling
 
 # A line's head may carry marks ("**BEST:**"), and what follows may stand on the next line.
 _RANKING = re.compile(r"^[^\w\n]*RANKING\W*(.*)$", re.IGNORECASE | re.MULTILINE)
 _BEST = re.compile(r"^[^\w\n]*BEST\W*[^\d\n]{0,20}(\d{1,3})", re.IGNORECASE | re.MULTILINE)
 _GOOD = re.compile(r"^[^\w\n]*GOOD\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
+# A word, but none whose capital may be that of its sentence; a number anywhere.
+_CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,23 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
     if not places:
         return ()
     return (*places, *(place for place in range(count) if place not in places))
+
+
+def unsupported(action: Action, kept: Sequence[Hit], question: str, answer: str) -> list[str]:
+    """Names and numbers that the action claims and that neither the links it rests on nor the question has.
+
+    `kept` are the links held so far, this step's selection included. A summary, a draft and a revision make claims of
+    their own; a check that passes makes those of `answer`, the current text. Searches claim nothing."""
+    match action:
+        case LinkSelection(grounded_summarization=text) | Answer(answer=text) | ReviseAnswer(revised_answer=text):
+            claimed = text
+        case CheckAnswer(passed=True):
+            claimed = answer
+        case _:
+            return []
+    known = set(re.findall(r"\w+", " ".join([question, *(f"{hit.title} {hit.snippet}" for hit in kept)])))
+    words = _CLAIM.findall(strip_citations(claimed))
+    return [word for word in words if (word[0].isupper() or word[0].isdigit()) and word not in known]
 
 
 def _fill(template: str, **parts: str) -> str:

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rest_react.actions import Answer, CheckAnswer, LinkSelection, Search, Terminate
 from rest_react.errors import OutsideFault
-from rest_react.judges.reward import Opinion, RewardModel, read_ranking
+from rest_react.judges.reward import Opinion, RewardModel, read_ranking, unsupported
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.prompting import PACKAGED_PROMPTS
-from rest_react.records import Prompt, Sampling
+from rest_react.records import Hit, Prompt, Sampling
 
 RANKING = (PACKAGED_PROMPTS / "ranking.txt").read_text(encoding="utf-8")
 JUDGED_GOOD = (PACKAGED_PROMPTS / "judged_good.txt").read_text(encoding="utf-8")
@@ -143,3 +144,38 @@ def test_a_doors_fault_passes() -> None:
     model = RewardModel(RecordedLLM({"": [OutsideFault("HTTP 503")]}), RANKING, JUDGED_GOOD, max_tokens=64)
     with pytest.raises(OutsideFault, match="HTTP 503"):
         asyncio.run(model.rank("the state", ["a", "b"], seed=0))
+
+
+KEPT = [Hit("p1", "Verland Bridge", "Verland Bridge stands in Gar. It opened in 1886.")]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "missing"),
+    [
+        ("Verland Bridge stands in Gar [link_id=17].", []),
+        ("According to [link_id=4], Verland Bridge opened in 1887.", ["1887"]),
+        ("The founder of Gar is Ada Mell.", ["Ada", "Mell"]),
+        ("Paris is where it stands.", []),  # a capital that the sentence gives proves nothing
+        ("It stands in gar; Émile drew it in Łódź.", ["Łódź"]),
+        ("", []),
+    ],
+)
+def test_names_and_numbers_that_no_link_has_are_unsupported(claimed, missing):
+    assert unsupported(Answer("t", claimed), KEPT, "Where does it stand?", "") == missing
+    assert unsupported(LinkSelection(claimed, "t", (1,)), KEPT, "Where does it stand?", "") == missing
+
+
+def test_a_check_that_passes_claims_what_the_answer_claims_and_a_search_claims_nothing():
+    assert unsupported(CheckAnswer(True, ("fine",)), KEPT, "q", "It opened in 1900.") == ["1900"]
+    assert unsupported(CheckAnswer(False, ("no",)), KEPT, "q", "It opened in 1900.") == []
+    assert unsupported(Search("Ada Mell in 1900", "t"), KEPT, "q", "") == []
+    assert unsupported(Terminate("I have it: 1900."), KEPT, "q", "") == []
+
+
+def test_what_the_question_says_needs_no_link():
+    assert unsupported(Answer("t", "The bridge of Ada Mell, in 1900."), KEPT, "Was Ada Mell here in 1900?", "") == []
+
+
+@given(st.text(), st.text(), st.text())
+def test_the_whole_text_of_a_link_is_always_supported(title, snippet, question):
+    assert unsupported(Answer("t", f"It says {title} and {snippet}"), [Hit("p", title, snippet)], question, "") == []

@@ -1,0 +1,96 @@
+"""Which candidates of a grown step are right, told from the closed world's gold. For measuring selectors, and for the
+upper bound of what selection could give; never for training a policy that is reported as self-improved.
+
+    for judged in judge_steps(trajectory, labelled, search):
+        judged.step, judged.right          # one bool per candidate; None where it cannot be parsed or has an empty element
+
+Right, by kind of step: a search that brings up a gold passage still missing among its hits, or Terminate exactly when all
+are held; a selection of exactly the gold passages among the hits (one that is held already may be left out); a draft
+graded correct; a check that passes a correct answer, or fails a wrong one, with a correct revision if it gives one.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rest_react.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ReviseAnswer,
+    Search,
+    Terminate,
+    empty_elements,
+    neutralise,
+)
+from rest_react.agent.steps import actions_of
+from rest_react.judges.grader import rule_verdict
+from rest_react.records import LabelledQuestion, Step, Trajectory
+from rest_react.records import Search as SearchDoor
+
+HITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedStep:
+    """A step with its verdicts, in the order of its candidates."""
+
+    id: str
+    question_id: str
+    step: Step
+    right: tuple[bool | None, ...]
+
+    @property
+    def mixed(self) -> bool:
+        """At least two distinct usable candidates, some right and some wrong."""
+        return {True, False} <= set(self.right)
+
+
+def judge_steps(
+    trajectory: Trajectory, labelled: LabelledQuestion, gold: Sequence[str], search: SearchDoor
+) -> Iterator[JudgedStep]:
+    """Every step that was not forced. `gold` holds the titles of the question's gold passages."""
+    missing = {neutralise(title) for title in gold}
+    answer = ""
+    for index, step in enumerate(trajectory.steps):
+        if step.forced:
+            continue
+        actions = actions_of(step)
+        right = tuple(
+            None if a is None or empty_elements(a) else _is_right(a, step, missing, answer, labelled, search)
+            for a in actions
+        )
+        yield JudgedStep(f"{trajectory.id}.{index}", trajectory.question_id, step, right)
+        match None if step.chosen is None else actions[step.chosen]:
+            case LinkSelection(selected_link_ids=ids):
+                missing = missing - {step.hits[i - step.first_link].title for i in ids}
+            case Answer(answer=text) | ReviseAnswer(revised_answer=text):
+                answer = text
+
+
+def _is_right(
+    action: Action, step: Step, missing: set[str], answer: str, labelled: LabelledQuestion, search: SearchDoor
+) -> bool:
+    match action:
+        case Search(query):
+            hits = asyncio.run(search.search(query, HITS))
+            return any(neutralise(hit.title) in missing for hit in hits)
+        case Terminate():
+            return not missing
+        case LinkSelection(selected_link_ids=ids):
+            chosen = {step.hits[i - step.first_link].title for i in ids}
+            return chosen & missing == {hit.title for hit in step.hits} & missing and chosen <= _gold(labelled, step)
+        case Answer(answer=text) | ReviseAnswer(revised_answer=text):
+            return _correct(labelled, text) and not (isinstance(action, ReviseAnswer) and _correct(labelled, answer))
+        case CheckAnswer(passed=passed):
+            return passed == _correct(labelled, answer)
+    raise TypeError(f"no step ends in {type(action).__name__}")
+
+
+def _gold(labelled: LabelledQuestion, step: Step) -> set[str]:
+    return {hit.title for hit in step.hits if hit.source in labelled.passages}
+
+
+def _correct(labelled: LabelledQuestion, answer: str) -> bool:
+    return rule_verdict(labelled, answer).verdict == "correct"

@@ -1,0 +1,94 @@
+"""Fine-tuning throughput: our worker against a bare SFTTrainer on the same rows, in tokens that are not padding.
+
+    python benchmarks/training.py --examples outputs/default/iter_0/finetune/examples.jsonl
+
+Both train the embedded model for `--steps` steps with the batch sizes of the settings, ours first; the first two steps
+of each are not counted. The bare one gets the rows tokenised, in random order, with TRL's own loss and collator.
+Not here: what is learnt.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from rest_react.build import Parts
+from rest_react.cli import compose
+from rest_react.records import Example
+from rest_react.settings import LocalFinetune
+from rest_react.store import RunFolder
+from rest_react.training.examples import Row, make_rows, training_order
+from rest_react.training.local import read_examples
+from rest_react.weights import EMBEDDED, resolve_weights
+
+WARM = 2
+
+
+def main() -> None:
+    """Prints one line of JSON."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("--examples", type=Path, required=True)
+    arguments.add_argument("--steps", type=int, default=24)
+    given = arguments.parse_args()
+    settings = compose([])
+    how = settings.finetune
+    assert isinstance(how, LocalFinetune)
+    examples = read_examples(given.examples)
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(Path(folder))
+        cut = replace(settings, finetune=replace(how, max_steps=given.steps, save_every=None))
+        ours = through_worker(Parts(cut, run), examples, Path(folder))
+        rows = make_rows(examples, AutoTokenizer.from_pretrained(resolve_weights(EMBEDDED)), "completion", 4096)
+        order = training_order(rows, how.batch_size, given.steps, seed=1)
+        bare = through_bare_trainer(order, how, Path(folder) / "bare")
+    print(json.dumps({"steps": given.steps, "ours_tokens_s": round(ours), "bare_tokens_s": round(bare)}))
+
+
+def through_worker(parts: Parts, examples: list[Example], folder: Path) -> float:
+    """Tokens/s by the worker's own log."""
+    asyncio.run(parts.trainer(1).train(examples, parts.starting_model(), folder / "ours", 1))
+    lines = [json.loads(line) for line in (folder / "ours" / "loss.jsonl").read_text().splitlines()]
+    warm, last = lines[WARM - 1], lines[-1]
+    return float((last["tokens"] - warm["tokens"]) / (last["seconds"] - warm["seconds"]))
+
+
+def through_bare_trainer(rows: list[Row], how: LocalFinetune, folder: Path) -> float:
+    """Tokens/s of SFTTrainer as it comes, on a CPU in float32."""
+    model: Any = AutoModelForCausalLM.from_pretrained(resolve_weights(EMBEDDED), dtype="float32")
+    ends: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            ends.append(time.perf_counter())
+
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(
+            output_dir=str(folder), per_device_train_batch_size=how.micro_batch_size,
+            gradient_accumulation_steps=how.batch_size // how.micro_batch_size, num_train_epochs=1,
+            max_length=None, bf16=False, use_cpu=True, gradient_checkpointing=False, report_to="none",
+            save_strategy="no", disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
+            dataloader_pin_memory=False, train_sampling_strategy="sequential",
+        ),
+        train_dataset=Dataset.from_dict(
+            {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
+        ),
+        processing_class=AutoTokenizer.from_pretrained(resolve_weights(EMBEDDED)),
+        callbacks=[Clock()],
+    )  # fmt: skip
+    trainer.train()
+    tokens = sum(len(row.input_ids) for row in rows[WARM * how.batch_size :])
+    return tokens / (ends[-1] - ends[WARM - 1])
+
+
+if __name__ == "__main__":
+    main()
