@@ -1,6 +1,6 @@
 """BM25 and the built-in world at size: how long 100,000 passages take to make, index and search, and how much memory.
 
-    python benchmarks/bm25.py            prints one line of JSON; --passages 10000 for another size
+    python -m benchmarks.bm25            prints one line of JSON; --passages 10000 for another size
 
 Each part runs in a process of its own, so that its peak memory is its own. Queries are an expert's, from the world's
 plans. Not here: whether the right passage is found (tests/test_world.py).
@@ -35,11 +35,9 @@ def main() -> None:
         print(json.dumps(build(given.passages, given.folder) if given.part == "build" else query(given)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        size = ["--passages", str(given.passages), "--folder", folder]
+        command = [sys.executable, "-m", "benchmarks.bm25", "--passages", str(given.passages), "--folder", folder]
         parts = [
-            subprocess.run(
-                [sys.executable, __file__, *size, "--part", part], check=True, capture_output=True, text=True
-            )
+            subprocess.run([*command, "--part", part], check=True, capture_output=True, text=True)
             for part in ("build", "query")
         ]
     print(json.dumps({"passages": given.passages, **json.loads(parts[0].stdout), **json.loads(parts[1].stdout)}))

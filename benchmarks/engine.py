@@ -1,6 +1,6 @@
 """The embedded engine against its own arithmetic: how much longer does a Grow take than its tokens alone would?
 
-    python benchmarks/engine.py --run outputs/default            the run's settings, questions and last policy
+    python -m benchmarks.engine --run outputs/default            the run's settings, questions and last policy
 
 Three times, one process, one model, one number type:
 

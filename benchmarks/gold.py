@@ -1,12 +1,13 @@
 """Which candidates of a grown step are right, told from the closed world's gold. For measuring selectors, and for the
 upper bound of what selection could give; never for training a policy that is reported as self-improved.
 
-    for judged in judge_steps(trajectory, labelled, search):
-        judged.step, judged.right          # one bool per candidate; None where it cannot be parsed or has an empty element
+    for judged in judge_steps(trajectory, labelled, titles, search):
+        judged.step, judged.right          # a bool per candidate; None where it is unparsable or has an empty element
 
-Right, by kind of step: a search that brings up a gold passage still missing among its hits, or Terminate exactly when all
-are held; a selection of exactly the gold passages among the hits (one that is held already may be left out); a draft
-graded correct; a check that passes a correct answer, or fails a wrong one, with a correct revision if it gives one.
+Right, by kind of step: a search that brings up a gold passage still missing among its hits, or Terminate exactly when
+all are held; a selection of exactly the gold passages among the hits (one that is held already may be left out); a
+draft graded correct; a check that passes a correct answer, or fails a wrong one, with a correct revision if it gives
+one.
 """
 
 import asyncio

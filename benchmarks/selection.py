@@ -1,6 +1,6 @@
 """How often does each selector choose a right candidate, where there is a choice between right and wrong?
 
-    python benchmarks/selection.py --run outputs/default --iteration 0 --questions 120
+    python -m benchmarks.selection --run outputs/default --iteration 0 --questions 120
 
 The run's policy grows on questions of a world of its own seed, into outputs/selection (resumable); `gold` judges every
 candidate; steps whose usable candidates are partly right are the mixed ones. Shares are per kind of step and in all,
@@ -23,8 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from gold import JudgedStep, judge_steps
-
+from benchmarks.gold import JudgedStep, judge_steps
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
 from rest_react.agent.rollouts import TRAJECTORIES
 from rest_react.agent.steps import actions_of, choose

@@ -1,6 +1,6 @@
 """Fine-tuning throughput: our worker against a bare SFTTrainer on the same rows, in tokens that are not padding.
 
-    python benchmarks/training.py --examples outputs/default/iter_0/finetune/examples.jsonl
+    python -m benchmarks.training --examples outputs/default/iter_0/finetune/examples.jsonl
 
 Both train the embedded model for `--steps` steps with the batch sizes of the settings, ours first; the first two steps
 of each are not counted. The bare one gets the rows tokenised, in random order, with TRL's own loss and collator.

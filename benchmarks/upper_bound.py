@@ -1,10 +1,10 @@
 """What perfect selection would give: the same loop, with training targets chosen by the closed world's gold.
 
-    python benchmarks/upper_bound.py --run outputs/embedded_full --iteration 3      into outputs/embedded_full_gold
+    python -m benchmarks.upper_bound --run outputs/embedded_full --iteration 3      into outputs/embedded_full_gold
 
-Takes the run's settings and its iteration 0. From then on each step trains on its likeliest right candidate (`gold`) and
-is dropped where there is none. Resumable like a run. Labels decide what is trained on: this is a bound to compare with,
-never a result, which is why it is no selector of the package.
+Takes the run's settings and its iteration 0. From then on each step trains on its likeliest right candidate (`gold`)
+and is dropped where there is none. Resumable like a run. Labels decide what is trained on: this is a bound to compare
+with, never a result, which is why it is no selector of the package.
 """
 
 import argparse
@@ -13,8 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from gold import judge_steps
-
+from benchmarks.gold import judge_steps
 from rest_react.agent.rollouts import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose

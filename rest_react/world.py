@@ -9,9 +9,9 @@ year and a count. A passage states all four of one entity in one of several phra
 Comparison and yes/no questions walk the same path from two entities. Six questions in ten are plain chains of nouns
 ("What is the founding year of the birthplace of the author of ...?"), the others are put as people put them. Every
 question has entities of its own, so the demonstrations, the training and the evaluation questions share none; the
-demonstrations show three kinds of question out of five, two hops and a few relations. What is left of `passages` goes to distractors, first of all near-duplicates of the gold
-entities (Velmar, Velmare and Upper Velmar; Imra and Odo Tesken) with facts of their own. Nothing here exists, so
-nothing a model has read before helps it.
+demonstrations show three kinds of question out of five, two hops and a few relations. What is left of `passages` goes
+to distractors, first of all near-duplicates of the gold entities (Velmar, Velmare and Upper Velmar; Imra and Odo
+Tesken) with facts of their own. Nothing here exists, so nothing a model has read before helps it.
 
 Not here: searching the passages, and walking the plans (a scripted policy does).
 """
