@@ -164,7 +164,8 @@ class Parts:
                 from rest_react.questions import read_corpus
                 from rest_react.search.bm25 import Bm25Search
 
-                return Bm25Search(read_corpus(Path(corpus)) if corpus != "questions" else passages or ())
+                found = passages or () if corpus == "questions" else read_corpus(Path(corpus))
+                return Bm25Search(found, self.folder.root / "bm25")
             case DuckDuckGo() as s:
                 from rest_react.search.duckduckgo import DuckDuckGo as Door
 

@@ -10,8 +10,8 @@ Comparison and yes/no questions walk the same path from two entities. Six questi
 ("What is the founding year of the birthplace of the author of ...?"), the others are put as people put them. Every
 question has entities of its own, so the demonstrations, the training and the evaluation questions share none; the
 demonstrations show three kinds of question out of five, two hops and a few relations. What is left of `passages` goes
-to distractors, first of all near-duplicates of the gold entities (Velmar, Velmare and Upper Velmar; Imra and Odo
-Tesken) with facts of their own. Nothing here exists, so nothing a model has read before helps it.
+to distractors, first of all near-duplicates of the gold entities (Velmar, Velmare and Upper Velmar). Nothing here
+exists, so nothing a model has read before helps it.
 
 Not here: searching the passages, and walking the plans (a scripted policy does).
 """
@@ -142,16 +142,13 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 # (kind of question, entity it starts from, path); everything else the policy has to learn from its own rollouts.
-_DEMONSTRATED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("bridge", "book", ("person", "town")),
-    ("date", "company", ("town", "year")),
-    ("comparison", "bridge", ("year",)),
-    ("bridge", "festival", ("town", "person")),
-    ("bridge", "company", ("person", "town")),
-    ("date", "book", ("town", "year")),
-    ("comparison", "company", ("year",)),
-    ("bridge", "bridge", ("town", "person")),
-)
+_DEMONSTRATED = [
+    form.split("-")
+    for form in (
+        "bridge-book-person-town date-company-town-year comparison-bridge-year bridge-festival-town-person "
+        "bridge-company-person-town date-book-town-year comparison-company-year bridge-bridge-town-person"
+    ).split()
+]
 # (kind of question, hops), asked in turn by the training and the evaluation questions.
 _ASKED = tuple(
     (form.split("-")[0], int(form.split("-")[1]))
@@ -249,7 +246,8 @@ def build_world(seed: int, *, passages: int, demonstrations: int, train: int, ev
 def _form(rng: Random, split: str, number: int) -> tuple[str, str, tuple[str, ...]]:
     """What to ask: the kind of question, the kind of entity to start from, the path of relations."""
     if split == "demo":
-        return _DEMONSTRATED[number % len(_DEMONSTRATED)]
+        kind, start, *path = _DEMONSTRATED[number % len(_DEMONSTRATED)]
+        return kind, start, tuple(path)
     kind, hops = _ASKED[number % len(_ASKED)]
     length = hops // 2 if kind in ("comparison", "yesno") else hops
     # Persons and towns in turn: "the teacher of the teacher of the teacher" is no question anybody asks.
@@ -266,14 +264,9 @@ def _chain(
     hops = _hops(walk, path)
     answer = walk[-1].facts[path[-1]]
     plain = rng.random() < _PLAIN
-    ask = _plainly(walk[-1].kind, path[-1]) if plain else _ask(walk[-1].kind, path[-1])
-    text = ask.format(_describe(rng, walk, path, plain=plain))
-    plan = Plan(
-        text,
-        hops,
-        f"I have it: {answer}.",
-        " ".join(f"{hop.finding.removesuffix('.')} {{{i}}}." for i, hop in enumerate(hops)),
-    )
+    text = _ask(walk[-1].kind, path[-1], plain=plain).format(_describe(rng, walk, path, plain=plain))
+    says = " ".join(f"{hop.finding.removesuffix('.')} {{{i}}}." for i, hop in enumerate(hops))
+    plan = Plan(text, hops, f"I have it: {answer}.", says)
     answers = (answer, _COUNTS[answer]) if kind == "count" else (answer,)
     return walk, _labelled(kind, plan, answers, ()), plan
 
@@ -366,21 +359,12 @@ def _noun(kind: str, relation: str) -> str:
     return nouns.get(relation, f"number of {spoken.count[0]}")
 
 
-def _ask(kind: str, relation: str) -> str:
+def _ask(kind: str, relation: str, *, plain: bool) -> str:
+    if plain:
+        return f"{'Who' if relation == 'person' else 'What'} is the {_noun(kind, relation)} of {{}}?"
     spoken = _KINDS[kind]
-    match relation:
-        case "person":
-            return f"Who {spoken.person[1]} {{}}?"
-        case "town":
-            return spoken.town[2]
-        case "year":
-            return f"In which year was {{}} {spoken.year[0]}?"
-        case _:
-            return spoken.count[1]
-
-
-def _plainly(kind: str, relation: str) -> str:
-    return f"{'Who' if relation == 'person' else 'What'} is the {_noun(kind, relation)} of {{}}?"
+    who, when = f"Who {spoken.person[1]} {{}}?", f"In which year was {{}} {spoken.year[0]}?"
+    return {"person": who, "town": spoken.town[2], "year": when, "count": spoken.count[1]}[relation]
 
 
 def _describe(rng: Random, walk: list[_Entity], path: tuple[str, ...], *, plain: bool) -> str:

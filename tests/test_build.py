@@ -1,0 +1,110 @@
+"""Settings become parts: which door each kind opens, and what the parts share."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from rest_react.build import Parts
+from rest_react.cli import compose
+from rest_react.judges.grader import LLMGrader, RuleGrader
+from rest_react.llm.gemini import Gemini
+from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.scripted import ScriptedLLM
+from rest_react.llm.transformers_engine import TransformersEngine
+from rest_react.llm.vllm_server import VllmServer
+from rest_react.records import Passage
+from rest_react.search.bm25 import Bm25Search
+from rest_react.search.duckduckgo import DuckDuckGo
+from rest_react.search.http import HttpSearch
+from rest_react.store import RunFolder
+from rest_react.training.hosted import HostedTrainer
+from rest_react.training.local import DryRunTrainer, LocalTrainer
+
+CORPUS = (Passage("p0", "Velmar", "A town founded by Ada Mell."),)
+
+
+def parts(folder: Path, *overrides: str) -> Parts:
+    return Parts(compose(["tracking=none", *overrides]), RunFolder(folder))
+
+
+@pytest.mark.parametrize(
+    ("policy", "door"),
+    [
+        ("scripted", ScriptedLLM),
+        ("smollm2", TransformersEngine),
+        ("tiny", TransformersEngine),
+        ("openai", OpenAICompatible),
+        ("vllm", VllmServer),
+        ("gemini", Gemini),
+    ],
+)
+def test_each_kind_of_model_has_its_door(
+    policy: str, door: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(key, "no-key")
+    hosted = ("start=prompted", "finetune=hosted") if policy in ("openai", "gemini") else ()
+    iteration = "iteration=0" if policy == "gemini" else "iteration=1"
+    made = parts(tmp_path, f"policy={policy}", iteration, *hosted)
+    assert type(made.policy(made.starting_model())) is door
+
+
+@pytest.mark.parametrize(("search", "door"), [("bm25", Bm25Search), ("duckduckgo", DuckDuckGo), ("http", HttpSearch)])
+def test_each_kind_of_search_has_its_door(search: str, door: type, tmp_path: Path) -> None:
+    url = ["search.url=http://127.0.0.1:9/retrieve"] if search == "http" else []
+    assert type(parts(tmp_path, f"search={search}", *url).search(CORPUS)) is door
+
+
+def test_the_index_of_a_corpus_is_kept_in_the_run_s_folder_and_found_again(tmp_path: Path) -> None:
+    first, second = (parts(tmp_path).search(CORPUS) for _ in range(2))
+    (index,) = (tmp_path / "bm25").iterdir()
+    assert [asyncio.run(s.search("who founded Velmar", 3))[0].title for s in (first, second)] == ["Velmar"] * 2
+    assert index.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("finetune", "trainer"), [("local", LocalTrainer), ("lora", LocalTrainer), ("hosted", HostedTrainer)]
+)
+def test_each_kind_of_fine_tuning_has_its_trainer(
+    finetune: str, trainer: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "no-key")
+    model = ("policy=openai", "start=prompted") if finetune == "hosted" else ("policy=tiny",)
+    assert type(parts(tmp_path, *model, f"finetune={finetune}").trainer(1)) is trainer
+
+
+def test_only_iteration_0_trains_for_the_demonstrations_epochs(tmp_path: Path) -> None:
+    made = parts(tmp_path, "policy=tiny", "demonstrations.epochs=7", "finetune.epochs=2")
+    epochs = [trainer._training.epochs for k in (0, 1) if isinstance(trainer := made.trainer(k), LocalTrainer)]
+    assert epochs == [7, 2]
+
+
+def test_a_reward_model_is_made_only_where_improve_asks_one(tmp_path: Path) -> None:
+    asked = {
+        (selector, keep): parts(tmp_path, f"improve.selector={selector}", f"improve.keep={keep}").reward_model()
+        for selector in ("perplexity", "reward_model")
+        for keep in ("all", "grounded", "judged_good")
+    }
+    assert {how for how, model in asked.items() if model is None} == {("perplexity", "all"), ("perplexity", "grounded")}
+
+
+def test_the_grader_is_a_rule_or_a_model(tmp_path: Path) -> None:
+    assert type(parts(tmp_path).grader()) is RuleGrader
+    judged = parts(tmp_path, "grader=same", "policy=tiny")
+    assert type(judged.grader()) is LLMGrader
+    assert judged.grader_needs_room
+    assert not parts(tmp_path).grader_needs_room
+
+
+def test_exemplars_become_one_training_row_each_without_their_end_mark(tmp_path: Path) -> None:
+    rows = parts(tmp_path).exemplars()
+    assert len(rows) == 31
+    assert len({row.id for row in rows}) == 31
+    assert not any("[END]" in row.completion for row in rows)
+    assert {row.selector for row in rows} == {"exemplar"}
+
+
+def test_the_fake_trainer_is_a_choice_like_the_others(tmp_path: Path) -> None:
+    made = parts(tmp_path, "finetune=dry_run", "start=prompted", "policy=tiny")
+    assert type(made.trainer(1)) is DryRunTrainer
