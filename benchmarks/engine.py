@@ -113,7 +113,7 @@ def through_engine(parts: Parts, weights: Path, stage: Path) -> dict[str, Any]:
         start = time.perf_counter()
         await grow(
             agent, unlabelled(questions.labelled), stage, repeats=s.grow.trajectories_per_question,
-            seed=derive_seed(s.seed, "grow", 1), in_flight=p.in_flight,
+            seed=derive_seed(s.seed, "grow", 1), in_flight=p.in_flight, prices=parts.prices,
         )  # fmt: skip
         seconds = time.perf_counter() - start
         await door.aclose()

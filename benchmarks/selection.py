@@ -79,7 +79,10 @@ async def grown(parts: Parts, weights: Path, folder: Path) -> None:
     )
     try:
         seed = derive_seed(SEED, "grow")
-        await grow(agent, unlabelled(parts.world.train), folder, repeats=1, seed=seed, in_flight=s.policy.in_flight)
+        await grow(
+            agent, unlabelled(parts.world.train), folder, repeats=1, seed=seed, in_flight=s.policy.in_flight,
+            prices=parts.prices,
+        )  # fmt: skip
     finally:
         await door.aclose()
 

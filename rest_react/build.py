@@ -45,6 +45,7 @@ from rest_react.settings import (
     LocalFinetune,
     Model,
     OpenAIModel,
+    Price,
     QuestionSource,
     RuleGraderSettings,
     SameModel,
@@ -156,6 +157,16 @@ class Parts:
         grader = self.settings.grader.kind
         kind = self.settings.policy.kind if grader == "same" else grader
         return kind in heavy and self.settings.policy.kind in heavy
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """What each role's tokens cost; a rule uses none."""
+        s = self.settings
+        reward_model, grader = (
+            s.policy.price if isinstance(judge, (SameModel, RuleGraderSettings)) else judge.price
+            for judge in (s.reward_model, s.grader)
+        )
+        return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader}
 
     def search(self, passages: Sequence[Passage] | None) -> Search:
         """The search engine, over `passages` where it is closed."""

@@ -10,7 +10,7 @@ Not here: the statistics over results (judges.metrics, report).
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rest_react.agent.rollouts import TRAJECTORIES, roll_out
@@ -18,9 +18,10 @@ from rest_react.agent.search_agent import SearchAgent
 from rest_react.console import progress
 from rest_react.errors import StageIncomplete
 from rest_react.judges.grader import Grader
-from rest_react.judges.metrics import exact_match, f1
+from rest_react.judges.metrics import bill, exact_match, f1
 from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict, derive_seed
 from rest_react.remote import together
+from rest_react.settings import Price
 from rest_react.store import JsonLines, in_order, read_lines, read_summary, write_summary
 
 RESULTS = "results.jsonl"
@@ -35,6 +36,7 @@ async def evaluate(
     repeats: int,
     seed: int,
     in_flight: int,
+    prices: Mapping[str, Price],
     tolerated: float = 0.0,
     make_room: bool = False,
     title: str = "evaluate",
@@ -53,7 +55,11 @@ async def evaluate(
     if make_room:
         await agent.llm.aclose()
     await _grade_all(stage, benchmark, grader, repeats, seed, in_flight, f"{title}, grading", tolerated)
-    summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **_tokens(path)}
+    tokens = _tokens(path)
+    cost = bill(
+        prices, policy=(tokens["prompt_tokens"], tokens["completion_tokens"]), grader=_grading_tokens(stage / RESULTS)
+    )
+    summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **tokens, **cost}
     write_summary(stage, {**summary, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -132,6 +138,16 @@ async def _verdict(
     if trajectory.fault.whose == "outside":
         return Verdict("unscored", f"outside fault: {trajectory.fault.message}", owed=True)
     return Verdict("incorrect", f"the model's fault: {trajectory.fault.message}")
+
+
+def _grading_tokens(path: Path) -> tuple[int, int]:
+    """In and out; a draft that is the answer was graded once."""
+    prompt = completion = 0
+    for result in read_lines(path, Result):
+        for verdict in (result.verdict, result.verdict_before_checks)[: 1 + (result.draft != result.answer)]:
+            prompt += verdict.prompt_tokens
+            completion += verdict.completion_tokens
+    return prompt, completion
 
 
 def _tokens(path: Path) -> dict[str, int]:

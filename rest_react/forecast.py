@@ -23,7 +23,6 @@ from rest_react.settings import (
     FileQuestions,
     HostedFinetune,
     Model,
-    Price,
     QuestionSource,
     RuleGraderSettings,
     SameModel,
@@ -114,7 +113,7 @@ def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, pr
     tokens_in, tokens_out = round(calls * (pace.tokens_in + prefix)), round(calls * samples * pace.tokens_out)
     # States of one trajectory share about half their tokens, and the prefix is shared by all.
     minutes = _minutes(s, s.policy, calls * pace.tokens_in / 2, tokens_out)
-    return Forecast(stage, calls, tokens_in, tokens_out, minutes, _usd(s.policy.price, tokens_in, tokens_out))
+    return Forecast(stage, calls, tokens_in, tokens_out, minutes, s.policy.price.usd(tokens_in, tokens_out))
 
 
 def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
@@ -123,7 +122,7 @@ def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
     tokens_in, tokens_out = round(calls * shown), calls * s.improve.max_tokens // 2
     judge = s.policy if isinstance(s.reward_model, SameModel) else s.reward_model
     minutes = _minutes(s, judge, tokens_in, tokens_out)
-    return Forecast(stage, calls, tokens_in, tokens_out, minutes, _usd(judge.price, tokens_in, tokens_out))
+    return Forecast(stage, calls, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
 
 
 def _grading(s: Settings, stage: str, answers: int) -> Forecast:
@@ -133,7 +132,7 @@ def _grading(s: Settings, stage: str, answers: int) -> Forecast:
     tokens_in = answers * (_tokens(PACKAGED_PROMPTS / "autoeval.txt") + 2 * OUTPUT_TOKENS)
     tokens_out = answers * OUTPUT_TOKENS
     minutes = _minutes(s, judge, tokens_in, tokens_out)
-    return Forecast(stage, answers, tokens_in, tokens_out, minutes, _usd(judge.price, tokens_in, tokens_out))
+    return Forecast(stage, answers, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
 
 
 def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
@@ -156,12 +155,6 @@ def _minutes(s: Settings, model: Model, tokens_in: float, tokens_out: float) -> 
     if model.kind in REMOTE or not s.speed.prefill or not s.speed.decode:
         return None
     return (tokens_in / s.speed.prefill + tokens_out / s.speed.decode) / 60
-
-
-def _usd(price: Price, tokens_in: int, tokens_out: int) -> float | None:
-    if price.input is None or price.output is None:
-        return None
-    return (tokens_in * price.input + tokens_out * price.output) / 1e6
 
 
 def _size(s: Settings, source: QuestionSource) -> int:

@@ -9,13 +9,16 @@ Not here: one trajectory (agent), and what is learnt from them (improve).
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rest_react.agent.rollouts import TRAJECTORIES, roll_out
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.agent.steps import Select
+from rest_react.judges.metrics import bill
 from rest_react.records import Question, Trajectory
+from rest_react.settings import Price
 from rest_react.store import read_lines, read_summary, write_summary
 
 
@@ -27,6 +30,7 @@ async def grow(
     repeats: int,
     seed: int,
     in_flight: int,
+    prices: Mapping[str, Price],
     tolerated: float = 0.0,
     title: str = "grow",
 ) -> None:
@@ -39,10 +43,11 @@ async def grow(
         agent, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
     tally = count(path, agent.sampler.select)
-    write_summary(stage, {**tally, "seconds": round(time.monotonic() - started, 1)})
+    cost = bill(prices, policy=(tally["prompt_tokens"], tally["completion_tokens"]))
+    write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
 
 
-def count(path: Path, select: Select) -> dict[str, object]:
+def count(path: Path, select: Select) -> dict[str, Any]:
     """What a file of trajectories holds: outcomes, cost, and how much its samples differ (docs/metrics.md)."""
     tally: Counter[str] = Counter()
     faults: Counter[str] = Counter()

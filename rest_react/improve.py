@@ -16,19 +16,21 @@ Not here: how a reward model is asked (judges.reward).
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, empty_elements
 from rest_react.agent.steps import actions_of, choose
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.judges.metrics import bill
 from rest_react.judges.reward import RewardModel, unsupported
-from rest_react.records import Example, Hit, Ranking, Step, Trajectory, derive_seed
+from rest_react.records import Completion, Example, Hit, Ranking, Step, Trajectory, derive_seed
 from rest_react.remote import together
+from rest_react.settings import Price
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
 
 Selector = Literal["reward_model", "perplexity", "majority", "random"]
@@ -55,6 +57,7 @@ async def improve(
     reward_model: RewardModel | None,
     seed: int,
     in_flight: int,
+    prices: Mapping[str, Price],
     title: str = "improve",
 ) -> None:
     """Brings the stage to one ranking per trainable step and the examples they choose. A complete stage is left as
@@ -88,7 +91,8 @@ async def improve(
         )
     replace_lines(stage / EXAMPLES, chosen_examples(trajectories, stage / RANKINGS, rules))
     tally = count(trajectories, stage / RANKINGS, rules)
-    write_summary(stage, {**tally, "seconds": round(time.monotonic() - started, 1)})
+    cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
+    write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
 
 
 def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Step, tuple[int, ...]]]:
@@ -161,10 +165,11 @@ async def _ranked(ranking: Ranking, step: Step, usable: Sequence[int], reward_mo
         opinion = await reward_model.rank(step.state, [step.candidates[i].text for i in usable], seed=seed)
     except ModelFault as error:
         return replace(ranking, status="fallback", reply=f"model fault: {error}")
+    ranking = _charged(replace(ranking, reply=opinion.reply.text), opinion.reply)
     if not opinion.order:
-        return replace(ranking, status="fallback", reply=opinion.reply)
+        return replace(ranking, status="fallback")
     order = tuple(usable[place] for place in opinion.order)
-    return replace(ranking, best=order[0], order=order, reply=opinion.reply)
+    return replace(ranking, best=order[0], order=order)
 
 
 async def _judged(ranking: Ranking, step: Step, reward_model: RewardModel, seed: int) -> Ranking:
@@ -172,7 +177,12 @@ async def _judged(ranking: Ranking, step: Step, reward_model: RewardModel, seed:
         good, reply = await reward_model.is_good(step.state, step.candidates[ranking.best].text, seed=seed)
     except ModelFault as error:
         return replace(ranking, good_reply=f"model fault: {error}")
-    return replace(ranking, good=good, good_reply=reply)
+    return _charged(replace(ranking, good=good, good_reply=reply.text), reply)
+
+
+def _charged(ranking: Ranking, reply: Completion) -> Ranking:
+    spent = ranking.prompt_tokens + reply.prompt_tokens, ranking.completion_tokens + reply.tokens
+    return replace(ranking, prompt_tokens=spent[0], completion_tokens=spent[1])
 
 
 def chosen_examples(trajectories: Path, rankings: Path, rules: Rules) -> Iterator[Example]:
@@ -221,7 +231,7 @@ def _rollout_text(step: Step) -> str | None:
     return None if step.chosen is None else step.candidates[step.chosen].text
 
 
-def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, object]:
+def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, Any]:
     """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
     tally: Counter[str] = Counter()
     for trajectory in read_lines(trajectories, Trajectory):
@@ -240,9 +250,10 @@ def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, object]
         tally[ranking.status] += 1
         tally["judged_bad"] += ranking.good is False
         tally["not_judged"] += rules.keep == "judged_good" and ranking.good is None
+        tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
     names = (
         "examples unfinished_trajectories filtered_trajectories steps steps_with_a_choice targets_changed "
-        "ranked fallback errored judged_bad not_judged"
+        "ranked fallback errored judged_bad not_judged prompt_tokens completion_tokens"
     )
     return {
         "selector": rules.selector,

@@ -191,6 +191,7 @@ class Ranking:
     `ranked`: the selector decided. `fallback`: its reply was unusable, so the rollout's own choice stands.
     `errored`: the reply could not be had (an outside fault); it is owed again and filters nothing.
     `good` is the yes/no line of `improve.keep=judged_good`, None where it was not asked or could not be had.
+    The tokens are those of the reward model's calls.
     """
 
     id: str
@@ -202,6 +203,8 @@ class Ranking:
     reply: str = ""
     good: bool | None = None
     good_reply: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +235,14 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A grader's opinion of one answer. `unscored`: it could not be had; never counted as wrong. `owed`: an outside
-    fault was why, so it is asked for again."""
+    """A grader's opinion of one answer, and the tokens it took. `unscored`: it could not be had; never counted as
+    wrong. `owed`: an outside fault was why, so it is asked for again."""
 
     verdict: Literal["correct", "incorrect", "unscored"]
     reason: str = ""
     owed: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, Example, ModelRef, derive_seed
 from rest_react.report import compute_rows, results_table, write_report
-from rest_react.settings import Settings
+from rest_react.settings import NO_PRICE, Settings
 from rest_react.store import RunFolder, read_lines, read_summary, write_summary
 from rest_react.tracking import numbers
 
@@ -76,6 +76,7 @@ class Loop:
             repeats=s.grow.trajectories_per_question if k else 1,
             seed=derive_seed(s.seed, "grow", k),
             in_flight=s.policy.in_flight,
+            prices=self.parts.prices if k else {"policy": NO_PRICE},
             tolerated=s.grow.tolerate_outside_faults,
             title=f"iteration {k}: " + ("grow" if k else "demonstrate"),
         )
@@ -92,6 +93,7 @@ class Loop:
                 reward_model=reward_model,
                 seed=derive_seed(s.seed, "improve", k),
                 in_flight=s.policy.in_flight,
+                prices=self.parts.prices,
                 title=f"iteration {k}: improve",
             )
         finally:
@@ -127,6 +129,7 @@ class Loop:
                     repeats=s.repeats,
                     seed=derive_seed(self.settings.seed, "evaluate", k, name),
                     in_flight=self.settings.policy.in_flight,
+                    prices=self.parts.prices,
                     tolerated=s.tolerate_outside_faults,
                     make_room=self.parts.grader_needs_room,
                     title=f"iteration {k}: evaluate {name}",

@@ -5,10 +5,14 @@ from random import Random
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.records import LLM, Completion, Prompt, Sampling, derive_seed
+from rest_react.settings import NO_PRICE
 
 
 class Killed(Exception):
     """Stands for the end of the process in the middle of its work."""
+
+
+FREE = dict.fromkeys(("policy", "reward_model", "grader"), NO_PRICE)
 
 
 class Spied:

@@ -18,9 +18,10 @@ from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
 from rest_react.search.bm25 import Bm25Search
 from rest_react.search.recorded import RecordedSearch
+from rest_react.settings import Price
 from rest_react.store import read_lines, read_summary
 from rest_react.world import build_world
-from tests.doors import Killed, Spied
+from tests.doors import FREE, Killed, Spied
 
 VELMAR = LabelledQuestion(Question("a", "Where was Ada Mell born?"), ("Velmar",), kind="bridge", hops=2)
 TARN = LabelledQuestion(Question("b", "Where was Ado Mell born?"), ("Tarn",))
@@ -49,8 +50,12 @@ def judge(*replies) -> LLMGrader:
     return LLMGrader(RecordedLLM({"# step: verdict": replies}), "header\n", "llm:tiny", max_tokens=64)
 
 
+def said(verdict: Verdict) -> tuple[str, str]:
+    return verdict.verdict, verdict.reason
+
+
 def run(stage: Path, llm, benchmark=BOTH, grader=None, **how) -> list[Result]:
-    how = {"repeats": 1, "seed": 0, "in_flight": 1} | how
+    how = {"repeats": 1, "seed": 0, "in_flight": 1, "prices": FREE} | how
     walker = llm if isinstance(llm, SearchAgent) else agent(llm)
     asyncio.run(evaluate(walker, benchmark, grader or RuleGrader(), stage, **how))
     return list(read_lines(stage / RESULTS, Result))
@@ -81,13 +86,31 @@ def test_the_same_trajectory_is_graded_before_and_after_its_checks(tmp_path) -> 
     assert {key: value for key, value in summary.items() if key != "seconds"} == {
         "schema": 1, "grader": "rule", "questions": 1, "repeats": 1,
         "prompt_tokens": trajectory.usage.prompt_tokens, "completion_tokens": trajectory.usage.completion_tokens,
+        "cost_usd": 0.0, "cost_reason": None,
     }  # fmt: skip
+
+
+def test_the_cost_is_that_of_the_policys_and_the_graders_tokens(tmp_path) -> None:
+    prices = {"policy": Price(1.0, 10.0), "grader": Price(100.0, 1000.0)}
+    revising = policy(relevance=ReviseAnswer("Velmar", ("No, there.",)))
+    (result,) = run(tmp_path / "a", revising, [VELMAR], judge(TRUE, FALSE), prices=prices)
+    summary = read_summary(tmp_path / "a") or {}
+    graded = [result.verdict, result.verdict_before_checks]
+    assert all(verdict.prompt_tokens > 0 and verdict.completion_tokens > 0 for verdict in graded)
+    assert summary["cost_usd"] == pytest.approx(
+        (summary["prompt_tokens"] + 10 * summary["completion_tokens"]) / 1e6
+        + sum(100 * verdict.prompt_tokens + 1000 * verdict.completion_tokens for verdict in graded) / 1e6
+    )
+    run(tmp_path / "b", policy(RIGHT), [VELMAR], judge(TRUE), prices={**prices, "grader": Price(None, None)})
+    unpriced = read_summary(tmp_path / "b") or {}
+    assert (unpriced["cost_usd"], unpriced["cost_reason"]) == (None, "grader.price is not set")
 
 
 def test_an_answer_that_the_checks_left_alone_is_graded_once(tmp_path) -> None:
     grader = judge(TRUE, FALSE)
     (result,) = run(tmp_path, policy(RIGHT), [VELMAR], grader)
-    assert result.verdict == result.verdict_before_checks == Verdict("correct", "It says so.")
+    assert result.verdict == result.verdict_before_checks
+    assert said(result.verdict) == ("correct", "It says so.")
     assert len(grader.llm.asked) == 1
 
 
@@ -124,9 +147,9 @@ def test_a_verdict_that_an_outage_cost_is_asked_for_again_and_no_other(tmp_path)
     calls, grader = len(llm.prompts), judge(TRUE)
     assert read_summary(tmp_path) is None
     results = run(tmp_path, llm, grader=grader)
-    assert [result.verdict for result in results] == [
-        Verdict("correct", "It says so."),
-        Verdict("incorrect", "It does not."),
+    assert [said(result.verdict) for result in results] == [
+        ("correct", "It says so."),
+        ("incorrect", "It does not."),
     ]
     assert (len(llm.prompts), len(grader.llm.asked)) == (calls, 1)
 

@@ -21,7 +21,7 @@ from rest_react.search.bm25 import Bm25Search
 from rest_react.search.recorded import RecordedSearch
 from rest_react.store import read_lines, read_summary, replace_lines
 from rest_react.world import build_world
-from tests.doors import Spied
+from tests.doors import FREE, Spied
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=6, evaluation=0)
 SCRIPTED = ScriptedLLM(WORLD.plans, seed=1, right=0.5, wrong=0.3, unparsable=0.1, empty=0.1)
@@ -33,20 +33,21 @@ def agent(llm, search=None, samples=4, select="perplexity") -> SearchAgent:
 
 
 def grown(llm, stage: Path, questions=QUESTIONS, **how) -> None:
-    how = {"repeats": 1, "seed": 0, "in_flight": 4} | how
+    how = {"repeats": 1, "seed": 0, "in_flight": 4, "prices": FREE} | how
     asyncio.run(grow(agent(llm), questions, stage, **how))
 
 
 def test_a_grown_stage_is_complete_once_its_summary_is_there(tmp_path) -> None:
     llm = Spied(SCRIPTED)
     questions = unlabelled(WORLD.train)
-    asyncio.run(grow(agent(llm, Bm25Search(WORLD.passages)), questions, tmp_path, repeats=2, seed=0, in_flight=4))
+    walker = agent(llm, Bm25Search(WORLD.passages))
+    asyncio.run(grow(walker, questions, tmp_path, repeats=2, seed=0, in_flight=4, prices=FREE))
     summary, calls = read_summary(tmp_path), len(llm.prompts)
     assert summary is not None
     assert {key: summary[key] for key in ("schema", "trajectories", "calls")} == {
         "schema": 1, "trajectories": 12, "calls": calls,
     }  # fmt: skip
-    asyncio.run(grow(agent(llm), questions, tmp_path, repeats=9, seed=9, in_flight=4))
+    asyncio.run(grow(agent(llm), questions, tmp_path, repeats=9, seed=9, in_flight=4, prices=FREE))
     assert (read_summary(tmp_path), len(llm.prompts)) == (summary, calls)
 
 
@@ -124,10 +125,10 @@ def garbled(labelled: LabelledQuestion) -> LabelledQuestion:
 def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_path, selector) -> None:
     async def bring(labelled, folder: Path) -> list[bytes]:
         walker = agent(SCRIPTED, Bm25Search(WORLD.passages))
-        await grow(walker, unlabelled(labelled), folder / "grow", repeats=1, seed=5, in_flight=4)
+        await grow(walker, unlabelled(labelled), folder / "grow", repeats=1, seed=5, in_flight=4, prices=FREE)
         await improve(
             folder / "grow" / TRAJECTORIES, folder / "improve", rules=Rules(selector), reward_model=None, seed=6,
-            in_flight=4,
+            in_flight=4, prices=FREE,
         )  # fmt: skip
         files = (folder / "grow" / TRAJECTORIES, folder / "improve" / RANKINGS, folder / "improve" / EXAMPLES)
         return [path.read_bytes() for path in files]

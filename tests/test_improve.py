@@ -23,8 +23,9 @@ from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve, usable_candid
 from rest_react.judges.reward import RewardModel
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
+from rest_react.settings import Price
 from rest_react.store import read_lines, read_summary, replace_lines
-from tests.doors import Killed, Spied
+from tests.doors import FREE, Killed, Spied
 
 RANK, JUDGE = "rank these", "is this good"
 ADA, BOB, CAT = Search("Ada", "x"), Search("Bob", "x"), Search("Cat", "x")
@@ -58,18 +59,30 @@ def reward_model(llm) -> RewardModel:
 
 
 def run(
-    folder: Path, trajectories: list[Trajectory], *, model: RewardModel | None = None, seed=0, in_flight=4, **rules
+    folder: Path,
+    trajectories: list[Trajectory],
+    *,
+    model: RewardModel | None = None,
+    seed=0,
+    in_flight=4,
+    prices=None,
+    **rules,
 ):
     grown, stage = folder / "trajectories.jsonl", folder / "improve"
     replace_lines(grown, trajectories)
     asyncio.run(
         improve(
             grown, stage, rules=Rules(**({"selector": "perplexity"} | rules)), reward_model=model, seed=seed,
-            in_flight=in_flight,
+            in_flight=in_flight, prices=prices or FREE,
         )
     )  # fmt: skip
     rankings = list(read_lines(stage / RANKINGS, Ranking))
     return rankings, list(read_lines(stage / EXAMPLES, Example)), read_summary(stage) or {}
+
+
+def opinion(ranking: Ranking) -> Ranking:
+    """The ranking without what it took."""
+    return replace(ranking, prompt_tokens=0, completion_tokens=0)
 
 
 def chosen(folder: Path, step: Step, **how) -> int:
@@ -85,7 +98,8 @@ def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> 
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
         "selector": "perplexity", "examples": 1, "dropped_steps": 0, "unfinished_trajectories": 0,
         "filtered_trajectories": 0, "steps": 1, "steps_with_a_choice": 1, "targets_changed": 1, "ranked": 1,
-        "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0,
+        "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
+        "cost_usd": 0.0, "cost_reason": None,
     }  # fmt: skip
 
 
@@ -154,7 +168,7 @@ def test_the_reward_models_ranking_is_of_the_step_s_candidates(tmp_path, seed) -
     shown = re.findall(r"query=\"(\w+)\"", prompt.state)
     index = {"Ada": 1, "Bob": 3, "Cat": 4}
     order = tuple(index[shown[place]] for place in (2, 0, 1))
-    assert ranking == Ranking("q.0.0", "decide", "reward_model", "ranked", order[0], order, reply)
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "ranked", order[0], order, reply)
     assert example.completion == step.candidates[order[0]].text
 
 
@@ -163,7 +177,7 @@ def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
     (ranking,), _, _ = run(
         tmp_path, [walked(decide(candidate("prose"), candidate(ADA), chosen=1))], selector="reward_model", model=model
     )
-    assert ranking == Ranking("q.0.0", "decide", "reward_model", "ranked", best=1)
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "ranked", best=1)
     assert model.llm.asked == []
 
 
@@ -173,7 +187,7 @@ def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
 def test_an_unusable_reply_leaves_the_rollouts_own_choice(tmp_path, reply, words) -> None:
     step = decide(candidate(ADA, 0.5), candidate(BOB, 2.0), candidate(BOB, 1.0), chosen=2)
     (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=answers([reply]))
-    assert ranking == Ranking("q.0.0", "decide", "reward_model", "fallback", best=1, reply=words)
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "fallback", best=1, reply=words)
     assert example.completion == text(BOB)
     assert (summary["fallback"], summary["targets_changed"]) == (1, 0)
 
@@ -214,7 +228,7 @@ def test_what_is_judged_bad_is_left_out_and_what_is_not_judged_stays(tmp_path) -
         tmp_path, [walked(*steps)], keep="judged_good", model=answers([], good), in_flight=1
     )
     blank = Ranking("", "decide", "perplexity", "ranked", best=0)
-    assert rankings == [
+    assert list(map(opinion, rankings)) == [
         replace(blank, id="q.0.0", good=True, good_reply="GOOD: yes"),
         replace(blank, id="q.0.1", good=False, good_reply="GOOD: no"),
         replace(blank, id="q.0.2", good=None, good_reply="who knows"),
@@ -232,6 +246,19 @@ def test_the_winner_is_judged(tmp_path) -> None:
     assert step.candidates[ranking.best].text in judged
     assert step.candidates[1 - ranking.best].text not in judged
     assert (ranking.good, examples) == (False, [])
+
+
+def test_the_reward_models_tokens_are_counted_and_paid_for(tmp_path) -> None:
+    model = answers([["BEST: 1"]], [["GOOD: yes"]])
+    step = decide(candidate(ADA), candidate(BOB))
+    how = {"selector": "reward_model", "keep": "judged_good", "model": model}
+    (ranking,), _, summary = run(tmp_path / "a", [walked(step)], prices={"reward_model": Price(1.0, 1000.0)}, **how)
+    prompts = sum(len(prompt.state.split()) for prompt, _ in model.llm.asked)
+    assert (ranking.prompt_tokens, ranking.completion_tokens) == (prompts, 4)
+    assert (summary["prompt_tokens"], summary["completion_tokens"]) == (prompts, 4)
+    assert summary["cost_usd"] == pytest.approx((prompts + 4000) / 1e6)
+    _, _, summary = run(tmp_path / "b", [walked(step)], prices={"reward_model": Price(1.0, None)}, **how)
+    assert (summary["cost_usd"], summary["cost_reason"]) == (None, "reward_model.price is not set")
 
 
 def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
@@ -257,7 +284,7 @@ def test_what_could_not_be_had_filters_nothing_where_it_is_tolerated(tmp_path) -
     model = answers([OutsideFault("HTTP 503")])
     (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=model, tolerated=1.0)
     reply = "outside fault: HTTP 503"
-    assert ranking == Ranking("q.0.0", "decide", "reward_model", "errored", best=1, reply=reply)
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "errored", best=1, reply=reply)
     assert (example.completion, summary["errored"]) == (text(BOB), 1)
 
 

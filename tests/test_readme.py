@@ -218,7 +218,7 @@ def summaries(folder: RunFolder) -> Iterator[tuple[str, list[str]]]:
     search = parts.search(parts.world.passages)
     agent = parts.agent(parts.expert(), search, samples=1, temperature=0.0, tuned=True)
     stages = {name: folder.stage(1, name) for name in ("grow", "improve", "finetune", "evaluate")}
-    few = {"seed": 0, "in_flight": 1}
+    few = {"seed": 0, "in_flight": 1, "prices": parts.prices}
     asyncio.run(grow(agent, [], stages["grow"], repeats=1, **few))
     walks = stages["grow"] / "trajectories.jsonl"
     asyncio.run(improve(walks, stages["improve"], rules=parts.rules(), reward_model=None, **few))

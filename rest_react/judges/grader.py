@@ -15,7 +15,7 @@ Not here: averages (metrics), who grades what (evaluate).
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rest_react.actions import neutralise, quote
@@ -122,7 +122,9 @@ class LLMGrader:
             completions = await self.llm.sample(self._prompt(question, answer), n=1, sampling=sampling)
         except (ModelFault, OutsideFault) as error:
             return Verdict("unscored", f"{self.name}: {error}", owed=isinstance(error, OutsideFault))
-        return _read_judgement(completions[0].text)
+        (reply,) = completions
+        verdict = _read_judgement(reply.text)
+        return replace(verdict, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens)
 
     async def aclose(self) -> None:
         """Closes the judge's door."""

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from rest_react.records import derive_seed
+from rest_react.settings import Price
 
 _LINK = r"[\[(]\s*link_?ids?\s*[=:]?\s*\d+(?:\s*,\s*(?:link_?id\s*=\s*)?\d+)*\s*[\])]"
 _LINKS = rf"{_LINK}(?:\s*(?:,|and|&)?\s*{_LINK})*"
@@ -49,6 +50,20 @@ class Share:
     high: float | None
     n: int
     repeats: int
+
+
+def bill(prices: Mapping[str, Price], **tokens: tuple[int, int]) -> dict[str, object]:
+    """What a stage cost: for each role (policy, reward_model, grader) its tokens in and out. Null with a reason where
+    tokens were used whose price is unknown.
+
+    >>> bill({"policy": Price(1.0, None)}, policy=(1000, 10))
+    {'cost_usd': None, 'cost_reason': 'policy.price is not set'}
+    """
+    costs = {role: prices[role].usd(*used) for role, used in tokens.items()}
+    unknown = [role for role, cost in costs.items() if cost is None]
+    if unknown:
+        return {"cost_usd": None, "cost_reason": " and ".join(f"{role}.price is not set" for role in unknown)}
+    return {"cost_usd": round(sum(cost or 0.0 for cost in costs.values()), 6), "cost_reason": None}
 
 
 def strip_citations(text: str) -> str:

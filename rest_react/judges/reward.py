@@ -1,7 +1,7 @@
 """The reward model: an LLM asked which candidate of a step is best (paper section 3.5 and its rater prompt).
 
     reward = RewardModel(llm, ranking_prompt, judged_good_prompt, max_tokens=256)
-    opinion = await reward.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), reply="EXPLANATION: ...")
+    opinion = await reward.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), reply=Completion(...))
 
 Candidates are shown in a shuffled order, so that none profits from its place, and the reply's numbers are mapped back.
 The reply is three lines; what cannot be read is an Opinion without an order, never an error.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, neutralise
 from rest_react.judges.metrics import strip_citations
-from rest_react.records import LLM, Hit, Prompt, Sampling
+from rest_react.records import LLM, Completion, Hit, Prompt, Sampling
 
 # A line's head may carry marks ("**BEST:**"), and what follows may stand on the next line.
 _RANKING = re.compile(r"^[^\w\n]*RANKING\W*(.*)$", re.IGNORECASE | re.MULTILINE)
@@ -28,10 +28,10 @@ _CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b\w+")
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """The candidates' indexes, best first, and the reply's words; no order where the reply was unusable."""
+    """The candidates' indexes, best first, and the reply; no order where the reply was unusable."""
 
     order: tuple[int, ...]
-    reply: str
+    reply: Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,18 @@ class RewardModel:
             f"*** Model Output #{number}:\n```\n{_inert(candidates[i])}\n```" for number, i in enumerate(shown, start=1)
         )
         reply = await self._ask(_fill(self.ranking, inputs=_inert(state), outputs=outputs), seed)
-        return Opinion(tuple(shown[place] for place in read_ranking(reply, len(candidates))), reply)
+        return Opinion(tuple(shown[place] for place in read_ranking(reply.text, len(candidates))), reply)
 
-    async def is_good(self, state: str, candidate: str, *, seed: int) -> tuple[bool | None, str]:
+    async def is_good(self, state: str, candidate: str, *, seed: int) -> tuple[bool | None, Completion]:
         """The yes/no line on one candidate, None where the reply has none; raises what the door raises."""
         reply = await self._ask(_fill(self.judged_good, inputs=_inert(state), output=_inert(candidate)), seed)
-        found = _GOOD.search(reply)
+        found = _GOOD.search(reply.text)
         return (None if found is None else found[1].lower() == "yes"), reply
 
-    async def _ask(self, text: str, seed: int) -> str:
+    async def _ask(self, text: str, seed: int) -> Completion:
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed)
         (completion,) = await self.llm.sample(Prompt("", text), n=1, sampling=sampling)
-        return completion.text
+        return completion
 
 
 def read_ranking(reply: str, count: int) -> tuple[int, ...]:

@@ -260,7 +260,8 @@ def test_a_judges_reply_is_read_or_unscored(reply, verdict):
 
 def test_the_judges_comments_are_the_reason():
     said, _ = judged("# Both say\n# the same.\nCheck_Answer(...) = True  # [END]")
-    assert said == Verdict("correct", "Both say the same.")
+    assert (said.verdict, said.reason, said.completion_tokens) == ("correct", "Both say the same.", 9)
+    assert said.prompt_tokens > 0
 
 
 def test_a_judge_is_asked_greedily_and_nothing_can_close_its_prompt():

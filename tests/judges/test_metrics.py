@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from rest_react.judges.metrics import (
     Share,
+    bill,
     clustered_interval,
     exact_match,
     f1,
@@ -15,6 +16,7 @@ from rest_react.judges.metrics import (
     paired_difference,
     strip_citations,
 )
+from rest_react.settings import NO_PRICE, Price
 
 
 def shares(right: int, wrong: int) -> dict[str, list[float | None]]:
@@ -144,3 +146,21 @@ def test_equal_results_leave_room_for_a_small_difference():
     difference = paired_difference(shares(10, 30), shares(10, 30))
     assert difference.mean == 0.0
     assert -0.1 < difference.low < 0 < difference.high < 0.1
+
+
+@pytest.mark.parametrize(
+    ("prices", "usd", "reason"),
+    [
+        ({"policy": Price(1.0, 10.0), "grader": Price(2.0, 0.0)}, 0.0015, None),
+        ({"policy": NO_PRICE, "grader": NO_PRICE}, 0.0, None),
+        ({"policy": NO_PRICE, "grader": Price(1.0, None)}, 0.0002, None),  # no token came out of it
+        ({"policy": Price(None, 1.0), "grader": NO_PRICE}, None, "policy.price is not set"),
+        (
+            {"policy": Price(None, None), "grader": Price(None, None)},
+            None,
+            "policy.price is not set and grader.price is not set",
+        ),
+    ],
+)
+def test_a_bill_is_exact_or_says_what_is_missing(prices, usd, reason) -> None:
+    assert bill(prices, policy=(1000, 10), grader=(200, 0)) == {"cost_usd": usd, "cost_reason": reason}

@@ -12,7 +12,7 @@ from rest_react.errors import OutsideFault
 from rest_react.judges.reward import Opinion, RewardModel, read_ranking, unsupported
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.prompting import PACKAGED_PROMPTS
-from rest_react.records import Hit, Prompt, Sampling
+from rest_react.records import Completion, Hit, Prompt, Sampling
 
 RANKING = (PACKAGED_PROMPTS / "ranking.txt").read_text(encoding="utf-8")
 JUDGED_GOOD = (PACKAGED_PROMPTS / "judged_good.txt").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def test_the_replys_numbers_mean_the_candidates_as_they_were_shown(seed) -> None
     state, *outputs = shown(llm)
     assert state == "the state"
     assert [candidates[i] for i in opinion.order] == [outputs[1], outputs[2], outputs[0]]
-    assert opinion.reply == REPLY
+    assert opinion.reply.text == REPLY
 
 
 def test_no_place_is_always_first() -> None:
@@ -67,7 +67,7 @@ def test_the_prompt_is_the_template_filled_in_once() -> None:
     )
     outputs = [f"*** Model Output #{number}:\n```\n{text}\n```" for number, text in enumerate(shown(llm), start=1)]
     assert llm.asked[0][0] == Prompt("", "{outputs}|" + "\n\n".join(outputs) + "\n{unknown}")
-    assert opinion == Opinion((), "prose")
+    assert opinion == Opinion((), Completion("prose", 1, -1.0, "stop", len(llm.asked[0][0].state.split())))
 
 
 @pytest.mark.parametrize("ticks", range(3, 12))
@@ -136,7 +136,7 @@ def test_a_clean_reply_means_what_it_says(places) -> None:
 )
 def test_the_yes_or_no_line_is_read_or_left_open(reply, good) -> None:
     judgement, llm = is_good(reply)
-    assert judgement == (good, reply)
+    assert (judgement[0], judgement[1].text) == (good, reply)
     assert shown(llm) == ["the state", "the output"]
 
 
