@@ -75,7 +75,8 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             if k and asked and not _complete(folder, k, "improve"):
                 yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
             if not _complete(folder, k, "finetune"):
-                yield _training(s, pace, k, calls)
+                kept = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
+                yield _training(s, pace, k, calls + (round(s.world.demonstrations * steps) if kept else 0))
         for name, source in s.evaluate.benchmarks.items():
             if not _complete(folder, k, "evaluate", name):
                 answers = _size(s, source) * s.evaluate.repeats

@@ -88,7 +88,13 @@ def test_minutes_follow_the_measured_rates(tmp_path: Path) -> None:
         tmp_path, "speed.prefill=450", "speed.decode=100", "speed.train=50", "finetune.epochs=2", "grow.samples=1"
     )
     assert rows["iteration 1: grow"].minutes == pytest.approx((180 * 150 / 450 + 180 * 60 / 100) / 60)
-    assert rows["iteration 1: finetune"].minutes == pytest.approx(180 * 360 * 2 / 50 / 60)
+    assert rows["iteration 1: finetune"].minutes == pytest.approx((180 + 90) * 360 * 2 / 50 / 60)
+
+
+@pytest.mark.parametrize("without", ["finetune.mix_demonstrations=false", "start=prompted"])
+def test_demonstrations_are_trained_on_again_where_they_are_kept(without: str, tmp_path: Path) -> None:
+    trained = [by_stage(tmp_path, *how)["iteration 1: finetune"].prompt_tokens for how in ([], [without])]
+    assert trained == [(180 + 90) * 360, 180 * 360]
 
 
 def test_what_is_unknown_is_said_to_be_unknown(tmp_path: Path) -> None:
