@@ -57,6 +57,7 @@ def main() -> None:
         model, AutoTokenizer.from_pretrained(folder), [c.state for c in calls[: given.padded]],
         samples, settings.grow.temperature, settings.agent.max_tokens,
     )  # fmt: skip
+    read = engine.pop("read_tokens")
     bare = engine["prompt_tokens"] / prefill + engine["generated_tokens"] / decode
     report = {
         "prefill_tokens_s": round(prefill),
@@ -64,7 +65,7 @@ def main() -> None:
         **engine,
         "bare_s": round(bare, 1),
         "ratio": round(engine["engine_s"] / bare, 2),
-        "shared": round(1 - engine.pop("read_tokens") / (samples * engine["prompt_tokens"]), 3),
+        "shared": round(1 - read / (samples * engine["prompt_tokens"]), 3),
         **padded,
         "engine_generated_tokens_s": round(engine["generated_tokens"] / engine["engine_s"]),
     }

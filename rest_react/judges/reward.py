@@ -22,8 +22,8 @@ from rest_react.records import LLM, Completion, Hit, Prompt, Sampling
 _RANKING = re.compile(r"^[^\w\n]*RANKING\W*(.*)$", re.IGNORECASE | re.MULTILINE)
 _BEST = re.compile(r"^[^\w\n]*BEST\W*[^\d\n]{0,20}(\d{1,3})", re.IGNORECASE | re.MULTILINE)
 _GOOD = re.compile(r"^[^\w\n]*GOOD\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
-# A word, but none whose capital may be that of its sentence; a number anywhere.
-_CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b\w+")
+# A word, but "I" and those whose capital may be that of their sentence; a number anywhere.
+_CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,7 @@ KEPT = [Hit("p1", "Verland Bridge", "Verland Bridge stands in Gar. It opened in 
         ("The founder of Gar is Ada Mell.", ["Ada", "Mell"]),
         ("Paris is where it stands.", []),  # a capital that the sentence gives proves nothing
         ("It stands in gar; Émile drew it in Łódź.", ["Łódź"]),
+        ("As far as I can see, it opened in 1886.", []),
         ("", []),
     ],
 )
