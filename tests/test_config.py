@@ -67,6 +67,19 @@ def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:
     assert mine.evaluate.benchmarks["local"] == mine.grow.questions
 
 
+@pytest.mark.parametrize("experiment", ["paper_gpu", "paper_openai"])
+def test_the_papers_experiments_depart_from_the_default_where_the_default_departs_from_the_paper(
+    experiment: str,
+) -> None:
+    s = load_settings(values(f"experiment={experiment}"))
+    improve = s.improve
+    assert (improve.selector, improve.keep, improve.only_grounded) == ("reward_model", "all", False)
+    assert improve.max_searches is None
+    assert (s.start, s.agent.max_searches, s.agent.select) == ("prompted", 10, "perplexity")
+    assert (s.grow.samples, s.grow.temperature) == (4, 0.5)
+    assert (s.evaluate.repeats, s.evaluate.samples, s.evaluate.temperature) == (10, 4, 0.5)
+
+
 def test_every_experiment_is_tried_here() -> None:
     assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {
         "smoke",
