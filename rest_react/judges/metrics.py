@@ -229,7 +229,7 @@ def spell(text: str) -> str:
     """The text in the one spelling; empty if it holds no word at all. Linear in the text's length."""
     text = _THOUSANDS.sub(lambda m: re.sub(r"\D", "", m[0]), text.translate(_MARKS))
     text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    text = " ".join(text.casefold().split())
+    text = " ".join(text.casefold().lower().split())  # Cherokee folds to capitals
     text = re.sub(r"n't\b", " not", text).replace("cannot", "can not")
     text = re.sub(r"'s\b", "", text).replace("'", "")
     text = _spell_dates(_spell_numbers(text))

@@ -25,6 +25,7 @@ from rest_react.judges.metrics import spell
         ("Ada’s café", "ada cafe"),
         ("1980s, 3rd", "1980s , 3rd"),
         ("10–12 people — C++", "10 12 people ; c++"),
+        ("\u13a0", "\uab70"),  # Cherokee folds to capitals
         ("...", ""),
         ("", ""),
     ],
