@@ -130,7 +130,7 @@ def test_the_interval_covers_the_truth_95_times_in_100(questions, repeats, true)
 
 
 def test_the_interval_of_a_difference_rather_covers_too_much():
-    """Two policies on the same questions, one 10 points better on each. Its imaginary questions lie at -1 and +1, further
+    """Two policies, one 10 points better on each question. The imaginary questions lie at -1 and +1, further
     out than averages over repeats do."""
     random_ = random.Random(3)
     covered = 0
