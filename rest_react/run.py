@@ -110,7 +110,7 @@ class Loop:
     async def learn(self, k: int, model: ModelRef) -> ModelRef:
         """Improve, then finetune; the next model."""
         s = self.settings
-        seed = s.learning_seed if k else s.seed
+        seed = s.seed if k == 0 or s.learning_seed is None else s.learning_seed
         reward_model = self.parts.reward_model() if k else None
         try:
             await improve(

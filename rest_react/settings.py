@@ -362,7 +362,7 @@ class Settings:
     run: Annotated[str, MinLen(1)]
     iteration: Annotated[int, Ge(0), Le(100)]
     seed: int
-    learning_seed: int
+    learning_seed: int | None
     students: tuple[Name, ...]
     start: Literal["demonstrations", "prompted"]
     smoke: bool

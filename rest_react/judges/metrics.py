@@ -18,6 +18,7 @@ Not here: whether an answer is right (grader), and which results count (report).
 """
 
 import re
+import statistics
 import string
 import unicodedata
 from collections import Counter
@@ -155,11 +156,7 @@ def _spread_of_repeats(lists: Iterable[Sequence[float | None]], repeats: int) ->
     rows = list(lists)
     means = [_mean([values[r] for values in rows if r < len(values)]) for r in range(repeats)]
     known = [mean for mean in means if mean is not None]
-    if len(known) < 2:
-        return None
-    centre = sum(known) / len(known)
-    variance = sum((mean - centre) ** 2 for mean in known) / (len(known) - 1)
-    return float(variance**0.5)
+    return statistics.stdev(known) if len(known) > 1 else None
 
 
 def cohens_kappa(pairs_by_question: Mapping[str, Sequence[tuple[bool, bool]]]) -> Share:
