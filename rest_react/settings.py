@@ -323,9 +323,6 @@ class DryFinetune:
     max_length: Count
 
 
-Finetune: TypeAlias = LocalFinetune | HostedFinetune | DryFinetune
-
-
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
     """Evaluate: benchmarks by name, each asked `repeats` times (paper section 4)."""
@@ -379,7 +376,7 @@ class Settings:
     demonstrations: DemonstrationSettings
     grow: GrowSettings
     improve: ImproveSettings
-    finetune: Annotated[Finetune, BY_KIND]
+    finetune: Annotated[LocalFinetune | HostedFinetune | DryFinetune, BY_KIND]
     evaluate: EvaluateSettings
     tracking: TrackingSettings
     speed: SpeedSettings
