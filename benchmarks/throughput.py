@@ -82,9 +82,7 @@ def main() -> None:
 
 def walked(url: str, in_flight: int, trajectories: int, *, exemplars: bool = False) -> tuple[int, float, float]:
     """One Grow: its calls, its seconds, and its seconds of processor time."""
-    questions = [
-        Question(f"q{i}", f"In which town was the author of The Lantern of Dravol born, {i}?") for i in range(10)
-    ]
+    question = Question("q", "In which town was the author of The Lantern of Dravol born?")
 
     async def work(stage: Path) -> None:
         llm = OpenAICompatible("fixed", base_url=url, api_key_env=None, max_in_flight=in_flight)
@@ -93,10 +91,7 @@ def walked(url: str, in_flight: int, trajectories: int, *, exemplars: bool = Fal
             load_prompts() if exemplars else None, max_searches=MAX_SEARCHES,
         )  # fmt: skip
         try:
-            await grow(
-                agent, questions, stage, repeats=-(-trajectories // len(questions)), seed=7, in_flight=in_flight,
-                prices=FREE,
-            )  # fmt: skip
+            await grow(agent, [question], stage, repeats=trajectories, seed=7, in_flight=in_flight, prices=FREE)
         finally:
             await llm.aclose()
 

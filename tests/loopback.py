@@ -96,7 +96,10 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    class Listener(ThreadingHTTPServer):
+        request_queue_size = 256  # with the usual 5, a hundred callers at once take seconds to get in
+
+    listener = Listener(("127.0.0.1", 0), Door)
     listener.daemon_threads = True
     server.url = f"http://127.0.0.1:{listener.server_address[1]}"
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

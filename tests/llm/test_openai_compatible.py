@@ -258,6 +258,34 @@ def test_calls_in_flight_and_their_rate_stay_within_the_limits_by_the_servers_ow
     assert server.requests[-1].at - server.requests[0].at >= 29 * 0.02 - 0.02
 
 
+def test_all_calls_that_may_be_in_flight_are():
+    everyone = threading.Barrier(120)
+
+    def answer(request):
+        everyone.wait(60)
+        return plain(request)
+
+    with serve(answer) as server:
+
+        async def main():
+            llm = OpenAICompatible("m", base_url=f"{server.url}/v1", api_key_env=None, max_in_flight=120, tries=1)
+            await together(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(120))
+            await llm.aclose()
+
+        asyncio.run(main())
+    assert len(server.requests) == 120
+
+
+def test_a_proxy_that_the_environment_names_is_used_but_not_where_it_says_no(monkeypatch):
+    with serve(plain) as proxy, serve(plain) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        ask(server)
+        ask(Server("http://model.example", []))
+    assert [request.path for request in server.requests] == ["/v1/chat/completions"]
+    assert [request.path for request in proxy.requests] == ["http://model.example/v1/chat/completions"]
+
+
 def test_nothing_is_lost_or_doubled_when_a_third_of_all_calls_fail():
     faults = [error(429), error(500), Reply(hang_up=True), Reply(200, b"{"), Reply(200, {"choices": []}), error(503)]
     lock, count = threading.Lock(), iter(range(10_000))
