@@ -154,8 +154,9 @@ class Answering(asyncio.Protocol):
 
 def reply_to(body: bytes) -> bytes:
     """The reply that is ready for this kind of step."""
-    kind = body[body.rindex(b"# step: ") :].split(b"\\n", 1)[0].removeprefix(b"# step: ")
-    return REPLIES[kind, body.count(b"SelectLink(")]
+    state = body.rpartition(b'"role":"user"')[2]
+    kind = state.rpartition(b"# step: ")[2].partition(b"\\n")[0]
+    return REPLIES[kind, state.count(b"SelectLink(")]
 
 
 def rendered(action_of: Callable[[int], Action]) -> bytes:

@@ -23,7 +23,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
-from rest_react.errors import ModelFault
+from rest_react.errors import ModelFault, UsageError
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.remote import (
     Backoff,
@@ -62,6 +62,8 @@ class OpenAICompatible:
         extra_body: Mapping[str, object] | None = None,
         first_wait_s: float = 0.5,
     ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise UsageError(f"base_url: {base_url!r} is no http:// or https:// address")
         self._model = model
         self._base_url = base_url
         self._api_key_env = api_key_env
@@ -138,7 +140,7 @@ class OpenAICompatible:
         from aiohttp import ClientError
 
         if self._session is None:
-            self._session = open_session(self._address, self._key, self._timeout_s)
+            self._session = _open_session(self._address, self._key, self._timeout_s)
         try:
             async with self._session.post(self._address, data=body) as reply:
                 raw = await reply.read()
@@ -151,18 +153,19 @@ class OpenAICompatible:
         raise explained(said, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
 
 
-def open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
+def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
     """A session that keeps its connections, as many as the limiter asks for. `timeout_s` is for a whole reply: some
     gateways send blank lines while waiting."""
     from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
     # Once, not with aiohttp's trust_env: that reads environment and ~/.netrc in two threads for each request.
-    host, scheme = urlsplit(address).netloc, urlsplit(address).scheme
-    proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+    url = urlsplit(address)
+    proxy = None if proxy_bypass(url.netloc) else getproxies().get(url.scheme)
     return ClientSession(
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
         timeout=ClientTimeout(total=timeout_s),
-        connector=TCPConnector(limit=0),
+        # uvicorn, under many servers, closes what is idle for 5 s; a request sent at that moment would be lost.
+        connector=TCPConnector(limit=0, keepalive_timeout=4.0),
         proxy=proxy,
     )
 

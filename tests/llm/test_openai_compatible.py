@@ -220,6 +220,11 @@ def test_one_filtered_sample_of_several_is_kept_as_a_sample():
     assert [(one.text, one.finish) for one in completions] == [("a", "stop"), ("", "content_filter")]
 
 
+def test_an_address_that_is_none_is_told_before_any_request():
+    with pytest.raises(UsageError, match="'localhost:8000/v1' is no http"):
+        OpenAICompatible("m", base_url="localhost:8000/v1", api_key_env=None)
+
+
 def test_a_missing_key_is_told_before_any_request(monkeypatch):
     monkeypatch.delenv("DOOR_KEY", raising=False)
     with serve(plain) as server, pytest.raises(UsageError, match="DOOR_KEY"):
