@@ -23,6 +23,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     at: float
+    port: int  # the caller's: one for each connection
 
     @property
     def json(self) -> Any:
@@ -64,7 +65,7 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.command, self.path, headers, body, time.monotonic())
+            request = Request(self.command, self.path, headers, body, time.monotonic(), self.client_address[1])
             with lock:
                 server.requests.append(request)
                 server.in_flight += 1

@@ -263,6 +263,20 @@ def test_calls_in_flight_and_their_rate_stay_within_the_limits_by_the_servers_ow
     assert server.requests[-1].at - server.requests[0].at >= 29 * 0.02 - 0.02
 
 
+def test_calls_one_after_another_share_a_connection():
+    with serve(plain) as server:
+
+        async def main():
+            llm = OpenAICompatible("m", base_url=f"{server.url}/v1", api_key_env=None)
+            for _ in range(3):
+                await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+            await llm.aclose()
+
+        asyncio.run(main())
+    assert len(server.requests) == 3
+    assert len({request.port for request in server.requests}) == 1
+
+
 def test_all_calls_that_may_be_in_flight_are():
     everyone = threading.Barrier(120)
 
