@@ -8,6 +8,7 @@ Doors load and connect at their first call, so building is cheap and nothing is 
 Not here: the order in which parts are used (run).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,8 @@ from typing import Literal
 
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.agent.steps import Sampler
+from rest_react.cache import Cache, CachedLLM, CachedSearch
+from rest_react.config import sealed_view
 from rest_react.console import say, steps_progress
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
@@ -43,6 +46,7 @@ from rest_react.settings import (
     HttpSearch,
     HubQuestions,
     LocalFinetune,
+    Mode,
     Model,
     OpenAIModel,
     Price,
@@ -50,6 +54,7 @@ from rest_react.settings import (
     RuleGraderSettings,
     SameModel,
     ScriptedModel,
+    SearchEngine,
     Settings,
     TransformersModel,
     VllmModel,
@@ -168,8 +173,19 @@ class Parts:
         )
         return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader}
 
+    @cached_property
+    def cache(self) -> Cache | None:
+        """Where answers are kept between runs."""
+        return Cache(Path(self.settings.cache)) if self.settings.cache else None
+
     def search(self, passages: Sequence[Passage] | None) -> Search:
-        """The search engine, over `passages` where it is closed."""
+        """The search engine, over `passages` where it is closed; one that is open goes through the cache."""
+        s = self.settings
+        if self.cache is None or isinstance(s.search, Bm25):
+            return self._search(passages)
+        return CachedSearch(None if s.replay else self._search(passages), _name(s.search), self.cache)
+
+    def _search(self, passages: Sequence[Passage] | None) -> Search:
         match self.settings.search:
             case Bm25(corpus=corpus):
                 from rest_react.questions import read_corpus
@@ -281,8 +297,15 @@ class Parts:
             return self._llm(settings, ModelRef(settings.model, "base", tuned=False))
         return self._llm(self.settings.policy, self.starting_model(), mode=settings.mode)
 
-    def _llm(self, settings: Model, model: ModelRef, mode: Literal["chat", "completion"] | None = None) -> LLM:
+    def _llm(self, settings: Model, model: ModelRef, mode: Mode | None = None) -> LLM:
+        """A model's door; where it asks anybody, through the cache."""
         weights = str(self.folder.root / model.name) if model.where == "local" else model.name
+        if self.cache is None or isinstance(settings, ScriptedModel):
+            return self._door(settings, model, weights, mode)
+        door = None if self.settings.replay else self._door(settings, model, weights, mode)
+        return CachedLLM(door, _name(settings, mode, weights, *_files(Path(weights))), self.cache)
+
+    def _door(self, settings: Model, model: ModelRef, weights: str, mode: Mode | None) -> LLM:
         match settings:
             case TransformersModel() as s:
                 from rest_react.llm.transformers_engine import TransformersEngine
@@ -317,6 +340,17 @@ class Parts:
                 )  # fmt: skip
 
 
+def _name(settings: Model | SearchEngine, *more: object) -> str:
+    """What the answers of a door depend on besides what it is asked: its sealed settings, and its weights."""
+    return json.dumps([sealed_view(settings, "door"), *more], sort_keys=True)
+
+
+def _files(weights: Path) -> list[tuple[str, int, int]]:
+    """Tells weights from others that lay in the same folder before; nothing for a model that is known by name."""
+    files = sorted(weights.glob("*")) if weights.is_dir() else []
+    return [(file.name, (state := file.stat()).st_size, state.st_mtime_ns) for file in files]
+
+
 def _bare(completion: str) -> str:
     return completion.rsplit("# [END]", 1)[0].rstrip()
 
@@ -335,9 +369,7 @@ def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: st
     return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))
 
 
-def _vllm(
-    s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, mode: Literal["chat", "completion"] | None
-) -> LLM:
+def _vllm(s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, mode: Mode | None) -> LLM:
     from rest_react.llm.vllm_server import VllmServer
 
     adapter = folder.root / model.adapter if model.adapter else None

@@ -21,8 +21,9 @@ from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
-    "run", "iteration", "dry_run", "output", "tracking", "speed", "*.in_flight", "*.device", "*.threads",
-    "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute", "*.price", "*.port", "*.poll_s",
+    "run", "iteration", "dry_run", "output", "cache", "replay", "tracking", "speed",
+    "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
+    "*.price", "*.port", "*.poll_s",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
 )  # fmt: skip
 
@@ -103,6 +104,8 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield f"run: {s.run!r} must be a plain folder name (the folder above it is `output`)"
     if s.output.startswith("~"):
         yield "output: write the folder out in full; ~ is not expanded here"
+    if s.replay and s.cache is None:
+        yield "replay: there is nothing to replay without a cache; give cache=<folder>"
     if not s.evaluate.benchmarks:
         yield "evaluate.benchmarks: name at least one"
     for name in s.evaluate.benchmarks:
@@ -163,9 +166,9 @@ def _asks_reward_model(s: Settings) -> bool:
     return s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
 
 
-def sealed_view(settings: Settings) -> dict[str, object]:
-    """The settings that can change a result, flat, as settings.yaml keeps them."""
-    return {path: value for path, value in flatten(settings) if not _unsealed(path)}
+def sealed_view(settings: object, path: str = "") -> dict[str, object]:
+    """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
+    return {place: value for place, value in flatten(settings, path) if not _unsealed(place)}
 
 
 def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:

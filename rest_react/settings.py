@@ -360,6 +360,8 @@ class Settings:
     smoke: bool
     dry_run: bool
     output: Name
+    cache: str | None
+    replay: bool
     data: str | None
     evaluate_data: str | None
     policy: Annotated[Model, BY_KIND]
