@@ -17,13 +17,13 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
-from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings
+from rest_react.settings import NO_PRICE, Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
-    "run", "iteration", "dry_run", "output", "cache", "replay", "tracking", "speed",
+    "run", "iteration", "dry_run", "output", "cache", "replay", "budget", "tracking", "speed",
     "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
-    "*.price", "*.port", "*.poll_s",
+    "*.tokens_per_minute", "*.price", "*.port", "*.poll_s",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
 )  # fmt: skip
 
@@ -106,6 +106,8 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield "output: write the folder out in full; ~ is not expanded here"
     if s.replay and s.cache is None:
         yield "replay: there is nothing to replay without a cache; give cache=<folder>"
+    if s.budget.max_usd is not None:
+        yield from _unpriced(s)
     if not s.evaluate.benchmarks:
         yield "evaluate.benchmarks: name at least one"
     for name in s.evaluate.benchmarks:
@@ -147,6 +149,20 @@ def _impossible(s: Settings) -> Iterator[str]:
         judge = s.policy.kind if model.kind == "same" else model.kind
         if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):
             yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
+
+
+def _unpriced(s: Settings) -> Iterator[str]:
+    """What a limit in dollars cannot be kept without."""
+    used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
+    if _asks_reward_model(s):
+        used["reward_model"] = s.reward_model
+    if s.iteration > 0 or s.start == "demonstrations":
+        used["finetune"] = s.finetune
+    for role, part in used.items():
+        price = getattr(part, "price", NO_PRICE)
+        for side in ("input", "output"):
+            if getattr(price, side) is None:
+                yield f"{role}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
 
 
 def _plain(name: str) -> bool:

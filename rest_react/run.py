@@ -19,7 +19,7 @@ from rest_react.agent.rollouts import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view
 from rest_react.console import console, say
-from rest_react.errors import ConfigError, RestReactError, StageIncomplete, UsageError
+from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
 from rest_react.evaluate import evaluate
 from rest_react.finetune import finetune
 from rest_react.forecast import forecast_table
@@ -171,6 +171,7 @@ def run(settings: Settings) -> None:
     with folder.locked():
         for change in folder.seal(sealed_view(settings), cli.environment(prompts)):
             say(f"note: since this run began, {change}")
+        parts.budget.keep_in(folder.root / "spending.json")
         asyncio.run(loop.bring_to(settings.iteration))
 
 
@@ -187,6 +188,8 @@ def _job(config: Any) -> None:
         cli.stop(error, code=2)
     except StageIncomplete as error:
         cli.stop(error, code=3)
+    except BudgetReached as error:
+        cli.stop(error, code=4)
     except RestReactError as error:
         cli.stop(error, code=1)
 

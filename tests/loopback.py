@@ -96,8 +96,11 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    listener.daemon_threads = True
+    class Listener(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # of connections nobody has taken yet; with the usual 5, a crowd is turned away
+
+    listener = Listener(("127.0.0.1", 0), Door)
     server.url = f"http://127.0.0.1:{listener.server_address[1]}"
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

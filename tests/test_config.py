@@ -188,6 +188,18 @@ def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
     assert problem.startswith(told)
 
 
+def test_a_budget_in_dollars_wants_the_price_of_every_part_that_costs() -> None:
+    wanted = [
+        f"{part}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
+        for part, side in (("policy", "input"), ("policy", "output"), ("reward_model", "output"), ("finetune", "input"))
+    ]
+    asked = ("experiment=paper_openai", "llm@reward_model=gemini", "reward_model.price.input=1", "llm@grader=rule")
+    assert impossible(*asked, "budget.max_usd=5") == wanted
+    free = (*asked, "improve.selector=perplexity", "policy.price.input=1", "policy.price.output=4")
+    assert load_settings(values(*free, "iteration=0", "budget.max_usd=5")).budget.max_usd == 5
+    assert load_settings(values("budget.max_usd=5")).policy.price.input == 0
+
+
 def test_a_missing_data_folder_is_asked_for_once() -> None:
     assert impossible("experiment=local_corpus") == [
         "data: is needed; give data=<folder with questions.jsonl and corpus.jsonl>"
@@ -215,6 +227,8 @@ CANNOT_CHANGE_A_RESULT = {
     "output",
     "cache",
     "replay",
+    "budget.max_usd",
+    "budget.max_tokens",
     "tracking.kind",
     "tracking.mode",
     "tracking.project",

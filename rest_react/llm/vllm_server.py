@@ -31,6 +31,7 @@ from typing import Literal, Self
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from rest_react.budget import Meter
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling
@@ -59,6 +60,7 @@ class VllmServer:
         timeout_s: float = 600.0,
         max_in_flight: int = 256,
         tries: int = 3,
+        meter: Meter | None = None,
     ) -> None:
         if not command:
             raise UsageError('vllm_server: `command` is empty; give for example ["vllm", "serve"]')
@@ -75,6 +77,7 @@ class VllmServer:
         self._timeout_s = timeout_s
         self._max_in_flight = max_in_flight
         self._tries = tries
+        self._meter = meter
         self._process: subprocess.Popen[bytes] | None = None
         self._llm: OpenAICompatible | None = None
 
@@ -106,6 +109,7 @@ class VllmServer:
             timeout_s=self._timeout_s,
             max_in_flight=self._max_in_flight,
             tries=self._tries,
+            meter=self._meter,
         )
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
