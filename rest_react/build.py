@@ -135,11 +135,12 @@ class Parts:
         return self._llm("policy", self.settings.policy, model)
 
     def expert(self) -> LLM:
-        """The scripted expert that writes demonstrations."""
+        """The scripted expert that writes demonstrations, careless as the settings say."""
         from rest_react.llm.scripted import ScriptedLLM
 
-        shares = {"right": 1.0, "wrong": 0.0, "unparsable": 0.0, "empty": 0.0}
-        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=self.settings.demonstrations.slip, **shares)
+        shown = self.settings.demonstrations
+        shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
+        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=shown.slip, **shares)
 
     def reward_model(self) -> RewardModel | None:
         """The reward model where Improve asks one."""

@@ -242,6 +242,7 @@ class DemonstrationSettings:
     """What an untrained small model is shown first: a scripted expert's walks, and the prompts' exemplars as steps."""
 
     slip: Share
+    mistakes: Share
     exemplars: bool
     epochs: Positive | None
 
