@@ -46,10 +46,14 @@ class Tokens:
 NOTHING = Tokens(0, 0)
 
 
+def estimate(text: str) -> int:
+    """The tokens of a text, on the high side of what tokenizers make of prose: one for three bytes."""
+    return -(-len(text.encode("utf-8", "replace")) // 3)
+
+
 def worst_case(prompt: Prompt, n: int, sampling: Sampling) -> Tokens:
-    """What a call may take: n samples to their limit and, an estimate from above, a token for three bytes of prompt."""
-    size = sum(len(text.encode("utf-8", "replace")) for text in (prompt.prefix, prompt.state))
-    return Tokens(size // 3 + _TURN_TOKENS, n * sampling.max_tokens)
+    """What a call may take: its prompt, estimated, and n samples to their limit."""
+    return Tokens(estimate(prompt.prefix) + estimate(prompt.state) + _TURN_TOKENS, n * sampling.max_tokens)
 
 
 def tokens_used(completions: Sequence[Completion]) -> Tokens:
@@ -143,14 +147,19 @@ class Budget:
             if taken + worst.total > self._max_tokens:
                 return f"budget.max_tokens={self._max_tokens}: {taken} are taken, and a call may take {worst.total}"
         if self._max_usd is not None:
-            spent = sum(self._usd(name, a.prompt_tokens, a.completion_tokens) for name, a in self._accounts.items())
-            price = self._usd(role, worst.prompt, worst.completion)
+            spent = sum(self._known(name, a.prompt_tokens, a.completion_tokens) for name, a in self._accounts.items())
+            price = self._known(role, worst.prompt, worst.completion)
             if spent + price > self._max_usd:
                 return f"budget.max_usd={self._max_usd}: {spent:.4f} are spent, and a call may cost {price:.4f}"
         return ""
 
-    def _usd(self, role: str, prompt: int, completion: int) -> float:
-        usd = self._prices[role].usd(prompt, completion)
+    def usd(self, role: str, prompt: int, completion: int) -> float | None:
+        """What tokens cost in a role; None where its price is not known."""
+        price = self._prices.get(role)
+        return None if price is None else price.usd(prompt, completion)
+
+    def _known(self, role: str, prompt: int, completion: int) -> float:
+        usd = self.usd(role, prompt, completion)
         if usd is None:
             raise UsageError(f"budget.max_usd: the price of {role} is not known; set {role}.price")
         return usd

@@ -273,12 +273,11 @@ class Parts:
                     "learning_rate_multiplier": s.learning_rate_multiplier,
                 }
                 return HostedTrainer(
-                    base_url=s.base_url or OPENAI,
-                    api_key_env=s.api_key_env or None,
+                    base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None, poll_s=s.poll_s,
                     hyperparameters={name: value for name, value in chosen.items() if value is not None},
-                    poll_s=s.poll_s,
-                    on_event=lambda event: say(f"{title}: {event}"),
-                )
+                    on_event=lambda event: say(f"{title}: {event}"), max_length=s.max_length,
+                    meter=Meter(self.budget, "finetune"), cancel=s.cancel,
+                )  # fmt: skip
             case DryFinetune() as s:
                 from rest_react.training.local import DryRunTrainer
 

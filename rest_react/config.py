@@ -23,7 +23,7 @@ from rest_react.settings import NO_PRICE, Bm25, FileQuestions, HubQuestions, Loc
 UNSEALED = (
     "run", "iteration", "dry_run", "output", "cache", "replay", "budget", "tracking", "speed",
     "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
-    "*.tokens_per_minute", "*.price", "*.port", "*.poll_s",
+    "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
 )  # fmt: skip
 

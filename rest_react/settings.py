@@ -309,6 +309,7 @@ class HostedFinetune:
     max_length: Count
     poll_s: Positive
     price: Price
+    cancel: bool
 
 
 @dataclass(frozen=True, slots=True)

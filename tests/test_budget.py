@@ -274,4 +274,4 @@ def test_a_prompt_that_was_read_for_each_sample_is_paid_for_each_time() -> None:
 
 
 def test_the_estimate_of_a_prompt_is_not_below_a_token_for_three_bytes() -> None:
-    assert worst_case(Prompt("é" * 30, "\ud800"), 2, SAMPLING) == Tokens(20 + 24, 80)
+    assert worst_case(Prompt("é" * 30, "\ud800"), 2, SAMPLING) == Tokens(20 + 1 + 24, 80)
