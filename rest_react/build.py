@@ -8,18 +8,17 @@ Doors load and connect at their first call, so building is cheap and nothing is 
 Not here: the order in which parts are used (run).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.agent.steps import Sampler
 from rest_react.budget import Budget, Meter, Metered
-from rest_react.cache import Cache, CachedLLM, CachedSearch
-from rest_react.config import sealed_view
+from rest_react.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.console import say, steps_progress
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
@@ -56,7 +55,6 @@ from rest_react.settings import (
     RuleGraderSettings,
     SameModel,
     ScriptedModel,
-    SearchEngine,
     Settings,
     TransformersModel,
     VllmModel,
@@ -107,22 +105,36 @@ class Parts:
         """Names the exact text of all prompts."""
         return prompts_hash(self.prompts)
 
-    def questions(self, source: QuestionSource) -> QuestionSet:
-        """A question set, read and sampled."""
+    def grow_questions(self) -> QuestionSet:
+        """What Grow walks: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
+        grow = self.settings.grow
+        sets = {"": self.questions(grow.questions, labelled=False)}
+        sets |= {f"{name}-": self.questions(source, labelled=False) for name, source in grow.also.items()}
+        found = [
+            replace(item, question=replace(item.question, id=name + item.question.id))
+            for name, one in sets.items()
+            for item in one.labelled
+        ]
+        corpora = [one.passages for one in sets.values() if one.passages is not None]
+        return QuestionSet(tuple(found), tuple(chain(*corpora)) if len(corpora) == len(sets) else None)
+
+    def questions(self, source: QuestionSource, *, labelled: bool = True) -> QuestionSet:
+        """A question set, read and sampled; where answers are not needed, a row may lack them."""
         from rest_react.questions import read_corpus, read_hub, read_questions, sample
 
         match source:
             case WorldQuestions(split=split):
                 found: Sequence[LabelledQuestion] = getattr(self.world, split)
                 passages: tuple[Passage, ...] | None = self.world.passages
-            case FileQuestions(path=path, corpus=corpus, fields=names):
-                found = read_questions(Path(path), names or None)
+                seed = self.settings.world.seed
+            case FileQuestions(path=path, corpus=corpus, fields=names, seed=seed):
+                found = read_questions(Path(path), names or None, labelled=labelled)
                 passages = tuple(read_corpus(Path(corpus))) if corpus else None
-            case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names):
-                found = read_hub(name, config, split_, revision, names, sample=source.sample, seed=self.settings.seed)
+            case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names, seed=seed):
+                found = read_hub(name, config, split_, revision, names, labelled=labelled)
                 passages = None
         if source.sample is not None:
-            found = sample(found, source.sample, self.settings.seed)
+            found = sample(found, source.sample, seed)
         return QuestionSet(tuple(found), passages)
 
     def starting_model(self) -> ModelRef:
@@ -194,7 +206,7 @@ class Parts:
         s = self.settings
         if self.cache is None or isinstance(s.search, Bm25):
             return self._search(passages)
-        return CachedSearch(None if s.replay else self._search(passages), _name(s.search), self.cache)
+        return CachedSearch(None if s.replay else self._search(passages), door_name(s.search), self.cache)
 
     def _search(self, passages: Sequence[Passage] | None) -> Search:
         match self.settings.search:
@@ -314,7 +326,7 @@ class Parts:
         if self.cache is None or isinstance(settings, ScriptedModel):
             return self._door(settings, model, weights, meter, mode)
         door = None if self.settings.replay else self._door(settings, model, weights, meter, mode)
-        return CachedLLM(door, _name(settings, mode, weights, *_files(Path(weights))), self.cache)
+        return CachedLLM(door, door_name(settings, mode, weights=weights), self.cache)
 
     def _door(self, settings: Model, model: ModelRef, weights: str, meter: Meter, mode: Mode | None) -> LLM:
         match settings:
@@ -353,17 +365,6 @@ class Parts:
                     max_in_flight=s.in_flight, tries=s.tries, requests_per_minute=s.requests_per_minute,
                     tokens_per_minute=s.tokens_per_minute, meter=meter,
                 )  # fmt: skip
-
-
-def _name(settings: Model | SearchEngine, *more: object) -> str:
-    """What the answers of a door depend on besides what it is asked: its sealed settings, and its weights."""
-    return json.dumps([sealed_view(settings, "door"), *more], sort_keys=True)
-
-
-def _files(weights: Path) -> list[tuple[str, int, int]]:
-    """Tells weights from others that lay in the same folder before; nothing for a model that is known by name."""
-    files = sorted(weights.glob("*")) if weights.is_dir() else []
-    return [(file.name, (state := file.stat()).st_size, state.st_mtime_ns) for file in files]
 
 
 def _bare(completion: str) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from rest_react.config import sealed_view
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import LLM, Completion, Hit, Prompt, Sampling, Search
 
@@ -124,6 +125,15 @@ class CachedSearch:
 
     def _key(self, query: str, k: int) -> str:
         return _key("search", self._name, query, k)
+
+
+def door_name(settings: object, *more: object, weights: str = "") -> str:
+    """What the answers of a door depend on besides what it is asked: its sealed settings, and its weights; those in a
+    folder are told from others that lay there before by size and time."""
+    folder = Path(weights)
+    files = [(path.name, path.stat()) for path in sorted(folder.glob("*"))] if weights and folder.is_dir() else []
+    stamps = [(name, state.st_size, state.st_mtime_ns) for name, state in files]
+    return json.dumps([sealed_view(settings, "door"), *more, weights, stamps], sort_keys=True)
 
 
 def _key(*parts: object) -> str:

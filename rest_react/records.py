@@ -159,6 +159,11 @@ class Fault:
     whose: Literal["model", "outside"]
     message: str
 
+    @property
+    def reason(self) -> str:
+        """What faults of one kind share: the message up to its details."""
+        return self.message.split(":", 1)[0].split(" at step")[0][:60]
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -248,7 +253,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of `evaluate/<benchmark>/results.jsonl`: one question answered once, and what the grader said."""
+    """One line of `evaluate/<benchmark>/results.jsonl`: one question answered once, and what the grader said.
+
+    `golds` are the answers it was graded against, so that a line can be judged again by itself.
+    """
 
     id: str
     question_id: str
@@ -265,6 +273,8 @@ class Result:
     searches: int
     calls: int
     tokens: int
+    question: str = ""
+    golds: tuple[str, ...] = ()
 
 
 def derive_seed(*parts: object) -> int:

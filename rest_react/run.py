@@ -15,19 +15,19 @@ from itertools import chain
 from typing import Any
 
 from rest_react import cli
-from rest_react.agent.rollouts import TRAJECTORIES
+from rest_react.agent.search_agent import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view
 from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
-from rest_react.evaluate import evaluate
+from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import finetune
 from rest_react.forecast import forecast_table
-from rest_react.grow import grow
+from rest_react.grow import grow, refuse_overlap
 from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, Example, ModelRef, derive_seed
-from rest_react.report import compute_rows, results_table, write_report
+from rest_react.report import results_table, write_report
 from rest_react.settings import NO_PRICE, Settings
 from rest_react.store import RunFolder, read_lines, read_summary, write_summary
 from rest_react.tracking import numbers
@@ -38,8 +38,11 @@ class Loop:
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
-        self.grow_set = parts.questions(settings.grow.questions)
+        self.grow_set = parts.grow_questions()
         self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
+        asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
+        for note in refuse_overlap(unlabelled(self.grow_set.labelled), asked, settings.grow.allow_overlap):
+            say(f"note: {note}")
 
     async def bring_to(self, iteration: int) -> None:
         """Does every stage up to `iteration` that is not complete yet."""

@@ -193,11 +193,12 @@ class FileQuestions:
     corpus: str | None
     fields: dict[str, str]
     sample: Count | None
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
 class HubQuestions:
-    """A data set on the Hub, at a pinned revision."""
+    """A data set on the Hub, at a pinned revision, or one file at a URL."""
 
     kind: Literal["hub"]
     name: Name
@@ -206,6 +207,7 @@ class HubQuestions:
     revision: Name
     fields: dict[str, str]
     sample: Count | None
+    seed: int
 
 
 QuestionSource: TypeAlias = WorldQuestions | FileQuestions | HubQuestions
@@ -252,6 +254,8 @@ class GrowSettings:
     """Grow: trajectories over a fixed question set (paper section 3.3)."""
 
     questions: Annotated[QuestionSource, BY_KIND]
+    also: dict[str, Annotated[QuestionSource, BY_KIND]]
+    allow_overlap: tuple[str, ...]
     trajectories_per_question: Count
     samples: Count
     temperature: Annotated[float, Interval(ge=0, le=2)]

@@ -132,11 +132,15 @@ def test_a_file_that_is_no_cache_is_refused_with_the_way_out(tmp_path: Path) -> 
         sample(Counting(), tmp_path)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @given(st.lists(st.text(max_size=8), max_size=4))
-def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    folder = tmp_path_factory.mktemp("cache")
-    hits = [Hit(text, text[::-1], f"{text}\0\ud800\n") for text in texts]
-    assert search(Counting(hits), folder, k=9) == search(None, folder, k=9) == hits
+def test_any_text_comes_back_as_it_was(shared: Path, texts: list[str]) -> None:
+    query, hits = repr(texts), [Hit(text, text[::-1], f"{text}\0\ud800\n") for text in texts]
+    assert search(Counting(hits), shared, query, k=9) == search(None, shared, query, k=9) == hits
 
 
 def _ask(folder: str, results) -> None:
@@ -187,7 +191,7 @@ def test_two_models_two_modes_and_weights_made_anew_never_share_an_answer(tmp_pa
     base = made.starting_model()
     local = replace(base, where="local", name="model")
     (tmp_path / "model").mkdir()
-    names = [made.policy(base)._name, made._llm(made.settings.policy, base, "chat")._name]
+    names = [made.policy(base)._name, made._llm("policy", made.settings.policy, base, "chat")._name]
     for weights in ("old", "other"):
         (tmp_path / "model/weights.safetensors").write_text(weights)
         names.append(made.policy(local)._name)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
-from rest_react.agent.rollouts import TRAJECTORIES
-from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
 from rest_react.agent.steps import Sampler
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.evaluate import RESULTS, evaluate
@@ -80,6 +79,8 @@ def test_the_same_trajectory_is_graded_before_and_after_its_checks(tmp_path) -> 
         searches=0,
         calls=4,
         tokens=trajectory.usage.prompt_tokens + trajectory.usage.completion_tokens,
+        question="Where was Ada Mell born?",
+        golds=("Velmar",),
     )
     summary = read_summary(tmp_path) or {}
     assert {key: value for key, value in summary.items() if key != "seconds"} == {

@@ -19,11 +19,11 @@ import pytest
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.config import UNSEALED
-from rest_react.evaluate import evaluate
+from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import finetune
 from rest_react.grow import grow
 from rest_react.improve import improve
-from rest_react.questions import read_folder
+from rest_react.questions import read_corpus, read_questions
 from rest_react.records import (
     Candidate,
     Example,
@@ -37,7 +37,6 @@ from rest_react.records import (
     Usage,
     Verdict,
 )
-from rest_react.report import compute_rows
 from rest_react.store import RunFolder, read_summary, replace_lines, write_summary
 from rest_react.world import build_world
 
@@ -152,7 +151,8 @@ def test_every_override_of_the_table_changes_the_settings(override: str) -> None
 
 
 def test_the_example_of_the_file_format_can_be_read(local_folders: dict[str, str]) -> None:
-    questions, passages = read_folder(Path(local_folders["<folder>"]))
+    folder = Path(local_folders["<folder>"])
+    questions, passages = read_questions(folder / "questions.jsonl"), read_corpus(folder / "corpus.jsonl")
     assert [q.answers for q in questions] == [("George Eliot", "Mary Ann Evans")]
     assert [p.title for p in passages] == ["Middlemarch"]
 
