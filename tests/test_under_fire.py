@@ -16,9 +16,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from rest_react.agent.rollouts import TRAJECTORIES, roll_out
 
-from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, roll_out
 from rest_react.agent.steps import Sampler
 from rest_react.budget import Budget, Meter
 from rest_react.cli import compose
