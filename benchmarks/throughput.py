@@ -25,6 +25,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
+from rest_react.search.recorded import RecordedSearch
+
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, Search, Terminate, render_output
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.agent.steps import Sampler
@@ -32,7 +34,6 @@ from rest_react.grow import grow
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.prompting import load_prompts
 from rest_react.records import Hit, Question
-from rest_react.search.recorded import RecordedSearch
 from rest_react.settings import NO_PRICE
 from rest_react.store import read_summary
 

@@ -85,16 +85,6 @@ def test_the_papers_experiments_depart_from_the_default_where_the_default_depart
     assert (s.evaluate.repeats, s.evaluate.samples, s.evaluate.temperature) == (10, 4, 0.5)
 
 
-def test_every_experiment_is_tried_here() -> None:
-    assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {
-        "smoke",
-        "embedded_full",
-        "paper_gpu",
-        "paper_openai",
-        "local_corpus",
-    }
-
-
 @pytest.mark.parametrize(
     ("mount", "option"), [(mount, option) for mount, (_, options) in GROUPS.items() for option in options]
 )
