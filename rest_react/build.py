@@ -17,6 +17,8 @@ from typing import Literal
 
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.agent.steps import Sampler
+from rest_react.budget import Budget, Meter, Metered
+from rest_react.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.console import say, steps_progress
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
@@ -35,6 +37,7 @@ from rest_react.records import (
     Trainer,
 )
 from rest_react.settings import (
+    NO_PRICE,
     Bm25,
     DryFinetune,
     DuckDuckGo,
@@ -44,6 +47,7 @@ from rest_react.settings import (
     HttpSearch,
     HubQuestions,
     LocalFinetune,
+    Mode,
     Model,
     OpenAIModel,
     Price,
@@ -140,7 +144,7 @@ class Parts:
 
     def policy(self, model: ModelRef) -> LLM:
         """The policy's door onto `model`."""
-        return self._llm(self.settings.policy, model)
+        return self._llm("policy", self.settings.policy, model)
 
     def expert(self) -> LLM:
         """The scripted expert that writes demonstrations, careless as the settings say."""
@@ -156,7 +160,8 @@ class Parts:
         if improve.selector != "reward_model" and improve.keep != "judged_good":
             return None
         ranking, judged_good = (self._text(name) for name in ("ranking.txt", "judged_good.txt"))
-        return RewardModel(self._judge(self.settings.reward_model), ranking, judged_good, improve.max_tokens)
+        judge = self._judge("reward_model", self.settings.reward_model)
+        return RewardModel(judge, ranking, judged_good, improve.max_tokens)
 
     def grader(self) -> Grader:
         """Who says what is right."""
@@ -164,7 +169,7 @@ class Parts:
         if isinstance(settings, RuleGraderSettings):
             return RuleGrader()
         name = self.settings.policy.model if isinstance(settings, SameModel) else settings.model
-        return LLMGrader(self._judge(settings), self._text("autoeval.txt"), f"llm:{name}", max_tokens=512)
+        return LLMGrader(self._judge("grader", settings), self._text("autoeval.txt"), f"llm:{name}", max_tokens=512)
 
     @property
     def grader_needs_room(self) -> bool:
@@ -182,10 +187,28 @@ class Parts:
             s.policy.price if isinstance(judge, (SameModel, RuleGraderSettings)) else judge.price
             for judge in (s.reward_model, s.grader)
         )
-        return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader}
+        tuning = s.finetune.price if isinstance(s.finetune, HostedFinetune) else NO_PRICE
+        return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader, "finetune": tuning}
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What the run has spent and may spend."""
+        limits = self.settings.budget
+        return Budget(self.prices, max_usd=limits.max_usd, max_tokens=limits.max_tokens)
+
+    @cached_property
+    def cache(self) -> Cache | None:
+        """Where answers are kept between runs."""
+        return Cache(Path(self.settings.cache)) if self.settings.cache else None
 
     def search(self, passages: Sequence[Passage] | None) -> Search:
-        """The search engine, over `passages` where it is closed."""
+        """The search engine, over `passages` where it is closed; one that is open goes through the cache."""
+        s = self.settings
+        if self.cache is None or isinstance(s.search, Bm25):
+            return self._search(passages)
+        return CachedSearch(None if s.replay else self._search(passages), door_name(s.search), self.cache)
+
+    def _search(self, passages: Sequence[Passage] | None) -> Search:
         match self.settings.search:
             case Bm25(corpus=corpus):
                 from rest_react.questions import read_corpus
@@ -194,14 +217,14 @@ class Parts:
                 found = passages or () if corpus == "questions" else read_corpus(Path(corpus))
                 return Bm25Search(found, self.folder.root / "bm25")
             case DuckDuckGo() as s:
-                from rest_react.search.duckduckgo import DuckDuckGo as Door
+                from rest_react.search.web import DuckDuckGo as Door
 
                 return Door(
                     backend=s.backend, region=s.region, timeout_s=int(s.timeout_s), tries=s.tries,
                     requests_per_minute=s.requests_per_minute,
                 )  # fmt: skip
             case HttpSearch() as s:
-                from rest_react.search.http import HttpSearch as Server
+                from rest_react.search.web import HttpSearch as Server
 
                 return Server(s.url, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries)
 
@@ -264,12 +287,11 @@ class Parts:
                     "learning_rate_multiplier": s.learning_rate_multiplier,
                 }
                 return HostedTrainer(
-                    base_url=s.base_url or OPENAI,
-                    api_key_env=s.api_key_env or None,
+                    base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None, poll_s=s.poll_s,
                     hyperparameters={name: value for name, value in chosen.items() if value is not None},
-                    poll_s=s.poll_s,
-                    on_event=lambda event: say(f"{title}: {event}"),
-                )
+                    on_event=lambda event: say(f"{title}: {event}"), max_length=s.max_length,
+                    meter=Meter(self.budget, "finetune"), cancel=s.cancel,
+                )  # fmt: skip
             case DryFinetune() as s:
                 from rest_react.training.local import DryRunTrainer
 
@@ -294,44 +316,56 @@ class Parts:
             path = PACKAGED_PROMPTS / name
         return path.read_text(encoding="utf-8")
 
-    def _judge(self, settings: RewardModelSettings) -> LLM:
+    def _judge(self, role: str, settings: RewardModelSettings) -> LLM:
         if not isinstance(settings, SameModel):
-            return self._llm(settings, ModelRef(settings.model, "base", tuned=False))
-        return self._llm(self.settings.policy, self.starting_model(), mode=settings.mode)
+            return self._llm(role, settings, ModelRef(settings.model, "base", tuned=False))
+        return self._llm(role, self.settings.policy, self.starting_model(), mode=settings.mode)
 
-    def _llm(self, settings: Model, model: ModelRef, mode: Literal["chat", "completion"] | None = None) -> LLM:
+    def _llm(self, role: str, settings: Model, model: ModelRef, mode: Mode | None = None) -> LLM:
+        """A model's door; where it asks anybody, behind the cache."""
         weights = str(self.folder.root / model.name) if model.where == "local" else model.name
+        meter = Meter(self.budget, role)
+        if self.cache is None or isinstance(settings, ScriptedModel):
+            return self._door(settings, model, weights, meter, mode)
+        door = None if self.settings.replay else self._door(settings, model, weights, meter, mode)
+        return CachedLLM(door, door_name(settings, mode, weights=weights), self.cache)
+
+    def _door(self, settings: Model, model: ModelRef, weights: str, meter: Meter, mode: Mode | None) -> LLM:
         match settings:
             case TransformersModel() as s:
                 from rest_react.llm.transformers_engine import TransformersEngine
 
-                return TransformersEngine(
+                engine = TransformersEngine(
                     weights, mode=mode or s.mode, dtype=s.dtype, device=s.device, threads=s.threads,
                     cache_tokens=s.cache_tokens, batch_requests=s.batch_requests, batch_tokens=s.batch_tokens,
                 )  # fmt: skip
+                return Metered(engine, meter)
             case ScriptedModel() as s:
                 from rest_react.llm.scripted import ScriptedLLM
 
-                return ScriptedLLM(
+                scripted = ScriptedLLM(
                     self.world.plans, seed=self.settings.seed,
                     right=s.right, wrong=s.wrong, unparsable=s.unparsable, empty=s.empty,
                 )  # fmt: skip
+                return Metered(scripted, meter)
             case OpenAIModel() as s:
                 from rest_react.llm.openai_compatible import OpenAICompatible
 
                 return OpenAICompatible(
                     weights, base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None,
                     mode=mode or s.mode, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
-                    requests_per_minute=s.requests_per_minute, n_per_request=s.n_per_request, logprobs=s.logprobs,
+                    requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute, meter=meter,
+                    n_per_request=s.n_per_request, logprobs=s.logprobs,
                 )  # fmt: skip
             case VllmModel() as s:
-                return _vllm(s, weights, model, self.folder, mode)
+                return _vllm(s, weights, model, self.folder, meter, mode)
             case GeminiModel() as s:
                 from rest_react.llm.gemini import Gemini
 
                 return Gemini(
                     weights, api_key_env=s.api_key_env, logprobs=s.logprobs, timeout_s=s.timeout_s,
                     max_in_flight=s.in_flight, tries=s.tries, requests_per_minute=s.requests_per_minute,
+                    tokens_per_minute=s.tokens_per_minute, meter=meter,
                 )  # fmt: skip
 
 
@@ -353,9 +387,7 @@ def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: st
     return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))
 
 
-def _vllm(
-    s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, mode: Literal["chat", "completion"] | None
-) -> LLM:
+def _vllm(s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, meter: Meter, mode: Mode | None) -> LLM:
     from rest_react.llm.vllm_server import VllmServer
 
     adapter = folder.root / model.adapter if model.adapter else None
@@ -363,4 +395,5 @@ def _vllm(
         weights, command=s.command, extra_args=s.extra_args, port=s.port, adapter=adapter, mode=mode or s.mode,
         served_name=model.name.replace("/", "-"), log=folder.root / "vllm.log",
         start_timeout_s=s.start_timeout_s, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
+        meter=meter,
     )  # fmt: skip

@@ -17,12 +17,13 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
-from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings, WorldQuestions
+from rest_react.settings import NO_PRICE, Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings, WorldQuestions
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
-    "run", "iteration", "students", "dry_run", "output", "tracking", "speed", "*.in_flight", "*.device", "*.threads",
-    "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute", "*.price", "*.port", "*.poll_s",
+    "run", "iteration", "students", "dry_run", "output", "cache", "replay", "budget", "tracking", "speed",
+    "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
+    "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
 )  # fmt: skip
 # What of its own a run may have that takes over from another one (`grow.reuse`): what comes after the first Grow; after
@@ -114,6 +115,10 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield f"run: {s.run!r} must be a plain folder name (the folder above it is `output`)"
     if s.output.startswith("~"):
         yield "output: write the folder out in full; ~ is not expanded here"
+    if s.replay and s.cache is None:
+        yield "replay: there is nothing to replay without a cache; give cache=<folder>"
+    if s.budget.max_usd is not None:
+        yield from _unpriced(s)
     if not s.evaluate.benchmarks:
         yield "evaluate.benchmarks: name at least one"
     for name in s.evaluate.benchmarks:
@@ -165,6 +170,20 @@ def _impossible(s: Settings) -> Iterator[str]:
             yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
 
 
+def _unpriced(s: Settings) -> Iterator[str]:
+    """What a limit in dollars cannot be kept without."""
+    used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
+    if _asks_reward_model(s):
+        used["reward_model"] = s.reward_model
+    if s.iteration > 0 or s.start == "demonstrations":
+        used["finetune"] = s.finetune
+    for role, part in used.items():
+        price = getattr(part, "price", NO_PRICE)
+        for side in ("input", "output"):
+            if getattr(price, side) is None:
+                yield f"{role}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
+
+
 def _plain(name: str) -> bool:
     return not (name.startswith(".") or set(name) & {"/", "\\", "\0"})
 
@@ -182,9 +201,9 @@ def _asks_reward_model(s: Settings) -> bool:
     return s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
 
 
-def sealed_view(settings: Settings) -> dict[str, object]:
-    """The settings that can change a result, flat, as settings.yaml keeps them."""
-    return {path: value for path, value in flatten(settings) if not _unsealed(path)}
+def sealed_view(settings: object, path: str = "") -> dict[str, object]:
+    """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
+    return {place: value for place, value in flatten(settings, path) if not _unsealed(place)}
 
 
 def shared_stages(differing: Collection[str], start: str, iteration: int) -> tuple[list[str], list[str]]:

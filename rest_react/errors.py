@@ -6,7 +6,8 @@
     │   └── RunFolderError     the run's folder is in use, sealed by other settings, or damaged
     ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, never repeated
     ├── OutsideFault         network, quota, a dead process: recorded, and owed again on the next run
-    └── StageIncomplete      a verb did all it could, but outside faults are still owed: run the same command again
+    ├── StageIncomplete      a verb did all it could, but outside faults are still owed: run the same command again
+    └── BudgetReached        the next call might cost more than is left of `budget`: nobody's fault, the run stops
 
 Example: a search outage raises `OutsideFault("duckduckgo: HTTP 503 after 5 tries")`; the trajectory is stored as
 failed with `Fault(whose="outside", ...)`, and the next run does it again.
@@ -51,6 +52,10 @@ class OutsideFault(RestReactError):
 
 class StageIncomplete(RestReactError):
     """Outside faults are left over after a verb's pass."""
+
+
+class BudgetReached(RestReactError):
+    """The run stops before a call that might go over its budget."""
 
 
 def as_fault(error: ModelFault | OutsideFault) -> Fault:

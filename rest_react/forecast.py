@@ -146,7 +146,7 @@ def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
         epochs = s.demonstrations.epochs or epochs
     tokens = round(rows * (pace.tokens_in + pace.tokens_out) * epochs)
     if isinstance(s.finetune, HostedFinetune):
-        return Forecast(stage, 0, tokens, 0, None, None)
+        return Forecast(stage, 0, tokens, 0, None, s.finetune.price.usd(tokens, 0))
     minutes = 0.0 if not tokens else tokens / s.speed.train / 60 if s.speed.train else None
     return Forecast(stage, 0, tokens, 0, minutes, 0.0)
 

@@ -106,7 +106,8 @@ class Sampling:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One sample of an LLM. `logprob` sums the natural log-probabilities of its `tokens` tokens at temperature 1,
-    None where the provider gives none. `prompt_tokens` counts the whole prompt, cached or not."""
+    None where the provider gives none. `prompt_tokens` counts the whole prompt, cached or not; the first sample's, that
+    of every request which the samples of its call took."""
 
     text: str
     tokens: int

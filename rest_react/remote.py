@@ -1,13 +1,15 @@
-"""What the doors to remote services share: patience, the key, and what an error reply means.
+"""What the doors to remote services share: limits, patience, the key, and what an error reply means.
 
 A door turns a failure that may pass into `TryAgain` and lets `retried` do the rest:
 
     key = key_from("OPENAI_API_KEY")
-    limiter = Limiter(max_in_flight=64, requests_per_minute=600)
-    reply = await retried(post, what="https://api.example/v1", backoff=Backoff(tries=5), limiter=limiter)
+    limiter = Limiter(64, requests_per_minute=600, tokens_per_minute=200_000, meter=Meter(budget, "policy"))
+    reply = await retried(post, what="https://api.example/v1", backoff=Backoff(tries=5), limiter=limiter,
+                          worst=worst_case(prompt, n, sampling), used=tokens_used)
 
-Each try takes its own place in the limiter; waiting between tries holds none. A `Retry-After` is for everyone behind
-the same limiter: it holds them all. When the tries are used up, `OutsideFault` says what failed last.
+Each try goes through the budget and takes its own place in the limiter; waiting between tries holds neither. A
+`Retry-After` is for everyone behind the same limiter: it holds them all. When the tries are used up, `OutsideFault`
+says what failed last.
 
 A key lives in its environment variable and in the client, nowhere else: what a server says is quoted without it.
 An error reply (`explained`) means one of five things: wait and try again; the quota is used up (outside's fault); the
@@ -18,6 +20,7 @@ Not here: the doors' own wire formats, and deadlines of a single try.
 import asyncio
 import json
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from email.utils import parsedate_to_datetime
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rest_react.budget import NOTHING, Bill, Budget, Meter, Tokens
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.records import derive_seed
 
@@ -36,11 +40,26 @@ T = TypeVar("T")
 
 
 class TryAgain(Exception):
-    """A try failed in a way that may pass; never leaves a door. `after_s` is what the server asked to wait."""
+    """A try failed in a way that may pass; never leaves a door. `after_s` is what the server asked to wait; `refused`
+    says that it declined to do the work, while a reply that got lost may be billed all the same."""
 
-    def __init__(self, message: str, after_s: float | None = None) -> None:
+    def __init__(self, message: str, after_s: float | None = None, *, refused: bool = False) -> None:
         self.after_s = after_s
+        self.refused = refused
         super().__init__(message)
+
+    @property
+    def billed(self) -> bool:
+        """Whether the server may charge for this try."""
+        cause, names = self.__cause__ or self.__context__, set()
+        while cause is not None:
+            names.add(type(cause).__name__)
+            cause = cause.__cause__ or cause.__context__
+        return not self.refused and not names & _NEVER_CONNECTED
+
+
+# By name, since each client has its own.
+_NEVER_CONNECTED = frozenset(("ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionRefusedError"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,47 +79,103 @@ class Backoff:
 
 
 class Limiter:
-    """At most `max_in_flight` calls at a time, their starts spread evenly over the minute, first come first served.
+    """At most `max_in_flight` calls at a time, their starts spread evenly over the minute, first come first served;
+    and no minute in which the calls that start may take more than `tokens_per_minute`.
 
     Evenly, because a burst at the end of one minute and another at the start of the next would be twice the limit
-    in the minute between, by the server's count.
+    in the minute between, by the server's count. Tokens are those of the worst case, as servers count them that must
+    decide before they answer. Every call's bill goes to the `meter`.
     """
 
-    def __init__(self, max_in_flight: int, requests_per_minute: float | None = None) -> None:
+    def __init__(
+        self,
+        max_in_flight: int,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        meter: Meter | None = None,
+        minute_s: float = 60.0,
+    ) -> None:
         self._slots = asyncio.Semaphore(max_in_flight)
         self._turnstile = asyncio.Lock()
-        self._interval_s = 60.0 / requests_per_minute if requests_per_minute else 0.0
+        # A little longer than the server's: requests do not arrive as evenly as they are sent.
+        self._minute_s = 1.01 * minute_s
+        self._interval_s = self._minute_s / requests_per_minute if requests_per_minute else 0.0
         self._opens_at = 0.0
+        self._tokens_per_minute = tokens_per_minute
+        self._last_minute: deque[tuple[float, int]] = deque()  # when calls started, and the tokens of each
+        self._last_minutes_tokens = 0
+        self._meter = meter or Meter(Budget(), "")
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """A place among the calls in flight, from the moment the call may start."""
+    async def slot(self, worst: Tokens = NOTHING) -> AsyncIterator[Bill]:
+        """A place among the calls in flight, from the moment the call may start, and its bill."""
         clock = asyncio.get_running_loop().time
-        async with self._slots:
+        # The budget first: whoever had to wait for it must not start beside the turnstile.
+        async with self._meter.budget.call(self._meter.role, worst) as bill, self._slots:
             async with self._turnstile:
-                while (wait := self._opens_at - clock()) > 0:
+                while (wait := max(self._opens_at, self._room_at(worst.total, clock())) - clock()) > 0:
                     await asyncio.sleep(wait)
-                self._opens_at = clock() + self._interval_s
-            yield
+                self._opens_at = clock() + max(self._interval_s, self._count(worst.total, clock()))
+            yield bill
+
+    def _count(self, tokens: int, now: float) -> float:
+        """Books a call that starts now; its share of a minute, in seconds."""
+        if not self._tokens_per_minute:
+            return 0.0
+        self._last_minute.append((now, tokens))
+        self._last_minutes_tokens += tokens
+        return self._minute_s * tokens / self._tokens_per_minute
+
+    def _room_at(self, tokens: int, now: float) -> float:
+        """When the calls of the last minute leave room for so many tokens, as far as can be seen now."""
+        if not self._tokens_per_minute:
+            return 0.0
+        if tokens > self._tokens_per_minute:
+            raise UsageError(
+                f"tokens_per_minute={self._tokens_per_minute:g}: one call may take {tokens}; raise it, or ask for "
+                "fewer samples or a smaller max_tokens"
+            )
+        while self._last_minute and self._last_minute[0][0] + self._minute_s <= now:
+            self._last_minutes_tokens -= self._last_minute.popleft()[1]
+        if self._last_minutes_tokens + tokens <= self._tokens_per_minute:
+            return 0.0
+        return self._last_minute[0][0] + self._minute_s
 
     def hold(self, seconds: float) -> None:
         """No call starts for that long, including those already waiting."""
         self._opens_at = max(self._opens_at, asyncio.get_running_loop().time() + seconds)
 
 
-async def retried(attempt: Callable[[], Awaitable[T]], *, what: str, backoff: Backoff, limiter: Limiter) -> T:
-    """The first success of `attempt`, which raises TryAgain for what may pass. Any other error passes unchanged."""
+async def retried(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    what: str,
+    backoff: Backoff,
+    limiter: Limiter,
+    worst: Tokens = NOTHING,
+    used: Callable[[T], Tokens] = lambda _: NOTHING,
+) -> T:
+    """The first success of `attempt`, which raises TryAgain for what may pass. Any other error passes unchanged.
+    A try may take `worst`, and has taken what `used` reads from its reply."""
     failures = 0
     while True:
         try:
-            async with limiter.slot():
+            async with limiter.slot(worst) as bill:
+                bill.owed = worst  # a try that is cut off here may be billed all the same
                 try:
-                    return await attempt()
+                    reply = await attempt()
+                except RestReactError:
+                    bill.owed = NOTHING
+                    raise
                 except TryAgain as error:
+                    if not error.billed:
+                        bill.owed = NOTHING
                     # Before the slot is free: whoever gets it next must already find the door held.
                     if error.after_s is not None and error.after_s <= backoff.patience_s:
                         limiter.hold(error.after_s)
                     raise
+                bill.owed = used(reply) if used(reply) != NOTHING else worst  # not every server counts
+                return reply
         except TryAgain as error:
             failures += 1
             if error.after_s is not None and error.after_s > backoff.patience_s:
@@ -208,7 +283,7 @@ def explained(
     if status == 402 or reply.code in _QUOTA_CODES:
         return OutsideFault(f"{where}: quota used up ({said})")
     if worth_retrying(status):
-        return TryAgain(said, reply.retry_after)
+        return TryAgain(said, reply.retry_after, refused=True)
     if status in (401, 403):
         # Not quoted: providers like to show parts of the key here.
         hint = f"the key in {api_key_env} is not accepted" if api_key_env else "it wants a key; name one in api_key_env"

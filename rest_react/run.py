@@ -20,7 +20,7 @@ from rest_react.agent.search_agent import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view, shared_stages
 from rest_react.console import console, say
-from rest_react.errors import ConfigError, RestReactError, StageIncomplete, UsageError
+from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
 from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import finetune
 from rest_react.forecast import forecast_table
@@ -198,6 +198,7 @@ def run(settings: Settings) -> None:
     with folder.locked():
         for change in folder.seal(sealed_view(settings), cli.environment(prompts)):
             say(f"note: since this run began, {change}")
+        parts.budget.keep_in(folder.root / "spending.json")
         asyncio.run(loop.bring_to(settings.iteration))
     for student in settings.students:
         policy, grow = replace(settings.policy, model=student), replace(settings.grow, reuse=settings.run)
@@ -218,6 +219,8 @@ def _job(config: Any) -> None:
         cli.stop(error, code=2)
     except StageIncomplete as error:
         cli.stop(error, code=3)
+    except BudgetReached as error:
+        cli.stop(error, code=4)
     except RestReactError as error:
         cli.stop(error, code=1)
 

@@ -66,6 +66,7 @@ class OpenAIModel:
     logprobs: bool
     n_per_request: bool
     requests_per_minute: float | None
+    tokens_per_minute: float | None
     in_flight: Count
     timeout_s: Positive
     tries: Count
@@ -98,6 +99,7 @@ class GeminiModel:
     api_key_env: str
     logprobs: bool
     requests_per_minute: float | None
+    tokens_per_minute: float | None
     in_flight: Count
     timeout_s: Positive
     tries: Count
@@ -312,6 +314,8 @@ class HostedFinetune:
     learning_rate_multiplier: float | None
     max_length: Count
     poll_s: Positive
+    price: Price
+    cancel: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +349,14 @@ class TrackingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """What a run may spend at most, all models and commands together; null is without limit."""
+
+    max_usd: Positive | None
+    max_tokens: Count | None
+
+
+@dataclass(frozen=True, slots=True)
 class SpeedSettings:
     """Measured rates of one machine, tokens per second, for `dry_run` alone; null where unknown."""
 
@@ -366,6 +378,9 @@ class Settings:
     smoke: bool
     dry_run: bool
     output: Name
+    cache: str | None
+    replay: bool
+    budget: BudgetSettings
     data: str | None
     evaluate_data: str | None
     policy: Annotated[Model, BY_KIND]

@@ -1,10 +1,15 @@
-"""A door in front of a door: passes calls on, late, and remembers them; can be shut for some prompts, or for good."""
+"""Doors for tests: one in front of another, that passes calls on, late, and remembers them; and a recorded search."""
 
 import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
+from rest_react.cache import Cache, CachedSearch
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.records import LLM, Completion, Prompt, Sampling, derive_seed
+from rest_react.records import LLM, Completion, Hit, Prompt, Sampling, derive_seed
 from rest_react.settings import NO_PRICE
 
 
@@ -52,3 +57,16 @@ class Spied:
 
     async def aclose(self) -> None:
         self.closed += 1
+
+
+_FOLDER = TemporaryDirectory()  # gone with the process
+_CACHE = Cache(Path(_FOLDER.name))
+_NAMES = map(str, itertools.count())
+
+
+def recorded_search(hits: Mapping[str, Sequence[Hit]] | None = None, k: int = 3) -> CachedSearch:
+    """Replays these hits by query; any other query is an outage."""
+    search = CachedSearch(None, next(_NAMES), _CACHE)
+    for query, found in (hits or {}).items():
+        search.keep(query, k, found)
+    return search

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rest_react.budget import Metered
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.judges.grader import LLMGrader, RuleGrader
@@ -16,8 +17,7 @@ from rest_react.llm.vllm_server import VllmServer
 from rest_react.prompting import render_state
 from rest_react.records import Passage, Prompt, Sampling
 from rest_react.search.bm25 import Bm25Search
-from rest_react.search.duckduckgo import DuckDuckGo
-from rest_react.search.http import HttpSearch
+from rest_react.search.web import DuckDuckGo, HttpSearch
 from rest_react.store import RunFolder
 from rest_react.training.hosted import HostedTrainer
 from rest_react.training.local import DryRunTrainer, LocalTrainer
@@ -48,7 +48,8 @@ def test_each_kind_of_model_has_its_door(
     hosted = ("start=prompted", "finetune=hosted") if policy in ("openai", "gemini") else ()
     iteration = "iteration=0" if policy == "gemini" else "iteration=1"
     made = parts(tmp_path, f"policy={policy}", iteration, *hosted)
-    assert type(made.policy(made.starting_model())) is door
+    llm = made.policy(made.starting_model())
+    assert type(llm.door if isinstance(llm, Metered) else llm) is door
 
 
 @pytest.mark.parametrize(("search", "door"), [("bm25", Bm25Search), ("duckduckgo", DuckDuckGo), ("http", HttpSearch)])

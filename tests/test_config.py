@@ -177,6 +177,7 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
             "grow.questions.path: there is no file no.jsonl",
         ),
         (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),
+        (["replay=true"], "replay: there is nothing to replay without a cache"),
         (["search=duckduckgo", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),
         (["search=duckduckgo", "+questions@grow.also.x=bamtwoogle"], "grow.also.x: https://raw.githubusercontent"),
         (["+questions@grow.also.eli5=eli5"], "grow.also.eli5: has no corpus for search=bm25"),
@@ -202,6 +203,18 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
 def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
     (problem,) = impossible(*overrides)
     assert problem.startswith(told)
+
+
+def test_a_budget_in_dollars_wants_the_price_of_every_part_that_costs() -> None:
+    wanted = [
+        f"{part}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
+        for part, side in (("policy", "input"), ("policy", "output"), ("reward_model", "output"), ("finetune", "input"))
+    ]
+    asked = ("experiment=paper_openai", "llm@reward_model=gemini", "reward_model.price.input=1", "llm@grader=rule")
+    assert impossible(*asked, "budget.max_usd=5") == wanted
+    free = (*asked, "improve.selector=perplexity", "policy.price.input=1", "policy.price.output=4")
+    assert load_settings(values(*free, "iteration=0", "budget.max_usd=5")).budget.max_usd == 5
+    assert load_settings(values("budget.max_usd=5")).policy.price.input == 0
 
 
 def test_a_missing_data_folder_is_asked_for_once() -> None:
@@ -230,6 +243,10 @@ CANNOT_CHANGE_A_RESULT = {
     "students",
     "dry_run",
     "output",
+    "cache",
+    "replay",
+    "budget.max_usd",
+    "budget.max_tokens",
     "tracking.kind",
     "tracking.mode",
     "tracking.project",

@@ -15,11 +15,11 @@ from rest_react.evaluate import RESULTS, evaluate
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
-from rest_react.search.bm25 import Bm25Search, RecordedSearch
+from rest_react.search.bm25 import Bm25Search
 from rest_react.settings import Price
 from rest_react.store import read_lines, read_summary
 from rest_react.world import build_world
-from tests.doors import FREE, Killed, Spied
+from tests.doors import FREE, Killed, Spied, recorded_search
 
 VELMAR = LabelledQuestion(Question("a", "Where was Ada Mell born?"), ("Velmar",), kind="bridge", hops=2)
 TARN = LabelledQuestion(Question("b", "Where was Ado Mell born?"), ("Tarn",))
@@ -41,7 +41,7 @@ def policy(draft: str = WRONG, relevance=PASSED, grounding=PASSED) -> RecordedLL
 
 
 def agent(llm, search=None, samples=1) -> SearchAgent:
-    return SearchAgent(llm, search or RecordedSearch({}), Sampler(samples, 0.5, 128, "perplexity"), None)
+    return SearchAgent(llm, search or recorded_search(), Sampler(samples, 0.5, 128, "perplexity"), None)
 
 
 def judge(*replies) -> LLMGrader:
@@ -247,5 +247,6 @@ def test_a_trajectory_that_searches_is_counted_with_its_searches(tmp_path) -> No
         "\n# step: answer\n": [[render_output(Answer("t", RIGHT))]],
         " check\n": [[render_output(PASSED)]],
     }
-    (result,) = run(tmp_path, RecordedLLM(replies), [VELMAR])
+    walker = agent(RecordedLLM(replies), recorded_search({"x": []}))
+    (result,) = run(tmp_path, walker, [VELMAR])
     assert (result.searches, result.calls, result.verdict.verdict) == (1, 6, "correct")

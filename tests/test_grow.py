@@ -16,10 +16,10 @@ from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Fault, LabelledQuestion, Question, Step, Trajectory, Usage
-from rest_react.search.bm25 import Bm25Search, RecordedSearch
+from rest_react.search.bm25 import Bm25Search
 from rest_react.store import read_lines, read_summary, replace_lines
 from rest_react.world import build_world
-from tests.doors import FREE, Spied
+from tests.doors import FREE, Spied, recorded_search
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=6, evaluation=0)
 SCRIPTED = ScriptedLLM(WORLD.plans, seed=1, right=0.5, wrong=0.3, unparsable=0.1, empty=0.1)
@@ -27,7 +27,7 @@ QUESTIONS = (Question("a", "Alpha?"), Question("b", "Beta?"))
 
 
 def agent(llm, search=None, samples=4, select="perplexity") -> SearchAgent:
-    return SearchAgent(llm, search or RecordedSearch({}), Sampler(samples, 0.5, 128, select), None, max_searches=4)
+    return SearchAgent(llm, search or recorded_search(), Sampler(samples, 0.5, 128, select), None, max_searches=4)
 
 
 def grown(llm, stage: Path, questions=QUESTIONS, **how) -> None:

@@ -107,7 +107,7 @@ def test_every_command_is_of_a_known_kind() -> None:
 def test_every_run_command_composes(local_folders: dict[str, str]) -> None:
     runs = [words for words in ours("rest_react.run") if words != ["--help"]]
     composed = [compose(filled(words, local_folders)).run for words in runs]
-    assert {"default", "mine", "paper_gpu", "paper_openai", "nebius"} <= set(composed)
+    assert {"default", "mine", "paper_gpu", "paper_openai", "nebius", "gemini", "ollama"} <= set(composed)
 
 
 def test_every_ask_command_names_one_question_that_the_default_world_can_answer() -> None:
@@ -192,8 +192,8 @@ def test_the_result_table_has_its_markers() -> None:
 
 
 def test_what_was_never_run_is_marked() -> None:
-    assert "Not yet run on a GPU" in section(README, "## GPUs")
-    assert "Not yet run against the real service" in section(README, "## Hosted models")
+    assert "Not yet run on a GPU" in section(README, "### GPUs")
+    assert "Not yet run against the real services" in section(README, "### Hosted models")
 
 
 # ── docs/run_folder.md ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,14 +2,18 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.errors import ModelFault, OutsideFault
-from rest_react.remote import Backoff, Limiter, TryAgain, retried, retry_after_s, together, worth_retrying
+from rest_react.budget import Tokens
+from rest_react.errors import ModelFault, OutsideFault, UsageError
+from rest_react.remote import Backoff, Limiter, TryAgain, open_client, retried, retry_after_s, together, worth_retrying
+from tests.loopback import Reply, Request, serve
 
 QUICK = Backoff(tries=4, first_wait_s=0.001)
 
@@ -128,6 +132,71 @@ def test_starts_are_spread_over_the_minute():
     starts = asyncio.run(main())
     gaps = [later - earlier for earlier, later in pairwise(starts)]
     assert min(gaps) >= 0.019
+
+
+def arrivals(limiter: Limiter, sizes: list[int]) -> list[tuple[float, int]]:
+    """When calls of these sizes reached a server that takes its own time to notice, by its own clock."""
+    sent = iter(sizes)
+
+    def answer(request: Request) -> Reply:
+        return Reply(200, request.json, delay_s=request.json["tokens"] / 50_000)
+
+    with serve(answer) as server:
+
+        async def main():
+            client = open_client(server.url, "none", 20)
+
+            async def worker():
+                for tokens in sent:
+                    post = partial(client.post, "/", cast_to=bytes, body={"tokens": tokens})
+                    await retried(post, what="server", backoff=QUICK, limiter=limiter, worst=Tokens(tokens, 0))
+
+            await together(worker() for _ in range(12))
+            await client.close()
+
+        asyncio.run(main())
+    return [(request.at, request.json["tokens"]) for request in server.requests]
+
+
+def most_in_any(window_s: float, seen: list[tuple[float, int]]) -> tuple[int, int]:
+    """The most requests, and the most tokens, that began in any window of that length."""
+    windows = [[tokens for at, tokens in seen if start <= at < start + window_s] for start, _ in seen]
+    return max(map(len, windows)), max(map(sum, windows))
+
+
+def test_requests_and_tokens_per_minute_are_never_exceeded_by_the_servers_own_count():
+    rng = Random(7)
+    sizes = [rng.choice([10, 40, 90, 300]) for _ in range(40)]
+    # A server whose minute has a second; how late a busy machine lets a request arrive is no fault of the limiter.
+    seen = arrivals(Limiter(12, requests_per_minute=20, tokens_per_minute=1500, minute_s=1.0), sizes)
+    requests, tokens = most_in_any(0.85, seen)
+    assert sorted(size for _, size in seen) == sorted(sizes)
+    assert 10 <= requests <= 20
+    assert 1000 <= tokens <= 1500
+
+
+def test_a_call_larger_than_a_minutes_tokens_can_never_start():
+    async def main():
+        async with Limiter(1, tokens_per_minute=100).slot(Tokens(101, 0)):
+            pass
+
+    with pytest.raises(UsageError, match="tokens_per_minute=100: one call may take 101"):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["ConnectError", "ClientConnectorError", "ReadError", "TimeoutError"])
+def test_a_try_that_reached_nobody_is_not_billed(name):
+    kind = type(name, (Exception,), {})
+    try:
+        try:
+            raise kind("no")
+        except kind as error:
+            raise ValueError("wrapped") from error
+    except ValueError as error:
+        again = TryAgain("no whole reply")
+        again.__cause__ = error
+    assert again.billed == (name in ("ReadError", "TimeoutError"))
+    assert not TryAgain("HTTP 503", refused=True).billed
 
 
 def test_a_cancelled_wait_gives_its_place_back():

@@ -111,6 +111,19 @@ def test_the_same_command_again_does_nothing_and_a_later_iteration_goes_on(smoke
     assert contents(finished(tmp_path, *SMALL, "iteration=2")) == contents(smoke)
 
 
+def test_a_run_stops_at_its_budget_and_goes_on_once_that_is_raised(smoke: Path, tmp_path: Path) -> None:
+    def spent() -> int:
+        accounts = json.loads((tmp_path / "smoke/spending.json").read_text())
+        return sum(account["prompt_tokens"] + account["completion_tokens"] for account in accounts.values())
+
+    for most in (12_000, 24_000):
+        stopped = run(tmp_path, *SMALL, "iteration=2", f"budget.max_tokens={most}")
+        assert stopped.returncode == 4, stopped.stderr[-3000:]
+        assert "raise the limit and run the same command again" in stopped.stderr
+        assert 0.9 * most < spent() <= most
+    assert contents(finished(tmp_path, *SMALL, "iteration=2")) == contents(smoke)
+
+
 def test_other_settings_in_the_same_folder_are_refused_by_name(smoke: Path) -> None:
     before = contents(smoke)
     refused = run(smoke.parent, *SMALL, "iteration=2", "grow.samples=2", "agent.max_searches=3")

@@ -13,6 +13,7 @@ Not here: Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which `openai_
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from rest_react.budget import Meter, tokens_used, with_all_prompts, worst_case
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.remote import (
@@ -49,6 +50,8 @@ class Gemini:
         timeout_s: float = 120.0,
         max_in_flight: int = 32,
         requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        meter: Meter | None = None,
         tries: int = 6,
         logprobs: bool = False,
         thinking_budget: int | None = None,
@@ -62,7 +65,7 @@ class Gemini:
         self._logprobs = logprobs
         self._thinking_budget = thinking_budget
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
-        self._limiter = Limiter(max_in_flight, requests_per_minute)
+        self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
         self._client: Client | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
@@ -71,7 +74,7 @@ class Gemini:
         completions = await self._request(prompt, sampling, index=0, n=min(n, _MOST_CANDIDATES))
         if len(completions) < n:
             alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(completions), n))
-            completions += [one for reply in await together(alone) for one in reply]
+            completions = with_all_prompts([completions, *await together(alone)])
         if all(one.finish not in ("stop", "length") and not one.text for one in completions):
             raise ModelFault(f"{self._model}: refused ({completions[0].finish})")
         return completions
@@ -90,7 +93,10 @@ class Gemini:
         async def attempt() -> list[Completion]:
             return _read_reply(await self._generate(prompt.state, config), self._model)[:n]
 
-        return await retried(attempt, what=self._model, backoff=self._backoff, limiter=self._limiter)
+        worst = worst_case(prompt, n, sampling)
+        return await retried(
+            attempt, what=self._model, backoff=self._backoff, limiter=self._limiter, worst=worst, used=tokens_used
+        )
 
     def _config(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> "GenerateContentConfig":
         from google.genai.types import GenerateContentConfig, ThinkingConfig

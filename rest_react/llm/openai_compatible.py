@@ -23,6 +23,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
+from rest_react.budget import Meter, tokens_used, with_all_prompts, worst_case
 from rest_react.errors import ModelFault, UsageError
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.remote import (
@@ -55,6 +56,8 @@ class OpenAICompatible:
         timeout_s: float = 120.0,
         max_in_flight: int = 64,
         requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        meter: Meter | None = None,
         tries: int = 6,
         n_per_request: bool = True,
         logprobs: bool = True,
@@ -75,7 +78,7 @@ class OpenAICompatible:
         self._token_limit = token_limit
         self._extra_body = dict(extra_body or {})
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
-        self._limiter = Limiter(max_in_flight, requests_per_minute)
+        self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
         self._session: ClientSession | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
@@ -85,7 +88,7 @@ class OpenAICompatible:
         completions = await self._request(prompt, sampling, index=0, n=together_with_first)
         if len(completions) < n:
             alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(completions), n))
-            completions += [one for reply in await together(alone) for one in reply]
+            completions = with_all_prompts([completions, *await together(alone)])
         if all(one.finish in ("content_filter", "refusal") and not one.text for one in completions):
             raise ModelFault(f"{self._where}: refused ({completions[0].finish})")
         return completions
@@ -111,7 +114,10 @@ class OpenAICompatible:
         async def attempt() -> list[Completion]:
             return read_reply(await self._post(body), self._key)[:n]
 
-        return await retried(attempt, what=self._where, backoff=self._backoff, limiter=self._limiter)
+        worst = worst_case(prompt, n, sampling)
+        return await retried(
+            attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=tokens_used
+        )
 
     def _body(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> dict[str, object]:
         """The request. What would only repeat a default is left out: some servers refuse what they do not know."""

@@ -1,9 +1,9 @@
-"""A `vllm serve` of our own: started for one model, waited for, asked like any OpenAI-compatible server, stopped.
+"""A `vllm serve` of our own: started at the first call, waited for, asked like any OpenAI-compatible server, stopped.
 
     server = VllmServer("Qwen/Qwen3-8B", command=["vllm", "serve"], served_name="iteration-1", log=folder / "vllm.log",
                         adapter=folder / "adapter", start_timeout_s=900)
-    async with server:
-        samples = await server.sample(prompt, n=4, sampling=sampling)
+    samples = await server.sample(prompt, n=4, sampling=sampling)
+    await server.aclose()
 
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
 `["uv", "run", ...]`). New weights get a new `served_name` each iteration: a request meant for the old ones finds no
@@ -26,11 +26,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from rest_react.budget import Meter
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling
@@ -41,7 +41,7 @@ _BURIAL_S = 5.0
 
 
 class VllmServer:
-    """A served model; an `LLM` between `start` and `aclose`. `port=0` takes a free one."""
+    """A served model. `port=0` takes a free one. After `aclose` the next call starts it anew."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class VllmServer:
         timeout_s: float = 600.0,
         max_in_flight: int = 256,
         tries: int = 3,
+        meter: Meter | None = None,
     ) -> None:
         if not command:
             raise UsageError('vllm_server: `command` is empty; give for example ["vllm", "serve"]')
@@ -75,17 +76,11 @@ class VllmServer:
         self._timeout_s = timeout_s
         self._max_in_flight = max_in_flight
         self._tries = tries
+        self._meter = meter
         self._process: subprocess.Popen[bytes] | None = None
         self._llm: OpenAICompatible | None = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+        self._starting = asyncio.Lock()
+        self._failed = ""
 
     async def start(self) -> None:
         """Returns once the server answers. Raises OutsideFault with the log's tail if it dies or takes too long."""
@@ -106,23 +101,38 @@ class VllmServer:
             timeout_s=self._timeout_s,
             max_in_flight=self._max_in_flight,
             tries=self._tries,
+            meter=self._meter,
         )
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt from the served model."""
-        if self._llm is None or self._process is None:
-            raise UsageError("vllm_server: not started; use `async with`, or call start() first")
+        llm, process = await self._running()
         try:
-            return await self._llm.sample(prompt, n=n, sampling=sampling)
+            return await llm.sample(prompt, n=n, sampling=sampling)
         except OutsideFault as error:
             # A connection breaks a moment before the process is seen to be gone.
-            code = await asyncio.to_thread(_exit_code, self._process, 1.0)
+            code = await asyncio.to_thread(_exit_code, process, 1.0)
             if code is None:
                 raise
             raise OutsideFault(f"{self._command[0]} died with exit code {code}:\n{self._tail()}") from error
 
+    async def _running(self) -> tuple[OpenAICompatible, subprocess.Popen[bytes]]:
+        """Starts the server for the first who asks; the others wait, and share its failure."""
+        async with self._starting:
+            if self._failed:
+                raise OutsideFault(self._failed)
+            if self._llm is None or self._process is None:
+                try:
+                    await self.start()
+                except OutsideFault as error:
+                    self._failed = str(error)
+                    raise
+            assert self._llm is not None and self._process is not None
+            return self._llm, self._process
+
     async def aclose(self) -> None:
         """Stops the server and everything it started, and waits until it is gone: its memory is free then."""
+        self._failed = ""
         llm, self._llm = self._llm, None
         process, self._process = self._process, None
         if llm is not None:

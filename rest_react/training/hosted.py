@@ -5,15 +5,17 @@
     model = await trainer.train(examples, base=ModelRef("gpt-4.1-mini", "base", tuned=False), folder=folder, seed=0)
 
 Every example becomes one chat of two messages, the bare state and the completion; the API trains on the completion.
-All rows are checked before anything is sent. What is done stands in `folder/job.json` the moment it is known:
+All rows are checked, and their tokens and price told, before anything is sent; a price that the budget has no room for
+ends the run there. What is done stands in `folder/job.json` the moment it is known:
 
     {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:..."}
 
 `content` names the rows, the base and the hyperparameters, and the file is uploaded under it. So a run that is killed
 between the server's yes and our note of it finds the file and the job again by listing them, and no second one is made;
 a server that cannot list has that one gap. Training the same once more takes another `seed`. Events go to
-`folder/events.jsonl`. A status this code does not know is a job that still runs.
-Not here: prices, cancelling, checkpoints.
+`folder/events.jsonl`, the checkpoints of a job that is done to `folder/checkpoints.jsonl`: they can be asked by name
+like the model. A status this code does not know is a job that still runs. With `cancel` the job is stopped instead.
+Not here: tokens by the provider's own tokenizer.
 """
 
 import asyncio
@@ -27,6 +29,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rest_react.budget import Budget, Meter, Tokens, estimate
 from rest_react.errors import OutsideFault, UsageError, outside
 from rest_react.records import Example, ModelRef
 from rest_react.remote import Backoff, Limiter, TryAgain, error_reply, explained, key_from, open_client, quoted, retried
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST_BYTES = 512 * 1024 * 1024
+_EPOCHS = 3  # what providers choose for a small file when they are left to
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ class HostedTrainer:
         poll_s: float = 5.0,
         patience_s: float = 24 * 3600.0,
         on_event: Callable[[str], None] | None = None,
+        max_length: int | None = None,
+        meter: Meter | None = None,
+        cancel: bool = False,
     ) -> None:
         self._base_url = base_url
         self._api_key_env = api_key_env
@@ -79,7 +86,10 @@ class HostedTrainer:
         self._limiter = Limiter(4)
         self._poll_s = poll_s
         self._patience_s = patience_s
-        self._on_event = on_event
+        self._on_event = on_event or (lambda _: None)
+        self._max_length = max_length
+        self._meter = meter or Meter(Budget(), "finetune")
+        self._cancel = cancel
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, or goes on with what `folder` says was begun."""
@@ -87,18 +97,44 @@ class HostedTrainer:
             raise UsageError(
                 f"hosted fine-tuning cannot start from local weights ({base.name}); name a model of the API"
             )
-        rows = render_rows(examples, self._fewest_examples)
+        rows = render_rows(examples, self._fewest_examples, self._max_length)
         job_seed = seed % 2**31  # what the API takes
         progress = self._begun(folder, self._content_of(rows, base, job_seed))
         if not progress.model:
             client = open_client(self._base_url, self._key, self._timeout_s)
             try:
-                progress = await self._upload(client, rows, progress, folder)
-                progress = await self._create(client, base, job_seed, progress, folder)
+                if self._cancel:
+                    await self._stop(client, progress, folder)
+                elif not progress.job:
+                    async with self._meter.budget.call(self._meter.role, self._told(examples)) as bill:
+                        progress = await self._upload(client, rows, progress, folder)
+                        progress = await self._create(client, base, job_seed, progress, folder)
+                        bill.owed = bill.worst
                 progress = await self._wait(client, progress, folder)
             finally:
                 await client.close()
         return ModelRef(name=progress.model, where="hosted", tuned=True)
+
+    def _told(self, examples: Sequence[Example]) -> Tokens:
+        """What the training will take, told before it takes it."""
+        epochs: Any = self._hyperparameters.get("n_epochs") or _EPOCHS
+        once = sum(tokens_of(example) for example in examples)
+        usd = self._meter.budget.usd(self._meter.role, once * epochs, 0)
+        cost = "finetune.price is not set" if usd is None else f"about {usd:.2f} US dollars"
+        self._on_event(f"{len(examples)} examples, about {once} tokens, {epochs} epochs: {cost}")
+        return Tokens(once * epochs, 0)
+
+    async def _stop(self, client: "AsyncOpenAI", progress: _Progress, folder: Path) -> None:
+        """Asks for the end of the job that the folder knows of, or that a kill has kept from being noted."""
+        job = progress.job or (progress.file and await self._asked("looking", lambda: _find_job(client, progress.file)))
+        if not job:
+            raise UsageError(f"{folder}: no job was begun here, so there is none to cancel; leave out finetune.cancel")
+        await self._asked("cancelling the job", lambda: client.fine_tuning.jobs.cancel(job))
+        _note(folder, replace(progress, job=job))
+        raise UsageError(
+            f"{self._base_url}: fine-tuning job {job} is cancelled, as asked for; without finetune.cancel, and once "
+            f"{folder / 'job.json'} is deleted, the same command starts another"
+        )
 
     def _content_of(self, rows: bytes, base: ModelRef, job_seed: int) -> str:
         settings = [self._base_url, base.name, self._hyperparameters, job_seed, self._suffix]
@@ -158,6 +194,7 @@ class HostedTrainer:
             job = await self._asked("looking at the job", lambda: client.fine_tuning.jobs.retrieve(progress.job))
             if job.status == "succeeded" and job.fine_tuned_model:
                 await self._news(client, progress.job, seen, folder)
+                await self._list_checkpoints(client, progress.job, folder)
                 return _note(folder, replace(progress, model=job.fine_tuned_model))
             if job.status in ("failed", "cancelled"):
                 raise UsageError(self._why(job, folder))
@@ -187,9 +224,21 @@ class HostedTrainer:
             for event in events:
                 file.write(json.dumps(event, ensure_ascii=False) + "\n")
                 seen.add(event["id"])
-                if self._on_event is not None:
-                    self._on_event(str(event.get("message", "")))
+                self._on_event(str(event.get("message", "")))
         return len(events)
+
+    async def _list_checkpoints(self, client: "AsyncOpenAI", job: str, folder: Path) -> None:
+        async def listed() -> list[dict[str, Any]]:
+            with _if_it_can_list():
+                return [one.model_dump(mode="json") async for one in client.fine_tuning.jobs.checkpoints.list(job)]
+            return []
+
+        found = await self._asked("listing the checkpoints", listed)
+        (folder / "checkpoints.jsonl").write_text(
+            "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found), encoding="utf-8"
+        )
+        for one in found:
+            self._on_event(f"checkpoint at step {one['step_number']}: {one['fine_tuned_model_checkpoint']}")
 
     async def _asked(self, doing: str, call: Callable[[], Awaitable[T]]) -> T:
         """One request (or look, then request) with the door's patience."""
@@ -225,13 +274,23 @@ class HostedTrainer:
         )
 
 
-def render_rows(examples: Sequence[Example], fewest: int = 1) -> bytes:
+def tokens_of(example: Example) -> int:
+    """An example's length, estimated."""
+    return estimate(example.prompt) + estimate(example.completion)
+
+
+def render_rows(examples: Sequence[Example], fewest: int = 1, max_length: int | None = None) -> bytes:
     """The upload, one chat a line. Raises UsageError naming what the API would refuse, before anything is sent."""
     problems = [
         f"{example.id}: its {field} is empty"
         for example in examples
         for field, text in (("prompt", example.prompt), ("completion", example.completion))
         if not text.strip()
+    ]
+    problems += [
+        f"{example.id}: about {tokens_of(example)} tokens, more than finetune.max_length={max_length}"
+        for example in examples
+        if max_length is not None and tokens_of(example) > max_length
     ]
     if len(examples) < fewest:
         problems.append(f"{len(examples)} examples, and the API takes no fewer than {fewest}")

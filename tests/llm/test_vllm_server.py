@@ -85,8 +85,10 @@ def make(tmp_path):
 
 def serve_and_ask(server, state="state", n=1):
     async def main():
-        async with server:
+        try:
             return await server.sample(Prompt("", state), n=n, sampling=SAMPLING)
+        finally:
+            await server.aclose()
 
     return asyncio.run(main())
 
@@ -160,9 +162,29 @@ def test_a_port_in_use_is_refused_before_anothers_server_can_pass_for_ours(make)
             serve_and_ask(make(port=other.getsockname()[1]))
 
 
-def test_asking_before_the_start_says_so(make):
-    with pytest.raises(UsageError, match="not started"):
-        asyncio.run(make().sample(Prompt("", "x"), n=1, sampling=SAMPLING))
+async def ask_at_once(server, callers):
+    calls = (server.sample(Prompt("", "x"), n=1, sampling=SAMPLING) for _ in range(callers))
+    try:
+        return await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        await server.aclose()
+
+
+def test_the_first_of_many_callers_starts_the_server_for_all_and_after_a_close_again(make, tmp_path):
+    async def main():
+        server = make("--slow", "0.3")
+        for callers in (5, 2):
+            assert {type(answer) for answer in await ask_at_once(server, callers)} == {list}
+
+    asyncio.run(main())
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
+
+
+def test_a_start_that_failed_is_not_tried_again_by_every_caller(make, tmp_path):
+    faults = asyncio.run(ask_at_once(make("--die"), 4))
+    assert {type(fault) for fault in faults} == {OutsideFault}
+    assert len({str(fault) for fault in faults}) == 1
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 1
 
 
 def test_a_cancelled_start_leaves_no_process_behind(make, tmp_path):

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.errors import ConfigError, OutsideFault
+from rest_react.errors import ConfigError
 from rest_react.records import Hit, Passage
-from rest_react.search.bm25 import Bm25Search, RecordedSearch
+from rest_react.search.bm25 import Bm25Search
 
 CORPUS = (
     Passage("p0", "Orsk Bridge", "A bridge with nine arches in Velmar."),
@@ -73,12 +73,3 @@ def test_an_interrupted_build_is_not_mistaken_for_an_index(tmp_path: Path) -> No
 def test_a_corpus_without_passages_is_refused() -> None:
     with pytest.raises(ConfigError, match="no passages"):
         Bm25Search([])
-
-
-def test_the_recorded_search_gives_what_was_recorded_and_goes_down_on_demand() -> None:
-    hits = [Hit("a", "A", "one"), Hit("b", "B", "two")]
-    search = RecordedSearch({"q": hits}, outages=frozenset({"down"}))
-    assert asyncio.run(search.search("q", 1)) == hits[:1]
-    assert asyncio.run(search.search("Q", 3)) == []
-    with pytest.raises(OutsideFault, match="'down'"):
-        asyncio.run(search.search("down", 3))

@@ -6,7 +6,7 @@ from ddgs.engines import ENGINES
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote import together
-from rest_react.search.duckduckgo import DuckDuckGo
+from rest_react.search.web import DuckDuckGo
 from tests.loopback import Reply, serve
 
 HTML = {"content-type": "text/html; charset=utf-8"}

@@ -6,7 +6,7 @@ import pytest
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote import together
-from rest_react.search.http import HttpSearch
+from rest_react.search.web import HttpSearch
 from tests.loopback import Reply, Server, serve
 
 

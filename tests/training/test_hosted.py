@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.budget import Budget, Meter
+from rest_react.errors import BudgetReached, OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
+from rest_react.settings import Price
 from rest_react.training.hosted import HostedTrainer, render_rows
 from tests.loopback import Reply, Request, serve
 
@@ -53,6 +55,15 @@ class Api:
             case ("GET", ["fine_tuning", "jobs", _, "events"]) if self.can_list:
                 events = [{"id": f"ev-{i}", "message": f"step {i}", "type": "message"} for i in range(self.looks + 1)]
                 return self.listing(events[::-1])
+            case ("GET", ["fine_tuning", "jobs", name, "checkpoints"]) if self.can_list:
+                return self.listing(
+                    {"id": f"ck-{i}", "step_number": 10 * i, "fine_tuned_model_checkpoint": f"ft:{name}:step-{10 * i}"}
+                    for i in (2, 1)
+                )
+            case ("POST", ["fine_tuning", "jobs", name, "cancel"]):
+                [job] = [job for job in self.jobs if job["id"] == name]
+                self.statuses = ["cancelled"]
+                return Reply(200, job | {"status": "cancelled"})
             case ("GET", ["fine_tuning", "jobs", name]):
                 [job] = [job for job in self.jobs if job["id"] == name]
                 job["status"] = self.statuses[min(self.looks, len(self.statuses) - 1)]
@@ -66,7 +77,7 @@ class Api:
 
     @staticmethod
     def listing(rows) -> Reply:
-        return Reply(200, {"object": "list", "data": rows, "has_more": False})
+        return Reply(200, {"object": "list", "data": list(rows), "has_more": False})
 
 
 def train(server, folder, examples=EXAMPLES, base=BASE, seed=5, **settings):
@@ -97,7 +108,15 @@ def test_examples_are_uploaded_tuned_on_and_become_a_hosted_model(tmp_path):
         "seed": 5,
         "suffix": "rest-react",
     }
-    assert told == ["step 0", "step 1", "step 2", "step 3"]
+    assert told == [
+        "3 examples, about 21 tokens, 3 epochs: finetune.price is not set",
+        "step 0", "step 1", "step 2", "step 3",
+        "checkpoint at step 20: ft:ftjob-0:step-20", "checkpoint at step 10: ft:ftjob-0:step-10",
+    ]  # fmt: skip
+    kept = [json.loads(line) for line in (tmp_path / "checkpoints.jsonl").read_text().splitlines()]
+    assert [(one["step_number"], one["fine_tuned_model_checkpoint"]) for one in kept] == [
+        (20, "ft:ftjob-0:step-20"), (10, "ft:ftjob-0:step-10")
+    ]  # fmt: skip
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event["id"] for event in events] == ["ev-0", "ev-1", "ev-2", "ev-3"]
     note = json.loads((tmp_path / "job.json").read_text())
@@ -228,6 +247,62 @@ def test_rows_are_checked_before_anything_is_sent(tmp_path):
         with pytest.raises(UsageError, match="local weights"):
             train(server, tmp_path, base=ModelRef("/weights", "local", tuned=True))
     assert server.requests == []
+
+
+def test_a_row_that_is_longer_than_the_model_takes_is_named(tmp_path):
+    long = Example("q9.0.1", "q9.0", 1, "answer", "a word " * 30, "é" * 30, "x")
+    with serve(Api().answer) as server:
+        with pytest.raises(UsageError, match=r"q9\.0\.1: about 90 tokens, more than finetune\.max_length=89"):
+            train(server, tmp_path, examples=[*EXAMPLES, long], max_length=89)
+        assert server.requests == []
+        assert train(server, tmp_path, examples=[*EXAMPLES, long], max_length=90)
+
+
+def purse(folder, **limits):
+    budget = Budget({"finetune": Price(100.0, 0.0)}, **limits)
+    budget.keep_in(folder / "spending.json")
+    return Meter(budget, "finetune")
+
+
+def test_what_training_takes_is_told_and_counted_before_anything_is_sent(tmp_path):
+    told, tokens = [], 21 * 3
+    with serve(Api().answer) as server:
+        with pytest.raises(BudgetReached, match=r"max_usd=0\.006: 0\.0000 are spent, and a call may cost 0\.0063"):
+            train(server, tmp_path / "a", meter=purse(tmp_path, max_usd=0.006), on_event=told.append)
+        assert told == ["3 examples, about 21 tokens, 3 epochs: about 0.01 US dollars"]
+        assert server.requests == []
+        for _ in range(2):
+            train(server, tmp_path / "a", meter=purse(tmp_path, max_usd=0.0064))
+    spent = json.loads((tmp_path / "spending.json").read_text())
+    assert spent == {"finetune": {"calls": 1, "prompt_tokens": tokens, "completion_tokens": 0}}
+
+
+def test_a_job_is_cancelled_on_request_and_another_one_starts_only_when_told_to(tmp_path):
+    api = Api(["running"])
+    with serve(api.answer) as server:
+        with pytest.raises(UsageError, match="no job was begun here"):
+            train(server, tmp_path, cancel=True)
+        with pytest.raises(OutsideFault, match="'running'"):
+            train(server, tmp_path, patience_s=0.0)
+        with pytest.raises(UsageError, match=r"job ftjob-0 is cancelled, as asked for.*job\.json is deleted"):
+            train(server, tmp_path, cancel=True)
+        with pytest.raises(UsageError, match="ftjob-0 cancelled"):
+            train(server, tmp_path)
+        (tmp_path / "job.json").unlink()
+        api.statuses = ["succeeded"]
+        assert train(server, tmp_path).name == "ft:base-model:ftjob-1"
+    assert "/v1/fine_tuning/jobs/ftjob-0/cancel" in posts(server)
+
+
+def test_a_job_that_a_kill_kept_from_being_noted_can_be_cancelled(tmp_path):
+    api = Api(["running"])
+    with serve(api.answer) as server:
+        with pytest.raises(OutsideFault):
+            train(server, tmp_path, patience_s=0.0)
+        note = json.loads((tmp_path / "job.json").read_text())
+        (tmp_path / "job.json").write_text(json.dumps(note | {"job": ""}))
+        with pytest.raises(UsageError, match="job ftjob-0 is cancelled"):
+            train(server, tmp_path, cancel=True)
 
 
 def test_a_refused_request_is_the_settings_fault_and_told_without_the_key(tmp_path, monkeypatch):
