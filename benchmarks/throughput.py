@@ -25,8 +25,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
-from rest_react.search.recorded import RecordedSearch
-
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, Search, Terminate, render_output
 from rest_react.agent.search_agent import SearchAgent
 from rest_react.agent.steps import Sampler
