@@ -25,7 +25,7 @@ from pathlib import Path
 
 from benchmarks.gold import JudgedStep, judge_steps
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
-from rest_react.agent.rollouts import TRAJECTORIES
+from rest_react.agent.search_agent import TRAJECTORIES
 from rest_react.agent.steps import actions_of, choose
 from rest_react.build import Parts
 from rest_react.cli import compose

@@ -13,8 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rest_react.agent.rollouts import TRAJECTORIES, roll_out
-from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, roll_out
 from rest_react.console import progress
 from rest_react.errors import StageIncomplete
 from rest_react.judges.grader import Grader

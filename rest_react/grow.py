@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.agent.rollouts import TRAJECTORIES, roll_out
-from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, roll_out
 from rest_react.agent.steps import Select
 from rest_react.judges.metrics import bill
 from rest_react.records import Question, Trajectory
@@ -57,7 +56,7 @@ def count(path: Path, select: Select) -> dict[str, Any]:
             tally["finished"] += 1
         else:
             tally[f"failed_{trajectory.fault.whose}"] += 1
-            faults[trajectory.fault.message.split(":", 1)[0].split(" at step")[0][:60]] += 1
+            faults[trajectory.fault.reason] += 1
         usage = trajectory.usage
         tally.update(searches=usage.searches, calls=usage.calls)
         tally.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)

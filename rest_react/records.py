@@ -158,6 +158,11 @@ class Fault:
     whose: Literal["model", "outside"]
     message: str
 
+    @property
+    def reason(self) -> str:
+        """What faults of one kind share: the message up to its details."""
+        return self.message.split(":", 1)[0].split(" at step")[0][:60]
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from rest_react import cli
-from rest_react.agent.rollouts import TRAJECTORIES
+from rest_react.agent.search_agent import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view
 from rest_react.console import console, say

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
-from rest_react.agent.rollouts import TRAJECTORIES
-from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
 from rest_react.agent.steps import Sampler
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.evaluate import RESULTS, evaluate
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
-from rest_react.search.bm25 import Bm25Search
-from rest_react.search.recorded import RecordedSearch
+from rest_react.search.bm25 import Bm25Search, RecordedSearch
 from rest_react.settings import Price
 from rest_react.store import read_lines, read_summary
 from rest_react.world import build_world

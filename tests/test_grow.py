@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.actions import Search, Terminate, render_output
-from rest_react.agent.rollouts import TRAJECTORIES
-from rest_react.agent.search_agent import SearchAgent
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
 from rest_react.agent.steps import Sampler
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.grow import count, grow
@@ -17,8 +16,7 @@ from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Fault, LabelledQuestion, Question, Step, Trajectory, Usage
-from rest_react.search.bm25 import Bm25Search
-from rest_react.search.recorded import RecordedSearch
+from rest_react.search.bm25 import Bm25Search, RecordedSearch
 from rest_react.store import read_lines, read_summary, replace_lines
 from rest_react.world import build_world
 from tests.doors import FREE, Spied

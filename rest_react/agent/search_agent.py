@@ -10,12 +10,19 @@
 Thousands of these run at once; batching is the engine's business. Every step stores all its samples. A trajectory
 ends `finished` or `failed(fault)`, and whatever it had done by then is kept.
 
-Example: `await answer_question(agent, Question("q1", "Who ...?"), trajectory_id="q1.0", seed=7)`.
-Not here: sampling and choosing (steps), many questions and resuming (rollouts).
+One question, then many of them into one file:
+
+    trajectory = await answer_question(agent, Question("q1", "Who ...?"), trajectory_id="q1.0", seed=7)
+    await roll_out(agent, questions, path, repeats=2, seed=7, in_flight=64, title="grow")
+
+Each trajectory is on disk the moment it ends. What outside faults cost is taken out of the file and done again on
+the next call; everything else is never repeated. Nothing grows with the number of finished trajectories but a set of
+their ids. Not here: sampling and choosing (steps), and what a stage reports (grow, evaluate).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rest_react.actions import (
@@ -32,11 +39,15 @@ from rest_react.actions import (
     neutralise,
 )
 from rest_react.agent.steps import Sampler, take_step
-from rest_react.errors import ModelFault, OutsideFault, as_fault
+from rest_react.console import progress
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, as_fault
 from rest_react.prompting import StepPrompt, render_state
 from rest_react.records import LLM, Fault, Hit, Question, Step, StepKind, Trajectory, Usage, derive_seed
 from rest_react.records import Search as SearchDoor
+from rest_react.remote import together
+from rest_react.store import JsonLines, in_order
 
+TRAJECTORIES = "trajectories.jsonl"
 NOTHING_SELECTED = "Nothing is selected."
 BUDGET_SPENT = "No searches remain, so I answer with what I have."
 Watch: TypeAlias = Callable[[Step, Action | None], None]
@@ -186,3 +197,45 @@ def _record(walk: _Walk, step: Step, action: Action | None) -> None:
 
 def _clean(hit: Hit) -> Hit:
     return Hit(hit.source, neutralise(hit.title), neutralise(hit.snippet))
+
+
+async def roll_out(
+    agent: SearchAgent,
+    questions: Sequence[Question],
+    path: Path,
+    *,
+    repeats: int,
+    seed: int,
+    in_flight: int,
+    title: str,
+    tolerated: float = 0.0,
+) -> None:
+    """Brings `path` to one trajectory per question and repeat, in their canonical order.
+
+    Raises StageIncomplete when outside faults are left on more than the `tolerated` share of the trajectories.
+    """
+    log = JsonLines(path, Trajectory)
+    done = log.resume(keep=lambda trajectory: trajectory.fault is None or trajectory.fault.whose == "model")
+    order = list(in_order([question.id for question in questions], repeats))
+    by_id = {question.id: question for question in questions}
+    owed = (id_ for id_ in order if id_ not in done)
+    outages: list[str] = []
+
+    with progress(title, total=len(order), done=len(done)) as advance:
+
+        async def worker() -> None:
+            for id_ in owed:
+                question = by_id[id_.rpartition(".")[0]]
+                trajectory = await answer_question(agent, question, trajectory_id=id_, seed=derive_seed(seed, id_))
+                log.append(trajectory)
+                if trajectory.fault is not None and trajectory.fault.whose == "outside":
+                    outages.append(trajectory.fault.message)
+                advance(note=f"{len(outages)} outside faults" if outages else "")
+
+        await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
+    log.finish(order)
+    if len(outages) > tolerated * len(order):
+        raise StageIncomplete(
+            f"{title}: {len(outages)} of {len(order)} trajectories failed from outside, e.g. {outages[-1]}\n"
+            "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+        )

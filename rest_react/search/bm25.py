@@ -8,17 +8,21 @@ are the same on every machine. With an `index_folder` the index is saved in a su
 memory-mapped from there on, also by other processes; another corpus gets another subfolder, and all of them may be
 deleted at any time.
 
+`RecordedSearch` is the fake beside it: it answers from a dict, letter by letter, and goes down where it is told to.
+
+    search = RecordedSearch({"birthplace of Ada Mell": [Hit("p1", "Ada Mell", "...")]}, outages=frozenset({"weather"}))
+
 Not here: stemming, and a thread: a query takes milliseconds.
 """
 
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.errors import ConfigError
+from rest_react.errors import ConfigError, OutsideFault
 from rest_react.records import Hit, Passage
 
 
@@ -82,3 +86,18 @@ def _saved(passages: Sequence[Passage], folder: Path) -> Any:
             if not place.exists():
                 raise
     return bm25s.BM25.load(place, mmap=True, show_progress=False)
+
+
+class RecordedSearch:
+    """A `Search` over recorded queries. One that was not recorded has no results; one of the `outages` raises
+    `OutsideFault`, as a real outage would."""
+
+    def __init__(self, hits: Mapping[str, Sequence[Hit]], *, outages: frozenset[str] = frozenset()) -> None:
+        self._hits = hits
+        self._outages = outages
+
+    async def search(self, query: str, k: int) -> list[Hit]:
+        """The first k recorded hits."""
+        if query in self._outages:
+            raise OutsideFault(f"recorded search: outage at query {query!r}")
+        return list(self._hits.get(query, ()))[:k]

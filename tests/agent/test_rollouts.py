@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.agent.rollouts import TRAJECTORIES, roll_out
-from rest_react.agent.search_agent import SearchAgent, answer_question
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, answer_question, roll_out
 from rest_react.agent.steps import Sampler
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.llm.scripted import ScriptedLLM

@@ -22,8 +22,7 @@ from rest_react.improve import usable_candidates
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.prompting import STEP_NAMES
 from rest_react.records import Candidate, Fault, Hit, Question, Step, Trajectory, Usage, derive_seed
-from rest_react.search.bm25 import Bm25Search
-from rest_react.search.recorded import RecordedSearch
+from rest_react.search.bm25 import Bm25Search, RecordedSearch
 from rest_react.world import build_world
 
 # Line breaks and all: inside a quoted snippet there are none.

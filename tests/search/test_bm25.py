@@ -5,8 +5,7 @@ import pytest
 
 from rest_react.errors import ConfigError, OutsideFault
 from rest_react.records import Hit, Passage
-from rest_react.search.bm25 import Bm25Search
-from rest_react.search.recorded import RecordedSearch
+from rest_react.search.bm25 import Bm25Search, RecordedSearch
 
 CORPUS = (
     Passage("p0", "Orsk Bridge", "A bridge with nine arches in Velmar."),
