@@ -5,10 +5,13 @@
 
 Every number is computed here, from the lines of results.jsonl; docs/metrics.md defines each. The three outputs and the
 terminal show the same rows. An evaluation counts once its summary.json is there; what is not complete is named, not
-shown. The page is one file: no network, no script, and everything that a model or the web wrote is escaped.
+shown. The page is one file that asks nothing of the network; what a model or the web wrote is text in it, never markup,
+and its content security policy admits no style or script but its own.
 Not here: the statistics themselves (judges.metrics), and what a stage counts (the verbs).
 """
 
+import base64
+import hashlib
 import html
 import json
 import math
@@ -18,18 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rest_react.browser import pack
 from rest_react.errors import RunFolderError
 from rest_react.judges.metrics import Share, clustered_interval, paired_difference
-from rest_react.records import Result, Step, Trajectory, Verdict
-from rest_react.store import SCHEMA, read_lines, read_summary, write_json
+from rest_react.records import Result, Verdict
+from rest_react.store import SCHEMA, iterations, read_lines, read_summary, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Row = dict[str, Any]
 _STAGES = ("grow", "improve", "finetune")
-_SAMPLES = 3
 _CURVE = 300  # points of one loss curve
+_PAGE_PARTS = Path(__file__).parent / "report_page"
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -166,14 +170,9 @@ def _interval(share: Share) -> dict[str, float | None]:
 # ── finding things in the folder ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _iterations(run_folder: Path) -> list[int]:
-    found = (re.fullmatch(r"iter_(\d+)", path.name) for path in run_folder.glob("iter_*"))
-    return sorted(int(match[1]) for match in found if match)
-
-
 def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
     """Complete evaluations with their summaries."""
-    for iteration in _iterations(run_folder):
+    for iteration in iterations(run_folder):
         for stage in sorted((run_folder / f"iter_{iteration}" / "evaluate").glob("*/")):
             summary = read_summary(stage)
             if summary is None:
@@ -188,7 +187,7 @@ def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]
 
 def _incomplete(run_folder: Path) -> Iterator[str]:
     """What is begun but not complete."""
-    for iteration in _iterations(run_folder):
+    for iteration in iterations(run_folder):
         folder = run_folder / f"iter_{iteration}"
         for stage in [*(folder / name for name in _STAGES), *sorted((folder / "evaluate").glob("*/"))]:
             if stage.is_dir() and read_summary(stage) is None:
@@ -198,7 +197,7 @@ def _incomplete(run_folder: Path) -> Iterator[str]:
 
 def _stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
     """A stage's summaries side by side, one column per iteration."""
-    summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in _iterations(run_folder)}
+    summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in iterations(run_folder)}
     facts = {k: dict(_flat(summary)) for k, summary in summaries.items() if summary is not None}
     if not facts:
         return None
@@ -228,7 +227,7 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
     """Training loss per step, thinned to what a screen can show. A torn last line is not read."""
     curves = []
-    for iteration in _iterations(run_folder):
+    for iteration in iterations(run_folder):
         path = run_folder / f"iter_{iteration}" / "finetune" / "loss.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         read = (json.loads(text) for text in lines if text.endswith("\n"))
@@ -243,69 +242,46 @@ def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
 
 
 def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str:
+    names = dict.fromkeys(row["benchmark"] for row in rows)
+    benchmarks = [{"name": _visible(name), "rows": [row for row in rows if row["benchmark"] == name]} for name in names]
+    settings = run_folder / "settings.yaml"
+    return _filled(
+        "report.html.j2",
+        scripts=("browser.js", "conversation.js"),
+        **view,
+        benchmarks=benchmarks,
+        curves=_loss_curves(run_folder),
+        walks=pack(run_folder),
+        settings=_visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
+    )
+
+
+def _filled(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+    """A template of report_page/, with its style and scripts in it and a policy that admits these alone."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("rest_react"),
+        loader=PackageLoader("rest_react", "report_page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "points": _points}
-    benchmarks = []
-    for name in dict.fromkeys(row["benchmark"] for row in rows):
-        own = [row for row in rows if row["benchmark"] == name]
-        benchmarks.append({"name": _visible(name), "rows": own, "samples": list(_samples(run_folder, own[-1]))})
-    settings = run_folder / "settings.yaml"
-    return environment.get_template("report.html.j2").render(
-        **view,
-        benchmarks=benchmarks,
-        curves=_loss_curves(run_folder),
-        settings=_visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
+    style = (_PAGE_PARTS / "page.css").read_text(encoding="utf-8")
+    code = [(_PAGE_PARTS / name).read_text(encoding="utf-8") for name in scripts]
+    policy = f"default-src 'none'; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
+    if code:
+        policy += f"; script-src {' '.join(map(_hash, code))}; require-trusted-types-for 'script'"
+    return environment.get_template(template).render(
+        **values, policy=policy, style=Markup(style), scripts=[Markup(text) for text in code]
     )
 
 
-def _samples(run_folder: Path, row: Row) -> Iterator[dict[str, Any]]:
-    """The first few right and wrong trajectories of an evaluation, the right ones first."""
-    stage = run_folder / f"iter_{row['iteration']}" / "evaluate" / row["benchmark"]
-    verdicts: dict[str, dict[str, Verdict]] = {"correct": {}, "incorrect": {}}
-    for result in read_lines(stage / "results.jsonl", Result):
-        group = verdicts.get(result.verdict.verdict)
-        if group is not None and len(group) < _SAMPLES:
-            group[result.id] = result.verdict
-    wanted = verdicts["correct"] | verdicts["incorrect"]
-    found = {t.id: t for t in read_lines(stage / "trajectories.jsonl", Trajectory) if t.id in wanted}
-    for id_, verdict in wanted.items():
-        if id_ in found:
-            yield _sample(found[id_], verdict)
-
-
-def _sample(trajectory: Trajectory, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "question": _visible(trajectory.question),
-        "verdict": verdict.verdict,
-        "reason": _visible(verdict.reason),
-        "fault": _visible(trajectory.fault.message) if trajectory.fault else "",
-        "answer": _visible(trajectory.answer),
-        "draft": _visible(trajectory.draft) if trajectory.draft != trajectory.answer else "",
-        "steps": [_sample_step(step) for step in trajectory.steps],
-    }
-
-
-def _sample_step(step: Step) -> dict[str, Any]:
-    candidate = step.candidates[step.chosen] if step.chosen is not None else None
-    if candidate is not None:
-        text = candidate.text
-    else:
-        text = "forced to terminate: no searches left" if step.forced else "no usable candidate"
-    perplexity = candidate.perplexity if candidate is not None else None
-    return {
-        "kind": step.kind,
-        "text": _visible(text),
-        "note": f"perplexity {perplexity:.2f}, best of {len(step.candidates)}" if perplexity is not None else "",
-        "hits": [_visible(f"[{step.first_link + i}] {hit.title}") for i, hit in enumerate(step.hits)],
-    }
+def _hash(text: str) -> str:
+    """How a content security policy names a style or a script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _visible(text: str, longest: int = 1500) -> str:

@@ -1,72 +1,25 @@
+import base64
+import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 
-import msgspec
 import pytest
 from rich.console import Console
 
 from rest_react.errors import RunFolderError
 from rest_react.judges.metrics import clustered_interval
-from rest_react.records import Candidate, Fault, Hit, Result, Step, Trajectory, Usage, Verdict
+from rest_react.records import Fault
 from rest_react.report import compute_rows, results_table, write_report
+from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
 
-HOSTILE = "<script>alert(1)</script>\u202egnitide\u202c שלום | `x` </pre></style>"
 ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "failed", "accuracy", "before_checks",
     "vs_start", "em", "f1", "searches", "calls", "tokens", "cost_usd", "cost_reason", "seconds",
 }  # fmt: skip
-
-
-def result(question, repeat=0, verdict="correct", before=None, fault=None, **fields):
-    return Result(
-        id=f"{question}.{repeat}",
-        question_id=question,
-        kind="bridge",
-        hops=2,
-        outcome="failed" if fault else "finished",
-        fault=fault,
-        answer=fields.get("answer", "Paris"),
-        draft="Paris",
-        verdict=Verdict(verdict, "because"),
-        verdict_before_checks=Verdict(before or verdict),
-        em=fields.get("em", 0.0),
-        f1=fields.get("f1", 0.5),
-        searches=fields.get("searches", 2),
-        calls=fields.get("calls", 9),
-        tokens=fields.get("tokens", 1000),
-    )
-
-
-def trajectory(question, answer="Paris", text="Where was Ada Mell born?"):
-    steps = (
-        Step("decide", "ORIGINAL_QUESTION = ...", (Candidate("Search", 4, -2.0, "stop"),), 0),
-        Step(
-            "summarise",
-            "...",
-            (Candidate(HOSTILE, 4, None, "stop"),),
-            0,
-            hits=(Hit("p1", HOSTILE, "..."),),
-            first_link=1,
-        ),
-        Step("decide", "...", (), None, forced=True),
-    )
-    return Trajectory(f"{question}.0", question, text, "finished", None, steps, "draft", answer, Usage())
-
-
-def write_lines(path: Path, records) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-
-
-def write_evaluation(run: Path, iteration: int, results, *, benchmark="world", repeats=1, **summary) -> Path:
-    stage = run / f"iter_{iteration}" / "evaluate" / benchmark
-    write_lines(stage / "results.jsonl", results)
-    facts = {"schema": 1, "grader": "rule", "questions": 4, "repeats": repeats, "seconds": 90.0, **summary}
-    (stage / "summary.json").write_text(json.dumps(facts))
-    return stage
 
 
 @pytest.fixture
@@ -166,7 +119,7 @@ def test_the_same_folder_gives_the_same_files(run):
 class Page(HTMLParser):
     """Every tag, and whether they nest."""
 
-    VOID = frozenset({"meta", "line", "circle", "rect", "path"})
+    VOID = frozenset({"meta", "line", "circle", "rect", "path", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -190,18 +143,45 @@ def test_nothing_that_a_model_wrote_becomes_markup(run):
     page = page_of(run)
     parsed = Page(page)
     assert parsed.open == []
-    assert not {"script", "link", "img", "iframe", "object", "form"} & set(parsed.tags)
-    assert not {name for name in parsed.attributes if name.startswith("on") or name in ("src", "href")}
-    assert "&lt;script&gt;" in page
+    assert not {"link", "img", "iframe", "object", "base"} & set(parsed.tags)
+    assert not {name for name in parsed.attributes if name.startswith("on") or name in ("src", "style", "action")}
+    assert "&lt;script&gt;" in page  # of the settings and the faults
     assert "\u202e" not in page
     assert "url(" not in page
     assert "@import" not in page
+    assert "http" not in page.replace("http-equiv", "")
 
 
-def test_long_answers_are_cut_and_say_so(run):
+def test_the_page_admits_its_own_style_and_scripts_alone(run):
     page = page_of(run)
-    assert len(page) < 100_000
-    assert "(1,000,000 characters)" in page
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', page)
+    parts = re.findall(r"<(style|script)>(.*?)</\1>", page, flags=re.DOTALL)
+    hashes = {
+        kind: [
+            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+            for own, text in parts
+            if own == kind
+        ]
+        for kind in ("style", "script")
+    }
+    assert [len(hashes["style"]), len(hashes["script"])] == [1, 2]
+    assert html.unescape(policy).split("; ") == [
+        "default-src 'none'",
+        f"style-src {hashes['style'][0]}",
+        "base-uri 'none'",
+        "form-action 'none'",
+        f"script-src {' '.join(hashes['script'])}",
+        "require-trusted-types-for 'script'",
+    ]
+
+
+def test_a_run_without_trajectories_has_no_script(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a")])
+    assert "<script" not in page_of(tmp_path)
+
+
+def test_a_million_characters_do_not_make_the_page_long(run):
+    assert len(page_of(run)) < 100_000
 
 
 def test_the_page_draws_every_chart_inside_its_frame(run):
@@ -228,13 +208,6 @@ def test_the_page_draws_every_chart_inside_its_frame(run):
     assert charts[0].count("<circle") == 2
     curve = re.search(r'class="curve c0" points="([^"]+)"', charts[3])[1].split()
     assert 200 <= len(curve) <= 301  # 1000 steps, thinned; the torn line is not read
-
-
-def test_the_samples_are_right_and_wrong_answers_of_the_last_iteration(run):
-    page = page_of(run)
-    assert re.findall(r'<summary><span class="(\w+)">', page) == ["correct", "correct", "correct", "incorrect"]
-    assert "forced to terminate" in page
-    assert "perplexity 1.65, best of 1" in page
 
 
 def test_a_smoke_run_says_so_in_its_title(run):

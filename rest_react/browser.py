@@ -1,0 +1,209 @@
+"""A run's trajectories, packed for the page that browses them: an index to search, and blocks to open one at a time.
+
+    packed = pack(Path("outputs/default"))
+    packed.index         # what is filtered and searched: columns, one entry a trajectory
+    packed.blocks[3]     # trajectories 96 to 127, with every sample
+
+Both are JSON, deflated, in base64: the page inflates the index when it is opened and a block when one of its
+trajectories is. States are not in it, as each repeats all that came before: the page renders them anew from the steps
+and shows them where their checksum is that of the state the model saw. Above `largest` only the trajectories of a
+seeded sample keep all their candidates, the others the one that moved on.
+
+Not here: the page itself (report, report_page/browser.js), and any number of the report's tables.
+"""
+
+import base64
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rest_react.agent.search_agent import TRAJECTORIES
+from rest_react.agent.steps import actions_of
+from rest_react.records import Ranking, Result, Step, Trajectory, derive_seed
+from rest_react.store import iterations, read_lines, read_summary
+
+LARGEST = 30_000_000
+PER_BLOCK = 32
+_LONGEST = 20_000  # characters of one text: more than anyone reads, and a page stays a page
+_SEARCHED = 240  # characters of an answer or a fault in the index
+_REMAINING = re.compile(r"^REMAINING_SEARCHES = (\d+)$", re.MULTILINE)
+Keep = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """`trajectories` are in it, `whole` of them with all their candidates; sizes are in characters."""
+
+    index: str
+    blocks: tuple[str, ...]
+    trajectories: int
+    whole: int
+
+    @property
+    def size(self) -> int:
+        """Of index and blocks together."""
+        return len(self.index) + sum(map(len, self.blocks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A trajectory with what the run has to say of it; `rankings` go by the index of the step."""
+
+    stage: str
+    trajectory: Trajectory
+    result: Result | None
+    rankings: Mapping[int, Ranking]
+
+
+def pack(run_folder: Path, largest: int = LARGEST) -> Packed:
+    """All trajectories of the run's complete stages, in about `largest` characters."""
+    whole = _pack(run_folder, lambda _: True)
+    if whole.size <= largest:
+        return whole
+    bare = _pack(run_folder, lambda _: False)
+    share = max(0.0, 0.98 * (largest - bare.size) / max(whole.size - bare.size, 1))
+    return _pack(run_folder, lambda key: derive_seed("candidates", key) < share * 2**63)
+
+
+def _pack(run_folder: Path, keep: Keep) -> Packed:
+    columns: dict[str, list[object]] = {name: [] for name in _entry_names()}
+    blocks: list[str] = []
+    waiting: list[dict[str, Any]] = []
+    whole = 0
+    for walk in _walks(run_folder):
+        kept = keep(f"{walk.stage}/{walk.trajectory.id}")
+        whole += kept
+        for name, value in _entry(walk).items():
+            columns[name].append(value)
+        waiting.append(_opened(walk, whole=kept))
+        if len(waiting) == PER_BLOCK:
+            blocks.append(_deflated(waiting))
+            waiting = []
+    if waiting:
+        blocks.append(_deflated(waiting))
+    return Packed(_deflated({**columns, "per_block": PER_BLOCK}), tuple(blocks), len(columns["id"]), whole)
+
+
+def _deflated(value: object) -> str:
+    return base64.b64encode(zlib.compress(msgspec.json.encode(value), 9)).decode("ascii")
+
+
+# ── reading the folder ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _walks(run_folder: Path) -> Iterator[_Walk]:
+    """The trajectories of complete stages, the last iteration first: those of each benchmark, then those grown."""
+    for k in reversed(iterations(run_folder)):
+        folder = run_folder / f"iter_{k}"
+        for stage in (*sorted((folder / "evaluate").glob("*/")), folder / "grow"):
+            if read_summary(stage) is None:
+                continue
+            results = {result.id: result for result in read_lines(stage / "results.jsonl", Result)}
+            by_trajectory = _rankings(folder / "improve") if stage.name == "grow" else iter(())
+            ranked, rankings = next(by_trajectory, ("", {}))
+            for trajectory in read_lines(stage / TRAJECTORIES, Trajectory):
+                own: Mapping[int, Ranking] = {}
+                if trajectory.id == ranked:
+                    own = rankings
+                    ranked, rankings = next(by_trajectory, ("", {}))
+                yield _Walk(f"iter_{k}/{stage.name}", trajectory, results.get(trajectory.id), own)
+
+
+def _rankings(stage: Path) -> Iterator[tuple[str, dict[int, Ranking]]]:
+    """By trajectory, in the order of the trajectories; none while the stage is incomplete."""
+    if read_summary(stage) is None:
+        return
+    lines = read_lines(stage / "rankings.jsonl", Ranking)
+    for id_, group in groupby(lines, key=lambda ranking: ranking.id.rpartition(".")[0]):
+        yield id_, {int(ranking.id.rpartition(".")[2]): ranking for ranking in group}
+
+
+# ── the index ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _entry_names() -> tuple[str, ...]:
+    return ("stage", "id", "question", "answer", "outcome", "before", "revised", "kind", "fault")
+
+
+def _entry(walk: _Walk) -> dict[str, object]:
+    """What the page filters by and searches."""
+    trajectory, result = walk.trajectory, walk.result
+    fault = trajectory.fault
+    return {
+        "stage": walk.stage,
+        "id": trajectory.id,
+        "question": trajectory.question[:_LONGEST],
+        "answer": trajectory.answer[:_SEARCHED],
+        "outcome": _outcome(walk),
+        "before": result.verdict_before_checks.verdict if result and not fault else "",
+        "revised": trajectory.draft != trajectory.answer,
+        "kind": result.kind if result else "",
+        "fault": fault.reason[:_SEARCHED] if fault else "",
+    }
+
+
+def _outcome(walk: _Walk) -> str:
+    fault = walk.trajectory.fault
+    if fault is not None:
+        return "failed" if fault.whose == "model" else "outage"
+    return walk.result.verdict.verdict if walk.result else "finished"
+
+
+# ── a trajectory ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _opened(walk: _Walk, *, whole: bool) -> dict[str, Any]:
+    """All that the page shows of one trajectory. `cut` where a text was too long for it."""
+    trajectory, result = walk.trajectory, walk.result
+    searches = next((found for step in trajectory.steps if (found := _REMAINING.search(step.state))), None)
+    opened = {
+        "draft": trajectory.draft,
+        "answer": trajectory.answer,
+        "fault": trajectory.fault,
+        "usage": trajectory.usage,
+        "verdict": result and result.verdict,
+        "before": result and result.verdict_before_checks,
+        "hops": result and result.hops,
+        "searches": int(searches[1]) if searches else 0,
+        "steps": [_opened_step(step, walk.rankings.get(i), whole=whole) for i, step in enumerate(trajectory.steps)],
+        "cut": False,
+    }
+    plain: dict[str, Any] = msgspec.to_builtins(opened)
+    if len(msgspec.json.encode(plain)) > _LONGEST and (cut := _cut(plain)) != plain:
+        return {**cut, "cut": True}
+    return plain
+
+
+def _opened_step(step: Step, ranking: Ranking | None, *, whole: bool) -> dict[str, Any]:
+    """`action` is what the sample that moved on says, `shown` the checksum of the state, `samples` how many there
+    were."""
+    chosen = step.candidates[step.chosen] if step.chosen is not None else None
+    alone = replace(step, candidates=(chosen,), chosen=0) if chosen else step
+    action = actions_of(alone)[0] if chosen else None
+    kept = step if whole else alone
+    return {
+        "kind": step.kind,
+        "shown": zlib.crc32(step.state.encode("utf-8")),
+        "candidates": kept.candidates,
+        "samples": len(step.candidates),
+        "chosen": kept.chosen,
+        "forced": step.forced,
+        "hits": step.hits,
+        "first": step.first_link,
+        "action": {"name": type(action).__name__, **asdict(action)} if action else None,
+        "ranking": ranking if whole else None,
+    }
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]} … ({len(value):,} characters)"
+    if isinstance(value, list):
+        return [_cut(inner) for inner in value]
+    return {key: _cut(inner) for key, inner in value.items()} if isinstance(value, dict) else value
