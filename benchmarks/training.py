@@ -26,9 +26,8 @@ from rest_react.cli import compose
 from rest_react.records import Example
 from rest_react.settings import LocalFinetune
 from rest_react.store import RunFolder
-from rest_react.training.examples import Row, make_rows, training_order
 from rest_react.training.local import read_examples
-from rest_react.weights import EMBEDDED, resolve_weights
+from rest_react.weights import EMBEDDED, Row, make_rows, resolve_weights, training_order
 
 WARM = 2
 

@@ -126,6 +126,8 @@ async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grad
         searches=usage.searches,
         calls=usage.calls,
         tokens=usage.prompt_tokens + usage.completion_tokens,
+        question=trajectory.question,
+        golds=labelled.answers,
     )
 
 

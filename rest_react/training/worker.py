@@ -2,7 +2,7 @@
 
     python -m accelerate.commands.launch ... -m rest_react.training.worker <folder>/job.json
 
-Rows arrive tokenised and in their final order (`examples`), so nothing here shuffles, cuts or masks. The same job on
+Rows arrive tokenised and in their final order (`weights`), so nothing here shuffles, cuts or masks. The same job on
 the same number of threads gives the same bytes on a CPU, interrupted or not. Weights are trained in float32 (under
 bfloat16 autocast on a GPU, where a LoRA's frozen base is bfloat16 as well) and saved in the base's own type.
 
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rest_react.errors import RestReactError, UsageError, outside
-from rest_react.training.examples import IGNORED, Row, count_steps, example_length_stats, make_rows, training_order
 from rest_react.training.local import Job, read_examples, read_job
+from rest_react.weights import IGNORED, Row, count_steps, example_length_stats, make_rows, training_order
 
 if TYPE_CHECKING:
     import torch

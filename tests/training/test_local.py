@@ -19,9 +19,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.training import worker
-from rest_react.training.examples import make_rows, training_order
 from rest_react.training.local import DryRunTrainer, Job, LocalTrainer, LocalTraining, prepare_resume, read_job
-from rest_react.weights import resolve_weights
+from rest_react.weights import make_rows, resolve_weights, training_order
 
 TINY = ModelRef("tiny-random", "base", tuned=False)
 SETTINGS = LocalTraining(

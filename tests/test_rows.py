@@ -11,15 +11,16 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rest_react.errors import UsageError
 from rest_react.records import Example, Prompt
-from rest_react.training.examples import (
+from rest_react.weights import (
     LengthStats,
     Row,
     count_steps,
+    encode_prompt,
     example_length_stats,
     make_rows,
+    resolve_weights,
     training_order,
 )
-from rest_react.weights import encode_prompt, resolve_weights
 
 STATE = 'ORIGINAL_QUESTION = "Who?"\n\n# step: decision\n'
 TARGET = 'ACTION_SELECTED = ActionWrapper(thoughts="done", action=Terminate())  # [END]'

@@ -1,0 +1,183 @@
+"""The rating sheet: what a rater sees, and what comes out of it."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.agreement import Graded, export, fingerprint, graded_answers, read_ratings, score
+from rest_react.errors import ConfigError, UsageError
+from rest_react.records import Fault, Result, Verdict
+from rest_react.store import replace_lines, write_summary
+
+
+def result(question: str, answer: str, verdict: Verdict, fault: Fault | None = None) -> Result:
+    outcome = "failed" if fault else "finished"
+    numbers = {"em": 0.0, "f1": 0.0, "searches": 1, "calls": 6, "tokens": 90}
+    return Result(
+        id=f"{question}.0", question_id=question, kind="", hops=None, outcome=outcome, fault=fault, answer=answer,
+        draft=answer, verdict=verdict, verdict_before_checks=verdict, question=f"Who is {question}?", golds=("Ada",),
+        **numbers,
+    )  # fmt: skip
+
+
+def write_run(run: Path, iteration: int, results: list[Result]) -> Path:
+    stage = run / f"iter_{iteration}" / "evaluate" / "world"
+    replace_lines(stage / "results.jsonl", results)
+    write_summary(stage, {"grader": "rule", "questions": len(results), "repeats": 1, "seconds": 1.0})
+    return run
+
+
+# Cell by cell of Wikipedia's example: both yes, people yes, grader yes, both no. Kappa is (0.7 - 0.5) / (1 - 0.5).
+CELLS = ((True, True, 20), (True, False, 5), (False, True, 10), (False, False, 15))
+
+
+def example() -> tuple[list[Graded], dict[str, bool]]:
+    """50 answers to as many questions by five agents, and what people said of them."""
+    pairs = [(people, grader) for people, grader, n in CELLS for _ in range(n)]
+    graded = [
+        Graded(f"run iter_{i % 5} world", f"q{i}", f"Who is {i}?", ("Ada",), "Bob", grader)
+        for i, (_, grader) in enumerate(pairs)
+    ]
+    return graded, {f"q{i}": people for i, (people, _) in enumerate(pairs)}
+
+
+def test_accuracy_and_kappa_of_the_textbook_table() -> None:
+    graded, ratings = example()
+    scores = score(ratings, graded)
+    assert (scores["answers"], scores["items"], scores["questions"]) == (50, 50, 50)
+    assert scores["accuracy"]["value"] == pytest.approx(0.7)
+    assert scores["kappa"]["value"] == pytest.approx(0.4)
+    # Fleiss, Cohen and Everitt's standard error of this table is 0.126.
+    assert scores["kappa"]["low"] == pytest.approx(0.4 - 1.96 * 0.126, abs=0.06)
+    assert scores["kappa"]["high"] == pytest.approx(0.4 + 1.96 * 0.126, abs=0.06)
+
+
+def test_agents_are_correlated_over_their_shares_of_right_answers() -> None:
+    """Agents with 1, 2, 3, 4 of 4 right by people; the grader sees 1, 3, 2, 4: Spearman is 1 - 6 * 2 / (4 * 15)."""
+    graded, ratings = [], {}
+    for agent, (people, grader) in enumerate([(1, 1), (2, 3), (3, 2), (4, 4)]):
+        for i in range(4):
+            item = f"q{agent}-{i}"
+            graded.append(Graded(f"run iter_{agent} world", item, f"Who is {i}?", ("Ada",), "Bob", i < grader))
+            ratings[item] = i < people
+    scores = score(ratings, graded)
+    assert [(row["people"], row["grader"]) for row in scores["agents"]] == [
+        (0.25, 0.25), (0.5, 0.75), (0.75, 0.5), (1.0, 1.0),
+    ]  # fmt: skip
+    for name in ("pearson", "spearman"):
+        found = scores[name]
+        assert (found["n"], found["value"]) == (4, pytest.approx(0.8))
+        assert -1 <= found["low"] < 0.8 < found["high"] <= 1
+
+
+def test_the_sheet_is_blind_shuffled_and_asks_for_each_answer_once(tmp_path: Path) -> None:
+    same = [result(f"w{i}", "Ada", Verdict("correct", "gold")) for i in range(20)]
+    run = write_run(tmp_path / "default", 0, same)
+    write_run(run, 1, [*same, result("w20", "Bob", Verdict("incorrect"))])
+    graded = graded_answers([run])
+    assert (len(graded), export(tmp_path / "sheet.csv", graded, sample=None, seed=0)) == (41, 21)
+    text = (tmp_path / "sheet.csv").read_text(encoding="utf-8-sig")
+    told = [word for word in ("default", "iter_", "correct", "gold", "rule") if word in text.partition("\n")[2]]
+    assert told == []
+    rows = list(csv.DictReader(text.splitlines()))
+    assert sorted(row["question"] for row in rows) == sorted(f"Who is w{i}?" for i in range(21))
+    assert [row["question"] for row in rows] != [answer.question for answer in graded][:21]
+    assert {row["correct"] for row in rows} == {""}
+
+
+def test_a_sample_is_drawn_by_the_seed_alone_and_a_sheet_is_never_replaced(tmp_path: Path) -> None:
+    graded, _ = example()
+    assert export(tmp_path / "a.csv", graded, sample=10, seed=1) == 10
+    export(tmp_path / "b.csv", list(reversed(graded)), sample=10, seed=1)
+    export(tmp_path / "c.csv", graded, sample=10, seed=2)
+    a, b, c = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
+    assert a == b != c
+    with pytest.raises(UsageError, match="may hold ratings"):
+        export(tmp_path / "a.csv", graded, sample=10, seed=1)
+    assert (tmp_path / "a.csv").read_bytes() == a
+
+
+def test_failed_and_unscored_answers_and_unfinished_evaluations_are_in_no_sheet(tmp_path: Path) -> None:
+    results = [
+        result("a", "Ada", Verdict("correct")),
+        result("b", "", Verdict("incorrect"), Fault("model", "nothing parsable")),
+        result("c", "Ada", Verdict("unscored", "HTTP 503", owed=True)),
+    ]
+    run = write_run(tmp_path / "run", 0, results)
+    unfinished = write_run(run, 1, results) / "iter_1/evaluate/world/summary.json"
+    unfinished.unlink()
+    assert [(a.agent, a.question) for a in graded_answers([run])] == [("run iter_0 world", "Who is a?")]
+    with pytest.raises(UsageError, match=r"nowhere: no graded answer"):
+        graded_answers([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    "hostile", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\N{FULLWIDTH EQUALS SIGN}1"]
+)
+def test_no_cell_of_a_sheet_is_a_formula(hostile: str, tmp_path: Path) -> None:
+    graded = Graded("run iter_0 world", fingerprint(hostile, (hostile,), hostile), hostile, (hostile,), hostile, True)
+    export(tmp_path / "sheet.csv", [graded], sample=None, seed=0)
+    (row,) = csv.reader((tmp_path / "sheet.csv").read_text(encoding="utf-8-sig").splitlines()[1:])
+    assert {cell[:1] for cell in row} <= {"", "'", "q"}
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_any_answer_survives_the_way_through_a_spreadsheet(tmp_path_factory, question: str, answer: str) -> None:
+    folder = tmp_path_factory.mktemp("sheet")
+    question, answer = (text.encode("utf-8", "replace").decode() for text in (question, answer))
+    item = fingerprint(question, ("Ada",), answer)
+    export(folder / "sheet.csv", [Graded("a", item, question, ("Ada",), answer, True)], sample=None, seed=0)
+    sheet = (folder / "sheet.csv").read_bytes().decode("utf-8-sig")
+    (row,) = csv.DictReader(sheet.splitlines(keepends=True))
+    with (folder / "rated.csv").open("w", encoding="utf-8", newline="") as file:
+        saved = csv.DictWriter(file, row, delimiter=";")  # as spreadsheets in half of the world save it
+        saved.writeheader()
+        saved.writerow(row | {"correct": "Yes"})
+    assert read_ratings(folder / "rated.csv") == {item: True}
+
+
+def test_every_rating_that_is_neither_yes_nor_no_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "sheet.csv").write_text("item,correct\nq1,yes\nq2,maybe\nq3,\nq4,ja\nq5,FALSE\n")
+    with pytest.raises(ConfigError) as told:
+        read_ratings(tmp_path / "sheet.csv")
+    assert told.value.problems == (
+        f"{tmp_path}/sheet.csv:3: 'maybe' is neither yes nor no",
+        f"{tmp_path}/sheet.csv:5: 'ja' is neither yes nor no",
+    )
+    (tmp_path / "sheet.csv").write_text("id,rating\nq1,yes\n")
+    with pytest.raises(ConfigError, match="has no column correct or item"):
+        read_ratings(tmp_path / "sheet.csv")
+
+
+def test_a_sheet_of_other_runs_and_an_unrated_one_are_refused() -> None:
+    graded, ratings = example()
+    with pytest.raises(UsageError, match=r"1 rated items are no answers of these runs, e\.g\. q99"):
+        score({**ratings, "q99": True}, graded)
+    with pytest.raises(UsageError, match="no row is rated yet"):
+        score({}, graded)
+
+
+def test_the_command_writes_a_sheet_and_reads_it_back(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 0, [result(f"w{i}", "Ada", Verdict("correct")) for i in range(4)])
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        asked = [sys.executable, "-m", "rest_react.agreement", *words]
+        return subprocess.run(asked, capture_output=True, text=True, check=False)
+
+    sheet = tmp_path / "ratings.csv"
+    exported = command("export", str(sheet), str(run))
+    assert (exported.returncode, "4 answers to rate" in exported.stderr) == (0, True)
+    text = sheet.read_text(encoding="utf-8-sig").replace('"",""', '"yes",""')
+    sheet.write_text(text.replace('"yes"', '"no"', 1), encoding="utf-8-sig")
+    scored = command("score", str(sheet), str(run))
+    assert (scored.returncode, "accuracy  0.75" in scored.stderr) == (0, True), scored.stderr
+    scores = json.loads((tmp_path / "ratings.json").read_text())
+    assert (scores["schema"], scores["accuracy"]["value"], scores["pearson"]["value"]) == (1, 0.75, None)
+    again = command("export", str(sheet), str(run))
+    assert (again.returncode, "may hold ratings" in again.stderr) == (2, True)
