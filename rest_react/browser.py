@@ -169,6 +169,7 @@ def _opened(walk: _Walk, *, whole: bool) -> dict[str, Any]:
         "usage": trajectory.usage,
         "verdict": result and result.verdict,
         "before": result and result.verdict_before_checks,
+        "golds": result.golds if result else (),
         "hops": result and result.hops,
         "searches": int(searches[1]) if searches else 0,
         "steps": [_opened_step(step, walk.rankings.get(i), whole=whole) for i, step in enumerate(trajectory.steps)],

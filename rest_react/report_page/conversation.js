@@ -18,6 +18,7 @@ function conversation(i, walk, parting) {
     h("ol.steps", walk.steps.map((step, n) => stepView(step, walk, states[n], n === parting))),
     walk.fault ? h("p.note", said("span", `Ended by a fault of the ${walk.fault.whose}: ${walk.fault.message}`)) : null,
     h("section.final", h("h4", "Final answer"), said("blockquote", walk.answer || "(no answer)"),
+      walk.golds.length ? h("p", "Gold: ", said("strong", walk.golds.join(" / "))) : null,
       verdict ? h("p", chip(verdict.verdict), " ", said("span.soft", verdict.reason)) : null,
       verdict && walk.draft !== walk.answer && before.verdict !== verdict.verdict
         ? h("p", "Before the self-checks: ", chip(before.verdict), " ", said("span.soft", before.reason)) : null));
