@@ -3,11 +3,11 @@
     page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
     console.print(results_table(compute_rows(Path("outputs/default"))))
 
-Every number is computed here, from the lines of results.jsonl; docs/metrics.md defines each. The three outputs and the
-terminal show the same rows. An evaluation counts once its summary.json is there; what is not complete is named, not
-shown. The page is one file that asks nothing of the network; what a model or the web wrote is text in it, never markup,
-and its content security policy admits no style or script but its own.
-Not here: the statistics themselves (judges.metrics), and what a stage counts (the verbs).
+The three outputs and the terminal show the same rows; docs/metrics.md defines each number. An evaluation counts once
+its summary.json is there; what is not complete is named, not shown. The page is one file that asks nothing of the
+network; what a model or the web wrote is text in it, never markup, and its content security policy admits no style or
+script but its own.
+Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs).
 """
 
 import base64
@@ -16,38 +16,21 @@ import html
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.browser import pack
-from rest_react.errors import RunFolderError
-from rest_react.judges.metrics import Share, clustered_interval, paired_difference
-from rest_react.records import Result, Verdict
-from rest_react.store import SCHEMA, iterations, read_lines, read_summary, write_json
+from rest_react.evaluate import Row, compute_rows
+from rest_react.store import SCHEMA, iterations, read_summary, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Row = dict[str, Any]
 _STAGES = ("grow", "improve", "finetune")
 _CURVE = 300  # points of one loss curve
 _PAGE_PARTS = Path(__file__).parent / "report_page"
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """One result as it counts: None is unscored."""
-
-    question: str
-    repeat: int
-    after: float | None
-    before: float | None
-    failed: bool
-    outside: bool
-    numbers: tuple[float, float, int, int, int]
 
 
 def write_report(run_folder: Path, *, smoke: bool) -> Path:
@@ -68,43 +51,6 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
     return page
 
 
-def compute_rows(run_folder: Path) -> list[Row]:
-    """One row per complete evaluation, in order of iteration and benchmark: the rows of results.json."""
-    rows: list[Row] = []
-    starts: dict[str, Mapping[str, Sequence[float | None]]] = {}
-    for iteration, stage, summary in _evaluations(run_folder):
-        scored = _read_results(stage / "results.jsonl")
-        repeats = summary["repeats"]
-        after = _by_question(scored, repeats, lambda s: s.after)
-        accuracy = clustered_interval(after)
-        before = clustered_interval(_by_question(scored, repeats, lambda s: s.before))
-        if iteration == 0:
-            starts[stage.name] = after
-        start = starts.get(stage.name) if iteration else None
-        counted = [s.numbers for s in scored if not s.outside]
-        means = [_mean(column) for column in zip(*counted, strict=True)] if counted else [None] * 5
-        cost = summary.get("cost_usd")
-        rows.append(
-            {
-                "iteration": iteration,
-                "benchmark": stage.name,
-                "grader": summary["grader"],
-                "questions": len(after),
-                "repeats": repeats,
-                "unscored": sum(s.after is None for s in scored),
-                "failed": sum(s.failed for s in scored),
-                "accuracy": _interval(accuracy) | {"std": accuracy.std},
-                "before_checks": _interval(before),
-                "vs_start": _interval(paired_difference(after, start)) if start is not None else None,
-                **dict(zip(("em", "f1", "searches", "calls", "tokens"), means, strict=True)),
-                "cost_usd": cost,
-                "cost_reason": summary.get("cost_reason", "no price was recorded") if cost is None else None,
-                "seconds": summary["seconds"],
-            }
-        )
-    return rows
-
-
 def results_table(rows: Sequence[Row]) -> "Table":
     """The rows for a terminal: the first columns of the report's table."""
     from rich.box import SIMPLE_HEAD
@@ -122,67 +68,7 @@ def results_table(rows: Sequence[Row]) -> "Table":
     return table
 
 
-def _read_results(path: Path) -> list[_Scored]:
-    by_id = {}
-    for result in read_lines(path, Result):
-        by_id[result.id] = _Scored(
-            question=result.question_id,
-            repeat=int(result.id.rpartition(".")[2]),
-            after=_score(result, result.verdict),
-            before=_score(result, result.verdict_before_checks),
-            failed=result.outcome == "failed" and not _outside(result),
-            outside=_outside(result),
-            numbers=(result.em, result.f1, result.searches, result.calls, result.tokens),
-        )
-    return list(by_id.values())
-
-
-def _outside(result: Result) -> bool:
-    return result.fault is not None and result.fault.whose == "outside"
-
-
-def _score(result: Result, verdict: Verdict) -> float | None:
-    """1 or 0; None for a verdict that could not be had. Not finishing for want of skill is a wrong answer."""
-    if _outside(result):
-        return None
-    if result.outcome == "failed":
-        return 0.0
-    return {"correct": 1.0, "incorrect": 0.0, "unscored": None}[verdict.verdict]
-
-
-def _by_question(
-    scored: Iterable[_Scored], repeats: int, value: Callable[[_Scored], float | None]
-) -> dict[str, list[float | None]]:
-    lists: dict[str, list[float | None]] = {}
-    for s in scored:
-        lists.setdefault(s.question, [None] * repeats)[s.repeat] = value(s)
-    return lists
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _interval(share: Share) -> dict[str, float | None]:
-    return {"mean": share.mean, "low": share.low, "high": share.high}
-
-
 # ── finding things in the folder ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
-    """Complete evaluations with their summaries."""
-    for iteration in iterations(run_folder):
-        for stage in sorted((run_folder / f"iter_{iteration}" / "evaluate").glob("*/")):
-            summary = read_summary(stage)
-            if summary is None:
-                continue
-            missing = [key for key in ("grader", "repeats", "seconds") if key not in summary]
-            if missing:
-                raise RunFolderError(
-                    f"{stage}/summary.json lacks {', '.join(missing)}; remove the file and run the same command again"
-                )
-            yield iteration, stage, summary
 
 
 def _incomplete(run_folder: Path) -> Iterator[str]:

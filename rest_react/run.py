@@ -20,14 +20,14 @@ from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view
 from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, StageIncomplete, UsageError
-from rest_react.evaluate import evaluate
+from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import finetune
 from rest_react.forecast import forecast_table
 from rest_react.grow import grow
 from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, Example, ModelRef, derive_seed
-from rest_react.report import compute_rows, results_table, write_report
+from rest_react.report import results_table, write_report
 from rest_react.settings import NO_PRICE, Settings
 from rest_react.store import RunFolder, read_lines, read_summary, write_summary
 from rest_react.tracking import numbers

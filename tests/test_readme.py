@@ -19,7 +19,7 @@ import pytest
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.config import UNSEALED
-from rest_react.evaluate import evaluate
+from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import finetune
 from rest_react.grow import grow
 from rest_react.improve import improve
@@ -37,7 +37,6 @@ from rest_react.records import (
     Usage,
     Verdict,
 )
-from rest_react.report import compute_rows
 from rest_react.store import RunFolder, read_summary, replace_lines, write_summary
 from rest_react.world import build_world
 

@@ -136,6 +136,16 @@ def paired_difference(
     return clustered_interval(differences, scale=(-width, width))
 
 
+def detectable_difference(share: Share) -> float | None:
+    """The smallest true difference that would leave 0 outside the interval in 80 of 100 evaluations of this size, where
+    the answers spread as they did in `share`, a paired difference."""
+    from scipy.stats import norm
+
+    if share.low is None or share.high is None:
+        return None
+    return float((share.high - share.low) / 2 * (1 + norm.ppf(0.8) / norm.ppf(0.975)))
+
+
 def _mean(values: Iterable[float | None]) -> float | None:
     scored = [value for value in values if value is not None]
     return sum(scored) / len(scored) if scored else None

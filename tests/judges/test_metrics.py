@@ -12,6 +12,7 @@ from rest_react.judges.metrics import (
     clustered_interval,
     cohens_kappa,
     correlation,
+    detectable_difference,
     exact_match,
     f1,
     normalise,
@@ -115,16 +116,40 @@ def test_the_mean_lies_in_its_interval_and_the_interval_on_the_scale(values):
         assert share.mean is share.low is share.high is None
 
 
-@pytest.mark.parametrize(("questions", "repeats", "true"), [(40, 1, 0.05), (40, 1, 0.5), (25, 3, 0.85)])
-def test_the_interval_covers_the_truth_about_95_times_in_100(questions, repeats, true):
-    random_ = random.Random(5)
+@pytest.mark.parametrize(("questions", "repeats", "true"), [(60, 4, 0.3), (40, 2, 0.5), (100, 3, 0.85)])
+def test_the_interval_covers_the_truth_95_times_in_100(questions, repeats, true):
+    """Questions of different difficulty, their repeats clustered; the true accuracy is known."""
+    random_ = random.Random(11)
     covered = 0
-    for _ in range(200):
+    for _ in range(400):
         chances = [random_.betavariate(2 * true, 2 * (1 - true)) for _ in range(questions)]
         answers = {str(i): [float(random_.random() < c) for _ in range(repeats)] for i, c in enumerate(chances)}
         share = clustered_interval(answers)
         covered += share.low <= true <= share.high
-    assert 182 <= covered <= 200
+    assert 0.93 <= covered / 400 <= 0.97
+
+
+def test_the_interval_of_a_difference_rather_covers_too_much():
+    """Two policies, one 10 points better on each question. The imaginary questions lie at -1 and +1, further
+    out than averages over repeats do."""
+    random_ = random.Random(3)
+    covered = 0
+    for _ in range(400):
+        chances = [0.9 * random_.betavariate(1, 1) for _ in range(60)]
+        then, now = (
+            {str(i): [float(random_.random() < c + better) for _ in range(3)] for i, c in enumerate(chances)}
+            for better in (0.0, 0.1)
+        )
+        share = paired_difference(now, then)
+        covered += share.low <= 0.1 <= share.high
+    assert 0.95 <= covered / 400 <= 0.99
+
+
+def test_the_detectable_difference_follows_from_the_standard_error():
+    # Half the interval is 1.96 standard errors; 80% power needs 1.96 + 0.84 of them.
+    share = Share(mean=0.05, std=None, low=-0.05, high=0.15, n=100, repeats=1)
+    assert detectable_difference(share) == pytest.approx(0.1 / 1.959964 * (1.959964 + 0.841621))
+    assert detectable_difference(Share(None, None, None, None, 0, 0)) is None
 
 
 def test_a_paired_difference_takes_questions_scored_on_both_sides():
