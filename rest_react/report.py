@@ -3,6 +3,8 @@
     page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
     console.print(results_table(compute_rows(Path("outputs/default"))))
 
+    python -m rest_react.report runs=[perplexity,random]            # outputs/compare_perplexity_random.html
+
 The three outputs and the terminal show the same rows; docs/metrics.md defines each number. An evaluation counts once
 its summary.json is there; what is not complete is named, not shown. The page is one file that asks nothing of the
 network; what a model or the web wrote is text in it, never markup, and its content security policy admits no style or
@@ -16,21 +18,25 @@ import html
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.browser import pack
-from rest_react.evaluate import Row, compute_rows
-from rest_react.store import SCHEMA, iterations, read_summary, write_json
+from rest_react.compare import Run, compare
+from rest_react.console import number, percent, points, say, span, visible
+from rest_react.errors import RunFolderError, UsageError
+from rest_react.evaluate import Row, compute_rows, correctness
+from rest_react.store import SCHEMA, RunFolder, iterations, read_summary, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _STAGES = ("grow", "improve", "finetune")
 _CURVE = 300  # points of one loss curve
+_USAGE = "usage: python -m rest_react.report runs=[a,b,c] [output=outputs] [page=comparison.html]"
 _PAGE_PARTS = Path(__file__).parent / "report_page"
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def write_report(run_folder: Path, *, smoke: bool) -> Path:
@@ -38,7 +44,7 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
     rows = compute_rows(run_folder)
     write_json(run_folder / "results.json", {"schema": SCHEMA, "run": run_folder.name, "rows": rows})
     view = {
-        "title": f"{'Smoke run' if smoke else 'Run'} {_visible(run_folder.name)}",
+        "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
         "notes": list(_incomplete(run_folder)),
         "headings": [heading for heading, _ in _COLUMNS],
@@ -95,7 +101,7 @@ def _stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
 def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """A summary's numbers in words: shares in percent, seconds as minutes, nested ones with their path."""
     for key, value in summary.items():
-        name = f"{prefix}{_visible(key).replace('_', ' ')}"
+        name = f"{prefix}{visible(key).replace('_', ' ')}"
         if key == "schema":
             continue
         if isinstance(value, Mapping):
@@ -103,11 +109,39 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         elif key == "seconds":
             yield "minutes", f"{value / 60:.1f}"
         elif key.endswith("_share") and isinstance(value, (int, float)):
-            yield name, _percent(value)
+            yield name, percent(value)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             yield name, f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
         else:
-            yield name, _visible(str(value))
+            yield name, visible(str(value))
+
+
+def _breakdowns(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """One benchmark's rows in parts, one column per iteration."""
+
+    def share(part: Row) -> str:
+        return f"{percent(part['mean'])} {span(part)} of {part['questions']}"
+
+    def fault(part: Row) -> str:
+        return f"{part['answers']} ({percent(part['share'])})"
+
+    def spent(value: float | None) -> str:
+        return number(value, 1)
+
+    parts: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+        ("by_kind", "By question type", share),
+        ("by_hops", "By hops", share),
+        ("per_correct", "What one correct answer took", spent),
+        ("faults", "Faults", fault),
+    )
+    headings = ["", *(f"iteration {row['iteration']}" for row in rows)]
+    for key, name, shown in parts:
+        lines = [
+            [visible(part).replace("_", " "), *(shown(row[key][part]) if part in row[key] else "" for row in rows)]
+            for part in sorted({part for row in rows for part in row[key]})
+        ]
+        if lines:
+            yield {"name": name, "headings": headings, "rows": lines}
 
 
 def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
@@ -129,17 +163,45 @@ def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
 
 def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str:
     names = dict.fromkeys(row["benchmark"] for row in rows)
-    benchmarks = [{"name": _visible(name), "rows": [row for row in rows if row["benchmark"] == name]} for name in names]
-    settings = run_folder / "settings.yaml"
+    own = {name: [row for row in rows if row["benchmark"] == name] for name in names}
+    benchmarks = [{"name": visible(name), "rows": own[name], "tables": list(_breakdowns(own[name]))} for name in names]
+    settings, walks = run_folder / "settings.yaml", pack(run_folder)
     return _filled(
         "report.html.j2",
-        scripts=("browser.js", "conversation.js"),
+        scripts=("browser.js", "conversation.js") if walks.trajectories else (),
         **view,
         benchmarks=benchmarks,
         curves=_loss_curves(run_folder),
-        walks=pack(run_folder),
-        settings=_visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
+        walks=walks,
+        settings=visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
     )
+
+
+def write_comparison(folders: Sequence[Path], page: Path) -> None:
+    """Writes one page over several runs. Raises RunFolderError where a folder is no run's, or damaged."""
+    view = compare([_run(folder) for folder in folders])
+    for benchmark in view["benchmarks"]:
+        rows = [(own["name"], row) for own in benchmark["series"] for row in own["rows"]]
+        benchmark["table"] = [[name, *(cell(row) for _, cell in _COLUMNS)] for name, row in rows]
+    title = f"Runs {', '.join(view['names'])}"
+    headings = ["Run", *(heading for heading, _ in _COLUMNS)]
+    _write(page, _filled("compare.html.j2", title=title, headings=headings, view=view))
+
+
+def _run(folder: Path) -> Run:
+    settings = RunFolder(folder).settings()
+    if not iterations(folder):
+        raise RunFolderError(f"{folder} holds no run; give runs=[...] names of folders in `output`, or paths")
+    rows = compute_rows(folder)
+    answers = {}
+    for row in rows:
+        stage = folder / f"iter_{row['iteration']}" / "evaluate" / row["benchmark"]
+        answers[row["iteration"], row["benchmark"]] = correctness(stage, row["repeats"])
+    trained = {}
+    for k in iterations(folder):
+        grown, tuned = (read_summary(folder / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
+        trained[k] = (grown.get("trajectories", 0), tuned.get("examples", 0))
+    return Run(folder.name, rows, settings, answers, trained)
 
 
 def _filled(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
@@ -154,7 +216,7 @@ def _filled(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "points": _points}
+    environment.filters |= {"percent": percent, "points": points}
     style = (_PAGE_PARTS / "page.css").read_text(encoding="utf-8")
     code = [(_PAGE_PARTS / name).read_text(encoding="utf-8") for name in scripts]
     policy = f"default-src 'none'; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
@@ -170,58 +232,35 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _visible(text: str, longest: int = 1500) -> str:
-    """Untrusted text without characters that hide or reorder what is read, cut to what a person would read."""
-    shown = _UNSEEN.sub("\ufffd", text[:longest])
-    return shown if len(text) <= longest else f"{shown} … ({len(text):,} characters)"
-
-
 # ── words and tables ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:.1f}%"
-
-
-def _points(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:+.1f}"
-
-
-def _range(interval: Mapping[str, float | None], sign: str = "") -> str:
-    """An interval in percent or percentage points, without a unit to keep columns narrow."""
-    low, high = interval["low"], interval["high"]
-    return "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "n/a" if value is None else f"{value:,.{digits}f}"
-
-
-def _vs_start(row: Row) -> str:
-    change = row["vs_start"]
-    return "" if change is None else f"{_points(change['mean'])} {_range(change, '+')}".strip()
+def _change(change: Row | None) -> str:
+    return "" if change is None else f"{points(change['mean'])} {span(change, '+')}".strip()
 
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Iteration", lambda row: str(row["iteration"])),
-    ("Benchmark", lambda row: _visible(row["benchmark"])),
-    ("Accuracy", lambda row: _percent(row["accuracy"]["mean"])),
-    ("95% interval", lambda row: _range(row["accuracy"])),
-    ("vs start", _vs_start),
-    ("Before checks", lambda row: _percent(row["before_checks"]["mean"])),
-    ("F1", lambda row: _percent(row["f1"])),
-    ("Searches", lambda row: _number(row["searches"], 1)),
+    ("Benchmark", lambda row: visible(row["benchmark"])),
+    ("Accuracy", lambda row: percent(row["accuracy"]["mean"])),
+    ("95% interval", lambda row: span(row["accuracy"])),
+    ("vs start", lambda row: _change(row["vs_start"])),
+    ("Before checks", lambda row: percent(row["before_checks"]["mean"])),
+    ("F1", lambda row: percent(row["f1"])),
+    ("Searches", lambda row: number(row["searches"], 1)),
     ("Answers", lambda row: f"{row['questions']} × {row['repeats']}"),
-    ("EM", lambda row: _percent(row["em"])),
-    ("Std over repeats", lambda row: _percent(row["accuracy"]["std"])),
-    ("Before checks, 95% interval", lambda row: _range(row["before_checks"])),
+    ("vs previous", lambda row: _change(row["vs_previous"])),
+    ("EM", lambda row: percent(row["em"])),
+    ("Std over repeats", lambda row: percent(row["accuracy"]["std"])),
+    ("Before checks, 95% interval", lambda row: span(row["before_checks"])),
+    ("The checks' effect", lambda row: _change(row["checks"])),
     ("Unscored", lambda row: str(row["unscored"])),
     ("Failed", lambda row: str(row["failed"])),
-    ("LLM calls", lambda row: _number(row["calls"], 1)),
-    ("Tokens", lambda row: _number(row["tokens"], 0)),
-    ("Minutes", lambda row: _number(row["seconds"] / 60, 1)),
-    ("Cost, USD", lambda row: _visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
-    ("Grader", lambda row: _visible(row["grader"])),
+    ("LLM calls", lambda row: number(row["calls"], 1)),
+    ("Tokens", lambda row: number(row["tokens"], 0)),
+    ("Minutes", lambda row: number(row["seconds"] / 60, 1)),
+    ("Cost, USD", lambda row: visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
+    ("Grader", lambda row: visible(row["grader"])),
 )
 _ON_TERMINAL = 9
 
@@ -252,3 +291,26 @@ def _write(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(text.encode("utf-8", "replace"))
     temporary.replace(path)
+
+
+def main() -> None:
+    """Several runs in one page. `output` is the folder they lie in, `page` the file to write."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(sys.argv[1:]))
+        if not isinstance(given.get("runs"), list) or set(given) - {"runs", "output", "page"}:
+            raise UsageError(_USAGE)
+        output = Path(given.get("output", "outputs"))
+        folders = [output / str(name) for name in given["runs"]]
+        page = Path(given.get("page", output / f"compare_{'_'.join(folder.name for folder in folders)}.html"))
+        write_comparison(folders, page)
+    except (UsageError, OmegaConfBaseException) as error:
+        say(str(error) if isinstance(error, UsageError) else _USAGE)
+        raise SystemExit(2) from None
+    say(f"comparison: {page}")
+
+
+if __name__ == "__main__":
+    main()

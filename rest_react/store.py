@@ -281,6 +281,11 @@ class RunFolder:
             if key not in before or key not in sealed or before[key] != sealed[key]
         ]
 
+    def settings(self) -> dict[str, Any]:
+        """The sealed settings, flat; empty while there are none."""
+        kept = self._kept()
+        return {} if kept is None else kept.settings
+
     def _kept(self) -> _Sealed | None:
         path = self.root / "settings.yaml"
         if not path.exists():

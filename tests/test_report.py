@@ -301,7 +301,7 @@ def test_the_markdown_holds_the_same_tables(run):
     assert "| minutes | 4.0 |" in text
     assert "<script>" not in text
     widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {20, 3}  # the results, and one column per stage
+    assert widths == {22, 3}  # the results, and one column per stage
 
 
 def test_a_run_with_its_baseline_alone_is_reported(tmp_path):
