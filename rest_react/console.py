@@ -4,7 +4,7 @@
         advance()
 
 On a terminal it is a bar; elsewhere a line at most every 15 seconds, so that a log stays readable. Whatever a web page
-or a model wrote goes through `printable` on its way to a terminal, and through `visible` on its way to a page.
+or a model wrote goes through `printable` to a terminal, `visible` to a page and `plain` to Markdown.
 
     >>> percent(0.4166), points(-0.05), span({"low": 0.2, "high": None})
     ('41.7%', '-5.0', '')
@@ -14,6 +14,7 @@ Not here: results (report) and tracking.
 
 import atexit
 import contextlib
+import html
 import re
 import sys
 import time
@@ -50,6 +51,11 @@ def visible(text: str, longest: int = 1500) -> str:
     """Untrusted text without characters that hide or reorder what is read, cut to what a person would read."""
     shown = _UNSEEN.sub("\ufffd", text[:longest])
     return shown if len(text) <= longest else f"{shown} … ({len(text):,} characters)"
+
+
+def plain(text: str) -> str:
+    """Untrusted text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def percent(value: float | None) -> str:

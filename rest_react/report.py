@@ -6,54 +6,63 @@
     python -m rest_react.report runs=[perplexity,random]            # outputs/compare_perplexity_random.html
 
 The three outputs and the terminal show the same rows; docs/metrics.md defines each number. An evaluation counts once
-its summary.json is there; what is not complete is named, not shown. The page is one file that asks nothing of the
-network; what a model or the web wrote is text in it, never markup, and its content security policy admits no style or
-script but its own.
-Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs).
+its summary.json is there; what is not complete is named, not shown. Beside each iteration's model and its training
+rows goes a card in the Hub's format, with the numbers of the run.
+Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs), how a page is made (page).
 """
 
-import base64
-import hashlib
-import html
 import json
 import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rest_react.browser import pack
+from markupsafe import Markup
+
 from rest_react.compare import Run, compare
-from rest_react.console import number, percent, points, say, span, visible
+from rest_react.console import number, percent, plain, points, say, span, visible
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.evaluate import Row, compute_rows, correctness
-from rest_react.store import SCHEMA, RunFolder, iterations, read_summary, write_json
+from rest_react.improve import EXAMPLES
+from rest_react.page import fill, pack, templates
+from rest_react.records import Example
+from rest_react.store import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
+from rest_react.weights import EMBEDDED, HUB_TWIN
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _STAGES = ("grow", "improve", "finetune")
 _CURVE = 300  # points of one loss curve
+_TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
+# What a card tells of how its model or rows were made: settings, and counts of Grow and Improve.
+_MADE = (
+    "policy.model", "seed", "start", "search.kind", "agent.max_searches", "grow.samples", "grow.temperature",
+    "grow.trajectories_per_question", "improve.selector", "improve.keep",
+)  # fmt: skip
+_COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
 _USAGE = "usage: python -m rest_react.report runs=[a,b,c] [output=outputs] [page=comparison.html]"
-_PAGE_PARTS = Path(__file__).parent / "report_page"
 
 
 def write_report(run_folder: Path, *, smoke: bool) -> Path:
-    """Writes results.json, report.md and report.html into the run's folder; returns the page."""
+    """Writes results.json, report.md, report.html and the cards into the run's folder; returns the page."""
     rows = compute_rows(run_folder)
     write_json(run_folder / "results.json", {"schema": SCHEMA, "run": run_folder.name, "rows": rows})
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
         "notes": list(_incomplete(run_folder)),
-        "headings": [heading for heading, _ in _COLUMNS],
+        "headings": _HEADINGS,
         "table": [[cell(row) for _, cell in _COLUMNS] for row in rows],
         "stages": [table for stage in _STAGES if (table := _stage_table(run_folder, stage))],
     }
     _write(run_folder / "report.md", _markdown(view))
     page = run_folder / "report.html"
     _write(page, _page(view, rows, run_folder))
+    _write_cards(run_folder, rows, smoke=smoke)
     return page
 
 
@@ -166,7 +175,7 @@ def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str
     own = {name: [row for row in rows if row["benchmark"] == name] for name in names}
     benchmarks = [{"name": visible(name), "rows": own[name], "tables": list(_breakdowns(own[name]))} for name in names]
     settings, walks = run_folder / "settings.yaml", pack(run_folder)
-    return _filled(
+    return fill(
         "report.html.j2",
         scripts=("browser.js", "conversation.js") if walks.trajectories else (),
         **view,
@@ -177,6 +186,87 @@ def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str
     )
 
 
+# ── cards ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
+    """A card in the Hub's format beside each iteration's model, and one beside its training rows."""
+    settings = RunFolder(run_folder).settings()
+    for k in iterations(run_folder):
+        stage = run_folder / f"iter_{k}"
+        grown, improved, tuned = (read_summary(stage / part) for part in _STAGES)
+        name = f"{run_folder.name}-{k}"
+        view = {"name": name, "iteration": k, "smoke": smoke}
+        made = [(key, settings[key]) for key in _MADE if key in settings]
+        if improved is not None:
+            made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
+            kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
+            facts = [(key.replace("_", " "), made_of[key]) for key in _COUNTED if made_of.get(key) is not None]
+            front = _data_front(name, improved["examples"])
+            _card("data_card", stage / "improve", front=front, made=[*facts, *made], kinds=kinds.most_common(), **view)
+        if tuned is not None:
+            own = [row for row in rows if row["iteration"] == k]
+            results = _markdown_table(_HEADINGS, [[cell(row) for _, cell in _COLUMNS] for row in own])
+            made = [("training rows", f"{tuned['examples']:,}"), *made]
+            made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
+            weights = stage / "finetune" / "model"
+            folder = weights if weights.is_dir() else stage / "finetune"
+            front = _model_front(name, str(settings.get("policy.model", "")), own)
+            _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
+
+
+def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:
+    card = templates().get_template(f"{template}.md.j2")
+    _write(folder / "README.md", card.render(front=Markup(front), **values))
+
+
+def _model_front(name: str, base: str, rows: Sequence[Row]) -> str:
+    """What the Hub reads at the top of a model's card."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type="question-answering",
+            dataset_type=row["benchmark"],
+            dataset_name=row["benchmark"],
+            metric_type="accuracy",
+            metric_value=round(row["accuracy"]["mean"], 4),
+            metric_name=f"accuracy, graded by {row['grader']}",
+        )
+        for row in rows
+        if row["accuracy"]["mean"] is not None
+    ]
+    base = HUB_TWIN if base == EMBEDDED else base
+    data = ModelCardData(
+        model_name=name,
+        base_model=base if re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not Path(base).exists() else None,
+        license="apache-2.0" if base == HUB_TWIN else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=_TAGS,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml())
+
+
+def _data_front(name: str, rows: int) -> str:
+    """What the Hub reads at the top of a data set's card."""
+    from huggingface_hub import DatasetCardData
+
+    sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
+    data = DatasetCardData(
+        pretty_name=name,
+        task_categories=["text-generation"],
+        size_categories=[next((size for limit, size in sizes.items() if rows < limit), "1M<n<10M")],
+        configs=[{"config_name": "default", "data_files": EXAMPLES}],
+        tags=_TAGS,
+    )
+    return str(data.to_yaml())
+
+
+# ── several runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def write_comparison(folders: Sequence[Path], page: Path) -> None:
     """Writes one page over several runs. Raises RunFolderError where a folder is no run's, or damaged."""
     view = compare([_run(folder) for folder in folders])
@@ -184,8 +274,8 @@ def write_comparison(folders: Sequence[Path], page: Path) -> None:
         rows = [(own["name"], row) for own in benchmark["series"] for row in own["rows"]]
         benchmark["table"] = [[name, *(cell(row) for _, cell in _COLUMNS)] for name, row in rows]
     title = f"Runs {', '.join(view['names'])}"
-    headings = ["Run", *(heading for heading, _ in _COLUMNS)]
-    _write(page, _filled("compare.html.j2", title=title, headings=headings, view=view))
+    headings = ["Run", *_HEADINGS]
+    _write(page, fill("compare.html.j2", title=title, headings=headings, view=view))
 
 
 def _run(folder: Path) -> Run:
@@ -202,34 +292,6 @@ def _run(folder: Path) -> Run:
         grown, tuned = (read_summary(folder / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
         trained[k] = (grown.get("trajectories", 0), tuned.get("examples", 0))
     return Run(folder.name, rows, settings, answers, trained)
-
-
-def _filled(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
-    """A template of report_page/, with its style and scripts in it and a policy that admits these alone."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("rest_react", "report_page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "points": points}
-    style = (_PAGE_PARTS / "page.css").read_text(encoding="utf-8")
-    code = [(_PAGE_PARTS / name).read_text(encoding="utf-8") for name in scripts]
-    policy = f"default-src 'none'; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
-    if code:
-        policy += f"; script-src {' '.join(map(_hash, code))}; require-trusted-types-for 'script'"
-    return environment.get_template(template).render(
-        **values, policy=policy, style=Markup(style), scripts=[Markup(text) for text in code]
-    )
-
-
-def _hash(text: str) -> str:
-    """How a content security policy names a style or a script."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 # ── words and tables ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -262,11 +324,12 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Cost, USD", lambda row: visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
     ("Grader", lambda row: visible(row["grader"])),
 )
+_HEADINGS = tuple(heading for heading, _ in _COLUMNS)
 _ON_TERMINAL = 9
 
 
 def _markdown(view: Mapping[str, Any]) -> str:
-    parts = [f"# {_plain(view['title'])}", *(f"> {_plain(note)}" for note in view["notes"])]
+    parts = [f"# {plain(view['title'])}", *(f"> {plain(note)}" for note in view["notes"])]
     parts += ["## Results", _markdown_table(view["headings"], view["table"])]
     parts.append(
         "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "
@@ -279,12 +342,7 @@ def _markdown(view: Mapping[str, Any]) -> str:
 
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return "\n".join("| " + " | ".join(plain(cell) for cell in line) + " |" for line in lines)
 
 
 def _write(path: Path, text: str) -> None:

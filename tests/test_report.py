@@ -9,13 +9,16 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
+from huggingface_hub.repocard import metadata_load
 from rich.console import Console
 
 from rest_react.errors import RunFolderError
 from rest_react.evaluate import compute_rows
 from rest_react.judges.metrics import clustered_interval, detectable_difference
-from rest_react.records import Fault
+from rest_react.records import Example, Fault
 from rest_react.report import results_table, write_report
+from rest_react.store import RunFolder
 from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
 
 ROW_KEYS = {
@@ -45,7 +48,7 @@ def run(tmp_path):
     write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", losses)
     with (folder / "iter_1" / "finetune" / "loss.jsonl").open("a") as file:
         file.write('{"step": 1001, "lo')
-    (folder / "settings.yaml").write_text(f"run: demo\nnote: '{HOSTILE}'\n")
+    RunFolder(folder).seal({"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"}, {"python": "3"})
     return folder
 
 
@@ -361,3 +364,70 @@ def test_every_number_is_defined_in_the_docs(run):
     text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
     missing = [key for row in compute_rows(run) for key in _keys(row) if f"`{key}`" not in text]
     assert missing == []
+
+
+def front(path: Path) -> dict:
+    """What the Hub reads of a card, by the Hub's own reader."""
+    return metadata_load(path)
+
+
+def carded(folder: Path, model: str) -> Path:
+    """One iteration that was trained, with its rows."""
+    write_evaluation(folder, 1, [result("a"), result("b", verdict="incorrect")])
+    stage = folder / "iter_1"
+    row = Example("t.0.0", "t.0", 0, "decide", "state", "action", "perplexity")
+    write_lines(stage / "improve" / "examples.jsonl", [row, replace(row, id="t.0.1", step_index=1)])
+    for name, facts in {
+        "grow": {"trajectories": 1234},
+        "improve": {"examples": 2, "dropped_steps": 7},
+        "finetune": {"examples": 9, "model": "iter_1/finetune/model"},
+    }.items():
+        (stage / name).mkdir(exist_ok=True)
+        (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
+    RunFolder(folder).seal({"policy.model": model, "improve.selector": "perplexity"}, {"python": "3"})
+    return stage
+
+
+def test_a_model_s_card_tells_the_hub_its_base_and_its_accuracy(tmp_path):
+    stage = carded(tmp_path / "demo", "smollm2-135m-instruct")
+    (stage / "finetune" / "model").mkdir()
+    write_report(tmp_path / "demo", smoke=False)
+    card = stage / "finetune" / "model" / "README.md"
+    told = front(card)
+    assert (told["base_model"], told["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
+    (results,) = ModelCard.load(card).data.eval_results
+    assert (results.dataset_name, results.metric_type, results.metric_value) == ("world", "accuracy", 0.5)
+    text = card.read_text(encoding="utf-8")
+    assert "| training rows | 9 |" in text
+    assert "| 1 | world | 50.0% |" in text
+    assert "after iteration 1 of self-improvement" in text
+
+
+def test_a_data_set_s_card_counts_its_rows(tmp_path):
+    stage = carded(tmp_path / "demo", "org/model")
+    write_report(tmp_path / "demo", smoke=False)
+    card = stage / "improve" / "README.md"
+    assert front(card)["configs"] == [{"config_name": "default", "data_files": "examples.jsonl"}]
+    assert front(card)["size_categories"] == ["n<1K"]
+    text = card.read_text(encoding="utf-8")
+    assert "| trajectories | 1234 |" in text
+    assert "| dropped steps | 7 |" in text
+    assert "| decide | 2 |" in text
+    model = front(stage / "finetune" / "README.md")  # no weights here: a hosted model
+    assert model["base_model"] == "org/model"
+    assert "license" not in model
+
+
+def test_a_base_that_is_no_hub_id_is_left_out_and_hostile_names_stay_text(tmp_path):
+    stage = carded(tmp_path / "demo", HOSTILE)
+    write_report(tmp_path / "demo", smoke=True)
+    assert "A smoke run" in (stage / "improve" / "README.md").read_text(encoding="utf-8")
+    text = (stage / "finetune" / "README.md").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert front(stage / "finetune" / "README.md")["model-index"]
+
+
+def test_an_iteration_that_was_not_trained_has_no_card(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a")])
+    write_report(tmp_path, smoke=False)
+    assert not list(tmp_path.rglob("README.md"))

@@ -1,33 +1,43 @@
-"""A run's trajectories, packed for the page that browses them: an index to search, and blocks to open one at a time.
+"""What pages are made of: a template of report_page/ filled in, and a run's trajectories packed to be browsed.
 
     packed = pack(Path("outputs/default"))
     packed.index         # what is filtered and searched: columns, one entry a trajectory
     packed.blocks[3]     # trajectories 96 to 127, with every sample
+    text = fill("report.html.j2", scripts=("browser.js",), walks=packed, ...)
 
-Both are JSON, deflated, in base64: the page inflates the index when it is opened and a block when one of its
-trajectories is. States are not in it, as each repeats all that came before: the page renders them anew from the steps
-and shows them where their checksum is that of the state the model saw. Above `largest` only the trajectories of a
-seeded sample keep all their candidates, the others the one that moved on.
+A page is one file that asks nothing of the network: style, scripts and data are in it, and its content security policy
+admits nothing else. What is put into a template is escaped. Index and blocks are JSON, deflated, in base64: the page
+inflates the index when it is opened and a block when one of its trajectories is. States are not in it, as each repeats
+all that came before: the page renders them anew from the steps and shows them where their checksum is that of the
+state the model saw. Above `largest` only the trajectories of a seeded sample keep all their candidates, the others the
+one that moved on.
 
-Not here: the page itself (report, report_page/browser.js), and any number of the report's tables.
+Not here: what stands on a page (report), what it does with trajectories (report_page/browser.js).
 """
 
 import base64
+import hashlib
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from markupsafe import Markup
 
 from rest_react.agent.search_agent import TRAJECTORIES
 from rest_react.agent.steps import actions_of
+from rest_react.console import percent, plain, points
 from rest_react.records import Ranking, Result, Step, Trajectory, derive_seed
 from rest_react.store import iterations, read_lines, read_summary
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_PARTS = Path(__file__).parent / "report_page"
 LARGEST = 30_000_000
 PER_BLOCK = 32
 _LONGEST = 20_000  # characters of one text: more than anyone reads, and a page stays a page
@@ -92,6 +102,40 @@ def _pack(run_folder: Path, keep: Keep) -> Packed:
 
 def _deflated(value: object) -> str:
     return base64.b64encode(zlib.compress(msgspec.json.encode(value), 9)).decode("ascii")
+
+
+# ── filling a template ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fill(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
+    """A page of report_page/, with its style and scripts in it and a policy that admits these alone."""
+    style = (_PARTS / "page.css").read_text(encoding="utf-8")
+    code = [(_PARTS / name).read_text(encoding="utf-8") for name in scripts]
+    policy = f"default-src 'none'; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
+    if code:
+        policy += f"; script-src {' '.join(map(_hash, code))}; require-trusted-types-for 'script'"
+    parts = {"policy": policy, "style": Markup(style), "scripts": [Markup(text) for text in code]}
+    return templates().get_template(template).render(**values, **parts)
+
+
+def templates() -> "Environment":
+    """Templates; whatever is put into one is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("rest_react", "report_page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "points": points, "plain": lambda text: Markup(plain(str(text)))}
+    return environment
+
+
+def _hash(text: str) -> str:
+    """How a content security policy names a style or a script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 # ── reading the folder ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
-from rest_react.browser import PER_BLOCK, pack
+from rest_react.page import PER_BLOCK, pack
 from rest_react.records import Fault, Ranking, Result, Trajectory
 from rest_react.store import read_lines
 from tests.runs import result, scripted_run, trajectory, write_evaluation, write_lines
