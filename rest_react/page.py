@@ -1,9 +1,11 @@
-"""What pages are made of: a template of report_page/ filled in, and a run's trajectories packed to be browsed.
+"""What pages are made of: a template of report_page/ filled in, and a run's trajectories packed to be browsed; and the
+tables that a tracker is given of them.
 
     packed = pack(Path("outputs/default"))
     packed.index         # what is filtered and searched: columns, one entry a trajectory
     packed.blocks[3]     # trajectories 96 to 127, with every sample
     text = fill("report.html.j2", scripts=("browser.js",), walks=packed, ...)
+    tables(Path("outputs/default"), 1)["verdicts"]      # [{"id": "eval-000.0", "verdict": "correct", ...}, ...]
 
 A page is one file that asks nothing of the network: style, scripts and data are in it, and its content security policy
 admits nothing else. What is put into a template is escaped. Index and blocks are JSON, deflated, in base64: the page
@@ -17,6 +19,7 @@ Not here: what stands on a page (report), what it does with trajectories (report
 
 import base64
 import hashlib
+import heapq
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,9 +144,11 @@ def _hash(text: str) -> str:
 # ── reading the folder ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _walks(run_folder: Path) -> Iterator[_Walk]:
+def _walks(run_folder: Path, only: int | None = None) -> Iterator[_Walk]:
     """The trajectories of complete stages, the last iteration first: those of each benchmark, then those grown."""
     for k in reversed(iterations(run_folder)):
+        if only not in (None, k):
+            continue
         folder = run_folder / f"iter_{k}"
         for stage in (*sorted((folder / "evaluate").glob("*/")), folder / "grow"):
             if read_summary(stage) is None:
@@ -252,3 +257,75 @@ def _cut(value: Any) -> Any:
     if isinstance(value, list):
         return [_cut(inner) for inner in value]
     return {key: _cut(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+# ── tables for a tracker ──────────────────────────────────────────────────────────────────────────────────────────────
+
+_ROWS = {"trajectories": 200, "rankings": 2_000, "verdicts": 5_000}
+
+
+def tables(run_folder: Path, iteration: int) -> dict[str, list[dict[str, object]]]:
+    """What one iteration's trajectories, rankings and verdicts say, a row each; of too many a seeded sample."""
+    rows = {"trajectories": _trajectory_row, "rankings": _ranking_rows, "verdicts": _verdict_row}
+    found = {}
+    for name, read in rows.items():
+        every = (row for walk in _walks(run_folder, iteration) for row in read(walk))
+        some = heapq.nsmallest(_ROWS[name], every, key=lambda row: derive_seed("table", row["stage"], row["id"]))
+        found[name] = sorted(some, key=lambda row: (str(row["stage"]), str(row["id"])))
+    return found
+
+
+def _trajectory_row(walk: _Walk) -> Iterator[dict[str, object]]:
+    trajectory, usage = walk.trajectory, walk.trajectory.usage
+    steps = (f"{step.kind}: {_text(step, step.chosen)}" for step in trajectory.steps)
+    yield {
+        "stage": walk.stage,
+        "id": trajectory.id,
+        "question": trajectory.question,
+        "answer": trajectory.answer,
+        "draft": trajectory.draft,
+        "outcome": _outcome(walk),
+        "fault": trajectory.fault.message if trajectory.fault else "",
+        "searches": usage.searches,
+        "calls": usage.calls,
+        "tokens": usage.prompt_tokens + usage.completion_tokens,
+        "steps": "\n\n".join(steps),
+    }
+
+
+def _verdict_row(walk: _Walk) -> Iterator[dict[str, object]]:
+    result = walk.result
+    if result is not None:
+        yield {
+            "stage": walk.stage,
+            "id": result.id,
+            "question": walk.trajectory.question,
+            "golds": " / ".join(result.golds),
+            "answer": result.answer,
+            "verdict": result.verdict.verdict,
+            "reason": result.verdict.reason,
+            "before_checks": result.verdict_before_checks.verdict,
+            "em": result.em,
+            "f1": result.f1,
+        }
+
+
+def _ranking_rows(walk: _Walk) -> Iterator[dict[str, object]]:
+    for i, ranking in walk.rankings.items():
+        step = walk.trajectory.steps[i]
+        yield {
+            "stage": walk.stage,
+            "id": ranking.id,
+            "kind": ranking.kind,
+            "selector": ranking.selector,
+            "status": ranking.status,
+            "moved_on": _text(step, step.chosen),
+            "target": _text(step, ranking.best),
+            "order": " ".join(map(str, ranking.order)),
+            "reply": ranking.reply,
+            "good": {True: "yes", False: "no", None: ""}[ranking.good],
+        }
+
+
+def _text(step: Step, candidate: int | None) -> str:
+    return "" if candidate is None else step.candidates[candidate].text
