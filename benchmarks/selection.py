@@ -8,8 +8,11 @@ with 95% intervals clustered by question, and the paired difference to perplexit
 
     random        the expected share: right candidates among the usable ones
     perplexity    the likeliest per token, as the default Improve does
+    likelihood    the likeliest as a whole
     majority      the most frequent decision among the samples
     rules         no label needed: `rule_score`, ties to the likelier
+    ranker        with --ranker: a reward model's log-odds (benchmarks.ranker)
+    ensemble      with --ranker: the mean of the ranks by perplexity, rules and ranker
 
 Not here: training on any of this.
 """
@@ -18,12 +21,14 @@ import argparse
 import ast
 import asyncio
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.gold import JudgedStep, judge_steps
+from benchmarks.ranker import Ranker
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
 from rest_react.agent.search_agent import TRAJECTORIES
 from rest_react.agent.steps import actions_of, choose
@@ -48,8 +53,12 @@ def main() -> None:
     arguments.add_argument("--iteration", type=int, default=0, help="whose policy grows")
     arguments.add_argument("--questions", type=int, default=120)
     arguments.add_argument("--folder", type=Path, default=Path("outputs/selection"))
+    arguments.add_argument("--ranker", type=Path, help="weights of a tuned ranker")
+    arguments.add_argument("overrides", nargs="*", help="settings, as for a run")
     given = arguments.parse_args()
-    settings = compose([f"world.seed={SEED}", f"world.train={given.questions}", "world.passages=3000"])
+    settings = compose(
+        [f"world.seed={SEED}", f"world.train={given.questions}", "world.passages=3000", *given.overrides]
+    )
     parts = Parts(settings, RunFolder(given.folder))
     asyncio.run(grown(parts, given.run / f"iter_{given.iteration}" / "finetune" / "model", given.folder))
     labelled = {q.question.id: q for q in parts.world.train}
@@ -65,7 +74,7 @@ def main() -> None:
         )
     ]
     mixed = [step for step in judged if step.mixed]
-    results = {name: chosen(mixed, scores) for name, scores in SELECTORS.items()}
+    results = {name: chosen(mixed, scores) for name, scores in selectors(given.ranker).items()}
     print(table(judged, mixed, results))
     (given.folder / "selection.json").write_text(json.dumps(results, indent=1))
 
@@ -101,11 +110,6 @@ def chosen(mixed: Sequence[JudgedStep], scores: Scores | None) -> dict[str, dict
         for kind in (judged.step.kind, "all"):
             found[kind][judged.question_id].append(value)
     return {kind: dict(values) for kind, values in found.items()}
-
-
-def _picked(step: Step, usable: Sequence[int], by: str) -> list[float]:
-    best = choose(step.candidates, actions_of(step), "majority" if by == "majority" else "perplexity", among=usable)
-    return [float(i == best) for i in usable]
 
 
 def rule_score(step: Step, action: Action) -> float:
@@ -164,12 +168,44 @@ def rules(step: Step, usable: Sequence[int]) -> list[float]:
     ]
 
 
-SELECTORS: Mapping[str, Scores | None] = {
-    "random": None,
-    "perplexity": lambda step, usable: _picked(step, usable, "perplexity"),
-    "majority": lambda step, usable: _picked(step, usable, "majority"),
-    "rules": rules,
-}
+def perplexity(step: Step, usable: Sequence[int]) -> list[float]:
+    """Minus the perplexity."""
+    return [-(step.candidates[i].perplexity or math.inf) for i in usable]
+
+
+def likelihood(step: Step, usable: Sequence[int]) -> list[float]:
+    """The log-probability of the whole text."""
+    return [-math.inf if (logprob := step.candidates[i].logprob) is None else logprob for i in usable]
+
+
+def majority(step: Step, usable: Sequence[int]) -> list[float]:
+    """1 for the choice of `agent.select=majority`."""
+    best = choose(step.candidates, actions_of(step), "majority", among=usable)
+    return [float(i == best) for i in usable]
+
+
+def ensemble(*members: Scores) -> Scores:
+    """Minus the sum of the ranks that the members give; between equals the first member decides."""
+
+    def scores(step: Step, usable: Sequence[int]) -> list[float]:
+        given = [member(step, usable) for member in members]
+        ranks = [sum(sum(other > own for other in by) for by, own in zip(given, owns, strict=True))
+                 for owns in zip(*given, strict=True)]  # fmt: skip
+        order = sorted(range(len(usable)), key=given[0].__getitem__)
+        return [-rank + 1e-3 * order.index(place) for place, rank in enumerate(ranks)]
+
+    return scores
+
+
+def selectors(ranker: Path | None) -> dict[str, Scores | None]:
+    """By name; None for a fair draw."""
+    found: dict[str, Scores | None] = {
+        "random": None, "perplexity": perplexity, "likelihood": likelihood, "majority": majority, "rules": rules,
+    }  # fmt: skip
+    if ranker is not None:
+        score = Ranker(ranker).score
+        found |= {"ranker": score, "ensemble": ensemble(perplexity, rules, score)}
+    return found
 
 
 def table(

@@ -92,6 +92,7 @@ PastAction: TypeAlias = Search | SelectLink | Terminate | Answer
 _CONTROL = re.compile(
     r"<(?=[|\uff5c]|/?s>|start_of_turn>|end_of_turn>|/?think>|[eb]os>|</?SYS>)|\[(?=END\]|/?INST\])", re.IGNORECASE
 )
+_JSON = json.JSONEncoder(ensure_ascii=False)
 # What JSON leaves as it is but may end a line for some reader, cannot be stored, or is a control token.
 _LEFT_BY_JSON = re.compile(rf"[\x7f-\x9f\u2028\u2029\ud800-\udfff]|{_CONTROL.pattern}", re.IGNORECASE)
 
@@ -99,7 +100,7 @@ _LEFT_BY_JSON = re.compile(rf"[\x7f-\x9f\u2028\u2029\ud800-\udfff]|{_CONTROL.pat
 def quote(text: str) -> str:
     """A double-quoted literal that Python reads back as the same text. Line breaks, control characters and control
     tokens are escaped, so nothing inside can end a string, a line, a prompt section or a turn."""
-    literal = json.dumps(text, ensure_ascii=False)
+    literal = _JSON.encode(text)
     return _LEFT_BY_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", literal)
 
 

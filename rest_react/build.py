@@ -11,6 +11,7 @@ Not here: the order in which parts are used (run).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -100,22 +101,36 @@ class Parts:
         """Names the exact text of all prompts."""
         return prompts_hash(self.prompts)
 
-    def questions(self, source: QuestionSource) -> QuestionSet:
-        """A question set, read and sampled."""
+    def grow_questions(self) -> QuestionSet:
+        """What Grow walks: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
+        grow = self.settings.grow
+        sets = {"": self.questions(grow.questions, labelled=False)}
+        sets |= {f"{name}-": self.questions(source, labelled=False) for name, source in grow.also.items()}
+        found = [
+            replace(item, question=replace(item.question, id=name + item.question.id))
+            for name, one in sets.items()
+            for item in one.labelled
+        ]
+        corpora = [one.passages for one in sets.values() if one.passages is not None]
+        return QuestionSet(tuple(found), tuple(chain(*corpora)) if len(corpora) == len(sets) else None)
+
+    def questions(self, source: QuestionSource, *, labelled: bool = True) -> QuestionSet:
+        """A question set, read and sampled; where answers are not needed, a row may lack them."""
         from rest_react.questions import read_corpus, read_hub, read_questions, sample
 
         match source:
             case WorldQuestions(split=split):
                 found: Sequence[LabelledQuestion] = getattr(self.world, split)
                 passages: tuple[Passage, ...] | None = self.world.passages
-            case FileQuestions(path=path, corpus=corpus, fields=names):
-                found = read_questions(Path(path), names or None)
+                seed = self.settings.world.seed
+            case FileQuestions(path=path, corpus=corpus, fields=names, seed=seed):
+                found = read_questions(Path(path), names or None, labelled=labelled)
                 passages = tuple(read_corpus(Path(corpus))) if corpus else None
-            case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names):
-                found = read_hub(name, config, split_, revision, names, sample=source.sample, seed=self.settings.seed)
+            case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names, seed=seed):
+                found = read_hub(name, config, split_, revision, names, labelled=labelled)
                 passages = None
         if source.sample is not None:
-            found = sample(found, source.sample, self.settings.seed)
+            found = sample(found, source.sample, seed)
         return QuestionSet(tuple(found), passages)
 
     def starting_model(self) -> ModelRef:
@@ -128,11 +143,12 @@ class Parts:
         return self._llm(self.settings.policy, model)
 
     def expert(self) -> LLM:
-        """The scripted expert that writes demonstrations."""
+        """The scripted expert that writes demonstrations, careless as the settings say."""
         from rest_react.llm.scripted import ScriptedLLM
 
-        shares = {"right": 1.0, "wrong": 0.0, "unparsable": 0.0, "empty": 0.0}
-        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=self.settings.demonstrations.slip, **shares)
+        shown = self.settings.demonstrations
+        shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
+        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=shown.slip, **shares)
 
     def reward_model(self) -> RewardModel | None:
         """The reward model where Improve asks one."""

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
-from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings
+from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings, WorldQuestions
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
@@ -25,6 +25,9 @@ UNSEALED = (
     "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute", "*.price", "*.port", "*.poll_s",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
 )  # fmt: skip
+
+# Question sets that their authors made for testing alone, by a part of their names.
+TEST_ONLY = ("bamtwoogle",)
 
 
 def load_settings(values: object) -> Settings:
@@ -86,12 +89,13 @@ def _field_names() -> list[str]:
 
 
 _UNIONS = {"policy", "reward_model", "grader", "search", "questions", "finetune"}
+_NAMED_UNIONS = {"benchmarks", "also"}
 
 
 def _path(location: tuple[str | int, ...]) -> str:
     """The dotted path of a problem, without the union tag that pydantic puts behind a union's field."""
     parts = [str(part) for part in location]
-    tags = {i for i in range(1, len(parts)) if parts[i - 1] in _UNIONS or (i > 1 and parts[i - 2] == "benchmarks")}
+    tags = {i for i in range(1, len(parts)) if parts[i - 1] in _UNIONS or (i > 1 and parts[i - 2] in _NAMED_UNIONS)}
     if parts[-1:] == ["kind"]:
         tags.discard(len(parts) - 1)
     return ".".join(part for i, part in enumerate(parts) if i not in tags)
@@ -108,8 +112,14 @@ def _impossible(s: Settings) -> Iterator[str]:
     for name in s.evaluate.benchmarks:
         if not _plain(name):
             yield f"evaluate.benchmarks: {name!r} must be a plain folder name"
-    sources = {"grow.questions": s.grow.questions}
-    sources |= {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
+    grown = {"grow.questions": s.grow.questions}
+    grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
+    sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
+    for path, source in grown.items():
+        if not isinstance(source, WorldQuestions):
+            name = source.path if isinstance(source, FileQuestions) else source.name
+            if any(word in name.casefold() for word in TEST_ONLY):
+                yield f"{path}: {name} is for testing only; grow on another set"
     yield from dict.fromkeys(
         problem
         for path, source in sources.items()

@@ -67,7 +67,8 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
     for k in range(s.iteration + 1):
         # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
         if k or s.start == "demonstrations":
-            walks = _size(s, s.grow.questions) * s.grow.trajectories_per_question if k else s.world.demonstrations
+            asked_of = sum(_size(s, source) for source in (s.grow.questions, *s.grow.also.values()))
+            walks = asked_of * s.grow.trajectories_per_question if k else s.world.demonstrations
             calls = round(walks * steps)
             if k and not _complete(folder, k, "grow"):
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))

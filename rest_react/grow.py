@@ -4,6 +4,7 @@
 
 leaves trajectories.jsonl and summary.json in the stage's folder. The questions carry no labels: `Question` has no
 field for one. No trajectory is dropped here for how it ended; Improve reads the finished ones.
+`refuse_overlap` keeps benchmarks out of what is grown on.
 Not here: one trajectory (agent), and what is learnt from them (improve).
 """
 
@@ -15,7 +16,9 @@ from typing import Any
 
 from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, roll_out
 from rest_react.agent.steps import Select
+from rest_react.errors import ConfigError
 from rest_react.judges.metrics import bill
+from rest_react.questions import overlap
 from rest_react.records import Question, Trajectory
 from rest_react.settings import Price
 from rest_react.store import read_lines, read_summary, write_summary
@@ -44,6 +47,25 @@ async def grow(
     tally = count(path, agent.sampler.select)
     cost = bill(prices, policy=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
+
+
+def refuse_overlap(
+    questions: Sequence[Question], benchmarks: Mapping[str, Sequence[Question]], allowed: Sequence[str]
+) -> list[str]:
+    """Raises ConfigError where questions of a benchmark are grown on, but for the `allowed` benchmarks, of which it
+    returns a note each."""
+    told = {}
+    for name, benchmark in benchmarks.items():
+        if pairs := overlap(questions, benchmark):
+            ours, theirs = pairs[0]
+            told[name] = (
+                f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} are questions of "
+                f"evaluate.benchmarks.{name}, or nearly, e.g. {ours.text!r} and {theirs.text!r}"
+            )
+    way_out = "grow on others, or allow it by name: grow.allow_overlap=[{}]"
+    if refused := [f"{note}; {way_out.format(name)}" for name, note in told.items() if name not in allowed]:
+        raise ConfigError(refused)
+    return list(told.values())
 
 
 def count(path: Path, select: Select) -> dict[str, Any]:

@@ -43,6 +43,14 @@ _CALLS: dict[StepKind, tuple[str, ...]] = {
     "relevance": ("Check_Answer", "Revise_Answer"),
     "grounding": ("Check_Answer", "Revise_Answer"),
 }
+# Case and underscores do not matter.
+_STARTS: dict[StepKind, re.Pattern[str]] = {
+    kind: re.compile(
+        rf"(?<![A-Za-z0-9_])(?:{'|'.join(re.sub('_|(?<=[a-z])(?=[A-Z])', '_?', name) for name in names)})\s*\(",
+        re.IGNORECASE,
+    )
+    for kind, names in _CALLS.items()
+}
 _FIELDS: dict[str, tuple[str, ...]] = {
     "actionwrapper": ("thoughts", "action"),
     "search": ("query", "thoughts"),
@@ -90,9 +98,8 @@ def parse(kind: StepKind, text: str) -> Parsed:
 
 
 def _calls(kind: StepKind, text: str) -> Iterator[int]:
-    """Where calls of this kind start, outside comment lines; case and underscores do not matter."""
-    names = "|".join(re.sub(r"_|(?<=[a-z])(?=[A-Z])", "_?", name) for name in _CALLS[kind])
-    for match in re.finditer(rf"(?<![A-Za-z0-9_])(?:{names})\s*\(", text, re.IGNORECASE):
+    """Where calls of this kind start, outside comment lines."""
+    for match in _STARTS[kind].finditer(text):
         line_start = text.rfind("\n", 0, match.start()) + 1
         if not text[line_start : match.start()].lstrip().startswith("#"):
             yield match.start()

@@ -7,7 +7,7 @@ A question set is a JSONL, CSV or Parquet file with one question a row, for exam
 `answers` is a list or one text, and may be called `answer`. A CSV cell that starts with `[` is read as a JSON list.
 Optional: `options`, `kind`, `hops`, `passages`, `explanation`. A row without an id gets one made from its text, the
 same on every machine. Files that name their columns otherwise are read with `fields`, from our name to theirs, dots
-reaching into nested ones: `{"answers": "answer.aliases"}`. Unused columns are let be.
+reaching into nested ones and answers of several columns joined: `{"answers": "answer + aliases.text"}`.
 
 Every bad row is reported, all in one ConfigError, each with its line: a half-read benchmark would be a wrong number.
 Not here: hiding labels from Grow is the caller's last step (`unlabelled`); the built-in world (`world`).
@@ -18,12 +18,15 @@ import difflib
 import hashlib
 import json
 import math
+import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import TypeAlias, TypeVar
+from urllib.request import urlopen
 
 from rest_react.errors import ConfigError, OutsideFault, UsageError, outside
 from rest_react.records import LabelledQuestion, Passage, Question, derive_seed
@@ -33,6 +36,7 @@ Record = TypeVar("Record", LabelledQuestion, Passage)
 
 FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:]))
 _MOST_TOLD = 100
+_NEAR = 0.5
 
 
 class _BadRow(ValueError):
@@ -56,36 +60,31 @@ def read_corpus(path: Path) -> list[Passage]:
     return _checked(_read_passages(path, problems), problems)
 
 
-def read_folder(folder: Path, *, labelled: bool = True) -> tuple[list[LabelledQuestion], list[Passage]]:
-    """A folder's `questions.jsonl` and `corpus.jsonl`, the problems of both at once."""
-    problems: list[str] = []
-    path = folder / "questions.jsonl"
-    questions = _read_questions(_rows(path, problems), str(path), {}, labelled, problems)
-    passages = _read_passages(folder / "corpus.jsonl", problems)
-    return _checked(questions, problems), passages
-
-
 def read_hub(
     name: str,
     config: str | None,
     split: str,
     revision: str,
     fields: Mapping[str, str] | None = None,
-    sample: int | None = None,
-    seed: int = 0,
     *,
     labelled: bool = True,
 ) -> list[LabelledQuestion]:
-    """One split of a data set on the Hub at `revision` (a commit's hash; a branch moves), or of a local folder laid
-    out as a data set, all of it or `sample` of its questions. The download is kept by `datasets`."""
+    """One split of a data set on the Hub at `revision` (a commit's hash; a branch moves), of a local folder laid out as
+    a data set, or the one file at a URL. The download is kept in the cache of `datasets`. Raises UsageError rather than
+    take another revision for a pinned one."""
     import datasets
 
+    if "://" in name:
+        return read_questions(
+            _fetched(name, Path(datasets.config.HF_DATASETS_CACHE) / "files"), fields, labelled=labelled
+        )
     fields = fields or {}
     try:
         with outside(f"data set {name}"):
             data = datasets.load_dataset(name, config, split=split, revision=revision)
     except OutsideFault as fault:
         raise _unloaded(fault, name) from fault
+    _refuse_another_revision(name, revision, [Path(file["filename"]) for file in data.cache_files])
     wanted = {column for names in _columns(fields).values() for column in names}
     # Left unread: HotpotQA's passages, for one, are a hundred times its questions.
     kept = [top for top in data.column_names if any(f"{column}.".startswith(f"{top}.") for column in wanted)]
@@ -93,13 +92,14 @@ def read_hub(
         (f"{name} {split}[{number}]", row) for number, row in enumerate(data.select_columns(kept) if kept else data)
     )
     problems = [] if len(data) else [f"{name}: no rows in {split}; name another split"]
-    questions = _checked(_read_questions(rows, name, fields, labelled, problems), problems)
-    return questions if sample is None else _drawn(questions, sample, seed)
+    return _checked(_read_questions(rows, name, fields, labelled, problems), problems)
 
 
 def sample(questions: Sequence[LabelledQuestion], n: int, seed: int) -> list[LabelledQuestion]:
     """n of the questions, shuffled; which ones and in what order follows from their ids and `seed` alone."""
-    return _drawn(questions, n, seed)
+    if n > len(questions):
+        raise ConfigError([f"sample: {n} questions asked for, there are only {len(questions)}; ask for at most that"])
+    return sorted(questions, key=lambda item: (derive_seed("sample", seed, item.question.id), item.question.id))[:n]
 
 
 def unlabelled(questions: Iterable[LabelledQuestion]) -> list[Question]:
@@ -107,19 +107,63 @@ def unlabelled(questions: Iterable[LabelledQuestion]) -> list[Question]:
     return [item.question for item in questions]
 
 
-def overlap(grow: Sequence[Question], benchmark: Sequence[LabelledQuestion]) -> list[tuple[str, str]]:
-    """(grow id, benchmark id) of each question that is in both sets, whatever its case, accents' form, punctuation
-    and spacing."""
-    held: dict[str, list[str]] = {}
-    for item in benchmark:
-        held.setdefault(_normalised(item.question.text), []).append(item.question.id)
-    return [(question.id, other) for question in grow for other in held.get(_normalised(question.text), [])]
+def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tuple[Question, Question]]:
+    """Pairs of questions of both sets that are the same, whatever their case, accents' form, punctuation and spacing,
+    or nearly so: half of all their trigrams of words are shared, and each holds the other's names and numbers."""
+    held = [(question, _trigrams(question.text)) for question in benchmark]
+    where: dict[tuple[str, ...], list[int]] = {}
+    for number, (_, trigrams) in enumerate(held):
+        for trigram in trigrams:
+            where.setdefault(trigram, []).append(number)
+    pairs = []
+    for question in grow:
+        trigrams = _trigrams(question.text)
+        shared = Counter(number for trigram in trigrams for number in where.get(trigram, ()))
+        for number, count in sorted(shared.items()):
+            other, others = held[number]
+            alike = count / (len(trigrams) + len(others) - count) >= _NEAR
+            if alike and _names(question) <= set(_words(other.text)) and _names(other) <= set(_words(question.text)):
+                pairs.append((question, other))
+    return pairs
 
 
-def _drawn(questions: Sequence[LabelledQuestion], n: int, seed: int) -> list[LabelledQuestion]:
-    if n > len(questions):
-        raise ConfigError([f"sample: {n} questions asked for, there are only {len(questions)}; ask for at most that"])
-    return sorted(questions, key=lambda item: (derive_seed("sample", seed, item.question.id), item.question.id))[:n]
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _trigrams(text: str) -> set[tuple[str, ...]]:
+    """Of words, the ends padded, so that each word is in three."""
+    padded = ["", "", *_words(text), "", ""]
+    return {tuple(padded[i : i + 3]) for i in range(len(padded) - 2)}
+
+
+def _names(question: Question) -> set[str]:
+    """Words with a capital or a digit, but the first: questions from one template differ in nothing else."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", question.text))[1:]
+    return {word.casefold() for word in words if word != word.lower() or any(map(str.isdigit, word))}
+
+
+def _fetched(url: str, folder: Path) -> Path:
+    """The file at a URL, fetched once."""
+    path = folder / hashlib.sha256(url.encode()).hexdigest()[:16] / url.rpartition("/")[2]
+    if not path.exists():
+        with outside(f"question set {url}"), urlopen(url, timeout=60) as reply:
+            content = reply.read()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    return path
+
+
+def _refuse_another_revision(name: str, revision: str, files: Sequence[Path]) -> None:
+    """Without a network `datasets` takes whatever revision it has; its files lie in a folder named by the commit."""
+    pinned = re.fullmatch("[0-9a-f]{40}", revision) and not Path(name).is_dir()
+    if pinned and not all(revision in file.parts for file in files):
+        raise UsageError(
+            f"data set {name}: {files[0].parent} holds another revision than {revision}; "
+            "load it once where there is a network, or set the revision to the one that is there"
+        )
 
 
 def _unloaded(fault: OutsideFault, name: str) -> OutsideFault | UsageError:
@@ -230,10 +274,16 @@ def _read_questions(
     unseen = {name for name in FIELDS if name in fields or name in required}
     present: dict[str, None] = {}
 
-    def make(row: Row) -> LabelledQuestion:
+    asked: set[str] = set()
+
+    def make(row: Row) -> LabelledQuestion | None:
         present.update(dict.fromkeys(row))
         unseen.difference_update([name for name in unseen if _first(row, columns[name]) is not None])
-        return _question(row, columns, labelled)
+        question = _question(row, columns, labelled)
+        if not labelled and _first(row, columns["id"]) is None and question.question.id in asked:
+            return None  # a forum asks many a question twice; Grow asks it once
+        asked.add(question.question.id)
+        return question
 
     bad: list[str] = []
     questions = _collect(rows, make, lambda item: item.question.id, bad)
@@ -251,7 +301,7 @@ def _read_questions(
 
 def _columns(fields: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Under which columns to look for each field, in order."""
-    columns: dict[str, tuple[str, ...]] = {name: (fields.get(name, name),) for name in FIELDS}
+    columns = {name: tuple(column.strip() for column in fields.get(name, name).split(" + ")) for name in FIELDS}
     return columns if "answers" in fields else {**columns, "answers": ("answers", "answer")}
 
 
@@ -261,7 +311,7 @@ def _read_passages(path: Path, problems: list[str]) -> list[Passage]:
 
 def _collect(
     rows: Iterable[tuple[str, Row]],
-    make: Callable[[Row], Record],
+    make: Callable[[Row], Record | None],
     id_of: Callable[[Record], str],
     problems: list[str],
 ) -> list[Record]:
@@ -273,6 +323,8 @@ def _collect(
         except _BadRow as error:
             problems.append(f"{where}: {error}")
             continue
+        if record is None:
+            continue
         first = places.setdefault(id_of(record), where)
         if first != where:
             problems.append(f"{where}: id {id_of(record)!r} is already that of {first}; ids must be unique")
@@ -283,7 +335,8 @@ def _collect(
 def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool) -> LabelledQuestion:
     values = {name: _first(row, columns[name]) for name in FIELDS}
     text = _text(values["question"], columns["question"][0])
-    answers = _texts(values["answers"], "answers")
+    found = [text for column in columns["answers"] for text in _texts(_value(row, column), "answers")]
+    answers = tuple(dict.fromkeys(found))
     if labelled and not answers:
         raise _BadRow(f"no answer under {' or '.join(columns['answers'])!r}")
     if values["id"] is None:
@@ -342,7 +395,3 @@ def _count(value: object, name: str) -> int | None:
     if isinstance(value, bool) or not re.fullmatch(r"\d{1,6}", text, re.ASCII):
         raise _BadRow(f"{name!r} holds {value!r}, no count")
     return int(text)
-
-
-def _normalised(text: str) -> str:
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))

@@ -16,6 +16,7 @@ Not here: the doors' own wire formats, and deadlines of a single try.
 """
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -29,7 +30,7 @@ from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageErr
 from rest_react.records import derive_seed
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from openai import AsyncOpenAI
 
 T = TypeVar("T")
 
@@ -178,14 +179,19 @@ def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
     return AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0)
 
 
-def error_reply(error: "APIStatusError") -> ErrorReply:
-    """Reads the SDK's error, whose body is JSON of one of several shapes or a proxy's HTML page."""
-    body = error.body
-    fields = body if isinstance(body, dict) else {"message": body if isinstance(body, str) else error.response.text}
+def error_reply(status: int, raw: bytes, retry_after: str | None) -> ErrorReply:
+    """Reads an error reply, whose body is JSON of one of several shapes or a proxy's HTML page."""
+    text = raw.decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = text
+    if isinstance(body, dict):
+        body = body.get("error") or body
+    fields = body if isinstance(body, dict) else {"message": body if isinstance(body, str) else text}
     code = str(fields.get("code") or fields.get("type") or "")
     message = str(fields.get("message") or fields.get("detail") or fields)
-    wait = retry_after_s(error.response.headers.get("retry-after"))
-    return ErrorReply(error.status_code, message, code, str(fields.get("param") or ""), wait)
+    return ErrorReply(status, message, code, str(fields.get("param") or ""), retry_after_s(retry_after))
 
 
 def explained(

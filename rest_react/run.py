@@ -23,7 +23,7 @@ from rest_react.errors import ConfigError, RestReactError, StageIncomplete, Usag
 from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import MODEL, finetune
 from rest_react.forecast import forecast_table
-from rest_react.grow import grow
+from rest_react.grow import grow, refuse_overlap
 from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.page import tables
 from rest_react.questions import unlabelled
@@ -39,8 +39,11 @@ class Loop:
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
-        self.grow_set = parts.questions(settings.grow.questions)
+        self.grow_set = parts.grow_questions()
         self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
+        asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
+        for note in refuse_overlap(unlabelled(self.grow_set.labelled), asked, settings.grow.allow_overlap):
+            say(f"note: {note}")
 
     async def bring_to(self, iteration: int) -> None:
         """Does every stage up to `iteration` that is not complete yet."""

@@ -191,11 +191,12 @@ class FileQuestions:
     corpus: str | None
     fields: dict[str, str]
     sample: Count | None
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
 class HubQuestions:
-    """A data set on the Hub, at a pinned revision."""
+    """A data set on the Hub, at a pinned revision, or one file at a URL."""
 
     kind: Literal["hub"]
     name: Name
@@ -204,6 +205,7 @@ class HubQuestions:
     revision: Name
     fields: dict[str, str]
     sample: Count | None
+    seed: int
 
 
 QuestionSource: TypeAlias = WorldQuestions | FileQuestions | HubQuestions
@@ -240,6 +242,7 @@ class DemonstrationSettings:
     """What an untrained small model is shown first: a scripted expert's walks, and the prompts' exemplars as steps."""
 
     slip: Share
+    mistakes: Share
     exemplars: bool
     epochs: Positive | None
 
@@ -249,6 +252,8 @@ class GrowSettings:
     """Grow: trajectories over a fixed question set (paper section 3.3)."""
 
     questions: Annotated[QuestionSource, BY_KIND]
+    also: dict[str, Annotated[QuestionSource, BY_KIND]]
+    allow_overlap: tuple[str, ...]
     trajectories_per_question: Count
     samples: Count
     temperature: Annotated[float, Interval(ge=0, le=2)]

@@ -23,6 +23,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     at: float
+    port: int  # the caller's: one for each connection
 
     @property
     def json(self) -> Any:
@@ -64,7 +65,7 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.command, self.path, headers, body, time.monotonic())
+            request = Request(self.command, self.path, headers, body, time.monotonic(), self.client_address[1])
             with lock:
                 server.requests.append(request)
                 server.in_flight += 1
@@ -96,7 +97,10 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    class Listener(ThreadingHTTPServer):
+        request_queue_size = 256  # with the usual 5, a hundred callers at once take seconds to get in
+
+    listener = Listener(("127.0.0.1", 0), Door)
     listener.daemon_threads = True
     server.url = f"http://127.0.0.1:{listener.server_address[1]}"
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

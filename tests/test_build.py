@@ -13,7 +13,8 @@ from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.scripted import ScriptedLLM
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm_server import VllmServer
-from rest_react.records import Passage
+from rest_react.prompting import render_state
+from rest_react.records import Passage, Prompt, Sampling
 from rest_react.search.bm25 import Bm25Search
 from rest_react.search.duckduckgo import DuckDuckGo
 from rest_react.search.http import HttpSearch
@@ -108,3 +109,16 @@ def test_exemplars_become_one_training_row_each_without_their_end_mark(tmp_path:
 def test_the_fake_trainer_is_a_choice_like_the_others(tmp_path: Path) -> None:
     made = parts(tmp_path, "finetune=dry_run", "start=prompted", "policy=tiny")
     assert type(made.trainer(1)) is DryRunTrainer
+
+
+@pytest.mark.parametrize(("mistakes", "low", "high"), [(0.0, 0.0, 0.0), (0.3, 0.2, 0.4), (1.0, 1.0, 1.0)])
+def test_the_expert_is_wrong_as_often_as_the_settings_say_and_does_not_mark_it(
+    mistakes: float, low: float, high: float, tmp_path: Path
+) -> None:
+    made = parts(tmp_path, f"demonstrations.mistakes={mistakes}", "demonstrations.slip=0")
+    plan = made.world.plans[made.world.demonstrations[0].question.text]
+    prompt = Prompt("", render_state("decide", plan.question, (), remaining=5))
+    samples = asyncio.run(made.expert().sample(prompt, n=200, sampling=Sampling(1.0, 256, seed=3)))
+    wrong = [f'query="{plan.hops[0].query}"' not in sample.text for sample in samples]
+    assert low <= sum(wrong) / len(wrong) <= high
+    assert {sample.finish for sample in samples} == {"stop"}

@@ -89,7 +89,7 @@ def test_a_sweep_is_checked_by_its_keys(tmp_path: Path) -> None:
         ("serch=bm25", "serch: there is no such setting; did you mean search?"),
         ("finetune=lorra", "finetune: there is no 'lorra'; choose one of dry_run, hosted, local, lora"),
         ("experiment=paper", "experiment: there is no 'paper'; choose one of embedded_full, local_corpus, "),
-        ("grow.questions=hotpot", "grow.questions: there is no 'hotpot'; choose one of bamboogle, file, "),
+        ("grow.questions=hotpot", "grow.questions: there is no 'hotpot'; choose one of 2wikimultihopqa, "),
         ("seed.deep=3", "seed.deep: there is no such setting; "),
         ("+agent.colour=1", "agent.colour: there is no such setting; see --help for the groups and --cfg job for"),
         ("~agent.select", "agent.select: is missing; give agent.select=..."),

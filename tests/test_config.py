@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,18 @@ from hydra import compose, initialize_config_dir
 from rest_react.cli import CONFIGS, plain
 from rest_react.config import UNSEALED, flatten, load_settings, nearest, sealed_view
 from rest_react.errors import ConfigError
-from rest_react.settings import Settings
+from rest_react.settings import HubQuestions, Settings
 
+GROWN = (
+    "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
+)  # fmt: skip
 GROUPS = {
     "policy": ("llm", ("gemini", "openai", "scripted", "smollm2", "tiny", "vllm")),
     "reward_model": ("llm", ("gemini", "openai", "same", "smollm2", "tiny", "vllm")),
     "grader": ("llm", ("gemini", "openai", "rule", "same", "smollm2", "tiny", "vllm")),
     "search": ("search", ("bm25", "duckduckgo", "http")),
-    "grow.questions": ("questions", ("bamboogle", "hotpotqa_train", "world_evaluation", "world_train")),
+    "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
+    "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
     "finetune": ("finetune", ("dry_run", "hosted", "local", "lora")),
     "tracking": ("tracking", ("none", "wandb")),
 }
@@ -101,8 +106,9 @@ def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> Non
         "gemini": ["start=prompted", "iteration=0"],
     }
     needed = company.get(option, []) if mount in ("policy", "finetune") else []
-    needed += ["search=duckduckgo"] if mount == "grow.questions" else []
-    spelt = f"{group}={option}" if group == mount else f"{group}@{mount}={option}"
+    needed += ["search=duckduckgo"] if group == "questions" else []
+    new = "+" if mount == "evaluate.benchmarks.more" else ""
+    spelt = f"{group}={option}" if group == mount else f"{new}{group}@{mount}={option}"
     assert isinstance(load_settings(values(spelt, *needed)), Settings)
 
 
@@ -114,6 +120,24 @@ def test_every_choice_of_every_group_is_tried_here() -> None:
         folder.name: {path.stem for path in folder.glob("*.yaml")} for folder in CONFIGS.iterdir() if folder.is_dir()
     }
     assert {**tried, "experiment": there["experiment"]} == there
+
+
+def test_published_sets_are_pinned_to_a_commit() -> None:
+    """A branch moves. Of one set no whole commit could be looked up."""
+    pins = {
+        path.stem: values(f"+questions@evaluate.benchmarks.x={path.stem}")["evaluate"]["benchmarks"]["x"]["revision"]
+        for path in (CONFIGS / "questions").glob("*.yaml")
+        if not path.stem.startswith(("world", "file"))
+    }
+    assert {name: pin for name, pin in pins.items() if not re.fullmatch("[0-9a-f]{40}", pin)} == {"askscience": "main"}
+
+
+def test_the_papers_experiments_grow_on_500_questions_of_each_of_its_four_sets() -> None:
+    for experiment in ("paper_gpu", "paper_openai"):
+        grow = load_settings(values(f"experiment={experiment}")).grow
+        sets = [grow.questions, *grow.also.values()]
+        assert list(grow.also) == ["eli5", "askhistorians", "askscience"]
+        assert [(isinstance(one, HubQuestions), one.split, one.sample) for one in sets] == [(True, "train", 500)] * 4
 
 
 def test_all_problems_are_told_at_once_with_path_and_way_out() -> None:
@@ -163,6 +187,9 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
             "grow.questions.path: there is no file no.jsonl",
         ),
         (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),
+        (["search=duckduckgo", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),
+        (["search=duckduckgo", "+questions@grow.also.x=bamtwoogle"], "grow.also.x: https://raw.githubusercontent"),
+        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5: has no corpus for search=bm25"),
         (["world.demonstrations=0"], "start: demonstrations needs world.demonstrations above 0"),
         (["finetune=hosted"], "finetune.kind: hosted cannot tune policy.kind=transformers"),
         (["llm@policy=openai"], "finetune.kind: local cannot tune policy.kind=openai"),

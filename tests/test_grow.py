@@ -10,8 +10,8 @@ import pytest
 from rest_react.actions import Search, Terminate, render_output
 from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
 from rest_react.agent.steps import Sampler
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
-from rest_react.grow import count, grow
+from rest_react.errors import ConfigError, ModelFault, OutsideFault, StageIncomplete
+from rest_react.grow import count, grow, refuse_overlap
 from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.questions import unlabelled
@@ -134,3 +134,17 @@ def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_
     true = asyncio.run(bring(WORLD.train, tmp_path / "true"))
     assert asyncio.run(bring([garbled(labelled) for labelled in WORLD.train], tmp_path / "garbled")) == true
     assert all(true)
+
+
+def test_growing_on_a_benchmark_is_refused_unless_it_is_allowed_by_name() -> None:
+    sets = {"mine": [Question("b", "Who wrote Middlemarch?")], "other": [Question("b", "Who wrote Emma?")]}
+    asked = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]
+    note = (
+        "grow.questions: 1 of 2 are questions of evaluate.benchmarks.mine, or nearly, e.g. 'who wrote middlemarch' "
+        "and 'Who wrote Middlemarch?'"
+    )
+    with pytest.raises(ConfigError) as told:
+        refuse_overlap(asked, sets, ["other"])
+    assert told.value.problems == (f"{note}; grow on others, or allow it by name: grow.allow_overlap=[mine]",)
+    assert refuse_overlap(asked, sets, ["mine"]) == [note]
+    assert refuse_overlap(asked[1:], sets, []) == []

@@ -36,7 +36,8 @@ DESIGN_CARD = (
     "datasets wandb bm25s gguf numpy scipy"
 ).split()
 HEAVY = set(
-    "torch transformers trl peft accelerate datasets wandb openai google ddgs bm25s gguf scipy pyarrow vllm".split()
+    "torch transformers trl peft accelerate datasets wandb aiohttp openai google ddgs bm25s gguf scipy pyarrow "
+    "vllm".split()
 )
 
 

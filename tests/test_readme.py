@@ -23,7 +23,7 @@ from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import finetune
 from rest_react.grow import grow
 from rest_react.improve import improve
-from rest_react.questions import read_folder
+from rest_react.questions import read_corpus, read_questions
 from rest_react.records import (
     Candidate,
     Example,
@@ -153,7 +153,8 @@ def test_every_override_of_the_table_changes_the_settings(override: str) -> None
 
 
 def test_the_example_of_the_file_format_can_be_read(local_folders: dict[str, str]) -> None:
-    questions, passages = read_folder(Path(local_folders["<folder>"]))
+    folder = Path(local_folders["<folder>"])
+    questions, passages = read_questions(folder / "questions.jsonl"), read_corpus(folder / "corpus.jsonl")
     assert [q.answers for q in questions] == [("George Eliot", "Mary Ann Evans")]
     assert [p.title for p in passages] == ["Middlemarch"]
 

@@ -129,12 +129,16 @@ class Gemini:
     def _connected(self) -> "Client":
         if self._client is None:
             from google.genai import Client
-            from google.genai.types import HttpOptions
+            from google.genai.types import HttpOptions, HttpRetryOptions
 
+            # Retrying is ours: left to itself, the client's aiohttp transport sleeps and sends once more.
+            once = HttpRetryOptions(attempts=1)
             self._client = Client(
                 vertexai=False,  # whatever the environment says: the key is one of the Gemini API
                 api_key=self._key,
-                http_options=HttpOptions(base_url=self._base_url, timeout=int(self._timeout_s * 1000)),
+                http_options=HttpOptions(
+                    base_url=self._base_url, timeout=int(self._timeout_s * 1000), retry_options=once
+                ),
             )
         return self._client
 

@@ -5,8 +5,8 @@
 
 `mode="chat"` sends the prefix as system message and the state as user message; `mode="completion"` sends both joined,
 for base models. All samples are asked for in one request (`n_per_request`); what a server that ignores `n` leaves out
-is asked for one by one, sample i under a seed derived for i. The SDK keeps the connections and builds the requests;
-the reply is read here, straight from its bytes, because one response object per token costs several times the CPU.
+is asked for one by one, sample i under a seed derived for i. JSON goes out and comes back as bytes on one kept aiohttp
+session: through the SDK's client and response models the same call costs ten times the CPU (benchmarks/throughput.py).
 
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
 give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
@@ -16,13 +16,14 @@ Tokens are counted by the log-probabilities where there are any, else the reply'
 Not here: prices, caching, starting a server (vllm_server). One door serves one event loop.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
-from rest_react.errors import ModelFault
+from rest_react.errors import ModelFault, UsageError
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.remote import (
     Backoff,
@@ -31,14 +32,13 @@ from rest_react.remote import (
     error_reply,
     explained,
     key_from,
-    open_client,
     quoted,
     retried,
     together,
 )
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from aiohttp import ClientSession
 
 
 class OpenAICompatible:
@@ -62,6 +62,8 @@ class OpenAICompatible:
         extra_body: Mapping[str, object] | None = None,
         first_wait_s: float = 0.5,
     ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise UsageError(f"base_url: {base_url!r} is no http:// or https:// address")
         self._model = model
         self._base_url = base_url
         self._api_key_env = api_key_env
@@ -74,7 +76,7 @@ class OpenAICompatible:
         self._extra_body = dict(extra_body or {})
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute)
-        self._client: AsyncOpenAI | None = None
+        self._session: ClientSession | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
@@ -90,9 +92,13 @@ class OpenAICompatible:
 
     async def aclose(self) -> None:
         """Closes the kept connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @property
+    def _address(self) -> str:
+        return f"{self._base_url.rstrip('/')}/{'chat/completions' if self._mode == 'chat' else 'completions'}"
 
     @property
     def _where(self) -> str:
@@ -100,7 +106,7 @@ class OpenAICompatible:
 
     async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
         """1 to n samples, the first of which is sample number `index`."""
-        body = self._body(prompt, sampling, index, n)
+        body = msgspec.json.encode(self._body(prompt, sampling, index, n))
 
         async def attempt() -> list[Completion]:
             return read_reply(await self._post(body), self._key)[:n]
@@ -130,23 +136,38 @@ class OpenAICompatible:
             body["logprobs"] = True if self._mode == "chat" else 1
         return body | self._extra_body
 
-    async def _post(self, body: dict[str, object]) -> bytes:
-        from openai import APIConnectionError, APIStatusError
+    async def _post(self, body: bytes) -> bytes:
+        from aiohttp import ClientError
 
-        if self._client is None:
-            self._client = open_client(self._base_url, self._key, self._timeout_s)
-        path = "/chat/completions" if self._mode == "chat" else "/completions"
+        if self._session is None:
+            self._session = _open_session(self._address, self._key, self._timeout_s)
         try:
-            # The client's own time-out starts anew with every byte, and some gateways send blank lines while waiting.
-            async with asyncio.timeout(self._timeout_s):
-                return await self._client.post(path, cast_to=bytes, body=body)
-        except APIStatusError as error:
-            reply = error_reply(error)
-        except (TimeoutError, APIConnectionError) as error:
-            reason = f" ({error.__cause__})" if str(error.__cause__ or "") else ""
+            async with self._session.post(self._address, data=body) as reply:
+                raw = await reply.read()
+        except (TimeoutError, ClientError) as error:
+            reason = f" ({error})" if str(error) else ""
             raise TryAgain(f"{type(error).__name__}, no whole reply within {self._timeout_s:g} s{reason}") from error
-        # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
-        raise explained(reply, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
+        if reply.ok:
+            return raw
+        said = error_reply(reply.status, raw, reply.headers.get("retry-after"))
+        raise explained(said, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
+
+
+def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
+    """A session that keeps its connections, as many as the limiter asks for. `timeout_s` is for a whole reply: some
+    gateways send blank lines while waiting."""
+    from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+    # Once, not with aiohttp's trust_env: that reads environment and ~/.netrc in two threads for each request.
+    url = urlsplit(address)
+    proxy = None if proxy_bypass(url.netloc) else getproxies().get(url.scheme)
+    return ClientSession(
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        timeout=ClientTimeout(total=timeout_s),
+        # uvicorn, under many servers, closes what is idle for 5 s; a request sent at that moment would be lost.
+        connector=TCPConnector(limit=0, keepalive_timeout=4.0),
+        proxy=proxy,
+    )
 
 
 class _Token(msgspec.Struct, gc=False):

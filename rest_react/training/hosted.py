@@ -206,7 +206,8 @@ class HostedTrainer:
                     except APIConnectionError as error:
                         raise OutsideFault(f"no reply ({error.__cause__ or error})") from error
                     except APIStatusError as error:
-                        reply = error_reply(error)
+                        response = error.response
+                        reply = error_reply(error.status_code, response.content, response.headers.get("retry-after"))
             except OutsideFault as error:
                 raise TryAgain(quoted(str(error), self._key)) from error
             # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.

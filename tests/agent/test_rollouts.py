@@ -1,6 +1,7 @@
 """Many trajectories: one file, whatever the order of arrival and however often it was cut short."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,22 @@ def test_no_more_are_in_flight_than_allowed(tmp_path, expected) -> None:
     spied = Spied(SCRIPTED, pauses=1)
     assert roll(tmp_path / TRAJECTORIES, spied, in_flight=3) == expected
     assert spied.most_at_once == 3
+
+
+def test_a_finished_trajectory_leaves_memory(tmp_path, expected) -> None:
+    def held() -> int:
+        return sum(isinstance(thing, Trajectory) for thing in gc.get_objects())
+
+    class Counting(Spied):
+        most_held = 0
+
+        async def sample(self, prompt, *, n, sampling):
+            self.most_held = max(self.most_held, held())
+            return await super().sample(prompt, n=n, sampling=sampling)
+
+    before, counting = held(), Counting(SCRIPTED)
+    assert roll(tmp_path / TRAJECTORIES, counting, in_flight=2) == expected
+    assert counting.most_held - before <= 2
 
 
 def test_another_seed_makes_other_trajectories(tmp_path, expected) -> None:

@@ -220,6 +220,11 @@ def test_one_filtered_sample_of_several_is_kept_as_a_sample():
     assert [(one.text, one.finish) for one in completions] == [("a", "stop"), ("", "content_filter")]
 
 
+def test_an_address_that_is_none_is_told_before_any_request():
+    with pytest.raises(UsageError, match="'localhost:8000/v1' is no http"):
+        OpenAICompatible("m", base_url="localhost:8000/v1", api_key_env=None)
+
+
 def test_a_missing_key_is_told_before_any_request(monkeypatch):
     monkeypatch.delenv("DOOR_KEY", raising=False)
     with serve(plain) as server, pytest.raises(UsageError, match="DOOR_KEY"):
@@ -256,6 +261,48 @@ def test_calls_in_flight_and_their_rate_stay_within_the_limits_by_the_servers_ow
         asyncio.run(main())
     assert server.most_in_flight <= 4
     assert server.requests[-1].at - server.requests[0].at >= 29 * 0.02 - 0.02
+
+
+def test_calls_one_after_another_share_a_connection():
+    with serve(plain) as server:
+
+        async def main():
+            llm = OpenAICompatible("m", base_url=f"{server.url}/v1", api_key_env=None)
+            for _ in range(3):
+                await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+            await llm.aclose()
+
+        asyncio.run(main())
+    assert len(server.requests) == 3
+    assert len({request.port for request in server.requests}) == 1
+
+
+def test_all_calls_that_may_be_in_flight_are():
+    everyone = threading.Barrier(120)
+
+    def answer(request):
+        everyone.wait(60)
+        return plain(request)
+
+    with serve(answer) as server:
+
+        async def main():
+            llm = OpenAICompatible("m", base_url=f"{server.url}/v1", api_key_env=None, max_in_flight=120, tries=1)
+            await together(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(120))
+            await llm.aclose()
+
+        asyncio.run(main())
+    assert len(server.requests) == 120
+
+
+def test_a_proxy_that_the_environment_names_is_used_but_not_where_it_says_no(monkeypatch):
+    with serve(plain) as proxy, serve(plain) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        ask(server)
+        ask(Server("http://model.example", []))
+    assert [request.path for request in server.requests] == ["/v1/chat/completions"]
+    assert [request.path for request in proxy.requests] == ["http://model.example/v1/chat/completions"]
 
 
 def test_nothing_is_lost_or_doubled_when_a_third_of_all_calls_fail():
