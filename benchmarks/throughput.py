@@ -32,7 +32,7 @@ from rest_react.grow import grow
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.prompting import load_prompts
 from rest_react.records import Hit, Question
-from rest_react.search.recorded import RecordedSearch
+from rest_react.search.bm25 import RecordedSearch
 from rest_react.settings import NO_PRICE
 from rest_react.store import read_summary
 

@@ -70,8 +70,8 @@ async def ask(settings: Settings, text: str) -> Trajectory:
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     model = _model(settings, parts)
-    for difference in folder.differing(sealed_view(settings)):
-        say(f"note: {difference}")
+    for key, difference in folder.differing(sealed_view(settings)).items():
+        say(f"note: {key}: {difference}")
     first = next(iter(settings.evaluate.benchmarks.values()))
     closed = isinstance(settings.search, Bm25) and settings.search.corpus == "questions"
     search = parts.search(parts.questions(first).passages if closed else None)

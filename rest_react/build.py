@@ -233,7 +233,9 @@ class Parts:
     def rules(self) -> Rules:
         """What Improve does."""
         s = self.settings.improve
-        return Rules(s.selector, s.keep, s.only_grounded, s.max_searches, s.tolerate_outside_faults)
+        return Rules(
+            s.selector, s.keep, s.only_grounded, s.max_searches, s.max_examples, s.tolerate_outside_faults
+        )  # fmt: skip
 
     def exemplars(self) -> list[Example]:
         """The prompts' exemplars as training rows."""

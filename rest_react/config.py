@@ -8,7 +8,7 @@ Not here: the settings themselves (settings), their values (configs/*.yaml), bui
 
 import difflib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -21,11 +21,18 @@ from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
-    "run", "iteration", "dry_run", "output", "tracking", "speed", "*.in_flight", "*.device", "*.threads",
+    "run", "iteration", "students", "dry_run", "output", "tracking", "speed", "*.in_flight", "*.device", "*.threads",
     "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute", "*.price", "*.port", "*.poll_s",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
 )  # fmt: skip
-
+# What of its own a run may have that takes over from another one (`grow.reuse`): what comes after the first Grow; after
+# iteration 0; and what makes it a student, which learns from the other model's data.
+_AFTER_GROW = (
+    "improve.", "reward_model.", "learning_seed", "finetune.start_from", "finetune.mix_demonstrations", "evaluate.",
+    "grader.", "grow.reuse", "grow.trajectories_per_question",
+)  # fmt: skip
+_AFTER_START = (*_AFTER_GROW, "grow.")
+_OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
 # Question sets that their authors made for testing alone, by a part of their names.
 TEST_ONLY = ("bamtwoogle",)
 
@@ -134,6 +141,8 @@ def _impossible(s: Settings) -> Iterator[str]:
         for path, source in sources.items():
             if source.kind != "world":
                 yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
+    if s.grow.reuse == s.run:
+        yield "grow.reuse: a run cannot take over from itself; name another one"
     if isinstance(s.search, Bm25) and s.search.corpus == "questions":
         for path, source in sources.items():
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
@@ -176,6 +185,25 @@ def _asks_reward_model(s: Settings) -> bool:
 def sealed_view(settings: Settings) -> dict[str, object]:
     """The settings that can change a result, flat, as settings.yaml keeps them."""
     return {path: value for path, value in flatten(settings) if not _unsealed(path)}
+
+
+def shared_stages(differing: Collection[str], start: str, iteration: int) -> tuple[list[str], list[str]]:
+    """What a run has in common with one whose settings differ in these keys, as stages below the run's folder; and the
+    keys that forbid to take over anything.
+
+    >>> shared_stages(["improve.selector", "grader.kind"], "demonstrations", 2)
+    (['iter_0/grow', 'iter_0/improve', 'iter_0/finetune', 'iter_1/grow'], [])
+    """
+    if any(key.startswith("policy.") for key in differing):
+        data = [f"iter_{k}/{stage}" for k in range(1, iteration + 1) for stage in ("grow", "improve")]
+        return data, [key for key in differing if not key.startswith(_OF_A_STUDENT)]
+    untrained = ("finetune.",) if start == "prompted" else ()
+    stages = ["iter_0/grow", "iter_0/improve", "iter_0/finetune"]
+    if not any(key.startswith(("evaluate.", "grader.")) for key in differing):
+        stages.append("iter_0/evaluate")
+    if iteration and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
+        stages.append("iter_1/grow")
+    return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]
 
 
 def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:

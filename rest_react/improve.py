@@ -46,6 +46,7 @@ class Rules:
     keep: Literal["all", "grounded", "judged_good"] = "all"
     only_grounded: bool = False
     max_searches: int | None = None
+    max_examples: int | None = None
     tolerated: float = 0.0
 
 
@@ -89,8 +90,9 @@ async def improve(
             f"{title}: {len(errored)} of {len(order)} rankings could not be had, e.g. {errored[-1]}\n"
             "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
         )
-    replace_lines(stage / EXAMPLES, chosen_examples(trajectories, stage / RANKINGS, rules))
-    tally = count(trajectories, stage / RANKINGS, rules)
+    chosen = chosen_examples(trajectories, stage / RANKINGS, rules)
+    written = replace_lines(stage / EXAMPLES, _drawn(chosen, rules.max_examples, seed))
+    tally = count(trajectories, stage / RANKINGS, rules) | {"examples": written}
     cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
 
@@ -194,6 +196,16 @@ def chosen_examples(trajectories: Path, rankings: Path, rules: Rules) -> Iterato
             trajectory_id, _, index = id_.rpartition(".")
             completion = step.candidates[ranking.best].text
             yield Example(id_, trajectory_id, int(index), step.kind, step.state, completion, ranking.selector)
+
+
+def _drawn(examples: Iterator[Example], n: int | None, seed: int) -> Iterator[Example]:
+    """n of them at random, in their order; a larger n only adds to a smaller one's."""
+    if n is None:
+        yield from examples
+        return
+    found = list(examples)
+    kept = {e.id for e in sorted(found, key=lambda example: derive_seed(seed, "drawn", example.id))[:n]}
+    yield from (example for example in found if example.id in kept)
 
 
 def _wanted(trajectory: Trajectory, rules: Rules) -> bool:

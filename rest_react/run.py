@@ -11,13 +11,14 @@ every setting. Not here: what a verb does (grow, improve, finetune, evaluate) an
 import asyncio
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from rest_react import cli
 from rest_react.agent.search_agent import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
-from rest_react.config import load_settings, sealed_view
+from rest_react.config import load_settings, sealed_view, shared_stages
 from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, StageIncomplete, UsageError
 from rest_react.evaluate import compute_rows, evaluate
@@ -27,10 +28,10 @@ from rest_react.grow import grow, refuse_overlap
 from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.page import tables
 from rest_react.questions import unlabelled
-from rest_react.records import LLM, Example, ModelRef, Tracker, derive_seed
+from rest_react.records import LLM, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
 from rest_react.settings import NO_PRICE, Settings
-from rest_react.store import RunFolder, read_lines, read_summary, write_summary
+from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
 from rest_react.tracking import numbers
 
 
@@ -47,6 +48,8 @@ class Loop:
 
     async def bring_to(self, iteration: int) -> None:
         """Does every stage up to `iteration` that is not complete yet."""
+        if self.settings.grow.reuse is not None:
+            self.take_over(RunFolder(self.folder.root.parent / self.settings.grow.reuse))
         model = self.parts.starting_model()
         policy = self.parts.policy(model)
         try:
@@ -61,6 +64,26 @@ class Loop:
                     show_results(self.folder, smoke=self.settings.smoke)
         finally:
             await policy.aclose()
+
+    def take_over(self, source: RunFolder) -> None:
+        """Has what `source` finished and this run would only do again. Raises UsageError where that cannot be."""
+        differing = source.differing(sealed_view(self.settings))
+        stages, wrong = shared_stages(differing, self.settings.start, self.settings.iteration)
+        if wrong:
+            told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
+            raise UsageError(f"grow.reuse: nothing of {source.root} would be the same with these settings:{told}")
+        for stage in stages:
+            if not stage.startswith("iter_0") and read_summary(source.root / stage) is None:
+                raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
+        repeats = self.settings.grow.trajectories_per_question
+        for stage in stages:
+            path = self.folder.root / stage / TRAJECTORIES
+            if stage == "iter_1/grow" and "grow.trajectories_per_question" in differing and not path.exists():
+                walks = read_lines(source.root / stage / TRAJECTORIES, Trajectory)
+                replace_lines(path, (walk for walk in walks if int(walk.id.rpartition(".")[2]) < repeats))
+            else:
+                self.folder.take_over(source, stage)
+        say(f"taken over from {source.root}: {', '.join(stages)}")
 
     async def gather(self, k: int, policy: LLM, model: ModelRef) -> None:
         """Grow with the previous iteration's policy; in iteration 0 with the scripted expert, as demonstrations."""
@@ -88,6 +111,7 @@ class Loop:
     async def learn(self, k: int, model: ModelRef) -> ModelRef:
         """Improve, then finetune; the next model."""
         s = self.settings
+        seed = s.learning_seed if k else s.seed
         reward_model = self.parts.reward_model() if k else None
         try:
             await improve(
@@ -95,7 +119,7 @@ class Loop:
                 self.folder.stage(k, "improve"),
                 rules=self.parts.rules() if k else Rules("perplexity"),
                 reward_model=reward_model,
-                seed=derive_seed(s.seed, "improve", k),
+                seed=derive_seed(seed, "improve", k),
                 in_flight=s.policy.in_flight,
                 prices=self.parts.prices,
                 title=f"iteration {k}: improve",
@@ -104,8 +128,8 @@ class Loop:
             if reward_model is not None:
                 await reward_model.llm.aclose()
         base = self.parts.starting_model() if s.finetune.start_from == "base" else model
-        seed = derive_seed(s.seed, "finetune", k) % 2**31
         stage = self.folder.stage(k, "finetune")
+        seed = derive_seed(seed, "finetune", k) % 2**31
         return await finetune(self.parts.trainer(k), self.examples(k), base, stage, seed=seed)
 
     def examples(self, k: int) -> Iterator[Example]:
@@ -194,6 +218,10 @@ def run(settings: Settings) -> None:
         for change in folder.seal(sealed_view(settings), cli.environment(prompts)):
             say(f"note: since this run began, {change}")
         asyncio.run(loop.bring_to(settings.iteration))
+    for student in settings.students:
+        policy, grow = replace(settings.policy, model=student), replace(settings.grow, reuse=settings.run)
+        name = f"{settings.run}_{student.rpartition('/')[2]}"
+        run(replace(settings, run=name, policy=policy, grow=grow, students=()))
 
 
 def main() -> None:

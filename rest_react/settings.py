@@ -254,6 +254,7 @@ class GrowSettings:
     questions: Annotated[QuestionSource, BY_KIND]
     also: dict[str, Annotated[QuestionSource, BY_KIND]]
     allow_overlap: tuple[str, ...]
+    reuse: str | None
     trajectories_per_question: Count
     samples: Count
     temperature: Annotated[float, Interval(ge=0, le=2)]
@@ -268,6 +269,7 @@ class ImproveSettings:
     keep: Literal["all", "grounded", "judged_good"]
     only_grounded: bool
     max_searches: Count | None
+    max_examples: Count | None
     max_tokens: Count
     tolerate_outside_faults: Share
 
@@ -361,6 +363,8 @@ class Settings:
     run: Annotated[str, MinLen(1)]
     iteration: Annotated[int, Ge(0), Le(100)]
     seed: int
+    learning_seed: int
+    students: tuple[Name, ...]
     start: Literal["demonstrations", "prompted"]
     smoke: bool
     dry_run: bool

@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -256,7 +257,7 @@ class RunFolder:
         if differing:
             raise RunFolderError(
                 f"{self.root} was made with other settings:\n"
-                + "".join(f"  {difference}\n" for difference in differing)
+                + "".join(f"  {key}: {difference}\n" for key, difference in differing.items())
                 + "Give these settings a name of their own (run=<name>), or go back to the folder's."
             )
         last = kept.environments[-1]
@@ -269,17 +270,28 @@ class RunFolder:
             _write_yaml(path, _Sealed(kept.schema, kept.settings, [*kept.environments, dict(environment)]))
         return changes
 
-    def differing(self, sealed: Mapping[str, object]) -> list[str]:
-        """One line for each setting that is not as the folder holds it; none for a folder that holds none yet."""
+    def differing(self, sealed: Mapping[str, object]) -> dict[str, str]:
+        """What is said of each setting that is not as the folder holds it; nothing of a folder that holds none yet."""
         kept = self._kept()
         if kept is None:
-            return []
+            return {}
         before = kept.settings
-        return [
-            f"{key}: {_shown(before, key)} in the folder, {_shown(sealed, key)} now"
+        return {
+            key: f"{_shown(before, key)} in the folder, {_shown(sealed, key)} now"
             for key in sorted({*before, *sealed})
             if key not in before or key not in sealed or before[key] != sealed[key]
-        ]
+        }
+
+    def take_over(self, source: "RunFolder", stage: str) -> None:
+        """Has a complete stage of another run as this one's own, with all that is complete below it. The two share
+        the files, which a complete stage never changes. What is there already stays."""
+        for summary in sorted((source.root / stage).rglob("summary.json")):
+            taken = self.root / summary.parent.relative_to(source.root)
+            if not taken.exists():
+                unfinished = taken.with_name(f".{taken.name}")
+                shutil.rmtree(unfinished, ignore_errors=True)
+                shutil.copytree(summary.parent, unfinished, copy_function=_linked)
+                unfinished.replace(taken)
 
     def settings(self) -> dict[str, Any]:
         """The sealed settings, flat; empty while there are none."""
@@ -294,6 +306,14 @@ class RunFolder:
             return msgspec.convert(yaml.safe_load(path.read_bytes()), type=_Sealed)
         except (yaml.YAMLError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise RunFolderError(f"{path} is damaged ({error}); restore it, or choose another run=<name>") from error
+
+
+def _linked(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one that knows no links
+        return shutil.copy2(source, target)
+    return target
 
 
 def _shown(settings: Mapping[str, object], key: str) -> str:

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import time
@@ -54,11 +55,16 @@ def test_nothing_slow_is_loaded_to_find_a_misspelling(tmp_path: Path) -> None:
     assert command("-c", loads, where=tmp_path).stdout == "2 []\n"
 
 
+def test_experiments_go_on_top_of_each_other() -> None:
+    both = compose(["experiment=[smoke,samples_16]"])
+    assert (both.run, both.smoke, both.grow.samples) == ("samples_16", True, 16)
+
+
 def test_help_shows_the_choices(tmp_path: Path) -> None:
     helped = run("--help", where=tmp_path)
     assert helped.returncode == 0
     assert "llm: gemini, openai, rule, same, scripted, smollm2, tiny, vllm" in helped.stdout
-    assert "experiment: embedded_full, local_corpus, paper_gpu, paper_openai, smoke" in helped.stdout
+    assert re.search(r"experiment: .*embedded_full, local_corpus, paper_gpu, paper_openai, .*smoke", helped.stdout)
     assert "max_searches: 5" in helped.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -88,7 +94,8 @@ def test_a_sweep_is_checked_by_its_keys(tmp_path: Path) -> None:
         ("iteratoin=3", "iteratoin: there is no such setting; did you mean iteration?"),
         ("serch=bm25", "serch: there is no such setting; did you mean search?"),
         ("finetune=lorra", "finetune: there is no 'lorra'; choose one of dry_run, hosted, local, lora"),
-        ("experiment=paper", "experiment: there is no 'paper'; choose one of embedded_full, local_corpus, "),
+        ("experiment=paper", "experiment: there is no 'paper'; choose one of checks_none, "),
+        ("experiment=[smoke,paper]", "experiment: there is no 'paper'; choose one of checks_none, "),
         ("grow.questions=hotpot", "grow.questions: there is no 'hotpot'; choose one of 2wikimultihopqa, "),
         ("seed.deep=3", "seed.deep: there is no such setting; "),
         ("+agent.colour=1", "agent.colour: there is no such setting; see --help for the groups and --cfg job for"),

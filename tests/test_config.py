@@ -237,6 +237,7 @@ def test_a_benchmark_s_name_is_a_folder_s_name() -> None:
 CANNOT_CHANGE_A_RESULT = {
     "run",
     "iteration",
+    "students",
     "dry_run",
     "output",
     "tracking.kind",

@@ -401,3 +401,16 @@ def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
 def test_terminating_is_learnt_like_any_other_action(tmp_path) -> None:
     _, (example,), _ = run(tmp_path, [walked(decide(candidate(Terminate("I know enough."))))])
     assert example.completion == text(Terminate("I know enough."))
+
+
+def test_a_larger_draw_of_examples_adds_to_a_smaller_one(tmp_path: Path) -> None:
+    steps = [decide(candidate(ADA), state=f"state {i}") for i in range(20)]
+    drawn = {}
+    for n in (5, 10, 99):
+        _, examples, summary = run(tmp_path / str(n), [walked(*steps)], max_examples=n, seed=3)
+        assert summary["examples"] == len(examples) == min(n, 20)
+        assert examples == sorted(examples, key=lambda example: example.step_index)
+        drawn[n] = {example.id for example in examples}
+    assert drawn[5] < drawn[10] < drawn[99]
+    _, other, _ = run(tmp_path / "other", [walked(*steps)], max_examples=5, seed=4)
+    assert {example.id for example in other} != drawn[5]

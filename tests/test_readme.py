@@ -170,7 +170,9 @@ def test_every_path_of_the_tree_exists() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/run_folder.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/ablations.md", "docs/architecture.md", "docs/run_folder.md"]
+)
 def test_every_link_between_our_pages_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(((?!https?://)[^)]+)\)", text):

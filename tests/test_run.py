@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,13 @@ from typing import Any
 
 import pytest
 
+from rest_react.build import Parts
+from rest_react.cli import compose
+from rest_react.errors import UsageError
 from rest_react.records import Example, LabelledQuestion, Question, Ranking, Result, Trajectory
-from rest_react.store import read_lines
+from rest_react.run import Loop
+from rest_react.store import RunFolder, read_lines
+from rest_react.weights import resolve_weights
 
 SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
 # Enough rollouts that a kill can land inside every stage, and few enough training steps.
@@ -137,6 +143,85 @@ def test_labels_never_reach_grow_or_improve(smoke: Path, tmp_path: Path) -> None
             assert (tmp_path / "smoke" / f"iter_{k}" / name).read_bytes() == (smoke / f"iter_{k}" / name).read_bytes()
     rows = json.loads((tmp_path / "smoke/results.json").read_text())["rows"]
     assert [row["accuracy"]["mean"] for row in rows] == [0, 0, 0]
+
+
+def test_a_run_takes_over_what_another_has_finished_and_ends_as_if_it_had_not(smoke: Path, tmp_path: Path) -> None:
+    mine = (*SMALL, "run=random", "improve.selector=random", "iteration=1")
+    alone = tmp_path / "alone"
+    assert run(alone, *mine).returncode == 0
+    done = run(smoke.parent, *mine, "grow.reuse=smoke")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert contents(smoke.parent / "random") == contents(alone / "random")
+    shared = "iter_0/finetune/model/model.safetensors"
+    assert (smoke / shared).stat().st_ino == (smoke.parent / "random" / shared).stat().st_ino
+
+
+def loop(output: Path, *overrides: str) -> Loop:
+    """A run's loop, nothing done yet."""
+    settings = compose([*SMALL, f"output={output}", "run=mine", "grow.reuse=smoke", *overrides])
+    return Loop(settings, Parts(settings, RunFolder(output / "mine")))
+
+
+def taken_over(smoke: Path, mine: Loop) -> list[str]:
+    mine.take_over(RunFolder(smoke))
+    found = sorted(mine.folder.root.glob("iter_*/**/summary.json"))
+    return [path.parent.relative_to(mine.folder.root).as_posix() for path in found]
+
+
+ITERATION_0 = ["iter_0/evaluate/world", "iter_0/finetune", "iter_0/grow", "iter_0/improve"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "taken"),
+    [
+        (["improve.selector=random", "finetune.start_from=previous"], [*ITERATION_0, "iter_1/grow"]),
+        (["learning_seed=7", "improve.max_examples=3"], [*ITERATION_0, "iter_1/grow"]),
+        (["evaluate.repeats=2"], [*ITERATION_0[1:], "iter_1/grow"]),
+        (["grow.samples=2"], ITERATION_0),
+        (["policy.model=another", "iteration=2"], ["iter_1/grow", "iter_1/improve", "iter_2/grow", "iter_2/improve"]),
+    ],
+    ids=lambda value: " ".join(value) if "=" in value[0] else "",
+)
+def test_what_is_taken_over_follows_from_what_differs(
+    smoke: Path, tmp_path: Path, overrides: list[str], taken: list[str]
+) -> None:
+    assert taken_over(smoke, loop(tmp_path, *overrides)) == taken
+
+
+def test_more_repeats_begin_with_those_that_are_there(smoke: Path, tmp_path: Path) -> None:
+    mine = loop(tmp_path, "grow.trajectories_per_question=2")
+    assert taken_over(smoke, mine) == ITERATION_0  # grow does the others
+    walks = "iter_1/grow/trajectories.jsonl"
+    assert (mine.folder.root / walks).read_bytes() == (smoke / walks).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["world.train=4"], "world.train: 6 in the folder, 4 now"),
+        (["agent.self_checks=false"], "agent.self_checks: True in the folder, False now"),
+        (["policy.model=another", "improve.selector=random"], "improve.selector: perplexity in the folder"),
+        (["policy.model=another", "iteration=3"], "smoke/iter_3/grow is not complete; finish that run first"),
+    ],
+)
+def test_nothing_is_taken_over_from_a_run_of_another_kind(
+    smoke: Path, tmp_path: Path, overrides: list[str], told: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(told).replace("perplexity", "'perplexity'")):
+        loop(tmp_path, *overrides).take_over(RunFolder(smoke))
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) -> None:
+    student = str(resolve_weights("tiny-random"))  # the same weights under another name
+    small = ("world.train=2", "world.evaluation=2", "finetune.max_steps=2", "iteration=1")
+    teacher = finished(tmp_path, "experiment=smoke", *small, f"students=[{student}]")
+    own = tmp_path / f"smoke_{Path(student).name}"
+    for name in ("grow/trajectories.jsonl", "improve/examples.jsonl"):
+        assert (own / "iter_1" / name).read_bytes() == (teacher / "iter_1" / name).read_bytes()
+    rows = json.loads((own / "results.json").read_text())["rows"]
+    assert [row["iteration"] for row in rows] == [0, 1]
+    assert (own / "iter_1/finetune/model/model.safetensors").exists()
 
 
 # Runs the command line over a world whose labels mean nothing; the passages and the expert's plans are untouched.

@@ -1,0 +1,133 @@
+"""Experiments that differ in one thing: each goes on top of a base, and a family shares what is the same."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rest_react.cli import CONFIGS, compose
+from rest_react.config import flatten, sealed_view, shared_stages
+from rest_react.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+DOCS = (ROOT / "docs" / "ablations.md").read_text(encoding="utf-8")
+SCRIPT = ROOT / "scripts" / "ablations.sh"
+FAMILIES = {
+    "selector": ("selector_perplexity", "selector_reward_model", "selector_random"),
+    "trajectories": ("trajectories_4x", "trajectories_2x", "trajectories_1x"),
+    "samples": ("samples_4", "samples_1", "samples_16"),
+    "checks": ("checks_revise", "checks_none", "checks_research"),
+    "start": ("start_base", "start_previous"),
+    "data_size": ("selector_perplexity", "data_size"),
+}
+OF_THE_PAPER = ("second_generation", "pilot_unfiltered", "pilot_filtered", "distillation")
+MEMBERS = sorted({member for members in FAMILIES.values() for member in members})
+
+
+@cache
+def made(*overrides: str) -> Settings:
+    return compose(overrides)
+
+
+def changed(base: str, member: str) -> dict[str, object]:
+    before, after = (dict(flatten(made(f"experiment=[{names}]"))) for names in (base, f"{base},{member}"))
+    return {key: value for key, value in after.items() if before.get(key) != value}
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_member_goes_on_top_of_the_default_and_of_the_paper_and_changes_little(member: str) -> None:
+    assert isinstance(made(f"experiment={member}"), Settings)
+    for base in ("embedded_full", "paper_gpu"):
+        keys = set(changed(base, member))
+        assert "run" in keys
+        assert len(keys) <= 3, keys
+
+
+@pytest.mark.parametrize("member", OF_THE_PAPER)
+def test_a_row_of_the_paper_is_possible_on_the_paper_s_settings(member: str) -> None:
+    on = "paper_gpu,pilot_unfiltered" if member == "pilot_filtered" else "paper_gpu"
+    assert "run" in changed(on, member)
+
+
+def test_the_pilot_walks_500_questions_of_two_sets() -> None:
+    grow = made("experiment=[paper_gpu,pilot_unfiltered]").grow
+    assert (grow.questions.sample, {name: one.sample for name, one in grow.also.items()}) == (250, {"eli5": 250})
+
+
+def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
+    told = set(re.findall(r"`([a-z]+_[a-z0-9_]+)`", DOCS.partition("## Sharing")[0]))
+    told = {name for name in told if (CONFIGS / "experiment" / f"{name}.yaml").exists()}
+    assert told | {"distillation"} >= {*MEMBERS, *OF_THE_PAPER}
+    bases = {"smoke", "embedded_full", "local_corpus", "paper_gpu", "paper_openai"}
+    assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *bases}
+
+
+def commands() -> list[str]:
+    return [
+        line
+        for block in re.findall(r"^```bash\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("python")])
+def test_every_run_of_the_docs_composes(command: str) -> None:
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "rest_react.run"]
+    assert isinstance(compose(words[3:]), Settings)
+
+
+def overrides() -> list[str]:
+    rows = [line for line in DOCS.partition("## Everything else")[2].splitlines() if line.startswith("| ")]
+    return [override for row in rows[1:] for override in re.findall(r"`([^`]+)`", row.split("|")[2])]
+
+
+@pytest.mark.parametrize("override", overrides())
+def test_every_override_of_the_table_changes_the_settings(override: str) -> None:
+    start = ["improve.keep=all"] if override == "improve.keep=grounded" else []  # the default
+    assert made(*start, *override.split()) != made(*start)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"checks"}))
+def test_the_members_of_a_family_share_at_least_iteration_0_with_its_first(family: str) -> None:
+    first, *others = FAMILIES[family]
+    there = sealed_view(made(f"experiment={first}"))
+    for other in others:
+        mine = sealed_view(made(f"experiment={other}", f"grow.reuse={first}"))
+        stages, wrong = shared_stages([key for key in there if there[key] != mine[key]], "demonstrations", 1)
+        assert (wrong, "iter_0/finetune" in stages) == ([], True)
+        assert ("iter_1/grow" in stages) == (family != "samples")
+
+
+def test_members_of_a_family_have_runs_of_their_own() -> None:
+    for members in FAMILIES.values():
+        runs = [made(f"experiment={member}").run for member in members]
+        assert len(set(runs)) == len(runs)
+
+
+def ablations(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHON": sys.executable, **environment}
+    return subprocess.run([SCRIPT, *words], env=env, capture_output=True, text=True, check=False)
+
+
+def test_the_script_knows_the_families_and_names_them() -> None:
+    told = ablations("selectr")
+    assert told.returncode == 2
+    assert "Families: " + ", ".join(FAMILIES) in told.stderr
+    known = re.findall(
+        r"^  (\w+)\) +first=(\w+); others=\(([\w ]+)\)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert {family: (first, *others.split()) for family, first, others in known} == FAMILIES
+
+
+def test_the_script_s_commands_are_valid_and_predict_without_running(tmp_path: Path) -> None:
+    checked = ablations("start", "iteration=2", BASE="smoke", CHECK_ONLY="1", OUTPUT=str(tmp_path / "ablations"))
+    assert checked.returncode == 0, checked.stderr
+    for member in FAMILIES["start"]:
+        assert f"what {member} would still take" in checked.stderr
+    assert not (tmp_path / "ablations" / "start_base").exists()
