@@ -202,7 +202,7 @@ def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
             made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
             kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
             facts = [(key.replace("_", " "), made_of[key]) for key in _COUNTED if made_of.get(key) is not None]
-            front = _data_front(name, improved["examples"])
+            front = _data_front(name, kinds.total())
             _card("data_card", stage / "improve", front=front, made=[*facts, *made], kinds=kinds.most_common(), **view)
         if tuned is not None:
             own = [row for row in rows if row["iteration"] == k]
