@@ -1,19 +1,25 @@
-"""What a person sees while it runs: progress with a rate and the time left, and plain lines.
+"""What a person reads: progress with a rate and the time left, plain lines, and numbers and untrusted text in words.
 
     with progress("grow, iteration 1", total=40, done=12) as advance:
         advance()
 
 On a terminal it is a bar; elsewhere a line at most every 15 seconds, so that a log stays readable. Whatever a web page
-or a model wrote goes through `printable` on its way here.
+or a model wrote goes through `printable` to a terminal, `visible` to a page and `plain` to Markdown.
+
+    >>> percent(0.4166), points(-0.05), span({"low": 0.2, "high": None})
+    ('41.7%', '-5.0', '')
+
 Not here: results (report) and tracking.
 """
 
 import atexit
 import contextlib
+import html
+import re
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -21,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 Advance = Callable[..., None]
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def say(text: str) -> None:
@@ -38,6 +45,38 @@ def _shown(character: str) -> str:
         return " "
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def visible(text: str, longest: int = 1500) -> str:
+    """Untrusted text without characters that hide or reorder what is read, cut to what a person would read."""
+    shown = _UNSEEN.sub("\ufffd", text[:longest])
+    return shown if len(text) <= longest else f"{shown} … ({len(text):,} characters)"
+
+
+def plain(text: str) -> str:
+    """Untrusted text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def percent(value: float | None) -> str:
+    """A share."""
+    return "n/a" if value is None else f"{100 * value:.1f}%"
+
+
+def points(value: float | None) -> str:
+    """A difference of shares, in percentage points."""
+    return "n/a" if value is None else f"{100 * value:+.1f}"
+
+
+def span(interval: Mapping[str, float | None], sign: str = "") -> str:
+    """An interval in percent or percentage points, without a unit to keep columns narrow."""
+    low, high = interval["low"], interval["high"]
+    return "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
+def number(value: float | None, digits: int) -> str:
+    """Any other number."""
+    return "n/a" if value is None else f"{value:,.{digits}f}"
 
 
 @contextmanager

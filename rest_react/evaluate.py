@@ -225,6 +225,11 @@ def compute_rows(run_folder: Path) -> list[Row]:
     return rows
 
 
+def correctness(stage: Path, repeats: int) -> Mapping[str, Sequence[float | None]]:
+    """What each question's answers count as, one entry per repeat: 1, 0, or None where unscored."""
+    return _by_question(map(_counted, read_lines(stage / RESULTS, Result)), repeats, lambda s: s.after)
+
+
 def _counted(result: Result) -> _Scored:
     """Not finishing for want of skill is a wrong answer; what was lost outside is none at all."""
     if result.outcome == "finished":

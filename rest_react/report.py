@@ -3,48 +3,66 @@
     page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
     console.print(results_table(compute_rows(Path("outputs/default"))))
 
+    python -m rest_react.report runs=[perplexity,random]            # outputs/compare_perplexity_random.html
+
 The three outputs and the terminal show the same rows; docs/metrics.md defines each number. An evaluation counts once
-its summary.json is there; what is not complete is named, not shown. The page is one file: no network, no script, and
-everything that a model or the web wrote is escaped.
-Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs).
+its summary.json is there; what is not complete is named, not shown. Beside each iteration's model and its training
+rows goes a card in the Hub's format, with the numbers of the run.
+Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs), how a page is made (page).
 """
 
-import html
 import json
 import math
 import re
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rest_react.evaluate import Row, compute_rows
-from rest_react.records import Result, Step, Trajectory, Verdict
-from rest_react.store import SCHEMA, read_lines, read_summary, write_json
+from markupsafe import Markup
+
+from rest_react.compare import Run, compare
+from rest_react.console import number, percent, plain, points, say, span, visible
+from rest_react.errors import RunFolderError, UsageError
+from rest_react.evaluate import Row, compute_rows, correctness
+from rest_react.improve import EXAMPLES
+from rest_react.page import fill, pack, templates
+from rest_react.records import Example
+from rest_react.store import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
+from rest_react.weights import EMBEDDED, HUB_TWIN
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _STAGES = ("grow", "improve", "finetune")
-_SAMPLES = 3
 _CURVE = 300  # points of one loss curve
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
+# What a card tells of how its model or rows were made: settings, and counts of Grow and Improve.
+_MADE = (
+    "policy.model", "seed", "start", "search.kind", "agent.max_searches", "grow.samples", "grow.temperature",
+    "grow.trajectories_per_question", "improve.selector", "improve.keep",
+)  # fmt: skip
+_COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
+_USAGE = "usage: python -m rest_react.report runs=[a,b,c] [output=outputs] [page=comparison.html]"
 
 
 def write_report(run_folder: Path, *, smoke: bool) -> Path:
-    """Writes results.json, report.md and report.html into the run's folder; returns the page."""
+    """Writes results.json, report.md, report.html and the cards into the run's folder; returns the page."""
     rows = compute_rows(run_folder)
     write_json(run_folder / "results.json", {"schema": SCHEMA, "run": run_folder.name, "rows": rows})
     view = {
-        "title": f"{'Smoke run' if smoke else 'Run'} {_visible(run_folder.name)}",
+        "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
         "notes": list(_incomplete(run_folder)),
-        "headings": [heading for heading, _ in _COLUMNS],
+        "headings": _HEADINGS,
         "table": [[cell(row) for _, cell in _COLUMNS] for row in rows],
         "stages": [table for stage in _STAGES if (table := _stage_table(run_folder, stage))],
     }
     _write(run_folder / "report.md", _markdown(view))
     page = run_folder / "report.html"
     _write(page, _page(view, rows, run_folder))
+    _write_cards(run_folder, rows, smoke=smoke)
     return page
 
 
@@ -68,14 +86,9 @@ def results_table(rows: Sequence[Row]) -> "Table":
 # ── finding things in the folder ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _iterations(run_folder: Path) -> list[int]:
-    found = (re.fullmatch(r"iter_(\d+)", path.name) for path in run_folder.glob("iter_*"))
-    return sorted(int(match[1]) for match in found if match)
-
-
 def _incomplete(run_folder: Path) -> Iterator[str]:
     """What is begun but not complete."""
-    for iteration in _iterations(run_folder):
+    for iteration in iterations(run_folder):
         folder = run_folder / f"iter_{iteration}"
         for stage in [*(folder / name for name in _STAGES), *sorted((folder / "evaluate").glob("*/"))]:
             if stage.is_dir() and read_summary(stage) is None:
@@ -85,7 +98,7 @@ def _incomplete(run_folder: Path) -> Iterator[str]:
 
 def _stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
     """A stage's summaries side by side, one column per iteration."""
-    summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in _iterations(run_folder)}
+    summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in iterations(run_folder)}
     facts = {k: dict(_flat(summary)) for k, summary in summaries.items() if summary is not None}
     if not facts:
         return None
@@ -97,7 +110,7 @@ def _stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
 def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """A summary's numbers in words: shares in percent, seconds as minutes, nested ones with their path."""
     for key, value in summary.items():
-        name = f"{prefix}{_visible(key).replace('_', ' ')}"
+        name = f"{prefix}{visible(key).replace('_', ' ')}"
         if key == "schema":
             continue
         if isinstance(value, Mapping):
@@ -105,17 +118,45 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         elif key == "seconds":
             yield "minutes", f"{value / 60:.1f}"
         elif key.endswith("_share") and isinstance(value, (int, float)):
-            yield name, _percent(value)
+            yield name, percent(value)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             yield name, f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
         else:
-            yield name, _visible(str(value))
+            yield name, visible(str(value))
+
+
+def _breakdowns(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """One benchmark's rows in parts, one column per iteration."""
+
+    def share(part: Row) -> str:
+        return f"{percent(part['mean'])} {span(part)} of {part['questions']}"
+
+    def fault(part: Row) -> str:
+        return f"{part['answers']} ({percent(part['share'])})"
+
+    def spent(value: float | None) -> str:
+        return number(value, 1)
+
+    parts: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+        ("by_kind", "By question type", share),
+        ("by_hops", "By hops", share),
+        ("per_correct", "What one correct answer took", spent),
+        ("faults", "Faults", fault),
+    )
+    headings = ["", *(f"iteration {row['iteration']}" for row in rows)]
+    for key, name, shown in parts:
+        lines = [
+            [visible(part).replace("_", " "), *(shown(row[key][part]) if part in row[key] else "" for row in rows)]
+            for part in sorted({part for row in rows for part in row[key]})
+        ]
+        if lines:
+            yield {"name": name, "headings": headings, "rows": lines}
 
 
 def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
     """Training loss per step, thinned to what a screen can show. A torn last line is not read."""
     curves = []
-    for iteration in _iterations(run_folder):
+    for iteration in iterations(run_folder):
         path = run_folder / f"iter_{iteration}" / "finetune" / "loss.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         read = (json.loads(text) for text in lines if text.endswith("\n"))
@@ -130,129 +171,165 @@ def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
 
 
 def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("rest_react"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "points": _points}
-    benchmarks = []
-    for name in dict.fromkeys(row["benchmark"] for row in rows):
-        own = [row for row in rows if row["benchmark"] == name]
-        benchmarks.append({"name": _visible(name), "rows": own, "samples": list(_samples(run_folder, own[-1]))})
-    settings = run_folder / "settings.yaml"
-    return environment.get_template("report.html.j2").render(
+    names = dict.fromkeys(row["benchmark"] for row in rows)
+    own = {name: [row for row in rows if row["benchmark"] == name] for name in names}
+    benchmarks = [{"name": visible(name), "rows": own[name], "tables": list(_breakdowns(own[name]))} for name in names]
+    settings, walks = run_folder / "settings.yaml", pack(run_folder)
+    return fill(
+        "report.html.j2",
+        scripts=("browser.js", "conversation.js") if walks.trajectories else (),
         **view,
         benchmarks=benchmarks,
         curves=_loss_curves(run_folder),
-        settings=_visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
+        walks=walks,
+        settings=visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
     )
 
 
-def _samples(run_folder: Path, row: Row) -> Iterator[dict[str, Any]]:
-    """The first few right and wrong trajectories of an evaluation, the right ones first."""
-    stage = run_folder / f"iter_{row['iteration']}" / "evaluate" / row["benchmark"]
-    verdicts: dict[str, dict[str, Verdict]] = {"correct": {}, "incorrect": {}}
-    for result in read_lines(stage / "results.jsonl", Result):
-        group = verdicts.get(result.verdict.verdict)
-        if group is not None and len(group) < _SAMPLES:
-            group[result.id] = result.verdict
-    wanted = verdicts["correct"] | verdicts["incorrect"]
-    found = {t.id: t for t in read_lines(stage / "trajectories.jsonl", Trajectory) if t.id in wanted}
-    for id_, verdict in wanted.items():
-        if id_ in found:
-            yield _sample(found[id_], verdict)
+# ── cards ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _sample(trajectory: Trajectory, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "question": _visible(trajectory.question),
-        "verdict": verdict.verdict,
-        "reason": _visible(verdict.reason),
-        "fault": _visible(trajectory.fault.message) if trajectory.fault else "",
-        "answer": _visible(trajectory.answer),
-        "draft": _visible(trajectory.draft) if trajectory.draft != trajectory.answer else "",
-        "steps": [_sample_step(step) for step in trajectory.steps],
-    }
+def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
+    """A card in the Hub's format beside each iteration's model, and one beside its training rows."""
+    settings = RunFolder(run_folder).settings()
+    for k in iterations(run_folder):
+        stage = run_folder / f"iter_{k}"
+        grown, improved, tuned = (read_summary(stage / part) for part in _STAGES)
+        name = f"{run_folder.name}-{k}"
+        view = {"name": name, "iteration": k, "smoke": smoke}
+        made = [(key, settings[key]) for key in _MADE if key in settings]
+        if improved is not None:
+            made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
+            kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
+            facts = [(key.replace("_", " "), made_of[key]) for key in _COUNTED if made_of.get(key) is not None]
+            front = _data_front(name, kinds.total())
+            _card("data_card", stage / "improve", front=front, made=[*facts, *made], kinds=kinds.most_common(), **view)
+        if tuned is not None:
+            own = [row for row in rows if row["iteration"] == k]
+            results = _markdown_table(_HEADINGS, [[cell(row) for _, cell in _COLUMNS] for row in own])
+            made = [("training rows", f"{tuned['examples']:,}"), *made]
+            made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
+            weights = stage / "finetune" / "model"
+            folder = weights if weights.is_dir() else stage / "finetune"
+            front = _model_front(name, str(settings.get("policy.model", "")), own)
+            _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
 
 
-def _sample_step(step: Step) -> dict[str, Any]:
-    candidate = step.candidates[step.chosen] if step.chosen is not None else None
-    if candidate is not None:
-        text = candidate.text
-    else:
-        text = "forced to terminate: no searches left" if step.forced else "no usable candidate"
-    perplexity = candidate.perplexity if candidate is not None else None
-    return {
-        "kind": step.kind,
-        "text": _visible(text),
-        "note": f"perplexity {perplexity:.2f}, best of {len(step.candidates)}" if perplexity is not None else "",
-        "hits": [_visible(f"[{step.first_link + i}] {hit.title}") for i, hit in enumerate(step.hits)],
-    }
+def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:
+    card = templates().get_template(f"{template}.md.j2")
+    _write(folder / "README.md", card.render(front=Markup(front), **values))
 
 
-def _visible(text: str, longest: int = 1500) -> str:
-    """Untrusted text without characters that hide or reorder what is read, cut to what a person would read."""
-    shown = _UNSEEN.sub("\ufffd", text[:longest])
-    return shown if len(text) <= longest else f"{shown} … ({len(text):,} characters)"
+def _model_front(name: str, base: str, rows: Sequence[Row]) -> str:
+    """What the Hub reads at the top of a model's card."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type="question-answering",
+            dataset_type=row["benchmark"],
+            dataset_name=row["benchmark"],
+            metric_type="accuracy",
+            metric_value=round(row["accuracy"]["mean"], 4),
+            metric_name=f"accuracy, graded by {row['grader']}",
+        )
+        for row in rows
+        if row["accuracy"]["mean"] is not None
+    ]
+    base = HUB_TWIN if base == EMBEDDED else base
+    data = ModelCardData(
+        model_name=name,
+        base_model=base if re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not Path(base).exists() else None,
+        license="apache-2.0" if base == HUB_TWIN else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=_TAGS,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml())
+
+
+def _data_front(name: str, rows: int) -> str:
+    """What the Hub reads at the top of a data set's card."""
+    from huggingface_hub import DatasetCardData
+
+    sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
+    data = DatasetCardData(
+        pretty_name=name,
+        task_categories=["text-generation"],
+        size_categories=[next((size for limit, size in sizes.items() if rows < limit), "1M<n<10M")],
+        configs=[{"config_name": "default", "data_files": EXAMPLES}],
+        tags=_TAGS,
+    )
+    return str(data.to_yaml())
+
+
+# ── several runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_comparison(folders: Sequence[Path], page: Path) -> None:
+    """Writes one page over several runs. Raises RunFolderError where a folder is no run's, or damaged."""
+    view = compare([_run(folder) for folder in folders])
+    for benchmark in view["benchmarks"]:
+        rows = [(own["name"], row) for own in benchmark["series"] for row in own["rows"]]
+        benchmark["table"] = [[name, *(cell(row) for _, cell in _COLUMNS)] for name, row in rows]
+    title = f"Runs {', '.join(view['names'])}"
+    headings = ["Run", *_HEADINGS]
+    _write(page, fill("compare.html.j2", title=title, headings=headings, view=view))
+
+
+def _run(folder: Path) -> Run:
+    settings = RunFolder(folder).settings()
+    if not iterations(folder):
+        raise RunFolderError(f"{folder} holds no run; give runs=[...] names of folders in `output`, or paths")
+    rows = compute_rows(folder)
+    answers = {}
+    for row in rows:
+        stage = folder / f"iter_{row['iteration']}" / "evaluate" / row["benchmark"]
+        answers[row["iteration"], row["benchmark"]] = correctness(stage, row["repeats"])
+    trained = {}
+    for k in iterations(folder):
+        grown, tuned = (read_summary(folder / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
+        trained[k] = (grown.get("trajectories", 0), tuned.get("examples", 0))
+    return Run(folder.name, rows, settings, answers, trained)
 
 
 # ── words and tables ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:.1f}%"
-
-
-def _points(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:+.1f}"
-
-
-def _range(interval: Mapping[str, float | None], sign: str = "") -> str:
-    """An interval in percent or percentage points, without a unit to keep columns narrow."""
-    low, high = interval["low"], interval["high"]
-    return "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "n/a" if value is None else f"{value:,.{digits}f}"
-
-
-def _vs_start(row: Row) -> str:
-    change = row["vs_start"]
-    return "" if change is None else f"{_points(change['mean'])} {_range(change, '+')}".strip()
+def _change(change: Row | None) -> str:
+    return "" if change is None else f"{points(change['mean'])} {span(change, '+')}".strip()
 
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Iteration", lambda row: str(row["iteration"])),
-    ("Benchmark", lambda row: _visible(row["benchmark"])),
-    ("Accuracy", lambda row: _percent(row["accuracy"]["mean"])),
-    ("95% interval", lambda row: _range(row["accuracy"])),
-    ("vs start", _vs_start),
-    ("Before checks", lambda row: _percent(row["before_checks"]["mean"])),
-    ("F1", lambda row: _percent(row["f1"])),
-    ("Searches", lambda row: _number(row["searches"], 1)),
+    ("Benchmark", lambda row: visible(row["benchmark"])),
+    ("Accuracy", lambda row: percent(row["accuracy"]["mean"])),
+    ("95% interval", lambda row: span(row["accuracy"])),
+    ("vs start", lambda row: _change(row["vs_start"])),
+    ("Before checks", lambda row: percent(row["before_checks"]["mean"])),
+    ("F1", lambda row: percent(row["f1"])),
+    ("Searches", lambda row: number(row["searches"], 1)),
     ("Answers", lambda row: f"{row['questions']} × {row['repeats']}"),
-    ("EM", lambda row: _percent(row["em"])),
-    ("Std over repeats", lambda row: _percent(row["accuracy"]["std"])),
-    ("Before checks, 95% interval", lambda row: _range(row["before_checks"])),
+    ("vs previous", lambda row: _change(row["vs_previous"])),
+    ("EM", lambda row: percent(row["em"])),
+    ("Std over repeats", lambda row: percent(row["accuracy"]["std"])),
+    ("Before checks, 95% interval", lambda row: span(row["before_checks"])),
+    ("The checks' effect", lambda row: _change(row["checks"])),
     ("Unscored", lambda row: str(row["unscored"])),
     ("Failed", lambda row: str(row["failed"])),
-    ("LLM calls", lambda row: _number(row["calls"], 1)),
-    ("Tokens", lambda row: _number(row["tokens"], 0)),
-    ("Minutes", lambda row: _number(row["seconds"] / 60, 1)),
-    ("Cost, USD", lambda row: _visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
-    ("Grader", lambda row: _visible(row["grader"])),
+    ("LLM calls", lambda row: number(row["calls"], 1)),
+    ("Tokens", lambda row: number(row["tokens"], 0)),
+    ("Minutes", lambda row: number(row["seconds"] / 60, 1)),
+    ("Cost, USD", lambda row: visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
+    ("Grader", lambda row: visible(row["grader"])),
 )
+_HEADINGS = tuple(heading for heading, _ in _COLUMNS)
 _ON_TERMINAL = 9
 
 
 def _markdown(view: Mapping[str, Any]) -> str:
-    parts = [f"# {_plain(view['title'])}", *(f"> {_plain(note)}" for note in view["notes"])]
+    parts = [f"# {plain(view['title'])}", *(f"> {plain(note)}" for note in view["notes"])]
     parts += ["## Results", _markdown_table(view["headings"], view["table"])]
     parts.append(
         "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "
@@ -265,15 +342,33 @@ def _markdown(view: Mapping[str, Any]) -> str:
 
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return "\n".join("| " + " | ".join(plain(cell) for cell in line) + " |" for line in lines)
 
 
 def _write(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(text.encode("utf-8", "replace"))
     temporary.replace(path)
+
+
+def main() -> None:
+    """Several runs in one page. `output` is the folder they lie in, `page` the file to write."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(sys.argv[1:]))
+        if not isinstance(given.get("runs"), list) or set(given) - {"runs", "output", "page"}:
+            raise UsageError(_USAGE)
+        output = Path(given.get("output", "outputs"))
+        folders = [output / str(name) for name in given["runs"]]
+        page = Path(given.get("page", output / f"compare_{'_'.join(folder.name for folder in folders)}.html"))
+        write_comparison(folders, page)
+    except (UsageError, OmegaConfBaseException) as error:
+        say(str(error) if isinstance(error, UsageError) else _USAGE)
+        raise SystemExit(2) from None
+    say(f"comparison: {page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,12 +22,13 @@ from rest_react.config import load_settings, sealed_view, shared_stages
 from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
 from rest_react.evaluate import compute_rows, evaluate
-from rest_react.finetune import finetune
+from rest_react.finetune import MODEL, finetune
 from rest_react.forecast import forecast_table
 from rest_react.grow import grow, refuse_overlap
 from rest_react.improve import EXAMPLES, Rules, improve
+from rest_react.page import tables
 from rest_react.questions import unlabelled
-from rest_react.records import LLM, Example, ModelRef, Trajectory, derive_seed
+from rest_react.records import LLM, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
 from rest_react.settings import NO_PRICE, Settings
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
@@ -165,18 +166,36 @@ class Loop:
             await grader.aclose()
 
     def track(self, k: int) -> bool:
-        """Sends the numbers of the iteration's summaries to the tracker, once; whether it did so now."""
+        """Sends what the iteration came to to the tracker, once; whether it did so now."""
         done = self.folder.stage(k, "tracking")
         if read_summary(done) is not None:
             return False
         tracker = self.parts.tracker(k, sealed_view(self.settings))
-        for stage in ("grow", "improve", "finetune", *(f"evaluate/{name}" for name in self.benchmarks)):
-            summary = read_summary(self.folder.stage(k, *stage.split("/")))
-            if summary is not None:
-                tracker.log(stage, numbers(summary))
+        send(self.folder, k, tracker)
         tracker.finish()
         write_summary(done, {"tracking": self.settings.tracking.kind})
         return True
+
+
+def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
+    """An iteration's numbers, each once; samples of what it did; the model that grew, the examples that came of it and
+    the model that they made."""
+    rows = {f"evaluate/{row['benchmark']}": row for row in compute_rows(folder.root) if row["iteration"] == k}
+    for name in ("grow", "improve", "finetune", *rows):
+        summary = read_summary(folder.stage(k, *name.split("/")))
+        if summary is not None:
+            held = numbers(summary) | numbers(rows.get(name, {}))
+            tracker.log(name, {key: value for key, value in held.items() if key not in ("schema", "iteration")})
+    for name, table in tables(folder.root, k).items():
+        if table:
+            tracker.table(name, table)
+    for iteration, verb in ((k - 1, "finetune"), (k, "improve"), (k, "finetune")):
+        stage = folder.stage(iteration, verb)
+        if read_summary(stage) is not None:
+            names = (EXAMPLES,) if verb == "improve" else (MODEL, "loss.jsonl")
+            files = [stage / name for name in names if (stage / name).exists()]
+            label, kind = ("examples", "dataset") if verb == "improve" else ("model", "model")
+            tracker.artifact(f"{iteration}-{label}", files, kind=kind, used=iteration < k)
 
 
 def show_results(folder: RunFolder, *, smoke: bool) -> None:

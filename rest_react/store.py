@@ -16,6 +16,7 @@ Not here: what the records mean, and which stage comes next.
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -292,6 +293,11 @@ class RunFolder:
                 shutil.copytree(summary.parent, unfinished, copy_function=_linked)
                 unfinished.replace(taken)
 
+    def settings(self) -> dict[str, Any]:
+        """The sealed settings, flat; empty while there are none."""
+        kept = self._kept()
+        return {} if kept is None else kept.settings
+
     def _kept(self) -> _Sealed | None:
         path = self.root / "settings.yaml"
         if not path.exists():
@@ -318,6 +324,12 @@ def _write_yaml(path: Path, value: _Sealed) -> None:
     text = yaml.safe_dump(msgspec.to_builtins(value), sort_keys=False)
     with _replacing(path) as file:
         file.write(text.encode("ascii"))
+
+
+def iterations(root: Path) -> list[int]:
+    """The iterations that a run's folder holds anything of, in order."""
+    found = (re.fullmatch(r"iter_(\d+)", path.name) for path in root.glob("iter_*"))
+    return sorted(int(match[1]) for match in found if match)
 
 
 def in_order(questions: Sequence[str], repeats: int) -> Iterator[str]:

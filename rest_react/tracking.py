@@ -6,10 +6,14 @@ One W&B run per iteration, grouped by the run's name, so that W&B draws a metric
     tracker.log("evaluate/bamboogle", numbers({"accuracy": {"mean": 0.41, "low": None}, "grader": "rule"}))
     tracker.finish()                      # the W&B run holds evaluate/bamboogle/accuracy/mean = 0.41
 
-The id of a W&B run follows from name and iteration, so running the same command again continues it, and a number it
-already holds is not logged twice. Offline (the default) nothing can be asked of a server: each process leaves a
-folder `wandb/offline-run-*` of the same id, and the last of them should be whole, so log every stage of the iteration,
-also those found complete on disk. Two run folders of one name in one W&B project are one run to W&B: name them apart.
+The id of a W&B run follows from name and iteration, so running the same command again continues it, and a number or
+a table it already holds is not logged twice. Offline (the default) nothing can be asked of a server: a process that
+opens the W&B run takes the place of one that was cut short, whose folder `wandb/offline-run-*` it removes; so log every
+stage of the iteration, also those found complete on disk. Two run folders of one name in one W&B project are one run to
+W&B: name them apart.
+
+Artifacts are named by the run and found again by their content: the model that iteration 1 logs is the very one that
+iteration 2 uses, which is how W&B draws the line from one iteration to the next.
 
 Not here: computing metrics, and what the verbs write to disk; nothing ever reads back from a tracker.
 """
@@ -19,6 +23,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -51,7 +56,7 @@ class NoTracker:
     def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Nothing."""
 
-    def artifact(self, path: Path) -> None:
+    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
         """Nothing."""
 
     def finish(self) -> None:
@@ -95,28 +100,35 @@ class WandbTracker:
                 run.log({"iteration": self._iteration, **news})
 
     def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Logs rows as a table; a cell that is neither text nor a number is written as JSON."""
+        """Logs rows as a table, unless the W&B run already holds one of this name; a cell that is neither text nor a
+        number is written as JSON. `<name>_rows` counts them all, also those beyond W&B's limit."""
         import wandb
 
         run = self._opened()
         columns: list[str | int] = list(dict.fromkeys(column for row in rows for column in row))
         with outside("wandb"):
-            cells = [[_cell(row.get(str(column))) for column in columns] for row in rows]
-            # A new table each time: W&B ignores, without a word, a changed table logged again.
-            run.log({name: wandb.Table(columns=columns, data=cells, allow_mixed_types=True)})
+            if run.summary.get(name) is not None:  # type: ignore[no-untyped-call]
+                return
+            kept = rows[: wandb.Table.MAX_ROWS]
+            cells = [[_cell(row.get(str(column))) for column in columns] for row in kept]
+            table = wandb.Table(columns=columns, data=cells, allow_mixed_types=True)
+            run.log({"iteration": self._iteration, name: table, f"{name}_rows": len(rows)})
 
-    def artifact(self, path: Path) -> None:
-        """Stores a file or a folder with the run, under the path's own name."""
+    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
+        """Stores files as `<run>-<name>`, or, `used`, notes that this iteration was made from them."""
         import wandb
 
         run = self._opened()
         with outside("wandb"):
-            artifact = wandb.Artifact(_UNSAFE.sub("-", f"{self._name}-{path.name}"), type=path.suffix[1:] or "folder")
-            # File by file: `add_dir` prints to the terminal, silent or not.
-            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                if file.is_file():
-                    artifact.add_file(str(file), name=str(file.relative_to(path if path.is_dir() else path.parent)))
-            run.log_artifact(artifact)
+            artifact = wandb.Artifact(_UNSAFE.sub("-", f"{self._group}-{name}"), type=kind)
+            for file in files:
+                artifact.add_file(str(file), name=file.name)
+            if not used:
+                run.log_artifact(artifact)
+            elif self._mode == "online":
+                run.use_artifact(artifact)
+            else:  # `use_artifact` refuses offline, though the record that it writes online can be synced as well
+                run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
 
     def finish(self) -> None:
         """Writes out what is pending and closes the W&B run, if one was opened."""
@@ -139,12 +151,16 @@ class WandbTracker:
                 "tracking.mode=online: there is no W&B key; set WANDB_API_KEY or run `wandb login`, "
                 "or keep tracking.mode=offline and send the files later with `wandb sync`"
             )
+        id_ = hashlib.sha256(f"{self._group}\x1f{self._iteration}".encode()).hexdigest()[:16]
+        if self._mode == "offline":
+            for cut_short in (self._folder / "wandb").glob(f"offline-run-*-{id_}"):
+                shutil.rmtree(cut_short)
         with outside("wandb"):
             self._run = wandb.init(
                 project=self._project,
                 group=self._group,
                 name=self._name,
-                id=hashlib.sha256(f"{self._group}\x1f{self._iteration}".encode()).hexdigest()[:16],
+                id=id_,
                 dir=str(self._folder),
                 mode=self._mode,
                 # Offline there is nothing to resume from, and W&B would warn about being asked to.

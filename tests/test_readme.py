@@ -100,7 +100,8 @@ def test_the_two_commands_come_first() -> None:
 
 
 def test_every_command_is_of_a_known_kind() -> None:
-    known = ("make ", "python -m rest_react.run ", "python -m rest_react.ask ", "scripts/", "wandb sync ", *OTHERS)
+    modules = tuple(f"python -m rest_react.{name} " for name in ("run", "ask", "report"))
+    known = ("make ", *modules, "scripts/", "wandb sync ", *OTHERS)
     assert [command for command in commands() if not command.startswith(known)] == []
 
 
@@ -129,10 +130,11 @@ def test_every_make_target_exists() -> None:
     assert {"run", "test", "smoke"} <= targets
 
 
-def test_every_script_exists_and_is_bash() -> None:
+def test_every_script_exists_and_can_be_read() -> None:
     for script in {c.split()[0] for c in commands() if c.startswith("scripts/")}:
         assert os.access(ROOT / script, os.X_OK)
-        subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
+        reader = [sys.executable, "-m", "py_compile"] if script.endswith(".py") else ["bash", "-n"]
+        subprocess.run([*reader, script], cwd=ROOT, check=True)
 
 
 def test_the_tracker_s_own_command_is_installed_with_us() -> None:

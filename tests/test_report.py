@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import html
 import json
 import re
 from dataclasses import replace
@@ -5,71 +8,24 @@ from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 
-import msgspec
 import pytest
+from huggingface_hub import ModelCard
+from huggingface_hub.repocard import metadata_load
 from rich.console import Console
 
 from rest_react.errors import RunFolderError
 from rest_react.evaluate import compute_rows
 from rest_react.judges.metrics import clustered_interval, detectable_difference
-from rest_react.records import Candidate, Fault, Hit, Result, Step, Trajectory, Usage, Verdict
+from rest_react.records import Example, Fault
 from rest_react.report import results_table, write_report
+from rest_react.store import RunFolder
+from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
 
-HOSTILE = "<script>alert(1)</script>\u202egnitide\u202c שלום | `x` </pre></style>"
 ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed", "failed_share",
     "faults", "accuracy", "before_checks", "checks", "vs_start", "vs_previous", "by_kind", "by_hops", "em", "f1",
     "searches", "calls", "tokens", "correct", "per_correct", "cost_usd", "cost_reason", "seconds",
 }  # fmt: skip
-
-
-def result(question, repeat=0, verdict="correct", before=None, fault=None, **fields):
-    return Result(
-        id=f"{question}.{repeat}",
-        question_id=question,
-        kind="bridge",
-        hops=2,
-        outcome="failed" if fault else "finished",
-        fault=fault,
-        answer=fields.get("answer", "Paris"),
-        draft="Paris",
-        verdict=Verdict(verdict, "because"),
-        verdict_before_checks=Verdict(before or verdict),
-        em=fields.get("em", 0.0),
-        f1=fields.get("f1", 0.5),
-        searches=fields.get("searches", 2),
-        calls=fields.get("calls", 9),
-        tokens=fields.get("tokens", 1000),
-    )
-
-
-def trajectory(question, answer="Paris", text="Where was Ada Mell born?"):
-    steps = (
-        Step("decide", "ORIGINAL_QUESTION = ...", (Candidate("Search", 4, -2.0, "stop"),), 0),
-        Step(
-            "summarise",
-            "...",
-            (Candidate(HOSTILE, 4, None, "stop"),),
-            0,
-            hits=(Hit("p1", HOSTILE, "..."),),
-            first_link=1,
-        ),
-        Step("decide", "...", (), None, forced=True),
-    )
-    return Trajectory(f"{question}.0", question, text, "finished", None, steps, "draft", answer, Usage())
-
-
-def write_lines(path: Path, records) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-
-
-def write_evaluation(run: Path, iteration: int, results, *, benchmark="world", repeats=1, **summary) -> Path:
-    stage = run / f"iter_{iteration}" / "evaluate" / benchmark
-    write_lines(stage / "results.jsonl", results)
-    facts = {"schema": 1, "grader": "rule", "questions": 4, "repeats": repeats, "seconds": 90.0, **summary}
-    (stage / "summary.json").write_text(json.dumps(facts))
-    return stage
 
 
 @pytest.fixture
@@ -92,7 +48,7 @@ def run(tmp_path):
     write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", losses)
     with (folder / "iter_1" / "finetune" / "loss.jsonl").open("a") as file:
         file.write('{"step": 1001, "lo')
-    (folder / "settings.yaml").write_text(f"run: demo\nnote: '{HOSTILE}'\n")
+    RunFolder(folder).seal({"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"}, {"python": "3"})
     return folder
 
 
@@ -243,7 +199,7 @@ def test_the_same_folder_gives_the_same_files(run):
 class Page(HTMLParser):
     """Every tag, and whether they nest."""
 
-    VOID = frozenset({"meta", "line", "circle", "rect", "path"})
+    VOID = frozenset({"meta", "line", "circle", "rect", "path", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -267,18 +223,45 @@ def test_nothing_that_a_model_wrote_becomes_markup(run):
     page = page_of(run)
     parsed = Page(page)
     assert parsed.open == []
-    assert not {"script", "link", "img", "iframe", "object", "form"} & set(parsed.tags)
-    assert not {name for name in parsed.attributes if name.startswith("on") or name in ("src", "href")}
-    assert "&lt;script&gt;" in page
+    assert not {"link", "img", "iframe", "object", "base"} & set(parsed.tags)
+    assert not {name for name in parsed.attributes if name.startswith("on") or name in ("src", "style", "action")}
+    assert "&lt;script&gt;" in page  # of the settings and the faults
     assert "\u202e" not in page
     assert "url(" not in page
     assert "@import" not in page
+    assert "http" not in page.replace("http-equiv", "")
 
 
-def test_long_answers_are_cut_and_say_so(run):
+def test_the_page_admits_its_own_style_and_scripts_alone(run):
     page = page_of(run)
-    assert len(page) < 100_000
-    assert "(1,000,000 characters)" in page
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', page)
+    parts = re.findall(r"<(style|script)>(.*?)</\1>", page, flags=re.DOTALL)
+    hashes = {
+        kind: [
+            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+            for own, text in parts
+            if own == kind
+        ]
+        for kind in ("style", "script")
+    }
+    assert [len(hashes["style"]), len(hashes["script"])] == [1, 2]
+    assert html.unescape(policy).split("; ") == [
+        "default-src 'none'",
+        f"style-src {hashes['style'][0]}",
+        "base-uri 'none'",
+        "form-action 'none'",
+        f"script-src {' '.join(hashes['script'])}",
+        "require-trusted-types-for 'script'",
+    ]
+
+
+def test_a_run_without_trajectories_has_no_script(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a")])
+    assert "<script" not in page_of(tmp_path)
+
+
+def test_a_million_characters_do_not_make_the_page_long(run):
+    assert len(page_of(run)) < 100_000
 
 
 def test_the_page_draws_every_chart_inside_its_frame(run):
@@ -307,13 +290,6 @@ def test_the_page_draws_every_chart_inside_its_frame(run):
     assert 200 <= len(curve) <= 301  # 1000 steps, thinned; the torn line is not read
 
 
-def test_the_samples_are_right_and_wrong_answers_of_the_last_iteration(run):
-    page = page_of(run)
-    assert re.findall(r'<summary><span class="(\w+)">', page) == ["correct", "correct", "correct", "incorrect"]
-    assert "forced to terminate" in page
-    assert "perplexity 1.65, best of 1" in page
-
-
 def test_a_smoke_run_says_so_in_its_title(run):
     assert "<title>Smoke run demo</title>" in page_of(run, smoke=True)
     assert (run / "report.md").read_text().startswith("# Smoke run demo\n")
@@ -328,7 +304,7 @@ def test_the_markdown_holds_the_same_tables(run):
     assert "| minutes | 4.0 |" in text
     assert "<script>" not in text
     widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {20, 3}  # the results, and one column per stage
+    assert widths == {22, 3}  # the results, and one column per stage
 
 
 def test_a_run_with_its_baseline_alone_is_reported(tmp_path):
@@ -388,3 +364,70 @@ def test_every_number_is_defined_in_the_docs(run):
     text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
     missing = [key for row in compute_rows(run) for key in _keys(row) if f"`{key}`" not in text]
     assert missing == []
+
+
+def front(path: Path) -> dict:
+    """What the Hub reads of a card, by the Hub's own reader."""
+    return metadata_load(path)
+
+
+def carded(folder: Path, model: str) -> Path:
+    """One iteration that was trained, with its rows."""
+    write_evaluation(folder, 1, [result("a"), result("b", verdict="incorrect")])
+    stage = folder / "iter_1"
+    row = Example("t.0.0", "t.0", 0, "decide", "state", "action", "perplexity")
+    write_lines(stage / "improve" / "examples.jsonl", [row, replace(row, id="t.0.1", step_index=1)])
+    for name, facts in {
+        "grow": {"trajectories": 1234},
+        "improve": {"examples": 2, "dropped_steps": 7},
+        "finetune": {"examples": 9, "model": "iter_1/finetune/model"},
+    }.items():
+        (stage / name).mkdir(exist_ok=True)
+        (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
+    RunFolder(folder).seal({"policy.model": model, "improve.selector": "perplexity"}, {"python": "3"})
+    return stage
+
+
+def test_a_model_s_card_tells_the_hub_its_base_and_its_accuracy(tmp_path):
+    stage = carded(tmp_path / "demo", "smollm2-135m-instruct")
+    (stage / "finetune" / "model").mkdir()
+    write_report(tmp_path / "demo", smoke=False)
+    card = stage / "finetune" / "model" / "README.md"
+    told = front(card)
+    assert (told["base_model"], told["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
+    (results,) = ModelCard.load(card).data.eval_results
+    assert (results.dataset_name, results.metric_type, results.metric_value) == ("world", "accuracy", 0.5)
+    text = card.read_text(encoding="utf-8")
+    assert "| training rows | 9 |" in text
+    assert "| 1 | world | 50.0% |" in text
+    assert "after iteration 1 of self-improvement" in text
+
+
+def test_a_data_set_s_card_counts_its_rows(tmp_path):
+    stage = carded(tmp_path / "demo", "org/model")
+    write_report(tmp_path / "demo", smoke=False)
+    card = stage / "improve" / "README.md"
+    assert front(card)["configs"] == [{"config_name": "default", "data_files": "examples.jsonl"}]
+    assert front(card)["size_categories"] == ["n<1K"]
+    text = card.read_text(encoding="utf-8")
+    assert "| trajectories | 1234 |" in text
+    assert "| dropped steps | 7 |" in text
+    assert "| decide | 2 |" in text
+    model = front(stage / "finetune" / "README.md")  # no weights here: a hosted model
+    assert model["base_model"] == "org/model"
+    assert "license" not in model
+
+
+def test_a_base_that_is_no_hub_id_is_left_out_and_hostile_names_stay_text(tmp_path):
+    stage = carded(tmp_path / "demo", HOSTILE)
+    write_report(tmp_path / "demo", smoke=True)
+    assert "A smoke run" in (stage / "improve" / "README.md").read_text(encoding="utf-8")
+    text = (stage / "finetune" / "README.md").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert front(stage / "finetune" / "README.md")["model-index"]
+
+
+def test_an_iteration_that_was_not_trained_has_no_card(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a")])
+    write_report(tmp_path, smoke=False)
+    assert not list(tmp_path.rglob("README.md"))

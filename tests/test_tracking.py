@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from rest_react.errors import UsageError
+from rest_react.records import Result
+from rest_react.report import write_report
+from rest_react.run import send
+from rest_react.store import RunFolder, read_lines
 from rest_react.tracking import NoTracker, WandbTracker, numbers
+from tests.runs import scripted_run
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +96,8 @@ def test_the_numbers_of_a_summary_are_flat_finite_floats() -> None:
 def test_no_tracker_accepts_everything_and_never_imports_wandb() -> None:
     code = (
         "import sys; from pathlib import Path; from rest_react.tracking import NoTracker, WandbTracker;"
-        "t = NoTracker(); t.log('grow', {'x': 1.0}); t.table('rows', [{}]); t.artifact(Path('none')); t.finish();"
+        "t = NoTracker(); t.log('grow', {'x': 1.0}); t.table('rows', [{}]);"
+        "t.artifact('x', [Path('none')], kind='model'); t.finish();"
         "sys.exit('wandb' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -99,13 +105,12 @@ def test_no_tracker_accepts_everything_and_never_imports_wandb() -> None:
 
 def test_an_offline_run_lies_whole_in_the_given_folder(tmp_path: Path, home: Path) -> None:
     folder = tmp_path / "outputs" / "demo"
-    model = tmp_path / "model"
-    (model / "deep").mkdir(parents=True)
-    (model / "deep" / "weights.bin").write_bytes(b"x")
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"x")
     it = tracker(folder)
     it.log("grow", {"trajectories": 30, "tokens": 2.5})
     it.table("rows", [{"a": 1, "b": ("x",)}, {"c": None}])
-    it.artifact(model)
+    it.artifact("1-model", [weights], kind="model")
     it.finish()
     (run,) = (folder / "wandb").glob("offline-run-*")
     told = records(run)
@@ -137,6 +142,49 @@ def test_running_again_continues_the_same_wandb_run(tmp_path: Path) -> None:
     assert ids != others
 
 
+def test_a_process_takes_the_place_of_one_that_was_cut_short(tmp_path: Path) -> None:
+    for iteration, value in ((2, 3.0), (1, 1.0), (1, 2.0)):
+        it = tracker(tmp_path, iteration)
+        it.log("grow", {"x": value})
+        it.finish()
+    told = [history(run) for run in (tmp_path / "wandb").glob("offline-run-*")]
+    assert sorted(row["grow/x"] for (row,) in told) == [2.0, 3.0]
+
+
+def test_the_model_of_one_iteration_is_what_the_next_one_uses(tmp_path: Path) -> None:
+    model, rows = tmp_path / "model.json", tmp_path / "examples.jsonl"
+    model.write_text("{}")
+    rows.write_text("{}\n")
+    artifacts = {}
+    for iteration in (1, 2):
+        folder = tmp_path / str(iteration)
+        it = tracker(folder, iteration)
+        if iteration == 2:
+            it.artifact("1-model", [model], kind="model", used=True)
+        it.artifact(f"{iteration}-examples", [rows], kind="dataset")
+        it.artifact(f"{iteration}-model", [model], kind="model")
+        it.finish()
+        (run,) = (folder / "wandb").glob("offline-run-*")
+        artifacts[iteration] = [record["artifact"] for record in records(run) if "artifact" in record]
+    told = {
+        k: [(a["name"], a["type"], a.get("use_after_commit", False)) for a in found] for k, found in artifacts.items()
+    }
+    assert told == {
+        1: [("demo-1-examples", "dataset", False), ("demo-1-model", "model", False)],
+        2: [("demo-1-model", "model", True), ("demo-2-examples", "dataset", False), ("demo-2-model", "model", False)],
+    }
+    assert artifacts[1][1]["digest"] == artifacts[2][0]["digest"]
+
+
+def test_a_table_says_how_many_rows_there_were(tmp_path: Path) -> None:
+    it = tracker(tmp_path)
+    it.table("rows", [{"a": i} for i in range(10_050)])
+    it.finish()
+    (run,) = (tmp_path / "wandb").glob("offline-run-*")
+    (logged,) = history(run)
+    assert (logged["rows/nrows"], logged["rows_rows"]) == (10_000, 10_050)
+
+
 def test_a_number_already_held_is_not_logged_twice(tmp_path: Path) -> None:
     it = tracker(tmp_path)
     it.log("grow", {"x": 1.0, "y": 2.0})
@@ -155,8 +203,9 @@ def test_nothing_logged_leaves_no_trace(tmp_path: Path) -> None:
 def test_the_terminal_stays_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     it = tracker(tmp_path)
     it.log("grow", {"x": 1.0})
-    it.artifact(Path(__file__))
-    it.artifact(Path(__file__).parent / "training")
+    it.table("rows", [{"a": 1}])
+    it.artifact("1-model", [Path(__file__)], kind="model")
+    it.artifact("0-model", [Path(__file__)], kind="model", used=True)
     it.finish()
     assert capfd.readouterr() == ("", "")
 
@@ -169,5 +218,35 @@ def test_online_without_a_key_says_the_way_out_at_once(tmp_path: Path) -> None:
 
 def test_no_tracker_needs_no_folder() -> None:
     it = NoTracker()
-    it.artifact(Path("does/not/exist"))
+    it.artifact("1-model", [Path("does/not/exist")], kind="model")
     it.finish()
+
+
+def test_every_number_of_results_json_is_in_the_w_and_b_run_once(tmp_path: Path) -> None:
+    folder = RunFolder(scripted_run(tmp_path / "demo"))
+    write_report(folder.root, smoke=False)
+    (row,) = [row for row in json.loads((folder.root / "results.json").read_text())["rows"] if row["iteration"] == 1]
+    it = tracker(folder.root)
+    send(folder, 1, it)
+    it.finish()
+    (run,) = (folder.root / "wandb").glob("offline-run-*")
+    logged = [item for told in history(run) for item in told.items()]
+    values: dict[str, list[Any]] = {}
+    for name, value in logged:
+        values.setdefault(name, []).append(value)
+    wanted = {f"evaluate/world/{name}": value for name, value in numbers(row).items() if name != "iteration"}
+    assert len(wanted) > 40
+    assert {name: values.get(name) for name in wanted} == {name: [pytest.approx(v)] for name, v in wanted.items()}
+    assert values["iteration"] == [1] * len(values["iteration"])
+    assert {name for name in values if name.endswith("_rows")} == {
+        "trajectories_rows",
+        "rankings_rows",
+        "verdicts_rows",
+    }
+    artifacts = [record["artifact"] for record in records(run) if "artifact" in record]
+    assert [a["name"] for a in artifacts if a["type"] == "dataset"] == ["demo-1-examples"]
+    (verdicts,) = run.glob("files/media/table/verdicts_*.json")
+    table = json.loads(verdicts.read_text())
+    results = list(read_lines(folder.stage(1, "evaluate", "world") / "results.jsonl", Result))
+    told = {cells[1]: cells[table["columns"].index("verdict")] for cells in table["data"]}
+    assert told == {result.id: result.verdict.verdict for result in results}

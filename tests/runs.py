@@ -1,0 +1,88 @@
+"""Run folders to report on: hand-made records, and a small run of the scripted policy."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import msgspec
+
+from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
+from rest_react.agent.steps import Sampler
+from rest_react.evaluate import evaluate
+from rest_react.grow import grow
+from rest_react.improve import Rules, improve
+from rest_react.judges.grader import RuleGrader
+from rest_react.llm.scripted import ScriptedLLM
+from rest_react.questions import unlabelled
+from rest_react.records import Candidate, Hit, Result, Step, Trajectory, Usage, Verdict
+from rest_react.search.bm25 import Bm25Search
+from rest_react.world import build_world
+from tests.doors import FREE
+
+HOSTILE = "<script>alert(1)</script>\u202egnitide\u202c שלום | `x` </pre></style>"
+
+
+def result(question, repeat=0, verdict="correct", before=None, fault=None, **fields):
+    return Result(
+        id=f"{question}.{repeat}",
+        question_id=question,
+        kind=fields.get("kind", "bridge"),
+        hops=2,
+        outcome="failed" if fault else "finished",
+        fault=fault,
+        answer=fields.get("answer", "Paris"),
+        draft="Paris",
+        verdict=Verdict(verdict, fields.get("reason", "because")),
+        verdict_before_checks=Verdict(before or verdict),
+        em=fields.get("em", 0.0),
+        f1=fields.get("f1", 0.5),
+        searches=fields.get("searches", 2),
+        calls=fields.get("calls", 9),
+        tokens=fields.get("tokens", 1000),
+    )
+
+
+def trajectory(question, answer="Paris", text="Where was Ada Mell born?", repeat=0, source="p1"):
+    asks = 'ACTION_SELECTED = ActionWrapper(thoughts="First.", action=Search(query="Ada Mell"))'
+    steps = (
+        Step("decide", "ORIGINAL_QUESTION = ...", (Candidate(asks, 4, -2.0, "stop"),), 0),
+        Step(
+            "summarise",
+            "...",
+            (Candidate(HOSTILE, 4, None, "stop", HOSTILE),),
+            0,
+            hits=(Hit(source, HOSTILE, HOSTILE),),
+            first_link=1,
+        ),
+        Step("decide", "...", (), None, forced=True),
+    )
+    return Trajectory(f"{question}.{repeat}", question, text, "finished", None, steps, "draft", answer, Usage())
+
+
+def write_lines(path: Path, records) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+
+
+def write_evaluation(run: Path, iteration: int, results, *, benchmark="world", repeats=1, **summary) -> Path:
+    stage = run / f"iter_{iteration}" / "evaluate" / benchmark
+    write_lines(stage / "results.jsonl", results)
+    facts = {"schema": 1, "grader": "rule", "questions": 4, "repeats": repeats, "seconds": 90.0, **summary}
+    (stage / "summary.json").write_text(json.dumps(facts))
+    return stage
+
+
+def scripted_run(folder: Path) -> Path:
+    """Two iterations of the scripted policy, the second better than the first; no training in between."""
+    world = build_world(7, passages=300, demonstrations=0, train=6, evaluation=8)
+    search = Bm25Search(world.passages)
+    how = {"seed": 3, "in_flight": 4, "prices": FREE}
+    for k, right in enumerate((0.4, 0.65)):
+        llm = ScriptedLLM(world.plans, seed=k, right=right, wrong=0.75 - right, unparsable=0.25, empty=0.0)
+        agent = SearchAgent(llm, search, Sampler(3, 0.5, 128, "perplexity"), prompts=None, max_searches=4)
+        stage = folder / f"iter_{k}"
+        asyncio.run(grow(agent, unlabelled(world.train), stage / "grow", repeats=1, **how))
+        trajectories = stage / "grow" / TRAJECTORIES
+        asyncio.run(improve(trajectories, stage / "improve", rules=Rules("perplexity"), reward_model=None, **how))
+        asyncio.run(evaluate(agent, world.evaluation, RuleGrader(), stage / "evaluate" / "world", repeats=2, **how))
+    return folder

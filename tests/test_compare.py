@@ -1,0 +1,150 @@
+"""Runs side by side, in numbers computed by hand."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from rest_react.compare import Run, compare
+from rest_react.errors import RunFolderError
+from rest_react.report import write_comparison
+from rest_react.store import RunFolder
+from tests.runs import HOSTILE, result, write_evaluation
+
+
+def share(mean, std=None, low=None, high=None):
+    return {"mean": mean, "std": std, "low": low, "high": high}
+
+
+def row(iteration, mean, *, benchmark="bamboogle", before=None, std=None, grader="rule"):
+    return {
+        "iteration": iteration,
+        "benchmark": benchmark,
+        "grader": grader,
+        "accuracy": share(mean, std, mean - 0.1, mean + 0.1),
+        "before_checks": share(mean if before is None else before),
+    }
+
+
+def run(name, rows, settings=(), answers=(), trained=()):
+    return Run(name, rows, dict(settings), dict(answers), dict(trained))
+
+
+def answered(*values):
+    return {f"q{i}": [value] for i, value in enumerate(values)}
+
+
+def test_a_run_is_compared_with_the_first_one_question_by_question():
+    one = {(1, "world"): answered(1, 0, 0, 0), (0, "world"): answered(0, 0, 0, 0)}
+    two = {(1, "world"): answered(1, 1, 0, None), (2, "world"): answered(1, 1, 1, 1)}
+    rows = [row(1, 0.25, benchmark="world")]
+    (benchmark,) = compare([run("one", rows, answers=one), run("two", rows, answers=two)])["benchmarks"]
+    (cells,) = benchmark["differences"]["rows"]
+    assert cells[:4] == ["1", "two", "one", "+33.3"]  # 1 of the 3 questions scored in both
+    assert cells[5] == "3"
+    low, high = (float(end) / 100 for end in cells[4].strip("[]").split(", "))
+    limit = (high - low) / 2 * (1 + 0.8416 / 1.96)
+    assert float(cells[6]) == pytest.approx(100 * limit, abs=0.1)
+    assert int(cells[7]) == pytest.approx(3 * (limit * 3) ** 2, abs=1)
+
+
+def test_equal_runs_need_no_number_of_questions():
+    answers = {(1, "world"): answered(1, 0)}
+    rows = [row(1, 0.5, benchmark="world")]
+    (benchmark,) = compare([run(name, rows, answers=answers) for name in "ab"])["benchmarks"]
+    (cells,) = benchmark["differences"]["rows"]
+    assert (cells[3], cells[-1]) == ("+0.0", "")
+
+
+def test_settings_that_differ_are_told_and_no_others():
+    one, two = {"seed": 0, "improve.selector": "random", "old": 1}, {"seed": 0, "improve.selector": "perplexity"}
+    assert compare([run("a", [], one), run("b", [], two)])["settings"] == {
+        "headings": ["Setting", "a", "b"],
+        "rows": [["improve.selector", "random", "perplexity"], ["old", "1", "(not set)"]],
+    }
+
+
+def test_the_paper_s_numbers_stand_beside_those_of_the_same_generation():
+    rows = [row(0, 0.5), row(1, 0.6, before=0.55, std=0.021), row(3, 0.7)]
+    table, _, _, before = compare([run("mine", rows, {"start": "prompted"})])["paper"]
+    assert table["headings"][-2:] == ["PaLM 2-L", "mine, bamboogle"]
+    told = {cells[0]: cells[1:] for cells in table["rows"]}
+    assert told == {
+        "pre-trained (prompted)": ["", "", "70.3 ± 3.5", "50.0 [40.0, 60.0]"],
+        "pilot, human filtered": ["44.7 ± 3.1", "56.6 ± 3.8", "71.5 ± 2.2", ""],
+        "1st generation": ["54.4 ± 3.6", "61.9 ± 1.9", "74.0 ± 3.3", "60.0 ± 2.1 [50.0, 70.0]"],
+        "2nd generation": ["65.9 ± 2.6", "69.7 ± 1.3", "76.1 ± 1.3", ""],
+        "iteration 3": ["", "", "", "70.0 [60.0, 80.0]"],
+    }
+    assert before["rows"][2] == ["1st generation", "54.8 ± 3.7", "61.2 ± 2.5", "73.1 ± 3.0", "55.0"]
+
+
+def test_a_start_from_demonstrations_is_no_prompted_model():
+    table, *_ = compare([run("mine", [row(0, 0.5)], {"start": "demonstrations"})])["paper"]
+    assert table["rows"][0] == ["pre-trained (prompted)", "", "", "70.3 ± 3.5", ""]
+    assert table["rows"][-1] == ["start, tuned on demonstrations", "", "", "", "50.0 [40.0, 60.0]"]
+
+
+def test_the_paper_s_benchmarks_are_found_by_name_and_others_follow():
+    rows = [row(0, 0.5), row(2, 0.6), row(2, 0.8, benchmark="world")]
+    _, people, sizes, _ = compare([run("mine", rows, trained={2: (40, 1234)})])["paper"]
+    assert people["headings"][-2:] == ["mine, iteration 0, by rule", "mine, iteration 2, by rule"]
+    assert [cells[0] for cells in people["rows"]] == ["Bamboogle", "BamTwoogle", "world"]
+    assert [cells[-2:] for cells in people["rows"]] == [
+        ["50.0 [40.0, 60.0]", "60.0 [50.0, 70.0]"],
+        ["", ""],
+        ["", "80.0 [70.0, 90.0]"],
+    ]
+    assert sizes["rows"][-2:] == [
+        ["mine, iteration 2, bamboogle", "40", "1,234", "60.0 [50.0, 70.0]"],
+        ["mine, iteration 2, world", "40", "1,234", "80.0 [70.0, 90.0]"],
+    ]
+
+
+def test_runs_that_were_graded_differently_say_so():
+    notes = compare([run("a", [row(0, 0.5)]), run("b", [row(0, 0.5, grader="gpt")]), run("c", [])])["notes"]
+    assert notes == ["Graded by gpt and rule: a difference may be the grader's.", "c has no complete evaluation yet."]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for name, verdict in (("one", "incorrect"), ("two", "correct")):
+        write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")], benchmark=HOSTILE[:8])
+        (tmp_path / name / "iter_1" / "finetune").mkdir()
+        RunFolder(tmp_path / name).seal({"improve.selector": name, "note": HOSTILE + name}, {"python": "3"})
+    return tmp_path
+
+
+def test_the_command_writes_one_page_over_the_runs(runs):
+    command = [sys.executable, "-m", "rest_react.report", "runs=[one,two]", f"output={runs}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    page = runs / "compare_one_two.html"
+    assert str(page) in done.stderr.replace("\n", "")
+    text = page.read_text(encoding="utf-8")
+    assert "<title>Runs one, two</title>" in text
+    assert "+50.0" in text
+    assert "70.3 ± 3.5" in text
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize("words", [["runs=one"], ["rns=[one]"], [], ["runs=[one,two]", "iteration=2"], ["--help"]])
+def test_another_command_is_told_the_right_one(words):
+    command = [sys.executable, "-m", "rest_react.report", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.split(":")[0]) == (2, "usage")
+
+
+def test_a_folder_that_is_no_run_is_named(runs):
+    with pytest.raises(RunFolderError, match="three holds no run; give runs="):
+        write_comparison([runs / "one", runs / "three"], runs / "page.html")
+
+
+def test_the_paper_s_tables_are_whole():
+    from rest_react.compare import _PAPER
+
+    tables = yaml.safe_load(_PAPER.read_text(encoding="utf-8"))
+    assert [len(table["rows"]) for table in tables] == [4, 2, 6, 4]
+    for table in tables:
+        assert {len(cells) for cells in table["rows"]} == {len(table["headings"])}

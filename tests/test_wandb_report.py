@@ -1,0 +1,82 @@
+"""The W&B Report, as far as it can be seen without W&B: the specification that would be sent."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rest_react.evaluate import compute_rows
+from rest_react.page import tables
+from rest_react.report import write_report
+from rest_react.tracking import numbers
+from tests.runs import scripted_run
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_report.py"
+
+
+def asked(*words: object) -> subprocess.CompletedProcess[str]:
+    keyless = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    command = [sys.executable, str(SCRIPT), *map(str, words)]
+    return subprocess.run(command, env=keyless, capture_output=True, text=True, check=False)
+
+
+def found(value: Any, key: str) -> list[Any]:
+    """What stands under a key, however deep."""
+    if isinstance(value, list):
+        return [hit for inner in value for hit in found(inner, key)]
+    if isinstance(value, dict):
+        own = [value[key]] if key in value else []
+        return own + [hit for inner in value.values() for hit in found(inner, key)]
+    return []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = scripted_run(tmp_path_factory.mktemp("runs") / "demo")
+    write_report(folder, smoke=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(run: Path) -> Any:
+    written = run.parent / "report.json"
+    done = asked(run, "--entity", "me", "--spec", written)
+    assert done.returncode == 0, done.stderr
+    return json.loads(written.read_text(encoding="utf-8"))
+
+
+def test_it_is_of_this_run_s_group_in_this_project(report: Any) -> None:
+    assert (report["displayName"], report["project"]["name"]) == ("Run demo", "rest-react")
+    filters = [one for several in found(report, "filters") if isinstance(several, list) for one in several]
+    assert {(one["key"]["name"], one["op"], one["value"]) for one in filters} == {("group", "=", "demo")}
+
+
+def test_it_draws_what_the_run_logs_and_nothing_else(run: Path, report: Any) -> None:
+    logged = {f"evaluate/{row['benchmark']}/{name}" for row in compute_rows(run) for name in numbers(row)}
+    drawn = [metric for metrics in found(report, "metrics") for metric in metrics]
+    assert set(drawn) <= logged
+    assert {"evaluate/world/accuracy/mean", "evaluate/world/accuracy/low", "evaluate/world/accuracy/high"} <= set(drawn)
+    assert set(found(report, "xAxis")) >= {"iteration"}
+
+
+def test_it_shows_the_tables_that_the_run_logs(run: Path, report: Any) -> None:
+    text = json.dumps(report)
+    assert [name for name in tables(run, 1) if f'"{name}"' not in text] == []
+
+
+def test_it_has_the_table_of_results_and_says_what_the_numbers_mean(run: Path, report: Any) -> None:
+    results, meaning = [block["content"] for block in found(report, "blocks")[0] if block["type"] == "markdown-block"]
+    assert results.count("\n") == 3
+    assert results.splitlines()[0] in (run / "report.md").read_text(encoding="utf-8")
+    assert "`accuracy`" in meaning
+    assert "## Intervals" not in meaning
+
+
+def test_a_folder_without_a_report_is_told_apart(tmp_path: Path) -> None:
+    done = asked(tmp_path, "--entity", "me", "--spec", tmp_path / "x.json")
+    assert done.returncode == 1
+    assert "holds no results.json" in done.stderr
