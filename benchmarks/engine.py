@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rest_react.agent.search_agent import TRAJECTORIES
+from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.grow import grow

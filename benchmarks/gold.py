@@ -25,7 +25,7 @@ from rest_react.actions import (
     empty_elements,
     neutralise,
 )
-from rest_react.agent.steps import actions_of
+from rest_react.agent import actions_of
 from rest_react.judges.grader import rule_verdict
 from rest_react.records import LabelledQuestion, Step, Trajectory
 from rest_react.records import Search as SearchDoor

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from rest_react.agent.search_agent import TRAJECTORIES
+from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.finetune import finetune

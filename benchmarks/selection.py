@@ -30,8 +30,7 @@ from pathlib import Path
 from benchmarks.gold import JudgedStep, judge_steps
 from benchmarks.ranker import Ranker
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
-from rest_react.agent.search_agent import TRAJECTORIES
-from rest_react.agent.steps import actions_of, choose
+from rest_react.agent import TRAJECTORIES, actions_of, choose
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.grow import grow

@@ -26,8 +26,7 @@ from pathlib import Path
 from random import Random
 
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, Search, Terminate, render_output
-from rest_react.agent.search_agent import SearchAgent
-from rest_react.agent.steps import Sampler
+from rest_react.agent import Sampler, SearchAgent
 from rest_react.grow import grow
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.prompting import load_prompts

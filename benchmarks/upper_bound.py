@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.gold import judge_steps
-from rest_react.agent.search_agent import TRAJECTORIES
+from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.improve import EXAMPLES

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from rest_react import cli
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
-from rest_react.agent.search_agent import answer_question
+from rest_react.agent import answer_question
 from rest_react.build import Parts
 from rest_react.config import sealed_view
 from rest_react.console import printable, say

@@ -15,8 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from rest_react.agent.search_agent import SearchAgent
-from rest_react.agent.steps import Sampler
+from rest_react.agent import Sampler, SearchAgent
 from rest_react.budget import Budget, Meter, Metered
 from rest_react.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.console import say, steps_progress

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, roll_out
+from rest_react.agent import TRAJECTORIES, SearchAgent, roll_out
 from rest_react.console import progress
 from rest_react.errors import RunFolderError, StageIncomplete
 from rest_react.judges.grader import Grader

@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, roll_out
-from rest_react.agent.steps import Select
+from rest_react.agent import TRAJECTORIES, SearchAgent, Select, roll_out
 from rest_react.errors import ConfigError
 from rest_react.judges.metrics import bill
 from rest_react.questions import overlap

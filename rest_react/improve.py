@@ -23,7 +23,7 @@ from random import Random
 from typing import Any, Literal
 
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, empty_elements
-from rest_react.agent.steps import actions_of, choose
+from rest_react.agent import actions_of, choose
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any
 
 from rest_react import cli
-from rest_react.agent.search_agent import TRAJECTORIES
+from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
 from rest_react.config import load_settings, sealed_view, shared_stages
 from rest_react.console import console, say

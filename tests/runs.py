@@ -6,8 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
-from rest_react.agent.steps import Sampler
+from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
 from rest_react.evaluate import evaluate
 from rest_react.grow import grow
 from rest_react.improve import Rules, improve

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
-from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
-from rest_react.agent.steps import Sampler
+from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.evaluate import RESULTS, evaluate
 from rest_react.judges.grader import LLMGrader, RuleGrader

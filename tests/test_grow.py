@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.actions import Search, Terminate, render_output
-from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent
-from rest_react.agent.steps import Sampler
+from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
 from rest_react.errors import ConfigError, ModelFault, OutsideFault, StageIncomplete
 from rest_react.grow import count, grow, refuse_overlap
 from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve

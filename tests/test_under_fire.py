@@ -17,8 +17,7 @@ from random import Random
 
 import pytest
 
-from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, roll_out
-from rest_react.agent.steps import Sampler
+from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent, roll_out
 from rest_react.budget import Budget, Meter
 from rest_react.cli import compose
 from rest_react.errors import StageIncomplete

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.agent.search_agent import TRAJECTORIES, SearchAgent, answer_question, roll_out
-from rest_react.agent.steps import Sampler
+from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent, answer_question, roll_out
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.llm.scripted import ScriptedLLM
 from rest_react.records import Fault, Trajectory, derive_seed

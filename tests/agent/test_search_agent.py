@@ -15,8 +15,7 @@ from rest_react.actions import (
     Terminate,
     render_output,
 )
-from rest_react.agent.search_agent import SearchAgent, answer_question
-from rest_react.agent.steps import Sampler
+from rest_react.agent import Sampler, SearchAgent, answer_question
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.improve import usable_candidates
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from rest_react.actions import Answer, CheckAnswer, LinkSelection, Search, Terminate, render_output
-from rest_react.agent.steps import Sampled, Sampler, actions_of, choose, take_step
+from rest_react.agent import Sampled, Sampler, actions_of, choose, take_step
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.prompting import Exemplar, StepPrompt

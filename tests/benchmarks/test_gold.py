@@ -3,8 +3,7 @@
 import asyncio
 
 from benchmarks.gold import JudgedStep, judge_steps
-from rest_react.agent.search_agent import SearchAgent, answer_question
-from rest_react.agent.steps import Sampler
+from rest_react.agent import Sampler, SearchAgent, answer_question
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import LLM, LabelledQuestion, Trajectory
 from rest_react.search.bm25 import Bm25Search

@@ -7,19 +7,22 @@
     grounding check         the same
     → final answer
 
-Thousands of these run at once; batching is the engine's business. Every step stores all its samples. A trajectory
-ends `finished` or `failed(fault)`, and whatever it had done by then is kept.
+Thousands of these run at once; batching is the engine's business. A trajectory ends `finished` or `failed(fault)`,
+and whatever it had done by then is kept.
 
-One question, then many of them into one file:
+One step (sample, parse, choose), one question, and many of them into one file:
 
+    sampled = await take_step(llm, "decide", state, prompts, sampler, seed)
     trajectory = await answer_question(agent, Question("q1", "Who ...?"), trajectory_id="q1.0", seed=7)
     await roll_out(agent, questions, path, repeats=2, seed=7, in_flight=64, title="grow")
 
-Each trajectory is on disk the moment it ends. What outside faults cost is taken out of the file and done again on
-the next call; everything else is never repeated. Nothing grows with the number of finished trajectories but a set of
-their ids. Not here: sampling and choosing (steps), and what a stage reports (grow, evaluate).
+A step stores all its samples, parsable or not. Each trajectory is on disk the moment it ends. What outside faults cost
+is taken out of the file and done again on the next call; everything else is never repeated. Nothing grows with the
+number of finished trajectories but a set of their ids.
+Not here: which sample becomes the training target (improve), and what a stage reports (grow, evaluate).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,13 +39,27 @@ from rest_react.actions import (
     Search,
     SelectLink,
     Terminate,
+    decision_of,
     neutralise,
 )
-from rest_react.agent.steps import Sampler, take_step
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, as_fault
-from rest_react.prompting import StepPrompt, render_state
-from rest_react.records import LLM, Fault, Hit, Question, Step, StepKind, Trajectory, Usage, derive_seed
+from rest_react.parsing import parse
+from rest_react.prompting import STOP, StepPrompt, prompt_for, render_state
+from rest_react.records import (
+    LLM,
+    Candidate,
+    Completion,
+    Fault,
+    Hit,
+    Question,
+    Sampling,
+    Step,
+    StepKind,
+    Trajectory,
+    Usage,
+    derive_seed,
+)
 from rest_react.records import Search as SearchDoor
 from rest_react.remote import together
 from rest_react.store import JsonLines, in_order
@@ -51,6 +68,102 @@ TRAJECTORIES = "trajectories.jsonl"
 NOTHING_SELECTED = "Nothing is selected."
 BUDGET_SPENT = "No searches remain, so I answer with what I have."
 Watch: TypeAlias = Callable[[Step, Action | None], None]
+Select = Literal["perplexity", "majority", "first"]
+
+
+# ── one step: sample, parse, choose (paper section 3.2) ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """How every step is sampled and which sample moves on. `max_tokens` bounds one sample."""
+
+    samples: int
+    temperature: float
+    max_tokens: int
+    select: Select
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A step, the action it chose, and the tokens of its prompt."""
+
+    step: Step
+    action: Action | None
+    prompt_tokens: int
+
+
+async def take_step(
+    llm: LLM,
+    kind: StepKind,
+    state: str,
+    prompts: Mapping[StepKind, StepPrompt] | None,
+    sampler: Sampler,
+    seed: int,
+    *,
+    hits: Sequence[Hit] = (),
+    first_link: int = 0,
+) -> Sampled:
+    """Samples `kind` at `state` and chooses. Raises what the door raises: ModelFault, OutsideFault."""
+    sampling = Sampling(sampler.temperature, sampler.max_tokens, seed, stop=(STOP,))
+    completions = await llm.sample(prompt_for(kind, state, prompts), n=sampler.samples, sampling=sampling)
+    links = range(first_link, first_link + len(hits))
+    read = [_read(kind, completion, links) for completion in completions]
+    candidates = tuple(candidate for candidate, _ in read)
+    actions = [action for _, action in read]
+    chosen = choose(candidates, actions, sampler.select)
+    step = Step(kind, state, candidates, chosen, hits=tuple(hits), first_link=first_link)
+    action = None if chosen is None else actions[chosen]
+    return Sampled(step, action, completions[0].prompt_tokens if completions else 0)
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    actions: Sequence[Action | None],
+    select: Select,
+    among: Sequence[int] | None = None,
+) -> int | None:
+    """The index of the sample that moves on: a parsable one, from `among` where given, the first of equals.
+
+    `perplexity` needs log-probabilities of all of them and is `majority` where a provider gives none. Every parsable
+    sample has a vote, whether it can win or not.
+    """
+    decisions = {i: decision_of(action) for i, action in enumerate(actions) if action is not None}
+    usable = [i for i in decisions if among is None or i in among]
+    if not usable or select == "first":
+        return usable[0] if usable else None
+    perplexities = {i: p for i in usable if (p := candidates[i].perplexity) is not None}
+    if select == "perplexity" and len(perplexities) == len(usable):
+        return min(usable, key=perplexities.__getitem__)
+    votes = Counter(decisions.values())
+    return max(usable, key=lambda i: votes[decisions[i]])
+
+
+def actions_of(step: Step) -> list[Action | None]:
+    """What each candidate of a stored step stands for."""
+    links = range(step.first_link, step.first_link + len(step.hits))
+    return [_read_text(step.kind, candidate.text, links)[0] for candidate in step.candidates]
+
+
+def _read_text(kind: StepKind, text: str, links: range) -> tuple[Action | None, str]:
+    """The action a text stands for where these links were shown, or why it stands for none."""
+    parsed = parse(kind, text)
+    if isinstance(parsed.action, LinkSelection):
+        unknown = [i for i in parsed.action.selected_link_ids if i not in links]
+        if unknown:
+            return None, f"selects link {unknown[0]}, which was not shown"
+    return parsed.action, parsed.problem
+
+
+def _read(kind: StepKind, completion: Completion, links: range) -> tuple[Candidate, Action | None]:
+    text = completion.text.split(STOP, 1)[0].rstrip()
+    action, problem = _read_text(kind, text, links)
+    if action is None and completion.finish == "length":
+        problem = f"cut off at {completion.tokens} tokens: {problem}"
+    return Candidate(text, completion.tokens, completion.logprob, completion.finish, problem), action
+
+
+# ── one question ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +310,9 @@ def _record(walk: _Walk, step: Step, action: Action | None) -> None:
 
 def _clean(hit: Hit) -> Hit:
     return Hit(hit.source, neutralise(hit.title), neutralise(hit.snippet))
+
+
+# ── many questions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def roll_out(
