@@ -3,7 +3,7 @@
     python -m benchmarks.ranker --run outputs/default        into outputs/default/ranker, about 10 minutes on 2 cores
 
 It learns from the run's demonstrations alone. At each of their states the plan's own next step is a row that ends in
-" yes", and a corruption of it a row that ends in " no": in turn a mistake of the scripted expert's, and the right
+" yes", and a corruption of it a row that ends in " no": a mistake of the scripted expert's, or as often the right
 output with a name replaced by another of the state's. `Ranker.score` is the log-odds of the two words.
 
 Labels of questions that are grown on or evaluated are not used. Not here: where a ranker beats perplexity (selection).
@@ -22,6 +22,7 @@ from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.finetune import finetune
 from rest_react.llm.scripted import ScriptedLLM
+from rest_react.prompting import STOP
 from rest_react.records import Example, Prompt, Sampling, Step, Trajectory, derive_seed
 from rest_react.store import RunFolder, read_lines
 from rest_react.weights import encode_completion, encode_prompt
@@ -29,6 +30,7 @@ from rest_react.weights import encode_completion, encode_prompt
 MARK = "\n# good:"
 YES, NO = " yes", " no"
 _NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\b[A-Z][a-z]{3,}\b|\b\d{4}\b")
+_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _TARGET = "ACTION_SELECTED = "
 
 
@@ -57,12 +59,13 @@ async def pairs(parts: Parts, steps: Sequence[tuple[str, Step]]) -> list[Example
         for wrong in (0.0, 1.0)
     ]
     rows = []
-    for number, (id_, step) in enumerate(steps):
+    for id_, step in steps:
         sampling = Sampling(1.0, 256, derive_seed(0, id_))
-        texts = [(await e.sample(Prompt("", step.state), n=1, sampling=sampling))[0].text for e in experts]
-        good, bad = texts
-        if number % 2:
-            bad = swapped(step.state, good, Random(derive_seed(1, id_))) or bad
+        samples = [(await expert.sample(Prompt("", step.state), n=1, sampling=sampling))[0] for expert in experts]
+        good, bad = (sample.text.partition(STOP)[0].rstrip() for sample in samples)
+        rng = Random(derive_seed(1, id_))
+        if rng.random() < 0.5:
+            bad = swapped(step.state, good, rng) or bad
         rows += [judged_row(id_, step, good, YES), judged_row(id_, step, bad, NO)]
     return rows
 
@@ -75,11 +78,12 @@ def judged_row(id_: str, step: Step, output: str, verdict: str) -> Example:
 def swapped(state: str, output: str, rng: Random) -> str | None:
     """The output with one name or year of its action replaced by another of the state's; None where there is none."""
     head, mark, action = output.partition(_TARGET)
-    found = sorted(set(_NAME.findall(action)) & set(_NAME.findall(state)))
+    names = set(_NAME.findall("\n".join(_TEXT.findall(state))))
+    found = sorted(names & set(_NAME.findall(action)))
     if not found:
         return None
     old = rng.choice(found)
-    others = [n for n in sorted(set(_NAME.findall(state))) if n != old and n.isdigit() == old.isdigit()]
+    others = [name for name in sorted(names) if name not in action and name.isdigit() == old.isdigit()]
     return f"{head}{mark}{action.replace(old, rng.choice(others))}" if others else None
 
 
