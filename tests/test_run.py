@@ -226,7 +226,7 @@ def test_nothing_is_taken_over_from_a_run_of_another_kind(
 
 
 def test_a_run_that_is_not_there_cannot_be_taken_over(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="grow.reuse: .*smoke holds no run"):
+    with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke holds no run"):
         loop(tmp_path, "iteration=0").take_over(RunFolder(tmp_path / "smoke"))
     assert not (tmp_path / "mine").exists()
 
