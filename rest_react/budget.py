@@ -98,9 +98,10 @@ class Budget:
     def keep_in(self, path: Path) -> None:
         """Goes on from what the file says and keeps it true at every moment: after a kill, the calls that were in
         flight count as their worst case."""
-        if path.exists():
+        kept = path.read_bytes() if path.exists() else b""
+        if kept:  # a kill right after it was made leaves it empty
             try:
-                self._accounts = msgspec.json.decode(path.read_bytes(), type=dict[str, _Account])
+                self._accounts = msgspec.json.decode(kept, type=dict[str, _Account])
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise RunFolderError(f"{path} is damaged ({error}); delete it, and the budget starts anew") from error
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)

@@ -1,7 +1,8 @@
 """Settings into live parts: the one place that chooses between implementations.
 
     parts = Parts(settings, folder)
-    agent = parts.agent(parts.policy(model), question_set, stage="grow")
+    search = parts.search(parts.grow_questions().passages)
+    agent = parts.agent(parts.policy(model), search, samples=4, temperature=0.8, tuned=model.tuned)
 
 Plain `match` over `kind`; a new door is one case here, one dataclass in `settings` and one file in its package.
 Doors load and connect at their first call, so building is cheap and nothing is spent before it is needed.

@@ -138,9 +138,8 @@ def _generation(run: Run, iteration: int) -> str:
 
 def _start_and_end(table: Table, runs: Sequence[Run]) -> Table:
     """One row for each benchmark; of each run its first and its last iteration, by its grader."""
-    own = {(run.name, row["iteration"]): row for run in runs for row in run.rows}
     ends = [(run, k) for run in runs if run.rows for k in sorted({run.rows[0]["iteration"], run.rows[-1]["iteration"]})]
-    names = dict.fromkeys(row["benchmark"] for row in own.values())
+    names = dict.fromkeys(row["benchmark"] for run in runs for row in run.rows)
     rows = {cells[0].lower(): list(cells) for cells in table["rows"]}
     for name in names:
         rows.setdefault(name.lower(), [visible(name), *[""] * (len(table["headings"]) - 1)])

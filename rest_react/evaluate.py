@@ -1,6 +1,7 @@
 """Evaluate: the policy answers a labelled benchmark, and a grader says what is right (paper section 4).
 
-    await evaluate(agent, benchmark, grader, folder.stage(1, "evaluate", "world"), repeats=1, seed=7, in_flight=48)
+    await evaluate(agent, benchmark, grader, folder.stage(1, "evaluate", "world"),
+                   repeats=1, seed=7, in_flight=48, prices=prices)
 
 leaves trajectories.jsonl, results.jsonl and summary.json. This is the one verb that holds labels, and they go to the
 grader alone: the agent is handed plain questions. Every answer is graded twice, after and before the self-checks, on
@@ -13,7 +14,6 @@ and what is unscored for an outside fault is owed again on the next run.
 Not here: how an interval is made (judges.metrics), tables and pages (report).
 """
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ from rest_react.judges.metrics import (
 from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict, derive_seed
 from rest_react.remote import together
 from rest_react.settings import Price
-from rest_react.store import JsonLines, in_order, read_lines, read_summary, write_summary
+from rest_react.store import JsonLines, in_order, iterations, read_lines, read_summary, write_summary
 
 RESULTS = "results.jsonl"
 Row = dict[str, Any]
@@ -311,8 +311,7 @@ def _costs(scored: Sequence[_Scored], summary: Mapping[str, Any]) -> Row:
 
 def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
     """Complete evaluations with their summaries."""
-    found = (re.fullmatch(r"iter_(\d+)", path.name) for path in run_folder.glob("iter_*"))
-    for iteration in sorted(int(match[1]) for match in found if match):
+    for iteration in iterations(run_folder):
         for stage in sorted((run_folder / f"iter_{iteration}" / "evaluate").glob("*/")):
             summary = read_summary(stage)
             if summary is None:

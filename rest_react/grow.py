@@ -1,6 +1,6 @@
 """Grow: the policy walks a fixed set of unlabelled questions (paper section 3.3).
 
-    await grow(agent, questions, folder.stage(1, "grow"), repeats=1, seed=7, in_flight=48)
+    await grow(agent, questions, folder.stage(1, "grow"), repeats=1, seed=7, in_flight=48, prices=prices)
 
 leaves trajectories.jsonl and summary.json in the stage's folder. The questions carry no labels: `Question` has no
 field for one. No trajectory is dropped here for how it ended; Improve reads the finished ones.

@@ -160,10 +160,10 @@ def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
         path = run_folder / f"iter_{iteration}" / "finetune" / "loss.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         read = (json.loads(text) for text in lines if text.endswith("\n"))
-        points = [(line["step"], line["loss"]) for line in read if math.isfinite(line["loss"])]
-        if points:
-            kept = points[:: -(-len(points) // _CURVE)]
-            curves.append({"iteration": iteration, "points": kept if kept[-1] == points[-1] else [*kept, points[-1]]})
+        steps = [(line["step"], line["loss"]) for line in read if math.isfinite(line["loss"])]
+        if steps:
+            kept = steps[:: -(-len(steps) // _CURVE)]
+            curves.append({"iteration": iteration, "points": kept if kept[-1] == steps[-1] else [*kept, steps[-1]]})
     return curves
 
 

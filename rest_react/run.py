@@ -67,6 +67,8 @@ class Loop:
 
     def take_over(self, source: RunFolder) -> None:
         """Has what `source` finished and this run would only do again. Raises UsageError where that cannot be."""
+        if not source.settings():
+            raise UsageError(f"grow.reuse: {source.root} holds no run; name one that lies beside this one")
         differing = source.differing(sealed_view(self.settings))
         stages, wrong = shared_stages(differing, self.settings.start, self.settings.iteration)
         if wrong:

@@ -31,15 +31,15 @@ esac
 run() { "$PYTHON" -m rest_react.run "$@" output="$OUTPUT"; }  # Hydra wants -m first
 on_base() { echo "experiment=[${BASE:+$BASE,}$1]"; }
 
-dry=()
+dry=()  # written ${dry[@]+...} below: to the bash of macOS an empty array is unset
 [ -n "${CHECK_ONLY:-}" ] && dry=(dry_run=true)
 reuse=(grow.reuse=$first)
 [ "$family" = checks ] && reuse=()  # another agent: nothing is the same
 
-run "$(on_base "$first")" "$@" "${dry[@]}"
+run "$(on_base "$first")" "$@" ${dry[@]+"${dry[@]}"}
 if [ "$family" = data_size ]; then
-  run -m "$(on_base data_size)" "${reuse[@]}" "$@" "${dry[@]}"
+  run -m "$(on_base data_size)" ${reuse[@]+"${reuse[@]}"} "$@" ${dry[@]+"${dry[@]}"}
 else
   choices=$(for member in "${others[@]}"; do on_base "$member"; done | sed 's/experiment=//' | paste -sd,)
-  run -m "experiment=$choices" "${reuse[@]}" "$@" "${dry[@]}"
+  run -m "experiment=$choices" ${reuse[@]+"${reuse[@]}"} "$@" ${dry[@]+"${dry[@]}"}
 fi

@@ -236,6 +236,12 @@ def test_a_call_waits_while_what_is_in_flight_may_leave_room() -> None:
     assert asyncio.run(main()) == ["a starts", "a ends", "b starts", "b ends"]
 
 
+def test_a_kill_before_the_first_account_is_written_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "spending.json").touch()
+    Budget().keep_in(tmp_path / "spending.json")
+    assert spending(tmp_path / "spending.json") == {}
+
+
 def test_a_damaged_account_is_refused_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "spending.json").write_text('{"policy"')
     with pytest.raises(RunFolderError, match=r"spending\.json is damaged .* delete it"):

@@ -102,6 +102,15 @@ def test_the_paper_s_benchmarks_are_found_by_name_and_others_follow():
     ]
 
 
+def test_no_benchmark_of_an_iteration_is_missing_beside_people():
+    rows = [row(1, 0.8, benchmark="world"), row(1, 0.6, benchmark="mine")]
+    _, people, *_ = compare([run("one", rows)])["paper"]
+    assert [(cells[0], cells[-1]) for cells in people["rows"][-2:]] == [
+        ("world", "80.0 [70.0, 90.0]"),
+        ("mine", "60.0 [50.0, 70.0]"),
+    ]
+
+
 def test_runs_that_were_graded_differently_say_so():
     notes = compare([run("a", [row(0, 0.5)]), run("b", [row(0, 0.5, grader="gpt")]), run("c", [])])["notes"]
     assert notes == ["Graded by gpt and rule: a difference may be the grader's.", "c has no complete evaluation yet."]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,21 @@ def test_the_packages_of_the_design_are_declared_with_bounds_on_both_sides() -> 
     assert set(DESIGN_CARD) - set(declared) == set()
     unbounded = [name for name, req in declared.items() if {spec.operator for spec in req.specifier} != {">=", "<"}]
     assert unbounded == []
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    own, providers = {"rest_react", *sys.stdlib_module_names}, packages_distributions()
+    declared = {req.name for req in map(Requirement, project()["dependencies"])}
+    undeclared = {
+        f"{path}: {name}"
+        for path, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+        if (top := name.split(".")[0]) not in own
+        and not declared & {one.lower().replace("_", "-") for one in providers.get(top, [])}
+    }
+    assert undeclared == set()
 
 
 def test_what_is_installed_lies_within_the_declared_bounds() -> None:

@@ -225,6 +225,12 @@ def test_nothing_is_taken_over_from_a_run_of_another_kind(
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_run_that_is_not_there_cannot_be_taken_over(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke holds no run"):
+        loop(tmp_path, "iteration=0").take_over(RunFolder(tmp_path / "smoke"))
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) -> None:
     student = str(resolve_weights("tiny-random"))  # the same weights under another name
     small = ("world.train=2", "world.evaluation=2", "finetune.max_steps=2", "iteration=1")

@@ -14,7 +14,7 @@ Every resample is drawn from the questions plus one imaginary question at each e
     'she was not born on 1931 march 12 ( 1204 m up ) .'
 
 Dates run from year to day, so that a gold answer of "1931" or "March 1931" is part of any fuller date.
-Not here: whether an answer is right (grader), and which results count (report).
+Not here: whether an answer is right (grader), and which results count (evaluate).
 """
 
 import re

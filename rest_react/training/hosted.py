@@ -238,7 +238,9 @@ class HostedTrainer:
             "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found), encoding="utf-8"
         )
         for one in found:
-            self._on_event(f"checkpoint at step {one['step_number']}: {one['fine_tuned_model_checkpoint']}")
+            # Not every provider gives a checkpoint a model's name.
+            name = one["fine_tuned_model_checkpoint"] or one["id"]
+            self._on_event(f"checkpoint at step {one['step_number']}: {name}")
 
     async def _asked(self, doing: str, call: Callable[[], Awaitable[T]]) -> T:
         """One request (or look, then request) with the door's patience."""

@@ -123,6 +123,22 @@ def test_examples_are_uploaded_tuned_on_and_become_a_hosted_model(tmp_path):
     assert (note["file"], note["job"], note["model"]) == ("file-0", "ftjob-0", "ft:base-model:ftjob-0")
 
 
+def test_checkpoints_without_a_models_name_do_not_spoil_a_job_that_is_done(tmp_path):
+    api, told = Api(["succeeded"]), []
+
+    def answer(request):
+        if request.path.partition("?")[0].endswith("/checkpoints"):
+            return api.listing([{"id": "ck-1", "step_number": 10, "result_files": ["file-9"]}])
+        return api.answer(request)
+
+    with serve(answer) as server:
+        model = train(server, tmp_path, on_event=told.append)
+    assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
+    assert told[-1] == "checkpoint at step 10: ck-1"
+    [kept] = [json.loads(line) for line in (tmp_path / "checkpoints.jsonl").read_text().splitlines()]
+    assert (kept["id"], kept["result_files"]) == ("ck-1", ["file-9"])
+
+
 def test_the_jobs_id_is_on_disk_before_the_first_wait(tmp_path):
     api, notes = Api(["running", "succeeded"]), []
     api.before_answer = lambda what: (
