@@ -288,8 +288,9 @@ class RunFolder:
         for summary in sorted((source.root / stage).rglob("summary.json")):
             taken = self.root / summary.parent.relative_to(source.root)
             if not taken.exists():
-                unfinished = taken.with_name(f".{taken.name}")
+                unfinished = self.root / ".taken"  # where nobody looks for a stage
                 shutil.rmtree(unfinished, ignore_errors=True)
+                taken.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copytree(summary.parent, unfinished, copy_function=_linked)
                 unfinished.replace(taken)
 

@@ -194,8 +194,9 @@ class HostedTrainer:
             job = await self._asked("looking at the job", lambda: client.fine_tuning.jobs.retrieve(progress.job))
             if job.status == "succeeded" and job.fine_tuned_model:
                 await self._news(client, progress.job, seen, folder)
+                done = _note(folder, replace(progress, model=job.fine_tuned_model))
                 await self._list_checkpoints(client, progress.job, folder)
-                return _note(folder, replace(progress, model=job.fine_tuned_model))
+                return done
             if job.status in ("failed", "cancelled"):
                 raise UsageError(self._why(job, folder))
             if time.monotonic() > deadline:
@@ -222,9 +223,10 @@ class HostedTrainer:
         events = await self._asked("reading the job's events", unseen)
         with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
             for event in events:
-                file.write(json.dumps(event, ensure_ascii=False) + "\n")
+                line = json.dumps(event, ensure_ascii=False)
+                file.write(quoted(line, self._key, len(line)) + "\n")
                 seen.add(event["id"])
-                self._on_event(str(event.get("message", "")))
+                self._on_event(quoted(str(event.get("message", "")), self._key))
         return len(events)
 
     async def _list_checkpoints(self, client: "AsyncOpenAI", job: str, folder: Path) -> None:
@@ -233,7 +235,11 @@ class HostedTrainer:
                 return [one.model_dump(mode="json") async for one in client.fine_tuning.jobs.checkpoints.list(job)]
             return []
 
-        found = await self._asked("listing the checkpoints", listed)
+        try:
+            found = await self._asked("listing the checkpoints", listed)
+        except (OutsideFault, UsageError) as error:  # the model is there and paid for: a list must not hold it back
+            self._on_event(f"the checkpoints could not be listed: {error}")
+            return
         (folder / "checkpoints.jsonl").write_text(
             "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found), encoding="utf-8"
         )

@@ -139,6 +139,20 @@ def test_checkpoints_without_a_models_name_do_not_spoil_a_job_that_is_done(tmp_p
     assert (kept["id"], kept["result_files"]) == ("ck-1", ["file-9"])
 
 
+def test_checkpoints_that_cannot_be_listed_do_not_hold_a_finished_job_back(tmp_path):
+    api, told = Api(["succeeded"]), []
+
+    def answer(request):
+        refused = request.path.partition("?")[0].endswith("/checkpoints")
+        return Reply(403, {"error": {"message": "no such right"}}) if refused else api.answer(request)
+
+    with serve(answer) as server:
+        model = train(server, tmp_path, on_event=told.append)
+    assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
+    assert told[-1].startswith("the checkpoints could not be listed: ")
+    assert not (tmp_path / "checkpoints.jsonl").exists()
+
+
 def test_the_jobs_id_is_on_disk_before_the_first_wait(tmp_path):
     api, notes = Api(["running", "succeeded"]), []
     api.before_answer = lambda what: (
