@@ -1,0 +1,249 @@
+"""The whole loop against a service that it reaches by HTTP alone, and the in-process engine behind the same wire."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from rest_react.agent import TRAJECTORIES
+from rest_react.build import Parts
+from rest_react.cli import compose
+from rest_react.errors import ModelFault
+from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.transformers_engine import TransformersEngine
+from rest_react.records import LLM, Completion, Example, ModelRef, Prompt, Sampling, Trajectory, derive_seed
+from rest_react.run import Loop, run
+from rest_react.settings import Mode
+from rest_react.store import RunFolder, read_lines
+from rest_react.training.hosted import HostedTrainer
+from rest_react.weights import resolve_weights
+from tests.serving import Service, serving
+from tests.test_run import timeless
+
+BASE = "tiny-random"
+LOOP = ("experiment=smoke", "iteration=2", "start=prompted")
+# What smoke says of a training on this machine is no setting of any other.
+NOT_LOCAL = ("~finetune.micro_batch_size", "~finetune.threads")
+HOSTED = (
+    "policy=openai", f"policy.model={BASE}", "policy.api_key_env=''", "policy.requests_per_minute=null",
+    "policy.in_flight=8", "policy.price={input: 0.0, output: 0.0}",
+    "finetune=hosted", *NOT_LOCAL, "finetune.api_key_env=''", "finetune.poll_s=0.05",
+    "finetune.price={input: 0.0, output: 0.0}",
+)  # fmt: skip
+
+
+def as_sent(sampling: Sampling) -> Sampling:
+    """Whose seed is the one that a request of the door carries."""
+    return replace(sampling, seed=derive_seed(sampling.seed, 0) % 2**31)
+
+
+@dataclass(frozen=True, slots=True)
+class Unwired:
+    """A model asked in process as the door asks it over the wire."""
+
+    llm: LLM
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        return await self.llm.sample(prompt, n=n, sampling=as_sent(sampling))
+
+    async def aclose(self) -> None:
+        await self.llm.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A scripted model that is given prefix and state in one text, as completions are; it reads the state alone."""
+
+    llm: LLM
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        prefix, rule, state = prompt.state.rpartition("#" * 25 + "\n")
+        return await self.llm.sample(Prompt(prefix + rule, state), n=n, sampling=sampling)
+
+    async def aclose(self) -> None:
+        await self.llm.aclose()
+
+
+# ── the whole loop ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ScriptedParts(Parts):
+    """A run's parts with a policy that is asked as over the wire."""
+
+    def policy(self, model: ModelRef) -> LLM:
+        return Unwired(super().policy(model))
+
+
+@pytest.fixture(scope="module")
+def in_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run with policy=scripted, nothing trained."""
+    folder = RunFolder(tmp_path_factory.mktemp("in-process") / "smoke")
+    settings = compose([*LOOP, "finetune=dry_run", "~finetune.batch_size", *NOT_LOCAL])
+    asyncio.run(Loop(settings, ScriptedParts(settings, folder)).bring_to(2))
+    return folder.root
+
+
+@pytest.fixture(scope="module", params=["chat", "completion"])
+def over_http(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Path]]:
+    """Two iterations whose model and training are reached by HTTP."""
+    mode: Mode = request.param
+    folder = tmp_path_factory.mktemp(mode)
+    scripted = compose(LOOP)
+    parts = Parts(scripted, RunFolder(folder / "unused"))
+
+    def open_model(name: str, asked: Mode) -> LLM:
+        assert asked == mode
+        model = parts.policy(ModelRef(name, "hosted", tuned=name != BASE))
+        return model if mode == "chat" else Parted(model)
+
+    with serving(open_model, folder / "service") as service:
+        urls = (f"policy.base_url={service.url}", f"finetune.base_url={service.url}")
+        run(compose([*LOOP, *HOSTED, f"policy.mode={mode}", f"output={folder}", *urls]))
+        yield service, folder / "smoke"
+
+
+def model_of(run_: Path, iteration: int) -> str:
+    return str(json.loads((run_ / f"iter_{iteration}/finetune/model.json").read_text())["name"])
+
+
+def calls(run_: Path, *stages: str) -> int:
+    return sum(walk.usage.calls for stage in stages for walk in read_lines(run_ / stage / TRAJECTORIES, Trajectory))
+
+
+def test_each_iteration_s_tuned_model_walks_the_next_one_and_is_evaluated(over_http: tuple[Service, Path]) -> None:
+    service, folder = over_http
+    first, second = model_of(folder, 1), model_of(folder, 2)
+    assert [first, second] == [f"ft:{BASE}:ftjob-0", f"ft:{BASE}:ftjob-1"]
+    assert service.calls == {
+        BASE: calls(folder, "iter_0/evaluate/world", "iter_1/grow"),
+        first: calls(folder, "iter_1/evaluate/world", "iter_2/grow"),
+        second: calls(folder, "iter_2/evaluate/world"),
+    }
+
+
+def test_each_iteration_is_one_upload_and_one_job_that_really_trains_from_the_base(
+    over_http: tuple[Service, Path],
+) -> None:
+    service, folder = over_http
+    assert [job.asked["training_file"] for job in service.jobs] == list(service.files)
+    for k, job in enumerate(service.jobs, start=1):
+        examples = [json.loads(line) for line in (folder / f"iter_{k}/improve/examples.jsonl").read_text().splitlines()]
+        rows = [json.loads(row)["messages"] for row in service.files[job.asked["training_file"]].splitlines()]
+        assert [[turn["content"] for turn in row] for row in rows] == [[e["prompt"], e["completion"]] for e in examples]
+        assert job.asked["model"] == BASE
+        events = [json.loads(line) for line in (folder / f"iter_{k}/finetune/events.jsonl").read_text().splitlines()]
+        assert [event["message"] for event in events] == job.events
+        assert len(events) == 2
+    first, second, base = (
+        load_file(path / "model.safetensors")["model.norm.weight"]
+        for path in (*(service.weights(job.tuned) for job in service.jobs), Path(resolve_weights(BASE)))
+    )
+    assert not first.equal(base)
+    assert not second.equal(base)
+    assert not second.equal(first)
+
+
+def test_what_lies_on_disk_is_what_the_same_samples_give_without_the_wire(
+    over_http: tuple[Service, Path], in_process: Path
+) -> None:
+    _, folder = over_http
+    names = [path.relative_to(in_process) for path in sorted(in_process.glob("iter_*/*/*.jsonl"))]
+    names += [path.relative_to(in_process) for path in sorted(in_process.glob("iter_*/evaluate/world/*.jsonl"))]
+    assert len(names) == 12
+    for name in names:
+        assert (folder / name).read_bytes() == (in_process / name).read_bytes(), name
+    for path in in_process.glob("iter_*/*/*.jsonl"):
+        assert b'"logprob":null' not in path.read_bytes()
+
+
+def test_the_rows_of_results_are_those_of_the_run_without_the_wire(
+    over_http: tuple[Service, Path], in_process: Path
+) -> None:
+    rows, expected = (
+        timeless(json.loads((folder / "results.json").read_text())["rows"]) for folder in (over_http[1], in_process)
+    )
+    assert rows == expected
+    assert [(row["iteration"], row["questions"], row["unscored"]) for row in rows] == [(k, 8, 0) for k in (0, 1, 2)]
+    assert any(row["accuracy"]["mean"] > 0 for row in rows)
+
+
+# ── the in-process engine behind the wire ─────────────────────────────────────────────────────────────────────────────
+
+PROMPTS = [
+    Prompt("Instructions.\n", f'ORIGINAL_QUESTION = "Who founded town {i}?"\n\n# step: decision\n') for i in range(4)
+]
+WARM = Sampling(temperature=0.8, max_tokens=12, seed=5)
+GREEDY = Sampling(temperature=0.0, max_tokens=12, seed=5)
+STOPPED = Sampling(temperature=0.8, max_tokens=40, seed=5, stop=("e", "a"))
+
+
+def engine(weights: str, mode: Mode) -> TransformersEngine:
+    return TransformersEngine(weights, mode=mode, dtype="float32", device="cpu", threads=1)
+
+
+def door(service: Service, model: str, mode: Mode, **settings: bool) -> OpenAICompatible:
+    return OpenAICompatible(model, base_url=service.url, api_key_env=None, mode=mode, **settings)
+
+
+def samples(llm: LLM, prompts: list[Prompt], *samplings: Sampling) -> list[Completion]:
+    """Three of each prompt under each sampling, all asked for at once."""
+
+    async def main() -> list[Completion]:
+        asked = [llm.sample(prompt, n=3, sampling=sampling) for prompt in prompts for sampling in samplings]
+        try:
+            return [one for found in await asyncio.gather(*asked) for one in found]
+        finally:
+            await llm.aclose()
+
+    return asyncio.run(main())
+
+
+def told(completions: list[Completion]) -> list[tuple[str, int, str, int]]:
+    """All but the log-probabilities, whose last digits depend on what else was in the batch."""
+    return [(one.text, one.tokens, one.finish, one.prompt_tokens) for one in completions]
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The engine behind the wire: the tiny model and whatever is tuned of it."""
+    folder = tmp_path_factory.mktemp("engines")
+
+    def open_model(name: str, mode: Mode) -> LLM:
+        return engine(BASE if name == BASE else str(service.weights(name)), mode)
+
+    with serving(open_model, folder) as service:
+        yield service
+
+
+@pytest.mark.parametrize("mode", ["chat", "completion"])
+def test_samples_over_the_wire_are_those_of_the_engine_in_process(engines: Service, mode: Mode) -> None:
+    here = samples(Unwired(engine(BASE, mode)), PROMPTS, WARM, GREEDY, STOPPED)
+    there = samples(door(engines, BASE, mode), PROMPTS, WARM, GREEDY, STOPPED)
+    assert told(there) == told(here)
+    assert [one.logprob for one in there] == pytest.approx([one.logprob for one in here], abs=1e-3)
+    assert {one.finish for one in there} == {"stop", "length"}
+    bare = samples(door(engines, BASE, mode, logprobs=False), PROMPTS, WARM, GREEDY, STOPPED)
+    assert [one.text for one in bare] == [one.text for one in here]
+    assert {one.logprob for one in bare} == {None}
+
+
+def test_a_prompt_that_does_not_fit_is_the_models_fault_on_this_side_of_the_wire_too(engines: Service) -> None:
+    with pytest.raises(ModelFault, match="context too long"):
+        samples(door(engines, BASE, "completion"), [Prompt("", "word " * 20_000)], WARM)
+
+
+def test_what_the_api_has_tuned_is_what_answers_under_the_tuned_name(engines: Service, tmp_path: Path) -> None:
+    trainer = HostedTrainer(base_url=engines.url, api_key_env=None, poll_s=0.05)
+    examples = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", PROMPTS[0].state, "Yes.", "first") for i in range(10)]
+    model = asyncio.run(trainer.train(examples, ModelRef(BASE, "hosted", tuned=False), tmp_path, seed=3))
+    here = samples(Unwired(engine(str(engines.weights(model.name)), "chat")), PROMPTS, WARM)
+    there, base = (samples(door(engines, name, "chat"), PROMPTS, WARM) for name in (model.name, BASE))
+    assert told(there) == told(here)
+    assert [one.logprob for one in there] == pytest.approx([one.logprob for one in here], abs=1e-3)
+    assert told(there) != told(base)
