@@ -367,6 +367,9 @@ def main() -> None:
     except (UsageError, OmegaConfBaseException) as error:
         say(str(error) if isinstance(error, UsageError) else _USAGE)
         raise SystemExit(2) from None
+    except OSError as error:
+        say(f"{error.filename}: {error.strerror}; give page=<a file in a folder that is there>")
+        raise SystemExit(2) from None
     say(f"comparison: {page}")
 
 

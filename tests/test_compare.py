@@ -145,6 +145,17 @@ def test_another_command_is_told_the_right_one(words):
     assert (done.returncode, done.stderr.split(":")[0]) == (2, "usage")
 
 
+def test_a_page_that_cannot_be_written_is_told_with_the_way_out(runs, tmp_path):
+    page = tmp_path / "missing" / "page.html"
+    command = [sys.executable, "-m", "rest_react.report", "runs=[one,two]", f"output={runs}", f"page={page}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    told = "".join(done.stderr.split())  # the terminal may have broken the line
+    assert told == "".join(
+        f"{page}.tmp: No such file or directory; give page=<a file in a folder that is there>".split()
+    )
+
+
 def test_a_folder_that_is_no_run_is_named(runs):
     with pytest.raises(RunFolderError, match="three holds no run; give runs="):
         write_comparison([runs / "one", runs / "three"], runs / "page.html")
