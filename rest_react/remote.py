@@ -174,7 +174,8 @@ async def retried(
                     if error.after_s is not None and error.after_s <= backoff.patience_s:
                         limiter.hold(error.after_s)
                     raise
-                bill.owed = used(reply) if used(reply) != NOTHING else worst  # not every server counts
+                taken = used(reply)
+                bill.owed = worst if taken == NOTHING else taken  # not every server counts
                 return reply
         except TryAgain as error:
             failures += 1

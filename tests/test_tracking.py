@@ -216,10 +216,15 @@ def test_online_without_a_key_says_the_way_out_at_once(tmp_path: Path) -> None:
         it.log("grow", {"x": 1.0})
 
 
-def test_no_tracker_needs_no_folder() -> None:
+def test_no_tracker_needs_no_folder_and_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.chdir(here)
     it = NoTracker()
+    it.log("grow", {"x": 1.0})
+    it.table("verdicts", [{"id": "q1.0"}])
     it.artifact("1-model", [Path("does/not/exist")], kind="model")
     it.finish()
+    assert list(here.iterdir()) == []
 
 
 def test_every_number_of_results_json_is_in_the_w_and_b_run_once(tmp_path: Path) -> None:
