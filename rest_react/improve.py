@@ -8,7 +8,8 @@ module: it reads trajectories, which have none.
 
 A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element;
 with `keep="grounded"`, of these only samples whose names and numbers stand in links that were kept, up to the first
-step where the rollout itself went on with others.
+step where the rollout itself went on with others; with `keep="verified"`, of these only where no rule objects to the
+trajectory's answer (judges.reward.objections), so that whole walks are kept or dropped.
 A verdict that could not be had for an outside fault is `errored`, owed again on the next run, and filters nothing.
 Not here: how a reward model is asked (judges.reward).
 """
@@ -27,7 +28,7 @@ from rest_react.agent import actions_of, choose
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill
-from rest_react.judges.reward import RewardModel, unsupported
+from rest_react.judges.reward import RewardModel, objections, unsupported
 from rest_react.records import Completion, Example, Hit, Ranking, Step, Trajectory, derive_seed
 from rest_react.remote import together
 from rest_react.settings import Price
@@ -43,7 +44,7 @@ class Rules:
     """What Improve was told to do."""
 
     selector: Selector
-    keep: Literal["all", "grounded", "judged_good"] = "all"
+    keep: Literal["all", "grounded", "verified", "judged_good"] = "all"
     only_grounded: bool = False
     max_searches: int | None = None
     max_examples: int | None = None
@@ -102,7 +103,8 @@ def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Ste
     for trajectory in read_lines(trajectories, Trajectory):
         if trajectory.outcome != "finished" or not _wanted(trajectory, rules):
             continue
-        steps = _grounded(trajectory) if rules.keep == "grounded" else map(usable_candidates, trajectory.steps)
+        grounded = rules.keep in ("grounded", "verified")
+        steps = _grounded(trajectory) if grounded else map(usable_candidates, trajectory.steps)
         for index, (step, usable) in enumerate(zip(trajectory.steps, steps, strict=True)):
             if usable:
                 yield f"{trajectory.id}.{index}", step, usable
@@ -209,8 +211,10 @@ def _drawn(examples: Iterator[Example], n: int | None, seed: int) -> Iterator[Ex
 
 
 def _wanted(trajectory: Trajectory, rules: Rules) -> bool:
-    """The trajectory filters, off by default as in the paper."""
+    """The trajectory filters, none of them in the paper."""
     if rules.max_searches is not None and trajectory.usage.searches > rules.max_searches:
+        return False
+    if rules.keep == "verified" and objections(trajectory.answer or "", trajectory.question, _held(trajectory)):
         return False
     if not rules.only_grounded:
         return True
@@ -220,6 +224,16 @@ def _wanted(trajectory: Trajectory, rules: Rules) -> bool:
     last = checks[-1]
     action = actions_of(last)[last.chosen or 0]
     return isinstance(action, CheckAnswer) and action.passed
+
+
+def _held(trajectory: Trajectory) -> dict[int, Hit]:
+    """Every link that the rollout selected, by its number."""
+    held = {}
+    for step in trajectory.steps:
+        chosen = None if step.chosen is None else actions_of(step)[step.chosen]
+        if isinstance(chosen, LinkSelection):
+            held.update({link: step.hits[link - step.first_link] for link in chosen.selected_link_ids})
+    return held
 
 
 def _select(step: Step, usable: Sequence[int], selector: Selector, seed: int) -> int:

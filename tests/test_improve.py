@@ -344,6 +344,26 @@ def test_nothing_is_learnt_after_a_claim_that_no_link_supports(tmp_path) -> None
     assert [(example.prompt, example.completion) for example in examples] == [("s0", text(ADA)), ("s1", better.text)]
 
 
+def test_of_verified_walks_every_step_trains_and_of_others_none(tmp_path) -> None:
+    hits = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell in 1850."), Hit("p2", "Vell", "Vell has 7 mills."))
+    selection = LinkSelection("Ada Mell was born in Vell [link_id=4].", "t", (4,))
+
+    def answering(id_: str, says: str) -> Trajectory:
+        step = Step("summarise", "s1", (candidate(selection),), 0, hits=hits, first_link=4)
+        walk = walked(decide(candidate(ADA)), step, Step("answer", "s2", (candidate(Answer("t", says)),), 0), id_=id_)
+        return replace(walk, question="In which town was Ada Mell born?", answer=says)
+
+    trajectories = [
+        answering("right.0", "The town where Ada Mell was born is Vell [link_id=4]."),
+        answering("uncited.0", "The town where Ada Mell was born is Vell."),
+        answering("not_held.0", "The town where Ada Mell was born is Vell [link_id=5]."),
+        answering("beside_the_point.0", "Ada Mell lived in 1850 [link_id=4]."),
+    ]
+    _, examples, summary = run(tmp_path, trajectories, keep="verified")
+    assert [example.id for example in examples] == ["right.0.0", "right.0.1", "right.0.2"]
+    assert (summary["filtered_trajectories"], summary["dropped_steps"]) == (3, 0)
+
+
 def test_long_searches_can_be_left_out(tmp_path) -> None:
     trajectories = [walked(decide(candidate(ADA)), id_=f"q{n}.0", searches=n) for n in range(4)]
     _, examples, summary = run(tmp_path, trajectories, max_searches=2)

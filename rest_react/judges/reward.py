@@ -5,13 +5,14 @@
 
 Candidates are shown in a shuffled order, so that none profits from its place, and the reply's numbers are mapped back.
 The reply is three lines; what cannot be read is an Opinion without an order, never an error.
-`unsupported` needs no model: it tells what an action claims and no link says.
+Two need no model, only rules: `unsupported` tells what an action claims and no link says, `objections` what speaks
+against a whole answer.
 Not here: which candidates are worth showing, and what becomes of the winner (improve).
 """
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, neutralise
@@ -24,6 +25,14 @@ _BEST = re.compile(r"^[^\w\n]*BEST\W*[^\d\n]{0,20}(\d{1,3})", re.IGNORECASE | re
 _GOOD = re.compile(r"^[^\w\n]*GOOD\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
 # A word, but "I" and those whose capital may be that of their sentence; a number anywhere.
 _CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")
+_CITED = re.compile(r"\[link_id=([\d, ]+)\]")
+_NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?!\[)")
+_ASKS_FOR_A_NUMBER = re.compile(r"\b(?:how many|how much|number|when|year)\b", re.IGNORECASE)
+_FUNCTION_WORDS = frozenset(
+    "a an and are as at be been by did do does for from had has have how in is it its many much of on or that the there "
+    "these this those to was were what when where which who whom whose why with year".split()
+)
+_STEM = 4  # founder, founded and founding agree in their first four letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +102,49 @@ def unsupported(action: Action, kept: Sequence[Hit], question: str, answer: str)
             claimed = answer
         case _:
             return []
-    known = set(re.findall(r"\w+", " ".join([question, *(f"{hit.title} {hit.snippet}" for hit in kept)])))
-    words = _CLAIM.findall(strip_citations(claimed))
-    return [word for word in words if (word[0].isupper() or word[0].isdigit()) and word not in known]
+    known = {*_words(question), *(word for hit in kept for word in _words(f"{hit.title} {hit.snippet}"))}
+    return [word for word in _named(claimed) if word not in known]
+
+
+def objections(answer: str, question: str, links: Mapping[int, Hit]) -> list[str]:
+    """What speaks against an answer, told without knowing the right one; `links` are those held, by their number.
+
+    Made for answers that go from fact to fact, a claim for each ("The author of A is B [link_id=1]. The birth year of B
+    is 1820 [link_id=4]."): a claim has to cite a link, to name its page, to say what stands there and something that
+    was not said before; all of them together take up the words of the question, and the last one ends in a number
+    exactly where one is asked for. Right answers of another form are objected to as well: this is for choosing what to
+    learn from, where a wrong one that passes costs more than a right one that does not."""
+    found = []
+    claims = _NEXT_CLAIM.split(answer.strip())
+    said = set(_words(question))
+    for claim in claims:
+        cited = [links[i] for ids in _CITED.findall(claim) for i in map(int, re.findall(r"\d+", ids)) if i in links]
+        bare = strip_citations(claim)
+        named = set(_named(bare))
+        if not cited:
+            found.append(f"no link that is held is cited: {bare}")
+        elif not all(hit.title in bare for hit in cited):
+            found.append(f"the page cited is not named: {bare}")
+        elif not named <= {word for hit in cited for word in _words(f"{hit.title} {hit.snippet}")}:
+            found.append(f"the page cited does not say so: {bare}")
+        if named <= said:
+            found.append(f"nothing is said that was not known: {bare}")
+        said |= named
+    spoken = [word.lower() for word in _words(strip_citations(answer))]
+    asked = [word for word in map(str.lower, _words(question)) if word not in _FUNCTION_WORDS]
+    found += [f"not taken up: {word}" for word in asked if not any(w.startswith(word[:_STEM]) for w in spoken)]
+    if bool(_ASKS_FOR_A_NUMBER.search(question)) != any(word[0].isdigit() for word in _words(strip_citations(claims[-1]))):
+        found.append("a number where none is asked for, or none where one is")
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+def _named(text: str) -> list[str]:
+    """The names and numbers in a text."""
+    return [word for word in _CLAIM.findall(strip_citations(text)) if word[0].isupper() or word[0].isdigit()]
 
 
 def _fill(template: str, **parts: str) -> str:

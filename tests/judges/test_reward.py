@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rest_react.actions import Answer, CheckAnswer, LinkSelection, Search, Terminate
 from rest_react.errors import OutsideFault
-from rest_react.judges.reward import Opinion, RewardModel, read_ranking, unsupported
+from rest_react.judges.reward import Opinion, RewardModel, objections, read_ranking, unsupported
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.prompting import PACKAGED_PROMPTS
 from rest_react.records import Completion, Hit, Prompt, Sampling
@@ -180,3 +180,61 @@ def test_what_the_question_says_needs_no_link():
 @given(st.text(), st.text(), st.text())
 def test_the_whole_text_of_a_link_is_always_supported(title, snippet, question):
     assert unsupported(Answer("t", f"It says {title} and {snippet}"), [Hit("p", title, snippet)], question, "") == []
+
+
+WINDS = Hit("p1", "The Winds of Vell", "Ada Mell wrote The Winds of Vell, a novel set in Gar.")
+ADA = Hit("p2", "Ada Mell", "Ada Mell was born in Tor and had Odo Lin as a teacher. The birth year is 1820.")
+HELD = {1: WINDS, 4: ADA}
+BORN = "When was the author of The Winds of Vell born?"
+AUTHOR = "The author of The Winds of Vell is Ada Mell [link_id=1]."
+
+
+@pytest.mark.parametrize(
+    ("answer", "objected"),
+    [
+        (f"{AUTHOR} Ada Mell was born in 1820 [link_id=4].", []),
+        (f"{AUTHOR} Ada Mell was born in 1820. [link_id=4]", []),
+        (
+            f"{AUTHOR} Ada Mell was born in 1820.",
+            ["no link that is held is cited: Ada Mell was born in 1820."],
+        ),
+        (
+            f"{AUTHOR} Ada Mell was born in 1820 [link_id=2].",
+            ["no link that is held is cited: Ada Mell was born in 1820."],
+        ),
+        (
+            f"{AUTHOR} The author was born in 1820 [link_id=4].",
+            ["the page cited is not named: The author was born in 1820."],
+        ),
+        (
+            f"{AUTHOR} Ada Mell was born in 1830 [link_id=4].",
+            ["the page cited does not say so: Ada Mell was born in 1830."],
+        ),
+        (
+            f"{AUTHOR} Ada Mell was born in Tor [link_id=4].",
+            ["a number where none is asked for, or none where one is"],
+        ),
+        (
+            "Ada Mell was born in 1820 [link_id=4].",
+            ["not taken up: author", "not taken up: winds", "not taken up: vell"],
+        ),
+        (
+            f"{AUTHOR} {AUTHOR} Ada Mell was born in 1820 [link_id=4].",
+            ["nothing is said that was not known: The author of The Winds of Vell is Ada Mell."],
+        ),
+    ],
+)
+def test_an_answer_is_objected_to_for_what_can_be_seen_without_knowing_the_right_one(answer, objected):
+    assert objections(answer, BORN, HELD) == objected
+
+
+def test_an_empty_answer_is_objected_to_and_words_agree_by_their_stem():
+    assert objections("", "Who wrote it?", HELD)
+    assert objections("The founder of Gar is Odo Lin [link_id=1].", "Who founded Gar?", {}) == [
+        "no link that is held is cited: The founder of Gar is Odo Lin."
+    ]
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_any_text_can_be_looked_at(answer, question, title, snippet):
+    assert isinstance(objections(answer, question, {1: Hit("p", title, snippet)}), list)
