@@ -6,10 +6,9 @@ leaves rankings.jsonl, examples.jsonl and summary.json. Off-policy, as in the pa
 target of its own step alone; later states keep the sample that the rollout went on with. Labels cannot reach this
 module: it reads trajectories, which have none.
 
-A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element;
-with `keep="grounded"`, of these only samples whose names and numbers stand in links that were kept, up to the first
-step where the rollout itself went on with others; with `keep="verified"`, of these only where no rule objects to the
-trajectory's answer (judges.reward.objections), so that whole walks are kept or dropped.
+A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element.
+With `keep="verified"` no rule may object to the sample, nor to the answer that its trajectory came to
+(judges.reward.objections).
 A verdict that could not be had for an outside fault is `errored`, owed again on the next run, and filters nothing.
 Not here: how a reward model is asked (judges.reward).
 """
@@ -23,13 +22,25 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, empty_elements
+from rest_react.actions import (
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    PastAction,
+    ResultItem,
+    ReviseAnswer,
+    Search,
+    SelectLink,
+    Terminate,
+    empty_elements,
+    neutralise,
+)
 from rest_react.agent import actions_of, choose
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill
-from rest_react.judges.reward import RewardModel, objections, unsupported
-from rest_react.records import Completion, Example, Hit, Ranking, Step, Trajectory, derive_seed
+from rest_react.judges.reward import RewardModel, objections
+from rest_react.records import Completion, Example, Ranking, Step, Trajectory, derive_seed
 from rest_react.remote import together
 from rest_react.settings import Price
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
@@ -44,7 +55,7 @@ class Rules:
     """What Improve was told to do."""
 
     selector: Selector
-    keep: Literal["all", "grounded", "verified", "judged_good"] = "all"
+    keep: Literal["all", "verified", "judged_good"] = "all"
     only_grounded: bool = False
     max_searches: int | None = None
     max_examples: int | None = None
@@ -103,8 +114,7 @@ def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Ste
     for trajectory in read_lines(trajectories, Trajectory):
         if trajectory.outcome != "finished" or not _wanted(trajectory, rules):
             continue
-        grounded = rules.keep in ("grounded", "verified")
-        steps = _grounded(trajectory) if grounded else map(usable_candidates, trajectory.steps)
+        steps = _verified(trajectory) if rules.keep == "verified" else map(usable_candidates, trajectory.steps)
         for index, (step, usable) in enumerate(zip(trajectory.steps, steps, strict=True)):
             if usable:
                 yield f"{trajectory.id}.{index}", step, usable
@@ -120,31 +130,27 @@ def usable_candidates(step: Step) -> tuple[int, ...]:
     return tuple(first_with.values())
 
 
-def _grounded(trajectory: Trajectory) -> Iterator[tuple[int, ...]]:
-    """For each step its usable candidates that claim nothing but what stands in the links they rest on; none once
-    the rollout went on with a claim of another kind, for every later state repeats it."""
-    kept: list[Hit] = []
-    answer = ""
-    sound = True
+def _verified(trajectory: Trajectory) -> list[tuple[int, ...]]:
+    """For each step its usable candidates that no rule objects to; none at all where one objects to the answer."""
+    question, past, answer = neutralise(trajectory.question), list[PastAction](), ""
+    kept = []
     for step in trajectory.steps:
+        shown = [ResultItem(step.first_link + i, hit.title, hit.snippet) for i, hit in enumerate(step.hits)]
         actions = actions_of(step)
-        grounded = {
-            i
-            for i, action in enumerate(actions)
-            if action and not unsupported(action, [*kept, *_selected(step, action)], trajectory.question, answer)
-        }
-        yield tuple(i for i in usable_candidates(step) if sound and i in grounded)
-        sound = sound and (step.chosen is None or step.chosen in grounded)
-        chosen = None if step.chosen is None else actions[step.chosen]
-        kept += _selected(step, chosen)
-        match chosen:
-            case Answer(answer=text) | ReviseAnswer(revised_answer=text):
-                answer = text
-
-
-def _selected(step: Step, action: Action | None) -> list[Hit]:
-    ids = action.selected_link_ids if isinstance(action, LinkSelection) else ()
-    return [step.hits[link - step.first_link] for link in ids]
+        against = [None if a is None else objections(a, question, past, shown, answer) for a in actions]
+        kept.append(tuple(i for i in usable_candidates(step) if against[i] == []))
+        match None if step.chosen is None else actions[step.chosen]:
+            case LinkSelection(summary, thoughts, ids):
+                past.append(SelectLink(tuple(item for item in shown if item.link_id in ids), summary, thoughts))
+            case Answer() as draft:
+                past.append(draft)
+                answer = draft.answer
+            case ReviseAnswer(revised):
+                answer = revised
+            case Search() | Terminate() as action:
+                past.append(action)
+    against_it = objections(Answer("", answer), question, past)
+    return [()] * len(kept) if against_it else kept
 
 
 async def rank_step(
@@ -211,10 +217,8 @@ def _drawn(examples: Iterator[Example], n: int | None, seed: int) -> Iterator[Ex
 
 
 def _wanted(trajectory: Trajectory, rules: Rules) -> bool:
-    """The trajectory filters, none of them in the paper."""
+    """The trajectory filters, off by default as in the paper."""
     if rules.max_searches is not None and trajectory.usage.searches > rules.max_searches:
-        return False
-    if rules.keep == "verified" and objections(trajectory.answer or "", trajectory.question, _held(trajectory)):
         return False
     if not rules.only_grounded:
         return True
@@ -224,16 +228,6 @@ def _wanted(trajectory: Trajectory, rules: Rules) -> bool:
     last = checks[-1]
     action = actions_of(last)[last.chosen or 0]
     return isinstance(action, CheckAnswer) and action.passed
-
-
-def _held(trajectory: Trajectory) -> dict[int, Hit]:
-    """Every link that the rollout selected, by its number."""
-    held = {}
-    for step in trajectory.steps:
-        chosen = None if step.chosen is None else actions_of(step)[step.chosen]
-        if isinstance(chosen, LinkSelection):
-            held.update({link: step.hits[link - step.first_link] for link in chosen.selected_link_ids})
-    return held
 
 
 def _select(step: Step, usable: Sequence[int], selector: Selector, seed: int) -> int:

@@ -308,60 +308,34 @@ def test_ungrounded_trajectories_can_be_left_out(tmp_path) -> None:
     assert len(run(tmp_path / "b", trajectories)[1]) == 6
 
 
-def test_what_claims_more_than_its_links_say_can_be_left_out(tmp_path) -> None:
+def test_of_verified_walks_the_samples_without_objection_train_and_of_others_none(tmp_path) -> None:
     hits = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell in 1850."), Hit("p2", "Vell", "Vell has 7 mills."))
-    born, mills = "Ada Mell was born in Vell [link_id=4].", "Vell has 7 mills [link_id=5]."
-    selections = (LinkSelection("It was in 1851 [link_id=4].", "t", (4,)), LinkSelection(born, "t", (4,)))
-    of_another_link = (LinkSelection(mills, "t", (4,)), LinkSelection("Nothing.", "t", ()))
-    steps = (
-        Step("summarise", "s0", tuple(map(candidate, selections, (1.0, 2.0))), 1, hits=hits, first_link=4),
-        Step("summarise", "s1", tuple(map(candidate, of_another_link)), 1, hits=hits, first_link=6),
-        Step(
-            "answer", "s2", tuple(map(candidate, (Answer("t", mills), Answer("t", "The Vell."), Answer("t", born)))), 1
-        ),
-        Step("relevance", "s3", (candidate(PASSED), candidate(ReviseAnswer(mills, ("no",)))), 0),
-        Step("grounding", "s4", tuple(candidate(ReviseAnswer(says, ("no",))) for says in (mills, born)), 1),
-        decide(candidate(Search("Anything at all", "t")), state="s5"),
-    )
-    _, examples, summary = run(tmp_path, [walked(*steps)], keep="grounded")
-    assert [(example.prompt, example.completion) for example in examples] == [
-        ("s0", text(selections[1])),
-        ("s1", text(of_another_link[1])),
-        ("s2", text(Answer("t", "The Vell."))),
-        ("s3", text(PASSED)),
-        ("s4", text(ReviseAnswer(born, ("no",)))),
-        ("s5", text(Search("Anything at all", "t"))),
-    ]
-    assert (summary["steps"], summary["dropped_steps"]) == (6, 0)
-
-
-def test_nothing_is_learnt_after_a_claim_that_no_link_supports(tmp_path) -> None:
-    claimed = candidate(LinkSelection("It is 1851 [link_id=1].", "t", (1,)), 1.0)
-    better = candidate(LinkSelection("It is 1850 [link_id=1].", "t", (1,)), 2.0)
-    summary = Step("summarise", "s1", (claimed, better), 0, hits=(Hit("p", "Ada", "Born in 1850."),), first_link=1)
-    steps = (decide(candidate(ADA), state="s0"), summary, decide(candidate(BOB), state="s2"))
-    _, examples, _ = run(tmp_path, [walked(*steps)], keep="grounded")
-    assert [(example.prompt, example.completion) for example in examples] == [("s0", text(ADA)), ("s1", better.text)]
-
-
-def test_of_verified_walks_every_step_trains_and_of_others_none(tmp_path) -> None:
-    hits = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell in 1850."), Hit("p2", "Vell", "Vell has 7 mills."))
-    selection = LinkSelection("Ada Mell was born in Vell [link_id=4].", "t", (4,))
+    born = "The town where Ada Mell was born is Vell [link_id=4]."
+    query, off = Search("Ada Mell born", "t"), Search("Bob Lin born", "t")
+    right, wrong = LinkSelection(born, "t", (4,)), LinkSelection("Ada Mell was born in Gar [link_id=4].", "t", (4,))
 
     def answering(id_: str, says: str) -> Trajectory:
-        step = Step("summarise", "s1", (candidate(selection),), 0, hits=hits, first_link=4)
-        walk = walked(decide(candidate(ADA)), step, Step("answer", "s2", (candidate(Answer("t", says)),), 0), id_=id_)
-        return replace(walk, question="In which town was Ada Mell born?", answer=says)
+        steps = (
+            decide(candidate(off, 0.5), candidate(query, 1.0), chosen=1),
+            Step("summarise", "s1", (candidate(right), candidate(wrong, 0.5)), 0, hits=hits, first_link=4),
+            decide(candidate(Terminate("t")), state="s2"),
+            Step("answer", "s3", (candidate(Answer("t", says)),), 0),
+            Step("grounding", "s4", (candidate(PASSED),), 0),
+        )
+        return replace(walked(*steps, id_=id_), question="In which town was Ada Mell born?", answer=says)
 
     trajectories = [
-        answering("right.0", "The town where Ada Mell was born is Vell [link_id=4]."),
+        answering("right.0", born),
         answering("uncited.0", "The town where Ada Mell was born is Vell."),
         answering("not_held.0", "The town where Ada Mell was born is Vell [link_id=5]."),
         answering("beside_the_point.0", "Ada Mell lived in 1850 [link_id=4]."),
     ]
     _, examples, summary = run(tmp_path, trajectories, keep="verified")
-    assert [example.id for example in examples] == ["right.0.0", "right.0.1", "right.0.2"]
-    assert (summary["filtered_trajectories"], summary["dropped_steps"]) == (3, 0)
+    assert [(example.id, example.completion) for example in examples] == [
+        (f"right.0.{i}", text(action))
+        for i, action in enumerate((query, right, Terminate("t"), Answer("t", born), PASSED))
+    ]
+    assert (summary["steps"], summary["dropped_steps"]) == (20, 15)
 
 
 def test_long_searches_can_be_left_out(tmp_path) -> None:

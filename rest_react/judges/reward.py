@@ -5,8 +5,7 @@
 
 Candidates are shown in a shuffled order, so that none profits from its place, and the reply's numbers are mapped back.
 The reply is three lines; what cannot be read is an Opinion without an order, never an error.
-Two need no model, only rules: `unsupported` tells what an action claims and no link says, `objections` what speaks
-against a whole answer.
+`objections` needs no model: rules that tell what speaks against an action.
 Not here: which candidates are worth showing, and what becomes of the winner (improve).
 """
 
@@ -15,9 +14,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, neutralise
+from rest_react.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    PastAction,
+    ResultItem,
+    ReviseAnswer,
+    Search,
+    SelectLink,
+    Terminate,
+    neutralise,
+)
 from rest_react.judges.metrics import strip_citations
-from rest_react.records import LLM, Completion, Hit, Prompt, Sampling
+from rest_react.records import LLM, Completion, Prompt, Sampling
 
 # A line's head may carry marks ("**BEST:**"), and what follows may stand on the next line.
 _RANKING = re.compile(r"^[^\w\n]*RANKING\W*(.*)$", re.IGNORECASE | re.MULTILINE)
@@ -29,8 +40,8 @@ _CITED = re.compile(r"\[link_id=([\d, ]+)\]")
 _NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?!\[)")
 _ASKS_FOR_A_NUMBER = re.compile(r"\b(?:how many|how much|number|when|year)\b", re.IGNORECASE)
 _FUNCTION_WORDS = frozenset(
-    "a an and are as at be been by did do does for from had has have how in is it its many much of on or that the there "
-    "these this those to was were what when where which who whom whose why with year".split()
+    "a an and are as at be been by did do does for from had has have how in is it its many much of on or that the "
+    "there these this those to was were what when where which who whom whose why with year".split()
 )
 _STEM = 4  # founder, founded and founding agree in their first four letters
 
@@ -90,61 +101,76 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
     return (*places, *(place for place in range(count) if place not in places))
 
 
-def unsupported(action: Action, kept: Sequence[Hit], question: str, answer: str) -> list[str]:
-    """Names and numbers that the action claims and that neither the links it rests on nor the question has.
+def objections(
+    action: Action, question: str, past: Sequence[PastAction], shown: Sequence[ResultItem] = (), answer: str = ""
+) -> list[str]:
+    """What speaks against an action, told by rules alone, without knowing what is right; `shown` are the search results
+    that a summary is about, `answer` the text that a check is about.
 
-    `kept` are the links held so far, this step's selection included. A summary, a draft and a revision make claims of
-    their own; a check that passes makes those of `answer`, the current text. Searches claim nothing."""
+    A query is new and asks with words of the question or of what was found. Each claim of a summary or an answer cites
+    a link that is held, names its page, says what stands there, and something not said before. Searching ends, and an
+    answer is complete, when every word of the question was taken up; the answer ends in a number exactly where one is
+    asked for. A check passes what all this can be said of.
+
+    Made for questions that lead from fact to fact. Right actions of other forms are objected to as well: this is for
+    choosing what to learn from, where a wrong one that passes costs more than a right one that does not."""
+    held = {item.link_id: item for entry in past if isinstance(entry, SelectLink) for item in entry.selected_links}
+    found = " ".join(entry.grounded_summarization for entry in past if isinstance(entry, SelectLink))
     match action:
-        case LinkSelection(grounded_summarization=text) | Answer(answer=text) | ReviseAnswer(revised_answer=text):
-            claimed = text
-        case CheckAnswer(passed=True):
-            claimed = answer
-        case _:
-            return []
-    known = {*_words(question), *(word for hit in kept for word in _words(f"{hit.title} {hit.snippet}"))}
-    return [word for word in _named(claimed) if word not in known]
+        case Search(query):
+            again = ["this was searched for"] if query in [p.query for p in past if isinstance(p, Search)] else []
+            known = f"{question} {found} {' '.join(f'{i.link_text} {i.snippet}' for i in held.values())}"
+            return again + [f"not in the question: {word}" for word in _not_taken_up(query, known)]
+        case Terminate():
+            return [f"not taken up: {word}" for word in _not_taken_up(question, found)]
+        case LinkSelection(summary, _, ids):
+            chosen = {item.link_id: item for item in shown if item.link_id in ids}
+            return _against_claims(summary, f"{question} {found}", chosen) if ids else []
+        case Answer(_, text) | ReviseAnswer(text):
+            return _against_answer(text, question, held)
+        case CheckAnswer(passed):
+            against = _against_answer(answer, question, held)
+            return against if passed else [] if against else ["nothing speaks against this answer"]
 
 
-def objections(answer: str, question: str, links: Mapping[int, Hit]) -> list[str]:
-    """What speaks against an answer, told without knowing the right one; `links` are those held, by their number.
-
-    Made for answers that go from fact to fact, a claim for each ("The author of A is B [link_id=1]. The birth year of B
-    is 1820 [link_id=4]."): a claim has to cite a link, to name its page, to say what stands there and something that
-    was not said before; all of them together take up the words of the question, and the last one ends in a number
-    exactly where one is asked for. Right answers of another form are objected to as well: this is for choosing what to
-    learn from, where a wrong one that passes costs more than a right one that does not."""
-    found = []
-    claims = _NEXT_CLAIM.split(answer.strip())
-    said = set(_words(question))
-    for claim in claims:
-        cited = [links[i] for ids in _CITED.findall(claim) for i in map(int, re.findall(r"\d+", ids)) if i in links]
-        bare = strip_citations(claim)
-        named = set(_named(bare))
-        if not cited:
-            found.append(f"no link that is held is cited: {bare}")
-        elif not all(hit.title in bare for hit in cited):
-            found.append(f"the page cited is not named: {bare}")
-        elif not named <= {word for hit in cited for word in _words(f"{hit.title} {hit.snippet}")}:
-            found.append(f"the page cited does not say so: {bare}")
-        if named <= said:
-            found.append(f"nothing is said that was not known: {bare}")
-        said |= named
-    spoken = [word.lower() for word in _words(strip_citations(answer))]
-    asked = [word for word in map(str.lower, _words(question)) if word not in _FUNCTION_WORDS]
-    found += [f"not taken up: {word}" for word in asked if not any(w.startswith(word[:_STEM]) for w in spoken)]
-    if bool(_ASKS_FOR_A_NUMBER.search(question)) != any(word[0].isdigit() for word in _words(strip_citations(claims[-1]))):
+def _against_answer(answer: str, question: str, held: Mapping[int, ResultItem]) -> list[str]:
+    found = _against_claims(answer, question, held)
+    found += [f"not taken up: {word}" for word in _not_taken_up(question, answer)]
+    last = strip_citations(_NEXT_CLAIM.split(answer.strip())[-1])
+    if bool(_ASKS_FOR_A_NUMBER.search(question)) != any(word[0].isdigit() for word in _words(last)):
         found.append("a number where none is asked for, or none where one is")
     return found
 
 
+def _against_claims(text: str, known: str, links: Mapping[int, ResultItem]) -> list[str]:
+    found = []
+    said = set(_words(known))
+    for claim in _NEXT_CLAIM.split(text.strip()):
+        ids = [int(number) for cited in _CITED.findall(claim) for number in re.findall(r"\d+", cited)]
+        cited = [links[i] for i in ids if i in links]
+        bare = strip_citations(claim)
+        named = {word for word in _CLAIM.findall(bare) if word[0].isupper() or word[0].isdigit()}
+        if not cited:
+            found.append(f"no link that is held is cited: {bare}")
+        elif not all(item.link_text in bare for item in cited):
+            found.append(f"the page cited is not named: {bare}")
+        elif not named <= {word for item in cited for word in _words(f"{item.link_text} {item.snippet}")}:
+            found.append(f"the page cited does not say so: {bare}")
+        if named <= said:
+            found.append(f"nothing is said that was not known: {bare}")
+        said |= named
+    return found
+
+
+def _not_taken_up(asked: str, said: str) -> list[str]:
+    """The words of one text, function words aside, that another has in no form."""
+    spoken = [word.lower() for word in _words(strip_citations(said))]
+    wanted = [word.lower() for word in _words(asked)]
+    return [w for w in wanted if w not in _FUNCTION_WORDS and not any(s.startswith(w[:_STEM]) for s in spoken)]
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text)
-
-
-def _named(text: str) -> list[str]:
-    """The names and numbers in a text."""
-    return [word for word in _CLAIM.findall(strip_citations(text)) if word[0].isupper() or word[0].isdigit()]
 
 
 def _fill(template: str, **parts: str) -> str:

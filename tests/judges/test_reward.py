@@ -7,12 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.actions import Answer, CheckAnswer, LinkSelection, Search, Terminate
+from rest_react.actions import (
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ResultItem,
+    ReviseAnswer,
+    Search,
+    SelectLink,
+    Terminate,
+)
 from rest_react.errors import OutsideFault
-from rest_react.judges.reward import Opinion, RewardModel, objections, read_ranking, unsupported
+from rest_react.judges.reward import Opinion, RewardModel, objections, read_ranking
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.prompting import PACKAGED_PROMPTS
-from rest_react.records import Completion, Hit, Prompt, Sampling
+from rest_react.records import Completion, Prompt, Sampling
 
 RANKING = (PACKAGED_PROMPTS / "ranking.txt").read_text(encoding="utf-8")
 JUDGED_GOOD = (PACKAGED_PROMPTS / "judged_good.txt").read_text(encoding="utf-8")
@@ -146,95 +155,81 @@ def test_a_doors_fault_passes() -> None:
         asyncio.run(model.rank("the state", ["a", "b"], seed=0))
 
 
-KEPT = [Hit("p1", "Verland Bridge", "Verland Bridge stands in Gar. It opened in 1886.")]
-
-
-@pytest.mark.parametrize(
-    ("claimed", "missing"),
-    [
-        ("Verland Bridge stands in Gar [link_id=17].", []),
-        ("According to [link_id=4], Verland Bridge opened in 1887.", ["1887"]),
-        ("The founder of Gar is Ada Mell.", ["Ada", "Mell"]),
-        ("Paris is where it stands.", []),  # a capital that the sentence gives proves nothing
-        ("It stands in gar; Émile drew it in Łódź.", ["Łódź"]),
-        ("As far as I can see, it opened in 1886.", []),
-        ("", []),
-    ],
-)
-def test_names_and_numbers_that_no_link_has_are_unsupported(claimed, missing):
-    assert unsupported(Answer("t", claimed), KEPT, "Where does it stand?", "") == missing
-    assert unsupported(LinkSelection(claimed, "t", (1,)), KEPT, "Where does it stand?", "") == missing
-
-
-def test_a_check_that_passes_claims_what_the_answer_claims_and_a_search_claims_nothing():
-    assert unsupported(CheckAnswer(True, ("fine",)), KEPT, "q", "It opened in 1900.") == ["1900"]
-    assert unsupported(CheckAnswer(False, ("no",)), KEPT, "q", "It opened in 1900.") == []
-    assert unsupported(Search("Ada Mell in 1900", "t"), KEPT, "q", "") == []
-    assert unsupported(Terminate("I have it: 1900."), KEPT, "q", "") == []
-
-
-def test_what_the_question_says_needs_no_link():
-    assert unsupported(Answer("t", "The bridge of Ada Mell, in 1900."), KEPT, "Was Ada Mell here in 1900?", "") == []
-
-
-@given(st.text(), st.text(), st.text())
-def test_the_whole_text_of_a_link_is_always_supported(title, snippet, question):
-    assert unsupported(Answer("t", f"It says {title} and {snippet}"), [Hit("p", title, snippet)], question, "") == []
-
-
-WINDS = Hit("p1", "The Winds of Vell", "Ada Mell wrote The Winds of Vell, a novel set in Gar.")
-ADA = Hit("p2", "Ada Mell", "Ada Mell was born in Tor and had Odo Lin as a teacher. The birth year is 1820.")
-HELD = {1: WINDS, 4: ADA}
+WINDS = ResultItem(1, "The Winds of Vell", "Ada Mell wrote The Winds of Vell, a novel set in Gar.")
+ADA = ResultItem(4, "Ada Mell", "Ada Mell was born in Tor and had Odo Lin as a teacher. The birth year is 1820.")
 BORN = "When was the author of The Winds of Vell born?"
 AUTHOR = "The author of The Winds of Vell is Ada Mell [link_id=1]."
+YEAR = "Ada Mell was born in 1820 [link_id=4]."
+PAST = (
+    Search("author of The Winds of Vell", "I need the author."),
+    SelectLink((WINDS,), AUTHOR, "I keep this link."),
+    Search("Ada Mell born", "I need the year."),
+    SelectLink((ADA,), YEAR, "I keep this link."),
+)
 
 
 @pytest.mark.parametrize(
     ("answer", "objected"),
     [
-        (f"{AUTHOR} Ada Mell was born in 1820 [link_id=4].", []),
+        (f"{AUTHOR} {YEAR}", []),
         (f"{AUTHOR} Ada Mell was born in 1820. [link_id=4]", []),
-        (
-            f"{AUTHOR} Ada Mell was born in 1820.",
-            ["no link that is held is cited: Ada Mell was born in 1820."],
-        ),
+        (f"{AUTHOR} Ada Mell was born in 1820.", ["no link that is held is cited: Ada Mell was born in 1820."]),
         (
             f"{AUTHOR} Ada Mell was born in 1820 [link_id=2].",
             ["no link that is held is cited: Ada Mell was born in 1820."],
         ),
-        (
-            f"{AUTHOR} The author was born in 1820 [link_id=4].",
-            ["the page cited is not named: The author was born in 1820."],
-        ),
+        (f"{AUTHOR} She was born in 1820 [link_id=4].", ["the page cited is not named: She was born in 1820."]),
         (
             f"{AUTHOR} Ada Mell was born in 1830 [link_id=4].",
             ["the page cited does not say so: Ada Mell was born in 1830."],
         ),
+        (f"{AUTHOR} Ada Mell was born in Tor [link_id=4].", ["a number where none is asked for, or none where one is"]),
+        (YEAR, ["not taken up: author", "not taken up: winds", "not taken up: vell"]),
         (
-            f"{AUTHOR} Ada Mell was born in Tor [link_id=4].",
-            ["a number where none is asked for, or none where one is"],
-        ),
-        (
-            "Ada Mell was born in 1820 [link_id=4].",
-            ["not taken up: author", "not taken up: winds", "not taken up: vell"],
-        ),
-        (
-            f"{AUTHOR} {AUTHOR} Ada Mell was born in 1820 [link_id=4].",
+            f"{AUTHOR} {AUTHOR} {YEAR}",
             ["nothing is said that was not known: The author of The Winds of Vell is Ada Mell."],
         ),
     ],
 )
 def test_an_answer_is_objected_to_for_what_can_be_seen_without_knowing_the_right_one(answer, objected):
-    assert objections(answer, BORN, HELD) == objected
+    assert objections(Answer("t", answer), BORN, PAST) == objected
+    assert objections(ReviseAnswer(answer, ("no",)), BORN, PAST) == objected
+    assert objections(CheckAnswer(True, ("fine",)), BORN, PAST, answer=answer) == objected
+    unfounded = [] if objected else ["nothing speaks against this answer"]
+    assert objections(CheckAnswer(False, ("no",)), BORN, PAST, answer=answer) == unfounded
 
 
-def test_an_empty_answer_is_objected_to_and_words_agree_by_their_stem():
-    assert objections("", "Who wrote it?", HELD)
-    assert objections("The founder of Gar is Odo Lin [link_id=1].", "Who founded Gar?", {}) == [
-        "no link that is held is cited: The founder of Gar is Odo Lin."
-    ]
+@pytest.mark.parametrize(
+    ("query", "objected"),
+    [
+        ("birth of Ada Mell", []),
+        ("mother of Ada Mell", ["not in the question: mother"]),
+        ("author of The Winds of Vell", ["this was searched for"]),
+        ("", []),
+    ],
+)
+def test_a_query_is_new_and_asks_with_words_that_were_seen(query, objected):
+    assert objections(Search(query, "t"), BORN, PAST) == objected
+
+
+def test_searching_ends_when_every_word_of_the_question_was_taken_up():
+    assert objections(Terminate("t"), BORN, PAST) == []
+    assert objections(Terminate("t"), BORN, PAST[:2]) == ["not taken up: born"]
+
+
+def test_a_summary_rests_on_the_links_it_selects_and_an_empty_one_on_none():
+    def summary(text: str, *ids: int) -> list[str]:
+        return objections(LinkSelection(text, "t", ids), BORN, PAST[:3], shown=(ADA, WINDS))
+
+    assert summary(YEAR, 4) == []
+    assert summary(YEAR, 1) == ["no link that is held is cited: Ada Mell was born in 1820."]
+    assert summary(AUTHOR, 1) == ["nothing is said that was not known: The author of The Winds of Vell is Ada Mell."]
+    assert summary("Nothing helps.") == []
 
 
 @given(st.text(), st.text(), st.text(), st.text())
-def test_any_text_can_be_looked_at(answer, question, title, snippet):
-    assert isinstance(objections(answer, question, {1: Hit("p", title, snippet)}), list)
+def test_any_text_can_be_looked_at(text, question, title, snippet):
+    item = ResultItem(1, title, snippet)
+    past = (Search(text), SelectLink((item,), text, "t"), Terminate(text))
+    for action in (Search(text), Terminate(), LinkSelection(text, "t", (1,)), Answer("t", text), CheckAnswer(True)):
+        assert all(isinstance(o, str) for o in objections(action, question, past, (item,), text))
