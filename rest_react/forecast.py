@@ -4,6 +4,7 @@ Calls follow from the flow: a trajectory with T searches makes 2T+4 of them (2T+
 per call, are taken from this folder's last finished Grow where there is one, else from the paper (T = 2.5) and a rule
 of thumb. Minutes need `speed`, money needs `price`; what is unknown is shown as unknown, never as nothing. A judge is
 taken to be called for every step, and a grader for every answer; both are called less where there is nothing to decide.
+Of the grown steps every one is taken to train, with `improve.keep=verified` a quarter (docs/log.md).
 
     iteration 1: grow          252 calls, 75,600 tokens in, 60,480 out, 6.8 minutes, 0.00 dollars
 
@@ -34,6 +35,7 @@ from rest_react.store import RunFolder, read_summary
 SEARCHES = 2.5
 STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
+VERIFIED = 0.25
 CHARACTERS_PER_TOKEN = 3.5
 REMOTE = ("openai", "gemini")  # `speed` is this machine's
 
@@ -76,8 +78,9 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             if k and asked and not _complete(folder, k, "improve"):
                 yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
             if not _complete(folder, k, "finetune"):
-                kept = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
-                yield _training(s, pace, k, calls + (round(s.world.demonstrations * steps) if kept else 0))
+                shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
+                kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
+                yield _training(s, pace, k, kept + (round(s.world.demonstrations * steps) if shown else 0))
         for name, source in s.evaluate.benchmarks.items():
             if not _complete(folder, k, "evaluate", name):
                 answers = _size(s, source) * s.evaluate.repeats

@@ -89,7 +89,7 @@ def overrides() -> list[str]:
 
 @pytest.mark.parametrize("override", overrides())
 def test_every_override_of_the_table_changes_the_settings(override: str) -> None:
-    start = ["improve.keep=all"] if override == "improve.keep=grounded" else []  # the default
+    start = ["improve.keep=all"] if override == "improve.keep=verified" else []  # the default
     assert made(*start, *override.split()) != made(*start)
 
 

@@ -86,9 +86,9 @@ def test_a_reward_model_is_made_only_where_improve_asks_one(tmp_path: Path) -> N
     asked = {
         (selector, keep): parts(tmp_path, f"improve.selector={selector}", f"improve.keep={keep}").reward_model()
         for selector in ("perplexity", "reward_model")
-        for keep in ("all", "grounded", "judged_good")
+        for keep in ("all", "verified", "judged_good")
     }
-    assert {how for how, model in asked.items() if model is None} == {("perplexity", "all"), ("perplexity", "grounded")}
+    assert {how for how, model in asked.items() if model is None} == {("perplexity", "all"), ("perplexity", "verified")}
 
 
 def test_the_grader_is_a_rule_or_a_model(tmp_path: Path) -> None:
