@@ -12,14 +12,14 @@ Not here: a run's own numbers (evaluate), and the page (report).
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rest_react.console import points, span, visible
-from rest_react.judges.metrics import detectable_difference, paired_difference
+from rest_react.judges.metrics import clustered_interval, detectable_difference, paired_difference
 
 _PAPER = Path(__file__).parent / "report_page" / "paper.yaml"
 _GENERATIONS = {1: "1st generation", 2: "2nd generation"}
@@ -45,7 +45,12 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "names": [visible(run.name) for run in runs],
         "benchmarks": [
-            {"name": visible(name), "series": _series(runs, name), "differences": _differences(runs, name)}
+            {
+                "name": visible(name),
+                "series": _series(runs, name),
+                "differences": _differences(runs, name),
+                "sizes": _by_examples(runs, name),
+            }
             for name in names
         ],
         "settings": _settings(runs),
@@ -57,6 +62,28 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
 def _series(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
     own = [(run.name, [row for row in run.rows if row["benchmark"] == benchmark]) for run in runs]
     return [{"name": visible(name), "rows": rows} for name, rows in own if rows]
+
+
+def _by_examples(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
+    """How much data: accuracy of the last iteration by the number of examples it was tuned on, all runs with that
+    number together, so that the interval is over questions and fine-tunings. Empty unless the runs were told to train
+    on different numbers."""
+    if len({run.settings.get("improve.max_examples") for run in runs}) < 2:
+        return []
+    found: dict[int, list[Mapping[str, Sequence[float | None]]]] = {}
+    for run in runs:
+        last = max((k for k, name in run.answers if k and name == benchmark), default=None)
+        if last is not None:
+            found.setdefault(run.trained[last][1], []).append(run.answers[last, benchmark])
+    return [
+        {"examples": examples, "runs": len(tuned), "accuracy": asdict(clustered_interval(_together(tuned)))}
+        for examples, tuned in sorted(found.items())
+    ]
+
+
+def _together(runs: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, list[float | None]]:
+    """Each question's scores in all of them."""
+    return {question: [score for run in runs for score in run.get(question, ())] for run in runs for question in run}
 
 
 def _differences(runs: Sequence[Run], benchmark: str) -> Table:

@@ -57,6 +57,23 @@ def test_equal_runs_need_no_number_of_questions():
     assert (cells[3], cells[-1]) == ("+0.0", "")
 
 
+def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
+    def tuned(examples, limit, *values):
+        answers, trained = {(1, "world"): answered(*values)}, {1: (9, examples)}
+        return run(
+            f"{examples}-{values}", [row(1, 0.5, benchmark="world")], {"improve.max_examples": limit}, answers, trained
+        )
+
+    runs = [tuned(10, 10, 0, 0), tuned(10, 10, 1, 0), tuned(32, 300, 1, 1), tuned(32, None, 1, 0)]
+    (benchmark,) = compare(runs)["benchmarks"]
+    few, many = benchmark["sizes"]
+    assert (few["examples"], few["runs"], few["accuracy"]["mean"], few["accuracy"]["n"]) == (10, 2, 0.25, 2)
+    assert (many["examples"], many["runs"], many["accuracy"]["mean"]) == (32, 2, 0.75)
+    assert few["accuracy"]["std"] == pytest.approx(0.5 / 2**0.5)  # between the two fine-tunings
+    (alike,) = compare(runs[:2])["benchmarks"]
+    assert alike["sizes"] == []
+
+
 def test_settings_that_differ_are_told_and_no_others():
     one, two = {"seed": 0, "improve.selector": "random", "old": 1}, {"seed": 0, "improve.selector": "perplexity"}
     assert compare([run("a", [], one), run("b", [], two)])["settings"] == {

@@ -10,7 +10,9 @@ from rest_react.forecast import Forecast, forecast, forecast_table
 from rest_react.prompting import PACKAGED_PROMPTS
 from rest_react.store import RunFolder, write_summary
 
-SMALL = ["world.demonstrations=10", "world.train=20", "world.evaluation=40"]
+SMALL = [
+    "world.demonstrations=10", "world.train=20", "world.evaluation=40", "improve.keep=all",
+]  # fmt: skip
 
 
 def stages(folder: Path, *overrides: str) -> list[Forecast]:
@@ -94,7 +96,12 @@ def test_minutes_follow_the_measured_rates(tmp_path: Path) -> None:
 @pytest.mark.parametrize("without", ["finetune.mix_demonstrations=false", "start=prompted"])
 def test_demonstrations_are_trained_on_again_where_they_are_kept(without: str, tmp_path: Path) -> None:
     trained = [by_stage(tmp_path, *how)["iteration 1: finetune"].prompt_tokens for how in ([], [without])]
-    assert trained == [(180 + 90) * 360, 180 * 360]
+    assert trained == [(180 + 90) * 360 * 2, 180 * 360 * 2]
+
+
+def test_a_quarter_of_the_grown_steps_is_taken_to_pass_the_rules(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "improve.keep=verified", "finetune.mix_demonstrations=false")
+    assert rows["iteration 1: finetune"].prompt_tokens == 180 // 4 * 360 * 2
 
 
 def test_what_is_unknown_is_said_to_be_unknown(tmp_path: Path) -> None:
