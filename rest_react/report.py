@@ -269,7 +269,9 @@ def _data_front(name: str, rows: int) -> str:
 
 def write_comparison(folders: Sequence[Path], page: Path) -> None:
     """Writes one page over several runs. Raises RunFolderError where a folder is no run's, or damaged."""
-    view = compare([_run(folder) for folder in folders])
+    names = [folder.name for folder in folders]
+    alike = len(set(names)) < len(names)
+    view = compare([_run(folder, str(folder) if alike else folder.name) for folder in folders])
     for benchmark in view["benchmarks"]:
         rows = [(own["name"], row) for own in benchmark["series"] for row in own["rows"]]
         benchmark["table"] = [[name, *(cell(row) for _, cell in _COLUMNS)] for name, row in rows]
@@ -278,7 +280,7 @@ def write_comparison(folders: Sequence[Path], page: Path) -> None:
     _write(page, fill("compare.html.j2", title=title, headings=headings, view=view))
 
 
-def _run(folder: Path) -> Run:
+def _run(folder: Path, name: str) -> Run:
     settings = RunFolder(folder).settings()
     if not iterations(folder):
         raise RunFolderError(f"{folder} holds no run; give runs=[...] names of folders in `output`, or paths")
@@ -291,7 +293,7 @@ def _run(folder: Path) -> Run:
     for k in iterations(folder):
         grown, tuned = (read_summary(folder / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
         trained[k] = (grown.get("trajectories", 0), tuned.get("examples", 0))
-    return Run(folder.name, rows, settings, answers, trained)
+    return Run(name, rows, settings, answers, trained)
 
 
 # ── words and tables ──────────────────────────────────────────────────────────────────────────────────────────────────

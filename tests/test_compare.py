@@ -1,5 +1,6 @@
 """Runs side by side, in numbers computed by hand."""
 
+import shutil
 import subprocess
 import sys
 
@@ -153,6 +154,14 @@ def test_the_command_writes_one_page_over_the_runs(runs):
     assert "70.3 ± 3.5" in text
     assert "<script" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_runs_whose_folders_are_called_alike_go_by_their_paths(runs, tmp_path):
+    shutil.copytree(runs / "two", tmp_path / "one")
+    write_comparison([runs / "one", tmp_path / "one"], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"<title>Runs {runs / 'one'}, {tmp_path / 'one'}</title>" in text
+    assert "+50.0" in text
 
 
 @pytest.mark.parametrize("words", [["runs=one"], ["rns=[one]"], [], ["runs=[one,two]", "iteration=2"], ["--help"]])

@@ -26,12 +26,10 @@ from tests.test_run import timeless
 
 BASE = "tiny-random"
 LOOP = ("experiment=smoke", "iteration=2", "start=prompted")
-# What smoke says of a training on this machine is no setting of any other.
-NOT_LOCAL = ("~finetune.micro_batch_size", "~finetune.threads")
 HOSTED = (
     "policy=openai", f"policy.model={BASE}", "policy.api_key_env=''", "policy.requests_per_minute=null",
     "policy.in_flight=8", "policy.price={input: 0.0, output: 0.0}",
-    "finetune=hosted", *NOT_LOCAL, "finetune.api_key_env=''", "finetune.poll_s=0.05",
+    "finetune=hosted", "finetune.api_key_env=''", "finetune.poll_s=0.05",
     "finetune.price={input: 0.0, output: 0.0}",
 )  # fmt: skip
 
@@ -82,7 +80,7 @@ class ScriptedParts(Parts):
 def in_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run with policy=scripted, nothing trained."""
     folder = RunFolder(tmp_path_factory.mktemp("in-process") / "smoke")
-    settings = compose([*LOOP, "finetune=dry_run", "~finetune.batch_size", *NOT_LOCAL])
+    settings = compose([*LOOP, "finetune=dry_run"])
     asyncio.run(Loop(settings, ScriptedParts(settings, folder)).bring_to(2))
     return folder.root
 
