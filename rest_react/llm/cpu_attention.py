@@ -2,7 +2,7 @@
 
 The library's stock CPU path multiplies all queries of a batch with all keys of the batch and masks most of it away,
 which costs the square of the number of sequences. Here each prefilling sequence is one call over its own slice, and
-all decoding sequences together are one call over keys gathered once, padded to the longest of them.
+decoding sequences of like length are one call over keys gathered once, padded to the longest of them.
 
 `use_cpu_attention(model)` switches a loaded model over. The registered name holds the word flash, which is how the
 library is told that sequences come packed, with their lengths and without a mask.
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     import torch
 
 NAME = "cpu_flash_varlen"
+_TOGETHER = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Decode:
+    """Sequences that each add one token: the rows of their queries, where their keys begin, padded length, mask."""
+
+    rows: "torch.Tensor"
+    start: int
+    longest: int
+    mask: "torch.Tensor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +36,7 @@ class _Plan:
 
     read_index: "torch.Tensor"
     prefill: tuple[tuple[int, int, int, int], ...]
-    decode_rows: "torch.Tensor"
-    decode_start: int
-    longest: int
-    mask: "torch.Tensor | None"
+    decode: tuple[_Decode, ...]
 
 
 _PLANS: "WeakKeyDictionary[Any, _Plan]" = WeakKeyDictionary()
@@ -73,15 +81,18 @@ def attend(
             attn_mask=mask, is_causal=fresh, scale=scaling, enable_gqa=True,
         )  # fmt: skip
         out[q0:q1] = part[0].transpose(0, 1)
-    count = len(plan.decode_rows)
-    if count:
+    for group in plan.decode:
+        count = len(group.rows)
         keys, values = (
-            x[0, :, plan.decode_start :].transpose(0, 1).view(count, plan.longest, groups, size).transpose(1, 2)
+            x[0, :, group.start : group.start + count * group.longest]
+            .transpose(0, 1)
+            .view(count, group.longest, groups, size)
+            .transpose(1, 2)
             for x in (key, value)
         )
-        queries = query[0].index_select(1, plan.decode_rows).transpose(0, 1).reshape(count, groups, -1, size)
-        part = attention(queries, keys, values, attn_mask=plan.mask, scale=scaling)
-        out[plan.decode_rows] = part.reshape(count, heads, size)
+        queries = query[0].index_select(1, group.rows).transpose(0, 1).reshape(count, groups, -1, size)
+        part = attention(queries, keys, values, attn_mask=group.mask, scale=scaling)
+        out[group.rows] = part.reshape(count, heads, size)
     return out.unsqueeze(0), None
 
 
@@ -94,22 +105,23 @@ def _plan(kwargs: dict[str, Any]) -> _Plan:
     ends_q, ends_k = kwargs["cu_seq_lens_q"].tolist(), lengths_k.tolist()
     spans = list(zip(ends_q[:-1], ends_q[1:], ends_k[:-1], ends_k[1:], strict=True))
     if read_index.numel() == 0:
-        return _Plan(read_index, tuple(spans), torch.empty(0, dtype=torch.long), 0, 0, None)
+        return _Plan(read_index, tuple(spans), ())
     prefill, pieces, start = [], [], 0
     for q0, q1, k0, k1 in spans:
         if q1 - q0 > 1:
             prefill.append((q0, q1, start, start + k1 - k0))
             pieces.append(read_index[k0:k1])
             start += k1 - k0
-    decoding = [(q0, k0, k1) for q0, q1, k0, k1 in spans if q1 - q0 == 1]
-    longest = max((k1 - k0 for _, k0, k1 in decoding), default=0)
-    mask = None
-    if decoding:
-        firsts = torch.tensor([k0 for _, k0, _ in decoding])
-        sizes = torch.tensor([k1 - k0 for _, k0, k1 in decoding])
+    decoding = sorted(((q0, k0, k1) for q0, q1, k0, k1 in spans if q1 - q0 == 1), key=lambda span: span[2] - span[1])
+    groups = []
+    for group in (decoding[i : i + _TOGETHER] for i in range(0, len(decoding), _TOGETHER)):
+        firsts = torch.tensor([k0 for _, k0, _ in group])
+        sizes = torch.tensor([k1 - k0 for _, k0, k1 in group])
+        longest = int(sizes.max())
         places = torch.arange(longest)
         mask = (places < sizes[:, None])[:, None, None, :]
         within = torch.minimum(firsts[:, None] + places, (firsts + sizes - 1)[:, None])
         pieces.append(read_index[within.view(-1)])
-    rows = torch.tensor([q0 for q0, _, _ in decoding], dtype=torch.long)
-    return _Plan(torch.cat(pieces), tuple(prefill), rows, start, longest, mask)
+        groups.append(_Decode(torch.tensor([q0 for q0, _, _ in group]), start, longest, mask))
+        start += len(group) * longest
+    return _Plan(torch.cat(pieces), tuple(prefill), tuple(groups))

@@ -55,7 +55,8 @@ def test_a_greedy_sample_is_what_generate_writes_with_its_log_probability() -> N
     )
 
 
-def test_what_a_sample_says_depends_on_nothing_else_in_the_batch() -> None:
+@pytest.mark.parametrize(("requests", "tokens"), [(4, 32), (32, 256)])  # the second decodes in groups
+def test_what_a_sample_says_depends_on_nothing_else_in_the_batch(requests: int, tokens: int) -> None:
     async def alone(engine: TransformersEngine) -> list[Completion]:
         return await engine.sample(STATE, n=3, sampling=warm(5))
 
@@ -64,7 +65,7 @@ def test_what_a_sample_says_depends_on_nothing_else_in_the_batch() -> None:
         *_, wanted = await asyncio.gather(*others, engine.sample(STATE, n=3, sampling=warm(5)))
         return wanted
 
-    quiet, busy = with_engine(alone), with_engine(crowded, batch_requests=4, batch_tokens=32)
+    quiet, busy = with_engine(alone), with_engine(crowded, batch_requests=requests, batch_tokens=tokens)
     assert [(s.text, s.tokens, s.finish) for s in busy] == [(s.text, s.tokens, s.finish) for s in quiet]
     assert [s.logprob for s in busy] == pytest.approx([s.logprob for s in quiet], abs=1e-3)
     assert len({s.text for s in quiet}) == 3
