@@ -157,10 +157,11 @@ def test_the_command_writes_one_page_over_the_runs(runs):
 
 
 def test_runs_whose_folders_are_called_alike_go_by_their_paths(runs, tmp_path):
-    shutil.copytree(runs / "two", tmp_path / "one")
-    write_comparison([runs / "one", tmp_path / "one"], tmp_path / "page.html")
+    other = tmp_path / "elsewhere" / "one"
+    shutil.copytree(runs / "two", other)
+    write_comparison([runs / "one", other], tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert f"<title>Runs {runs / 'one'}, {tmp_path / 'one'}</title>" in text
+    assert f"<title>Runs {runs / 'one'}, {other}</title>" in text
     assert "+50.0" in text
 
 

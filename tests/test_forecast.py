@@ -95,12 +95,14 @@ def test_minutes_follow_the_measured_rates(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("without", ["finetune.mix_demonstrations=false", "start=prompted"])
 def test_demonstrations_are_trained_on_again_where_they_are_kept(without: str, tmp_path: Path) -> None:
-    trained = [by_stage(tmp_path, *how)["iteration 1: finetune"].prompt_tokens for how in ([], [without])]
+    trained = [
+        by_stage(tmp_path, "finetune.epochs=2", *how)["iteration 1: finetune"].prompt_tokens for how in ([], [without])
+    ]
     assert trained == [(180 + 90) * 360 * 2, 180 * 360 * 2]
 
 
 def test_a_quarter_of_the_grown_steps_is_taken_to_pass_the_rules(tmp_path: Path) -> None:
-    rows = by_stage(tmp_path, "improve.keep=verified", "finetune.mix_demonstrations=false")
+    rows = by_stage(tmp_path, "finetune.epochs=2", "improve.keep=verified", "finetune.mix_demonstrations=false")
     assert rows["iteration 1: finetune"].prompt_tokens == 180 // 4 * 360 * 2
 
 

@@ -154,8 +154,7 @@ def _completion_trainer() -> "type[SFTTrainer]":
         ) -> Any:
             """Mean over the targets of the whole batch: `num_items_in_batch` counts them over all micro-batches and
             processes, and data-parallel training averages over the processes."""
-            targets = inputs.pop("shift_labels").flatten()
-            columns = inputs.pop("columns").flatten()
+            targets, columns = _taken_out(inputs)
             outputs = model(**inputs, logits_to_keep=columns, use_cache=False)
             logits = outputs.logits.flatten(0, 1).float()
             total = cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
@@ -182,6 +181,7 @@ def as_tree(rows: Features) -> "dict[str, torch.Tensor]":
         "position_ids": torch.tensor([tree.positions]),
         "attention_mask": sees[None, None],
         "columns": torch.tensor([columns]),
+        "labels": torch.tensor([targets]),
         "shift_labels": torch.tensor([targets]),
     }
 
@@ -200,6 +200,7 @@ def as_padded(rows: Features) -> "dict[str, torch.Tensor]":
         "input_ids": padded("input_ids", 0),
         "attention_mask": pad_sequence([torch.ones(len(row["input_ids"]), dtype=torch.long) for row in rows], True),
         "columns": columns[None],
+        "labels": targets[:, columns],
         "shift_labels": targets[:, columns],
     }
 
@@ -221,9 +222,15 @@ def reads_trees(model: "PreTrainedModel") -> bool:
 
 
 def _target_logits(model: "PreTrainedModel", batch: "dict[str, torch.Tensor]") -> "torch.Tensor":
-    targets, columns = batch.pop("shift_labels").flatten(), batch.pop("columns").flatten()
+    targets, columns = _taken_out(batch)
     logits: torch.Tensor = model(**batch, logits_to_keep=columns, use_cache=False).logits
     return logits.flatten(0, 1)[targets != IGNORED].float()
+
+
+def _taken_out(batch: "dict[str, torch.Tensor]") -> "tuple[torch.Tensor, torch.Tensor]":
+    """The targets and the columns that they are for; the rest of a batch is what a model takes."""
+    del batch["labels"]  # there for the Trainer, which counts targets over all processes only where it sees labels
+    return batch.pop("shift_labels").flatten(), batch.pop("columns").flatten()
 
 
 def _loss_log(path: Path, tokens: Sequence[int]) -> "TrainerCallback":

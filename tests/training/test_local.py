@@ -58,7 +58,7 @@ EXAMPLES = [
         step_index=0,
         kind="decide",
         prompt=f'ORIGINAL_QUESTION = "Where is {i}?"\n' * (1 + i % 3) + "\n# step: decision\n",
-        completion=f'ACTION_SELECTED = ActionWrapper(thoughts="\u2028", action=Search(query="{i}"))  # [END]',
+        completion=f'ACTION_SELECTED = ActionWrapper(thoughts="\u2028", action=Search(query="{i * 10**i}"))  # [END]',
         selector="first",
     )
     for i in range(10)
