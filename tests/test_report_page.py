@@ -245,6 +245,7 @@ def test_the_keyboard_is_enough(runs, open_page):
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "words"
     page.keyboard.type("the")
+    page.wait_for_timeout(500)  # the list is drawn anew a moment after the last letter
     keys = listed(page)
     page.focus("#filter-change")
     page.keyboard.press("Tab")
