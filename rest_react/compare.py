@@ -66,8 +66,8 @@ def _series(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
 
 def _by_examples(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
     """How much data: accuracy of the last iteration by the number of examples it was tuned on, all runs with that
-    number together, so that the interval is over questions and fine-tunings. Empty unless the runs were told to train
-    on different numbers."""
+    number together. The interval is over other questions; `std` tells how far the fine-tunings lie apart. Empty unless
+    the runs were told to train on different numbers."""
     if len({run.settings.get("improve.max_examples") for run in runs}) < 2:
         return []
     found: dict[int, list[Mapping[str, Sequence[float | None]]]] = {}

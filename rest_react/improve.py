@@ -35,7 +35,7 @@ from rest_react.actions import (
     empty_elements,
     neutralise,
 )
-from rest_react.agent import actions_of, choose
+from rest_react.agent import NOTHING_SELECTED, actions_of, choose
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill
@@ -141,7 +141,8 @@ def _verified(trajectory: Trajectory) -> list[tuple[int, ...]]:
         kept.append(tuple(i for i in usable_candidates(step) if against[i] == []))
         match None if step.chosen is None else actions[step.chosen]:
             case LinkSelection(summary, thoughts, ids):
-                past.append(SelectLink(tuple(item for item in shown if item.link_id in ids), summary, thoughts))
+                selected = tuple(item for item in shown if item.link_id in ids)
+                past.append(SelectLink(selected, summary if selected else NOTHING_SELECTED, thoughts))
             case Answer() as draft:
                 past.append(draft)
                 answer = draft.answer

@@ -338,6 +338,26 @@ def test_of_verified_walks_the_samples_without_objection_train_and_of_others_non
     assert (summary["steps"], summary["dropped_steps"]) == (20, 15)
 
 
+def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) -> None:
+    hits = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell."), Hit("p2", "Bob Lin", "Bob Lin was born in Gar."))
+    born = "The town where Ada Mell was born is Vell [link_id=5]."
+    steps = (
+        decide(candidate(Search("Ada Mell", "t"))),
+        Step("summarise", "s1", (candidate(LinkSelection(born, "t", ())),), 0, hits=hits, first_link=1),
+        decide(candidate(Search("Ada Mell born", "t")), candidate(Terminate("t"), 0.5), state="s2"),
+        Step("summarise", "s3", (candidate(LinkSelection(born, "t", (5,))),), 0, hits=hits, first_link=5),
+        decide(candidate(Terminate("t")), state="s4"),
+        Step("answer", "s5", (candidate(Answer("t", born)),), 0),
+    )
+    walk = replace(walked(*steps), question="In which town was Ada Mell born?", answer=born)
+    rankings, _, _ = run(tmp_path, [walk], keep="verified")
+    assert [(ranking.id, ranking.best) for ranking in rankings if ranking.kind == "decide"] == [
+        ("q.0.0", 0),
+        ("q.0.2", 0),  # to stop there would rest on nothing
+        ("q.0.4", 0),
+    ]
+
+
 def test_long_searches_can_be_left_out(tmp_path) -> None:
     trajectories = [walked(decide(candidate(ADA)), id_=f"q{n}.0", searches=n) for n in range(4)]
     _, examples, summary = run(tmp_path, trajectories, max_searches=2)

@@ -37,7 +37,7 @@ _GOOD = re.compile(r"^[^\w\n]*GOOD\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
 # A word, but "I" and those whose capital may be that of their sentence; a number anywhere.
 _CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")
 _CITED = re.compile(r"\[link_id=([\d, ]+)\]")
-_NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?!\[)")
+_NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?![\s\[])")
 _ASKS_FOR_A_NUMBER = re.compile(r"\b(?:how many|how much|number|when|year)\b", re.IGNORECASE)
 _FUNCTION_WORDS = frozenset(
     "a an and are as at be been by did do does for from had has have how in is it its many much of on or that the "

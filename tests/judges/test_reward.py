@@ -173,6 +173,7 @@ PAST = (
     [
         (f"{AUTHOR} {YEAR}", []),
         (f"{AUTHOR} Ada Mell was born in 1820. [link_id=4]", []),
+        (f"{AUTHOR} Ada Mell was born in 1820.  [link_id=4]", []),
         (f"{AUTHOR} Ada Mell was born in 1820.", ["no link that is held is cited: Ada Mell was born in 1820."]),
         (
             f"{AUTHOR} Ada Mell was born in 1820 [link_id=2].",
