@@ -11,7 +11,8 @@ Converted weights live in `$REST_REACT_CACHE` (else `~/.cache/rest_react`). Each
 renamed, so a folder that is there is complete, and of two processes converting at once one wins.
 
 `encode_prompt` and `encode_completion` never form a control token from text: `<|im_end|>` inside a snippet is six
-ordinary tokens. `make_rows` joins the two for training, and `training_order` says in which order rows are seen:
+ordinary tokens. `make_rows` joins the two for training, `training_order` says in which order rows are seen, and
+`merge_rows` makes one sequence of several, where what they begin with alike stands once:
 
     Example(prompt="... # step: decision\n", completion="ACTION_SELECTED = ...")
     input_ids   prompt tokens ... | completion tokens ... <eos>
@@ -27,8 +28,9 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
@@ -256,6 +258,7 @@ class Row:
     """One example as tokens; a label of -100 does not count."""
 
     id: str
+    trajectory: str
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
 
@@ -283,7 +286,7 @@ def make_rows(
     for example in examples:
         prompt = encode_prompt(tokenizer, Prompt(prefix="", state=example.prompt), mode)
         target = encode_completion(tokenizer, example.completion)
-        rows.append(Row(example.id, (*prompt, *target), (*[IGNORED] * len(prompt), *target)))
+        rows.append(Row(example.id, example.trajectory_id, (*prompt, *target), (*[IGNORED] * len(prompt), *target)))
     _refuse_long(rows, max_length)
     return rows
 
@@ -304,18 +307,60 @@ def count_steps(rows: int, batch_size: int, epochs: float, max_steps: int | None
 def training_order(rows: Sequence[Row], batch_size: int, steps: int, seed: int) -> list[Row]:
     """The rows in the order they are trained on: one shuffle per epoch after another, cut into `steps` full batches.
 
-    It depends on nothing but its arguments, so a resumed job, or one on more processes, sees the same batches.
-    Within a batch rows stand by length: micro-batches are cut from it, and like lengths waste little padding.
+    Shuffled are pairs of steps that follow each other: they begin alike, and a micro-batch reads that once. (Whole
+    trajectories would save more, but batch after batch of the same question teaches less.)
+    The order depends on nothing but its arguments, so a resumed job, or one on more processes, sees the same batches.
     """
+    trajectories: dict[str, list[Row]] = {}
+    for row in rows:
+        trajectories.setdefault(row.trajectory, []).append(row)
     stream: list[Row] = []
     epoch = 0
     while len(stream) < steps * batch_size:
-        shuffled = list(rows)
-        Random(derive_seed(seed, "epoch", epoch)).shuffle(shuffled)
-        stream += shuffled
+        random = Random(derive_seed(seed, "epoch", epoch))
+        pairs = [path[i : i + 2] for path in trajectories.values() for i in range(0, len(path), 2)]
+        random.shuffle(pairs)
+        lone = [row for pair in pairs if len(pair) == 1 for row in pair]
+        pairs = [pair for pair in pairs if len(pair) == 2] + [lone[i : i + 2] for i in range(0, len(lone) - 1, 2)]
+        random.shuffle(pairs)
+        stream += [*chain.from_iterable(pairs), *lone[len(lone) // 2 * 2 :]]
         epoch += 1
-    batches = [stream[start : start + batch_size] for start in range(0, steps * batch_size, batch_size)]
-    return [row for batch in batches for row in sorted(batch, key=lambda row: len(row.input_ids))]
+    return stream[: steps * batch_size]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Rows as one sequence. A token's position is its place in its row, and it sees those before it there, no others.
+
+    `spans` are (start, end, above): the tokens from start to end follow those at the indexes `above`, then each other.
+    `targets` are (index, token): after the token at this index comes that one.
+    """
+
+    input_ids: list[int]
+    positions: list[int]
+    spans: list[tuple[int, int, list[int]]]
+    targets: list[tuple[int, int]]
+
+
+def merge_rows(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Tree:
+    """The tree of rows given as input ids and labels: training on it is training on each of them."""
+    tree = Tree([], [], [], [])
+    seen: list[tuple[Sequence[int], list[int]]] = []
+    for input_ids, labels in rows:
+        above = max((path[: _alike(input_ids, other)] for other, path in seen), key=len, default=[])
+        start, end = len(tree.input_ids), len(tree.input_ids) + len(input_ids) - len(above)
+        path = [*above, *range(start, end)]
+        seen.append((input_ids, path))
+        tree.input_ids.extend(input_ids[len(above) :])
+        tree.positions.extend(range(len(above), len(input_ids)))
+        tree.spans.append((start, end, above))
+        tree.targets.extend((path[i - 1], label) for i, label in enumerate(labels) if i and label != IGNORED)
+    return tree
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens the two begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _refuse_long(rows: Sequence[Row], max_length: int) -> None:

@@ -1,17 +1,18 @@
 """The built-in closed world: invented entities, short passages about them, and questions of 2 to 4 hops.
 
 Six kinds of entity (book, bridge, festival, company, town, person) each have the same four facts: a person, a town, a
-year and a count. A passage states all four of one entity in one of several phrasings; a question walks along them:
+year and a count. A passage states three of one entity in one of several forms; a question walks along them:
 
     The Lantern of Dravol -- person --> Imra Tesken -- town --> Velmar -- year --> 1874
     "In which year was the birthplace of the author of The Lantern of Dravol founded?"        (kind date, 3 hops)
 
-Comparison and yes/no questions walk the same path from two entities. Six questions in ten are plain chains of nouns
+Comparison and yes/no questions walk the same path from two entities. Three questions in four are plain chains of nouns
 ("What is the founding year of the birthplace of the author of ...?"), the others are put as people put them. Every
 question has entities of its own, so the demonstrations, the training and the evaluation questions share none; the
-demonstrations show three kinds of question out of five, two hops and a few relations. What is left of `passages` goes
-to distractors, first of all near-duplicates of the gold entities (Velmar, Velmare and Upper Velmar). Nothing here
-exists, so nothing a model has read before helps it.
+demonstrations show three kinds of question out of five, two or three hops and a few relations. After each lookup their
+expert asks again what is left ("Now: In which year was Velmar founded?"). What is left of `passages` goes to
+distractors, first of all near-duplicates of the gold entities (Velmar and Velmare). Nothing here exists, so nothing a
+model has read before helps it.
 
 Not here: searching the passages, and walking the plans (a scripted policy does).
 """
@@ -39,14 +40,14 @@ class World:
 class _Kind:
     """How one kind of entity is named and spoken of. `person`: the relation's noun and verb; `town`: its noun, the
     clause that describes the town, the question for it; `year`: its participle and noun; `count`: what is counted, and
-    the question for it."""
+    the question for it; `prose`: a passage, ended by one of `details`, on the year or the count."""
 
     name: str
     person: tuple[str, str]
     town: tuple[str, str, str]
     year: tuple[str, str]
     count: tuple[str, str]
-    texts: tuple[str, ...]
+    prose: str
     details: tuple[str, str]
 
 
@@ -67,11 +68,7 @@ _KINDS: Mapping[str, _Kind] = {
         ("setting", "the town where {} is set", "In which town is {} set?"),
         ("printed", "printing year"),
         ("languages", "How many languages was {} translated into?"),
-        (
-            "{name} is a novel by {person}, set in {town}. {detail}",
-            "{person} wrote {name}, a novel set in {town}. {detail}",
-            "Set in {town}, {name} is by the author {person}. {detail}",
-        ),
+        "{name} is a novel by {person}, set in {town}. {detail}",
         ("It was printed in {year}.", "It was read in {count} languages."),
     ),
     "bridge": _Kind(
@@ -80,11 +77,7 @@ _KINDS: Mapping[str, _Kind] = {
         ("location", "the town where {} stands", "In which town does {} stand?"),
         ("opened", "opening year"),
         ("arches", "How many arches does {} have?"),
-        (
-            "{name} is a stone bridge in {town}, designed by {person}. {detail}",
-            "The designer of {name} in {town} was {person}. {detail}",
-            "{name} stands in {town}. {person} drew the plans. {detail}",
-        ),
+        "{name} is a stone bridge in {town}, designed by {person}. {detail}",
         ("It opened in {year}.", "It has {count} arches."),
     ),
     "festival": _Kind(
@@ -93,11 +86,7 @@ _KINDS: Mapping[str, _Kind] = {
         ("venue", "the town where {} is held", "In which town is {} held?"),
         ("started", "starting year"),
         ("stages", "How many stages does {} have?"),
-        (
-            "{name} is held in {town}. Its patron is {person}. {detail}",
-            "Every summer {town} is home to {name}. {person} pays. {detail}",
-            "{name} fills the town of {town}, and {person} pays for it. {detail}",
-        ),
+        "{name} is held in {town}. Its patron is {person}. {detail}",
         ("It started in {year}.", "It has {count} stages."),
     ),
     "company": _Kind(
@@ -106,11 +95,7 @@ _KINDS: Mapping[str, _Kind] = {
         ("seat", "the town where {} has its seat", "In which town does {} have its seat?"),
         ("registered", "registration year"),
         ("workshops", "How many workshops does {} run?"),
-        (
-            "{name} has its seat in {town} and its owner is {person}. {detail}",
-            "{person} owns {name}, a company in {town}. {detail}",
-            "The seat of {name} is {town}, and {person} owns it. {detail}",
-        ),
+        "{name} has its seat in {town} and its owner is {person}. {detail}",
         ("It was registered in {year}.", "It runs {count} workshops."),
     ),
     "town": _Kind(
@@ -119,12 +104,8 @@ _KINDS: Mapping[str, _Kind] = {
         ("twin town", "the town twinned with {}", "Which town is the twin town of {}?"),
         ("founded", "founding year"),
         ("mills", "How many mills does {} have?"),
-        (
-            "{name} is a town founded by {person}. Its twin town is {town}. {detail}",
-            "{person} founded {name}, which is twinned with {town}. {detail}",
-            "The town of {name} was founded by {person} and has {town} as its twin town. {detail}",
-        ),
-        ("The founding year is {year}.", "It has {count} mills."),
+        "{name} is a town founded by {person}. Its twin town is {town}. {detail}",
+        ("It was founded in {year}.", "It has {count} mills."),
     ),
     "person": _Kind(
         "{first} {word}",
@@ -132,12 +113,8 @@ _KINDS: Mapping[str, _Kind] = {
         ("birthplace", "the town where {} was born", "In which town was {} born?"),
         ("born", "birth year"),
         ("voyages", "How many voyages did {} make?"),
-        (
-            "{name} was born in {town} and had {person} as a teacher. {detail}",
-            "The birthplace of {name} was {town}, and the teacher was {person}. {detail}",
-            "{person} taught {name}, who was born in {town}. {detail}",
-        ),
-        ("The birth year is {year}.", "There were {count} voyages."),
+        "{name} was born in {town} and had {person} as a teacher. {detail}",
+        ("{name} was born in {year}.", "{name} made {count} voyages."),
     ),
 }
 
@@ -145,19 +122,21 @@ _KINDS: Mapping[str, _Kind] = {
 _DEMONSTRATED = [
     form.split("-")
     for form in (
-        "bridge-book-person-town date-company-town-year comparison-bridge-year bridge-festival-town-person "
-        "bridge-company-person-town date-book-town-year comparison-company-year bridge-bridge-town-person"
+        "bridge-book-person-town date-festival-town-person-year bridge-company-town-person "
+        "bridge-bridge-person-town-person comparison-bridge-year date-book-person-year "
+        "bridge-company-person-town-person date-festival-town-year"
     ).split()
 ]
 # (kind of question, hops), asked in turn by the training and the evaluation questions.
 _ASKED = tuple(
     (form.split("-")[0], int(form.split("-")[1]))
     for form in (
-        "bridge-2 date-2 count-2 comparison-2 bridge-2 bridge-3 date-2 count-2 bridge-2 yesno-2 "
-        "bridge-2 date-2 comparison-2 date-3 bridge-2 count-2 date-2 comparison-4 bridge-2 bridge-4"
+        "bridge-2 date-2 count-2 bridge-3 bridge-2 date-3 bridge-2 count-2 date-2 comparison-2 "
+        "bridge-2 date-2 count-2 bridge-3 bridge-2 yesno-2 bridge-2 date-3 count-3 bridge-4"
     ).split()
 )
-_PLAIN = 0.6
+_PLAIN = 0.75
+_PASSAGES = (0.5, 0.25, 0.25)
 _NUMBERS = "three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 _COUNTS = {str(number): word for number, word in enumerate(_NUMBERS, start=3)}
 _FIRST = (
@@ -165,7 +144,6 @@ _FIRST = (
 )
 _THINGS = "Lantern Orchard Mirror Harbour Winter Garden Letters Shadow Music Winds Keeper Silence".split()
 _TRADES = "Glass Paper Clocks Boots Salt Rope Lamps Timber Bells Carpets".split()
-_BEFORE = "New Old Upper Lower".split()
 _HEADS = (
     "Al Bar Bel Ber Bran Cal Car Cor Dan Del Ed El Fal Far Gar Gil Hal Har Hol Jan Kel Lan Lor Mal Mar Mel Mor Nor Pal "
     "Par Pel Per Ral Ran Ros Sal Sel Sol Tal Tam Ter Tor Val Ver Vin Wal Wil Win"
@@ -198,10 +176,9 @@ class _Names:
         return name
 
     def near(self, rng: Random, entity: _Entity) -> str:
-        """A new name that is easily taken for the entity's: another first name, a word before it, a letter more."""
-        lone = entity.kind in ("town", "bridge", "festival")
-        word = entity.name.split()[0 if lone or entity.kind == "company" else -1]
-        name = f"{rng.choice(_BEFORE)} {entity.name}" if lone and rng.random() < 0.5 else entity.name
+        """A new name that is easily taken for the entity's: another first name, a letter more."""
+        word = entity.name.split()[0 if entity.kind in ("town", "bridge", "festival", "company") else -1]
+        name = entity.name
         while name in self._used:
             name = self._name(rng, entity.kind, word)
             word += rng.choice("aeo" if word[-1] not in "aeiou" else "nrs")
@@ -261,10 +238,14 @@ def _chain(
 ) -> tuple[list[_Entity], LabelledQuestion, Plan]:
     """A question along one path: who (bridge), in which year (date), how many (count)."""
     walk = _walk(rng, names, start, path)
-    hops = _hops(walk, path)
     answer = walk[-1].facts[path[-1]]
     plain = rng.random() < _PLAIN
-    text = _ask(walk[-1].kind, path[-1], plain=plain).format(_describe(rng, walk, path, plain=plain))
+    asks = _ask(walk[-1].kind, path[-1], plain=plain)
+    text = asks.format(_describe(rng, walk, path, plain=plain))
+    # What is left to ask once a hop is known: the question again, from the entity that was found.
+    left = [asks.format(_describe(rng, walk[i:], path[i:], plain=True)) for i in range(1, len(walk))]
+    first, *others = _hops(walk, path)
+    hops = (first, *(replace(hop, thoughts=f"Now: {rest}") for hop, rest in zip(others, left, strict=True)))
     says = " ".join(f"{hop.finding.removesuffix('.')} {{{i}}}." for i, hop in enumerate(hops))
     plan = Plan(text, hops, f"I have it: {answer}.", says)
     answers = (answer, _COUNTS[answer]) if kind == "count" else (answer,)
@@ -334,8 +315,19 @@ def _entity(rng: Random, kind: str, name: str, facts: Mapping[str, str], number:
     given. People are born before anything is founded."""
     year = rng.randrange(1780, 1840) if kind == "person" else rng.randrange(1860, 1910)
     complete = {"year": str(year), "count": rng.choice(tuple(_COUNTS)), **facts}
-    detail = _KINDS[kind].details[number == "count"].format(**complete)
-    return _Entity(kind, name, complete, rng.choice(_KINDS[kind].texts).format(name=name, detail=detail, **complete))
+    return _Entity(kind, name, complete, _passage(rng, kind, name, complete, number))
+
+
+def _passage(rng: Random, kind: str, name: str, facts: Mapping[str, str], number: str) -> str:
+    """The facts in any order: in sentences of the same form as what is asked, under headings, or in prose."""
+    nouns = [(_noun(kind, relation), facts[relation]) for relation in rng.sample(("person", "town", number), 3)]
+    match rng.choices(("sentences", "headings", "prose"), _PASSAGES)[0]:
+        case "sentences":
+            return " ".join(f"The {noun} of {name} is {fact}." for noun, fact in nouns)
+        case "headings":
+            return f"{name}, a {kind}. " + " ".join(f"{noun.capitalize()}: {fact}." for noun, fact in nouns)
+    detail = _KINDS[kind].details[number == "count"].format(name=name, **facts)
+    return _KINDS[kind].prose.format(name=name, detail=detail, **facts)
 
 
 def _changed(rng: Random, entity: _Entity, relation: str, value: str) -> _Entity:

@@ -14,10 +14,12 @@ from rest_react.records import Example, Prompt
 from rest_react.weights import (
     LengthStats,
     Row,
+    Tree,
     count_steps,
     encode_prompt,
     example_length_stats,
     make_rows,
+    merge_rows,
     resolve_weights,
     training_order,
 )
@@ -70,7 +72,7 @@ def test_no_examples_is_an_error(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def test_lengths_are_counted_over_all_rows() -> None:
-    rows = [Row("a", (1, 2, 3), (-100, 2, 3)), Row("b", (4, 5, 6, 7), (-100, -100, -100, 7))]
+    rows = [Row("a", "t", (1, 2, 3), (-100, 2, 3)), Row("b", "t", (4, 5, 6, 7), (-100, -100, -100, 7))]
     assert example_length_stats(rows) == LengthStats(rows=2, tokens=7, target_tokens=3, longest=4)
     assert example_length_stats([]) == LengthStats(rows=0, tokens=0, target_tokens=0, longest=0)
 
@@ -82,25 +84,57 @@ def test_steps_are_whole_batches_and_at_most_max_steps() -> None:
 
 
 @given(
-    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=20),
+    walks=st.lists(st.integers(1, 9), min_size=1, max_size=8),
     batch_size=st.integers(1, 7),
     steps=st.integers(1, 20),
     seed=st.integers(0, 2**63 - 1),
 )
-def test_every_epoch_holds_every_row_once_and_batches_stand_by_length(
-    lengths: list[int], batch_size: int, steps: int, seed: int
+def test_every_epoch_holds_every_row_once_and_steps_that_follow_each_other_together(
+    walks: list[int], batch_size: int, steps: int, seed: int
 ) -> None:
-    rows = [Row(str(i), (0,) * length, (0,) * length) for i, length in enumerate(lengths)]
+    rows = [Row(f"{walk}.{step}", str(walk), (0,), (0,)) for walk, length in enumerate(walks) for step in range(length)]
     order = training_order(rows, batch_size, steps, seed)
     assert len(order) == steps * batch_size
     seen = Counter(row.id for row in order)
     assert max(seen.values()) - min(seen[row.id] for row in rows) <= 1
-    for start in range(0, len(order), batch_size):
-        batch = [len(row.input_ids) for row in order[start : start + batch_size]]
-        assert batch == sorted(batch)
+    for first in range(0, min(len(rows), len(order)) // 2 * 2, 2):
+        one, other = order[first : first + 2]
+        assert {one.trajectory} == {other.trajectory} or walks[int(one.trajectory)] % 2 == 1
     assert order == training_order(rows, batch_size, steps, seed)
 
 
 def test_another_seed_is_another_order() -> None:
-    rows = [Row(str(i), (0,), (0,)) for i in range(20)]
+    rows = [Row(str(i), str(i), (0,), (0,)) for i in range(20)]
     assert training_order(rows, 4, 5, seed=1) != training_order(rows, 4, 5, seed=2)
+
+
+def test_what_rows_begin_with_alike_stands_once_in_their_tree() -> None:
+    state, longer = (1, 2, 3), (1, 2, 4, 5)
+    rows = [((*state, 8, 9), (-100,) * 3 + (8, 9)), ((*longer, 7), (-100,) * 4 + (7,))]
+    assert merge_rows(rows) == Tree(
+        input_ids=[1, 2, 3, 8, 9, 4, 5, 7],
+        positions=[0, 1, 2, 3, 4, 2, 3, 4],
+        spans=[(0, 5, []), (5, 8, [0, 1])],
+        targets=[(2, 8), (3, 9), (6, 7)],
+    )
+
+
+TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=8)
+
+
+@given(st.lists(st.tuples(TOKENS, st.lists(st.booleans(), min_size=8, max_size=8)), min_size=1, max_size=6))
+def test_every_target_sees_its_own_row_and_nothing_else(given_rows: list[tuple[list[int], list[bool]]]) -> None:
+    rows = [
+        (ids, [token if counts else -100 for token, counts in zip(ids, flags, strict=False)])
+        for ids, flags in given_rows
+    ]
+    tree = merge_rows(rows)
+    before = {
+        start + i: [*above, *range(start, start + i + 1)]
+        for start, end, above in tree.spans
+        for i in range(end - start)
+    }
+    expected = [(ids[:i], labels[i]) for ids, labels in rows for i in range(1, len(ids)) if labels[i] != -100]
+    assert [([tree.input_ids[j] for j in before[at]], token) for at, token in tree.targets] == expected
+    assert all(tree.positions[at] == len(path) - 1 for at, path in before.items())
+    assert len(tree.input_ids) <= sum(len(ids) for ids, _ in rows)

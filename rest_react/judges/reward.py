@@ -41,7 +41,7 @@ _NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?![\s\[])")
 _ASKS_FOR_A_NUMBER = re.compile(r"\b(?:how many|how much|number|when|year)\b", re.IGNORECASE)
 _FUNCTION_WORDS = frozenset(
     "a an and are as at be been by did do does for from had has have how in is it its many much of on or that the "
-    "there these this those to was were what when where which who whom whose why with year".split()
+    "make person there these this those to town was were what when where which who whom whose why with year".split()
 )
 _STEM = 4  # founder, founded and founding agree in their first four letters
 

@@ -6,8 +6,10 @@ Rows arrive tokenised and in their final order (`weights`), so nothing here shuf
 the same number of threads gives the same bytes on a CPU, interrupted or not. Weights are trained in float32 (under
 bfloat16 autocast on a GPU, where a LoRA's frozen base is bfloat16 as well) and saved in the base's own type.
 
-The output layer runs only on columns where some row has a target: with a vocabulary of 49,152 the logits of the
-prompts would cost more than the rest of the forward pass. Not here: process control, resuming decisions (`local`).
+Two savings. The steps of a trajectory begin alike, so the rows of a micro-batch become one tree in which that stands
+once (`weights.merge_rows`); models whose attention cannot do that (recurrent layers, sliding windows) get them padded.
+And the output layer runs only where there is a target: with a vocabulary of 49,152 the logits of the prompts would cost
+more than the rest of the forward pass. Not here: process control, resuming decisions (`local`).
 """
 
 import json
@@ -19,13 +21,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rest_react.errors import RestReactError, UsageError, outside
 from rest_react.training.local import Job, read_examples, read_job
-from rest_react.weights import IGNORED, Row, count_steps, example_length_stats, make_rows, training_order
+from rest_react.weights import IGNORED, Row, count_steps, example_length_stats, make_rows, merge_rows, training_order
+
+Features: TypeAlias = Sequence[Mapping[str, Sequence[int]]]
+_ALIKE = 0.02
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +82,9 @@ def _trainer(job: Job, order: Sequence[Row], steps: int, tokenizer: "PreTrainedT
 
     how, gpu = job.training, torch.cuda.is_available()
     frozen = how.method == "lora" and gpu
+    # Two targets may follow one token of a tree; adding up their gradients in any order would differ in the last bit.
+    torch.use_deterministic_algorithms(not gpu)
+    torch.utils.deterministic.fill_uninitialized_memory = False
     model = AutoModelForCausalLM.from_pretrained(job.base, dtype=torch.bfloat16 if frozen else torch.float32)
     lora = LoraConfig(
         r=how.lora_r,
@@ -85,6 +93,8 @@ def _trainer(job: Job, order: Sequence[Row], steps: int, tokenizer: "PreTrainedT
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
+    collator = as_tree if how.micro_batch_size > 1 and reads_trees(model) else as_padded
+    print(f"rows: {collator.__name__}", flush=True)
     columns = {"input_ids": [row.input_ids for row in order], "labels": [row.labels for row in order]}
     losses = _loss_log(Path(job.folder) / "loss.jsonl", _tokens_after_steps(order, how.batch_size))
     return _completion_trainer()(
@@ -94,6 +104,7 @@ def _trainer(job: Job, order: Sequence[Row], steps: int, tokenizer: "PreTrainedT
         processing_class=tokenizer,
         peft_config=lora if how.method == "lora" else None,
         callbacks=[losses],
+        data_collator=collator,
     )
 
 
@@ -146,21 +157,83 @@ def _completion_trainer() -> "type[SFTTrainer]":
         ) -> Any:
             """Mean over the targets of the whole batch: `num_items_in_batch` counts them over all micro-batches and
             processes, and data-parallel training averages over the processes."""
-            targets = inputs["labels"][:, 1:]
-            columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
-            outputs = model(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                logits_to_keep=columns,
-                use_cache=False,
-            )
+            targets, columns = _taken_out(inputs)
+            outputs = model(**inputs, logits_to_keep=columns, use_cache=False)
             logits = outputs.logits.flatten(0, 1).float()
-            total = cross_entropy(logits, targets[:, columns].flatten(), ignore_index=IGNORED, reduction="sum")
+            total = cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
             count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
             loss = total * self.accelerator.num_processes / count
             return (loss, outputs) if return_outputs else loss
 
     return CompletionTrainer
+
+
+def as_tree(rows: Features) -> "dict[str, torch.Tensor]":
+    """Rows as one sequence, each token with its own view of what comes before it."""
+    import torch
+
+    tree = merge_rows([(row["input_ids"], row["labels"]) for row in rows])
+    size = len(tree.input_ids)
+    sees = torch.zeros(size, size, dtype=torch.bool)
+    for start, end, above in tree.spans:
+        sees[start:end, above] = True
+        sees[start:end, start:end] = torch.ones(end - start, end - start, dtype=torch.bool).tril()
+    columns, targets = zip(*tree.targets, strict=True)
+    return {
+        "input_ids": torch.tensor([tree.input_ids]),
+        "position_ids": torch.tensor([tree.positions]),
+        "attention_mask": sees[None, None],
+        "columns": torch.tensor([columns]),
+        "labels": torch.tensor([targets]),
+        "shift_labels": torch.tensor([targets]),
+    }
+
+
+def as_padded(rows: Features) -> "dict[str, torch.Tensor]":
+    """Rows below each other, padded at their ends."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    def padded(name: str, filler: int) -> "torch.Tensor":
+        return pad_sequence([torch.tensor(row[name]) for row in rows], batch_first=True, padding_value=filler)
+
+    targets = padded("labels", IGNORED)[:, 1:]
+    columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
+    return {
+        "input_ids": padded("input_ids", 0),
+        "attention_mask": pad_sequence([torch.ones(len(row["input_ids"]), dtype=torch.long) for row in rows], True),
+        "columns": columns[None],
+        "labels": targets[:, columns],
+        "shift_labels": targets[:, columns],
+    }
+
+
+def reads_trees(model: "PreTrainedModel") -> bool:
+    """Whether the model predicts from a tree what it predicts from its rows, tried on two short ones."""
+    import torch
+
+    if getattr(model.config, "sliding_window", None) is not None:  # would show on long rows alone
+        return False
+    start, ends = range(5, 13), (range(20, 23), range(30, 33))
+    rows = [{"input_ids": [*start, *end], "labels": [*[IGNORED] * len(start), *end]} for end in ends]
+    try:
+        with torch.inference_mode():
+            one, other = _target_logits(model, as_tree(rows)), _target_logits(model, as_padded(rows))
+    except (RuntimeError, ValueError):  # a mask of this shape is refused
+        return False
+    return bool((one - other).norm() < _ALIKE * other.norm())
+
+
+def _target_logits(model: "PreTrainedModel", batch: "dict[str, torch.Tensor]") -> "torch.Tensor":
+    targets, columns = _taken_out(batch)
+    logits: torch.Tensor = model(**batch, logits_to_keep=columns, use_cache=False).logits
+    return logits.flatten(0, 1)[targets != IGNORED].float()
+
+
+def _taken_out(batch: "dict[str, torch.Tensor]") -> "tuple[torch.Tensor, torch.Tensor]":
+    """The targets and the columns that they are for; the rest of a batch is what a model takes."""
+    del batch["labels"]  # there for the Trainer, which counts targets over all processes only where it sees labels
+    return batch.pop("shift_labels").flatten(), batch.pop("columns").flatten()
 
 
 def _loss_log(path: Path, tokens: Sequence[int]) -> "TrainerCallback":

@@ -14,12 +14,22 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.training import worker
 from rest_react.training.local import DryRunTrainer, Job, LocalTrainer, LocalTraining, prepare_resume, read_job
+from rest_react.training.worker import reads_trees
 from rest_react.weights import make_rows, resolve_weights, training_order
 
 TINY = ModelRef("tiny-random", "base", tuned=False)
@@ -48,7 +58,7 @@ EXAMPLES = [
         step_index=0,
         kind="decide",
         prompt=f'ORIGINAL_QUESTION = "Where is {i}?"\n' * (1 + i % 3) + "\n# step: decision\n",
-        completion=f'ACTION_SELECTED = ActionWrapper(thoughts="\u2028", action=Search(query="{i}"))  # [END]',
+        completion=f'ACTION_SELECTED = ActionWrapper(thoughts="\u2028", action=Search(query="{i * 10**i}"))  # [END]',
         selector="first",
     )
     for i in range(10)
@@ -122,6 +132,14 @@ def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path
         [line] = losses(tmp_path / str(size))
         assert line["loss"] == pytest.approx(total / count, abs=1e-4)
         assert line["tokens"] == sum(len(row.input_ids) for row in training_order(rows, 4, 1, seed=7))
+
+
+def test_only_models_that_predict_from_a_tree_what_they_predict_from_its_rows_are_given_trees() -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 64}
+    attention = sizes | {"intermediate_size": 32, "num_attention_heads": 2, "num_key_value_heads": 1}
+    assert reads_trees(LlamaForCausalLM(LlamaConfig(**attention)))
+    assert not reads_trees(MistralForCausalLM(MistralConfig(**attention, sliding_window=8)))
+    assert not reads_trees(MambaForCausalLM(MambaConfig(**sizes, state_size=4)))
 
 
 def test_killed_with_its_parent_and_run_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
