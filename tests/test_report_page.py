@@ -216,7 +216,7 @@ def test_a_state_that_cannot_be_rendered_is_not_made_up(runs, open_page):
     page = open_page(runs / "hostile", "#walk=iter_1%2Fworld%2Fa.0")
     page.wait_for_selector("#walk .step")
     page.locator("#walk .step details").last.locator("summary").click()
-    assert "Another version of the program wrote this state" in page.inner_text("#walk")
+    page.locator("#walk", has_text="Another version of the program wrote this state").wait_for()
 
 
 def test_two_iterations_of_a_question_stand_side_by_side(runs, open_page):

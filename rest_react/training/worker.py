@@ -84,7 +84,7 @@ def _trainer(job: Job, order: Sequence[Row], steps: int, tokenizer: "PreTrainedT
     frozen = how.method == "lora" and gpu
     # Two targets may follow one token of a tree; adding up their gradients in any order would differ in the last bit.
     torch.use_deterministic_algorithms(not gpu)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     model = AutoModelForCausalLM.from_pretrained(job.base, dtype=torch.bfloat16 if frozen else torch.float32)
     lora = LoraConfig(
         r=how.lora_r,
