@@ -2,8 +2,9 @@
 
     python -m benchmarks.training --examples outputs/default/iter_0/finetune/examples.jsonl
 
-Both train the embedded model for `--steps` steps with the batch sizes of the settings, ours first; the first two steps
-of each are not counted. The bare one gets the rows tokenised, in random order, with TRL's own loss and collator.
+Both train all weights of the embedded model for `--steps` steps with the batch sizes of `finetune=local`, ours first; the
+first two steps of each are not counted. The bare one gets the rows tokenised, in the same order, with TRL's own loss and
+collator.
 Not here: what is learnt.
 """
 
@@ -38,7 +39,7 @@ def main() -> None:
     arguments.add_argument("--examples", type=Path, required=True)
     arguments.add_argument("--steps", type=int, default=24)
     given = arguments.parse_args()
-    settings = compose([])
+    settings = compose(["finetune=local"])
     how = settings.finetune
     assert isinstance(how, LocalFinetune)
     examples = read_examples(given.examples)
