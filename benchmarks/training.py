@@ -2,9 +2,9 @@
 
     python -m benchmarks.training --examples outputs/default/iter_0/finetune/examples.jsonl
 
-Both train all weights of the embedded model for `--steps` steps with the batch sizes of `finetune=local`, ours first; the
-first two steps of each are not counted. The bare one gets the rows tokenised, in the same order, with TRL's own loss and
-collator.
+Both train all weights of the embedded model for `--steps` steps with the batch sizes of `finetune=local`, ours first.
+The first two steps of each are not counted. The bare one gets the rows tokenised, in the same order, with TRL's own
+loss and collator.
 Not here: what is learnt.
 """
 
