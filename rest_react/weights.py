@@ -307,8 +307,8 @@ def count_steps(rows: int, batch_size: int, epochs: float, max_steps: int | None
 def training_order(rows: Sequence[Row], batch_size: int, steps: int, seed: int) -> list[Row]:
     """The rows in the order they are trained on: one shuffle per epoch after another, cut into `steps` full batches.
 
-    Shuffled are pairs of steps that follow each other: they begin alike, and a micro-batch reads that once. (Whole
-    trajectories would save more, but batch after batch of the same question teaches less.)
+    Shuffled are pairs of steps that follow each other: they begin alike, and a micro-batch reads that once. Whether
+    whole trajectories in a row, which would save more, teach as much is not settled (docs/log.md).
     The order depends on nothing but its arguments, so a resumed job, or one on more processes, sees the same batches.
     """
     trajectories: dict[str, list[Row]] = {}

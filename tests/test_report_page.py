@@ -184,6 +184,7 @@ def test_a_trajectory_reads_as_a_conversation(runs, open_page):
     first = page.locator("#walk .step").first
     first.locator("details").first.locator("summary").click()
     shown = first.locator(".candidates li")
+    shown.first.wait_for()  # a toggled element is filled a moment after the click
     distinct = {c.text for c in walk.steps[0].candidates}
     assert shown.count() == len(distinct)
     assert set(texts(page, "#walk .step:first-child .candidates pre")) == distinct
@@ -216,7 +217,10 @@ def test_a_state_that_cannot_be_rendered_is_not_made_up(runs, open_page):
     page = open_page(runs / "hostile", "#walk=iter_1%2Fworld%2Fa.0")
     page.wait_for_selector("#walk .step")
     page.locator("#walk .step details").last.locator("summary").click()
-    page.locator("#walk", has_text="Another version of the program wrote this state").wait_for()
+    from playwright.sync_api import expect
+
+    told = "Another version of the program wrote this state"
+    expect(page.locator("#walk")).to_contain_text(told, use_inner_text=True)
 
 
 def test_two_iterations_of_a_question_stand_side_by_side(runs, open_page):

@@ -99,7 +99,11 @@ def test_every_epoch_holds_every_row_once_and_steps_that_follow_each_other_toget
     assert max(seen.values()) - min(seen[row.id] for row in rows) <= 1
     for first in range(0, min(len(rows), len(order)) // 2 * 2, 2):
         one, other = order[first : first + 2]
-        assert {one.trajectory} == {other.trajectory} or walks[int(one.trajectory)] % 2 == 1
+        (walk, step), (other_walk, other_step) = (map(int, row.id.split(".")) for row in (one, other))
+        if walk == other_walk:
+            assert step % 2 == 0 and other_step == step + 1
+        else:  # what is left over of two walks
+            assert (step + 1, other_step + 1) == (walks[walk], walks[other_walk]) and step % 2 == other_step % 2 == 0
     assert order == training_order(rows, batch_size, steps, seed)
 
 

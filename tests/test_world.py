@@ -121,7 +121,9 @@ def test_questions_passages_and_thoughts_are_short() -> None:
     assert max(len(q.question.text.split()) for q in QUESTIONS) <= 24
     assert sum(len(q.question.text.split()) for q in QUESTIONS) / len(QUESTIONS) < 15
     for plan in WORLD.plans.values():
-        assert all(len(thoughts.split()) <= 25 for thoughts in (plan.thoughts, *(hop.thoughts for hop in plan.hops)))
+        assert max(len(thoughts.split()) for thoughts in (plan.thoughts, plan.hops[0].thoughts)) <= 12
+        # "Now:", and a question that is shorter for each hop that is known
+        assert all(len(hop.thoughts.split()) <= len(plan.question.split()) + 1 for hop in plan.hops[1:])
 
 
 def test_after_each_lookup_an_expert_asks_again_what_is_left() -> None:
