@@ -69,6 +69,7 @@ NOTHING_SELECTED = "Nothing is selected."
 BUDGET_SPENT = "No searches remain, so I answer with what I have."
 Watch: TypeAlias = Callable[[Step, Action | None], None]
 Select = Literal["perplexity", "majority", "first"]
+Objections: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequence[ResultItem], str], Sequence[str]]
 
 
 # ── one step: sample, parse, choose (paper section 3.2) ───────────────────────────────────────────────────────────────
@@ -103,15 +104,18 @@ async def take_step(
     *,
     hits: Sequence[Hit] = (),
     first_link: int = 0,
+    sound: Callable[[Action], bool] | None = None,
 ) -> Sampled:
-    """Samples `kind` at `state` and chooses. Raises what the door raises: ModelFault, OutsideFault."""
+    """Samples `kind` at `state` and chooses, among the `sound` ones where there are any. Raises what the door raises:
+    ModelFault, OutsideFault."""
     sampling = Sampling(sampler.temperature, sampler.max_tokens, seed, stop=(STOP,))
     completions = await llm.sample(prompt_for(kind, state, prompts), n=sampler.samples, sampling=sampling)
     links = range(first_link, first_link + len(hits))
     read = [_read(kind, completion, links) for completion in completions]
     candidates = tuple(candidate for candidate, _ in read)
     actions = [action for _, action in read]
-    chosen = choose(candidates, actions, sampler.select)
+    among = [i for i, action in enumerate(actions) if sound is not None and action is not None and sound(action)]
+    chosen = choose(candidates, actions, sampler.select, among or None)
     step = Step(kind, state, candidates, chosen, hits=tuple(hits), first_link=first_link)
     action = None if chosen is None else actions[chosen]
     return Sampled(step, action, completions[0].prompt_tokens if completions else 0)
@@ -168,7 +172,8 @@ def _read(kind: StepKind, completion: Completion, links: range) -> tuple[Candida
 
 @dataclass(frozen=True, slots=True)
 class SearchAgent:
-    """The agent's parts and rules. `prompts` is None for a tuned policy, which sees the bare state."""
+    """The agent's parts and rules. `prompts` is None for a tuned policy, which sees the bare state. With `objections`,
+    what speaks against an action (judges.reward), a sample without any moves on where there is one."""
 
     llm: LLM
     search: SearchDoor
@@ -179,6 +184,7 @@ class SearchAgent:
     self_checks: bool = True
     on_failed_check: Literal["revise", "research"] = "revise"
     max_research_rounds: int = 1
+    objections: Objections | None = None
 
 
 @dataclass(slots=True)
@@ -290,8 +296,13 @@ async def _step(
     agent: SearchAgent, walk: _Walk, kind: StepKind, state: str, *, hits: list[Hit] | None = None, first_link: int = 0
 ) -> Action:
     seed = derive_seed(walk.seed, len(walk.steps))
+    hits = hits or []
+    sound = None
+    if agent.objections is not None:
+        shown = [ResultItem(first_link + i, hit.title, hit.snippet) for i, hit in enumerate(hits)]
+        sound = _without(agent.objections, walk, shown)
     sampled = await take_step(
-        agent.llm, kind, state, agent.prompts, agent.sampler, seed, hits=hits or (), first_link=first_link
+        agent.llm, kind, state, agent.prompts, agent.sampler, seed, hits=hits, first_link=first_link, sound=sound
     )
     walk.calls += 1
     walk.prompt_tokens += sampled.prompt_tokens
@@ -301,6 +312,10 @@ async def _step(
         reasons = sorted({candidate.problem for candidate in sampled.step.candidates})
         raise ModelFault(f"no usable sample at step {len(walk.steps) - 1} ({kind}): {'; '.join(reasons)[:300]}")
     return sampled.action
+
+
+def _without(objections: Objections, walk: _Walk, shown: Sequence[ResultItem]) -> Callable[[Action], bool]:
+    return lambda action: not objections(action, walk.question, walk.past, shown, walk.answer)
 
 
 def _record(walk: _Walk, step: Step, action: Action | None) -> None:

@@ -22,7 +22,7 @@ from rest_react.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.console import say, steps_progress
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
-from rest_react.judges.reward import RewardModel
+from rest_react.judges.reward import RewardModel, objections
 from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash
 from rest_react.records import (
     LLM,
@@ -244,13 +244,14 @@ class Parts:
         return SearchAgent(
             llm=llm,
             search=search,
-            sampler=Sampler(samples, temperature, a.max_tokens, a.select),
+            sampler=Sampler(samples, temperature, a.max_tokens, "perplexity" if a.select == "verified" else a.select),
             prompts=self.prompts if shown else None,
             max_searches=max_searches or a.max_searches,
             hits_per_search=a.hits_per_search,
             self_checks=a.self_checks,
             on_failed_check=a.on_failed_check,
             max_research_rounds=a.max_research_rounds,
+            objections=objections if a.select == "verified" else None,
         )
 
     def rules(self) -> Rules:

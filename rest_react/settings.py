@@ -230,7 +230,7 @@ class AgentSettings:
 
     max_searches: Count
     hits_per_search: Count
-    select: Literal["perplexity", "majority", "first"]
+    select: Literal["verified", "perplexity", "majority", "first"]
     max_tokens: Count
     self_checks: bool
     on_failed_check: Literal["revise", "research"]

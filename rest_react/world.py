@@ -1,4 +1,4 @@
-"""The built-in closed world: invented entities, short passages about them, and questions of 2 to 4 hops.
+"""The built-in closed world: invented entities, short passages about them, and questions of 2 or 3 hops.
 
 Six kinds of entity (book, bridge, festival, company, town, person) each have the same four facts: a person, a town, a
 year and a count. A passage states three of one entity in one of several forms; a question walks along them:
@@ -9,8 +9,8 @@ year and a count. A passage states three of one entity in one of several forms; 
 Comparison and yes/no questions walk the same path from two entities. Three questions in four are plain chains of nouns
 ("What is the founding year of the birthplace of the author of ...?"), the others are put as people put them. Every
 question has entities of its own, so the demonstrations, the training and the evaluation questions share none; the
-demonstrations show three kinds of question out of five, two or three hops and a few relations. After each lookup their
-expert asks again what is left ("Now: In which year was Velmar founded?"). What is left of `passages` goes to
+demonstrations show two kinds of question out of five, of two hops and a few relations. After each lookup their expert
+asks again what is left ("Now: In which year was Velmar founded?"). What is left of `passages` goes to
 distractors, first of all near-duplicates of the gold entities (Velmar and Velmare). Nothing here exists, so nothing a
 model has read before helps it.
 
@@ -122,17 +122,16 @@ _KINDS: Mapping[str, _Kind] = {
 _DEMONSTRATED = [
     form.split("-")
     for form in (
-        "bridge-book-person-town date-festival-town-person-year bridge-company-town-person "
-        "bridge-bridge-person-town-person comparison-bridge-year date-book-person-year "
-        "bridge-company-person-town-person date-festival-town-year"
+        "bridge-book-person-town date-festival-town-year bridge-company-town-person "
+        "date-book-person-year bridge-festival-town-person bridge-company-person-town"
     ).split()
 ]
 # (kind of question, hops), asked in turn by the training and the evaluation questions.
 _ASKED = tuple(
     (form.split("-")[0], int(form.split("-")[1]))
     for form in (
-        "bridge-2 date-2 count-2 bridge-3 bridge-2 date-3 bridge-2 count-2 date-2 comparison-2 "
-        "bridge-2 date-2 count-2 bridge-3 bridge-2 yesno-2 bridge-2 date-3 count-3 bridge-4"
+        "bridge-2 date-2 count-2 bridge-2 bridge-2 date-2 count-2 bridge-2 bridge-3 comparison-2 "
+        "bridge-2 date-2 count-2 bridge-2 bridge-2 date-2 count-2 bridge-2 date-3 yesno-2"
     ).split()
 )
 _PLAIN = 0.75

@@ -67,6 +67,13 @@ def test_an_untuned_policy_is_shown_instructions_and_exemplars() -> None:
     assert [prompt for prompt, _ in llm.asked] == [Prompt(shown.prefix, STATE)]
 
 
+def test_a_sound_sample_moves_on_before_a_likelier_one_and_where_none_is_the_likeliest_does() -> None:
+    samples = [completion("prose", logprob=-0.1), completion(ADA, logprob=-1.0), completion(BOB, logprob=-9.0)]
+    for sound, chosen in (([BOB], BOB), ([ADA, BOB], ADA), ([], ADA)):
+        taken, _ = step(samples, sound=sound.__contains__)
+        assert taken.action == chosen
+
+
 def test_what_follows_the_end_mark_is_not_kept() -> None:
     taken, _ = step([completion(render_output(ADA) + "\n" + render_output(BOB))])
     assert (taken.action, taken.step.candidates[0].text) == (ADA, bare(ADA))

@@ -153,6 +153,27 @@ def test_a_whole_trajectory_to_the_letter() -> None:
     )
 
 
+def test_the_rules_are_told_what_the_model_was() -> None:
+    told = []
+
+    def objections(action, question, past, shown, answer) -> list[str]:
+        told.append((type(action), question, len(past), [item.link_id for item in shown], answer))
+        return []
+
+    assert full_walk(objections=objections) == full_walk()
+    steps = [
+        (Search, 0, [], ""),
+        (LinkSelection, 1, [1, 2, 3], ""),
+        (Search, 2, [], ""),
+        (LinkSelection, 3, [4, 5], ""),
+        (Terminate, 4, [], ""),
+        (Answer, 5, [], ""),
+        (ReviseAnswer, 6, [], "Velmar."),
+        (CheckAnswer, 6, [], "In Velmar [link_id=4]."),
+    ]
+    assert told == [(kind, QUESTION.text, *rest) for kind, *rest in steps]
+
+
 def test_without_self_checks_the_draft_is_the_answer() -> None:
     whole, bare = full_walk(), full_walk(self_checks=False)
     assert bare.steps == whole.steps[:-2]

@@ -123,3 +123,11 @@ def test_the_expert_is_wrong_as_often_as_the_settings_say_and_does_not_mark_it(
     wrong = [f'query="{plan.hops[0].query}"' not in sample.text for sample in samples]
     assert low <= sum(wrong) / len(wrong) <= high
     assert {sample.finish for sample in samples} == {"stop"}
+
+
+def test_the_rules_choose_who_moves_on_where_they_are_asked_to(tmp_path: Path) -> None:
+    for select, used, otherwise in (("verified", True, "perplexity"), ("majority", False, "majority")):
+        made = parts(tmp_path, "policy=scripted", f"agent.select={select}")
+        llm = made.policy(made.starting_model())
+        agent = made.agent(llm, made.search(CORPUS), samples=2, temperature=1.0, tuned=True)
+        assert ((agent.objections is not None), agent.sampler.select) == (used, otherwise)

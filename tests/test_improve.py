@@ -308,53 +308,64 @@ def test_ungrounded_trajectories_can_be_left_out(tmp_path) -> None:
     assert len(run(tmp_path / "b", trajectories)[1]) == 6
 
 
-def test_of_verified_walks_the_samples_without_objection_train_and_of_others_none(tmp_path) -> None:
-    hits = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell in 1850."), Hit("p2", "Vell", "Vell has 7 mills."))
-    born = "The town where Ada Mell was born is Vell [link_id=4]."
-    query, off = Search("Ada Mell born", "t"), Search("Bob Lin born", "t")
-    right, wrong = LinkSelection(born, "t", (4,)), LinkSelection("Ada Mell was born in Gar [link_id=4].", "t", (4,))
+ASKED = "In which town was the teacher of Ada Mell born?"
+ADAS = (Hit("p1", "Ada Mell", "The teacher of Ada Mell is Bob Lin."), Hit("p2", "Ida Mell", "Her teacher is Gus Orn."))
+BOBS = (Hit("p3", "Bob Lin", "Bob Lin was born in Vell in 1850."), Hit("p4", "Vell", "Vell has 7 mills."))
+TEACHER = "The teacher of Ada Mell is Bob Lin [link_id={}]."
+BORN = "The town where Bob Lin was born is Vell [link_id={}]."
 
-    def answering(id_: str, says: str) -> Trajectory:
+
+def test_of_verified_walks_the_samples_without_objection_train_and_of_others_none(tmp_path) -> None:
+    teacher, born = TEACHER.format(1), BORN.format(3)
+    query, off = Search("teacher of Ada Mell", "t"), Search("mother of Ada Mell", "t")
+    right, wrong = LinkSelection(born, "t", (3,)), LinkSelection("Bob Lin was born in Gar [link_id=3].", "t", (3,))
+    targets = (query, LinkSelection(teacher, "t", (1,)), Search("Bob Lin born", "t"), right, Terminate("t"))
+
+    def answering(id_: str, *says: str) -> Trajectory:
         steps = (
             decide(candidate(off, 0.5), candidate(query, 1.0), chosen=1),
-            Step("summarise", "s1", (candidate(right), candidate(wrong, 0.5)), 0, hits=hits, first_link=4),
-            decide(candidate(Terminate("t")), state="s2"),
-            Step("answer", "s3", (candidate(Answer("t", says)),), 0),
-            Step("grounding", "s4", (candidate(PASSED),), 0),
+            Step("summarise", "s1", (candidate(targets[1]),), 0, hits=ADAS, first_link=1),
+            decide(candidate(targets[2]), state="s2"),
+            Step("summarise", "s3", (candidate(right), candidate(wrong, 0.5)), 0, hits=BOBS, first_link=3),
+            decide(candidate(Terminate("t")), state="s4"),
+            Step("answer", "s5", (candidate(Answer("t", " ".join(says))),), 0),
+            Step("grounding", "s6", (candidate(PASSED),), 0),
         )
-        return replace(walked(*steps, id_=id_), question="In which town was Ada Mell born?", answer=says)
+        return replace(walked(*steps, id_=id_), question=ASKED, answer=" ".join(says))
 
     trajectories = [
-        answering("right.0", born),
-        answering("uncited.0", "The town where Ada Mell was born is Vell."),
-        answering("not_held.0", "The town where Ada Mell was born is Vell [link_id=5]."),
-        answering("beside_the_point.0", "Ada Mell lived in 1850 [link_id=4]."),
+        answering("right.0", teacher, born),
+        answering("uncited.0", teacher, "The town where Bob Lin was born is Vell."),
+        answering("not_held.0", teacher, BORN.format(5)),
+        answering("beside_the_point.0", teacher, "Bob Lin lived in 1850 [link_id=3]."),
+        answering("on_one_link.0", "The town where the teacher of Ada Mell was born is Bob Lin [link_id=1]."),
     ]
     _, examples, summary = run(tmp_path, trajectories, keep="verified")
     assert [(example.id, example.completion) for example in examples] == [
-        (f"right.0.{i}", text(action))
-        for i, action in enumerate((query, right, Terminate("t"), Answer("t", born), PASSED))
+        (f"right.0.{i}", text(action)) for i, action in enumerate((*targets, Answer("t", f"{teacher} {born}"), PASSED))
     ]
-    assert (summary["steps"], summary["dropped_steps"]) == (20, 15)
+    assert (summary["steps"], summary["dropped_steps"]) == (35, 28)
 
 
 def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) -> None:
-    hits = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell."), Hit("p2", "Bob Lin", "Bob Lin was born in Gar."))
-    born = "The town where Ada Mell was born is Vell [link_id=5]."
+    teacher, born = TEACHER.format(3), BORN.format(5)
     steps = (
         decide(candidate(Search("Ada Mell", "t"))),
-        Step("summarise", "s1", (candidate(LinkSelection(born, "t", ())),), 0, hits=hits, first_link=1),
-        decide(candidate(Search("Ada Mell born", "t")), candidate(Terminate("t"), 0.5), state="s2"),
-        Step("summarise", "s3", (candidate(LinkSelection(born, "t", (5,))),), 0, hits=hits, first_link=5),
-        decide(candidate(Terminate("t")), state="s4"),
-        Step("answer", "s5", (candidate(Answer("t", born)),), 0),
+        Step("summarise", "s1", (candidate(LinkSelection(f"{teacher} {born}", "t", ())),), 0, hits=ADAS, first_link=1),
+        decide(candidate(Search("teacher of Ada Mell", "t")), candidate(Terminate("t"), 0.5), state="s2"),
+        Step("summarise", "s3", (candidate(LinkSelection(teacher, "t", (3,))),), 0, hits=ADAS, first_link=3),
+        decide(candidate(Search("Bob Lin born", "t")), state="s4"),
+        Step("summarise", "s5", (candidate(LinkSelection(born, "t", (5,))),), 0, hits=BOBS, first_link=5),
+        decide(candidate(Terminate("t")), state="s6"),
+        Step("answer", "s7", (candidate(Answer("t", f"{teacher} {born}")),), 0),
     )
-    walk = replace(walked(*steps), question="In which town was Ada Mell born?", answer=born)
+    walk = replace(walked(*steps), question=ASKED, answer=f"{teacher} {born}")
     rankings, _, _ = run(tmp_path, [walk], keep="verified")
     assert [(ranking.id, ranking.best) for ranking in rankings if ranking.kind == "decide"] == [
         ("q.0.0", 0),
         ("q.0.2", 0),  # to stop there would rest on nothing
         ("q.0.4", 0),
+        ("q.0.6", 0),
     ]
 
 

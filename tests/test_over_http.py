@@ -1,10 +1,18 @@
-"""The whole loop against a service that it reaches by HTTP alone, and the in-process engine behind the same wire."""
+"""The whole loop against a service that it reaches by HTTP alone, with a scripted model and with the in-process engine
+behind the wire; and a server of other people's."""
 
 import asyncio
 import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from safetensors.torch import load_file
@@ -13,11 +21,12 @@ from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.errors import ModelFault
+from rest_react.evaluate import evaluate
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.records import LLM, Completion, Example, ModelRef, Prompt, Sampling, Trajectory, derive_seed
 from rest_react.run import Loop, run
-from rest_react.settings import Mode
+from rest_react.settings import Mode, Settings
 from rest_react.store import RunFolder, read_lines
 from rest_react.training.hosted import HostedTrainer
 from rest_react.weights import resolve_weights
@@ -245,3 +254,112 @@ def test_what_the_api_has_tuned_is_what_answers_under_the_tuned_name(engines: Se
     assert told(there) == told(here)
     assert [one.logprob for one in there] == pytest.approx([one.logprob for one in here], abs=1e-3)
     assert told(there) != told(base)
+
+
+@pytest.fixture(scope="module")
+def engine_over_http(engines: Service, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
+    """Two iterations that begin with an expert's demonstrations; two random layers learn none of their sense."""
+    folder = tmp_path_factory.mktemp("engine-over-http")
+    settings = compose([
+        "experiment=smoke", "iteration=2", *HOSTED, "finetune.mix_demonstrations=true", "policy.mode=completion",
+        f"policy.base_url={engines.url}", f"finetune.base_url={engines.url}", f"output={folder}",
+    ])  # fmt: skip
+    run(settings)
+    return settings, folder / "smoke"
+
+
+def test_the_loop_reaches_its_end_with_the_engine_behind_the_wire(
+    engines: Service, engine_over_http: tuple[Settings, Path]
+) -> None:
+    _, folder = engine_over_http
+    models = [model_of(folder, k) for k in range(3)]
+    assert len(set(models)) == 3
+    walked = [("iter_0/evaluate/world", "iter_1/grow"), ("iter_1/evaluate/world", "iter_2/grow")]
+    for model, stages in zip(models, [*walked, ("iter_2/evaluate/world",)], strict=True):
+        assert engines.calls[model] == calls(folder, *stages) > 0
+    for stage, n in (("iter_1/grow", 4), ("iter_2/grow", 4), ("iter_2/evaluate/world", 1)):
+        walks = read_lines(folder / stage / TRAJECTORIES, Trajectory)
+        drawn = [step.candidates for walk in walks for step in walk.steps if not step.forced]
+        assert {len(candidates) for candidates in drawn} == {n}
+        assert all(one.logprob is not None for candidates in drawn for one in candidates)
+
+
+def test_the_engine_behind_the_wire_walks_as_in_process(
+    engines: Service, engine_over_http: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    settings, folder = engine_over_http
+    parts = Parts(settings, RunFolder(tmp_path / "again"))
+    policy = Unwired(engine(str(engines.weights(model_of(folder, 2))), "completion"))
+
+    async def again() -> None:
+        agent = parts.agent(policy, parts.search(parts.world.passages), samples=1, temperature=0.5, tuned=True)
+        try:
+            await evaluate(
+                agent,
+                parts.world.evaluation,
+                parts.grader(),
+                tmp_path,
+                repeats=1,
+                seed=derive_seed(settings.seed, "evaluate", 2, "world"),
+                in_flight=8,
+                prices=parts.prices,
+                tolerated=0.0,
+                make_room=False,
+                title="again",
+            )
+        finally:
+            await policy.aclose()
+
+    asyncio.run(again())
+    there, here = (
+        [
+            [(one.text, one.tokens, one.finish) for step in walk.steps for one in step.candidates]
+            for walk in read_lines(path / TRAJECTORIES, Trajectory)
+        ]
+        for path in (folder / "iter_2/evaluate/world", tmp_path)
+    )
+    assert there == here
+    assert any(walk for walk in here)
+
+
+# ── a server of other people's ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def transformers_serve(model: Path, log_file: Path) -> Iterator[str]:
+    """`transformers serve` with a model; its address."""
+    for package in ("fastapi", "uvicorn"):
+        pytest.importorskip(package, reason="transformers serve needs fastapi and uvicorn")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-c", "from transformers.cli.transformers import main; main()",
+        "serve", str(model),
+        "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32",
+    ]  # fmt: skip
+    with log_file.open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            for _ in range(2400):
+                assert process.poll() is None, log_file.read_text()
+                try:
+                    urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.kill()
+
+
+def test_transformers_serve_gives_every_sample_asked_for_though_it_knows_no_n(tmp_path: Path) -> None:
+    weights = shutil.copytree(resolve_weights(BASE), tmp_path / "tiny")
+    # Without this it decodes greedily, whatever temperature is asked for.
+    (weights / "generation_config.json").write_text(json.dumps({"do_sample": True}))
+    with transformers_serve(weights, tmp_path / "serve.log") as url:
+        for mode in ("chat", "completion"):
+            llm = OpenAICompatible(str(weights), base_url=url, api_key_env=None, mode=mode)
+            drawn = samples(llm, PROMPTS[:1], WARM)
+            assert [(one.tokens, one.finish, one.logprob) for one in drawn] == [(12, "length", None)] * 3
+            assert all(one.prompt_tokens > 0 for one in drawn)
+            assert len({one.text for one in drawn}) == 3

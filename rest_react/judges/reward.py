@@ -108,9 +108,10 @@ def objections(
     that a summary is about, `answer` the text that a check is about.
 
     A query is new and asks with words of the question or of what was found. Each claim of a summary or an answer cites
-    a link that is held, names its page, says what stands there, and something not said before. Searching ends, and an
-    answer is complete, when every word of the question was taken up; the answer ends in a number exactly where one is
-    asked for. A check passes what all this can be said of.
+    a link that is held, names its page, says what stands there, and something not said before. A summary takes up the
+    words of its query. Searching ends, and an answer is complete, when every word of the question was taken up, from more
+    than one link; the answer ends in a number exactly where one is asked for, and each claim before it leads on to a
+    later one. A check passes what all this can be said of.
 
     Made for questions that lead from fact to fact. Right actions of other forms are objected to as well: this is for
     choosing what to learn from, where a wrong one that passes costs more than a right one that does not."""
@@ -122,10 +123,14 @@ def objections(
             known = f"{question} {found} {' '.join(f'{i.link_text} {i.snippet}' for i in held.values())}"
             return again + [f"not in the question: {word}" for word in _not_taken_up(query, known)]
         case Terminate():
-            return [f"not taken up: {word}" for word in _not_taken_up(question, found)]
+            return _on_one_link(len(held)) + [f"not taken up: {word}" for word in _not_taken_up(question, found)]
         case LinkSelection(summary, _, ids):
             chosen = {item.link_id: item for item in shown if item.link_id in ids}
-            return _against_claims(summary, f"{question} {found}", chosen) if ids else []
+            if not ids:
+                return []
+            asked = next((entry.query for entry in reversed(past) if isinstance(entry, Search)), "")
+            unanswered = [f"not taken up: {word}" for word in _not_taken_up(asked, summary)]
+            return unanswered + _against_claims(summary, f"{question} {found}", chosen)
         case Answer(_, text) | ReviseAnswer(text):
             return _against_answer(text, question, held)
         case CheckAnswer(passed):
@@ -135,9 +140,14 @@ def objections(
 
 def _against_answer(answer: str, question: str, held: Mapping[int, ResultItem]) -> list[str]:
     found = _against_claims(answer, question, held)
+    found += _on_one_link(len({*_cited(answer)} & {*held}))
     found += [f"not taken up: {word}" for word in _not_taken_up(question, answer)]
-    last = strip_citations(_NEXT_CLAIM.split(answer.strip())[-1])
-    if bool(_ASKS_FOR_A_NUMBER.search(question)) != any(word[0].isdigit() for word in _words(last)):
+    claims = [strip_citations(claim) for claim in _NEXT_CLAIM.split(answer.strip())]
+    for i, claim in enumerate(claims[:-1]):
+        before, after = (set(_words(" ".join(some))) for some in ([question, *claims[:i]], claims[i + 1 :]))
+        if (_named(claim) - before).isdisjoint(after):
+            found.append(f"leads nowhere: {claim}")
+    if bool(_ASKS_FOR_A_NUMBER.search(question)) != any(word[0].isdigit() for word in _words(claims[-1])):
         found.append("a number where none is asked for, or none where one is")
     return found
 
@@ -146,10 +156,9 @@ def _against_claims(text: str, known: str, links: Mapping[int, ResultItem]) -> l
     found = []
     said = set(_words(known))
     for claim in _NEXT_CLAIM.split(text.strip()):
-        ids = [int(number) for cited in _CITED.findall(claim) for number in re.findall(r"\d+", cited)]
-        cited = [links[i] for i in ids if i in links]
+        cited = [links[i] for i in _cited(claim) if i in links]
         bare = strip_citations(claim)
-        named = {word for word in _CLAIM.findall(bare) if word[0].isupper() or word[0].isdigit()}
+        named = _named(bare)
         if not cited:
             found.append(f"no link that is held is cited: {bare}")
         elif not all(item.link_text in bare for item in cited):
@@ -160,6 +169,18 @@ def _against_claims(text: str, known: str, links: Mapping[int, ResultItem]) -> l
             found.append(f"nothing is said that was not known: {bare}")
         said |= named
     return found
+
+
+def _on_one_link(links: int) -> list[str]:
+    return ["it rests on one link alone"] if links == 1 else []
+
+
+def _cited(text: str) -> list[int]:
+    return [int(number) for cited in _CITED.findall(text) for number in re.findall(r"\d+", cited)]
+
+
+def _named(text: str) -> set[str]:
+    return {word for word in _CLAIM.findall(text) if word[0].isupper() or word[0].isdigit()}
 
 
 def _not_taken_up(asked: str, said: str) -> list[str]:

@@ -174,21 +174,37 @@ PAST = (
         (f"{AUTHOR} {YEAR}", []),
         (f"{AUTHOR} Ada Mell was born in 1820. [link_id=4]", []),
         (f"{AUTHOR} Ada Mell was born in 1820.  [link_id=4]", []),
-        (f"{AUTHOR} Ada Mell was born in 1820.", ["no link that is held is cited: Ada Mell was born in 1820."]),
+        (
+            f"{AUTHOR} Ada Mell was born in 1820.",
+            ["no link that is held is cited: Ada Mell was born in 1820.", "it rests on one link alone"],
+        ),
         (
             f"{AUTHOR} Ada Mell was born in 1820 [link_id=2].",
-            ["no link that is held is cited: Ada Mell was born in 1820."],
+            ["no link that is held is cited: Ada Mell was born in 1820.", "it rests on one link alone"],
         ),
-        (f"{AUTHOR} She was born in 1820 [link_id=4].", ["the page cited is not named: She was born in 1820."]),
+        (
+            f"{AUTHOR} She was born in 1820 [link_id=4].",
+            [
+                "the page cited is not named: She was born in 1820.",
+                "leads nowhere: The author of The Winds of Vell is Ada Mell.",
+            ],
+        ),
+        (
+            f"{AUTHOR} Ada Mell had Odo Lin as a teacher [link_id=4]. {YEAR}",
+            ["leads nowhere: Ada Mell had Odo Lin as a teacher."],
+        ),
         (
             f"{AUTHOR} Ada Mell was born in 1830 [link_id=4].",
             ["the page cited does not say so: Ada Mell was born in 1830."],
         ),
         (f"{AUTHOR} Ada Mell was born in Tor [link_id=4].", ["a number where none is asked for, or none where one is"]),
-        (YEAR, ["not taken up: author", "not taken up: winds", "not taken up: vell"]),
+        (YEAR, ["it rests on one link alone", "not taken up: author", "not taken up: winds", "not taken up: vell"]),
         (
             f"{AUTHOR} {AUTHOR} {YEAR}",
-            ["nothing is said that was not known: The author of The Winds of Vell is Ada Mell."],
+            [
+                "nothing is said that was not known: The author of The Winds of Vell is Ada Mell.",
+                "leads nowhere: The author of The Winds of Vell is Ada Mell.",
+            ],
         ),
     ],
 )
@@ -213,9 +229,9 @@ def test_a_query_is_new_and_asks_with_words_that_were_seen(query, objected):
     assert objections(Search(query, "t"), BORN, PAST) == objected
 
 
-def test_searching_ends_when_every_word_of_the_question_was_taken_up():
+def test_searching_ends_when_every_word_of_the_question_was_taken_up_from_two_links():
     assert objections(Terminate("t"), BORN, PAST) == []
-    assert objections(Terminate("t"), BORN, PAST[:2]) == ["not taken up: born"]
+    assert objections(Terminate("t"), BORN, PAST[:2]) == ["it rests on one link alone", "not taken up: born"]
 
 
 def test_a_summary_rests_on_the_links_it_selects_and_an_empty_one_on_none():
@@ -224,7 +240,11 @@ def test_a_summary_rests_on_the_links_it_selects_and_an_empty_one_on_none():
 
     assert summary(YEAR, 4) == []
     assert summary(YEAR, 1) == ["no link that is held is cited: Ada Mell was born in 1820."]
-    assert summary(AUTHOR, 1) == ["nothing is said that was not known: The author of The Winds of Vell is Ada Mell."]
+    assert summary(AUTHOR, 1) == [
+        "not taken up: born",
+        "nothing is said that was not known: The author of The Winds of Vell is Ada Mell.",
+    ]
+    assert summary("The teacher of Ada Mell is Odo Lin [link_id=4].", 4) == ["not taken up: born"]
     assert summary("Nothing helps.") == []
 
 
