@@ -109,9 +109,9 @@ def objections(
 
     A query is new and asks with words of the question or of what was found. Each claim of a summary or an answer cites
     a link that is held, names its page, says what stands there, and something not said before. A summary takes up the
-    words of its query. Searching ends, and an answer is complete, when every word of the question was taken up, from more
-    than one link; the answer ends in a number exactly where one is asked for, and each claim before it leads on to a
-    later one. A check passes what all this can be said of.
+    words of its query. Searching ends, and an answer is complete, when every word of the question was taken up, from
+    more than one link; the answer ends in a number exactly where one is asked for, and each claim before it leads on to
+    a later one. A check passes what all this can be said of.
 
     Made for questions that lead from fact to fact. Right actions of other forms are objected to as well: this is for
     choosing what to learn from, where a wrong one that passes costs more than a right one that does not."""
