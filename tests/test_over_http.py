@@ -216,15 +216,20 @@ def told(completions: list[Completion]) -> list[tuple[str, int, str, int]]:
     return [(one.text, one.tokens, one.finish, one.prompt_tokens) for one in completions]
 
 
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@contextmanager
+def engines_in(folder: Path) -> Iterator[Service]:
     """The engine behind the wire: the tiny model and whatever is tuned of it."""
-    folder = tmp_path_factory.mktemp("engines")
 
     def open_model(name: str, mode: Mode) -> LLM:
         return engine(BASE if name == BASE else str(service.weights(name)), mode)
 
     with serving(open_model, folder) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with engines_in(tmp_path_factory.mktemp("engines")) as service:
         yield service
 
 
@@ -256,27 +261,30 @@ def test_what_the_api_has_tuned_is_what_answers_under_the_tuned_name(engines: Se
     assert told(there) != told(base)
 
 
-@pytest.fixture(scope="module")
-def engine_over_http(engines: Service, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
+@pytest.fixture(scope="module", params=["chat", "completion"])
+def engine_over_http(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Service, Settings, Path]]:
     """Two iterations that begin with an expert's demonstrations; two random layers learn none of their sense."""
     folder = tmp_path_factory.mktemp("engine-over-http")
-    settings = compose([
-        "experiment=smoke", "iteration=2", *HOSTED, "finetune.mix_demonstrations=true", "policy.mode=completion",
-        f"policy.base_url={engines.url}", f"finetune.base_url={engines.url}", f"output={folder}",
-    ])  # fmt: skip
-    run(settings)
-    return settings, folder / "smoke"
+    with engines_in(folder / "service") as service:
+        settings = compose([
+            "experiment=smoke", "iteration=2", *HOSTED, "finetune.mix_demonstrations=true", f"output={folder}",
+            f"policy.mode={request.param}", f"policy.base_url={service.url}", f"finetune.base_url={service.url}",
+        ])  # fmt: skip
+        run(settings)
+        yield service, settings, folder / "smoke"
 
 
 def test_the_loop_reaches_its_end_with_the_engine_behind_the_wire(
-    engines: Service, engine_over_http: tuple[Settings, Path]
+    engine_over_http: tuple[Service, Settings, Path],
 ) -> None:
-    _, folder = engine_over_http
+    service, _, folder = engine_over_http
     models = [model_of(folder, k) for k in range(3)]
     assert len(set(models)) == 3
     walked = [("iter_0/evaluate/world", "iter_1/grow"), ("iter_1/evaluate/world", "iter_2/grow")]
     for model, stages in zip(models, [*walked, ("iter_2/evaluate/world",)], strict=True):
-        assert engines.calls[model] == calls(folder, *stages) > 0
+        assert service.calls[model] == calls(folder, *stages) > 0
     for stage, n in (("iter_1/grow", 4), ("iter_2/grow", 4), ("iter_2/evaluate/world", 1)):
         walks = read_lines(folder / stage / TRAJECTORIES, Trajectory)
         drawn = [step.candidates for walk in walks for step in walk.steps if not step.forced]
@@ -285,11 +293,11 @@ def test_the_loop_reaches_its_end_with_the_engine_behind_the_wire(
 
 
 def test_the_engine_behind_the_wire_walks_as_in_process(
-    engines: Service, engine_over_http: tuple[Settings, Path], tmp_path: Path
+    engine_over_http: tuple[Service, Settings, Path], tmp_path: Path
 ) -> None:
-    settings, folder = engine_over_http
+    service, settings, folder = engine_over_http
     parts = Parts(settings, RunFolder(tmp_path / "again"))
-    policy = Unwired(engine(str(engines.weights(model_of(folder, 2))), "completion"))
+    policy = Unwired(engine(str(service.weights(model_of(folder, 2))), settings.policy.mode))
 
     async def again() -> None:
         agent = parts.agent(policy, parts.search(parts.world.passages), samples=1, temperature=0.5, tuned=True)
