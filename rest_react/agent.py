@@ -104,7 +104,7 @@ async def take_step(
     *,
     hits: Sequence[Hit] = (),
     first_link: int = 0,
-    sound: Callable[[Action], bool] | None = None,
+    sound: Callable[[Action], bool] = lambda _: True,
 ) -> Sampled:
     """Samples `kind` at `state` and chooses, among the `sound` ones where there are any. Raises what the door raises:
     ModelFault, OutsideFault."""
@@ -114,7 +114,8 @@ async def take_step(
     read = [_read(kind, completion, links) for completion in completions]
     candidates = tuple(candidate for candidate, _ in read)
     actions = [action for _, action in read]
-    among = [i for i, action in enumerate(actions) if sound is not None and action is not None and sound(action)]
+    usable = {i: action for i, action in enumerate(actions) if action is not None}
+    among = [i for i, action in usable.items() if len(usable) > 1 and sound(action)]
     chosen = choose(candidates, actions, sampler.select, among or None)
     step = Step(kind, state, candidates, chosen, hits=tuple(hits), first_link=first_link)
     action = None if chosen is None else actions[chosen]
@@ -297,10 +298,11 @@ async def _step(
 ) -> Action:
     seed = derive_seed(walk.seed, len(walk.steps))
     hits = hits or []
-    sound = None
-    if agent.objections is not None:
-        shown = [ResultItem(first_link + i, hit.title, hit.snippet) for i, hit in enumerate(hits)]
-        sound = _without(agent.objections, walk, shown)
+    shown = [ResultItem(first_link + i, hit.title, hit.snippet) for i, hit in enumerate(hits)]
+
+    def sound(action: Action) -> bool:
+        return agent.objections is None or not agent.objections(action, walk.question, walk.past, shown, walk.answer)
+
     sampled = await take_step(
         agent.llm, kind, state, agent.prompts, agent.sampler, seed, hits=hits, first_link=first_link, sound=sound
     )
@@ -312,10 +314,6 @@ async def _step(
         reasons = sorted({candidate.problem for candidate in sampled.step.candidates})
         raise ModelFault(f"no usable sample at step {len(walk.steps) - 1} ({kind}): {'; '.join(reasons)[:300]}")
     return sampled.action
-
-
-def _without(objections: Objections, walk: _Walk, shown: Sequence[ResultItem]) -> Callable[[Action], bool]:
-    return lambda action: not objections(action, walk.question, walk.past, shown, walk.answer)
 
 
 def _record(walk: _Walk, step: Step, action: Action | None) -> None:

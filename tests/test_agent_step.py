@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from rest_react.actions import Answer, CheckAnswer, LinkSelection, Search, Terminate, render_output
+from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, Search, Terminate, render_output
 from rest_react.agent import Sampled, Sampler, actions_of, choose, take_step
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.llm.scripted import RecordedLLM
@@ -72,6 +72,12 @@ def test_a_sound_sample_moves_on_before_a_likelier_one_and_where_none_is_the_lik
     for sound, chosen in (([BOB], BOB), ([ADA, BOB], ADA), ([], ADA)):
         taken, _ = step(samples, sound=sound.__contains__)
         assert taken.action == chosen
+
+
+def test_nobody_is_asked_whether_the_only_sample_is_sound() -> None:
+    asked: list[Action] = []
+    taken, _ = step([completion(ADA), completion("prose")], sound=lambda action: bool(asked.append(action)))
+    assert (taken.action, asked) == (ADA, [])
 
 
 def test_what_follows_the_end_mark_is_not_kept() -> None:

@@ -160,7 +160,7 @@ def test_the_rules_are_told_what_the_model_was() -> None:
         told.append((type(action), question, len(past), [item.link_id for item in shown], answer))
         return []
 
-    assert full_walk(objections=objections) == full_walk()
+    assert full_walk(samples=2, objections=objections) == full_walk(samples=2)
     steps = [
         (Search, 0, [], ""),
         (LinkSelection, 1, [1, 2, 3], ""),
@@ -171,7 +171,7 @@ def test_the_rules_are_told_what_the_model_was() -> None:
         (ReviseAnswer, 6, [], "Velmar."),
         (CheckAnswer, 6, [], "In Velmar [link_id=4]."),
     ]
-    assert told == [(kind, QUESTION.text, *rest) for kind, *rest in steps]
+    assert told == [(kind, QUESTION.text, *rest) for kind, *rest in steps for _ in range(2)]
 
 
 def test_without_self_checks_the_draft_is_the_answer() -> None:

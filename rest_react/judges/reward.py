@@ -143,10 +143,7 @@ def _against_answer(answer: str, question: str, held: Mapping[int, ResultItem]) 
     found += _on_one_link(len({*_cited(answer)} & {*held}))
     found += [f"not taken up: {word}" for word in _not_taken_up(question, answer)]
     claims = [strip_citations(claim) for claim in _NEXT_CLAIM.split(answer.strip())]
-    for i, claim in enumerate(claims[:-1]):
-        before, after = (set(_words(" ".join(some))) for some in ([question, *claims[:i]], claims[i + 1 :]))
-        if (_named(claim) - before).isdisjoint(after):
-            found.append(f"leads nowhere: {claim}")
+    found += [f"leads nowhere: {claim}" for claim in _leading_nowhere(question, claims)]
     if bool(_ASKS_FOR_A_NUMBER.search(question)) != any(word[0].isdigit() for word in _words(claims[-1])):
         found.append("a number where none is asked for, or none where one is")
     return found
@@ -155,19 +152,31 @@ def _against_answer(answer: str, question: str, held: Mapping[int, ResultItem]) 
 def _against_claims(text: str, known: str, links: Mapping[int, ResultItem]) -> list[str]:
     found = []
     said = set(_words(known))
+    stands = {i: set(_words(f"{item.link_text} {item.snippet}")) for i, item in links.items()}
     for claim in _NEXT_CLAIM.split(text.strip()):
-        cited = [links[i] for i in _cited(claim) if i in links]
+        cited = {i: links[i] for i in _cited(claim) if i in links}
         bare = strip_citations(claim)
         named = _named(bare)
         if not cited:
             found.append(f"no link that is held is cited: {bare}")
-        elif not all(item.link_text in bare for item in cited):
+        elif not all(item.link_text in bare for item in cited.values()):
             found.append(f"the page cited is not named: {bare}")
-        elif not named <= {word for item in cited for word in _words(f"{item.link_text} {item.snippet}")}:
+        elif not all(any(word in stands[i] for i in cited) for word in named):
             found.append(f"the page cited does not say so: {bare}")
         if named <= said:
             found.append(f"nothing is said that was not known: {bare}")
         said |= named
+    return found
+
+
+def _leading_nowhere(question: str, claims: Sequence[str]) -> list[str]:
+    """The claims, but the last, that introduce nothing which a later one takes up."""
+    last_in = {word: i for i, claim in enumerate(claims) for word in _words(claim)}
+    known, found = set(_words(question)), []
+    for i, claim in enumerate(claims[:-1]):
+        if all(word in known or last_in[word] == i for word in _named(claim)):
+            found.append(claim)
+        known.update(_words(claim))
     return found
 
 
@@ -185,9 +194,9 @@ def _named(text: str) -> set[str]:
 
 def _not_taken_up(asked: str, said: str) -> list[str]:
     """The words of one text, function words aside, that another has in no form."""
-    spoken = [word.lower() for word in _words(strip_citations(said))]
+    spoken = {word.lower()[:length] for word in _words(strip_citations(said)) for length in range(1, _STEM + 1)}
     wanted = [word.lower() for word in _words(asked)]
-    return [w for w in wanted if w not in _FUNCTION_WORDS and not any(s.startswith(w[:_STEM]) for s in spoken)]
+    return [word for word in wanted if word not in _FUNCTION_WORDS and word[:_STEM] not in spoken]
 
 
 def _words(text: str) -> list[str]:

@@ -248,6 +248,18 @@ def test_a_summary_rests_on_the_links_it_selects_and_an_empty_one_on_none():
     assert summary("Nothing helps.") == []
 
 
+def test_texts_that_are_far_too_long_hold_nobody_up():
+    """Rules run while walks wait: each of these took minutes while any rule compared all words with all others."""
+    length = 20_000
+    held = ResultItem(1, "Vell", "Vell has mills. " * length)
+    past = (Search(" ".join(f"V{i}" for i in range(length))), SelectLink((held,), "Vell has mills [link_id=1].", "t"))
+    claims, cited = (f"Vell is W{i} {link}. " for i, link in ((7, ""), (8, "[link_id=1]")))
+    assert objections(Answer("t", claims * length), BORN, past)
+    assert objections(Answer("t", cited * length), BORN, past)
+    assert objections(Search(" ".join(f"W{i}" for i in range(length))), BORN, past)
+    assert objections(LinkSelection(" ".join(f"W{i}" for i in range(length)), "t", (1,)), BORN, past, (held,))
+
+
 @given(st.text(), st.text(), st.text(), st.text())
 def test_any_text_can_be_looked_at(text, question, title, snippet):
     item = ResultItem(1, title, snippet)
