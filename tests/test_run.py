@@ -365,18 +365,27 @@ def test_a_run_on_the_real_data_sets_goes_once_around(tmp_path: Path) -> None:
     once_around(tmp_path, data / "hotpotqa_train100", data / "musique_dev100")
 
 
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def once_around(output: Path, grow: Path, evaluate: Path) -> None:
     """One iteration of experiment=local_corpus on the tiny random model: every line of it, none of the sense."""
     done = run(
         output, "experiment=local_corpus", f"data={grow}", f"evaluate_data={evaluate}", "policy=tiny", "tracking=none",
         "grow.questions.sample=2", "evaluate.benchmarks.local.sample=2", "world.demonstrations=2", "world.train=1",
         "world.evaluation=1", "world.passages=60", "finetune.max_steps=2", "finetune.max_length=4096",
-        "agent.max_tokens=16", "agent.max_searches=2", "iteration=0", "demonstrations.epochs=1",
+        "agent.max_tokens=16", "agent.max_searches=2", "iteration=1", "demonstrations.epochs=1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    (row,) = json.loads((output / "local_corpus/results.json").read_text())["rows"]
-    assert (row["benchmark"], row["questions"], row["unscored"]) == ("local", 2, 0)
-    rows = (output / "local_corpus/iter_0/finetune/examples.jsonl").read_text().splitlines()
-    trained = {json.loads(line)["id"] for line in rows}
-    assert len([id_ for id_ in trained if id_.startswith("exemplar.")]) == 31
-    assert {"exemplar.decide.0", "demo-001.0.1"} <= trained
+    rows = json.loads((output / "local_corpus/results.json").read_text())["rows"]
+    assert [(r["iteration"], r["benchmark"], r["questions"], r["unscored"]) for r in rows] == [
+        (k, "local", 2, 0) for k in (0, 1)
+    ]
+    asked = {line["question"] for line in lines(grow / "questions.jsonl")}
+    walked = [line["question"] for line in lines(output / "local_corpus/iter_1/grow/trajectories.jsonl")]
+    assert len(walked) == 2 and set(walked) <= asked
+    for k in (0, 1):
+        trained = {line["id"] for line in lines(output / f"local_corpus/iter_{k}/finetune/examples.jsonl")}
+        assert len([id_ for id_ in trained if id_.startswith("exemplar.")]) == 31
+        assert {"exemplar.decide.0", "demo-001.0.1"} <= trained
