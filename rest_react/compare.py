@@ -18,11 +18,12 @@ from typing import Any
 
 import yaml
 
-from rest_react.console import points, span, visible
+from rest_react.console import percent, points, span, visible
 from rest_react.judges.metrics import clustered_interval, detectable_difference, paired_difference
 
 _PAPER = Path(__file__).parent / "report_page" / "paper.yaml"
 _GENERATIONS = {1: "1st generation", 2: "2nd generation"}
+_PILOT = 500
 Row = dict[str, Any]
 Table = dict[str, Any]
 
@@ -49,7 +50,8 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
                 "name": visible(name),
                 "series": _series(runs, name),
                 "differences": _differences(runs, name),
-                "sizes": _by_examples(runs, name),
+                "sizes": (sizes := _by_examples(runs, name)),
+                "size_table": _size_table(sizes),
             }
             for name in names
         ],
@@ -79,6 +81,16 @@ def _by_examples(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
         {"examples": examples, "runs": len(tuned), "accuracy": asdict(clustered_interval(_together(tuned)))}
         for examples, tuned in sorted(found.items())
     ]
+
+
+def _size_table(sizes: Sequence[Mapping[str, Any]]) -> Table:
+    headings = ["Examples", "Fine-tunings", "Accuracy", "95% interval", "Std between fine-tunings"]
+    rows = []
+    for size in sizes:
+        accuracy = size["accuracy"]
+        spread = "" if accuracy["std"] is None else percent(accuracy["std"])
+        rows.append([f"{size['examples']:,}", str(size["runs"]), percent(accuracy["mean"]), span(accuracy), spread])
+    return {"headings": headings, "rows": rows}
 
 
 def _together(runs: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, list[float | None]]:
@@ -157,6 +169,14 @@ def _by_generation(table: Table, runs: Sequence[Run], key: str) -> Table:
 
 
 def _generation(run: Run, iteration: int) -> str:
+    """As the paper calls it. Its pilot is a first generation of 500 trajectories without a reward model."""
+    if (
+        iteration == 1
+        and run.settings.get("improve.selector") == "perplexity"
+        and run.trained.get(1, (0, 0))[0] == _PILOT
+    ):
+        filtered = run.settings.get("improve.keep") == "judged_good"
+        return f"pilot, {'human filtered' if filtered else 'unfiltered'}"
     if iteration == 0:
         prompted = run.settings.get("start") == "prompted"
         return "pre-trained (prompted)" if prompted else "start, tuned on demonstrations"

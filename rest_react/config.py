@@ -148,6 +148,8 @@ def _impossible(s: Settings) -> Iterator[str]:
                 yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
     if s.grow.reuse == s.run:
         yield "grow.reuse: a run cannot take over from itself; name another one"
+    if s.grow.reuse_through and s.grow.reuse is None:
+        yield "grow.reuse_through: names iterations of another run; name the run as well (grow.reuse)"
     if isinstance(s.search, Bm25) and s.search.corpus == "questions":
         for path, source in sources.items():
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
@@ -206,9 +208,12 @@ def sealed_view(settings: object, path: str = "") -> dict[str, object]:
     return {place: value for place, value in flatten(settings, path) if not _unsealed(place)}
 
 
-def shared_stages(differing: Collection[str], start: str, iteration: int) -> tuple[list[str], list[str]]:
+def shared_stages(
+    differing: Collection[str], start: str, iteration: int, through: int = 0
+) -> tuple[list[str], list[str]]:
     """What a run has in common with one whose settings differ in these keys, as stages below the run's folder; and the
-    keys that forbid to take over anything.
+    keys that forbid to take over anything. Iterations up to `through` it takes as they are, whichever way they were
+    made.
 
     >>> shared_stages(["improve.selector", "grader.kind"], "demonstrations", 2)
     (['iter_0/grow', 'iter_0/improve', 'iter_0/finetune', 'iter_1/grow'], [])
@@ -217,10 +222,11 @@ def shared_stages(differing: Collection[str], start: str, iteration: int) -> tup
         data = [f"iter_{k}/{stage}" for k in range(1, iteration + 1) for stage in ("grow", "improve")]
         return data, [key for key in differing if not key.startswith(_OF_A_STUDENT)]
     untrained = ("finetune.",) if start == "prompted" else ()
-    stages = ["iter_0/grow", "iter_0/improve", "iter_0/finetune"]
+    whole = ["grow", "improve", "finetune"]
     if not any(key.startswith(("evaluate.", "grader.")) for key in differing):
-        stages.append("iter_0/evaluate")
-    if iteration and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
+        whole.append("evaluate")
+    stages = [f"iter_{k}/{stage}" for k in range(through + 1) for stage in whole]
+    if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
         stages.append("iter_1/grow")
     return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]
 

@@ -17,7 +17,7 @@ Not here: how an interval is made (judges.metrics), tables and pages (report).
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from rest_react.judges.metrics import (
     Share,
     bill,
     clustered_interval,
+    contained,
     detectable_difference,
     exact_match,
     f1,
@@ -226,8 +227,10 @@ def compute_rows(run_folder: Path) -> list[Row]:
 
 
 def correctness(stage: Path, repeats: int) -> Mapping[str, Sequence[float | None]]:
-    """What each question's answers count as, one entry per repeat: 1, 0, or None where unscored."""
-    return _by_question(map(_counted, read_lines(stage / RESULTS, Result)), repeats, lambda s: s.after)
+    """What each question's answers count as, one entry per repeat: 1, 0, or None where unscored. Keys hold the id and
+    the text: runs on other worlds have other questions under the same ids."""
+    results = (replace(r, question_id=f"{r.question_id}: {r.question}") for r in read_lines(stage / RESULTS, Result))
+    return _by_question(map(_counted, results), repeats, lambda s: s.after)
 
 
 def _counted(result: Result) -> _Scored:
@@ -294,11 +297,12 @@ def _costs(scored: Sequence[_Scored], summary: Mapping[str, Any]) -> Row:
     answers = [s.result for s in scored if not s.outside]
     names = ("em", "f1", "searches", "calls", "tokens")
     sums = {name: sum(getattr(answer, name) for answer in answers) for name in names}
+    sums["contained"] = sum(contained(a.answer, a.golds) for a in answers if a.outcome == "finished")
     correct = sum(s.after == 1.0 for s in scored)
     cost, seconds = summary.get("cost_usd"), summary["seconds"]
     spent = {name: sums[name] for name in ("searches", "calls", "tokens")} | {"cost_usd": cost, "seconds": seconds}
     return {
-        **{name: sums[name] / len(answers) if answers else None for name in names},
+        **{name: total / len(answers) if answers else None for name, total in sums.items()},
         "correct": correct,
         "per_correct": {
             name: None if value is None or not correct else value / correct for name, value in spent.items()

@@ -43,6 +43,10 @@ _MADE = (
     "policy.model", "seed", "start", "search.kind", "agent.max_searches", "grow.samples", "grow.temperature",
     "grow.trajectories_per_question", "improve.selector", "improve.keep",
 )  # fmt: skip
+_MADE_BY_EXPERT = (
+    "policy.model", "seed", "start", "search.kind", "agent.max_searches", "world.demonstrations",
+    "demonstrations.epochs", "demonstrations.slip", "demonstrations.mistakes",
+)  # fmt: skip
 _COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
 _USAGE = "usage: python -m rest_react.report runs=[a,b,c] [output=outputs] [page=comparison.html]"
 
@@ -57,11 +61,12 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
         "notes": list(_incomplete(run_folder)),
         "headings": _HEADINGS,
         "table": [[cell(row) for _, cell in _COLUMNS] for row in rows],
+        "benchmarks": _benchmarks(rows),
         "stages": [table for stage in _STAGES if (table := _stage_table(run_folder, stage))],
     }
     _write(run_folder / "report.md", _markdown(view))
     page = run_folder / "report.html"
-    _write(page, _page(view, rows, run_folder))
+    _write(page, _page(view, run_folder))
     _write_cards(run_folder, rows, smoke=smoke)
     return page
 
@@ -125,32 +130,47 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield name, visible(str(value))
 
 
+def _benchmarks(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows of each benchmark, and the tables that take them apart."""
+    own: dict[str, list[Row]] = {}
+    for row in rows:
+        own.setdefault(row["benchmark"], []).append(row)
+    return [{"name": visible(name), "rows": some, "tables": list(_breakdowns(some))} for name, some in own.items()]
+
+
 def _breakdowns(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     """One benchmark's rows in parts, one column per iteration."""
-
-    def share(part: Row) -> str:
-        return f"{percent(part['mean'])} {span(part)} of {part['questions']}"
-
-    def fault(part: Row) -> str:
-        return f"{part['answers']} ({percent(part['share'])})"
-
-    def spent(value: float | None) -> str:
-        return number(value, 1)
-
-    parts: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-        ("by_kind", "By question type", share),
-        ("by_hops", "By hops", share),
-        ("per_correct", "What one correct answer took", spent),
-        ("faults", "Faults", fault),
-    )
     headings = ["", *(f"iteration {row['iteration']}" for row in rows)]
-    for key, name, shown in parts:
-        lines = [
-            [visible(part).replace("_", " "), *(shown(row[key][part]) if part in row[key] else "" for row in rows)]
-            for part in sorted({part for row in rows for part in row[key]})
-        ]
-        if lines:
+    for name, parts_of in _PARTS:
+        columns = [parts_of(row) for row in rows]
+        names = sorted({part for column in columns for part in column})
+        if names:
+            lines = [[visible(part).replace("_", " "), *(column.get(part, "") for column in columns)] for part in names]
             yield {"name": name, "headings": headings, "rows": lines}
+
+
+def _shares(groups: Row) -> dict[str, str]:
+    return {name: f"{percent(part['mean'])} {span(part)} of {part['questions']}" for name, part in groups.items()}
+
+
+def _spent(row: Row) -> dict[str, str]:
+    return {name: number(value, 4 if name == "cost_usd" else 1) for name, value in row["per_correct"].items()}
+
+
+def _lost(row: Row) -> dict[str, str]:
+    lost = {"unscored": f"{row['unscored']} ({percent(row['unscored_share'])})"}
+    lost["failed by the model's own fault"] = f"{row['failed']} ({percent(row['failed_share'])})"
+    faults = row["faults"].items()
+    return lost | {f"fault: {name}": f"{part['answers']} ({percent(part['share'])})" for name, part in faults}
+
+
+_PARTS: tuple[tuple[str, Callable[[Row], dict[str, str]]], ...] = (
+    ("By question type", lambda row: _shares(row["by_kind"])),
+    ("By hops", lambda row: _shares(row["by_hops"])),
+    ("What one correct answer took", _spent),
+    ("What the self-checks changed", lambda row: {name: str(row["checks"][name]) for name in ("fixed", "broken")}),
+    ("Answers that nobody graded", _lost),
+)
 
 
 def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
@@ -170,16 +190,12 @@ def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _page(view: Mapping[str, Any], rows: Sequence[Row], run_folder: Path) -> str:
-    names = dict.fromkeys(row["benchmark"] for row in rows)
-    own = {name: [row for row in rows if row["benchmark"] == name] for name in names}
-    benchmarks = [{"name": visible(name), "rows": own[name], "tables": list(_breakdowns(own[name]))} for name in names]
+def _page(view: Mapping[str, Any], run_folder: Path) -> str:
     settings, walks = run_folder / "settings.yaml", pack(run_folder)
     return fill(
         "report.html.j2",
         scripts=("browser.js", "conversation.js") if walks.trajectories else (),
         **view,
-        benchmarks=benchmarks,
         curves=_loss_curves(run_folder),
         walks=walks,
         settings=visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
@@ -197,7 +213,7 @@ def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
         grown, improved, tuned = (read_summary(stage / part) for part in _STAGES)
         name = f"{run_folder.name}-{k}"
         view = {"name": name, "iteration": k, "smoke": smoke}
-        made = [(key, settings[key]) for key in _MADE if key in settings]
+        made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
         if improved is not None:
             made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
             kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
@@ -315,6 +331,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Answers", lambda row: f"{row['questions']} × {row['repeats']}"),
     ("vs previous", lambda row: _change(row["vs_previous"])),
     ("EM", lambda row: percent(row["em"])),
+    ("Contained", lambda row: percent(row["contained"])),
     ("Std over repeats", lambda row: percent(row["accuracy"]["std"])),
     ("Before checks, 95% interval", lambda row: span(row["before_checks"])),
     ("The checks' effect", lambda row: _change(row["checks"])),
@@ -337,6 +354,10 @@ def _markdown(view: Mapping[str, Any]) -> str:
         "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "
         "Intervals are 95%, clustered by question; unscored answers count nowhere, failed ones as incorrect."
     )
+    for benchmark in view["benchmarks"]:
+        for table in benchmark["tables"]:
+            parts += [f"## {plain(benchmark['name'])}: {table['name'].lower()}"]
+            parts += [_markdown_table(table["headings"], table["rows"])]
     for stage in view["stages"]:
         parts += [f"## {stage['name']}", _markdown_table(stage["headings"], stage["rows"])]
     return "\n\n".join(parts) + "\n"
@@ -360,7 +381,7 @@ def main() -> None:
 
     try:
         given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(sys.argv[1:]))
-        if not isinstance(given.get("runs"), list) or set(given) - {"runs", "output", "page"}:
+        if not isinstance(given.get("runs"), list) or not given["runs"] or set(given) - {"runs", "output", "page"}:
             raise UsageError(_USAGE)
         output = Path(given.get("output", "outputs"))
         folders = [output / str(name) for name in given["runs"]]

@@ -70,7 +70,8 @@ class Loop:
         if not source.settings():
             raise UsageError(f"grow.reuse: {source.root} holds no run; name one that lies beside this one")
         differing = source.differing(sealed_view(self.settings))
-        stages, wrong = shared_stages(differing, self.settings.start, self.settings.iteration)
+        s = self.settings
+        stages, wrong = shared_stages(differing, s.start, s.iteration, s.grow.reuse_through)
         if wrong:
             told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
             raise UsageError(f"grow.reuse: nothing of {source.root} would be the same with these settings:{told}")

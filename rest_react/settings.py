@@ -257,6 +257,7 @@ class GrowSettings:
     also: dict[str, Annotated[QuestionSource, BY_KIND]]
     allow_overlap: tuple[str, ...]
     reuse: str | None
+    reuse_through: NotNegative
     trajectories_per_question: Count
     samples: Count
     temperature: Annotated[float, Interval(ge=0, le=2)]

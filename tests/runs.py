@@ -38,6 +38,7 @@ def result(question, repeat=0, verdict="correct", before=None, fault=None, **fie
         searches=fields.get("searches", 2),
         calls=fields.get("calls", 9),
         tokens=fields.get("tokens", 1000),
+        question=fields.get("asked", ""),
     )
 
 

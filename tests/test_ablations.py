@@ -25,7 +25,10 @@ FAMILIES = {
     "start": ("start_base", "start_previous"),
     "data_size": ("selector_perplexity", "data_size"),
 }
-OF_THE_PAPER = ("second_generation", "pilot_unfiltered", "pilot_filtered", "distillation")
+OF_THE_PAPER = (
+    "second_generation", "second_generation_2x", "second_generation_4x", "pilot_unfiltered", "pilot_filtered",
+    "distillation",
+)  # fmt: skip
 MEMBERS = sorted({member for members in FAMILIES.values() for member in members})
 
 
@@ -63,8 +66,20 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
     told = set(re.findall(r"`([a-z]+_[a-z0-9_]+)`", DOCS.partition("## Sharing")[0]))
     told = {name for name in told if (CONFIGS / "experiment" / f"{name}.yaml").exists()}
     assert told | {"distillation"} >= {*MEMBERS, *OF_THE_PAPER}
-    bases = {"smoke", "embedded_full", "local_corpus", "paper_gpu", "paper_openai"}
-    assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *bases}
+    others = {"smoke", "embedded_full", "local_corpus", "paper_gpu", "paper_openai", "bamtwoogle"}
+    assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *others}
+
+
+def test_the_test_set_is_asked_of_the_models_that_are_there() -> None:
+    tested = made("experiment=[paper_gpu,second_generation,bamtwoogle]")
+    assert list(tested.evaluate.benchmarks) == ["bamtwoogle"]
+    there, mine = (sealed_view(made(f"experiment=[{names}]")) for names in (
+        "paper_gpu,second_generation", "paper_gpu,second_generation,bamtwoogle",
+    ))  # fmt: skip
+    differing = [key for key in {*there, *mine} if there.get(key) != mine.get(key)]
+    stages, wrong = shared_stages(differing, "prompted", tested.iteration, tested.grow.reuse_through)
+    assert wrong == []
+    assert stages[-3:] == ["iter_2/grow", "iter_2/improve", "iter_2/finetune"]
 
 
 def commands() -> list[str]:

@@ -1,5 +1,6 @@
 """Runs side by side, in numbers computed by hand."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,10 @@ def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
     assert (few["examples"], few["runs"], few["accuracy"]["mean"], few["accuracy"]["n"]) == (10, 2, 0.25, 2)
     assert (many["examples"], many["runs"], many["accuracy"]["mean"]) == (32, 2, 0.75)
     assert few["accuracy"]["std"] == pytest.approx(0.5 / 2**0.5)  # between the two fine-tunings
+    assert [cells[:3] + cells[4:] for cells in benchmark["size_table"]["rows"]] == [
+        ["10", "2", "25.0%", "35.4%"],
+        ["32", "2", "75.0%", "35.4%"],
+    ]
     (alike,) = compare(runs[:2])["benchmarks"]
     assert alike["sizes"] == []
 
@@ -96,6 +101,21 @@ def test_the_paper_s_numbers_stand_beside_those_of_the_same_generation():
         "iteration 3": ["", "", "", "70.0 [60.0, 80.0]"],
     }
     assert before["rows"][2] == ["1st generation", "54.8 ± 3.7", "61.2 ± 2.5", "73.1 ± 3.0", "55.0"]
+
+
+def test_a_first_generation_of_500_without_a_reward_model_is_the_pilot():
+    def of(keep, selector="perplexity", walks=500):
+        settings = {"start": "prompted", "improve.selector": selector, "improve.keep": keep}
+        return run(f"{keep} {selector} {walks}", [row(1, 0.5)], settings, trained={1: (walks, 9)})
+
+    runs = [of("judged_good"), of("all"), of("all", "reward_model"), of("all", walks=2000)]
+    table, *_ = compare(runs)["paper"]
+    own = {cells[0]: [bool(cell) for cell in cells[4:]] for cells in table["rows"] if any(cells[4:])}
+    assert own == {
+        "pilot, human filtered": [True, False, False, False],
+        "pilot, unfiltered": [False, True, False, False],
+        "1st generation": [False, False, True, True],
+    }
 
 
 def test_a_start_from_demonstrations_is_no_prompted_model():
@@ -156,6 +176,28 @@ def test_the_command_writes_one_page_over_the_runs(runs):
     assert "&lt;script&gt;" in text
 
 
+def test_questions_of_two_worlds_under_the_same_ids_are_not_paired(runs):
+    write_evaluation(runs / "three", 1, [result("a", asked="Who?"), result("c")], benchmark=HOSTILE[:8])
+    write_comparison([runs / "one", runs / "three"], runs / "page.html")
+    assert "Questions in both" not in (runs / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_sweep_over_examples_is_drawn_with_the_spread_of_its_fine_tunings(tmp_path):
+    for name, limit, verdict in (("few", 10, "incorrect"), ("few_too", 10, "correct"), ("many", None, "correct")):
+        stage = write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")]).parents[1]
+        (stage / "finetune").mkdir()
+        facts = {"schema": 1, "seconds": 1.0, "examples": limit or 1234}
+        (stage / "finetune" / "summary.json").write_text(json.dumps(facts))
+        RunFolder(tmp_path / name).seal({"improve.max_examples": limit}, {"python": "3"})
+    write_comparison([tmp_path / name for name in ("few", "few_too", "many")], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    chart = text.partition("Accuracy by number of training examples with")[2].partition("</svg>")[0]
+    assert chart.count("<circle") == 2
+    assert "10 examples, 2 fine-tunings: 75.0%" in chart
+    assert "<td>10</td><td>2</td><td>75.0%</td>" in text
+    assert "<td>35.4%</td>" in text
+
+
 def test_runs_whose_folders_are_called_alike_go_by_their_paths(runs, tmp_path):
     other = tmp_path / "elsewhere" / "one"
     shutil.copytree(runs / "two", other)
@@ -165,7 +207,9 @@ def test_runs_whose_folders_are_called_alike_go_by_their_paths(runs, tmp_path):
     assert "+50.0" in text
 
 
-@pytest.mark.parametrize("words", [["runs=one"], ["rns=[one]"], [], ["runs=[one,two]", "iteration=2"], ["--help"]])
+@pytest.mark.parametrize(
+    "words", [["runs=one"], ["rns=[one]"], [], ["runs=[one,two]", "iteration=2"], ["runs=[]"], ["--help"]]
+)
 def test_another_command_is_told_the_right_one(words):
     command = [sys.executable, "-m", "rest_react.report", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -24,7 +24,7 @@ from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_line
 ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed", "failed_share",
     "faults", "accuracy", "before_checks", "checks", "vs_start", "vs_previous", "by_kind", "by_hops", "em", "f1",
-    "searches", "calls", "tokens", "correct", "per_correct", "cost_usd", "cost_reason", "seconds",
+    "contained", "searches", "calls", "tokens", "correct", "per_correct", "cost_usd", "cost_reason", "seconds",
 }  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
             "detectable": detectable_difference(nothing), "fixed": 0, "broken": 0,
         },
         "by_kind": {"bridge": {**interval, "questions": 4}}, "by_hops": {"2": {**interval, "questions": 4}},
-        "em": 0.0, "f1": 0.5, "searches": 2.0, "calls": 9.0, "tokens": 1000.0, "correct": 3,
+        "em": 0.0, "contained": 0.0, "f1": 0.5, "searches": 2.0, "calls": 9.0, "tokens": 1000.0, "correct": 3,
         "per_correct": {
             "searches": 8 / 3, "calls": 12.0, "tokens": 4000 / 3, "cost_usd": 0.25 / 3, "seconds": 30.0,
         },
@@ -304,7 +304,11 @@ def test_the_markdown_holds_the_same_tables(run):
     assert "| minutes | 4.0 |" in text
     assert "<script>" not in text
     widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {22, 3}  # the results, and one column per stage
+    assert widths == {23, 4, 3}  # the results, their parts by iteration, and one column per stage
+    assert "## world: answers that nobody graded" in text
+    assert "| fixed | 0 | 0 |" in text
+    assert "| cost usd | n/a | 0.0833 |" in text
+    assert "| unscored | 0 (0.0%) | 0 (0.0%) |" in text
 
 
 def test_a_run_with_its_baseline_alone_is_reported(tmp_path):
@@ -371,10 +375,10 @@ def front(path: Path) -> dict:
     return metadata_load(path)
 
 
-def carded(folder: Path, model: str) -> Path:
+def carded(folder: Path, model: str, iteration: int = 1) -> Path:
     """One iteration that was trained, with its rows."""
-    write_evaluation(folder, 1, [result("a"), result("b", verdict="incorrect")])
-    stage = folder / "iter_1"
+    write_evaluation(folder, iteration, [result("a"), result("b", verdict="incorrect")])
+    stage = folder / f"iter_{iteration}"
     row = Example("t.0.0", "t.0", 0, "decide", "state", "action", "perplexity")
     write_lines(stage / "improve" / "examples.jsonl", [row, replace(row, id="t.0.1", step_index=1)])
     for name, facts in {
@@ -384,7 +388,8 @@ def carded(folder: Path, model: str) -> Path:
     }.items():
         (stage / name).mkdir(exist_ok=True)
         (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
-    RunFolder(folder).seal({"policy.model": model, "improve.selector": "perplexity"}, {"python": "3"})
+    settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
+    RunFolder(folder).seal(settings, {"python": "3"})
     return stage
 
 
@@ -403,6 +408,16 @@ def test_a_model_s_card_tells_the_hub_its_base_and_its_accuracy(tmp_path):
     assert "after iteration 1 of self-improvement" in text
 
 
+def test_the_demonstrations_card_tells_nothing_of_grow(tmp_path):
+    card = carded(tmp_path / "demo", "org/model", iteration=0) / "improve" / "README.md"
+    write_report(tmp_path / "demo", smoke=False)
+    text = card.read_text(encoding="utf-8")
+    assert "| world.demonstrations | 24 |" in text
+    assert "| policy.model | org/model |" in text
+    assert "grow." not in text
+    assert "improve." not in text
+
+
 def test_a_data_set_s_card_counts_its_rows(tmp_path):
     stage = carded(tmp_path / "demo", "org/model")
     write_report(tmp_path / "demo", smoke=False)
@@ -413,6 +428,8 @@ def test_a_data_set_s_card_counts_its_rows(tmp_path):
     assert "| trajectories | 1234 |" in text
     assert "| dropped steps | 7 |" in text
     assert "| decide | 2 |" in text
+    assert "| grow.samples | 4 |" in text
+    assert "world.demonstrations" not in text
     model = front(stage / "finetune" / "README.md")  # no weights here: a hosted model
     assert model["base_model"] == "org/model"
     assert "license" not in model

@@ -181,7 +181,9 @@ def taken_over(smoke: Path, mine: Loop) -> list[str]:
     return [path.parent.relative_to(mine.folder.root).as_posix() for path in found]
 
 
-ITERATION_0 = ["iter_0/evaluate/world", "iter_0/finetune", "iter_0/grow", "iter_0/improve"]
+ITERATION_0, ITERATION_1 = (
+    [f"iter_{k}/{stage}" for stage in ("evaluate/world", "finetune", "grow", "improve")] for k in (0, 1)
+)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +193,8 @@ ITERATION_0 = ["iter_0/evaluate/world", "iter_0/finetune", "iter_0/grow", "iter_
         (["learning_seed=7", "improve.max_examples=3"], [*ITERATION_0, "iter_1/grow"]),
         (["evaluate.repeats=2"], [*ITERATION_0[1:], "iter_1/grow"]),
         (["grow.samples=2"], ITERATION_0),
+        (["grow.samples=2", "grow.reuse_through=1"], [*ITERATION_0, *ITERATION_1]),
+        (["evaluate.repeats=2", "grow.reuse_through=1"], [*ITERATION_0[1:], *ITERATION_1[1:]]),
         (["policy.model=another", "iteration=2"], ["iter_1/grow", "iter_1/improve", "iter_2/grow", "iter_2/improve"]),
     ],
     ids=lambda value: " ".join(value) if "=" in value[0] else "",
@@ -206,6 +210,18 @@ def test_more_repeats_begin_with_those_that_are_there(smoke: Path, tmp_path: Pat
     assert taken_over(smoke, mine) == ITERATION_0  # grow does the others
     walks = "iter_1/grow/trajectories.jsonl"
     assert (mine.folder.root / walks).read_bytes() == (smoke / walks).read_bytes()
+
+
+def test_a_second_generation_of_twice_the_walks_goes_on_from_the_same_first_one(smoke: Path) -> None:
+    twice = ("run=second_2x", "iteration=2", "grow.trajectories_per_question=2")
+    done = run(smoke.parent, *SMALL, *twice, "grow.reuse=smoke", "grow.reuse_through=1")
+    assert done.returncode == 0, done.stderr[-3000:]
+    own = smoke.parent / "second_2x"
+    for name in ("grow/trajectories.jsonl", "improve/examples.jsonl", "finetune/model/model.safetensors"):
+        assert (own / "iter_1" / name).stat().st_ino == (smoke / "iter_1" / name).stat().st_ino
+    walks = [json.loads(line)["id"] for line in (own / "iter_2/grow/trajectories.jsonl").read_text().splitlines()]
+    assert len(walks) == 12
+    assert {id_.rpartition(".")[2] for id_ in walks} == {"0", "1"}
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ def exact_match(answer: str, golds: Iterable[str]) -> float:
     return float(any(said == normalise(gold) for gold in golds))
 
 
+def contained(answer: str, golds: Iterable[str]) -> float:
+    """1 if a gold answer stands in the answer word for word after `normalise`, else 0; "not Paris" holds Paris."""
+    said = f" {normalise(strip_citations(answer))} "
+    return float(any(f" {words} " in said for gold in golds if (words := normalise(gold))))
+
+
 def f1(answer: str, golds: Iterable[str]) -> float:
     """SQuAD's word-overlap F1 after `normalise`, citations aside; the best over the gold answers."""
     said = normalise(strip_citations(answer)).split()

@@ -11,6 +11,7 @@ from rest_react.judges.metrics import (
     bill,
     clustered_interval,
     cohens_kappa,
+    contained,
     correlation,
     detectable_difference,
     exact_match,
@@ -61,6 +62,23 @@ def test_f1_is_the_overlap_of_words_with_the_best_gold():
     assert f1("", ["Paris"]) == 0.0
     assert f1("the", ["a"]) == 1.0  # both empty after normalisation, as in SQuAD 2
     assert f1("x", []) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "golds", "holds"),
+    [
+        ("She was born in Paris [link_id=3].", ["Lyon", "The Paris"], 1.0),
+        ("In Parish, she says.", ["Paris"], 0.0),
+        ("According to [link_id=1960], in 1961.", ["1960"], 0.0),
+        ("Not Paris.", ["Paris"], 1.0),
+        ("New York City", ["york city"], 1.0),
+        ("York, a city", ["York City"], 1.0),
+        ("", ["Paris"], 0.0),
+        ("Anything.", ["the", ""], 0.0),
+    ],
+)
+def test_an_answer_contains_a_gold_one_word_for_word(answer, golds, holds):
+    assert contained(answer, golds) == holds
 
 
 def test_mean_and_spread_of_repeats_by_hand():
