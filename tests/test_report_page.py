@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +98,15 @@ def hostile_run(folder: Path) -> None:
     write_lines(grown / "improve/rankings.jsonl", [Ranking("g.0.0", "decide", "reward_model", "ranked", 1, **words)])
     for name in ("grow", "improve"):
         (grown / name / "summary.json").write_text(json.dumps({"schema": 1, "faults": {ATTACK: 1}, "seconds": 1.0}))
+
+
+def test_pictures_are_taken_of_both_sizes_and_schemes(runs, tmp_path):
+    script = Path(__file__).parents[1] / "scripts" / "screenshots.py"
+    command = [sys.executable, script, runs / "hostile/report.html", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+    taken = {f"{size}-{scheme}{what}" for size in SIZES for scheme in ("light", "dark") for what in ("", "-trajectory")}
+    assert {path.stem for path in tmp_path.glob("*.png")} == taken
 
 
 def texts(page, selector: str) -> list[str]:
