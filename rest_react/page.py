@@ -1,5 +1,5 @@
 """What pages are made of: a template of report_page/ filled in, and a run's trajectories packed to be browsed; and the
-tables that a tracker is given of them.
+tables and the curve that a tracker is given.
 
     packed = pack(Path("outputs/default"))
     packed.index         # what is filtered and searched: columns, one entry a trajectory
@@ -20,6 +20,8 @@ Not here: what stands on a page (report), what it does with trajectories (report
 import base64
 import hashlib
 import heapq
+import json
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -258,8 +260,9 @@ def _cut(value: Any) -> Any:
     return {key: _cut(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
-# ── tables for a tracker ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── for a tracker ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+_CURVE = 300  # points, which is what a screen can show
 _ROWS = {"trajectories": 200, "rankings": 2_000, "verdicts": 5_000}
 
 
@@ -272,6 +275,16 @@ def tables(run_folder: Path, iteration: int) -> dict[str, list[dict[str, object]
         some = heapq.nsmallest(_ROWS[name], every, key=lambda row: derive_seed("table", row["stage"], row["id"]))
         found[name] = sorted(some, key=lambda row: (str(row["stage"]), str(row["id"])))
     return found
+
+
+def loss_curve(stage: Path) -> list[tuple[int, float]]:
+    """Training loss per step, thinned; its last step is always there. A torn last line is not read."""
+    path = stage / "loss.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    read = (json.loads(text) for text in lines if text.endswith("\n"))
+    steps = [(line["step"], line["loss"]) for line in read if math.isfinite(line["loss"])]
+    kept = steps[:: -(-len(steps) // _CURVE) or 1]
+    return kept if kept[-1:] == steps[-1:] else [*kept, steps[-1]]
 
 
 def _trajectory_row(walk: _Walk) -> Iterator[dict[str, object]]:

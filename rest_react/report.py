@@ -11,8 +11,6 @@ rows goes a card in the Hub's format, with the numbers of the run.
 Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs), how a page is made (page).
 """
 
-import json
-import math
 import re
 import sys
 from collections import Counter
@@ -27,7 +25,7 @@ from rest_react.console import number, percent, plain, points, say, span, visibl
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.evaluate import Row, compute_rows, correctness
 from rest_react.improve import EXAMPLES
-from rest_react.page import fill, pack, templates
+from rest_react.page import fill, loss_curve, pack, templates
 from rest_react.records import Example
 from rest_react.store import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
 from rest_react.weights import EMBEDDED, HUB_TWIN
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _STAGES = ("grow", "improve", "finetune")
-_CURVE = 300  # points of one loss curve
 _TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
 # What a card tells of how its model or rows were made: settings, and counts of Grow and Improve.
 _MADE = (
@@ -173,30 +170,17 @@ _PARTS: tuple[tuple[str, Callable[[Row], dict[str, str]]], ...] = (
 )
 
 
-def _loss_curves(run_folder: Path) -> list[dict[str, Any]]:
-    """Training loss per step, thinned to what a screen can show. A torn last line is not read."""
-    curves = []
-    for iteration in iterations(run_folder):
-        path = run_folder / f"iter_{iteration}" / "finetune" / "loss.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        read = (json.loads(text) for text in lines if text.endswith("\n"))
-        steps = [(line["step"], line["loss"]) for line in read if math.isfinite(line["loss"])]
-        if steps:
-            kept = steps[:: -(-len(steps) // _CURVE)]
-            curves.append({"iteration": iteration, "points": kept if kept[-1] == steps[-1] else [*kept, steps[-1]]})
-    return curves
-
-
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _page(view: Mapping[str, Any], run_folder: Path) -> str:
     settings, walks = run_folder / "settings.yaml", pack(run_folder)
+    curves = ((k, loss_curve(run_folder / f"iter_{k}" / "finetune")) for k in iterations(run_folder))
     return fill(
         "report.html.j2",
         scripts=("browser.js", "conversation.js") if walks.trajectories else (),
         **view,
-        curves=_loss_curves(run_folder),
+        curves=[{"iteration": k, "points": points} for k, points in curves if points],
         walks=walks,
         settings=visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
     )

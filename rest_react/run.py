@@ -26,7 +26,7 @@ from rest_react.finetune import MODEL, finetune
 from rest_react.forecast import forecast_table
 from rest_react.grow import grow, refuse_overlap
 from rest_react.improve import EXAMPLES, Rules, improve
-from rest_react.page import tables
+from rest_react.page import loss_curve, tables
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
@@ -181,18 +181,22 @@ class Loop:
 
 
 def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
-    """An iteration's numbers, each once; samples of what it did; the model that grew, the examples that came of it and
-    the model that they made."""
+    """An iteration's numbers and its loss curve, each once; samples of what it did; the model that grew, the examples
+    that came of it, demonstrations mixed with them, and the model that they made."""
     rows = {f"evaluate/{row['benchmark']}": row for row in compute_rows(folder.root) if row["iteration"] == k}
     for name in ("grow", "improve", "finetune", *rows):
         summary = read_summary(folder.stage(k, *name.split("/")))
         if summary is not None:
             held = numbers(summary) | numbers(rows.get(name, {}))
             tracker.log(name, {key: value for key, value in held.items() if key not in ("schema", "iteration")})
+    if points := loss_curve(folder.stage(k, "finetune")):
+        tracker.curve("finetune", "loss", points)
     for name, table in tables(folder.root, k).items():
         if table:
             tracker.table(name, table)
-    for iteration, verb in ((k - 1, "finetune"), (k, "improve"), (k, "finetune")):
+    # Iteration 0 has training rows only where the run began with demonstrations.
+    mixed = [(0, "improve")] if k and folder.settings().get("finetune.mix_demonstrations") else []
+    for iteration, verb in ((k - 1, "finetune"), *mixed, (k, "improve"), (k, "finetune")):
         stage = folder.stage(iteration, verb)
         if read_summary(stage) is not None:
             names = (EXAMPLES,) if verb == "improve" else (MODEL, "loss.jsonl")

@@ -53,6 +53,9 @@ class NoTracker:
     def log(self, stage: str, metrics: Mapping[str, float]) -> None:
         """Nothing."""
 
+    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
+        """Nothing."""
+
     def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Nothing."""
 
@@ -99,9 +102,20 @@ class WandbTracker:
             if news:
                 run.log({"iteration": self._iteration, **news})
 
+    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
+        """Logs values as `<stage>/<name>` over `<stage>/step`, from the step on that the W&B run does not hold yet."""
+        run = self._opened()
+        with outside("wandb"):
+            axis = f"{stage}/step"
+            run.define_metric(f"{stage}/{name}", step_metric=axis)
+            last = run.summary.get(axis)  # type: ignore[no-untyped-call]
+            for step, value in points:
+                if last is None or step > last:
+                    run.log({"iteration": self._iteration, axis: step, f"{stage}/{name}": value})
+
     def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Logs rows as a table, unless the W&B run already holds one of this name; a cell that is neither text nor a
-        number is written as JSON. `<name>_rows` counts them all, also those beyond W&B's limit."""
+        number is written as JSON. `<name>_rows` counts the rows given, also those beyond W&B's limit."""
         import wandb
 
         run = self._opened()

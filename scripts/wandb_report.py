@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A run as a W&B Report: the curves of report.html, its table, the tables of trajectories, and what the numbers mean.
+"""A run as a W&B Report: the figures and tables of report.html, tables of trajectories, and what the numbers mean.
 
     wandb sync outputs/default/wandb/offline-run-*                          # the report draws what W&B holds
     python scripts/wandb_report.py outputs/default --entity me              # a draft; needs WANDB_API_KEY
@@ -13,16 +13,30 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, KeysView, Sequence
 from pathlib import Path
 from typing import Any
 
+from rest_react.page import loss_curve
+from rest_react.tracking import numbers
+
 METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+AFTER, BEFORE, GAIN = (
+    tuple(f"{name}/{part}" for part in ("mean", "low", "high")) for name in ("accuracy", "before_checks", "vs_start")
+)
 CURVES = (
-    ("Accuracy, with its 95% interval", ("accuracy/mean", "accuracy/low", "accuracy/high")),
-    ("Before the self-checks", ("before_checks/mean", "before_checks/low", "before_checks/high")),
-    ("Against the start", ("vs_start/mean", "vs_start/low", "vs_start/high")),
+    ("Accuracy per iteration", AFTER),
+    ("Before and after the self-checks", (*BEFORE, *AFTER)),
+    ("Against the start", GAIN),
     ("Searches per question", ("searches",)),
+)
+# A part of a row, its name on the page, and the number of each of its entries that is drawn; without one, all are, each
+# on a scale of its own.
+BREAKDOWNS = (
+    ("by_kind", "By question type", "mean"),
+    ("by_hops", "By hops", "mean"),
+    ("per_correct", "What one correct answer took", ""),
+    ("faults", "Faults", "share"),
 )
 TABLES = ("verdicts", "trajectories", "rankings")
 
@@ -35,9 +49,15 @@ def build(run_folder: Path, *, entity: str, project: str) -> Any:
     rows = json.loads((run_folder / "results.json").read_text(encoding="utf-8"))["rows"]
     name = run_folder.name
 
-    def grid(panels: Sequence[Any]) -> Any:
+    def grid(panels: Sequence[Any], columns: Sequence[str] = ()) -> Any:
         # Without a project of its own a set of runs is that of the report's project, and nobody has to be asked for it.
-        runs = wr.Runset(name=name, filters=[expr.Metric("Group") == name])
+        runs = wr.Runset(
+            name=name,
+            filters=[expr.Metric("Group") == name],
+            order=[wr.OrderBy(wr.SummaryMetric("iteration"), ascending=True)],
+            visible_columns=[f"summary:{column}" for column in columns],
+            lock_columns=bool(columns),
+        )
         return wr.PanelGrid(runsets=[runs], panels=list(panels))
 
     blocks: list[Any] = [
@@ -48,7 +68,13 @@ def build(run_folder: Path, *, entity: str, project: str) -> Any:
     ]
     for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
         own = [row for row in rows if row["benchmark"] == benchmark]
-        blocks += [wr.H2(f"Benchmark {benchmark}"), grid(curves(wr, benchmark, own))]
+        logged = dict.fromkeys(metric for row in own for metric in numbers(row)).keys()
+        blocks += [wr.H2(f"Benchmark {benchmark}"), grid(curves(wr, benchmark, logged))]
+        for title, panels, columns in breakdowns(wr, benchmark, logged):
+            blocks += [wr.H3(title), grid(panels, ["iteration", *columns])]
+    if any(loss_curve(stage) for stage in run_folder.glob("iter_*/finetune")):
+        loss = wr.LinePlot(title="Loss on the target tokens", x="finetune/step", y=["finetune/loss"])
+        blocks += [wr.H2("Training loss"), grid([loss])]
     blocks += [
         wr.H2("What the agent did"),
         grid([wr.WeavePanelSummaryTable(table_name=table) for table in TABLES]),
@@ -58,20 +84,24 @@ def build(run_folder: Path, *, entity: str, project: str) -> Any:
     return wr.Report(entity=entity, project=project, title=f"Run {name}", width="fluid", blocks=blocks)
 
 
-def curves(wr: Any, benchmark: str, rows: Sequence[dict[str, Any]]) -> Iterator[Any]:
+def curves(wr: Any, benchmark: str, logged: KeysView[str]) -> Iterator[Any]:
     """The figures of the page; none of what this benchmark never logged."""
     for title, names in CURVES:
-        if any(value_at(row, name) is not None for row in rows for name in names):
+        if not logged.isdisjoint(names):
             metrics = [f"evaluate/{benchmark}/{name}" for name in names]
             yield wr.LinePlot(title=title, x="iteration", y=metrics, groupby="Group", groupby_aggfunc="mean")
 
 
-def value_at(row: dict[str, Any], name: str) -> Any:
-    """A number of a row of results.json by its W&B name."""
-    value: Any = row
-    for key in name.split("/"):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def breakdowns(wr: Any, benchmark: str, logged: KeysView[str]) -> Iterator[tuple[str, list[Any], list[str]]]:
+    """The page's tables of a benchmark in parts: their title, bars, and the columns of the table of runs below them."""
+    for part, title, drawn in BREAKDOWNS:
+        columns = [f"evaluate/{benchmark}/{name}" for name in logged if name.startswith(f"{part}/")]
+        if drawn:
+            charts = {title: [column for column in columns if column.endswith(f"/{drawn}")]}
+        else:
+            charts = {column.rpartition("/")[2]: [column] for column in columns}
+        if columns:
+            yield title, [wr.BarPlot(title=name, metrics=metrics) for name, metrics in charts.items()], columns
 
 
 def results(run_folder: Path) -> str:

@@ -1,21 +1,22 @@
 import json
 import os
-import struct
+import shutil
 import subprocess
 import sys
-import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rest_react.errors import UsageError
-from rest_react.records import Result
+from rest_react.records import Result, Verdict
 from rest_react.report import write_report
 from rest_react.run import send
-from rest_react.store import RunFolder, read_lines
+from rest_react.store import RunFolder, read_lines, write_json, write_summary
 from rest_react.tracking import NoTracker, WandbTracker, numbers
-from tests.runs import scripted_run
+from tests.runs import scripted_run, write_evaluation, write_lines
 
 
 @pytest.fixture(autouse=True)
@@ -32,48 +33,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    """What a finished offline run tells the server, in order. W&B's own process writes the last of it a few
-    milliseconds after `finish` returns."""
-    (path,) = folder.glob("*.wandb")
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        found = read_log(path.read_bytes())
-        if any("exit" in record for record in found):
-            return found
-        time.sleep(0.01)
-    raise AssertionError("the run was not finished")
-
-
-def read_log(content: bytes) -> list[dict[str, Any]]:
-    """A LevelDB log of protobufs: after W&B's header of 7 bytes, blocks of 32 KiB of pieces, each with a checksum, its
-    length, and whether a record starts or ends with it."""
-    from google.protobuf.json_format import MessageToDict
-    from wandb.proto import wandb_internal_pb2
-
-    at, data, found = 7, b"", []
-    while at + 7 <= len(content):
-        if (left := -at % 32768) and left < 7:
-            at += left
-            continue
-        length, piece = struct.unpack_from("<HB", content, at + 4)
-        data += content[at + 7 : at + 7 + length]
-        at += 7 + length
-        if at <= len(content) and piece in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
-            found.append(MessageToDict(record, preserving_proto_field_name=True))
-            data = b""
-    return found
+    """What an offline run tells the server, in order, read by W&B itself, up to the end of the run: its own process
+    writes that a few milliseconds after `finish` returns."""
+    (log,) = folder.glob("*.wandb")
+    inspect = ["leet", "inspect", "--json", "--follow", "--idle-timeout", "10s", str(log)]
+    offline = {**os.environ, "WANDB_MODE": "offline"}  # otherwise it waits for a server to take its telemetry
+    done = subprocess.run([sys.executable, "-m", "wandb", *inspect], env=offline, capture_output=True, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told[-1]["type"] == "exit"
+    return told
 
 
 def history(folder: Path) -> list[dict[str, Any]]:
-    rows = []
-    for record in records(folder):
-        if "history" in record:
-            items = record["history"]["item"]
-            row = {item.get("key") or "/".join(item["nested_key"]): json.loads(item["value_json"]) for item in items}
-            rows.append({key: value for key, value in row.items() if not key.startswith("_")})
-    return rows
+    """The rows that a run logged, nested keys joined by dots; less what W&B adds to each."""
+    rows = [record["history"]["item"] for record in records(folder) if "history" in record]
+    return [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
 
 
 def tracker(folder: Path, iteration: int = 1) -> WandbTracker:
@@ -116,9 +90,8 @@ def test_an_offline_run_lies_whole_in_the_given_folder(tmp_path: Path, home: Pat
     told = records(run)
     start = next(record["run"] for record in told if "run" in record)
     assert (start["project"], start["run_group"], start["display_name"]) == ("rest-react", "demo", "demo-1")
-    config = {item["key"]: json.loads(item["value_json"]) for item in start["config"]["update"] if "key" in item}
-    assert config["agent"] == {"samples": 4}
-    assert config["iteration"] == 1
+    config = {key: value for key, value in start["config"]["update"].items() if not key.startswith("_")}
+    assert config == {"agent": {"samples": 4}, "iteration": 1}
     rows = history(run)
     assert rows[0] == {"iteration": 1, "grow/trajectories": 30.0, "grow/tokens": 2.5}
     (table,) = run.glob("files/media/table/*.json")
@@ -176,13 +149,13 @@ def test_the_model_of_one_iteration_is_what_the_next_one_uses(tmp_path: Path) ->
     assert artifacts[1][1]["digest"] == artifacts[2][0]["digest"]
 
 
-def test_a_table_says_how_many_rows_there_were(tmp_path: Path) -> None:
+def test_a_table_says_how_many_rows_it_was_given(tmp_path: Path) -> None:
     it = tracker(tmp_path)
     it.table("rows", [{"a": i} for i in range(10_050)])
     it.finish()
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     (logged,) = history(run)
-    assert (logged["rows/nrows"], logged["rows_rows"]) == (10_000, 10_050)
+    assert (logged["rows.nrows"], logged["rows_rows"]) == (10_000, 10_050)
 
 
 def test_a_number_already_held_is_not_logged_twice(tmp_path: Path) -> None:
@@ -193,6 +166,25 @@ def test_a_number_already_held_is_not_logged_twice(tmp_path: Path) -> None:
     it.finish()
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     assert history(run) == [{"iteration": 1, "grow/x": 1.0, "grow/y": 2.0}, {"iteration": 1, "grow/y": 3.0}]
+
+
+def test_a_curve_is_drawn_over_its_own_steps_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    it = tracker(tmp_path)
+    it.log("grow", {"x": 1.0})
+    for known in (2, 3, 3):
+        it.curve("finetune", "loss", [(10, 0.5), (20, 0.25), (30, 0.125)][:known])
+    it.finish()
+    (run,) = (tmp_path / "wandb").glob("offline-run-*")
+    assert history(run)[1:] == [
+        {"iteration": 1, "finetune/step": 10, "finetune/loss": 0.5},
+        {"iteration": 1, "finetune/step": 20, "finetune/loss": 0.25},
+        {"iteration": 1, "finetune/step": 30, "finetune/loss": 0.125},
+    ]
+    axes = [record["metric"] for record in records(run) if "metric" in record]
+    assert {axis.get("name", axis.get("glob_name")): axis["step_metric"] for axis in axes} == {
+        "*": "iteration",
+        "finetune/loss": "finetune/step",
+    }
 
 
 def test_nothing_logged_leaves_no_trace(tmp_path: Path) -> None:
@@ -221,37 +213,111 @@ def test_no_tracker_needs_no_folder_and_leaves_none(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(here)
     it = NoTracker()
     it.log("grow", {"x": 1.0})
+    it.curve("finetune", "loss", [(1, 0.5)])
     it.table("verdicts", [{"id": "q1.0"}])
     it.artifact("1-model", [Path("does/not/exist")], kind="model")
     it.finish()
     assert list(here.iterdir()) == []
 
 
-def test_every_number_of_results_json_is_in_the_w_and_b_run_once(tmp_path: Path) -> None:
-    folder = RunFolder(scripted_run(tmp_path / "demo"))
-    write_report(folder.root, smoke=False)
-    (row,) = [row for row in json.loads((folder.root / "results.json").read_text())["rows"] if row["iteration"] == 1]
-    it = tracker(folder.root)
-    send(folder, 1, it)
+def three_evaluations(folder: Path) -> RunFolder:
+    """Iterations 0, 1 and 2, none like another, with models and their losses."""
+    run = RunFolder(scripted_run(folder))
+    shutil.copytree(folder / "iter_1", folder / "iter_2")
+    first = list(read_lines(run.stage(1, "evaluate", "world") / "results.jsonl", Result))
+    better = [replace(result, verdict=Verdict("correct"), searches=result.searches + 1) for result in first]
+    write_evaluation(folder, 2, better, repeats=2)
+    for k in (0, 1, 2):
+        stage = run.stage(k, "finetune")
+        write_lines(stage / "loss.jsonl", [{"step": step, "loss": (k + 1) / step} for step in range(1, 1001)])
+        write_json(stage / "model.json", {"name": f"model {k}"})
+        write_summary(stage, {"examples": 30 + k, "seconds": 1.5})
+    return run
+
+
+def sent(run: RunFolder, k: int, folder: Path) -> Path:
+    """Where W&B keeps one iteration."""
+    it = tracker(folder, k)
+    send(run, k, it)
     it.finish()
-    (run,) = (folder.root / "wandb").glob("offline-run-*")
-    logged = [item for told in history(run) for item in told.items()]
-    values: dict[str, list[Any]] = {}
-    for name, value in logged:
-        values.setdefault(name, []).append(value)
-    wanted = {f"evaluate/world/{name}": value for name, value in numbers(row).items() if name != "iteration"}
-    assert len(wanted) > 40
-    assert {name: values.get(name) for name in wanted} == {name: [pytest.approx(v)] for name, v in wanted.items()}
-    assert values["iteration"] == [1] * len(values["iteration"])
-    assert {name for name in values if name.endswith("_rows")} == {
-        "trajectories_rows",
-        "rankings_rows",
-        "verdicts_rows",
-    }
+    (found,) = (folder / "wandb").glob("offline-run-*")
+    return found
+
+
+class Noted(NoTracker):
+    """Notes the artifacts."""
+
+    def __init__(self) -> None:
+        self.artifacts: list[tuple[str, list[Path], str, bool]] = []
+
+    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
+        self.artifacts.append((name, list(files), kind, used))
+
+
+def test_every_number_of_results_json_is_in_the_w_and_b_run_of_its_iteration_once(tmp_path: Path) -> None:
+    folder = three_evaluations(tmp_path / "demo")
+    write_report(folder.root, smoke=False)
+    rows = json.loads((folder.root / "results.json").read_text(encoding="utf-8"))["rows"]
+    assert [row["iteration"] for row in rows] == [0, 1, 2]
+    assert len({row["accuracy"]["mean"] for row in rows}) == 3
+    wanted = [
+        (row["iteration"], f"evaluate/world/{name}", value)
+        for row in rows
+        for name, value in numbers(row).items()
+        if name != "iteration"
+    ]
+    names = {name for _, name, _ in wanted}
+    logged = [
+        (told["iteration"], name, value)
+        for k in (0, 1, 2)
+        for told in history(sent(folder, k, tmp_path / str(k)))
+        for name, value in told.items()
+        if name in names
+    ]
+    assert len(wanted) > 120
+    assert sorted(logged) == sorted(wanted)
+
+
+def test_an_iteration_s_run_holds_its_losses_its_tables_and_its_artifacts(tmp_path: Path) -> None:
+    folder = three_evaluations(tmp_path / "demo")
+    run = sent(folder, 1, tmp_path)
+    rows = history(run)
+    losses = [(row["finetune/step"], row["finetune/loss"]) for row in rows if "finetune/loss" in row]
+    assert (losses[0], losses[-1], len(losses)) == ((1, 2.0), (1000, 0.002), 251)
+    names = [name for row in rows for name in row]
+    assert [name for name in names if name.endswith("_rows")] == ["trajectories_rows", "rankings_rows", "verdicts_rows"]
+    assert {row["iteration"] for row in rows} == {1}
     artifacts = [record["artifact"] for record in records(run) if "artifact" in record]
-    assert [a["name"] for a in artifacts if a["type"] == "dataset"] == ["demo-1-examples"]
+    assert [(a["name"], a.get("use_after_commit", False)) for a in artifacts if a["type"] != "run_table"] == [
+        ("demo-0-model", True),
+        ("demo-1-examples", False),
+        ("demo-1-model", False),
+    ]
     (verdicts,) = run.glob("files/media/table/verdicts_*.json")
     table = json.loads(verdicts.read_text())
     results = list(read_lines(folder.stage(1, "evaluate", "world") / "results.jsonl", Result))
     told = {cells[1]: cells[table["columns"].index("verdict")] for cells in table["data"]}
     assert told == {result.id: result.verdict.verdict for result in results}
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_an_iteration_uses_the_demonstrations_where_they_are_mixed_with_its_rows(tmp_path: Path, mixed: bool) -> None:
+    folder = three_evaluations(tmp_path / "demo")
+    folder.seal({"finetune.mix_demonstrations": mixed}, {})
+
+    def made(k: int, verb: str, used: bool = False) -> tuple[str, list[Path], str, bool]:
+        stage = folder.stage(k, verb)
+        if verb == "improve":
+            return (f"{k}-examples", [stage / "examples.jsonl"], "dataset", used)
+        return (f"{k}-model", [stage / "model.json", stage / "loss.jsonl"], "model", used)
+
+    shown = [made(0, "improve", used=True)] if mixed else []
+    told = {}
+    for k in (0, 1, 2):
+        send(folder, k, noted := Noted())
+        told[k] = noted.artifacts
+    assert told == {
+        0: [made(0, "improve"), made(0, "finetune")],
+        1: [made(0, "finetune", used=True), *shown, made(1, "improve"), made(1, "finetune")],
+        2: [made(1, "finetune", used=True), *shown, made(2, "improve"), made(2, "finetune")],
+    }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from rest_react.evaluate import compute_rows
 from rest_react.page import tables
 from rest_react.report import write_report
 from rest_react.tracking import numbers
-from tests.runs import scripted_run
+from tests.runs import scripted_run, write_lines
 
+PARTS = ("by_kind", "by_hops", "per_correct", "faults")
 SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_report.py"
 
 
@@ -37,6 +39,7 @@ def found(value: Any, key: str) -> list[Any]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = scripted_run(tmp_path_factory.mktemp("runs") / "demo")
+    write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", [{"step": step, "loss": 3 / step} for step in (1, 2, 3)])
     write_report(folder, smoke=False)
     return folder
 
@@ -58,9 +61,35 @@ def test_it_is_of_this_run_s_group_in_this_project(report: Any) -> None:
 def test_it_draws_what_the_run_logs_and_nothing_else(run: Path, report: Any) -> None:
     logged = {f"evaluate/{row['benchmark']}/{name}" for row in compute_rows(run) for name in numbers(row)}
     drawn = [metric for metrics in found(report, "metrics") for metric in metrics]
-    assert set(drawn) <= logged
+    assert set(drawn) <= logged | {"finetune/loss"}
     assert {"evaluate/world/accuracy/mean", "evaluate/world/accuracy/low", "evaluate/world/accuracy/high"} <= set(drawn)
-    assert set(found(report, "xAxis")) >= {"iteration"}
+    plots = [(plot["xAxis"], plot["metrics"]) for plot in found(report, "config") if "xAxis" in plot]
+    assert {axis for axis, metrics in plots if metrics != ["finetune/loss"]} == {"iteration"}
+    assert ("finetune/step", ["finetune/loss"]) in plots
+
+
+def test_it_has_the_figures_and_tables_of_the_page(run: Path, report: Any) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8").split('id="trajectories"')
+    of_the_page = set(re.findall(r"<h3>(\w[^<]*)</h3>", page[0] + page[1].split('id="training"')[1]))
+    figures = {"Accuracy per iteration", "Before and after the self-checks", "Searches per question"}
+    parts = {"By question type", "By hops", "What one correct answer took", "Faults"}
+    assert of_the_page == figures | parts | {"Loss on the target tokens"}
+    headings = {
+        text for block in found(report, "blocks")[0] if block["type"] == "heading" for text in found(block, "text")
+    }
+    assert of_the_page <= headings | set(found(report, "chartTitle"))
+
+
+def test_its_tables_of_runs_hold_what_the_page_s_tables_hold_and_bars_draw_the_shares(run: Path, report: Any) -> None:
+    rows = json.loads((run / "results.json").read_text(encoding="utf-8"))["rows"]
+    names = dict.fromkeys(name for row in rows for name in numbers(row))
+    parts = [[name for name in names if name.startswith(f"{part}/")] for part in PARTS]
+    feeds = [feed["columnOrder"] for feed in found(report, "runFeed") if feed.get("lockColumns")]
+    assert all(parts)
+    assert feeds == [["summary:iteration", *(f"summary:evaluate/world/{name}" for name in part)] for part in parts]
+    bars = [metric for plot in found(report, "config") if "vertical" in plot for metric in plot["metrics"]]
+    shares = re.compile(r"by_(kind|hops)/.*/mean|per_correct/.*|faults/.*/share")
+    assert bars == [f"evaluate/world/{name}" for part in parts for name in part if shares.fullmatch(name)]
 
 
 def test_it_shows_the_tables_that_the_run_logs(run: Path, report: Any) -> None:
