@@ -72,7 +72,11 @@ _BARE = re.compile(
     r"^(?:.*\banswer (?:is|was|would be|:) |(?:it|that|this) (?:is|was) |answer : )?(?:the )?@\d+(?: ,)?"
     r"(?: (?:since|because|as|by|with)\b.*)?$"
 )
-_JUDGED = re.compile(r"=\s*(true|false)\b", re.IGNORECASE)
+# A judge's verdict, perhaps in bold, as code or quoted.
+_JUDGED = re.compile(r"=\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])", re.IGNORECASE)
+_JUDGED_BARE = re.compile(r"[*`'\"]*(true|false)[*`'\"]*\.?\s*(?:#.*)?", re.IGNORECASE)
+_NOT_CODE = ("#", "```", 'ORIGINAL_QUESTION = "', 'ANSWER = "', 'REF_ANSWER = "')  # fields that a judge repeats
+_NEXT_EXAMPLE = re.compile(r"^\W*Example \d+\W*$", re.MULTILINE)
 
 
 class Grader(Protocol):
@@ -141,11 +145,16 @@ class LLMGrader:
 
 
 def _read_judgement(reply: str) -> Verdict:
-    """`... = True` or `... = False` outside the comments; the comments are the reason."""
-    lines = reply.split(STOP, 1)[0].splitlines()
-    comments = " ".join(line.strip().lstrip("# ") for line in lines if line.lstrip().startswith("#"))
-    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-    match {word.lower() for word in _JUDGED.findall(code)}:
+    """`... = True` or `... = False` outside the comments, or one of the two words as all the code there is; the
+    comments are the reason. A judge may run on: where it opens a further example, its opinion of this one ends."""
+    own = _NEXT_EXAMPLE.split(reply.split(STOP, 1)[0], maxsplit=1)[0]
+    lines = [line.strip() for line in own.splitlines()]
+    comments = " ".join(text for line in lines if line.startswith("#") and (text := line.lstrip("# ")))
+    code = [line for line in lines if line and not line.startswith(_NOT_CODE)]
+    said = {match[2].lower() for match in _JUDGED.finditer("\n".join(code))}
+    if said or len(code) == 1:
+        said |= {match[1].lower() for match in map(_JUDGED_BARE.fullmatch, code) if match}
+    match said:
         case said if said == {"true"}:
             return Verdict("correct", comments)
         case said if said == {"false"}:

@@ -244,6 +244,26 @@ def test_the_rule_grader_has_its_name_and_the_rules_opinion():
         ("Check_Answer(...) == true", "correct"),
         ("Check_Answer(...) = False  # [END]\nCheck_Answer(...) = True", "incorrect"),
         ("Check_Answer(...) = True\nCheck_Answer(...) = False", "unscored"),
+        ("Check_Answer(...) =\n    True", "correct"),
+        ("Check_Answer(...) = **True**", "correct"),
+        ("Check_Answer(...) = `False`", "incorrect"),
+        ('Check_Answer(...) = "True".', "correct"),
+        ("**Check_Answer(...) = False**", "incorrect"),
+        ("Check_Answer(...) = **True**\nCheck_Answer(...) = `False`", "unscored"),
+        ("# They are the same.\nTrue", "correct"),
+        ("# They differ.\n\n**False**  # [END]", "incorrect"),
+        ("```python\n# They are the same.\ntrue.  # as said\n```", "correct"),
+        ("True\nFalse", "unscored"),
+        ("True\nCheck_Answer(...) = False", "unscored"),
+        ("So it is the same.\nTrue", "unscored"),
+        ("True or so they say", "unscored"),
+        ("# Example 7 is alike.\nCheck_Answer(...) = True", "correct"),
+        ("Check_Answer(...) = True\n\n#########\n# Example 7:\n#########\nCheck_Answer(...) = False", "correct"),
+        ("False\n\n# Example 7:\nTrue", "incorrect"),
+        ("# I do not know.\n### Example 7\nCheck_Answer(...) = True", "unscored"),
+        ('ORIGINAL_QUESTION = "Is x = true?"\nANSWER = "True"\nREF_ANSWER = "False"\nTrue', "correct"),
+        ('ANSWER = "True"', "unscored"),
+        ('Check_Answer(...) = "true north"', "unscored"),
         ("# I would say = True", "unscored"),
         ("Truely yours", "unscored"),
         ("", "unscored"),
@@ -262,6 +282,14 @@ def test_the_judges_comments_are_the_reason():
     said, _ = judged("# Both say\n# the same.\nCheck_Answer(...) = True  # [END]")
     assert (said.verdict, said.reason, said.completion_tokens) == ("correct", "Both say the same.", 9)
     assert said.prompt_tokens > 0
+
+
+def test_a_judge_that_runs_on_to_a_further_example_is_read_up_to_there():
+    template = (PACKAGED_PROMPTS / "autoeval.txt").read_text(encoding="utf-8")
+    opening = "\n".join(template.rstrip().splitlines()[-3:])
+    more = f'{opening}\nORIGINAL_QUESTION = "Who?"\n\n# step: verdict\n# They differ.\nCheck_Answer(...) = False'
+    said, _ = judged(f"# Both say the same.\nCheck_Answer(...) = True\n\n{more}")
+    assert said == Verdict("correct", "Both say the same.", prompt_tokens=100, completion_tokens=9)
 
 
 def test_a_judge_is_asked_greedily_and_nothing_can_close_its_prompt():
