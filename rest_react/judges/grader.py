@@ -33,6 +33,12 @@ _DENIAL = re.compile(
 _DENIED_AFTER = re.compile(
     r" (?:is|was|are|were|does|did|has|can|could|would|seems)(?: \w+)? (?:not(?! only)|never|wrong|incorrect|false)\b"
 )
+# What only others hold: "although it is often said to be ...". A plain "although Paris is small, it is ..." asserts.
+_CONCESSION = re.compile(r"\b(?:although|though|despite|in spite of|contrary to)\b")
+_HEARSAY = re.compile(
+    r"\b(?:said|says?|thought|thinks?|believed?|believes|beliefs?|claim(?:s|ed)?|assum(?:ed?|es|ptions?)"
+    r"|suppos(?:ed|edly)|report(?:s|ed|edly)?|rumou?r(?:s|ed)?|mistak(?:en|enly))\b"
+)
 _UNDECIDED = re.compile(
     r"\b(?:not (?:sure|known|clear|certain|possible|enough|mentioned|stated|say)|(?:un|in)(?:sure|clear|known|certain)"
     r"|can not|could not (?:be|find|determine)|does not (?:say|mention|state|tell)|(?:do|does|did) not know"
@@ -198,13 +204,15 @@ def _spaced(text: str) -> str:
 
 
 def _mention_verdict(said: str, golds: Sequence[str]) -> Verdict:
-    """An open question: the last mention of a gold answer must be affirmed."""
+    """An open question: the last mention of a gold answer must be affirmed, those aside that a concession reports."""
     gold = _pattern(golds)
     said = re.sub(rf"{gold} (?:, )?or (?={gold})", "", said)
     mentions = list(re.finditer(gold, said))
     if not mentions:
         return Verdict("incorrect", "the gold answer is not mentioned")
-    last = mentions[-1]
+    last = next((mention for mention in reversed(mentions) if not _is_hearsay(said, mention.start())), None)
+    if last is None:
+        return Verdict("incorrect", "the gold answer is only what others are said to hold")
     clause = re.split(rf"(?<!\S)(?:{_END_OF_CLAUSE})(?!\S)", said[max(0, last.start() - 300) : last.start()])[-1]
     after = said[last.end() : last.end() + 100]
     # "320 km/h or 200 mph" says one thing twice, "Paris or Lyon" does not.
@@ -213,6 +221,13 @@ def _mention_verdict(said: str, golds: Sequence[str]) -> Verdict:
     if open_choice or _DENIAL.search(clause) or _DENIED_AFTER.match(after):
         return Verdict("incorrect", "the gold answer is denied or left open")
     return Verdict("correct", f"mentions {last[0]!r}")
+
+
+def _is_hearsay(said: str, at: int) -> bool:
+    """Whether what stands there is part of a concession that reports an opinion."""
+    part = re.split(r"[.,;:!?()]", said[max(0, at - 300) : at])[-1]
+    concession = _CONCESSION.search(part)
+    return concession is not None and _HEARSAY.search(part, concession.end()) is not None
 
 
 def _polarity_verdict(said: str, gold: str) -> Verdict:

@@ -55,6 +55,21 @@ def is_right(question: LabelledQuestion, answer: str) -> bool:
         ("Either Lyon or Paris.", False),
         ("It might be Paris.", False),
         ("I do not know whether it was Paris.", False),
+        ("Although it is often said to be Paris, the capital is Lyon.", False),
+        ("Though some believe that it was in Paris, she was born in Lyon.", False),
+        ("Despite claims that she comes from Paris [link_id=2], it is Lyon.", False),
+        ("Contrary to the belief that it was Paris, it was Lyon.", False),
+        ("She was born in Lyon, although many sources say Paris.", False),
+        ("Although small, Paris is the capital.", True),
+        ("Although it is often said to be Lyon, the capital is Paris.", True),
+        ("Although often thought to be small, Paris is the capital.", True),
+        ("Although Paris is small, it is the capital.", True),
+        ("Although Paris is said to be dirty, it is the capital.", True),
+        ("Though she grew up in Lyon, she was born in Paris.", True),
+        ("Despite rumours, she was born in Paris.", True),
+        ("Contrary to popular belief, it was Paris.", True),
+        ("It was Paris, although some say that Paris came later.", True),
+        ("She is said to be from Paris.", True),
     ],
 )
 def test_an_open_question_needs_the_gold_answer_affirmed(answer, right):
@@ -198,7 +213,8 @@ def test_the_gold_answer_itself_is_right(question):
 
 
 @pytest.mark.parametrize(
-    "piece", ["Paris not ", "[link_id=1] ", "1,", "((", "a.", "twelve ", "Ada Mell or ", "12 may "]
+    "piece",
+    ["Paris not ", "[link_id=1] ", "1,", "((", "a.", "twelve ", "Ada Mell or ", "12 may ", "although said paris "],
 )
 def test_a_huge_answer_takes_no_more_than_linear_time(piece):
     answer = piece * (300_000 // len(piece))
