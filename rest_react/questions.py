@@ -57,7 +57,7 @@ def read_corpus(path: Path) -> list[Passage]:
     """The passages of a file with `id`, `text` and, where there is one, `title`. Raises ConfigError like
     `read_questions`."""
     problems: list[str] = []
-    return _checked(_read_passages(path, problems), problems)
+    return _checked(_collect(_rows(path, problems), _passage, lambda item: item.id, problems), problems)
 
 
 def read_hub(
@@ -108,39 +108,42 @@ def unlabelled(questions: Iterable[LabelledQuestion]) -> list[Question]:
 
 
 def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tuple[Question, Question]]:
-    """Pairs of questions of both sets that are the same, whatever their case, accents' form, punctuation and spacing,
-    or nearly so: half of all their trigrams of words are shared, and each holds the other's names and numbers."""
-    held = [(question, _trigrams(question.text)) for question in benchmark]
+    """Pairs of questions of both sets that are the same, whatever their case, accents, punctuation and spacing, or
+    nearly so: half of all their trigrams of words are shared, or one word and an article put in make one the other; and
+    each holds the other's names and numbers."""
+    held = [_Words(question.text) for question in benchmark]
     where: dict[tuple[str, ...], list[int]] = {}
-    for number, (_, trigrams) in enumerate(held):
-        for trigram in trigrams:
+    for number, other in enumerate(held):
+        for trigram in other.trigrams:
             where.setdefault(trigram, []).append(number)
     pairs = []
     for question in grow:
-        trigrams = _trigrams(question.text)
-        shared = Counter(number for trigram in trigrams for number in where.get(trigram, ()))
+        own = _Words(question.text)
+        shared = Counter(number for trigram in own.trigrams for number in where.get(trigram, ()))
         for number, count in sorted(shared.items()):
-            other, others = held[number]
-            alike = count / (len(trigrams) + len(others) - count) >= _NEAR
-            if alike and _names(question) <= set(_words(other.text)) and _names(other) <= set(_words(question.text)):
-                pairs.append((question, other))
+            other = held[number]
+            near = count / (own.size + other.size - count) >= _NEAR
+            # What is put in at one place breaks two trigrams of the shorter text.
+            near = near or (count + 2 >= min(own.size, other.size) and abs(own.length - other.length) <= 1)
+            if near and own.names <= other.words and other.names <= own.words:
+                pairs.append((question, benchmark[number]))
     return pairs
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+class _Words:
+    """A question's words, case and accents aside. `names` have a capital or a digit, the first word aside: questions
+    from one template differ in nothing else. In `trigrams` the ends are padded, so that each word is in three."""
 
-
-def _trigrams(text: str) -> set[tuple[str, ...]]:
-    """Of words, the ends padded, so that each word is in three."""
-    padded = ["", "", *_words(text), "", ""]
-    return {tuple(padded[i : i + 3]) for i in range(len(padded) - 2)}
-
-
-def _names(question: Question) -> set[str]:
-    """Words with a capital or a digit, but the first: questions from one template differ in nothing else."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", question.text))[1:]
-    return {word.casefold() for word in words if word != word.lower() or any(map(str.isdigit, word))}
+    def __init__(self, text: str) -> None:
+        bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+        written = re.findall(r"\w+", bare)
+        words = [word.casefold() for word in written]
+        padded = ["", "", *words, "", ""]
+        self.words = set(words)
+        self.names = {w.casefold() for w in written[1:] if w != w.lower() or any(map(str.isdigit, w))}
+        self.trigrams = {tuple(padded[i : i + 3]) for i in range(len(padded) - 2)}
+        self.size = len(self.trigrams)
+        self.length = sum(word not in ("a", "an", "the") for word in words)
 
 
 def _fetched(url: str, folder: Path) -> Path:
@@ -303,10 +306,6 @@ def _columns(fields: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Under which columns to look for each field, in order."""
     columns = {name: tuple(column.strip() for column in fields.get(name, name).split(" + ")) for name in FIELDS}
     return columns if "answers" in fields else {**columns, "answers": ("answers", "answer")}
-
-
-def _read_passages(path: Path, problems: list[str]) -> list[Passage]:
-    return _collect(_rows(path, problems), _passage, lambda item: item.id, problems)
 
 
 def _collect(

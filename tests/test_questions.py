@@ -384,6 +384,44 @@ def test_overlap_finds_a_question_whatever_its_spelling() -> None:
 
 
 @pytest.mark.parametrize(
+    "other", ["When was İstanbul founded?", "when was i\u0307stanbul FOUNDED", "When was Istanbul founded?"]
+)
+def test_a_capital_that_is_two_characters_in_lower_case_hides_no_overlap(other: str) -> None:
+    assert overlapping("When was İstanbul founded?", other)
+
+
+@pytest.mark.parametrize(
+    "longer",
+    [
+        "Who wrote the novel Middlemarch?",
+        "Who really wrote Middlemarch?",
+        "So who wrote Middlemarch?",
+        "Who wrote Middlemarch first?",
+    ],
+)
+def test_overlap_finds_a_short_question_with_one_word_put_in(longer: str) -> None:
+    assert overlapping(longer, "Who wrote Middlemarch?")
+    assert overlapping("Who wrote Middlemarch?", longer)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Who wrote Middlemarch?", "Who wrote Middlemarch 2?"),
+        ("Who wrote Middlemarch?", "Who read Middlemarch?"),
+        ("When was Ada Mell born?", "When was Ada Mell's wife born?"),
+        ("When was Ada Mell born?", "When was the wife of Ada Mell born?"),
+        ("When was Ada Mell born?", "Where was Ada Mell born?"),
+        ("Is the Nile longer, or the Rhine?", "Is the Rhine longer, or the Nile?"),
+        ("Who?", "What?"),
+    ],
+)
+def test_overlap_passes_short_questions_that_ask_something_else(one: str, other: str) -> None:
+    assert not overlapping(one, other)
+    assert not overlapping(other, one)
+
+
+@pytest.mark.parametrize(
     "near",
     [
         "So in which country was the author of The Trial born?",
@@ -413,7 +451,7 @@ def test_no_questions_of_one_world_overlap() -> None:
     assert overlap(unlabelled([*world.train, *world.demonstrations]), unlabelled(world.evaluation)) == []
 
 
-@given(st.lists(st.text(max_size=40), max_size=5))
+@given(st.lists(st.text(max_size=40) | st.text("iIİßŉǅé\u0307 ", max_size=9), max_size=5))
 def test_every_question_overlaps_with_itself(texts: list[str]) -> None:
     found = overlap([Question(f"b{i}", text) for i, text in enumerate(texts)], benchmark(*texts))
     assert {(f"b{i}", f"b{i}") for i in range(len(texts))} <= {(ours.id, theirs.id) for ours, theirs in found}
