@@ -4,7 +4,8 @@ A question set is a JSONL, CSV or Parquet file with one question a row, for exam
 
     {"id": "q1", "question": "Who wrote Middlemarch?", "answers": ["George Eliot", "Mary Ann Evans"]}
 
-`answers` is a list or one text, and may be called `answer`. A CSV cell that starts with `[` is read as a JSON list.
+`answers` is a list or one text, and may be called `answer`; "Detroit Red Wings (or Red Wings)" is two. A CSV cell that
+starts with `[` is read as a JSON list.
 Optional: `options`, `kind`, `hops`, `passages`, `explanation`. A row without an id gets one made from its text, the
 same on every machine. Files that name their columns otherwise are read with `fields`, from our name to theirs, dots
 reaching into nested ones and answers of several columns joined: `{"answers": "answer + aliases.text"}`.
@@ -37,6 +38,7 @@ Record = TypeVar("Record", LabelledQuestion, Passage)
 FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:]))
 _MOST_TOLD = 100
 _NEAR = 0.5
+_VARIANT = re.compile(r"(?<=\S)\s*\(or\s+([^()]*[^()\s])\s*\)$")
 
 
 class _BadRow(ValueError):
@@ -335,7 +337,7 @@ def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool) 
     values = {name: _first(row, columns[name]) for name in FIELDS}
     text = _text(values["question"], columns["question"][0])
     found = [text for column in columns["answers"] for text in _texts(_value(row, column), "answers")]
-    answers = tuple(dict.fromkeys(found))
+    answers = tuple(dict.fromkeys(variant for text in found for variant in _VARIANT.split(text) if variant))
     if labelled and not answers:
         raise _BadRow(f"no answer under {' or '.join(columns['answers'])!r}")
     if values["id"] is None:

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import ConfigError, OutsideFault, UsageError
+from rest_react.judges.grader import rule_verdict
+from rest_react.judges.metrics import exact_match, f1
 from rest_react.questions import (
     overlap,
     read_corpus,
@@ -114,6 +116,30 @@ def test_fields_reach_columns_of_other_names_and_nested_ones(tmp_path: Path) -> 
 def test_yes_and_no_may_be_given_as_booleans_and_repeats_are_one(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "set.jsonl", {"id": "a", "question": "Is it?", "answers": [True, "yes", " ", None]})
     assert read_questions(path)[0].answers == ("yes",)
+
+
+def test_a_variant_in_brackets_is_a_gold_answer_and_other_brackets_are_left_alone(tmp_path: Path) -> None:
+    """As BamTwoogle's CSV has them."""
+    answers = {
+        "Detroit Red Wings (or Red Wings)": ("Detroit Red Wings", "Red Wings"),
+        "Waka Kotahi NZ Transport Agency (NZTA)": ("Waka Kotahi NZ Transport Agency (NZTA)",),
+        "Lake (or Loch) Ness": ("Lake (or Loch) Ness",),
+        "Ada (organist)": ("Ada (organist)",),
+        "(or nobody)": ("(or nobody)",),
+    }
+    path = tmp_path / "set.csv"
+    path.write_text("question,answer\n" + "".join(f"Who is {i}?,{a}\n" for i, a in enumerate(answers)))
+    assert [item.answers for item in read_questions(path)] == list(answers.values())
+
+
+def test_both_variants_of_an_answer_are_right_and_score_in_full(tmp_path: Path) -> None:
+    path = write_jsonl(
+        tmp_path / "set.jsonl", {"question": "Who won?", "answers": ["Detroit Red Wings (or Red Wings)"]}
+    )
+    (labelled,) = read_questions(path)
+    for said in ("Detroit Red Wings", "Red Wings"):
+        verdict = rule_verdict(labelled, f"The {said} [link_id=1].").verdict
+        assert (verdict, exact_match(said, labelled.answers), f1(said, labelled.answers)) == ("correct", 1.0, 1.0)
 
 
 def test_a_missing_id_is_made_from_the_text_alone(tmp_path: Path) -> None:
