@@ -390,9 +390,10 @@ def _texts(value: object, name: str) -> tuple[str, ...]:
 
 
 def _count(value: object, name: str) -> int | None:
+    """A whole number, or that of an id that begins with it, as MuSiQue's do: `3hop1__9285_5188_23307`."""
     if value is None:
         return None
-    text = str(value).strip().removesuffix(".0")
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,6}", text, re.ASCII):
+    match = re.fullmatch(r"(\d{1,6})(?:\.0|hop\w*)?", str(value).strip(), re.ASCII)
+    if isinstance(value, bool) or not match:
         raise _BadRow(f"{name!r} holds {value!r}, no count")
-    return int(text)
+    return int(match[1])

@@ -8,9 +8,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rest_react.cli import CONFIGS
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.judges.grader import rule_verdict
 from rest_react.judges.metrics import exact_match, f1
@@ -165,12 +167,13 @@ def test_all_bad_rows_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         b'{"id": "g", "question": "\\ud800", "answer": "x"}',
         b'{"id": "h", "question": "\xff", "answer": "x"}',
         b"[" * 100_000,
+        b'{"id": "i", "question": "Who?", "answer": "x", "hops": "2-hop"}',
     ]
     path.write_bytes(b"\n".join(lines))
     with pytest.raises(ConfigError) as told:
         read_questions(path)
     problems = [problem.removeprefix(f"{path}:") for problem in told.value.problems]
-    assert sorted(int(problem.partition(":")[0]) for problem in problems) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    assert sorted(int(problem.partition(":")[0]) for problem in problems) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
     assert "5: nothing under 'question'" in problems
     assert "6: no answer under 'answers or answer'" in problems
     assert f"7: id 'a' is already that of {path}:1; ids must be unique" in problems
@@ -352,6 +355,25 @@ def test_a_wrong_config_or_split_is_a_usage_error_with_the_right_ones(
 ) -> None:
     with pytest.raises(UsageError, match=r"'?(train|default)'?.*check name, config, split and revision"):
         read_hub(str(hub), config, split, "main", {"answers": "gold"})
+
+
+def test_the_hops_of_musique_are_read_from_its_ids(hub: Path) -> None:
+    """Laid out as on the Hub, shortened."""
+    hop = {"id": 1, "question": "Q", "answer": "A", "paragraph_support_idx": 0}
+    rows = [
+        {
+            "id": id_, "paragraphs": [{"idx": 0, "title": "T", "paragraph_text": "P", "is_supporting": True}],
+            "question": f"Who is {id_}?", "question_decomposition": [hop], "answer": "Ada",
+            "answer_aliases": ["A. Mell"], "answerable": True,
+        }
+        for id_ in ("2hop__482757_12019", "3hop1__9285_5188_23307", "4hop3__1_2_3_4")
+    ]  # fmt: skip
+    musique = write_jsonl(hub.parent / "musique" / "validation.jsonl", *rows).parent
+    fields = yaml.safe_load((CONFIGS / "questions" / "musique.yaml").read_text())["fields"]
+    assert read_hub(str(musique), None, "validation", "main", fields) == [
+        LabelledQuestion(Question(row["id"], row["question"]), ("Ada", "A. Mell"), hops=hops)
+        for row, hops in zip(rows, (2, 3, 4), strict=True)
+    ]
 
 
 def test_a_wrong_column_of_a_data_set_is_told(hub: Path) -> None:
