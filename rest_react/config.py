@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
-from rest_react.settings import NO_PRICE, Bm25, FileQuestions, HubQuestions, LocalFinetune, Settings, WorldQuestions
+from rest_react.settings import NO_PRICE, Bm25, FileQuestions, HubQuestions, LocalFinetune, QuestionSource, Settings
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
@@ -128,10 +128,11 @@ def _impossible(s: Settings) -> Iterator[str]:
     grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
     sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
     for path, source in grown.items():
-        if not isinstance(source, WorldQuestions):
-            name = source.path if isinstance(source, FileQuestions) else source.name
-            if any(word in name.casefold() for word in TEST_ONLY):
-                yield f"{path}: {name} is for testing only; grow on another set"
+        if _test_only(_origin(source)):
+            yield f"{path}: {_origin(source)} is for testing only; grow on another set"
+    for name in s.grow.allow_overlap:
+        if name in benchmarks_for_testing(s):
+            yield f"grow.allow_overlap: {name} is for testing only; leave it out and grow on other questions"
     yield from dict.fromkeys(
         problem
         for path, source in sources.items()
@@ -170,6 +171,24 @@ def _impossible(s: Settings) -> Iterator[str]:
         judge = s.policy.kind if model.kind == "same" else model.kind
         if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):
             yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
+
+
+def benchmarks_for_testing(s: Settings) -> set[str]:
+    """Benchmarks that no setting allows to be grown on, as `evaluate.benchmarks` calls them."""
+    return {name for name, source in s.evaluate.benchmarks.items() if _test_only(name) or _test_only(_origin(source))}
+
+
+def _test_only(name: str) -> bool:
+    return any(word in name.casefold() for word in TEST_ONLY)
+
+
+def _origin(source: QuestionSource) -> str:
+    match source:
+        case FileQuestions(path=path):
+            return path
+        case HubQuestions(name=name):
+            return name
+    return ""
 
 
 def _unpriced(s: Settings) -> Iterator[str]:

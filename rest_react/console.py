@@ -27,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 Advance = Callable[..., None]
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Unicode's categories of what has no shape, or no known one
 
 
 def say(text: str) -> None:
@@ -49,13 +49,17 @@ def _shown(character: str) -> str:
 
 def visible(text: str, longest: int = 1500) -> str:
     """Untrusted text without characters that hide or reorder what is read, cut to what a person would read."""
-    shown = _UNSEEN.sub("\ufffd", text[:longest])
+    shown = _seen(text[:longest])
     return shown if len(text) <= longest else f"{shown} … ({len(text):,} characters)"
+
+
+def _seen(text: str) -> str:
+    return "".join("\ufffd" if unicodedata.category(c) in _UNSEEN and c not in "\n\t" else c for c in text)
 
 
 def plain(text: str) -> str:
     """Untrusted text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(_seen(" ".join(text.split())), quote=False))
 
 
 def percent(value: float | None) -> str:

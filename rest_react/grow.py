@@ -10,7 +10,7 @@ Not here: one trajectory (agent), and what is learnt from them (improve).
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,13 @@ async def grow(
 
 
 def refuse_overlap(
-    questions: Sequence[Question], benchmarks: Mapping[str, Sequence[Question]], allowed: Sequence[str]
+    questions: Sequence[Question],
+    benchmarks: Mapping[str, Sequence[Question]],
+    allowed: Collection[str],
+    test_only: Collection[str] = (),
 ) -> list[str]:
     """Raises ConfigError where questions of a benchmark are grown on, but for the `allowed` benchmarks, of which it
-    returns a note each."""
+    returns a note each. One for testing only is not offered to be allowed: the settings would refuse it."""
     told = {}
     for name, benchmark in benchmarks.items():
         if pairs := overlap(questions, benchmark):
@@ -61,8 +64,12 @@ def refuse_overlap(
                 f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} are questions of "
                 f"evaluate.benchmarks.{name}, or nearly, e.g. {ours.text!r} and {theirs.text!r}"
             )
-    way_out = "grow on others, or allow it by name: grow.allow_overlap=[{}]"
-    if refused := [f"{note}; {way_out.format(name)}" for name, note in told.items() if name not in allowed]:
+    by_name = ", or allow it by name: grow.allow_overlap=[{}]"
+    if refused := [
+        f"{note}; grow on others{'' if name in test_only else by_name.format(name)}"
+        for name, note in told.items()
+        if name not in allowed
+    ]:
         raise ConfigError(refused)
     return list(told.values())
 

@@ -4,7 +4,8 @@ A question set is a JSONL, CSV or Parquet file with one question a row, for exam
 
     {"id": "q1", "question": "Who wrote Middlemarch?", "answers": ["George Eliot", "Mary Ann Evans"]}
 
-`answers` is a list or one text, and may be called `answer`. A CSV cell that starts with `[` is read as a JSON list.
+`answers` is a list or one text, and may be called `answer`; "Detroit Red Wings (or Red Wings)" is two. A CSV cell that
+starts with `[` is read as a JSON list.
 Optional: `options`, `kind`, `hops`, `passages`, `explanation`. A row without an id gets one made from its text, the
 same on every machine. Files that name their columns otherwise are read with `fields`, from our name to theirs, dots
 reaching into nested ones and answers of several columns joined: `{"answers": "answer + aliases.text"}`.
@@ -37,6 +38,7 @@ Record = TypeVar("Record", LabelledQuestion, Passage)
 FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:]))
 _MOST_TOLD = 100
 _NEAR = 0.5
+_VARIANT = re.compile(r"(?<=\S)\s*\(or\s+([^()]*[^()\s])\s*\)$")
 
 
 class _BadRow(ValueError):
@@ -57,7 +59,7 @@ def read_corpus(path: Path) -> list[Passage]:
     """The passages of a file with `id`, `text` and, where there is one, `title`. Raises ConfigError like
     `read_questions`."""
     problems: list[str] = []
-    return _checked(_read_passages(path, problems), problems)
+    return _checked(_collect(_rows(path, problems), _passage, lambda item: item.id, problems), problems)
 
 
 def read_hub(
@@ -108,39 +110,42 @@ def unlabelled(questions: Iterable[LabelledQuestion]) -> list[Question]:
 
 
 def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tuple[Question, Question]]:
-    """Pairs of questions of both sets that are the same, whatever their case, accents' form, punctuation and spacing,
-    or nearly so: half of all their trigrams of words are shared, and each holds the other's names and numbers."""
-    held = [(question, _trigrams(question.text)) for question in benchmark]
+    """Pairs of questions of both sets that are the same, whatever their case, accents, punctuation and spacing, or
+    nearly so: half of all their trigrams of words are shared, or one word and an article put in make one the other; and
+    each holds the other's names and numbers."""
+    held = [_Words(question.text) for question in benchmark]
     where: dict[tuple[str, ...], list[int]] = {}
-    for number, (_, trigrams) in enumerate(held):
-        for trigram in trigrams:
+    for number, other in enumerate(held):
+        for trigram in other.trigrams:
             where.setdefault(trigram, []).append(number)
     pairs = []
     for question in grow:
-        trigrams = _trigrams(question.text)
-        shared = Counter(number for trigram in trigrams for number in where.get(trigram, ()))
+        own = _Words(question.text)
+        shared = Counter(number for trigram in own.trigrams for number in where.get(trigram, ()))
         for number, count in sorted(shared.items()):
-            other, others = held[number]
-            alike = count / (len(trigrams) + len(others) - count) >= _NEAR
-            if alike and _names(question) <= set(_words(other.text)) and _names(other) <= set(_words(question.text)):
-                pairs.append((question, other))
+            other = held[number]
+            near = count / (own.size + other.size - count) >= _NEAR
+            # What is put in at one place breaks two trigrams of the shorter text.
+            near = near or (count + 2 >= min(own.size, other.size) and abs(own.length - other.length) <= 1)
+            if near and own.names <= other.words and other.names <= own.words:
+                pairs.append((question, benchmark[number]))
     return pairs
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+class _Words:
+    """A question's words, case and accents aside. `names` have a capital or a digit, the first word aside: questions
+    from one template differ in nothing else. In `trigrams` the ends are padded, so that each word is in three."""
 
-
-def _trigrams(text: str) -> set[tuple[str, ...]]:
-    """Of words, the ends padded, so that each word is in three."""
-    padded = ["", "", *_words(text), "", ""]
-    return {tuple(padded[i : i + 3]) for i in range(len(padded) - 2)}
-
-
-def _names(question: Question) -> set[str]:
-    """Words with a capital or a digit, but the first: questions from one template differ in nothing else."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", question.text))[1:]
-    return {word.casefold() for word in words if word != word.lower() or any(map(str.isdigit, word))}
+    def __init__(self, text: str) -> None:
+        bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+        written = re.findall(r"\w+", bare)
+        words = [word.casefold() for word in written]
+        padded = ["", "", *words, "", ""]
+        self.words = set(words)
+        self.names = {w.casefold() for w in written[1:] if w != w.lower() or any(map(str.isdigit, w))}
+        self.trigrams = {tuple(padded[i : i + 3]) for i in range(len(padded) - 2)}
+        self.size = len(self.trigrams)
+        self.length = sum(word not in ("a", "an", "the") for word in words)
 
 
 def _fetched(url: str, folder: Path) -> Path:
@@ -305,10 +310,6 @@ def _columns(fields: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return columns if "answers" in fields else {**columns, "answers": ("answers", "answer")}
 
 
-def _read_passages(path: Path, problems: list[str]) -> list[Passage]:
-    return _collect(_rows(path, problems), _passage, lambda item: item.id, problems)
-
-
 def _collect(
     rows: Iterable[tuple[str, Row]],
     make: Callable[[Row], Record | None],
@@ -336,7 +337,7 @@ def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool) 
     values = {name: _first(row, columns[name]) for name in FIELDS}
     text = _text(values["question"], columns["question"][0])
     found = [text for column in columns["answers"] for text in _texts(_value(row, column), "answers")]
-    answers = tuple(dict.fromkeys(found))
+    answers = tuple(dict.fromkeys(variant for text in found for variant in _VARIANT.split(text) if variant))
     if labelled and not answers:
         raise _BadRow(f"no answer under {' or '.join(columns['answers'])!r}")
     if values["id"] is None:
@@ -389,9 +390,10 @@ def _texts(value: object, name: str) -> tuple[str, ...]:
 
 
 def _count(value: object, name: str) -> int | None:
+    """A whole number, or that of an id that begins with it, as MuSiQue's do: `3hop1__9285_5188_23307`."""
     if value is None:
         return None
-    text = str(value).strip().removesuffix(".0")
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,6}", text, re.ASCII):
+    match = re.fullmatch(r"(\d{1,6})(?:\.0|hop\w*)?", str(value).strip(), re.ASCII)
+    if isinstance(value, bool) or not match:
         raise _BadRow(f"{name!r} holds {value!r}, no count")
-    return int(text)
+    return int(match[1])

@@ -18,7 +18,7 @@ from typing import Any
 from rest_react import cli
 from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts, QuestionSet
-from rest_react.config import load_settings, sealed_view, shared_stages
+from rest_react.config import benchmarks_for_testing, load_settings, sealed_view, shared_stages
 from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
 from rest_react.evaluate import compute_rows, evaluate
@@ -43,7 +43,8 @@ class Loop:
         self.grow_set = parts.grow_questions()
         self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
-        for note in refuse_overlap(unlabelled(self.grow_set.labelled), asked, settings.grow.allow_overlap):
+        grown, allowed = unlabelled(self.grow_set.labelled), settings.grow.allow_overlap
+        for note in refuse_overlap(grown, asked, allowed, benchmarks_for_testing(settings)):
             say(f"note: {note}")
 
     async def bring_to(self, iteration: int) -> None:

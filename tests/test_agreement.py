@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.agreement import Graded, export, fingerprint, graded_answers, read_ratings, score
+from rest_react.agreement import COLUMNS, Graded, export, fingerprint, graded_answers, read_ratings, score
 from rest_react.errors import ConfigError, UsageError
 from rest_react.records import Fault, Result, Verdict
 from rest_react.store import replace_lines, write_summary
@@ -56,6 +56,46 @@ def test_accuracy_and_kappa_of_the_textbook_table() -> None:
     # Fleiss, Cohen and Everitt's standard error of this table is 0.126.
     assert scores["kappa"]["low"] == pytest.approx(0.4 - 1.96 * 0.126, abs=0.06)
     assert scores["kappa"]["high"] == pytest.approx(0.4 + 1.96 * 0.126, abs=0.06)
+
+
+# The same cells dealt to five agents of 10 answers each: both yes, people yes, grader yes, both no. Right by people
+# are 9, 7, 5, 3, 1 and by the grader 9, 6, 8, 3, 4, so Pearson is 0.26 / sqrt(0.40 * 0.26) and, with differences of
+# rank 0, 1, -1, 1, -1, Spearman is 1 - 6 * 4 / (5 * 24).
+AGENTS = ((8, 1, 1, 0), (5, 2, 1, 2), (5, 0, 3, 2), (2, 1, 1, 6), (0, 1, 4, 5))
+
+
+def test_a_sheet_that_was_filled_in_gives_the_textbook_s_kappa_accuracy_and_correlations(tmp_path: Path) -> None:
+    people = {}
+    for iteration, cells in enumerate(AGENTS):
+        pairs = [pair[:2] for pair, n in zip(CELLS, cells, strict=True) for _ in range(n)]
+        names = [f"w{iteration}-{i}" for i in range(len(pairs))]
+        people |= {f"Who is {name}?": said for name, (said, _) in zip(names, pairs, strict=True)}
+        verdicts = [Verdict("correct" if grader else "incorrect") for _, grader in pairs]
+        write_run(tmp_path / "run", iteration, list(map(result, names, ["Bob, so to say"] * len(names), verdicts)))
+    graded, sheet, rated = graded_answers([tmp_path / "run"]), tmp_path / "sheet.csv", tmp_path / "rated.csv"
+    assert export(sheet, graded, sample=None, seed=0) == 50
+    with sheet.open(encoding="utf-8-sig", newline="") as blank, rated.open("w", encoding="utf-8", newline="") as file:
+        filled = csv.DictWriter(file, COLUMNS)
+        filled.writeheader()
+        filled.writerows(row | {"correct": "Yes" if people[row["question"]] else "no"} for row in csv.DictReader(blank))
+    scores = score(read_ratings(rated), graded)
+    assert (scores["answers"], scores["items"], scores["questions"]) == (50, 50, 50)
+    assert scores["agents"] == [
+        {"agent": f"run iter_{k} world", "answers": 10, "people": (a + b) / 10, "grader": (a + c) / 10}
+        for k, (a, b, c, _) in enumerate(AGENTS)
+    ]
+    known = {"accuracy": (0.7, 50), "kappa": (0.4, 50), "pearson": (0.65**0.5, 5), "spearman": (0.8, 5)}
+    found = {name: (scores[name]["value"], scores[name]["n"]) for name in known}
+    assert found == {name: (pytest.approx(value), n) for name, (value, n) in known.items()}
+
+
+def test_every_number_about_agreement_is_defined_in_the_docs() -> None:
+    graded, ratings = example()
+    scores = score(ratings, graded)
+    text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    section = text.partition("## Agreement with people")[2].partition("\n## ")[0]
+    keys = {*scores, *scores["kappa"], *scores["pearson"], *scores["agents"][0]} - {"schema"}
+    assert {key for key in keys if f"`{key}`" not in section} == set()
 
 
 def test_agents_are_correlated_over_their_shares_of_right_answers() -> None:

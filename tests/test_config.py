@@ -206,6 +206,25 @@ def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
     assert problem.startswith(told)
 
 
+def test_a_benchmark_for_testing_only_cannot_be_allowed_to_be_grown_on(tmp_path: Path) -> None:
+    """Neither under its own name, nor by its file under another, and a copy that is grown on changes nothing."""
+    copy = data(tmp_path) / "questions.jsonl"
+    overrides = (
+        "search=duckduckgo",
+        "+questions@evaluate.benchmarks.bamtwoogle=file",
+        f"evaluate.benchmarks.bamtwoogle.path={copy}",
+        "+questions@evaluate.benchmarks.renamed=bamtwoogle",
+        "questions@grow.questions=file",
+        f"grow.questions.path={copy}",
+    )
+    assert impossible(*overrides, "grow.allow_overlap=[bamtwoogle,world,renamed]", "replay=true") == [
+        "replay: there is nothing to replay without a cache; give cache=<folder>",
+        "grow.allow_overlap: bamtwoogle is for testing only; leave it out and grow on other questions",
+        "grow.allow_overlap: renamed is for testing only; leave it out and grow on other questions",
+    ]
+    assert load_settings(values(*overrides, "grow.allow_overlap=[world]")).grow.allow_overlap == ("world",)
+
+
 def test_a_budget_in_dollars_wants_the_price_of_every_part_that_costs() -> None:
     wanted = [
         f"{part}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"

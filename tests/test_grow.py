@@ -145,5 +145,8 @@ def test_growing_on_a_benchmark_is_refused_unless_it_is_allowed_by_name() -> Non
     with pytest.raises(ConfigError) as told:
         refuse_overlap(asked, sets, ["other"])
     assert told.value.problems == (f"{note}; grow on others, or allow it by name: grow.allow_overlap=[mine]",)
+    with pytest.raises(ConfigError) as told:
+        refuse_overlap(asked, sets, ["other"], test_only=["mine"])
+    assert told.value.problems == (f"{note}; grow on others",)
     assert refuse_overlap(asked, sets, ["mine"]) == [note]
     assert refuse_overlap(asked[1:], sets, []) == []

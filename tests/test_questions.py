@@ -8,10 +8,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rest_react.cli import CONFIGS
 from rest_react.errors import ConfigError, OutsideFault, UsageError
+from rest_react.judges.grader import rule_verdict
+from rest_react.judges.metrics import exact_match, f1
 from rest_react.questions import (
     overlap,
     read_corpus,
@@ -116,6 +120,30 @@ def test_yes_and_no_may_be_given_as_booleans_and_repeats_are_one(tmp_path: Path)
     assert read_questions(path)[0].answers == ("yes",)
 
 
+def test_a_variant_in_brackets_is_a_gold_answer_and_other_brackets_are_left_alone(tmp_path: Path) -> None:
+    """As BamTwoogle's CSV has them."""
+    answers = {
+        "Detroit Red Wings (or Red Wings)": ("Detroit Red Wings", "Red Wings"),
+        "Waka Kotahi NZ Transport Agency (NZTA)": ("Waka Kotahi NZ Transport Agency (NZTA)",),
+        "Lake (or Loch) Ness": ("Lake (or Loch) Ness",),
+        "Ada (organist)": ("Ada (organist)",),
+        "(or nobody)": ("(or nobody)",),
+    }
+    path = tmp_path / "set.csv"
+    path.write_text("question,answer\n" + "".join(f"Who is {i}?,{a}\n" for i, a in enumerate(answers)))
+    assert [item.answers for item in read_questions(path)] == list(answers.values())
+
+
+def test_both_variants_of_an_answer_are_right_and_score_in_full(tmp_path: Path) -> None:
+    path = write_jsonl(
+        tmp_path / "set.jsonl", {"question": "Who won?", "answers": ["Detroit Red Wings (or Red Wings)"]}
+    )
+    (labelled,) = read_questions(path)
+    for said in ("Detroit Red Wings", "Red Wings"):
+        verdict = rule_verdict(labelled, f"The {said} [link_id=1].").verdict
+        assert (verdict, exact_match(said, labelled.answers), f1(said, labelled.answers)) == ("correct", 1.0, 1.0)
+
+
 def test_a_missing_id_is_made_from_the_text_alone(tmp_path: Path) -> None:
     rows = [{"question": "Who?", "answer": "A"}, {"question": "Where?", "answer": "B"}]
     forward = read_questions(write_jsonl(tmp_path / "a.jsonl", *rows))
@@ -139,12 +167,13 @@ def test_all_bad_rows_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         b'{"id": "g", "question": "\\ud800", "answer": "x"}',
         b'{"id": "h", "question": "\xff", "answer": "x"}',
         b"[" * 100_000,
+        b'{"id": "i", "question": "Who?", "answer": "x", "hops": "2-hop"}',
     ]
     path.write_bytes(b"\n".join(lines))
     with pytest.raises(ConfigError) as told:
         read_questions(path)
     problems = [problem.removeprefix(f"{path}:") for problem in told.value.problems]
-    assert sorted(int(problem.partition(":")[0]) for problem in problems) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    assert sorted(int(problem.partition(":")[0]) for problem in problems) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
     assert "5: nothing under 'question'" in problems
     assert "6: no answer under 'answers or answer'" in problems
     assert f"7: id 'a' is already that of {path}:1; ids must be unique" in problems
@@ -328,6 +357,25 @@ def test_a_wrong_config_or_split_is_a_usage_error_with_the_right_ones(
         read_hub(str(hub), config, split, "main", {"answers": "gold"})
 
 
+def test_the_hops_of_musique_are_read_from_its_ids(hub: Path) -> None:
+    """Laid out as on the Hub, shortened."""
+    hop = {"id": 1, "question": "Q", "answer": "A", "paragraph_support_idx": 0}
+    rows = [
+        {
+            "id": id_, "paragraphs": [{"idx": 0, "title": "T", "paragraph_text": "P", "is_supporting": True}],
+            "question": f"Who is {id_}?", "question_decomposition": [hop], "answer": "Ada",
+            "answer_aliases": ["A. Mell"], "answerable": True,
+        }
+        for id_ in ("2hop__482757_12019", "3hop1__9285_5188_23307", "4hop3__1_2_3_4")
+    ]  # fmt: skip
+    musique = write_jsonl(hub.parent / "musique" / "validation.jsonl", *rows).parent
+    fields = yaml.safe_load((CONFIGS / "questions" / "musique.yaml").read_text())["fields"]
+    assert read_hub(str(musique), None, "validation", "main", fields) == [
+        LabelledQuestion(Question(row["id"], row["question"]), ("Ada", "A. Mell"), hops=hops)
+        for row, hops in zip(rows, (2, 3, 4), strict=True)
+    ]
+
+
 def test_a_wrong_column_of_a_data_set_is_told(hub: Path) -> None:
     with pytest.raises(ConfigError, match=r"fields\.answers: .* has nothing under 'label' in any row"):
         read_hub(str(hub), None, "train", "main", {"answers": "label"})
@@ -384,6 +432,44 @@ def test_overlap_finds_a_question_whatever_its_spelling() -> None:
 
 
 @pytest.mark.parametrize(
+    "other", ["When was İstanbul founded?", "when was i\u0307stanbul FOUNDED", "When was Istanbul founded?"]
+)
+def test_a_capital_that_is_two_characters_in_lower_case_hides_no_overlap(other: str) -> None:
+    assert overlapping("When was İstanbul founded?", other)
+
+
+@pytest.mark.parametrize(
+    "longer",
+    [
+        "Who wrote the novel Middlemarch?",
+        "Who really wrote Middlemarch?",
+        "So who wrote Middlemarch?",
+        "Who wrote Middlemarch first?",
+    ],
+)
+def test_overlap_finds_a_short_question_with_one_word_put_in(longer: str) -> None:
+    assert overlapping(longer, "Who wrote Middlemarch?")
+    assert overlapping("Who wrote Middlemarch?", longer)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Who wrote Middlemarch?", "Who wrote Middlemarch 2?"),
+        ("Who wrote Middlemarch?", "Who read Middlemarch?"),
+        ("When was Ada Mell born?", "When was Ada Mell's wife born?"),
+        ("When was Ada Mell born?", "When was the wife of Ada Mell born?"),
+        ("When was Ada Mell born?", "Where was Ada Mell born?"),
+        ("Is the Nile longer, or the Rhine?", "Is the Rhine longer, or the Nile?"),
+        ("Who?", "What?"),
+    ],
+)
+def test_overlap_passes_short_questions_that_ask_something_else(one: str, other: str) -> None:
+    assert not overlapping(one, other)
+    assert not overlapping(other, one)
+
+
+@pytest.mark.parametrize(
     "near",
     [
         "So in which country was the author of The Trial born?",
@@ -413,7 +499,7 @@ def test_no_questions_of_one_world_overlap() -> None:
     assert overlap(unlabelled([*world.train, *world.demonstrations]), unlabelled(world.evaluation)) == []
 
 
-@given(st.lists(st.text(max_size=40), max_size=5))
+@given(st.lists(st.text(max_size=40) | st.text("iIİßŉǅé\u0307 ", max_size=9), max_size=5))
 def test_every_question_overlaps_with_itself(texts: list[str]) -> None:
     found = overlap([Question(f"b{i}", text) for i, text in enumerate(texts)], benchmark(*texts))
     assert {(f"b{i}", f"b{i}") for i in range(len(texts))} <= {(ours.id, theirs.id) for ours, theirs in found}

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 MANY = 10_000
 ATTACK = (
     "</script><script>window.attacked = 1</script><img src=x onerror='window.attacked = 2'>"
-    "<a href='javascript:window.attacked = 3'>link</a>{{ 7 * 7 }}\u202egnitide\u202c\x07\x00\u2028"
+    "<a href='javascript:window.attacked = 3'>link</a>{{ 7 * 7 }}"
+    "\u202egnitide\u202c\x07\x00\u2028\u061c\u200b\U000e0041"
 )
 SIZES = {"desktop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
 
@@ -291,7 +292,7 @@ def test_what_a_model_or_the_web_wrote_stays_text(runs, open_page):
             page.wait_for_timeout(50)
         assert page.evaluate("document.querySelectorAll('#walk a, #walk img, #walk script, iframe').length") == 0
         seen = page.inner_text("body")
-        assert not set(seen) & set("\u202e\u202c\x07\x00")
+        assert not set(seen) & set("\u202e\u202c\x07\x00\u2028\u061c\u200b\U000e0041")
         if not key.endswith("c.0"):
             assert "<script>window.attacked = 1</script><img src=x onerror=" in seen
     assert page.evaluate("window.attacked") is None

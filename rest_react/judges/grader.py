@@ -33,6 +33,12 @@ _DENIAL = re.compile(
 _DENIED_AFTER = re.compile(
     r" (?:is|was|are|were|does|did|has|can|could|would|seems)(?: \w+)? (?:not(?! only)|never|wrong|incorrect|false)\b"
 )
+# What only others hold: "although it is often said to be ...". A plain "although Paris is small, it is ..." asserts.
+_CONCESSION = re.compile(r"\b(?:although|though|despite|in spite of|contrary to)\b")
+_HEARSAY = re.compile(
+    r"\b(?:said|says?|thought|thinks?|believed?|believes|beliefs?|claim(?:s|ed)?|assum(?:ed?|es|ptions?)"
+    r"|suppos(?:ed|edly)|report(?:s|ed|edly)?|rumou?r(?:s|ed)?|mistak(?:en|enly))\b"
+)
 _UNDECIDED = re.compile(
     r"\b(?:not (?:sure|known|clear|certain|possible|enough|mentioned|stated|say)|(?:un|in)(?:sure|clear|known|certain)"
     r"|can not|could not (?:be|find|determine)|does not (?:say|mention|state|tell)|(?:do|does|did) not know"
@@ -72,7 +78,11 @@ _BARE = re.compile(
     r"^(?:.*\banswer (?:is|was|would be|:) |(?:it|that|this) (?:is|was) |answer : )?(?:the )?@\d+(?: ,)?"
     r"(?: (?:since|because|as|by|with)\b.*)?$"
 )
-_JUDGED = re.compile(r"=\s*(true|false)\b", re.IGNORECASE)
+# A judge's verdict, perhaps in bold, as code or quoted.
+_JUDGED = re.compile(r"=\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])", re.IGNORECASE)
+_JUDGED_BARE = re.compile(r"[*`'\"]*(true|false)[*`'\"]*\.?\s*(?:#.*)?", re.IGNORECASE)
+_NOT_CODE = ("#", "```", 'ORIGINAL_QUESTION = "', 'ANSWER = "', 'REF_ANSWER = "')  # fields that a judge repeats
+_NEXT_EXAMPLE = re.compile(r"^\W*Example \d+\W*$", re.MULTILINE)
 
 
 class Grader(Protocol):
@@ -141,11 +151,16 @@ class LLMGrader:
 
 
 def _read_judgement(reply: str) -> Verdict:
-    """`... = True` or `... = False` outside the comments; the comments are the reason."""
-    lines = reply.split(STOP, 1)[0].splitlines()
-    comments = " ".join(line.strip().lstrip("# ") for line in lines if line.lstrip().startswith("#"))
-    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-    match {word.lower() for word in _JUDGED.findall(code)}:
+    """`... = True` or `... = False` outside the comments, or one of the two words as all the code there is; the
+    comments are the reason. A judge may run on: where it opens a further example, its opinion of this one ends."""
+    own = _NEXT_EXAMPLE.split(reply.split(STOP, 1)[0], maxsplit=1)[0]
+    lines = [line.strip() for line in own.splitlines()]
+    comments = " ".join(text for line in lines if line.startswith("#") and (text := line.lstrip("# ")))
+    code = [line for line in lines if line and not line.startswith(_NOT_CODE)]
+    said = {match[2].lower() for match in _JUDGED.finditer("\n".join(code))}
+    if said or len(code) == 1:
+        said |= {match[1].lower() for match in map(_JUDGED_BARE.fullmatch, code) if match}
+    match said:
         case said if said == {"true"}:
             return Verdict("correct", comments)
         case said if said == {"false"}:
@@ -189,13 +204,15 @@ def _spaced(text: str) -> str:
 
 
 def _mention_verdict(said: str, golds: Sequence[str]) -> Verdict:
-    """An open question: the last mention of a gold answer must be affirmed."""
+    """An open question: the last mention of a gold answer must be affirmed, those aside that a concession reports."""
     gold = _pattern(golds)
     said = re.sub(rf"{gold} (?:, )?or (?={gold})", "", said)
     mentions = list(re.finditer(gold, said))
     if not mentions:
         return Verdict("incorrect", "the gold answer is not mentioned")
-    last = mentions[-1]
+    last = next((mention for mention in reversed(mentions) if not _is_hearsay(said, mention.start())), None)
+    if last is None:
+        return Verdict("incorrect", "the gold answer is only what others are said to hold")
     clause = re.split(rf"(?<!\S)(?:{_END_OF_CLAUSE})(?!\S)", said[max(0, last.start() - 300) : last.start()])[-1]
     after = said[last.end() : last.end() + 100]
     # "320 km/h or 200 mph" says one thing twice, "Paris or Lyon" does not.
@@ -204,6 +221,13 @@ def _mention_verdict(said: str, golds: Sequence[str]) -> Verdict:
     if open_choice or _DENIAL.search(clause) or _DENIED_AFTER.match(after):
         return Verdict("incorrect", "the gold answer is denied or left open")
     return Verdict("correct", f"mentions {last[0]!r}")
+
+
+def _is_hearsay(said: str, at: int) -> bool:
+    """Whether what stands there is part of a concession that reports an opinion."""
+    part = re.split(r"[.,;:!?()]", said[max(0, at - 300) : at])[-1]
+    concession = _CONCESSION.search(part)
+    return concession is not None and _HEARSAY.search(part, concession.end()) is not None
 
 
 def _polarity_verdict(said: str, gold: str) -> Verdict:

@@ -25,7 +25,7 @@ function said(spec, text) {
 }
 
 function visible(text) {
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+  return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd"); // as console.visible does
 }
 
 function fold(summary, make) { // made when it is first opened: most never are

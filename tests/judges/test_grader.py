@@ -55,6 +55,21 @@ def is_right(question: LabelledQuestion, answer: str) -> bool:
         ("Either Lyon or Paris.", False),
         ("It might be Paris.", False),
         ("I do not know whether it was Paris.", False),
+        ("Although it is often said to be Paris, the capital is Lyon.", False),
+        ("Though some believe that it was in Paris, she was born in Lyon.", False),
+        ("Despite claims that she comes from Paris [link_id=2], it is Lyon.", False),
+        ("Contrary to the belief that it was Paris, it was Lyon.", False),
+        ("She was born in Lyon, although many sources say Paris.", False),
+        ("Although small, Paris is the capital.", True),
+        ("Although it is often said to be Lyon, the capital is Paris.", True),
+        ("Although often thought to be small, Paris is the capital.", True),
+        ("Although Paris is small, it is the capital.", True),
+        ("Although Paris is said to be dirty, it is the capital.", True),
+        ("Though she grew up in Lyon, she was born in Paris.", True),
+        ("Despite rumours, she was born in Paris.", True),
+        ("Contrary to popular belief, it was Paris.", True),
+        ("It was Paris, although some say that Paris came later.", True),
+        ("She is said to be from Paris.", True),
     ],
 )
 def test_an_open_question_needs_the_gold_answer_affirmed(answer, right):
@@ -198,7 +213,8 @@ def test_the_gold_answer_itself_is_right(question):
 
 
 @pytest.mark.parametrize(
-    "piece", ["Paris not ", "[link_id=1] ", "1,", "((", "a.", "twelve ", "Ada Mell or ", "12 may "]
+    "piece",
+    ["Paris not ", "[link_id=1] ", "1,", "((", "a.", "twelve ", "Ada Mell or ", "12 may ", "although said paris "],
 )
 def test_a_huge_answer_takes_no_more_than_linear_time(piece):
     answer = piece * (300_000 // len(piece))
@@ -244,6 +260,26 @@ def test_the_rule_grader_has_its_name_and_the_rules_opinion():
         ("Check_Answer(...) == true", "correct"),
         ("Check_Answer(...) = False  # [END]\nCheck_Answer(...) = True", "incorrect"),
         ("Check_Answer(...) = True\nCheck_Answer(...) = False", "unscored"),
+        ("Check_Answer(...) =\n    True", "correct"),
+        ("Check_Answer(...) = **True**", "correct"),
+        ("Check_Answer(...) = `False`", "incorrect"),
+        ('Check_Answer(...) = "True".', "correct"),
+        ("**Check_Answer(...) = False**", "incorrect"),
+        ("Check_Answer(...) = **True**\nCheck_Answer(...) = `False`", "unscored"),
+        ("# They are the same.\nTrue", "correct"),
+        ("# They differ.\n\n**False**  # [END]", "incorrect"),
+        ("```python\n# They are the same.\ntrue.  # as said\n```", "correct"),
+        ("True\nFalse", "unscored"),
+        ("True\nCheck_Answer(...) = False", "unscored"),
+        ("So it is the same.\nTrue", "unscored"),
+        ("True or so they say", "unscored"),
+        ("# Example 7 is alike.\nCheck_Answer(...) = True", "correct"),
+        ("Check_Answer(...) = True\n\n#########\n# Example 7:\n#########\nCheck_Answer(...) = False", "correct"),
+        ("False\n\n# Example 7:\nTrue", "incorrect"),
+        ("# I do not know.\n### Example 7\nCheck_Answer(...) = True", "unscored"),
+        ('ORIGINAL_QUESTION = "Is x = true?"\nANSWER = "True"\nREF_ANSWER = "False"\nTrue', "correct"),
+        ('ANSWER = "True"', "unscored"),
+        ('Check_Answer(...) = "true north"', "unscored"),
         ("# I would say = True", "unscored"),
         ("Truely yours", "unscored"),
         ("", "unscored"),
@@ -262,6 +298,14 @@ def test_the_judges_comments_are_the_reason():
     said, _ = judged("# Both say\n# the same.\nCheck_Answer(...) = True  # [END]")
     assert (said.verdict, said.reason, said.completion_tokens) == ("correct", "Both say the same.", 9)
     assert said.prompt_tokens > 0
+
+
+def test_a_judge_that_runs_on_to_a_further_example_is_read_up_to_there():
+    template = (PACKAGED_PROMPTS / "autoeval.txt").read_text(encoding="utf-8")
+    opening = "\n".join(template.rstrip().splitlines()[-3:])
+    more = f'{opening}\nORIGINAL_QUESTION = "Who?"\n\n# step: verdict\n# They differ.\nCheck_Answer(...) = False'
+    said, _ = judged(f"# Both say the same.\nCheck_Answer(...) = True\n\n{more}")
+    assert said == Verdict("correct", "Both say the same.", prompt_tokens=100, completion_tokens=9)
 
 
 def test_a_judge_is_asked_greedily_and_nothing_can_close_its_prompt():

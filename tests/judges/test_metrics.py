@@ -245,6 +245,10 @@ def test_correlations_by_hand():
     assert (spearman.low, spearman.high) == (
         pytest.approx(np.tanh(np.arctanh(0.8) - width)), pytest.approx(np.tanh(np.arctanh(0.8) + width)),
     )  # fmt: skip
+    # Two-sided, from t with 3 degrees of freedom, whose distribution function has a closed form.
+    for found in (spearman, correlation(x, y, "pearson")):
+        r = found.value
+        assert found.p == pytest.approx(1 - 2 / np.pi * (np.arcsin(r) + r * np.sqrt(1 - r**2)))
 
 
 @pytest.mark.parametrize("kind", ["pearson", "spearman"])
