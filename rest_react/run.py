@@ -77,12 +77,14 @@ class Loop:
             told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
             raise UsageError(f"grow.reuse: nothing of {source.root} would be the same with these settings:{told}")
         for stage in stages:
-            if not stage.startswith("iter_0") and read_summary(source.root / stage) is None:
+            own = stage.startswith("iter_0") or stage.endswith("/evaluate")  # done here where it was not done there
+            if not own and read_summary(source.root / stage) is None:
                 raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
-        repeats = self.settings.grow.trajectories_per_question
+        repeats = s.grow.trajectories_per_question
+        cut = "grow.trajectories_per_question" in differing and not s.grow.reuse_through
         for stage in stages:
             path = self.folder.root / stage / TRAJECTORIES
-            if stage == "iter_1/grow" and "grow.trajectories_per_question" in differing and not path.exists():
+            if stage == "iter_1/grow" and cut and not path.exists():
                 walks = read_lines(source.root / stage / TRAJECTORIES, Trajectory)
                 replace_lines(path, (walk for walk in walks if int(walk.id.rpartition(".")[2]) < repeats))
             else:
