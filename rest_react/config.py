@@ -124,37 +124,15 @@ def _impossible(s: Settings) -> Iterator[str]:
     for name in s.evaluate.benchmarks:
         if not _plain(name):
             yield f"evaluate.benchmarks: {name!r} must be a plain folder name"
-    grown = {"grow.questions": s.grow.questions}
-    grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
-    sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
-    for path, source in grown.items():
-        if _test_only(_origin(source)):
-            yield f"{path}: {_origin(source)} is for testing only; grow on another set"
-    for name in s.grow.allow_overlap:
-        if name in benchmarks_for_testing(s):
-            yield f"grow.allow_overlap: {name} is for testing only; leave it out and grow on other questions"
-    yield from dict.fromkeys(
-        problem
-        for path, source in sources.items()
-        if isinstance(source, FileQuestions)
-        for problem in _missing_files(path, source, s)
-    )
+    yield from _impossible_questions(s)
     if isinstance(s.search, Bm25) and s.search.corpus != "questions" and not Path(s.search.corpus).is_file():
         yield f"search.corpus: there is no file {s.search.corpus}; give a JSONL of passages, or `questions`"
-    if s.policy.kind == "scripted":
-        if s.policy.right + s.policy.wrong + s.policy.unparsable + s.policy.empty <= 0:
-            yield "policy: right, wrong, unparsable and empty are all 0; give at least one a share"
-        for path, source in sources.items():
-            if source.kind != "world":
-                yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
+    if s.policy.kind == "scripted" and s.policy.right + s.policy.wrong + s.policy.unparsable + s.policy.empty <= 0:
+        yield "policy: right, wrong, unparsable and empty are all 0; give at least one a share"
     if s.grow.reuse == s.run:
         yield "grow.reuse: a run cannot take over from itself; name another one"
     if s.grow.reuse_through and s.grow.reuse is None:
         yield "grow.reuse_through: names iterations of another run; name the run as well (grow.reuse)"
-    if isinstance(s.search, Bm25) and s.search.corpus == "questions":
-        for path, source in sources.items():
-            if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
-                yield f"{path}: has no corpus for search=bm25; set search.corpus=<passages.jsonl>, or search=duckduckgo"
     if s.start == "demonstrations" and s.world.demonstrations == 0 and not s.demonstrations.exemplars:
         yield "start: demonstrations needs world.demonstrations above 0 or demonstrations.exemplars=true"
     if s.improve.only_grounded and not s.agent.self_checks:
@@ -171,6 +149,32 @@ def _impossible(s: Settings) -> Iterator[str]:
         judge = s.policy.kind if model.kind == "same" else model.kind
         if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):
             yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
+
+
+def _impossible_questions(s: Settings) -> Iterator[str]:
+    grown = {"grow.questions": s.grow.questions}
+    grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
+    sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
+    for path, source in grown.items():
+        if _test_only(_origin(source)):
+            yield f"{path}: {_origin(source)} is for testing only; grow on another set"
+    for name in s.grow.allow_overlap:
+        if name in benchmarks_for_testing(s):
+            yield f"grow.allow_overlap: {name} is for testing only; leave it out and grow on other questions"
+    yield from dict.fromkeys(
+        problem
+        for path, source in sources.items()
+        if isinstance(source, FileQuestions)
+        for problem in _missing_files(path, source, s)
+    )
+    if s.policy.kind == "scripted":
+        for path, source in sources.items():
+            if source.kind != "world":
+                yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
+    if isinstance(s.search, Bm25) and s.search.corpus == "questions":
+        for path, source in sources.items():
+            if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
+                yield f"{path}: has no corpus for search=bm25; set search.corpus=<passages.jsonl>, or search=duckduckgo"
 
 
 def benchmarks_for_testing(s: Settings) -> set[str]:

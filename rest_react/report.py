@@ -166,7 +166,7 @@ _PARTS: tuple[tuple[str, Callable[[Row], dict[str, str]]], ...] = (
     ("By hops", lambda row: _shares(row["by_hops"])),
     ("What one correct answer took", _spent),
     ("What the self-checks changed", lambda row: {name: str(row["checks"][name]) for name in ("fixed", "broken")}),
-    ("Answers that nobody graded", _lost),
+    ("Faults", _lost),
 )
 
 

@@ -36,6 +36,7 @@ BREAKDOWNS = (
     ("by_kind", "By question type", "mean"),
     ("by_hops", "By hops", "mean"),
     ("per_correct", "What one correct answer took", ""),
+    ("checks", "What the self-checks changed", ""),
     ("faults", "Faults", "share"),
 )
 TABLES = ("verdicts", "trajectories", "rankings")

@@ -305,7 +305,7 @@ def test_the_markdown_holds_the_same_tables(run):
     assert "<script>" not in text
     widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("|")}
     assert widths == {23, 4, 3}  # the results, their parts by iteration, and one column per stage
-    assert "## world: answers that nobody graded" in text
+    assert "## world: faults" in text
     assert "| fixed | 0 | 0 |" in text
     assert "| cost usd | n/a | 0.0833 |" in text
     assert "| unscored | 0 (0.0%) | 0 (0.0%) |" in text

@@ -16,7 +16,7 @@ from rest_react.report import write_report
 from rest_react.tracking import numbers
 from tests.runs import scripted_run, write_lines
 
-PARTS = ("by_kind", "by_hops", "per_correct", "faults")
+PARTS = ("by_kind", "by_hops", "per_correct", "checks", "faults")
 SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_report.py"
 
 
@@ -72,7 +72,7 @@ def test_it_has_the_figures_and_tables_of_the_page(run: Path, report: Any) -> No
     page = (run / "report.html").read_text(encoding="utf-8").split('id="trajectories"')
     of_the_page = set(re.findall(r"<h3>(\w[^<]*)</h3>", page[0] + page[1].split('id="training"')[1]))
     figures = {"Accuracy per iteration", "Before and after the self-checks", "Searches per question"}
-    parts = {"By question type", "By hops", "What one correct answer took", "Faults"}
+    parts = {"By question type", "By hops", "What one correct answer took", "What the self-checks changed", "Faults"}
     assert of_the_page == figures | parts | {"Loss on the target tokens"}
     headings = {
         text for block in found(report, "blocks")[0] if block["type"] == "heading" for text in found(block, "text")
@@ -88,7 +88,7 @@ def test_its_tables_of_runs_hold_what_the_page_s_tables_hold_and_bars_draw_the_s
     assert all(parts)
     assert feeds == [["summary:iteration", *(f"summary:evaluate/world/{name}" for name in part)] for part in parts]
     bars = [metric for plot in found(report, "config") if "vertical" in plot for metric in plot["metrics"]]
-    shares = re.compile(r"by_(kind|hops)/.*/mean|per_correct/.*|faults/.*/share")
+    shares = re.compile(r"by_(kind|hops)/.*/mean|(per_correct|checks)/.*|faults/.*/share")
     assert bars == [f"evaluate/world/{name}" for part in parts for name in part if shares.fullmatch(name)]
 
 
