@@ -152,6 +152,7 @@ def _impossible(s: Settings) -> Iterator[str]:
 
 
 def _impossible_questions(s: Settings) -> Iterator[str]:
+    """The same of question sets: what is asked of whom, and where its passages are."""
     grown = {"grow.questions": s.grow.questions}
     grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
     sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
@@ -248,7 +249,7 @@ def shared_stages(
     whole = ["grow", "improve", "finetune"]
     if not any(key.startswith(("evaluate.", "grader.")) for key in differing):
         whole.append("evaluate")
-    stages = [f"iter_{k}/{stage}" for k in range(through + 1) for stage in whole]
+    stages = [f"iter_{k}/{stage}" for k in range(min(through, iteration) + 1) for stage in whole]
     if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
         stages.append("iter_1/grow")
     return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]

@@ -194,6 +194,7 @@ ITERATION_0, ITERATION_1 = (
         (["evaluate.repeats=2"], [*ITERATION_0[1:], "iter_1/grow"]),
         (["grow.samples=2"], ITERATION_0),
         (["grow.samples=2", "grow.reuse_through=1"], [*ITERATION_0, *ITERATION_1]),
+        (["grow.samples=2", "grow.reuse_through=2"], [*ITERATION_0, *ITERATION_1]),  # no further than iteration=1
         (["evaluate.repeats=2", "grow.reuse_through=1"], [*ITERATION_0[1:], *ITERATION_1[1:]]),
         (["policy.model=another", "iteration=2"], ["iter_1/grow", "iter_1/improve", "iter_2/grow", "iter_2/improve"]),
     ],
