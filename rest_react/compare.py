@@ -45,19 +45,21 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
     names = dict.fromkeys(row["benchmark"] for run in runs for row in run.rows)
     return {
         "names": [visible(run.name) for run in runs],
-        "benchmarks": [
-            {
-                "name": visible(name),
-                "series": _series(runs, name),
-                "differences": _differences(runs, name),
-                "sizes": (sizes := _by_examples(runs, name)),
-                "size_table": _size_table(sizes),
-            }
-            for name in names
-        ],
+        "benchmarks": [_benchmark(runs, name) for name in names],
         "settings": _settings(runs),
         "paper": _beside_the_paper(runs),
         "notes": list(_notes(runs)),
+    }
+
+
+def _benchmark(runs: Sequence[Run], name: str) -> dict[str, Any]:
+    sizes = _by_examples(runs, name)
+    return {
+        "name": visible(name),
+        "series": _series(runs, name),
+        "differences": _differences(runs, name),
+        "sizes": sizes,
+        "size_table": _size_table(sizes),
     }
 
 
@@ -169,16 +171,13 @@ def _by_generation(table: Table, runs: Sequence[Run], key: str) -> Table:
 
 
 def _generation(run: Run, iteration: int) -> str:
-    """As the paper calls it. Its pilot is a first generation of 500 trajectories without a reward model."""
-    if (
-        iteration == 1
-        and run.settings.get("improve.selector") == "perplexity"
-        and run.trained.get(1, (0, 0))[0] == _PILOT
-    ):
+    """As the paper calls it. Its pilot is a first generation of a prompted model: 500 trajectories, not ranked by a
+    reward model."""
+    prompted, selector = run.settings.get("start") == "prompted", run.settings.get("improve.selector")
+    if iteration == 1 and prompted and selector == "perplexity" and run.trained.get(1, (0, 0))[0] == _PILOT:
         filtered = run.settings.get("improve.keep") == "judged_good"
         return f"pilot, {'human filtered' if filtered else 'unfiltered'}"
     if iteration == 0:
-        prompted = run.settings.get("start") == "prompted"
         return "pre-trained (prompted)" if prompted else "start, tuned on demonstrations"
     return _GENERATIONS.get(iteration, f"iteration {iteration}")
 

@@ -104,17 +104,23 @@ def test_the_paper_s_numbers_stand_beside_those_of_the_same_generation():
 
 
 def test_a_first_generation_of_500_without_a_reward_model_is_the_pilot():
-    def of(keep, selector="perplexity", walks=500):
-        settings = {"start": "prompted", "improve.selector": selector, "improve.keep": keep}
-        return run(f"{keep} {selector} {walks}", [row(1, 0.5)], settings, trained={1: (walks, 9)})
+    def of(keep, selector="perplexity", walks=500, start="prompted"):
+        settings = {"start": start, "improve.selector": selector, "improve.keep": keep}
+        return run(f"{keep} {selector} {walks} {start}", [row(1, 0.5)], settings, trained={1: (walks, 9)})
 
-    runs = [of("judged_good"), of("all"), of("all", "reward_model"), of("all", walks=2000)]
+    runs = [
+        of("judged_good"),
+        of("all"),
+        of("all", "reward_model"),
+        of("all", walks=2000),
+        of("all", start="demonstrations"),
+    ]
     table, *_ = compare(runs)["paper"]
     own = {cells[0]: [bool(cell) for cell in cells[4:]] for cells in table["rows"] if any(cells[4:])}
     assert own == {
-        "pilot, human filtered": [True, False, False, False],
-        "pilot, unfiltered": [False, True, False, False],
-        "1st generation": [False, False, True, True],
+        "pilot, human filtered": [True, False, False, False, False],
+        "pilot, unfiltered": [False, True, False, False, False],
+        "1st generation": [False, False, True, True, True],
     }
 
 
