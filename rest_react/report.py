@@ -198,6 +198,9 @@ def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
         name = f"{run_folder.name}-{k}"
         view = {"name": name, "iteration": k, "smoke": smoke}
         made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
+        if 0 < k <= settings.get("grow.reuse_through", 0):  # made by the loop of another run
+            made = [(key, value) for key, value in made if not key.startswith(("grow.", "improve."))]
+            made.append(("taken over from", settings["grow.reuse"]))
         if improved is not None:
             made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
             kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))

@@ -375,7 +375,7 @@ def front(path: Path) -> dict:
     return metadata_load(path)
 
 
-def carded(folder: Path, model: str, iteration: int = 1) -> Path:
+def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = None) -> Path:
     """One iteration that was trained, with its rows."""
     write_evaluation(folder, iteration, [result("a"), result("b", verdict="incorrect")])
     stage = folder / f"iter_{iteration}"
@@ -389,6 +389,8 @@ def carded(folder: Path, model: str, iteration: int = 1) -> Path:
         (stage / name).mkdir(exist_ok=True)
         (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
     settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
+    if reuse:
+        settings |= {"grow.reuse": reuse, "grow.reuse_through": 1}
     RunFolder(folder).seal(settings, {"python": "3"})
     return stage
 
@@ -416,6 +418,14 @@ def test_the_demonstrations_card_tells_nothing_of_grow(tmp_path):
     assert "| policy.model | org/model |" in text
     assert "grow." not in text
     assert "improve." not in text
+
+
+def test_the_card_of_rows_taken_over_tells_whose_they_are(tmp_path):
+    card = carded(tmp_path / "demo", "org/model", reuse="first") / "improve" / "README.md"
+    write_report(tmp_path / "demo", smoke=False)
+    text = card.read_text(encoding="utf-8")
+    assert "| taken over from | first |" in text
+    assert "grow.samples" not in text
 
 
 def test_a_data_set_s_card_counts_its_rows(tmp_path):
