@@ -40,7 +40,7 @@ def main() -> int:
             for scheme in ("light", "dark"):
                 told += photograph(browser, given.page, given.folder, size, scheme)
         browser.close()
-    print(*told, sep="\n")
+    print(f"pictures: {given.folder}", *told, sep="\n")
     return int(bool(told))
 
 

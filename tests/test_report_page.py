@@ -108,7 +108,7 @@ def test_pictures_are_taken_of_both_sizes_and_schemes(runs, tmp_path):
     script = Path(__file__).parents[1] / "scripts" / "screenshots.py"
     command = [sys.executable, script, runs / "hostile/report.html", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"pictures: {tmp_path}\n"), done.stderr
     taken = {f"{size}-{scheme}{what}" for size in SIZES for scheme in ("light", "dark") for what in ("", "-trajectory")}
     assert {path.stem for path in tmp_path.glob("*.png")} == taken
 
