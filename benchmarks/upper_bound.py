@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks.gold import judge_steps
 from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
-from rest_react.cli import compose
+from rest_react.cli import compose, environment
+from rest_react.config import sealed_view
 from rest_react.improve import EXAMPLES
 from rest_react.records import Example, ModelRef, Trajectory
 from rest_react.run import Loop
@@ -30,7 +31,8 @@ class GoldLoop(Loop):
         """Writes Improve's examples by gold; Improve then finds its stage complete."""
         stage = self.folder.stage(k, "improve")
         if k and read_summary(stage) is None:
-            replace_lines(stage / EXAMPLES, self.right_examples(k))
+            # in a thread: telling what is right has an event loop of its own
+            await asyncio.to_thread(replace_lines, stage / EXAMPLES, self.right_examples(k))
             write_summary(stage, {"selector": "gold"})
         return await super().learn(k, model)
 
@@ -64,10 +66,12 @@ def main() -> None:
     settings = compose([*given.overrides, *overrides])
     folder = RunFolder(given.run.parent / name)
     if not (folder.root / "iter_0").exists():
-        shutil.copytree(given.run / "iter_0", folder.root / "iter_0.copy")
+        shutil.copytree(given.run / "iter_0", folder.root / "iter_0.copy", dirs_exist_ok=True)
         (folder.root / "iter_0.copy").rename(folder.root / "iter_0")
+    parts = Parts(settings, folder)
     with folder.locked():
-        asyncio.run(GoldLoop(settings, Parts(settings, folder)).bring_to(given.iteration))
+        folder.seal(sealed_view(settings), environment(parts.prompts_hash()))
+        asyncio.run(GoldLoop(settings, parts).bring_to(given.iteration))
 
 
 if __name__ == "__main__":

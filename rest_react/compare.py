@@ -2,10 +2,11 @@
 
     view = compare([Run("perplexity", rows, settings, answers, examples), Run("random", ...)])
 
-The first run is the reference: every other one is compared with it at the same iteration and benchmark, paired by
-question. Each difference comes with the smallest one that so many questions would show, and with how many questions
-it would take to see the difference found. The paper's numbers are PaLM 2's, on other questions with another search
-engine: they stand there for orientation, and no difference to them is computed.
+The first run is the reference: every other one is compared with it at the iterations that both have and as both ended
+(a control that is its own iteration 0 against the loop's iteration 3), paired by question. Each difference comes with
+the smallest one that so many questions would show, and with how many questions it would take to see the difference
+found. The paper's numbers are PaLM 2's, on other questions with another search engine: they stand there for
+orientation, and no difference to them is computed.
 
 Not here: a run's own numbers (evaluate), and the page (report).
 """
@@ -103,23 +104,31 @@ def _together(runs: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str,
 def _differences(runs: Sequence[Run], benchmark: str) -> Table:
     """Each run against the first, where both answered some of the same questions."""
     headings = [
-        "Iteration", "Run", "Against", "Difference", "95% interval", "Questions in both", "Would show from",
-        "Questions to show this one",
+        "Run", "Iteration", "Against", "Its iteration", "Difference", "95% interval", "Questions in both",
+        "Would show from", "Questions to show this one",
     ]  # fmt: skip
     reference = runs[0]
     rows = []
     for run in runs[1:]:
-        for (k, name), answers in sorted(run.answers.items()):
-            theirs = reference.answers.get((k, name), {})
-            change = paired_difference(answers, theirs)
+        for own, theirs in _pairs(run, reference, benchmark):
+            change = paired_difference(run.answers[own, benchmark], reference.answers[theirs, benchmark])
             limit = detectable_difference(change)
-            if name != benchmark or change.mean is None or limit is None:
+            if change.mean is None or limit is None:
                 continue
             interval = {"low": change.low, "high": change.high}
             needed = math.ceil(change.n * (limit / change.mean) ** 2) if abs(change.mean) > 1e-9 else None
-            cells = [str(k), visible(run.name), visible(reference.name), points(change.mean), span(interval, "+")]
-            rows.append([*cells, str(change.n), f"{100 * limit:.1f}", "" if needed is None else f"{needed:,}"])
-    return {"headings": headings, "rows": sorted(rows, key=lambda cells: int(cells[0]))}
+            cells = [visible(run.name), str(own), visible(reference.name), str(theirs), points(change.mean)]
+            found = [span(interval, "+"), str(change.n), f"{100 * limit:.1f}", "" if needed is None else f"{needed:,}"]
+            rows.append([*cells, *found])
+    return {"headings": headings, "rows": sorted(rows, key=lambda cells: (int(cells[1]), int(cells[3])))}
+
+
+def _pairs(run: Run, reference: Run, benchmark: str) -> list[tuple[int, int]]:
+    """The iterations of both to compare: those that both have, and the last of each."""
+    own, theirs = ([k for k, name in answered.answers if name == benchmark] for answered in (run, reference))
+    if not own or not theirs:
+        return []
+    return sorted({(k, k) for k in own if k in theirs} | {(max(own), max(theirs))})
 
 
 def _settings(runs: Sequence[Run]) -> Table:

@@ -42,13 +42,29 @@ def test_a_run_is_compared_with_the_first_one_question_by_question():
     two = {(1, "world"): answered(1, 1, 0, None), (2, "world"): answered(1, 1, 1, 1)}
     rows = [row(1, 0.25, benchmark="world")]
     (benchmark,) = compare([run("one", rows, answers=one), run("two", rows, answers=two)])["benchmarks"]
-    (cells,) = benchmark["differences"]["rows"]
-    assert cells[:4] == ["1", "two", "one", "+33.3"]  # 1 of the 3 questions scored in both
-    assert cells[5] == "3"
-    low, high = (float(end) / 100 for end in cells[4].strip("[]").split(", "))
+    cells, ends = benchmark["differences"]["rows"]
+    assert cells[:5] == ["two", "1", "one", "1", "+33.3"]  # 1 of the 3 questions scored in both
+    assert cells[6] == "3"
+    low, high = (float(end) / 100 for end in cells[5].strip("[]").split(", "))
     limit = (high - low) / 2 * (1 + 0.8416 / 1.96)
-    assert float(cells[6]) == pytest.approx(100 * limit, abs=0.1)
-    assert int(cells[7]) == pytest.approx(3 * (limit * 3) ** 2, abs=1)
+    assert float(cells[7]) == pytest.approx(100 * limit, abs=0.1)
+    assert int(cells[8]) == pytest.approx(3 * (limit * 3) ** 2, abs=1)
+    assert ends[:5] == ["two", "2", "one", "1", "+75.0"]
+
+
+def test_a_control_of_one_iteration_is_compared_with_how_the_loop_ended():
+    loop = {(k, name): answered(*values) for k, *values in [(0, 0, 0), (3, 1, 1)] for name in ("world", "other")}
+    control = {(0, "world"): answered(1, 0), (1, "third"): answered(1, 1)}
+    rows = [row(0, 0.5, benchmark=name) for name in ("world", "other", "third")]
+    tables = {
+        benchmark["name"]: [cells[:5] for cells in benchmark["differences"]["rows"]]
+        for benchmark in compare([run("loop", rows, answers=loop), run("control", rows, answers=control)])["benchmarks"]
+    }
+    assert tables == {
+        "world": [["control", "0", "loop", "0", "+50.0"], ["control", "0", "loop", "3", "-50.0"]],
+        "other": [],
+        "third": [],
+    }
 
 
 def test_equal_runs_need_no_number_of_questions():
@@ -56,7 +72,7 @@ def test_equal_runs_need_no_number_of_questions():
     rows = [row(1, 0.5, benchmark="world")]
     (benchmark,) = compare([run(name, rows, answers=answers) for name in "ab"])["benchmarks"]
     (cells,) = benchmark["differences"]["rows"]
-    assert (cells[3], cells[-1]) == ("+0.0", "")
+    assert (cells[4], cells[-1]) == ("+0.0", "")
 
 
 def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():

@@ -1,0 +1,72 @@
+"""The upper bound, on a scripted run: it trains on what the world's gold calls right, and leaves the run as it was."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rest_react.actions import Answer, Search
+from rest_react.agent import TRAJECTORIES
+from rest_react.build import Parts
+from rest_react.cli import compose
+from rest_react.improve import EXAMPLES
+from rest_react.judges.grader import rule_verdict
+from rest_react.parsing import parse
+from rest_react.records import Example, Trajectory
+from rest_react.store import RunFolder, read_lines
+
+SETTINGS = ("experiment=smoke", "finetune.max_steps=2")
+
+
+def finished(*command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *command, *SETTINGS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's iteration 0, and two iterations of its upper bound in two calls."""
+    output = tmp_path_factory.mktemp("runs")
+    finished("rest_react.run", f"output={output}", "iteration=0")
+    before = files(output / "smoke")
+    for iteration in "12":
+        finished("benchmarks.upper_bound", "--run", str(output / "smoke"), "--iteration", iteration)
+    assert files(output / "smoke") == before
+    return output
+
+
+def test_it_starts_with_the_run_s_own_iteration_0(runs: Path) -> None:
+    run, bound = files(runs / "smoke" / "iter_0"), files(runs / "smoke_gold" / "iter_0")
+    assert bound == run
+    assert yaml.safe_load((runs / "smoke_gold" / "settings.yaml").read_text())["settings"]["finetune.max_steps"] == 2
+
+
+def test_every_target_is_right_and_steps_without_a_right_sample_are_left_out(runs: Path) -> None:
+    parts = Parts(compose(SETTINGS), RunFolder(runs / "smoke_gold"))
+    labelled = {question.question.text: question for question in parts.world.train}
+    search = parts.search(parts.grow_questions().passages)
+    for k in (1, 2):
+        stage = runs / "smoke_gold" / f"iter_{k}"
+        walks = {walk.id: walk for walk in read_lines(stage / "grow" / TRAJECTORIES, Trajectory)}
+        examples = list(read_lines(stage / "improve" / EXAMPLES, Example))
+        assert {example.selector for example in examples} == {"gold"}
+        assert 0 < len(examples) < sum(not step.forced for walk in walks.values() for step in walk.steps)
+        kinds = set()
+        for example in examples:
+            question = labelled[walks[example.trajectory_id].question]
+            match parse(example.kind, example.completion).action:
+                case Answer(answer=answer):
+                    assert rule_verdict(question, answer).verdict == "correct"
+                    kinds.add("answer")
+                case Search(query=query):
+                    found = {hit.source for hit in asyncio.run(search.search(query, 3))}
+                    assert found & set(question.passages)
+                    kinds.add("search")
+        assert kinds == {"answer", "search"}
