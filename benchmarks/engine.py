@@ -1,15 +1,17 @@
 """The embedded engine against its own arithmetic: how much longer does a Grow take than its tokens alone would?
 
-    python -m benchmarks.engine --run outputs/default            the run's settings, questions and last policy
+    python -m benchmarks.engine --run outputs/default            with the run's overrides, and its model of iteration 0
 
 Three times, one process, one model, one number type:
 
-    bare      prompt tokens ÷ prefill rate + generated tokens ÷ decode rate, both rates of plain forward passes
-    engine    the Grow of the run's settings through the engine, into a folder that is thrown away
-    padded    the first `--padded` of the same calls through `generate`, n samples each, left-padded batches of 32
+    bare      prompt tokens ÷ prefill rate + generated tokens ÷ decode rate, both rates of plain forward passes; decode
+              behind CONTEXT tokens in a static cache, with whichever of some batch sizes is fastest
+    engine    the Grow of the settings through the engine, into a folder that is thrown away
+    padded    `--padded` of the same calls, evenly spread, through `generate`, n samples each, left-padded batches of 32
 
-`shared` is the part of the prompt tokens that the engine did not have to read, since another request with the same
-beginning had been read before: samples of one call, steps of one trajectory. Not here: quality, fine-tuning.
+`ratio` and `padded_ratio` are seconds ÷ bare seconds of the same tokens. `shared` is the part of the prompt tokens that
+the engine did not have to read, since another request with the same beginning had been read before; `shared_steps` is
+that part with each call's samples counted once: what steps of one trajectory share. Not here: quality, fine-tuning.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, StaticCache
 
 from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
@@ -29,10 +31,13 @@ from rest_react.cli import compose
 from rest_react.grow import grow
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled
-from rest_react.records import Trajectory, derive_seed
+from rest_react.records import Prompt, Trajectory, derive_seed
+from rest_react.settings import TransformersModel
 from rest_react.store import RunFolder, read_lines
+from rest_react.weights import encode_prompt
 
 PREFILL, CONTEXT, ROUNDS = 512, 384, 8
+DECODED_AT_ONCE = 16, 32, 48, 64, 96
 
 
 def main() -> None:
@@ -44,21 +49,26 @@ def main() -> None:
     arguments.add_argument("overrides", nargs="*", help="settings, as for a run")
     given = arguments.parse_args()
     folder = given.run / f"iter_{given.iteration}" / "finetune" / "model"
+    if not folder.exists():
+        arguments.error(f"{folder}: no weights there; bring the run to its iteration {given.iteration} first")
     settings = compose(given.overrides)
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     with torch.inference_mode():
-        prefill, decode = prefill_rate(model), decode_rate(model, settings.policy.in_flight)
+        prefill, decode = prefill_rate(model), max(decode_rate(model, sequences) for sequences in DECODED_AT_ONCE)
     with tempfile.TemporaryDirectory() as stage:
         engine = through_engine(Parts(settings, RunFolder(Path(stage))), folder, Path(stage))
         trajectories = list(read_lines(Path(stage) / TRAJECTORIES, Trajectory))
-    calls = [step for trajectory in trajectories for step in trajectory.steps if step.candidates]
+    states = [step.state for trajectory in trajectories for step in trajectory.steps if step.candidates]
+    spread = [states[i * len(states) // given.padded] for i in range(min(given.padded, len(states)))]
     samples = settings.grow.samples
     padded = padded_generate(
-        model, AutoTokenizer.from_pretrained(folder), [c.state for c in calls[: given.padded]],
-        samples, settings.grow.temperature, settings.agent.max_tokens,
+        model, AutoTokenizer.from_pretrained(folder), spread, samples, settings.grow.temperature,
+        settings.agent.max_tokens,
     )  # fmt: skip
     read = engine.pop("read_tokens")
-    bare = engine["prompt_tokens"] / prefill + engine["generated_tokens"] / decode
+    bare, bare_padded = (
+        took["prompt_tokens"] / prefill + took["generated_tokens"] / decode for took in (engine, padded)
+    )
     report = {
         "prefill_tokens_s": round(prefill),
         "decode_tokens_s": round(decode),
@@ -66,8 +76,9 @@ def main() -> None:
         "bare_s": round(bare, 1),
         "ratio": round(engine["engine_s"] / bare, 2),
         "shared": round(1 - read / (samples * engine["prompt_tokens"]), 3),
-        **padded,
-        "engine_generated_tokens_s": round(engine["generated_tokens"] / engine["engine_s"]),
+        "shared_steps": round(1 - read / engine["prompt_tokens"], 3),
+        **{f"padded_{name}": value for name, value in padded.items()},
+        "padded_ratio": round(padded["s"] / bare_padded, 2),
     }
     print(json.dumps(report))
 
@@ -80,7 +91,8 @@ def prefill_rate(model: Any) -> float:
 
 def decode_rate(model: Any, sequences: int) -> float:
     """Tokens/s of the best of some forward passes over one token each of `sequences`, behind a cache of CONTEXT."""
-    cache = model(torch.randint(1000, 40000, (sequences, CONTEXT)), use_cache=True, logits_to_keep=1).past_key_values
+    cache = StaticCache(config=model.config, max_cache_len=CONTEXT + ROUNDS)
+    model(torch.randint(1000, 40000, (sequences, CONTEXT)), past_key_values=cache, use_cache=True, logits_to_keep=1)
     token = torch.randint(1000, 40000, (sequences, 1))
     return sequences / min(_seconds(lambda: model(token, past_key_values=cache, use_cache=True)) for _ in range(ROUNDS))
 
@@ -94,6 +106,7 @@ def _seconds(work: Any) -> float:
 def through_engine(parts: Parts, weights: Path, stage: Path) -> dict[str, Any]:
     """The Grow of the settings; seconds and tokens. Loading the weights is not counted."""
     s, p = parts.settings, parts.settings.policy
+    assert isinstance(p, TransformersModel), "policy=smollm2"
     door = TransformersEngine(
         str(weights), mode=p.mode, cache_tokens=p.cache_tokens, batch_requests=p.batch_requests,
         batch_tokens=p.batch_tokens, dtype="float32",
@@ -138,22 +151,28 @@ def padded_generate(
     """The same calls the usual way; each batch runs until its longest sample ends."""
     tokenizer.padding_side = "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    prompts = [encode_prompt(tokenizer, Prompt("", state), "completion") for state in states]
     generated, start = 0, time.perf_counter()
-    for first in range(0, len(states), 32 // samples):
-        batch = tokenizer(states[first : first + 32 // samples], return_tensors="pt", padding=True)
+    for first in range(0, len(prompts), 32 // samples):
+        batch = tokenizer.pad({"input_ids": prompts[first : first + 32 // samples]}, return_tensors="pt")
         with torch.inference_mode():
             out = model.generate(
                 **batch, do_sample=True, temperature=temperature, num_return_sequences=samples,
                 max_new_tokens=max_tokens, pad_token_id=tokenizer.pad_token_id,
             )  # fmt: skip
         new = out[:, batch["input_ids"].shape[1] :]
-        generated += int((new != tokenizer.pad_token_id).sum())
-    seconds = time.perf_counter() - start
+        generated += sum(_length(row, tokenizer.eos_token_id) for row in new.tolist())
     return {
-        "padded_calls": len(states),
-        "padded_s": round(seconds, 1),
-        "padded_generated_tokens_s": round(generated / seconds),
+        "calls": len(prompts),
+        "prompt_tokens": sum(map(len, prompts)),
+        "generated_tokens": generated,
+        "s": round(time.perf_counter() - start, 1),
     }
+
+
+def _length(generated: list[int], end: int) -> int:
+    """Up to the end and with it: what stands behind is padding."""
+    return generated.index(end) + 1 if end in generated else len(generated)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Which candidates of a grown step are right, told from the closed world's gold. For measuring selectors, and for the
 upper bound of what selection could give; never for training a policy that is reported as self-improved.
 
-    for judged in judge_steps(trajectory, labelled, titles, search):
-        judged.step, judged.right          # a bool per candidate; None where it is unparsable or has an empty element
+    for judged in await judge_steps(trajectory, labelled, titles, search):
+        judged.right          # a bool per candidate; None where it is unparsable or has an empty element
+        judged.objections     # how many rules object to each
 
 Right, by kind of step: a search that brings up a gold passage still missing among its hits, or Terminate exactly when
 all are held; a selection of exactly the gold passages among the hits (one that is held already may be left out); a
@@ -10,8 +11,7 @@ draft graded correct; a check that passes a correct answer, or fails a wrong one
 one.
 """
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.actions import (
@@ -26,11 +26,12 @@ from rest_react.actions import (
     neutralise,
 )
 from rest_react.agent import actions_of
+from rest_react.improve import objected
 from rest_react.judges.grader import rule_verdict
 from rest_react.records import LabelledQuestion, Step, Trajectory
 from rest_react.records import Search as SearchDoor
 
-HITS = 3
+HITS = 3  # whatever a walk is shown; one right query in 170 found its passage in the third place alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class JudgedStep:
     question_id: str
     step: Step
     right: tuple[bool | None, ...]
+    objections: tuple[int, ...]
 
     @property
     def mixed(self) -> bool:
@@ -48,34 +50,37 @@ class JudgedStep:
         return {True, False} <= set(self.right)
 
 
-def judge_steps(
+async def judge_steps(
     trajectory: Trajectory, labelled: LabelledQuestion, gold: Sequence[str], search: SearchDoor
-) -> Iterator[JudgedStep]:
+) -> list[JudgedStep]:
     """Every step that was not forced. `gold` holds the titles of the question's gold passages."""
     missing = {neutralise(title) for title in gold}
     answer = ""
-    for index, step in enumerate(trajectory.steps):
+    judged = []
+    for index, (step, against) in enumerate(zip(trajectory.steps, objected(trajectory)[0], strict=True)):
         if step.forced:
             continue
         actions = actions_of(step)
-        right = tuple(
-            None if a is None or empty_elements(a) else _is_right(a, step, missing, answer, labelled, search)
+        right = [
+            None if a is None or empty_elements(a) else await _is_right(a, step, missing, answer, labelled, search)
             for a in actions
-        )
-        yield JudgedStep(f"{trajectory.id}.{index}", trajectory.question_id, step, right)
+        ]
+        counts = tuple(len(said or ()) for said in against)
+        judged.append(JudgedStep(f"{trajectory.id}.{index}", trajectory.question_id, step, tuple(right), counts))
         match None if step.chosen is None else actions[step.chosen]:
             case LinkSelection(selected_link_ids=ids):
                 missing = missing - {step.hits[i - step.first_link].title for i in ids}
             case Answer(answer=text) | ReviseAnswer(revised_answer=text):
                 answer = text
+    return judged
 
 
-def _is_right(
+async def _is_right(
     action: Action, step: Step, missing: set[str], answer: str, labelled: LabelledQuestion, search: SearchDoor
 ) -> bool:
     match action:
         case Search(query):
-            hits = asyncio.run(search.search(query, HITS))
+            hits = await search.search(query, HITS)
             return any(neutralise(hit.title) in missing for hit in hits)
         case Terminate():
             return not missing

@@ -1,113 +1,133 @@
-"""A reward model of the policy's own size: the base model tuned to say whether a step's output is good.
+"""A reward model of the policy's own size: the policy, tuned to say whether a step's output is good.
 
-    python -m benchmarks.ranker --run outputs/default        into outputs/default/ranker, about 10 minutes on 2 cores
+    python -m benchmarks.ranker --run outputs/default        writes outputs/default/ranker/model
 
-It learns from the run's demonstrations alone. At each of their states the plan's own next step is a row that ends in
-" yes", and a corruption of it a row that ends in " no": a mistake of the scripted expert's, or as often the right
-output with a name replaced by another of the state's. `Ranker.score` is the log-odds of the two words.
+It learns from the run's demonstrations alone. At each of their states the expert's output is a row that ends in
+" yes", and a corruption of it, such as small policies make, one that ends in " no": a query without its name, of
+another relation or of another name, an early end, a link that is not the one, a claim left out, a verdict turned
+around. Each state comes `--draws` times.
 
-Labels of questions that are grown on or evaluated are not used. Not here: where a ranker beats perplexity (selection).
+Labels of questions that are grown on or evaluated are not used. Not here: how it is read (scores), and where it beats
+perplexity (selection).
 """
 
 import argparse
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
+from benchmarks.scores import MARK, NO, YES
 from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.finetune import finetune
-from rest_react.llm.scripted import ScriptedLLM
-from rest_react.prompting import STOP
-from rest_react.records import Example, Prompt, Sampling, Step, Trajectory, derive_seed
+from rest_react.records import Example, ModelRef, Step, StepKind, Trajectory, derive_seed
 from rest_react.store import RunFolder, read_lines
-from rest_react.weights import encode_completion, encode_prompt
 
-MARK = "\n# good:"
-YES, NO = " yes", " no"
 _NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\b[A-Z][a-z]{3,}\b|\b\d{4}\b")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_QUERY = re.compile(r'query="([^"]*)"')
+_SHOWN = re.compile(r"^    ResultItem\(link_id=(\d+)", re.MULTILINE)
+_SELECTED = re.compile(r"selected_link_ids=\[(\d+)\]")
+_LAST_CLAIM = re.compile(r'(answer="[^"]*\]\.) [^"]*"')
 _TARGET = "ACTION_SELECTED = "
+_ENDS = f'{_TARGET}ActionWrapper(thoughts="I have it: {{}}.", action=Terminate())'
+_ASKS = f'{_TARGET}ActionWrapper(thoughts="Now: {{}}?", action=Search(query="{{}}"))'
 
 
 def main() -> None:
     """Trains the ranker, or finds it trained."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--run", type=Path, default=Path("outputs/default"))
+    arguments.add_argument("--draws", type=int, default=2, help="corruptions of each output")
     arguments.add_argument("overrides", nargs="*", help="the run's own overrides, and the ranker's finetune.*")
     given = arguments.parse_args()
-    parts = Parts(compose([*given.overrides, "demonstrations.epochs=null"]), RunFolder(given.run))
+    run = RunFolder(given.run)
     steps = [
         (f"{trajectory.id}.{index}", step)
-        for trajectory in read_lines(RunFolder(given.run).stage(0, "grow") / TRAJECTORIES, Trajectory)
+        for trajectory in read_lines(run.stage(0, "grow") / TRAJECTORIES, Trajectory)
         for index, step in enumerate(trajectory.steps)
         if not step.forced
     ]
-    rows = asyncio.run(pairs(parts, steps))
-    trained = finetune(parts.trainer(1), rows, parts.starting_model(), given.run / "ranker", seed=0)
-    print(asyncio.run(trained).name)
+    policy = ModelRef(str((run.stage(0, "finetune") / "model").resolve()), "base", tuned=True)
+    trainer = Parts(compose(given.overrides), run).trainer(1)
+    asyncio.run(finetune(trainer, pairs(steps, given.draws), policy, given.run / "ranker", seed=0))
+    print(given.run / "ranker" / "model")
 
 
-async def pairs(parts: Parts, steps: Sequence[tuple[str, Step]]) -> list[Example]:
-    """One good and one corrupted row for each step of the demonstrations."""
-    experts = [
-        ScriptedLLM(parts.world.plans, seed=0, right=1 - wrong, wrong=wrong, unparsable=0.0, empty=0.0)
-        for wrong in (0.0, 1.0)
-    ]
+def pairs(steps: Sequence[tuple[str, Step]], draws: int) -> list[Example]:
+    """One good and one corrupted row for each step of the demonstrations and each draw."""
     rows = []
     for id_, step in steps:
-        sampling = Sampling(1.0, 256, derive_seed(0, id_))
-        samples = [(await expert.sample(Prompt("", step.state), n=1, sampling=sampling))[0] for expert in experts]
-        good, bad = (sample.text.partition(STOP)[0].rstrip() for sample in samples)
-        rng = Random(derive_seed(1, id_))
-        if rng.random() < 0.5:
-            bad = swapped(step.state, good, rng) or bad
-        rows += [judged_row(id_, step, good, YES), judged_row(id_, step, bad, NO)]
+        good = step.candidates[step.chosen or 0].text
+        for draw in range(draws):
+            found = sorted({*corruptions(step.kind, step.state, good, Random(derive_seed(draw, id_)))} - {good})
+            if found:
+                bad = Random(derive_seed(draw, id_, "bad")).choice(found)
+                rows += [judged_row(id_, draw, step, text, said) for text, said in ((good, YES), (bad, NO))]
     return rows
 
 
-def judged_row(id_: str, step: Step, output: str, verdict: str) -> Example:
+def judged_row(id_: str, draw: int, step: Step, output: str, verdict: str) -> Example:
     """A state with an output, and what to say of it."""
-    return Example(f"{id_}{verdict}", id_, 0, step.kind, f"{step.state}{output}{MARK}", verdict, "gold")
+    return Example(f"{id_}.{draw}{verdict}", id_, 0, step.kind, f"{step.state}{output}{MARK}", verdict, "expert")
 
 
-def swapped(state: str, output: str, rng: Random) -> str | None:
-    """The output with one name or year of its action replaced by another of the state's; None where there is none."""
+def corruptions(kind: StepKind, state: str, output: str, rng: Random) -> Iterator[str]:
+    """The output, wrong in one way each."""
+    match kind:
+        case "decide":
+            yield from _wrong_decisions(state, output, rng)
+        case "summarise":
+            yield from _wrong_links(state, output, rng)
+            yield from swapped(state, output, rng)
+        case "answer":
+            yield _LAST_CLAIM.sub(r'\1"', output)
+            yield from swapped(state, output, rng)
+        case "relevance" | "grounding":
+            turned = {"True": "False", "False": "True"}
+            yield re.sub(r"passed=(True|False)", lambda said: f"passed={turned[said[1]]}", output)
+
+
+def _wrong_decisions(state: str, output: str, rng: Random) -> Iterator[str]:
+    question = _TEXT.findall(state)[0]
+    before = _QUERY.findall(state)
+    asked = _QUERY.search(output)
+    if asked is None:
+        yield from (_ASKS.format(question.rstrip("?"), query) for query in (question, *before))
+        return
+    query = asked[1]
+    relation, _, name = query.partition(" of ")
+    others = [word for word in re.findall(r"\b[a-z]{4,}\b", question) if word not in query]
+    wrong = [relation, *before[-1:]] + ([f"{rng.choice(others)} of {name}"] if others else [])
+    yield from (output.replace(f'query="{query}"', f'query="{text}"') for text in wrong)
+    yield from (_ENDS.format(found) for found in _NAME.findall(name)[:1])
+    yield from swapped(state, output, rng)
+
+
+def _wrong_links(state: str, output: str, rng: Random) -> Iterator[str]:
+    selected = _SELECTED.search(output)
+    others = [shown for shown in _SHOWN.findall(state) if selected is not None and shown != selected[1]]
+    if selected is not None and others:
+        other = rng.choice(others)
+        yield output.replace(selected[0], f"selected_link_ids=[{selected[1]}, {other}]")
+        yield output.replace(selected[0], f"selected_link_ids=[{other}]").replace(
+            f"[link_id={selected[1]}]", f"[link_id={other}]"
+        )
+
+
+def swapped(state: str, output: str, rng: Random) -> Iterator[str]:
+    """The output with one name or year of its action replaced by another of the state's, where there is one."""
     head, mark, action = output.partition(_TARGET)
     names = set(_NAME.findall("\n".join(_TEXT.findall(state))))
     found = sorted(names & set(_NAME.findall(action)))
-    if not found:
-        return None
-    old = rng.choice(found)
-    others = [name for name in sorted(names) if name not in action and name.isdigit() == old.isdigit()]
-    return f"{head}{mark}{action.replace(old, rng.choice(others))}" if others else None
-
-
-class Ranker:
-    """Log-odds of " yes" against " no" after a state and an output."""
-
-    def __init__(self, weights: Path) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(weights)
-        self._model: Any = AutoModelForCausalLM.from_pretrained(weights)
-        self._words = [encode_completion(self._tokenizer, word)[0] for word in (YES, NO)]
-
-    def score(self, step: Step, usable: Sequence[int]) -> list[float]:
-        """One figure for each usable candidate, higher is better."""
-        return [self._log_odds(f"{step.state}{step.candidates[i].text}{MARK}") for i in usable]
-
-    def _log_odds(self, text: str) -> float:
-        import torch
-
-        tokens = torch.tensor([encode_prompt(self._tokenizer, Prompt("", text), "completion")])
-        with torch.inference_mode():
-            logits = self._model(tokens, logits_to_keep=1).logits[0, -1]
-        return float(logits[self._words[0]] - logits[self._words[1]])
+    if found:
+        old = rng.choice(found)
+        others = [name for name in sorted(names) if name not in action and name.isdigit() == old.isdigit()]
+        if others:
+            yield f"{head}{mark}{action.replace(old, rng.choice(others))}"
 
 
 if __name__ == "__main__":

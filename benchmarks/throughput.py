@@ -82,7 +82,7 @@ class InMemory:
     """A `Search` that costs next to nothing: the same hits for every query."""
 
     async def search(self, query: str, k: int) -> list[Hit]:
-        return HITS[:k]
+        return list(HITS[:k])
 
 
 def walked(url: str, in_flight: int, trajectories: int, *, exemplars: bool = False) -> tuple[int, float, float]:

@@ -132,13 +132,24 @@ def usable_candidates(step: Step) -> tuple[int, ...]:
 
 def _verified(trajectory: Trajectory) -> list[tuple[int, ...]]:
     """For each step its usable candidates that no rule objects to; none at all where one objects to the answer."""
+    against_each, against_answer = objected(trajectory)
+    if against_answer:
+        return [()] * len(against_each)
+    return [
+        tuple(i for i in usable_candidates(step) if against[i] == [])
+        for step, against in zip(trajectory.steps, against_each, strict=True)
+    ]
+
+
+def objected(trajectory: Trajectory) -> tuple[list[list[list[str] | None]], list[str]]:
+    """What rules say against each candidate of each step, None where it does not parse, and against the answer that
+    the trajectory came to."""
     question, past, answer = neutralise(trajectory.question), list[PastAction](), ""
-    kept = []
+    found = []
     for step in trajectory.steps:
         shown = [ResultItem(step.first_link + i, hit.title, hit.snippet) for i, hit in enumerate(step.hits)]
         actions = actions_of(step)
-        against = [None if a is None else objections(a, question, past, shown, answer) for a in actions]
-        kept.append(tuple(i for i in usable_candidates(step) if against[i] == []))
+        found.append([None if a is None else objections(a, question, past, shown, answer) for a in actions])
         match None if step.chosen is None else actions[step.chosen]:
             case LinkSelection(summary, thoughts, ids):
                 selected = tuple(item for item in shown if item.link_id in ids)
@@ -150,8 +161,7 @@ def _verified(trajectory: Trajectory) -> list[tuple[int, ...]]:
                 answer = revised
             case Search() | Terminate() as action:
                 past.append(action)
-    against_it = objections(Answer("", answer), question, past)
-    return [()] * len(kept) if against_it else kept
+    return found, objections(Answer("", answer), question, past)
 
 
 async def rank_step(

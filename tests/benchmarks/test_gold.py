@@ -23,7 +23,7 @@ def walk(llm: LLM, labelled: LabelledQuestion, samples: int) -> Trajectory:
 
 
 def judged(llm: LLM, labelled: LabelledQuestion, samples: int) -> list[JudgedStep]:
-    return list(judge_steps(walk(llm, labelled, samples), labelled, titles(labelled), SEARCH))
+    return asyncio.run(judge_steps(walk(llm, labelled, samples), labelled, titles(labelled), SEARCH))
 
 
 def scripted(**shares: float) -> ScriptedLLM:

@@ -44,8 +44,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_starts_with_the_run_s_own_iteration_0(runs: Path) -> None:
     run, bound = files(runs / "smoke" / "iter_0"), files(runs / "smoke_gold" / "iter_0")
-    assert bound == run
+    assert bound.items() <= run.items()
+    assert {name.split("/")[0] for name in bound} == {"grow", "improve", "finetune", "evaluate"}
     assert yaml.safe_load((runs / "smoke_gold" / "settings.yaml").read_text())["settings"]["finetune.max_steps"] == 2
+
+
+def test_other_settings_than_the_run_s_are_refused(runs: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.upper_bound", "--run", str(runs / "smoke"), "experiment=smoke"]
+    done = subprocess.run([*command, "seed=5"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "give the run's own overrides: finetune.max_steps, seed are not as" in " ".join(done.stderr.split())
 
 
 def test_every_target_is_right_and_steps_without_a_right_sample_are_left_out(runs: Path) -> None:

@@ -1,0 +1,63 @@
+"""The ranker's bad examples, on the expert's own walks: they can be read, and the world's gold calls them wrong."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from random import Random
+
+from benchmarks.gold import judge_steps
+from benchmarks.ranker import corruptions, pairs
+from benchmarks.scores import MARK
+from rest_react.agent import actions_of
+from rest_react.improve import usable_candidates
+from rest_react.records import Candidate, LabelledQuestion, Step, Trajectory
+from tests.benchmarks.test_gold import SEARCH, WORLD, scripted, titles, walk
+
+WALKS = [(question, walk(scripted(right=1.0), question, samples=1)) for question in WORLD.evaluation]
+
+
+def corrupted(trajectory: Trajectory, index: int) -> tuple[Trajectory, Step]:
+    """The walk with the corruptions of one step added to its samples."""
+    step = trajectory.steps[index]
+    good = step.candidates[0]
+    texts = sorted({*corruptions(step.kind, step.state, good.text, Random(index))} - {good.text})
+    step = replace(step, candidates=(good, *(Candidate(text, 1, -1.0, "stop") for text in texts)))
+    return replace(trajectory, steps=(*trajectory.steps[:index], step, *trajectory.steps[index + 1 :])), step
+
+
+def verdicts(labelled: LabelledQuestion, trajectory: Trajectory) -> Counter[tuple[str, bool | None]]:
+    found: Counter[tuple[str, bool | None]] = Counter()
+    for index in range(len(trajectory.steps)):
+        if trajectory.steps[index].forced:
+            continue
+        changed, step = corrupted(trajectory, index)
+        assert None not in actions_of(step)
+        assert len(usable_candidates(step)) == len(step.candidates) > 1
+        judged = asyncio.run(judge_steps(changed, labelled, titles(labelled), SEARCH))
+        (own,) = (j for j in judged if j.id == f"{trajectory.id}.{index}")
+        assert own.right[0]
+        found.update((step.kind, right) for right in own.right[1:])
+    return found
+
+
+def test_most_corruptions_are_wrong_by_gold_and_all_can_be_read() -> None:
+    found: Counter[tuple[str, bool | None]] = Counter()
+    for labelled, trajectory in WALKS:
+        found += verdicts(labelled, trajectory)
+    wrong = {kind: found[kind, False] / (found[kind, False] + found[kind, True]) for kind, _ in found}
+    assert wrong.keys() == {"decide", "summarise", "answer", "relevance", "grounding"}
+    assert min(wrong["relevance"], wrong["grounding"]) == 1.0
+    assert min(wrong.values()) > 0.5, wrong  # gold does not mind a wrong name beside the right link or answer
+
+
+def test_every_good_row_has_a_bad_one_of_the_same_state() -> None:
+    steps = [(f"{q.question.id}.{i}", s) for q, w in WALKS[:4] for i, s in enumerate(w.steps) if not s.forced]
+    rows = pairs(steps, draws=2)
+    assert len(rows) == 4 * len(steps)
+    assert len({row.id for row in rows}) == len(rows)
+    for good, bad, (_, step) in zip(rows[::2], rows[1::2], [pair for pair in steps for _ in range(2)], strict=True):
+        assert (good.completion, bad.completion) == (" yes", " no")
+        assert good.prompt == f"{step.state}{step.candidates[0].text}{MARK}"
+        assert bad.prompt.startswith(step.state)
+        assert bad.prompt != good.prompt
+    assert pairs(steps, draws=2) == rows

@@ -1,0 +1,89 @@
+"""What each score prefers, on a step of known samples, and log-probabilities against a plain forward pass."""
+
+import math
+from functools import cache
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from benchmarks.gold import JudgedStep
+from benchmarks.scores import MARK, Reader, ensemble, likelihood, majority, perplexity, ranking, rules
+from rest_react.records import Candidate, Prompt, Step
+from rest_react.weights import TINY, encode_completion, encode_prompt, resolve_weights
+
+STATE = 'ORIGINAL_QUESTION = "Who wrote Middlemarch?"\nPAST_ACTIONS = []\n\n# step: decision\n'
+USABLE = (0, 1, 2)
+
+
+def search(query: str, tokens: int, logprob: float | None) -> Candidate:
+    return Candidate(f'Search(query="{query}", thoughts="t")', tokens, logprob, "stop")
+
+
+def step(*candidates: Candidate, objections: tuple[int, ...] = (0, 0, 0)) -> JudgedStep:
+    return JudgedStep("q.0.0", "q", Step("decide", STATE, candidates, 0), (False, True, True), objections)
+
+
+SHORT, LONG, UNKNOWN = search("wrote", 4, -2.0), search("who wrote Middlemarch", 10, -3.0), search("author", 4, None)
+
+
+def test_perplexity_is_per_token_and_likelihood_is_not() -> None:
+    judged = step(SHORT, LONG, UNKNOWN)
+    assert perplexity(judged, USABLE) == [pytest.approx(-math.exp(0.5)), pytest.approx(-math.exp(0.3)), -math.inf]
+    assert likelihood(judged, USABLE) == [-2.0, -3.0, -math.inf]
+    assert perplexity(judged, (1,)) == [pytest.approx(-math.exp(0.3))]
+
+
+def test_rules_come_before_the_perplexity() -> None:
+    judged = step(SHORT, LONG, UNKNOWN, objections=(0, 1, 2))
+    scores = rules(judged, USABLE)
+    assert scores == [pytest.approx(1 + math.exp(-0.5)), pytest.approx(math.exp(-0.3)), 0.0]
+
+
+def test_majority_takes_the_most_frequent_decision() -> None:
+    assert majority(step(SHORT, LONG, LONG), USABLE) == [0.0, 1.0, 0.0]
+
+
+def test_an_ensemble_adds_ranks_and_its_first_member_decides_between_equals() -> None:
+    judged = step(SHORT, LONG, UNKNOWN)
+    scores = ensemble(perplexity, likelihood)(judged, USABLE)
+    assert max(USABLE, key=scores.__getitem__) == 1  # first and second, as the other is second and first
+    assert min(USABLE, key=scores.__getitem__) == 2
+    assert max(USABLE, key=ensemble(likelihood, perplexity)(judged, USABLE).__getitem__) == 0
+
+
+def test_an_unusable_ranking_leaves_the_likeliest() -> None:
+    judged = step(SHORT, LONG, UNKNOWN)
+    assert ranking({"q.0.0": (2, 0, 1)})(judged, USABLE) == [-1.0, -2.0, 0.0]
+    assert ranking({})(judged, USABLE) == perplexity(judged, USABLE)
+
+
+@cache
+def reader() -> Reader:
+    return Reader(resolve_weights(TINY))
+
+
+def logprob(state: str, output: str) -> float:
+    """One sequence through the model, nothing cached, nothing padded."""
+    own = reader()
+    prompt = encode_prompt(own._tokenizer, Prompt("", state), "completion")
+    target = encode_completion(own._tokenizer, output)
+    model = AutoModelForCausalLM.from_pretrained(resolve_weights(TINY), dtype=torch.float32)
+    with torch.inference_mode():
+        logits = model(torch.tensor([[*prompt, *target]])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+    return float(logits[range(len(target)), target].sum())
+
+
+def test_log_probabilities_are_those_of_each_output_alone() -> None:
+    outputs = [candidate.text for candidate in (SHORT, LONG, UNKNOWN)]
+    assert reader().logprobs(STATE, outputs) == pytest.approx([logprob(STATE, text) for text in outputs], abs=1e-3)
+
+
+def test_pmi_is_what_the_question_adds_and_the_ranker_compares_yes_with_no() -> None:
+    blind = STATE.replace("Who wrote Middlemarch?", "")
+    judged = step(SHORT, LONG, UNKNOWN)
+    assert reader().pmi(judged, (1,)) == pytest.approx(
+        [logprob(STATE, LONG.text) - logprob(blind, LONG.text)], abs=1e-3
+    )
+    shown = f"{STATE}{SHORT.text}{MARK}"
+    assert reader().good(judged, (0,)) == pytest.approx([logprob(shown, " yes") - logprob(shown, " no")], abs=1e-3)
