@@ -85,15 +85,20 @@ def main() -> None:
 
 def prefill_rate(model: Any) -> float:
     """Tokens/s of the best of some forward passes over one prompt; logits for its last token alone."""
-    prompt = torch.randint(1000, 40000, (1, PREFILL))
+    prompt = torch.randint(model.config.vocab_size, (1, PREFILL))
     return PREFILL / min(_seconds(lambda: model(prompt, logits_to_keep=1)) for _ in range(ROUNDS))
 
 
 def decode_rate(model: Any, sequences: int) -> float:
     """Tokens/s of the best of some forward passes over one token each of `sequences`, behind a cache of CONTEXT."""
     cache = StaticCache(config=model.config, max_cache_len=CONTEXT + ROUNDS)
-    model(torch.randint(1000, 40000, (sequences, CONTEXT)), past_key_values=cache, use_cache=True, logits_to_keep=1)
-    token = torch.randint(1000, 40000, (sequences, 1))
+    model(
+        torch.randint(model.config.vocab_size, (sequences, CONTEXT)),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    token = torch.randint(model.config.vocab_size, (sequences, 1))
     return sequences / min(_seconds(lambda: model(token, past_key_values=cache, use_cache=True)) for _ in range(ROUNDS))
 
 

@@ -209,6 +209,17 @@ def table_cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def test_every_benchmark_has_a_command_that_its_module_understands() -> None:
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\| `python -m benchmarks\.(\w+)(.*?)` \|", page, re.MULTILINE)
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py")}
+    assert {name for name, _ in commands} == {name for name, source in sources.items() if "ArgumentParser" in source}
+    for name, given in commands:
+        options = [word for word in shlex.split(given) if word.startswith("--")]
+        assert [option for option in options if f'"{option}"' not in sources[name]] == [], name
+        compose([word for word in shlex.split(given) if "=" in word])
+
+
 def test_what_was_never_run_is_marked() -> None:
     assert "Not yet run on a GPU" in section(README, "### GPUs")
     assert "Not yet run against the real services" in section(README, "### Hosted models")
