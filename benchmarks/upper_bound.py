@@ -3,10 +3,9 @@
     python -m benchmarks.upper_bound --run outputs/embedded_full --iteration 3 experiment=embedded_full
 
 into outputs/embedded_full_gold. Takes the run's iteration 0, and its overrides, which must be those it was made with.
-From then on each step trains on its likeliest right candidate (`gold`), and is dropped where there is none. Walks still
-move on by the settings' own `agent.select`, and more steps are trained on than rules would let pass. Resumable like a
-run. Labels decide what is trained on: this is a bound to compare with, never a result, which is why it is no selector
-of the package.
+From then on walks with a right answer train, each step on its likeliest right candidate (`gold`), or not where there is
+none. Walks still move on by the settings' own `agent.select`. Resumable like a run. Labels decide what is trained on:
+this is a bound to compare with, never a result, which is why it is no selector of the package.
 """
 
 import argparse
@@ -19,6 +18,7 @@ from rest_react.build import Parts
 from rest_react.cli import compose, environment
 from rest_react.config import sealed_view
 from rest_react.improve import EXAMPLES
+from rest_react.judges.grader import rule_verdict
 from rest_react.records import Example, ModelRef, Trajectory
 from rest_react.run import Loop
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
@@ -36,16 +36,17 @@ class GoldLoop(Loop):
         return await super().learn(k, model)
 
     async def right_examples(self, k: int) -> list[Example]:
-        """Every step of a finished trajectory with a right candidate, with the likeliest of them."""
+        """Every step with a right candidate, with the likeliest of them, of the trajectories with a right answer."""
         world = self.parts.world
         labelled = {q.question.id: q for q in self.grow_set.labelled}
         search = self.parts.search(self.grow_set.passages)
         found = []
         for trajectory in read_lines(self.folder.stage(k, "grow") / TRAJECTORIES, Trajectory):
-            if trajectory.outcome != "finished":
+            asked = labelled[trajectory.question_id]
+            if trajectory.outcome != "finished" or rule_verdict(asked, trajectory.answer).verdict != "correct":
                 continue
             titles = [hop.title for hop in world.plans[trajectory.question].hops]
-            for judged in await judge_steps(trajectory, labelled[trajectory.question_id], titles, search):
+            for judged in await judge_steps(trajectory, asked, titles, search):
                 step = judged.step
                 right = [c for c, is_right in zip(step.candidates, judged.right, strict=True) if is_right]
                 if right:
