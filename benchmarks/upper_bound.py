@@ -1,11 +1,12 @@
-"""What perfect targets would give: the same loop, with training targets chosen by the closed world's gold.
+"""What labels would give: the same loop, with training targets chosen by the closed world's gold.
 
     python -m benchmarks.upper_bound --run outputs/embedded_full --iteration 3 experiment=embedded_full
 
 into outputs/embedded_full_gold. Takes the run's iteration 0, and its overrides, which must be those it was made with.
 From then on walks with a right answer train, each step on its likeliest right candidate (`gold`), or not where there is
 none. Walks still move on by the settings' own `agent.select`. Resumable like a run. Labels decide what is trained on:
-this is a bound to compare with, never a result, which is why it is no selector of the package.
+this is to compare with, never a result, which is why it is no selector of the package. It need not be a bound: gold
+asks less of a walk than rules do (docs/log.md).
 """
 
 import argparse
@@ -67,6 +68,8 @@ def main() -> None:
     overrides = [f"run={name}", f"output={given.run.parent.resolve()}", f"iteration={given.iteration}"]
     settings = compose([*given.overrides, *overrides])
     run, folder = RunFolder(given.run), RunFolder(given.run.parent / name)
+    if not (given.run / "iter_0" / "finetune" / "summary.json").exists():
+        arguments.error(f"{given.run} has no complete iteration 0; run it first, with run={given.run.name} iteration=0")
     if differing := run.differing(sealed_view(settings)):
         arguments.error(f"give the run's own overrides: {', '.join(differing)} are not as {given.run} has them")
     parts = Parts(settings, folder)

@@ -57,6 +57,14 @@ def test_other_settings_than_the_run_s_are_refused(runs: Path) -> None:
     assert "give the run's own overrides: finetune.max_steps, seed are not as" in " ".join(done.stderr.split())
 
 
+def test_a_run_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.upper_bound", "--run", str(tmp_path / "smoke"), "experiment=smoke"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "has no complete iteration 0; run it first" in " ".join(done.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_target_is_right_and_steps_without_a_right_sample_are_left_out(runs: Path) -> None:
     parts = Parts(compose(SETTINGS), RunFolder(runs / "smoke_gold"))
     labelled = {question.question.text: question for question in parts.world.train}
