@@ -20,7 +20,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StaticCache
@@ -37,6 +37,7 @@ from rest_react.store import RunFolder, read_lines
 from rest_react.weights import encode_prompt
 
 PREFILL, CONTEXT, ROUNDS = 512, 384, 8
+DType = Literal["float32", "bfloat16"]
 DECODED_AT_ONCE = 16, 32, 48, 64, 96
 
 
@@ -45,6 +46,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--run", type=Path, default=Path("outputs/default"))
     arguments.add_argument("--iteration", type=int, default=0, help="whose model grows")
+    arguments.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of all three")
     arguments.add_argument("--padded", type=int, default=64, help="calls to repeat with padded generate")
     arguments.add_argument("overrides", nargs="*", help="settings, as for a run")
     given = arguments.parse_args()
@@ -52,11 +54,11 @@ def main() -> None:
     if not folder.exists():
         arguments.error(f"{folder}: no weights there; bring the run to its iteration {given.iteration} first")
     settings = compose(given.overrides)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=given.dtype)
     with torch.inference_mode():
         prefill, decode = prefill_rate(model), max(decode_rate(model, sequences) for sequences in DECODED_AT_ONCE)
     with tempfile.TemporaryDirectory() as stage:
-        engine = through_engine(Parts(settings, RunFolder(Path(stage))), folder, Path(stage))
+        engine = through_engine(Parts(settings, RunFolder(Path(stage))), folder, Path(stage), given.dtype)
         trajectories = list(read_lines(Path(stage) / TRAJECTORIES, Trajectory))
     states = [step.state for trajectory in trajectories for step in trajectory.steps if step.candidates]
     spread = [states[i * len(states) // given.padded] for i in range(min(given.padded, len(states)))]
@@ -103,13 +105,13 @@ def _seconds(work: Any) -> float:
     return time.perf_counter() - start
 
 
-def through_engine(parts: Parts, weights: Path, stage: Path) -> dict[str, Any]:
+def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> dict[str, Any]:
     """The Grow of the settings; seconds and tokens. Loading the weights is not counted."""
     s, p = parts.settings, parts.settings.policy
     assert isinstance(p, TransformersModel), "policy=smollm2"
     door = TransformersEngine(
         str(weights), mode=p.mode, cache_tokens=p.cache_tokens, batch_requests=p.batch_requests,
-        batch_tokens=p.batch_tokens, dtype="float32",
+        batch_tokens=p.batch_tokens, dtype=dtype,
     )  # fmt: skip
     questions = parts.questions(s.grow.questions)
     agent = parts.agent(

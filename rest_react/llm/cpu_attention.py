@@ -1,15 +1,19 @@
 """Attention for continuous batching on a CPU: every sequence against its own keys, nothing padded to the whole batch.
 
 The library's stock CPU path multiplies all queries of a batch with all keys of the batch and masks most of it away,
-which costs the square of the number of sequences. Here each prefilling sequence is one call over its own slice, and
-decoding sequences of like length are one call over keys gathered once, padded to the longest of them.
+which costs the square of the number of sequences. Here each prefilling sequence is one call over its own slice.
+Decoding sequences that begin alike, as the samples of one prompt do, are a family: their common keys are gathered once
+for all of them, behind these the keys of each, and a mask says whose is what. Families of like length are one call,
+padded to the longest of them.
 
 `use_cpu_attention(model)` switches a loaded model over. The registered name holds the word flash, which is how the
 library is told that sequences come packed, with their lengths and without a mask.
 Not here: GPUs (they have real kernels) and models with sliding windows (they keep the stock path).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -21,12 +25,31 @@ _TOGETHER = 12  # fewer pad less, more make fewer calls
 
 
 @dataclass(frozen=True, slots=True)
+class _Sequence:
+    """One that adds a token: the row of its query, and where its keys lie in the cache."""
+
+    row: int
+    slots: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Sequences with the first `common` slots in common: all their slots, and which of them are each one's own."""
+
+    rows: list[int]
+    slots: list[int]
+    common: int
+    own: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Decode:
-    """Sequences that each add one token: the rows of their queries, where their keys begin, padded length, mask."""
+    """Families of one size: the rows of their queries [families, members], where their keys begin, how many each has,
+    and which of them each query of each member sees [families, 1, members x queries per key, keys]."""
 
     rows: "torch.Tensor"
     start: int
-    longest: int
+    keys: int
     mask: "torch.Tensor"
 
 
@@ -66,7 +89,7 @@ def attend(
     from torch.nn.functional import scaled_dot_product_attention as attention
 
     if module.layer_idx == 0:
-        _PLANS[cache] = _plan(kwargs)
+        _PLANS[cache] = _plan(kwargs, query.shape[1] // key.shape[1])
     plan = _PLANS[cache]
     kwargs["read_index"] = [plan.read_index]
     key, value = cache.update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=kwargs)
@@ -82,21 +105,22 @@ def attend(
         )  # fmt: skip
         out[q0:q1] = part[0].transpose(0, 1)
     for group in plan.decode:
-        count = len(group.rows)
+        families, members = group.rows.shape
         keys, values = (
-            x[0, :, group.start : group.start + count * group.longest]
+            x[0, :, group.start : group.start + families * group.keys]
             .transpose(0, 1)
-            .view(count, group.longest, groups, size)
+            .view(families, group.keys, groups, size)
             .transpose(1, 2)
             for x in (key, value)
         )
-        queries = query[0].index_select(1, group.rows).transpose(0, 1).reshape(count, groups, -1, size)
-        part = attention(queries, keys, values, attn_mask=group.mask, scale=scaling)
-        out[group.rows] = part.reshape(count, heads, size)
+        rows = group.rows.view(-1)
+        queries = query[0].index_select(1, rows).view(groups, -1, families, members, size).permute(2, 0, 3, 1, 4)
+        part = attention(queries.reshape(families, groups, -1, size), keys, values, attn_mask=group.mask, scale=scaling)
+        out[rows] = part.view(families, groups, members, -1, size).transpose(1, 2).reshape(-1, heads, size)
     return out.unsqueeze(0), None
 
 
-def _plan(kwargs: dict[str, Any]) -> _Plan:
+def _plan(kwargs: dict[str, Any], queries_per_key: int) -> _Plan:
     """Cuts a batch into prefilling sequences, which come first in the new read index, and decoding ones behind."""
     import torch
 
@@ -106,22 +130,59 @@ def _plan(kwargs: dict[str, Any]) -> _Plan:
     spans = list(zip(ends_q[:-1], ends_q[1:], ends_k[:-1], ends_k[1:], strict=True))
     if read_index.numel() == 0:
         return _Plan(read_index, tuple(spans), ())
-    prefill, pieces, start = [], [], 0
+    prefill, pieces, start, slots = [], [], 0, read_index.tolist()
+    decoding = []
     for q0, q1, k0, k1 in spans:
         if q1 - q0 > 1:
             prefill.append((q0, q1, start, start + k1 - k0))
-            pieces.append(read_index[k0:k1])
+            pieces += slots[k0:k1]
             start += k1 - k0
-    decoding = sorted(((q0, k0, k1) for q0, q1, k0, k1 in spans if q1 - q0 == 1), key=lambda span: span[2] - span[1])
+        elif q1 > q0:  # else a row of no sequence, which fills up the batch
+            decoding.append(_Sequence(q0, slots[k0:k1]))
     groups = []
-    for group in (decoding[i : i + _TOGETHER] for i in range(0, len(decoding), _TOGETHER)):
-        firsts = torch.tensor([k0 for _, k0, _ in group])
-        sizes = torch.tensor([k1 - k0 for _, k0, k1 in group])
-        longest = int(sizes.max())
-        places = torch.arange(longest)
-        mask = (places < sizes[:, None])[:, None, None, :]
-        within = torch.minimum(firsts[:, None] + places, (firsts + sizes - 1)[:, None])
-        pieces.append(read_index[within.view(-1)])
-        groups.append(_Decode(torch.tensor([q0 for q0, _, _ in group]), start, longest, mask))
+    for group in _alike(_families(decoding)):
+        longest = max(len(family.slots) for family in group)
+        mask = torch.zeros(len(group), 1, len(group[0].rows), longest, dtype=torch.bool)
+        for at, family in enumerate(group):
+            pieces += family.slots + family.slots[-1:] * (longest - len(family.slots))
+            mask[at, 0, :, : family.common] = True
+            for member, (first, end) in enumerate(family.own):
+                mask[at, 0, member, first:end] = True
+        rows = torch.tensor([family.rows for family in group])
+        groups.append(_Decode(rows, start, longest, mask.repeat_interleave(queries_per_key, 2)))
         start += len(group) * longest
-    return _Plan(torch.cat(pieces), tuple(prefill), tuple(groups))
+    return _Plan(torch.tensor(pieces), tuple(prefill), tuple(groups))
+
+
+def _families(decoding: list[_Sequence]) -> list[_Family]:
+    """Sequences with most of their slots in common, together."""
+    families: list[list[_Sequence]] = []
+    for sequence in sorted(decoding, key=lambda sequence: sequence.slots):
+        if families and _in_common([*families[-1], sequence]) * 2 >= len(sequence.slots):
+            families[-1].append(sequence)
+        else:
+            families.append([sequence])
+    return [_family(members) for members in families]
+
+
+def _in_common(members: list[_Sequence]) -> int:
+    """How many slots all begin with: of sorted ones, what the first and the last begin with."""
+    first, last = members[0].slots, members[-1].slots
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
+def _family(members: list[_Sequence]) -> _Family:
+    common = _in_common(members)
+    slots, own = members[0].slots[:common], []
+    for member in members:
+        own.append((len(slots), len(slots) + len(member.slots) - common))
+        slots = slots + member.slots[common:]
+    return _Family([member.row for member in members], slots, common, own)
+
+
+def _alike(families: list[_Family]) -> Iterator[list[_Family]]:
+    """Families of one size and like length, so many at once that padding them costs less than calling for each."""
+    families.sort(key=lambda family: (len(family.rows), len(family.slots)))
+    for _, same in groupby(families, key=lambda family: len(family.rows)):
+        rest = list(same)
+        yield from (rest[i : i + _TOGETHER] for i in range(0, len(rest), _TOGETHER))
