@@ -11,12 +11,13 @@ Of the grown steps every one is taken to train, with `improve.keep=verified` a q
 Not here: measuring (benchmarks/) and limits on spending.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 
+from rest_react.config import sealed_view, shared_stages
 from rest_react.prompting import PACKAGED_PROMPTS
 from rest_react.records import STEP_KINDS
 from rest_react.settings import (
@@ -63,7 +64,7 @@ class _Pace:
 
 def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
     """The stages that are still to be done, in order."""
-    s = settings
+    s, complete = settings, _completed(settings, folder)
     pace = _pace(s, folder)
     steps = 2 * min(pace.searches, s.agent.max_searches) + (4 if s.agent.self_checks else 2)
     for k in range(s.iteration + 1):
@@ -72,17 +73,17 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             asked_of = sum(_size(s, source) for source in (s.grow.questions, *s.grow.also.values()))
             walks = asked_of * s.grow.trajectories_per_question if k else s.world.demonstrations
             calls = round(walks * steps)
-            if k and not _complete(folder, k, "grow"):
+            if k and not complete(k, "grow"):
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
             asked = (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
-            if k and asked and not _complete(folder, k, "improve"):
+            if k and asked and not complete(k, "improve"):
                 yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
-            if not _complete(folder, k, "finetune"):
+            if not complete(k, "finetune"):
                 shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
                 kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
                 yield _training(s, pace, k, kept + (round(s.world.demonstrations * steps) if shown else 0))
         for name, source in s.evaluate.benchmarks.items():
-            if not _complete(folder, k, "evaluate", name):
+            if not complete(k, "evaluate", name):
                 answers = _size(s, source) * s.evaluate.repeats
                 prefix = _prefix_tokens(s, k)
                 stage = f"iteration {k}: evaluate {name}"
@@ -202,5 +203,16 @@ def _pace(s: Settings, folder: RunFolder) -> _Pace:
     return _Pace(SEARCHES, STATE_TOKENS, OUTPUT_TOKENS)
 
 
-def _complete(folder: RunFolder, iteration: int, *stage: str) -> bool:
-    return read_summary(folder.stage(iteration, *stage)) is not None
+def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
+    """Whether a stage of an iteration is done here, or in the run that it will be taken over from."""
+    shared: set[str] = set()
+    if s.grow.reuse is not None:
+        source = RunFolder(folder.root.parent / s.grow.reuse)
+        stages, wrong = shared_stages(source.differing(sealed_view(s)), s.start, s.iteration, s.grow.reuse_through)
+        shared = set() if wrong else set(stages)
+
+    def complete(iteration: int, *stage: str) -> bool:
+        places = [folder, source] if f"iter_{iteration}/{stage[0]}" in shared else [folder]
+        return any(read_summary(place.stage(iteration, *stage)) is not None for place in places)
+
+    return complete

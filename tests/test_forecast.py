@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from rest_react.cli import compose
+from rest_react.config import sealed_view
 from rest_react.forecast import Forecast, forecast, forecast_table
 from rest_react.prompting import PACKAGED_PROMPTS
 from rest_react.store import RunFolder, write_summary
@@ -153,3 +154,16 @@ def test_the_table_ends_with_the_sum(tmp_path: Path) -> None:
         "0.00",
     ]
     assert not any(tmp_path.iterdir())
+
+
+def test_what_another_run_has_done_already_is_not_to_be_done_again(tmp_path: Path) -> None:
+    source, mine = RunFolder(tmp_path / "source"), ["iteration=1", "run=mine", "grow.reuse=source"]
+    source.seal(sealed_view(compose([*SMALL, "iteration=1", "run=source"])), {})
+    assert stages(tmp_path / "mine", *mine) == stages(tmp_path / "mine", "iteration=1", "run=mine")
+    for k, *stage in ((0, "finetune"), (0, "evaluate", "world"), (1, "grow"), (1, "finetune")):
+        write_summary(source.stage(k, *stage), {"calls": 0})
+    at_random = list(by_stage(tmp_path / "mine", *mine, "improve.selector=random"))
+    assert at_random == ["iteration 1: finetune", "iteration 1: evaluate world"]
+    more_samples = list(by_stage(tmp_path / "mine", *mine, "grow.samples=16"))
+    assert more_samples == ["iteration 1: grow", *at_random]
+    assert len(stages(tmp_path / "mine", *mine, "agent.self_checks=false")) == 5  # which the run itself would refuse
