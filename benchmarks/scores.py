@@ -70,6 +70,18 @@ def ensemble(*members: Scores) -> Scores:
     return scores
 
 
+def remembered(scores: Scores) -> Scores:
+    """The same, worked out once for each step, however many ask."""
+    found: dict[str, list[float]] = {}
+
+    def known(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
+        if judged.id not in found:
+            found[judged.id] = scores(judged, usable)
+        return found[judged.id]
+
+    return known
+
+
 def ranking(orders: Mapping[str, Sequence[int]]) -> Scores:
     """Minus the place in the reward model's order, by the step's id; `perplexity` where there is none."""
 

@@ -19,7 +19,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.gold import JudgedStep, judge_steps
-from benchmarks.scores import Reader, Scores, asked, ensemble, likelihood, majority, perplexity, ranking, rules
+from benchmarks.scores import (
+    Reader,
+    Scores,
+    asked,
+    ensemble,
+    likelihood,
+    majority,
+    perplexity,
+    ranking,
+    remembered,
+    rules,
+)
 from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose, environment
@@ -99,13 +110,15 @@ async def steps_of(parts: Parts, folder: Path) -> list[JudgedStep]:
 
 def selectors(policy: Reader, ranker: Reader | None) -> dict[str, Scores | None]:
     """By name; None for a fair draw."""
+    pmi = remembered(policy.pmi)
     found: dict[str, Scores | None] = {
         "random": None, "perplexity": perplexity, "likelihood": likelihood, "majority": majority, "rules": rules,
-        "pmi": policy.pmi, "rules + pmi": ensemble(rules, policy.pmi),
+        "pmi": pmi, "rules + pmi": ensemble(rules, pmi),
     }  # fmt: skip
     if ranker is not None:
-        found |= {"ranker": ranker.good, "perplexity + ranker": ensemble(perplexity, ranker.good)}
-        found |= {"rules + pmi + ranker": ensemble(rules, policy.pmi, ranker.good)}
+        good = remembered(ranker.good)
+        found |= {"ranker": good, "perplexity + ranker": ensemble(perplexity, good)}
+        found |= {"rules + pmi + ranker": ensemble(rules, pmi, good)}
     return found
 
 

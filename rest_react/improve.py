@@ -8,7 +8,7 @@ module: it reads trajectories, which have none.
 
 A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element.
 With `keep="verified"` no rule may object to the sample, nor to the answer that its trajectory came to
-(judges.reward.objections).
+(judges.reward.objections); with the selector `verified` one without objections is taken where there is one.
 A verdict that could not be had for an outside fault is `errored`, owed again on the next run, and filters nothing.
 Not here: how a reward model is asked (judges.reward).
 """
@@ -45,7 +45,7 @@ from rest_react.remote import together
 from rest_react.settings import Price
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
 
-Selector = Literal["reward_model", "perplexity", "majority", "random"]
+Selector = Literal["reward_model", "verified", "perplexity", "majority", "random"]
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
 SLIP = "slip"
 
@@ -114,8 +114,7 @@ def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Ste
     for trajectory in read_lines(trajectories, Trajectory):
         if trajectory.outcome != "finished" or not _wanted(trajectory, rules):
             continue
-        steps = _verified(trajectory) if rules.keep == "verified" else map(usable_candidates, trajectory.steps)
-        for index, (step, usable) in enumerate(zip(trajectory.steps, steps, strict=True)):
+        for index, (step, usable) in enumerate(zip(trajectory.steps, _to_choose_from(trajectory, rules), strict=True)):
             if usable:
                 yield f"{trajectory.id}.{index}", step, usable
 
@@ -130,15 +129,19 @@ def usable_candidates(step: Step) -> tuple[int, ...]:
     return tuple(first_with.values())
 
 
-def _verified(trajectory: Trajectory) -> list[tuple[int, ...]]:
-    """For each step its usable candidates that no rule objects to; none at all where one objects to the answer."""
+def _to_choose_from(trajectory: Trajectory, rules: Rules) -> list[tuple[int, ...]]:
+    """For each step its usable candidates; where rules choose, of these the ones that no rule objects to, if any; where
+    they filter, these alone, and none at all where one objects to the answer."""
+    every = [usable_candidates(step) for step in trajectory.steps]
+    if "verified" not in (rules.keep, rules.selector):
+        return every
     against_each, against_answer = objected(trajectory)
-    if against_answer:
-        return [()] * len(against_each)
-    return [
-        tuple(i for i in usable_candidates(step) if against[i] == [])
-        for step, against in zip(trajectory.steps, against_each, strict=True)
+    verified = [
+        tuple(i for i in usable if against[i] == []) for usable, against in zip(every, against_each, strict=True)
     ]
+    if rules.keep == "verified":
+        return [()] * len(every) if against_answer else verified
+    return [some or usable for some, usable in zip(verified, every, strict=True)]
 
 
 def objected(trajectory: Trajectory) -> tuple[list[list[list[str] | None]], list[str]]:

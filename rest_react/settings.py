@@ -268,7 +268,7 @@ class GrowSettings:
 class ImproveSettings:
     """Improve: which sample becomes each step's training target, and which steps are kept (paper section 3.5)."""
 
-    selector: Literal["reward_model", "perplexity", "majority", "random"]
+    selector: Literal["reward_model", "verified", "perplexity", "majority", "random"]
     keep: Literal["all", "verified", "judged_good"]
     only_grounded: bool
     max_searches: Count | None

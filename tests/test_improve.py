@@ -347,6 +347,21 @@ def test_of_verified_walks_the_samples_without_objection_train_and_of_others_non
     assert (summary["steps"], summary["dropped_steps"]) == (35, 28)
 
 
+def test_the_verified_sample_is_the_likeliest_without_objection_or_the_likeliest_of_all(tmp_path) -> None:
+    query, off = Search("teacher of Ada Mell", "t"), Search("mother of Ada Mell", "t")
+    steps = (
+        decide(candidate(off, 0.5), candidate(query, 1.0), candidate(Search("Ada Mell", "t"), 1.5), chosen=0),
+        decide(candidate(off, 1.0), candidate(Search("teacher", "t"), 0.5), candidate("prose", 0.1), state="s1"),
+    )
+    walk = replace(walked(*steps), question=ASKED)
+    for selector, best in (("verified", [1, 1]), ("perplexity", [0, 1])):
+        rankings, _, summary = run(tmp_path / selector, [walk], selector=selector)
+        assert [ranking.best for ranking in rankings] == best
+    assert rankings[0] == Ranking("q.0.0", "decide", "perplexity", "ranked", best=0)
+    assert summary["steps"] == 2
+    assert run(tmp_path / "keep", [walk], selector="verified", keep="verified")[0] == []
+
+
 def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) -> None:
     teacher, born = TEACHER.format(3), BORN.format(5)
     steps = (

@@ -107,11 +107,11 @@ def objections(
     """What speaks against an action, told by rules alone, without knowing what is right; `shown` are the search results
     that a summary is about, `answer` the text that a check is about.
 
-    A query is new and asks with words of the question or of what was found. Each claim of a summary or an answer cites
-    a link that is held, names its page, says what stands there, and something not said before. A summary takes up the
-    words of its query. Searching ends, and an answer is complete, when every word of the question was taken up, from
-    more than one link; the answer ends in a number exactly where one is asked for, and each claim before it leads on to
-    a later one. A check passes what all this can be said of.
+    A query is new, asks with words of the question or of what was found, and has one of their names. Each claim of a
+    summary or an answer cites a link that is held, names its page, says what stands there, and something not said
+    before. A summary takes up the words of its query. Searching ends, and an answer is complete, when every word of the
+    question was taken up, from more than one link; the answer ends in a number exactly where one is asked for, and each
+    claim before it leads on to a later one. A check passes what all this can be said of.
 
     Made for questions that lead from fact to fact. Right actions of other forms are objected to as well: this is for
     choosing what to learn from, where a wrong one that passes costs more than a right one that does not."""
@@ -121,7 +121,8 @@ def objections(
         case Search(query):
             again = ["this was searched for"] if query in [p.query for p in past if isinstance(p, Search)] else []
             known = f"{question} {found} {' '.join(f'{i.link_text} {i.snippet}' for i in held.values())}"
-            return again + [f"not in the question: {word}" for word in _not_taken_up(query, known)]
+            unheard = [f"not in the question: {word}" for word in _not_taken_up(query, known)]
+            return again + unheard + _naming_nothing(query, known)
         case Terminate():
             return _on_one_link(len(held)) + [f"not taken up: {word}" for word in _not_taken_up(question, found)]
         case LinkSelection(summary, _, ids):
@@ -136,6 +137,12 @@ def objections(
         case CheckAnswer(passed):
             against = _against_answer(answer, question, held)
             return against if passed else [] if against else ["nothing speaks against this answer"]
+
+
+def _naming_nothing(query: str, known: str) -> list[str]:
+    """The query, where names are known and it has none of them: "twin town" finds a page about any of them."""
+    names = {name.lower() for name in _named(known)} - _FUNCTION_WORDS
+    return [f"names nothing: {query}"] if names and names.isdisjoint(map(str.lower, _words(query))) else []
 
 
 def _against_answer(answer: str, question: str, held: Mapping[int, ResultItem]) -> list[str]:

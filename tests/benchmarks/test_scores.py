@@ -1,6 +1,8 @@
 """What each score prefers, on a step of known samples, and log-probabilities against a plain forward pass."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.gold import JudgedStep
-from benchmarks.scores import MARK, Reader, ensemble, likelihood, majority, perplexity, ranking, rules
+from benchmarks.scores import MARK, Reader, ensemble, likelihood, majority, perplexity, ranking, remembered, rules
 from rest_react.records import Candidate, Prompt, Step
 from rest_react.weights import TINY, encode_completion, encode_prompt, resolve_weights
 
@@ -50,6 +52,19 @@ def test_an_ensemble_adds_ranks_and_its_first_member_decides_between_equals() ->
     assert max(USABLE, key=scores.__getitem__) == 1  # first and second, as the other is second and first
     assert min(USABLE, key=scores.__getitem__) == 2
     assert max(USABLE, key=ensemble(likelihood, perplexity)(judged, USABLE).__getitem__) == 0
+
+
+def test_a_remembered_score_is_worked_out_once_for_each_step() -> None:
+    read = []
+
+    def slow(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
+        read.append(judged.id)
+        return perplexity(judged, usable)
+
+    score, judged = remembered(slow), step(SHORT, LONG, UNKNOWN)
+    assert score(judged, USABLE) == score(judged, USABLE) == perplexity(judged, USABLE)
+    assert score(replace(judged, id="q.0.1"), USABLE) == perplexity(judged, USABLE)
+    assert read == ["q.0.0", "q.0.1"]
 
 
 def test_an_unusable_ranking_leaves_the_likeliest() -> None:

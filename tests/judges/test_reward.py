@@ -222,11 +222,17 @@ def test_an_answer_is_objected_to_for_what_can_be_seen_without_knowing_the_right
         ("birth of Ada Mell", []),
         ("mother of Ada Mell", ["not in the question: mother"]),
         ("author of The Winds of Vell", ["this was searched for"]),
-        ("", []),
+        ("author of the", ["names nothing: author of the"]),
+        ("", ["names nothing: "]),
     ],
 )
-def test_a_query_is_new_and_asks_with_words_that_were_seen(query, objected):
+def test_a_query_is_new_and_asks_with_words_and_a_name_that_were_seen(query, objected):
     assert objections(Search(query, "t"), BORN, PAST) == objected
+
+
+def test_a_query_needs_no_name_where_none_is_known_and_may_write_it_small():
+    assert objections(Search("the highest mountain", "t"), "Which mountain is the highest?", ()) == []
+    assert objections(Search("birth of ada mell", "t"), BORN, PAST) == []
 
 
 def test_searching_ends_when_every_word_of_the_question_was_taken_up_from_two_links():
