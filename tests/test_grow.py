@@ -118,7 +118,7 @@ def garbled(labelled: LabelledQuestion) -> LabelledQuestion:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("selector", ["perplexity", "majority", "random"])
+@pytest.mark.parametrize("selector", ["verified", "perplexity", "majority", "random"])
 def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_path, selector) -> None:
     async def bring(labelled, folder: Path) -> list[bytes]:
         walker = agent(SCRIPTED, Bm25Search(WORLD.passages))

@@ -140,9 +140,13 @@ def objections(
 
 
 def _naming_nothing(query: str, known: str) -> list[str]:
-    """The query, where names are known and it has none of them: "twin town" finds a page about any of them."""
-    names = {name.lower() for name in _named(known)} - _FUNCTION_WORDS
-    return [f"names nothing: {query}"] if names and names.isdisjoint(map(str.lower, _words(query))) else []
+    """The query, where names are known and it has none of them: "twin town" finds a page about any of them. A word that
+    opens a sentence may be a name, but does not show that there is one."""
+    if not any(word[0].isupper() and word.lower() not in _FUNCTION_WORDS for word in _named(known)):
+        return []
+    capital = {word.lower() for word in _words(known) if word[0].isupper()} - _FUNCTION_WORDS
+    stems = {word[:_STEM] for word in capital}
+    return [] if any(word.lower()[:_STEM] in stems for word in _words(query)) else [f"names nothing: {query}"]
 
 
 def _against_answer(answer: str, question: str, held: Mapping[int, ResultItem]) -> list[str]:

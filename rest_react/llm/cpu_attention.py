@@ -155,14 +155,21 @@ def _plan(kwargs: dict[str, Any], queries_per_key: int) -> _Plan:
 
 
 def _families(decoding: list[_Sequence]) -> list[_Family]:
-    """Sequences with most of their slots in common, together."""
+    """Sequences that begin alike, together, while what is read for all of them, and so by each, is at most twice what the
+    shortest has."""
     families: list[list[_Sequence]] = []
     for sequence in sorted(decoding, key=lambda sequence: sequence.slots):
-        if families and _in_common([*families[-1], sequence]) * 2 >= len(sequence.slots):
+        if families and _is_worth_it([*families[-1], sequence]):
             families[-1].append(sequence)
         else:
             families.append([sequence])
     return [_family(members) for members in families]
+
+
+def _is_worth_it(members: list[_Sequence]) -> bool:
+    lengths = [len(member.slots) for member in members]
+    read = sum(lengths) - _in_common(members) * (len(members) - 1)
+    return read <= 2 * min(lengths)
 
 
 def _in_common(members: list[_Sequence]) -> int:

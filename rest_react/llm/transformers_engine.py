@@ -7,8 +7,9 @@ Requests join and leave the running batch at every token, so any number of traje
 of the key-value cache are shared by equal prefixes: the n samples of a prompt (they start once the first one's prompt
 is in the cache) and the steps of a trajectory, whose states only grow.
 
-Each token is drawn by one uniform number derived from (seed, sample, position): what a sample says does not depend
-on what else is in the batch, nor on the order of arrival. Log-probabilities are the model's own, before temperature.
+Each token is drawn by one uniform number derived from (seed, sample, position): but for rounding, what a sample says
+does not depend on what else is in the batch, nor on the order of arrival. Log-probabilities are the model's own, before
+temperature.
 Not here: how prompts become tokens (weights), and servers of other people (openai_compatible, vllm_server).
 """
 

@@ -235,6 +235,21 @@ def test_a_query_needs_no_name_where_none_is_known_and_may_write_it_small():
     assert objections(Search("birth of ada mell", "t"), BORN, PAST) == []
 
 
+@pytest.mark.parametrize(
+    ("question", "named", "nameless"),
+    [
+        ("Einstein was born in which city of Germany?", "einstein born city", "city born"),
+        ("When was Google's founder born?", "Googles founder born", "founder born"),
+        ("Who won the world cup in 2014?", "who won the world cup", None),  # a number is no name
+        ("Где родился отец Эйнштейна?", "родился Эйнштейн", "отец родился"),
+        ("What is the highest mountain?", "highest mountain", None),  # nor a word for opening the sentence
+    ],
+)
+def test_a_name_counts_in_any_form_and_wherever_it_stands(question, named, nameless):
+    against = [said for query in (named, nameless or named) for said in objections(Search(query, "t"), question, ())]
+    assert against == ([f"names nothing: {nameless}"] if nameless else [])
+
+
 def test_searching_ends_when_every_word_of_the_question_was_taken_up_from_two_links():
     assert objections(Terminate("t"), BORN, PAST) == []
     assert objections(Terminate("t"), BORN, PAST[:2]) == ["it rests on one link alone", "not taken up: born"]

@@ -34,20 +34,18 @@ class Slots:
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
-    """Sequences as (new tokens, their slots): families that share a beginning, and prompts that are being read."""
-    taken, found = 0, []
-    for shared, own in draw(
-        st.lists(st.tuples(st.integers(0, 40), st.lists(st.integers(1, 20), min_size=1, max_size=5)), max_size=6)
+    """Sequences as (new tokens, their slots, which lie anywhere): some begin with all of an earlier one or with a part
+    of it, as samples of one prompt and steps of one walk do; some are prompts that are being read."""
+    anywhere = draw(st.permutations(range(300)))
+    found: list[tuple[int, list[int]]] = []
+    for new, shared, own in draw(
+        st.lists(st.tuples(st.sampled_from([1, 1, 1, 5]), st.integers(0, 40), st.integers(0, 15)), max_size=12)
     ):
-        beginning = list(range(taken, taken + shared))
-        taken += shared
-        for length in own:
-            found.append((1, beginning + list(range(taken, taken + length))))
-            taken += length
-    for new, past in draw(st.lists(st.tuples(st.integers(2, 9), st.integers(0, 20)), max_size=3)):
-        found.append((new, list(range(taken, taken + past + new))))
-        taken += past + new
-    return list(draw(st.permutations(found)))
+        beginning = draw(st.sampled_from([slots for _, slots in found] or [[]]))[:shared]
+        taken = sum(len(slots) for _, slots in found)
+        slots = beginning + [anywhere[(taken + i) % 300] for i in range(max(own, new))]
+        found.append((new, slots))
+    return draw(st.permutations(found))
 
 
 def alone(query: Any, slots: list[int], cache: Slots) -> Any:
@@ -83,7 +81,7 @@ def filled(size: int) -> Slots:
 @settings(deadline=None)
 @given(batches(), st.integers(0, 2))
 def test_each_sequence_of_a_batch_attends_to_its_own_keys_alone(batch: list[tuple[int, list[int]]], idle: int) -> None:
-    cache = filled(1 + max((slot for _, slots in batch for slot in slots), default=0))
+    cache = filled(300)
     query = torch.randn(1, HEADS, sum(new for new, _ in batch), SIZE, generator=torch.Generator().manual_seed(2))
     for layer in (0, 1):
         out, start = attended(batch, cache, query, idle, layer), 0
@@ -97,3 +95,10 @@ def test_what_the_samples_of_a_prompt_have_in_common_is_read_once_for_all_of_the
     samples = [(1, [*prompt, *range(300 + 10 * i, 310 + 10 * i)]) for i in range(4)]
     attended(samples, cache, torch.ones(1, HEADS, 4, SIZE))
     assert cache.reads == [300 + 4 * 10]
+
+
+def test_sequences_with_little_in_common_are_not_read_for_each_other() -> None:
+    cache = filled(20 + 48 * 90)
+    samples = [(1, [*range(20), *range(20 + 90 * i, 110 + 90 * i)]) for i in range(48)]
+    attended(samples, cache, torch.ones(1, HEADS, 48, SIZE))
+    assert cache.reads == [24 * (20 + 2 * 90)]  # two at a time, each with as many keys again as its own
