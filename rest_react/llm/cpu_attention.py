@@ -155,7 +155,7 @@ def _plan(kwargs: dict[str, Any], queries_per_key: int) -> _Plan:
 
 
 def _families(decoding: list[_Sequence]) -> list[_Family]:
-    """Sequences that begin alike, together, while what is read for all of them, and so by each, is at most twice what the
+    """Sequences that begin alike, together, while what is read for all, and so by each, is at most twice what the
     shortest has."""
     families: list[list[_Sequence]] = []
     for sequence in sorted(decoding, key=lambda sequence: sequence.slots):
