@@ -72,8 +72,10 @@ def _series(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
 def _by_examples(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
     """How much data: accuracy of the last iteration by the number of examples it was tuned on, all runs with that
     number together. The interval is over other questions; `std` tells how far the fine-tunings lie apart. Empty unless
-    the runs were told to train on different numbers."""
-    if len({run.settings.get("improve.max_examples") for run in runs}) < 2:
+    the runs were told to train on different numbers, and chose their targets alike."""
+    limit = "improve.max_examples"
+    chosen = [{k: v for k, v in run.settings.items() if k.startswith("improve.") and k != limit} for run in runs]
+    if len({run.settings.get(limit) for run in runs}) < 2 or any(other != chosen[0] for other in chosen):
         return []
     found: dict[int, list[Mapping[str, Sequence[float | None]]]] = {}
     for run in runs:

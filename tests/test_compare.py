@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -94,6 +95,9 @@ def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
     ]
     (alike,) = compare(runs[:2])["benchmarks"]
     assert alike["sizes"] == []
+    at_random = replace(runs[3], settings=runs[3].settings | {"improve.selector": "random"})
+    (unlike,) = compare([*runs[:3], at_random])["benchmarks"]
+    assert unlike["sizes"] == []
 
 
 def test_settings_that_differ_are_told_and_no_others():
