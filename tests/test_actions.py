@@ -4,7 +4,7 @@ import ast
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rest_react.actions import (
@@ -44,7 +44,6 @@ TOKENS = (
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters()))
 @example("\ud800 half a pair")
 @example("a\"b\\c'd\n\r\t\x00\x7f\x85\u2028")
@@ -74,7 +73,6 @@ def test_neutralised_text_holds_no_control_token(text: str) -> None:
     assert plain.replace(" ", "") == text.replace(" ", "")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters()))
 def test_neutralising_can_be_stored_and_twice_is_once(text: str) -> None:
     plain = neutralise(text)

@@ -51,14 +51,13 @@ actions: dict[StepKind, st.SearchStrategy[Action]] = {
 steps = st.sampled_from(STEP_KINDS).flatmap(lambda kind: st.tuples(st.just(kind), actions[kind]))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(steps)
 def test_what_is_rendered_is_parsed_back(step: tuple[StepKind, Action]) -> None:
     kind, action = step
     assert parse(kind, render_output(action)) == Parsed(action)
 
 
-@settings(deadline=None)
 @given(steps)
 def test_the_end_mark_may_be_missing_and_prose_may_follow(step: tuple[StepKind, Action]) -> None:
     kind, action = step
@@ -67,13 +66,11 @@ def test_the_end_mark_may_be_missing_and_prose_may_follow(step: tuple[StepKind, 
     assert parse(kind, f"{bare}\n\nI hope that (this) helps: \"it's done") == Parsed(action)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(STEP_KINDS), st.text(alphabet=st.characters()))
 def test_no_text_makes_it_raise(kind: StepKind, text: str) -> None:
     assert_reasoned(parse(kind, text))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(STEP_KINDS),
     st.lists(
@@ -89,7 +86,7 @@ def test_no_salad_of_our_own_words_makes_it_raise(kind: StepKind, text: str) -> 
     assert_reasoned(parse(kind, text))
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(steps, st.data())
 def test_no_damage_to_a_good_output_makes_it_raise(step: tuple[StepKind, Action], data: st.DataObject) -> None:
     kind, action = step

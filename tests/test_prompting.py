@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.actions import (
@@ -149,7 +149,6 @@ pasts: st.SearchStrategy[list[PastAction]] = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(STEP_KINDS), texts, pasts, st.integers(0, 10), st.lists(items, max_size=3), texts)
 def test_every_state_is_python_and_says_what_it_was_given(
     kind: StepKind, question: str, past: list[PastAction], remaining: int, results: list[ResultItem], answer: str

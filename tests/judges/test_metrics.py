@@ -124,7 +124,7 @@ def test_the_order_of_questions_changes_nothing():
     assert clustered_interval(dict(reversed(values.items()))) == clustered_interval(values)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), st.lists(st.none() | st.sampled_from([0.0, 1.0]), min_size=1, max_size=4)))
 def test_the_mean_lies_in_its_interval_and_the_interval_on_the_scale(values):
     share = clustered_interval(values)

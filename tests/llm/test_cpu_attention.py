@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -78,7 +78,6 @@ def filled(size: int) -> Slots:
     return Slots(*torch.randn(2, size, GROUPS, SIZE, generator=torch.Generator().manual_seed(1)))
 
 
-@settings(deadline=None)
 @given(batches(), st.integers(0, 2))
 def test_each_sequence_of_a_batch_attends_to_its_own_keys_alone(batch: list[tuple[int, list[int]]], idle: int) -> None:
     cache = filled(300)

@@ -261,7 +261,7 @@ def states_along(question: LabelledQuestion) -> list[tuple[StepKind, str]]:
 STATES = [step for question in ALL for step in states_along(question)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(STATES), st.integers(0, 2**62), st.sampled_from(["right", "wrong", "unparsable", "empty"]))
 def test_every_share_is_what_it_is_called_to_the_parser(step: tuple[StepKind, str], seed: int, share: str) -> None:
     kind, state = step
@@ -278,7 +278,7 @@ def test_every_share_is_what_it_is_called_to_the_parser(step: tuple[StepKind, st
             assert (action == right) == (share == "right")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(STEP_KINDS),
     st.text(max_size=40),
