@@ -391,9 +391,8 @@ def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: st
 def _vllm(s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, meter: Meter, mode: Mode | None) -> LLM:
     from rest_react.llm.vllm_server import VllmServer
 
-    adapter = folder.root / model.adapter if model.adapter else None
     return VllmServer(
-        weights, command=s.command, extra_args=s.extra_args, port=s.port, adapter=adapter, mode=mode or s.mode,
+        weights, command=s.command, extra_args=s.extra_args, port=s.port, mode=mode or s.mode,
         served_name=model.name.replace("/", "-"), log=folder.root / "vllm.log",
         start_timeout_s=s.start_timeout_s, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
         meter=meter,

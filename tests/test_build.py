@@ -1,6 +1,7 @@
 """Settings become parts: which door each kind opens, and what the parts share."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from rest_react.budget import Metered
 from rest_react.build import Parts
 from rest_react.cli import compose
+from rest_react.errors import OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.gemini import Gemini
 from rest_react.llm.openai_compatible import OpenAICompatible
@@ -15,7 +17,7 @@ from rest_react.llm.scripted import ScriptedLLM
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm_server import VllmServer
 from rest_react.prompting import render_state
-from rest_react.records import Passage, Prompt, Sampling
+from rest_react.records import ModelRef, Passage, Prompt, Sampling
 from rest_react.search.bm25 import Bm25Search
 from rest_react.search.web import DuckDuckGo, HttpSearch
 from rest_react.store import RunFolder
@@ -50,6 +52,19 @@ def test_each_kind_of_model_has_its_door(
     made = parts(tmp_path, f"policy={policy}", iteration, *hosted)
     llm = made.policy(made.starting_model())
     assert type(llm.door if isinstance(llm, Metered) else llm) is door
+
+
+def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_merged_into_it(tmp_path: Path) -> None:
+    script = tmp_path / "serve.py"
+    script.write_text("import sys; open(__file__ + '.told', 'w').write('\\n'.join(sys.argv[1:])); sys.exit(3)")
+    made = parts(tmp_path, "policy=vllm", f"policy.command=[{sys.executable},{script}]", "policy.extra_args=[--seed,7]")
+    tuned = ModelRef("iter_1/finetune/model", "local", tuned=True, adapter="iter_1/finetune/adapter")
+    with pytest.raises(OutsideFault, match="died at start with exit code 3"):
+        asyncio.run(made.policy(tuned).sample(Prompt("", "state"), n=1, sampling=Sampling(0.5, 10, 1)))
+    assert (tmp_path / "serve.py.told").read_text().split("\n") == [
+        str(tmp_path / "iter_1/finetune/model"),
+        *("--host", "127.0.0.1", "--port", "8011", "--served-model-name", "iter_1-finetune-model", "--seed", "7"),
+    ]
 
 
 @pytest.mark.parametrize(("search", "door"), [("bm25", Bm25Search), ("duckduckgo", DuckDuckGo), ("http", HttpSearch)])

@@ -1,14 +1,13 @@
 """A `vllm serve` of our own: started at the first call, waited for, asked like any OpenAI-compatible server, stopped.
 
     server = VllmServer("Qwen/Qwen3-8B", command=["vllm", "serve"], served_name="iteration-1", log=folder / "vllm.log",
-                        adapter=folder / "adapter", start_timeout_s=900)
+                        start_timeout_s=900)
     samples = await server.sample(prompt, n=4, sampling=sampling)
     await server.aclose()
 
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
 `["uv", "run", ...]`). New weights get a new `served_name` each iteration: a request meant for the old ones finds no
-model instead of an old answer. A LoRA adapter is served under `served_name`, its base beside it; ranks over 16 need
-`extra_args=["--max-lora-rank", "64"]`.
+model instead of an old answer. A tuned model's weights are whole, a LoRA is merged into them: no adapter is served.
 
 The server's output goes to `log`, and its last lines into the error when it dies. It runs under `tethered`: in a
 process group of its own, which ends with `aclose` and, should this process be killed, with this process.
@@ -52,7 +51,6 @@ class VllmServer:
         log: Path,
         port: int = 0,
         extra_args: Sequence[str] = (),
-        adapter: Path | None = None,
         start_timeout_s: float = 900.0,
         stop_timeout_s: float = 30.0,
         mode: Literal["chat", "completion"] = "chat",
@@ -69,7 +67,6 @@ class VllmServer:
         self._log = log
         self._port = port
         self._extra_args = tuple(extra_args)
-        self._adapter = adapter
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._mode = mode
@@ -152,10 +149,8 @@ class VllmServer:
             )
 
     def _arguments(self, port: int) -> list[str]:
-        base_name = self._served_name if self._adapter is None else f"{self._served_name}-base"
-        adapter = ["--enable-lora", "--lora-modules", f"{self._served_name}={self._adapter}"] if self._adapter else []
-        place = ["--host", _HOST, "--port", str(port), "--served-model-name", base_name]
-        return [*self._command, self._model, *place, *adapter, *self._extra_args]
+        place = ["--host", _HOST, "--port", str(port), "--served-model-name", self._served_name]
+        return [*self._command, self._model, *place, *self._extra_args]
 
     async def _wait_until_healthy(self, process: subprocess.Popen[bytes], url: str) -> None:
         deadline = time.monotonic() + self._start_timeout_s

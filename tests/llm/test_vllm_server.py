@@ -29,7 +29,7 @@ if "--stubborn" in arguments:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 open(option("--pids"), "w").write(json.dumps([os.getpid(), worker.pid]))
-names = [option("--served-model-name"), option("--lora-modules").partition("=")[0]]
+names = [option("--served-model-name")]
 
 class Api(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -119,13 +119,6 @@ def test_a_server_that_starts_slowly_is_waited_for_asked_and_stopped_with_all_it
     assert text.startswith("iteration-1 base-model --host 127.0.0.1 --port ")
     assert "--served-model-name iteration-1 " in text
     assert not any(map(is_alive, pids(tmp_path)))
-
-
-def test_an_adapter_is_served_under_the_new_name_and_its_base_beside_it(make, tmp_path):
-    [completion] = serve_and_ask(make(adapter=tmp_path / "adapter", served_name="iteration-2"))
-    assert completion.text.startswith("iteration-2 base-model ")
-    assert "--served-model-name iteration-2-base " in completion.text
-    assert f"--enable-lora --lora-modules iteration-2={tmp_path / 'adapter'} " in completion.text
 
 
 def test_death_at_start_is_told_with_the_end_of_its_log(make):
