@@ -26,8 +26,6 @@ from rest_react.judges.reward import RewardModel, objections
 from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash
 from rest_react.records import (
     LLM,
-    STEP_KINDS,
-    Example,
     LabelledQuestion,
     ModelRef,
     Passage,
@@ -208,14 +206,18 @@ class Parts:
             return self._search(passages)
         return CachedSearch(None if s.replay else self._search(passages), door_name(s.search), self.cache)
 
+    def closed_search(self, passages: Sequence[Passage]) -> Search:
+        """BM25 over `passages`: what demonstrations search whatever the settings say, since they know one world."""
+        from rest_react.search.bm25 import Bm25Search
+
+        return Bm25Search(passages, self.folder.root / "bm25")
+
     def _search(self, passages: Sequence[Passage] | None) -> Search:
         match self.settings.search:
             case Bm25(corpus=corpus):
                 from rest_react.questions import read_corpus
-                from rest_react.search.bm25 import Bm25Search
 
-                found = passages or () if corpus == "questions" else read_corpus(Path(corpus))
-                return Bm25Search(found, self.folder.root / "bm25")
+                return self.closed_search(passages or () if corpus == "questions" else read_corpus(Path(corpus)))
             case DuckDuckGo() as s:
                 from rest_react.search.web import DuckDuckGo as Door
 
@@ -260,16 +262,6 @@ class Parts:
         return Rules(
             s.selector, s.keep, s.only_grounded, s.max_searches, s.max_examples, s.tolerate_outside_faults
         )  # fmt: skip
-
-    def exemplars(self) -> list[Example]:
-        """The prompts' exemplars as training rows."""
-        return [
-            Example(
-                f"exemplar.{kind}.{i}", f"exemplar.{kind}", i, kind, shown.state, _bare(shown.completion), "exemplar"
-            )
-            for kind in STEP_KINDS
-            for i, shown in enumerate(self.prompts[kind].exemplars)
-        ]
 
     def trainer(self, iteration: int) -> Trainer:
         """Who fine-tunes, for as many epochs as the iteration gets."""
@@ -368,10 +360,6 @@ class Parts:
                     max_in_flight=s.in_flight, tries=s.tries, requests_per_minute=s.requests_per_minute,
                     tokens_per_minute=s.tokens_per_minute, meter=meter,
                 )  # fmt: skip
-
-
-def _bare(completion: str) -> str:
-    return completion.rsplit("# [END]", 1)[0].rstrip()
 
 
 def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: str) -> Trainer:

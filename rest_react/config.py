@@ -172,6 +172,10 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
         for path, source in sources.items():
             if source.kind != "world":
                 yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
+    if s.search.kind == "duckduckgo":
+        for path, source in sources.items():
+            if source.kind == "world" and (s.iteration or path not in grown):
+                yield f"{path}: the web knows nothing of the built-in world; ask other questions, or set search=bm25"
     if isinstance(s.search, Bm25) and s.search.corpus == "questions":
         for path, source in sources.items():
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):

@@ -28,7 +28,7 @@ from pathlib import Path
 from rest_react.actions import PastAction, ResultItem, quote, render_item, render_past
 from rest_react.errors import ConfigError
 from rest_react.parsing import parse
-from rest_react.records import STEP_KINDS, Prompt, StepKind
+from rest_react.records import STEP_KINDS, Example, Prompt, StepKind
 
 STOP = "# [END]"
 STEP_NAMES: Mapping[StepKind, str] = {
@@ -114,6 +114,23 @@ def load_prompts(folder: Path = PACKAGED_PROMPTS) -> dict[StepKind, StepPrompt]:
     if problems:
         raise ConfigError(problems)
     return prompts
+
+
+def exemplar_rows(prompts: Mapping[StepKind, StepPrompt]) -> list[Example]:
+    """The prompts' exemplars as training rows, each without its end mark."""
+    return [
+        Example(
+            id=f"exemplar.{kind}.{i}",
+            trajectory_id=f"exemplar.{kind}",
+            step_index=i,
+            kind=kind,
+            prompt=shown.state,
+            completion=shown.completion.rsplit(STOP, 1)[0].rstrip(),
+            selector="exemplar",
+        )
+        for kind in STEP_KINDS
+        for i, shown in enumerate(prompts[kind].exemplars)
+    ]
 
 
 def _read_prompt(text: str, kind: StepKind) -> StepPrompt:

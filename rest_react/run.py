@@ -17,7 +17,7 @@ from typing import Any
 
 from rest_react import cli
 from rest_react.agent import TRAJECTORIES
-from rest_react.build import Parts, QuestionSet
+from rest_react.build import Parts
 from rest_react.config import benchmarks_for_testing, load_settings, sealed_view, shared_stages
 from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
@@ -27,6 +27,7 @@ from rest_react.forecast import forecast_table
 from rest_react.grow import grow, refuse_overlap
 from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.page import loss_curve, tables
+from rest_react.prompting import exemplar_rows
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
@@ -97,14 +98,14 @@ class Loop:
         if read_summary(stage) is not None:
             return
         if k == 0:
-            llm, tuned, samples = self.parts.expert(), True, 1
-            questions = QuestionSet(self.parts.world.demonstrations, self.parts.world.passages)
+            llm, tuned, samples, world = self.parts.expert(), True, 1, self.parts.world
+            questions, search = world.demonstrations, self.parts.closed_search(world.passages)
         else:
-            llm, tuned, samples, questions = policy, model.tuned, s.grow.samples, self.grow_set
-        search = self.parts.search(questions.passages)
+            llm, tuned, samples = policy, model.tuned, s.grow.samples
+            questions, search = self.grow_set.labelled, self.parts.search(self.grow_set.passages)
         await grow(
             self.parts.agent(llm, search, samples=samples, temperature=s.grow.temperature, tuned=tuned),
-            unlabelled(questions.labelled),
+            unlabelled(questions),
             stage,
             repeats=s.grow.trajectories_per_question if k else 1,
             seed=derive_seed(s.seed, "grow", k),
@@ -145,7 +146,7 @@ class Loop:
         if k and self.settings.finetune.mix_demonstrations and self.settings.start == "demonstrations":
             shown = read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)
         if self.settings.demonstrations.exemplars and (k == 0 or self.settings.finetune.mix_demonstrations):
-            shown = chain(shown, self.parts.exemplars())
+            shown = chain(shown, exemplar_rows(self.parts.prompts))
         return chain(shown, own)
 
     async def examine(self, k: int, policy: LLM, model: ModelRef) -> None:

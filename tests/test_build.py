@@ -114,14 +114,6 @@ def test_the_grader_is_a_rule_or_a_model(tmp_path: Path) -> None:
     assert not parts(tmp_path).grader_needs_room
 
 
-def test_exemplars_become_one_training_row_each_without_their_end_mark(tmp_path: Path) -> None:
-    rows = parts(tmp_path).exemplars()
-    assert len(rows) == 31
-    assert len({row.id for row in rows}) == 31
-    assert not any("[END]" in row.completion for row in rows)
-    assert {row.selector for row in rows} == {"exemplar"}
-
-
 def test_the_fake_trainer_is_a_choice_like_the_others(tmp_path: Path) -> None:
     made = parts(tmp_path, "finetune=dry_run", "start=prompted", "policy=tiny")
     assert type(made.trainer(1)) is DryRunTrainer

@@ -57,8 +57,9 @@ def data(folder: Path) -> Path:
         ["experiment=paper_gpu"],
         ["experiment=paper_gpu", "finetune=lora"],
         ["experiment=paper_openai"],
+        ["experiment=web"],
         ["llm@policy=gemini", "start=prompted", "iteration=0"],
-        ["search=duckduckgo", "llm@grader=openai", "improve.selector=reward_model", "improve.keep=judged_good"],
+        ["search=http", "llm@grader=openai", "improve.selector=reward_model", "improve.keep=judged_good"],
     ],
     ids=" ".join,
 )
@@ -94,9 +95,10 @@ def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> Non
         "hosted": ["llm@policy=openai"],
         "openai": ["finetune=hosted"],
         "gemini": ["start=prompted", "iteration=0"],
+        "duckduckgo": ["questions@grow.questions=hotpotqa_train", "questions@evaluate.benchmarks.world=bamboogle"],
     }
-    needed = company.get(option, []) if mount in ("policy", "finetune") else []
-    needed += ["search=duckduckgo"] if group == "questions" else []
+    needed = company.get(option, []) if mount in ("policy", "finetune", "search") else []
+    needed += ["search=http"] if group == "questions" else []
     new = "+" if mount == "evaluate.benchmarks.more" else ""
     spelt = f"{group}={option}" if group == mount else f"{new}{group}@{mount}={option}"
     assert isinstance(load_settings(values(spelt, *needed)), Settings)
@@ -174,13 +176,21 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
         (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
         (["search.corpus=nowhere.jsonl"], "search.corpus: there is no file nowhere.jsonl"),
         (
-            ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=duckduckgo"],
+            ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=http"],
             "grow.questions.path: there is no file no.jsonl",
         ),
         (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),
+        (
+            ["search=duckduckgo", "questions@evaluate.benchmarks.world=bamboogle"],
+            "grow.questions: the web knows nothing of the built-in world",
+        ),
+        (
+            ["search=duckduckgo", "iteration=0", "start=prompted"],
+            "evaluate.benchmarks.world: the web knows nothing of the built-in world",
+        ),
         (["replay=true"], "replay: there is nothing to replay without a cache"),
-        (["search=duckduckgo", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),
-        (["search=duckduckgo", "+questions@grow.also.x=bamtwoogle"], "grow.also.x: https://raw.githubusercontent"),
+        (["search=http", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),
+        (["search=http", "+questions@grow.also.x=bamtwoogle"], "grow.also.x: https://raw.githubusercontent"),
         (["+questions@grow.also.eli5=eli5"], "grow.also.eli5: has no corpus for search=bm25"),
         (["world.demonstrations=0"], "start: demonstrations needs world.demonstrations above 0"),
         (["finetune=hosted"], "finetune.kind: hosted cannot tune policy.kind=transformers"),
@@ -192,7 +202,7 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
         (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy knows plans"),
         (["llm@grader=scripted"], "grader: the scripted policy knows plans"),
         (
-            ["experiment=smoke", "search=duckduckgo", "questions@grow.questions=bamboogle"],
+            ["experiment=smoke", "search=http", "questions@grow.questions=bamboogle"],
             "grow.questions: policy=scripted",
         ),
         (
@@ -210,7 +220,7 @@ def test_a_benchmark_for_testing_only_cannot_be_allowed_to_be_grown_on(tmp_path:
     """Neither under its own name, nor by its file under another, and a copy that is grown on changes nothing."""
     copy = data(tmp_path) / "questions.jsonl"
     overrides = (
-        "search=duckduckgo",
+        "search=http",
         "+questions@evaluate.benchmarks.bamtwoogle=file",
         f"evaluate.benchmarks.bamtwoogle.path={copy}",
         "+questions@evaluate.benchmarks.renamed=bamtwoogle",

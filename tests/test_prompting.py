@@ -32,6 +32,7 @@ from rest_react.prompting import (
     STOP,
     Exemplar,
     StepPrompt,
+    exemplar_rows,
     load_prompts,
     prompt_for,
     prompts_hash,
@@ -383,3 +384,11 @@ def test_the_grading_prompt_has_five_shots_and_opens_the_sixth() -> None:
         verdicts.append(verdict)
     call = "Check_Answer(ORIGINAL_QUESTION, ANSWER, REF_ANSWER)"
     assert verdicts == [f"{call} = {verdict}  {STOP}" for verdict in (True, False, False, True, False)]
+
+
+def test_exemplars_become_one_training_row_each_without_their_end_mark() -> None:
+    rows = exemplar_rows(load_prompts())
+    assert len(rows) == 31
+    assert len({row.id for row in rows}) == 31
+    assert not any("[END]" in row.completion for row in rows)
+    assert {row.selector for row in rows} == {"exemplar"}

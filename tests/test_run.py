@@ -111,6 +111,16 @@ def test_the_same_command_again_does_nothing_and_a_later_iteration_goes_on(smoke
     assert contents(finished(tmp_path, *SMALL, "iteration=2")) == contents(smoke)
 
 
+def test_demonstrations_search_the_world_they_are_of_whatever_the_run_searches(smoke: Path, tmp_path: Path) -> None:
+    elsewhere = ("search=http", "search.url=http://127.0.0.1:9/retrieve", "search.tries=1", "iteration=0")
+    without_search = run(tmp_path, *SMALL, *elsewhere)
+    assert without_search.returncode == 3, without_search.stderr[-3000:]
+    walks = "iter_0/grow/trajectories.jsonl"
+    assert (tmp_path / "smoke" / walks).read_bytes() == (smoke / walks).read_bytes()
+    examined = read_lines(tmp_path / "smoke/iter_0/evaluate/world/trajectories.jsonl", Trajectory)
+    assert not any(walk.outcome == "finished" for walk in examined)
+
+
 def test_a_run_stops_at_its_budget_and_goes_on_once_that_is_raised(smoke: Path, tmp_path: Path) -> None:
     def spent() -> int:
         accounts = json.loads((tmp_path / "smoke/spending.json").read_text())
