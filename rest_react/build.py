@@ -65,6 +65,7 @@ from rest_react.store import RunFolder
 from rest_react.world import World, build_world
 
 OPENAI = "https://api.openai.com/v1"
+RANKING, JUDGED_GOOD, AUTOEVAL = "ranking.txt", "judged_good.txt", "autoeval.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Parts:
 
     def prompts_hash(self) -> str:
         """Names the exact text of all prompts."""
-        return prompts_hash(self.prompts)
+        return prompts_hash(self.prompts, [self._text(name) for name in (RANKING, JUDGED_GOOD, AUTOEVAL)])
 
     def grow_questions(self) -> QuestionSet:
         """What Grow walks: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
@@ -157,7 +158,7 @@ class Parts:
         improve = self.settings.improve
         if improve.selector != "reward_model" and improve.keep != "judged_good":
             return None
-        ranking, judged_good = (self._text(name) for name in ("ranking.txt", "judged_good.txt"))
+        ranking, judged_good = self._text(RANKING), self._text(JUDGED_GOOD)
         judge = self._judge("reward_model", self.settings.reward_model)
         return RewardModel(judge, ranking, judged_good, improve.max_tokens)
 
@@ -167,7 +168,7 @@ class Parts:
         if isinstance(settings, RuleGraderSettings):
             return RuleGrader()
         name = self.settings.policy.model if isinstance(settings, SameModel) else settings.model
-        return LLMGrader(self._judge("grader", settings), self._text("autoeval.txt"), f"llm:{name}", max_tokens=512)
+        return LLMGrader(self._judge("grader", settings), self._text(AUTOEVAL), f"llm:{name}", max_tokens=512)
 
     @property
     def grader_needs_room(self) -> bool:
@@ -266,16 +267,16 @@ class Parts:
     def trainer(self, iteration: int) -> Trainer:
         """Who fine-tunes, for as many epochs as the iteration gets."""
         title = f"iteration {iteration}: finetune"
+        shown = self.settings.demonstrations.epochs if iteration == 0 else None
         match self.settings.finetune:
             case LocalFinetune() as s:
-                shown = self.settings.demonstrations.epochs
-                s = replace(s, epochs=shown) if iteration == 0 and shown is not None else s
+                s = s if shown is None else replace(s, epochs=shown)
                 return _local_trainer(s, self.settings.policy, self.folder, title)
             case HostedFinetune() as s:
                 from rest_react.training.hosted import HostedTrainer
 
                 chosen = {
-                    "n_epochs": s.epochs,
+                    "n_epochs": s.epochs if shown is None else int(shown),
                     "batch_size": s.batch_size,
                     "learning_rate_multiplier": s.learning_rate_multiplier,
                 }

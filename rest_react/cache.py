@@ -129,10 +129,10 @@ class CachedSearch:
 
 def door_name(settings: object, *more: object, weights: str = "") -> str:
     """What the answers of a door depend on besides what it is asked: its sealed settings, and its weights; those in a
-    folder are told from others that lay there before by size and time."""
+    folder are told from others that lay there before by size and time; the card that a report leaves there is none."""
     folder = Path(weights)
-    files = [(path.name, path.stat()) for path in sorted(folder.glob("*"))] if weights and folder.is_dir() else []
-    stamps = [(name, state.st_size, state.st_mtime_ns) for name, state in files]
+    files = [path for path in sorted(folder.glob("*")) if path.suffix != ".md"] if weights and folder.is_dir() else []
+    stamps = [(path.name, state.st_size, state.st_mtime_ns) for path in files for state in [path.stat()]]
     return json.dumps([sealed_view(settings, "door"), *more, weights, stamps], sort_keys=True)
 
 

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import yaml
@@ -99,8 +100,13 @@ def _size_table(sizes: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _together(runs: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, list[float | None]]:
-    """Each question's scores in all of them."""
-    return {question: [score for run in runs for score in run.get(question, ())] for run in runs for question in run}
+    """Each question's score in each of them, its repeats averaged: the spread over columns is that between runs."""
+    return {question: [_mean(run.get(question, ())) for run in runs] for run in runs for question in run}
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    scored = [score for score in scores if score is not None]
+    return fmean(scored) if scored else None
 
 
 def _differences(runs: Sequence[Run], benchmark: str) -> Table:

@@ -25,6 +25,7 @@ UNSEALED = (
     "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
     "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
+    "*.max_length", "*.micro_batch_size", "*.num_processes",
 )  # fmt: skip
 # What of its own a run may have that takes over from another one (`grow.reuse`): what comes after the first Grow; after
 # iteration 0; and what makes it a student, which learns from the other model's data.
@@ -137,14 +138,22 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield "start: demonstrations needs world.demonstrations above 0 or demonstrations.exemplars=true"
     if s.improve.only_grounded and not s.agent.self_checks:
         yield "improve.only_grounded: there is no grounding check with agent.self_checks=false; turn one of them round"
+    if s.finetune.kind == "hosted" and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
+        yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job takes whole epochs; round it"
     if s.policy.kind == "gemini" and (s.iteration > 0 or s.start == "demonstrations"):
         yield "policy.kind: gemini cannot be fine-tuned; evaluate it with iteration=0 start=prompted, or policy=openai"
     if s.finetune.kind == "hosted" and s.policy.kind not in ("openai", "gemini"):
         yield f"finetune.kind: hosted cannot tune policy.kind={s.policy.kind}; use finetune=local, or policy=openai"
     if s.finetune.kind == "local" and s.policy.kind == "openai":
         yield "finetune.kind: local cannot tune policy.kind=openai; use finetune=hosted, or policy=vllm"
-    if isinstance(s.finetune, LocalFinetune) and s.finetune.batch_size % s.finetune.micro_batch_size:
-        yield "finetune.batch_size: must be a multiple of finetune.micro_batch_size"
+    if isinstance(s.finetune, LocalFinetune):
+        share = s.finetune.micro_batch_size * s.finetune.num_processes
+        if s.finetune.batch_size % share:
+            near = max(share, s.finetune.batch_size // share * share)
+            yield (
+                f"finetune.batch_size: {s.finetune.batch_size} is not a multiple of finetune.micro_batch_size × "
+                f"finetune.num_processes ({share}); set it to {near}"
+            )
     for role, model in (("reward_model", s.reward_model), ("grader", s.grader)):
         judge = s.policy.kind if model.kind == "same" else model.kind
         if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):

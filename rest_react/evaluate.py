@@ -61,7 +61,7 @@ async def evaluate(
 ) -> None:
     """Brings the stage to one graded answer per question and repeat. A complete stage is left as it is.
 
-    `make_room` closes the policy's door before the grader's opens; it opens again at its next call."""
+    `make_room` closes the policy's door before the grader's opens, and that one after; each opens at its next call."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
@@ -72,7 +72,11 @@ async def evaluate(
     )
     if make_room:
         await agent.llm.aclose()
-    await _grade_all(stage, benchmark, grader, repeats, seed, in_flight, f"{title}, grading", tolerated)
+    try:
+        await _grade_all(stage, benchmark, grader, repeats, seed, in_flight, f"{title}, grading", tolerated)
+    finally:
+        if make_room:
+            await grader.aclose()
     tokens = _tokens(path)
     cost = bill(
         prices, policy=(tokens["prompt_tokens"], tokens["completion_tokens"]), grader=_grading_tokens(stage / RESULTS)
@@ -124,11 +128,15 @@ def _owed(result: Result) -> bool:
 
 
 async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grader, *, seed: int) -> Result:
-    """One line of results: the verdicts on the final answer and on the draft."""
+    """One line of results: the verdicts on the final answer and on the draft. Where a self-check itself fails, only the
+    answer is lost: the draft stays what it was."""
     after = await _verdict(trajectory, trajectory.answer, labelled, grader, seed)
-    same = trajectory.draft == trajectory.answer
-    before = after if same else await _verdict(trajectory, trajectory.draft, labelled, grader, seed)
     finished, usage = trajectory.outcome == "finished", trajectory.usage
+    if not finished and trajectory.draft and not after.owed:
+        before = await grader.grade(labelled, trajectory.draft, seed=seed)
+    else:
+        same = trajectory.draft == trajectory.answer
+        before = after if same else await _verdict(trajectory, trajectory.draft, labelled, grader, seed)
     return Result(
         id=trajectory.id,
         question_id=trajectory.question_id,
@@ -164,7 +172,8 @@ def _grading_tokens(path: Path) -> tuple[int, int]:
     """In and out; a draft that is the answer was graded once."""
     prompt = completion = 0
     for result in read_lines(path, Result):
-        for verdict in (result.verdict, result.verdict_before_checks)[: 1 + (result.draft != result.answer)]:
+        twice = result.draft != result.answer or result.outcome == "failed"
+        for verdict in (result.verdict, result.verdict_before_checks)[: 1 + twice]:
             prompt += verdict.prompt_tokens
             completion += verdict.completion_tokens
     return prompt, completion
@@ -235,11 +244,11 @@ def correctness(stage: Path, repeats: int) -> Mapping[str, Sequence[float | None
 
 def _counted(result: Result) -> _Scored:
     """Not finishing for want of skill is a wrong answer; what was lost outside is none at all."""
-    if result.outcome == "finished":
-        values: dict[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
-        return _Scored(result, values[result.verdict.verdict], values[result.verdict_before_checks.verdict])
-    value = None if result.fault is not None and result.fault.whose == "outside" else 0.0
-    return _Scored(result, value, value)
+    if result.fault is not None and result.fault.whose == "outside":
+        return _Scored(result, None, None)
+    values: dict[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
+    after = 0.0 if result.outcome == "failed" else values[result.verdict.verdict]
+    return _Scored(result, after, values[result.verdict_before_checks.verdict])
 
 
 def _by_question(scored: Iterable[_Scored], repeats: int, value: Callable[[_Scored], float | None]) -> _Values:

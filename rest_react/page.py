@@ -191,7 +191,7 @@ def _entry(walk: _Walk) -> dict[str, object]:
         "question": trajectory.question[:_LONGEST],
         "answer": trajectory.answer[:_SEARCHED],
         "outcome": _outcome(walk),
-        "before": result.verdict_before_checks.verdict if result and not fault else "",
+        "before": result.verdict_before_checks.verdict if result and trajectory.draft else "",
         "revised": trajectory.draft != trajectory.answer,
         "kind": result.kind if result else "",
         "fault": fault.reason[:_SEARCHED] if fault else "",

@@ -153,7 +153,7 @@ def _read_prompt(text: str, kind: StepKind) -> StepPrompt:
     return StepPrompt(instructions.strip() + "\n", tuple(exemplars))
 
 
-def prompts_hash(prompts: Mapping[StepKind, StepPrompt]) -> str:
-    """Names the prompts' exact text; stored with the run."""
-    text = "\x1f".join(prompts[kind].prefix for kind in STEP_KINDS)
+def prompts_hash(prompts: Mapping[StepKind, StepPrompt], judges: Sequence[str]) -> str:
+    """Names the exact text of the steps' prompts and the judges'; stored with the run."""
+    text = "\x1f".join([*(prompts[kind].prefix for kind in STEP_KINDS), *judges])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -13,6 +13,7 @@ in the module that needs it.
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,8 +162,16 @@ class Fault:
 
     @property
     def reason(self) -> str:
-        """What faults of one kind share: the message up to its details."""
-        return self.message.split(":", 1)[0].split(" at step")[0][:60]
+        """What faults of one kind share: the message up to its details, behind the door's name without its address.
+
+        >>> Fault("outside", "qwen2.5:7b at http://127.0.0.1:11434/v1: HTTP 503: overloaded (after 6 tries)").reason
+        'qwen2.5:7b: HTTP 503'
+        >>> Fault("model", "no usable sample at step 3 (decide): not Python").reason
+        'no usable sample'
+        """
+        door = re.match(r"(\S+?)(?: at \S+)?: ", self.message)
+        said = re.split(r": | at step| \(", self.message[door.end() :] if door else self.message, maxsplit=1)[0]
+        return (f"{door[1]}: {said}" if door else said)[:60]
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,8 @@ def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
         name = f"{run_folder.name}-{k}"
         view = {"name": name, "iteration": k, "smoke": smoke}
         made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
-        if 0 < k <= settings.get("grow.reuse_through", 0):  # made by the loop of another run
+        taken = k > 0 and (k <= settings.get("grow.reuse_through", 0) or _is_student(run_folder, settings))
+        if taken:  # the rows were made by another run, with settings of its own
             made = [(key, value) for key, value in made if not key.startswith(("grow.", "improve."))]
             made.append(("taken over from", settings["grow.reuse"]))
         if improved is not None:
@@ -206,7 +207,9 @@ def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
             kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
             facts = [(key.replace("_", " "), made_of[key]) for key in _COUNTED if made_of.get(key) is not None]
             front = _data_front(name, kinds.total())
-            _card("data_card", stage / "improve", front=front, made=[*facts, *made], kinds=kinds.most_common(), **view)
+            written = [fact for fact in made if not (taken and fact[0] == "policy.model")]
+            rows_of = view | {"made": [*facts, *written], "kinds": kinds.most_common(), "taken": taken}
+            _card("data_card", stage / "improve", front=front, **rows_of)
         if tuned is not None:
             own = [row for row in rows if row["iteration"] == k]
             results = _markdown_table(_HEADINGS, [[cell(row) for _, cell in _COLUMNS] for row in own])
@@ -216,6 +219,14 @@ def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
             folder = weights if weights.is_dir() else stage / "finetune"
             front = _model_front(name, str(settings.get("policy.model", "")), own)
             _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
+
+
+def _is_student(run_folder: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether the run learns from data of another model."""
+    if not settings.get("grow.reuse"):
+        return False
+    theirs = RunFolder(run_folder.parent / settings["grow.reuse"]).settings()
+    return any(theirs.get(key, value) != value for key, value in settings.items() if key.startswith("policy."))
 
 
 def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:

@@ -101,30 +101,23 @@ def _opening(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def _turns(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> list[dict[str, str]]:
-    """System and user turn. Some templates (SmolLM2, Qwen) invent a system turn where none is given; an empty one
-    keeps it out. Templates without a system turn (Gemma) get the prefix at the head of the user's."""
-    user = {"role": "user", "content": prompt.state}
-    system = {"role": "system", "content": prompt.prefix}
-    head_and_tail = _system_turn(tokenizer)
-    if head_and_tail is None:
+    """What a server is sent (llm.openai_compatible): a system turn where there is a prefix, and the user's. A template
+    that invents a system turn where none is given (SmolLM2, Qwen2.5) does so here as there, in training as in use.
+    Templates without a system turn (Gemma) get the prefix at the head of the user's."""
+    if prompt.prefix and not _has_system_turn(tokenizer):
         return [{"role": "user", "content": prompt.prefix + prompt.state}]
-    if prompt.prefix:
-        return [system, user]
-    head, tail = head_and_tail
-    alone = str(tokenizer.apply_chat_template([{"role": "user", "content": "USER"}], tokenize=False))
-    return [system, user] if alone.startswith(head) and alone.endswith(tail) else [user]
+    system = [{"role": "system", "content": prompt.prefix}] if prompt.prefix else []
+    return [*system, {"role": "user", "content": prompt.state}]
 
 
-def _system_turn(tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str] | None:
-    """What the template writes before and after a system turn's content; None if it has no such turn."""
+def _has_system_turn(tokenizer: "PreTrainedTokenizerBase") -> bool:
     from jinja2.exceptions import TemplateError
 
     turns = [{"role": "system", "content": "SYSTEM"}, {"role": "user", "content": "USER"}]
     try:
-        head, found, tail = str(tokenizer.apply_chat_template(turns, tokenize=False)).partition("SYSTEM")
+        return "SYSTEM" in str(tokenizer.apply_chat_template(turns, tokenize=False))
     except TemplateError:
-        return None
-    return (head, tail) if found else None
+        return False
 
 
 def _embedded() -> Path:

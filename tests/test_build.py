@@ -69,8 +69,9 @@ def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_me
 
 @pytest.mark.parametrize(("search", "door"), [("bm25", Bm25Search), ("duckduckgo", DuckDuckGo), ("http", HttpSearch)])
 def test_each_kind_of_search_has_its_door(search: str, door: type, tmp_path: Path) -> None:
-    url = ["search.url=http://127.0.0.1:9/retrieve"] if search == "http" else []
-    assert type(parts(tmp_path, f"search={search}", *url).search(CORPUS)) is door
+    company = ["search.url=http://127.0.0.1:9/retrieve"] if search == "http" else []
+    company += ["experiment=web"] if search == "duckduckgo" else []
+    assert type(parts(tmp_path, f"search={search}", *company).search(CORPUS)) is door
 
 
 def test_the_index_of_a_corpus_is_kept_in_the_run_s_folder_and_found_again(tmp_path: Path) -> None:
@@ -91,10 +92,14 @@ def test_each_kind_of_fine_tuning_has_its_trainer(
     assert type(parts(tmp_path, *model, f"finetune={finetune}").trainer(1)) is trainer
 
 
-def test_only_iteration_0_trains_for_the_demonstrations_epochs(tmp_path: Path) -> None:
+def test_only_iteration_0_trains_for_the_demonstrations_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = parts(tmp_path, "policy=tiny", "demonstrations.epochs=7", "finetune.epochs=2")
     epochs = [trainer._training.epochs for k in (0, 1) if isinstance(trainer := made.trainer(k), LocalTrainer)]
     assert epochs == [7, 2]
+    monkeypatch.setenv("OPENAI_API_KEY", "no-key")
+    made = parts(tmp_path, "policy=openai", "finetune=hosted", "demonstrations.epochs=7")
+    chosen = [t._hyperparameters for k in (0, 1) if isinstance(t := made.trainer(k), HostedTrainer)]
+    assert chosen == [{"n_epochs": 7}, {}]
 
 
 def test_a_reward_model_is_made_only_where_improve_asks_one(tmp_path: Path) -> None:

@@ -196,6 +196,8 @@ def test_two_models_two_modes_and_weights_made_anew_never_share_an_answer(tmp_pa
         (tmp_path / "model/weights.safetensors").write_text(weights)
         names.append(made.policy(local)._name)
     assert len(set(names)) == 4
+    (tmp_path / "model/README.md").write_text("the card of a report")
+    assert made.policy(local)._name == names[-1]
     assert (
         made.policy(base)._name
         == parts(tmp_path, "policy=tiny", "policy.in_flight=3", f"cache={tmp_path}").policy(base)._name

@@ -100,6 +100,14 @@ def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
     assert unlike["sizes"] == []
 
 
+def test_the_spread_between_fine_tunings_is_not_that_of_their_repeats():
+    rows, answers = [row(1, 0.5, benchmark="world")], {(1, "world"): {"q": [1.0, 0.0], "r": [1.0, 0.0]}}
+    sizes = {"a": 10, "b": 10, "c": 20}
+    runs = [run(name, rows, {"improve.max_examples": limit}, answers, {1: (9, limit)}) for name, limit in sizes.items()]
+    (benchmark,) = compare(runs)["benchmarks"]
+    assert benchmark["sizes"][0]["accuracy"]["std"] == 0.0
+
+
 def test_settings_that_differ_are_told_and_no_others():
     one, two = {"seed": 0, "improve.selector": "random", "old": 1}, {"seed": 0, "improve.selector": "perplexity"}
     assert compare([run("a", [], one), run("b", [], two)])["settings"] == {

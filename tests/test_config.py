@@ -194,9 +194,17 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
         (["+questions@grow.also.eli5=eli5"], "grow.also.eli5: has no corpus for search=bm25"),
         (["world.demonstrations=0"], "start: demonstrations needs world.demonstrations above 0"),
         (["finetune=hosted"], "finetune.kind: hosted cannot tune policy.kind=transformers"),
+        (
+            ["llm@policy=openai", "finetune=hosted", "demonstrations.epochs=2.5"],
+            "demonstrations.epochs: 2.5, but a hosted job takes whole epochs",
+        ),
         (["llm@policy=openai"], "finetune.kind: local cannot tune policy.kind=openai"),
         (["llm@policy=gemini"], "policy.kind: gemini cannot be fine-tuned"),
-        (["finetune.batch_size=5", "finetune.micro_batch_size=2"], "finetune.batch_size: must be a multiple"),
+        (["finetune.batch_size=5", "finetune.micro_batch_size=2"], "finetune.batch_size: 5 is not a multiple"),
+        (
+            ["experiment=paper_gpu", "finetune.num_processes=3"],
+            "finetune.batch_size: 64 is not a multiple of finetune.micro_batch_size × finetune.num_processes (12); set",
+        ),
         (["experiment=smoke", "improve.selector=reward_model"], "reward_model: the scripted policy knows plans"),
         (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
         (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy knows plans"),

@@ -10,7 +10,7 @@ import pytest
 from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
 from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
-from rest_react.evaluate import RESULTS, evaluate
+from rest_react.evaluate import RESULTS, compute_rows, evaluate
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
@@ -113,14 +113,17 @@ def test_an_answer_that_the_checks_left_alone_is_graded_once(tmp_path) -> None:
     assert len(grader.llm.asked) == 1
 
 
-@pytest.mark.parametrize("broken", ["decision", "grounding check"])
-def test_a_models_fault_is_incorrect_whatever_it_had_written(tmp_path, broken) -> None:
-    llm = Spied(policy("Velmar"), shut={f"# step: {broken}": ModelFault("refused")})
-    (result,) = run(tmp_path, llm, [VELMAR])
+@pytest.mark.parametrize(("broken", "draft"), [("decision", "incorrect"), ("grounding check", "correct")])
+def test_a_models_fault_is_incorrect_and_its_draft_what_it_was(tmp_path, broken, draft) -> None:
+    llm = Spied(policy(RIGHT), shut={f"# step: {broken}": ModelFault("refused")})
+    (result,) = run(tmp_path / "iter_0" / "evaluate" / "world", llm, [VELMAR])
     wrong = Verdict("incorrect", "the model's fault: refused")
     assert (result.outcome, result.fault) == ("failed", Fault("model", "refused"))
-    assert (result.verdict, result.verdict_before_checks, result.em, result.f1) == (wrong, wrong, 0.0, 0.0)
-    assert read_summary(tmp_path) is not None
+    assert (result.verdict, result.em, result.f1) == (wrong, 0.0, 0.0)
+    assert result.verdict_before_checks.verdict == draft
+    (row,) = compute_rows(tmp_path)
+    right = int(draft == "correct")
+    assert (row["before_checks"]["mean"], row["accuracy"]["mean"], row["checks"]["broken"]) == (right, 0.0, right)
 
 
 def test_an_outage_of_the_policy_is_owed_and_where_tolerated_unscored(tmp_path) -> None:
@@ -227,10 +230,12 @@ def test_no_label_reaches_the_agent(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("make_room", [True, False])
-def test_the_policy_makes_room_before_the_grader_is_asked(tmp_path, make_room) -> None:
+def test_the_policy_makes_room_for_the_grader_and_the_grader_for_the_next_benchmark(tmp_path, make_room) -> None:
     llm = Spied(policy(RIGHT))
-    run(tmp_path, llm, make_room=make_room)
-    assert llm.closed == make_room
+    grader = judge(TRUE, FALSE)
+    grader = replace(grader, llm=Spied(grader.llm))
+    run(tmp_path, llm, grader=grader, make_room=make_room)
+    assert llm.closed == grader.llm.closed == make_room
 
 
 def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:

@@ -348,9 +348,10 @@ def test_one_letter_changes_the_hash() -> None:
         replace(decide, exemplars=(replace(first, completion=first.completion.replace("main", "Main")), *rest)),
         replace(decide, exemplars=tuple(rest)),
     ]
-    hashes = {prompts_hash({**PROMPTS, "decide": variant}) for variant in [decide, *variants]}
-    assert len(hashes) == 5
-    assert prompts_hash(load_prompts()) == prompts_hash(PROMPTS)
+    hashes = {prompts_hash({**PROMPTS, "decide": variant}, ["Rank."]) for variant in [decide, *variants]}
+    hashes.add(prompts_hash(PROMPTS, ["Rank!"]))
+    assert len(hashes) == 6
+    assert prompts_hash(load_prompts(), ["Rank."]) in hashes
 
 
 def test_the_ranking_prompt_takes_inputs_and_outputs_as_they_are() -> None:

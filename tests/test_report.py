@@ -151,7 +151,7 @@ def test_failures_are_told_by_fault(tmp_path):
 def test_unscored_answers_count_nowhere_and_failed_ones_are_wrong(tmp_path):
     results = [
         result("a", verdict="correct"),
-        result("b", verdict="correct", fault=Fault("model", "nothing parsable"), searches=4),
+        result("b", verdict="correct", before="incorrect", fault=Fault("model", "nothing parsable"), searches=4),
         result("c", verdict="incorrect", fault=Fault("outside", "HTTP 503"), searches=100, em=1.0),
         result("d", verdict="unscored", before="correct"),
     ]
@@ -375,7 +375,7 @@ def front(path: Path) -> dict:
     return metadata_load(path)
 
 
-def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = None) -> Path:
+def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = None, through: int = 1) -> Path:
     """One iteration that was trained, with its rows."""
     write_evaluation(folder, iteration, [result("a"), result("b", verdict="incorrect")])
     stage = folder / f"iter_{iteration}"
@@ -390,7 +390,7 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
         (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
     settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
     if reuse:
-        settings |= {"grow.reuse": reuse, "grow.reuse_through": 1}
+        settings |= {"grow.reuse": reuse, "grow.reuse_through": through}
     RunFolder(folder).seal(settings, {"python": "3"})
     return stage
 
@@ -425,7 +425,22 @@ def test_the_card_of_rows_taken_over_tells_whose_they_are(tmp_path):
     write_report(tmp_path / "demo", smoke=False)
     text = card.read_text(encoding="utf-8")
     assert "| taken over from | first |" in text
+    assert "written by the agent of another run in iteration 1" in text
     assert "grow.samples" not in text
+
+
+def test_a_student_s_rows_are_told_to_be_its_teacher_s(tmp_path):
+    carded(tmp_path / "teacher", "org/large")
+    stage = carded(tmp_path / "student", "org/small", reuse="teacher", through=0)
+    write_report(tmp_path / "student", smoke=False)
+    rows, model = ((stage / part / "README.md").read_text(encoding="utf-8") for part in ("improve", "finetune"))
+    assert "| taken over from | teacher |" in rows
+    assert "written by the agent of another run" in rows
+    assert "org/small" not in rows
+    assert "org/small" in model
+    own = carded(tmp_path / "own", "org/large", reuse="teacher", through=0) / "improve" / "README.md"
+    write_report(tmp_path / "own", smoke=False)
+    assert "written by the agent itself in iteration 1" in own.read_text(encoding="utf-8")
 
 
 def test_a_data_set_s_card_counts_its_rows(tmp_path):

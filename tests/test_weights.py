@@ -14,6 +14,7 @@ from rest_react.errors import UsageError
 from rest_react.records import Prompt
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 
+INVENTED = "<|im_start|>system\n{}<|im_end|>\n"
 TAIL_OF_A_CHATML_PROMPT = "<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -107,10 +108,12 @@ def test_chat_makes_the_prefix_the_system_turn(tokenizer: PreTrainedTokenizerBas
     assert tokenizer.decode(tokens) == expected
 
 
-def test_an_empty_prefix_keeps_the_templates_own_system_turn_out(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_without_a_prefix_the_prompt_is_what_a_server_makes_of_the_user_s_turn(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
     tokens = encode_prompt(tokenizer, Prompt("", "STATE = 1"), "chat")
-    expected = f"<|im_start|>system\n<|im_end|>\n<|im_start|>user\nSTATE = 1{TAIL_OF_A_CHATML_PROMPT}"
-    assert tokenizer.decode(tokens) == expected
+    asked = f"<|im_start|>user\nSTATE = 1{TAIL_OF_A_CHATML_PROMPT}"
+    assert tokenizer.decode(tokens) == INVENTED.format("You are tiny.") + asked
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,7 @@ def test_an_empty_prefix_keeps_the_templates_own_system_turn_out(tokenizer: PreT
         ),
     ],
 )
-def test_other_templates_get_no_empty_system_turn(
+def test_other_templates_get_no_system_turn_of_their_own(
     tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch, template: str, prefix: str, expected: str
 ) -> None:
     monkeypatch.setattr(tokenizer, "chat_template", template)
@@ -173,5 +176,6 @@ def test_the_embedded_model_converts_and_splits_numbers_into_digits() -> None:
         ["in", "ĠĠ", "1", "9", "7", "3", "<|im_end|>"]
     )
     assert embedded.decode(encode_prompt(embedded, Prompt("", "STATE = 1"), "chat")) == (
-        f"<|im_start|>system\n<|im_end|>\n<|im_start|>user\nSTATE = 1{TAIL_OF_A_CHATML_PROMPT}"
+        INVENTED.format("You are a helpful AI assistant named SmolLM, trained by Hugging Face")
+        + f"<|im_start|>user\nSTATE = 1{TAIL_OF_A_CHATML_PROMPT}"
     )

@@ -91,7 +91,7 @@ const CHANGES = {
   wrong: (i) => changes[i] === "wrong",
   revised: (i) => index.revised[i],
   helped: (i) => index.before[i] === "incorrect" && index.outcome[i] === "correct",
-  hurt: (i) => index.before[i] === "correct" && index.outcome[i] === "incorrect",
+  hurt: (i) => index.before[i] === "correct" && ["incorrect", "failed"].includes(index.outcome[i]),
 };
 let matches = [];
 let drawn = 0;

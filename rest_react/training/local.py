@@ -92,12 +92,6 @@ class LocalTrainer:
         run_folder: Path,
         on_step: Callable[[int, int, float], None] = lambda step, total, loss: None,
     ) -> None:
-        share = training.micro_batch_size * training.num_processes
-        if training.batch_size % share:
-            raise UsageError(
-                f"finetune.batch_size={training.batch_size} is not a multiple of finetune.micro_batch_size "
-                f"× finetune.num_processes ({share}); set it to {max(share, training.batch_size // share * share)}"
-            )
         self._training = training
         self._run_folder = run_folder
         self._on_step = on_step

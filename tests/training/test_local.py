@@ -265,11 +265,6 @@ def test_resuming_clears_what_a_kill_left_half_written(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["checkpoint-4", "checkpoint-8"]
 
 
-def test_a_batch_that_the_processes_cannot_share_is_refused_with_one_that_they_can(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"finetune.batch_size=6 is not a multiple of .* \(4\); set it to 4"):
-        LocalTrainer(replace(SETTINGS, batch_size=6, num_processes=2), tmp_path)
-
-
 def test_a_base_that_is_elsewhere_or_gone_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="hosted model and cannot be tuned here"):
         tune(tmp_path, SETTINGS, "a", ModelRef("ft:model", "hosted", tuned=True))

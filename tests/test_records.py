@@ -1,0 +1,22 @@
+"""What records say of themselves."""
+
+import pytest
+
+from rest_react.records import Fault
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("qwen2.5:7b at http://127.0.0.1:11434/v1: HTTP 503: overloaded (after 6 tries)", "qwen2.5:7b: HTTP 503"),
+        ("gpt-4.1-mini at https://api.openai.com/v1: refused (content_filter)", "gpt-4.1-mini: refused"),
+        ("gemini-2.5-flash: the prompt was blocked (SAFETY)", "gemini-2.5-flash: the prompt was blocked"),
+        ("duckduckgo: HTTP 503 (after 5 tries)", "duckduckgo: HTTP 503"),
+        ("https://example.org/retrieve: no whole reply (reset)", "https://example.org/retrieve: no whole reply"),
+        ("no usable sample at step 3 (decide): not Python; not Python", "no usable sample"),
+        ("context too long: 2000 prompt tokens and 128 to come, 2048 fit", "context too long"),
+        ("refused", "refused"),
+    ],
+)
+def test_the_reason_of_a_fault_is_what_faults_of_one_kind_share(message: str, reason: str) -> None:
+    assert Fault("outside", message).reason == reason
