@@ -30,8 +30,7 @@ from rest_react.agent import Sampler, SearchAgent
 from rest_react.grow import grow
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.prompting import load_prompts
-from rest_react.records import Hit, Question
-from rest_react.settings import NO_PRICE
+from rest_react.records import NO_PRICE, Hit, Question
 from rest_react.store import read_summary
 
 LATENCY_S = 0.05

@@ -23,8 +23,7 @@ from pathlib import Path
 import msgspec
 
 from rest_react.errors import BudgetReached, RunFolderError, UsageError
-from rest_react.records import LLM, Completion, Prompt, Sampling
-from rest_react.settings import Price
+from rest_react.records import LLM, Completion, Price, Prompt, Sampling
 
 _TURN_TOKENS = 24  # what a chat template puts around a system's and a user's turn
 _FILE_BYTES = 1024

@@ -26,16 +26,17 @@ from rest_react.judges.reward import RewardModel, objections
 from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash
 from rest_react.records import (
     LLM,
+    NO_PRICE,
     LabelledQuestion,
     ModelRef,
     Passage,
+    Price,
     Search,
     StepKind,
     Tracker,
     Trainer,
 )
 from rest_react.settings import (
-    NO_PRICE,
     Bm25,
     DryFinetune,
     DuckDuckGo,
@@ -48,7 +49,6 @@ from rest_react.settings import (
     Mode,
     Model,
     OpenAIModel,
-    Price,
     QuestionSource,
     RuleGraderSettings,
     SameModel,
@@ -349,7 +349,8 @@ class Parts:
                     weights, base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None,
                     mode=mode or s.mode, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
                     requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute, meter=meter,
-                    n_per_request=s.n_per_request, logprobs=s.logprobs,
+                    n_per_request=s.n_per_request, logprobs=s.logprobs, token_limit=s.token_limit,
+                    extra_body=s.extra_body,
                 )  # fmt: skip
             case VllmModel() as s:
                 return _vllm(s, weights, model, self.folder, meter, mode)
@@ -357,9 +358,9 @@ class Parts:
                 from rest_react.llm.gemini import Gemini
 
                 return Gemini(
-                    weights, api_key_env=s.api_key_env, logprobs=s.logprobs, timeout_s=s.timeout_s,
-                    max_in_flight=s.in_flight, tries=s.tries, requests_per_minute=s.requests_per_minute,
-                    tokens_per_minute=s.tokens_per_minute, meter=meter,
+                    weights, api_key_env=s.api_key_env, logprobs=s.logprobs, thinking_budget=s.thinking_budget,
+                    timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries, meter=meter,
+                    requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute,
                 )  # fmt: skip
 
 
@@ -371,8 +372,8 @@ def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: st
         method=s.method, epochs=s.epochs, max_steps=s.max_steps, batch_size=s.batch_size,
         micro_batch_size=s.micro_batch_size, learning_rate=s.learning_rate, warmup_ratio=s.warmup_ratio,
         weight_decay=s.weight_decay, max_length=s.max_length, save_every=s.save_every, lora_r=s.lora_r,
-        lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, num_processes=s.num_processes, threads=s.threads or None,
-        mode=mode,
+        lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, optimizer=s.optimizer, mode=mode,
+        num_processes=s.num_processes, threads=s.threads or None,
     )  # fmt: skip
     return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))
 

@@ -1,7 +1,7 @@
 """Answers kept on disk: what a model or a search engine has said once is not asked, or paid for, a second time.
 
     cache = Cache(Path("cache"))
-    llm = CachedLLM(OpenAICompatible("Qwen/Qwen3-8B", ...), "Qwen/Qwen3-8B, chat", cache)
+    llm = CachedLLM(OpenAICompatible("Qwen/Qwen2.5-7B-Instruct", ...), "Qwen/Qwen2.5-7B-Instruct, chat", cache)
     search = CachedSearch(DuckDuckGo(), "duckduckgo, us-en", cache)
 
 A sample is known by its door's name, the whole prompt (whose state names the kind of call), how it was drawn and its

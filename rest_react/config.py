@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
-from rest_react.settings import NO_PRICE, Bm25, FileQuestions, HubQuestions, LocalFinetune, QuestionSource, Settings
+from rest_react.records import NO_PRICE
+from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune, QuestionSource, Settings
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
@@ -81,7 +82,10 @@ def _explain(problem: dict[str, Any]) -> str:
     given = problem.get("input")
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            return f"{path}: there is no such setting; {nearest(path.rpartition('.')[2], _field_names())}"
+            name = path.rpartition(".")[2]
+            if name in _field_names():
+                return f"{path}: there is no such setting for what is chosen here; leave it out: '~{path}'"
+            return f"{path}: there is no such setting; {nearest(name, _field_names())}"
         case "missing" | "missing_argument":
             return f"{path}: is missing; give {path}=..."
         case "union_tag_not_found":

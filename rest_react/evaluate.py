@@ -35,9 +35,8 @@ from rest_react.judges.metrics import (
     f1,
     paired_difference,
 )
-from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict, derive_seed
+from rest_react.records import LabelledQuestion, Price, Result, Trajectory, Verdict, derive_seed
 from rest_react.remote import together
-from rest_react.settings import Price
 from rest_react.store import JsonLines, in_order, iterations, read_lines, read_summary, write_summary
 
 RESULTS = "results.jsonl"

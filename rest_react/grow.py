@@ -18,8 +18,7 @@ from rest_react.agent import TRAJECTORIES, SearchAgent, Select, roll_out
 from rest_react.errors import ConfigError
 from rest_react.judges.metrics import bill
 from rest_react.questions import overlap
-from rest_react.records import Question, Trajectory
-from rest_react.settings import Price
+from rest_react.records import Price, Question, Trajectory
 from rest_react.store import read_lines, read_summary, write_summary
 
 

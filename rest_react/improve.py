@@ -40,9 +40,8 @@ from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill
 from rest_react.judges.reward import RewardModel, objections
-from rest_react.records import Completion, Example, Ranking, Step, Trajectory, derive_seed
+from rest_react.records import Completion, Example, Price, Ranking, Step, Trajectory, derive_seed
 from rest_react.remote import together
-from rest_react.settings import Price
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
 
 Selector = Literal["reward_model", "verified", "perplexity", "majority", "random"]

@@ -236,6 +236,24 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens; null where unknown."""
+
+    input: float | None
+    output: float | None
+
+    def usd(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """What these tokens cost; None where tokens were used whose price is unknown."""
+        parts = [(self.input, prompt_tokens), (self.output, completion_tokens)]
+        if any(price is None and tokens for price, tokens in parts):
+            return None
+        return sum((price or 0.0) * tokens for price, tokens in parts) / 1e6
+
+
+NO_PRICE = Price(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRef:
     """A policy's weights. `name` is a Hub id, a hosted model's name or, for `local`, a path inside the run folder.
 

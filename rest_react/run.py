@@ -29,9 +29,9 @@ from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.page import loss_curve, tables
 from rest_react.prompting import exemplar_rows
 from rest_react.questions import unlabelled
-from rest_react.records import LLM, Example, ModelRef, Tracker, Trajectory, derive_seed
+from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
-from rest_react.settings import NO_PRICE, Settings
+from rest_react.settings import Settings
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
 from rest_react.tracking import numbers
 

@@ -11,30 +11,14 @@ from typing import Annotated, Literal, TypeAlias
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 from pydantic import Field
 
+from rest_react.records import Price
+
 Share: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
 Count: TypeAlias = Annotated[int, Gt(0)]
 NotNegative: TypeAlias = Annotated[int, Ge(0)]
 Positive: TypeAlias = Annotated[float, Gt(0)]
 Name: TypeAlias = Annotated[str, MinLen(1)]
 Mode: TypeAlias = Literal["chat", "completion"]
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens; null where unknown."""
-
-    input: float | None
-    output: float | None
-
-    def usd(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """What these tokens cost; None where tokens were used whose price is unknown."""
-        parts = [(self.input, prompt_tokens), (self.output, completion_tokens)]
-        if any(price is None and tokens for price, tokens in parts):
-            return None
-        return sum((price or 0.0) * tokens for price, tokens in parts) / 1e6
-
-
-NO_PRICE = Price(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +49,8 @@ class OpenAIModel:
     api_key_env: str
     logprobs: bool
     n_per_request: bool
+    token_limit: Literal["max_tokens", "max_completion_tokens"]
+    extra_body: dict[str, object]
     requests_per_minute: float | None
     tokens_per_minute: float | None
     in_flight: Count
@@ -98,6 +84,7 @@ class GeminiModel:
     model: Name
     api_key_env: str
     logprobs: bool
+    thinking_budget: Annotated[int, Ge(-1)] | None
     requests_per_minute: float | None
     tokens_per_minute: float | None
     in_flight: Count
@@ -297,6 +284,7 @@ class LocalFinetune:
     lora_r: Count
     lora_alpha: Count
     lora_dropout: Share
+    optimizer: Literal["adamw", "adafactor"]
     num_processes: Count
     threads: NotNegative
 

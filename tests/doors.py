@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rest_react.cache import Cache, CachedSearch
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.records import LLM, Completion, Hit, Prompt, Sampling, derive_seed
-from rest_react.settings import NO_PRICE
+from rest_react.records import LLM, NO_PRICE, Completion, Hit, Prompt, Sampling, derive_seed
 
 
 class Killed(Exception):

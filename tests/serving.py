@@ -41,6 +41,7 @@ TRAINING = LocalTraining(
     lora_r=4,
     lora_alpha=8,
     lora_dropout=0.0,
+    optimizer="adamw",
     num_processes=1,
     threads=1,
 )

@@ -13,9 +13,8 @@ import pytest
 from rest_react.budget import Budget, Meter, Metered, Tokens, tokens_used, with_all_prompts, worst_case
 from rest_react.errors import BudgetReached, ModelFault, OutsideFault, RunFolderError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.records import Completion, Prompt, Sampling
+from rest_react.records import Completion, Price, Prompt, Sampling
 from rest_react.remote import together
-from rest_react.settings import Price
 from tests.loopback import Reply, Request, serve
 
 SAMPLING = Sampling(0.5, 40, seed=7)

@@ -97,6 +97,10 @@ def test_a_sweep_is_checked_by_its_keys(tmp_path: Path) -> None:
         ("experiment=paper", "experiment: there is no 'paper'; choose one of bamtwoogle, checks_none, "),
         ("experiment=[smoke,paper]", "experiment: there is no 'paper'; choose one of bamtwoogle, checks_none, "),
         ("grow.questions=hotpot", "grow.questions: there is no 'hotpot'; choose one of 2wikimultihopqa, "),
+        (
+            "questions@evaluate.benchmarks.world=null",
+            "questions@evaluate.benchmarks.world: null is no choice; to leave it out, give '~questions@evaluate.",
+        ),
         ("seed.deep=3", "seed.deep: there is no such setting; "),
         ("+agent.colour=1", "agent.colour: there is no such setting; see --help for the groups and --cfg job for"),
         ("~agent.select", "agent.select: is missing; give agent.select=..."),

@@ -67,6 +67,13 @@ def test_the_ways_to_run_it_are_possible(overrides: list[str]) -> None:
     assert isinstance(load_settings(values(*overrides)), Settings)
 
 
+def test_what_is_a_setting_of_another_choice_alone_is_to_be_left_out(tmp_path: Path) -> None:
+    hosted = ("experiment=local_corpus", f"data={data(tmp_path)}", "policy=openai", "finetune=hosted", "start=prompted")
+    (told,) = problems(values(*(word.replace("policy", "llm@policy") for word in hosted)))
+    path, told = told.split(": there is no such setting for what is chosen here; ")
+    assert (path, told) == ("finetune.micro_batch_size", "leave it out: '~finetune.micro_batch_size'")
+
+
 def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:
     mine = load_settings(values("experiment=local_corpus", f"data={data(tmp_path)}"))
     assert list(mine.evaluate.benchmarks) == ["local"]
@@ -303,6 +310,9 @@ CANNOT_CHANGE_A_RESULT = {
     "improve.tolerate_outside_faults",
     "evaluate.tolerate_outside_faults",
     "finetune.save_every",
+    "finetune.max_length",
+    "finetune.micro_batch_size",
+    "finetune.num_processes",
     "finetune.threads",
 }
 

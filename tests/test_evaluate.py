@@ -13,9 +13,8 @@ from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.evaluate import RESULTS, compute_rows, evaluate
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
-from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
+from rest_react.records import Fault, LabelledQuestion, Price, Question, Result, Trajectory, Verdict
 from rest_react.search.bm25 import Bm25Search
-from rest_react.settings import Price
 from rest_react.store import read_lines, read_summary
 from rest_react.world import build_world
 from tests.doors import FREE, Killed, Spied, recorded_search

@@ -22,8 +22,7 @@ from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve, usable_candidates
 from rest_react.judges.reward import RewardModel
 from rest_react.llm.scripted import RecordedLLM
-from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
-from rest_react.settings import Price
+from rest_react.records import Candidate, Example, Fault, Hit, Price, Ranking, Step, Trajectory, Usage
 from rest_react.store import read_lines, read_summary, replace_lines
 from tests.doors import FREE, Killed, Spied
 

@@ -119,7 +119,7 @@ def test_a_failed_walk_has_its_fault_in_short_and_in_full(tmp_path):
     found = entries(pack(tmp_path))
     assert [(e["outcome"], e["fault"], e["walk"]["fault"]["message"]) for e in found.values()] == [
         ("failed", "no usable sample", "no usable sample at step 3 (answer): prose"),
-        ("outage", "llm", "llm: HTTP 503"),
+        ("outage", "llm: HTTP 503", "llm: HTTP 503"),
     ]
 
 

@@ -27,8 +27,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from rest_react.records import derive_seed
-from rest_react.settings import Price
+from rest_react.records import Price, derive_seed
 
 _LINK = r"[\[(]\s*link_?ids?\s*[=:]?\s*\d+(?:\s*,\s*(?:link_?id\s*=\s*)?\d+)*\s*[\])]"
 _LINKS = rf"{_LINK}(?:\s*(?:,|and|&)?\s*{_LINK})*"

@@ -1,6 +1,6 @@
 """Any server that speaks the OpenAI API: OpenAI, vLLM, SGLang, `transformers serve`, llama.cpp, Ollama, Nebius, ...
 
-    llm = OpenAICompatible("Qwen/Qwen3-8B", base_url="http://localhost:8000/v1", api_key_env=None)
+    llm = OpenAICompatible("Qwen/Qwen2.5-7B-Instruct", base_url="http://localhost:8000/v1", api_key_env=None)
     samples = await llm.sample(Prompt(prefix="", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
 
 `mode="chat"` sends the prefix as system message and the state as user message; `mode="completion"` sends both joined,

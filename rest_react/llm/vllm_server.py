@@ -1,7 +1,7 @@
 """A `vllm serve` of our own: started at the first call, waited for, asked like any OpenAI-compatible server, stopped.
 
-    server = VllmServer("Qwen/Qwen3-8B", command=["vllm", "serve"], served_name="iteration-1", log=folder / "vllm.log",
-                        start_timeout_s=900)
+    server = VllmServer("Qwen/Qwen2.5-7B-Instruct", command=["vllm", "serve"], served_name="iteration-1",
+                        log=folder / "vllm.log", start_timeout_s=900)
     samples = await server.sample(prompt, n=4, sampling=sampling)
     await server.aclose()
 

@@ -1,14 +1,15 @@
 """Fine-tuning on this machine: a job in a process of its own, so that its memory comes back when it ends.
 
-    folder/examples.jsonl   what to train on           folder/job.json     how (`Job`)
+    folder/examples.jsonl   what to train on           folder/job.json     how (`Job`); accelerate.json beside it
     folder/loss.jsonl       one line per step          folder/train.log    what the process printed
     folder/checkpoints/     while it runs              folder/error.json   why it failed
     folder/model/           the weights, written last: there means complete     folder/adapter/   LoRA's, beside them
 
-The process is started by `accelerate launch`, so `num_processes` runs data-parallel on GPUs or CPU cores and a
-researcher's own `accelerate config` applies. It holds the read end of a pipe as its standard input and ends when the
-pipe closes: no kill of this process, SIGKILL included, leaves a trainer behind. Calling `train` again resumes from the
-last checkpoint. Not here: the training itself (`worker`), which is never imported, only launched.
+The process is started by `accelerate launch`, so `num_processes` runs data-parallel on GPUs or CPU cores, each with the
+whole model. What `accelerate config` left on the machine is not read: the job is all there is. The process holds the
+read end of a pipe as its standard input and ends when the pipe closes: no kill of this process, SIGKILL included,
+leaves a trainer behind. Calling `train` again resumes from the last checkpoint.
+Not here: the training itself (`worker`), which is never imported, only launched, and models sharded over several GPUs.
 """
 
 import asyncio
@@ -50,6 +51,7 @@ class LocalTraining:
     lora_r: int
     lora_alpha: int
     lora_dropout: float
+    optimizer: Literal["adamw", "adafactor"]
     num_processes: int
     threads: int | None
 
@@ -114,6 +116,7 @@ class LocalTrainer:
         lines = "".join(json.dumps(asdict(example)) + "\n" for example in examples)
         (folder / "examples.jsonl").write_text(lines, encoding="utf-8")
         (folder / "job.json").write_text(json.dumps(asdict(job), indent=2), encoding="utf-8")
+        (folder / "accelerate.json").write_text('{"distributed_type": "NO"}', encoding="utf-8")
         (folder / "error.json").unlink(missing_ok=True)
         return False
 
@@ -207,6 +210,7 @@ def _is_json(path: Path) -> bool:
 def _command(training: LocalTraining, job: Path) -> list[str]:
     threads = training.threads or max(1, (os.cpu_count() or 1) // training.num_processes)
     options = [
+        *("--config_file", str(job.parent / "accelerate.json")),
         *("--num_processes", str(training.num_processes), "--num_machines", "1"),
         *("--num_cpu_threads_per_process", str(threads), "--mixed_precision", "no", "--dynamo_backend", "no"),
     ]

@@ -123,6 +123,7 @@ def _arguments(job: Job, steps: int, gpu: bool) -> "SFTConfig":
         per_device_train_batch_size=how.micro_batch_size,
         gradient_accumulation_steps=how.accumulation,
         learning_rate=how.learning_rate,
+        optim={"adamw": "adamw_torch_fused", "adafactor": "adafactor"}[how.optimizer],
         lr_scheduler_type="linear",
         warmup_steps=math.ceil(how.warmup_ratio * steps),
         weight_decay=how.weight_decay,

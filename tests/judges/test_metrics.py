@@ -20,7 +20,7 @@ from rest_react.judges.metrics import (
     paired_difference,
     strip_citations,
 )
-from rest_react.settings import NO_PRICE, Price
+from rest_react.records import NO_PRICE, Price
 
 
 def shares(right: int, wrong: int) -> dict[str, list[float | None]]:

@@ -13,8 +13,7 @@ import pytest
 
 from rest_react.budget import Budget, Meter
 from rest_react.errors import BudgetReached, OutsideFault, UsageError
-from rest_react.records import Example, ModelRef
-from rest_react.settings import Price
+from rest_react.records import Example, ModelRef, Price
 from rest_react.training.hosted import HostedTrainer, render_rows
 from tests.loopback import Reply, Request, serve
 

@@ -48,6 +48,7 @@ SETTINGS = LocalTraining(
     lora_r=4,
     lora_alpha=8,
     lora_dropout=0.1,
+    optimizer="adamw",
     num_processes=1,
     threads=1,
 )
@@ -201,6 +202,23 @@ def test_two_cpu_processes_train_what_one_does(tmp_path: Path) -> None:
     assert [line["step"] for line in both] == [1, 2, 3, 4, 5]
     assert [line["loss"] for line in both] == pytest.approx([line["loss"] for line in alone], abs=1e-3)
     assert [line["tokens"] for line in both] == [line["tokens"] for line in alone]
+
+
+def test_what_accelerate_was_told_on_this_machine_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "home" / "accelerate" / "default_config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("distributed_type: MULTI_GPU\nnum_processes: 2\nmixed_precision: fp16\n")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    tune(tmp_path, replace(SETTINGS, max_steps=1), "one")
+    assert [line["step"] for line in losses(tmp_path / "one")] == [1]
+
+
+def test_adafactor_is_another_way_down(tmp_path: Path) -> None:
+    base, settings = str(resolve_weights("tiny-random")), replace(SETTINGS, epochs=4)
+    adamw = tune_here(tmp_path, settings, "adamw", base)
+    adafactor = tune_here(tmp_path, replace(settings, optimizer="adafactor"), "adafactor", base)
+    assert losses(adafactor)[-1]["loss"] < losses(adafactor)[0]["loss"] - 0.5
+    assert weights_of(adafactor) != weights_of(adamw)
 
 
 def test_a_lora_is_merged_kept_beside_and_can_be_tuned_again(tmp_path: Path) -> None:
