@@ -227,11 +227,11 @@ def _group_problem(override: Any) -> str | None:
     choices = sorted(path.stem for path in (CONFIGS / override.key_or_group).glob("*.yaml"))
     value = override.value()
     mount = override.input_line.partition("=")[0]
-    if value is None and "@" in mount and not override.is_delete():
-        return f"{mount}: null is no choice; to leave it out, give '~{mount.lstrip('+')}'"
     unknown = [choice for choice in (value if isinstance(value, list) else [value]) if choice not in choices]
-    if value is None or override.is_delete() or not unknown:
+    if override.is_delete() or not unknown:
         return None
     choice = unknown[0]
     name = next((short for short, long in MOUNTS.items() if long == mount), mount)
+    if choice is None and re.search(r"@(evaluate\.benchmarks|grow\.also)\.", mount):
+        return f"{mount}: null is no choice; to leave it out, give '~{mount.lstrip('+')}'"
     return f"{name}: there is no {choice!r}; choose one of {', '.join(choices)}"

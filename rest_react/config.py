@@ -83,7 +83,7 @@ def _explain(problem: dict[str, Any]) -> str:
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
             name = path.rpartition(".")[2]
-            if name in _field_names():
+            if path.partition(".")[0] in _UNIONS and name in _field_names():
                 return f"{path}: there is no such setting for what is chosen here; leave it out: '~{path}'"
             return f"{path}: there is no such setting; {nearest(name, _field_names())}"
         case "missing" | "missing_argument":
@@ -185,14 +185,15 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
         for path, source in sources.items():
             if source.kind != "world":
                 yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
-    if s.search.kind == "duckduckgo":
+    if s.search.kind == "duckduckgo" or (isinstance(s.search, Bm25) and s.search.corpus != "questions"):
+        where = "the web" if s.search.kind == "duckduckgo" else "search.corpus"
         for path, source in sources.items():
             if source.kind == "world" and (s.iteration or path not in grown):
-                yield f"{path}: the web knows nothing of the built-in world; ask other questions, or set search=bm25"
+                yield f"{path}: {where} knows nothing of the built-in world; ask other questions, or set search=bm25"
     if isinstance(s.search, Bm25) and s.search.corpus == "questions":
         for path, source in sources.items():
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
-                yield f"{path}: has no corpus for search=bm25; set search.corpus=<passages.jsonl>, or search=duckduckgo"
+                yield f"{path}: has no corpus for search=bm25; set search.corpus=<passages.jsonl> or use experiment=web"
 
 
 def benchmarks_for_testing(s: Settings) -> set[str]:

@@ -5,8 +5,8 @@
 
 leaves trajectories.jsonl, results.jsonl and summary.json. This is the one verb that holds labels, and they go to the
 grader alone: the agent is handed plain questions. Every answer is graded twice, after and before the self-checks, on
-the same trajectory. A model's fault is incorrect; an outside fault, or a verdict that could not be had, is unscored,
-and what is unscored for an outside fault is owed again on the next run.
+the same trajectory. A model's fault is incorrect, though a draft that it left is graded as one; an outside fault, or a
+verdict that could not be had, is unscored, and what is unscored for an outside fault is owed again on the next run.
 `compute_rows` reads results.jsonl back: every number of results.json follows from its lines (docs/metrics.md).
 
     rows = compute_rows(Path("outputs/default"))     # one per complete evaluation: accuracy, interval, differences, ...

@@ -170,8 +170,8 @@ class Fault:
         'no usable sample'
         """
         door = re.match(r"(\S+?)(?: at \S+)?: ", self.message)
-        said = re.split(r": | at step| \(", self.message[door.end() :] if door else self.message, maxsplit=1)[0]
-        return (f"{door[1]}: {said}" if door else said)[:60]
+        said = re.split(r":\s| at step| \(", self.message[door.end() :] if door else self.message, maxsplit=1)[0][:60]
+        return f"{door[1][:60]}: {said}" if door else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +255,12 @@ NO_PRICE = Price(0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A policy's weights. `name` is a Hub id, a hosted model's name or, for `local`, a path inside the run folder.
-
-    `adapter` is a LoRA adapter's path beside it. An untuned model is prompted with exemplars, a tuned one is not.
-    """
+    """A policy's weights. `name` is a Hub id, a hosted model's name or, for `local`, a path inside the run folder. An
+    untuned model is prompted with exemplars, a tuned one is not."""
 
     name: str
     where: Literal["base", "local", "hosted"]
     tuned: bool
-    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

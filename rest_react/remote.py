@@ -223,7 +223,9 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 _QUOTA_CODES = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
 # A 400 for one of these is no word on the prompt: every request of this door would get it.
 _SETTINGS_CODES = frozenset(("unsupported_parameter", "unsupported_value", "unknown_parameter", "model_not_found"))
-_SETTINGS_PARAMS = frozenset(("model", "n", "logprobs", "top_logprobs", "seed", "stop", "temperature", "top_p"))
+_SETTINGS_PARAMS = frozenset(
+    ("model", "n", "logprobs", "top_logprobs", "seed", "stop", "temperature", "top_p", "reasoning_effort")
+)
 _REFUSALS = (400, 413, 422)
 
 

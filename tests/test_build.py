@@ -1,13 +1,14 @@
 """Settings become parts: which door each kind opens, and what the parts share."""
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from rest_react.budget import Metered
-from rest_react.build import Parts
+from rest_react.build import AUTOEVAL, JUDGED_GOOD, RANKING, Parts
 from rest_react.cli import compose
 from rest_react.errors import OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
@@ -16,7 +17,7 @@ from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.scripted import ScriptedLLM
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm_server import VllmServer
-from rest_react.prompting import render_state
+from rest_react.prompting import PACKAGED_PROMPTS, render_state
 from rest_react.records import ModelRef, Passage, Prompt, Sampling
 from rest_react.search.bm25 import Bm25Search
 from rest_react.search.web import DuckDuckGo, HttpSearch
@@ -58,7 +59,8 @@ def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_me
     script = tmp_path / "serve.py"
     script.write_text("import sys; open(__file__ + '.told', 'w').write('\\n'.join(sys.argv[1:])); sys.exit(3)")
     made = parts(tmp_path, "policy=vllm", f"policy.command=[{sys.executable},{script}]", "policy.extra_args=[--seed,7]")
-    tuned = ModelRef("iter_1/finetune/model", "local", tuned=True, adapter="iter_1/finetune/adapter")
+    tuned = ModelRef("iter_1/finetune/model", "local", tuned=True)
+    (tmp_path / "iter_1/finetune/adapter").mkdir(parents=True)
     with pytest.raises(OutsideFault, match="died at start with exit code 3"):
         asyncio.run(made.policy(tuned).sample(Prompt("", "state"), n=1, sampling=Sampling(0.5, 10, 1)))
     assert (tmp_path / "serve.py.told").read_text().split("\n") == [
@@ -117,6 +119,36 @@ def test_the_grader_is_a_rule_or_a_model(tmp_path: Path) -> None:
     assert type(judged.grader()) is LLMGrader
     assert judged.grader_needs_room
     assert not parts(tmp_path).grader_needs_room
+
+
+def test_what_a_door_sends_with_every_request_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(key, "no-key")
+    prompted = ("start=prompted", "finetune=hosted", "iteration=0")
+    prompt, sampling = Prompt("", "S"), Sampling(0, 9, 1)
+    asked = ("policy.token_limit=max_completion_tokens", "+policy.extra_body={reasoning_effort: none}")
+    openai = parts(tmp_path, "policy=openai", *asked, *prompted)
+    door = openai.policy(openai.starting_model())
+    assert isinstance(door, OpenAICompatible)
+    body = door._body(prompt, sampling, 0, 1)
+    assert (body["max_completion_tokens"], body["reasoning_effort"]) == (9, "none")
+    gemini = parts(tmp_path, "policy=gemini", "policy.thinking_budget=7", *prompted)
+    door = gemini.policy(gemini.starting_model())
+    assert isinstance(door, Gemini)
+    thinking = door._config(prompt, sampling, 0, 1).thinking_config
+    assert thinking is not None and thinking.thinking_budget == 7
+
+
+def test_a_judge_s_prompt_of_one_s_own_changes_the_hash_of_the_prompts(tmp_path: Path) -> None:
+    mine = tmp_path / "prompts"
+    shutil.copytree(PACKAGED_PROMPTS, mine)
+    hashes = []
+    for name in ("", RANKING, JUDGED_GOOD, AUTOEVAL):
+        if name:
+            (mine / name).write_text("Mine.", encoding="utf-8")
+        hashes.append(parts(tmp_path, f"agent.prompts={mine}").prompts_hash())
+    assert hashes[0] == parts(tmp_path).prompts_hash()
+    assert len(set(hashes)) == 4
 
 
 def test_the_fake_trainer_is_a_choice_like_the_others(tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def test_a_sweep_is_checked_by_its_keys(tmp_path: Path) -> None:
             "questions@evaluate.benchmarks.world=null",
             "questions@evaluate.benchmarks.world: null is no choice; to leave it out, give '~questions@evaluate.",
         ),
+        ("search=null", "search: there is no None; choose one of bm25, duckduckgo, http"),
+        ("policy=null", "policy: there is no None; choose one of gemini, openai, "),
         ("seed.deep=3", "seed.deep: there is no such setting; "),
         ("+agent.colour=1", "agent.colour: there is no such setting; see --help for the groups and --cfg job for"),
         ("~agent.select", "agent.select: is missing; give agent.select=..."),

@@ -181,7 +181,14 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
         (["run=.."], "run: '..' must be a plain folder name"),
         (["output='~/runs'"], "output: write the folder out in full"),
         (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
-        (["search.corpus=nowhere.jsonl"], "search.corpus: there is no file nowhere.jsonl"),
+        (
+            ["experiment=web", "search=bm25", "search.corpus=nowhere.jsonl"],
+            "search.corpus: there is no file nowhere.jsonl",
+        ),
+        (
+            ["search.corpus=README.md", "questions@evaluate.benchmarks.world=bamboogle"],
+            "grow.questions: search.corpus knows nothing of the built-in world",
+        ),
         (
             ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=http"],
             "grow.questions.path: there is no file no.jsonl",

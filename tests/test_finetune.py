@@ -12,7 +12,7 @@ from rest_react.records import Example, ModelRef
 from rest_react.store import read_summary
 
 BASE = ModelRef("tiny-random", "base", tuned=False)
-TUNED = ModelRef("iter_1/finetune/model", "local", tuned=True, adapter="iter_1/finetune/adapter")
+TUNED = ModelRef("iter_1/finetune/model", "local", tuned=True)
 ROWS = [Example(f"q.0.{i}", "q.0", i, "decide", "state", "output", "perplexity") for i in range(3)]
 
 

@@ -155,6 +155,8 @@ class Gemini:
             return UsageError(f"{self._model}: access refused: the key in {self._api_key_env} is not accepted")
         if error.code == 400 and "logprobs" in message.lower():
             return UsageError(f"{self._model}: {quoted(message, self._key)}; set logprobs=false")
+        if error.code == 400 and "thinking" in message.lower():
+            return UsageError(f"{self._model}: {quoted(message, self._key)}; set another thinking_budget, or null")
         reply = ErrorReply(error.code, message, error.status or "", retry_after=_retry_after(error))
         return explained(reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
 

@@ -20,7 +20,7 @@ function conversation(i, walk, parting) {
     h("section.final", h("h4", "Final answer"), said("blockquote", walk.answer || "(no answer)"),
       walk.golds.length ? h("p", "Gold: ", said("strong", walk.golds.join(" / "))) : null,
       verdict ? h("p", chip(verdict.verdict), " ", said("span.soft", verdict.reason)) : null,
-      verdict && walk.draft !== walk.answer && before.verdict !== verdict.verdict
+      verdict && walk.draft && before.verdict !== verdict.verdict
         ? h("p", "Before the self-checks: ", chip(before.verdict), " ", said("span.soft", before.reason)) : null));
 }
 

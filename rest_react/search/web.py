@@ -164,7 +164,7 @@ class DuckDuckGo:
         except OutsideFault as error:
             if _NOTHING in str(error):
                 return []
-            raise TryAgain(str(error)) from error
+            raise TryAgain(str(error).removeprefix("ddgs: ")) from error
         if results is None:
             raise TryAgain("the engine refused the request (it limits rates, or is down)")
         hits = [Hit(result.href, clean_html(result.title), clean_html(result.body)) for result in results]

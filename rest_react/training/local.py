@@ -121,13 +121,8 @@ class LocalTrainer:
         return False
 
     def _trained(self, folder: Path) -> ModelRef:
-        adapter = folder / "adapter"
-        return ModelRef(
-            name=self._inside_run(folder / "model"),
-            where="local",
-            tuned=True,
-            adapter=self._inside_run(adapter) if adapter.is_dir() else None,
-        )
+        name = (folder / "model").resolve().relative_to(self._run_folder.resolve()).as_posix()
+        return ModelRef(name, "local", tuned=True)
 
     async def _launch(self, folder: Path, total: int) -> None:
         leash, hand = os.pipe()
@@ -158,9 +153,6 @@ class LocalTrainer:
             for line, end in _complete_lines(losses, position):
                 self._on_step(int(line["step"]), total, line["loss"])
                 position = end
-
-    def _inside_run(self, path: Path) -> str:
-        return path.resolve().relative_to(self._run_folder.resolve()).as_posix()
 
 
 def base_weights(base: ModelRef, run_folder: Path) -> Path | str:

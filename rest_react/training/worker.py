@@ -273,7 +273,7 @@ def _tokens_after_steps(order: Sequence[Row], batch_size: int) -> list[int]:
 def _publish(job: Job, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> None:
     """From what the Trainer saved to `model/`: a LoRA merged into its base, the base's own number type, renamed last.
 
-    Reloading asks nothing of the Trainer's wrappers (data-parallel, sharded), which all save alike.
+    Reloading asks nothing of the Trainer's wrappers (data-parallel, a LoRA), which all save alike.
     """
     from transformers import AutoConfig
 

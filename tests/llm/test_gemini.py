@@ -146,6 +146,7 @@ def test_a_stalled_server_is_left_at_the_deadline():
         (error(400, "input token count exceeds 1048576", "INVALID_ARGUMENT"), ModelFault, "token count"),
         (error(400, "API key not valid", "", [{"reason": "API_KEY_INVALID"}]), UsageError, "GEMINI_API_KEY"),
         (error(400, "Logprobs is not enabled for gemini-x"), UsageError, "logprobs=false"),
+        (error(400, "Budget 0 is invalid. This model only works in thinking mode."), UsageError, "thinking_budget"),
         (error(403, "forbidden", "PERMISSION_DENIED"), UsageError, "GEMINI_API_KEY"),
         (error(404, "no such model", "NOT_FOUND"), UsageError, "no such model"),
         (Reply(200, {"promptFeedback": {"blockReason": "SAFETY"}}), ModelFault, "blocked \\(SAFETY\\)"),

@@ -200,6 +200,7 @@ def test_retry_after_is_honoured():
         (Reply(422, {"detail": "input too long"}), ModelFault, "input too long"),
         (error(400, "unknown", code="unsupported_parameter", param="max_tokens"), UsageError, "settings"),
         (error(400, "n must be 1", param="n"), UsageError, "n must be 1"),
+        (error(400, "not 'none'", code="invalid_value", param="reasoning_effort"), UsageError, "not 'none'"),
         (error(401, "bad key"), UsageError, "wants a key"),
         (error(404, "no model some-model"), UsageError, "no model some-model"),
         (error(402, "pay"), OutsideFault, "quota used up"),
