@@ -2,11 +2,11 @@
 
     python -m benchmarks.upper_bound --run outputs/embedded_full --iteration 3 experiment=embedded_full
 
-into outputs/embedded_full_gold. Takes the run's iteration 0, and its overrides, which must be those it was made with.
-From then on walks with a right answer train, each step on its likeliest right candidate (`gold`), or not where there is
-none. Walks still move on by the settings' own `agent.select`. Resumable like a run. Labels decide what is trained on:
-this is to compare with, never a result, which is why it is no selector of the package. It need not be a bound: gold
-asks less of a walk than rules do (docs/log.md).
+into outputs/embedded_full_gold. Takes the run's iteration 0 and first Grow, and its overrides, which must be those it
+was made with. From then on walks with a right answer train, each step on its likeliest right candidate (`gold`), or not
+where there is none. Walks still move on by the settings' own `agent.select`. Resumable like a run. Labels decide what is
+trained on: this is to compare with, never a result, which is why it is no selector of the package. It need not be a
+bound: gold asks less of a walk than rules do (docs/log.md).
 """
 
 import argparse
@@ -58,7 +58,7 @@ class GoldLoop(Loop):
 
 
 def main() -> None:
-    """Takes iteration 0, then goes on by gold."""
+    """Takes iteration 0 and the first Grow, then goes on by gold."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--run", type=Path, required=True)
     arguments.add_argument("--iteration", type=int, default=3)
@@ -74,7 +74,8 @@ def main() -> None:
         arguments.error(f"give the run's own overrides: {', '.join(differing)} are not as {given.run} has them")
     parts = Parts(settings, folder)
     with folder.locked():
-        folder.take_over(run, "iter_0")
+        for shared in ("iter_0", "iter_1/grow"):
+            folder.take_over(run, shared)
         folder.seal(sealed_view(settings), environment(parts.prompts_hash()))
         asyncio.run(GoldLoop(settings, parts).bring_to(given.iteration))
 

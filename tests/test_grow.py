@@ -49,10 +49,10 @@ def test_a_grown_stage_is_complete_once_its_summary_is_there(tmp_path) -> None:
 
 
 def test_no_trajectory_is_dropped_for_how_it_ended(tmp_path) -> None:
-    grown(RecordedLLM({"Alpha?": [ModelFault("gpt-5 at https://api: refused (policy)")], "Beta?": [["prose"]]}), tmp_path)
+    grown(RecordedLLM({"Alpha?": [ModelFault("gpt at https://api: refused (policy)")], "Beta?": [["prose"]]}), tmp_path)
     walked = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
     assert [(t.id, t.outcome, t.fault) for t in walked] == [
-        ("a.0", "failed", Fault("model", "gpt-5 at https://api: refused (policy)")),
+        ("a.0", "failed", Fault("model", "gpt at https://api: refused (policy)")),
         (
             "b.0",
             "failed",
@@ -60,7 +60,7 @@ def test_no_trajectory_is_dropped_for_how_it_ended(tmp_path) -> None:
         ),
     ]
     summary = read_summary(tmp_path) or {}
-    assert (summary["failed_model"], summary["faults"]) == (2, {"no usable sample": 1, "gpt-5: refused": 1})
+    assert (summary["failed_model"], summary["faults"]) == (2, {"no usable sample": 1, "gpt: refused": 1})
 
 
 def test_an_outage_leaves_the_stage_incomplete_until_the_next_run(tmp_path) -> None:
@@ -93,13 +93,14 @@ def test_the_summary_counts_outcomes_costs_and_how_much_samples_differ(tmp_path)
         Step("decide", "s", (), None, forced=True),
     )
     finished = Trajectory("a.0", "a", "?", "finished", None, steps, "d", "a", Usage(3, 100, 20, 2))
-    failed = replace(finished, id="b.0", outcome="failed", fault=Fault("model", "gpt-5: refused (x)"), steps=steps[:1])
+    failed = replace(finished, id="b.0", outcome="failed", fault=Fault("model", "gpt: refused (x)"), steps=steps[:1])
     outage = replace(failed, id="c.0", fault=Fault("outside", "llm: HTTP 503"), steps=(), usage=Usage())
     path = tmp_path / TRAJECTORIES
     replace_lines(path, [finished, failed, outage])
     expected = {
         "trajectories": 3, "finished": 1, "failed_model": 1, "failed_outside": 1,
-        "faults": {"gpt-5: refused": 1, "llm: HTTP 503": 1}, "steps": 4, "calls": 6, "prompt_tokens": 200, "completion_tokens": 40,
+        "faults": {"gpt: refused": 1, "llm: HTTP 503": 1},
+        "steps": 4, "calls": 6, "prompt_tokens": 200, "completion_tokens": 40,
         "searches_per_trajectory": 1.3333, "identical_share": 0.5, "unparsable_share": 0.125,
         "selected_by_majority_for_want_of_logprobs": 1,
     }  # fmt: skip
