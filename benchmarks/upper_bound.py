@@ -4,8 +4,8 @@
 
 into outputs/embedded_full_gold. Takes the run's iteration 0 and first Grow, and its overrides, which must be those it
 was made with. From then on walks with a right answer train, each step on its likeliest right candidate (`gold`), or not
-where there is none. Walks still move on by the settings' own `agent.select`. Resumable like a run. Labels decide what is
-trained on: this is to compare with, never a result, which is why it is no selector of the package. It need not be a
+where there is none. Walks still move on by the settings' own `agent.select`. Resumable like a run. Labels decide what
+is trained on: this is to compare with, never a result, which is why it is no selector of the package. It need not be a
 bound: gold asks less of a walk than rules do (docs/log.md).
 """
 

@@ -34,7 +34,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's iteration 0, and two iterations of its upper bound in two calls."""
     output = tmp_path_factory.mktemp("runs")
-    finished("rest_react.run", f"output={output}", "iteration=0")
+    finished("rest_react.run", f"output={output}", "iteration=1")
     before = files(output / "smoke")
     for iteration in "12":
         finished("benchmarks.upper_bound", "--run", str(output / "smoke"), "--iteration", iteration)
@@ -42,7 +42,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def test_it_starts_with_the_run_s_own_iteration_0(runs: Path) -> None:
+def test_it_starts_with_the_run_s_own_iteration_0_and_first_grow(runs: Path) -> None:
+    run, bound = (runs / name / "iter_1" / "grow" / TRAJECTORIES for name in ("smoke", "smoke_gold"))
+    assert bound.samefile(run)
     run, bound = (files(runs / name / "iter_0") for name in ("smoke", "smoke_gold"))
     bound = {name: content for name, content in bound.items() if not name.endswith("README.md")}  # cards name the run
     assert bound.items() <= run.items()
