@@ -186,10 +186,11 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
             if source.kind != "world":
                 yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
     if s.search.kind == "duckduckgo" or (isinstance(s.search, Bm25) and s.search.corpus != "questions"):
-        where = "the web" if s.search.kind == "duckduckgo" else "search.corpus"
+        web = s.search.kind == "duckduckgo"
+        where, back = ("the web", "search=bm25") if web else ("search.corpus", "it to questions")
         for path, source in sources.items():
             if source.kind == "world" and (s.iteration or path not in grown):
-                yield f"{path}: {where} knows nothing of the built-in world; ask other questions, or set search=bm25"
+                yield f"{path}: {where} knows nothing of the built-in world; ask other questions, or set {back}"
     if isinstance(s.search, Bm25) and s.search.corpus == "questions":
         for path, source in sources.items():
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):

@@ -187,7 +187,7 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
         ),
         (
             ["search.corpus=README.md", "questions@evaluate.benchmarks.world=bamboogle"],
-            "grow.questions: search.corpus knows nothing of the built-in world",
+            "grow.questions: search.corpus knows nothing of the built-in world; ask other questions, or set it to",
         ),
         (
             ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=http"],
