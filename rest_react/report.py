@@ -3,7 +3,7 @@
     page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
     console.print(results_table(compute_rows(Path("outputs/default"))))
 
-    python -m rest_react.report 'runs=[perplexity,random]'            # outputs/compare_perplexity_random.html
+    python -m rest_react.report 'runs=[perplexity,random]'          # outputs/compare_perplexity_random.html
 
 The three outputs and the terminal show the same rows; docs/metrics.md defines each number. An evaluation counts once
 its summary.json is there; what is not complete is named, not shown. Beside each iteration's model and its training
