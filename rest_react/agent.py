@@ -43,7 +43,7 @@ from rest_react.actions import (
     neutralise,
 )
 from rest_react.console import progress
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, as_fault
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError, as_fault
 from rest_react.parsing import parse
 from rest_react.prompting import STOP, StepPrompt, prompt_for, render_state
 from rest_react.records import (
@@ -62,7 +62,7 @@ from rest_react.records import (
 )
 from rest_react.records import Search as SearchDoor
 from rest_react.remote import together
-from rest_react.store import JsonLines, in_order
+from rest_react.store import JsonLines, in_order, read_lines
 
 TRAJECTORIES = "trajectories.jsonl"
 NOTHING_SELECTED = "Nothing is selected."
@@ -341,7 +341,8 @@ async def roll_out(
 ) -> None:
     """Brings `path` to one trajectory per question and repeat, in their canonical order.
 
-    Raises StageIncomplete when outside faults are left on more than the `tolerated` share of the trajectories.
+    Raises StageIncomplete when outside faults are left on more than the `tolerated` share of the trajectories, and
+    UsageError where the model refused every single one at its first call: that is no result but a wrong setting.
     """
     log = JsonLines(path, Trajectory)
     done = log.resume(keep=lambda trajectory: trajectory.fault is None or trajectory.fault.whose == "model")
@@ -363,8 +364,24 @@ async def roll_out(
 
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
     log.finish(order)
+    if refusal := _refused_all(path):
+        path.unlink()
+        raise UsageError(
+            f"{title}: all {len(order)} trajectories were refused at the first call: {refusal}\n"
+            "None is kept. Correct the settings; sealed ones need a name of their own (run=<name>)."
+        )
     if len(outages) > tolerated * len(order):
         raise StageIncomplete(
             f"{title}: {len(outages)} of {len(order)} trajectories failed from outside, e.g. {outages[-1]}\n"
             "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
         )
+
+
+def _refused_all(path: Path) -> str:
+    """The last refusal, where no trajectory has a step and the model's door is to blame; else nothing."""
+    message = ""
+    for trajectory in read_lines(path, Trajectory):
+        if trajectory.steps or trajectory.fault is None or trajectory.fault.whose == "outside":
+            return ""
+        message = trajectory.fault.message
+    return message

@@ -9,6 +9,7 @@ Doors load and connect at their first call, so building is cheap and nothing is 
 Not here: the order in which parts are used (run).
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -74,6 +75,13 @@ class QuestionSet:
 
     labelled: tuple[LabelledQuestion, ...]
     passages: tuple[Passage, ...] | None
+
+    def digest(self) -> str:
+        """Names the exact content."""
+        content = hashlib.sha256()
+        for item in chain(self.labelled, self.passages or ()):
+            content.update(repr(item).encode("utf-8", "replace"))
+        return content.hexdigest()[:16]
 
 
 class Parts:

@@ -20,6 +20,7 @@ Not here: the doors' own wire formats, and deadlines of a single try.
 import asyncio
 import json
 import os
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -51,15 +52,17 @@ class TryAgain(Exception):
     @property
     def billed(self) -> bool:
         """Whether the server may charge for this try."""
-        cause, names = self.__cause__ or self.__context__, set()
+        cause, names = self.__cause__ or self.__context__, set[str]()
         while cause is not None:
-            names.add(type(cause).__name__)
+            names.update(kind.__name__ for kind in type(cause).__mro__)
             cause = cause.__cause__ or cause.__context__
         return not self.refused and not names & _NEVER_CONNECTED
 
 
-# By name, since each client has its own.
-_NEVER_CONNECTED = frozenset(("ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionRefusedError"))
+# By name, since each client has its own; their subclasses too.
+_NEVER_CONNECTED = frozenset(
+    ("ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionRefusedError", "gaierror", "InvalidURL")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,8 @@ _SETTINGS_CODES = frozenset(("unsupported_parameter", "unsupported_value", "unkn
 _SETTINGS_PARAMS = frozenset(
     ("model", "n", "logprobs", "top_logprobs", "seed", "stop", "temperature", "top_p", "reasoning_effort")
 )
+# As they are named where a provider gives no param: `'n' : number must be at most 1`, `{'loc': ['body', 'seed'], ...}`.
+_NAMES_A_SETTING = re.compile(rf"[`'\"](?:{'|'.join(sorted(_SETTINGS_PARAMS))})[`'\"]|extra_forbidden")
 _REFUSALS = (400, 413, 422)
 
 
@@ -291,7 +296,8 @@ def explained(
         # Not quoted: providers like to show parts of the key here.
         hint = f"the key in {api_key_env} is not accepted" if api_key_env else "it wants a key; name one in api_key_env"
         return UsageError(f"{where}: HTTP {status}, access refused: {hint}")
-    if status not in _REFUSALS or reply.code in _SETTINGS_CODES or reply.param in _SETTINGS_PARAMS:
+    named = reply.code in _SETTINGS_CODES or reply.param in _SETTINGS_PARAMS or _NAMES_A_SETTING.search(reply.message)
+    if status not in _REFUSALS or named:
         return UsageError(f"{where}: {said}; check the model's name, base_url and the door's settings")
     return refused(f"{where}: {said}")
 

@@ -9,10 +9,12 @@ every setting. Not here: what a verb does (grow, improve, finetune, evaluate) an
 """
 
 import asyncio
+import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from rest_react import cli
@@ -31,7 +33,7 @@ from rest_react.prompting import exemplar_rows
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
-from rest_react.settings import Settings
+from rest_react.settings import Bm25, Model, OpenAIModel, SameModel, Settings, TransformersModel, VllmModel
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
 from rest_react.tracking import numbers
 
@@ -47,6 +49,15 @@ class Loop:
         grown, allowed = unlabelled(self.grow_set.labelled), settings.grow.allow_overlap
         for note in refuse_overlap(grown, asked, allowed, benchmarks_for_testing(settings)):
             say(f"note: {note}")
+
+    def contents(self) -> dict[str, str]:
+        """What the question sets and the corpus hold, which may change though their paths stay."""
+        sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
+        found = {name: one.digest() for name, one in sets.items()}
+        if isinstance(self.settings.search, Bm25) and self.settings.search.corpus != "questions":
+            with Path(self.settings.search.corpus).open("rb") as corpus:
+                found["search.corpus"] = hashlib.file_digest(corpus, "sha256").hexdigest()[:16]
+        return found
 
     async def bring_to(self, iteration: int) -> None:
         """Does every stage up to `iteration` that is not complete yet."""
@@ -173,14 +184,16 @@ class Loop:
             await grader.aclose()
 
     def track(self, k: int) -> bool:
-        """Sends what the iteration came to to the tracker, once; whether it did so now."""
-        done = self.folder.stage(k, "tracking")
-        if read_summary(done) is not None:
+        """Sends what the iteration came to to the tracker, once to each; whether it did so now."""
+        done, s = self.folder.stage(k, "tracking"), self.settings.tracking
+        sent = read_summary(done)
+        tracking = {"tracking": s.kind} | ({} if s.kind == "none" else {"mode": s.mode, "project": s.project})
+        if sent is not None and (s.kind == "none" or tracking.items() <= sent.items()):
             return False
         tracker = self.parts.tracker(k, sealed_view(self.settings))
         send(self.folder, k, tracker)
         tracker.finish()
-        write_summary(done, {"tracking": self.settings.tracking.kind})
+        write_summary(done, tracking)
         return True
 
 
@@ -226,14 +239,22 @@ def run(settings: Settings) -> None:
         return
     loop = Loop(settings, parts)
     with folder.locked():
-        for change in folder.seal(sealed_view(settings), cli.environment(prompts)):
+        for change in folder.seal(sealed_view(settings), cli.environment(prompts) | loop.contents()):
             say(f"note: since this run began, {change}")
         parts.budget.keep_in(folder.root / "spending.json")
         asyncio.run(loop.bring_to(settings.iteration))
     for student in settings.students:
         policy, grow = replace(settings.policy, model=student), replace(settings.grow, reuse=settings.run)
         name = f"{settings.run}_{student.rpartition('/')[2]}"
-        run(replace(settings, run=name, policy=policy, grow=grow, students=()))
+        judges = {role: _named(getattr(settings, role), settings.policy) for role in ("grader", "reward_model")}
+        run(replace(settings, run=name, policy=policy, grow=grow, students=(), **judges))
+
+
+def _named(judge: Any, policy: Model) -> Any:
+    """The judge, by its name where it was the `same` as a policy that will be another: all models have one judge."""
+    if not isinstance(judge, SameModel) or not isinstance(policy, (TransformersModel, VllmModel, OpenAIModel)):
+        return judge
+    return replace(policy, mode=judge.mode)
 
 
 def main() -> None:
@@ -253,6 +274,9 @@ def _job(config: Any) -> None:
         cli.stop(error, code=4)
     except RestReactError as error:
         cli.stop(error, code=1)
+    except KeyboardInterrupt:
+        say("interrupted; what is finished is kept, and the same command goes on")
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

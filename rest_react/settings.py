@@ -68,7 +68,7 @@ class VllmModel:
     mode: Mode
     command: tuple[str, ...]
     extra_args: tuple[str, ...]
-    port: Annotated[int, Interval(ge=1, le=65535)]
+    port: Annotated[int, Interval(ge=0, le=65535)]
     start_timeout_s: Positive
     in_flight: Count
     timeout_s: Positive

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent, answer_question, roll_out
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.llm.scripted import ScriptedLLM
 from rest_react.records import Fault, Trajectory, derive_seed
 from rest_react.search.bm25 import Bm25Search
@@ -117,6 +117,17 @@ def test_a_models_fault_is_a_result_and_is_never_repeated(tmp_path) -> None:
     assert roll(path, again) == first
     assert again.prompts == []
     assert [t.id for t in read_lines(path, Trajectory) if t.fault == Fault("model", "llm: refused")] == ORDER[4:6]
+
+
+def test_a_model_that_refuses_everything_at_once_is_a_wrong_setting_and_no_result(tmp_path, expected) -> None:
+    path = tmp_path / TRAJECTORIES
+    with pytest.raises(UsageError) as stopped:
+        roll(path, Spied(SCRIPTED, shut=shut_for(0, 1, 2, 3, 4, fault=REFUSED)))
+    assert str(stopped.value) == (
+        "grow: all 10 trajectories were refused at the first call: llm: refused\n"
+        "None is kept. Correct the settings; sealed ones need a name of their own (run=<name>)."
+    )
+    assert roll(path) == expected
 
 
 def test_a_share_of_outages_may_be_tolerated(tmp_path) -> None:

@@ -4,11 +4,13 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from rest_react.cli import compose
 from rest_react.errors import UsageError
 from rest_react.records import Example, LabelledQuestion, Question, Ranking, Result, Trajectory
 from rest_react.run import Loop
+from rest_react.run import run as run_settings
+from rest_react.settings import Settings
 from rest_react.store import RunFolder, read_lines
 from rest_react.weights import resolve_weights
 
@@ -268,6 +272,72 @@ def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) 
     rows = json.loads((own / "results.json").read_text())["rows"]
     assert [row["iteration"] for row in rows] == [0, 1]
     assert (own / "iter_1/finetune/model/model.safetensors").exists()
+
+
+def test_a_student_is_judged_by_who_judges_its_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[Settings] = []
+
+    async def noted(self: Loop, iteration: int) -> None:
+        ran.append(self.settings)
+
+    monkeypatch.setattr(Loop, "bring_to", noted)
+    served = ("policy=vllm", "policy.model=base/7B", "students=[base/3B]", "grader=same", "reward_model=same")
+    run_settings(compose(["experiment=smoke", f"output={tmp_path}", "policy.mode=completion", *served]))
+    teacher, student = ran
+    judge = replace(teacher.policy, mode="chat")
+    assert student == replace(
+        teacher,
+        run="smoke_3B",
+        students=(),
+        policy=replace(teacher.policy, model="base/3B"),
+        grow=replace(teacher.grow, reuse="smoke"),
+        grader=judge,
+        reward_model=judge,
+    )
+
+
+def test_questions_or_passages_that_changed_under_their_path_are_told(tmp_path: Path) -> None:
+    questions, corpus, searched = (tmp_path / name for name in ("questions.jsonl", "corpus.jsonl", "searched.jsonl"))
+    given = ["experiment=local_corpus", f"data={tmp_path}", f"output={tmp_path}", f"search.corpus={searched}"]
+
+    def held(answer: str, text: str, other: str) -> dict[str, str]:
+        questions.write_text(json.dumps({"id": "q1", "question": "Where is Vienna?", "answers": [answer]}))
+        corpus.write_text(json.dumps({"id": "p1", "title": "Vienna", "text": text}))
+        searched.write_text(json.dumps({"id": "p1", "title": "Vienna", "text": other}))
+        settings = compose(given)
+        return Loop(settings, Parts(settings, RunFolder(tmp_path / "mine"))).contents()
+
+    first = held("Austria", "A city.", "A city.")
+    changes = {}
+    for name, now in {
+        "nothing": held("Austria", "A city.", "A city."),
+        "an answer": held("Europe", "A city.", "A city."),
+        "a passage": held("Austria", "A town.", "A city."),
+        "the corpus": held("Austria", "A city.", "A town."),
+    }.items():
+        changes[name] = [key for key in first if now[key] != first[key]]
+    sets = ["grow.questions", "evaluate.local"]
+    assert changes == {"nothing": [], "an answer": sets, "a passage": sets, "the corpus": ["search.corpus"]}
+
+
+def test_what_was_sent_is_not_sent_again_but_to_another_tracker(smoke: Path, tmp_path: Path) -> None:
+    shutil.copytree(smoke, tmp_path / "mine")
+    tracked = [
+        loop(tmp_path, *overrides).track(1)
+        for overrides in ((), ("tracking=wandb",), ("tracking=wandb",), ("tracking=none",), ("tracking=wandb",))
+    ]
+    assert tracked == [False, True, False, False, False]
+    assert len(list((tmp_path / "mine/wandb").glob("offline-run-*"))) == 1
+
+
+def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path) -> None:
+    with subprocess.Popen(command(tmp_path, *LONGER), stderr=subprocess.PIPE, text=True) as process:
+        wait_for(tmp_path / "smoke/iter_0/grow/trajectories.jsonl")
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; what is finished is kept, and the same command goes on" in told
+    assert "Traceback" not in told
 
 
 # Runs the command line over a world whose labels mean nothing; the passages and the expert's plans are untouched.

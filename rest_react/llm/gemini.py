@@ -4,16 +4,18 @@
     samples = await llm.sample(Prompt(prefix="...", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
 
 The prefix is the system instruction, the state the user's turn. `candidate_count` asks for up to 8 samples at once;
-what a model that gives fewer leaves out is asked for one by one. Log-probabilities are only served for some models
-(`logprobs=true` asks for them); the sum is the reply's own, else its average times the token count. Thinking counts
-against `max_tokens`, so a small budget for it, or 0 where the model allows that, keeps answers from being cut.
+what a model that gives fewer leaves out, or one that refuses to give several, is asked for one by one.
+Log-probabilities are only served for some models (`logprobs=true` asks for them); the sum is the reply's own, else its
+average times the token count. Thinking counts against `max_tokens`, so a small budget for it, or 0 where the model
+allows that, keeps answers from being cut.
 Not here: Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which `openai_compatible` speaks to.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rest_react.budget import Meter, tokens_used, with_all_prompts, worst_case
+from rest_react.budget import Meter, Tokens, tokens_used, with_all_prompts, worst_case
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.remote import (
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
     from google.genai.types import Candidate, GenerateContentConfig, GenerateContentResponse
 
 _MOST_CANDIDATES = 8
+
+
+class _OneAtATime(ModelFault):
+    """The model gives no second candidate; never leaves the door."""
+
+
 _CUT = {"MAX_TOKENS": "length", "STOP": "stop"}
 
 
@@ -66,12 +74,17 @@ class Gemini:
         self._thinking_budget = thinking_budget
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
+        self._at_once = _MOST_CANDIDATES
         self._client: Client | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
         no request could succeed: a wrong key, an unknown model."""
-        completions = await self._request(prompt, sampling, index=0, n=min(n, _MOST_CANDIDATES))
+        try:
+            completions = await self._request(prompt, sampling, index=0, n=min(n, self._at_once))
+        except _OneAtATime:
+            self._at_once = 1
+            completions = await self._request(prompt, sampling, index=0, n=1)
         if len(completions) < n:
             alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(completions), n))
             completions = with_all_prompts([completions, *await together(alone)])
@@ -90,13 +103,20 @@ class Gemini:
         """1 to n samples, the first of which is sample number `index`."""
         config = self._config(prompt, sampling, index, n)
 
-        async def attempt() -> list[Completion]:
-            return _read_reply(await self._generate(prompt.state, config), self._model)[:n]
+        async def attempt() -> tuple[list[Completion], int]:
+            reply = await self._generate(prompt.state, config)
+            thoughts = (reply.usage_metadata.thoughts_token_count if reply.usage_metadata else None) or 0
+            return _read_reply(reply, self._model)[:n], thoughts
+
+        def used(reply: tuple[list[Completion], int]) -> Tokens:
+            taken = tokens_used(reply[0])
+            return replace(taken, completion=taken.completion + reply[1])  # thoughts are billed as output
 
         worst = worst_case(prompt, n, sampling)
-        return await retried(
-            attempt, what=self._model, backoff=self._backoff, limiter=self._limiter, worst=worst, used=tokens_used
+        completions, _ = await retried(
+            attempt, what=self._model, backoff=self._backoff, limiter=self._limiter, worst=worst, used=used
         )
+        return completions
 
     def _config(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> "GenerateContentConfig":
         from google.genai.types import GenerateContentConfig, ThinkingConfig
@@ -153,6 +173,8 @@ class Gemini:
         # A wrong key and a missing feature are answered with 400 as well.
         if "API_KEY_INVALID" in str(error.details):
             return UsageError(f"{self._model}: access refused: the key in {self._api_key_env} is not accepted")
+        if error.code == 400 and "multiple candidates" in message.lower():
+            return _OneAtATime(f"{self._model}: {quoted(message, self._key)}")
         if error.code == 400 and "logprobs" in message.lower():
             return UsageError(f"{self._model}: {quoted(message, self._key)}; set logprobs=false")
         if error.code == 400 and "thinking" in message.lower():

@@ -16,6 +16,7 @@ Tokens are counted by the log-probabilities where there are any, else the reply'
 Not here: prices, caching, starting a server (vllm_server). One door serves one event loop.
 """
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -167,6 +168,8 @@ def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
     # Once, not with aiohttp's trust_env: that reads environment and ~/.netrc in two threads for each request.
     url = urlsplit(address)
     proxy = None if proxy_bypass(url.netloc) else getproxies().get(url.scheme)
+    if proxy and "://" not in proxy:  # as curl reads it
+        proxy = f"http://{proxy}"
     return ClientSession(
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
         timeout=ClientTimeout(total=timeout_s),
@@ -217,7 +220,7 @@ _DECODER = msgspec.json.Decoder(_Reply)
 def read_reply(raw: bytes, key: str = "") -> list[Completion]:
     """The samples of a reply, in the order of their indices. Raises TryAgain for a reply that holds none."""
     try:
-        reply = _DECODER.decode(raw)
+        reply = _decoded(raw)
     except msgspec.DecodeError as error:
         raise TryAgain(f"unreadable reply ({error}): {quoted(raw[:500].decode('utf-8', 'replace'), key)}") from None
     if not reply.choices:
@@ -227,6 +230,18 @@ def read_reply(raw: bytes, key: str = "") -> list[Completion]:
     choices = sorted(reply.choices, key=lambda choice: choice.index)
     share, rest = divmod(usage.completion_tokens or 0, len(choices))
     return [_completion(choice, share + (i < rest), usage.prompt_tokens) for i, choice in enumerate(choices)]
+
+
+def _decoded(raw: bytes) -> _Reply:
+    try:
+        return _DECODER.decode(raw)
+    except msgspec.DecodeError:
+        # Once more, with half of a surrogate pair (a text cut inside an emoji) as a question mark.
+        try:
+            whole = json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
+        except (ValueError, RecursionError):
+            whole = raw
+        return _DECODER.decode(whole)
 
 
 def _completion(choice: _Choice, token_share: int, prompt_tokens: int) -> Completion:

@@ -76,10 +76,14 @@ class TransformersEngine:
             await asyncio.to_thread(self._start)
         self._loop = asyncio.get_running_loop()
         ids = encode_prompt(self._tokenizer, prompt, self._mode)
-        room = min(self._context, self._cache_tokens // 2)
-        if len(ids) + sampling.max_tokens > room:
+        longest = len(ids) + sampling.max_tokens
+        if longest > self._context:
             raise ModelFault(
-                f"context too long: {len(ids)} prompt tokens and {sampling.max_tokens} to come, {room} fit"
+                f"context too long: {len(ids)} prompt tokens and {sampling.max_tokens} to come, {self._context} fit"
+            )
+        if 2 * longest > self._cache_tokens:
+            raise UsageError(
+                f"policy.cache_tokens={self._cache_tokens}: a prompt wants {2 * longest}; set at least that"
             )
         futures = [self._loop.create_future() for _ in range(n)]
 
@@ -300,10 +304,14 @@ def _dtype(name: str, device: str) -> "torch.dtype":
 
 
 def _return_freed_memory() -> None:
-    """glibc keeps freed arenas to itself; fine-tuning needs them next."""
+    """torch and glibc keep what was freed to themselves; fine-tuning, another process, needs it next."""
     import ctypes
     import ctypes.util
 
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     name = ctypes.util.find_library("c")
     if name is not None and hasattr(libc := ctypes.CDLL(name), "malloc_trim"):
         libc.malloc_trim(0)

@@ -150,7 +150,9 @@ class VllmServer:
 
     def _arguments(self, port: int) -> list[str]:
         place = ["--host", _HOST, "--port", str(port), "--served-model-name", self._served_name]
-        return [*self._command, self._model, *place, *self._extra_args]
+        # Else what a request leaves out comes from the model's own generation config: top_p, a repetition penalty.
+        plain = ("--generation-config", "vllm")
+        return [*self._command, self._model, *place, *plain, *self._extra_args]
 
     async def _wait_until_healthy(self, process: subprocess.Popen[bytes], url: str) -> None:
         deadline = time.monotonic() + self._start_timeout_s

@@ -76,7 +76,7 @@ class HttpSearch:
                 content: bytes = reply.read()
                 return content
         except HTTPError as error:
-            said = f"HTTP {error.code}: {error.read(500).decode('utf-8', 'replace')[:300]}"
+            said = f"HTTP {error.code}: {_said(error)}"
             if worth_retrying(error.code):
                 raise TryAgain(said, retry_after_s(error.headers.get("retry-after"))) from error
             if error.code in (401, 403, 404, 405):
@@ -84,6 +84,14 @@ class HttpSearch:
             raise OutsideFault(f"{self._url}: {said}") from error
         except (URLError, http.client.HTTPException, OSError) as error:
             raise TryAgain(f"no whole reply ({getattr(error, 'reason', None) or error!r})") from error
+
+
+def _said(error: HTTPError) -> str:
+    """The beginning of an error reply's body; nothing where it breaks off, since the status says enough."""
+    try:
+        return error.read(500).decode("utf-8", "replace")[:300]
+    except (http.client.HTTPException, OSError):
+        return ""
 
 
 class _Document(msgspec.Struct):

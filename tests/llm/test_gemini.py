@@ -1,10 +1,12 @@
 import asyncio
+import json
 import logging
 import time
 import traceback
 
 import pytest
 
+from rest_react.budget import Budget, Meter
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.gemini import Gemini
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
@@ -93,6 +95,43 @@ def test_candidates_that_are_left_out_are_asked_for_one_by_one_under_their_own_s
     assert [(one.text, one.tokens) for one in completions] == [(str(wire_seed(i)), 2) for i in range(3)]
     counts = [request.json["generationConfig"]["candidateCount"] for request in server.requests]
     assert sorted(counts) == [1, 1, 3]
+
+
+def test_a_model_that_refuses_to_give_several_is_asked_for_one_at_a_time_from_then_on():
+    def answer(request):
+        wanted = request.json["generationConfig"]
+        if wanted["candidateCount"] > 1:
+            return error(400, "Multiple candidates is not enabled for this model", "INVALID_ARGUMENT")
+        return reply(candidate(str(wanted["seed"])), tokens=2)
+
+    async def twice(url):
+        llm = Gemini("gemini-x", base_url=url, tries=3)
+        try:
+            return [await llm.sample(Prompt("", "state"), n=2, sampling=SAMPLING) for _ in range(2)]
+        finally:
+            await llm.aclose()
+
+    with serve(answer) as server:
+        first, second = asyncio.run(twice(server.url))
+    assert (
+        first
+        == second
+        == [
+            Completion(str(wire_seed(0)), 2, None, "stop", 22),
+            Completion(str(wire_seed(1)), 2, None, "stop", 11),
+        ]
+    )
+    assert [r.json["generationConfig"]["candidateCount"] for r in server.requests] == [2, 1, 1, 1, 1]
+
+
+def test_thoughts_are_billed_as_output_and_count_for_no_sample(tmp_path):
+    usage = {"promptTokenCount": 50, "candidatesTokenCount": 10, "thoughtsTokenCount": 900}
+    budget = Budget()
+    budget.keep_in(tmp_path / "spending.json")
+    with serve(lambda _: Reply(200, {"candidates": [candidate("x")], "usageMetadata": usage})) as server:
+        assert ask(server, meter=Meter(budget, "policy")) == [Completion("x", 10, None, "stop", 50)]
+    spent = json.loads((tmp_path / "spending.json").read_text())
+    assert spent == {"policy": {"calls": 1, "prompt_tokens": 50, "completion_tokens": 910}}
 
 
 def test_thoughts_are_no_part_of_the_text():

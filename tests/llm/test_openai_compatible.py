@@ -131,6 +131,11 @@ def test_without_log_probabilities_the_usage_is_shared_out():
     assert "logprobs" not in server.requests[0].json
 
 
+def test_a_sample_that_was_cut_inside_an_emoji_is_kept_with_a_question_mark_for_its_half():
+    whole = b'{"choices": [{"message": {"content": "caf\xc3\xa9 \\ud83d"}, "finish_reason": "length"}]}'
+    assert read_reply(whole) == [Completion("caf\xe9 ?", 0, None, "length", 0)]
+
+
 def test_a_token_without_its_log_probability_makes_the_sum_unknown():
     raw = b'{"choices": [{"text": "x", "logprobs": {"token_logprobs": [null, -1.0]}}]}'
     assert read_reply(raw) == [Completion("x", 0, None, "", 0)]
@@ -200,6 +205,11 @@ def test_retry_after_is_honoured():
         (Reply(422, {"detail": "input too long"}), ModelFault, "input too long"),
         (error(400, "unknown", code="unsupported_parameter", param="max_tokens"), UsageError, "settings"),
         (error(400, "n must be 1", param="n"), UsageError, "n must be 1"),
+        (error(400, "'n' : number must be at most 1", type="invalid_request_error"), UsageError, "at most 1"),
+        (error(400, "`logprobs` is not supported with this model"), UsageError, "not supported"),
+        (error(400, "'max_tokens' is too large: 512, the context is 4096"), ModelFault, "too large"),
+        (Reply(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "user"]}]}), UsageError, "extra_forbidden"),
+        (Reply(422, {"detail": [{"type": "int_type", "loc": ["body", "seed"]}]}), UsageError, "seed"),
         (error(400, "not 'none'", code="invalid_value", param="reasoning_effort"), UsageError, "not 'none'"),
         (error(401, "bad key"), UsageError, "wants a key"),
         (error(404, "no model some-model"), UsageError, "no model some-model"),
@@ -296,9 +306,10 @@ def test_all_calls_that_may_be_in_flight_are():
     assert len(server.requests) == 120
 
 
-def test_a_proxy_that_the_environment_names_is_used_but_not_where_it_says_no(monkeypatch):
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_that_the_environment_names_is_used_but_not_where_it_says_no(monkeypatch, scheme):
     with serve(plain) as proxy, serve(plain) as server:
-        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url.replace("http://", scheme))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         ask(server)
         ask(Server("http://model.example", []))

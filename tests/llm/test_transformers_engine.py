@@ -98,6 +98,11 @@ def test_a_prompt_that_does_not_fit_is_the_models_fault() -> None:
         with_engine(lambda engine: engine.sample(long, n=1, sampling=greedy()))
 
 
+def test_a_cache_too_small_for_a_prompt_is_the_settings_fault() -> None:
+    with pytest.raises(UsageError, match=r"policy\.cache_tokens=256: a prompt wants \d+; set at least that"):
+        with_engine(lambda engine: engine.sample(Prompt("", "word " * 200), n=1, sampling=greedy()), cache_tokens=256)
+
+
 def test_a_cache_that_cannot_be_had_is_an_outside_fault_that_names_the_way_out() -> None:
     with pytest.raises(OutsideFault, match="cache_tokens"):
         with_engine(lambda engine: engine.sample(STATE, n=1, sampling=greedy()), cache_tokens=10**10)

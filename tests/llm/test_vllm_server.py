@@ -117,7 +117,7 @@ def test_a_server_that_starts_slowly_is_waited_for_asked_and_stopped_with_all_it
     text = completions[0].text
     assert completions[0] == Completion(text, 2, -1.0, "stop", 3)
     assert text.startswith("iteration-1 base-model --host 127.0.0.1 --port ")
-    assert "--served-model-name iteration-1 " in text
+    assert "--served-model-name iteration-1 --generation-config vllm " in text
     assert not any(map(is_alive, pids(tmp_path)))
 
 
