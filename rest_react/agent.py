@@ -350,17 +350,22 @@ async def roll_out(
     by_id = {question.id: question for question in questions}
     owed = (id_ for id_ in order if id_ not in done)
     outages: list[str] = []
+    failed = 0
 
     with progress(title, total=len(order), done=len(done)) as advance:
 
         async def worker() -> None:
+            nonlocal failed
             for id_ in owed:
                 question = by_id[id_.rpartition(".")[0]]
                 trajectory = await answer_question(agent, question, trajectory_id=id_, seed=derive_seed(seed, id_))
                 log.append(trajectory)
                 if trajectory.fault is not None and trajectory.fault.whose == "outside":
                     outages.append(trajectory.fault.message)
-                advance(note=f"{len(outages)} outside faults" if outages else "")
+                elif trajectory.fault is not None:
+                    failed += 1
+                lost = {"failed": failed, "outside faults": len(outages)}
+                advance(note=", ".join(f"{count} {what}" for what, count in lost.items() if count))
 
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
     log.finish(order)
@@ -368,7 +373,7 @@ async def roll_out(
         path.unlink()
         raise UsageError(
             f"{title}: all {len(order)} trajectories were refused at the first call: {refusal}\n"
-            "None is kept. Correct the settings; sealed ones need a name of their own (run=<name>)."
+            "None is kept. Correct the settings and give the command again."
         )
     if len(outages) > tolerated * len(order):
         raise StageIncomplete(

@@ -70,8 +70,9 @@ async def ask(settings: Settings, text: str) -> Trajectory:
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     model = _model(settings, parts)
-    for key, difference in folder.differing(sealed_view(settings)).items():
-        say(f"note: {key}: {difference}")
+    if differing := folder.differing(sealed_view(settings)):
+        told = "".join(f"\n  {key}: {difference}" for key, difference in differing.items())
+        say(f"note: {folder.root} was made with other settings; give those to ask what it was trained for:{told}")
     first = next(iter(settings.evaluate.benchmarks.values()))
     closed = isinstance(settings.search, Bm25) and settings.search.corpus == "questions"
     search = parts.search(parts.questions(first).passages if closed else None)
@@ -100,7 +101,7 @@ def _model(settings: Settings, parts: Parts) -> ModelRef:
         return parts.starting_model()
     raise UsageError(
         f"{parts.folder.root} has no model of iteration {settings.iteration}; make it with\n"
-        f"  python -m rest_react.run run={settings.run} iteration={settings.iteration}"
+        f"  python -m rest_react.run run={settings.run} iteration={settings.iteration} <and its other settings>"
     )
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rest_react.config import flatten, load_settings, nearest
+from rest_react.config import flatten, load_settings, nearest, sealed_view
 from rest_react.console import say
 from rest_react.errors import ConfigError, RestReactError
 from rest_react.settings import Settings
@@ -66,23 +66,43 @@ def checked(arguments: Sequence[str]) -> list[str]:
 
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
-    """The settings that these overrides make; of a sweep, its first job's. Raises ConfigError with all problems."""
+    """The settings that these overrides make; of a sweep, its first job's. Raises ConfigError with all problems, those
+    of later jobs too: each value of a sweep is tried with the first ones of the others."""
+    problems: list[str] = []
+    swept = list(_jobs(overrides, multirun, problems))
+    first = [job for job, *_ in swept]
+    jobs = [first, *([*first[:i], other, *first[i + 1 :]] for i, (_, *others) in enumerate(swept) for other in others)]
+    found: list[Settings] = []
+    for job in jobs:
+        try:
+            found.append(_composed(job))
+        except ConfigError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if not problems and any(job.run == found[0].run and sealed_view(job) != sealed_view(found[0]) for job in found):
+        key = next(job.key_or_group for job, *others in swept if others)
+        problems.append(f"run: each job of a sweep needs a folder of its own; give 'run=mine_${{{key}}}'")
+    if problems:
+        raise ConfigError(problems)
+    return found[0]
+
+
+def _composed(overrides: Sequence[Any]) -> Settings:
+    """One job's settings."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
-    problems: list[str] = []
     open_: set[str] = set()
-    groups, values = [], []
-    for job, *others in _jobs(overrides, multirun, problems):
-        if not (CONFIGS / job.key_or_group).is_dir():
-            values.append(job)
-        elif wrong := [problem for one in (job, *others) if (problem := _group_problem(one))]:
-            problems += wrong
-            open_ |= _left_open(job)
+    groups, values, problems = [], [], []
+    for override in overrides:
+        if not (CONFIGS / override.key_or_group).is_dir():
+            values.append(override)
+        elif wrong := _group_problem(override):
+            problems.append(wrong)
+            open_ |= _left_open(override)
         else:
-            groups.append(job.input_line)
+            groups.append(override.input_line)
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             config = hydra_compose("config", overrides=groups)

@@ -154,6 +154,20 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         if not run.rows:
             yield f"{visible(run.name)} has no complete evaluation yet."
+        if run.settings.get("smoke"):
+            yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, its numbers mean nothing."
+    for run in runs[1:]:
+        for name in dict.fromkeys(name for _, name in run.answers):
+            own, theirs = _questions(run, name), _questions(runs[0], name)
+            if theirs and not own & theirs:
+                yield (
+                    f"{visible(run.name)} and {visible(runs[0].name)} answered other questions of {visible(name)}: no "
+                    "difference is computed, and their curves are not to be compared."
+                )
+
+
+def _questions(run: Run, benchmark: str) -> set[str]:
+    return {question for (_, name), answers in run.answers.items() if name == benchmark for question in answers}
 
 
 # ── the paper's tables ────────────────────────────────────────────────────────────────────────────────────────────────

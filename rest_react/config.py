@@ -7,6 +7,7 @@ Not here: the settings themselves (settings), their values (configs/*.yaml), bui
 """
 
 import difflib
+import os
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -83,7 +84,7 @@ def _explain(problem: dict[str, Any]) -> str:
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
             name = path.rpartition(".")[2]
-            if path.partition(".")[0] in _UNIONS and name in _field_names():
+            if name in _field_names() and (_UNIONS | _NAMED_UNIONS) & set(path.split(".")[:-1]):
                 return f"{path}: there is no such setting for what is chosen here; leave it out: '~{path}'"
             return f"{path}: there is no such setting; {nearest(name, _field_names())}"
         case "missing" | "missing_argument":
@@ -140,6 +141,10 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield "grow.reuse_through: names iterations of another run; name the run as well (grow.reuse)"
     if s.start == "demonstrations" and s.world.demonstrations == 0 and not s.demonstrations.exemplars:
         yield "start: demonstrations needs world.demonstrations above 0 or demonstrations.exemplars=true"
+    shown = s.agent.exemplars == "always" or (s.agent.exemplars == "untuned" and s.start == "prompted")
+    judged = _asks_reward_model(s) or s.grader.kind != "rule"
+    if s.agent.prompts and not (shown or judged or s.demonstrations.exemplars):
+        yield "agent.prompts: nobody reads them; give start=prompted, or demonstrations.exemplars=true to train on them"
     if s.improve.only_grounded and not s.agent.self_checks:
         yield "improve.only_grounded: there is no grounding check with agent.self_checks=false; turn one of them round"
     if s.finetune.kind == "hosted" and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
@@ -194,7 +199,8 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
     if isinstance(s.search, Bm25) and s.search.corpus == "questions":
         for path, source in sources.items():
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
-                yield f"{path}: has no corpus for search=bm25; set search.corpus=<passages.jsonl> or use experiment=web"
+                own = f"{path}.corpus" if isinstance(source, FileQuestions) else "search.corpus"
+                yield f"{path}: has no corpus for search=bm25; set {own}=<passages.jsonl> or use experiment=web"
 
 
 def benchmarks_for_testing(s: Settings) -> set[str]:
@@ -217,16 +223,37 @@ def _origin(source: QuestionSource) -> str:
 
 def _unpriced(s: Settings) -> Iterator[str]:
     """What a limit in dollars cannot be kept without."""
+    for role, part in _used(s).items():
+        price = getattr(part, "price", NO_PRICE)
+        for side in ("input", "output"):
+            if getattr(price, side) is None:
+                yield f"{role}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
+
+
+def missing_keys(s: Settings) -> list[str]:
+    """A problem for each key that is not in its environment variable; a replay asks no model."""
+    asked = {role: part for role, part in _used(s).items() if role == "finetune" or not s.replay}
+    names = {role: getattr(part, "api_key_env", None) for role, part in asked.items()}
+    return [
+        f"{role}.api_key_env: the environment variable {name} is not set; set it to your key"
+        + (
+            ""
+            if getattr(asked[role], "kind", "") == "gemini"
+            else f", or give {role}.api_key_env=null if none is wanted"
+        )
+        for role, name in names.items()
+        if name and not os.environ.get(name, "").strip()
+    ]
+
+
+def _used(s: Settings) -> dict[str, object]:
+    """The parts that may cost something, by role."""
     used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
     if _asks_reward_model(s):
         used["reward_model"] = s.reward_model
     if s.iteration > 0 or s.start == "demonstrations":
         used["finetune"] = s.finetune
-    for role, part in used.items():
-        price = getattr(part, "price", NO_PRICE)
-        for side in ("input", "output"):
-            if getattr(price, side) is None:
-                yield f"{role}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
+    return used
 
 
 def _plain(name: str) -> bool:

@@ -251,7 +251,7 @@ def key_from(api_key_env: str | None) -> str:
         return "none"
     key = os.environ.get(api_key_env, "").strip()
     if not key:
-        raise UsageError(f"no API key: set the environment variable {api_key_env} (a local server: api_key_env=null)")
+        raise UsageError(f"no API key: set the environment variable {api_key_env} (api_key_env=null asks for none)")
     return key
 
 

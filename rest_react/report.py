@@ -382,7 +382,8 @@ def main() -> None:
         if not isinstance(given.get("runs"), list) or not given["runs"] or set(given) - {"runs", "output", "page"}:
             raise UsageError(_USAGE)
         output = Path(given.get("output", "outputs"))
-        folders = [output / str(name) for name in given["runs"]]
+        named = [(output / str(name), Path(str(name))) for name in given["runs"]]
+        folders = [path if path.is_dir() and not own.is_dir() else own for own, path in named]
         page = Path(given.get("page", output / f"compare_{'_'.join(folder.name for folder in folders)}.html"))
         write_comparison(folders, page)
     except (UsageError, OmegaConfBaseException) as error:

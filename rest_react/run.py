@@ -20,7 +20,7 @@ from typing import Any
 from rest_react import cli
 from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
-from rest_react.config import benchmarks_for_testing, load_settings, sealed_view, shared_stages
+from rest_react.config import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
 from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
 from rest_react.evaluate import compute_rows, evaluate
@@ -225,7 +225,13 @@ def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
 def show_results(folder: RunFolder, *, smoke: bool) -> None:
     """Writes the report's files and prints the table."""
     page = write_report(folder.root, smoke=smoke)
-    console.print(results_table(compute_rows(folder.root)))
+    rows = compute_rows(folder.root)
+    console.print(results_table(rows))
+    for row in rows:
+        if row["failed_share"] >= 0.1:
+            reasons = ", ".join(f"{reason} ({part['answers']})" for reason, part in row["faults"].items())
+            where = f"iteration {row['iteration']}, {row['benchmark']}"
+            say(f"note: {where}: {row['failed']} of {row['questions'] * row['repeats']} answers failed: {reasons}")
     say(f"report: {page}")
 
 
@@ -237,6 +243,8 @@ def run(settings: Settings) -> None:
     if settings.dry_run:
         console.print(forecast_table(settings, folder))
         return
+    if missing := missing_keys(settings):
+        raise ConfigError(missing)
     loop = Loop(settings, parts)
     with folder.locked():
         for change in folder.seal(sealed_view(settings), cli.environment(prompts) | loop.contents()):

@@ -46,7 +46,7 @@ class OpenAIModel:
     model: Name
     mode: Mode
     base_url: str | None
-    api_key_env: str
+    api_key_env: str | None
     logprobs: bool
     n_per_request: bool
     token_limit: Literal["max_tokens", "max_completion_tokens"]
@@ -297,7 +297,7 @@ class HostedFinetune:
     start_from: Literal["base", "previous"]
     mix_demonstrations: bool
     base_url: str | None
-    api_key_env: str
+    api_key_env: str | None
     epochs: Count | None
     batch_size: Count | None
     learning_rate_multiplier: float | None

@@ -28,6 +28,7 @@ import msgspec
 import yaml
 
 from rest_react.errors import RunFolderError
+from rest_react.records import Fault
 
 SCHEMA = 1
 ABSENT = "(absent)"
@@ -45,6 +46,10 @@ R = TypeVar("R", bound=Record)
 
 class _Id(msgspec.Struct):
     id: str
+
+
+class _Owed(_Id):
+    fault: Fault | None = None
 
 
 class JsonLines(Generic[R]):
@@ -243,7 +248,8 @@ class RunFolder:
             yield
 
     def seal(self, sealed: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
-        """Writes settings.yaml on the first run; afterwards refuses other settings, naming the keys that differ.
+        """Writes settings.yaml on the first run; afterwards refuses other settings, naming the keys that differ. Where
+        nothing was finished yet, the first settings may have been unable to work: such a folder takes others.
 
         `sealed` is flat (dotted key to value). `environment` (package versions, the prompts' hash) may change: each
         change is recorded, and returned as a warning.
@@ -254,6 +260,11 @@ class RunFolder:
             _write_yaml(path, _Sealed(SCHEMA, dict(sealed), [dict(environment)]))
             return []
         differing = self.differing(sealed)
+        if differing and self._nothing_finished():
+            for begun in self.root.glob("iter_*"):
+                shutil.rmtree(begun)
+            _write_yaml(path, _Sealed(SCHEMA, dict(sealed), [dict(environment)]))
+            return []
         if differing:
             raise RunFolderError(
                 f"{self.root} was made with other settings:\n"
@@ -298,6 +309,13 @@ class RunFolder:
         """The sealed settings, flat; empty while there are none."""
         kept = self._kept()
         return {} if kept is None else kept.settings
+
+    def _nothing_finished(self) -> bool:
+        """Whether no stage is complete and every record, if there is any, is an outside fault, owed again."""
+        if any(self.root.glob("iter_*/**/summary.json")):
+            return False
+        records = (record for path in self.root.glob("iter_*/**/*.jsonl") for record in read_lines(path, _Owed))
+        return all(record.fault is not None and record.fault.whose == "outside" for record in records)
 
     def _kept(self) -> _Sealed | None:
         path = self.root / "settings.yaml"

@@ -125,7 +125,7 @@ def test_a_model_that_refuses_everything_at_once_is_a_wrong_setting_and_no_resul
         roll(path, Spied(SCRIPTED, shut=shut_for(0, 1, 2, 3, 4, fault=REFUSED)))
     assert str(stopped.value) == (
         "grow: all 10 trajectories were refused at the first call: llm: refused\n"
-        "None is kept. Correct the settings; sealed ones need a name of their own (run=<name>)."
+        "None is kept. Correct the settings and give the command again."
     )
     assert roll(path) == expected
 

@@ -123,7 +123,10 @@ def test_settings_other_than_the_run_s_are_noted(
         "agent.self_checks=false",
     )
     assert code == 0
-    assert err == "note: agent.self_checks: True in the folder, False now\n"
+    assert err == (
+        f"note: {output}/smoke was made with other settings; give those to ask what it was trained for:\n"
+        "  agent.self_checks: True in the folder, False now\n"
+    )
     assert "check passed" not in out
 
 

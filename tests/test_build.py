@@ -65,7 +65,8 @@ def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_me
         asyncio.run(made.policy(tuned).sample(Prompt("", "state"), n=1, sampling=Sampling(0.5, 10, 1)))
     assert (tmp_path / "serve.py.told").read_text().split("\n") == [
         str(tmp_path / "iter_1/finetune/model"),
-        *("--host", "127.0.0.1", "--port", "8011", "--served-model-name", "iter_1-finetune-model", "--seed", "7"),
+        *("--host", "127.0.0.1", "--port", "8011", "--served-model-name", "iter_1-finetune-model"),
+        *("--generation-config", "vllm", "--seed", "7"),
     ]
 
 
@@ -146,7 +147,7 @@ def test_a_judge_s_prompt_of_one_s_own_changes_the_hash_of_the_prompts(tmp_path:
     for name in ("", RANKING, JUDGED_GOOD, AUTOEVAL):
         if name:
             (mine / name).write_text("Mine.", encoding="utf-8")
-        hashes.append(parts(tmp_path, f"agent.prompts={mine}").prompts_hash())
+        hashes.append(parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts_hash())
     assert hashes[0] == parts(tmp_path).prompts_hash()
     assert len(set(hashes)) == 4
 

@@ -176,15 +176,27 @@ def test_options_that_start_no_run_go_to_hydra_as_they_are(option: list[str]) ->
     assert checked([*option, "agnt=1"]) == [*option, "agnt=1"]
 
 
-def test_a_sweep_checks_its_first_job_and_every_choice_of_a_group() -> None:
-    assert compose(["policy=scripted,tiny", "policy.right=0.5,0.1"], multirun=True).policy.kind == "scripted"
-    assert compose(["agent.max_searches=range(2,5)"], multirun=True).agent.max_searches == 2
+def test_a_sweep_is_checked_job_by_job_before_the_first_one_starts() -> None:
+    own = "run=mine_${agent.max_searches}"
+    assert compose([own, "agent.max_searches=range(2,5)"], multirun=True).run == "mine_2"
     assert compose(["run=glob(*)"], multirun=True).run == "default"
+    assert compose(["policy.in_flight=8,16"], multirun=True).policy.kind == "transformers"
+    assert problems(own, "agent.max_searches=2,x,y", multirun=True) == [
+        f"agent.max_searches: input should be a valid integer, unable to parse string as an integer (given: '{wrong}')"
+        for wrong in "xy"
+    ]
+    assert [told.split(";")[0] for told in problems("policy=scripted,tiny", "policy.right=0.5", multirun=True)] == [
+        "policy.right: there is no such setting"
+    ]
+    assert problems("seed=0,1", multirun=True) == [
+        "run: each job of a sweep needs a folder of its own; give 'run=mine_${seed}'"
+    ]
     assert [told.split(";")[0] for told in problems("policy=tiny,x,y", multirun=True)] == [
         "policy: there is no 'x'",
         "policy: there is no 'y'",
     ]
-    assert checked(["-m", "seed=1,2", "policy=tiny"]) == ["-m", "seed=1,2", "llm@policy=tiny"]
+    own = "run=of_${seed}"
+    assert checked(["-m", "seed=1,2", "policy=tiny", own]) == ["-m", "seed=1,2", "llm@policy=tiny", own]
 
 
 def test_stop_tells_the_message_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from rest_react.compare import Run, compare
 from rest_react.errors import RunFolderError
-from rest_react.report import write_comparison
+from rest_react.report import main, write_comparison
 from rest_react.store import RunFolder
 from tests.runs import HOSTILE, result, write_evaluation
 
@@ -188,6 +188,17 @@ def test_runs_that_were_graded_differently_say_so():
     assert notes == ["Graded by gpt and rule: a difference may be the grader's.", "c has no complete evaluation yet."]
 
 
+def test_runs_on_other_questions_and_smoke_runs_say_so():
+    one, same, other = (
+        {(0, "world"): answers} for answers in (answered(1, 0), answered(0, 0, 1), {"q0: of another world": [1]})
+    )
+    rows = [row(0, 0.5, benchmark="world")]
+    compared = [run("one", rows, answers=one), run("same", rows, {"smoke": True}, same), run("other", rows, (), other)]
+    smoke, unlike = compare(compared)["notes"]
+    assert smoke == "same is a smoke run: its rollouts are scripted, its numbers mean nothing."
+    assert unlike.startswith("other and one answered other questions of world: no difference is computed")
+
+
 @pytest.fixture
 def runs(tmp_path):
     for name, verdict in (("one", "incorrect"), ("two", "correct")):
@@ -208,6 +219,16 @@ def test_the_command_writes_one_page_over_the_runs(runs):
     assert "70.3 ± 3.5" in text
     assert "<script" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_runs_may_be_named_by_their_paths(runs, monkeypatch, capsys):
+    monkeypatch.chdir(runs)
+    monkeypatch.setattr(sys, "argv", ["report", "runs=[./one,two]", "output=."])
+    main()
+    monkeypatch.setattr(sys, "argv", ["report", f"runs=[{runs.name}/one,two]", f"output={runs}"])
+    monkeypatch.chdir(runs.parent)
+    main()
+    assert capsys.readouterr().err.count("comparison: ") == 2
 
 
 def test_questions_of_two_worlds_under_the_same_ids_are_not_paired(runs):

@@ -1,5 +1,5 @@
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from rest_react.cli import CONFIGS, plain
-from rest_react.config import UNSEALED, flatten, load_settings, nearest, sealed_view
+from rest_react.config import UNSEALED, flatten, load_settings, missing_keys, nearest, sealed_view
 from rest_react.errors import ConfigError
 from rest_react.settings import HubQuestions, Settings
 
@@ -72,6 +72,30 @@ def test_what_is_a_setting_of_another_choice_alone_is_to_be_left_out(tmp_path: P
     (told,) = problems(values(*(word.replace("policy", "llm@policy") for word in hosted)))
     path, told = told.split(": there is no such setting for what is chosen here; ")
     assert (path, told) == ("finetune.micro_batch_size", "leave it out: '~finetune.micro_batch_size'")
+
+
+def test_a_setting_of_another_kind_of_question_set_is_to_be_left_out(tmp_path: Path) -> None:
+    hub = ("experiment=local_corpus", f"data={data(tmp_path)}", "questions@grow.questions=hotpotqa_train")
+    assert problems(values(*hub))[0] == (
+        "grow.questions.path: there is no such setting for what is chosen here; leave it out: '~grow.questions.path'"
+    )
+
+
+def test_every_key_that_is_not_there_is_told_at_once_by_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    doors = ("llm@policy=openai", "finetune=hosted", "start=prompted", "llm@grader=gemini", "llm@reward_model=openai")
+    given = load_settings(values(*doors, "iteration=0"))
+    openai = (
+        "policy.api_key_env: the environment variable OPENAI_API_KEY is not set; set it to your key, or give "
+        "policy.api_key_env=null if none is wanted"
+    )
+    gemini = "grader.api_key_env: the environment variable GEMINI_API_KEY is not set; set it to your key"
+    assert missing_keys(given) == [openai, gemini]
+    assert missing_keys(replace(given, iteration=1)) == [openai, gemini, openai.replace("policy", "finetune")]
+    assert missing_keys(replace(given, replay=True)) == []
+    monkeypatch.setenv("GEMINI_API_KEY", "a-key")
+    assert missing_keys(load_settings(values(*doors, "iteration=0", "policy.api_key_env=null"))) == []
 
 
 def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:
@@ -194,6 +218,11 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
             "grow.questions.path: there is no file no.jsonl",
         ),
         (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),
+        (
+            ["questions@grow.questions=file", "grow.questions.path=README.md"],
+            "grow.questions: has no corpus for search=bm25; set grow.questions.corpus=<passages.jsonl>",
+        ),
+        (["agent.prompts=docs"], "agent.prompts: nobody reads them; give start=prompted, or demonstrations.exemplars"),
         (
             ["search=duckduckgo", "questions@evaluate.benchmarks.world=bamboogle"],
             "grow.questions: the web knows nothing of the built-in world",

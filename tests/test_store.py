@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rest_react.errors import RunFolderError
-from rest_react.records import Ranking
+from rest_react.records import Fault, Ranking, Trajectory
 from rest_react.store import (
     JsonLines,
     RunFolder,
@@ -24,6 +24,7 @@ from rest_react.store import (
     write_json,
     write_summary,
 )
+from tests.runs import trajectory, write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,7 @@ def test_the_seal_refuses_other_settings_by_name_and_changes_nothing(tmp_path: P
     folder = RunFolder(tmp_path)
     assert folder.seal(SEALED, HERE) == []
     assert folder.seal(SEALED, HERE) == []
+    write_lines(folder.stage(0, "grow") / "trajectories.jsonl", [lost("a"), trajectory("b")])
     before = (tmp_path / "settings.yaml").read_bytes()
     other = {**SEALED, "seed": 1, "agent.extra": True}
     del other["data"]
@@ -272,6 +274,23 @@ def test_the_seal_refuses_other_settings_by_name_and_changes_nothing(tmp_path: P
         "Give these settings a name of their own (run=<name>), or go back to the folder's.",
     ]
     assert (tmp_path / "settings.yaml").read_bytes() == before
+
+
+def lost(question: str) -> Trajectory:
+    return replace(trajectory(question), outcome="failed", fault=Fault("outside", "m at http://nowhere: no reply"))
+
+
+@pytest.mark.parametrize("begun", [[], [lost("a"), lost("b")]], ids=["nothing", "outside faults"])
+def test_a_folder_where_nothing_was_finished_takes_other_settings(tmp_path: Path, begun: list[Trajectory]) -> None:
+    folder, other = RunFolder(tmp_path), {**SEALED, "seed": 1}
+    folder.seal(SEALED, HERE)
+    write_lines(folder.stage(0, "evaluate", "world") / "trajectories.jsonl", begun)
+    assert folder.seal(other, HERE) == []
+    assert folder.settings() == other
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["settings.yaml"]
+    write_summary(folder.stage(0, "evaluate", "world"), {})
+    with pytest.raises(RunFolderError, match="seed: 1 in the folder, 0 now"):
+        folder.seal(SEALED, HERE)
 
 
 def test_a_changed_environment_is_returned_once_and_recorded(tmp_path: Path) -> None:
