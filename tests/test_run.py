@@ -19,12 +19,13 @@ import pytest
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.errors import UsageError
-from rest_react.records import Example, LabelledQuestion, Question, Ranking, Result, Trajectory
-from rest_react.run import Loop
+from rest_react.records import Example, Fault, LabelledQuestion, Question, Ranking, Result, Trajectory
+from rest_react.run import Loop, show_results
 from rest_react.run import run as run_settings
 from rest_react.settings import Settings
 from rest_react.store import RunFolder, read_lines
 from rest_react.weights import resolve_weights
+from tests.runs import result, write_evaluation
 
 SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
 # Enough rollouts that a kill can land inside every stage, and few enough training steps.
@@ -328,6 +329,31 @@ def test_what_was_sent_is_not_sent_again_but_to_another_tracker(smoke: Path, tmp
     ]
     assert tracked == [False, True, False, False, False]
     assert len(list((tmp_path / "mine/wandb").glob("offline-run-*"))) == 1
+
+
+def test_missing_keys_are_told_together_before_anything_is_made(tmp_path: Path) -> None:
+    doors = ("policy=openai", "grader=gemini", "finetune=hosted", "start=prompted", "iteration=0")
+    keyless = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    refused = subprocess.run(command(tmp_path, *doors), env=keyless, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert re.findall(r"^  (\w+)\.api_key_env: the environment variable (\w+)", refused.stderr, re.MULTILINE) == [
+        ("policy", "OPENAI_API_KEY"),
+        ("grader", "GEMINI_API_KEY"),
+    ]
+    assert not list(tmp_path.rglob("settings.yaml"))
+
+
+def test_answers_that_failed_are_told_with_their_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prose, refused = Fault("model", "no usable sample at step 0 (decide): prose"), Fault("model", "m: refused")
+    answers = [result(f"q{i}", fault=prose if i < 2 else None) for i in range(9)] + [result("q9", fault=refused)]
+    write_evaluation(tmp_path, 0, answers)
+    write_evaluation(tmp_path, 1, [*answers[2:9], *(result(f"p{i}") for i in range(2)), result("q9", fault=refused)])
+    show_results(RunFolder(tmp_path), smoke=False)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+    assert told == [
+        "note: iteration 0, world: 3 of 10 answers failed: m: refused (1), no usable sample (2)",
+        "note: iteration 1, world: 1 of 10 answers failed: m: refused (1)",
+    ]
 
 
 def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path) -> None:
