@@ -78,9 +78,13 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
             found.append(_composed(job))
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]
-    if not problems and any(job.run == found[0].run and sealed_view(job) != sealed_view(found[0]) for job in found):
-        key = next(job.key_or_group for job, *others in swept if others)
-        problems.append(f"run: each job of a sweep needs a folder of its own; give 'run=mine_${{{key}}}'")
+    shared = [job for job in found if (job.output, job.run) == (found[0].output, found[0].run) and not job.dry_run]
+    if not problems and any(sealed_view(job) != sealed_view(found[0]) for job in shared):
+        keys = [job.key_or_group for job, *others in swept if others and not (CONFIGS / job.key_or_group).is_dir()]
+        name = "_".join(["mine", *(f"${{{key}}}" for key in keys)])
+        problems.append(
+            f"run: each job of a sweep needs a folder of its own, with what is swept in its name: 'run={name}'"
+        )
     if problems:
         raise ConfigError(problems)
     return found[0]

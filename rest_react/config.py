@@ -249,7 +249,7 @@ def missing_keys(s: Settings) -> list[str]:
 def _used(s: Settings) -> dict[str, object]:
     """The parts that may cost something, by role."""
     used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
-    if _asks_reward_model(s):
+    if s.iteration > 0 and _asks_reward_model(s):
         used["reward_model"] = s.reward_model
     if s.iteration > 0 or s.start == "demonstrations":
         used["finetune"] = s.finetune

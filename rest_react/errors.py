@@ -1,10 +1,10 @@
 """Whose fault is it? Every error answers that, and says what, where and the way out in its message.
 
     RestReactError
-    ├── UsageError           ours to explain: the command or its settings cannot be carried out; nothing was spent
+    ├── UsageError           ours to explain: the command or its settings cannot be carried out
     │   ├── ConfigError        one or many wrong settings, all told at once
     │   └── RunFolderError     the run's folder is in use, sealed by other settings, or damaged
-    ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, never repeated
+    ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, not repeated
     ├── OutsideFault         network, quota, a dead process: recorded, and owed again on the next run
     ├── StageIncomplete      a verb did all it could, but outside faults are still owed: run the same command again
     └── BudgetReached        the next call might cost more than is left of `budget`: nobody's fault, the run stops

@@ -225,12 +225,13 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 _QUOTA_CODES = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
 # A 400 for one of these is no word on the prompt: every request of this door would get it.
-_SETTINGS_CODES = frozenset(("unsupported_parameter", "unsupported_value", "unknown_parameter", "model_not_found"))
-_SETTINGS_PARAMS = frozenset(
-    ("model", "n", "logprobs", "top_logprobs", "seed", "stop", "temperature", "top_p", "reasoning_effort")
+_SETTINGS_CODES = frozenset(
+    ("unsupported_parameter", "unsupported_value", "unknown_parameter", "model_not_found", "extra_forbidden")
 )
-# As they are named where a provider gives no param: `'n' : number must be at most 1`, `{'loc': ['body', 'seed'], ...}`.
-_NAMES_A_SETTING = re.compile(rf"[`'\"](?:{'|'.join(sorted(_SETTINGS_PARAMS))})[`'\"]|extra_forbidden")
+_SETTINGS = ("n", "logprobs", "top_logprobs", "seed", "stop", "temperature", "top_p", "reasoning_effort")
+_SETTINGS_PARAMS = frozenset(("model", *_SETTINGS))
+# As they are named where a provider gives no param: `'n' : number must be at most 1`.
+_NAMES_A_SETTING = re.compile(rf"[`'\"](?:{'|'.join(_SETTINGS)})[`'\"]")
 _REFUSALS = (400, 413, 422)
 
 
@@ -272,6 +273,13 @@ def error_reply(status: int, raw: bytes, retry_after: str | None) -> ErrorReply:
     if isinstance(body, dict):
         body = body.get("error") or body
     fields = body if isinstance(body, dict) else {"message": body if isinstance(body, str) else text}
+    inner = fields.get("message")
+    detail = inner.get("detail") if isinstance(inner, dict) else fields.get("detail")
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        # FastAPI's; what it says besides may repeat the whole prompt.
+        place = [str(part) for part in detail[0].get("loc") or ()]
+        said = f"{'.'.join(place)}: {detail[0].get('msg', '')}"
+        fields = {"message": said, "type": detail[0].get("type"), "param": place[1] if len(place) == 2 else ""}
     code = str(fields.get("code") or fields.get("type") or "")
     message = str(fields.get("message") or fields.get("detail") or fields)
     return ErrorReply(status, message, code, str(fields.get("param") or ""), retry_after_s(retry_after))

@@ -33,7 +33,7 @@ from rest_react.prompting import exemplar_rows
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
-from rest_react.settings import Bm25, Model, OpenAIModel, SameModel, Settings, TransformersModel, VllmModel
+from rest_react.settings import Bm25, Grader, Model, OpenAIModel, SameModel, Settings, TransformersModel, VllmModel
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
 from rest_react.tracking import numbers
 
@@ -184,16 +184,15 @@ class Loop:
             await grader.aclose()
 
     def track(self, k: int) -> bool:
-        """Sends what the iteration came to to the tracker, once to each; whether it did so now."""
+        """Sends what the iteration came to to the tracker, unless this one has it already; whether it did so now."""
         done, s = self.folder.stage(k, "tracking"), self.settings.tracking
         sent = read_summary(done)
-        tracking = {"tracking": s.kind} | ({} if s.kind == "none" else {"mode": s.mode, "project": s.project})
-        if sent is not None and (s.kind == "none" or tracking.items() <= sent.items()):
+        if sent is not None and (s.kind == "none" or (sent["tracking"], sent.get("mode", s.mode)) == (s.kind, s.mode)):
             return False
         tracker = self.parts.tracker(k, sealed_view(self.settings))
         send(self.folder, k, tracker)
         tracker.finish()
-        write_summary(done, tracking)
+        write_summary(done, {"tracking": s.kind, "mode": s.mode})
         return True
 
 
@@ -254,15 +253,15 @@ def run(settings: Settings) -> None:
     for student in settings.students:
         policy, grow = replace(settings.policy, model=student), replace(settings.grow, reuse=settings.run)
         name = f"{settings.run}_{student.rpartition('/')[2]}"
-        judges = {role: _named(getattr(settings, role), settings.policy) for role in ("grader", "reward_model")}
-        run(replace(settings, run=name, policy=policy, grow=grow, students=(), **judges))
+        grader = _named(settings.grader, settings.policy)
+        run(replace(settings, run=name, policy=policy, grader=grader, grow=grow, students=()))
 
 
-def _named(judge: Any, policy: Model) -> Any:
-    """The judge, by its name where it was the `same` as a policy that will be another: all models have one judge."""
-    if not isinstance(judge, SameModel) or not isinstance(policy, (TransformersModel, VllmModel, OpenAIModel)):
-        return judge
-    return replace(policy, mode=judge.mode)
+def _named(grader: Grader, policy: Model) -> Grader:
+    """The grader, by its name where it was the `same` as a policy that will be another: all models have one grader."""
+    if not isinstance(grader, SameModel) or not isinstance(policy, (TransformersModel, VllmModel, OpenAIModel)):
+        return grader
+    return replace(policy, mode=grader.mode)
 
 
 def main() -> None:

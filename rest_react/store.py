@@ -264,7 +264,7 @@ class RunFolder:
             for begun in self.root.glob("iter_*"):
                 shutil.rmtree(begun)
             _write_yaml(path, _Sealed(SCHEMA, dict(sealed), [dict(environment)]))
-            return []
+            return ["settings were changed, with which nothing had been finished"]
         if differing:
             raise RunFolderError(
                 f"{self.root} was made with other settings:\n"
@@ -312,9 +312,9 @@ class RunFolder:
 
     def _nothing_finished(self) -> bool:
         """Whether no stage is complete and every record, if there is any, is an outside fault, owed again."""
-        if any(self.root.glob("iter_*/**/summary.json")):
+        if any(self.root.rglob("summary.json")):
             return False
-        records = (record for path in self.root.glob("iter_*/**/*.jsonl") for record in read_lines(path, _Owed))
+        records = (record for path in self.root.rglob("*.jsonl") for record in read_lines(path, _Owed))
         return all(record.fault is not None and record.fault.whose == "outside" for record in records)
 
     def _kept(self) -> _Sealed | None:

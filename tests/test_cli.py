@@ -188,9 +188,14 @@ def test_a_sweep_is_checked_job_by_job_before_the_first_one_starts() -> None:
     assert [told.split(";")[0] for told in problems("policy=scripted,tiny", "policy.right=0.5", multirun=True)] == [
         "policy.right: there is no such setting"
     ]
-    assert problems("seed=0,1", multirun=True) == [
-        "run: each job of a sweep needs a folder of its own; give 'run=mine_${seed}'"
+    shared = "run: each job of a sweep needs a folder of its own, with what is swept in its name: "
+    select = "agent.select=first,majority"
+    assert problems("seed=0,1", "run=mine_${seed}", select, multirun=True) == [
+        f"{shared}'run=mine_${{seed}}_${{agent.select}}'"
     ]
+    assert problems("policy=scripted,tiny", multirun=True) == [f"{shared}'run=mine'"]
+    assert compose(["seed=0,1", "output=outputs/${seed}"], multirun=True).output == "outputs/0"
+    assert compose(["seed=0,1", "dry_run=true"], multirun=True).seed == 0
     assert [told.split(";")[0] for told in problems("policy=tiny,x,y", multirun=True)] == [
         "policy: there is no 'x'",
         "policy: there is no 'y'",

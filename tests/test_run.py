@@ -275,25 +275,23 @@ def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) 
     assert (own / "iter_1/finetune/model/model.safetensors").exists()
 
 
-def test_a_student_is_judged_by_who_judges_its_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_student_is_graded_by_who_grades_its_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ran: list[Settings] = []
 
     async def noted(self: Loop, iteration: int) -> None:
         ran.append(self.settings)
 
     monkeypatch.setattr(Loop, "bring_to", noted)
-    served = ("policy=vllm", "policy.model=base/7B", "students=[base/3B]", "grader=same", "reward_model=same")
+    served = ("policy=vllm", "policy.model=base/7B", "students=[base/3B]", "grader=same")
     run_settings(compose(["experiment=smoke", f"output={tmp_path}", "policy.mode=completion", *served]))
     teacher, student = ran
-    judge = replace(teacher.policy, mode="chat")
     assert student == replace(
         teacher,
         run="smoke_3B",
         students=(),
         policy=replace(teacher.policy, model="base/3B"),
         grow=replace(teacher.grow, reuse="smoke"),
-        grader=judge,
-        reward_model=judge,
+        grader=replace(teacher.policy, mode="chat"),
     )
 
 

@@ -280,12 +280,27 @@ def lost(question: str) -> Trajectory:
     return replace(trajectory(question), outcome="failed", fault=Fault("outside", "m at http://nowhere: no reply"))
 
 
+@pytest.mark.parametrize("stage", ["", "iter_0/evaluate/world"])
+@pytest.mark.parametrize("done", [[], [trajectory("a")]], ids=["complete", "begun"])
+def test_nothing_finished_is_lost_to_other_settings(tmp_path: Path, stage: str, done: list[Trajectory]) -> None:
+    folder = RunFolder(tmp_path)
+    folder.seal(SEALED, HERE)
+    if done:
+        write_lines(tmp_path / stage / "trajectories.jsonl", [lost("b"), *done])
+    else:
+        write_summary(tmp_path / stage, {})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RunFolderError, match="seed: 0 in the folder, 1 now"):
+        folder.seal({**SEALED, "seed": 1}, HERE)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize("begun", [[], [lost("a"), lost("b")]], ids=["nothing", "outside faults"])
 def test_a_folder_where_nothing_was_finished_takes_other_settings(tmp_path: Path, begun: list[Trajectory]) -> None:
     folder, other = RunFolder(tmp_path), {**SEALED, "seed": 1}
     folder.seal(SEALED, HERE)
     write_lines(folder.stage(0, "evaluate", "world") / "trajectories.jsonl", begun)
-    assert folder.seal(other, HERE) == []
+    assert folder.seal(other, HERE) == ["settings were changed, with which nothing had been finished"]
     assert folder.settings() == other
     assert sorted(path.name for path in tmp_path.iterdir()) == ["settings.yaml"]
     write_summary(folder.stage(0, "evaluate", "world"), {})

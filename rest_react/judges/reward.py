@@ -34,7 +34,7 @@ from rest_react.records import LLM, Completion, Prompt, Sampling
 _RANKING = re.compile(r"^[^\w\n]*RANKING\W*(.*)$", re.IGNORECASE | re.MULTILINE)
 _BEST = re.compile(r"^[^\w\n]*BEST\W*[^\d\n]{0,20}(\d{1,3})", re.IGNORECASE | re.MULTILINE)
 _GOOD = re.compile(r"^[^\w\n]*GOOD\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
-_MARKED = re.compile(r"\w+[^\w\n]*[:=]")
+_MARKED = re.compile(r"[^\w\n]*\w+[^\w\n]*[:=]")
 # A word, but "I" and those whose capital may be that of their sentence; a number anywhere.
 _CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")
 _CITED = re.compile(r"\[link_id=([\d, ]+)\]")
@@ -109,7 +109,7 @@ def _verdict_line(pattern: re.Pattern[str], reply: str) -> re.Match[str] | None:
     if "<think>" in said:
         return None
     found = list(pattern.finditer(said))
-    found = [match for match in found if _MARKED.search(match[0])] or found
+    found = [match for match in found if _MARKED.match(match[0])] or found
     return found[-1] if found else None
 
 

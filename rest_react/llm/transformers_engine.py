@@ -66,12 +66,14 @@ class TransformersEngine:
         self._loading = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._manager: Any = None
+        self._on_cpu = True
         self._tokenizer: Any = None
         self._draws: dict[str, _Draw] = {}
         self._count = 0
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples. Raises ModelFault when the prompt does not fit the context, OutsideFault when the engine died."""
+        """n samples. Raises ModelFault when the prompt does not fit the context, UsageError when it does not fit the
+        cache (on a GPU that is what memory is free), OutsideFault when the engine died."""
         if self._manager is None:
             await asyncio.to_thread(self._start)
         self._loop = asyncio.get_running_loop()
@@ -81,10 +83,8 @@ class TransformersEngine:
             raise ModelFault(
                 f"context too long: {len(ids)} prompt tokens and {sampling.max_tokens} to come, {self._context} fit"
             )
-        if 2 * longest > self._cache_tokens:
-            raise UsageError(
-                f"policy.cache_tokens={self._cache_tokens}: a prompt wants {2 * longest}; set at least that"
-            )
+        if self._on_cpu and 2 * longest > self._cache_tokens:
+            raise UsageError(f"cache_tokens={self._cache_tokens}: a prompt wants {2 * longest}; set at least that")
         futures = [self._loop.create_future() for _ in range(n)]
 
         def submit_others() -> None:
@@ -156,7 +156,7 @@ class TransformersEngine:
             if self._threads:
                 torch.set_num_threads(self._threads)
             model, self._tokenizer = self._load()
-            on_cpu = model.device.type == "cpu"
+            on_cpu = self._on_cpu = model.device.type == "cpu"
             self._context = int(getattr(model.config, "max_position_embeddings", 4096))
             eos = model.generation_config.eos_token_id
             if eos is None:

@@ -110,6 +110,7 @@ def test_nothing_in_a_candidate_closes_its_fence_or_the_turn(ticks) -> None:
         ("EXPLANATION:\nBest: 1 is vague, 2 repeats a search.\nBEST: 3\nRANKING: 3, 1, 2", (2, 0, 1)),
         ("Best 2 facts are cited by 1 alone.\nBEST: 1\nRANKING: 1, 3, 2", (0, 2, 1)),
         ("BEST: 1\nRANKING: 1, 3, 2\nBest 2 is not, since it cites nothing.", (0, 2, 1)),
+        ("BEST: 3\nRANKING: 3, 1, 2\nBest of the rest: 2", (2, 0, 1)),
         ("<think>\nBest so far: 1\n</think>\nBEST: 3\nRANKING: 3, 2, 1", (2, 1, 0)),
         ("<think>\nBest so far: 1, but then", ()),
         ("", ()),

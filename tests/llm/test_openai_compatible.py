@@ -42,6 +42,10 @@ def error(status, message="no", **fields):
     return Reply(status, {"error": {"message": message, **fields}}, headers)
 
 
+def fastapi(kind, name, message):
+    return {"type": kind, "loc": ["body", name], "msg": message, "input": "Who wrote the song 'stop' ?"}
+
+
 def ask(server: Server, n=1, prompt=PROMPT, sampling=SAMPLING, **settings):
     settings = {"api_key_env": None, "tries": 3, "first_wait_s": 0.001, **settings}
 
@@ -208,8 +212,14 @@ def test_retry_after_is_honoured():
         (error(400, "'n' : number must be at most 1", type="invalid_request_error"), UsageError, "at most 1"),
         (error(400, "`logprobs` is not supported with this model"), UsageError, "not supported"),
         (error(400, "'max_tokens' is too large: 512, the context is 4096"), ModelFault, "too large"),
-        (Reply(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "user"]}]}), UsageError, "extra_forbidden"),
-        (Reply(422, {"detail": [{"type": "int_type", "loc": ["body", "seed"]}]}), UsageError, "seed"),
+        (
+            Reply(422, {"detail": [fastapi("extra_forbidden", "user", "Not permitted")]}),
+            UsageError,
+            "body.user: Not perm",
+        ),
+        (Reply(422, {"message": {"detail": [fastapi("int_type", "seed", "No int")]}}), UsageError, "body.seed: No int"),
+        (Reply(422, {"detail": [fastapi("string_too_long", "prompt", "At most 9")]}), ModelFault, "prompt: At most 9$"),
+        (Reply(400, {"status": 400, "model": "x", "reason": "prompt too long"}), ModelFault, "prompt too long"),
         (error(400, "not 'none'", code="invalid_value", param="reasoning_effort"), UsageError, "not 'none'"),
         (error(401, "bad key"), UsageError, "wants a key"),
         (error(404, "no model some-model"), UsageError, "no model some-model"),
