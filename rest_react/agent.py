@@ -342,7 +342,7 @@ async def roll_out(
     """Brings `path` to one trajectory per question and repeat, in their canonical order.
 
     Raises StageIncomplete when outside faults are left on more than the `tolerated` share of the trajectories, and
-    UsageError where the model refused every single one at its first call: that is no result but a wrong setting.
+    UsageError where the model refused several questions, and all of them, at the first call: a setting is wrong.
     """
     log = JsonLines(path, Trajectory)
     done = log.resume(keep=lambda trajectory: trajectory.fault is None or trajectory.fault.whose == "model")
@@ -369,7 +369,7 @@ async def roll_out(
 
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
     log.finish(order)
-    if refusal := _refused_all(path):
+    if len(questions) > 1 and (refusal := _refused_all(path)):
         path.unlink()
         raise UsageError(
             f"{title}: all {len(order)} trajectories were refused at the first call: {refusal}\n"
