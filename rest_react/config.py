@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
 from rest_react.records import NO_PRICE
-from rest_react.settings import Bm25, FileQuestions, HubQuestions, LocalFinetune, QuestionSource, Settings
+from rest_react.settings import Bm25, FileQuestions, GeminiModel, HubQuestions, LocalFinetune, QuestionSource, Settings
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
@@ -232,18 +232,14 @@ def _unpriced(s: Settings) -> Iterator[str]:
 
 def missing_keys(s: Settings) -> list[str]:
     """A problem for each key that is not in its environment variable; a replay asks no model."""
-    asked = {role: part for role, part in _used(s).items() if role == "finetune" or not s.replay}
-    names = {role: getattr(part, "api_key_env", None) for role, part in asked.items()}
-    return [
-        f"{role}.api_key_env: the environment variable {name} is not set; set it to your key"
-        + (
-            ""
-            if getattr(asked[role], "kind", "") == "gemini"
-            else f", or give {role}.api_key_env=null if none is wanted"
-        )
-        for role, name in names.items()
-        if name and not os.environ.get(name, "").strip()
-    ]
+    problems = []
+    for role, part in _used(s).items():
+        name, asked = getattr(part, "api_key_env", None), role == "finetune" or not s.replay
+        if name and asked and not os.environ.get(name, "").strip():
+            # Gemini always wants one.
+            out = "" if isinstance(part, GeminiModel) else f", or give {role}.api_key_env=null if none is wanted"
+            problems.append(f"{role}.api_key_env: the environment variable {name} is not set; set it to your key{out}")
+    return problems
 
 
 def _used(s: Settings) -> dict[str, object]:

@@ -232,6 +232,7 @@ _SETTINGS = ("n", "logprobs", "top_logprobs", "seed", "stop", "temperature", "to
 _SETTINGS_PARAMS = frozenset(("model", *_SETTINGS))
 # As they are named where a provider gives no param: `'n' : number must be at most 1`.
 _NAMES_A_SETTING = re.compile(rf"[`'\"](?:{'|'.join(_SETTINGS)})[`'\"]")
+_REASON = 200  # further on a message may repeat the prompt
 _REFUSALS = (400, 413, 422)
 
 
@@ -277,7 +278,8 @@ def error_reply(status: int, raw: bytes, retry_after: str | None) -> ErrorReply:
     detail = inner.get("detail") if isinstance(inner, dict) else fields.get("detail")
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):
         # FastAPI's; what it says besides may repeat the whole prompt.
-        place = [str(part) for part in detail[0].get("loc") or ()]
+        loc = detail[0].get("loc")
+        place = [str(part) for part in loc] if isinstance(loc, list) else []
         said = f"{'.'.join(place)}: {detail[0].get('msg', '')}"
         fields = {"message": said, "type": detail[0].get("type"), "param": place[1] if len(place) == 2 else ""}
     code = str(fields.get("code") or fields.get("type") or "")
@@ -304,7 +306,11 @@ def explained(
         # Not quoted: providers like to show parts of the key here.
         hint = f"the key in {api_key_env} is not accepted" if api_key_env else "it wants a key; name one in api_key_env"
         return UsageError(f"{where}: HTTP {status}, access refused: {hint}")
-    named = reply.code in _SETTINGS_CODES or reply.param in _SETTINGS_PARAMS or _NAMES_A_SETTING.search(reply.message)
+    named = (
+        reply.code in _SETTINGS_CODES
+        or reply.param in _SETTINGS_PARAMS
+        or _NAMES_A_SETTING.search(reply.message, 0, _REASON)
+    )
     if status not in _REFUSALS or named:
         return UsageError(f"{where}: {said}; check the model's name, base_url and the door's settings")
     return refused(f"{where}: {said}")

@@ -227,10 +227,11 @@ def show_results(folder: RunFolder, *, smoke: bool) -> None:
     rows = compute_rows(folder.root)
     console.print(results_table(rows))
     for row in rows:
-        if row["failed_share"] >= 0.1:
-            reasons = ", ".join(f"{reason} ({part['answers']})" for reason, part in row["faults"].items())
-            where = f"iteration {row['iteration']}, {row['benchmark']}"
-            say(f"note: {where}: {row['failed']} of {row['questions'] * row['repeats']} answers failed: {reasons}")
+        answers, reasons = row["questions"] * row["repeats"], row["faults"]
+        failed = sum(part["answers"] for part in reasons.values())
+        if failed >= 0.1 * answers:
+            told = ", ".join(f"{reason} ({part['answers']})" for reason, part in reasons.items())
+            say(f"note: iteration {row['iteration']}, {row['benchmark']}: {failed} of {answers} answers failed: {told}")
     say(f"report: {page}")
 
 

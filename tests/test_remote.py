@@ -172,7 +172,7 @@ def test_requests_and_tokens_per_minute_are_never_exceeded_by_the_servers_own_co
     requests, tokens = most_in_any(0.85, seen)
     assert sorted(size for _, size in seen) == sorted(sizes)
     assert 10 <= requests <= 20
-    assert 700 <= tokens <= 1500
+    assert 1000 <= tokens <= 1500
 
 
 def test_a_call_larger_than_a_minutes_tokens_can_never_start():

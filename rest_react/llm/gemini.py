@@ -6,8 +6,8 @@
 The prefix is the system instruction, the state the user's turn. `candidate_count` asks for up to 8 samples at once;
 what a model that gives fewer leaves out, or one that refuses to give several, is asked for one by one.
 Log-probabilities are only served for some models (`logprobs=true` asks for them); the sum is the reply's own, else its
-average times the token count. Thinking counts against `max_tokens`, so a small budget for it, or 0 where the model
-allows that, keeps answers from being cut.
+average times the token count. Thinking counts against `max_tokens` and the budget, though in no sample's tokens, so a
+small budget for it, or 0 where the model allows that, keeps answers from being cut.
 Not here: Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which `openai_compatible` speaks to.
 """
 

@@ -219,6 +219,8 @@ def test_retry_after_is_honoured():
         ),
         (Reply(422, {"message": {"detail": [fastapi("int_type", "seed", "No int")]}}), UsageError, "body.seed: No int"),
         (Reply(422, {"detail": [fastapi("string_too_long", "prompt", "At most 9")]}), ModelFault, "prompt: At most 9$"),
+        (Reply(422, {"detail": [{"loc": 5, "msg": None}]}), ModelFault, "HTTP 422"),
+        (error(400, "flagged: " + "x " * 99 + "Who wrote 'stop' ?"), ModelFault, "flagged"),
         (Reply(400, {"status": 400, "model": "x", "reason": "prompt too long"}), ModelFault, "prompt too long"),
         (error(400, "not 'none'", code="invalid_value", param="reasoning_effort"), UsageError, "not 'none'"),
         (error(401, "bad key"), UsageError, "wants a key"),
