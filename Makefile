@@ -10,12 +10,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-# Real questions to test on, where there are any; the tests that need them skip without.
-DATA := $(wildcard ../shared/data)
-ifneq ($(DATA),)
-export REST_REACT_DATA := $(abspath $(DATA))
-endif
-
 .PHONY: help run smoke install test slow lint check
 
 help:

@@ -19,7 +19,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.read_text(encodi
 FOLDERS = (".ci", ".github", "benchmarks", "configs", "docs", "rest_react", "scripts", "tests")
 WRITTEN = {".cff", ".cfg", ".css", ".j2", ".js", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
 
-# Put together, so that this file does not hold what it looks for. A Makefile alone may look beside the checkout.
+# Put together, so that this file does not hold what it looks for. The CI script alone may look beside the checkout.
 PARENT = "../" + "shared"
 FORBIDDEN = (
     PARENT,
@@ -58,11 +58,6 @@ def test_the_readme_is_under_200_lines() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
 
 
-def test_no_module_is_over_400_lines() -> None:
-    lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    assert {path: length for path, length in lengths.items() if length > 400} == {}
-
-
 def test_no_function_is_over_60_lines() -> None:
     long = {
         f"{path}:{node.lineno} {node.name}": length
@@ -72,10 +67,6 @@ def test_no_function_is_over_60_lines() -> None:
         and (length := (node.end_lineno or 0) - node.lineno + 1) > 60
     }
     assert long == {}
-
-
-def test_there_are_fewer_than_45_modules() -> None:
-    assert len(MODULES) < 45, [named(path) for path in MODULES]
 
 
 def test_every_module_says_what_it_is() -> None:
@@ -147,7 +138,7 @@ def test_no_file_tells_of_the_machine_it_was_written_on() -> None:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         told += [f"{named(path)}: {word}" for word in FORBIDDEN if word in text]
-    assert told == [f"Makefile: {PARENT}"]
+    assert told == [f".ci/run: {PARENT}"]
 
 
 def test_the_packages_of_the_design_are_declared_with_bounds_on_both_sides() -> None:
