@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.judges.metrics import spell
+from rest_react.judges.canonical_text import canonicalise
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ from rest_react.judges.metrics import spell
     ],
 )
 def test_texts_have_one_spelling(text, spelt):
-    assert spell(text) == spelt
+    assert canonicalise(text) == spelt
 
 
 @given(st.text())
 def test_a_spelling_is_lower_case_words_with_single_spaces(text):
-    spelt = spell(text)
+    spelt = canonicalise(text)
     assert spelt == " ".join(spelt.split())
     assert not any(char.isupper() for char in spelt)
