@@ -22,13 +22,16 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from rest_react.budget import NOTHING, Bill, Budget, Meter, Tokens
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
@@ -197,13 +200,55 @@ def worth_retrying(status: int) -> bool:
     return status in (408, 409, 425, 429) or status >= 500
 
 
+def asked_wait_s(headers: Mapping[str, str]) -> float | None:
+    """How long a reply asks to wait; None where it does not say. Names of headers in lower case, or any case where the
+    mapping takes both. A gateway (LiteLLM) passes its provider's headers on with `llm_provider-` before the name; some
+    providers tell only when the limit that is used up (0 remain) is reset."""
+    for prefix in ("", "llm_provider-"):
+        milliseconds = _number(headers.get(f"{prefix}retry-after-ms"))
+        if milliseconds is not None:
+            return milliseconds / 1000
+        wait = retry_after_s(headers.get(f"{prefix}retry-after"))
+        if wait is not None:
+            return wait
+    for prefix in ("", "llm_provider-"):
+        for kind in ("-requests", "-tokens", ""):
+            if _number(headers.get(f"{prefix}x-ratelimit-remaining{kind}")) == 0:
+                wait = _reset_s(headers.get(f"{prefix}x-ratelimit-reset{kind}"))
+                if wait is not None:
+                    return wait
+    return None
+
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_UNITS_S = (86400, 3600, 60, 1, 0.001)
+
+
+def _reset_s(header: str | None) -> float | None:
+    """When a limit is reset, from now: a duration (`6m0s`, `120ms`, `1.5`), or a moment in seconds or milliseconds."""
+    number = _number(header)
+    if number is not None:
+        moment = number / 1000 if number > 1e11 else number
+        return number if moment < 1e9 else max(0.0, moment - datetime.now(UTC).timestamp())
+    parts = _DURATION.fullmatch((header or "").strip())
+    if parts is None or not any(parts.groups()):
+        return None
+    return sum(float(part) * unit for part, unit in zip(parts.groups(), _UNITS_S, strict=True) if part)
+
+
+def _number(text: str | None) -> float | None:
+    text = (text or "").strip()
+    return float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else None
+
+
 def retry_after_s(header: str | None) -> float | None:
     """Reads a Retry-After header, in seconds or as a date. None when there is none or it cannot be read."""
     if header is None:
         return None
     text = header.strip()
-    if text.isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
+    seconds = _number(text)
+    if seconds is not None:
+        return seconds
     try:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError):
@@ -211,6 +256,29 @@ def retry_after_s(header: str | None) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def proxy_for(address: str) -> str | None:
+    """The proxy that the environment names for this address; None for this machine's own (loopback) addresses, whatever
+    the environment says: the proxy of a cluster cannot reach them."""
+    url = urlsplit(address)
+    if is_loopback(address) or proxy_bypass(url.netloc.rpartition("@")[2]):
+        return None
+    proxy = getproxies().get(url.scheme)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy  # as curl reads it
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a URL names this machine: 127.0.0.0/8, ::1, localhost."""
+    name = (urlsplit(address).hostname or "").rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        host = ip_address(name)
+    except ValueError:
+        return False
+    host = getattr(host, "ipv4_mapped", None) or host
+    return host.is_loopback or host.is_unspecified  # 0.0.0.0 reaches this machine too
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -259,12 +327,14 @@ def key_from(api_key_env: str | None) -> str:
 
 def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
     """A client that keeps its connections and leaves retrying to us."""
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    return AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0)
+    # By itself the SDK asks the environment's proxy for loopback addresses too.
+    http_client = DefaultAsyncHttpxClient(trust_env=False) if is_loopback(base_url) else None
+    return AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0, http_client=http_client)
 
 
-def error_reply(status: int, raw: bytes, retry_after: str | None) -> ErrorReply:
+def error_reply(status: int, raw: bytes, headers: Mapping[str, str]) -> ErrorReply:
     """Reads an error reply, whose body is JSON of one of several shapes or a proxy's HTML page."""
     text = raw.decode("utf-8", "replace")
     try:
@@ -284,7 +354,7 @@ def error_reply(status: int, raw: bytes, retry_after: str | None) -> ErrorReply:
         fields = {"message": said, "type": detail[0].get("type"), "param": place[1] if len(place) == 2 else ""}
     code = str(fields.get("code") or fields.get("type") or "")
     message = str(fields.get("message") or fields.get("detail") or fields)
-    return ErrorReply(status, message, code, str(fields.get("param") or ""), retry_after_s(retry_after))
+    return ErrorReply(status, message, code, str(fields.get("param") or ""), asked_wait_s(headers))
 
 
 def explained(

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from rest_react.budget import Tokens
 from rest_react.errors import ModelFault, OutsideFault, UsageError
-from rest_react.remote import Backoff, Limiter, TryAgain, open_client, retried, retry_after_s, together, worth_retrying
+from rest_react.remote import (
+    Backoff,
+    Limiter,
+    TryAgain,
+    asked_wait_s,
+    is_loopback,
+    open_client,
+    proxy_for,
+    retried,
+    retry_after_s,
+    together,
+    worth_retrying,
+)
 from tests.loopback import Reply, Request, serve
 
 QUICK = Backoff(tries=4, first_wait_s=0.001)
@@ -270,3 +282,73 @@ def test_the_first_failure_of_many_cancels_the_rest():
     finished, seconds = asyncio.run(main())
     assert finished == []
     assert seconds < 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"llm_provider-retry-after": "7"}, 7.0),
+        ({"llm_provider-retry-after-ms": "7"}, 0.007),
+        ({"retry-after": "3", "llm_provider-retry-after": "7"}, 3.0),
+        ({"retry-after": "soon", "llm_provider-retry-after": "7"}, 7.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}, 90.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "120ms"}, 0.12),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "7.66s"}, 7.66),
+        ({"llm_provider-x-ratelimit-remaining-tokens": "0", "llm_provider-x-ratelimit-reset-tokens": "2"}, 2.0),
+        ({"x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "1m"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "later"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1000000000"}, 0.0),
+        ({}, None),
+    ],
+)
+def test_the_wait_that_a_reply_asks_for_is_read_from_whichever_header_says_it(headers, seconds):
+    assert asked_wait_s(headers) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_reset_at_a_moment_is_the_time_until_then():
+    moment = time.time() + 60
+    for told in (f"{moment:.0f}", f"{moment * 1000:.0f}"):
+        wait = asked_wait_s({"x-ratelimit-remaining": "0", "x-ratelimit-reset": told})
+        assert wait == pytest.approx(60, abs=2)
+
+
+@given(st.text(alphabet="0123456789.hmsd -:,", max_size=12))
+def test_no_header_makes_the_wait_anything_but_a_time_or_unknown(told):
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": told}
+    for wait in (asked_wait_s(headers), asked_wait_s({"retry-after": told}), asked_wait_s({"retry-after-ms": told})):
+        assert wait is None or wait >= 0
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.9.10", "localhost", "LOCALHOST.", "model.localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"]
+)
+@pytest.mark.parametrize("no_proxy", [None, "", "example.org"])
+def test_no_proxy_is_asked_for_the_machine_s_own_addresses(monkeypatch, host, no_proxy):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    if no_proxy is None:
+        monkeypatch.delenv("no_proxy", raising=False)
+    else:
+        monkeypatch.setenv("no_proxy", no_proxy)
+    assert proxy_for(f"http://user:word@{host}:8000/v1") is None
+    assert is_loopback(f"https://{host}/v1")
+    for other in ("10.0.0.7", "model.example", "localhost.example"):
+        assert proxy_for(f"http://{other}/v1") == "http://proxy.example:3128"
+
+
+def test_the_sdk_s_client_asks_no_proxy_for_a_service_on_this_machine(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async def main(url):
+        client = open_client(f"{url}/v1", "none", 5.0)
+        try:
+            return [model.id async for model in client.models.list()]
+        finally:
+            await client.close()
+
+    with serve(lambda _: Reply(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})) as server:
+        assert asyncio.run(main(server.url)) == ["m"]

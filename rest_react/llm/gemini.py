@@ -23,6 +23,7 @@ from rest_react.remote import (
     ErrorReply,
     Limiter,
     TryAgain,
+    asked_wait_s,
     explained,
     key_from,
     quoted,
@@ -191,7 +192,7 @@ def _retry_after(error: "APIError") -> float | None:
         delay = retry_after_s(str(detail.get("retryDelay", "")).removesuffix("s") or None)
         if delay is not None:
             return delay
-    return retry_after_s(headers.get("retry-after"))
+    return asked_wait_s(headers)
 
 
 def _read_reply(reply: "GenerateContentResponse", model: str) -> list[Completion]:

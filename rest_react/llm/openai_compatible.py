@@ -19,8 +19,6 @@ Not here: prices, caching, starting a server (vllm_server). One door serves one 
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
@@ -34,6 +32,7 @@ from rest_react.remote import (
     error_reply,
     explained,
     key_from,
+    proxy_for,
     quoted,
     retried,
     together,
@@ -156,7 +155,7 @@ class OpenAICompatible:
             raise TryAgain(f"{type(error).__name__}, no whole reply within {self._timeout_s:g} s{reason}") from error
         if reply.ok:
             return raw
-        said = error_reply(reply.status, raw, reply.headers.get("retry-after"))
+        said = error_reply(reply.status, raw, reply.headers)
         raise explained(said, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
 
 
@@ -165,17 +164,13 @@ def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
     gateways send blank lines while waiting."""
     from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
-    # Once, not with aiohttp's trust_env: that reads environment and ~/.netrc in two threads for each request.
-    url = urlsplit(address)
-    proxy = None if proxy_bypass(url.netloc) else getproxies().get(url.scheme)
-    if proxy and "://" not in proxy:  # as curl reads it
-        proxy = f"http://{proxy}"
     return ClientSession(
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
         timeout=ClientTimeout(total=timeout_s),
         # uvicorn, under many servers, closes what is idle for 5 s; a request sent at that moment would be lost.
         connector=TCPConnector(limit=0, keepalive_timeout=4.0),
-        proxy=proxy,
+        # Once, not with aiohttp's trust_env: that reads environment and ~/.netrc in two threads for each request.
+        proxy=proxy_for(address),
     )
 
 

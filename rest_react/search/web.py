@@ -26,13 +26,13 @@ import re
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
 from rest_react.errors import OutsideFault, UsageError, outside
 from rest_react.records import Hit
-from rest_react.remote import Backoff, Limiter, TryAgain, retried, retry_after_s, worth_retrying
+from rest_react.remote import Backoff, Limiter, TryAgain, asked_wait_s, proxy_for, retried, worth_retrying
 
 _NOTHING = "No results found."  # ddgs
 
@@ -53,6 +53,8 @@ class HttpSearch:
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"search.url: {url!r} is no http:// or https:// address")
         self._url = url
+        proxy = proxy_for(url)
+        self._opener = build_opener(ProxyHandler({url.partition(":")[0]: proxy} if proxy else {}))
         self._timeout_s = timeout_s
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute)
@@ -72,13 +74,13 @@ class HttpSearch:
     def _post(self, body: bytes) -> bytes:
         request = Request(self._url, body, {"Content-Type": "application/json"})
         try:
-            with urlopen(request, timeout=self._timeout_s) as reply:
+            with self._opener.open(request, timeout=self._timeout_s) as reply:
                 content: bytes = reply.read()
                 return content
         except HTTPError as error:
             said = f"HTTP {error.code}: {_said(error)}"
             if worth_retrying(error.code):
-                raise TryAgain(said, retry_after_s(error.headers.get("retry-after"))) from error
+                raise TryAgain(said, asked_wait_s(error.headers)) from error
             if error.code in (401, 403, 404, 405):
                 raise UsageError(f"{self._url}: {said}; is search.url an open /retrieve endpoint?") from error
             raise OutsideFault(f"{self._url}: {said}") from error

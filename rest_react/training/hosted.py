@@ -264,7 +264,7 @@ class HostedTrainer:
                         raise OutsideFault(f"no reply ({error.__cause__ or error})") from error
                     except APIStatusError as error:
                         response = error.response
-                        reply = error_reply(error.status_code, response.content, response.headers.get("retry-after"))
+                        reply = error_reply(error.status_code, response.content, response.headers)
             except OutsideFault as error:
                 raise TryAgain(quoted(str(error), self._key)) from error
             # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.

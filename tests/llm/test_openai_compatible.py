@@ -329,6 +329,23 @@ def test_a_proxy_that_the_environment_names_is_used_but_not_where_it_says_no(mon
     assert [request.path for request in proxy.requests] == ["http://model.example/v1/chat/completions"]
 
 
+def test_a_server_on_this_machine_is_asked_without_the_environment_s_proxy(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with serve(plain) as server:
+        assert len(ask(server)) == 1
+        assert len(ask(Server(server.url.replace("127.0.0.1", "localhost"), []))) == 1
+
+
+def test_the_wait_that_a_gateway_passes_on_is_honoured():
+    count = iter(range(100))
+    busy = error(429, headers={"llm_provider-retry-after": "0.3"})
+    with serve(lambda r: plain(r) if next(count) else busy) as server:
+        ask(server)
+    first, second = server.requests
+    assert second.at - first.at >= 0.3
+
+
 def test_nothing_is_lost_or_doubled_when_a_third_of_all_calls_fail():
     faults = [error(429), error(500), Reply(hang_up=True), Reply(200, b"{"), Reply(200, {"choices": []}), error(503)]
     lock, count = threading.Lock(), iter(range(10_000))

@@ -106,3 +106,18 @@ def test_many_searches_run_at_once_but_no_more_than_allowed():
 
         asyncio.run(main())
     assert 4 <= server.most_in_flight <= 8
+
+
+def test_a_retrieval_server_on_this_machine_is_asked_without_the_environment_s_proxy(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with serve(lambda _: result(item("Ostrim\nA town."))) as server:
+        assert ask(server) == [Hit("Ostrim", "Ostrim", "A town.")]
+
+
+def test_a_retrieval_server_elsewhere_is_asked_through_the_environment_s_proxy(monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)
+    with serve(lambda _: result(item("Ostrim\nA town."))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert ask(Server("http://retrieval.example", [])) == [Hit("Ostrim", "Ostrim", "A town.")]
+    assert [request.path for request in proxy.requests] == ["http://retrieval.example/retrieve"]
