@@ -322,7 +322,8 @@ def test_no_header_makes_the_wait_anything_but_a_time_or_unknown(told):
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.8.9.10", "localhost", "LOCALHOST.", "model.localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"]
+    "host",
+    ["127.0.0.1", "127.8.9.10", "localhost", "LOCALHOST.", "model.localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"],
 )
 @pytest.mark.parametrize("no_proxy", [None, "", "example.org"])
 def test_no_proxy_is_asked_for_the_machine_s_own_addresses(monkeypatch, host, no_proxy):
