@@ -80,7 +80,9 @@ class HttpSearch:
         except HTTPError as error:
             said = f"HTTP {error.code}: {_said(error)}"
             if worth_retrying(error.code):
-                raise TryAgain(said, asked_wait_s(error.headers)) from error
+                raise TryAgain(
+                    said, asked_wait_s({name.lower(): value for name, value in error.headers.items()})
+                ) from error
             if error.code in (401, 403, 404, 405):
                 raise UsageError(f"{self._url}: {said}; is search.url an open /retrieve endpoint?") from error
             raise OutsideFault(f"{self._url}: {said}") from error
