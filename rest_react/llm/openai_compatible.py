@@ -11,19 +11,17 @@ session: through the SDK's client and response models the same call costs ten ti
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
 give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
 from. Either orders the samples of one step; perplexities from different servers are not to be compared.
-Tokens are counted by the log-probabilities where there are any, else the reply's usage is shared out evenly.
-
-Not here: prices, caching, starting a server (vllm_server). One door serves one event loop.
+Not here: what a reply says (replies), prices, caching, starting a server (vllm_server). One door serves one event loop.
 """
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rest_react.budget import Meter, tokens_used, with_all_prompts, worst_case
+from rest_react.budget import Meter, Tokens, with_all_prompts, worst_case
 from rest_react.errors import ModelFault, UsageError
+from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.remote import (
     Backoff,
@@ -33,7 +31,6 @@ from rest_react.remote import (
     explained,
     key_from,
     proxy_for,
-    quoted,
     retried,
     together,
 )
@@ -111,13 +108,14 @@ class OpenAICompatible:
         """1 to n samples, the first of which is sample number `index`."""
         body = msgspec.json.encode(self._body(prompt, sampling, index, n))
 
-        async def attempt() -> list[Completion]:
-            return read_reply(await self._post(body), self._key)[:n]
+        async def attempt() -> Reply:
+            return read_reply(await self._post(body), self._key)
 
         worst = worst_case(prompt, n, sampling)
-        return await retried(
-            attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=tokens_used
+        reply = await retried(
+            attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_billed
         )
+        return reply.completions[:n]
 
     def _body(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> dict[str, object]:
         """The request. What would only repeat a default is left out: some servers refuse what they do not know."""
@@ -174,90 +172,5 @@ def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
     )
 
 
-class _Token(msgspec.Struct, gc=False):
-    logprob: float
-
-
-class _Logprobs(msgspec.Struct, gc=False):
-    content: list[_Token] | None = None
-    token_logprobs: list[float | None] | None = None
-
-
-class _Message(msgspec.Struct, gc=False):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    message: _Message | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int = 0
-    completion_tokens: int | None = None
-
-
-class _Reply(msgspec.Struct, gc=False):
-    """The fields of a chat or a completions reply that are used; msgspec skips all others without building them."""
-
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_DECODER = msgspec.json.Decoder(_Reply)
-
-
-def read_reply(raw: bytes, key: str = "") -> list[Completion]:
-    """The samples of a reply, in the order of their indices. Raises TryAgain for a reply that holds none."""
-    try:
-        reply = _decoded(raw)
-    except msgspec.DecodeError as error:
-        raise TryAgain(f"unreadable reply ({error}): {quoted(raw[:500].decode('utf-8', 'replace'), key)}") from None
-    if not reply.choices:
-        # Gateways report an upstream's failure inside a reply with status 200.
-        raise TryAgain(f"a reply without choices: {quoted(raw[:500].decode('utf-8', 'replace'), key)}")
-    usage = reply.usage or _Usage()
-    choices = sorted(reply.choices, key=lambda choice: choice.index)
-    share, rest = divmod(usage.completion_tokens or 0, len(choices))
-    return [_completion(choice, share + (i < rest), usage.prompt_tokens) for i, choice in enumerate(choices)]
-
-
-def _decoded(raw: bytes) -> _Reply:
-    try:
-        return _DECODER.decode(raw)
-    except msgspec.DecodeError:
-        # Once more, with half of a surrogate pair (a text cut inside an emoji) as a question mark.
-        try:
-            whole = json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
-        except (ValueError, RecursionError):
-            whole = raw
-        return _DECODER.decode(whole)
-
-
-def _completion(choice: _Choice, token_share: int, prompt_tokens: int) -> Completion:
-    message = choice.message or _Message(content=choice.text)
-    finish = "refusal" if message.refusal and not message.content else choice.finish_reason or ""
-    logprobs = _logprobs(choice.logprobs)
-    return Completion(
-        text=message.content or "",
-        tokens=len(logprobs) if logprobs else token_share,
-        logprob=sum(logprobs) if logprobs else None,
-        finish=finish,
-        prompt_tokens=prompt_tokens,
-    )
-
-
-def _logprobs(logprobs: _Logprobs | None) -> list[float]:
-    """One number per token; empty where the server gave none, or not for every token."""
-    if logprobs is None:
-        return []
-    if logprobs.content is not None:
-        return [token.logprob for token in logprobs.content]
-    given = logprobs.token_logprobs or []
-    known = [value for value in given if value is not None]
-    return known if len(known) == len(given) else []
+def _billed(reply: Reply) -> Tokens:
+    return reply.billed

@@ -1,18 +1,15 @@
 import asyncio
 import logging
-import math
 import threading
 import time
 import traceback
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
-from rest_react.llm.openai_compatible import OpenAICompatible, read_reply
+from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
-from rest_react.remote import TryAgain, together
+from rest_react.remote import together
 from tests.loopback import Reply, Request, Server, serve
 
 PROMPT = Prompt(prefix="Instructions.\n", state="QUESTION = 1\n")
@@ -133,16 +130,6 @@ def test_without_log_probabilities_the_usage_is_shared_out():
         completions = ask(server, n=3, logprobs=False)
     assert [(one.tokens, one.logprob) for one in completions] == [(3, None), (3, None), (2, None)]
     assert "logprobs" not in server.requests[0].json
-
-
-def test_a_sample_that_was_cut_inside_an_emoji_is_kept_with_a_question_mark_for_its_half():
-    whole = b'{"choices": [{"message": {"content": "caf\xc3\xa9 \\ud83d"}, "finish_reason": "length"}]}'
-    assert read_reply(whole) == [Completion("caf\xe9 ?", 0, None, "length", 0)]
-
-
-def test_a_token_without_its_log_probability_makes_the_sum_unknown():
-    raw = b'{"choices": [{"text": "x", "logprobs": {"token_logprobs": [null, -1.0]}}]}'
-    assert read_reply(raw) == [Completion("x", 0, None, "", 0)]
 
 
 def test_extra_fields_and_another_name_for_the_token_limit_reach_the_server():
@@ -368,12 +355,3 @@ def test_nothing_is_lost_or_doubled_when_a_third_of_all_calls_fail():
         replies = asyncio.run(main())
     expected = [[f"{derive_seed(seed, 0) % 2**31}/{i}" for i in range(2)] for seed in range(100)]
     assert [[one.text for one in reply] for reply in replies] == expected
-
-
-@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: f'{{"choices": [{text}]}}'.encode()))
-def test_no_reply_raises_anything_but_try_again(raw):
-    try:
-        completions = read_reply(raw)
-    except TryAgain:
-        return
-    assert all(one.logprob is None or math.isfinite(one.logprob) for one in completions)

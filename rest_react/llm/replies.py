@@ -1,0 +1,260 @@
+"""What a reply of an OpenAI-shaped server says: its samples, however the server words the rest.
+
+    >>> raw = b'{"choices": [{"text": "Paris", "finish_reason": "eos", "logprobs": []}], "usage": null}'
+    >>> read_reply(raw).completions
+    [Completion(text='Paris', tokens=0, logprob=None, finish='stop', prompt_tokens=0)]
+
+The text counts. What is not needed, and missing or of another type, is unknown: a log-probability sum of None, a count
+of 0, a finish of "". Read are chat and completions replies, text in parts, and a reply that comes as server-sent
+events. A sample without text says where the server put it instead (`elsewhere`): thoughts, or a call of a tool.
+
+Tokens are counted by the log-probabilities where there are any: llama.cpp counts those of one sample for all `n`.
+Without them the reply's usage is shared out evenly.
+Not here: error replies (remote), and what a sample without text means for the run (openai_compatible).
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from rest_react.budget import Tokens
+from rest_react.records import Completion
+from rest_react.remote import TryAgain, quoted
+
+_STOPPED = frozenset(
+    ("stop", "eos", "eos_token", "end", "end_turn", "end_of_text", "stop_sequence", "stop_str", "complete", "completed")
+)
+_CUT_OFF = frozenset(
+    ("length", "max_tokens", "max_length", "max_output_tokens", "max_completion_tokens", "model_length", "incomplete")
+)
+_FILTERED = frozenset(
+    ("content_filter", "content_filtered", "safety", "blocklist", "prohibited_content", "recitation", "spii")
+)
+_TOOLS = ("tool_calls", "function_call")
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+_DEEPEST = 3  # of the lists and objects that text may lie in
+_LARGEST_LOGPROB = 0.01  # rounding makes some of them a little more than 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The samples of one reply in the order of their indexes, and what the server charges for it. `elsewhere` has one
+    entry for each sample: the field that holds what its text should hold, or nothing."""
+
+    completions: list[Completion]
+    elsewhere: list[str]
+    billed: Tokens
+
+
+def read_reply(raw: bytes, key: str = "") -> Reply:
+    """Reads a reply of status 200. Raises TryAgain for one that holds no sample."""
+    try:
+        body = _parse(raw)
+    except (ValueError, RecursionError) as error:
+        raise TryAgain(f"unreadable reply ({error}): {_shown(raw, key)}") from None
+    choices = _in_order(body.get("choices") if isinstance(body, dict) else None)
+    if not choices:
+        # Gateways report an upstream's failure inside a reply with status 200.
+        raise TryAgain(f"a reply without choices: {_shown(raw, key)}")
+    usage = body.get("usage")
+    prompt_tokens, completion_tokens = _counts(usage if isinstance(usage, dict) else {})
+    share, rest = divmod(completion_tokens, len(choices))
+    completions = [_completion(choice, share + (i < rest), prompt_tokens) for i, choice in enumerate(choices)]
+    hidden = _hidden_thoughts(usage)
+    elsewhere = [
+        "" if one.text else _elsewhere(choice, hidden) for one, choice in zip(completions, choices, strict=True)
+    ]
+    generated = max(completion_tokens, sum(one.tokens for one in completions))
+    return Reply(completions, elsewhere, Tokens(prompt_tokens, generated))
+
+
+def _shown(raw: bytes, key: str) -> str:
+    return quoted(raw[:500].decode("utf-8", "replace"), key)
+
+
+# ── from bytes to an object ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _parse(raw: bytes) -> Any:
+    raw = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    if raw.startswith((b"data:", b"event:", b"id:", b":")):
+        return _of_events(raw.decode("utf-8", "replace"))
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+        return _parse_slowly(raw.decode("utf-8", "replace"))
+
+
+def _parse_slowly(text: str) -> Any:
+    """What msgspec refuses: NaN and Infinity, which become null, and half of a surrogate pair."""
+    return json.loads(text, parse_constant=lambda _: None)
+
+
+def _of_events(text: str) -> Any:
+    """The reply that a stream of events spells out: its last whole reply, else all deltas put together."""
+    chunks: list[dict[str, Any]] = []
+    ended = False
+    for event in text.replace("\r\n", "\n").split("\n\n"):
+        data = "\n".join(line[5:].strip() for line in event.split("\n") if line.startswith("data:"))
+        if data == "[DONE]":
+            ended = True
+        elif data:
+            chunk = _parse_slowly(data)
+            if not isinstance(chunk, dict) or chunk.get("error"):
+                return chunk
+            chunks.append(chunk)
+    parts = [choice for chunk in chunks for choice in _in_order(chunk.get("choices"))]
+    whole = [chunk for chunk in chunks if any("message" in choice for choice in _in_order(chunk.get("choices")))]
+    if whole:
+        return whole[-1]
+    if not ended and not any(part.get("finish_reason") for part in parts):
+        raise ValueError("a stream of events that breaks off")
+    usage = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
+    return {"choices": list(_put_together(parts)), "usage": usage[-1] if usage else None}
+
+
+def _put_together(parts: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One choice for each index from its pieces."""
+    by_index: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        by_index.setdefault(str(part.get("index", 0)), []).append(part)
+    for pieces in by_index.values():
+        messages = [_message(piece) for piece in pieces]
+        message = {
+            name: "".join(_text(one.get(name)) for one in messages) for name in ("content", *_THOUGHTS, "refusal")
+        }
+        message |= {name: one[name] for one in messages for name in _TOOLS if one.get(name)}
+        logprobs = [list(_token_logprobs(piece.get("logprobs"))) for piece in pieces]
+        yield {
+            "index": pieces[0].get("index"),
+            "message": message,
+            "finish_reason": next((p["finish_reason"] for p in reversed(pieces) if p.get("finish_reason")), None),
+            "logprobs": {"token_logprobs": [value for piece in logprobs for value in piece]},
+        }
+
+
+# ── from an object to samples ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _in_order(choices: object) -> list[dict[str, Any]]:
+    """The choices by their indexes; as they came where a server leaves these out, or gives each the same."""
+    given = choices if isinstance(choices, list) else [choices]
+    found = [choice for choice in given if isinstance(choice, dict) and _is_readable(choice)]
+    indexes = [choice.get("index") for choice in found]
+    told = all(type(index) is int for index in indexes) and len(set(indexes)) == len(indexes)
+    return sorted(found, key=lambda choice: int(choice["index"])) if told else found
+
+
+def _is_readable(choice: Mapping[str, Any]) -> bool:
+    """Whether its text is of a known kind: one that is not is no empty sample, but none at all."""
+    content = _message(choice).get("content")
+    return content is None or isinstance(content, str | list | dict)
+
+
+def _completion(choice: Mapping[str, Any], token_share: int, prompt_tokens: int) -> Completion:
+    message = _message(choice)
+    text = _text(message.get("content"))
+    refused = not text and bool(_text(message.get("refusal")))
+    values = list(_token_logprobs(choice.get("logprobs")))
+    known = [value for value in values if isinstance(value, int | float) and _is_logprob(value)]
+    return Completion(
+        text=text.encode("utf-8", "replace").decode("utf-8"),
+        tokens=len(values) or token_share,
+        logprob=math.fsum(known) if known and len(known) == len(values) else None,
+        finish="refusal" if refused else _finish(choice.get("finish_reason")),
+        prompt_tokens=prompt_tokens,
+    )
+
+
+def _message(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message of a choice; one with a text alone, or with a piece of a message, is read alike."""
+    for name in ("message", "delta"):
+        if isinstance(message := choice.get(name), dict):
+            return message if message.get("content") is not None else {**message, "content": choice.get("text")}
+    said = (choice.get(name) for name in ("message", "text", "content"))
+    return {"content": next((value for value in said if value is not None), None)}
+
+
+def _text(content: object, deepest: int = _DEEPEST) -> str:
+    """A string, or all parts of text in a list of parts; thoughts among them are none."""
+    if isinstance(content, str):
+        return content
+    if deepest and isinstance(content, list):
+        return "".join(_text(part, deepest - 1) for part in content if not _is_thought(part))
+    if deepest and isinstance(content, dict):
+        held = (content.get(name) for name in ("text", "content", "value"))
+        return next((text for value in held if (text := _text(value, deepest - 1))), "")
+    return ""
+
+
+def _is_thought(part: object) -> bool:
+    kind = part.get("type") if isinstance(part, dict) else None
+    return isinstance(kind, str) and kind.startswith(("think", "reason"))
+
+
+def _elsewhere(choice: Mapping[str, Any], hidden: bool) -> str:
+    message = _message(choice)
+    if used := next((name for name in _TOOLS if message.get(name)), ""):
+        return used
+    content = message.get("content")
+    if isinstance(content, list) and any(map(_is_thought, content)):
+        return "reasoning"
+    thoughts = next((name for name in _THOUGHTS if message.get(name)), "")
+    return thoughts or ("reasoning" if hidden else "")
+
+
+def _hidden_thoughts(usage: object) -> bool:
+    """Whether the usage counts thoughts, which need not stand in the reply."""
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    return isinstance(details, dict) and bool(_count(details.get("reasoning_tokens")))
+
+
+def _finish(reason: object) -> str:
+    """Why a sample ended, in OpenAI's words where it can be told: stop, length, content_filter."""
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    word = reason.lower() if isinstance(reason, str) else ""
+    for name, words in (("stop", _STOPPED), ("length", _CUT_OFF), ("content_filter", _FILTERED)):
+        if word in words:
+            return name
+    return word
+
+
+def _token_logprobs(logprobs: object) -> Iterator[object]:
+    """One entry for each token, a number where the server is right."""
+    if isinstance(logprobs, dict):
+        held = (logprobs.get(name) for name in ("content", "token_logprobs"))
+        logprobs = next((value for value in held if isinstance(value, list)), None)
+    for entry in logprobs if isinstance(logprobs, list) else ():
+        yield entry.get("logprob") if isinstance(entry, dict) else entry
+
+
+def _is_logprob(value: float) -> bool:
+    return type(value) is not bool and -math.inf < value < _LARGEST_LOGPROB
+
+
+def _counts(usage: Mapping[str, Any]) -> tuple[int, int]:
+    """Tokens in and out; 0 where they are not told."""
+    prompt = _first_count(usage, "prompt_tokens", "input_tokens")
+    completion = _first_count(usage, "completion_tokens", "output_tokens")
+    total = _count(usage.get("total_tokens"))
+    if completion is None and total is not None and prompt is not None:
+        completion = max(0, total - prompt)
+    return prompt or 0, completion or 0
+
+
+def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
+    return next((count for name in names if (count := _count(usage.get(name))) is not None), None)
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens, also as 12.0 or "12"; None where it is no such number."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    if type(value) is float and math.isfinite(value):
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,287 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.budget import Tokens
+from rest_react.llm.replies import Reply, read_reply
+from rest_react.records import Completion
+from rest_react.remote import TryAgain
+
+
+def raw(*choices, **fields):
+    return json.dumps({"choices": list(choices), **fields}).encode()
+
+
+def said(content="x", **fields):
+    return {"message": {"role": "assistant", "content": content}, "finish_reason": "stop", **fields}
+
+
+def only(data: bytes) -> Completion:
+    (completion,) = read_reply(data).completions
+    return completion
+
+
+def test_a_whole_reply_is_read_with_its_counts():
+    logprobs = {"content": [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -0.25}]}
+    usage = {"prompt_tokens": 11, "completion_tokens": 4}
+    reply = read_reply(raw(said("b", index=1, logprobs=logprobs), said("a", index=0, logprobs=logprobs), usage=usage))
+    samples = [Completion(text, 2, -0.75, "stop", 11) for text in "ab"]
+    assert reply == Reply(samples, ["", ""], Tokens(11, 4))
+
+
+@pytest.mark.parametrize(
+    "value", ["null", "NaN", "-Infinity", "Infinity", '"-0.5"', '"x"', "true", "{}", "2.5", "1e999"]
+)
+def test_one_odd_log_probability_makes_the_sum_unknown_and_loses_neither_text_nor_count(value):
+    chat = (
+        '{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"logprob": -1}, {"logprob": VALUE}]}}]}'
+    )
+    plain = '{"choices": [{"text": "x", "logprobs": {"token_logprobs": [VALUE, -1.0]}}]}'
+    chat, plain = (text.replace("VALUE", value) for text in (chat, plain))
+    assert only(chat.encode()) == only(plain.encode()) == Completion("x", 2, None, "", 0)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [None, [], {}, {"content": None}, {"content": []}, {"token_logprobs": None}, {"content": {}}, "none", 0, [[]] * 0],
+)
+def test_without_log_probabilities_the_usage_counts_the_tokens(logprobs):
+    usage = {"prompt_tokens": 5, "completion_tokens": 3}
+    assert only(raw(said(logprobs=logprobs), usage=usage)) == Completion("x", 3, None, "stop", 5)
+
+
+def test_a_token_without_any_log_probability_field_is_counted():
+    logprobs = {"content": [{"token": "a"}, {"token": "b", "logprob": -0.5}, "odd"]}
+    assert only(raw(said(logprobs=logprobs))) == Completion("x", 3, None, "stop", 0)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 5, "completion_tokens": 3}, Tokens(5, 3)),
+        ({"prompt_tokens": 5.0, "completion_tokens": "3"}, Tokens(5, 3)),
+        ({"input_tokens": 5, "output_tokens": 3}, Tokens(5, 3)),
+        ({"prompt_tokens": 5, "total_tokens": 8}, Tokens(5, 3)),
+        ({"prompt_tokens": None, "completion_tokens": None}, Tokens(0, 0)),
+        ({"prompt_tokens": "many", "completion_tokens": [3]}, Tokens(0, 0)),
+        ({"prompt_tokens": -5, "completion_tokens": True}, Tokens(0, 0)),
+        (None, Tokens(0, 0)),
+        ([], Tokens(0, 0)),
+        ("free", Tokens(0, 0)),
+    ],
+)
+def test_counts_are_read_in_every_spelling_and_unknown_in_any_other(usage, tokens):
+    reply = read_reply(raw(said(), usage=usage))
+    assert (reply.completions, reply.billed) == (
+        [Completion("x", tokens.completion, None, "stop", tokens.prompt)],
+        tokens,
+    )
+
+
+def test_thoughts_that_the_usage_counts_are_billed_beside_the_tokens_of_the_samples():
+    logprobs = {"content": [{"logprob": -0.5}] * 2}
+    usage = {"prompt_tokens": 5, "completion_tokens": 900}
+    assert read_reply(raw(said(logprobs=logprobs), usage=usage)).billed == Tokens(5, 900)
+
+
+def test_a_server_that_counts_one_sample_for_all_is_charged_what_the_log_probabilities_count():
+    logprobs = {"content": [{"logprob": -0.5}] * 7}
+    usage = {"prompt_tokens": 5, "completion_tokens": 7}
+    reply = read_reply(raw(said(index=0, logprobs=logprobs), said(index=1, logprobs=logprobs), usage=usage))
+    assert [one.tokens for one in reply.completions] == [7, 7]
+    assert reply.billed == Tokens(5, 14)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Paris",
+        [{"type": "text", "text": "Par"}, {"type": "text", "text": "is"}],
+        [{"type": "output_text", "text": "Paris"}],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "Paris"}],
+        [{"type": "reasoning", "text": "Hm."}, "Paris"],
+        {"type": "text", "text": "Paris"},
+        [{"type": "text", "text": {"value": "Paris"}}],
+    ],
+)
+def test_text_is_read_in_one_piece_or_in_parts(content):
+    assert only(raw(said(content))).text == "Paris"
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"text": "Paris"},
+        {"message": "Paris"},
+        {"delta": {"content": "Paris"}},
+        {"message": {"role": "assistant"}, "text": "Paris"},
+        {"message": {"content": None}, "text": "Paris"},
+        {"message": None, "text": "Paris"},
+        {"content": "Paris"},
+    ],
+)
+def test_a_sample_is_read_wherever_a_choice_holds_it(choice):
+    assert only(raw(choice)).text == only(json.dumps({"choices": choice}).encode()).text == "Paris"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        *((word, "stop") for word in ("stop", "STOP", "eos", "eos_token", "stop_sequence", "end_turn", "COMPLETE")),
+        *((word, "length") for word in ("length", "max_tokens", "MAX_TOKENS", "model_length", "incomplete")),
+        *((word, "content_filter") for word in ("content_filter", "SAFETY", "RECITATION")),
+        ({"type": "length", "length": 40}, "length"),
+        ("tool_calls", "tool_calls"),
+        (None, ""),
+        (7, ""),
+        ([], ""),
+    ],
+)
+def test_the_end_of_a_sample_has_one_name_whatever_the_server_calls_it(reason, finish):
+    assert only(raw(said(finish_reason=reason))).finish == finish
+
+
+@pytest.mark.parametrize("indexes", [(None, None), (0, 0), ("1", "0"), (1.0, 0.0), (True, False)])
+def test_choices_stay_as_they_came_where_their_indexes_say_nothing(indexes):
+    choices = [said(text, index=index) for text, index in zip("ab", indexes, strict=True)]
+    assert [one.text for one in read_reply(raw(*choices)).completions] == ["a", "b"]
+
+
+def test_what_is_no_choice_is_left_out():
+    assert [one.text for one in read_reply(raw(None, said("a"), "b", 3, said(5))).completions] == ["a"]
+
+
+@pytest.mark.parametrize("choices", [[], None, "x", 5, [None], [said(5)], [{"text": True}]])
+def test_a_reply_without_a_readable_sample_is_none(choices):
+    with pytest.raises(TryAgain, match="a reply without choices"):
+        read_reply(json.dumps({"choices": choices}).encode())
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ({"content": None, "reasoning_content": "Hm."}, "reasoning_content"),
+        ({"content": "", "reasoning": "Hm."}, "reasoning"),
+        ({"content": None, "reasoning_details": [{"text": "Hm."}]}, "reasoning_details"),
+        ({"content": [{"type": "thinking", "thinking": "Hm."}]}, "reasoning"),
+        ({"content": None, "tool_calls": [{"function": {"name": "Search"}}]}, "tool_calls"),
+        ({"content": None, "function_call": {"name": "Search"}}, "function_call"),
+        ({"content": "x", "reasoning_content": "Hm."}, ""),
+        ({"content": None, "tool_calls": [], "reasoning_content": ""}, ""),
+    ],
+)
+def test_a_sample_without_text_says_where_the_text_went(message, field):
+    assert read_reply(raw({"message": message})).elsewhere == [field]
+
+
+def test_thoughts_that_are_only_counted_explain_an_empty_sample():
+    usage = {"completion_tokens": 512, "completion_tokens_details": {"reasoning_tokens": 512}}
+    assert read_reply(raw(said("", finish_reason="length"), usage=usage)).elsewhere == ["reasoning"]
+
+
+def test_a_reply_that_comes_as_one_event_is_read():
+    for data in (
+        b"data: %b\n\n",
+        b": busy\n\nevent: message\r\ndata: %b\r\n\r\ndata: [DONE]\r\n\r\n",
+        b"\xef\xbb\xbf\n %b",
+    ):
+        assert only(data % raw(said("caf\u00e9"))) == Completion("caf\u00e9", 0, None, "stop", 0)
+
+
+def event(**fields):
+    return b"data: " + json.dumps(fields).encode() + b"\n\n"
+
+
+def test_a_reply_that_comes_in_pieces_is_put_together_by_index():
+    def piece(index, text, logprob, finish=None):
+        return {
+            "index": index,
+            "delta": {"content": text},
+            "logprobs": {"content": [{"logprob": logprob}]},
+            "finish_reason": finish,
+        }
+
+    stream = (
+        event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        + event(choices=[piece(1, "B", -0.5), piece(0, "Par", -0.25)])
+        + event(choices=[piece(0, "is", -0.5, "length")])
+        + event(choices=[piece(1, "onn", -0.5, "stop")])
+        + event(choices=[], usage={"prompt_tokens": 5, "completion_tokens": 4})
+        + b"data: [DONE]\n\n"
+    )
+    assert read_reply(stream).completions == [
+        Completion("Paris", 2, -0.75, "length", 5),
+        Completion("Bonn", 2, -1.0, "stop", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        event(choices=[{"index": 0, "delta": {"content": "Par"}, "finish_reason": None}]),
+        event(choices=[{"index": 0, "delta": {"content": "Par"}}]) + event(error={"message": "upstream is down"}),
+        b"data: \n\n",
+        b'data: {"choices": [{"del',
+    ],
+)
+def test_a_stream_that_breaks_off_or_ends_in_an_error_is_no_reply(stream):
+    with pytest.raises(TryAgain):
+        read_reply(stream)
+
+
+def test_a_sample_that_was_cut_inside_an_emoji_is_kept_with_a_question_mark_for_its_half():
+    whole = b'{"choices": [{"message": {"content": "caf\xc3\xa9 \\ud83d"}, "finish_reason": "length"}]}'
+    assert only(whole) == Completion("caf\xe9 ?", 0, None, "length", 0)
+
+
+def test_bytes_that_are_no_utf_8_cost_one_character_and_not_the_reply():
+    assert only(b'{"choices": [{"text": "caf\xe9"}]}').text == "caf\ufffd"
+
+
+def test_a_reply_nested_too_deep_is_unreadable_and_no_crash():
+    for deep in (b"[" * 100_000, b'{"choices": [{"text": ' + b"[" * 900 + b"]" * 900 + b"}]}"):
+        try:
+            assert only(deep).text == ""
+        except TryAgain:
+            continue
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["content", "text", "type", "logprob", "token_logprobs", "reasoning", "prompt_tokens"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+CHOICES = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("index", "message", "delta", "text", "finish_reason", "logprobs"), JSON)
+)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: f'{{"choices": [{text}]}}'.encode()))
+def test_no_bytes_raise_anything_but_try_again(data):
+    try:
+        read_reply(data)
+    except TryAgain:
+        return
+
+
+@given(st.lists(CHOICES | JSON, max_size=3), JSON, st.booleans())
+def test_no_odd_field_loses_a_text_or_makes_a_number_that_is_none(choices, usage, streamed):
+    text = said("Paris")
+    data = json.dumps({"choices": [text, *choices], "usage": usage}).encode()
+    reply = read_reply(b"data: " + data + b"\n\n" if streamed else data)
+    assert "Paris" in [one.text for one in reply.completions]
+    assert len(reply.completions) == len(reply.elsewhere)
+    for one in reply.completions:
+        assert one.logprob is None or (math.isfinite(one.logprob) and one.tokens > 0)
+        assert one.tokens >= 0 <= one.prompt_tokens
+    assert reply.billed.completion >= sum(one.tokens for one in reply.completions)
