@@ -21,6 +21,7 @@ from rest_react.agent import Sampler, SearchAgent
 from rest_react.budget import Budget, Meter, Metered
 from rest_react.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.console import say, steps_progress
+from rest_react.errors import ConfigError
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
 from rest_react.judges.reward import RewardModel, objections
@@ -127,7 +128,7 @@ class Parts:
 
     def questions(self, source: QuestionSource, *, labelled: bool = True) -> QuestionSet:
         """A question set, read and sampled; where answers are not needed, a row may lack them."""
-        from rest_react.questions import read_corpus, read_hub, read_questions, sample
+        from rest_react.questions import read_hub, read_questions, sample
 
         match source:
             case WorldQuestions(split=split):
@@ -136,7 +137,7 @@ class Parts:
                 seed = self.settings.world.seed
             case FileQuestions(path=path, corpus=corpus, fields=names, seed=seed):
                 found = read_questions(Path(path), names or None, labelled=labelled)
-                passages = tuple(read_corpus(Path(corpus))) if corpus else None
+                passages = _corpus(corpus) if corpus else None
             case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names, seed=seed):
                 found = read_hub(name, config, split_, revision, names, labelled=labelled)
                 passages = None
@@ -224,9 +225,7 @@ class Parts:
     def _search(self, passages: Sequence[Passage] | None) -> Search:
         match self.settings.search:
             case Bm25(corpus=corpus):
-                from rest_react.questions import read_corpus
-
-                return self.closed_search(passages or () if corpus == "questions" else read_corpus(Path(corpus)))
+                return self.closed_search(passages or () if corpus == "questions" else _corpus(corpus))
             case DuckDuckGo() as s:
                 from rest_react.search.web import DuckDuckGo as Door
 
@@ -370,6 +369,17 @@ class Parts:
                     timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries, meter=meter,
                     requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute,
                 )  # fmt: skip
+
+
+def _corpus(path: str) -> tuple[Passage, ...]:
+    """The passages of a file, which some query must be able to find."""
+    from rest_react.questions import read_corpus
+    from rest_react.search.words import passage_words
+
+    passages = tuple(read_corpus(Path(path)))
+    if not any(passage_words(passage.title, passage.text) for passage in passages):
+        raise ConfigError([f"{path}: no passage holds a word to search for; check that it is the right file"])
+    return passages
 
 
 def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: str) -> Trainer:

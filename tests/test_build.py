@@ -10,7 +10,7 @@ import pytest
 from rest_react.budget import Metered
 from rest_react.build import AUTOEVAL, JUDGED_GOOD, RANKING, Parts
 from rest_react.cli import compose
-from rest_react.errors import OutsideFault
+from rest_react.errors import ConfigError, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.gemini import Gemini
 from rest_react.llm.openai_compatible import OpenAICompatible
@@ -176,3 +176,11 @@ def test_the_rules_choose_who_moves_on_where_they_are_asked_to(tmp_path: Path) -
         llm = made.policy(made.starting_model())
         agent = made.agent(llm, made.search(CORPUS), samples=2, temperature=1.0, tuned=True)
         assert ((agent.objections is not None), agent.sampler.select) == (used, otherwise)
+
+
+def test_a_corpus_file_without_a_word_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"id": "1", "text": "!!!"}\n{"id": "2", "text": "the of"}\n')
+    (tmp_path / "questions.jsonl").write_text('{"question": "Who?", "answer": "Ada"}\n')
+    made = parts(tmp_path / "run", "experiment=local_corpus", f"data={tmp_path}")
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/corpus\.jsonl: no passage holds a word to search for"):
+        made.grow_questions()

@@ -3,12 +3,12 @@
     search = Bm25Search(passages, index_folder=Path("cache/bm25"))
     await search.search("birthplace of Ada Mell", 3)     # [Hit(source="p00017", title="Ada Mell", snippet="...")]
 
-Title and text are indexed together and the text is the snippet. Equal scores keep the order of the passages, so results
-are the same on every machine. With an `index_folder` the index is saved in a subfolder named by the corpus's hash and
-memory-mapped from there on, also by other processes; another corpus gets another subfolder, and all of them may be
-deleted at any time.
+Title and text are indexed together and the text is the snippet; `words` says what a word is. Equal scores keep the
+order of the passages, so results are the same on every machine. With an `index_folder` the index is saved in a
+subfolder named by the corpus's hash and memory-mapped from there on, also by other processes; another corpus gets
+another subfolder, and all of them may be deleted at any time.
 
-Not here: stemming, and a thread: a query takes milliseconds.
+Not here: a thread: a query takes milliseconds.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from typing import Any
 
 from rest_react.errors import ConfigError
 from rest_react.records import Hit, Passage
+from rest_react.search import words
 
 
 class Bm25Search:
@@ -35,10 +36,10 @@ class Bm25Search:
         """At most k passages that share a word with the query, best first."""
         import numpy as np
 
-        words = self._index.get_tokens_ids(_words([query])[0])
-        if not words or k < 1:
+        tokens = self._index.get_tokens_ids(words.query_words(query))
+        if not tokens or k < 1:
             return []
-        scores = self._index.get_scores(words)
+        scores = self._index.get_scores(tokens)
         floor = np.partition(scores, -k)[-k] if k < len(scores) else 0.0
         rivals = np.flatnonzero((scores >= floor) & (scores > 0.0))
         best = rivals[np.argsort(-scores[rivals], kind="stable")][:k]
@@ -46,19 +47,14 @@ class Bm25Search:
         return [Hit(passage.id, passage.title, passage.text) for passage in found]
 
 
-def _words(texts: list[str]) -> list[list[str]]:
-    import bm25s
-
-    split: list[list[str]] = bm25s.tokenize(texts, return_ids=False, show_progress=False)
-    # bm25s stands an empty string in for a text without words.
-    return [[word for word in words if word] for words in split]
-
-
 def _build(passages: Sequence[Passage]) -> Any:
     import bm25s
 
+    found = [words.passage_words(passage.title, passage.text) for passage in passages]
+    if not any(found):
+        raise ConfigError(["search.corpus: no passage holds a word to search for; is it the right file?"])
     index = bm25s.BM25()
-    index.index(_words([f"{passage.title} {passage.text}" for passage in passages]), show_progress=False)
+    index.index(found, show_progress=False)
     return index
 
 
@@ -66,7 +62,7 @@ def _saved(passages: Sequence[Passage], folder: Path) -> Any:
     """The index of exactly this corpus from the folder, built first where it is not there yet."""
     import bm25s
 
-    digest = hashlib.sha256(bm25s.__version__.encode())
+    digest = hashlib.sha256(bm25s.__version__.encode() + Path(words.__file__).read_bytes())
     for passage in passages:
         digest.update(f"\x1e{passage.id}\x1f{passage.title}\x1f{passage.text}".encode("utf-8", "replace"))
     place = folder / digest.hexdigest()[:16]

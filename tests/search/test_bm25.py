@@ -1,4 +1,5 @@
 import asyncio
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,42 @@ def test_an_interrupted_build_is_not_mistaken_for_an_index(tmp_path: Path) -> No
 def test_a_corpus_without_passages_is_refused() -> None:
     with pytest.raises(ConfigError, match="no passages"):
         Bm25Search([])
+
+
+@pytest.mark.parametrize(
+    "passages", [[Passage("1", "", "!!!"), Passage("2", "", "a")], [Passage("1", "...", "the of")]]
+)
+def test_a_corpus_without_a_word_is_refused(passages: list[Passage], tmp_path: Path) -> None:
+    for folder in (None, tmp_path):
+        with pytest.raises(ConfigError, match=r"search\.corpus: no passage holds a word to search for"):
+            Bm25Search(passages, folder)
+
+
+MANY_SCRIPTS = [
+    Passage("ja", "大阪", "大阪は日本の都市である。"),
+    Passage("zh", "上海", "上海是中国的城市。"),
+    Passage("ko", "부산", "부산은 대한민국의 도시이다."),
+    Passage("th", "เชียงใหม่", "เชียงใหม่เป็นเมืองในประเทศไทย"),
+    Passage("hi", "दिल्ली", "दिल्ली भारत की राजधानी है।"),
+    Passage("nfd", "", unicodedata.normalize("NFD", "Orléans lies on the Loire.")),
+    Passage("pl", "Łódź", "Łódź is a city in Poland."),
+    Passage("x", "Malcolm X", "Malcolm X was born in Omaha."),
+    Passage("rem", "R.E.M.", "R.E.M. was a band from Athens."),
+    Passage("cpp", "C++", "C++ is a language."),
+    Passage("q", "Q", "Q magazine was a monthly."),
+    Passage("if", "If (poem)", "A poem by Rudyard Kipling, if one may say so."),
+    Passage("brien", "Flann O’Brien", "Flann O’Brien was a writer."),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("日本の都市", "ja"), ("中国的城市", "zh"), ("대한민국 도시", "ko"), ("เมืองในประเทศไทย", "th"),
+        ("भारत की राजधानी", "hi"), ("Orléans", "nfd"), ("Orleans", "nfd"), ("Lodz", "pl"), ("Malcolm X", "x"),
+        ("REM", "rem"), ("C++", "cpp"), ("What is Q?", "q"), ("If", "if"), ("Who wrote If?", "if"),
+        ("O'Brien", "brien"), ("海", "zh"),
+    ],
+)  # fmt: skip
+def test_names_are_found_in_every_script_and_spelling(query: str, wanted: str) -> None:
+    assert find(Bm25Search(MANY_SCRIPTS), query, k=1) == [wanted]

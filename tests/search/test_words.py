@@ -1,0 +1,88 @@
+# ruff: noqa: RUF001 (letters that look alike are what this is about)
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.search.words import passage_words, query_words
+
+# One word or phrase a line, in spellings that are the same to a search.
+SAME = [
+    ["Łódź", "łódź", "Lodz", "LODZ"],
+    ["Straße", "strasse", "STRASSE"],
+    ["ＡＢＣ", "abc"],
+    ["Æther", "aether"],
+    ["İstanbul", "istanbul", "Istanbul"],
+    ["Ёлка", "елка"],
+    ["ガン", "ｶﾞﾝ", unicodedata.normalize("NFD", "ガン")],
+    ["서울", unicodedata.normalize("NFD", "서울")],
+    ["שָׁלוֹם", "שלום"],
+    ["co\u00adoperate", "cooperate"],
+    ["O’Brien", "O'Brien", "O`Brien"],
+    ["R.E.M.", "REM", "R. E. M."],
+    ["U.S.", "U.S"],
+    ["J. R. R. Tolkien", "J.R.R. Tolkien", "JRR Tolkien"],
+    ["Q&A", "Q & A"],
+    ["Jean-Luc", "Jean‐Luc", "Jean Luc"],
+    ["Ada's", "Ada’s", "Ada"],
+]
+APART = [
+    ["C", "C++", "C#"],
+    ["パリ", "ハリ", "バリ"],
+    ["दिल", "दिली"],
+    ["X", "Q"],
+    ["MI5", "MI6"],
+    ["กา", "กี"],
+]
+
+
+@pytest.mark.parametrize("spellings", SAME, ids=lambda spellings: spellings[0])
+def test_spellings_of_one_name_are_the_same_words(spellings: list[str]) -> None:
+    assert len({tuple(query_words(one)) for one in spellings}) == 1
+
+
+@pytest.mark.parametrize("names", APART, ids=lambda names: names[0])
+def test_different_names_are_different_words(names: list[str]) -> None:
+    assert len({tuple(query_words(one)) for one in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Who founded AT&T in Besançon?", ["who", "founded", "att", "besancon"]),
+        ("X-Men and Spider-Man", ["xmen", "men", "spider", "man"]),
+        ("MI-6, F-16 and COVID-19", ["mi6", "mi", "f16", "16", "covid", "19"]),
+        ("3.5 km in 1990–1995", ["3", "5", "km", "1990", "1995"]),
+        ("snake_case", ["snake", "case"]),
+        ("日本の首都", ["日本", "本の", "の首", "首都"]),
+        ("水", ["水"]),
+        ("Who directed The Trial?", ["who", "directed", "trial"]),
+        ("Who wrote It?", ["who", "wrote", "it"]),
+        ("the of and", ["the", "of", "and"]),
+        ("?! ...", []),
+    ],
+)
+def test_the_words_of_a_query(text: str, words: list[str]) -> None:
+    assert query_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "words"),
+    [
+        ("It (novel)", "It is a novel.", ["it", "novel", "novel"]),
+        ("The Trial", "The Trial is a novel.", ["trial", "trial", "novel"]),
+        ("Apollo 8", "Started on 21 December, on pad 3.", ["apollo", "8", "started", "21", "december", "pad"]),
+        ("水", "水は", ["水", "水は", "水", "は"]),
+    ],
+)
+def test_the_words_of_a_passage(title: str, text: str, words: list[str]) -> None:
+    assert passage_words(title, text) == words
+
+
+@given(st.text(max_size=40) | st.text("aAéE\u0301ßIİıﬁΣς'’.&-+ 東京はท水𝔸", max_size=15))
+def test_any_text_has_words_and_its_composition_and_case_change_none(text: str) -> None:
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert query_words(composed) == query_words(decomposed)
+    assert set(query_words(text.lower())) <= set(passage_words(text.lower(), ""))
+    assert all(word and word == word.strip() for word in query_words(text))
