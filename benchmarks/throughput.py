@@ -29,7 +29,7 @@ from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, Searc
 from rest_react.agent import Sampler, SearchAgent
 from rest_react.grow import grow
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.prompting import load_prompts
+from rest_react.prompting import load_prompts, with_numbers
 from rest_react.records import NO_PRICE, Hit, Question
 from rest_react.store import read_summary
 
@@ -92,7 +92,8 @@ def walked(url: str, in_flight: int, trajectories: int, *, exemplars: bool = Fal
         llm = OpenAICompatible("fixed", base_url=url, api_key_env=None, max_in_flight=in_flight)
         agent = SearchAgent(
             llm, InMemory(), Sampler(SAMPLES, 0.5, 2 * TOKENS, "perplexity"),
-            load_prompts() if exemplars else None, max_searches=MAX_SEARCHES,
+            with_numbers(load_prompts(), hits_per_search=3, max_searches=MAX_SEARCHES) if exemplars else None,
+            max_searches=MAX_SEARCHES,
         )  # fmt: skip
         try:
             await grow(agent, [question], stage, repeats=trajectories, seed=7, in_flight=in_flight, prices=FREE)

@@ -52,7 +52,12 @@ def estimate(text: str) -> int:
 
 def worst_case(prompt: Prompt, n: int, sampling: Sampling) -> Tokens:
     """What a call may take: its prompt, estimated, and n samples to their limit."""
-    return Tokens(estimate(prompt.prefix) + estimate(prompt.state) + _TURN_TOKENS, n * sampling.max_tokens)
+    return Tokens(_prompt_tokens(prompt), n * sampling.max_tokens)
+
+
+def _prompt_tokens(prompt: Prompt) -> int:
+    texts = [prompt.prefix, *(text for pair in prompt.turns for text in pair), prompt.state, prompt.closing]
+    return sum(map(estimate, texts)) + _TURN_TOKENS * (1 + len(prompt.turns))
 
 
 def tokens_used(completions: Sequence[Completion]) -> Tokens:

@@ -25,7 +25,7 @@ from rest_react.errors import ConfigError
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
 from rest_react.judges.reward import RewardModel, objections
-from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash
+from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash, with_numbers
 from rest_react.records import (
     LLM,
     NO_PRICE,
@@ -251,12 +251,14 @@ class Parts:
         """The Search Agent around a policy; tuned policies see the bare state unless agent.exemplars says otherwise."""
         a = self.settings.agent
         shown = a.exemplars == "always" or (a.exemplars == "untuned" and not tuned)
+        searches = max_searches or a.max_searches
+        prompts = with_numbers(self.prompts, hits_per_search=a.hits_per_search, max_searches=searches)
         return SearchAgent(
             llm=llm,
             search=search,
             sampler=Sampler(samples, temperature, a.max_tokens, "perplexity" if a.select == "verified" else a.select),
-            prompts=self.prompts if shown else None,
-            max_searches=max_searches or a.max_searches,
+            prompts=prompts if shown else None,
+            max_searches=searches,
             hits_per_search=a.hits_per_search,
             self_checks=a.self_checks,
             on_failed_check=a.on_failed_check,

@@ -87,7 +87,8 @@ class CachedLLM:
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt; asked for together as soon as one of them is not kept."""
         how = [sampling.temperature, sampling.max_tokens, sampling.seed, *sampling.stop]
-        key = _key("sample", self._name, prompt.prefix, prompt.state, *how)
+        turns = [[prompt.turns, prompt.closing]] if prompt.turns or prompt.closing else []
+        key = _key("sample", self._name, prompt.prefix, prompt.state, *how, *turns)
         kept = self._cache.find(key, n)
         if not kept:
             if self.door is None:

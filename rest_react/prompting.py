@@ -15,14 +15,16 @@ decision after one search:
 
 The question comes first and PAST_ACTIONS only grows, so the steps of a trajectory share their prefix in an engine's
 cache. A prompt file holds the instructions, then exemplars between `# Example N:` rules, each a state and its
-completion; it is the model's prefix to the letter, closing rule included (which may be left out).
+completion. A base model reads it to the letter, closing rule included (which may be left out in the file). A chat
+model gets the instructions as system turn, the exemplars as user and assistant turns, and last what it is to write.
+`{hits_per_search}` and `{max_searches}` in the instructions stand for the settings of that name.
 Not here: choosing what goes into the state (agent), tokens and chat templates (the doors), reading output (parsing).
 """
 
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rest_react.actions import PastAction, ResultItem, quote, render_item, render_past
@@ -38,8 +40,23 @@ STEP_NAMES: Mapping[StepKind, str] = {
     "relevance": "relevance check",
     "grounding": "grounding check",
 }
-_RULE = "#" * 25
-_EXAMPLE = re.compile(rf"^{_RULE}\n# Example \d+:\n{_RULE}\n", re.MULTILINE)
+# What a chat model is told behind the state. It names no call with a bracket behind it and holds no end mark to the
+# letter: a model that repeats its input would be stopped there.
+CLOSINGS: Mapping[StepKind, str] = {
+    "decide": "Now write the decision: one line, ACTION_SELECTED = and one call of ActionWrapper.",
+    "summarise": "Now write the summary: a comment line for each rejected link, then one line, ACTION_SELECTED = and "
+    "one call of LinkSelection.",
+    "answer": "Now write the answer: one line, ACTION_SELECTED = and one call of Answer.",
+    "relevance": "Now write the relevance check: comment lines that judge ANSWER, then one line, ACTION_SELECTED = and "
+    "one call of Check_Answer or Revise_Answer.",
+    "grounding": "Now write the grounding check: comment lines that compare ANSWER with the links, then one line, "
+    "ACTION_SELECTED = and one call of Check_Answer or Revise_Answer.",
+}
+_VERDICT = (
+    "Now write the verdict: comment lines with the reason, then one line that sets Check_Answer to True or False."
+)
+_FORM = "End it with the end mark, [END] behind a # sign. Write no code fence and no other text, and repeat nothing."
+_EXAMPLE = re.compile(r"^#{25}\n# Example \d+:\n#{25}\n", re.MULTILINE)
 _MARKER = re.compile(r"^# step: (.+)\n", re.MULTILINE)
 PACKAGED_PROMPTS = Path(__file__).parent / "prompts"
 
@@ -62,9 +79,12 @@ class StepPrompt:
     @property
     def prefix(self) -> str:
         """Instructions and exemplars as one text, closed by the rule that opens the example to be completed."""
-        examples = [f"{exemplar.state}{exemplar.completion}\n\n" for exemplar in self.exemplars]
-        blocks = [f"{_RULE}\n# Example {i}:\n{_RULE}\n{text}" for i, text in enumerate([*examples, ""], start=1)]
-        return f"{self.instructions}\n" + "".join(blocks)
+        return self.prompt("").text
+
+    def prompt(self, state: str, closing: str = "") -> Prompt:
+        """The prompt that asks for this state's completion."""
+        shown = tuple((exemplar.state, exemplar.completion) for exemplar in self.exemplars)
+        return Prompt(f"{self.instructions}\n", state, shown, closing)
 
 
 def render_state(
@@ -95,8 +115,40 @@ def render_state(
 
 
 def prompt_for(kind: StepKind, state: str, prompts: Mapping[StepKind, StepPrompt] | None) -> Prompt:
-    """The prompt of a step: with instructions and exemplars for an untuned model, the bare state for a tuned one."""
-    return Prompt(prefix=prompts[kind].prefix if prompts else "", state=state)
+    """The prompt of a step: with instructions, exemplars and a closing line for an untuned model, the bare state for a
+    tuned one."""
+    if not prompts:
+        return Prompt(prefix="", state=state)
+    return prompts[kind].prompt(state, f"\n{CLOSINGS[kind]} {_FORM}\n")
+
+
+def verdict_prompt(template: str, state: str) -> Prompt:
+    """The prompt of an LLM grader from a template like prompts/autoeval.txt: in turns where its examples have a step
+    line, else as it is."""
+    instructions, *examples = _EXAMPLE.split(f"{template.rstrip()}\n")
+    pairs = [
+        (example[: mark.end()], example[mark.end() :].strip())
+        for example in examples[:-1]
+        if (mark := _MARKER.search(example))
+    ]
+    closing = f"\n{_VERDICT} {_FORM}\n"
+    if len(pairs) < len(examples) - 1 or (examples and examples[-1].strip()):
+        return Prompt(f"{template.rstrip()}\n", state, closing=closing)
+    return Prompt(instructions, state, tuple(pairs), closing)
+
+
+def with_numbers(
+    prompts: Mapping[StepKind, StepPrompt], *, hits_per_search: int, max_searches: int
+) -> dict[StepKind, StepPrompt]:
+    """The prompts with the settings' numbers in their instructions."""
+    numbers = {"{hits_per_search}": str(hits_per_search), "{max_searches}": str(max_searches)}
+
+    def filled(text: str) -> str:
+        for mark, number in numbers.items():
+            text = text.replace(mark, number)
+        return text
+
+    return {kind: replace(prompt, instructions=filled(prompt.instructions)) for kind, prompt in prompts.items()}
 
 
 def load_prompts(folder: Path = PACKAGED_PROMPTS) -> dict[StepKind, StepPrompt]:
@@ -155,5 +207,5 @@ def _read_prompt(text: str, kind: StepKind) -> StepPrompt:
 
 def prompts_hash(prompts: Mapping[StepKind, StepPrompt], judges: Sequence[str]) -> str:
     """Names the exact text of the steps' prompts and the judges'; stored with the run."""
-    text = "\x1f".join([*(prompts[kind].prefix for kind in STEP_KINDS), *judges])
+    text = "\x1f".join([*(prompts[kind].prefix for kind in STEP_KINDS), *CLOSINGS.values(), _VERDICT, _FORM, *judges])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

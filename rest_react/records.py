@@ -88,10 +88,21 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered prompt: all calls of a kind share the `prefix` (instructions, exemplars); `state` is this step."""
+    """A rendered prompt. All calls of a kind share `prefix` (instructions) and `turns` (exemplars, each a state and its
+    completion); `state` is this step. `closing` ends the last turn of a chat and says what to write."""
 
     prefix: str
     state: str
+    turns: tuple[tuple[str, str], ...] = ()
+    closing: str = ""
+
+    @property
+    def text(self) -> str:
+        """The whole prompt for a base model: exemplars under numbered rules, then the rule of the one to complete."""
+        if not self.turns:
+            return self.prefix + self.state
+        shown = "".join(f"{example_rule(i)}{a}{b}\n\n" for i, (a, b) in enumerate(self.turns, start=1))
+        return f"{self.prefix}{shown}{example_rule(len(self.turns) + 1)}{self.state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +310,29 @@ class Result:
     tokens: int
     question: str = ""
     golds: tuple[str, ...] = ()
+
+
+def example_rule(number: int) -> str:
+    """What opens an exemplar in a prompt that is one text."""
+    rule = "#" * 25
+    return f"{rule}\n# Example {number}:\n{rule}\n"
+
+
+def chat_turns(prompt: Prompt, *, system: bool = True) -> list[dict[str, str]]:
+    """The prompt as the turns of a chat: a system turn, exemplars as user and assistant turns, and the user's last one.
+
+    With `system=False`, for templates without a system turn, the prefix stands at the head of the first user turn.
+    """
+    head = [{"role": "system", "content": prompt.prefix}] if prompt.prefix and system else []
+    turns = [
+        {"role": role, "content": text}
+        for pair in prompt.turns
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
+    turns.append({"role": "user", "content": prompt.state + prompt.closing})
+    if not system:
+        turns[0]["content"] = prompt.prefix + turns[0]["content"]
+    return head + turns
 
 
 def derive_seed(*parts: object) -> int:

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError, outside
-from rest_react.records import Example, Prompt, derive_seed
+from rest_react.records import Example, Prompt, chat_turns, derive_seed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -72,9 +72,9 @@ def resolve_weights(name: str) -> Path | str:
 def encode_prompt(
     tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, mode: Literal["chat", "completion"]
 ) -> list[int]:
-    """The tokens the model goes on from: prefix and state joined, or as a system and a user turn."""
+    """The tokens the model goes on from: the prompt as one text, or as the turns of a chat."""
     if mode == "completion":
-        return [*_opening(tokenizer), *_plain(tokenizer, prompt.prefix + prompt.state)]
+        return [*_opening(tokenizer), *_plain(tokenizer, prompt.text)]
     if tokenizer.chat_template is None:
         raise UsageError(f"{tokenizer.name_or_path} has no chat template; set the model's mode to `completion`")
     encoded: Any = tokenizer.apply_chat_template(
@@ -101,13 +101,10 @@ def _opening(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def _turns(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> list[dict[str, str]]:
-    """What a server is sent (llm.openai_compatible): a system turn where there is a prefix, and the user's. A template
+    """What a server is sent (llm.openai_compatible): a system turn where there is a prefix, and the others. A template
     that invents a system turn where none is given (SmolLM2, Qwen2.5) does so here as there, in training as in use.
-    Templates without a system turn (Gemma) get the prefix at the head of the user's."""
-    if prompt.prefix and not _has_system_turn(tokenizer):
-        return [{"role": "user", "content": prompt.prefix + prompt.state}]
-    system = [{"role": "system", "content": prompt.prefix}] if prompt.prefix else []
-    return [*system, {"role": "user", "content": prompt.state}]
+    Templates without a system turn (Gemma) get the prefix at the head of the first user turn."""
+    return chat_turns(prompt, system=not prompt.prefix or _has_system_turn(tokenizer))
 
 
 def _has_system_turn(tokenizer: "PreTrainedTokenizerBase") -> bool:

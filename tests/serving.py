@@ -177,8 +177,11 @@ def told(job: Job) -> dict[str, Any]:
 
 
 def chat_prompt(messages: list[dict[str, str]]) -> Prompt:
-    *system, state = [message["content"] for message in messages]
-    return Prompt("".join(system), state)
+    """The inverse of `chat_turns`."""
+    system = "".join(message["content"] for message in messages if message["role"] == "system")
+    *shown, state = [message["content"] for message in messages if message["role"] != "system"]
+    bare, mark, closing = state.partition("\nNow write the ")
+    return Prompt(system, bare, tuple(zip(shown[::2], shown[1::2], strict=True)), mark + closing)
 
 
 def read_chats(rows: bytes) -> list[Example]:

@@ -64,7 +64,8 @@ def test_all_samples_are_stored_and_the_likeliest_readable_one_moves_on() -> Non
 def test_an_untuned_policy_is_shown_instructions_and_exemplars() -> None:
     shown = StepPrompt("Do it.\n", (Exemplar("a state\n", "an output  # [END]"),))
     _, llm = step([completion(ADA)], prompts=dict.fromkeys(STEP_KINDS, shown))
-    assert [prompt for prompt, _ in llm.asked] == [Prompt(shown.prefix, STATE)]
+    ((prompt, _),) = llm.asked
+    assert (prompt.prefix, prompt.state, prompt.turns) == ("Do it.\n\n", STATE, (("a state\n", "an output  # [END]"),))
 
 
 def test_a_sound_sample_moves_on_before_a_likelier_one_and_where_none_is_the_likeliest_does() -> None:

@@ -69,6 +69,8 @@ def test_an_answer_is_asked_for_once_and_comes_back_whole(tmp_path: Path) -> Non
         {"prompt": replace(PROMPT, prefix="")},
         {"prompt": replace(PROMPT, state="QUESTION = 1\n# step: answer\n")},
         {"prompt": Prompt(PROMPT.prefix + PROMPT.state, "")},
+        {"prompt": replace(PROMPT, turns=(("a state", "an output"),))},
+        {"prompt": replace(PROMPT, closing="Now write.")},
         {"sampling": replace(SAMPLING, seed=8)},
         {"sampling": replace(SAMPLING, temperature=0.6)},
         {"sampling": replace(SAMPLING, max_tokens=41)},

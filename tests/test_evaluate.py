@@ -221,7 +221,7 @@ def test_no_label_reaches_the_agent(tmp_path) -> None:
 
     llm = Spied(SCRIPTED)
     run(tmp_path, agent(llm, Watched(), samples=2), secret)
-    seen += [prompt.prefix + prompt.state for prompt in llm.prompts]
+    seen += [prompt.text for prompt in llm.prompts]
     assert len(seen) > 40
     words = ("Xyzzy", "Plugh", "frobnicate", "p-quux", "grue")
     assert [text for text in seen if any(word in text for word in words)] == []

@@ -37,8 +37,10 @@ from rest_react.prompting import (
     prompt_for,
     prompts_hash,
     render_state,
+    verdict_prompt,
+    with_numbers,
 )
-from rest_react.records import STEP_KINDS, Prompt, StepKind
+from rest_react.records import STEP_KINDS, Prompt, StepKind, chat_turns
 
 PROMPTS = load_prompts()
 EXEMPLARS = [
@@ -277,8 +279,63 @@ def test_the_prefix_opens_the_example_that_the_state_completes() -> None:
 
 
 def test_untuned_models_get_the_exemplars_and_tuned_ones_the_bare_state() -> None:
-    assert prompt_for("answer", "S", PROMPTS) == Prompt(PROMPTS["answer"].prefix, "S")
+    prompt = prompt_for("answer", "S\n", PROMPTS)
+    shown = PROMPTS["answer"]
+    assert prompt.prefix == f"{shown.instructions}\n"
+    assert prompt.turns == tuple((exemplar.state, exemplar.completion) for exemplar in shown.exemplars)
+    assert prompt.text == f"{shown.prefix}S\n", "a base model goes on from the state itself"
     assert prompt_for("answer", "S", None) == Prompt("", "S")
+
+
+@pytest.mark.parametrize("kind", STEP_KINDS)
+def test_a_chat_model_is_told_last_what_to_write(kind: StepKind) -> None:
+    state = render_state(kind, "Why?", PAST, remaining=4, answer="x" if kind in ("relevance", "grounding") else None)
+    *shown, last = chat_turns(prompt_for(kind, state, PROMPTS))
+    assert [turn["role"] for turn in shown] == ["system", *["user", "assistant"] * COUNTS[kind]]
+    assert last["role"] == "user" and last["content"].startswith(f"{state}\nNow write the {STEP_NAMES[kind]}: ")
+    assert "no code fence" in last["content"] and "end mark" in last["content"]
+    # A model that repeats its input is not stopped by it, nor is it taken for a call.
+    closing = last["content"].removeprefix(state)
+    assert STOP not in closing
+    assert parse(kind, closing).problem.startswith("no call of")
+
+
+@pytest.mark.parametrize("kind", STEP_KINDS)
+def test_the_instructions_say_what_to_write(kind: StepKind) -> None:
+    said = " ".join(PROMPTS[kind].instructions.split())
+    assert "closed by the end mark `# [END]`" in said
+    assert "o code fence" in said and "nothing of the input again" in said
+
+
+def test_the_numbers_in_the_instructions_are_those_of_the_settings() -> None:
+    filled = with_numbers(PROMPTS, hits_per_search=7, max_searches=13)
+    assert "returns at most 7 results" in filled["decide"].instructions
+    assert "how many of the 13 searches are left" in filled["decide"].instructions
+    assert not any("{" in prompt.instructions for prompt in filled.values())
+    mine = {**PROMPTS, "decide": StepPrompt("Write {this} {hits_per_search}.\n", ())}
+    filled = with_numbers(mine, hits_per_search=7, max_searches=13)
+    assert filled["decide"].instructions == "Write {this} 7.\n"
+    assert filled["answer"].exemplars == PROMPTS["answer"].exemplars
+
+
+def test_a_third_of_the_decisions_shown_are_first_steps() -> None:
+    first = [e for e in PROMPTS["decide"].exemplars if "PAST_ACTIONS = []" in e.state]
+    assert len(first) == 3
+    assert all(isinstance(parse("decide", e.completion).action, Search) for e in first)
+
+
+def test_a_graders_template_becomes_turns_where_its_examples_have_a_step_line() -> None:
+    template = (PACKAGED_PROMPTS / "autoeval.txt").read_text(encoding="utf-8")
+    prompt = verdict_prompt(template, "S\n\n# step: verdict\n")
+    assert [verdict.rsplit(" = ", 1)[1] for _, verdict in prompt.turns] == [
+        f"{verdict}  {STOP}" for verdict in (True, False, False, True, False)
+    ]
+    assert all(state.endswith("\n# step: verdict\n") for state, _ in prompt.turns)
+    assert prompt.text == f"{template}S\n\n# step: verdict\n"
+    assert chat_turns(prompt)[-1]["content"].startswith("S\n\n# step: verdict\n\nNow write the verdict: ")
+    odd = template.replace("# step: verdict\n", "", 1)
+    assert verdict_prompt(odd, "S").turns == ()
+    assert verdict_prompt(odd, "S").text == f"{odd}S"
 
 
 def written_and_read(prompts: dict[StepKind, StepPrompt], folder: Path) -> dict[StepKind, StepPrompt]:

@@ -23,11 +23,12 @@ from rest_react.cli import compose
 from rest_react.errors import StageIncomplete
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.scripted import ScriptedLLM
-from rest_react.records import Completion, Prompt, Sampling, Trajectory
+from rest_react.records import Completion, Sampling, Trajectory
 from rest_react.search.bm25 import Bm25Search
 from rest_react.store import in_order, read_lines
 from rest_react.world import World, build_world
 from tests.loopback import Reply, Request, serve
+from tests.serving import chat_prompt
 from tests.training.test_hosted import Api
 
 KEY = "sk-proj-Zx93-very-secret-4711"
@@ -58,12 +59,11 @@ class Provider:
 
     def chat(self, request: Request) -> Reply:
         body = request.json
-        *system, state = [message["content"] for message in body["messages"]]
-        if "*** Model Output #1" in state:
+        prompt = chat_prompt(body["messages"])
+        if "*** Model Output #1" in prompt.state:
             completions = [Completion("RANKING: 1\nBEST: 1", 6, -1.0, "stop", 200)]
         else:
             sampling = Sampling(body["temperature"], body["max_tokens"], body["seed"])
-            prompt = Prompt("".join(system), state)
             completions = asyncio.run(self.model.sample(prompt, n=body.get("n", 1), sampling=sampling))
         with self.lock:
             self.models[body["model"]] += 1

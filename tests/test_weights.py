@@ -116,6 +116,27 @@ def test_without_a_prefix_the_prompt_is_what_a_server_makes_of_the_user_s_turn(
     assert tokenizer.decode(tokens) == INVENTED.format("You are tiny.") + asked
 
 
+EXEMPLARS = Prompt("Be exact.\n", "S", (("A", "a"), ("B", "b")), "!")
+
+
+def test_exemplars_are_turns_of_user_and_assistant_and_stand_in_the_prefix_of_a_base_model(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = "#" * 25
+    assert tokenizer.decode(encode_prompt(tokenizer, EXEMPLARS, "completion")) == (
+        f"Be exact.\n{rule}\n# Example 1:\n{rule}\nAa\n\n{rule}\n# Example 2:\n{rule}\nBb\n\n"
+        f"{rule}\n# Example 3:\n{rule}\nS"
+    )
+    turns = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    monkeypatch.setattr(tokenizer, "chat_template", turns)
+    said = "[user]A[assistant]a[user]B[assistant]b[user]S!"
+    assert tokenizer.decode(encode_prompt(tokenizer, EXEMPLARS, "chat")) == f"[system]Be exact.\n{said}"
+    refused = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + turns
+    monkeypatch.setattr(tokenizer, "chat_template", refused)
+    folded = said.replace("[user]A", "[user]Be exact.\nA")
+    assert tokenizer.decode(encode_prompt(tokenizer, EXEMPLARS, "chat")) == folded
+
+
 @pytest.mark.parametrize(
     ("template", "prefix", "expected"),
     [

@@ -14,7 +14,7 @@ from typing import Protocol
 from rest_react.actions import neutralise, quote
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.rule_grader import rule_verdict
-from rest_react.prompting import STOP
+from rest_react.prompting import STOP, verdict_prompt
 from rest_react.records import LLM, LabelledQuestion, Prompt, Sampling, Verdict
 
 __all__ = ["Grader", "LLMGrader", "RuleGrader", "rule_verdict"]
@@ -88,7 +88,7 @@ class LLMGrader:
             "REF_ANSWER": " or ".join(question.answers),
         }
         state = "".join(f"{name} = {quote(neutralise(text))}\n" for name, text in fields.items())
-        return Prompt(prefix=f"{self.template.rstrip()}\n", state=f"{state}\n# step: verdict\n")
+        return verdict_prompt(self.template, f"{state}\n# step: verdict\n")
 
 
 def _read_judgement(reply: str) -> Verdict:

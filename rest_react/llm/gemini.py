@@ -3,8 +3,9 @@
     llm = Gemini("gemini-2.5-flash", api_key_env="GEMINI_API_KEY", thinking_budget=0)
     samples = await llm.sample(Prompt(prefix="...", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
 
-The prefix is the system instruction, the state the user's turn. `candidate_count` asks for up to 8 samples at once;
-what a model that gives fewer leaves out, or one that refuses to give several, is asked for one by one.
+The prefix is the system instruction, exemplars are turns of user and model, the state is the user's last turn.
+`candidate_count` asks for up to 8 samples at once; what a model that gives fewer leaves out, or one that refuses to
+give several, is asked for one by one.
 Log-probabilities are only served for some models (`logprobs=true` asks for them); the sum is the reply's own, else its
 average times the token count. Thinking counts against `max_tokens` and the budget, though in no sample's tokens, so a
 small budget for it, or 0 where the model allows that, keeps answers from being cut.
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.budget import Meter, Tokens, tokens_used, with_all_prompts, worst_case
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
-from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
 from rest_react.remote import (
     Backoff,
     ErrorReply,
@@ -105,7 +106,7 @@ class Gemini:
         config = self._config(prompt, sampling, index, n)
 
         async def attempt() -> tuple[list[Completion], int]:
-            reply = await self._generate(prompt.state, config)
+            reply = await self._generate(prompt, config)
             thoughts = (reply.usage_metadata.thoughts_token_count if reply.usage_metadata else None) or 0
             return _read_reply(reply, self._model)[:n], thoughts
 
@@ -134,7 +135,7 @@ class Gemini:
             thinking_config=None if budget is None else ThinkingConfig(thinking_budget=budget),
         )
 
-    async def _generate(self, state: str, config: "GenerateContentConfig") -> "GenerateContentResponse":
+    async def _generate(self, prompt: Prompt, config: "GenerateContentConfig") -> "GenerateContentResponse":
         from google.genai.errors import APIError
 
         client = self._connected()
@@ -144,7 +145,7 @@ class Gemini:
                 try:
                     async with asyncio.timeout(self._timeout_s):
                         return await client.aio.models.generate_content(
-                            model=self._model, contents=state, config=config
+                            model=self._model, contents=_contents(prompt), config=config
                         )
                 except APIError as error:
                     problem = self._explained(error)
@@ -182,6 +183,13 @@ class Gemini:
             return UsageError(f"{self._model}: {quoted(message, self._key)}; set another thinking_budget, or null")
         reply = ErrorReply(error.code, message, error.status or "", retry_after=_retry_after(error))
         return explained(reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
+
+
+def _contents(prompt: Prompt) -> list[dict[str, object]]:
+    """All turns but the system's, under Gemini's names for the roles."""
+    turns = chat_turns(replace(prompt, prefix=""))
+    roles = {"user": "user", "assistant": "model"}
+    return [{"role": roles[turn["role"]], "parts": [{"text": turn["content"]}]} for turn in turns]
 
 
 def _retry_after(error: "APIError") -> float | None:

@@ -3,10 +3,11 @@
     llm = OpenAICompatible("Qwen/Qwen2.5-7B-Instruct", base_url="http://localhost:8000/v1", api_key_env=None)
     samples = await llm.sample(Prompt(prefix="", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
 
-`mode="chat"` sends the prefix as system message and the state as user message; `mode="completion"` sends both joined,
-for base models. All samples are asked for in one request (`n_per_request`); what a server that ignores `n` leaves out
-is asked for one by one, sample i under a seed derived for i. JSON goes out and comes back as bytes on one kept aiohttp
-session: through the SDK's client and response models the same call costs ten times the CPU (benchmarks/throughput.py).
+`mode="chat"` sends the prefix as system message, exemplars as user and assistant messages, and the state as the last
+user message; `mode="completion"` sends all of it as one text, for base models. All samples are asked for in one
+request (`n_per_request`); what a server that ignores `n` leaves out is asked for one by one, sample i under a seed
+derived for i. JSON goes out and comes back as bytes on one kept aiohttp session: through the SDK's client and response
+models the same call costs ten times the CPU (benchmarks/throughput.py).
 
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
 give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
@@ -22,7 +23,7 @@ import msgspec
 from rest_react.budget import Meter, Tokens, with_all_prompts, worst_case
 from rest_react.errors import ModelFault, UsageError
 from rest_react.llm.replies import Reply, read_reply
-from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
 from rest_react.remote import (
     Backoff,
     Limiter,
@@ -131,10 +132,9 @@ class OpenAICompatible:
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if self._mode == "chat":
-            system = [{"role": "system", "content": prompt.prefix}] if prompt.prefix else []
-            body["messages"] = [*system, {"role": "user", "content": prompt.state}]
+            body["messages"] = chat_turns(prompt)
         else:
-            body["prompt"] = prompt.prefix + prompt.state
+            body["prompt"] = prompt.text
         if self._logprobs:
             # In completions a number of alternatives; 0 is read as "none at all" by some servers.
             body["logprobs"] = True if self._mode == "chat" else 1

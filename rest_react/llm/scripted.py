@@ -116,7 +116,7 @@ class ScriptedLLM:
         plan = self._plans.get(state.question) or _improvised(state)
         right = _right(state, plan)
         slipped = self._slipped(state, plan)
-        seen = len(prompt.prefix.split()) + len(prompt.state.split())
+        seen = len(prompt.text.split())
         completions = []
         for i in range(n):
             rng = Random(derive_seed(sampling.seed, i))
@@ -173,7 +173,7 @@ class RecordedLLM:
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of the reply that is next."""
         self.asked.append((prompt, sampling))
-        text = prompt.prefix + prompt.state
+        text = prompt.text
         mark = next((mark for mark in self._replies if mark in text), None)
         if mark is None:
             raise LookupError(f"no reply is recorded for: ...{text[-200:]}")

@@ -80,6 +80,16 @@ def test_n_candidates_come_from_one_request_with_their_log_probabilities():
     }
 
 
+def test_exemplars_are_turns_of_user_and_model():
+    with serve(lambda _: reply(candidate("x"))) as server:
+        ask(server, prompt=Prompt("Instructions.", "state\n", (("A\n", "a"),), "Now write."))
+    assert server.requests[0].json["contents"] == [
+        {"role": "user", "parts": [{"text": "A\n"}]},
+        {"role": "model", "parts": [{"text": "a"}]},
+        {"role": "user", "parts": [{"text": "state\nNow write."}]},
+    ]
+
+
 def test_a_tuned_models_bare_state_has_no_system_instruction():
     with serve(lambda _: reply(candidate("x"))) as server:
         ask(server, prompt=Prompt("", "state"))

@@ -82,6 +82,17 @@ def test_n_samples_come_from_one_chat_request_with_their_log_probabilities():
     }
 
 
+def test_exemplars_are_messages_of_user_and_assistant():
+    with serve(plain) as server:
+        ask(server, prompt=Prompt("Instructions.\n", "state\n", (("A\n", "a"),), "Now write."))
+    assert server.requests[0].json["messages"] == [
+        {"role": "system", "content": "Instructions.\n"},
+        {"role": "user", "content": "A\n"},
+        {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "state\nNow write."},
+    ]
+
+
 def test_a_tuned_models_bare_state_has_no_system_message():
     with serve(plain) as server:
         ask(server, prompt=Prompt("", "state"))
