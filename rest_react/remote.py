@@ -1,4 +1,4 @@
-"""What the doors to remote services share: limits, patience, the key, and what an error reply means.
+"""What the doors to remote services share: limits, patience and the key.
 
 A door turns a failure that may pass into `TryAgain` and lets `retried` do the rest:
 
@@ -11,14 +11,11 @@ Each try goes through the budget and takes its own place in the limiter; waiting
 `Retry-After` is for everyone behind the same limiter: it holds them all. When the tries are used up, `OutsideFault`
 says what failed last.
 
-A key lives in its environment variable and in the client, nowhere else: what a server says is quoted without it.
-An error reply (`explained`) means one of five things: wait and try again; the quota is used up (outside's fault); the
-key, or the settings, are wrong (no request could succeed: the run stops); or this one request is refused.
-Not here: the doors' own wire formats, and deadlines of a single try.
+A key lives in its environment variable and in the client, nowhere else.
+Not here: what an error reply means (error_replies), the clients' wire formats, and deadlines of a single try.
 """
 
 import asyncio
-import json
 import os
 import re
 from collections import deque
@@ -34,7 +31,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from rest_react.budget import NOTHING, Bill, Budget, Meter, Tokens
-from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.errors import OutsideFault, RestReactError, UsageError
 from rest_react.records import derive_seed
 
 if TYPE_CHECKING:
@@ -291,30 +288,6 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-_QUOTA_CODES = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
-# A 400 for one of these is no word on the prompt: every request of this door would get it.
-_SETTINGS_CODES = frozenset(
-    ("unsupported_parameter", "unsupported_value", "unknown_parameter", "model_not_found", "extra_forbidden")
-)
-_SETTINGS = ("n", "logprobs", "top_logprobs", "seed", "stop", "temperature", "top_p", "reasoning_effort")
-_SETTINGS_PARAMS = frozenset(("model", *_SETTINGS))
-# As they are named where a provider gives no param: `'n' : number must be at most 1`.
-_NAMES_A_SETTING = re.compile(rf"[`'\"](?:{'|'.join(_SETTINGS)})[`'\"]")
-_REASON = 200  # further on a message may repeat the prompt
-_REFUSALS = (400, 413, 422)
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorReply:
-    """An HTTP error as a provider words it. `retry_after` is in seconds."""
-
-    status: int
-    message: str
-    code: str = ""
-    param: str = ""
-    retry_after: float | None = None
-
-
 def key_from(api_key_env: str | None) -> str:
     """The API key in the environment variable of that name; a placeholder where None says that none is wanted."""
     if api_key_env is None:
@@ -332,64 +305,3 @@ def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
     # By itself the SDK asks the environment's proxy for loopback addresses too.
     http_client = DefaultAsyncHttpxClient(trust_env=False) if is_loopback(base_url) else None
     return AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0, http_client=http_client)
-
-
-def error_reply(status: int, raw: bytes, headers: Mapping[str, str]) -> ErrorReply:
-    """Reads an error reply, whose body is JSON of one of several shapes or a proxy's HTML page."""
-    text = raw.decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        body = text
-    if isinstance(body, dict):
-        body = body.get("error") or body
-    fields = body if isinstance(body, dict) else {"message": body if isinstance(body, str) else text}
-    inner = fields.get("message")
-    detail = inner.get("detail") if isinstance(inner, dict) else fields.get("detail")
-    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
-        # FastAPI's; what it says besides may repeat the whole prompt.
-        loc = detail[0].get("loc")
-        place = [str(part) for part in loc] if isinstance(loc, list) else []
-        said = f"{'.'.join(place)}: {detail[0].get('msg', '')}"
-        fields = {"message": said, "type": detail[0].get("type"), "param": place[1] if len(place) == 2 else ""}
-    code = str(fields.get("code") or fields.get("type") or "")
-    message = str(fields.get("message") or fields.get("detail") or fields)
-    return ErrorReply(status, message, code, str(fields.get("param") or ""), asked_wait_s(headers))
-
-
-def explained(
-    reply: ErrorReply,
-    *,
-    where: str,
-    api_key_env: str | None,
-    key: str,
-    refused: type[ModelFault] | type[UsageError],
-) -> RestReactError | TryAgain:
-    """The error to raise; `refused` is what a refusal of this one request counts as."""
-    status = reply.status
-    said = f"HTTP {status}: {quoted(reply.message, key)}"
-    if status == 402 or reply.code in _QUOTA_CODES:
-        return OutsideFault(f"{where}: quota used up ({said})")
-    if worth_retrying(status):
-        return TryAgain(said, reply.retry_after, refused=True)
-    if status in (401, 403):
-        # Not quoted: providers like to show parts of the key here.
-        hint = f"the key in {api_key_env} is not accepted" if api_key_env else "it wants a key; name one in api_key_env"
-        return UsageError(f"{where}: HTTP {status}, access refused: {hint}")
-    named = (
-        reply.code in _SETTINGS_CODES
-        or reply.param in _SETTINGS_PARAMS
-        or _NAMES_A_SETTING.search(reply.message, 0, _REASON)
-    )
-    if status not in _REFUSALS or named:
-        return UsageError(f"{where}: {said}; check the model's name, base_url and the door's settings")
-    return refused(f"{where}: {said}")
-
-
-def quoted(text: str, key: str, longest: int = 300) -> str:
-    """A server's words on one line, bounded, the key blotted out."""
-    line = " ".join(text.split())
-    # A short key ("none") is a placeholder, and blotting it out would maim words.
-    if len(key) >= 8:
-        line = line.replace(key, "***")
-    return line if len(line) <= longest else line[:longest] + " ..."

@@ -17,17 +17,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rest_react.budget import Meter, Tokens, tokens_used, with_all_prompts, worst_case
+from rest_react.error_replies import ErrorReply, explained, quoted
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
 from rest_react.remote import (
     Backoff,
-    ErrorReply,
     Limiter,
     TryAgain,
     asked_wait_s,
-    explained,
     key_from,
-    quoted,
     retried,
     retry_after_s,
     together,

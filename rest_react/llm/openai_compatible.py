@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from rest_react.budget import Meter, Tokens, with_all_prompts, worst_case
+from rest_react.error_replies import error_reply, explained
 from rest_react.errors import ModelFault, UsageError
 from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
@@ -28,8 +29,6 @@ from rest_react.remote import (
     Backoff,
     Limiter,
     TryAgain,
-    error_reply,
-    explained,
     key_from,
     proxy_for,
     retried,

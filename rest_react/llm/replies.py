@@ -10,7 +10,7 @@ events. A sample without text says where the server put it instead (`elsewhere`)
 
 Tokens are counted by the log-probabilities where there are any: llama.cpp counts those of one sample for all `n`.
 Without them the reply's usage is shared out evenly.
-Not here: error replies (remote), and what a sample without text means for the run (openai_compatible).
+Not here: error replies (error_replies), and what a sample without text means for the run (openai_compatible).
 """
 
 import json
@@ -22,8 +22,9 @@ from typing import Any
 import msgspec
 
 from rest_react.budget import Tokens
+from rest_react.error_replies import quoted
 from rest_react.records import Completion
-from rest_react.remote import TryAgain, quoted
+from rest_react.remote import TryAgain
 
 _STOPPED = frozenset(
     ("stop", "eos", "eos_token", "end", "end_turn", "end_of_text", "stop_sequence", "stop_str", "complete", "completed")

@@ -30,9 +30,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rest_react.budget import Budget, Meter, Tokens, estimate
+from rest_react.error_replies import error_reply, explained, quoted
 from rest_react.errors import OutsideFault, UsageError, outside
 from rest_react.records import Example, ModelRef
-from rest_react.remote import Backoff, Limiter, TryAgain, error_reply, explained, key_from, open_client, quoted, retried
+from rest_react.remote import Backoff, Limiter, TryAgain, key_from, open_client, retried
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -205,7 +205,7 @@ def test_retry_after_is_honoured():
         (error(400, "flagged", code="content_filter"), ModelFault, "flagged"),
         (Reply(400, {"object": "error", "message": "prompt too long", "code": 400}), ModelFault, "prompt too long"),
         (Reply(422, {"detail": "input too long"}), ModelFault, "input too long"),
-        (error(400, "unknown", code="unsupported_parameter", param="max_tokens"), UsageError, "settings"),
+        (error(400, "unknown", code="unsupported_parameter", param="max_tokens"), UsageError, "set token_limit="),
         (error(400, "n must be 1", param="n"), UsageError, "n must be 1"),
         (error(400, "'n' : number must be at most 1", type="invalid_request_error"), UsageError, "at most 1"),
         (error(400, "`logprobs` is not supported with this model"), UsageError, "not supported"),
