@@ -2,17 +2,20 @@
 
 Calls follow from the flow: a trajectory with T searches makes 2T+4 of them (2T+2 without self-checks). T, and tokens
 per call, are taken from this folder's last finished Grow where there is one, else from the paper (T = 2.5) and a rule
-of thumb. Minutes need `speed`, money needs `price`; what is unknown is shown as unknown, never as nothing. A judge is
-taken to be called for every step, and a grader for every answer; both are called less where there is nothing to decide.
+of thumb. Minutes follow `speed`, which is measured where it is null and the embedded model runs on this CPU
+(speed_probe); money needs `price`. What is unknown is shown as unknown, never as nothing. A judge is taken to be called
+for every step, and a grader for every answer; both are called less where there is nothing to decide.
 Of the grown steps every one is taken to train, with `improve.keep=verified` a quarter (docs/log.md).
 
     iteration 1: grow          252 calls, 75,600 tokens in, 60,480 out, 6.8 minutes, 0.00 dollars
 
-Not here: measuring (benchmarks/) and limits on spending.
+A command that starts work prints the sum first: "Estimate: about 34 minutes on this machine ...".
+
+Not here: benchmarks (benchmarks/) and limits on spending.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.table import Table
@@ -29,8 +32,11 @@ from rest_react.settings import (
     RuleGraderSettings,
     SameModel,
     Settings,
+    SpeedSettings,
+    TransformersModel,
     WorldQuestions,
 )
+from rest_react.speed_probe import PROBED, measured_speed
 from rest_react.store import RunFolder, read_summary
 
 SEARCHES = 2.5
@@ -107,6 +113,46 @@ def forecast_table(settings: Settings, folder: RunFolder) -> Table:
     table.add_section()
     table.add_row("all", *_cells(total))
     return table
+
+
+def with_speed(settings: Settings) -> Settings:
+    """The settings with the speed of this machine where it is asked for: `speed` is null and a packaged model is the
+    policy. Takes some ten seconds where nothing was measured today."""
+    speed, policy = settings.speed, settings.policy
+    if None not in (speed.prefill, speed.decode, speed.train) or not _is_probed(settings):
+        return settings
+    assert isinstance(policy, TransformersModel)
+    lora = getattr(settings.finetune, "method", "full") == "lora"
+    rates = measured_speed(policy.model, threads=policy.threads, lora=lora)
+    if rates is None:
+        return settings
+    known = (speed.prefill or rates.prefill, speed.decode or rates.decode, speed.train or rates.train)
+    return replace(settings, speed=SpeedSettings(*known))
+
+
+def _is_probed(settings: Settings) -> bool:
+    policy = settings.policy
+    return isinstance(policy, TransformersModel) and policy.model in PROBED and policy.device != "cuda"
+
+
+def duration_line(settings: Settings, folder: RunFolder) -> str:
+    """How long the command will take on this machine; empty where that is unknown or under a minute."""
+    if not any(forecast(settings, folder)):
+        return ""
+    settings = with_speed(settings)
+    rows = list(forecast(settings, folder))
+    if any(row.minutes is None for row in rows):
+        return ""
+    minutes = [row.minutes or 0.0 for row in rows]
+    if sum(minutes) < 1:
+        return ""
+    first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
+    speed = settings.speed
+    return (
+        f"Estimate: about {sum(minutes):.0f} minutes on this machine, the first row of results after about "
+        f"{sum(minutes[: first + 1]):.0f}. Speed, in tokens per second: {speed.prefill:.0f} read, {speed.decode:.0f} "
+        f"written, {speed.train:.0f} trained on. dry_run=true shows each stage."
+    )
 
 
 def _cells(row: Forecast) -> Iterator[str]:

@@ -24,6 +24,7 @@ from rest_react.compare import Run, compare
 from rest_react.console import number, percent, plain, points, say, span, visible
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.evaluate import Row, compute_rows, correctness
+from rest_react.headline import detectable_line, headline
 from rest_react.improve import EXAMPLES
 from rest_react.page import fill, loss_curve, pack, templates
 from rest_react.records import Example
@@ -56,6 +57,8 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
         "notes": list(_incomplete(run_folder)),
+        "first_headings": [heading for heading, _ in first_view(rows)],
+        "first_table": [[cell(row) for _, cell in first_view(rows)] for row in rows],
         "headings": _HEADINGS,
         "table": [[cell(row) for _, cell in _COLUMNS] for row in rows],
         "benchmarks": _benchmarks(rows),
@@ -69,13 +72,13 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
 
 
 def results_table(rows: Sequence[Row]) -> "Table":
-    """The rows for a terminal: the first columns of the report's table."""
+    """The rows for a terminal: the report's first view."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title="Results", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    columns = _COLUMNS[:_ON_TERMINAL]
+    columns = first_view(rows)
     for heading, _ in columns:
         longest_word = max(map(len, heading.split()))
         justify: Literal["left", "right"] = "left" if heading == "Benchmark" else "right"
@@ -132,7 +135,17 @@ def _benchmarks(rows: Sequence[Row]) -> list[dict[str, Any]]:
     own: dict[str, list[Row]] = {}
     for row in rows:
         own.setdefault(row["benchmark"], []).append(row)
-    return [{"name": visible(name), "rows": some, "tables": list(_breakdowns(some))} for name, some in own.items()]
+    return [
+        {"name": visible(name), "rows": some, "tables": list(_breakdowns(some)), **_said(some[-1])}
+        for name, some in own.items()
+    ]
+
+
+def _said(last: Row) -> dict[str, str]:
+    """What the last row means in a sentence, and what this many questions can show where that is another one."""
+    sentence = headline(last)
+    detectable = detectable_line(last["vs_start"]) if last["vs_start"] else ""
+    return {"headline": visible(sentence), "detectable": "" if detectable in sentence else detectable}
 
 
 def _breakdowns(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
@@ -342,16 +355,29 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Grader", lambda row: visible(row["grader"])),
 )
 _HEADINGS = tuple(heading for heading, _ in _COLUMNS)
-_ON_TERMINAL = 9
+_FIRST_VIEW = 9
+
+
+def first_view(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+    """The columns to read first: without those that are empty or 0 in every row, accuracy aside."""
+    columns = _COLUMNS[:_FIRST_VIEW]
+    nothing = {"", percent(0.0), number(0.0, 1)}
+    return [
+        (heading, cell)
+        for heading, cell in columns
+        if heading in ("Iteration", "Accuracy") or not {cell(row) for row in rows} <= nothing
+    ]
 
 
 def _markdown(view: Mapping[str, Any]) -> str:
     parts = [f"# {plain(view['title'])}", *(f"> {plain(note)}" for note in view["notes"])]
-    parts += ["## Results", _markdown_table(view["headings"], view["table"])]
+    parts += [f"{plain(benchmark['headline'])}" for benchmark in view["benchmarks"]]
+    parts += ["## Results", _markdown_table(view["first_headings"], view["first_table"])]
     parts.append(
         "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "
         "Intervals are 95%, clustered by question; unscored answers count nowhere, failed ones as incorrect."
     )
+    parts += ["## Results, all columns", _markdown_table(view["headings"], view["table"])]
     for benchmark in view["benchmarks"]:
         for table in benchmark["tables"]:
             parts += [f"## {plain(benchmark['name'])}: {table['name'].lower()}"]

@@ -25,8 +25,9 @@ from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
 from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import MODEL, finetune
-from rest_react.forecast import forecast_table
+from rest_react.forecast import duration_line, forecast_table, with_speed
 from rest_react.grow import grow, refuse_overlap
+from rest_react.headline import headlines
 from rest_react.improve import EXAMPLES, Rules, improve
 from rest_react.page import loss_curve, tables
 from rest_react.prompting import exemplar_rows
@@ -226,6 +227,8 @@ def show_results(folder: RunFolder, *, smoke: bool) -> None:
     page = write_report(folder.root, smoke=smoke)
     rows = compute_rows(folder.root)
     console.print(results_table(rows))
+    for line in headlines(rows):
+        say(line)
     for row in rows:
         answers, reasons = row["questions"] * row["repeats"], row["faults"]
         failed = sum(part["answers"] for part in reasons.values())
@@ -241,7 +244,7 @@ def run(settings: Settings) -> None:
     parts = Parts(settings, folder)
     prompts = parts.prompts_hash()
     if settings.dry_run:
-        console.print(forecast_table(settings, folder))
+        console.print(forecast_table(with_speed(settings), folder))
         return
     if missing := missing_keys(settings):
         raise ConfigError(missing)
@@ -250,6 +253,8 @@ def run(settings: Settings) -> None:
         for change in folder.seal(sealed_view(settings), cli.environment(prompts) | loop.contents()):
             say(f"note: since this run began, {change}")
         parts.budget.keep_in(folder.root / "spending.json")
+        if line := duration_line(settings, folder):
+            say(line)
         asyncio.run(loop.bring_to(settings.iteration))
     for student in settings.students:
         policy, grow = replace(settings.policy, model=student), replace(settings.grow, reuse=settings.run)

@@ -347,7 +347,7 @@ class BudgetSettings:
 
 @dataclass(frozen=True, slots=True)
 class SpeedSettings:
-    """Measured rates of one machine, tokens per second, for `dry_run` alone; null where unknown."""
+    """Rates of this machine, tokens per second, for the estimate at the start and `dry_run`; null: measured or unknown."""
 
     prefill: float | None
     decode: float | None

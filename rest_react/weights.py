@@ -118,7 +118,7 @@ def _has_system_turn(tokenizer: "PreTrainedTokenizerBase") -> bool:
 
 
 def _embedded() -> Path:
-    folder = _cache() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
+    folder = cache_folder() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
     if folder.is_dir():
         return folder
     # The package itself is never imported: doing so needs llama.cpp, the file inside does not.
@@ -181,7 +181,7 @@ def _tiny() -> Path:
     files = [package / "actions.py", package / "prompting.py", *sorted((package / "prompts").glob("*.txt"))]
     texts = [path.read_text(encoding="utf-8") for path in files]
     digest = hashlib.sha256("\x1f".join([_CHATML, *texts]).encode()).hexdigest()[:12]
-    folder = _cache() / f"{TINY}-{digest}"
+    folder = cache_folder() / f"{TINY}-{digest}"
     return folder if folder.is_dir() else _save(folder, lambda target: _build_tiny(texts, target))
 
 
@@ -223,7 +223,7 @@ def _build_tiny(texts: list[str], target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     return Path(os.environ.get("REST_REACT_CACHE") or "~/.cache/rest_react").expanduser()
 
 

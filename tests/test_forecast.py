@@ -7,7 +7,7 @@ from rich.console import Console
 
 from rest_react.cli import compose
 from rest_react.config import sealed_view
-from rest_react.forecast import Forecast, forecast, forecast_table
+from rest_react.forecast import Forecast, duration_line, forecast, forecast_table
 from rest_react.prompting import PACKAGED_PROMPTS
 from rest_react.store import RunFolder, write_summary
 
@@ -141,8 +141,9 @@ def test_questions_of_one_s_own_are_counted(tmp_path: Path) -> None:
 
 
 def test_the_table_ends_with_the_sum(tmp_path: Path) -> None:
-    rows = stages(tmp_path)
-    table = printed(tmp_path)
+    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    rows = stages(tmp_path, *fixed)
+    table = printed(tmp_path, *fixed)
     assert "what default would still take (an estimate; nothing was run)" in table
     cells = [cell.strip() for cell in next(line for line in table.splitlines() if "│ all " in line).split("│")[1:-1]]
     assert cells == [
@@ -167,3 +168,21 @@ def test_what_another_run_has_done_already_is_not_to_be_done_again(tmp_path: Pat
     more_samples = list(by_stage(tmp_path / "mine", *mine, "grow.samples=16"))
     assert more_samples == ["iteration 1: grow", *at_random]
     assert len(stages(tmp_path / "mine", *mine, "agent.self_checks=false")) == 5  # which the run itself would refuse
+
+
+def test_the_command_says_at_its_start_how_long_it_takes(tmp_path: Path) -> None:
+    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    rows = stages(tmp_path, *fixed)
+    settings = compose([*SMALL, *fixed])
+    total, first = (sum(row.minutes or 0 for row in some) for some in (rows, rows[:2]))
+    assert duration_line(settings, RunFolder(tmp_path)) == (
+        f"Estimate: about {total:.0f} minutes on this machine, the first row of results after about {first:.0f}. "
+        "Speed, in tokens per second: 450 read, 100 written, 50 trained on. dry_run=true shows each stage."
+    )
+
+
+@pytest.mark.parametrize(
+    "how", [["policy=openai", "finetune=hosted"], ["policy=scripted", "finetune=dry_run"], ["policy=tiny"]]
+)
+def test_a_duration_that_is_unknown_or_next_to_nothing_is_not_told(how: list[str], tmp_path: Path) -> None:
+    assert duration_line(compose([*SMALL, *how]), RunFolder(tmp_path)) == ""

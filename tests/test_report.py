@@ -17,7 +17,7 @@ from rest_react.errors import RunFolderError
 from rest_react.evaluate import compute_rows
 from rest_react.judges.metrics import clustered_interval, detectable_difference
 from rest_react.records import Example, Fault
-from rest_react.report import results_table, write_report
+from rest_react.report import first_view, results_table, write_report
 from rest_react.store import RunFolder
 from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
 
@@ -304,7 +304,7 @@ def test_the_markdown_holds_the_same_tables(run):
     assert "| minutes | 4.0 |" in text
     assert "<script>" not in text
     widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {23, 4, 3}  # the results, their parts by iteration, and one column per stage
+    assert widths == {10, 23, 4, 3}  # the first view, all columns, their parts by iteration, and one column per stage
     assert "## world: faults" in text
     assert "| fixed | 0 | 0 |" in text
     assert "| cost usd | n/a | 0.0833 |" in text
@@ -473,3 +473,17 @@ def test_an_iteration_that_was_not_trained_has_no_card(tmp_path):
     write_evaluation(tmp_path, 0, [result("a")])
     write_report(tmp_path, smoke=False)
     assert not list(tmp_path.rglob("README.md"))
+
+
+def test_the_first_view_leaves_out_columns_that_are_0_everywhere(run):
+    rows = compute_rows(run)
+    shown = [heading for heading, _ in first_view(rows)]
+    without = [heading for heading, _ in first_view([{**row, "f1": 0.0, "searches": 0.0} for row in rows])]
+    assert [heading for heading in shown if heading not in without] == ["F1", "Searches"]
+    assert "EM" not in shown and without[:3] == ["Iteration", "Benchmark", "Accuracy"]
+
+
+def test_the_page_says_what_the_result_means_and_what_could_be_seen(run):
+    page = page_of(run)
+    assert "Iteration 1 is 50.0 points above the start on world" in page
+    assert "differences of about" in page and "are detectable (80% power)" in page

@@ -193,7 +193,7 @@ class TransformersEngine:
             raise UsageError("policy.device=cuda, but torch sees no GPU; use device=auto or device=cpu")
         device = "cuda" if self._device != "cpu" and torch.cuda.is_available() else "cpu"
         folder = resolve_weights(self._weights)
-        dtype = _dtype(self._dtype, device)
+        dtype = engine_dtype(self._dtype, device)
         with outside(f"loading {self._weights}"):
             model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
             model.to(device)
@@ -290,7 +290,7 @@ def _deliver_to(manager: Any, draws: dict[str, _Draw]) -> None:
     manager.output_router.deliver_batch = deliver_batch
 
 
-def _dtype(name: str, device: str) -> "torch.dtype":
+def engine_dtype(name: str, device: str) -> "torch.dtype":
     """The asked dtype; for `auto`, bfloat16 where the processor multiplies it natively at speed, else float32."""
     import torch
 

@@ -1,0 +1,50 @@
+"""One sentence that says what a benchmark's last row means, for somebody who reads no table.
+
+    headlines(compute_rows(Path("outputs/default")))
+    # ["Iteration 1 is 23.0 points above the start on world (95% interval +10.1 to +35.2, which excludes 0; 60 questions
+    #   × 1, one training run)."]
+
+Where the interval includes 0, the sentence says so, and which differences this many questions can show.
+Not here: the numbers (evaluate) and the table (report).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rest_react.console import percent, span
+
+
+def headlines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each benchmark, in the order of the rows (`evaluate.compute_rows`)."""
+    last = {row["benchmark"]: row for row in rows}
+    return [headline(row) for row in last.values()]
+
+
+def headline(row: Mapping[str, Any]) -> str:
+    """The sentence for one row: the difference from the start where there is one, else the accuracy."""
+    name, size = row["benchmark"], f"{row['questions']} questions × {row['repeats']}"
+    change, accuracy = row["vs_start"], row["accuracy"]
+    if accuracy["mean"] is None:
+        return f"No answer on {name} was scored, so iteration {row['iteration']} has no accuracy."
+    if change is None or change["mean"] is None:
+        who = "The start" if row["iteration"] == 0 else f"Iteration {row['iteration']}"
+        return f"{who} answers {percent(accuracy['mean'])} of {name} correctly (95% interval {span(accuracy)}; {size})."
+    moved = 100 * change["mean"]
+    where = "level with" if round(moved, 1) == 0 else f"{abs(moved):.1f} points {'above' if moved > 0 else 'below'}"
+    ends = f"95% interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f}"
+    if change["low"] > 0 or change["high"] < 0:
+        says, hint = "which excludes 0", ""
+    else:
+        says, hint = "which includes 0, so this may be chance", f" {detectable_line(change)}"
+    subject = f"Iteration {row['iteration']} is {where} the start on {name}"
+    return f"{subject} ({ends}, {says}; {size}, one training run).{hint}"
+
+
+def detectable_line(change: Mapping[str, Any]) -> str:
+    """Which differences an evaluation of this size can show (docs/metrics.md, `detectable`)."""
+    limit = change["detectable"]
+    if limit is None:
+        return ""
+    return (
+        f"With this many questions, differences of about {100 * limit:.0f} points or more are detectable (80% power)."
+    )

@@ -1,0 +1,56 @@
+from typing import Any
+
+import pytest
+
+from rest_react.headline import headline, headlines
+
+
+def row(mean: float | None = 0.5, change: tuple[float, float, float] | None = None, **fields: Any) -> dict[str, Any]:
+    given = None if change is None else dict(zip(("mean", "low", "high"), change, strict=True)) | {"detectable": 0.14}
+    accuracy = {"mean": mean, "low": None if mean is None else 0.4, "high": None if mean is None else 0.6}
+    found = {"iteration": 1, "benchmark": "world", "questions": 60, "repeats": 2, "accuracy": accuracy}
+    return {**found, "vs_start": given, **fields}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            row(change=(0.23, 0.101, 0.352)),
+            "Iteration 1 is 23.0 points above the start on world (95% interval +10.1 to +35.2, which excludes 0; "
+            "60 questions × 2, one training run).",
+        ),
+        (
+            row(change=(-0.05, -0.2, -0.01)),
+            "Iteration 1 is 5.0 points below the start on world (95% interval -20.0 to -1.0, which excludes 0; "
+            "60 questions × 2, one training run).",
+        ),
+        (
+            row(change=(0.03, -0.05, 0.11)),
+            "Iteration 1 is 3.0 points above the start on world (95% interval -5.0 to +11.0, which includes 0, so "
+            "this may be chance; 60 questions × 2, one training run). With this many questions, differences of about "
+            "14 points or more are detectable (80% power).",
+        ),
+        (
+            row(change=(0.0, -0.0, 0.0)),
+            "Iteration 1 is level with the start on world (95% interval -0.0 to +0.0, which includes 0, so this may "
+            "be chance; 60 questions × 2, one training run). With this many questions, differences of about 14 points "
+            "or more are detectable (80% power).",
+        ),
+        (
+            row(iteration=0),
+            "The start answers 50.0% of world correctly (95% interval [40.0, 60.0]; 60 questions × 2).",
+        ),
+        (row(None), "No answer on world was scored, so iteration 1 has no accuracy."),
+    ],
+)  # fmt: skip
+def test_a_row_is_said_in_a_sentence(given: dict[str, Any], said: str) -> None:
+    assert headline(given) == said
+
+
+def test_each_benchmark_has_one_sentence_about_its_last_row() -> None:
+    rows = [row(iteration=0), row(iteration=0, benchmark="other"), row(change=(0.2, 0.1, 0.3))]
+    assert [line.partition(" (")[0] for line in headlines(rows)] == [
+        "Iteration 1 is 20.0 points above the start on world",
+        "The start answers 50.0% of other correctly",
+    ]
