@@ -47,11 +47,8 @@ class Rates:
 def measured_speed(model: str, *, threads: int, lora: bool) -> Rates | None:
     """The rates of this machine, measured now or within the last day; None where no measurement came about."""
     kept = _place(model, threads, lora)
-    if kept.exists() and time.time() - kept.stat().st_mtime < _KEPT_S:
-        try:
-            return msgspec.json.decode(kept.read_bytes(), type=Rates)
-        except msgspec.MsgspecError:
-            pass  # cut short by a kill: measured again
+    if (rates := kept_rates(kept)) is not None:
+        return rates
     resolve_weights(model)  # may convert the model once, which is no part of its speed
     command = [sys.executable, "-m", "rest_react.speed_probe", model, str(threads), "lora" if lora else "full"]
     try:
@@ -62,6 +59,16 @@ def measured_speed(model: str, *, threads: int, lora: bool) -> Rates | None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(asdict(rates)), encoding="utf-8")
     return rates
+
+
+def kept_rates(path: Path) -> Rates | None:
+    """What was measured within the last day; None where there is nothing, or a file that a kill cut short."""
+    if not path.exists() or time.time() - path.stat().st_mtime > _KEPT_S:
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Rates)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _place(model: str, threads: int, lora: bool) -> Path:

@@ -12,38 +12,35 @@ def row(mean: float | None = 0.5, change: tuple[float, float, float] | None = No
     return {**found, "vs_start": given, **fields}
 
 
+SURE = "which excludes 0; 60 questions × 2, one training run)."
+LUCK = "which includes 0, so this may be chance; 60 questions × 2, one training run)."
+DETECTABLE = "With this many questions, differences of about 14 points or more are detectable (80% power)."
+SIZE = "60 questions × 2"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         (
             row(change=(0.23, 0.101, 0.352)),
-            "Iteration 1 is 23.0 points above the start on world (95% interval +10.1 to +35.2, which excludes 0; "
-            "60 questions × 2, one training run).",
+            f"Iteration 1 is 23.0 points above the start on world (95% interval +10.1 to +35.2, {SURE}",
         ),
         (
             row(change=(-0.05, -0.2, -0.01)),
-            "Iteration 1 is 5.0 points below the start on world (95% interval -20.0 to -1.0, which excludes 0; "
-            "60 questions × 2, one training run).",
+            f"Iteration 1 is 5.0 points below the start on world (95% interval -20.0 to -1.0, {SURE}",
         ),
         (
             row(change=(0.03, -0.05, 0.11)),
-            "Iteration 1 is 3.0 points above the start on world (95% interval -5.0 to +11.0, which includes 0, so "
-            "this may be chance; 60 questions × 2, one training run). With this many questions, differences of about "
-            "14 points or more are detectable (80% power).",
+            f"Iteration 1 is 3.0 points above the start on world (95% interval -5.0 to +11.0, {LUCK} {DETECTABLE}",
         ),
         (
-            row(change=(0.0, -0.0, 0.0)),
-            "Iteration 1 is level with the start on world (95% interval -0.0 to +0.0, which includes 0, so this may "
-            "be chance; 60 questions × 2, one training run). With this many questions, differences of about 14 points "
-            "or more are detectable (80% power).",
+            row(change=(0.0, -0.05, 0.05)),
+            f"Iteration 1 is level with the start on world (95% interval -5.0 to +5.0, {LUCK} {DETECTABLE}",
         ),
-        (
-            row(iteration=0),
-            "The start answers 50.0% of world correctly (95% interval [40.0, 60.0]; 60 questions × 2).",
-        ),
+        (row(iteration=0), f"The start answers 50.0% of world correctly (95% interval [40.0, 60.0]; {SIZE})."),
         (row(None), "No answer on world was scored, so iteration 1 has no accuracy."),
     ],
-)  # fmt: skip
+)
 def test_a_row_is_said_in_a_sentence(given: dict[str, Any], said: str) -> None:
     assert headline(given) == said
 
