@@ -347,7 +347,7 @@ class BudgetSettings:
 
 @dataclass(frozen=True, slots=True)
 class SpeedSettings:
-    """Rates of this machine, tokens per second, for the estimate at the start and `dry_run`; null: measured or unknown."""
+    """Tokens per second on this machine, for the estimate at the start and `dry_run`; null: measured or unknown."""
 
     prefill: float | None
     decode: float | None

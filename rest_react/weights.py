@@ -224,6 +224,7 @@ def _build_tiny(texts: list[str], target: Path) -> None:
 
 
 def cache_folder() -> Path:
+    """Where converted models and measurements are kept, by `REST_REACT_CACHE`."""
     return Path(os.environ.get("REST_REACT_CACHE") or "~/.cache/rest_react").expanduser()
 
 
