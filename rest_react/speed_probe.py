@@ -149,7 +149,8 @@ def _train_rate(model: Any, lora: bool) -> float:
         del batch["labels"]
         targets, columns = batch.pop("shift_labels").flatten(), batch.pop("columns").flatten()
         logits = model(**batch, logits_to_keep=columns, use_cache=False).logits.flatten(0, 1)
-        cross_entropy(logits.float(), targets).backward()
+        loss: Any = cross_entropy(logits.float(), targets)
+        loss.backward()
 
     return 2 * (_SHARED + _OWN) / _seconds(step)
 
