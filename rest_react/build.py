@@ -21,6 +21,7 @@ from rest_react.agent import Sampler, SearchAgent
 from rest_react.budget import Budget, Meter, Metered
 from rest_react.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.console import say, steps_progress
+from rest_react.error_replies import SettingNames
 from rest_react.errors import ConfigError
 from rest_react.improve import Rules
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
@@ -38,6 +39,7 @@ from rest_react.records import (
     Tracker,
     Trainer,
 )
+from rest_react.remote import READY_WITHIN_S
 from rest_react.settings import (
     Bm25,
     DryFinetune,
@@ -67,6 +69,7 @@ from rest_react.store import RunFolder
 from rest_react.world import World, build_world
 
 OPENAI = "https://api.openai.com/v1"
+_MAX_TOKENS = {"policy": "agent.max_tokens", "reward_model": "improve.max_tokens"}
 RANKING, JUDGED_GOOD, AUTOEVAL = "ranking.txt", "judged_good.txt", "autoeval.txt"
 
 
@@ -333,6 +336,11 @@ class Parts:
         door = None if self.settings.replay else self._door(settings, model, weights, meter, mode)
         return CachedLLM(door, door_name(settings, mode, weights=weights), self.cache)
 
+    def _names(self, role: str, settings: Model) -> SettingNames:
+        """What the settings of a role's model are called; a judge that is the `same` as the policy has the policy's."""
+        block = "policy" if settings is self.settings.policy else role
+        return SettingNames(block, _MAX_TOKENS.get(role, "max_tokens"))
+
     def _door(self, settings: Model, model: ModelRef, weights: str, meter: Meter, mode: Mode | None) -> LLM:
         match settings:
             case TransformersModel() as s:
@@ -354,8 +362,10 @@ class Parts:
             case OpenAIModel() as s:
                 from rest_react.llm.openai_compatible import OpenAICompatible
 
+                fresh = model.where == "hosted" and model.tuned
                 return OpenAICompatible(
-                    weights, base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None,
+                    weights, names=self._names(meter.role, s), ready_within_s=READY_WITHIN_S if fresh else 0.0,
+                    base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None,
                     mode=mode or s.mode, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
                     requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute, meter=meter,
                     n_per_request=s.n_per_request, logprobs=s.logprobs, token_limit=s.token_limit,

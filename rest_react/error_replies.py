@@ -45,6 +45,14 @@ class ErrorReply:
     retry_after: float | None = None
 
 
+class ErrorInside(Exception):
+    """An error that stands in a reply of status 200; never leaves a client."""
+
+    def __init__(self, reply: ErrorReply) -> None:
+        self.reply = reply
+        super().__init__(reply.message)
+
+
 def _any(patterns: str) -> re.Pattern[str]:
     """Matches any of the patterns, one a line. A space in them stands for every way in which codes and class names join
     words: `rate limit`, `rate_limit`, `RateLimit`."""
@@ -180,7 +188,7 @@ _WAYS_OUT = (
     (_any(r"max (?:completion )?tokens|(?:output|completion) tokens"), "{max_tokens} to what the model allows"),
     (_any("logprobs"), "{block}logprobs=false"),
     (_any(r"param=n\b|[`'\"]n[`'\"]"), "{block}n_per_request=false"),
-    (_any("country|region|territory"), "{block}base_url to a provider that serves your country"),
+    (_any("country|region|territory|location"), "{block}base_url to a provider that serves your country"),
     (
         _any(r"param=model|\bmodels?\b.{0,100}\bnot\b|(?:invalid|unknown|access) model"),
         "{block}model to one that is served",
@@ -194,7 +202,7 @@ _BY_STATUS: dict[int, Meaning] = {
 
 def classify(reply: ErrorReply) -> Meaning:
     """What the error means for this request and for others."""
-    if reply.status == 429 and _WAIT.search(reply.message):
+    if reply.status == 429 and (_WAIT.search(reply.message) or (reply.retry_after and "EXHAUSTED" in reply.code)):
         return "again"
     said = f"{reply.code} param={reply.param}: {reply.message[:_READ]}"
     for meaning, statuses, pattern in _RULES:
@@ -205,6 +213,12 @@ def classify(reply: ErrorReply) -> Meaning:
     if reply.status == 403 and reply.message.lstrip().startswith("<"):
         return "account"  # the page of a proxy or a firewall
     return _BY_STATUS.get(reply.status, "settings")
+
+
+def tells_of_no_model(reply: ErrorReply) -> bool:
+    """Whether the server does not know the model, or not yet."""
+    said = f"{reply.code} param={reply.param}: {reply.message[:_READ]}"
+    return reply.status == 404 or (reply.status in _CLIENT and _WRONG_MODEL_OR_PLACE.search(said) is not None)
 
 
 def error_reply(status: int, raw: bytes, headers: Mapping[str, str]) -> ErrorReply:
@@ -233,7 +247,7 @@ def read_error(status: int, body: Any, retry_after: float | None = None) -> Erro
         said = f"{'.'.join(place)}: {detail[0].get('msg', '')}"
         fields = {"message": said, "type": detail[0].get("type"), "param": place[1] if len(place) == 2 else ""}
     codes = [fields.get(name) for name in ("code", "type", "status", "error_type")]
-    message = str(fields.get("message") or fields.get("detail") or fields)
+    message = str(next((text for name in ("message", "detail", "msg") if (text := fields.get(name))), fields))
     if status < 400:
         told = [int(str(code)) for code in codes if str(code).isdecimal() and 400 <= int(str(code)[:4]) < 600]
         status = told[0] if told else 500
@@ -298,14 +312,14 @@ class SettingNames:
     block: str = ""
     max_tokens: str = "max_tokens"
 
-    def way_out(self, reply: ErrorReply) -> str:
+    def way_out(self, reply: ErrorReply | None = None) -> str:
         """Which setting to change."""
-        said = f"{reply.code} param={reply.param}: {reply.message[:_READ]}"
+        block = f"{self.block}." if self.block else ""
+        said = f"{reply.code} param={reply.param}: {reply.message[:_READ]}" if reply else ""
         for pattern, setting in _WAYS_OUT:
             if pattern.search(said):
-                return f"set {setting.format(block=f'{self.block}.' if self.block else '', max_tokens=self.max_tokens)}"
-        named = ", ".join(f"{self.block}.{name}" if self.block else name for name in ("model", "base_url"))
-        return f"check {named} and the other settings of this model"
+                return f"set {setting.format(block=block, max_tokens=self.max_tokens)}"
+        return f"check {block}model, {block}base_url and {block}token_limit"
 
 
 def quoted(text: str, key: str, longest: int = 300) -> str:

@@ -192,6 +192,38 @@ async def retried(
         await asyncio.sleep(backoff.wait_s(failures, jitter))
 
 
+class NotReady(RestReactError):
+    """The service is not ready for this request yet; never leaves a client. `lasting` is the error to raise when it
+    stays so."""
+
+    def __init__(self, message: str, lasting: RestReactError) -> None:
+        self.lasting = lasting
+        super().__init__(message)
+
+
+READY_WITHIN_S = 600.0  # how long services may take until what they have just confirmed can be used
+_LONGEST_LOOK_S = 15.0
+
+
+async def when_ready(
+    call: Callable[[], Awaitable[T]], *, first_wait_s: float, tell: Callable[[str], None], within_s: float
+) -> T:
+    """The result of `call`, repeated while it raises NotReady, for at most so long. `tell` hears of it once."""
+    clock, wait_s, told = asyncio.get_running_loop().time, first_wait_s, False
+    give_up_at = clock() + within_s
+    while True:
+        try:
+            return await call()
+        except NotReady as error:
+            if clock() + wait_s > give_up_at:
+                raise error.lasting from None
+            if not told:
+                tell(f"{error}; waiting up to {within_s / 60:.0f} minutes for it")
+                told = True
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, _LONGEST_LOOK_S)
+
+
 def worth_retrying(status: int) -> bool:
     """Whether an HTTP status says that the same request may succeed later."""
     return status in (408, 409, 425, 429) or status >= 500

@@ -139,9 +139,9 @@ def test_a_filtered_or_too_long_request_is_refused_alone(status, message, fields
         (403, "Country, region, or territory not supported", {"code": "unsupported_country_region_territory"},
          "set grader.base_url to a provider that serves your country"),
         (400, "Unsupported value: 'temperature' does not support 0.0", {"param": "temperature"},
-         "check grader.model, grader.base_url"),
-        (400, "System role not supported", {}, "check grader.model, grader.base_url"),
-        (405, "Method Not Allowed", {}, "check grader.model, grader.base_url"),
+         "check grader.model, grader.base_url and grader.token_limit"),
+        (400, "System role not supported", {}, "check grader.model, grader.base_url and grader.token_limit"),
+        (405, "Method Not Allowed", {}, "check grader.model, grader.base_url and grader.token_limit"),
     ],
 )  # fmt: skip
 def test_what_no_request_can_have_is_the_settings_and_one_is_named(status, message, fields, way_out) -> None:

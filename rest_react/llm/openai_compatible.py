@@ -21,27 +21,44 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from rest_react.budget import Meter, Tokens, with_all_prompts, worst_case
-from rest_react.error_replies import error_reply, explained
-from rest_react.errors import ModelFault, UsageError
+from rest_react.console import say
+from rest_react.error_replies import (
+    ErrorInside,
+    ErrorReply,
+    SettingNames,
+    classify,
+    error_reply,
+    explained,
+    quoted,
+    tells_of_no_model,
+)
+from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
 from rest_react.remote import (
     Backoff,
     Limiter,
+    NotReady,
     TryAgain,
     key_from,
     proxy_for,
     retried,
     together,
+    when_ready,
 )
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 
+class _Unclear(RestReactError):
+    """A refusal of this request, or of all of them; never leaves the client."""
+
+
 class OpenAICompatible:
     """A model behind an OpenAI-shaped API. The key is read from the environment variable that `api_key_env` names;
-    None is for servers that want none. `extra_body` joins every request, e.g. `{"reasoning_effort": "none"}`."""
+    None is for servers that want none. `extra_body` joins every request, e.g. `{"reasoning_effort": "none"}`; `names`
+    is what messages call the settings. A model that was made just now may be unknown for `ready_within_s`."""
 
     def __init__(
         self,
@@ -61,6 +78,8 @@ class OpenAICompatible:
         token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
         extra_body: Mapping[str, object] | None = None,
         first_wait_s: float = 0.5,
+        names: SettingNames | None = None,
+        ready_within_s: float = 0.0,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
             raise UsageError(f"base_url: {base_url!r} is no http:// or https:// address")
@@ -76,6 +95,10 @@ class OpenAICompatible:
         self._extra_body = dict(extra_body or {})
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
+        self._names = names
+        self._first_wait_s = first_wait_s
+        self._ready_within_s = ready_within_s
+        self._has_answered = False
         self._session: ClientSession | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
@@ -106,16 +129,57 @@ class OpenAICompatible:
 
     async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
         """1 to n samples, the first of which is sample number `index`."""
+
+        async def ask() -> list[Completion]:
+            return await self._tried(prompt, sampling, index=index, n=n)
+
+        try:
+            return await when_ready(ask, first_wait_s=self._first_wait_s, tell=say, within_s=self._ready_within_s)
+        except _Unclear as refusal:
+            error = refusal
+        raise await self._whose_fault(error, prompt, sampling, n)
+
+    async def _tried(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
         body = msgspec.json.encode(self._body(prompt, sampling, index, n))
 
         async def attempt() -> Reply:
-            return read_reply(await self._post(body), self._key)
+            try:
+                return read_reply(await self._post(body), self._key)
+            except ErrorInside as error:
+                said = error.reply
+            raise self._explained(said)
 
         worst = worst_case(prompt, n, sampling)
         reply = await retried(
             attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_billed
         )
+        self._has_answered = True
         return reply.completions[:n]
+
+    def _explained(self, reply: ErrorReply) -> RestReactError | TryAgain:
+        if classify(reply) == "unclear":
+            return _Unclear(f"{self._where}: HTTP {reply.status}: {quoted(reply.message, self._key)}")
+        error = explained(
+            reply, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault,
+            names=self._names,
+        )  # fmt: skip
+        new = self._ready_within_s > 0 and not self._has_answered
+        if new and isinstance(error, UsageError) and tells_of_no_model(reply):
+            return NotReady(f"{self._where}: the model is not served yet", error)
+        return error
+
+    async def _whose_fault(self, refusal: "_Unclear", prompt: Prompt, sampling: Sampling, n: int) -> RestReactError:
+        """What a refusal in words that no rule knows is: a harmless request, alike in all else, shows it. Where that is
+        answered, the refusal was of one request alone."""
+        harmless = Prompt("Answer briefly.\n" if prompt.prefix else "", "Say hello.\n")
+        try:
+            await self._tried(harmless, sampling, index=0, n=n)
+        except (_Unclear, ModelFault):
+            if self._has_answered:
+                return OutsideFault(f"{refusal} (and since then every request is refused)")
+            names = self._names or SettingNames()
+            return UsageError(f"{refusal} (every request is refused, also a harmless one); {names.way_out()}")
+        return ModelFault(str(refusal))
 
     def _body(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> dict[str, object]:
         """The request. What would only repeat a default is left out: some servers refuse what they do not know."""
@@ -152,8 +216,7 @@ class OpenAICompatible:
             raise TryAgain(f"{type(error).__name__}, no whole reply within {self._timeout_s:g} s{reason}") from error
         if reply.ok:
             return raw
-        said = error_reply(reply.status, raw, reply.headers)
-        raise explained(said, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
+        raise self._explained(error_reply(reply.status, raw, reply.headers))
 
 
 def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":

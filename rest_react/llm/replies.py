@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from rest_react.budget import Tokens
-from rest_react.error_replies import quoted
+from rest_react.error_replies import ErrorInside, quoted, read_error
 from rest_react.records import Completion
 from rest_react.remote import TryAgain
 
@@ -33,7 +33,20 @@ _CUT_OFF = frozenset(
     ("length", "max_tokens", "max_length", "max_output_tokens", "max_completion_tokens", "model_length", "incomplete")
 )
 _FILTERED = frozenset(
-    ("content_filter", "content_filtered", "safety", "blocklist", "prohibited_content", "recitation", "spii")
+    (
+        "content_filter",
+        "content_filtered",
+        "safety",
+        "sensitive",
+        "moderation",
+        "blocklist",
+        "prohibited_content",
+        "recitation",
+        "spii",
+    )
+)
+_BROKEN_OFF = frozenset(
+    ("error", "abort", "aborted", "cancelled", "canceled", "insufficient_system_resource", "network_error", "load")
 )
 _TOOLS = ("tool_calls", "function_call")
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
@@ -52,14 +65,18 @@ class Reply:
 
 
 def read_reply(raw: bytes, key: str = "") -> Reply:
-    """Reads a reply of status 200. Raises TryAgain for one that holds no sample."""
+    """Reads a reply of status 200. Raises ErrorInside for one that holds an error in place of samples, and TryAgain for
+    one that holds neither."""
     try:
         body = _parse(raw)
     except (ValueError, RecursionError) as error:
         raise TryAgain(f"unreadable reply ({error}): {_shown(raw, key)}") from None
-    choices = _in_order(body.get("choices") if isinstance(body, dict) else None)
+    given = _in_order(body.get("choices") if isinstance(body, dict) else None)
+    choices = [choice for choice in given if not _failed(choice)]
     if not choices:
         # Gateways report an upstream's failure inside a reply with status 200.
+        if (found := _error_in(body, given)) is not None:
+            raise ErrorInside(read_error(200, found))
         raise TryAgain(f"a reply without choices: {_shown(raw, key)}")
     usage = body.get("usage")
     prompt_tokens, completion_tokens = _counts(usage if isinstance(usage, dict) else {})
@@ -71,6 +88,19 @@ def read_reply(raw: bytes, key: str = "") -> Reply:
     ]
     generated = max(completion_tokens, sum(one.tokens for one in completions))
     return Reply(completions, elsewhere, Tokens(prompt_tokens, generated))
+
+
+def _failed(choice: Mapping[str, Any]) -> bool:
+    """Whether generation broke off: what is there of the text is no sample of the model's."""
+    return bool(choice.get("error")) or _finish(choice.get("finish_reason")) in _BROKEN_OFF
+
+
+def _error_in(body: object, choices: Sequence[Mapping[str, Any]]) -> object:
+    if isinstance(body, dict) and any(body.get(name) for name in ("error", "message", "detail", "msg")):
+        return body
+    if choices:
+        return choices[0].get("error") or f"finish_reason: {choices[0].get('finish_reason')}"
+    return None
 
 
 def _shown(raw: bytes, key: str) -> str:

@@ -6,6 +6,7 @@ import traceback
 
 import pytest
 
+from rest_react.error_replies import SettingNames
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
@@ -217,7 +218,6 @@ def test_retry_after_is_honoured():
         ),
         (Reply(422, {"message": {"detail": [fastapi("int_type", "seed", "No int")]}}), UsageError, "body.seed: No int"),
         (Reply(422, {"detail": [fastapi("string_too_long", "prompt", "At most 9")]}), ModelFault, "prompt: At most 9$"),
-        (Reply(422, {"detail": [{"loc": 5, "msg": None}]}), ModelFault, "HTTP 422"),
         (error(400, "flagged: " + "x " * 99 + "Who wrote 'stop' ?"), ModelFault, "flagged"),
         (Reply(400, {"status": 400, "model": "x", "reason": "prompt too long"}), ModelFault, "prompt too long"),
         (error(400, "not 'none'", code="invalid_value", param="reasoning_effort"), UsageError, "not 'none'"),
@@ -233,6 +233,83 @@ def test_what_cannot_pass_is_not_repeated_and_is_laid_at_the_right_door(reply, k
     with serve(lambda _: reply) as server, pytest.raises(kind, match=words):
         ask(server)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("strange", [error(400, "njet"), error(403, "njet"), Reply(422, {"detail": [{"loc": 5}]})])
+def test_a_refusal_in_unknown_words_is_of_one_request_where_a_harmless_one_is_answered(strange):
+    def answer(request):
+        return strange if "QUESTION = 1" in str(request.json["messages"]) else plain(request)
+
+    with serve(answer) as server, pytest.raises(ModelFault, match=rf"^some-model at .*: HTTP {strange.status}: "):
+        ask(server, n=2)
+    refused, harmless = (request.json for request in server.requests)
+    assert [message["content"] for message in harmless["messages"]] == ["Answer briefly.\n", "Say hello.\n"]
+    assert {**harmless, "messages": 0} == {**refused, "messages": 0}
+
+
+def test_a_refusal_of_all_requests_in_unknown_words_is_the_settings_fault():
+    with serve(lambda _: error(400, "njet")) as server, pytest.raises(UsageError) as caught:
+        ask(server, names=SettingNames("grader"))
+    assert str(caught.value) == (
+        f"some-model at {server.url}/v1: HTTP 400: njet (every request is refused, also a harmless one); "
+        "check grader.model, grader.base_url and grader.token_limit"
+    )
+
+
+def test_a_refusal_of_all_requests_in_unknown_words_after_good_ones_is_an_outside_fault():
+    async def twice(url):
+        llm = OpenAICompatible("m", base_url=url, api_key_env=None, tries=1)
+        try:
+            await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+            await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+        finally:
+            await llm.aclose()
+
+    count = iter(range(100))
+    with (
+        serve(lambda request: error(400, "njet") if next(count) else plain(request)) as server,
+        pytest.raises(OutsideFault, match="since then every request is refused"),
+    ):
+        asyncio.run(twice(f"{server.url}/v1"))
+
+
+def test_a_model_that_was_made_just_now_is_waited_for_and_one_that_stays_unknown_is_told(capsys):
+    count = iter(range(100))
+    unknown = error(404, "The model `some-model` does not exist", code="model_not_found")
+    with serve(lambda request: plain(request) if next(count) > 2 else unknown) as server:
+        assert len(ask(server, ready_within_s=60)) == 1
+    assert len(server.requests) == 4
+    assert "the model is not served yet; waiting up to 1 minutes for it" in " ".join(capsys.readouterr().err.split())
+    with serve(lambda _: unknown) as server, pytest.raises(UsageError, match="does not exist; set model to one"):
+        ask(server, ready_within_s=0.01)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        ({"error": {"message": "Insufficient credits", "code": 402}}, OutsideFault, "quota used up"),
+        ({"error": {"message": "no", "code": "content_filter"}}, ModelFault, "no"),
+        ({"choices": [{"error": {"message": "flagged", "code": 403}}]}, ModelFault, "flagged"),
+        ({"choices": [{"finish_reason": "error", "message": {"content": "half a"}}]}, OutsideFault, "3 tries"),
+        ({"choices": [{"finish_reason": "abort", "text": "half a"}]}, OutsideFault, "3 tries"),
+        ({"error": {"message": "upstream is down", "code": 502}, "choices": []}, OutsideFault, "3 tries"),
+        ({"object": "error", "message": "CUDA out of memory", "code": 50002}, OutsideFault, "3 tries"),
+        ({"object": "error", "message": "The model `m` does not exist.", "code": 404}, UsageError, "set model"),
+    ],
+)
+def test_an_error_inside_a_reply_of_status_200_is_read_like_any_other(body, kind, words):
+    with serve(lambda _: Reply(200, body)) as server, pytest.raises(kind, match=words):
+        ask(server)
+
+
+def test_samples_beside_one_that_broke_off_are_kept_and_that_one_is_asked_for_again():
+    def answer(request):
+        if request.json.get("n", 1) == 2:
+            return chat(choice("a"), {"index": 1, "error": {"message": "upstream"}, "finish_reason": "error"})
+        return chat(choice("b"))
+
+    with serve(answer) as server:
+        assert [one.text for one in ask(server, n=2)] == ["a", "b"]
 
 
 def test_one_filtered_sample_of_several_is_kept_as_a_sample():
