@@ -3,7 +3,8 @@
     RestReactError
     ├── UsageError           ours to explain: the command or its settings cannot be carried out
     │   ├── ConfigError        one or many wrong settings, all told at once
-    │   └── RunFolderError     the run's folder is in use, sealed by other settings, or damaged
+    │   ├── RunFolderError     the run's folder is in use, sealed by other settings, or damaged
+    │   └── DiskError          the disk is full or read-only, or refuses a file
     ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, not repeated
     ├── OutsideFault         network, quota, a dead process: recorded, and owed again on the next run
     ├── StageIncomplete      a verb did all it could, but outside faults are still owed: run the same command again
@@ -15,6 +16,8 @@ failed with `Fault(whose="outside", ...)`, and the next run does it again.
 Not here: a catch-all for bugs. A `TypeError` of ours ends the run with its traceback.
 """
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -40,6 +43,10 @@ class ConfigError(UsageError):
 
 class RunFolderError(UsageError):
     """The run's folder refuses: locked by a live process, sealed by other settings, or damaged."""
+
+
+class DiskError(UsageError):
+    """The disk is full or read-only, or refuses a file."""
 
 
 class ModelFault(RestReactError):
@@ -76,3 +83,30 @@ def outside(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise OutsideFault(f"{what}: {type(error).__name__}: {error}") from error
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_BROKEN = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)
+
+
+@contextmanager
+def disk_errors(path: str | os.PathLike[str] | None = None) -> Iterator[None]:
+    """Turns what a disk refuses inside the block into a `DiskError`: what, where, the way out. `path` is where, unless
+    the error itself knows. An `OSError` of another kind (a lost connection, a missing file) passes unchanged."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            way_out = "free some space and run the same command again"
+        elif error.errno in _REFUSED:
+            way_out = "make it writable, or choose another folder (output=<folder>), and run the command again"
+        elif error.errno in _IN_THE_WAY:
+            way_out = "move what is in the way, or choose another folder (output=<folder>), and run the command again"
+        elif error.errno in _BROKEN:
+            way_out = "check the disk (its driver's messages say more), then run the same command again"
+        else:
+            raise
+        where = error.filename or path or "a file"
+        raise DiskError(f"{where}: cannot be written or read ({error.strerror}); {way_out}") from error

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from rest_react.errors import UsageError
+from rest_react.errors import RunFolderError, UsageError
+from rest_react.files import make_folder
 from rest_react.records import Example, ModelRef, Trainer
 from rest_react.store import read_summary, write_json, write_summary
 
@@ -34,7 +35,7 @@ async def finetune(
             "grow and improve: are trajectories failing, or filters too strict? A small model may need more "
             "demonstrations (world.demonstrations) or epochs (finetune.epochs)."
         )
-    stage.mkdir(parents=True, exist_ok=True)
+    make_folder(stage)
     model = await trainer.train(rows, base, stage, seed)
     write_json(stage / MODEL, model)
     write_summary(stage, {"examples": len(rows), "model": model.name, "seconds": round(time.monotonic() - started, 1)})
@@ -43,4 +44,11 @@ async def finetune(
 
 def read_model(stage: Path) -> ModelRef:
     """The model a complete stage left."""
-    return msgspec.json.decode((stage / MODEL).read_bytes(), type=ModelRef)
+    path = stage / MODEL
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ModelRef)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            f"{path} cannot be read ({error}). Delete it and {stage / 'summary.json'}, then run the same command: "
+            "the file is made again from the weights, or from the hosted job, that the stage left."
+        ) from error

@@ -22,8 +22,9 @@ from markupsafe import Markup
 
 from rest_react.compare import Run, compare
 from rest_react.console import number, percent, plain, points, say, span, visible
-from rest_react.errors import RunFolderError, UsageError
+from rest_react.errors import RunFolderError, UsageError, disk_errors
 from rest_react.evaluate import Row, compute_rows, correctness
+from rest_react.files import write_file
 from rest_react.headline import detectable_line, headline
 from rest_react.improve import EXAMPLES
 from rest_react.page import fill, loss_curve, pack, templates
@@ -64,9 +65,9 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
         "benchmarks": _benchmarks(rows),
         "stages": [table for stage in _STAGES if (table := _stage_table(run_folder, stage))],
     }
-    _write(run_folder / "report.md", _markdown(view))
+    write_file(run_folder / "report.md", _markdown(view))
     page = run_folder / "report.html"
-    _write(page, _page(view, run_folder))
+    write_file(page, _page(view, run_folder))
     _write_cards(run_folder, rows, smoke=smoke)
     return page
 
@@ -244,7 +245,7 @@ def _is_student(run_folder: Path, settings: Mapping[str, Any]) -> bool:
 
 def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:
     card = templates().get_template(f"{template}.md.j2")
-    _write(folder / "README.md", card.render(front=Markup(front), **values))
+    write_file(folder / "README.md", card.render(front=Markup(front), **values))
 
 
 def _model_front(name: str, base: str, rows: Sequence[Row]) -> str:
@@ -304,7 +305,7 @@ def write_comparison(folders: Sequence[Path], page: Path) -> None:
         benchmark["table"] = [[name, *(cell(row) for _, cell in _COLUMNS)] for name, row in rows]
     title = f"Runs {', '.join(view['names'])}"
     headings = ["Run", *_HEADINGS]
-    _write(page, fill("compare.html.j2", title=title, headings=headings, view=view))
+    write_file(page, fill("compare.html.j2", title=title, headings=headings, view=view))
 
 
 def _run(folder: Path, name: str) -> Run:
@@ -390,12 +391,6 @@ def _markdown(view: Mapping[str, Any]) -> str:
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(plain(cell) for cell in line) + " |" for line in lines)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(text.encode("utf-8", "replace"))
-    temporary.replace(path)
 
 
 def main() -> None:

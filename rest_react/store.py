@@ -9,10 +9,13 @@
         log.finish(order=["w1.0", "w1.1"])                       # the file in its canonical order
         write_summary(folder.stage(1, "grow"), {...})            # written last: its presence means complete
 
-Files only ever grow by whole lines or are replaced whole, so a kill at any moment costs the line in flight.
-Not here: what the records mean, and which stage comes next.
+Files only ever grow by whole lines or are replaced whole, so a kill at any moment costs the line in flight. A summary
+is written after all files of its stage are on the disk, so a power cut costs lines of an incomplete stage at most; and
+it says what they hold, so a complete stage with a damaged file is refused by whoever reads its summary.
+Not here: what the records mean, which stage comes next, and how damage is found (integrity).
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -22,16 +25,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
 import yaml
 
-from rest_react.errors import RunFolderError
+from rest_react.console import say
+from rest_react.errors import RunFolderError, disk_errors
+from rest_react.files import cut_torn_line, flush, flush_tree, make_folder, remove, replacing, write_file
+from rest_react.integrity import SUMMARY, flushed_files, refuse_damaged, stored_files
 from rest_react.records import Fault
 
 SCHEMA = 1
 ABSENT = "(absent)"
+_TAKEN = ".taken"  # a stage of another run, half copied: where nobody looks for a stage
 
 
 class Record(Protocol):
@@ -64,8 +71,8 @@ class JsonLines(Generic[R]):
     def resume(self, keep: Callable[[R], bool] = lambda _: True) -> set[str]:
         """Opens the file for appending and returns the ids that are already in it. A torn last line is cut off;
         records that `keep` refuses are taken out, since they are owed again."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        _repair(self.path)
+        make_folder(self.path.parent)
+        cut_torn_line(self.path)
         done: set[str] = set()
         dropped = False
         for record in read_lines(self.path, self._kind):
@@ -75,7 +82,8 @@ class JsonLines(Generic[R]):
                 dropped = True
         if dropped:
             replace_lines(self.path, (r for r in read_lines(self.path, self._kind) if r.id in done))
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        with disk_errors(self.path):
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         return done
 
     def append(self, record: R) -> None:
@@ -84,16 +92,11 @@ class JsonLines(Generic[R]):
             raise RuntimeError("append before resume")
         line = _line(self._encoder, record)
         whole = os.fstat(self._file).st_size
-        try:
-            taken = os.write(self._file, line)
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.path} cannot be written ({error.strerror}); free some space and run again"
-            ) from error
-        if taken != len(line):
-            # A worker that is not stopped yet must not write on behind half a line.
-            os.ftruncate(self._file, whole)
-            raise RunFolderError(f"{self.path}: the disk took only part of a line; free some space and run again")
+        with disk_errors(self.path):
+            if os.write(self._file, line) != len(line):
+                # A worker that is not stopped yet must not write on behind half a line.
+                os.ftruncate(self._file, whole)
+                raise OSError(errno.ENOSPC, "only part of a line was written")
 
     def finish(self, order: Iterable[str]) -> None:
         """Closes the file and brings its lines into `order`; ids that are missing from the file are passed over."""
@@ -109,7 +112,7 @@ class JsonLines(Generic[R]):
             )
         if spans == sorted(spans):
             return
-        with self.path.open("rb") as source, _replacing(self.path) as target:
+        with self.path.open("rb") as source, replacing(self.path) as target:
             for start, length in spans:
                 source.seek(start)
                 target.write(source.read(length))
@@ -136,7 +139,7 @@ def replace_lines(path: Path, records: Iterable[object]) -> int:
     """Writes a whole file of records, atomically; returns how many."""
     encoder = msgspec.json.Encoder()
     count = 0
-    with _replacing(path) as file:
+    with replacing(path) as file:
         for record in records:
             file.write(_line(encoder, record))
             count += 1
@@ -146,24 +149,45 @@ def replace_lines(path: Path, records: Iterable[object]) -> int:
 def write_json(path: Path, value: object) -> None:
     """Writes a whole JSON file, atomically, with sorted keys."""
     text = json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False)
-    with _replacing(path) as file:
-        file.write(text.encode("utf-8", "replace") + b"\n")
+    write_file(path, text + "\n")
 
 
 def write_summary(stage: Path, summary: Mapping[str, object]) -> None:
-    """Marks a stage complete."""
-    write_json(stage / "summary.json", {"schema": SCHEMA, **summary})
+    """Marks a stage complete, once all that it consists of is on the disk; says what its files hold."""
+    write_json(stage / SUMMARY, {"schema": SCHEMA, **summary, "files": flushed_files(stage)})
 
 
 def read_summary(stage: Path) -> dict[str, Any] | None:
-    """A complete stage's summary; None while it is incomplete."""
-    path = stage / "summary.json"
+    """A complete stage's summary; None while it is incomplete. Raises RunFolderError where a file of the stage is not
+    what it was when the stage was completed."""
+    path = stage / SUMMARY
     if not path.exists():
         return None
+    content = path.read_bytes()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        summary = msgspec.json.decode(content, type=dict[str, Any])
+        files = stored_files(content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}); delete it, and the stage is finished again") from error
+        raise RunFolderError(
+            f"{path} is damaged ({error}). Delete it and run the same command again: the stage is completed again."
+        ) from error
+    if files is None:
+        _note_unchecked(stage)
+    else:
+        refuse_damaged(stage, files)
+    summary.pop("files", None)
+    return summary
+
+
+_unchecked: set[Path] = set()
+
+
+def _note_unchecked(stage: Path) -> None:
+    """Tells once that a run's files cannot be checked; its summaries were written before they said what files hold."""
+    run = next((folder.parent for folder in stage.parents if folder.name.startswith("iter_")), stage)
+    if run not in _unchecked:
+        _unchecked.add(run)
+        say(f"note: {run} was made by an earlier version: its files are used without a check for damage")
 
 
 def _line(encoder: msgspec.json.Encoder, record: object) -> bytes:
@@ -172,36 +196,6 @@ def _line(encoder: msgspec.json.Encoder, record: object) -> bytes:
     except UnicodeEncodeError:  # half of a surrogate pair, as some providers send it; no file can hold one
         text = json.dumps(msgspec.to_builtins(record), separators=(",", ":"), ensure_ascii=False)
         return text.encode("utf-8", "replace") + b"\n"
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` once the block is through; until then the old one stands."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _repair(path: Path) -> None:
-    """Cuts off a last line that has no end, as a kill leaves it."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        size = end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 65536)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        if end < size:
-            file.truncate(end)
 
 
 def _line_spans(path: Path) -> Iterator[tuple[str, int, int]]:
@@ -237,15 +231,21 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the folder for this process. The kernel lets go when the process ends, however it ends."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as file:
+        make_folder(self.root)
+        with disk_errors(self.root), (self.root / ".lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RunFolderError(
                     f"{self.root} is in use by another live process; wait for it, stop it, or choose another run=<name>"
                 ) from error
+            self._clear_leftovers()
             yield
+
+    def _clear_leftovers(self) -> None:
+        """Removes what killed commands left half written; whoever holds the lock is the only one that writes."""
+        for path in [*self.root.glob("*.tmp"), *self.root.glob("iter_*/**/*.tmp"), self.root / _TAKEN]:
+            remove(path)
 
     def seal(self, sealed: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
         """Writes settings.yaml on the first run; afterwards refuses other settings, naming the keys that differ. Where
@@ -296,14 +296,18 @@ class RunFolder:
     def take_over(self, source: "RunFolder", stage: str) -> None:
         """Has a complete stage of another run as this one's own, with all that is complete below it. The two share
         the files, which a complete stage never changes. What is there already stays."""
-        for summary in sorted((source.root / stage).rglob("summary.json")):
+        for summary in sorted((source.root / stage).rglob(SUMMARY)):
             taken = self.root / summary.parent.relative_to(source.root)
             if not taken.exists():
-                unfinished = self.root / ".taken"  # where nobody looks for a stage
-                shutil.rmtree(unfinished, ignore_errors=True)
-                taken.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copytree(summary.parent, unfinished, copy_function=_linked)
-                unfinished.replace(taken)
+                read_summary(summary.parent)  # refuses damaged files
+                unfinished = self.root / _TAKEN
+                remove(unfinished)
+                make_folder(taken.parent)
+                with disk_errors(taken):
+                    shutil.copytree(summary.parent, unfinished, copy_function=_linked)
+                    flush_tree(unfinished)
+                    unfinished.replace(taken)
+                flush(taken.parent)
 
     def settings(self) -> dict[str, Any]:
         """The sealed settings, flat; empty while there are none."""
@@ -312,7 +316,7 @@ class RunFolder:
 
     def _nothing_finished(self) -> bool:
         """Whether no stage is complete and every record, if there is any, is an outside fault, owed again."""
-        if any(self.root.rglob("summary.json")):
+        if any(self.root.rglob(SUMMARY)):
             return False
         records = (record for path in self.root.rglob("*.jsonl") for record in read_lines(path, _Owed))
         return all(record.fault is not None and record.fault.whose == "outside" for record in records)
@@ -341,8 +345,7 @@ def _shown(settings: Mapping[str, object], key: str) -> str:
 
 def _write_yaml(path: Path, value: _Sealed) -> None:
     text = yaml.safe_dump(msgspec.to_builtins(value), sort_keys=False)
-    with _replacing(path) as file:
-        file.write(text.encode("ascii"))
+    write_file(path, text)
 
 
 def iterations(root: Path) -> list[int]:
