@@ -22,7 +22,8 @@ from pathlib import Path
 
 import msgspec
 
-from rest_react.errors import BudgetReached, RunFolderError, UsageError
+from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_errors
+from rest_react.files import write_file
 from rest_react.records import LLM, Completion, Price, Prompt, Sampling
 
 _TURN_TOKENS = 24  # what a chat template puts around a system's and a user's turn
@@ -98,19 +99,25 @@ class Budget:
         self._in_flight = 0
         self._settled = asyncio.Event()
         self._file: int | None = None
+        self._path = Path()
 
     def keep_in(self, path: Path) -> None:
         """Goes on from what the file says and keeps it true at every moment: after a kill, the calls that were in
         flight count as their worst case."""
-        kept = path.read_bytes() if path.exists() else b""
-        if kept:  # a kill right after it was made leaves it empty
+        if path.exists():
             try:
-                self._accounts = msgspec.json.decode(kept, type=dict[str, _Account])
+                self._accounts = msgspec.json.decode(path.read_bytes(), type=dict[str, _Account])
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise RunFolderError(f"{path} is damaged ({error}); delete it, and the budget starts anew") from error
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+                raise RunFolderError(
+                    f"{path} is damaged ({error}), so what the run has spent is not known. Restore it from a copy, or "
+                    "delete it: the count starts at 0, so lower `budget` by what was spent (see the summaries)."
+                ) from error
+        else:
+            write_file(path, self._content())  # whole from its first moment on: it is never empty
+        with disk_errors(path):
+            self._file = os.open(path, os.O_WRONLY)
         weakref.finalize(self, os.close, self._file)
-        self._write()
+        self._path = path
 
     @asynccontextmanager
     async def call(self, role: str, worst: Tokens) -> AsyncIterator[Bill]:
@@ -143,7 +150,11 @@ class Budget:
     def _write(self) -> None:
         if self._file is not None:
             # In one call and always of one length, so that no kill leaves half of it.
-            os.pwrite(self._file, msgspec.json.encode(self._accounts).ljust(_FILE_BYTES - 1) + b"\n", 0)
+            with disk_errors(self._path):
+                os.pwrite(self._file, self._content(), 0)
+
+    def _content(self) -> bytes:
+        return msgspec.json.encode(self._accounts).ljust(_FILE_BYTES - 1) + b"\n"
 
     def _refusal(self, role: str, worst: Tokens) -> str:
         """Why a call cannot start now; empty where it can."""

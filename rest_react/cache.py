@@ -20,6 +20,7 @@ import sqlite3
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -33,6 +34,7 @@ _TABLE = (
 )
 _FIND = "SELECT answer FROM answers WHERE key = ? AND part < ? ORDER BY part"
 _KEEP = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?)"
+T = TypeVar("T")
 _PATIENCE_S = 60.0  # for other processes' writes, which take milliseconds
 
 
@@ -59,6 +61,13 @@ class Cache:
         except (sqlite3.Error, OSError) as error:
             raise self._unusable(error) from error
         return self.find(key, len(parts))
+
+    def read(self, text: str, kind: type[T]) -> T:
+        """An answer that was kept."""
+        try:
+            return msgspec.convert(json.loads(text), kind)
+        except (ValueError, msgspec.ValidationError) as error:
+            raise self._unusable(error) from error
 
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:
@@ -95,7 +104,7 @@ class CachedLLM:
                 raise OutsideFault(f"replay: no answer of {self._name} is kept for ...{prompt.state[-80:]!r}")
             answer = await self.door.sample(prompt, n=n, sampling=sampling)
             kept = self._cache.keep(key, [_write(completion) for completion in answer])
-        return [msgspec.convert(json.loads(text), Completion) for text in kept]
+        return [self._cache.read(text, Completion) for text in kept]
 
     async def aclose(self) -> None:
         """Closes the door behind it."""
@@ -118,7 +127,7 @@ class CachedSearch:
             if self.door is None:
                 raise OutsideFault(f"replay: no answer of {self._name} is kept for query {query!r}")
             kept = self.keep(query, k, await self.door.search(query, k))
-        return msgspec.convert(json.loads(kept[0]), list[Hit])
+        return self._cache.read(kept[0], list[Hit])
 
     def keep(self, query: str, k: int, hits: Sequence[Hit]) -> list[str]:
         """Keeps an answer; returns the kept one, as JSON."""

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -112,16 +112,25 @@ def draft_folder(parent: Path, prefix: str) -> Iterator[Path]:
             shutil.rmtree(draft, ignore_errors=True)
 
 
+def publish(draft: Path, folder: Path) -> None:
+    """Gives a draft its final name once it is on the disk. Where another process was faster, its work stands."""
+    flush_tree(draft)
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+    flush(folder.parent)
+
+
 def clear_drafts(parent: Path, prefix: str) -> None:
     """Removes what killed processes left of their drafts, unless a live one has a draft there now."""
     leftovers = list(parent.glob(f"{prefix}*"))
     if not leftovers:
         return
-    with disk_errors(parent), (parent / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
+    # A folder that belongs to somebody else, or a live process that fills a draft, keeps its leftovers.
+    with suppress(OSError), (parent / _LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for path in leftovers:
             remove(path)
 

@@ -82,7 +82,7 @@ def flushed_files(stage: Path) -> dict[str, FileState]:
 def refuse_damaged(stage: Path, files: Mapping[str, FileState]) -> None:
     """Raises RunFolderError where a file is not what it was. Weights are looked at by their size alone."""
     weights = {name for name in files if name.startswith(f"{WEIGHTS}/")}
-    if any(_damage(stage / name, state, whole=name not in weights) for name, state in files.items()):
+    if any(damage(stage / name, state, whole=name not in weights) for name, state in files.items()):
         _refuse(stage, files)
 
 
@@ -90,7 +90,7 @@ def refuse_damaged_weights(folder: Path) -> None:
     """Raises RunFolderError where the weights in `folder` are those of a complete stage, and not what they were."""
     if folder.name == WEIGHTS and (folder.parent / SUMMARY).is_file():
         files = stored_files((folder.parent / SUMMARY).read_bytes()) or {}
-        if any(_damage(folder.parent / name, state, whole=True) for name, state in files.items()):
+        if any(damage(folder.parent / name, state) for name, state in files.items()):
             _refuse(folder.parent, files)
 
 
@@ -104,7 +104,7 @@ def stored_files(summary: bytes) -> dict[str, FileState] | None:
     return msgspec.json.decode(summary, type=_Files).files
 
 
-def _damage(path: Path, state: FileState, *, whole: bool) -> str:
+def damage(path: Path, state: FileState, *, whole: bool = True) -> str:
     """What is wrong with a file; empty where nothing is. Without `whole` its content is not read."""
     if not path.is_file():
         return "is missing"
@@ -122,9 +122,9 @@ def _damage(path: Path, state: FileState, *, whole: bool) -> str:
 
 
 def _refuse(stage: Path, files: Mapping[str, FileState]) -> None:
-    damaged = {name: _damage(stage / name, state, whole=True) for name, state in files.items()}
-    damaged = {name: damage for name, damage in damaged.items() if damage}
-    told = "".join(f"{stage / name} {damage}\n" for name, damage in damaged.items())
+    found = {name: damage(stage / name, state) for name, state in files.items()}
+    damaged = {name: wrong for name, wrong in found.items() if wrong}
+    told = "".join(f"{stage / name} {wrong}\n" for name, wrong in damaged.items())
     again = _to_delete(stage, damaged)
     raise RunFolderError(
         f"{told}The stage was complete with other content: the file was cut, deleted or changed afterwards. "

@@ -20,7 +20,6 @@ Not here: what stands on a page (report), what it does with trajectories (report
 import base64
 import hashlib
 import heapq
-import json
 import math
 import re
 import zlib
@@ -37,6 +36,7 @@ from rest_react.agent import TRAJECTORIES, actions_of
 from rest_react.console import percent, plain, points
 from rest_react.records import Ranking, Result, Step, Trajectory, derive_seed
 from rest_react.store import iterations, read_lines, read_summary
+from rest_react.training.local import loss_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -279,10 +279,8 @@ def tables(run_folder: Path, iteration: int) -> dict[str, list[dict[str, object]
 
 def loss_curve(stage: Path) -> list[tuple[int, float]]:
     """Training loss per step, thinned; its last step is always there. A torn last line is not read."""
-    path = stage / "loss.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    read = (json.loads(text) for text in lines if text.endswith("\n"))
-    steps = [(line["step"], line["loss"]) for line in read if math.isfinite(line["loss"])]
+    read = (line for line, _ in loss_lines(stage / "loss.jsonl", 0))
+    steps = [(int(line["step"]), line["loss"]) for line in read if math.isfinite(line["loss"])]
     kept = steps[:: -(-len(steps) // _CURVE) or 1]
     return kept if kept[-1:] == steps[-1:] else [*kept, steps[-1]]
 

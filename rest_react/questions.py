@@ -19,7 +19,6 @@ import difflib
 import hashlib
 import json
 import math
-import os
 import re
 import unicodedata
 from collections import Counter
@@ -30,6 +29,7 @@ from typing import TypeAlias, TypeVar
 from urllib.request import urlopen
 
 from rest_react.errors import ConfigError, OutsideFault, UsageError, outside
+from rest_react.files import draft_folder, flush, write_file
 from rest_react.records import LabelledQuestion, Passage, Question, derive_seed
 
 Row: TypeAlias = Mapping[str, object]
@@ -154,10 +154,10 @@ def _fetched(url: str, folder: Path) -> Path:
     if not path.exists():
         with outside(f"question set {url}"), urlopen(url, timeout=60) as reply:
             content = reply.read()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        with draft_folder(path.parent, ".fetched-") as draft:
+            write_file(draft / path.name, content)
+            (draft / path.name).replace(path)
+        flush(path.parent)
     return path
 
 

@@ -406,12 +406,12 @@ def main() -> None:
         named = [(output / str(name), Path(str(name))) for name in given["runs"]]
         folders = [path if path.is_dir() and not own.is_dir() else own for own, path in named]
         page = Path(given.get("page", output / f"compare_{'_'.join(folder.name for folder in folders)}.html"))
-        write_comparison(folders, page)
+        if not page.parent.is_dir():
+            raise UsageError(f"{page}: there is no such folder; give page=<a file in a folder that is there>")
+        with disk_errors():
+            write_comparison(folders, page)
     except (UsageError, OmegaConfBaseException) as error:
         say(str(error) if isinstance(error, UsageError) else _USAGE)
-        raise SystemExit(2) from None
-    except OSError as error:
-        say(f"{error.filename}: {error.strerror}; give page=<a file in a folder that is there>")
         raise SystemExit(2) from None
     say(f"comparison: {page}")
 

@@ -26,8 +26,6 @@ import hashlib
 import importlib.util
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -37,6 +35,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.files import clear_drafts, draft_folder, publish
+from rest_react.integrity import refuse_damaged_weights
 from rest_react.records import Example, Prompt, chat_turns, derive_seed
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ def resolve_weights(name: str) -> Path | str:
     if name == TINY:
         return _tiny()
     folder = Path(name).expanduser()
-    return folder if folder.is_dir() else name
+    if not folder.is_dir():
+        return name
+    refuse_damaged_weights(folder)
+    return folder
 
 
 def encode_prompt(
@@ -120,6 +123,7 @@ def _has_system_turn(tokenizer: "PreTrainedTokenizerBase") -> bool:
 def _embedded() -> Path:
     folder = cache_folder() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
     if folder.is_dir():
+        clear_drafts(folder.parent, f".{folder.name}.")
         return folder
     # The package itself is never imported: doing so needs llama.cpp, the file inside does not.
     spec = importlib.util.find_spec(_WHEEL_PACKAGE)
@@ -230,17 +234,10 @@ def cache_folder() -> Path:
 
 def _save(folder: Path, write: Callable[[Path], None]) -> Path:
     """Fills `folder` in one step. A process that comes second finds it filled and throws its own work away."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with draft_folder(folder.parent, f".{folder.name}.") as draft:
         write(draft)
         draft.chmod(0o755)
-        draft.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        publish(draft, folder)
     return folder
 
 

@@ -12,15 +12,17 @@ Not here: a thread: a query takes milliseconds.
 """
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rest_react.console import say
 from rest_react.errors import ConfigError
+from rest_react.files import clear_drafts, draft_folder, publish, remove
 from rest_react.records import Hit, Passage
 from rest_react.search import words
+
+_DRAFT = "unfinished-"
 
 
 class Bm25Search:
@@ -66,15 +68,14 @@ def _saved(passages: Sequence[Passage], folder: Path) -> Any:
     for passage in passages:
         digest.update(f"\x1e{passage.id}\x1f{passage.title}\x1f{passage.text}".encode("utf-8", "replace"))
     place = folder / digest.hexdigest()[:16]
-    if not place.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
-        _build(passages).save(draft, show_progress=False)
+    if place.exists():
+        clear_drafts(folder, _DRAFT)
         try:
-            draft.rename(place)
-        except OSError:
-            # Another process was faster with the same corpus; its index is as good.
-            shutil.rmtree(draft)
-            if not place.exists():
-                raise
+            return bm25s.BM25.load(place, mmap=True, show_progress=False)
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            say(f"note: the search index {place} cannot be read ({error}); it is made again")
+            remove(place)
+    with draft_folder(folder, _DRAFT) as draft:
+        _build(passages).save(draft, show_progress=False)
+        publish(draft, place)
     return bm25s.BM25.load(place, mmap=True, show_progress=False)

@@ -21,17 +21,19 @@ Not here: tokens by the provider's own tokenizer.
 import asyncio
 import hashlib
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from rest_react.budget import Budget, Meter, Tokens, estimate
 from rest_react.error_replies import error_reply, explained, quoted
 from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.files import cut_torn_line, write_file
 from rest_react.records import Example, ModelRef
 from rest_react.remote import Backoff, Limiter, TryAgain, key_from, open_client, retried
 
@@ -52,6 +54,10 @@ class _Progress:
     file: str = ""
     job: str = ""
     model: str = ""
+
+
+class _Event(msgspec.Struct):
+    id: str
 
 
 class HostedTrainer:
@@ -145,7 +151,13 @@ class HostedTrainer:
         path = folder / "job.json"
         if not path.exists():
             return _Progress(content)
-        progress = _Progress(**json.loads(path.read_text(encoding="utf-8")))
+        try:
+            progress = msgspec.json.decode(path.read_bytes(), type=_Progress)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{path} is damaged ({error}). Delete it and run the same command again: the job is looked for in the "
+                "server's list, and another one is started, and paid for, only where that list has none."
+            ) from error
         if progress.content != content:
             raise UsageError(f"{path}: begun with other examples or settings; restore them, or delete it to start anew")
         return progress
@@ -241,9 +253,7 @@ class HostedTrainer:
         except (OutsideFault, UsageError) as error:  # the model is there and paid for: a list must not hold it back
             self._on_event(f"the checkpoints could not be listed: {error}")
             return
-        (folder / "checkpoints.jsonl").write_text(
-            "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found), encoding="utf-8"
-        )
+        write_file(folder / "checkpoints.jsonl", "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found))
         for one in found:
             # Not every provider gives a checkpoint a model's name.
             name = one["fine_tuned_model_checkpoint"] or one["id"]
@@ -349,23 +359,16 @@ def _if_it_can_list() -> Iterator[None]:
 
 def _note(folder: Path, progress: _Progress) -> _Progress:
     """Puts `job.json` on disk, whole or not at all, before anything else happens."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / "job.json.tmp"
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(asdict(progress), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / "job.json")
+    write_file(folder / "job.json", json.dumps(asdict(progress), indent=1))
     return progress
 
 
 def _events_on_disk(folder: Path) -> set[str]:
-    """The ids in `events.jsonl`; a line torn by a kill is cut off."""
+    """The ids in `events.jsonl`; a line torn by a kill is cut off, a damaged one is passed over."""
     path = folder / "events.jsonl"
-    if not path.exists():
-        return set()
-    raw = path.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if whole != raw:
-        path.write_bytes(whole)
-    return {json.loads(line)["id"] for line in whole.splitlines()}
+    cut_torn_line(path)
+    seen = set()
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with suppress(msgspec.MsgspecError):
+            seen.add(msgspec.json.decode(line, type=_Event).id)
+    return seen

@@ -22,14 +22,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
+from rest_react.files import make_folder, remove, write_file
 from rest_react.records import Example, ModelRef
+from rest_react.training.checkpoints import last_checkpoint
 from rest_react.weights import count_steps, make_rows, resolve_weights
 
 _POLL_SECONDS = 0.25
 _LOG_TAIL = 1500
+_NEARLY_FULL = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +112,19 @@ class LocalTrainer:
 
     def _prepare(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> bool:
         """Writes what the worker reads; True if there is nothing left to do."""
+        make_folder(folder)
+        lines = "".join(json.dumps(asdict(example)) + "\n" for example in examples)
         if (folder / "model").is_dir():
+            for left in ("trained", "model.tmp", "checkpoints"):  # a kill came between the last two moves of the worker
+                remove(folder / left)
+            if not (folder / "examples.jsonl").exists():
+                write_file(folder / "examples.jsonl", lines)
             return True
         weights = base_weights(base, self._run_folder)
-        folder.mkdir(parents=True, exist_ok=True)
         job = Job(str(weights), str(folder.resolve()), seed, prepare_resume(folder), self._training)
-        lines = "".join(json.dumps(asdict(example)) + "\n" for example in examples)
-        (folder / "examples.jsonl").write_text(lines, encoding="utf-8")
-        (folder / "job.json").write_text(json.dumps(asdict(job), indent=2), encoding="utf-8")
-        (folder / "accelerate.json").write_text('{"distributed_type": "NO"}', encoding="utf-8")
+        write_file(folder / "examples.jsonl", lines)
+        write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
+        write_file(folder / "accelerate.json", '{"distributed_type": "NO"}')
         (folder / "error.json").unlink(missing_ok=True)
         return False
 
@@ -150,7 +158,7 @@ class LocalTrainer:
         while process.returncode is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _POLL_SECONDS)
-            for line, end in _complete_lines(losses, position):
+            for line, end in loss_lines(losses, position):
                 self._on_step(int(line["step"]), total, line["loss"])
                 position = end
 
@@ -167,7 +175,7 @@ def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
                 raise UsageError(
                     f"fine-tuning starts from {folder}, which is not there; run the iteration before first"
                 )
-            return folder
+            return resolve_weights(str(folder))
         case "hosted":
             raise UsageError(
                 f"{base.name} is a hosted model and cannot be tuned here; set finetune to a hosted trainer"
@@ -175,28 +183,18 @@ def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
 
 
 def prepare_resume(folder: Path) -> str | None:
-    """The last complete checkpoint. Clears away what came after it: a checkpoint that a kill cut short, and the steps
-    it lost, which will be logged again."""
-    steps: dict[int, Path] = {}
-    for checkpoint in (folder / "checkpoints").glob("checkpoint-*"):
-        # The Trainer writes this file last.
-        if _is_json(checkpoint / "trainer_state.json"):
-            steps[int(checkpoint.name.removeprefix("checkpoint-"))] = checkpoint
-        else:
-            shutil.rmtree(checkpoint)
-    last = max(steps, default=0)
+    """The last whole checkpoint. Clears away what came after it: checkpoints that a kill cut short, and the steps they
+    lost, which will be logged again."""
+    for draft in ("trained", "model.tmp"):
+        remove(folder / draft)
+    checkpoint = last_checkpoint(folder / "checkpoints")
+    last = 0 if checkpoint is None else int(checkpoint.name.removeprefix("checkpoint-"))
     losses = folder / "loss.jsonl"
-    kept = [json.dumps(line) + "\n" for line, _ in _complete_lines(losses, 0) if line["step"] <= last]
-    losses.write_text("".join(kept), encoding="utf-8")
-    return str(steps[last].resolve()) if steps else None
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
+    kept = [line for line, _ in loss_lines(losses, 0) if line["step"] <= last]
+    if len(kept) < last:
+        say(f"note: {losses}: {last - len(kept)} of {last} steps are missing or damaged; the curve leaves them out")
+    write_file(losses, "".join(json.dumps(line) + "\n" for line in kept))
+    return None if checkpoint is None else str(checkpoint.resolve())
 
 
 def _command(training: LocalTraining, job: Path) -> list[str]:
@@ -222,8 +220,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def _complete_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, float], int]]:
-    """The whole lines after `position`, each with the position behind it. A line being written waits."""
+def loss_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, float], int]]:
+    """The whole lines after `position`, each with the position behind it. A line being written waits; a damaged one is
+    passed over."""
     if not losses.is_file():
         return
     with losses.open("rb") as file:
@@ -232,18 +231,32 @@ def _complete_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, flo
             if not line.endswith(b"\n"):
                 return
             position += len(line)
-            yield json.loads(line), position
+            read = _parsed(line)
+            if isinstance(read.get("step"), int) and isinstance(read.get("loss"), (int, float)):
+                yield read, position
 
 
 def _explain(folder: Path, status: int | None) -> None:
     """Raises what stopped the worker: its own words if it left any, else how it ended and the last it printed."""
     error = folder / "error.json"
-    if error.is_file():
-        told = json.loads(error.read_text(encoding="utf-8"))
-        raise (UsageError if told["fault"] == "usage" else OutsideFault)(f"{told['message']} (log: {folder}/train.log)")
+    told = _parsed(error.read_bytes()) if error.is_file() else {}
+    if "message" in told:
+        kind = UsageError if told.get("fault") == "usage" else OutsideFault
+        raise kind(f"{told['message']} (log: {folder}/train.log)")
     tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
-    raise OutsideFault(f"fine-tuning: the training process {how}; the end of {folder}/train.log:\n{tail}")
+    free = shutil.disk_usage(folder).free
+    full = f" The disk has {free >> 20} MB left: free some space." if free < _NEARLY_FULL else ""
+    raise OutsideFault(f"fine-tuning: the training process {how}.{full} The end of {folder}/train.log:\n{tail}")
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one of a text that is none, as a kill or a power cut leaves it."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 class DryRunTrainer:

@@ -15,7 +15,6 @@ more than the rest of the forward pass. Not here: process control, resuming deci
 import json
 import math
 import os
-import shutil
 import stat
 import sys
 import threading
@@ -25,7 +24,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rest_react.errors import RestReactError, UsageError, outside
+from rest_react.errors import RestReactError, UsageError, disk_errors, outside
+from rest_react.files import flush, flush_tree, remove, write_file
+from rest_react.training.checkpoints import KEPT, seal_checkpoint
 from rest_react.training.local import Job, read_examples, read_job
 from rest_react.weights import IGNORED, Row, count_steps, example_length_stats, make_rows, merge_rows, training_order
 
@@ -44,13 +45,13 @@ def main(path: Path) -> int:
     _die_with_parent()
     job = read_job(path)
     try:
-        with outside("fine-tuning"):
+        with outside("fine-tuning"), disk_errors(job.folder):
             run(job)
     except RestReactError as error:
         traceback.print_exception(error)
         fault = "usage" if isinstance(error, UsageError) else "outside"
         told = json.dumps({"fault": fault, "message": str(error)})
-        (Path(job.folder) / "error.json").write_text(told, encoding="utf-8")
+        write_file(Path(job.folder) / "error.json", told)
         return 1
     return 0
 
@@ -103,7 +104,7 @@ def _trainer(job: Job, order: Sequence[Row], steps: int, tokenizer: "PreTrainedT
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         peft_config=lora if how.method == "lora" else None,
-        callbacks=[losses],
+        callbacks=[losses, _checkpoint_seal()],
         data_collator=collator,
     )
 
@@ -136,7 +137,7 @@ def _arguments(job: Job, steps: int, gpu: bool) -> "SFTConfig":
         logging_steps=1,
         save_strategy="steps" if how.save_every else "no",
         save_steps=how.save_every or steps,
-        save_total_limit=1,
+        save_total_limit=KEPT,
         report_to="none",
         disable_tqdm=True,
     )
@@ -262,6 +263,22 @@ def _loss_log(path: Path, tokens: Sequence[int]) -> "TrainerCallback":
     return LossLog()
 
 
+def _checkpoint_seal() -> "TrainerCallback":
+    from torch import distributed
+    from transformers import TrainerCallback
+
+    class CheckpointSeal(TrainerCallback):
+        """Seals a checkpoint once every process has written its part."""
+
+        def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            if distributed.is_available() and distributed.is_initialized():
+                distributed.barrier()
+            if state.is_world_process_zero:
+                seal_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+    return CheckpointSeal()
+
+
 def _tokens_after_steps(order: Sequence[Row], batch_size: int) -> list[int]:
     sums, total = [], 0
     for start in range(0, len(order), batch_size):
@@ -280,16 +297,19 @@ def _publish(job: Job, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> N
     folder = Path(job.folder)
     dtype = AutoConfig.from_pretrained(job.base).dtype
     draft = folder / "model.tmp"
-    shutil.rmtree(draft, ignore_errors=True)
+    remove(draft)
     model = _merged(job.base, trained) if job.training.method == "lora" else _load(trained)
     (model if dtype is None else model.to(dtype)).save_pretrained(draft)
     tokenizer.save_pretrained(draft)
+    flush_tree(draft)  # what the name `model` promises must be on the disk before the name is
     if job.training.method == "lora":
-        shutil.rmtree(folder / "adapter", ignore_errors=True)
+        flush_tree(trained)
+        remove(folder / "adapter")
         trained.rename(folder / "adapter")
     draft.rename(folder / "model")
-    shutil.rmtree(trained, ignore_errors=True)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    flush(folder)
+    remove(trained)
+    remove(folder / "checkpoints")
 
 
 def _load(name: str | Path) -> "PreTrainedModel":

@@ -1,0 +1,68 @@
+"""Checkpoints of a local training: sealed by the worker once they are on the disk, taken up again only where whole.
+
+    seal_checkpoint(folder / "checkpoints" / "checkpoint-40")      # flushed; files.json says what its files hold
+    last_checkpoint(folder / "checkpoints")                        # the last whole one, or None; the others are removed
+
+The last two are kept, so that a kill or a power cut during one leaves the other. A checkpoint without files.json (an
+earlier version's, or a kill came before it) is whole if the Trainer's own last file is and none is empty.
+Not here: what a checkpoint holds (the Trainer's matter) and the loss curve (local).
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from rest_react.console import say
+from rest_react.files import flush_tree, remove, write_file
+from rest_react.integrity import FileState, damage, measure
+
+KEPT = 2
+_FILES = "files.json"
+_STATE = "trainer_state.json"  # the Trainer writes it last
+
+
+def seal_checkpoint(checkpoint: Path) -> None:
+    """Puts a checkpoint on the disk and notes what its files hold."""
+    flush_tree(checkpoint)
+    files = [path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != _FILES]
+    states = {path.relative_to(checkpoint).as_posix(): measure(path) for path in files}
+    write_file(checkpoint / _FILES, msgspec.json.encode(states))
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """The last whole checkpoint; what came after it is removed, and told where it is damaged."""
+    found = {path: int(path.name.removeprefix("checkpoint-")) for path in checkpoints.glob("checkpoint-*")}
+    whole, damaged = None, ""
+    for checkpoint in sorted(found, key=lambda path: found[path], reverse=True):
+        wrong = _wrong_with(checkpoint)
+        if not wrong:
+            whole = checkpoint
+            break
+        damaged = damaged or f"{checkpoint}: {wrong}"
+        remove(checkpoint)
+    if damaged:
+        say(f"note: fine-tuning: {damaged}; it goes on from {whole.name if whole else 'the start'}")
+    return whole
+
+
+def _wrong_with(checkpoint: Path) -> str:
+    """Why a checkpoint cannot be gone on from; empty where it can."""
+    try:
+        states = msgspec.json.decode((checkpoint / _FILES).read_bytes(), type=dict[str, FileState])
+    except FileNotFoundError:
+        states = {}
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return f"{_FILES} cannot be read ({error})"
+    for name, state in states.items():
+        if wrong := damage(checkpoint / name, state):
+            return f"{name} {wrong}"
+    if states:
+        return ""
+    if empty := [path.name for path in checkpoint.rglob("*") if path.is_file() and path.stat().st_size == 0]:
+        return f"{empty[0]} is empty"
+    try:
+        json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return f"it was not saved completely ({_STATE} is missing or cut)"
+    return ""
