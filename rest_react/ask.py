@@ -16,7 +16,7 @@ from rest_react.agent import answer_question
 from rest_react.build import Parts
 from rest_react.config import sealed_view
 from rest_react.console import printable, say
-from rest_react.errors import RestReactError, UsageError
+from rest_react.errors import RestReactError, UsageError, disk_errors
 from rest_react.finetune import read_model
 from rest_react.records import ModelRef, Question, Step, Trajectory, derive_seed
 from rest_react.settings import Bm25, Settings
@@ -113,7 +113,8 @@ def main() -> None:
         print(HELP)
         raise SystemExit(0 if words and words[0] in ("-h", "--help") else 2)
     try:
-        trajectory = asyncio.run(ask(cli.compose(overrides), words[0]))
+        with disk_errors():
+            trajectory = asyncio.run(ask(cli.compose(overrides), words[0]))
     except UsageError as error:
         cli.stop(error, code=2)
     except RestReactError as error:

@@ -22,7 +22,8 @@ from typing import Any, NoReturn
 
 from rest_react.config import flatten, load_settings, nearest, sealed_view
 from rest_react.console import say
-from rest_react.errors import ConfigError, RestReactError
+from rest_react.errors import ConfigError, DiskError, RestReactError
+from rest_react.files import refuse_unwritable
 from rest_react.settings import Settings
 
 _HERE = Path(__file__).resolve().parent
@@ -58,6 +59,12 @@ def checked(arguments: Sequence[str]) -> list[str]:
     try:
         settings = compose([argument for argument in spelt if argument not in options], multirun=bool(options))
     except ConfigError as error:
+        stop(error, code=2)
+    try:
+        if not settings.dry_run:
+            # Hydra writes its own files first, and would end in a traceback.
+            refuse_unwritable(output_root(settings) / ("multirun" if options else f"{settings.run}/hydra"))
+    except DiskError as error:
         stop(error, code=2)
     if settings.dry_run and not options:
         # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.

@@ -22,7 +22,7 @@ from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.config import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
 from rest_react.console import console, say
-from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError
+from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError, disk_errors
 from rest_react.evaluate import compute_rows, evaluate
 from rest_react.finetune import MODEL, finetune
 from rest_react.forecast import duration_line, forecast_table, with_speed
@@ -278,7 +278,8 @@ def main() -> None:
 
 def _job(config: Any) -> None:
     try:
-        run(load_settings(cli.plain(config)))
+        with disk_errors():
+            run(load_settings(cli.plain(config)))
     except (ConfigError, UsageError) as error:
         cli.stop(error, code=2)
     except StageIncomplete as error:

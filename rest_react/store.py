@@ -169,7 +169,7 @@ def read_summary(stage: Path) -> dict[str, Any] | None:
         files = stored_files(content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RunFolderError(
-            f"{path} is damaged ({error}). Delete it and run the same command again: the stage is completed again."
+            f"{path} is damaged ({error}); delete it and run the same command again: the stage is completed again"
         ) from error
     if files is None:
         _note_unchecked(stage)

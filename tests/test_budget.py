@@ -235,14 +235,15 @@ def test_a_call_waits_while_what_is_in_flight_may_leave_room() -> None:
     assert asyncio.run(main()) == ["a starts", "a ends", "b starts", "b ends"]
 
 
-def test_a_kill_before_the_first_account_is_written_is_no_damage(tmp_path: Path) -> None:
-    (tmp_path / "spending.json").touch()
+def test_the_account_is_whole_from_its_first_moment(tmp_path: Path) -> None:
     Budget().keep_in(tmp_path / "spending.json")
     assert spending(tmp_path / "spending.json") == {}
+    assert [path.name for path in tmp_path.iterdir()] == ["spending.json"]
 
 
-def test_a_damaged_account_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    (tmp_path / "spending.json").write_text('{"policy"')
+@pytest.mark.parametrize("content", ["", '{"policy"', " " * 1024, "\0" * 1024, "[]"])
+def test_a_damaged_account_is_refused_with_the_way_out(tmp_path: Path, content: str) -> None:
+    (tmp_path / "spending.json").write_text(content)
     with pytest.raises(RunFolderError, match=r"spending\.json is damaged .* delete it"):
         Budget().keep_in(tmp_path / "spending.json")
 

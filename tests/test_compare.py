@@ -277,9 +277,7 @@ def test_a_page_that_cannot_be_written_is_told_with_the_way_out(runs, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     told = "".join(done.stderr.split())  # the terminal may have broken the line
-    assert told == "".join(
-        f"{page}.tmp: No such file or directory; give page=<a file in a folder that is there>".split()
-    )
+    assert told == "".join(f"{page}: there is no such folder; give page=<a file in a folder that is there>".split())
 
 
 def test_a_folder_that_is_no_run_is_named(runs):

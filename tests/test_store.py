@@ -160,7 +160,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from random import Random
-from rest_react.errors import RunFolderError
+from rest_react.errors import DiskError
 from rest_react.records import Ranking
 from rest_react.store import JsonLines
 resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
@@ -169,7 +169,7 @@ log.resume()
 for i in range(10):
     try:
         log.append(Ranking(str(i), "decide", "random", "ranked", 0))
-    except RunFolderError as error:
+    except DiskError as error:
         print(error)
 """
 
@@ -184,7 +184,7 @@ def test_a_full_disk_is_told_and_leaves_whole_lines_alone(tmp_path: Path) -> Non
     assert path.read_bytes().endswith(b"}\n")
     told = tried.stdout.splitlines()
     assert len(told) == 10 - len(kept)
-    assert all(line.endswith("free some space and run again") for line in told)
+    assert all(line.endswith("free some space and run the same command again") for line in told)
 
 
 def test_replacing_a_file_is_all_or_nothing(tmp_path: Path) -> None:

@@ -246,8 +246,8 @@ def _explain(folder: Path, status: int | None) -> None:
     tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     free = shutil.disk_usage(folder).free
-    full = f" The disk has {free >> 20} MB left: free some space." if free < _NEARLY_FULL else ""
-    raise OutsideFault(f"fine-tuning: the training process {how}.{full} The end of {folder}/train.log:\n{tail}")
+    full = f" (the disk has {free >> 20} MB left: free some space)" if free < _NEARLY_FULL else ""
+    raise OutsideFault(f"fine-tuning: the training process {how}{full}; the end of {folder}/train.log:\n{tail}")
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
