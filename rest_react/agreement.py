@@ -24,7 +24,7 @@ from rest_react.console import console, printable, say
 from rest_react.errors import ConfigError, RestReactError, RunFolderError, UsageError
 from rest_react.judges.metrics import Share, clustered_interval, cohens_kappa, correlation
 from rest_react.records import Result, derive_seed
-from rest_react.store import SCHEMA, read_lines, read_summary, write_json
+from rest_react.store import SCHEMA, RunFolder, read_lines, read_summary, write_json
 
 COLUMNS = ("item", "question", "reference", "answer", "correct", "comment")
 YES, NO = {"yes", "y", "true", "1", "correct"}, {"no", "n", "false", "0", "incorrect"}
@@ -49,6 +49,7 @@ def graded_answers(runs: Sequence[Path]) -> list[Graded]:
     """Every graded answer of the runs' complete evaluations. Raises UsageError for a run without any."""
     found: list[Graded] = []
     for run in runs:
+        RunFolder(run).check()
         own = [graded for stage in sorted(run.glob("iter_*/evaluate/*/")) for graded in _graded(run, stage)]
         if not own:
             raise UsageError(f"{run}: no graded answer of a complete evaluation; give a run's folder")

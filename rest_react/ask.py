@@ -94,6 +94,7 @@ def _show(step: Step, action: Action | None) -> None:
 
 
 def _model(settings: Settings, parts: Parts) -> ModelRef:
+    parts.folder.check()
     stage = parts.folder.stage(settings.iteration, "finetune")
     if read_summary(stage) is not None:
         return read_model(stage)

@@ -312,6 +312,7 @@ def _run(folder: Path, name: str) -> Run:
     settings = RunFolder(folder).settings()
     if not iterations(folder):
         raise RunFolderError(f"{folder} holds no run; give runs=[...] names of folders in `output`, or paths")
+    RunFolder(folder).check()
     rows = compute_rows(folder)
     answers = {}
     for row in rows:

@@ -252,6 +252,7 @@ def run(settings: Settings) -> None:
     with folder.locked():
         for change in folder.seal(sealed_view(settings), cli.environment(prompts) | loop.contents()):
             say(f"note: since this run began, {change}")
+        folder.check()
         parts.budget.keep_in(folder.root / "spending.json")
         if line := duration_line(settings, folder):
             say(line)

@@ -309,6 +309,11 @@ class RunFolder:
                     unfinished.replace(taken)
                 flush(taken.parent)
 
+    def check(self) -> None:
+        """Raises RunFolderError where a complete stage is damaged; before work, or money, goes into what follows it."""
+        for summary in sorted(self.root.glob(f"iter_*/**/{SUMMARY}")):
+            read_summary(summary.parent)
+
     def settings(self) -> dict[str, Any]:
         """The sealed settings, flat; empty while there are none."""
         kept = self._kept()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rest_react.console import say
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.files import make_folder, remove, write_file
 from rest_react.records import Example, ModelRef
 from rest_react.training.checkpoints import last_checkpoint
@@ -240,14 +240,19 @@ def _explain(folder: Path, status: int | None) -> None:
     """Raises what stopped the worker: its own words if it left any, else how it ended and the last it printed."""
     error = folder / "error.json"
     told = _parsed(error.read_bytes()) if error.is_file() else {}
+    free = shutil.disk_usage(folder).free
     if "message" in told:
         kind = UsageError if told.get("fault") == "usage" else OutsideFault
-        raise kind(f"{told['message']} (log: {folder}/train.log)")
+        full = f". The disk has {free >> 20} MB left: free some space and run again" if free < _NEARLY_FULL else ""
+        raise kind(f"{told['message']}{full} (log: {folder}/train.log)")
+    if free < _NEARLY_FULL:
+        raise DiskError(
+            f"{folder}: the training process ended with status {status}, and the disk has {free >> 20} MB left; free "
+            f"some space and run the same command again (log: {folder}/train.log)"
+        )
     tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
-    free = shutil.disk_usage(folder).free
-    full = f" (the disk has {free >> 20} MB left: free some space)" if free < _NEARLY_FULL else ""
-    raise OutsideFault(f"fine-tuning: the training process {how}{full}; the end of {folder}/train.log:\n{tail}")
+    raise OutsideFault(f"fine-tuning: the training process {how}; the end of {folder}/train.log:\n{tail}")
 
 
 def _parsed(text: bytes) -> dict[str, Any]:

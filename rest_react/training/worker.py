@@ -50,6 +50,8 @@ def main(path: Path) -> int:
     except RestReactError as error:
         traceback.print_exception(error)
         fault = "usage" if isinstance(error, UsageError) else "outside"
+        for draft in ("model.tmp", "trained"):  # on a full disk they leave no room for the reason
+            remove(Path(job.folder) / draft)
         told = json.dumps({"fault": fault, "message": str(error)})
         write_file(Path(job.folder) / "error.json", told)
         return 1
