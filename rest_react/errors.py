@@ -85,6 +85,7 @@ def outside(what: str) -> Iterator[None]:
         raise OutsideFault(f"{what}: {type(error).__name__}: {error}") from error
 
 
+_FOLDERS = "output=, cache= or REST_REACT_CACHE"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
@@ -101,9 +102,9 @@ def disk_errors(path: str | os.PathLike[str] | None = None) -> Iterator[None]:
         if error.errno in _FULL:
             way_out = "free some space and run the same command again"
         elif error.errno in _REFUSED:
-            way_out = "make it writable, or choose another folder (output=<folder>), and run the command again"
+            way_out = f"make it writable, or choose another folder ({_FOLDERS}), and run the command again"
         elif error.errno in _IN_THE_WAY:
-            way_out = "move what is in the way, or choose another folder (output=<folder>), and run the command again"
+            way_out = f"move what is in the way, or choose another folder ({_FOLDERS}), and run the command again"
         elif error.errno in _BROKEN:
             way_out = "check the disk (its driver's messages say more), then run the same command again"
         else:
