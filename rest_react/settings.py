@@ -173,7 +173,7 @@ class WorldQuestions:
 
 @dataclass(frozen=True, slots=True)
 class FileQuestions:
-    """A JSONL, CSV or Parquet file; `fields` maps our names to its columns, `corpus` is its JSONL of passages."""
+    """A file of questions; `fields` maps our names to its columns, `corpus` is the file of its passages."""
 
     kind: Literal["file"]
     path: Name

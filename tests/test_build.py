@@ -1,6 +1,7 @@
 """Settings become parts: which door each kind opens, and what the parts share."""
 
 import asyncio
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -184,3 +185,16 @@ def test_a_corpus_file_without_a_word_is_refused_by_its_name(tmp_path: Path) -> 
     made = parts(tmp_path / "run", "experiment=local_corpus", f"data={tmp_path}")
     with pytest.raises(ConfigError, match=rf"{tmp_path}/corpus\.jsonl: no passage holds a word to search for"):
         made.grow_questions()
+
+
+def test_a_publishers_file_with_contexts_is_its_own_corpus(tmp_path: Path) -> None:
+    row = {"_id": "5a8b", "answer": "yes", "question": "Are both towns?", "context": [["A", ["A is a town."]]]}
+    path = tmp_path / "hotpot.json"
+    path.write_text(json.dumps([row]))
+    how = [
+        f"{one}.{key}={path}" for one in ("grow.questions", "evaluate.benchmarks.local") for key in ("path", "corpus")
+    ]
+    made = parts(tmp_path / "run", "experiment=local_corpus", *how)
+    grown = made.grow_questions()
+    assert [one.question.id for one in grown.labelled] == ["5a8b"]
+    assert asyncio.run(made.search(grown.passages).search("town A", 2))[0].snippet == "A is a town."

@@ -173,7 +173,15 @@ def test_every_path_of_the_tree_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/ablations.md", "docs/architecture.md", "docs/run_folder.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/ablations.md",
+        "docs/architecture.md",
+        "docs/data_formats.md",
+        "docs/run_folder.md",
+    ],
 )
 def test_every_link_between_our_pages_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

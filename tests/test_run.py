@@ -19,6 +19,7 @@ import pytest
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.errors import UsageError
+from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, Fault, LabelledQuestion, Question, Ranking, Result, Trajectory
 from rest_react.run import Loop, show_results
 from rest_react.run import run as run_settings
@@ -484,6 +485,30 @@ def test_a_run_on_real_questions_and_passages_goes_once_around(tmp_path: Path) -
 def test_a_run_on_the_real_data_sets_goes_once_around(tmp_path: Path) -> None:
     data = Path(os.environ["REST_REACT_DATA"])
     once_around(tmp_path, data / "hotpotqa_train100", data / "musique_dev100")
+
+
+@pytest.mark.skipif("REST_REACT_DATA" not in os.environ, reason="REST_REACT_DATA names no folder of real questions")
+@pytest.mark.parametrize(
+    ("name", "questions", "passages"),
+    [
+        ("hotpotqa_train100", 100, 994), ("musique_train100", 100, 1890), ("musique_dev100", 100, 1839),
+        ("2wikimultihopqa_590", 590, 6119), ("bamboogle", 125, 0), ("bamtwoogle", 100, 0),
+    ],
+)  # fmt: skip
+def test_the_real_data_sets_are_read_whole(name: str, questions: int, passages: int) -> None:
+    folder = Path(os.environ["REST_REACT_DATA"]) / name
+    read = read_questions(folder / "questions.jsonl")
+    corpus = read_corpus(folder / "corpus.jsonl") if passages else []
+    assert (len(read), len(corpus)) == (questions, passages)
+    golds = {line["id"]: line["answers"] for line in lines(folder / "questions.jsonl")}
+    assert {one.question.id: list(one.answers) for one in read} == {
+        id_: list(dict.fromkeys(found)) for id_, found in golds.items()
+    }
+    if name == "bamtwoogle":  # the authors' own file, without ids
+        shipped = read_questions(folder / "bamtwoogle.csv")
+        assert [(one.question.text, one.answers) for one in shipped] == [
+            (one.question.text, one.answers) for one in read
+        ]
 
 
 def lines(path: Path) -> list[dict[str, object]]:

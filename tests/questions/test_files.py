@@ -1,0 +1,229 @@
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import ConfigError
+from rest_react.questions import read_questions
+from rest_react.questions.files import rows
+from tests.questions.sets import SET, write_jsonl
+
+
+def as_jsonl(folder: Path) -> Path:
+    return write_jsonl(
+        folder / "set.jsonl",
+        {
+            "id": "q1",
+            "question": "Who wrote Middlemarch?",
+            "answers": ["George Eliot", "Mary Ann Evans"],
+            "kind": "bridge",
+            "hops": 2,
+            "passages": ["p1", "p2"],
+            "more": {"is": "let be"},
+        },
+        {"id": "q2", "question": " Is the Nile longer, or the Rhine?\n", "answer": "Nile"},
+    )
+
+
+def as_csv(folder: Path) -> Path:
+    path = folder / "set.csv"
+    path.write_text(
+        "\ufeffid,question,answers,kind,hops,passages\r\n"
+        'q1,Who wrote Middlemarch?,"[""George Eliot"", ""Mary Ann Evans""]",bridge,2,"[""p1"", ""p2""]"\r\n'
+        'q2,"Is the Nile longer, or the Rhine?",Nile,,,\r\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def as_parquet(folder: Path) -> Path:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows: list[dict[str, Any]] = [
+        {
+            "id": "q1",
+            "question": "Who wrote Middlemarch?",
+            "answers": ["George Eliot", "Mary Ann Evans"],
+            "kind": "bridge",
+            "hops": 2.0,
+            "passages": ["p1", "p2"],
+        },
+        {
+            "id": "q2",
+            "question": "Is the Nile longer, or the Rhine?",
+            "answers": ["Nile"],
+            "kind": None,
+            "hops": float("nan"),
+            "passages": None,
+        },
+    ]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "set.parquet")
+    return folder / "set.parquet"
+
+
+@pytest.mark.parametrize("write", [as_jsonl, as_csv, as_parquet])
+def test_the_three_kinds_of_file_give_the_same_questions(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    assert read_questions(write(tmp_path)) == SET
+
+
+def test_a_thousand_bad_rows_do_not_flood_the_terminal(tmp_path: Path) -> None:
+    rows = [{"id": 1, "question": "Who?", "answer": "A"}] * 1001
+    with pytest.raises(ConfigError) as told:
+        read_questions(write_jsonl(tmp_path / "set.jsonl", *rows))
+    assert (len(told.value.problems), told.value.problems[-1]) == (101, "... and 900 more")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("set.jsonl", b"", "no rows at all"),
+        ("set.csv", b"id,question\n", "no rows at all"),
+        ("set.csv", b"id,question,answer\na,Who, what?,x\n", "set.csv:2: more cells than the header"),
+        ("set.csv", b'id,question,answer\na,"Who?,x\n', "no CSV in UTF-8"),
+        ("set.csv", b"id,question,answer\na,\xff,x\n", "no CSV in UTF-8"),
+        ("set.parquet", b"PAR1 not really", "no Parquet file"),
+        ("set.txt", b"", "a .txt file cannot be read; give .json, .jsonl, .csv"),
+    ],
+)
+def test_a_file_that_is_none_is_told(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=told):
+        read_questions(tmp_path / name)
+
+
+def test_a_missing_file_and_a_folder_in_its_place_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file or directory; check the path"):
+        read_questions(tmp_path / "none.jsonl")
+    (tmp_path / "set.jsonl").mkdir()
+    with pytest.raises(ConfigError, match="Is a directory"):
+        read_questions(tmp_path / "set.jsonl")
+
+
+def test_a_csv_text_may_start_with_a_bracket(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("id,question,answer\na,[sic] who?,x\n")
+    assert read_questions(tmp_path / "set.csv")[0].question.text == "[sic] who?"
+
+
+def read(path: Path) -> list[tuple[str, Any]]:
+    """The rows with their places, below the file's name."""
+    problems: list[str] = []
+    found = [(place.removeprefix(str(path)), row) for place, row in rows(path, problems)]
+    assert problems == []
+    return found
+
+
+def problems_of(path: Path) -> list[str]:
+    problems: list[str] = []
+    list(rows(path, problems))
+    return [problem.removeprefix(str(path)) for problem in problems]
+
+
+ROWS = [{"id": "a", "question": "Who?"}, {"id": "b", "question": "Where?"}]
+IN_LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "places"),
+    [
+        ("set.json", json.dumps(ROWS), [":1 item 1", ":1 item 2"]),
+        ("set.json", json.dumps(ROWS, indent=1), [":2 item 1", ":6 item 2"]),
+        ("set.json", IN_LINES, [":1", ":2"]),
+        ("set.jsonl", "\n" + IN_LINES + "\n", [":2", ":3"]),
+        ("set.ndjson", IN_LINES.replace("\n", "\r\n"), [":1", ":2"]),
+        ("set.jsonl", json.dumps(ROWS), [":1 item 1", ":1 item 2"]),
+        ("set.json", json.dumps({"version": 1, "data": ROWS}, indent=2), [" data[0]", " data[1]"]),
+        ("set.json", json.dumps({"Data": ROWS, "Domain": "web"}), [" Data[0]", " Data[1]"]),
+        ("set.csv", "id,question\na,Who?\n\nb,Where?\n", [":2", ":3"]),
+        ("set.tsv", "id\tquestion\na\tWho?\nb\tWhere?\n", [":2", ":3"]),
+    ],
+)
+@pytest.mark.parametrize("write", ["plain", "mark", "gzip", "gzip under a plain name"])
+def test_rows_are_read_as_publishers_ship_them(
+    write: str, name: str, content: str, places: list[str], tmp_path: Path
+) -> None:
+    raw = content.encode("utf-8-sig" if write == "mark" else "utf-8")
+    path = tmp_path / (f"{name}.gz" if write == "gzip" else name)
+    path.write_bytes(gzip.compress(raw) if write.startswith("gzip") else raw)
+    assert [row for _, row in read(path)] == ROWS
+    if name != "set.csv":  # where a blank line counts
+        assert [place for place, _ in read(path)] == places
+
+
+def test_one_object_is_one_row_on_one_line_or_on_many(tmp_path: Path) -> None:
+    row = {"id": "a", "question": "Who?", "answers": [{"text": "Ada"}]}
+    for content in (json.dumps(row), json.dumps(row, indent=2)):
+        (tmp_path / "set.json").write_text(content)
+        assert [row for _, row in read(tmp_path / "set.json")] == [row]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_what_only_some_readers_take_for_a_line_end_stays_in_a_text(separator: str, tmp_path: Path) -> None:
+    question = {"question": f"Who{separator}wrote?"}
+    for name, content in (
+        ("a.json", json.dumps([question], ensure_ascii=False)),
+        ("a.csv", f"question\n{question['question']}\n"),
+    ):
+        (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+        assert [row for _, row in read(tmp_path / name)] == [question]
+    assert [row for _, row in read(write_jsonl(tmp_path / "a.jsonl", question))] == [question]
+
+
+def test_a_quoted_line_break_is_part_of_a_cell_and_the_row_has_its_first_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('question,answer\n"Who\nwrote?",Ada\nWhen?,"1931"\n')
+    assert read(tmp_path / "a.csv") == [
+        (":2", {"question": "Who\nwrote?", "answer": "Ada"}),
+        (":4", {"question": "When?", "answer": "1931"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", b"id;question;answer\na;Who?;x\n", ":1: the columns seem to be separated by a semicolon"),
+        ("a.csv", b"id\tquestion\na\tWho?\n", ":1: the columns seem to be separated by a tab"),
+        ("a.tsv", b"id,question\na,Who?\n", ":1: the columns seem to be separated by a comma"),
+        ("a.csv", b"id,id\na,b\n", ":1: two columns are called 'id'"),
+        ("a.csv", b"id,question\na,Who?\nb\n", ":3: 1 cells where the header has 2 columns"),
+        ("a.tsv", b'q\ta\n"Heroes\tBowie\nWho?\tAda"\tx\n', ":2: a quotation mark opens a cell that goes on"),
+        ("a.json", b'[{"id": 1},\n{"id": 2, }]', ":2 item 2: no JSON"),
+        ("a.json", b'[{"id": 1}\n{"id": 2}]', ":1 item 1: no JSON (no comma follows"),
+        ("a.json", b'[{"id": 1}, {"id": 2}', ":1 item 2: no JSON"),
+        ("a.json", b'[{"id": 1},', ": the JSON list ends before the file does, or not at all"),
+        ("a.json", b'[{"id": 1}] [{"id": 2}]', ": the JSON list ends before the file does, or not at all"),
+        ("a.json", b'[{"id": 1},\n7]', ":2 item 2: no JSON object"),
+        ("a.json", b'[{"id": 1},\n{"id": "\xff"}]', ":2: the text is not UTF-8"),
+        ("a.json", b"[" * 100_000, ":1 item 1: no JSON"),
+        ("a.jsonl", b'{"id": 1, "answer": "a", "answer": "b"}\n', ":1: no JSON (the key 'answer' stands twice"),
+        ("a.jsonl", '{"id": 1}\n'.encode("utf-16"), ": the text is UTF-16, not UTF-8; convert it"),
+        ("a.csv", "id\n1\n".encode("utf-16"), ": the text is UTF-16, not UTF-8; convert it"),
+        ("a.jsonl.gz", gzip.compress(b'{"id": 1}\n' * 99)[:-9], ": the gzip file is damaged"),
+        ("a.jsonl.zip", b"PK", ": a .zip file cannot be read"),
+        ("a", b"", ": a nameless file cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_told_by_its_line(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    problems = problems_of(tmp_path / name)
+    assert len(problems) == 1 and problems[0].startswith(told), problems
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.text(max_size=4), st.text(max_size=9) | st.integers() | st.none(), max_size=3), min_size=2
+    )
+)
+def test_lines_and_one_list_hold_the_same_rows(tmp_path_factory: pytest.TempPathFactory, written: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    (folder / "a.json").write_text(
+        json.dumps(written, ensure_ascii=False), encoding="utf-8", errors="replace", newline=""
+    )
+    lines = "".join(json.dumps(row) + "\n" for row in written)
+    (folder / "a.jsonl").write_text(lines, encoding="utf-8")
+    assert [row for _, row in read(folder / "a.jsonl")] == written
+    assert len(read(folder / "a.json")) == len(written)

@@ -1,0 +1,78 @@
+import contextlib
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.questions.spelt import read_back
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('["politician", "writer"]', ["politician", "writer"]),
+        ("['Jane Austen', 'J. Austen']", ["Jane Austen", "J. Austen"]),
+        ("['Jane Austen' 'J. Austen']", ["Jane Austen", "J. Austen"]),
+        ("['Jane Austen'\n 'J. Austen']", ["Jane Austen", "J. Austen"]),
+        ("""["Ada's" 'B "C"' 'D\\'s']""", ["Ada's", 'B "C"', "D's"]),
+        ("['Paris', nan, None, True, 1998, 1.5]", ["Paris", None, None, True, 1998, 1.5]),
+        ("[1998 2000]", [1998, 2000]),
+        ("('Paris', 'Lyon')", ["Paris", "Lyon"]),
+        ("('Paris',)", ["Paris"]),
+        ("{'Paris'}", ["Paris"]),
+        ("array(['Paris', 'Lyon'], dtype=object)", ["Paris", "Lyon"]),
+        ("array(['Paris'], dtype='<U5')", ["Paris"]),
+        ("[np.str_('Paris'), np.str_('Lyon')]", ["Paris", "Lyon"]),
+        ("{'value': 'Ada', 'aliases': array(['A. Mell'], dtype=object)}", {"value": "Ada", "aliases": ["A. Mell"]}),
+        ("{'text': ['Paris'], 'answer_start': array([3], dtype=int32)}", {"text": ["Paris"], "answer_start": [3]}),
+        ('{"text": ["Paris"], "answer_start": [3]}', {"text": ["Paris"], "answer_start": [3]}),
+        ("[{'answer': 'Paris'}, {'answer': 'Lyon'}]", [{"answer": "Paris"}, {"answer": "Lyon"}]),
+        ("[]", []),
+    ],
+)
+def test_a_list_or_object_that_travelled_through_text_is_read_back(written: str, meant: object) -> None:
+    assert read_back(written) == meant
+    assert read_back(f"  {written}\n") == meant
+
+
+@pytest.mark.parametrize(
+    "text", ["Paris", "", "(or nobody)", "[sic] who?", "Ada (organist)", "array of light", "('", "{", "5 [km]", "(a) b"]
+)
+def test_any_other_text_stays_as_it_is(text: str) -> None:
+    assert read_back(text) is text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "['a' 'b' ... 'z']", "[Paris, Lyon]", "[REC]", "['a', 'b]", "{'a': }", "[__import__('os')]", "[open('x')]",
+        "(list (description Ada))", "['a'] ['b']", "[" * 99 + "]" * 98, "['a': 'b', 'c']", "[1.2.3]",
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_list_and_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        if read_back(text) is text:
+            raise AssertionError(text)
+
+
+def test_a_member_in_brackets_is_a_text_unless_a_quotation_mark_follows_the_bracket() -> None:
+    assert read_back("[REC]", member=True) == "[REC]"
+    assert read_back("['Ada']", member=True) == ["Ada"]
+
+
+NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), min_size=1, max_size=5)
+
+
+@given(NAMES)
+def test_every_spelling_of_a_list_gives_its_members(names: list[str]) -> None:
+    assert read_back(json.dumps(names)) == read_back(str(names)) == read_back(repr(tuple(names))) == names
+    assert read_back(str(np.array(names, dtype=object))) == names
+    assert read_back(repr({"value": names[0], "aliases": names})) == {"value": names[0], "aliases": names}
+
+
+@given(st.text("[](){}'\",: \\n.aN1e+-\n", max_size=20))
+def test_no_text_makes_it_fail_in_another_way(text: str) -> None:
+    with contextlib.suppress(ValueError, SyntaxError):
+        read_back(text)
