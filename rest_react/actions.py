@@ -24,6 +24,7 @@ class Search:
 
     query: str
     thoughts: str = ""
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Terminate:
     """Stop searching and answer."""
 
     thoughts: str = ""
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Answer:
 
     thoughts: str
     answer: str
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def neutralise(text: str) -> str:
 
 def render_output(action: Action) -> str:
     """The completion a model should write for `action`, `# [END]` included. A comment is one line, never empty."""
-    comments = "".join(f"# {line}\n" for line in getattr(action, "comments", ()))
+    comments = "".join(f"# {line}\n" for line in action.comments)
     match action:
         case Search(query, thoughts):
             call = f"ActionWrapper(thoughts={quote(thoughts)}, action=Search(query={quote(query)}))"
@@ -130,6 +133,11 @@ def render_output(action: Action) -> str:
         case ReviseAnswer(revised):
             call = f"Revise_Answer(revised_answer={quote(revised)})"
     return f"{comments}ACTION_SELECTED = {call}{END}"
+
+
+def canonical_text(action: Action) -> str:
+    """The training target for `action`: its one spelling, without the end mark, for which the end token stands."""
+    return render_output(action).removesuffix(END)
 
 
 def render_item(item: ResultItem) -> str:

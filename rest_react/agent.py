@@ -44,7 +44,7 @@ from rest_react.actions import (
 )
 from rest_react.console import progress
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError, as_fault
-from rest_react.parsing import parse
+from rest_react.parsing import Parsed, parse
 from rest_react.prompting import STOP, StepPrompt, prompt_for, render_state
 from rest_react.records import (
     LLM,
@@ -66,6 +66,7 @@ from rest_react.store import JsonLines, in_order, read_lines
 
 TRAJECTORIES = "trajectories.jsonl"
 NOTHING_SELECTED = "Nothing is selected."
+CUT_OFF = "length"  # a candidate's `finish` where its token limit ended it
 BUDGET_SPENT = "No searches remain, so I answer with what I have."
 Watch: TypeAlias = Callable[[Step, Action | None], None]
 Select = Literal["perplexity", "majority", "first"]
@@ -111,7 +112,7 @@ async def take_step(
     sampling = Sampling(sampler.temperature, sampler.max_tokens, seed, stop=(STOP,))
     completions = await llm.sample(prompt_for(kind, state, prompts), n=sampler.samples, sampling=sampling)
     links = range(first_link, first_link + len(hits))
-    read = [_read(kind, completion, links) for completion in completions]
+    read = [_read(kind, completion, links, sampler.max_tokens) for completion in completions]
     candidates = tuple(candidate for candidate, _ in read)
     actions = [action for _, action in read]
     usable = {i: action for i, action in enumerate(actions) if action is not None}
@@ -147,25 +148,57 @@ def choose(
 def actions_of(step: Step) -> list[Action | None]:
     """What each candidate of a stored step stands for."""
     links = range(step.first_link, step.first_link + len(step.hits))
-    return [_read_text(step.kind, candidate.text, links)[0] for candidate in step.candidates]
+    return [
+        None if candidate.finish == CUT_OFF else _read_text(step.kind, candidate.text, links).action
+        for candidate in step.candidates
+    ]
 
 
-def _read_text(kind: StepKind, text: str, links: range) -> tuple[Action | None, str]:
+def _read_text(kind: StepKind, text: str, links: range) -> Parsed:
     """The action a text stands for where these links were shown, or why it stands for none."""
     parsed = parse(kind, text)
     if isinstance(parsed.action, LinkSelection):
         unknown = [i for i in parsed.action.selected_link_ids if i not in links]
         if unknown:
-            return None, f"selects link {unknown[0]}, which was not shown"
-    return parsed.action, parsed.problem
+            return Parsed(None, f"selects link {unknown[0]}, which was not shown")
+    return parsed
 
 
-def _read(kind: StepKind, completion: Completion, links: range) -> tuple[Candidate, Action | None]:
+def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int) -> tuple[Candidate, Action | None]:
+    """The candidate to store, and its action. A sample that its token limit cut off has none, even where a repair
+    would find one: training on it would teach to stop in the middle."""
     text = completion.text.split(STOP, 1)[0].rstrip()
-    action, problem = _read_text(kind, text, links)
-    if action is None and completion.finish == "length":
-        problem = f"cut off at {completion.tokens} tokens: {problem}"
-    return Candidate(text, completion.tokens, completion.logprob, completion.finish, problem), action
+    parsed, finish = _read_text(kind, text, links), _finish(completion, max_tokens)
+    tokens, logprob = _over_action(completion, text, parsed.spans)
+    if finish == CUT_OFF:
+        cut = f"cut off at {completion.tokens} tokens"
+        parsed = Parsed(None, f"{cut}: {parsed.problem}" if parsed.problem else cut)
+    return Candidate(
+        text, completion.tokens, completion.logprob, finish, parsed.problem, tokens, logprob
+    ), parsed.action  # fmt: skip
+
+
+def _finish(completion: Completion, max_tokens: int) -> str:
+    """How the sample ended. A text with its end mark is whole, whatever came after it. Some servers do not say that the
+    limit was reached, or say `stop`: then it shows in the count, and for `stop` in a text that ends in no bracket."""
+    if STOP in completion.text:
+        return "stop" if completion.finish == CUT_OFF else completion.finish
+    whole = completion.finish == "stop" and completion.text.rstrip().endswith((")", "]", "}", "`"))
+    if completion.finish in ("", "stop") and completion.tokens >= max_tokens and not whole:
+        return CUT_OFF
+    return completion.finish
+
+
+def _over_action(completion: Completion, text: str, spans: Sequence[tuple[int, int]]) -> tuple[int, float | None]:
+    """How many tokens stand in these parts of the text, and their log-probability; 0 and None where it is not known."""
+    places = [[len(text[:at].encode("utf-8", "replace")) for at in span] for span in spans]
+    starts = (0, *completion.token_ends)
+    inside = [
+        logprob
+        for start, end, logprob in zip(starts, completion.token_ends, completion.token_logprobs, strict=False)
+        if end > start and any(start < last and first < end for first, last in places)
+    ]
+    return len(inside), sum(inside) if inside else None
 
 
 # ── one question ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,7 +345,8 @@ async def _step(
     _record(walk, sampled.step, sampled.action)
     if sampled.action is None:
         reasons = sorted({candidate.problem for candidate in sampled.step.candidates})
-        raise ModelFault(f"no usable sample at step {len(walk.steps) - 1} ({kind}): {'; '.join(reasons)[:300]}")
+        out = "; raise agent.max_tokens" if any(c.finish == CUT_OFF for c in sampled.step.candidates) else ""
+        raise ModelFault(f"no usable sample at step {len(walk.steps) - 1} ({kind}): {'; '.join(reasons)[:300]}{out}")
     return sampled.action
 
 

@@ -96,6 +96,7 @@ def count(path: Path, select: Select) -> dict[str, Any]:
             tally["unparsable"] += len(step.candidates) - len(parsable)
             tally["identical"] += len({candidate.text for candidate in step.candidates}) == 1
             tally["without_logprobs"] += any(candidate.perplexity is None for candidate in parsable)
+            tally["of_whole_samples"] += any(c.logprob is not None and not c.action_tokens for c in parsable)
     names = "trajectories finished failed_model failed_outside steps calls prompt_tokens completion_tokens"
     return {
         **{name: tally[name] for name in names.split()},
@@ -104,6 +105,7 @@ def count(path: Path, select: Select) -> dict[str, Any]:
         "identical_share": _share(tally["identical"], tally["steps"]),
         "unparsable_share": _share(tally["unparsable"], tally["candidates"]),
         "selected_by_majority_for_want_of_logprobs": tally["without_logprobs"] if select == "perplexity" else 0,
+        "selected_by_perplexity_of_whole_samples": tally["of_whole_samples"] if select == "perplexity" else 0,
     }
 
 

@@ -6,7 +6,9 @@ leaves rankings.jsonl, examples.jsonl and summary.json. Off-policy, as in the pa
 target of its own step alone; later states keep the sample that the rollout went on with. Labels cannot reach this
 module: it reads trajectories, which have none.
 
-A step trains if its trajectory finished, it was not forced, and at least one sample parses and has no empty element.
+A step trains if its trajectory finished, it was not forced, and at least one sample is whole, parses and has no empty
+element. What trains is the action in its one spelling, comments kept (actions.canonical_text): no code fence, nothing
+said around it. Samples of one spelling are one candidate.
 With `keep="verified"` no rule may object to the sample, nor to the answer that its trajectory came to
 (judges.reward.objections); with the selector `verified` one without objections is taken where there is one.
 A verdict that could not be had for an outside fault is `errored`, owed again on the next run, and filters nothing.
@@ -32,11 +34,12 @@ from rest_react.actions import (
     Search,
     SelectLink,
     Terminate,
+    canonical_text,
     empty_elements,
     neutralise,
 )
-from rest_react.agent import NOTHING_SELECTED, actions_of, choose
-from rest_react.console import progress
+from rest_react.agent import CUT_OFF, NOTHING_SELECTED, actions_of, choose
+from rest_react.console import progress, say
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill
 from rest_react.judges.reward import RewardModel, objections
@@ -47,6 +50,7 @@ from rest_react.store import JsonLines, read_lines, read_summary, replace_lines,
 Selector = Literal["reward_model", "verified", "perplexity", "majority", "random"]
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
 SLIP = "slip"
+TOLD_FROM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,11 @@ async def improve(
     tally = count(trajectories, stage / RANKINGS, rules) | {"examples": written}
     cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
+    if tally["candidates_cut_off"] > TOLD_FROM * tally["candidates"]:
+        say(
+            f"note: {title}: {tally['candidates_cut_off']} of {tally['candidates']} samples were cut off at their "
+            "token limit and do not train; raise agent.max_tokens"
+        )
 
 
 def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Step, tuple[int, ...]]]:
@@ -119,13 +128,18 @@ def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Ste
 
 
 def usable_candidates(step: Step) -> tuple[int, ...]:
-    """Indexes of the candidates that may become a training target: parsable, no element empty, no scripted slip, and
-    of equal texts the first."""
+    """Indexes of the candidates that may become a training target: whole, parsable, no element empty, no scripted slip,
+    and of equal targets the first."""
     first_with: dict[str, int] = {}
     for index, (candidate, action) in enumerate(zip(step.candidates, actions_of(step), strict=True)):
         if action is not None and not empty_elements(action) and candidate.finish != SLIP:
-            first_with.setdefault(candidate.text, index)
+            first_with.setdefault(canonical_text(action), index)
     return tuple(first_with.values())
+
+
+def targets_of(step: Step) -> list[str]:
+    """What each candidate would train, empty where it stands for no action."""
+    return ["" if action is None else canonical_text(action) for action in actions_of(step)]
 
 
 def _to_choose_from(trajectory: Trajectory, rules: Rules) -> list[tuple[int, ...]]:
@@ -184,8 +198,9 @@ async def rank_step(
 
 
 async def _ranked(ranking: Ranking, step: Step, usable: Sequence[int], reward_model: RewardModel, seed: int) -> Ranking:
+    targets = targets_of(step)
     try:
-        opinion = await reward_model.rank(step.state, [step.candidates[i].text for i in usable], seed=seed)
+        opinion = await reward_model.rank(step.state, [targets[i] for i in usable], seed=seed)
     except ModelFault as error:
         return replace(ranking, status="fallback", reply=f"model fault: {error}")
     ranking = _charged(replace(ranking, reply=opinion.reply.text), opinion.reply)
@@ -197,7 +212,7 @@ async def _ranked(ranking: Ranking, step: Step, usable: Sequence[int], reward_mo
 
 async def _judged(ranking: Ranking, step: Step, reward_model: RewardModel, seed: int) -> Ranking:
     try:
-        good, reply = await reward_model.is_good(step.state, step.candidates[ranking.best].text, seed=seed)
+        good, reply = await reward_model.is_good(step.state, targets_of(step)[ranking.best], seed=seed)
     except ModelFault as error:
         return replace(ranking, good_reply=f"model fault: {error}")
     return _charged(replace(ranking, good=good, good_reply=reply.text), reply)
@@ -209,13 +224,13 @@ def _charged(ranking: Ranking, reply: Completion) -> Ranking:
 
 
 def chosen_examples(trajectories: Path, rankings: Path, rules: Rules) -> Iterator[Example]:
-    """The training rows: each step's state and best candidate. What was judged bad is left out; what could not be
-    judged stays."""
+    """The training rows: each step's state and the target of its best candidate. What was judged bad is left out; what
+    could not be judged stays."""
     ranked = read_lines(rankings, Ranking)
     for (id_, step, _), ranking in zip(trainable_steps(trajectories, rules), ranked, strict=True):
         if ranking.good is not False:
             trajectory_id, _, index = id_.rpartition(".")
-            completion = step.candidates[ranking.best].text
+            completion = targets_of(step)[ranking.best]
             yield Example(id_, trajectory_id, int(index), step.kind, step.state, completion, ranking.selector)
 
 
@@ -248,26 +263,24 @@ def _select(step: Step, usable: Sequence[int], selector: Selector, seed: int) ->
     rollout's own choice, or the likeliest candidate where that one may not train."""
     if selector == "random":
         return Random(seed).choice(usable)
-    if selector == "reward_model":
-        chosen = _rollout_text(step)
-        same = [i for i in usable if step.candidates[i].text == chosen]
-        if same:
-            return same[0]
+    targets = targets_of(step)
+    first_with = {targets[i]: i for i in usable}
+    if selector == "reward_model" and step.chosen is not None and targets[step.chosen] in first_with:
+        return first_with[targets[step.chosen]]
+    among = [i for i, target in enumerate(targets) if target in first_with and step.candidates[i].finish != SLIP]
     select: Literal["majority", "perplexity"] = "majority" if selector == "majority" else "perplexity"
-    best = choose(step.candidates, actions_of(step), select, among=usable)
+    best = choose(step.candidates, actions_of(step), select, among=among)
     assert best is not None
-    return best
-
-
-def _rollout_text(step: Step) -> str | None:
-    """What the rollout went on with."""
-    return None if step.chosen is None else step.candidates[step.chosen].text
+    return first_with[targets[best]]
 
 
 def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, Any]:
     """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
     tally: Counter[str] = Counter()
     for trajectory in read_lines(trajectories, Trajectory):
+        for step in trajectory.steps:
+            tally["candidates"] += len(step.candidates)
+            tally["candidates_cut_off"] += sum(candidate.finish == CUT_OFF for candidate in step.candidates)
         if trajectory.outcome != "finished":
             tally["unfinished_trajectories"] += 1
         elif not _wanted(trajectory, rules):
@@ -278,15 +291,18 @@ def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, Any]:
     for (_, step, usable), ranking in zip(trainable_steps(trajectories, rules), ranked, strict=True):
         tally["ranked_steps"] += 1
         tally["steps_with_a_choice"] += len(usable) > 1
-        tally["targets_changed"] += step.candidates[ranking.best].text != _rollout_text(step)
+        targets = targets_of(step)
+        tally["targets_changed"] += step.chosen is None or targets[ranking.best] != targets[step.chosen]
+        tally["targets_respelled"] += step.candidates[ranking.best].text != targets[ranking.best]
         tally["examples"] += ranking.good is not False
         tally[ranking.status] += 1
         tally["judged_bad"] += ranking.good is False
         tally["not_judged"] += rules.keep == "judged_good" and ranking.good is None
         tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
     names = (
-        "examples unfinished_trajectories filtered_trajectories steps steps_with_a_choice targets_changed "
-        "ranked fallback errored judged_bad not_judged prompt_tokens completion_tokens"
+        "examples unfinished_trajectories filtered_trajectories candidates candidates_cut_off steps "
+        "steps_with_a_choice targets_changed targets_respelled ranked fallback errored judged_bad not_judged "
+        "prompt_tokens completion_tokens"
     )
     return {
         "selector": rules.selector,

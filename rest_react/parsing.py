@@ -17,7 +17,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, product
 
 from rest_react.actions import (
@@ -70,10 +70,12 @@ _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An action, or None and why there is none."""
+    """An action, or None and why there is none. `spans` is where the action stands in the text, as (start, end): its
+    comment lines and its call; none where that is not known."""
 
     action: Action | None
     problem: str = ""
+    spans: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
 class _Unreadable(ValueError):
@@ -84,12 +86,17 @@ def parse(kind: StepKind, text: str) -> Parsed:
     """Reads the first usable call of `kind` in `text`. Never raises."""
     if len(text) > _LONGEST:
         return Parsed(None, f"longer than {_LONGEST} characters")
-    text = text.encode("utf-8", "replace").decode("utf-8").rpartition("</think>")[2]
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    text = whole.rpartition("</think>")[2]
+    skipped = len(whole) - len(text)
     text = _END.split(text, maxsplit=1)[0]
     problem = ""
     for start, spelling in product(islice(_calls(kind, text), _MOST_CALLS), (_exact, _repaired)):
         try:
-            return Parsed(_to_action(_expression(spelling(text[start:])), _comments(text[:start])))
+            source, length = spelling(text[start:])
+            comments, spans = _comments(text[:start])
+            action = _to_action(_expression(source), comments)
+            return Parsed(action, spans=tuple((skipped + i, skipped + j) for i, j in (*spans, (start, start + length))))
         except _Unreadable as error:
             problem = problem or str(error)
     names = _CALLS[kind]
@@ -105,13 +112,22 @@ def _calls(kind: StepKind, text: str) -> Iterator[int]:
             yield match.start()
 
 
-def _comments(text: str) -> tuple[str, ...]:
-    lines = (line.strip() for line in text.splitlines())
-    return tuple(filter(None, (line.removeprefix("#").strip() for line in lines if line.startswith("#"))))
+def _comments(text: str) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
+    """The comment lines before a call, without their marks, and where they stand."""
+    comments, spans = [], []
+    start = 0
+    for line in text.splitlines(keepends=True):
+        comment = line.strip()
+        if comment.startswith("#") and comment.removeprefix("#").strip():
+            comments.append(comment.removeprefix("#").strip())
+            first = start + line.index(comment)
+            spans.append((first, first + len(comment)))
+        start += len(line)
+    return tuple(comments), spans
 
 
-def _exact(text: str) -> str:
-    """The text up to the bracket that closes its first one, strings respected."""
+def _exact(text: str) -> tuple[str, int]:
+    """The text up to the bracket that closes its first one, strings respected; and its length."""
     depth, string, skip = 0, "", False
     for i, char in enumerate(text):
         if skip:
@@ -128,12 +144,13 @@ def _exact(text: str) -> str:
         elif char in ")]}":
             depth -= 1
             if depth == 0:
-                return text[: i + 1]
+                return text[: i + 1], i + 1
     raise _Unreadable("the call never ends")
 
 
-def _repaired(text: str) -> str:
-    """The call rewritten: every string re-quoted at its plausible end, open brackets closed, remarks dropped."""
+def _repaired(text: str) -> tuple[str, int]:
+    """The call rewritten: every string re-quoted at its plausible end, open brackets closed, remarks dropped; and how
+    much of the text it took."""
     out: list[str] = []
     closers: list[str] = []
     i = 0
@@ -161,8 +178,8 @@ def _repaired(text: str) -> str:
         out.append(char)
         i += 1
         if char in ")]}" and not closers:
-            return "".join(out)
-    return "".join(out).rstrip().rstrip(",") + "".join(reversed(closers))
+            return "".join(out), i
+    return "".join(out).rstrip().rstrip(",") + "".join(reversed(closers)), len(text.rstrip())
 
 
 def _string_at(text: str, start: int, closer: str) -> tuple[str, int]:
@@ -203,23 +220,23 @@ def _to_action(call: ast.Call, comments: tuple[str, ...]) -> Action:
     name, fields = _name_and_fields(call)
     match name:
         case "actionwrapper":
-            return _unwrap(fields)
+            return _unwrap(fields, comments)
         case "search":
-            return Search(_text(fields, "query"), _text(fields, "thoughts", ""))
+            return Search(_text(fields, "query"), _text(fields, "thoughts", ""), comments)
         case "terminate":
-            return Terminate(_text(fields, "thoughts", ""))
+            return Terminate(_text(fields, "thoughts", ""), comments)
         case "linkselection":
             summary, thoughts = _text(fields, "grounded_summarization"), _text(fields, "thoughts", "")
             return LinkSelection(summary, thoughts, _link_ids(fields), comments)
         case "answer":
-            return Answer(_text(fields, "thoughts", ""), _text(fields, "answer"))
+            return Answer(_text(fields, "thoughts", ""), _text(fields, "answer"), comments)
         case "checkanswer":
             return CheckAnswer(_truth(fields), comments)
         case _:
             return ReviseAnswer(_text(fields, "revised_answer"), comments)
 
 
-def _unwrap(fields: dict[str, ast.expr]) -> Action:
+def _unwrap(fields: dict[str, ast.expr], comments: tuple[str, ...]) -> Action:
     inner = fields.get("action")
     if isinstance(inner, ast.Name):
         inner = ast.Call(func=inner, args=[], keywords=[])
@@ -228,9 +245,9 @@ def _unwrap(fields: dict[str, ast.expr]) -> Action:
     name, inner_fields = _name_and_fields(inner)
     merged = {**inner_fields, **{key: value for key, value in fields.items() if key == "thoughts"}}
     if name == "search":
-        return Search(_text(merged, "query"), _text(merged, "thoughts", ""))
+        return Search(_text(merged, "query"), _text(merged, "thoughts", ""), comments)
     if name == "terminate":
-        return Terminate(_text(merged, "thoughts", ""))
+        return Terminate(_text(merged, "thoughts", ""), comments)
     raise _Unreadable("the action is neither Search nor Terminate")
 
 

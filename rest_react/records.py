@@ -119,31 +119,41 @@ class Sampling:
 class Completion:
     """One sample of an LLM. `logprob` sums the natural log-probabilities of its `tokens` tokens at temperature 1,
     None where the provider gives none. `prompt_tokens` counts the whole prompt, cached or not; the first sample's, that
-    of every request which the samples of its call took."""
+    of every request which the samples of its call took. Token i has `token_logprobs[i]` and ends before byte
+    `token_ends[i]` of the text in UTF-8; both are empty where that is not known."""
 
     text: str
     tokens: int
     logprob: float | None
     finish: str
     prompt_tokens: int
+    token_ends: tuple[int, ...] = ()
+    token_logprobs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sample as stored with its step; `problem` says why it could not be parsed, empty when it could."""
+    """A sample as stored with its step; `problem` says why it cannot be used, empty when it can. `action_tokens` and
+    `action_logprob` are its tokens and their sum of log-probabilities over its action alone (comments and call), 0 and
+    None where the provider does not tell them apart."""
 
     text: str
     tokens: int
     logprob: float | None
     finish: str
     problem: str = ""
+    action_tokens: int = 0
+    action_logprob: float | None = None
 
     @property
     def perplexity(self) -> float | None:
-        """exp of the mean negative log-probability per token (the length-normalised reading of paper section 3.2)."""
-        if self.logprob is None or self.tokens == 0:
+        """exp of the mean negative log-probability per token (the length-normalised reading of paper section 3.2): over
+        the action, or over the whole sample where only its sum is known."""
+        whole = self.action_logprob is None or self.action_tokens == 0
+        logprob, tokens = (self.logprob, self.tokens) if whole else (self.action_logprob, self.action_tokens)
+        if logprob is None or tokens == 0:
             return None
-        return math.exp(min(-self.logprob / self.tokens, 700.0))
+        return math.exp(min(-logprob / tokens, 700.0))
 
 
 @dataclass(frozen=True, slots=True)

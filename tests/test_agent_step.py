@@ -1,6 +1,7 @@
 """One step: what is asked, what is stored, and which sample moves on."""
 
 import asyncio
+import itertools
 import math
 
 import pytest
@@ -95,6 +96,56 @@ def test_a_step_without_a_readable_sample_chooses_none() -> None:
 def test_a_sample_that_was_cut_off_says_so() -> None:
     taken, _ = step([completion("let me think", tokens=99, finish="length")])
     assert taken.step.candidates[0].problem == ("cut off at 99 tokens: no call of ActionWrapper, Search or Terminate")
+
+
+@pytest.mark.parametrize(
+    ("finish", "tokens", "end", "used"),
+    [
+        ("length", 99, "", False),  # the call could be repaired, and even one that is whole was not ended by the model
+        ("length", 99, '")', False),
+        ("length", 60, "", False),
+        ("", 99, '")', False),  # a server that does not say how a sample ended
+        ("stop", 99, "", False),  # one that says `stop` at its limit too
+        ("stop", 99, '")', True),
+        ("stop", 60, "", True),  # the model ended it, and a repair closes it
+        ("length", 99, '")  # [END]', True),  # the last token completed the end mark
+    ],
+)
+def test_a_sample_that_its_token_limit_cut_off_moves_nothing_on(finish, tokens, end, used) -> None:
+    cut = f'ACTION_SELECTED = Answer(thoughts="Done.", answer="Ostrim was founded by Ada{end}'
+    taken, _ = step([completion(cut, logprob=-0.1, tokens=tokens, finish=finish)], kind="answer")
+    assert (taken.action is not None, taken.step.chosen) == ((True, 0) if used else (False, None))
+    assert taken.step.candidates[0].problem == ("" if used else f"cut off at {tokens} tokens")
+    assert actions_of(taken.step) == [taken.action]
+    other, _ = step([completion(cut, logprob=-0.1, tokens=tokens, finish=finish), completion(Answer("t", "a"), -50.0)],
+                    kind="answer")  # fmt: skip
+    assert other.step.chosen == (0 if used else 1)
+
+
+def spelled(parts: dict[str, float], finish="stop") -> Completion:
+    """A sample whose tokens are given with their log-probabilities."""
+    ends = list(itertools.accumulate(len(part.encode()) for part in parts))
+    return Completion("".join(parts), len(parts), sum(parts.values()), finish, 9, tuple(ends), tuple(parts.values()))
+
+
+def test_perplexity_is_over_the_comments_and_the_call_and_nothing_around_them() -> None:
+    bare_call = {"ACTION_SELECTED": -0.5, " =": -0.1, " Search": -1.0, '("': -1.0, "née": -2.0, '")': -1.0}
+    wrapped = {"Certainly": -0.01, "! Here it is:": -0.01, "\n```python": -0.01, "\n": -0.01, "# Why": -3.0,
+               " not.": -3.0, "\n\n": -0.01, "Search": -1.0, '("': -1.0, "née": -2.0, '")\n': -1.0, "```": -0.01,
+               "# [END]": -0.01, "and so on": -0.01}  # fmt: skip
+    taken, _ = step([spelled(bare_call), spelled(wrapped)])
+    plain, fenced = taken.step.candidates
+    assert (plain.action_tokens, plain.action_logprob) == (4, -5.0)
+    assert (fenced.action_tokens, fenced.action_logprob) == (6, -11.0)
+    assert plain.perplexity == math.exp(5 / 4)
+    assert math.exp(-fenced.logprob / fenced.tokens) < math.exp(-plain.logprob / plain.tokens)  # of the whole samples
+    assert taken.step.chosen == 0
+
+
+def test_perplexity_is_of_the_whole_sample_where_its_tokens_are_not_told_apart() -> None:
+    taken, _ = step([completion(ADA, logprob=-30.0, tokens=10)])
+    (sample,) = taken.step.candidates
+    assert (sample.action_tokens, sample.action_logprob, sample.perplexity) == (0, None, math.exp(3))
 
 
 def test_a_link_that_was_not_shown_makes_a_candidate_unusable() -> None:

@@ -102,10 +102,14 @@ def test_the_summary_counts_outcomes_costs_and_how_much_samples_differ(tmp_path)
         "faults": {"gpt: refused": 1, "llm: HTTP 503": 1},
         "steps": 4, "calls": 6, "prompt_tokens": 200, "completion_tokens": 40,
         "searches_per_trajectory": 1.3333, "identical_share": 0.5, "unparsable_share": 0.125,
-        "selected_by_majority_for_want_of_logprobs": 1,
+        "selected_by_majority_for_want_of_logprobs": 1, "selected_by_perplexity_of_whole_samples": 4,
     }  # fmt: skip
     assert count(path, "perplexity") == expected
-    assert count(path, "first") == {**expected, "selected_by_majority_for_want_of_logprobs": 0}
+    assert count(path, "first") == {
+        **expected,
+        "selected_by_majority_for_want_of_logprobs": 0,
+        "selected_by_perplexity_of_whole_samples": 0,
+    }
 
 
 def test_an_empty_file_counts_nothing(tmp_path) -> None:

@@ -96,7 +96,8 @@ def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> 
     assert examples == [Example("q.0.0", "q.0", 0, "decide", "a state", text(BOB), "perplexity")]
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
         "selector": "perplexity", "examples": 1, "dropped_steps": 0, "unfinished_trajectories": 0,
-        "filtered_trajectories": 0, "steps": 1, "steps_with_a_choice": 1, "targets_changed": 1, "ranked": 1,
+        "filtered_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1, "steps_with_a_choice": 1,
+        "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
         "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
         "cost_usd": 0.0, "cost_reason": None,
     }  # fmt: skip
@@ -114,6 +115,51 @@ def test_identical_candidates_are_one_to_choose_but_as_many_to_vote(tmp_path) ->
     assert chosen(tmp_path / "a", step, selector="majority") == 1
     unknown = replace(step, candidates=tuple(replace(c, logprob=None) for c in step.candidates))
     assert chosen(tmp_path / "b", unknown, selector="perplexity") == 1
+
+
+def test_a_sample_cut_off_at_its_token_limit_never_trains(tmp_path) -> None:
+    cut = replace(candidate(text(ADA)[:-9], 0.1, finish="length"), problem="cut off at 10 tokens")
+    step, lost = decide(cut, candidate(BOB, 2.0), chosen=1), decide(cut, chosen=None)
+    trajectories = [walked(step), walked(lost, id_="r.0", fault=Fault("model", "no usable sample"))]
+    _, examples, summary = run(tmp_path, trajectories)
+    assert [example.completion for example in examples] == [text(BOB)]
+    assert (summary["candidates"], summary["candidates_cut_off"]) == (3, 2)
+    assert usable_candidates(lost) == ()
+
+
+WRAPPED = "Certainly! Here is the next step:\n```python\n# Ada first.\n{}\n```\nI hope that this helps."
+
+
+def test_a_wrapped_sample_trains_as_its_action_alone_with_its_comments(tmp_path) -> None:
+    steps = [decide(candidate(WRAPPED.format(text(ADA)))), decide(candidate(f"# Bob next.\n{text(BOB)}"), state="s2")]
+    _, examples, summary = run(tmp_path, [walked(*steps)])
+    assert [example.completion for example in examples] == [
+        f"# Ada first.\n{text(ADA)}",
+        f"# Bob next.\n{text(BOB)}",
+    ]
+    assert summary["targets_respelled"] == 1
+
+
+def test_samples_of_one_action_are_one_candidate_whatever_their_spelling(tmp_path) -> None:
+    other = "action_selected = ActionWrapper(action = Search(query='Ada'), thoughts = 'x',)"
+    step = decide(candidate(other, 3.0), candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=1)
+    assert usable_candidates(step) == (0, 2)
+    (ranking,), (example,), summary = run(tmp_path / "likeliest", [walked(step)])
+    assert (ranking.best, example.completion) == (0, text(ADA))
+    assert (summary["targets_changed"], summary["targets_respelled"]) == (0, 1)
+    model = answers([["BEST: 1"]])
+    alone = replace(step, candidates=step.candidates[:2])
+    _, _, summary = run(tmp_path / "alone", [walked(alone)], selector="reward_model", model=model)
+    assert (model.llm.asked, summary["steps_with_a_choice"]) == ([], 0)
+
+
+def test_the_reward_model_is_shown_what_would_train(tmp_path) -> None:
+    model = answers([["BEST: 1"]])
+    step = decide(candidate(WRAPPED.format(text(ADA))), candidate(BOB))
+    run(tmp_path, [walked(step)], selector="reward_model", model=model)
+    ((prompt, _),) = model.llm.asked
+    assert text(ADA) in prompt.state
+    assert "Certainly" not in prompt.state
 
 
 def test_random_is_drawn_from_the_seed_and_reaches_every_usable_candidate(tmp_path) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from rest_react.budget import Meter, Tokens, tokens_used, with_all_prompts, worst_case
 from rest_react.error_replies import ErrorReply, explained, quoted
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
+from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
 from rest_react.remote import (
     Backoff,
@@ -220,7 +221,8 @@ def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int) ->
     text = "".join(part.text for part in parts if part.text and not part.thought)
     finish = candidate.finish_reason.value if candidate.finish_reason else ""
     given = candidate.logprobs_result
-    chosen = [token.log_probability for token in (given.chosen_candidates if given else None) or []]
+    told = (given.chosen_candidates if given else None) or []
+    chosen = [token.log_probability for token in told]
     known = [value for value in chosen if value is not None]
     tokens = len(chosen) or candidate.token_count or token_share
     logprob = None
@@ -228,4 +230,6 @@ def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int) ->
         logprob = sum(known)
     elif candidate.avg_logprobs is not None and tokens:
         logprob = candidate.avg_logprobs * tokens
-    return Completion(text, tokens, logprob, _CUT.get(finish, finish.lower()), prompt_tokens)
+    ends = token_ends(text, [(token.token or "").encode("utf-8", "replace") for token in told])
+    at = (ends, tuple(known)) if ends and len(known) == len(ends) else ((), ())
+    return Completion(text, tokens, logprob, _CUT.get(finish, finish.lower()), prompt_tokens, *at)

@@ -23,6 +23,7 @@ import msgspec
 
 from rest_react.budget import Tokens
 from rest_react.error_replies import ErrorInside, quoted, read_error
+from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion
 from rest_react.remote import TryAgain
 
@@ -191,13 +192,17 @@ def _completion(choice: Mapping[str, Any], token_share: int, prompt_tokens: int)
     text = _text(message.get("content"))
     refused = not text and bool(_text(message.get("refusal")))
     values = list(_token_logprobs(choice.get("logprobs")))
-    known = [value for value in values if isinstance(value, int | float) and _is_logprob(value)]
+    known = [float(value) for value in values if isinstance(value, int | float) and _is_logprob(value)]
+    complete = bool(known) and len(known) == len(values)
+    ends = _token_ends(text, choice.get("logprobs")) if complete else ()
     return Completion(
         text=text.encode("utf-8", "replace").decode("utf-8"),
         tokens=len(values) or token_share,
-        logprob=math.fsum(known) if known and len(known) == len(values) else None,
+        logprob=math.fsum(known) if complete else None,
         finish="refusal" if refused else _finish(choice.get("finish_reason")),
         prompt_tokens=prompt_tokens,
+        token_ends=ends if len(ends) == len(known) else (),
+        token_logprobs=tuple(known) if len(ends) == len(known) else (),
     )
 
 
@@ -262,6 +267,24 @@ def _token_logprobs(logprobs: object) -> Iterator[object]:
         logprobs = next((value for value in held if isinstance(value, list)), None)
     for entry in logprobs if isinstance(logprobs, list) else ():
         yield entry.get("logprob") if isinstance(entry, dict) else entry
+
+
+def _token_ends(text: str, logprobs: object) -> tuple[int, ...]:
+    """Where each token ends in the text; nothing where the tokens are not told, or do not spell it."""
+    held = logprobs if isinstance(logprobs, dict) else {}
+    content, tokens = held.get("content"), held.get("tokens")
+    told = content if isinstance(content, list) else tokens if isinstance(tokens, list) else []
+    return token_ends(text, [_spelled(entry) for entry in told])
+
+
+def _spelled(entry: object) -> bytes:
+    """A token; one that is a part of a character is told by its bytes alone."""
+    if isinstance(entry, dict):
+        given = entry.get("bytes")
+        if isinstance(given, list) and all(type(byte) is int and 0 <= byte < 256 for byte in given):
+            return bytes(given)
+        entry = entry.get("token")
+    return entry.encode("utf-8", "replace") if isinstance(entry, str) else b""
 
 
 def _is_logprob(value: float) -> bool:

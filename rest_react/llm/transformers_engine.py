@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
+from rest_react.llm.token_ends import decoded_pieces, token_ends
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.weights import encode_prompt, resolve_weights
 
@@ -132,13 +133,17 @@ class TransformersEngine:
             raise OutsideFault(f"the in-process engine failed: {why}. A smaller policy.cache_tokens may help")
         tokens = output.generated_tokens
         ended = bool(tokens) and tokens[-1] in self._eos
-        text = self._tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
+        whole = self._tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
+        text = whole
         for mark in draw.stop:
             text = text.split(mark, 1)[0]
+        stopped = ended or text != whole  # the last token may complete a stop string
+        text = text.encode("utf-8", "replace").decode("utf-8")
         logprobs = draw.logprobs[: len(tokens)]
+        ends = token_ends(text, decoded_pieces(self._tokenizer, tokens))[: len(logprobs)]
         return Completion(
-            text.encode("utf-8", "replace").decode("utf-8"), len(logprobs), sum(logprobs),
-            "stop" if ended else "length", prompt_tokens,
+            text, len(logprobs), sum(logprobs), "stop" if stopped else "length", prompt_tokens,
+            ends, tuple(logprobs) if ends else (),
         )  # fmt: skip
 
     def _start(self) -> None:

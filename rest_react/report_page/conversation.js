@@ -117,7 +117,10 @@ function difference(before, after) {
 
 // ── candidates ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const perplexityOf = (c) => (c.logprob === null || !c.tokens ? null : Math.exp(Math.min(-c.logprob / c.tokens, 700)));
+const perplexityOf = (c) => {
+  const [logprob, tokens] = c.action_tokens ? [c.action_logprob, c.action_tokens] : [c.logprob, c.tokens];
+  return logprob === null || !tokens ? null : Math.exp(Math.min(-logprob / tokens, 700));
+};
 
 function candidatesView(step) {
   const groups = grouped(step);

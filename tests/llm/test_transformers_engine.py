@@ -48,11 +48,15 @@ def test_a_greedy_sample_is_what_generate_writes_with_its_log_probability() -> N
         torch.tensor([ids]), max_new_tokens=12, do_sample=False, return_dict_in_generate=True, output_scores=True
     )
     new = out.sequences[0, len(ids) :]
-    logprob = sum(float(s[0].log_softmax(0)[i]) for s, i in zip(out.scores, new, strict=True))
+    logprobs = [float(s[0].log_softmax(0)[i]) for s, i in zip(out.scores, new, strict=True)]
     (sample,) = with_engine(lambda engine: engine.sample(STATE, n=1, sampling=greedy()))
+    text = tokenizer.decode(new, skip_special_tokens=True)
+    assert list(sample.token_ends) == sorted(sample.token_ends)
+    assert (len(sample.token_ends), sample.token_ends[-1]) == (12, len(text.encode()))
     assert sample == Completion(
-        tokenizer.decode(new, skip_special_tokens=True), 12, pytest.approx(logprob, abs=1e-3), "length", len(ids)
-    )
+        text, 12, pytest.approx(sum(logprobs), abs=1e-3), "length", len(ids),
+        sample.token_ends, pytest.approx(logprobs, abs=1e-3),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("requests", "tokens"), [(4, 32), (32, 256)])  # the second decodes in groups

@@ -1,0 +1,47 @@
+"""Where the tokens of a sample end in its text.
+
+    >>> token_ends("née", [b"n", b"\\xc3", b"\\xa9e", b"<eos>"])
+    (1, 2, 4, 4)
+
+Positions are bytes of the text in UTF-8, since a token may end inside a character. Servers cut the text (stop strings,
+white space, what a model thought first) but list every token, so the text is looked for in what the tokens spell.
+Not here: log-probabilities, and which tokens count (agent).
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+
+def token_ends(text: str, pieces: Sequence[bytes]) -> tuple[int, ...]:
+    """One position per token; empty where the tokens do not spell the text."""
+    spelled, wanted = b"".join(pieces), text.encode("utf-8", "replace")
+    start = 0 if spelled.startswith(wanted) else spelled.rfind(wanted)
+    if start < 0:
+        return ()
+    return tuple(min(max(end - start, 0), len(wanted)) for end in accumulate(map(len, pieces)))
+
+
+def decoded_pieces(tokenizer: Any, tokens: Sequence[int]) -> list[bytes]:
+    """What each token adds to the text. Of a character that takes several tokens, each but the last gets one byte.
+    Empty where the tokenizer is not one of the `tokenizers` library."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return []
+    from tokenizers.decoders import DecodeStream
+
+    stream, special = DecodeStream(skip_special_tokens=True), set(tokenizer.all_special_ids)
+    pieces: list[bytes] = []
+    waiting: list[int] = []
+    for token in tokens:
+        added = stream.step(backend, token)
+        spelled = (added or "").encode("utf-8", "replace")
+        if added is None and token not in special:
+            waiting.append(len(pieces))
+        elif added is not None:
+            for n, place in enumerate(waiting):
+                pieces[place] = spelled[n : n + 1]
+            spelled = spelled[len(waiting) :]
+            waiting.clear()
+        pieces.append(spelled)
+    return pieces
