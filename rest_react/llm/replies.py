@@ -274,17 +274,16 @@ def _token_ends(text: str, logprobs: object) -> tuple[int, ...]:
     held = logprobs if isinstance(logprobs, dict) else {}
     content, tokens = held.get("content"), held.get("tokens")
     told = content if isinstance(content, list) else tokens if isinstance(tokens, list) else []
-    return token_ends(text, [_spelled(entry) for entry in told])
+    words = [entry.get("token") if isinstance(entry, dict) else entry for entry in told]
+    spelled = [word.encode("utf-8", "replace") if isinstance(word, str) else b"" for word in words]
+    # A token that is a part of a character is told by its bytes alone.
+    return token_ends(text, spelled) or token_ends(text, [_bytes(entry) for entry in told])
 
 
-def _spelled(entry: object) -> bytes:
-    """A token; one that is a part of a character is told by its bytes alone."""
-    if isinstance(entry, dict):
-        given = entry.get("bytes")
-        if isinstance(given, list) and all(type(byte) is int and 0 <= byte < 256 for byte in given):
-            return bytes(given)
-        entry = entry.get("token")
-    return entry.encode("utf-8", "replace") if isinstance(entry, str) else b""
+def _bytes(entry: object) -> bytes:
+    given = entry.get("bytes") if isinstance(entry, dict) else None
+    known = isinstance(given, list) and all(type(byte) is int and 0 <= byte < 256 for byte in given)
+    return bytes(given) if known and given else b""
 
 
 def _is_logprob(value: float) -> bool:

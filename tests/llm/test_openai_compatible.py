@@ -1,5 +1,4 @@
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -117,31 +116,6 @@ def test_completion_mode_joins_the_prompt_and_reads_token_logprobs():
     assert request.json["prompt"] == "Instructions.\nQUESTION = 1\n"
     assert request.json["logprobs"] == 1
     assert "messages" not in request.json
-
-
-def test_tokens_are_told_with_their_places_in_both_modes():
-    content = [
-        {"token": "caf", "logprob": -0.5, "bytes": [99, 97, 102]},
-        {"token": "\\xc3", "logprob": -1.0, "bytes": [195]},
-        {"token": "\\xa9", "logprob": -2.0, "bytes": [169]},
-        {"token": "<|im_end|>", "logprob": -0.25, "bytes": None},
-    ]
-    message = {"message": {"content": "caf\xe9"}, "finish_reason": "stop", "logprobs": {"content": content}}
-    (sample,) = read_reply(json.dumps({"choices": [message]}).encode()).completions
-    assert sample == Completion("caf\xe9", 4, -3.75, "stop", 0, (3, 4, 5, 5), (-0.5, -1.0, -2.0, -0.25))
-    plain_text = {"tokens": [" caf", "\xe9"], "token_logprobs": [-0.5, -1.0], "text_offset": [7, 11]}
-    choice_ = {"text": " caf\xe9", "finish_reason": "stop", "logprobs": plain_text}
-    (sample,) = read_reply(json.dumps({"choices": [choice_]}).encode()).completions
-    assert sample == Completion(" caf\xe9", 2, -1.5, "stop", 0, (4, 6), (-0.5, -1.0))
-
-
-@pytest.mark.parametrize(
-    "token", [{}, {"token": None}, {"token": "other", "bytes": "x"}, {"token": "x", "bytes": [999]}]
-)
-def test_tokens_that_do_not_spell_the_text_leave_its_sum(token):
-    message = {"message": {"content": "Search"}, "logprobs": {"content": [{"logprob": -0.5} | token]}}
-    (sample,) = read_reply(json.dumps({"choices": [message]}).encode()).completions
-    assert sample == Completion("Search", 1, -0.5, "", 0)
 
 
 def test_samples_that_a_server_leaves_out_are_asked_for_one_by_one_under_their_own_seeds():

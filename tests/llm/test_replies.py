@@ -29,7 +29,8 @@ def test_a_whole_reply_is_read_with_its_counts():
     logprobs = {"content": [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -0.25}]}
     usage = {"prompt_tokens": 11, "completion_tokens": 4}
     reply = read_reply(raw(said("b", index=1, logprobs=logprobs), said("a", index=0, logprobs=logprobs), usage=usage))
-    samples = [Completion(text, 2, -0.75, "stop", 11) for text in "ab"]
+    places = {"a": (1, 1), "b": (0, 1)}
+    samples = [Completion(text, 2, -0.75, "stop", 11, places[text], (-0.5, -0.25)) for text in "ab"]
     assert reply == Reply(samples, ["", ""], Tokens(11, 4))
 
 
@@ -286,3 +287,23 @@ def test_no_odd_field_loses_a_text_or_makes_a_number_that_is_none(choices, usage
         assert one.logprob is None or (math.isfinite(one.logprob) and one.tokens > 0)
         assert one.tokens >= 0 <= one.prompt_tokens
     assert reply.billed.completion >= sum(one.tokens for one in reply.completions)
+
+
+def test_tokens_are_told_with_their_places_in_both_modes():
+    content = [
+        {"token": "caf", "logprob": -0.5, "bytes": [99, 97, 102]},
+        {"token": "\\xc3", "logprob": -1.0, "bytes": [195]},
+        {"token": "\\xa9", "logprob": -2.0, "bytes": [169]},
+        {"token": "<|im_end|>", "logprob": -0.25, "bytes": None},
+    ]
+    sample = only(raw(said("caf\xe9", logprobs={"content": content})))
+    assert sample == Completion("caf\xe9", 4, -3.75, "stop", 0, (3, 4, 5, 5), (-0.5, -1.0, -2.0, -0.25))
+    told = {"tokens": [" caf", "\xe9"], "token_logprobs": [-0.5, -1.0], "text_offset": [7, 11]}
+    sample = only(raw({"text": " caf\xe9", "finish_reason": "stop", "logprobs": told}))
+    assert sample == Completion(" caf\xe9", 2, -1.5, "stop", 0, (4, 6), (-0.5, -1.0))
+
+
+@pytest.mark.parametrize("token", [{}, {"token": None}, {"token": "other", "bytes": "x"}, {"token": 3, "bytes": [999]}])
+def test_tokens_that_do_not_spell_the_text_leave_its_sum(token):
+    sample = only(raw(said("Search", logprobs={"content": [{"logprob": -0.5} | token]})))
+    assert sample == Completion("Search", 1, -0.5, "stop", 0)
