@@ -23,7 +23,7 @@ Not here: which sample becomes the training target (improve), and what a stage r
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -43,7 +43,7 @@ from rest_react.actions import (
     neutralise,
 )
 from rest_react.console import progress
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError, as_fault
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, as_fault
 from rest_react.parsing import Parsed, parse
 from rest_react.prompting import STOP, StepPrompt, prompt_for, render_state
 from rest_react.records import (
@@ -61,6 +61,7 @@ from rest_react.records import (
     derive_seed,
 )
 from rest_react.records import Search as SearchDoor
+from rest_react.refusals import ACCEPTED, LOST, refusals_watched
 from rest_react.remote import together
 from rest_react.store import JsonLines, in_order, read_lines
 
@@ -386,7 +387,12 @@ async def roll_out(
     outages: list[str] = []
     failed = 0
 
-    with progress(title, total=len(order), done=len(done)) as advance:
+    def answers() -> Iterator[str | None]:
+        return map(_first_answer, read_lines(path, Trajectory))
+
+    # More refusals than one question alone can bring.
+    watched = refusals_watched(path, answers, what=title, role="policy", fewest=repeats + 1)
+    with watched, progress(title, total=len(order), done=len(done)) as advance:
 
         async def worker() -> None:
             nonlocal failed
@@ -402,13 +408,7 @@ async def roll_out(
                 advance(note=", ".join(f"{count} {what}" for what, count in lost.items() if count))
 
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
-    log.finish(order)
-    if len(questions) > 1 and (refusal := _refused_all(path)):
-        path.unlink()
-        raise UsageError(
-            f"{title}: all {len(order)} trajectories were refused at the first call: {refusal}\n"
-            "None is kept. Correct the settings and give the command again."
-        )
+        log.finish(order)
     if len(outages) > tolerated * len(order):
         raise StageIncomplete(
             f"{title}: {len(outages)} of {len(order)} trajectories failed from outside, e.g. {outages[-1]}\n"
@@ -416,11 +416,8 @@ async def roll_out(
         )
 
 
-def _refused_all(path: Path) -> str:
-    """The last refusal, where no trajectory has a step and the model's door is to blame; else nothing."""
-    message = ""
-    for trajectory in read_lines(path, Trajectory):
-        if trajectory.steps or trajectory.fault is None or trajectory.fault.whose == "outside":
-            return ""
-        message = trajectory.fault.message
-    return message
+def _first_answer(trajectory: Trajectory) -> str | None:
+    """What the policy said to the first call: for refusals_watched."""
+    if trajectory.fault is None or trajectory.steps:
+        return ACCEPTED
+    return LOST if trajectory.fault.whose == "outside" else trajectory.fault.message

@@ -27,7 +27,7 @@ UNSEALED = (
     "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
     "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
-    "*.max_length", "*.micro_batch_size", "*.num_processes",
+    "*.max_length", "*.micro_batch_size", "*.num_processes", "*.token_limit", "*.api_key_env",
 )  # fmt: skip
 # What of its own a run may have that takes over from another one (`grow.reuse`): what comes after the first Grow; after
 # iteration 0; and what makes it a student, which learns from the other model's data.
@@ -271,7 +271,7 @@ def _asks_reward_model(s: Settings) -> bool:
 
 def sealed_view(settings: object, path: str = "") -> dict[str, object]:
     """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
-    return {place: value for place, value in flatten(settings, path) if not _unsealed(place)}
+    return {place: value for place, value in flatten(settings, path) if not is_unsealed(place)}
 
 
 def shared_stages(
@@ -308,7 +308,8 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield path, list(value) if isinstance(value, tuple) else value
 
 
-def _unsealed(path: str) -> bool:
+def is_unsealed(path: str) -> bool:
+    """Whether a setting cannot change a result."""
     parts = path.split(".")
     return parts[0] in UNSEALED or f"*.{''.join(parts[1:2])}" in UNSEALED
 

@@ -185,7 +185,7 @@ _WAYS_OUT = (
         ),
         "{block}token_limit=max_tokens",
     ),
-    (_any(r"max (?:completion )?tokens|(?:output|completion) tokens"), "{max_tokens} to what the model allows"),
+    (_any(r"max (?:completion )?tokens|(?:output|completion) tokens"), "{max_tokens} to what {model} allows"),
     (_any("logprobs"), "{block}logprobs=false"),
     (_any(r"param=n\b|[`'\"]n[`'\"]"), "{block}n_per_request=false"),
     (_any("country|region|territory|location"), "{block}base_url to a provider that serves your country"),
@@ -318,7 +318,7 @@ class SettingNames:
         said = f"{reply.code} param={reply.param}: {reply.message[:_READ]}" if reply else ""
         for pattern, setting in _WAYS_OUT:
             if pattern.search(said):
-                return f"set {setting.format(block=block, max_tokens=self.max_tokens)}"
+                return f"set {setting.format(block=block, max_tokens=self.max_tokens, model=self.block or 'the model')}"
         return f"check {block}model, {block}base_url and {block}token_limit"
 
 

@@ -36,6 +36,7 @@ from rest_react.judges.metrics import (
     paired_difference,
 )
 from rest_react.records import LabelledQuestion, Price, Result, Trajectory, Verdict, derive_seed
+from rest_react.refusals import ACCEPTED, LOST, refusals_watched
 from rest_react.remote import together
 from rest_react.store import JsonLines, in_order, iterations, read_lines, read_summary, write_summary
 
@@ -102,7 +103,11 @@ async def _grade_all(
     ungraded = (t for t in read_lines(stage / TRAJECTORIES, Trajectory) if t.id not in done)
     lost: list[str] = []
 
-    with progress(title, total=len(order), done=len(done)) as advance:
+    def answers() -> Iterator[str | None]:
+        return (answer for result in read_lines(log.path, Result) for answer in _grader_answers(result))
+
+    watched = refusals_watched(log.path, answers, what=title, role="grader")
+    with watched, progress(title, total=len(order), done=len(done)) as advance:
 
         async def worker() -> None:
             for trajectory in ungraded:
@@ -114,7 +119,7 @@ async def _grade_all(
                 advance()
 
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
-    log.finish(order)
+        log.finish(order)
     if len(lost) > tolerated * len(order):
         raise StageIncomplete(
             f"{title}: {len(lost)} of {len(order)} verdicts could not be had, e.g. {lost[-1]}\n"
@@ -124,6 +129,16 @@ async def _grade_all(
 
 def _owed(result: Result) -> bool:
     return result.verdict.owed or result.verdict_before_checks.owed
+
+
+def _grader_answers(result: Result) -> Iterator[str | None]:
+    """What the grader said to each request for this result, an empty answer being none: for refusals_watched."""
+    asked = [] if result.fault else [(result.answer, result.verdict)]
+    if result.fault or result.draft != result.answer:
+        asked.append((result.draft, result.verdict_before_checks))
+    for text, verdict in asked:
+        if text.strip():
+            yield verdict.reason if verdict.refused else LOST if verdict.owed else ACCEPTED
 
 
 async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grader, *, seed: int) -> Result:

@@ -44,6 +44,7 @@ from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill
 from rest_react.judges.reward import RewardModel, objections
 from rest_react.records import Completion, Example, Price, Ranking, Step, Trajectory, derive_seed
+from rest_react.refusals import ACCEPTED, LOST, refusals_watched
 from rest_react.remote import together
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
 
@@ -51,6 +52,7 @@ Selector = Literal["reward_model", "verified", "perplexity", "majority", "random
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
 SLIP = "slip"
 TOLD_FROM = 0.1
+_REFUSED = "model fault: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,11 @@ async def improve(
     owed = ((id_, step, usable) for id_, step, usable in trainable_steps(trajectories, rules) if id_ not in done)
     errored: list[str] = []
 
-    with progress(title, total=len(order), done=len(done)) as advance:
+    def answers() -> Iterator[str | None]:
+        return (answer for ranking in read_lines(log.path, Ranking) for answer in _reward_model_answers(ranking))
+
+    watched = refusals_watched(log.path, answers, what=title, role="reward_model")
+    with watched, progress(title, total=len(order), done=len(done)) as advance:
 
         async def worker() -> None:
             for id_, step, usable in owed:
@@ -99,7 +105,7 @@ async def improve(
                 await asyncio.sleep(0)  # a selector that asks nobody would keep everybody waiting, Ctrl-C included
 
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
-    log.finish(order)
+        log.finish(order)
     if len(errored) > rules.tolerated * len(order):
         raise StageIncomplete(
             f"{title}: {len(errored)} of {len(order)} rankings could not be had, e.g. {errored[-1]}\n"
@@ -115,6 +121,16 @@ async def improve(
             f"note: {title}: {tally['candidates_cut_off']} of {tally['candidates']} samples were cut off at their "
             "token limit and do not train; raise agent.max_tokens"
         )
+
+
+def _reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
+    """What the reward model said to each request for this ranking: for refusals_watched."""
+    if ranking.status == "errored":
+        yield LOST
+    elif ranking.status == "fallback" or ranking.order:
+        yield ranking.reply if ranking.reply.startswith(_REFUSED) else ACCEPTED
+    if ranking.good_reply:
+        yield ranking.good_reply if ranking.good_reply.startswith(_REFUSED) else ACCEPTED
 
 
 def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Step, tuple[int, ...]]]:
@@ -202,7 +218,7 @@ async def _ranked(ranking: Ranking, step: Step, usable: Sequence[int], reward_mo
     try:
         opinion = await reward_model.rank(step.state, [targets[i] for i in usable], seed=seed)
     except ModelFault as error:
-        return replace(ranking, status="fallback", reply=f"model fault: {error}")
+        return replace(ranking, status="fallback", reply=f"{_REFUSED}{error}")
     ranking = _charged(replace(ranking, reply=opinion.reply.text), opinion.reply)
     if not opinion.order:
         return replace(ranking, status="fallback")
@@ -214,7 +230,7 @@ async def _judged(ranking: Ranking, step: Step, reward_model: RewardModel, seed:
     try:
         good, reply = await reward_model.is_good(step.state, targets_of(step)[ranking.best], seed=seed)
     except ModelFault as error:
-        return replace(ranking, good_reply=f"model fault: {error}")
+        return replace(ranking, good_reply=f"{_REFUSED}{error}")
     return _charged(replace(ranking, good=good, good_reply=reply.text), reply)
 
 

@@ -287,13 +287,14 @@ class ModelRef:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A grader's opinion of one answer, and the tokens it took. `unscored`: it could not be had; never counted as
-    wrong. `owed`: an outside fault was why, so it is asked for again."""
+    wrong. `owed`: an external fault was why, so it is asked for again. `refused`: the grader refused the request."""
 
     verdict: Literal["correct", "incorrect", "unscored"]
     reason: str = ""
     owed: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

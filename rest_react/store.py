@@ -30,6 +30,7 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 import msgspec
 import yaml
 
+from rest_react.config import is_unsealed
 from rest_react.console import say
 from rest_react.errors import RunFolderError, disk_errors
 from rest_react.files import cut_torn_line, flush, flush_tree, make_folder, remove, replacing, write_file
@@ -55,8 +56,33 @@ class _Id(msgspec.Struct):
     id: str
 
 
+class _OwedVerdict(msgspec.Struct):
+    owed: bool = False
+
+
 class _Owed(_Id):
+    """What of a record tells whether its work is owed again."""
+
     fault: Fault | None = None
+    verdict: _OwedVerdict | None = None
+    verdict_before_checks: _OwedVerdict | None = None
+    status: str = ""
+
+    @property
+    def is_owed(self) -> bool:
+        verdicts = (self.verdict, self.verdict_before_checks)
+        outside = self.fault is not None and self.fault.whose == "outside"
+        return outside or self.status == "errored" or any(one is not None and one.owed for one in verdicts)
+
+
+# Where the work lies that these settings go into; as long as there is none, they may change.
+_WORK_OF = {
+    "grader.": "iter_*/evaluate/*/results.jsonl",
+    "reward_model.": "iter_*/improve/*",
+    "improve.": "iter_*/improve/*",
+    "finetune.": "iter_*/finetune/*",
+}
+_OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a job that was begun
 
 
 class JsonLines(Generic[R]):
@@ -265,6 +291,9 @@ class RunFolder:
                 shutil.rmtree(begun)
             _write_yaml(path, _Sealed(SCHEMA, dict(sealed), [dict(environment)]))
             return ["settings were changed, with which nothing had been finished"]
+        if differing and all(self._is_unused(key) for key in differing):
+            _write_yaml(path, _Sealed(SCHEMA, dict(sealed), kept.environments))
+            return [f"{', '.join(differing)} changed, with which no work had been done"]
         if differing:
             raise RunFolderError(
                 f"{self.root} was made with other settings:\n"
@@ -286,7 +315,8 @@ class RunFolder:
         kept = self._kept()
         if kept is None:
             return {}
-        before = kept.settings
+        # A key that was sealed once and is not any more is not compared.
+        before = {key: value for key, value in kept.settings.items() if key in sealed or not is_unsealed(key)}
         return {
             key: f"{_shown(before, key)} in the folder, {_shown(sealed, key)} now"
             for key in sorted({*before, *sealed})
@@ -324,7 +354,16 @@ class RunFolder:
         if any(self.root.rglob(SUMMARY)):
             return False
         records = (record for path in self.root.rglob("*.jsonl") for record in read_lines(path, _Owed))
-        return all(record.fault is not None and record.fault.whose == "outside" for record in records)
+        return all(record.is_owed for record in records)
+
+    def _is_unused(self, key: str) -> bool:
+        """Whether the setting belongs to a model or a stage that has not done any work in this folder yet."""
+        patterns = [pattern for group, pattern in _WORK_OF.items() if key.startswith(group)]
+        if not patterns:
+            return False
+        found = [path for path in self.root.glob(patterns[0]) if path.name not in _OF_A_HOSTED_JOB]
+        lines = (line for path in found if path.suffix == ".jsonl" for line in read_lines(path, _Owed))
+        return all(path.suffix == ".jsonl" for path in found) and all(line.is_owed for line in lines)
 
     def _kept(self) -> _Sealed | None:
         path = self.root / "settings.yaml"

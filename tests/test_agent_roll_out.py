@@ -124,8 +124,8 @@ def test_a_model_that_refuses_everything_at_once_is_a_wrong_setting_and_no_resul
     with pytest.raises(UsageError) as stopped:
         roll(path, Spied(SCRIPTED, shut=shut_for(0, 1, 2, 3, 4, fault=REFUSED)))
     assert str(stopped.value) == (
-        "grow: all 10 trajectories were refused at the first call: llm: refused\n"
-        "None is kept. Correct the settings and give the command again."
+        "grow: policy refused every one of 10 requests, e.g. llm: refused\n"
+        "None of them is kept. Change policy.model, policy.base_url or what its server allows, and run again."
     )
     assert roll(path) == expected
 

@@ -9,7 +9,7 @@ import pytest
 
 from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
 from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.evaluate import RESULTS, compute_rows, evaluate
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
@@ -253,3 +253,48 @@ def test_a_trajectory_that_searches_is_counted_with_its_searches(tmp_path) -> No
     walker = agent(RecordedLLM(replies), recorded_search({"x": []}))
     (result,) = run(tmp_path, walker, [VELMAR])
     assert (result.searches, result.calls, result.verdict.verdict) == (1, 6, "correct")
+
+
+REFUSED = ModelFault("judge: HTTP 400: the prompt is longer than the context")
+
+
+def test_a_grader_that_refuses_every_answer_stops_the_run_and_only_grading_is_done_again(tmp_path) -> None:
+    with pytest.raises(UsageError) as stopped:
+        run(tmp_path, policy(RIGHT), grader=judge(REFUSED, REFUSED))
+    assert str(stopped.value) == (
+        "evaluate, grading: grader refused every one of 2 requests, e.g. "
+        "llm:tiny: judge: HTTP 400: the prompt is longer than the context\n"
+        "None of them is kept. Change grader.model, grader.base_url or what its server allows, and run again."
+    )
+    assert (read_summary(tmp_path), (tmp_path / RESULTS).exists()) == (None, False)
+    results = run(tmp_path, RecordedLLM({}), grader=judge(TRUE, FALSE))
+    assert [result.verdict.verdict for result in results] == ["correct", "incorrect"]
+
+
+def test_a_grader_whose_settings_are_refused_leaves_no_verdict_behind_that_needed_no_grader(
+    tmp_path,
+) -> None:
+    class Wrong:
+        async def sample(self, prompt, *, n, sampling):
+            raise UsageError("judge: set grader.token_limit")
+
+        async def aclose(self):
+            pass
+
+    grader = LLMGrader(Wrong(), "header\n", "llm:tiny", max_tokens=64)
+    with pytest.raises(UsageError, match=r"set grader\.token_limit"):
+        run(tmp_path, Spied(policy(RIGHT), shut={VELMAR.question.text: REFUSED}), grader=grader)
+    assert not (tmp_path / RESULTS).exists()
+
+
+def test_a_single_refusal_by_the_grader_is_unscored_with_its_reason_and_is_not_owed(tmp_path) -> None:
+    first, second = run(tmp_path, policy(RIGHT), grader=judge(REFUSED, TRUE))
+    reason = "llm:tiny: judge: HTTP 400: the prompt is longer than the context"
+    assert first.verdict == Verdict("unscored", reason, owed=False, refused=True)
+    assert second.verdict.verdict == "correct"
+    assert read_summary(tmp_path) is not None
+
+
+def test_refusals_beside_an_outage_are_not_taken_for_a_refusal_of_all(tmp_path) -> None:
+    with pytest.raises(StageIncomplete):
+        run(tmp_path, policy(RIGHT), grader=judge(REFUSED, OutsideFault("HTTP 503")))

@@ -18,7 +18,7 @@ from rest_react.actions import (
     Terminate,
     render_output,
 )
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve, usable_candidates
 from rest_react.judges.reward import RewardModel
 from rest_react.llm.scripted import RecordedLLM
@@ -235,6 +235,23 @@ def test_an_unusable_reply_leaves_the_rollouts_own_choice(tmp_path, reply, words
     assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "fallback", best=1, reply=words)
     assert example.completion == text(BOB)
     assert (summary["fallback"], summary["targets_changed"]) == (1, 0)
+
+
+@pytest.mark.parametrize("how", [{"selector": "reward_model"}, {"keep": "judged_good"}], ids=["ranks", "judges"])
+def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again(tmp_path, how) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
+    refused = ModelFault("judge: HTTP 400: too long")
+    with pytest.raises(UsageError) as stopped:
+        run(tmp_path, [walked(*steps, decide(candidate(CAT)))], model=answers([refused] * 3, [refused] * 4), **how)
+    count = 3 if "selector" in how else 4
+    assert str(stopped.value) == (
+        f"improve: reward_model refused every one of {count} requests, e.g. model fault: judge: HTTP 400: too long\n"
+        "None of them is kept. Change reward_model.model, reward_model.base_url or what its "
+        "server allows, and run again."
+    )
+    assert (read_summary(tmp_path / "improve"), (tmp_path / "improve" / RANKINGS).exists()) == (None, False)
+    rankings, _, _ = run(tmp_path, [walked(*steps)], model=answers([["BEST: 1"]]), **how)
+    assert [ranking.status for ranking in rankings] == ["ranked"] * 3
 
 
 def test_where_the_rollouts_choice_may_not_train_the_likeliest_that_may_is_left(tmp_path) -> None:

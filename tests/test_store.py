@@ -308,6 +308,43 @@ def test_a_folder_where_nothing_was_finished_takes_other_settings(tmp_path: Path
         folder.seal(SEALED, HERE)
 
 
+GRADED = {"id": "q.0", "verdict": {"verdict": "correct"}}
+OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
+
+
+@pytest.mark.parametrize(
+    ("group", "file", "none", "some"),
+    [
+        ("grader", "iter_0/evaluate/world/results.jsonl", OWED, GRADED),
+        ("reward_model", "iter_1/improve/rankings.jsonl", {"id": "q.0.0", "status": "errored"}, {"id": "q.0.0"}),
+        ("improve", "iter_1/improve/rankings.jsonl", {"id": "q.0.0", "status": "errored"}, {"id": "q.0.0"}),
+        ("finetune", "iter_1/finetune/events.jsonl", {"id": "event"}, None),
+        ("finetune", "iter_1/finetune/model.json", None, {}),
+    ],
+)
+def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, group, file, none, some) -> None:
+    folder = RunFolder(tmp_path)
+    before, after = {**SEALED, f"{group}.model": "a"}, {**SEALED, f"{group}.model": "b"}
+    folder.seal(before, HERE)
+    write_summary(folder.stage(0, "grow"), {})
+    for work, chosen in ((none, after), (some, {**SEALED, f"{group}.model": "c"})):
+        if work is not None:
+            write_lines(tmp_path / file, [work])
+        if work is some and work is not None:
+            with pytest.raises(RunFolderError, match=f"{group}.model: '.' in the folder, '.' now"):
+                folder.seal(chosen, HERE)
+        elif work is not None:
+            assert folder.seal(chosen, HERE) == [f"{group}.model changed, with which no work had been done"]
+            assert folder.settings() == chosen
+
+
+def test_a_setting_that_was_sealed_once_and_is_not_any_more_is_not_compared(tmp_path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.seal({**SEALED, "grader.token_limit": "max_tokens"}, HERE)
+    write_summary(folder.stage(0, "grow"), {})
+    assert folder.seal(SEALED, HERE) == []
+
+
 def test_a_changed_environment_is_returned_once_and_recorded(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.seal(SEALED, HERE)

@@ -72,7 +72,8 @@ class LLMGrader:
         try:
             completions = await self.llm.sample(self._prompt(question, answer), n=1, sampling=sampling)
         except (ModelFault, OutsideFault) as error:
-            return Verdict("unscored", f"{self.name}: {error}", owed=isinstance(error, OutsideFault))
+            owed = isinstance(error, OutsideFault)
+            return Verdict("unscored", f"{self.name}: {error}", owed=owed, refused=not owed)
         (reply,) = completions
         verdict = _read_judgement(reply.text)
         return replace(verdict, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens)
