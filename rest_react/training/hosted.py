@@ -14,7 +14,8 @@ ends the run there. What is done stands in `folder/job.json` the moment it is kn
 between the server's yes and our note of it finds the file and the job again by listing them, and no second one is made;
 a server that cannot list has that one gap. Training the same once more takes another `seed`. Events go to
 `folder/events.jsonl`, the checkpoints of a job that is done to `folder/checkpoints.jsonl`: they can be asked by name
-like the model. A status this code does not know is a job that still runs. With `cancel` the job is stopped instead.
+like the model. With `cancel` the job is stopped instead. What the service has just said yes to and is not ready for
+yet (a file that is still processed, a job that is not found right away) is waited for some minutes.
 Not here: tokens by the provider's own tokenizer.
 """
 
@@ -31,11 +32,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from rest_react.budget import Budget, Meter, Tokens, estimate
-from rest_react.error_replies import error_reply, explained, quoted
-from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.error_replies import SettingNames, error_reply, explained, quoted
+from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.files import cut_torn_line, write_file
 from rest_react.records import Example, ModelRef
-from rest_react.remote import Backoff, Limiter, TryAgain, key_from, open_client, retried
+from rest_react.remote import (
+    READY_WITHIN_S,
+    Backoff,
+    Limiter,
+    NotReady,
+    TryAgain,
+    key_from,
+    open_client,
+    retried,
+    when_ready,
+)
+from rest_react.training.job_states import State, is_not_ready, state_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -81,6 +93,7 @@ class HostedTrainer:
         max_length: int | None = None,
         meter: Meter | None = None,
         cancel: bool = False,
+        ready_within_s: float = READY_WITHIN_S,
     ) -> None:
         self._base_url = base_url
         self._api_key_env = api_key_env
@@ -97,6 +110,7 @@ class HostedTrainer:
         self._max_length = max_length
         self._meter = meter or Meter(Budget(), "finetune")
         self._cancel = cancel
+        self._ready_within_s = ready_within_s
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, or goes on with what `folder` says was begun."""
@@ -196,22 +210,34 @@ class HostedTrainer:
                 ).id
             )
 
-        return _note(folder, replace(progress, job=await self._asked("creating the job", find_or_create)))
+        return _note(folder, replace(progress, job=await self._asked("creating the job", find_or_create, about="file")))
 
     async def _wait(self, client: "AsyncOpenAI", progress: _Progress, folder: Path) -> _Progress:
         deadline = time.monotonic() + self._patience_s
         pause_s = self._poll_s
         seen = _events_on_disk(folder)
+        state: State = "running"
+
+        async def look() -> "FineTuningJob":
+            job = await client.fine_tuning.jobs.retrieve(progress.job)
+            if state_of(job.status) == "succeeded" and not job.fine_tuned_model:
+                said = f"{self._base_url}: job {job.id} succeeded, and its model has no name yet"
+                raise NotReady(said, OutsideFault(f"{said}; run the same command again to look once more"))
+            return job
+
         while True:
             news = await self._news(client, progress.job, seen, folder)
-            job = await self._asked("looking at the job", lambda: client.fine_tuning.jobs.retrieve(progress.job))
-            if job.status == "succeeded" and job.fine_tuned_model:
+            job = await self._asked("looking at the job", look, about="job")
+            before, state = state, state_of(job.status)
+            if state == "succeeded":
                 await self._news(client, progress.job, seen, folder)
-                done = _note(folder, replace(progress, model=job.fine_tuned_model))
+                done = _note(folder, replace(progress, model=job.fine_tuned_model or ""))
                 await self._list_checkpoints(client, progress.job, folder)
                 return done
-            if job.status in ("failed", "cancelled"):
+            if state in ("failed", "cancelled"):
                 raise UsageError(self._why(job, folder))
+            if state == "paused" != before:
+                self._on_event(f"job {job.id} is paused; resume it at the provider, or stop it: finetune.cancel=true")
             if time.monotonic() > deadline:
                 raise OutsideFault(
                     f"{self._base_url}: job {job.id} is {job.status!r} after {self._patience_s:g} s; it goes on there, "
@@ -259,8 +285,8 @@ class HostedTrainer:
             name = one["fine_tuned_model_checkpoint"] or one["id"]
             self._on_event(f"checkpoint at step {one['step_number']}: {name}")
 
-    async def _asked(self, doing: str, call: Callable[[], Awaitable[T]]) -> T:
-        """One request (or look, then request) with the door's patience."""
+    async def _asked(self, doing: str, call: Callable[[], Awaitable[T]], *, about: str = "") -> T:
+        """One request (or look, then request) with the door's patience; `about` names what may not be ready yet."""
         from openai import APIConnectionError, APIStatusError
 
         where = f"{self._base_url}, {doing}"
@@ -279,9 +305,22 @@ class HostedTrainer:
             except OutsideFault as error:
                 raise TryAgain(quoted(str(error), self._key)) from error
             # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
-            raise explained(reply, where=where, api_key_env=self._api_key_env, key=self._key, refused=UsageError)
+            refusal = explained(
+                reply, where=where, api_key_env=self._api_key_env, key=self._key, refused=UsageError,
+                names=SettingNames("finetune"),
+            )  # fmt: skip
+            if about and is_not_ready(reply, about=about):
+                lasting = refusal if isinstance(refusal, RestReactError) else OutsideFault(f"{where}: {refusal}")
+                said = quoted(reply.message, self._key)
+                raise NotReady(f"{where}: the {about} is not ready yet (HTTP {reply.status}: {said})", lasting)
+            raise refusal
 
-        return await retried(attempt, what=where, backoff=self._backoff, limiter=self._limiter)
+        async def tried() -> T:
+            return await retried(attempt, what=where, backoff=self._backoff, limiter=self._limiter)
+
+        return await when_ready(
+            tried, first_wait_s=self._backoff.first_wait_s, tell=self._on_event, within_s=self._ready_within_s
+        )
 
     def _why(self, job: "FineTuningJob", folder: Path) -> str:
         error = job.error
@@ -340,7 +379,7 @@ async def _find_job(client: "AsyncOpenAI", file: str) -> str:
     """The id of a job on that file which has not failed; the file's name stands for all that the job depends on."""
     with _if_it_can_list():
         async for job in client.fine_tuning.jobs.list(limit=100):
-            if job.training_file == file and job.status not in ("failed", "cancelled"):
+            if job.training_file == file and state_of(job.status) not in ("failed", "cancelled"):
                 return job.id
     return ""
 

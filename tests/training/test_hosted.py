@@ -177,6 +177,70 @@ def test_a_status_nobody_knows_is_a_job_that_still_runs(tmp_path):
     assert api.looks == 4
 
 
+@pytest.mark.parametrize("status", ["SUCCEEDED", "JOB_STATE_COMPLETED"])
+def test_success_in_another_spelling_is_success(tmp_path, status):
+    api = Api(["RUNNING", status])
+
+    def answer(request):
+        reply = api.answer(request)
+        if isinstance(reply.body, dict) and reply.body.get("status") == status:
+            reply.body["fine_tuned_model"] = "ft:x"
+        return reply
+
+    with serve(answer) as server:
+        assert train(server, tmp_path).name == "ft:x"
+
+
+def test_a_paused_job_is_told_once_and_waited_for(tmp_path):
+    api, told = Api(["paused", "paused", "running", "succeeded"]), []
+    with serve(api.answer) as server:
+        assert train(server, tmp_path, on_event=told.append).name == "ft:base-model:ftjob-0"
+    said = "job ftjob-0 is paused; resume it at the provider, or stop it: finetune.cancel=true"
+    assert told.count(said) == 1
+
+
+NOT_READY = {
+    "file-processed": ("POST /fine_tuning/jobs", Reply(400, {"error": {"message": "File file-0 is still processed"}})),
+    "file-unknown": ("POST /fine_tuning/jobs", Reply(404, {"error": {"message": "No such file: file-0"}})),
+    "conflict": ("POST /fine_tuning/jobs", Reply(409, {"error": {"message": "the file is locked"}})),
+    "job-unknown": ("GET /fine_tuning/jobs/ftjob-0", Reply(404, {"error": {"message": "No such job: ftjob-0"}})),
+    "no-name-yet": ("GET /fine_tuning/jobs/ftjob-0", Reply(200, {"id": "ftjob-0", "status": "succeeded"})),
+}
+
+
+@pytest.mark.parametrize("moment", NOT_READY)
+def test_what_the_service_is_not_ready_for_yet_is_waited_for_and_told_once(tmp_path, moment):
+    api, told, left = Api(["succeeded"]), [], [4]
+    place, not_yet = NOT_READY[moment]
+
+    def answer(request):
+        path = request.path.partition("?")[0].removeprefix("/v1")
+        if f"{request.method} {path}" == place and left[0]:
+            left[0] -= 1
+            return not_yet
+        return api.answer(request)
+
+    with serve(answer) as server:
+        model = train(server, tmp_path, on_event=told.append, tries=1)
+    assert model.name == "ft:base-model:ftjob-0"
+    assert (len(api.files), len(api.jobs)) == (1, 1)
+    assert sum("; waiting up to 10 minutes for it" in line for line in told) == 1
+
+
+@pytest.mark.parametrize("moment", NOT_READY)
+def test_what_the_service_never_gets_ready_for_is_an_error_that_says_what(tmp_path, moment):
+    api = Api(["succeeded"])
+    place, not_yet = NOT_READY[moment]
+
+    def answer(request):
+        path = request.path.partition("?")[0].removeprefix("/v1")
+        return not_yet if f"{request.method} {path}" == place else api.answer(request)
+
+    words = "no name yet" if moment == "no-name-yet" else "is locked" if moment == "conflict" else r"file-0|ftjob-0"
+    with serve(answer) as server, pytest.raises((UsageError, OutsideFault), match=words):
+        train(server, tmp_path, ready_within_s=0.02, tries=1)
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_a_job_that_ends_badly_is_explained_and_a_new_one_starts_only_on_request(tmp_path, status):
     api = Api(["running", status])

@@ -1,0 +1,48 @@
+"""The states of a hosted fine-tuning job, and the replies that say no more than "not yet", as providers word them.
+
+    >>> state_of("SUCCEEDED"), state_of("JOB_STATE_COMPLETED"), state_of("user_error"), state_of("defrosting")
+    ('succeeded', 'succeeded', 'failed', 'running')
+
+A state that is not known is that of a job which still runs.
+Not here: asking, and waiting (hosted).
+"""
+
+import re
+from typing import Literal
+
+from rest_react.error_replies import ErrorReply, classify
+
+State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
+_STATES: dict[State, frozenset[str]] = {
+    "succeeded": frozenset(("succeeded", "success", "successful", "complete", "completed", "done", "finished")),
+    "failed": frozenset(("failed", "failure", "error", "errored", "user_error", "failed_validation", "expired")),
+    "cancelled": frozenset(("cancelled", "canceled", "stopped", "terminated", "deleted")),
+    "paused": frozenset(("paused", "suspended", "on_hold")),
+}
+_NOT_YET = re.compile(
+    r"\bstill\b|being (?:processed|validated|uploaded|scanned|created)|not (?:yet |been |fully )*"
+    r"(?:ready|processed|uploaded|available|validated|found|finished|complete|exist)|\bno such\b"
+    r"|is (?:pending|processing|uploading|queued|in progress)|wait (?:for|until)",
+    re.IGNORECASE,
+)
+
+
+_OTHER_THINGS = re.compile("model|route|path|url|endpoint|page|<html", re.IGNORECASE)  # that may be missing for good
+
+
+def state_of(status: object) -> State:
+    """What a job's status means."""
+    word = re.sub(r"[\s-]+", "_", str(status).strip()).lower().removeprefix("job_state_").removeprefix("status_")
+    return next((state for state, words in _STATES.items() if word in words), "running")
+
+
+def is_not_ready(reply: ErrorReply, *, about: str) -> bool:
+    """Whether the service only needs more time for what it has just said yes to: `about` is `file` or `job`."""
+    if reply.status in (401, 402, 429):
+        return False
+    if reply.status in (409, 425):
+        return True
+    if reply.status == 404 and not _OTHER_THINGS.search(reply.message):
+        return True
+    tells = about in f"{reply.param} {reply.message}".lower() and _NOT_YET.search(reply.message) is not None
+    return tells or (reply.status < 500 and reply.status != 408 and classify(reply) == "again")
