@@ -22,6 +22,7 @@ from logging import CRITICAL, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rest_react.end_tokens import end_tokens
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
 from rest_react.llm.token_ends import decoded_pieces, token_ends
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
@@ -163,10 +164,9 @@ class TransformersEngine:
             model, self._tokenizer = self._load()
             on_cpu = self._on_cpu = model.device.type == "cpu"
             self._context = int(getattr(model.config, "max_position_embeddings", 4096))
-            eos = model.generation_config.eos_token_id
-            if eos is None:
-                eos = self._tokenizer.eos_token_id
-            self._eos = list(eos) if isinstance(eos, list) else [eos]
+            self._eos = end_tokens(self._tokenizer, model.generation_config.eos_token_id)
+            if not self._eos:
+                raise UsageError(f"{self._weights} names no end-of-sequence token, so no sample would end")
             manager = model.init_continuous_batching(
                 generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                     do_sample=False, eos_token_id=self._eos, pad_token_id=self._eos[0], max_new_tokens=16

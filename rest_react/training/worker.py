@@ -6,6 +6,8 @@ Rows arrive tokenised and in their final order (`weights`), so nothing here shuf
 the same number of threads gives the same bytes on a CPU, interrupted or not. Weights are trained in float32 (under
 bfloat16 autocast on a GPU, where a LoRA's frozen base is bfloat16 as well) and saved in the base's own type.
 
+A loss, gradient or weight that is not finite ends the job with its step and learning rate; nothing of it is published.
+
 Two savings. The steps of a trajectory begin alike, so the rows of a micro-batch become one tree in which that stands
 once (`weights.merge_rows`); models whose attention cannot do that (recurrent layers, sliding windows) get them padded.
 And the output layer runs only where there is a target: with a vocabulary of 49,152 the logits of the prompts would cost
@@ -24,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rest_react.end_tokens import end_tokens
 from rest_react.errors import RestReactError, UsageError, disk_errors, outside
 from rest_react.files import flush, flush_tree, remove, write_file
 from rest_react.training.checkpoints import KEPT, seal_checkpoint
@@ -137,6 +140,7 @@ def _arguments(job: Job, steps: int, gpu: bool) -> "SFTConfig":
         dataloader_pin_memory=gpu,
         ddp_find_unused_parameters=False,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # it shows a finite loss where there is none
         save_strategy="steps" if how.save_every else "no",
         save_steps=how.save_every or steps,
         save_total_limit=KEPT,
@@ -250,7 +254,12 @@ def _loss_log(path: Path, tokens: Sequence[int]) -> "TrainerCallback":
         """One line per step, whole before the next step begins."""
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
-            if not state.is_world_process_zero or "loss" not in logs:
+            if "loss" not in logs:
+                return
+            for name, value in (("loss", logs["loss"]), ("gradient's norm", logs.get("grad_norm", 0.0))):
+                if not math.isfinite(value):
+                    raise UsageError(_diverged(f"the {name} is {value}", state.global_step, logs["learning_rate"]))
+            if not state.is_world_process_zero:
                 return
             line = {
                 "step": state.global_step,
@@ -281,6 +290,14 @@ def _checkpoint_seal() -> "TrainerCallback":
     return CheckpointSeal()
 
 
+def _diverged(what: str, step: int, learning_rate: float) -> str:
+    return (
+        f"fine-tuning: {what} at step {step}, learning rate {learning_rate:g}: the training diverged, and nothing of "
+        "it is published. Start a new run (run=<name>) with a lower finetune.learning_rate or a higher "
+        "finetune.warmup_ratio"
+    )
+
+
 def _tokens_after_steps(order: Sequence[Row], batch_size: int) -> list[int]:
     sums, total = [], 0
     for start in range(0, len(order), batch_size):
@@ -301,7 +318,11 @@ def _publish(job: Job, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> N
     draft = folder / "model.tmp"
     remove(draft)
     model = _merged(job.base, trained) if job.training.method == "lora" else _load(trained)
-    (model if dtype is None else model.to(dtype)).save_pretrained(draft)
+    model = model if dtype is None else model.to(dtype)
+    _refuse_not_finite(model, folder / "loss.jsonl")
+    ends = end_tokens(tokenizer, model.generation_config.eos_token_id)
+    model.generation_config.eos_token_id = ends  # it stops where it was taught to, whoever serves it
+    model.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     flush_tree(draft)  # what the name `model` promises must be on the disk before the name is
     if job.training.method == "lora":
@@ -312,6 +333,16 @@ def _publish(job: Job, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> N
     flush(folder)
     remove(trained)
     remove(folder / "checkpoints")
+
+
+def _refuse_not_finite(model: "PreTrainedModel", losses: Path) -> None:
+    """Raises UsageError where a weight is NaN or infinite, in the number type that is published."""
+    weights = dict(model.named_parameters())
+    broken = [name for name, weight in weights.items() if not bool(weight.isfinite().all())]
+    if broken:
+        last = json.loads(losses.read_text(encoding="utf-8").splitlines()[-1])
+        what = f"{len(broken)} of {len(weights)} weight tensors ({broken[0]}, ...) hold NaN or infinity"
+        raise UsageError(_diverged(what, last["step"], last["learning_rate"]))
 
 
 def _load(name: str | Path) -> "PreTrainedModel":

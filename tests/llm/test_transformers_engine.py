@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -20,9 +21,9 @@ OTHERS = [
 ]
 
 
-def with_engine(use: Callable[[TransformersEngine], Awaitable[T]], **settings: int) -> T:
+def with_engine(use: Callable[[TransformersEngine], Awaitable[T]], weights: str = "tiny-random", **settings: int) -> T:
     async def main() -> T:
-        engine = TransformersEngine("tiny-random", mode="completion", dtype="float32", threads=1, **settings)
+        engine = TransformersEngine(weights, mode="completion", dtype="float32", threads=1, **settings)
         try:
             return await use(engine)
         finally:
@@ -57,6 +58,17 @@ def test_a_greedy_sample_is_what_generate_writes_with_its_log_probability() -> N
         text, 12, pytest.approx(sum(logprobs), abs=1e-3), "length", len(ids),
         sample.token_ends, pytest.approx(logprobs, abs=1e-3),
     )  # fmt: skip
+
+
+def test_a_sample_ends_at_the_tokenizer_s_end_where_the_generation_config_names_another(tmp_path: Path) -> None:
+    base = resolve_weights("tiny-random")
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(base), AutoTokenizer.from_pretrained(base)
+    torch.nn.init.zeros_(model.model.norm.weight)  # all tokens are equally likely, and the first is taken
+    model.generation_config.eos_token_id, tokenizer.eos_token = 5, tokenizer.convert_ids_to_tokens(0)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    (sample,) = with_engine(lambda engine: engine.sample(STATE, n=1, sampling=greedy()), str(tmp_path))
+    assert (sample.text, sample.tokens, sample.finish) == ("", 1, "stop")
 
 
 @pytest.mark.parametrize(("requests", "tokens"), [(4, 32), (32, 256)])  # the second decodes in groups

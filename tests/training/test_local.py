@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -234,6 +236,42 @@ def test_a_lora_is_merged_kept_beside_and_can_be_tuned_again(tmp_path: Path) -> 
     assert losses(second)[0]["loss"] < losses(first)[0]["loss"]
     ref = asyncio.run(LocalTrainer(settings, tmp_path).train(EXAMPLES, TINY, first, 7))
     assert ref == ModelRef("first/model", "local", tuned=True)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_tuned_model_names_the_end_that_it_was_taught_beside_those_of_its_base(tmp_path: Path, method: str) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(resolve_weights("tiny-random"), base)
+    config = base / "generation_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"eos_token_id": 0}))
+    folder = tune_here(tmp_path, replace(SETTINGS, method=method, max_steps=1), "tuned", str(base))
+    published = json.loads((folder / "model" / "generation_config.json").read_text())
+    assert AutoTokenizer.from_pretrained(folder / "model").eos_token_id == 2
+    assert published["eos_token_id"] == [2, 0]
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_training_that_diverges_ends_with_its_step_and_learning_rate_and_publishes_nothing(
+    tmp_path: Path, method: str
+) -> None:
+    settings = replace(SETTINGS, method=method, learning_rate=1e9, warmup_ratio=0.0, lora_dropout=0.0)
+    told = (
+        r"(loss|gradient's norm) is (nan|inf) at step [234], learning rate \d.*new run .*lower finetune.learning_rate"
+    )
+    with pytest.raises(UsageError, match=told):
+        tune_here(tmp_path, settings, "diverged", str(resolve_weights("tiny-random")))
+    folder = tmp_path / "diverged"
+    assert not (folder / "model").exists() and not (folder / "adapter").exists()
+    assert all(math.isfinite(line["loss"]) for line in losses(folder))
+
+
+def test_a_weight_that_is_not_finite_after_the_last_step_is_not_published(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, max_steps=1, learning_rate=1e39, warmup_ratio=0.0)
+    told = r"of \d+ weight tensors \(model\.\S+, \.\.\.\) hold NaN or infinity at step 1, learning rate 1e\+39"
+    with pytest.raises(UsageError, match=told):
+        tune_here(tmp_path, settings, "diverged", str(resolve_weights("tiny-random")))
+    assert [line["step"] for line in losses(tmp_path / "diverged")] == [1]
+    assert not (tmp_path / "diverged" / "model").exists()
 
 
 def test_another_seed_gives_other_weights_and_the_same_seed_the_same_bytes(tmp_path: Path) -> None:
