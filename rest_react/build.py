@@ -69,7 +69,9 @@ from rest_react.store import RunFolder
 from rest_react.world import World, build_world
 
 OPENAI = "https://api.openai.com/v1"
-_MAX_TOKENS = {"policy": "agent.max_tokens", "reward_model": "improve.max_tokens"}
+_MAX_TOKENS = {
+    "policy": "agent.max_tokens", "reward_model": "improve.max_tokens", "grader": "evaluate.grader_max_tokens",
+}  # fmt: skip
 RANKING, JUDGED_GOOD, AUTOEVAL = "ranking.txt", "judged_good.txt", "autoeval.txt"
 
 
@@ -180,7 +182,8 @@ class Parts:
         if isinstance(settings, RuleGraderSettings):
             return RuleGrader()
         name = self.settings.policy.model if isinstance(settings, SameModel) else settings.model
-        return LLMGrader(self._judge("grader", settings), self._text(AUTOEVAL), f"llm:{name}", max_tokens=512)
+        limit = self.settings.evaluate.grader_max_tokens
+        return LLMGrader(self._judge("grader", settings), self._text(AUTOEVAL), f"llm:{name}", max_tokens=limit)
 
     @property
     def grader_needs_room(self) -> bool:
@@ -301,9 +304,8 @@ class Parts:
             case DryFinetune() as s:
                 from rest_react.training.local import DryRunTrainer
 
-                policy = self.settings.policy
-                mode = policy.mode if isinstance(policy, (TransformersModel, VllmModel)) else "completion"
-                return DryRunTrainer(mode, s.max_length, self.folder.root)
+                mode, template_kwargs = _asked_as(self.settings.policy)
+                return DryRunTrainer(mode, s.max_length, self.folder.root, template_kwargs)
 
     def tracker(self, iteration: int, config: Mapping[str, object]) -> Tracker:
         """Where one iteration's numbers go besides the folder."""
@@ -339,7 +341,7 @@ class Parts:
     def _names(self, role: str, settings: Model) -> SettingNames:
         """What the settings of a role's model are called; a judge that is the `same` as the policy has the policy's."""
         block = "policy" if settings is self.settings.policy else role
-        return SettingNames(block, _MAX_TOKENS.get(role, "max_tokens"))
+        return SettingNames(block, _MAX_TOKENS[role])
 
     def _door(self, settings: Model, model: ModelRef, weights: str, meter: Meter, mode: Mode | None) -> LLM:
         match settings:
@@ -347,8 +349,9 @@ class Parts:
                 from rest_react.llm.transformers_engine import TransformersEngine
 
                 engine = TransformersEngine(
-                    weights, mode=mode or s.mode, dtype=s.dtype, device=s.device, threads=s.threads,
-                    cache_tokens=s.cache_tokens, batch_requests=s.batch_requests, batch_tokens=s.batch_tokens,
+                    weights, mode=mode or s.mode, chat_template_kwargs=s.chat_template_kwargs, dtype=s.dtype,
+                    device=s.device, threads=s.threads, cache_tokens=s.cache_tokens, batch_requests=s.batch_requests,
+                    batch_tokens=s.batch_tokens,
                 )  # fmt: skip
                 return Metered(engine, meter)
             case ScriptedModel() as s:
@@ -368,8 +371,8 @@ class Parts:
                     base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None,
                     mode=mode or s.mode, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
                     requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute, meter=meter,
-                    n_per_request=s.n_per_request, logprobs=s.logprobs, token_limit=s.token_limit,
-                    extra_body=s.extra_body,
+                    n_per_request=s.n_per_request, logprobs=s.logprobs, token_limit=s.token_limit, omit=s.omit,
+                    system_turn=s.system_turn, chat_template_kwargs=s.chat_template_kwargs, extra_body=s.extra_body,
                 )  # fmt: skip
             case VllmModel() as s:
                 return _vllm(s, weights, model, self.folder, meter, mode)
@@ -394,16 +397,23 @@ def _corpus(path: str) -> tuple[Passage, ...]:
     return passages
 
 
+def _asked_as(policy: Model) -> tuple[Mode, Mapping[str, object]]:
+    """How the policy is asked, which is how it must be trained: mode, and arguments of its chat template."""
+    if isinstance(policy, (TransformersModel, VllmModel)):
+        return policy.mode, policy.chat_template_kwargs
+    return "completion", {}
+
+
 def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: str) -> Trainer:
     from rest_react.training.local import LocalTrainer, LocalTraining
 
-    mode = policy.mode if isinstance(policy, (TransformersModel, VllmModel)) else "completion"
+    mode, template_kwargs = _asked_as(policy)
     training = LocalTraining(
         method=s.method, epochs=s.epochs, max_steps=s.max_steps, batch_size=s.batch_size,
         micro_batch_size=s.micro_batch_size, learning_rate=s.learning_rate, warmup_ratio=s.warmup_ratio,
         weight_decay=s.weight_decay, max_length=s.max_length, save_every=s.save_every, lora_r=s.lora_r,
         lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, optimizer=s.optimizer, mode=mode,
-        num_processes=s.num_processes, threads=s.threads or None,
+        num_processes=s.num_processes, threads=s.threads or None, chat_template_kwargs=template_kwargs,
     )  # fmt: skip
     return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))
 
@@ -413,6 +423,7 @@ def _vllm(s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, meter:
 
     return VllmServer(
         weights, command=s.command, extra_args=s.extra_args, port=s.port, mode=mode or s.mode,
+        system_turn=s.system_turn, chat_template_kwargs=s.chat_template_kwargs,
         served_name=model.name.replace("/", "-"), log=folder.root / "vllm.log",
         start_timeout_s=s.start_timeout_s, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
         meter=meter,

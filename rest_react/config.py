@@ -19,7 +19,17 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
 from rest_react.records import NO_PRICE
-from rest_react.settings import Bm25, FileQuestions, GeminiModel, HubQuestions, LocalFinetune, QuestionSource, Settings
+from rest_react.settings import (
+    Bm25,
+    FileQuestions,
+    GeminiModel,
+    HubQuestions,
+    LocalFinetune,
+    OpenAIModel,
+    QuestionSource,
+    Settings,
+    VllmModel,
+)
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
 UNSEALED = (
@@ -37,6 +47,24 @@ _AFTER_GROW = (
 )  # fmt: skip
 _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
+# Of the call that renders a chat template, not of the template; and fields of a request that change what is rendered.
+_NO_TEMPLATE_ARGUMENTS = {
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
+    "return_dict", "return_tensors", "sanitize_control_tokens", "tokenize", "tools", "truncation",
+}  # fmt: skip
+_CHANGES_PROMPT = {
+    "chat_template", "chat_template_kwargs", "template_kwargs", "add_generation_prompt", "continue_final_message",
+    "add_special_tokens", "documents", "tools", "messages", "prompt", "enable_thinking", "thinking",
+}  # fmt: skip
+_OTHER_TEMPLATE = "serves another prompt than training sees; give the model's folder a tokenizer with that template"
+_CHANGES_SERVED_PROMPT = {
+    "--chat-template": _OTHER_TEMPLATE,
+    "--default-chat-template-kwargs": "serves another prompt than training sees; use policy.chat_template_kwargs",
+    "--tokenizer": "serves other tokens than training sees; name a model whose folder holds that tokenizer",
+    "--tokenizer-mode": "serves other tokens than training sees; leave it out",
+    "--tokenizer-revision": "serves other tokens than training sees; name a local copy of the model",
+    "--revision": "serves other weights than training starts from; name a local copy of that revision",
+}
 # Question sets that their authors made for testing alone, by a part of their names.
 TEST_ONLY = ("bamtwoogle",)
 
@@ -155,6 +183,7 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield f"finetune.kind: hosted cannot tune policy.kind={s.policy.kind}; use finetune=local, or policy=openai"
     if s.finetune.kind == "local" and s.policy.kind == "openai":
         yield "finetune.kind: local cannot tune policy.kind=openai; use finetune=hosted, or policy=vllm"
+    yield from _trained_otherwise(s)
     if isinstance(s.finetune, LocalFinetune):
         share = s.finetune.micro_batch_size * s.finetune.num_processes
         if s.finetune.batch_size % share:
@@ -167,6 +196,31 @@ def _impossible(s: Settings) -> Iterator[str]:
         judge = s.policy.kind if model.kind == "same" else model.kind
         if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):
             yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
+
+
+def _trained_otherwise(s: Settings) -> Iterator[str]:
+    """Settings under which a tuned model would be asked with other tokens than it was trained on."""
+    for role, model in (("policy", s.policy), ("reward_model", s.reward_model), ("grader", s.grader)):
+        for name in sorted({*getattr(model, "chat_template_kwargs", ())} & _NO_TEMPLATE_ARGUMENTS):
+            yield f"{role}.chat_template_kwargs: {name} is not an argument of a template; leave it out"
+    if not (s.iteration > 0 or s.start == "demonstrations"):
+        return
+    policy = s.policy
+    if s.finetune.kind == "hosted" and isinstance(policy, OpenAIModel):
+        if policy.mode == "completion":
+            yield "policy.mode: completion, but a hosted job trains on chats; set policy.mode=chat"
+        of_template = ["chat_template_kwargs"] if policy.chat_template_kwargs else []
+        of_template += [f"extra_body.{name}" for name in policy.extra_body if name in _CHANGES_PROMPT]
+        for name in of_template:
+            yield (
+                f"policy.{name}: changes the prompt, and a hosted job trains on the provider's own; leave it out, or "
+                "tune the model yourself with policy=vllm policy.chat_template_kwargs=... finetune=local"
+            )
+    if s.finetune.kind == "local" and isinstance(policy, VllmModel):
+        for flag in policy.extra_args:
+            name = flag.partition("=")[0].replace("_", "-")
+            if name in _CHANGES_SERVED_PROMPT:
+                yield f"policy.extra_args: {name} {_CHANGES_SERVED_PROMPT[name]}"
 
 
 def _impossible_questions(s: Settings) -> Iterator[str]:

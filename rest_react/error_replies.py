@@ -312,6 +312,10 @@ class SettingNames:
     block: str = ""
     max_tokens: str = "max_tokens"
 
+    def setting(self, name: str) -> str:
+        """A setting of the block by its whole name."""
+        return f"{self.block}.{name}" if self.block else name
+
     def way_out(self, reply: ErrorReply | None = None) -> str:
         """Which setting to change."""
         block = f"{self.block}." if self.block else ""

@@ -107,12 +107,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample one step. Sample i of it draws from `derive_seed(seed, i)`, so arrival order changes nothing."""
+    """How to sample one step. Sample i of it draws from `derive_seed(seed, i)`, so arrival order changes nothing.
+    Judges set `logprobs` to False: nobody reads those of a verdict, and many models refuse to give any."""
 
     temperature: float
     max_tokens: int
     seed: int
     stop: tuple[str, ...] = ()
+    logprobs: bool = True
 
 
 @dataclass(frozen=True, slots=True)

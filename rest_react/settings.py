@@ -19,6 +19,7 @@ NotNegative: TypeAlias = Annotated[int, Ge(0)]
 Positive: TypeAlias = Annotated[float, Gt(0)]
 Name: TypeAlias = Annotated[str, MinLen(1)]
 Mode: TypeAlias = Literal["chat", "completion"]
+SystemTurn: TypeAlias = bool | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class TransformersModel:
     kind: Literal["transformers"]
     model: Name
     mode: Mode
+    chat_template_kwargs: dict[str, object]
     dtype: Literal["auto", "float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
     threads: NotNegative
@@ -45,11 +47,14 @@ class OpenAIModel:
     kind: Literal["openai"]
     model: Name
     mode: Mode
+    system_turn: SystemTurn
+    chat_template_kwargs: dict[str, object]
     base_url: str | None
     api_key_env: str | None
     logprobs: bool
     n_per_request: bool
     token_limit: Literal["max_tokens", "max_completion_tokens"]
+    omit: tuple[Literal["temperature", "seed", "stop"], ...]
     extra_body: dict[str, object]
     requests_per_minute: float | None
     tokens_per_minute: float | None
@@ -66,6 +71,8 @@ class VllmModel:
     kind: Literal["vllm"]
     model: Name
     mode: Mode
+    system_turn: SystemTurn
+    chat_template_kwargs: dict[str, object]
     command: tuple[str, ...]
     extra_args: tuple[str, ...]
     port: Annotated[int, Interval(ge=0, le=65535)]
@@ -325,6 +332,7 @@ class EvaluateSettings:
     repeats: Count
     samples: Count
     temperature: Annotated[float, Interval(ge=0, le=2)]
+    grader_max_tokens: Count
     tolerate_outside_faults: Share
 
 

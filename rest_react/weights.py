@@ -26,7 +26,7 @@ import hashlib
 import importlib.util
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -73,16 +73,18 @@ def resolve_weights(name: str) -> Path | str:
 
 
 def encode_prompt(
-    tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, mode: Literal["chat", "completion"]
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: Prompt,
+    mode: Literal["chat", "completion"],
+    template_kwargs: Mapping[str, object] | None = None,
 ) -> list[int]:
     """The tokens the model goes on from: the prompt as one text, or as the turns of a chat."""
     if mode == "completion":
         return [*_opening(tokenizer), *_plain(tokenizer, prompt.text)]
     if tokenizer.chat_template is None:
         raise UsageError(f"{tokenizer.name_or_path} has no chat template; set the model's mode to `completion`")
-    encoded: Any = tokenizer.apply_chat_template(
-        _turns(tokenizer, prompt), add_generation_prompt=True, sanitize_control_tokens=True
-    )
+    arguments: dict[str, Any] = {**(template_kwargs or {}), "add_generation_prompt": True}
+    encoded: Any = tokenizer.apply_chat_template(_turns(tokenizer, prompt), sanitize_control_tokens=True, **arguments)
     return list(encoded["input_ids"])
 
 
@@ -266,13 +268,14 @@ def make_rows(
     tokenizer: "PreTrainedTokenizerBase",
     mode: Literal["chat", "completion"],
     max_length: int,
+    template_kwargs: Mapping[str, object] | None = None,
 ) -> list[Row]:
     """One row per example, in order. Raises UsageError if there are none, or if one is longer than `max_length`."""
     if not examples:
         raise UsageError("fine-tuning: there is no example to train on; look into the improve stage's summary")
     rows = []
     for example in examples:
-        prompt = encode_prompt(tokenizer, Prompt(prefix="", state=example.prompt), mode)
+        prompt = encode_prompt(tokenizer, Prompt(prefix="", state=example.prompt), mode, template_kwargs)
         target = encode_completion(tokenizer, example.completion)
         rows.append(Row(example.id, example.trajectory_id, (*prompt, *target), (*[IGNORED] * len(prompt), *target)))
     _refuse_long(rows, max_length)

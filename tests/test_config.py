@@ -1,7 +1,7 @@
 import re
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -9,15 +9,16 @@ from hydra import compose, initialize_config_dir
 from rest_react.cli import CONFIGS, plain
 from rest_react.config import UNSEALED, flatten, load_settings, missing_keys, nearest, sealed_view
 from rest_react.errors import ConfigError
-from rest_react.settings import HubQuestions, Settings
+from rest_react.settings import HubQuestions, OpenAIModel, Settings
 
 GROWN = (
     "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
 )  # fmt: skip
+SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "vllm_remote")
 GROUPS = {
-    "policy": ("llm", ("gemini", "openai", "scripted", "smollm2", "tiny", "vllm")),
-    "reward_model": ("llm", ("gemini", "openai", "same", "smollm2", "tiny", "vllm")),
-    "grader": ("llm", ("gemini", "openai", "rule", "same", "smollm2", "tiny", "vllm")),
+    "policy": ("llm", (*SERVED, "gemini", "scripted", "smollm2", "tiny", "vllm")),
+    "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "vllm")),
+    "grader": ("llm", (*SERVED, "gemini", "rule", "same", "smollm2", "tiny", "vllm")),
     "search": ("search", ("bm25", "duckduckgo", "http")),
     "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
     "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
@@ -124,7 +125,7 @@ def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> Non
     group, _ = GROUPS[mount]
     company = {
         "hosted": ["llm@policy=openai"],
-        "openai": ["finetune=hosted"],
+        **{server: ["finetune=hosted"] for server in SERVED},
         "gemini": ["start=prompted", "iteration=0"],
         "duckduckgo": ["questions@grow.questions=hotpotqa_train", "questions@evaluate.benchmarks.world=bamboogle"],
     }
@@ -364,7 +365,7 @@ def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> 
     sealed = sealed_view(load_settings(values("experiment=paper_gpu")))
     assert sealed["policy.extra_args"] == ["--max-model-len", "16384", "--enable-prefix-caching"]
     held = {path.removeprefix("policy.") for path in sealed if path.startswith("policy.")}
-    assert held == {"kind", "model", "mode", "extra_args"}
+    assert held == {"kind", "model", "mode", "system_turn", "extra_args"}
 
 
 def test_a_benchmark_named_like_an_unsealed_setting_is_sealed() -> None:
@@ -384,3 +385,85 @@ def test_what_is_not_sealed_is_still_a_setting() -> None:
 def test_the_nearest_name_is_offered_and_nothing_far_fetched() -> None:
     assert nearest("agnt.select", ["agent.select", "policy"]) == "did you mean agent.select?"
     assert nearest("zzz", ["agent.select"]).startswith("see --help")
+
+
+TEMPLATE = "+policy.chat_template_kwargs={enable_thinking: false}"
+HOSTED_POLICY = ("llm@policy=openai", "finetune=hosted", "start=prompted")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        ((*HOSTED_POLICY, "policy.mode=completion"), "policy.mode: completion, but a hosted job trains on chats"),
+        ((*HOSTED_POLICY, TEMPLATE), "policy.chat_template_kwargs: changes the prompt"),
+        (
+            (*HOSTED_POLICY, "+policy.extra_body={chat_template_kwargs: {enable_thinking: false}}"),
+            "policy.extra_body.chat_template_kwargs: changes the prompt",
+        ),
+        (
+            ("llm@policy=vllm", "policy.extra_args=[--chat-template, mine.jinja]"),
+            "policy.extra_args: --chat-template serves another prompt than training sees",
+        ),
+        (
+            ("llm@policy=vllm", "policy.extra_args=['--default_chat_template_kwargs={}']"),
+            "policy.extra_args: --default-chat-template-kwargs serves another prompt than training sees; use",
+        ),
+        (
+            ("llm@policy=vllm", "policy.extra_args=[--tokenizer, other]"),
+            "policy.extra_args: --tokenizer serves other tokens",
+        ),
+        (
+            ("llm@policy=vllm", "+policy.chat_template_kwargs={add_generation_prompt: false}"),
+            "policy.chat_template_kwargs: add_generation_prompt is not an argument of a template; leave it out",
+        ),
+    ],
+)
+def test_a_policy_that_would_be_asked_otherwise_than_it_is_trained_is_refused(
+    overrides: tuple[str, ...], problem: str
+) -> None:
+    assert any(line.startswith(problem) for line in problems(values(*overrides)))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (*HOSTED_POLICY, "iteration=0", "policy.mode=completion"),
+        (*HOSTED_POLICY, "iteration=0", TEMPLATE),
+        (*HOSTED_POLICY, "+policy.extra_body={top_k: 0}"),
+        ("llm@policy=vllm", TEMPLATE),
+        ("llm@policy=vllm", "start=prompted", "iteration=0", "policy.extra_args=[--chat-template, mine.jinja]"),
+        ("llm@policy=smollm2", "policy.mode=chat", TEMPLATE),
+    ],
+)
+def test_a_policy_that_is_not_trained_or_trained_as_it_is_asked_may_have_any_template(
+    overrides: tuple[str, ...],
+) -> None:
+    assert isinstance(load_settings(values(*overrides)), Settings)
+
+
+def test_the_block_for_reasoning_models_leaves_out_what_these_refuse() -> None:
+    grader = load_settings(values("llm@grader=openai_reasoning", "evaluate.grader_max_tokens=4096")).grader
+    assert isinstance(grader, OpenAIModel)
+    assert (grader.omit, grader.token_limit, grader.logprobs, grader.n_per_request, grader.extra_body) == (
+        ("temperature", "seed", "stop"),
+        "max_completion_tokens",
+        False,
+        False,
+        {"reasoning_effort": "low"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "fields"),
+    [
+        ("llamacpp", {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "repeat_penalty": 1.0}),
+        ("ollama", {"top_p": 1.0}),
+        ("vllm_remote", {"top_k": -1, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}),
+    ],
+)
+def test_a_server_s_block_asks_for_plain_sampling_and_takes_other_fields_beside(server: str, fields: object) -> None:
+    settings = load_settings(values(f"llm@policy={server}", "finetune=hosted", "+policy.extra_body={keep_alive: 60}"))
+    assert isinstance(settings.policy, OpenAIModel)
+    none = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+    assert settings.policy.extra_body == {**cast("dict[str, object]", fields), **none, "keep_alive": 60}
+    assert settings.policy.api_key_env is None

@@ -68,7 +68,7 @@ class LLMGrader:
     async def grade(self, question: LabelledQuestion, answer: str, *, seed: int) -> Verdict:
         if not answer.strip():
             return Verdict("incorrect", "the answer is empty")
-        sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, stop=(STOP,))
+        sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, stop=(STOP,), logprobs=False)
         try:
             completions = await self.llm.sample(self._prompt(question, answer), n=1, sampling=sampling)
         except (ModelFault, OutsideFault) as error:

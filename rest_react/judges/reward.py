@@ -82,7 +82,7 @@ class RewardModel:
         return (None if found is None else found[1].lower() == "yes"), reply
 
     async def _ask(self, text: str, seed: int) -> Completion:
-        sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed)
+        sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)
         (completion,) = await self.llm.sample(Prompt("", text), n=1, sampling=sampling)
         return completion
 

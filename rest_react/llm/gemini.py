@@ -130,7 +130,7 @@ class Gemini:
             max_output_tokens=sampling.max_tokens,
             stop_sequences=list(sampling.stop) or None,
             seed=derive_seed(sampling.seed, index) % 2**31,  # the API keeps it in 32 bits with a sign
-            response_logprobs=True if self._logprobs else None,
+            response_logprobs=True if self._logprobs and sampling.logprobs else None,
             thinking_config=None if budget is None else ThinkingConfig(thinking_budget=budget),
         )
 

@@ -4,19 +4,23 @@
     samples = await llm.sample(Prompt(prefix="", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
 
 `mode="chat"` sends the prefix as system message, exemplars as user and assistant messages, and the state as the last
-user message; `mode="completion"` sends all of it as one text, for base models. All samples are asked for in one
-request (`n_per_request`); what a server that ignores `n` leaves out is asked for one by one, sample i under a seed
-derived for i. JSON goes out and comes back as bytes on one kept aiohttp session: through the SDK's client and response
-models the same call costs ten times the CPU (benchmarks/throughput.py).
+user message; `mode="completion"` sends all of it as one text, for base models. Where a template has no system turn, the
+prefix stands at the head of the first user message (`system_turn`). All samples are asked for in one request
+(`n_per_request`); what a server that ignores `n` leaves out is asked for one by one, sample i under a seed derived for
+i. At temperature 0 one sample is asked for, and stands for all n. JSON goes out and comes back as bytes on one kept
+aiohttp session: through the SDK's client and response models the same call costs ten times the CPU
+(benchmarks/throughput.py).
 
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
 give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
 from. Either orders the samples of one step; perplexities from different servers are not to be compared.
-Not here: what a reply says (replies), prices, caching, starting a server (vllm_server). One door serves one event loop.
+Not here: what a reply says (replies), which setting cures a refusal (remedies), prices, caching, starting a server
+(vllm_server). One client serves one event loop.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -33,6 +37,7 @@ from rest_react.error_replies import (
     tells_of_no_model,
 )
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.llm.remedies import refuses_system_turn, remedy, why_empty
 from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
 from rest_react.remote import (
@@ -55,10 +60,15 @@ class _Unclear(RestReactError):
     """A refusal of this request, or of all of them; never leaves the client."""
 
 
+class _NoSystemTurn(ModelFault):
+    """The server's template has no system turn; never leaves the client."""
+
+
 class OpenAICompatible:
     """A model behind an OpenAI-shaped API. The key is read from the environment variable that `api_key_env` names;
-    None is for servers that want none. `extra_body` joins every request, e.g. `{"reasoning_effort": "none"}`; `names`
-    is what messages call the settings. A model that was made just now may be unknown for `ready_within_s`."""
+    None is for servers that want none. `omit` names fields that the server refuses; `extra_body` joins every request
+    and has the last word; `names` is what messages call the settings. A model that was made just now may be unknown
+    for `ready_within_s`."""
 
     def __init__(
         self,
@@ -76,6 +86,9 @@ class OpenAICompatible:
         n_per_request: bool = True,
         logprobs: bool = True,
         token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        omit: Collection[str] = (),
+        system_turn: bool | Literal["auto"] = "auto",
+        chat_template_kwargs: Mapping[str, object] | None = None,
         extra_body: Mapping[str, object] | None = None,
         first_wait_s: float = 0.5,
         names: SettingNames | None = None,
@@ -92,10 +105,14 @@ class OpenAICompatible:
         self._n_per_request = n_per_request
         self._logprobs = logprobs
         self._token_limit = token_limit
+        self._omit = frozenset(omit)
+        self._system_turn = system_turn is not False
+        self._may_fold = system_turn == "auto"
+        self._template_kwargs = dict(chat_template_kwargs or {})
         self._extra_body = dict(extra_body or {})
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
-        self._names = names
+        self._names = names or SettingNames()
         self._first_wait_s = first_wait_s
         self._ready_within_s = ready_within_s
         self._has_answered = False
@@ -104,14 +121,30 @@ class OpenAICompatible:
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
         no request could succeed: a wrong key, an unknown model."""
-        together_with_first = n if self._n_per_request else 1
-        completions = await self._request(prompt, sampling, index=0, n=together_with_first)
-        if len(completions) < n:
-            alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(completions), n))
-            completions = with_all_prompts([completions, *await together(alone)])
-        if all(one.finish in ("content_filter", "refusal") and not one.text for one in completions):
-            raise ModelFault(f"{self._where}: refused ({completions[0].finish})")
+        if n > 1 and self._is_greedy(sampling):
+            return await self.sample(prompt, n=1, sampling=sampling) * n
+        first = await self._request(prompt, sampling, index=0, n=n if self._n_per_request else 1)
+        replies = [first]
+        if len(first.completions) < n:
+            alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(first.completions), n))
+            replies += await together(alone)
+        completions = with_all_prompts([reply.completions for reply in replies])
+        if not any(one.text for one in completions):
+            self._refuse_empty(completions, [field for reply in replies for field in reply.elsewhere])
         return completions
+
+    def _is_greedy(self, sampling: Sampling) -> bool:
+        """Whether all samples would be the same; some servers (vLLM) refuse to give several of these."""
+        return "temperature" not in self._omit and self._extra_body.get("temperature", sampling.temperature) == 0
+
+    def _refuse_empty(self, completions: Sequence[Completion], elsewhere: Sequence[str]) -> None:
+        """Raises where no sample has a text for a reason that is known."""
+        if all(one.finish in ("content_filter", "refusal") for one in completions):
+            raise ModelFault(f"{self._where}: refused ({completions[0].finish})")
+        field = next(filter(None, elsewhere), "")
+        if field:
+            cut_off = any(one.finish == "length" for one in completions)
+            raise ModelFault(f"{self._where}: {why_empty(field, cut_off, self._names)}")
 
     async def aclose(self) -> None:
         """Closes the kept connections."""
@@ -127,10 +160,10 @@ class OpenAICompatible:
     def _where(self) -> str:
         return f"{self._model} at {self._base_url}"
 
-    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
-        """1 to n samples, the first of which is sample number `index`."""
+    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> Reply:
+        """A reply with 1 to n samples, the first of which is sample number `index`."""
 
-        async def ask() -> list[Completion]:
+        async def ask() -> Reply:
             return await self._tried(prompt, sampling, index=index, n=n)
 
         try:
@@ -139,30 +172,49 @@ class OpenAICompatible:
             error = refusal
         raise await self._whose_fault(error, prompt, sampling, n)
 
-    async def _tried(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
-        body = msgspec.json.encode(self._body(prompt, sampling, index, n))
+    async def _tried(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> Reply:
+        """A reply; where the server turns out to have no system turn, one to the request without it."""
+        try:
+            return await self._sent(prompt, sampling, index, n, system_turn=self._system_turn)
+        except _NoSystemTurn as refusal:
+            if self._system_turn:
+                say(f"note: {refusal}; instructions stand in the user's turn from now on")
+                self._system_turn = False
+            return await self._sent(prompt, sampling, index, n, system_turn=False)
+
+    async def _sent(self, prompt: Prompt, sampling: Sampling, index: int, n: int, *, system_turn: bool) -> Reply:
+        body = self._body(prompt, sampling, index, n, system_turn=system_turn)
 
         async def attempt() -> Reply:
             try:
                 return read_reply(await self._post(body), self._key)
             except ErrorInside as error:
                 said = error.reply
-            raise self._explained(said)
+            raise self._explained(said, body)
 
         worst = worst_case(prompt, n, sampling)
         reply = await retried(
             attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_billed
         )
         self._has_answered = True
-        return reply.completions[:n]
+        return replace(reply, completions=[_as_asked(one, sampling) for one in reply.completions[:n]])
 
-    def _explained(self, reply: ErrorReply) -> RestReactError | TryAgain:
-        if classify(reply) == "unclear":
-            return _Unclear(f"{self._where}: HTTP {reply.status}: {quoted(reply.message, self._key)}")
+    def _explained(self, reply: ErrorReply, sent: Mapping[str, Any]) -> RestReactError | TryAgain:
+        refusal = f"{self._where}: HTTP {reply.status}: {quoted(reply.message, self._key)}"
+        meaning, names = classify(reply), self._names
+        if refuses_system_turn(reply) and "system" in [turn["role"] for turn in sent.get("messages", ())]:
+            if self._may_fold:
+                return _NoSystemTurn(refusal)
+            return UsageError(f"{refusal}; set {names.setting('system_turn')}=auto")
+        if meaning in ("settings", "unclear"):
+            cure = remedy(reply, names, sent=sent, omit=self._omit, extra_body=self._extra_body)
+            if cure:
+                return UsageError(f"{refusal}; {cure}")
+        if meaning == "unclear":
+            return _Unclear(refusal)
         error = explained(
-            reply, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault,
-            names=self._names,
-        )  # fmt: skip
+            reply, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault, names=names
+        )
         new = self._ready_within_s > 0 and not self._has_answered
         if new and isinstance(error, UsageError) and tells_of_no_model(reply):
             return NotReady(f"{self._where}: the model is not served yet", error)
@@ -177,11 +229,12 @@ class OpenAICompatible:
         except (_Unclear, ModelFault):
             if self._has_answered:
                 return OutsideFault(f"{refusal} (and since then every request is refused)")
-            names = self._names or SettingNames()
-            return UsageError(f"{refusal} (every request is refused, also a harmless one); {names.way_out()}")
+            return UsageError(f"{refusal} (every request is refused, also a harmless one); {self._names.way_out()}")
         return ModelFault(str(refusal))
 
-    def _body(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> dict[str, object]:
+    def _body(
+        self, prompt: Prompt, sampling: Sampling, index: int, n: int, *, system_turn: bool = True
+    ) -> dict[str, object]:
         """The request. What would only repeat a default is left out: some servers refuse what they do not know."""
         body: dict[str, object] = {
             "model": self._model,
@@ -195,28 +248,30 @@ class OpenAICompatible:
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if self._mode == "chat":
-            body["messages"] = chat_turns(prompt)
+            body["messages"] = chat_turns(prompt, system=system_turn)
+            if self._template_kwargs:
+                body["chat_template_kwargs"] = self._template_kwargs
         else:
             body["prompt"] = prompt.text
-        if self._logprobs:
+        if self._logprobs and sampling.logprobs:
             # In completions a number of alternatives; 0 is read as "none at all" by some servers.
             body["logprobs"] = True if self._mode == "chat" else 1
-        return body | self._extra_body
+        return {name: value for name, value in body.items() if name not in self._omit} | self._extra_body
 
-    async def _post(self, body: bytes) -> bytes:
+    async def _post(self, body: Mapping[str, Any]) -> bytes:
         from aiohttp import ClientError
 
         if self._session is None:
             self._session = _open_session(self._address, self._key, self._timeout_s)
         try:
-            async with self._session.post(self._address, data=body) as reply:
+            async with self._session.post(self._address, data=msgspec.json.encode(body)) as reply:
                 raw = await reply.read()
         except (TimeoutError, ClientError) as error:
             reason = f" ({error})" if str(error) else ""
             raise TryAgain(f"{type(error).__name__}, no whole reply within {self._timeout_s:g} s{reason}") from error
         if reply.ok:
             return raw
-        raise self._explained(error_reply(reply.status, raw, reply.headers))
+        raise self._explained(error_reply(reply.status, raw, reply.headers), body)
 
 
 def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
@@ -236,3 +291,18 @@ def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
 
 def _billed(reply: Reply) -> Tokens:
     return reply.billed
+
+
+def _as_asked(completion: Completion, sampling: Sampling) -> Completion:
+    """The sample up to its stop string, which some servers cannot be given, and with the end that its tokens tell where
+    the server does not."""
+    ends = [place for mark in sampling.stop if (place := completion.text.find(mark)) >= 0]
+    if ends:
+        text, rest = completion.text[: min(ends)], completion.text[min(ends) :]
+        more = rest.strip() not in sampling.stop
+        # The log-probabilities of a text that went on are not those of what is kept.
+        logprob = None if more else completion.logprob
+        return replace(completion, text=text, finish="stop", logprob=logprob)
+    if not completion.finish and completion.tokens >= sampling.max_tokens:
+        return replace(completion, finish="length")
+    return completion

@@ -16,7 +16,7 @@ Not here: how prompts become tokens (weights), and servers of other people (open
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import CRITICAL, getLogger
 from pathlib import Path
@@ -56,6 +56,7 @@ class TransformersEngine:
         weights: str,
         *,
         mode: Literal["chat", "completion"],
+        chat_template_kwargs: Mapping[str, object] | None = None,
         dtype: Literal["auto", "float32", "bfloat16"] = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
         threads: int = 0,
@@ -64,6 +65,7 @@ class TransformersEngine:
         batch_tokens: int = 512,
     ) -> None:
         self._weights, self._mode, self._dtype, self._device, self._threads = weights, mode, dtype, device, threads
+        self._template_kwargs = chat_template_kwargs
         self._cache_tokens, self._batch_requests, self._batch_tokens = cache_tokens, batch_requests, batch_tokens
         self._loading = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,7 +81,7 @@ class TransformersEngine:
         if self._manager is None:
             await asyncio.to_thread(self._start)
         self._loop = asyncio.get_running_loop()
-        ids = encode_prompt(self._tokenizer, prompt, self._mode)
+        ids = encode_prompt(self._tokenizer, prompt, self._mode, self._template_kwargs)
         longest = len(ids) + sampling.max_tokens
         if longest > self._context:
             raise ModelFault(

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -54,6 +54,8 @@ class VllmServer:
         start_timeout_s: float = 900.0,
         stop_timeout_s: float = 30.0,
         mode: Literal["chat", "completion"] = "chat",
+        system_turn: bool | Literal["auto"] = "auto",
+        chat_template_kwargs: Mapping[str, object] | None = None,
         timeout_s: float = 600.0,
         max_in_flight: int = 256,
         tries: int = 3,
@@ -70,6 +72,8 @@ class VllmServer:
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._mode = mode
+        self._system_turn = system_turn
+        self._template_kwargs = chat_template_kwargs
         self._timeout_s = timeout_s
         self._max_in_flight = max_in_flight
         self._tries = tries
@@ -95,6 +99,8 @@ class VllmServer:
             base_url=f"http://{_HOST}:{port}/v1",
             api_key_env=None,
             mode=self._mode,
+            system_turn=self._system_turn,
+            chat_template_kwargs=self._template_kwargs,
             timeout_s=self._timeout_s,
             max_in_flight=self._max_in_flight,
             tries=self._tries,

@@ -18,7 +18,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -58,6 +58,7 @@ class LocalTraining:
     optimizer: Literal["adamw", "adafactor"]
     num_processes: int
     threads: int | None
+    chat_template_kwargs: Mapping[str, object] | None = None
 
     @property
     def accumulation(self) -> int:
@@ -268,8 +269,15 @@ class DryRunTrainer:
     """The trainer that trains nothing (`finetune=dry_run`): checks the examples as a real one would and hands the base
     back as tuned. For tests of the loop, and for seeing what a fine-tuning stage would be given."""
 
-    def __init__(self, mode: Literal["chat", "completion"], max_length: int, run_folder: Path) -> None:
+    def __init__(
+        self,
+        mode: Literal["chat", "completion"],
+        max_length: int,
+        run_folder: Path,
+        chat_template_kwargs: Mapping[str, object] | None = None,
+    ) -> None:
         self._mode = mode
+        self._template_kwargs = chat_template_kwargs
         self._max_length = max_length
         self._run_folder = run_folder
 
@@ -282,4 +290,4 @@ class DryRunTrainer:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(base_weights(base, self._run_folder))
-        make_rows(examples, tokenizer, self._mode, self._max_length)
+        make_rows(examples, tokenizer, self._mode, self._max_length, self._template_kwargs)

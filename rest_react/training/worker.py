@@ -67,7 +67,9 @@ def run(job: Job) -> None:
 
     folder, how = Path(job.folder), job.training
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    rows = make_rows(read_examples(folder / "examples.jsonl"), tokenizer, how.mode, how.max_length)
+    rows = make_rows(
+        read_examples(folder / "examples.jsonl"), tokenizer, how.mode, how.max_length, how.chat_template_kwargs
+    )
     steps = count_steps(len(rows), how.batch_size, how.epochs, how.max_steps)
     order = training_order(rows, how.batch_size, steps, job.seed)
     print(example_length_stats(rows), f"steps={steps}", flush=True)

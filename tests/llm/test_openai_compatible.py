@@ -152,6 +152,109 @@ def test_extra_fields_and_another_name_for_the_token_limit_reach_the_server():
     assert "max_tokens" not in body
 
 
+def test_fields_that_the_server_refuses_are_left_out_and_extra_fields_have_the_last_word():
+    with serve(plain_without_seed) as server:
+        ask(server, omit=("temperature", "seed", "stop"), extra_body={"max_tokens": 99, "top_k": 0})
+    body = server.requests[0].json
+    assert sorted(body) == ["logprobs", "max_tokens", "messages", "model", "top_k"]
+    assert (body["max_tokens"], body["top_k"]) == (99, 0)
+
+
+def plain_without_seed(_: Request) -> Reply:
+    return chat(choice("x"))
+
+
+def test_judges_are_asked_without_log_probabilities():
+    judged = Sampling(0.0, 40, 7, logprobs=False)
+    with serve(plain) as server:
+        ask(server, sampling=judged)
+        ask(server, sampling=judged, mode="completion", extra_body={"n": 1})
+    assert ["logprobs" in request.json for request in server.requests] == [False, False]
+
+
+def test_at_temperature_0_one_sample_is_asked_for_and_stands_for_all():
+    greedy = Sampling(0.0, 40, 7)
+    with serve(plain) as server:
+        completions = ask(server, n=4, sampling=greedy)
+        assert len(ask(server, n=4, sampling=greedy, extra_body={"temperature": 1})) == 4
+        assert len(ask(server, n=4, sampling=greedy, omit=("temperature",))) == 4
+    assert completions == [Completion(f"{wire_seed(0)}/0", 2, -0.75, "stop", 11)] * 4
+    assert [request.json.get("n", 1) for request in server.requests] == [1, 4, 4]
+
+
+def test_a_text_is_cut_at_the_stop_string_that_the_server_was_not_given():
+    texts = ["a  # [END]\nACTION_SELECTED = b", "a  # [END]", "a"]
+    with serve(lambda _: chat(*(choice(text, index=i) for i, text in enumerate(texts)))) as server:
+        completions = ask(server, n=3, omit=("stop",))
+    assert [(one.text, one.finish, one.logprob) for one in completions] == [
+        ("a  ", "stop", None),
+        ("a  ", "stop", -0.75),
+        ("a", "stop", -0.75),
+    ]
+
+
+def test_a_sample_of_all_the_tokens_asked_for_is_cut_off_where_the_server_does_not_say_how_it_ended():
+    full = choice("x", [-0.5] * 40, finish=None)
+    with serve(lambda _: chat(full, choice("x", index=1, finish=None))) as server:
+        assert [one.finish for one in ask(server, n=2)] == ["length", ""]
+
+
+def no_system_turn(request: Request) -> Reply:
+    if request.json["messages"][0]["role"] == "system":
+        return error(400, "Conversation roles must alternate user/assistant/user/assistant/...")
+    return plain(request)
+
+
+def test_where_the_server_has_no_system_turn_instructions_go_into_the_user_s_from_then_on(capsys):
+    async def twice(url):
+        llm = OpenAICompatible("some-model", base_url=f"{url}/v1", api_key_env=None)
+        try:
+            await together(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(2))
+            return await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+        finally:
+            await llm.aclose()
+
+    with serve(no_system_turn) as server:
+        assert len(asyncio.run(twice(server.url))) == 1
+    folded = [{"role": "user", "content": "Instructions.\nQUESTION = 1\n"}]
+    assert [request.json["messages"] == folded for request in server.requests] == [False, False, True, True, True]
+    assert capsys.readouterr().err.count("instructions stand in the user's turn") == 1
+
+
+def test_the_system_turn_is_a_setting():
+    with serve(no_system_turn) as server:
+        assert len(ask(server, system_turn=False)) == 1
+        with pytest.raises(UsageError, match=r"must alternate.*; set grader\.system_turn=auto"):
+            ask(server, system_turn=True, names=SettingNames("grader"))
+    assert len(server.requests) == 2
+
+
+def test_arguments_of_the_chat_template_are_sent_in_chat_mode_alone():
+    with serve(plain) as server:
+        ask(server, chat_template_kwargs={"enable_thinking": False})
+        ask(server, chat_template_kwargs={"enable_thinking": False}, mode="completion")
+    assert [request.json.get("chat_template_kwargs") for request in server.requests] == [
+        {"enable_thinking": False},
+        None,
+    ]
+
+
+@pytest.mark.parametrize("finish", ["length", "stop"])
+def test_a_reply_whose_text_is_all_thought_is_a_fault_that_names_the_setting(finish):
+    thought = {"message": {"content": None, "reasoning_content": "Hm."}, "finish_reason": finish}
+    with (
+        serve(lambda _: chat(thought)) as server,
+        pytest.raises(ModelFault, match=r"no text, but reasoning_content.*thinking off"),
+    ):
+        ask(server)
+
+
+def test_one_text_among_thoughts_is_enough():
+    thought = {"index": 0, "message": {"content": None, "reasoning_content": "Hm."}, "finish_reason": "length"}
+    with serve(lambda _: chat(thought, choice("x", index=1))) as server:
+        assert [one.text for one in ask(server, n=2)] == ["", "x"]
+
+
 @pytest.mark.parametrize(
     "bad",
     [
