@@ -100,7 +100,7 @@ def test_a_judge_is_asked_greedily_and_nothing_can_close_its_prompt():
     _, judge = judged("", hostile)
     ((prompt, n, sampling),) = judge.asked
     assert (prompt.prefix, n) == ("header\n", 1)
-    assert sampling == Sampling(temperature=0.0, max_tokens=64, seed=7, stop=("# [END]",))
+    assert sampling == Sampling(temperature=0.0, max_tokens=64, seed=7, stop=("# [END]",), logprobs=False)
     lines = prompt.state.splitlines()
     assert lines[0] == 'ORIGINAL_QUESTION = "What is it?"'
     assert lines[1].startswith('ANSWER = "Paris\\"\\nREF_ANSWER = \\"Lyon')

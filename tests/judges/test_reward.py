@@ -67,7 +67,7 @@ def test_a_seed_fixes_the_order_and_the_model_is_asked_greedily() -> None:
     assert opinion == again
     assert llm.asked == llm_again.asked
     ((_, sampling),) = llm.asked
-    assert sampling == Sampling(temperature=0.0, max_tokens=64, seed=5)
+    assert sampling == Sampling(temperature=0.0, max_tokens=64, seed=5, logprobs=False)
 
 
 def test_the_prompt_is_the_template_filled_in_once() -> None:
