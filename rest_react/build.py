@@ -240,7 +240,7 @@ class Parts:
                     requests_per_minute=s.requests_per_minute,
                 )  # fmt: skip
             case HttpSearch() as s:
-                from rest_react.search.web import HttpSearch as Server
+                from rest_react.search.retrieval_server import HttpSearch as Server
 
                 return Server(s.url, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries)
 

@@ -3,7 +3,8 @@
     with serve(lambda request: Reply(200, {"ok": True})) as server:
         ...  # talk to server.url; server.requests holds what arrived
 
-`Reply(hang_up=True)` closes the connection without a word; `delay_s` waits first (cut short when the server closes).
+`Reply(hang_up=True)` closes the connection without a word; `delay_s` waits first (cut short when the server closes). A
+body that is an iterator of bytes is sent part by part, without its length, until it ends or the client has gone.
 """
 
 import json
@@ -83,14 +84,19 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
             if reply.hang_up:
                 self.close_connection = True
                 return
-            payload = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-            headers = {"content-type": "application/json", "content-length": str(len(payload)), **reply.headers}
+            if isinstance(reply.body, Iterator):
+                parts, length = reply.body, {"connection": "close"}
+            else:
+                payload = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+                parts, length = iter([payload]), {"content-length": str(len(payload))}
+            headers = {"content-type": "application/json", **length, **reply.headers}
             try:
                 self.send_response(reply.status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(payload)
+                for part in parts:
+                    self.wfile.write(part)
             except OSError:
                 self.close_connection = True  # the client gave up waiting, which is what some tests are about
 

@@ -21,7 +21,8 @@ from rest_react.llm.vllm_server import VllmServer
 from rest_react.prompting import PACKAGED_PROMPTS, render_state
 from rest_react.records import ModelRef, Passage, Prompt, Sampling
 from rest_react.search.bm25 import Bm25Search
-from rest_react.search.web import DuckDuckGo, HttpSearch
+from rest_react.search.retrieval_server import HttpSearch
+from rest_react.search.web import DuckDuckGo
 from rest_react.store import RunFolder
 from rest_react.training.hosted import HostedTrainer
 from rest_react.training.local import DryRunTrainer, LocalTrainer

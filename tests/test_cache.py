@@ -16,7 +16,7 @@ from rest_react.cache import FILE, Cache, CachedLLM, CachedSearch
 from rest_react.cli import compose
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Completion, Hit, Prompt, Sampling
-from rest_react.search.web import HttpSearch
+from rest_react.search.retrieval_server import HttpSearch
 from rest_react.store import RunFolder
 from tests.loopback import Reply, serve
 

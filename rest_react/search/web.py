@@ -1,135 +1,49 @@
-"""What is searched over the network: the web, through the `ddgs` package, or a retrieval server of one's own.
+"""Search of the web, by one of the engines of the `ddgs` package.
 
     search = DuckDuckGo(requests_per_minute=20)
     hits = await search.search("Ostrim founder", 3)      # [Hit(source="https://...", title="...", snippet="...")]
 
-One engine of the web, since a mixture would change from call to call. It is asked directly rather than through `DDGS`,
-which answers a refused request (HTTP 202 or 429: the engine's way to limit rates) with the same "No results found."
-as an empty page; here the first is an outage and the second an empty list. `backend` is any text engine of ddgs:
-duckduckgo, brave, mojeek, wikipedia, ...
+One engine, since a mixture would change from call to call. ddgs builds its request and parses its page; the pages are
+fetched here, so that a whole reply has one time limit and one for its size, no page is awaited after Ctrl-C, and a
+redirect to another host is refused.
 
-A retrieval server is of the Search-R1 kind:
-
-    POST http://localhost:8000/retrieve   {"queries": ["who founded Ostrim"], "topk": 3, "return_scores": true}
-    {"result": [[{"document": {"id": "17", "contents": "\\"Ostrim\\"\\nOstrim is a town ..."}, "score": 12.5}, ...]]}
-
-The first line of `contents` is the title (in quotes in the usual Wikipedia dump), the rest the passage; a document
-without an id is known by its title. Both are blocking clients, in threads of the door's own.
-`clean_html` turns what any web search returns into the words a reader of the page would see.
-Not here: building or starting such a server, and taking control tokens apart (the agent does that to every hit).
+"No results" is only what the engine itself says (`_says_there_are_none`). ddgs makes an empty list of every page that
+it finds nothing in: a refused request, a captcha, a changed layout. Those are outages.
+Not here: caching (`cache`), and taking control tokens apart (the agent does that to every hit).
 """
 
 import asyncio
-import html
-import http.client
-import re
-import unicodedata
-from concurrent.futures import ThreadPoolExecutor
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
-import msgspec
-
-from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Hit
-from rest_react.remote import Backoff, Limiter, TryAgain, asked_wait_s, proxy_for, retried, worth_retrying
+from rest_react.remote import Backoff, Limiter, TryAgain, asked_wait_s, retried
+from rest_react.search.html_text import clean_html
+from rest_react.search.whole_reply import whole
 
-_NOTHING = "No results found."  # ddgs
+if TYPE_CHECKING:
+    from primp import AsyncClient
 
-
-class HttpSearch:
-    """A `Search` over the `/retrieve` endpoint at `url` (the full address, with its path)."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout_s: float = 30.0,
-        max_in_flight: int = 32,
-        requests_per_minute: float | None = None,
-        tries: int = 5,
-        first_wait_s: float = 0.5,
-    ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"search.url: {url!r} is no http:// or https:// address")
-        self._url = url
-        proxy = proxy_for(url)
-        self._opener = build_opener(ProxyHandler({url.partition(":")[0]: proxy} if proxy else {}))
-        self._timeout_s = timeout_s
-        self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
-        self._limiter = Limiter(max_in_flight, requests_per_minute)
-        # The event loop's own pool has few threads and other users.
-        self._threads = ThreadPoolExecutor(max_in_flight, thread_name_prefix="retrieve")
-
-    async def search(self, query: str, k: int) -> list[Hit]:
-        """At most k hits, best first."""
-        body = msgspec.json.encode({"queries": [query], "topk": k, "return_scores": True})
-
-        async def attempt() -> list[Hit]:
-            loop = asyncio.get_running_loop()
-            return read_hits(await loop.run_in_executor(self._threads, self._post, body))[:k]
-
-        return await retried(attempt, what=self._url, backoff=self._backoff, limiter=self._limiter)
-
-    def _post(self, body: bytes) -> bytes:
-        request = Request(self._url, body, {"Content-Type": "application/json"})
-        try:
-            with self._opener.open(request, timeout=self._timeout_s) as reply:
-                content: bytes = reply.read()
-                return content
-        except HTTPError as error:
-            said = f"HTTP {error.code}: {_said(error)}"
-            if worth_retrying(error.code):
-                raise TryAgain(
-                    said, asked_wait_s({name.lower(): value for name, value in error.headers.items()})
-                ) from error
-            if error.code in (401, 403, 404, 405):
-                raise UsageError(f"{self._url}: {said}; is search.url an open /retrieve endpoint?") from error
-            raise OutsideFault(f"{self._url}: {said}") from error
-        except (URLError, http.client.HTTPException, OSError) as error:
-            raise TryAgain(f"no whole reply ({getattr(error, 'reason', None) or error!r})") from error
-
-
-def _said(error: HTTPError) -> str:
-    """The beginning of an error reply's body; nothing where it breaks off, since the status says enough."""
-    try:
-        return error.read(500).decode("utf-8", "replace")[:300]
-    except (http.client.HTTPException, OSError):
-        return ""
-
-
-class _Document(msgspec.Struct):
-    contents: str
-    id: str | int | None = None
-
-
-class _Item(msgspec.Struct):
-    document: _Document
-
-
-class _Reply(msgspec.Struct):
-    result: list[list[_Item]]
-
-
-def read_hits(raw: bytes) -> list[Hit]:
-    """The hits for the one query that was sent. Raises TryAgain for what is no such reply."""
-    try:
-        reply = msgspec.json.decode(raw, type=_Reply)
-    except msgspec.DecodeError as error:
-        raise TryAgain(f"unreadable reply ({error})") from error
-    if len(reply.result) != 1:
-        raise TryAgain(f"{len(reply.result)} result lists for one query")
-    return [_hit(item.document) for item in reply.result[0]]
-
-
-def _hit(document: _Document) -> Hit:
-    first, _, rest = document.contents.partition("\n")
-    title = clean_html(first).strip('"')
-    return Hit(title if document.id is None else str(document.id), title, clean_html(rest))
+_MOST_REDIRECTS = 5
+# What an engine writes where it found nothing; duckduckgo and startpage have an element of this class instead.
+_SENTENCES = {
+    "brave": "not many great matches came back",
+    "mojeek": "no pages found matching",
+    "yahoo": "we did not find results for",
+}
+_NO_RESULTS = (
+    "//*[contains(concat(' ', normalize-space(@class), ' '), ' no-results ')"
+    " or contains(concat(' ', normalize-space(@class), ' '), ' result--no-result ')]"
+)
 
 
 class DuckDuckGo:
-    """A `Search` over the web. The default rate is what an engine takes from one address without objecting."""
+    """A `Search` over the web. `backend` is any text engine of ddgs: duckduckgo, brave, mojeek, wikipedia, ... The
+    default rate is what an engine takes from one address without objecting."""
 
     def __init__(
         self,
@@ -147,7 +61,6 @@ class DuckDuckGo:
         self._timeout_s = timeout_s
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute)
-        self._threads = ThreadPoolExecutor(max_in_flight, thread_name_prefix="ddgs")
 
     async def search(self, query: str, k: int) -> list[Hit]:
         """At most k hits, best first."""
@@ -155,66 +68,122 @@ class DuckDuckGo:
             return []
 
         async def attempt() -> list[Hit]:
-            loop = asyncio.get_running_loop()
-            return (await loop.run_in_executor(self._threads, self._ask, query))[:k]
+            return (await self._ask(query))[:k]
 
         return await retried(attempt, what=self._backend, backoff=self._backoff, limiter=self._limiter)
 
-    def _ask(self, query: str) -> list[Hit]:
-        """One page of results; runs in a thread."""
-        from ddgs.engines import ENGINES
+    async def _ask(self, query: str) -> list[Hit]:
+        """The first page of results. The engine is run again with each page that it asked for, until it asks for no
+        more."""
+        engine, client, pages = self._engine()
+        while True:
+            pages.shown = 0
+            try:
+                with outside("ddgs"):
+                    results = engine.search(query, region=self._region) or []
+                    hits = [Hit(result.href, clean_html(result.title), clean_html(result.body)) for result in results]
+                    hits = [hit for hit in hits if hit.source and (hit.title or hit.snippet)]
+                    if hits or _says_there_are_none(engine, [page.text for page in pages.fetched]):
+                        return hits
+            except _PageWanted as wanted:
+                pages.fetched.append(await self._fetch(client, wanted))
+            except OutsideFault as error:
+                raise TryAgain(f"the page cannot be read ({str(error).removeprefix('ddgs: ')})") from error
+            else:
+                raise TryAgain(
+                    "the page shows no results and does not say that there are none "
+                    "(a captcha, or another layout than ddgs knows)"
+                )
 
-        engines = ENGINES["text"]
+    def _engine(self) -> "tuple[Any, AsyncClient, _Pages]":
+        """A new engine and client each time: they come as another browser."""
+        from ddgs.engines import ENGINES
+        from primp import AsyncClient
+
+        engines: Mapping[str, Any] = ENGINES["text"]
         if self._backend not in engines:
             known = ", ".join(sorted(engines))
             raise UsageError(f"search.backend: ddgs has no text engine {self._backend!r}; it has {known}")
+        engine = engines[self._backend](timeout=self._timeout_s)
+        client = AsyncClient(
+            timeout=self._timeout_s, impersonate="random", impersonate_os="random", follow_redirects=False
+        )
+        client.headers_update(engine.headers_update)
+        engine.http_client = pages = _Pages(client)
+        return engine, client, pages
+
+    async def _fetch(self, client: "AsyncClient", wanted: "_PageWanted") -> "_Page":
+        """One page of the engine, from the host that was asked."""
+        from primp import PrimpError
+
+        method, url, how = wanted.method, wanted.url, wanted.how
         try:
-            with outside("ddgs"):
-                # A new engine each time: it comes as another browser, and engines are not made for several threads.
-                engine = engines[self._backend](timeout=self._timeout_s)
-                results = engine.search(query, region=self._region)
-        except OutsideFault as error:
-            if _NOTHING in str(error):
-                return []
-            raise TryAgain(str(error).removeprefix("ddgs: ")) from error
-        if results is None:
-            raise TryAgain("the engine refused the request (it limits rates, or is down)")
-        hits = [Hit(result.href, clean_html(result.title), clean_html(result.body)) for result in results]
-        return [hit for hit in hits if hit.source and (hit.title or hit.snippet)]
+            async with asyncio.timeout(self._timeout_s):
+                reply = await client.request(method, url, stream=True, **how)
+                for _ in range(_MOST_REDIRECTS):
+                    if not 300 <= reply.status_code < 400:
+                        break
+                    target = urljoin(url, reply.headers.get("location", ""))
+                    await reply.aclose()
+                    if urlsplit(target).netloc != urlsplit(url).netloc:
+                        raise TryAgain(f"it sends the query on to {urlsplit(target).netloc}, which is refused")
+                    if reply.status_code not in (307, 308):
+                        method, how = "GET", {}
+                    url = target
+                    reply = await client.request(method, url, stream=True, **how)
+                raw = await whole(reply.aiter_bytes(), self._backend)
+        except (TimeoutError, PrimpError) as error:
+            raise TryAgain(f"no whole reply within {self._timeout_s} s ({type(error).__name__}: {error})") from error
+        if reply.status_code != 200:
+            headers = {name.lower(): value for name, value in reply.headers.items()}
+            refused = f"HTTP {reply.status_code}: the engine refused the request (it limits rates, or is down)"
+            raise TryAgain(refused, asked_wait_s(headers))
+        return _Page(raw)
 
 
-# No `<` inside a tag: an unfinished one ends where the next begins, and no text makes the scan go back.
-_TAG = re.compile(r"<!--|-->|<!doctype[^<>]*>|<(?P<close>/?)(?P<name>[a-z][a-z0-9:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
-_INLINE = frozenset(
-    ("a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u")
-)
-_HIDDEN = frozenset(("script", "style", "noscript", "template"))
+class _PageWanted(RestReactError):
+    """The engine asks for a page that is not fetched yet; never leaves this module."""
+
+    def __init__(self, method: str, url: str, how: dict[str, Any]) -> None:
+        self.method, self.url, self.how = method, url, how
+        super().__init__(url)
 
 
-def clean_html(text: str) -> str:
-    """The words a reader of the page would see."""
-    shown: list[str] = []
-    hidden_until, start = "", 0
-    for tag in _TAG.finditer(text):
-        if not hidden_until:
-            shown.append(text[start : tag.start()])
-        start = tag.end()
-        name = (tag["name"] or "").lower()
-        mark = f"/{name}" if tag["close"] else name or tag[0]
-        if hidden_until:
-            hidden_until = "" if mark == hidden_until else hidden_until
-        elif mark == "<!--":
-            hidden_until = "-->"
-        elif mark in _HIDDEN:
-            hidden_until = f"/{mark}"
-        if name not in _INLINE:
-            shown.append(" ")
-    if not hidden_until:
-        shown.append(text[start:])
-    plain = unicodedata.normalize("NFC", html.unescape("".join(shown)))
-    return " ".join("".join(" " if char.isspace() else char for char in plain if _visible(char)).split())
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A fetched page as ddgs wants it."""
+
+    content: bytes
+    status_code: int = 200
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
 
 
-def _visible(char: str) -> bool:
-    """Not a control, format, surrogate or unassigned character; line breaks and tabs are space."""
-    return char.isspace() or unicodedata.category(char)[0] != "C"
+class _Pages:
+    """Stands in for the HTTP client of an engine: hands it the pages that are fetched, in order."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client  # engines put their cookies there
+        self.fetched: list[_Page] = []
+        self.shown = 0
+
+    def request(self, method: str, url: str, **how: Any) -> _Page:
+        if self.shown == len(self.fetched):
+            raise _PageWanted(method, url, how)
+        self.shown += 1
+        return self.fetched[self.shown - 1]
+
+
+def _says_there_are_none(engine: Any, pages: Sequence[str]) -> bool:
+    """Whether the engine itself says that it found nothing."""
+    match engine.name:
+        case "wikipedia":  # the titles that it knows are none; or one of several meanings, which ddgs leaves out
+            known = json.loads(pages[0])
+            return (len(known) == 4 and known[1] == []) or "may refer to:" in pages[-1]
+        case "grokipedia":
+            return "results" in json.loads(pages[-1])
+        case "brave" | "mojeek" | "yahoo":
+            return _SENTENCES[engine.name] in clean_html(pages[-1]).casefold()
+    return bool(engine.extract_tree(pages[-1]).xpath(_NO_RESULTS))

@@ -6,7 +6,7 @@ import pytest
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote import together
-from rest_react.search.web import HttpSearch
+from rest_react.search.retrieval_server import HttpSearch
 from tests.loopback import Reply, Server, serve
 
 
@@ -73,7 +73,10 @@ def test_an_error_reply_that_breaks_off_is_an_outage_like_a_whole_one():
 
 def test_a_stalled_server_is_left_at_the_time_out():
     started = time.monotonic()
-    with serve(lambda _: Reply(200, {}, delay_s=30)) as server, pytest.raises(OutsideFault, match="timed out"):
+    with (
+        serve(lambda _: Reply(200, {}, delay_s=30)) as server,
+        pytest.raises(OutsideFault, match=r"no whole reply within 0\.2 s"),
+    ):
         ask(server, timeout_s=0.2, tries=2)
     assert time.monotonic() - started < 5
 
@@ -121,3 +124,85 @@ def test_a_retrieval_server_elsewhere_is_asked_through_the_environment_s_proxy(m
         monkeypatch.setenv("http_proxy", proxy.url)
         assert ask(Server("http://retrieval.example", [])) == [Hit("Ostrim", "Ostrim", "A town.")]
     assert [request.path for request in proxy.requests] == ["http://retrieval.example/retrieve"]
+
+
+def parts(first=b"", part=b" ", wait_s=0.0, times=10**9):
+    """A body that comes in small parts for as long as anybody listens."""
+    yield first
+    for _ in range(times):
+        time.sleep(wait_s)
+        yield part
+
+
+def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
+    started = time.monotonic()
+    with (
+        serve(lambda _: Reply(200, parts(b'{"result": [[', wait_s=0.05))) as server,
+        pytest.raises(OutsideFault, match=r"no whole reply within 0\.3 s.*\(after 2 tries\)"),
+    ):
+        ask(server, timeout_s=0.3, tries=2)
+    assert time.monotonic() - started < 3
+
+
+def test_a_reply_without_end_is_left_at_its_limit():
+    body = parts(b'{"result": [[', part=b" " * 2**20)
+    with serve(lambda _: Reply(200, body)) as server, pytest.raises(OutsideFault, match="larger than 16 MB"):
+        ask(server)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"result": [[{"document": {"contents": "\xff\xfe"}}]]}',
+        b"[" * 200_000,
+        b'{"result": ' + b"[" * 200_000,
+        b'{"result": [[{"document": {"contents": "t"}, "more": ' + b'{"a":' * 200_000,
+        b"{}",
+        b"null",
+        b"[]",
+        b"",
+        b'{"result": []}',
+        b'{"result": null}',
+        b'{"result": [null]}',
+        b'{"result": [[null]]}',
+        b'{"result": [[{}]]}',
+        b'{"result": [[]], "error": "the index is not loaded"}',
+        b'{"result": [[]], "detail": [{"msg": "busy"}]}',
+        b"<html>Please prove that you are human</html>",
+    ],
+)
+def test_a_reply_that_names_no_documents_is_an_outage_and_no_result(body):
+    with serve(lambda _: Reply(200, body)) as server, pytest.raises(OutsideFault, match=r"\(after 2 tries\)"):
+        ask(server, tries=2)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_does_not_carry_the_query_along(status):
+    with serve(lambda _: result(item("t\nx"))) as other:
+        redirect = Reply(status, b"", {"location": f"{other.url}/retrieve"})
+        told = rf"sends the query on to {other.url}/retrieve, which is refused; set search\.url"
+        with serve(lambda _: redirect) as server, pytest.raises(UsageError, match=told):
+            ask(server)
+        assert (len(server.requests), other.requests) == (1, [])
+
+
+def test_an_interrupted_search_ends_at_once():
+    async def main(url):
+        task = asyncio.create_task(HttpSearch(url, timeout_s=60).search("q", 3))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with serve(lambda _: Reply(200, {}, delay_s=30)) as server:
+        started = time.monotonic()
+        asyncio.run(main(server.url))
+        assert time.monotonic() - started < 3
+
+
+def test_a_password_in_the_address_is_sent_and_not_shown():
+    with serve(lambda _: Reply(400, b"no")) as server, pytest.raises(OutsideFault) as told:
+        asyncio.run(HttpSearch(server.url.replace("://", "://ada:secret@"), tries=1).search("q", 1))
+    assert "secret" not in str(told.value)
+    assert server.requests[0].headers["authorization"].startswith("Basic ")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.search.web import clean_html
+from rest_react.search.html_text import clean_html
 
 
 @pytest.mark.parametrize(

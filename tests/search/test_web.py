@@ -1,0 +1,246 @@
+import asyncio
+import time
+
+import pytest
+from ddgs.engines import ENGINES
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.records import Hit
+from rest_react.remote import together
+from rest_react.search.web import DuckDuckGo, _Page
+from tests.loopback import Reply, serve
+
+HTML = {"content-type": "text/html; charset=utf-8"}
+NOTHING = Reply(200, b"<html><body><div class='no-results'>No results.</div></body></html>", HTML)
+
+
+def page(*results):
+    divs = "".join(
+        f"<div class='links result__body'><h2>{title}</h2><a href='{url}'>{text}</a></div>"
+        for url, title, text in results
+    )
+    return Reply(200, f"<html><body>{divs}</body></html>".encode(), HTML)
+
+
+OSTRIM = page(
+    ("https://x.example/1", "Ostrim", "Founded by <b>Ada</b> Mell &amp;amp; sons"),
+    ("https://duckduckgo.com/y.js?ad", "Buy Ostrim", "an advertisement"),
+    ("https://x.example/2", "Other", "Other text"),
+)
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Points a real engine of ddgs, its parser included, at a server of the test's."""
+
+    def point_at(server, name="duckduckgo"):
+        monkeypatch.setattr(ENGINES["text"][name], "search_url", f"{server.url}/html/")
+
+    return point_at
+
+
+def ask(query="Ostrim founder", k=3, **settings):
+    settings = {"tries": 3, "first_wait_s": 0.001, "requests_per_minute": None, **settings}
+    return asyncio.run(DuckDuckGo(**settings).search(query, k))
+
+
+def test_a_page_of_results_becomes_clean_hits_without_advertisements(engine):
+    with serve(lambda _: OSTRIM) as server:
+        engine(server)
+        hits = ask()
+        assert ask(k=1) == hits[:1]
+    assert hits == [
+        Hit("https://x.example/1", "Ostrim", "Founded by Ada Mell & sons"),
+        Hit("https://x.example/2", "Other", "Other text"),
+    ]
+    assert b"q=Ostrim" in server.requests[0].body
+
+
+def test_no_results_are_an_empty_list_without_another_try(engine):
+    with serve(lambda _: NOTHING) as server:
+        engine(server)
+        assert ask() == []
+    assert len(server.requests) == 1
+
+
+def test_an_empty_query_asks_nobody(engine):
+    with serve(lambda _: OSTRIM) as server:
+        engine(server)
+        assert ask("  ") == []
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [Reply(202, b"<html>slow down</html>", HTML), Reply(429, b"", HTML), Reply(503, b"", HTML), Reply(hang_up=True)],
+    ids=["202", "429", "503", "hang-up"],
+)
+def test_an_outage_is_never_an_empty_list(engine, bad):
+    count = iter(range(100))
+    with serve(lambda _: OSTRIM if next(count) == 2 else bad) as server:
+        engine(server)
+        assert len(ask()) == 2
+    with serve(lambda _: bad) as server:
+        engine(server)
+        with pytest.raises(OutsideFault, match=r"^duckduckgo: .*\(after 3 tries\)$"):
+            ask()
+    assert len(server.requests) >= 3
+
+
+def test_searches_keep_to_the_rate_by_the_servers_own_count(engine):
+    with serve(lambda _: NOTHING) as server:
+        engine(server)
+
+        async def main():
+            door = DuckDuckGo(requests_per_minute=600)
+            await together(door.search("q", 3) for _ in range(5))
+
+        asyncio.run(main())
+    assert server.requests[-1].at - server.requests[0].at >= 4 * 0.1 - 0.05
+
+
+def test_an_unknown_backend_is_told_with_those_there_are():
+    with pytest.raises(UsageError, match=r"no text engine 'altavista'; it has .*duckduckgo"):
+        ask(backend="altavista")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"<html><body></body></html>",
+        b"",
+        b"{}",
+        b"<html><body><form id='challenge-form'>Unfortunately, bots use DuckDuckGo too.</form></body></html>",
+        b"<html><style>.no-results {color: red}</style><script>var a = 'class=no-results'</script>Verify</html>",
+        b"<html><body><div class='result results_links'>another layout</div></body></html>",
+        page(("https://duckduckgo.com/y.js?ad", "Buy Ostrim", "an advertisement")).body,
+        b"\xff\xfe<\x00h\x00",
+        b"<div>" * 100_000,
+    ],
+)
+def test_an_empty_page_that_does_not_say_so_is_an_outage(engine, bad):
+    with serve(lambda _: Reply(200, bad, HTML)) as server:
+        engine(server)
+        with pytest.raises(OutsideFault, match=r"^duckduckgo: the page .*\(after 2 tries\)$"):
+            ask(tries=2)
+    assert len(server.requests) == 2
+
+
+def text_page(text):
+    return Reply(200, f"<html><body><p>{text}</p></body></html>".encode(), HTML)
+
+
+@pytest.mark.parametrize(
+    ("backend", "nothing"),
+    [
+        ("duckduckgo", NOTHING),
+        ("duckduckgo", Reply(200, b"<div class='result result--no-result'>No results.</div>", HTML)),
+        ("brave", text_page("Not many great matches came back for your search: <b>q</b>")),
+        ("mojeek", text_page("No pages found matching: <strong>q</strong>")),
+    ],
+)
+def test_each_engine_says_itself_that_there_are_none(engine, monkeypatch, backend, nothing):
+    with serve(lambda _: nothing) as server:
+        engine(server, backend)
+        monkeypatch.setattr(ENGINES["text"][backend], "build_payload", lambda *_, **__: {"q": "q"})
+        assert ask(backend=backend) == []
+    other = text_page("Prove that you are human")
+    with serve(lambda _: other) as server:
+        engine(server, backend)
+        with pytest.raises(OutsideFault, match="does not say that there are none"):
+            ask(backend=backend, tries=1)
+
+
+@pytest.mark.parametrize(
+    ("backend", "pages", "none"),
+    [
+        ("wikipedia", ['["q", [], [], []]'], True),
+        ("wikipedia", ["{}"], False),
+        ("wikipedia", ["[]"], False),
+        ("wikipedia", ['["q", []]'], False),
+        ("wikipedia", ['{"error": {"code": "ratelimited"}}'], False),
+        ("grokipedia", ['{"results": []}'], True),
+        ("grokipedia", ["{}"], False),
+        ("grokipedia", ['{"error": "busy"}'], False),
+        ("yahoo", ["<p>We did not find results for: <b>q</b></p>"], True),
+        ("yahoo", ["<p>Consent</p>"], False),
+        ("startpage", ["<form id='search'></form>", "<p class='no-results'>None</p>"], True),
+        ("startpage", ["<form></form>", "<p>Verify</p>"], False),
+    ],
+)  # fmt: skip
+def test_the_same_of_engines_that_choose_their_address(monkeypatch, backend, pages, none):
+    async def fetch(self, client, wanted):
+        return _Page(next(left).encode())
+
+    left = iter(pages)
+    monkeypatch.setattr(DuckDuckGo, "_fetch", fetch)
+    if none:
+        assert ask(backend=backend, tries=1) == []
+    else:
+        with pytest.raises(OutsideFault, match="the page"):
+            ask(backend=backend, tries=1)
+    assert list(left) == []
+
+
+def test_an_engine_of_two_pages_reads_both(monkeypatch):
+    async def fetch(self, client, wanted):
+        return _Page(next(left).encode())
+
+    left = iter(
+        [
+            '["Ostrim", ["Ostrim"], [""], ["https://en.wikipedia.org/wiki/Ostrim"]]',
+            '{"query": {"pages": {"1": {"extract": "Ostrim is a town."}}}}',
+        ]
+    )
+    monkeypatch.setattr(DuckDuckGo, "_fetch", fetch)
+    assert ask(backend="wikipedia") == [Hit("https://en.wikipedia.org/wiki/Ostrim", "Ostrim", "Ostrim is a town.")]
+
+
+def parts(first, part=b" ", wait_s=0.0):
+    yield first
+    while True:
+        time.sleep(wait_s)
+        yield part
+
+
+def test_a_page_has_one_time_limit_and_one_for_its_size(engine):
+    started = time.monotonic()
+    with serve(lambda _: Reply(200, parts(b"<html>", wait_s=0.05), HTML)) as server:
+        engine(server)
+        with pytest.raises(OutsideFault, match="no whole reply within 1 s"):
+            ask(timeout_s=1, tries=1)
+    assert time.monotonic() - started < 5
+    with serve(lambda _: Reply(200, parts(b"<html>", b" " * 2**20), HTML)) as server:
+        engine(server)
+        with pytest.raises(OutsideFault, match="larger than 16 MB"):
+            ask()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_stays_on_the_host_that_was_asked(engine, status):
+    with serve(lambda _: OSTRIM) as other:
+        away = Reply(status, b"", {"location": f"{other.url}/html/"})
+        with serve(lambda _: away) as server:
+            engine(server)
+            with pytest.raises(OutsideFault, match=r"sends the query on to .*, which is refused"):
+                ask(tries=1)
+        assert other.requests == []
+    moved = Reply(status, b"", {"location": "/moved"})
+    with serve(lambda request: OSTRIM if request.path == "/moved" else moved) as server:
+        engine(server)
+        assert len(ask()) == 2
+
+
+def test_an_interrupted_search_ends_at_once(engine):
+    async def main():
+        task = asyncio.create_task(DuckDuckGo(timeout_s=60).search("q", 3))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with serve(lambda _: Reply(200, b"", HTML, delay_s=30)) as server:
+        engine(server)
+        started = time.monotonic()
+        asyncio.run(main())
+        assert time.monotonic() - started < 3
