@@ -43,7 +43,7 @@ from rest_react.console import progress, say
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.judges.metrics import bill
 from rest_react.judges.reward import RewardModel, objections
-from rest_react.records import Completion, Example, Price, Ranking, Step, Trajectory, derive_seed
+from rest_react.records import Completion, Example, Fault, Price, Ranking, Step, Trajectory, derive_seed
 from rest_react.refusals import ACCEPTED, LOST, refusals_watched
 from rest_react.remote import together
 from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
@@ -116,11 +116,25 @@ async def improve(
     tally = count(trajectories, stage / RANKINGS, rules) | {"examples": written}
     cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
+    if note := fallback_note(tally):
+        say(f"note: {title}: {note}")
     if tally["candidates_cut_off"] > TOLD_FROM * tally["candidates"]:
         say(
             f"note: {title}: {tally['candidates_cut_off']} of {tally['candidates']} samples were cut off at their "
             "token limit and do not train; raise agent.max_tokens"
         )
+
+
+def fallback_note(summary: Mapping[str, Any]) -> str:
+    """A warning where more than a tenth of the steps with a choice were decided by no ranking."""
+    fallback, choices = summary["fallback"], summary["steps_with_a_choice"]
+    if fallback <= TOLD_FROM * choices:
+        return ""
+    reason = summary.get("fallback_reason") or "not recorded"
+    return (
+        f"the reward model decided {choices - fallback} of {choices} steps with a choice; for the other {fallback} the "
+        f"rollout's own choice is the training target (fallback). Most frequent reason: {reason}"
+    )
 
 
 def _reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
@@ -290,9 +304,18 @@ def _select(step: Step, usable: Sequence[int], selector: Selector, seed: int) ->
     return first_with[targets[best]]
 
 
+def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:
+    """An example of the reason that most rankings share, and how many do."""
+    if not fallbacks:
+        return ""
+    times, example = max(fallbacks.values(), key=lambda found: found[0])
+    return f"{example[:200]} ({times} times)"
+
+
 def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, Any]:
     """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
     tally: Counter[str] = Counter()
+    fallbacks: dict[str, tuple[int, str]] = {}  # by reason, how many and an example
     for trajectory in read_lines(trajectories, Trajectory):
         for step in trajectory.steps:
             tally["candidates"] += len(step.candidates)
@@ -312,6 +335,11 @@ def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, Any]:
         tally["targets_respelled"] += step.candidates[ranking.best].text != targets[ranking.best]
         tally["examples"] += ranking.good is not False
         tally[ranking.status] += 1
+        if ranking.status == "fallback":
+            refused = ranking.reply.startswith(_REFUSED)
+            reason = Fault("model", ranking.reply.removeprefix(_REFUSED)).reason if refused else ""
+            example = ranking.reply if refused else f"no ranking in the reply {ranking.reply[:80]!r}"
+            fallbacks[reason] = (fallbacks.get(reason, (0, ""))[0] + 1, example)
         tally["judged_bad"] += ranking.good is False
         tally["not_judged"] += rules.keep == "judged_good" and ranking.good is None
         tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
@@ -324,4 +352,5 @@ def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, Any]:
         "selector": rules.selector,
         "dropped_steps": tally["steps"] - tally["ranked_steps"],
         **{name: tally[name] for name in names.split()},
+        "fallback_reason": _most_frequent_reason(fallbacks),
     }

@@ -26,7 +26,7 @@ from rest_react.errors import RunFolderError, UsageError, disk_errors
 from rest_react.evaluate import Row, compute_rows, correctness
 from rest_react.files import write_file
 from rest_react.headline import detectable_line, headline
-from rest_react.improve import EXAMPLES
+from rest_react.improve import EXAMPLES, fallback_note
 from rest_react.page import fill, loss_curve, pack, templates
 from rest_react.records import Example
 from rest_react.store import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
@@ -57,7 +57,7 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
-        "notes": list(_incomplete(run_folder)),
+        "notes": [*_incomplete(run_folder), *_fallbacks(run_folder)],
         "first_headings": [heading for heading, _ in first_view(rows)],
         "first_table": [[cell(row) for _, cell in first_view(rows)] for row in rows],
         "headings": _HEADINGS,
@@ -100,6 +100,14 @@ def _incomplete(run_folder: Path) -> Iterator[str]:
             if stage.is_dir() and read_summary(stage) is None:
                 name = stage.relative_to(run_folder).as_posix()
                 yield f"{name} is not complete and left out; the same command again goes on from there"
+
+
+def _fallbacks(run_folder: Path) -> Iterator[str]:
+    """Iterations that trained on targets which the reward model did not choose."""
+    for iteration in iterations(run_folder):
+        summary = read_summary(run_folder / f"iter_{iteration}" / "improve")
+        if summary is not None and "fallback" in summary and (note := fallback_note(summary)):
+            yield visible(f"iteration {iteration}: {note}")
 
 
 def _stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:

@@ -235,6 +235,9 @@ def show_results(folder: RunFolder, *, smoke: bool) -> None:
         if failed >= 0.1 * answers:
             told = ", ".join(f"{reason} ({part['answers']})" for reason, part in reasons.items())
             say(f"note: iteration {row['iteration']}, {row['benchmark']}: {failed} of {answers} answers failed: {told}")
+        if row["unscored"] >= 0.1 * answers:
+            where = f"iteration {row['iteration']}, {row['benchmark']}"
+            say(f"note: {where}: {row['unscored']} of {answers} answers are unscored; results.jsonl gives the reasons")
     say(f"report: {page}")
 
 

@@ -19,7 +19,7 @@ from rest_react.actions import (
     render_output,
 )
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
-from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve, usable_candidates
+from rest_react.improve import EXAMPLES, RANKINGS, Rules, fallback_note, improve, usable_candidates
 from rest_react.judges.reward import RewardModel
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.records import Candidate, Example, Fault, Hit, Price, Ranking, Step, Trajectory, Usage
@@ -99,7 +99,7 @@ def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> 
         "filtered_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1, "steps_with_a_choice": 1,
         "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
         "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
-        "cost_usd": 0.0, "cost_reason": None,
+        "fallback_reason": "", "cost_usd": 0.0, "cost_reason": None,
     }  # fmt: skip
 
 
@@ -252,6 +252,31 @@ def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again
     assert (read_summary(tmp_path / "improve"), (tmp_path / "improve" / RANKINGS).exists()) == (None, False)
     rankings, _, _ = run(tmp_path, [walked(*steps)], model=answers([["BEST: 1"]]), **how)
     assert [ranking.status for ranking in rankings] == ["ranked"] * 3
+
+
+def test_many_fallbacks_are_told_with_their_most_frequent_reason(tmp_path, capsys) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(5)]
+    long = [ModelFault(f"judge at http://x: HTTP 400: prompt of {n} tokens is too long") for n in (501, 502)]
+    model = answers([["BEST: 1"], ["well"], *long, ["BEST: 2"]])
+    _, _, summary = run(tmp_path, [walked(*steps)], selector="reward_model", model=model, in_flight=1)
+    assert (summary["fallback"], summary["fallback_reason"]) == (
+        3, "model fault: judge at http://x: HTTP 400: prompt of 502 tokens is too long (2 times)"
+    )  # fmt: skip
+    note = (
+        "the reward model decided 2 of 5 steps with a choice; for the other 3 the rollout's own choice is the training "
+        "target (fallback). Most frequent reason: model fault: judge at http://x: HTTP 400: prompt of 502 tokens is "
+        "too long (2 times)"
+    )
+    assert fallback_note(summary) == note
+    assert f"note: improve: {note}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_few_fallbacks_are_only_counted(tmp_path, capsys) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(10)]
+    model = answers([["well"], *[["BEST: 1"]] * 9])
+    _, _, summary = run(tmp_path, [walked(*steps)], selector="reward_model", model=model, in_flight=1)
+    assert (summary["fallback"], fallback_note(summary)) == (1, "")
+    assert "fallback" not in capsys.readouterr().err
 
 
 def test_where_the_rollouts_choice_may_not_train_the_likeliest_that_may_is_left(tmp_path) -> None:
