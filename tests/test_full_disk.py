@@ -23,8 +23,8 @@ def run(output: Path, *more: str, limited: Callable[[], None] | None = None) -> 
 
 @pytest.mark.parametrize(
     "largest, where",
-    [(10_000, "smoke/hydra"), (70_000, "trajectories.jsonl"), (500_000, "finetune")],
-    ids=["its own configuration", "trajectories", "weights"],
+    [(10_000, "smoke/hydra"), (500_000, "finetune")],
+    ids=["its own configuration", "weights"],
 )
 def test_a_file_that_cannot_grow_is_told_with_the_way_out(tmp_path: Path, largest: int, where: str) -> None:
     def limited() -> None:

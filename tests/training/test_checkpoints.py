@@ -15,7 +15,7 @@ from tests.power_cut import recorded
 from tests.training.test_local import EXAMPLES, SETTINGS, cache, losses, tune_here, untimed, weights_of
 
 __all__ = ["cache"]
-SAVING = replace(SETTINGS, epochs=4, save_every=3)  # ten steps, checkpoints after 3, 6 and 9
+SAVING = replace(SETTINGS, epochs=4, save_every=3)  # ten steps, checkpoints after 3, 6, 9 and 10
 
 
 def checkpoints(folder: Path, *steps: int) -> Path:
@@ -65,7 +65,7 @@ def test_without_a_whole_checkpoint_training_begins_at_the_start(
     assert last_checkpoint(tmp_path / "missing") is None
 
 
-@pytest.mark.parametrize("damaged", [("checkpoint-9",), ("checkpoint-9", "checkpoint-6")])
+@pytest.mark.parametrize("damaged", [("checkpoint-10",), ("checkpoint-10", "checkpoint-9")])
 def test_a_training_with_damaged_checkpoints_ends_with_the_weights_of_an_undisturbed_one(
     tmp_path: Path, damaged: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_training_with_damaged_checkpoints_ends_with_the_weights_of_an_undistu
         patch.setattr(worker, "_publish", lambda *_: None)  # as a kill before it
         folder = tune_here(tmp_path, SAVING, "cut", base)
     assert sorted(path.name for path in (folder / "checkpoints").glob("checkpoint-*")) == [
-        "checkpoint-6",
+        "checkpoint-10",
         "checkpoint-9",
     ]
     for name in damaged:
@@ -83,7 +83,7 @@ def test_a_training_with_damaged_checkpoints_ends_with_the_weights_of_an_undistu
     with (folder / "loss.jsonl").open("a") as file:
         file.write('{"step": 11, "lo')
     checkpoint = prepare_resume(folder)
-    assert checkpoint == (str(folder / "checkpoints/checkpoint-6") if len(damaged) == 1 else None)
+    assert checkpoint == (str(folder / "checkpoints/checkpoint-9") if len(damaged) == 1 else None)
     worker.run(Job(base, str(folder), 7, checkpoint, SAVING))
     assert weights_of(folder) == weights_of(whole)
     assert [untimed(line) for line in losses(folder)] == [untimed(line) for line in losses(whole)]
