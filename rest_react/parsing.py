@@ -2,70 +2,63 @@
 
     >>> parse("decide", "ACTION_SELECTED = ActionWrapper(thoughts='x', action=Search(query='y'))  # [END]")
     Parsed(action=Search(query='y', thoughts='x'), problem='')
+    >>> parse("decide", '{"name": "Search", "arguments": {"query": "y"}}')
+    Parsed(action=Search(query='y', thoughts=''), problem='')
     >>> parse("decide", "I would search for y.").problem
     'no call of ActionWrapper, Search or Terminate'
 
-The call is cut out of the text, read with `ast` as an expression, and turned into an action field by field. If that
-fails, a repairing scan rewrites the common slips (smart quotes, unescaped quotes, raw line breaks, a missing quote
-or bracket at the end) and it is tried once more. What only looks like a call ("I would Search (again) ...") is
-passed over, and so is what a reasoning model thinks aloud first. No input raises; the work is linear in the text's
-length.
-Not here: whether the action makes sense in its trajectory (agent).
+What a model thinks aloud and what it repeats of its state is left out first (thinking, repeated_state). Then comes what
+is assigned to ACTION_SELECTED, the last of them where nothing else lies between, else the first usable call or JSON
+object behind the last `# step:` line. What only looks like a call ("I would Search (again) ...") is passed over. An
+answer may be plain prose that cites links (docs/forms.md has the table of all forms). No input raises; the work
+is linear in the text's length.
+Not here: the syntax of a call (call_text), its fields (call_fields), whether it makes sense in its trajectory (agent).
 """
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import islice
+from typing import TypeAlias
 
-from rest_react.actions import (
-    Action,
-    Answer,
-    CheckAnswer,
-    LinkSelection,
-    ReviseAnswer,
-    Search,
-    Terminate,
-    quote,
-)
+from rest_react.actions import Action, Answer, CheckAnswer, ReviseAnswer
+from rest_react.call_fields import call_of_object, to_action
+from rest_react.call_text import Unreadable, read_call, read_object, repaired, span
 from rest_react.records import StepKind
+from rest_react.repeated_state import LEAD, OWN_CALLS, SELECTED, own_parts
+from rest_react.thinking import after_thinking
 
 _LONGEST = 20_000
-_DEEPEST = 20
 _MOST_CALLS = 5
 _END = re.compile(r"#\s*\[END\]")
-_CALLS: dict[StepKind, tuple[str, ...]] = {
-    "decide": ("ActionWrapper", "Search", "Terminate"),
-    "summarise": ("LinkSelection",),
-    "answer": ("Answer",),
-    "relevance": ("Check_Answer", "Revise_Answer"),
-    "grounding": ("Check_Answer", "Revise_Answer"),
-}
-# Case and underscores do not matter.
-_STARTS: dict[StepKind, re.Pattern[str]] = {
-    kind: re.compile(
-        rf"(?<![A-Za-z0-9_])(?:{'|'.join(re.sub('_|(?<=[a-z])(?=[A-Z])', '_?', name) for name in names)})\s*\(",
-        re.IGNORECASE,
-    )
-    for kind, names in _CALLS.items()
-}
-_FIELDS: dict[str, tuple[str, ...]] = {
-    "actionwrapper": ("thoughts", "action"),
-    "search": ("query", "thoughts"),
-    "terminate": ("thoughts",),
-    "linkselection": ("grounded_summarization", "thoughts", "selected_link_ids"),
-    "answer": ("thoughts", "answer"),
-    "checkanswer": ("passed",),
-    "reviseanswer": ("revised_answer",),
-}
-_SMART_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "\u2018": "'", "’": "'"})
-_OPEN = {"(": ")", "[": "]", "{": "}"}
-# After a closing quote comes the end, a bracket, or a comma with the next argument (or a remark) behind it.
-_AFTER_STRING = re.compile(r"\s*(?:$|[)\]}]|,\s*(?:$|[A-Za-z_]+(?:\s*=|\()|\d+\s*[,)\]]|[\"'“„\u2018\[)\]#]))")
-_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
-_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+
+def _starts(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Where a call of one of these names starts; case and underscores do not matter."""
+    loose = [re.sub("_|(?<=[a-z])(?=[A-Z])", "_?", name) for name in names]
+    return re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(loose)})\s*\(", re.IGNORECASE)
+
+
+_STARTS: dict[StepKind, re.Pattern[str]] = {kind: _starts(names) for kind, names in OWN_CALLS.items()}
+_WRAPPER = _starts(("ActionWrapper",))
+_REVISE = _starts(("Revise_Answer",))
+_ASSIGNED = re.compile(rf"{LEAD}{SELECTED}(?:[(\[`'\"]|\s|python\b|json\b|\w+\.)*", re.MULTILINE)
+_BARE_TERMINATE = re.compile(r"Terminate\b(?!\s*\()")
+# An object begins a line or follows what tool calls are marked with, so that none inside a string is found.
+_OBJECT = re.compile(
+    r"(?:^[ \t>`*-]*|[>\]=:,([][ \t]*|\[TOOL_CALLS\]\w{1,40}(?:\[ARGS\])?)(?:json\b\s*)?(?=\{)", re.MULTILINE
+)
+_TOOL_NAME = re.compile(r"<function=(\w{1,40})>\s*$|(?<!\w)(\w{1,40})(?:\[ARGS\])?[\s:]*$")
+_CITED = re.compile(r"\[link_id=\d{1,9}(?:\s*,\s*(?:link_id=)?\d{1,9})*\]")
+_REFUSAL = re.compile(
+    r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|afraid|unable|not able)|sorry\b|apologi[sz]e|apologies"
+    r"|I (?:can(?:not|['’]t| not)|could(?: not|n['’]t)|won['’]t|will not|do(?: not|n['’]t) (?:have|know|feel))"
+    r"|as an? (?:AI|language model)|unable to (?:answer|provide|assist|help|comply|determine|find))",
+    re.IGNORECASE,
+)
+_PROSE_LABEL = re.compile(r"^[\s>*_#-]*(?:final )?answer[\s*_]*[:=][\s*_]*", re.IGNORECASE | re.MULTILINE)
+_THOUGHTS_LABEL = re.compile(r"^[\s>*_#-]*(?:thoughts?|reasoning)[\s*_]*:[\s*_]*", re.IGNORECASE)
+_OPENER = re.compile(r"(?:sure|certainly|of course|okay|ok|here(?:['’]s| is| are))\b[^\n]*[:!.]\s*\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,38 +71,141 @@ class Parsed:
     spans: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
-class _Unreadable(ValueError):
-    """Carries the reason up to `parse`; never leaves this module."""
+Part: TypeAlias = tuple[int, str]
 
 
 def parse(kind: StepKind, text: str) -> Parsed:
-    """Reads the first usable call of `kind` in `text`. Never raises."""
+    """Reads the action of `kind` in `text`. Never raises."""
     if len(text) > _LONGEST:
         return Parsed(None, f"longer than {_LONGEST} characters")
-    whole = text.encode("utf-8", "replace").decode("utf-8")
-    text = whole.rpartition("</think>")[2]
-    skipped = len(whole) - len(text)
-    text = _END.split(text, maxsplit=1)[0]
-    problem = ""
-    for start, spelling in product(islice(_calls(kind, text), _MOST_CALLS), (_exact, _repaired)):
+    said = after_thinking(text.encode("utf-8", "replace").decode("utf-8"))
+    if said is None:
+        return Parsed(None, "the text ends inside its thoughts")
+    skipped = len(text) - len(said)
+    parts = [(skipped + at, part) for at, part in own_parts(kind, _END.split(said, maxsplit=1)[0])]
+    problems: list[str] = []
+    for (at, part), start in _candidates(kind, parts):
         try:
-            source, length = spelling(text[start:])
-            comments, spans = _comments(text[:start])
-            action = _to_action(_expression(source), comments)
-            return Parsed(action, spans=tuple((skipped + i, skipped + j) for i, j in (*spans, (start, start + length))))
-        except _Unreadable as error:
-            problem = problem or str(error)
-    names = _CALLS[kind]
+            action, spans = _read(kind, part, start)
+            return Parsed(action, spans=tuple((at + i, at + j) for i, j in spans))
+        except Unreadable as error:
+            problems.append(str(error))
+    if kind == "answer" and not problems and (answer := _prose([part for _, part in parts])):
+        return Parsed(answer, spans=tuple((at, at + len(part.rstrip())) for at, part in parts))
+    names = OWN_CALLS[kind][:1] if kind == "summarise" else OWN_CALLS[kind]
     listed = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " or " + names[-1]
-    return Parsed(None, problem or f"no call of {listed}")
+    return Parsed(None, problems[0] if problems else f"no call of {listed}")
 
 
-def _calls(kind: StepKind, text: str) -> Iterator[int]:
-    """Where calls of this kind start, outside comment lines."""
-    for match in _STARTS[kind].finditer(text):
-        line_start = text.rfind("\n", 0, match.start()) + 1
-        if not text[line_start : match.start()].lstrip().startswith("#"):
-            yield match.start()
+def _candidates(kind: StepKind, parts: list[Part]) -> Iterator[tuple[Part, int]]:
+    """Where calls and objects start that may be the action, the likeliest first."""
+    checks = kind in ("relevance", "grounding")
+    assigned = [(part, starts) for part in parts if (starts := list(_assigned(kind, part[1])))]
+    for part, starts in assigned[:_MOST_CALLS]:
+        # A check is read as it stands first; of other steps' drafts the last counts.
+        yield from ((part, start) for start in (starts if checks else reversed(starts)))
+    seen = {(part[0], start) for part, starts in assigned for start in starts}
+    for part in parts[: -_MOST_CALLS - 1 : -1]:
+        wrapped = _outside_strings(_WRAPPER, part[1]) if kind == "decide" else ()
+        found = [*islice(wrapped, _MOST_CALLS), *islice(_in_order(kind, part[1]), _MOST_CALLS)]
+        yield from ((part, start) for start in dict.fromkeys(found) if (part[0], start) not in seen)
+
+
+def _assigned(kind: StepKind, part: str) -> Iterator[int]:
+    """Where the calls and objects of this step start that ACTION_SELECTED is set to, none inside another."""
+    end = 0
+    for match in islice(_ASSIGNED.finditer(part), 2 * _MOST_CALLS):
+        at = match.end()
+        own = _STARTS[kind].match(part, at) or (kind == "decide" and _BARE_TERMINATE.match(part, at))
+        if match.start() < end or not (own or part.startswith("{", at)):
+            continue
+        yield at
+        end = _end_of(part, at)
+
+
+def _in_order(kind: StepKind, part: str) -> Iterator[int]:
+    """Calls and objects as they follow each other; what lies inside an object or a string is none."""
+    objects = (match.end() for match in _OBJECT.finditer(part))
+    calls = _outside_strings(_STARTS[kind], part)
+    next_object, next_call = next(objects, None), next(calls, None)
+    while next_object is not None or next_call is not None:
+        if next_call is None or (next_object is not None and next_object < next_call):
+            assert next_object is not None
+            yield next_object
+            try:
+                end = span(part, next_object)[0]
+            except Unreadable:
+                end = next_object + 1
+            while next_call is not None and next_call < end:
+                next_call = next(calls, None)
+        else:
+            yield next_call
+            end = next_call + 1
+        while next_object is not None and next_object < end:
+            next_object = next(objects, None)
+
+
+def _outside_strings(pattern: re.Pattern[str], part: str) -> Iterator[int]:
+    """Where calls start, outside comment lines and the strings of a call around them."""
+    strings: list[tuple[int, int]] = []
+    end = 0
+    for match in pattern.finditer(part):
+        start = match.start()
+        line_start = part.rfind("\n", 0, start) + 1
+        if part[line_start:start].lstrip().startswith("#"):
+            continue
+        if start < end:
+            if any(a < start < b for a, b in strings):
+                continue
+        else:
+            try:
+                end, strings = span(part, start)
+            except Unreadable:
+                end, strings = 0, []
+        yield start
+
+
+def _end_of(part: str, start: int) -> int:
+    """Where the call at `start` ends, repaired where it has to be."""
+    try:
+        return span(part, start)[0]
+    except Unreadable:
+        pass
+    try:
+        return repaired(part, start)[1]
+    except Unreadable:
+        return start + 1
+
+
+def _read(kind: StepKind, part: str, start: int) -> tuple[Action, list[tuple[int, int]]]:
+    """The action at `start`, and where its comments and its call stand."""
+    comments, spans = _comments(part[:start])
+    if part.startswith("{", start):
+        node, end = read_object(part, start)
+        named = _TOOL_NAME.search(part, max(0, start - 60), start)
+        call = call_of_object(kind, node, (named[1] or named[2]) if named else "")
+    elif bare := _BARE_TERMINATE.match(part, start):
+        call, end = read_call("Terminate()", 0)[0], bare.end()
+    else:
+        call, end = read_call(part, start)
+    action = to_action(call, comments)
+    if isinstance(action, CheckAnswer) and not action.passed and (revision := _revision(part, end)):
+        return revision
+    return action, [*spans, (start, end)]
+
+
+def _revision(part: str, start: int) -> tuple[ReviseAnswer, list[tuple[int, int]]] | None:
+    """The revision that follows a check which failed."""
+    match = _REVISE.search(part, start)
+    if match is None:
+        return None
+    comments, spans = _comments(part[: match.start()])
+    try:
+        call, end = read_call(part, match.start())
+        action = to_action(call, comments)
+    except Unreadable:
+        return None
+    return (action, [*spans, (match.start(), end)]) if isinstance(action, ReviseAnswer) else None
 
 
 def _comments(text: str) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
@@ -126,188 +222,20 @@ def _comments(text: str) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
     return tuple(comments), spans
 
 
-def _exact(text: str) -> tuple[str, int]:
-    """The text up to the bracket that closes its first one, strings respected; and its length."""
-    depth, string, skip = 0, "", False
-    for i, char in enumerate(text):
-        if skip:
-            skip = False
-        elif string:
-            skip = char == "\\"
-            string = "" if char == string else string
-        elif char in "\"'":
-            string = char
-        elif char in _OPEN:
-            depth += 1
-            if depth > _DEEPEST:
-                raise _Unreadable(f"brackets more than {_DEEPEST} deep")
-        elif char in ")]}":
-            depth -= 1
-            if depth == 0:
-                return text[: i + 1], i + 1
-    raise _Unreadable("the call never ends")
-
-
-def _repaired(text: str) -> tuple[str, int]:
-    """The call rewritten: every string re-quoted at its plausible end, open brackets closed, remarks dropped; and how
-    much of the text it took."""
-    out: list[str] = []
-    closers: list[str] = []
-    i = 0
-    while i < len(text):
-        char = text[i]
-        plain = char.translate(_SMART_QUOTES)
-        if plain in "\"'":
-            content, i = _string_at(text, i + 1, plain)
-            out.append(quote(content))
-            continue
-        if char == "#":
-            line_end = text.find("\n", i)
-            i = len(text) if line_end < 0 else line_end
-            continue
-        if char in _OPEN:
-            closers.append(_OPEN[char])
-            if len(closers) > _DEEPEST:
-                raise _Unreadable(f"brackets more than {_DEEPEST} deep")
-        elif char in ")]}":
-            while closers and closers[-1] != char:
-                out.append(closers.pop())
-            if not closers:
-                break
-            closers.pop()
-        out.append(char)
-        i += 1
-        if char in ")]}" and not closers:
-            return "".join(out), i
-    return "".join(out).rstrip().rstrip(",") + "".join(reversed(closers)), len(text.rstrip())
-
-
-def _string_at(text: str, start: int, closer: str) -> tuple[str, int]:
-    """The content of a string that begins at `start`, and where the text goes on. A quote closes it only where an
-    argument can end; what has no such end runs to the end of the text."""
-    out: list[str] = []
-    i = start
-    while i < len(text):
-        char = text[i]
-        if escape := _ESCAPE.match(text, i):
-            code = escape[1] or escape[2]
-            out.append(chr(int(code, 16)) if code else _LETTERS.get(escape[3], escape[3]))
-            i = escape.end()
-        elif char.translate(_SMART_QUOTES) == closer and _AFTER_STRING.match(text, i + 1):
-            return "".join(out), i + 1
-        else:
-            out.append(char)
-            i += 1
-    # The string was cut off: brackets at its very end are more likely the call's than the sentence's.
-    return "".join(out).rstrip().removesuffix("))").removesuffix(")"), i
-
-
-def _expression(source: str) -> ast.Call:
-    try:
-        with warnings.catch_warnings():
-            # A stray backslash in a string is a warning to Python, printed by some versions and raised by others.
-            warnings.simplefilter("ignore")
-            # Inside brackets a line may break anywhere.
-            tree = ast.parse(f"({source})", mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _Unreadable(f"not a Python call: {getattr(error, 'msg', error)}") from error
-    if not isinstance(tree, ast.Call):
-        raise _Unreadable("not a call")
-    return tree
-
-
-def _to_action(call: ast.Call, comments: tuple[str, ...]) -> Action:
-    name, fields = _name_and_fields(call)
-    match name:
-        case "actionwrapper":
-            return _unwrap(fields, comments)
-        case "search":
-            return Search(_text(fields, "query"), _text(fields, "thoughts", ""), comments)
-        case "terminate":
-            return Terminate(_text(fields, "thoughts", ""), comments)
-        case "linkselection":
-            summary, thoughts = _text(fields, "grounded_summarization"), _text(fields, "thoughts", "")
-            return LinkSelection(summary, thoughts, _link_ids(fields), comments)
-        case "answer":
-            return Answer(_text(fields, "thoughts", ""), _text(fields, "answer"), comments)
-        case "checkanswer":
-            return CheckAnswer(_truth(fields), comments)
-        case _:
-            return ReviseAnswer(_text(fields, "revised_answer"), comments)
-
-
-def _unwrap(fields: dict[str, ast.expr], comments: tuple[str, ...]) -> Action:
-    inner = fields.get("action")
-    if isinstance(inner, ast.Name):
-        inner = ast.Call(func=inner, args=[], keywords=[])
-    if not isinstance(inner, ast.Call):
-        raise _Unreadable("ActionWrapper without an action")
-    name, inner_fields = _name_and_fields(inner)
-    merged = {**inner_fields, **{key: value for key, value in fields.items() if key == "thoughts"}}
-    if name == "search":
-        return Search(_text(merged, "query"), _text(merged, "thoughts", ""), comments)
-    if name == "terminate":
-        return Terminate(_text(merged, "thoughts", ""), comments)
-    raise _Unreadable("the action is neither Search nor Terminate")
-
-
-def _name_and_fields(call: ast.Call) -> tuple[str, dict[str, ast.expr]]:
-    if not isinstance(call.func, ast.Name):
-        raise _Unreadable("not a call of a known name")
-    name = _plain(call.func.id)
-    if name not in _FIELDS:
-        raise _Unreadable(f"unknown call {call.func.id[:40]}")
-    known = {_plain(field): field for field in _FIELDS[name]}
-    fields = dict(zip(_FIELDS[name], call.args, strict=False))
-    for keyword in call.keywords:
-        field = known.get(_plain(keyword.arg or ""))
-        if field is not None:
-            fields[field] = keyword.value
-    return name, fields
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "")
-
-
-def _text(fields: dict[str, ast.expr], field: str, default: str | None = None) -> str:
-    value = _constant(fields.get(field))
-    if value is None and default is not None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise _Unreadable(f"no text in {field}")
-    return str(value).encode("utf-8", "replace").decode("utf-8").strip()
-
-
-def _truth(fields: dict[str, ast.expr]) -> bool:
-    node = fields.get("passed")
-    value = node.id if isinstance(node, ast.Name) else _constant(node)
-    match str(value).strip().lower():
-        case "true" | "1" | "yes":
-            return True
-        case "false" | "0" | "no":
-            return False
-    raise _Unreadable("passed is neither True nor False")
-
-
-def _link_ids(fields: dict[str, ast.expr]) -> tuple[int, ...]:
-    node = fields.get("selected_link_ids")
-    if node is None:
-        raise _Unreadable("no selected_link_ids")
-    nodes = node.elts if isinstance(node, (ast.List, ast.Tuple, ast.Set)) else [node]
-    ids: list[int] = []
-    for element in nodes:
-        number = re.fullmatch(r"\D{0,20}(\d{1,9})\D{0,5}", str(_constant(element)))
-        if number is None:
-            raise _Unreadable("selected_link_ids holds something that is no link id")
-        if int(number[1]) not in ids:
-            ids.append(int(number[1]))
-    return tuple(ids)
-
-
-def _constant(node: ast.expr | None) -> object:
-    value = node.value if isinstance(node, ast.Constant) else None
-    if isinstance(value, int) and value.bit_length() > 64:
-        # Python refuses to spell out an int of thousands of digits; no field holds one anyway.
-        raise _Unreadable("a number out of range")
-    return value
+def _prose(parts: list[str]) -> Answer | None:
+    """A text without any call that cites links is an answer, unless it refuses or apologises: a chat model's usual way
+    of writing one. What stands before "Answer:" are its thoughts."""
+    said = "\n".join(parts)
+    if not _CITED.search(said) or _REFUSAL.search(said) or "ACTION_SELECTED" in said:
+        return None
+    lines = [line for line in said.splitlines() if not line.strip().startswith("```")]
+    thoughts, (comments, _) = "", _comments("\n".join(lines))
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("# ")).strip()
+    text = text[match.end() :] if (match := _OPENER.match(text)) else text
+    if label := _PROSE_LABEL.search(text):
+        before, text = text[: label.start()].strip(), text[label.end() :]
+        thoughts = _THOUGHTS_LABEL.sub("", before)
+    text = re.sub(r"</?answer>", "", text, flags=re.IGNORECASE).strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    return Answer(thoughts, text, comments) if _CITED.search(text) else None

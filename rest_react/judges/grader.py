@@ -4,26 +4,21 @@
     >>> asyncio.run(RuleGrader().grade(town, "She was born in Paris [link_id=3].", seed=7)).verdict
     'correct'
 
-Not here: the rules (rule_grader), averages (metrics), who grades what (evaluate).
+Not here: the rules (rule_grader), how a judge's reply is read (verdicts), averages (metrics), who grades what
+(evaluate).
 """
 
-import re
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rest_react.actions import neutralise, quote
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.rule_grader import rule_verdict
+from rest_react.judges.verdicts import read_judgement
 from rest_react.prompting import STOP, verdict_prompt
 from rest_react.records import LLM, LabelledQuestion, Prompt, Sampling, Verdict
 
 __all__ = ["Grader", "LLMGrader", "RuleGrader", "rule_verdict"]
-
-# A judge's verdict, perhaps in bold, as code or quoted.
-_JUDGED = re.compile(r"=\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])", re.IGNORECASE)
-_JUDGED_BARE = re.compile(r"[*`'\"]*(true|false)[*`'\"]*\.?\s*(?:#.*)?", re.IGNORECASE)
-_NOT_CODE = ("#", "```", 'ORIGINAL_QUESTION = "', 'ANSWER = "', 'REF_ANSWER = "')  # fields that a judge repeats
-_NEXT_EXAMPLE = re.compile(r"^\W*Example \d+\W*$", re.MULTILINE)
 
 
 class Grader(Protocol):
@@ -75,7 +70,7 @@ class LLMGrader:
             owed = isinstance(error, OutsideFault)
             return Verdict("unscored", f"{self.name}: {error}", owed=owed, refused=not owed)
         (reply,) = completions
-        verdict = _read_judgement(reply.text)
+        verdict = read_judgement(reply.text)
         return replace(verdict, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens)
 
     async def aclose(self) -> None:
@@ -90,21 +85,3 @@ class LLMGrader:
         }
         state = "".join(f"{name} = {quote(neutralise(text))}\n" for name, text in fields.items())
         return verdict_prompt(self.template, f"{state}\n# step: verdict\n")
-
-
-def _read_judgement(reply: str) -> Verdict:
-    """`... = True` or `... = False` outside the comments, or one of the two words as all the code there is; the
-    comments are the reason. A judge may run on: where it opens a further example, its opinion of this one ends."""
-    own = _NEXT_EXAMPLE.split(reply.split(STOP, 1)[0], maxsplit=1)[0]
-    lines = [line.strip() for line in own.splitlines()]
-    comments = " ".join(text for line in lines if line.startswith("#") and (text := line.lstrip("# ")))
-    code = [line for line in lines if line and not line.startswith(_NOT_CODE)]
-    said = {match[2].lower() for match in _JUDGED.finditer("\n".join(code))}
-    if said or len(code) == 1:
-        said |= {match[1].lower() for match in map(_JUDGED_BARE.fullmatch, code) if match}
-    match said:
-        case said if said == {"true"}:
-            return Verdict("correct", comments)
-        case said if said == {"false"}:
-            return Verdict("incorrect", comments)
-    return Verdict("unscored", f"no verdict in the reply: {reply[:200]!r}")

@@ -4,7 +4,7 @@
     opinion = await reward.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), reply=Completion(...))
 
 Candidates are shown in a shuffled order, so that none profits from its place, and the reply's numbers are mapped back.
-The reply is three lines; what cannot be read is an Opinion without an order, never an error.
+A reply that cannot be read (verdicts) is an Opinion without an order, never an error.
 `objections` needs no model: rules that tell what speaks against an action.
 Not here: which candidates are worth showing, and what becomes of the winner (improve).
 """
@@ -28,13 +28,9 @@ from rest_react.actions import (
     neutralise,
 )
 from rest_react.judges.metrics import strip_citations
+from rest_react.judges.verdicts import read_good, read_ranking
 from rest_react.records import LLM, Completion, Prompt, Sampling
 
-# A line's head may carry marks ("**BEST:**"), and what follows may stand on the next line.
-_RANKING = re.compile(r"^[^\w\n]*RANKING\W*(.*)$", re.IGNORECASE | re.MULTILINE)
-_BEST = re.compile(r"^[^\w\n]*BEST\W*[^\d\n]{0,20}(\d{1,3})", re.IGNORECASE | re.MULTILINE)
-_GOOD = re.compile(r"^[^\w\n]*GOOD\W*(yes|no)\b", re.IGNORECASE | re.MULTILINE)
-_MARKED = re.compile(r"[^\w\n]*\w+[^\w\n]*[:=]")
 # A word, but "I" and those whose capital may be that of their sentence; a number anywhere.
 _CLAIM = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")
 _CITED = re.compile(r"\[link_id=([\d, ]+)\]")
@@ -78,39 +74,12 @@ class RewardModel:
     async def is_good(self, state: str, candidate: str, *, seed: int) -> tuple[bool | None, Completion]:
         """The yes/no line on one candidate, None where the reply has none; raises what the door raises."""
         reply = await self._ask(_fill(self.judged_good, inputs=_inert(state), output=_inert(candidate)), seed)
-        found = _verdict_line(_GOOD, reply.text)
-        return (None if found is None else found[1].lower() == "yes"), reply
+        return read_good(reply.text), reply
 
     async def _ask(self, text: str, seed: int) -> Completion:
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)
         (completion,) = await self.llm.sample(Prompt("", text), n=1, sampling=sampling)
         return completion
-
-
-def read_ranking(reply: str, count: int) -> tuple[int, ...]:
-    """0-based places, best first, from a three-line reply. BEST goes first even where RANKING disagrees or is
-    incomplete; places that were not ranked follow in their order. Empty where neither line can be read."""
-    places: list[int] = []
-    best, ranking = _verdict_line(_BEST, reply), _verdict_line(_RANKING, reply)
-    numbers = ([best[1]] if best else []) + (re.findall(r"\d+", ranking[1]) if ranking else [])
-    for number in numbers:
-        place = int(number) - 1 if len(number) < 4 else -1
-        if 0 <= place < count and place not in places:
-            places.append(place)
-    if not places:
-        return ()
-    return (*places, *(place for place in range(count) if place not in places))
-
-
-def _verdict_line(pattern: re.Pattern[str], reply: str) -> re.Match[str] | None:
-    """The last such line, one with a colon before any other: an explanation may begin "Best so far is 2". What is
-    thought before `</think>` is no verdict; a thought that does not end leaves none."""
-    said = reply.rpartition("</think>")[2]
-    if "<think>" in said:
-        return None
-    found = list(pattern.finditer(said))
-    found = [match for match in found if _MARKED.match(match[0])] or found
-    return found[-1] if found else None
 
 
 def objections(

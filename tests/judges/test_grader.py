@@ -58,7 +58,7 @@ def test_the_rule_grader_has_its_name_and_the_rules_opinion():
         ("```python\n# They are the same.\ntrue.  # as said\n```", "correct"),
         ("True\nFalse", "unscored"),
         ("True\nCheck_Answer(...) = False", "unscored"),
-        ("So it is the same.\nTrue", "unscored"),
+        ("So it is the same.\nTrue", "correct"),
         ("True or so they say", "unscored"),
         ("# Example 7 is alike.\nCheck_Answer(...) = True", "correct"),
         ("Check_Answer(...) = True\n\n#########\n# Example 7:\n#########\nCheck_Answer(...) = False", "correct"),
