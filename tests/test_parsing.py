@@ -416,7 +416,7 @@ def test_the_longest_repetitive_echo_takes_no_time(kind: StepKind, unit: str) ->
         '<|python_tag|>{"name": "Search", "parameters": {"query": "capital of Laos", "thoughts": "I need it."}}',
         '<function=Search>{"query": "capital of Laos", "thoughts": "I need it."}</function>',
         "ACTION_SELECTED = {'action': 'Search', 'query': 'capital of Laos', 'thoughts': 'I need it.'}",
-        'Sure!\n```json\n{"action": "Search",\n "query": "capital of Laos",\n  "thoughts": "I need it.",\n}\n```\nDone.',
+        'Sure!\n```json\n{"action": "Search",\n "query": "capital of Laos",\n  "thoughts":"I need it.",\n}\n```\nDone.',
         '{"ActionWrapper": {"thoughts": "I need it.", "action": {"Search": {"query": "capital of Laos"}}}}',
     ],
 )
