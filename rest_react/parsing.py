@@ -1,9 +1,9 @@
 """Text in, structure out: reads what a model wrote for one step, forgivingly, and never runs it.
 
-    >>> parse("decide", "ACTION_SELECTED = ActionWrapper(thoughts='x', action=Search(query='y'))  # [END]")
-    Parsed(action=Search(query='y', thoughts='x'), problem='')
-    >>> parse("decide", '{"name": "Search", "arguments": {"query": "y"}}')
-    Parsed(action=Search(query='y', thoughts=''), problem='')
+    >>> parse("decide", "ACTION_SELECTED = ActionWrapper(thoughts='x', action=Search(query='y'))  # [END]").action
+    Search(query='y', thoughts='x', comments=())
+    >>> parse("decide", '{"name": "Search", "arguments": {"query": "y"}}').action
+    Search(query='y', thoughts='', comments=())
     >>> parse("decide", "I would search for y.").problem
     'no call of ActionWrapper, Search or Terminate'
 
