@@ -112,6 +112,16 @@ def test_a_fault_is_not_kept(tmp_path: Path, fault) -> None:
     assert sample(Counting(), tmp_path)[0].text == "1/0\ud800"
 
 
+@pytest.mark.parametrize(
+    "empty", [b"{}", b"<html>Prove that you are human</html>", b'{"result": [[]], "error": "busy"}']
+)
+def test_an_empty_page_of_an_engine_is_not_kept_as_no_results(tmp_path: Path, empty: bytes) -> None:
+    with serve(lambda _: Reply(200, empty)) as server, pytest.raises(OutsideFault):
+        search(HttpSearch(server.url, tries=1), tmp_path)
+    with serve(lambda _: Reply(200, {"result": [[]]})) as server:
+        assert search(HttpSearch(server.url, tries=1), tmp_path) == search(None, tmp_path) == []
+
+
 def test_a_recorded_door_replays_and_refuses_to_ask_outside(tmp_path: Path) -> None:
     kept, hits = sample(Counting(), tmp_path), search(Counting(), tmp_path)
     assert (sample(None, tmp_path), search(None, tmp_path)) == (kept, hits)

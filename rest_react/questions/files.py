@@ -10,7 +10,6 @@ Not here: what the columns mean (`cells`, `labelled`, `corpus`).
 
 import csv
 import gzip
-import io
 import json
 import re
 import zlib
@@ -193,8 +192,10 @@ def _table(path: Path, problems: list[str], delimiter: str) -> Placed:
     if _is_wide(path, problems):
         return
     csv.field_size_limit(_LONGEST_CELL)
-    with io.TextIOWrapper(_opened(path), encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+    with _opened(path) as file:
+        # Line by line, so that a line which is not UTF-8 is known by its number.
+        lines = ((line if number else line.removeprefix(_BOM)).decode() for number, line in enumerate(file))
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             header = next(reader, [])
             if wrong := _wrong_header(header, delimiter):

@@ -8,11 +8,13 @@ one word (R.E.M.), and so is a single letter with what a sign joins it to (AT&T,
 well). C++ and C# keep their signs. Scripts that are written without spaces between words, and Korean with its
 endings, are cut into pairs of characters.
 
-English stop words are left out, but for titles that hold no others ("It", a novel) and for queries that seem to name
-such a title. Of the numbers of one digit, which are mostly days of a month, those in titles and queries count.
+English stop words are left out, unless one stands alone with a capital inside a sentence ("Who wrote It?", "Hepatitis
+A"), or a title or query holds no other words. Of the numbers of one digit, which are mostly days of a month, those in
+titles and queries count.
 Not here: stemming, synonyms, and dictionaries of words for scripts without spaces.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
@@ -27,9 +29,10 @@ _WORD = regex.compile(
     | (?P<parts>{_LETTER}+(?:(?:['&.!$*/·-]|[ ]&[ ]){_LETTER}+)*)(?P<sign>\+\+|[+#])?(?!{_LETTER})""",
     regex.VERBOSE | regex.VERSION1,
 )
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _JOINT = regex.compile(r" & |['&.!$*/·-]")
 _IN_BRACKETS = regex.compile(r"\([^()]*\)")
-_ALONE = regex.compile(r"(?<=\s)\p{Lu}\w*(?=\p{P}?(?:\s|$))(?!\s+[\p{Lu}\p{N}])")
+_ALONE = regex.compile(r"(?<=[^.?!:;\s]\s)\p{Lu}\w*(?=\p{P}?(?:\s|$))(?!\s+[\p{Lu}\p{N}])")
 _POSSESSIVE = regex.compile(rf"'[sS](?!{_LETTER})", regex.VERSION1)
 # Unicode does not decompose these; what casefold() makes of ß is right already.
 _PLAIN = str.maketrans(
@@ -44,43 +47,46 @@ _SIGNS = str.maketrans(
 
 
 def query_words(text: str) -> list[str]:
-    """The words that a query looks for; stop words where it has no others, or where one stands alone with a capital
-    ("Who wrote It?")."""
-    found = list(_words(text))
-    named = {word.casefold() for word in _ALONE.findall(text)}
-    return [word for word in found if word in named or word not in _stop_words()] or found
+    """The words that a query looks for."""
+    return list(_words(text)) or list(_words(text, stop_words=True))
 
 
 def passage_words(title: str, text: str) -> list[str]:
     """The words under which a passage is found. Of scripts without spaces also each character, so that a query of one
     character finds it."""
-    name = list(_words(title))
-    heading = [word for word in name if word not in _stop_words()]
-    if not set(_words(_IN_BRACKETS.sub("", title))) - _stop_words():
-        heading = name
-    body = [word for word in _words(text) if word not in _stop_words() and not (len(word) == 1 and word.isdigit())]
+    name = _IN_BRACKETS.sub("", title)
+    heading = list(_words(title, stop_words=_stop_words().issuperset(_words(name, stop_words=True))))
+    body = [word for word in _words(text) if not (len(word) == 1 and word.isdigit())]
     return [*heading, *body, *_characters(title), *_characters(text)]
 
 
-def _words(text: str) -> Iterator[str]:
-    for found in _WORD.finditer(_POSSESSIVE.sub("", _folded(text))):
-        if run := found["run"]:
-            yield from (run[i : i + 2] for i in range(max(len(run) - 1, 1)))
-        elif initials := found["initials"]:
-            yield "".join(filter(str.isalpha, initials)).casefold()
+def _words(text: str, *, stop_words: bool = False) -> Iterator[str]:
+    folded = _POSSESSIVE.sub("", _folded(text))
+    left_out = frozenset[str]() if stop_words else _stop_words()
+    for found in _WORD.finditer(folded):
+        written = found[0]
+        if found.lastgroup == "run":
+            yield from (written[i : i + 2] for i in range(max(len(written) - 1, 1)))
+        elif found.lastgroup == "initials":
+            yield "".join(filter(str.isalpha, written)).casefold()
+        elif written.isalnum():  # most words
+            word = written.casefold()
+            if word not in left_out or (written[0].isupper() and _ALONE.match(folded, found.start())):
+                yield word
         else:
-            yield from _parts(found["parts"].casefold(), found["sign"] or "")
+            yield from (part for part in _parts(found["parts"].casefold(), found["sign"] or "") if part not in left_out)
 
 
 def _parts(written: str, sign: str) -> Iterator[str]:
     parts = _JOINT.split(written)
+    if sign:
+        yield parts[-1] + sign
     if min(map(len, parts)) == 1 < len(parts) and not (whole := "".join(parts)).isdigit():
         yield whole
-        parts = [part for part in parts if len(part) > 1]
-    if sign:
-        yield parts[-1] + sign if parts else sign
-        parts = [part for part in parts if len(part) > 1]
-    yield from parts
+    elif not sign:
+        yield from parts
+        return
+    yield from (part for part in parts if len(part) > 1)
 
 
 def _characters(text: str) -> Iterator[str]:
@@ -95,7 +101,8 @@ def _folded(text: str) -> str:
     if text.isascii():
         return text.replace("`", "'")
     decomposed = unicodedata.normalize("NFKD", text.translate(_SIGNS))
-    return unicodedata.normalize("NFC", "".join(char for char in decomposed if not _ignored(char)).translate(_PLAIN))
+    kept = _BEYOND_ASCII.sub(lambda found: "" if _ignored(found[0]) else found[0], decomposed)
+    return unicodedata.normalize("NFC", kept.translate(_PLAIN))
 
 
 def _ignored(char: str) -> bool:

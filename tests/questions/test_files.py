@@ -191,6 +191,7 @@ def test_a_quoted_line_break_is_part_of_a_cell_and_the_row_has_its_first_line(tm
         ("a.csv", b"id,id\na,b\n", ":1: two columns are called 'id'"),
         ("a.csv", b"id,question\na,Who?\nb\n", ":3: 1 cells where the header has 2 columns"),
         ("a.tsv", b'q\ta\n"Heroes\tBowie\nWho?\tAda"\tx\n', ":2: a quotation mark opens a cell that goes on"),
+        ("a.csv", b"id\n" + b"a\n" * 9999 + b"\xe9\n", ":10001: no CSV in UTF-8"),
         ("a.json", b'[{"id": 1},\n{"id": 2, }]', ":2 item 2: no JSON"),
         ("a.json", b'[{"id": 1}\n{"id": 2}]', ":1 item 1: no JSON (no comma follows"),
         ("a.json", b'[{"id": 1}, {"id": 2}', ":1 item 2: no JSON"),
