@@ -11,6 +11,11 @@ An agent is one iteration of one run on one benchmark. Answers that failed, or h
 Not here: who is right where people and grader differ, and agreement between people.
 """
 
+from rest_react.start import start
+
+if __name__ == "__main__":  # in front of the imports, see there
+    start("rest_react.agreement")
+
 import argparse
 import csv
 import hashlib
@@ -197,7 +202,3 @@ def main() -> None:
         stop(error, code=2)
     except OSError as error:
         stop(UsageError(f"{given.sheet}: {error.strerror or error}; check the path"), code=2)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,11 @@ that the run was given; where they differ from the folder's, a note says so. Not
 Not here: many questions (evaluate), and an account of what happened (report).
 """
 
-import asyncio
+from rest_react.start import start
+
+if __name__ == "__main__":  # in front of the imports, see there
+    start("rest_react.ask")
+
 import sys
 from collections.abc import Iterator
 
@@ -20,6 +24,7 @@ from rest_react.errors import RestReactError, UsageError, disk_errors
 from rest_react.finetune import read_model
 from rest_react.records import ModelRef, Question, Step, Trajectory, derive_seed
 from rest_react.settings import Bm25, Settings
+from rest_react.start import run_async
 from rest_react.store import RunFolder, read_summary
 
 INDENT = " " * len("answer    ")
@@ -115,7 +120,7 @@ def main() -> None:
         raise SystemExit(0 if words and words[0] in ("-h", "--help") else 2)
     try:
         with disk_errors():
-            trajectory = asyncio.run(ask(cli.compose(overrides), words[0]))
+            trajectory = run_async(ask(cli.compose(overrides), words[0]))
     except UsageError as error:
         cli.stop(error, code=2)
     except RestReactError as error:
@@ -126,7 +131,3 @@ def main() -> None:
     print(printable("\nanswer    " + trajectory.answer.replace("\n", f"\n{INDENT}")))
     for line in sources(trajectory):
         print(printable(INDENT + line.replace("\n", " ")))
-
-
-if __name__ == "__main__":
-    main()

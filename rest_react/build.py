@@ -307,15 +307,17 @@ class Parts:
                 mode, template_kwargs = _asked_as(self.settings.policy)
                 return DryRunTrainer(mode, s.max_length, self.folder.root, template_kwargs)
 
-    def tracker(self, iteration: int, config: Mapping[str, object]) -> Tracker:
+    def tracker(
+        self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
+    ) -> Tracker:
         """Where one iteration's numbers go besides the folder."""
         from rest_react.tracking import NoTracker, WandbTracker
 
-        s = self.settings.tracking
-        if s.kind == "none":
+        if mode == "none":
             return NoTracker()
+        project = self.settings.tracking.project
         return WandbTracker(
-            self.folder.root, run=self.settings.run, iteration=iteration, config=config, project=s.project, mode=s.mode
+            self.folder.root, run=self.settings.run, iteration=iteration, config=config, project=project, mode=mode
         )
 
     def _text(self, name: str) -> str:

@@ -8,14 +8,17 @@ beforehand and tells every problem at once, each with its path and the nearest n
       agnt.select: there is no such setting; did you mean agent.select?
       iteration: input should be a valid integer, ... (given: 'x')
 
-It also spells short names out: `policy=vllm` is Hydra's `llm@policy=vllm`.
+It also spells short names out: `policy=vllm` is Hydra's `llm@policy=vllm`. Text stays as it was typed (overrides).
 Not here: what the settings mean (settings) and what else is wrong with them (config).
 """
 
 import copy
 import importlib.metadata
+import os
 import re
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +27,7 @@ from rest_react.config import flatten, load_settings, nearest, sealed_view
 from rest_react.console import say
 from rest_react.errors import ConfigError, DiskError, RestReactError
 from rest_react.files import refuse_unwritable
+from rest_react.overrides import as_text, as_typed, text
 from rest_react.settings import Settings
 
 _HERE = Path(__file__).resolve().parent
@@ -36,6 +40,7 @@ MOUNTS = {
     "grader": "llm@grader",
     "grow.questions": "questions@grow.questions",
 }
+MULTIRUN = ("-m", "--multirun")
 PACKAGES = (
     "hydra-core",
     "torch",
@@ -52,31 +57,49 @@ PACKAGES = (
 
 def checked(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra, short names spelt out. Ends the process with every problem when there is one."""
-    spelt = [_spell_out(argument) for argument in arguments]
-    options = {argument for argument in spelt if argument.startswith("-")}
-    if options - {"-m", "--multirun"}:
+    # Hydra understands -m before or behind all overrides, not between them.
+    sweeps = [argument for argument in arguments if argument in MULTIRUN][:1]
+    multirun = bool(sweeps) or "hydra.mode=MULTIRUN" in arguments
+    others = [spell_out(argument, multirun=multirun) for argument in arguments if argument not in MULTIRUN]
+    spelt = [*sweeps, *others]
+    if any(argument.startswith("-") for argument in others):
         return spelt  # --help, --cfg job and the like start no run
     try:
-        settings = compose([argument for argument in spelt if argument not in options], multirun=bool(options))
+        settings = compose(others, multirun=multirun)
     except ConfigError as error:
         stop(error, code=2)
+    folder = _new_sweep(settings) if multirun else output_root(settings) / settings.run / "hydra"
     try:
         if not settings.dry_run:
-            # Hydra writes its own files first, and would end in a traceback.
-            refuse_unwritable(output_root(settings) / ("multirun" if options else f"{settings.run}/hydra"))
+            refuse_unwritable(folder)  # Hydra writes its own files first, and would end in a traceback
     except DiskError as error:
         stop(error, code=2)
-    if settings.dry_run and not options:
+    if multirun:
+        # In front: one that the user gave counts instead.
+        return [*sweeps, as_text("hydra.sweep.dir", str(folder)), *others]
+    if settings.dry_run:
         # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.
         return [*spelt, "hydra.run.dir=.", "hydra.output_subdir=null"]
     return spelt
+
+
+def sweep_folder(arguments: Sequence[str]) -> Path | None:
+    """Where the sweep that `checked` returned these arguments for keeps what became of its jobs; None for one run."""
+    key = "hydra.sweep.dir="
+    return next((Path(text(word.removeprefix(key))) for word in arguments[:2] if word.startswith(key)), None)
+
+
+def _new_sweep(settings: Settings) -> Path:
+    """A folder for a sweep, new to the second and process; of forecasts, one that is forgotten."""
+    root = Path(tempfile.gettempdir()) if settings.dry_run else output_root(settings)
+    return root / "multirun" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.getpid()}"
 
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
     """The settings that these overrides make; of a sweep, its first job's. Raises ConfigError with all problems, those
     of later jobs too: each value of a sweep is tried with the first ones of the others."""
     problems: list[str] = []
-    swept = list(_jobs(overrides, multirun, problems))
+    swept = list(_jobs([spell_out(override, multirun=multirun) for override in overrides], multirun, problems))
     first = [job for job, *_ in swept]
     jobs = [first, *([*first[:i], other, *first[i + 1 :]] for i, (_, *others) in enumerate(swept) for other in others)]
     found: list[Settings] = []
@@ -138,11 +161,11 @@ def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iter
     from hydra.errors import HydraException
 
     parser = OverridesParser.create()
-    for text in map(_spell_out, overrides):
+    for given in overrides:
         try:
-            override = parser.parse_override(text)
+            override = parser.parse_override(given)
         except HydraException:
-            problems.append(f"{text}: is no override; write setting=value, with quotes around odd characters")
+            problems.append(f"{given}: is no override; write setting=value, with quotes around odd characters")
             continue
         key = override.key_or_group
         if key.startswith(("hydra.", "hydra/")):
@@ -153,7 +176,7 @@ def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iter
             problems.append(f"{key}: several values are a sweep; add -m to run them all, or write a list as [a,b]")
         elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
             choices = override.sweep_iterator(transformer=Transformer.encode)
-            yield [parser.parse_override(f"{text.partition('=')[0]}={choice}") for choice in choices]
+            yield [parser.parse_override(f"{given.partition('=')[0]}={choice}") for choice in choices]
 
 
 def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[Settings | None, list[str]]:
@@ -245,9 +268,10 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _spell_out(argument: str) -> str:
+def spell_out(argument: str, *, multirun: bool = False) -> str:
+    """An argument in Hydra's terms: the long name of a group, and text between quotes."""
     key, equals, value = argument.partition("=")
-    return f"{MOUNTS[key]}={value}" if equals and key in MOUNTS else argument
+    return f"{MOUNTS[key]}={value}" if equals and key in MOUNTS else as_typed(argument, multirun=multirun)
 
 
 def _groups() -> list[str]:

@@ -71,6 +71,8 @@ TEST_ONLY = ("bamtwoogle",)
 
 def load_settings(values: object) -> Settings:
     """Checks a config, given as a plain nested mapping. Raises ConfigError with every problem at once."""
+    if problems := list(_not_utf8(values)):
+        raise ConfigError(problems)
     try:
         settings: Settings = _adapter().validate_python(values)
     except ValidationError as error:
@@ -143,10 +145,20 @@ def _path(location: tuple[str | int, ...]) -> str:
     return ".".join(part for i, part in enumerate(parts) if i not in tags)
 
 
+def _not_utf8(values: object) -> Iterator[str]:
+    """Bytes that Python could not read as text: no file of ours can hold them."""
+    for path, value in flatten(values):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and text.encode("utf-8", "replace") != text.encode("utf-8", "surrogatepass"):
+                yield f"{path}: {text!r} holds bytes that are not UTF-8; write it in UTF-8"
+
+
 def _impossible(s: Settings) -> Iterator[str]:
     """Combinations that cannot work, each with its way out."""
     if not _plain(s.run):
         yield f"run: {s.run!r} must be a plain folder name (the folder above it is `output`)"
+    if (length := len(s.run.encode())) > 255:
+        yield f"run: is {length} bytes long, and a folder's name holds 255; shorten it"
     if s.output.startswith("~"):
         yield "output: write the folder out in full; ~ is not expanded here"
     if s.replay and s.cache is None:

@@ -11,6 +11,11 @@ rows goes a card in the Hub's format, with the numbers of the run.
 Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs), how a page is made (page).
 """
 
+from rest_react.start import start
+
+if __name__ == "__main__":  # in front of the imports, see there
+    start("rest_react.report")
+
 import re
 import sys
 from collections import Counter
@@ -27,6 +32,7 @@ from rest_react.evaluate import Row, compute_rows, correctness
 from rest_react.files import write_file
 from rest_react.headline import detectable_line, headline
 from rest_react.improve import EXAMPLES, fallback_note
+from rest_react.overrides import split, text
 from rest_react.page import fill, loss_curve, pack, templates
 from rest_react.records import Example
 from rest_react.store import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
@@ -404,26 +410,22 @@ def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> s
 
 def main() -> None:
     """Several runs in one page. `output` is the folder they lie in, `page` the file to write."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     try:
-        given: Any = OmegaConf.to_container(OmegaConf.from_dotlist(sys.argv[1:]))
-        if not isinstance(given.get("runs"), list) or not given["runs"] or set(given) - {"runs", "output", "page"}:
+        given = {key: value for key, _, value in (word.partition("=") for word in sys.argv[1:])}
+        listed = given.get("runs", "").strip()
+        runs = [text(name) for name in split(listed[1:-1])] if listed.startswith("[") and listed.endswith("]") else []
+        if not all(runs) or not runs or set(given) - {"runs", "output", "page"}:
             raise UsageError(_USAGE)
-        output = Path(given.get("output", "outputs"))
-        named = [(output / str(name), Path(str(name))) for name in given["runs"]]
+        output = Path(text(given.get("output", "outputs")))
+        named = [(output / name, Path(name)) for name in runs]
         folders = [path if path.is_dir() and not own.is_dir() else own for own, path in named]
-        page = Path(given.get("page", output / f"compare_{'_'.join(folder.name for folder in folders)}.html"))
+        names = "_".join(folder.name for folder in folders)
+        page = Path(text(given.get("page", "")) or output / f"compare_{names}.html")
         if not page.parent.is_dir():
             raise UsageError(f"{page}: there is no such folder; give page=<a file in a folder that is there>")
         with disk_errors():
             write_comparison(folders, page)
-    except (UsageError, OmegaConfBaseException) as error:
-        say(str(error) if isinstance(error, UsageError) else _USAGE)
+    except UsageError as error:
+        say(str(error))
         raise SystemExit(2) from None
     say(f"comparison: {page}")
-
-
-if __name__ == "__main__":
-    main()

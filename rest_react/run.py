@@ -8,7 +8,11 @@ Running the same command again resumes; there is no flag for it. Configuration i
 every setting. Not here: what a verb does (grow, improve, finetune, evaluate) and which parts there are (build).
 """
 
-import asyncio
+from rest_react.start import start
+
+if __name__ == "__main__":  # in front of the imports, see there
+    start("rest_react.run")
+
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator
@@ -35,8 +39,10 @@ from rest_react.questions import unlabelled
 from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
 from rest_react.settings import Bm25, Grader, Model, OpenAIModel, SameModel, Settings, TransformersModel, VllmModel
+from rest_react.start import run_async
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
-from rest_react.tracking import numbers
+from rest_react.sweep import Ended, sweep
+from rest_react.tracking import Mode, Tolerant, numbers, tracker_mode
 
 
 class Loop:
@@ -44,6 +50,8 @@ class Loop:
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
+        self.said: set[str] = set()
+        self.unreachable: list[str] = []  # why the tracker takes nothing
         self.grow_set = parts.grow_questions()
         self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
@@ -185,16 +193,43 @@ class Loop:
             await grader.aclose()
 
     def track(self, k: int) -> bool:
-        """Sends what the iteration came to to the tracker, unless this one has it already; whether it did so now."""
+        """Sends the iteration's numbers to the tracker, unless this tracker already has them. What it did not take is
+        noted, and the next command sends the iteration again. Returns True where the numbers are new to the record."""
         done, s = self.folder.stage(k, "tracking"), self.settings.tracking
-        sent = read_summary(done)
-        if sent is not None and (s.kind == "none" or (sent["tracking"], sent.get("mode", s.mode)) == (s.kind, s.mode)):
+        mode, variable = tracker_mode(s.kind, s.mode)
+        to = {"tracking": s.kind if mode != "none" else "none", "mode": mode if mode != "none" else s.mode}
+        sent = read_summary(done) or {}
+        same = mode == "none" or (sent.get("tracking"), sent.get("mode", mode)) == (s.kind, mode)
+        if sent and same and not sent.get("problems"):
             return False
-        tracker = self.parts.tracker(k, sealed_view(self.settings))
+        if variable:
+            used = "nothing is sent to W&B" if mode == "none" else f"W&B is used {mode}"
+            self.say_once(f"note: {variable} is set in the environment: {used}")
+        problems = self.unreachable or self.send_to_tracker(k, mode)
+        if not problems and mode == "offline":
+            self.say_once(f"W&B is offline; send its files with: wandb sync {self.folder.root}/wandb/offline-run-*")
+        write_summary(done, to | ({"problems": problems} if problems else {}))
+        return not (sent and problems)
+
+    def send_to_tracker(self, k: int, mode: Mode) -> list[str]:
+        """Sends iteration k and returns what the tracker did not take. Once it took nothing, it is not tried again in
+        this command: each time W&B waits a minute and a half for its server."""
+        tracker = Tolerant(self.parts.tracker(k, sealed_view(self.settings), mode))
         send(self.folder, k, tracker)
+        if not tracker.taken:
+            self.unreachable = tracker.problems
         tracker.finish()
-        write_summary(done, {"tracking": s.kind, "mode": s.mode})
-        return True
+        if tracker.problems:
+            what = "nothing" if self.unreachable else f"iteration {k} only in part"
+            say(f"note: {what} could be sent to W&B: {'; '.join(tracker.problems)}")
+            say("The run goes on; the same command sends it again.")
+        return tracker.problems
+
+    def say_once(self, text: str) -> None:
+        """Tells it once a command."""
+        if text not in self.said:
+            self.said.add(text)
+            say(text)
 
 
 def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
@@ -259,7 +294,7 @@ def run(settings: Settings) -> None:
         parts.budget.keep_in(folder.root / "spending.json")
         if line := duration_line(settings, folder):
             say(line)
-        asyncio.run(loop.bring_to(settings.iteration))
+        run_async(loop.bring_to(settings.iteration))
     for student in settings.students:
         policy, grow = replace(settings.policy, model=student), replace(settings.grow, reuse=settings.run)
         name = f"{settings.run}_{student.rpartition('/')[2]}"
@@ -276,26 +311,33 @@ def _named(grader: Grader, policy: Model) -> Grader:
 
 def main() -> None:
     """The command line: checks everything, then hands over to Hydra."""
-    sys.argv[1:] = cli.checked(sys.argv[1:])
-    cli.with_hydra(_job)
+    sys.argv[1:] = arguments = cli.checked(sys.argv[1:])
+    if (folder := cli.sweep_folder(arguments)) is not None:
+        raise SystemExit(sweep(job, folder))
+    cli.with_hydra(_single)
 
 
-def _job(config: Any) -> None:
+def job(config: Any) -> Ended:
+    """One run, from its composed configuration to how it ended."""
+    place = ""
     try:
         with disk_errors():
-            run(load_settings(cli.plain(config)))
+            settings = load_settings(cli.plain(config))
+            place = str(cli.output_root(settings) / settings.run)
+            run(settings)
     except (ConfigError, UsageError) as error:
-        cli.stop(error, code=2)
+        return Ended(2, place, str(error))
     except StageIncomplete as error:
-        cli.stop(error, code=3)
+        return Ended(3, place, str(error))
     except BudgetReached as error:
-        cli.stop(error, code=4)
+        return Ended(4, place, str(error))
     except RestReactError as error:
-        cli.stop(error, code=1)
-    except KeyboardInterrupt:
-        say("interrupted; what is finished is kept, and the same command goes on")
-        raise SystemExit(130) from None
+        return Ended(1, place, str(error))
+    return Ended(0, place, "")
 
 
-if __name__ == "__main__":
-    main()
+def _single(config: Any) -> None:
+    ended = job(config)
+    if ended.status:
+        say(ended.message)
+        raise SystemExit(ended.status)

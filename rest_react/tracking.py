@@ -12,6 +12,9 @@ opens the W&B run takes the place of one that was cut short, whose folder `wandb
 stage of the iteration, also those found complete on disk. Two run folders of one name in one W&B project are one run to
 W&B: name them apart.
 
+A tracker must not end the work. Whatever W&B raises or refuses becomes an `OutsideFault` here, and `Tolerant` notes it
+instead of raising it; the caller sends the iteration again with the next command. `tracker_mode` reads WANDB_MODE.
+
 Artifacts are named by the run and found again by their content: the model that iteration 1 logs is the very one that
 iteration 2 uses, which is how W&B draws the line from one iteration to the next.
 
@@ -24,16 +27,41 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from rest_react.errors import UsageError, outside
+from rest_react.errors import OutsideFault, outside
+from rest_react.records import Tracker
 
 if TYPE_CHECKING:
     import wandb
 
+Mode: TypeAlias = Literal["none", "offline", "online"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+# What W&B itself takes WANDB_MODE for; `run` and `dryrun` are its older words.
+_MODES: Mapping[str, Mode] = {
+    "disabled": "none", "offline": "offline", "dryrun": "offline", "online": "online", "run": "online",
+}  # fmt: skip
+_LEAST_BYTES = 16_000_000
+_FINISH_S = 120.0  # W&B would try for days to reach its server
+
+
+def tracker_mode(kind: Literal["none", "wandb"], mode: Literal["offline", "online"]) -> tuple[Mode, str]:
+    """The mode to track in, and the environment variable that decides it instead of the settings, empty if none does.
+
+    >>> tracker_mode("wandb", "offline")                 # with WANDB_MODE=disabled in the environment
+    ('none', 'WANDB_MODE=disabled')
+    """
+    if kind == "none":
+        return "none", ""
+    if (disabled := os.environ.get("WANDB_DISABLED", "")).strip().casefold() in ("true", "1", "yes", "on"):
+        return "none", f"WANDB_DISABLED={disabled}"
+    given = os.environ.get("WANDB_MODE", "")
+    if (told := _MODES.get(given.strip().casefold(), mode)) != mode:
+        return told, f"WANDB_MODE={given}"
+    return mode, ""
 
 
 def numbers(summary: Mapping[str, object], prefix: str = "") -> dict[str, float]:
@@ -66,6 +94,43 @@ class NoTracker:
         """Nothing."""
 
 
+class Tolerant:
+    """A tracker whose faults are kept as `problems` instead of raised; `taken` counts what it took."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self.problems: list[str] = []
+        self.taken = 0
+
+    def log(self, stage: str, metrics: Mapping[str, float]) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.log(stage, metrics))
+
+    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.curve(stage, name, points))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.table(name, rows))
+
+    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.artifact(name, files, kind=kind, used=used))
+
+    def finish(self) -> None:
+        """As the tracker."""
+        self._try(self._tracker.finish)
+
+    def _try(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+            self.taken += 1
+        except OutsideFault as error:
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
+
+
 class WandbTracker:
     """One iteration as one W&B run, opened by the first thing logged: an iteration with no news leaves no trace.
 
@@ -91,11 +156,12 @@ class WandbTracker:
         self._project = project
         self._mode = mode
         self._run: wandb.Run | None = None
+        self._failed: OutsideFault | None = None
 
     def log(self, stage: str, metrics: Mapping[str, float]) -> None:
         """Logs each metric as `<stage>/<metric>`, unless the W&B run already holds that very number."""
-        run = self._opened()
         with outside("wandb"):
+            run = self._opened()
             named = {f"{stage}/{name}": float(value) for name, value in metrics.items()}
             held = run.summary.get  # of a continued run, too: its summary came from the server
             news = {name: value for name, value in named.items() if held(name) != value}  # type: ignore[no-untyped-call]
@@ -104,8 +170,8 @@ class WandbTracker:
 
     def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
         """Logs values as `<stage>/<name>` over `<stage>/step`, from the step on that the W&B run does not hold yet."""
-        run = self._opened()
         with outside("wandb"):
+            run = self._opened()
             axis = f"{stage}/step"
             run.define_metric(f"{stage}/{name}", step_metric=axis)
             last = run.summary.get(axis)  # type: ignore[no-untyped-call]
@@ -116,11 +182,11 @@ class WandbTracker:
     def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Logs rows as a table, unless the W&B run already holds one of this name; a cell that is neither text nor a
         number is written as JSON. `<name>_rows` counts the rows given, also those beyond W&B's limit."""
-        import wandb
-
-        run = self._opened()
         columns: list[str | int] = list(dict.fromkeys(column for row in rows for column in row))
         with outside("wandb"):
+            run = self._opened()
+            import wandb
+
             if run.summary.get(name) is not None:  # type: ignore[no-untyped-call]
                 return
             kept = rows[: wandb.Table.MAX_ROWS]
@@ -130,10 +196,10 @@ class WandbTracker:
 
     def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
         """Stores files as `<run>-<name>`, or, `used`, notes that this iteration was made from them."""
-        import wandb
-
-        run = self._opened()
         with outside("wandb"):
+            run = self._opened()
+            import wandb
+
             artifact = wandb.Artifact(_UNSAFE.sub("-", f"{self._group}-{name}"), type=kind)
             for file in files:
                 artifact.add_file(str(file), name=file.name)
@@ -146,44 +212,82 @@ class WandbTracker:
 
     def finish(self) -> None:
         """Writes out what is pending and closes the W&B run, if one was opened."""
-        if self._run is not None:
+        run, self._run = self._run, None
+        if run is None:
+            return
+        try:
             with outside("wandb"):
-                self._run.finish()
-            self._run = None
+                run.finish()
+                _need_space(self._folder)
+        except OutsideFault as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise  # its process is alive and still trying
+            import wandb
+
+            # Its own process may be dead: the next run starts a new one, and nothing is tried when this one exits.
+            with suppress(SystemExit, OutsideFault), outside("wandb"):
+                wandb.teardown()
+            raise
 
     def _opened(self) -> "wandb.Run":
-        if self._run is not None:
-            return self._run
+        """The W&B run. What kept it from opening is raised again at once: W&B waits minutes for a server."""
+        if self._failed is not None:
+            raise self._failed
+        if self._run is None:
+            try:
+                with outside("wandb"):
+                    self._run = self._open()
+            except OutsideFault as error:
+                self._failed = error
+                raise
+        return self._run
+
+    def _open(self) -> "wandb.Run":
+        # Its own lines would stand between ours, advertisements among them; what fails is raised as well.
+        os.environ.update(WANDB_SILENT="true", WANDB_DISABLE_WEAVE="true")
         import wandb
 
         # Without a folder that exists W&B writes to a temporary one; without its data folder, artifacts go to $HOME.
-        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "wandb").mkdir(parents=True, exist_ok=True)
+        _need_space(self._folder)
         os.environ.setdefault("WANDB_DATA_DIR", str(self._folder / "wandb"))
         # Asked first, as W&B itself would wait for a key to be typed.
         if self._mode == "online" and not wandb.login(prompt=False, verify=False):
-            raise UsageError(
-                "tracking.mode=online: there is no W&B key; set WANDB_API_KEY or run `wandb login`, "
-                "or keep tracking.mode=offline and send the files later with `wandb sync`"
+            raise OutsideFault(
+                "there is no W&B key; set WANDB_API_KEY or run `wandb login`, "
+                "or use tracking.mode=offline and send the files later with `wandb sync`"
             )
         id_ = hashlib.sha256(f"{self._group}\x1f{self._iteration}".encode()).hexdigest()[:16]
         if self._mode == "offline":
             for cut_short in (self._folder / "wandb").glob(f"offline-run-*-{id_}"):
                 shutil.rmtree(cut_short)
-        with outside("wandb"):
-            self._run = wandb.init(
-                project=self._project,
-                group=self._group,
-                name=self._name,
-                id=id_,
-                dir=str(self._folder),
-                mode=self._mode,
-                # Offline there is nothing to resume from, and W&B would warn about being asked to.
-                resume="allow" if self._mode == "online" else None,
-                config=self._config,
-                settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
-            )
-            self._run.define_metric("*", step_metric="iteration")
-        return self._run
+        run = wandb.init(
+            project=self._project,
+            group=self._group,
+            name=self._name,
+            id=id_,
+            dir=str(self._folder),
+            mode=self._mode,
+            # Offline there is nothing to resume from, and W&B would warn about being asked to.
+            resume="allow" if self._mode == "online" else None,
+            config=self._config,
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                disable_git=True,
+                save_code=False,
+                finish_timeout=_FINISH_S,
+                finish_timeout_raises=True,
+            ),
+        )
+        run.define_metric("*", step_metric="iteration")
+        return run
+
+
+def _need_space(folder: Path) -> None:
+    """Raises OutsideFault on a full disk. W&B's own process tells it to its log alone and loses what it was given."""
+    if (free := shutil.disk_usage(folder).free) < _LEAST_BYTES:
+        raise OutsideFault(f"only {free / 1e6:.0f} MB are free in {folder}; W&B may have lost what was sent")
 
 
 def _cell(value: object) -> str | int | float | None:

@@ -12,6 +12,7 @@ from rest_react.cli import CONFIGS, checked, compose, environment
 from rest_react.errors import ConfigError, UsageError
 from rest_react.settings import ScriptedModel, VllmModel
 
+MODELS = ", ".join(sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml")))
 HEAVY = "torch transformers trl peft accelerate datasets wandb openai bm25s scipy pyarrow ddgs".split()
 
 
@@ -39,7 +40,7 @@ def test_several_problems_are_told_at_once_within_a_breath(tmp_path: Path) -> No
     assert refused.returncode == 2
     assert (refused.stdout + refused.stderr).splitlines() == [
         "3 problems in the settings:",
-        "  policy: there is no 'vlm'; choose one of gemini, openai, rule, same, scripted, smollm2, tiny, vllm",
+        f"  policy: there is no 'vlm'; choose one of {MODELS}",
         "  agnt.select: there is no such setting; did you mean agent.select?",
         "  iteration: input should be a valid integer, unable to parse string as an integer (given: 'x')",
     ]
@@ -63,7 +64,7 @@ def test_experiments_go_on_top_of_each_other() -> None:
 def test_help_shows_the_choices(tmp_path: Path) -> None:
     helped = run("--help", where=tmp_path)
     assert helped.returncode == 0
-    assert "llm: gemini, openai, rule, same, scripted, smollm2, tiny, vllm" in helped.stdout
+    assert f"llm: {MODELS}" in helped.stdout
     assert re.search(r"experiment: .*embedded_full, local_corpus, paper_gpu, paper_openai, .*smoke", helped.stdout)
     assert "max_searches: 5" in helped.stdout
     assert list(tmp_path.iterdir()) == []
@@ -102,7 +103,7 @@ def test_a_sweep_is_checked_by_its_keys(tmp_path: Path) -> None:
             "questions@evaluate.benchmarks.world: null is no choice; to leave it out, give '~questions@evaluate.",
         ),
         ("search=null", "search: there is no None; choose one of bm25, duckduckgo, http"),
-        ("policy=null", "policy: there is no None; choose one of gemini, openai, "),
+        ("policy=null", "policy: there is no None; choose one of gemini, llamacpp, "),
         ("seed.deep=3", "seed.deep: there is no such setting; "),
         ("+agent.colour=1", "agent.colour: there is no such setting; see --help for the groups and --cfg job for"),
         ("~agent.select", "agent.select: is missing; give agent.select=..."),
@@ -200,8 +201,23 @@ def test_a_sweep_is_checked_job_by_job_before_the_first_one_starts() -> None:
         "policy: there is no 'x'",
         "policy: there is no 'y'",
     ]
-    own = "run=of_${seed}"
-    assert checked(["-m", "seed=1,2", "policy=tiny", own]) == ["-m", "seed=1,2", "llm@policy=tiny", own]
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+@pytest.mark.parametrize("option", ["-m", "--multirun"])
+def test_a_sweep_is_asked_for_anywhere_on_the_command_line(
+    at: int, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["seed=1,2", "policy=tiny", "run=of_${seed}"]
+    first, folder, *others = checked([*given[:at], option, *given[at:]])
+    assert (first, others) == (option, ["seed=1,2", "llm@policy=tiny", "run='of_${seed}'"])
+    assert folder.startswith(f"hydra.sweep.dir='{tmp_path}/outputs/multirun/")
+    assert cli.sweep_folder([first, folder, *others]) == Path(folder.partition("=")[2][1:-1])
+    assert cli.sweep_folder(checked(["seed=1"])) is None
+    forecast = cli.sweep_folder(checked([option, "seed=1,2", "dry_run=true"]))
+    assert forecast is not None
+    assert not forecast.is_relative_to(tmp_path)
 
 
 def test_stop_tells_the_message_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -231,6 +231,18 @@ def test_runs_may_be_named_by_their_paths(runs, monkeypatch, capsys):
     assert capsys.readouterr().err.count("comparison: ") == 2
 
 
+def test_runs_are_named_as_they_were_typed(runs, monkeypatch, capsys):
+    names = ("007", "1e3", "a, b")
+    for name in names:
+        shutil.copytree(runs / "one", runs / name)
+    monkeypatch.setattr(sys, "argv", ["report", "runs=[007, 1e3, 'a, b']", f"output={runs}", "page=2.html"])
+    monkeypatch.chdir(runs)
+    main()
+    assert capsys.readouterr().err.endswith("\ncomparison: 2.html\n")
+    page = (runs / "2.html").read_text(encoding="utf-8")
+    assert all(name in page for name in names)
+
+
 def test_questions_of_two_worlds_under_the_same_ids_are_not_paired(runs):
     write_evaluation(runs / "three", 1, [result("a", asked="Who?"), result("c")], benchmark=HOSTILE[:8])
     write_comparison([runs / "one", runs / "three"], runs / "page.html")

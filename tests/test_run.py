@@ -24,7 +24,7 @@ from rest_react.records import Example, Fault, LabelledQuestion, Question, Ranki
 from rest_react.run import Loop, show_results
 from rest_react.run import run as run_settings
 from rest_react.settings import Settings
-from rest_react.store import RunFolder, read_lines
+from rest_react.store import RunFolder, read_lines, read_summary
 from rest_react.weights import resolve_weights
 from tests.runs import result, write_evaluation
 
@@ -330,6 +330,44 @@ def test_what_was_sent_is_not_sent_again_but_to_another_tracker(smoke: Path, tmp
     assert len(list((tmp_path / "mine/wandb").glob("offline-run-*"))) == 1
 
 
+def test_what_a_tracker_did_not_take_is_told_once_and_sent_by_the_next_command(
+    smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(smoke, mine := tmp_path / "mine")
+    shutil.rmtree(mine / "iter_0" / "tracking")
+    (mine / "wandb").write_text("in the way")
+    first = loop(tmp_path, "tracking=wandb")
+    assert [first.track(0), first.track(1)] == [True, False]
+    assert [line.split(": wandb")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "note: nothing could be sent to W&B",
+        "The run goes on; the same command sends it again.",
+    ]
+    problems = [f"wandb: FileExistsError: [Errno 17] File exists: '{mine / 'wandb'}'"]
+    for k in (0, 1):
+        told = read_summary(mine / f"iter_{k}" / "tracking")
+        assert told is not None
+        assert (told["tracking"], told["mode"], told["problems"]) == ("wandb", "offline", problems)
+    (mine / "wandb").unlink()
+    second = loop(tmp_path, "tracking=wandb")
+    assert [second.track(0), second.track(1), second.track(1)] == [True, True, False]
+    assert len(list((mine / "wandb").glob("offline-run-*"))) == 2
+    assert capsys.readouterr().err == f"W&B is offline; send its files with: wandb sync {mine}/wandb/offline-run-*\n"
+
+
+def test_the_environment_may_turn_the_tracker_off(
+    smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(smoke, mine := tmp_path / "mine")
+    shutil.rmtree(mine / "iter_1" / "tracking")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert loop(tmp_path, "tracking=wandb").track(1)
+    assert capsys.readouterr().err == ("note: WANDB_MODE=disabled is set in the environment: nothing is sent to W&B\n")
+    assert not (mine / "wandb").exists()
+    monkeypatch.delenv("WANDB_MODE")
+    assert loop(tmp_path, "tracking=wandb").track(1)
+    assert (mine / "wandb").is_dir()
+
+
 def test_missing_keys_are_told_together_before_anything_is_made(tmp_path: Path) -> None:
     doors = ("policy=openai", "grader=gemini", "finetune=hosted", "start=prompted", "iteration=0")
     keyless = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
@@ -355,13 +393,14 @@ def test_answers_that_failed_are_told_with_their_reasons(tmp_path: Path, capsys:
     ]
 
 
-def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path, number: int) -> None:
     with subprocess.Popen(command(tmp_path, *LONGER), stderr=subprocess.PIPE, text=True) as process:
         wait_for(tmp_path / "smoke/iter_0/grow/trajectories.jsonl")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted; what is finished is kept, and the same command goes on" in told
+    assert process.returncode == 128 + number
+    assert told.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."
     assert "Traceback" not in told
 
 

@@ -6,16 +6,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
 
-from rest_react.errors import UsageError
+from rest_react.errors import OutsideFault
 from rest_react.records import Result, Verdict
 from rest_react.report import write_report
 from rest_react.run import send
 from rest_react.store import RunFolder, read_lines, write_json, write_summary
-from rest_react.tracking import NoTracker, WandbTracker, numbers
+from rest_react.tracking import NoTracker, Tolerant, WandbTracker, numbers, tracker_mode
 from tests.runs import scripted_run, write_evaluation, write_lines
 
 
@@ -193,6 +194,8 @@ def test_nothing_logged_leaves_no_trace(tmp_path: Path) -> None:
 
 
 def test_the_terminal_stays_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    import openai  # noqa: F401  # W&B advertises a product of its own to those who use it
+
     it = tracker(tmp_path)
     it.log("grow", {"x": 1.0})
     it.table("rows", [{"a": 1}])
@@ -204,8 +207,126 @@ def test_the_terminal_stays_silent(tmp_path: Path, capfd: pytest.CaptureFixture[
 
 def test_online_without_a_key_says_the_way_out_at_once(tmp_path: Path) -> None:
     it = WandbTracker(tmp_path, run="demo", iteration=1, config={}, mode="online")
-    with pytest.raises(UsageError, match=r"WANDB_API_KEY.*wandb sync"):
+    with pytest.raises(OutsideFault, match=r"WANDB_API_KEY.*wandb sync"):
         it.log("grow", {"x": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, ("offline", "")),
+        ({"WANDB_MODE": "disabled"}, ("none", "WANDB_MODE=disabled")),
+        ({"WANDB_MODE": "offline"}, ("offline", "")),
+        ({"WANDB_MODE": "dryrun"}, ("offline", "")),
+        ({"WANDB_MODE": "online"}, ("online", "WANDB_MODE=online")),
+        ({"WANDB_MODE": "run"}, ("online", "WANDB_MODE=run")),
+        ({"WANDB_MODE": ""}, ("offline", "")),
+        ({"WANDB_DISABLED": "true"}, ("none", "WANDB_DISABLED=true")),
+        ({"WANDB_DISABLED": "false"}, ("offline", "")),
+        ({"WANDB_MODE": "online", "WANDB_DISABLED": "1"}, ("none", "WANDB_DISABLED=1")),
+    ],
+)
+def test_the_environment_s_mode_goes_before_the_setting(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: tuple[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert tracker_mode("wandb", "offline") == told
+    assert tracker_mode("none", "online") == ("none", "")
+
+
+def refused(folder: Path, mode: Literal["offline", "online"] = "offline") -> Tolerant:
+    """A tracker that was given an iteration, whatever became of it."""
+    it = Tolerant(WandbTracker(folder, run="demo", iteration=1, config={}, mode=mode))
+    it.log("grow", {"x": 1.0})
+    it.table("rows", [{"a": 1}])
+    return it
+
+
+def test_a_refused_artifact_keeps_nothing_else_from_being_sent(tmp_path: Path) -> None:
+    it = refused(tmp_path)
+    it.artifact("1-model", [tmp_path / "missing"], kind="model")
+    it.finish()
+    assert (it.problems, it.taken) == ([f"wandb: ValueError: Path is not a file: '{tmp_path / 'missing'}'"], 3)
+    (run,) = (tmp_path / "wandb").glob("offline-run-*")
+    assert history(run)[0] == {"iteration": 1, "grow/x": 1.0}
+
+
+def test_a_folder_that_cannot_be_made_is_one_problem_told_once(tmp_path: Path) -> None:
+    (tmp_path / "wandb").write_text("not a folder")
+    it = refused(tmp_path)
+    it.finish()
+    assert (it.problems, it.taken) == ([f"wandb: FileExistsError: [Errno 17] File exists: '{tmp_path / 'wandb'}'"], 1)
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=3_000_000))
+    it = refused(tmp_path)
+    assert it.problems == [f"only 3 MB are free in {tmp_path}; W&B may have lost what was sent"]
+
+
+UNREACHABLE = """
+import sys, time
+from pathlib import Path
+from rest_react.tracking import Tolerant, WandbTracker
+
+it = Tolerant(WandbTracker(Path(sys.argv[1]), run="demo", iteration=1, config={}, mode="online"))
+started = time.monotonic()
+for step in range(5):
+    it.log("grow", {"x": float(step)})
+it.finish()
+(problem,) = it.problems
+print(problem.split(":")[:2], time.monotonic() - started < 10)
+"""
+
+
+def test_a_server_out_of_reach_is_asked_once_and_told(tmp_path: Path) -> None:
+    server = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "2"}
+    code = [sys.executable, "-c", UNREACHABLE, str(tmp_path)]
+    done = subprocess.run(code, env={**os.environ, **server}, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("['wandb', ' CommError'] True\n", "")
+
+
+DYING = """
+import os, signal, sys, time
+from pathlib import Path
+from rest_react.tracking import Tolerant, WandbTracker
+
+folder = Path(sys.argv[1])
+for iteration in (1, 2):
+    it = Tolerant(WandbTracker(folder, run="demo", iteration=iteration, config={}))
+    it.log("grow", {"x": 1.0})
+    if iteration == 1:
+        for status in Path("/proc").glob("[0-9]*/status"):
+            words = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            if int(words["PPid"]) == os.getpid():
+                os.kill(int(words["Pid"]), signal.SIGKILL)
+        time.sleep(0.2)
+    it.table("rows", [{"a": 1}])
+    it.finish()
+    print(len(it.problems), it.taken)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds W&B's process in /proc")
+def test_w_and_b_s_own_process_may_die(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", DYING, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("2 1\n0 3\n", "")
+
+
+def test_w_and_b_may_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "wandb.py").write_text("raise ImportError('protobuf is too new')")
+    code = (
+        "import sys; from pathlib import Path; from rest_react.tracking import Tolerant, WandbTracker;"
+        "it = Tolerant(WandbTracker(Path(sys.argv[1]), run='demo', iteration=1, config={}));"
+        "it.log('grow', {'x': 1.0}); it.table('rows', [{}]); it.finish(); print(it.problems)"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "['wandb: ImportError: protobuf is too new']\n"
 
 
 def test_no_tracker_needs_no_folder_and_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,26 +9,22 @@
 `["uv", "run", ...]`). New weights get a new `served_name` each iteration: a request meant for the old ones finds no
 model instead of an old answer. A tuned model's weights are whole, a LoRA is merged into them: no adapter is served.
 
-The server's output goes to `log`, and its last lines into the error when it dies. It runs under `tethered`: in a
+The server's output goes to `log`, and its last lines into the error when it dies. It runs under `supervise`: in a
 process group of its own, which ends with `aclose` and, should this process be killed, with this process.
 Not here: choosing memory, parallelism or data types (`extra_args`), and the wire (openai_compatible).
 """
 
 import asyncio
-import os
-import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from rest_react import supervise
 from rest_react.budget import Meter
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
@@ -36,7 +32,6 @@ from rest_react.records import Completion, Prompt, Sampling
 
 _HOST = "127.0.0.1"
 _TAIL_LINES = 15
-_BURIAL_S = 5.0
 
 
 class VllmServer:
@@ -114,7 +109,7 @@ class VllmServer:
             return await llm.sample(prompt, n=n, sampling=sampling)
         except OutsideFault as error:
             # A connection breaks a moment before the process is seen to be gone.
-            code = await asyncio.to_thread(_exit_code, process, 1.0)
+            code = await asyncio.to_thread(supervise.exit_code, process, 1.0)
             if code is None:
                 raise
             raise OutsideFault(f"{self._command[0]} died with exit code {code}:\n{self._tail()}") from error
@@ -141,18 +136,12 @@ class VllmServer:
         if llm is not None:
             await llm.aclose()
         if process is not None:
-            await asyncio.to_thread(_stop, process, self._stop_timeout_s)
+            await asyncio.to_thread(supervise.stop, process, self._stop_timeout_s)
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "rest_react.llm.vllm_server", *self._arguments(port)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            return supervise.start(self._arguments(port), output=log)
 
     def _arguments(self, port: int) -> list[str]:
         place = ["--host", _HOST, "--port", str(port), "--served-model-name", self._served_name]
@@ -204,66 +193,3 @@ def _answers(url: str) -> bool:
             return bool(reply.status == 200)
     except (URLError, OSError):
         return False
-
-
-def _exit_code(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
-    """None while it runs."""
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout_s)
-    return process.returncode
-
-
-def _stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
-    """SIGTERM to the group, SIGKILL to what is left of it, then waits for the group to be empty."""
-    _signal_group(process.pid, signal.SIGTERM)
-    _exit_code(process, timeout_s)
-    # Killed at once, but in a container without an init nobody buries them, and the group never gets empty.
-    deadline = time.monotonic() + _BURIAL_S
-    while _signal_group(process.pid, signal.SIGKILL) and time.monotonic() < deadline:
-        process.poll()
-        time.sleep(0.02)
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _signal_group(group: int, number: int) -> bool:
-    """Whether there was anyone left to signal."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-GRACE_S = 10.0
-
-
-def tethered(command: list[str]) -> int:
-    """Runs a command that must not outlive its parent, not even one that is killed with -9: the parent holds the write
-    end of standard input and never writes; when that ends, the whole process group gets SIGTERM, then SIGKILL. A GPU
-    would otherwise stay full until someone finds the orphan.
-
-    Returns the command's exit code, as a shell would give it; 127 when it cannot be started."""
-    # A handler that does nothing, not SIG_IGN: the child would inherit that, and never stop.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    except OSError as error:
-        print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
-        return 127
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    code = child.wait()
-    return code if code >= 0 else 128 - code
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 1024):
-        pass
-    os.killpg(0, signal.SIGTERM)
-    time.sleep(GRACE_S)
-    os.killpg(0, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    sys.exit(tethered(sys.argv[1:]))

@@ -16,14 +16,14 @@ import asyncio
 import json
 import os
 import shutil
-import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from rest_react import supervise
 from rest_react.console import say
 from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.files import make_folder, remove, write_file
@@ -32,6 +32,7 @@ from rest_react.training.checkpoints import last_checkpoint
 from rest_react.weights import count_steps, make_rows, resolve_weights
 
 _POLL_SECONDS = 0.25
+_STOP_SECONDS = 5.0
 _LOG_TAIL = 1500
 _NEARLY_FULL = 64 << 20
 
@@ -134,34 +135,26 @@ class LocalTrainer:
         return ModelRef(name, "local", tuned=True)
 
     async def _launch(self, folder: Path, total: int) -> None:
-        leash, hand = os.pipe()
-        with os.fdopen(leash) as stdin, os.fdopen(hand, "w"), (folder / "train.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *_command(self._training, folder / "job.json"),
-                stdin=stdin,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-                start_new_session=True,
-            )
+        with (folder / "train.log").open("ab") as log:
+            command = _command(self._training, folder / "job.json")
+            process = supervise.start(command, output=log, environment=_environment())
             try:
                 await self._watch(process, folder / "loss.jsonl", total)
             finally:
-                if process.returncode is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    await process.wait()
+                await asyncio.to_thread(supervise.stop, process, _STOP_SECONDS)
         if not (folder / "model").is_dir():
             _explain(folder, process.returncode)
 
-    async def _watch(self, process: asyncio.subprocess.Process, losses: Path, total: int) -> None:
+    async def _watch(self, process: subprocess.Popen[bytes], losses: Path, total: int) -> None:
         """Reports steps until the process ends; those of an earlier, interrupted call come first."""
-        position = 0
-        while process.returncode is None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _POLL_SECONDS)
+        position, ended = 0, False
+        while not ended:
+            ended = process.poll() is not None
             for line, end in loss_lines(losses, position):
                 self._on_step(int(line["step"]), total, line["loss"])
                 position = end
+            if not ended:
+                await asyncio.sleep(_POLL_SECONDS)
 
 
 def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
@@ -252,7 +245,8 @@ def _explain(folder: Path, status: int | None) -> None:
             f"some space and run the same command again (log: {folder}/train.log)"
         )
     tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
-    how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
+    killed = status is not None and status > 128
+    how = f"was killed by signal {(status or 0) - 128}" if killed else f"ended with status {status}"
     raise OutsideFault(f"fine-tuning: the training process {how}; the end of {folder}/train.log:\n{tail}")
 
 

@@ -1,0 +1,122 @@
+"""Many runs by one command: each job of a sweep for itself, and a table of all of them at the end.
+
+    $ python -m rest_react.run -m 'run=mine_${seed}' seed=0,1,2
+    ...
+    Job  Settings           Outcome              Folder
+    0    run=mine_0 seed=0  done                 /home/you/outputs/mine_0
+    1    run=mine_1 seed=1  incomplete (exit 3)  /home/you/outputs/mine_1
+         3 of 50 trajectories failed because of external errors ...
+    2    run=mine_2 seed=2  done                 /home/you/outputs/mine_2
+
+A job that fails does not keep the next one from running; Ctrl-C ends the sweep. Each job leaves `<number>.json` in the
+sweep's folder, so it may as well run on another machine (`hydra/launcher=submitit_slurm`, installed with the extra
+`slurm`): Hydra's launcher pickles `Job`, which is why nothing of it may live in `__main__`.
+Not here: what a job does (run), and composing its settings (cli).
+"""
+
+import json
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rest_react.cli import with_hydra
+from rest_react.console import say
+from rest_react.errors import OutsideFault, outside
+from rest_react.files import write_file
+from rest_react.overrides import text
+from rest_react.start import exit_status
+
+_RUNNING = -1
+OUTCOMES = {
+    _RUNNING: "no outcome",
+    0: "done",
+    2: "refused",
+    3: "incomplete",
+    4: "budget reached",
+    129: "interrupted",
+    130: "interrupted",
+    143: "interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: its exit status, its folder (empty where its settings name none), and what it said last."""
+
+    status: int
+    folder: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra calls for each job of a sweep."""
+
+    work: Callable[[Any], Ended]
+    folder: Path
+
+    def __call__(self, config: Any) -> None:
+        """Runs one job and records how it ended, whatever happens."""
+        from hydra.core.hydra_config import HydraConfig
+
+        job = HydraConfig.get()
+        given = (override.partition("=") for override in job.overrides.task)
+        number, overrides = job.job.num, [f"{key}{equals}{text(value)}" for key, equals, value in given]
+        say(f"job {number}: {' '.join(overrides)}")
+        self._record(number, overrides, Ended(_RUNNING, "", "it was killed, or is still running"))
+        ended: Ended | None = None
+        try:
+            with outside("this job ended in a bug"):
+                ended = self.work(config)
+        except OutsideFault as error:  # the jobs behind it run all the same
+            traceback.print_exception(error.__cause__)
+            ended = Ended(1, "", str(error))
+        finally:
+            self._record(number, overrides, ended or Ended(exit_status(), "", "the job was interrupted"))
+        if ended.status:
+            say(ended.message)
+
+    def _record(self, number: int, overrides: list[str], ended: Ended) -> None:
+        told = {"job": number, "overrides": overrides, **asdict(ended)}
+        write_file(self.folder / f"{number}.json", json.dumps(told))
+
+
+def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
+    """Runs every job of the sweep on the command line and prints the table. Returns the exit status: 0 where all jobs
+    are done, the failed jobs' own where they share one, else 1."""
+    broken = False
+    try:
+        with_hydra(Job(work, folder))
+    except SystemExit as end:  # Hydra told what went wrong outside the jobs
+        broken = bool(end.code)
+    finally:
+        jobs = list(outcomes(folder))
+        if jobs:
+            say(f"\n{table(jobs)}")
+    failed = {job["status"] for job in jobs if job["status"]}
+    if not failed and not broken:
+        return 0
+    return failed.pop() if len(failed) == 1 and failed != {_RUNNING} else 1
+
+
+def outcomes(folder: Path) -> Iterator[dict[str, Any]]:
+    """What became of each job that was started, by number."""
+    for path in sorted(folder.glob("*.json"), key=lambda path: int(path.stem)):
+        yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def table(jobs: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each job, with what its settings do not share with all others, and what it said if it failed."""
+    shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
+    lines = [("Job", "Settings", "Outcome", "Folder")]
+    for job in jobs:
+        status = job["status"]
+        outcome = OUTCOMES.get(status, "failed") + (f" (exit {status})" if status > 0 else "")
+        own = " ".join(override for override in job["overrides"] if override not in shared)
+        lines.append((str(job["job"]), own, outcome, job["folder"] or "-"))
+    widths = [max(len(line[i]) for line in lines) for i in range(3)]
+    rows = ["  ".join([*map(str.ljust, line[:3], widths), line[3]]) for line in lines]
+    said = ["", *("".join(f"\n     {part}" for part in job["message"].splitlines()) for job in jobs)]
+    return "\n".join(map(str.__add__, rows, said))

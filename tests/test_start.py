@@ -1,0 +1,130 @@
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.test_run import wait_for
+
+ROOT = Path(__file__).parents[1]
+# Two training stages of some seconds, and little else.
+TRAINED = (
+    "experiment=smoke", "iteration=0", "world.evaluation=2", "demonstrations.epochs=400", "finetune.save_every=5",
+)  # fmt: skip
+
+
+def command(output: Path, *overrides: str) -> list[str]:
+    return [sys.executable, "-m", "rest_react.run", f"output={output}", *overrides]
+
+
+def those_that_name(folder: Path) -> list[str]:
+    """The command lines of live processes that name something in the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if f"{folder}/" in words:
+            found.append(words)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+@pytest.mark.parametrize(("number", "training"), [(signal.SIGTERM, False), (signal.SIGHUP, True)])
+def test_a_signal_during_fine_tuning_ends_the_trainer_first(tmp_path: Path, number: int, training: bool) -> None:
+    losses = tmp_path / "smoke/iter_0/finetune/loss.jsonl"
+    with subprocess.Popen(command(tmp_path, *TRAINED), stderr=subprocess.PIPE, text=True) as process:
+        wait_for(losses, seconds=120)
+        deadline = time.monotonic() + 120
+        # While the launcher is still importing, or once it trains.
+        while not (losses.read_bytes() if training else those_that_name(tmp_path / "smoke")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        told = time.monotonic()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert time.monotonic() - told < 10
+    assert those_that_name(tmp_path / "smoke") == []
+    assert process.returncode == 128 + number
+    assert said.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."
+    assert "Traceback" not in said
+
+
+def test_nohup_is_respected(tmp_path: Path) -> None:
+    words = command(tmp_path, "experiment=smoke", "start=prompted", "iteration=0", "world.evaluation=2")
+    with subprocess.Popen(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *words], stderr=subprocess.DEVNULL) as process:
+        wait_for(tmp_path / "smoke" / "settings.yaml")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 0
+    assert (tmp_path / "smoke" / "results.json").exists()
+
+
+SLOW = "import sys, time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_imports_prints_no_traceback(tmp_path: Path, number: int) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.start import start; start('slow')"
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (128 + number, "Interrupted.\n")
+
+
+DEAF = """
+import asyncio, signal, sys, time
+from rest_react import start
+
+start._GRACE_S = 0.5
+
+async def wait():
+    print("waiting", flush=True)
+    await asyncio.to_thread(time.sleep, 60)
+
+def main():
+    start.run_async(wait())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_thread_that_does_not_listen_is_not_waited_for(tmp_path: Path, number: int) -> None:
+    (tmp_path / "deaf.py").write_text(DEAF)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.start import start; start('deaf')"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+
+
+@pytest.mark.parametrize("name", ["run", "ask", "agreement", "report"])
+def test_every_command_starts_in_front_of_its_imports(name: str) -> None:
+    _docstring, first, guard, *_ = ast.parse((ROOT / f"rest_react/{name}.py").read_text(encoding="utf-8")).body
+    assert ast.unparse(first) == "from rest_react.start import start"
+    assert ast.unparse(guard) == f"if __name__ == '__main__':\n    start('rest_react.{name}')"
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+
+
+def test_commands_work_in_an_ascii_locale(tmp_path: Path) -> None:
+    settings = ["experiment=smoke", "start=prompted", "iteration=0", "run=größer", f"output={tmp_path}"]
+    environment = {name: value for name, value in os.environ.items() if name != "LANG"} | ASCII
+    for words in (["rest_react.run", *settings], ["rest_react.ask", "Wer gründete 日本?", *settings]):
+        done = subprocess.run(
+            [sys.executable, "-m", *words], env=environment, capture_output=True, check=False, timeout=100
+        )
+        assert b"Traceback" not in done.stderr
+        assert done.returncode == (0 if words[0].endswith("run") else 1), done.stderr  # the scripted model cannot know
+        assert done.stdout.isascii()
+        assert done.stderr.isascii()
+    assert (tmp_path / "größer" / "results.json").exists()

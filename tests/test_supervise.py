@@ -1,0 +1,81 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rest_react import supervise
+
+# A command with a child of its own; both are deaf to SIGTERM. A second child has left the group and watches the pipe.
+DEAF = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sleep = [sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"]
+watch = [sys.executable, "-c", "import os; os.read(0, 1)"]
+children = [subprocess.Popen(sleep), subprocess.Popen(watch, start_new_session=True)]
+print(*(child.pid for child in children), os.getpid(), flush=True)
+time.sleep(600)
+"""
+PARENT = """
+import sys, time
+from pathlib import Path
+from rest_react import supervise
+supervise.GRACE_S = 0.2
+supervise.start([sys.executable, "-c", sys.argv[1]], output=Path(sys.argv[2]).open("wb"))
+time.sleep(600)
+"""
+
+
+def numbers(log: Path) -> list[int]:
+    deadline = time.monotonic() + 20
+    while len(words := (log.read_text().split() if log.exists() else [])) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return [int(word) for word in words]
+
+
+def gone(pids: list[int], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while alive := [pid for pid in pids if Path(f"/proc/{pid}/stat").exists() and not zombie(pid)]:
+        if time.monotonic() > deadline:
+            print(alive)
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_stop_ends_the_command_and_all_it_started(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        process = supervise.start([sys.executable, "-c", DEAF], output=log)
+    pids = numbers(tmp_path / "log")
+    supervise.stop(process, timeout_s=0.3)
+    assert gone([*pids, process.pid], 1)
+
+
+def test_they_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", PARENT, DEAF.replace("SIG_IGN", "SIG_DFL"), str(tmp_path / "log")]
+    parent = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    pids = numbers(tmp_path / "log")
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert gone(pids, 5)
+
+
+def test_the_exit_code_is_the_command_s_own(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        ends = [
+            supervise.start(words, output=log)
+            for words in (["sh", "-c", "exit 3"], ["sh", "-c", "kill -9 $$"], ["/no/such/command"])
+        ]
+    assert [supervise.exit_code(process, 20) for process in ends] == [3, 137, 127]
+    assert (tmp_path / "log").read_text() == "cannot start /no/such/command: No such file or directory\n"
+    for process in ends:
+        supervise.stop(process, 1)

@@ -1,0 +1,136 @@
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rest_react.run import job
+from rest_react.sweep import Ended, Job, outcomes, table
+from tests.test_run import wait_for
+
+QUICK = (
+    "experiment=smoke", "start=prompted", "iteration=0", "world.evaluation=4", "run=r_${seed}", "output=out",
+)  # fmt: skip
+
+
+def command(*overrides: str) -> list[str]:
+    return [sys.executable, "-m", "rest_react.run", *QUICK, *overrides]
+
+
+def run(where: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*overrides), cwd=where, capture_output=True, text=True, check=False, timeout=280)
+
+
+def recorded(where: Path) -> list[dict[str, Any]]:
+    (folder,) = (where / "out" / "multirun").iterdir()
+    return [{key: value for key, value in told.items() if key != "message"} for told in outcomes(folder)]
+
+
+def told(number: int, seed: int, status: int, where: Path) -> dict[str, Any]:
+    shared = [override for override in QUICK if not override.startswith("run=")]
+    return {
+        "job": number,
+        "overrides": [*shared[:4], f"run=r_{seed}", *shared[4:], f"seed={seed}"],
+        "status": status,
+        "folder": str(where / "out" / f"r_{seed}"),
+    }
+
+
+def test_a_sweep_goes_on_after_a_job_that_is_refused_and_ends_with_a_table(tmp_path: Path) -> None:
+    taken = tmp_path / "out" / "r_5"
+    assert run(tmp_path, "seed=5", "agent.max_searches=2").returncode == 0
+    done = run(tmp_path, "seed=5,6", "-m")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-6:] == [
+        "Job  Settings        Outcome           Folder",
+        f"0    run=r_5 seed=5  refused (exit 2)  {taken}",
+        f"     {taken} was made with other settings:",
+        "       agent.max_searches: 2 in the folder, 5 now",
+        "     Give these settings a name of their own (run=<name>), or go back to the folder's.",
+        f"1    run=r_6 seed=6  done              {tmp_path / 'out' / 'r_6'}",
+    ]
+    assert recorded(tmp_path) == [told(0, 5, 2, tmp_path), told(1, 6, 0, tmp_path)]
+
+
+def test_ctrl_c_ends_a_sweep_with_the_table(tmp_path: Path) -> None:
+    long = command("seed=0,1", "--multirun", "world.evaluation=400", "world.passages=4000")
+    with subprocess.Popen(long, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(tmp_path / "out/r_0/iter_0/evaluate/world/trajectories.jsonl")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    *_, row, message, last = said.splitlines()
+    assert (row.startswith("0 "), "  interrupted (exit 143)  -" in row) == (True, True)
+    assert message.strip() == "the job was interrupted"
+    assert last == "Interrupted. Progress is saved; run the same command again to resume."
+    assert not (tmp_path / "out/r_1").exists()
+
+
+def broken(config: Any) -> Ended:
+    """A job with a bug."""
+    raise TypeError(f"no seed {config.seed}")
+
+
+BROKEN = """
+import sys
+from pathlib import Path
+from rest_react.sweep import sweep
+from tests.test_sweep import broken
+raise SystemExit(sweep(broken, Path(sys.argv.pop(1))))
+"""
+
+
+def test_a_bug_in_one_job_is_told_with_its_traceback_and_the_next_one_runs(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, str(tmp_path / "jobs"), "-m", "seed=3,4", f"hydra.sweep.dir={tmp_path}/hydra"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 2
+    assert done.stderr.splitlines()[-5:] == [
+        "Job  Settings  Outcome          Folder",
+        "0    seed=3    failed (exit 1)  -",
+        "     this job ended in a bug: TypeError: no seed 3",
+        "1    seed=4    failed (exit 1)  -",
+        "     this job ended in a bug: TypeError: no seed 4",
+    ]
+
+
+def test_a_job_that_was_killed_has_no_outcome() -> None:
+    jobs = [
+        {"job": 0, "overrides": ["a=1", "seed=0"], "status": -1, "folder": "", "message": "it was killed"},
+        {"job": 1, "overrides": ["a=1", "seed=1"], "status": 3, "folder": "/out/r", "message": "3 of 4 failed"},
+    ]
+    assert table(jobs).splitlines() == [
+        "Job  Settings  Outcome              Folder",
+        "0    seed=0    no outcome           -",
+        "     it was killed",
+        "1    seed=1    incomplete (exit 3)  /out/r",
+        "     3 of 4 failed",
+    ]
+
+
+def test_a_launcher_can_pickle_what_it_is_to_run() -> None:
+    import cloudpickle
+
+    packed = cloudpickle.dumps(Job(job, Path("sweep")))
+    assert len(packed) < 500  # by name: nothing of the module travels along
+    assert pickle.loads(packed) == Job(job, Path("sweep"))  # noqa: S301
+
+
+def test_a_sweep_runs_through_submitit(tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-3:] == [
+        "Job  Settings        Outcome  Folder",
+        f"0    run=r_0 seed=0  done     {tmp_path / 'out' / 'r_0'}",
+        f"1    run=r_1 seed=1  done     {tmp_path / 'out' / 'r_1'}",
+    ]
+    assert [json.loads((tmp_path / f"out/r_{seed}/results.json").read_text())["run"] for seed in (0, 1)] == [
+        "r_0",
+        "r_1",
+    ]
