@@ -377,7 +377,7 @@ class Parts:
                     system_turn=s.system_turn, chat_template_kwargs=s.chat_template_kwargs, extra_body=s.extra_body,
                 )  # fmt: skip
             case VllmModel() as s:
-                return _vllm(s, weights, model, self.folder, meter, mode)
+                return _vllm(s, weights, model, self.folder, meter, mode, self._names(meter.role, s))
             case GeminiModel() as s:
                 from rest_react.llm.gemini import Gemini
 
@@ -420,7 +420,9 @@ def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: st
     return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))
 
 
-def _vllm(s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, meter: Meter, mode: Mode | None) -> LLM:
+def _vllm(
+    s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, meter: Meter, mode: Mode | None, names: SettingNames
+) -> LLM:
     from rest_react.llm.vllm_server import VllmServer
 
     return VllmServer(
@@ -428,5 +430,5 @@ def _vllm(s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, meter:
         system_turn=s.system_turn, chat_template_kwargs=s.chat_template_kwargs,
         served_name=model.name.replace("/", "-"), log=folder.root / "vllm.log",
         start_timeout_s=s.start_timeout_s, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
-        meter=meter,
+        meter=meter, names=names,
     )  # fmt: skip

@@ -61,20 +61,6 @@ class Unwired:
         await self.llm.aclose()
 
 
-@dataclass(frozen=True, slots=True)
-class Parted:
-    """A scripted model that is given prefix and state in one text, as completions are; it reads the state alone."""
-
-    llm: LLM
-
-    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        prefix, rule, state = prompt.state.rpartition("#" * 25 + "\n")
-        return await self.llm.sample(Prompt(prefix + rule, state), n=n, sampling=sampling)
-
-    async def aclose(self) -> None:
-        await self.llm.aclose()
-
-
 # ── the whole loop ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -94,24 +80,20 @@ def in_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.root
 
 
-@pytest.fixture(scope="module", params=["chat", "completion"])
-def over_http(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Service, Path]]:
+@pytest.fixture(scope="module")
+def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Path]]:
     """Two iterations whose model and training are reached by HTTP."""
-    mode: Mode = request.param
-    folder = tmp_path_factory.mktemp(mode)
+    folder = tmp_path_factory.mktemp("over-http")
     scripted = compose(LOOP)
     parts = Parts(scripted, RunFolder(folder / "unused"))
 
     def open_model(name: str, asked: Mode) -> LLM:
-        assert asked == mode
-        model = parts.policy(ModelRef(name, "hosted", tuned=name != BASE))
-        return model if mode == "chat" else Parted(model)
+        assert asked == "chat"
+        return parts.policy(ModelRef(name, "hosted", tuned=name != BASE))
 
     with serving(open_model, folder / "service") as service:
         urls = (f"policy.base_url={service.url}", f"finetune.base_url={service.url}")
-        run(compose([*LOOP, *HOSTED, f"policy.mode={mode}", f"output={folder}", *urls]))
+        run(compose([*LOOP, *HOSTED, f"output={folder}", *urls]))
         yield service, folder / "smoke"
 
 
@@ -261,16 +243,14 @@ def test_what_the_api_has_tuned_is_what_answers_under_the_tuned_name(engines: Se
     assert told(there) != told(base)
 
 
-@pytest.fixture(scope="module", params=["chat", "completion"])
-def engine_over_http(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Service, Settings, Path]]:
+@pytest.fixture(scope="module")
+def engine_over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Settings, Path]]:
     """Two iterations that begin with an expert's demonstrations; two random layers learn none of their sense."""
     folder = tmp_path_factory.mktemp("engine-over-http")
     with engines_in(folder / "service") as service:
         settings = compose([
             "experiment=smoke", "iteration=2", *HOSTED, "finetune.mix_demonstrations=true", f"output={folder}",
-            f"policy.mode={request.param}", f"policy.base_url={service.url}", f"finetune.base_url={service.url}",
+            f"policy.base_url={service.url}", f"finetune.base_url={service.url}",
         ])  # fmt: skip
         run(settings)
         yield service, settings, folder / "smoke"

@@ -26,6 +26,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from rest_react import supervise
 from rest_react.budget import Meter
+from rest_react.error_replies import SettingNames
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling
@@ -55,6 +56,7 @@ class VllmServer:
         max_in_flight: int = 256,
         tries: int = 3,
         meter: Meter | None = None,
+        names: SettingNames | None = None,
     ) -> None:
         if not command:
             raise UsageError('vllm_server: `command` is empty; give for example ["vllm", "serve"]')
@@ -73,6 +75,7 @@ class VllmServer:
         self._max_in_flight = max_in_flight
         self._tries = tries
         self._meter = meter
+        self._names = names
         self._process: subprocess.Popen[bytes] | None = None
         self._llm: OpenAICompatible | None = None
         self._starting = asyncio.Lock()
@@ -100,6 +103,7 @@ class VllmServer:
             max_in_flight=self._max_in_flight,
             tries=self._tries,
             meter=self._meter,
+            names=self._names,
         )
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
