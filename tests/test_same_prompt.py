@@ -39,8 +39,8 @@ TEMPLATES = {
     ),
     "no system turn": (
         "<|endoftext|>{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}"
-        "{% endif %}{% for m in messages %}<|im_start|>{{ 'model' if m.role == 'assistant' else m.role }}\n{{ m.content | trim }}"
-        "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>model\n{% endif %}"
+        "{% endif %}{% for m in messages %}<|im_start|>{{ 'model' if m.role == 'assistant' else m.role }}\n"
+        "{{ m.content | trim }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>model\n{% endif %}"
     ),
     "thinks": TURNS
     + ASKS
