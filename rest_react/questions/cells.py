@@ -7,6 +7,7 @@ A bad row raises BadRow; `collect` gathers them all with their places, since a h
 Not here: reading files (`files`), and which names a record needs (`labelled`, `corpus`).
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
@@ -104,7 +105,7 @@ def _read_back(written: str, name: str, member: bool = False) -> object:
         shown = f"{written:.60}..." if len(written) > 60 else written
         raise BadRow(
             f"{name!r} holds {shown!r}, which looks like a list and cannot be read as one ({error}); "
-            f"write it as JSON, a text in brackets as [{shown!r}]"
+            f"write a list as JSON, and one text in brackets as {json.dumps([shown], ensure_ascii=False)}"
         ) from error
 
 

@@ -63,7 +63,8 @@ def _opened(path: Path) -> BinaryIO:
 
 def _is_wide(path: Path, problems: list[str]) -> bool:
     with _opened(path) as file:
-        wide = file.read(2) in _WIDE
+        start = file.read(4)
+    wide = start.startswith(_WIDE) or b"\0" in start
     if wide:
         problems.append(f"{path}: the text is UTF-16, not UTF-8; convert it (iconv -f UTF-16 -t UTF-8)")
     return wide
@@ -102,6 +103,8 @@ def _json(path: Path, problems: list[str]) -> Placed:
         elif wrapped := _wrapped(row):
             name, members = wrapped
             yield from ((f"{path} {name}[{number}]", member) for number, member in enumerate(members))
+        elif all(isinstance(found, (dict, list)) for found in row.values()):
+            problems.append(f"{path}: one object with all columns; write one object a row (pandas: orient='records')")
         else:
             yield f"{path}:1", row
 

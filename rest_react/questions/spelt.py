@@ -13,7 +13,8 @@ import json
 import re
 from collections import deque
 
-_LOOKS_SPELT = re.compile(r"\[.*\]|\{.*\}|\(\s*['\"].*\)|\(list\b.*\)|(?:np\.)?array\(.*\)", re.DOTALL)
+# A list that was cut short as well: it begins with a bracket and a quotation mark.
+_LOOKS_SPELT = re.compile(r"\[.*\]|\{.*\}|[\[{]\s*['\"].*|\(\s*['\"].*\)|\(list\b.*\)|(?:np\.)?array\(.*\)", re.DOTALL)
 _QUOTED_MEMBER = re.compile(r"[\[({]\s*['\"]")
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")

@@ -47,7 +47,8 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "['a' 'b' ... 'z']", "[Paris, Lyon]", "[REC]", "['a', 'b]", "{'a': }", "[__import__('os')]", "[open('x')]",
+        "['a' 'b' ... 'z']", "[Paris, Lyon]", "[REC]", "['a', 'b]", "['a', 'b'", '["a", "b', "{'a': 'b'",
+        "{'a': }", "[__import__('os')]", "[open('x')]",
         "(list (description Ada))", "['a'] ['b']", "[" * 99 + "]" * 98, "['a': 'b', 'c']", "[1.2.3]",
     ],
 )  # fmt: skip
