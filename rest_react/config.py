@@ -171,6 +171,8 @@ def _impossible(s: Settings) -> Iterator[str]:
         if not _plain(name):
             yield f"evaluate.benchmarks: {name!r} must be a plain folder name"
     yield from _impossible_questions(s)
+    yield from _verified_elsewhere(s)
+    yield from _impossible_students(s)
     if isinstance(s.search, Bm25) and s.search.corpus != "questions" and not Path(s.search.corpus).is_file():
         yield f"search.corpus: there is no file {s.search.corpus}; give a JSONL of passages, or `questions`"
     if s.policy.kind == "scripted" and s.policy.right + s.policy.wrong + s.policy.unparsable + s.policy.empty <= 0:
@@ -267,6 +269,33 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
                 own = f"{path}.corpus" if isinstance(source, FileQuestions) else "search.corpus"
                 yield f"{path}: has no corpus for search=bm25; set {own}=<passages.jsonl> or use experiment=web"
+
+
+def _verified_elsewhere(s: Settings) -> Iterator[str]:
+    """The rules behind `verified` hold right answers to other questions against the model: only a few would be kept."""
+    grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
+    asked = grown | {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
+    for path, chosen, sources, other in (
+        ("agent.select", s.agent.select, asked, "perplexity"),
+        ("improve.selector", s.improve.selector, grown, "perplexity"),
+        ("improve.keep", s.improve.keep, grown, "all"),
+    ):
+        elsewhere = [name for name, source in sources.items() if source.kind != "world"]
+        if chosen == "verified" and elsewhere:
+            yield (
+                f"{path}: the rules of `verified` know the built-in world alone, and {', '.join(elsewhere)} "
+                f"{'ask' if len(elsewhere) > 1 else 'asks'} other questions; set {path}={other}"
+            )
+
+
+def _impossible_students(s: Settings) -> Iterator[str]:
+    """Students whose runs could not be told apart, or not be named."""
+    names = [student.name for student in s.students]
+    for student, name in zip(s.students, names, strict=True):
+        if not name or not _plain(name):
+            yield f"students: {student.model!r} ends in no name for its run; give a model's name or its folder"
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"students: {names.count(name)} of them would share the run {s.run}_{name}; give them in several commands"
 
 
 def benchmarks_for_testing(s: Settings) -> set[str]:

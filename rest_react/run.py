@@ -38,7 +38,17 @@ from rest_react.prompting import exemplar_rows
 from rest_react.questions import unlabelled
 from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
 from rest_react.report import results_table, write_report
-from rest_react.settings import Bm25, Grader, Model, OpenAIModel, SameModel, Settings, TransformersModel, VllmModel
+from rest_react.settings import (
+    Bm25,
+    Grader,
+    Model,
+    OpenAIModel,
+    SameModel,
+    Settings,
+    Student,
+    TransformersModel,
+    VllmModel,
+)
 from rest_react.start import run_async
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
 from rest_react.sweep import Ended, sweep
@@ -296,10 +306,22 @@ def run(settings: Settings) -> None:
             say(line)
         run_async(loop.bring_to(settings.iteration))
     for student in settings.students:
-        policy, grow = replace(settings.policy, model=student), replace(settings.grow, reuse=settings.run)
-        name = f"{settings.run}_{student.rpartition('/')[2]}"
-        grader = _named(settings.grader, settings.policy)
-        run(replace(settings, run=name, policy=policy, grader=grader, grow=grow, students=()))
+        run(of_student(settings, student))
+
+
+def of_student(s: Settings, student: Student) -> Settings:
+    """The settings of a student's own run: it learns from what `s` has grown; it may be sampled in its own way."""
+    samples = s.evaluate.samples if student.samples is None else student.samples
+    temperature = s.evaluate.temperature if student.temperature is None else student.temperature
+    return replace(
+        s,
+        run=f"{s.run}_{student.name}",
+        policy=replace(s.policy, model=student.model),
+        grader=_named(s.grader, s.policy),
+        grow=replace(s.grow, reuse=s.run),
+        evaluate=replace(s.evaluate, samples=samples, temperature=temperature),
+        students=(),
+    )
 
 
 def _named(grader: Grader, policy: Model) -> Grader:

@@ -5,11 +5,12 @@
 Not here: reading and checking (config), and building parts (build).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Interval, Le, MinLen
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from rest_react.records import Price
 
@@ -346,6 +347,25 @@ class TrackingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Student:
+    """A model tuned on this run's data, and how it is sampled when it is evaluated: null is as in `evaluate`. (It has
+    defaults, since a name alone will do.)"""
+
+    model: Name
+    samples: Count | None = None
+    temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
+
+    @property
+    def name(self) -> str:
+        """What its run is called after the run that it learns from."""
+        return self.model.rstrip("/").rpartition("/")[2]
+
+
+def _student_by_name(given: object) -> object:
+    return given if isinstance(given, Mapping) else {"model": given}
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetSettings:
     """What a run may spend at most, all models and commands together; null is without limit."""
 
@@ -370,7 +390,7 @@ class Settings:
     iteration: Annotated[int, Ge(0), Le(100)]
     seed: int
     learning_seed: int | None
-    students: tuple[Name, ...]
+    students: tuple[Annotated[Student, BeforeValidator(_student_by_name)], ...]
     start: Literal["demonstrations", "prompted"]
     smoke: bool
     dry_run: bool

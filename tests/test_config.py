@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from rest_react.cli import CONFIGS, plain
 from rest_react.config import UNSEALED, flatten, load_settings, missing_keys, nearest, sealed_view
 from rest_react.errors import ConfigError
-from rest_react.settings import HubQuestions, OpenAIModel, Settings
+from rest_react.settings import HubQuestions, OpenAIModel, Settings, Student
 
 GROWN = (
     "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
@@ -118,6 +118,10 @@ def test_the_papers_experiments_depart_from_the_default_where_the_default_depart
     assert (s.evaluate.repeats, s.evaluate.samples, s.evaluate.temperature) == (10, 4, 0.5)
 
 
+# What questions other than the built-in world's need.
+ELSEWHERE = ("agent.select=perplexity", "improve.keep=all")
+
+
 @pytest.mark.parametrize(
     ("mount", "option"), [(mount, option) for mount, (_, options) in GROUPS.items() for option in options]
 )
@@ -127,10 +131,12 @@ def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> Non
         "hosted": ["llm@policy=openai"],
         **{server: ["finetune=hosted"] for server in SERVED},
         "gemini": ["start=prompted", "iteration=0"],
-        "duckduckgo": ["questions@grow.questions=hotpotqa_train", "questions@evaluate.benchmarks.world=bamboogle"],
-    }
+        "duckduckgo": [
+            "questions@grow.questions=hotpotqa_train", "questions@evaluate.benchmarks.world=bamboogle", *ELSEWHERE,
+        ],
+    }  # fmt: skip
     needed = company.get(option, []) if mount in ("policy", "finetune", "search") else []
-    needed += ["search=http"] if group == "questions" else []
+    needed += ["search=http", *ELSEWHERE] if group == "questions" else []
     new = "+" if mount == "evaluate.benchmarks.more" else ""
     spelt = f"{group}={option}" if group == mount else f"{new}{group}@{mount}={option}"
     assert isinstance(load_settings(values(spelt, *needed)), Settings)
@@ -264,7 +270,71 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
     ],
 )
 def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
-    (problem,) = impossible(*overrides)
+    asks_others = any("questions@" in override and "~" not in override for override in overrides)
+    (problem,) = impossible(*overrides, *(ELSEWHERE if asks_others else []))
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "grown", "asked"),
+    [
+        (["questions@grow.questions=hotpotqa_train"], "grow.questions asks", "grow.questions asks"),
+        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5 asks", "grow.also.eli5 asks"),  # mixed with the world's
+        (
+            ["+questions@grow.also.eli5=eli5", "+questions@grow.also.mine=musique"],
+            "grow.also.eli5, grow.also.mine ask",
+            "grow.also.eli5, grow.also.mine ask",
+        ),
+        (["+questions@evaluate.benchmarks.b=bamboogle"], "", "evaluate.benchmarks.b asks"),
+        (
+            ["questions@grow.questions=musique", "questions@evaluate.benchmarks.world=bamboogle"],
+            "grow.questions asks",
+            "grow.questions, evaluate.benchmarks.world ask",
+        ),
+    ],
+)
+@pytest.mark.parametrize("iteration", [0, 1])
+def test_rules_that_know_the_world_alone_are_refused_for_other_questions(
+    elsewhere: list[str], grown: str, asked: str, iteration: int
+) -> None:
+    def refused(path: str, who: str, other: str) -> str:
+        return (
+            f"{path}: the rules of `verified` know the built-in world alone, and {who} other questions; "
+            f"set {path}={other}"
+        )
+
+    given = ("search=http", f"iteration={iteration}", *elsewhere)
+    in_improve = [refused("improve.selector", grown, "perplexity"), refused("improve.keep", grown, "all")]
+    assert impossible(*given, "improve.selector=verified") == [
+        refused("agent.select", asked, "perplexity"),
+        *(in_improve if grown else []),
+    ]
+    assert isinstance(load_settings(values(*given, *ELSEWHERE)), Settings)
+
+
+def test_a_student_is_a_name_or_says_how_it_is_sampled() -> None:
+    given = "students=[base/3B,{model:base/1B,samples:16},{model:/models/tiny/,samples:8,temperature:0.7},7]"
+    students = load_settings(values(given)).students
+    assert students == (
+        Student("base/3B"), Student("base/1B", 16), Student("/models/tiny/", 8, 0.7), Student("7"),
+    )  # fmt: skip
+    assert [student.name for student in students] == ["3B", "1B", "tiny", "7"]
+
+
+@pytest.mark.parametrize(
+    ("students", "told"),
+    [
+        ("[{samples:16}]", "students.0.model: is missing; give students.0.model=..."),
+        ("[{model:a,sampels:16}]", "students.0.sampels: there is no such setting; did you mean samples?"),
+        ("[a,{model:b,samples:0}]", "students.1.samples: input should be greater than 0 (given: 0)"),
+        ("[{model:b,temperature:3}]", "students.0.temperature: input should be less than or equal to 2 (given: 3)"),
+        ("['']", "students.0.model: string should have at least 1 character"),
+        ("[/]", "students: '/' ends in no name for its run; give a model's name or its folder"),
+        ("[a/x,{model:b/x,samples:2}]", "students: 2 of them would share the run default_x; give them in several"),
+    ],
+)
+def test_a_student_that_cannot_be_is_refused(students: str, told: str) -> None:
+    (problem,) = impossible(f"students={students}")
     assert problem.startswith(told)
 
 
@@ -273,6 +343,7 @@ def test_a_benchmark_for_testing_only_cannot_be_allowed_to_be_grown_on(tmp_path:
     copy = data(tmp_path) / "questions.jsonl"
     overrides = (
         "search=http",
+        *ELSEWHERE,
         "+questions@evaluate.benchmarks.bamtwoogle=file",
         f"evaluate.benchmarks.bamtwoogle.path={copy}",
         "+questions@evaluate.benchmarks.renamed=bamtwoogle",

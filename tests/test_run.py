@@ -276,16 +276,19 @@ def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) 
     assert (own / "iter_1/finetune/model/model.safetensors").exists()
 
 
-def test_a_student_is_graded_by_who_grades_its_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_student_is_graded_as_its_teacher_is_and_sampled_in_its_own_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     ran: list[Settings] = []
 
     async def noted(self: Loop, iteration: int) -> None:
         ran.append(self.settings)
 
     monkeypatch.setattr(Loop, "bring_to", noted)
-    served = ("policy=vllm", "policy.model=base/7B", "students=[base/3B]", "grader=same")
+    told = "students=[base/3B,{model:base/1B,samples:16,temperature:0.7}]"
+    served = ("policy=vllm", "policy.model=base/7B", told, "grader=same")
     run_settings(compose(["experiment=smoke", f"output={tmp_path}", "policy.mode=completion", *served]))
-    teacher, student = ran
+    teacher, student, smallest = ran
     assert student == replace(
         teacher,
         run="smoke_3B",
@@ -293,6 +296,12 @@ def test_a_student_is_graded_by_who_grades_its_teacher(monkeypatch: pytest.Monke
         policy=replace(teacher.policy, model="base/3B"),
         grow=replace(teacher.grow, reuse="smoke"),
         grader=replace(teacher.policy, mode="chat"),
+    )
+    assert smallest == replace(
+        student,
+        run="smoke_1B",
+        policy=replace(teacher.policy, model="base/1B"),
+        evaluate=replace(teacher.evaluate, samples=16, temperature=0.7),
     )
 
 
