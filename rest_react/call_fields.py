@@ -45,7 +45,18 @@ _NAMES: dict[StepKind, frozenset[str]] = {
     "grounding": frozenset({"checkanswer", "reviseanswer"}),
 }
 # The keys that objects name a call and its arguments by.
-_NAMED_BY = ("actionselected", "name", "action", "tool", "toolname", "function", "functioncall", "call", "type")
+_NAMED_BY = (
+    "actionselected",
+    "name",
+    "action",
+    "tool",
+    "toolname",
+    "function",
+    "functioncall",
+    "recipientname",
+    "call",
+    "type",
+)
 _ARGUMENTS = ("arguments", "parameters", "args", "kwargs", "params", "input", "toolinput", "actioninput")
 _LISTED = ("toolcalls", "actions")
 _DEEPEST = 6
@@ -149,8 +160,9 @@ def call_of_object(kind: StepKind, node: ast.Dict, named: str = "", depth: int =
         if isinstance(value, ast.Dict):
             return _with(call_of_object(kind, value, "", depth + 1), outer)
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            if _plain(value.value) in _NAMES[kind]:
-                return _call(value.value, _arguments(items), outer)
+            name = value.value.strip().rpartition(".")[2]
+            if _plain(name) in _NAMES[kind]:
+                return _call(name, _arguments(items), outer)
             if any(_plain(value.value) in names for names in _NAMES.values()):
                 raise Unreadable(f"an object that names {value.value[:40]}, which is no call of this step")
             if "(" in value.value and key != "type":

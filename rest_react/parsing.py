@@ -50,13 +50,15 @@ _OBJECT = re.compile(
 )
 _TOOL_NAME = re.compile(r"<function=(\w{1,40})>\s*$|(?<!\w)(\w{1,40})(?:\[ARGS\])?[\s:]*$")
 _CITED = re.compile(r"\[link_id=\d{1,9}(?:\s*,\s*(?:link_id=)?\d{1,9})*\]")
+# What is no answer though it cites links: refusals, apologies, plans.
 _REFUSAL = re.compile(
     r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|afraid|unable|not able)|sorry\b|apologi[sz]e|apologies"
     r"|I (?:can(?:not|['’]t| not)|could(?: not|n['’]t)|won['’]t|will not|do(?: not|n['’]t) (?:have|know|feel))"
-    r"|as an? (?:AI|language model)|unable to (?:answer|provide|assist|help|comply|determine|find))",
+    r"|as an? (?:AI|language model)|unable to (?:answer|provide|assist|help|comply|determine|find)|unfortunately"
+    r"|I (?:need to|will|should|must)\b|I['’]ll\b|let me\b(?! know)|let['’]s\b)",
     re.IGNORECASE,
 )
-_PROSE_LABEL = re.compile(r"^[\s>*_#-]*(?:final )?answer[\s*_]*[:=][\s*_]*", re.IGNORECASE | re.MULTILINE)
+_PROSE_LABEL = re.compile(r"^[ \t>*_#-]*(?:final )?answer[ \t*_]*(?:[:=][\s*_]*|$)", re.IGNORECASE | re.MULTILINE)
 _THOUGHTS_LABEL = re.compile(r"^[\s>*_#-]*(?:thoughts?|reasoning)[\s*_]*:[\s*_]*", re.IGNORECASE)
 _OPENER = re.compile(r"(?:sure|certainly|of course|okay|ok|here(?:['’]s| is| are))\b[^\n]*[:!.]\s*\n", re.IGNORECASE)
 
@@ -214,7 +216,8 @@ def _comments(text: str) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
     start = 0
     for line in text.splitlines(keepends=True):
         comment = line.strip()
-        if comment.startswith("#") and comment.removeprefix("#").strip():
+        # A line with two marks is a heading or a rule.
+        if comment.startswith("#") and not comment.startswith("##") and comment.removeprefix("#").strip():
             comments.append(comment.removeprefix("#").strip())
             first = start + line.index(comment)
             spans.append((first, first + len(comment)))
@@ -235,7 +238,7 @@ def _prose(parts: list[str]) -> Answer | None:
     if label := _PROSE_LABEL.search(text):
         before, text = text[: label.start()].strip(), text[label.end() :]
         thoughts = _THOUGHTS_LABEL.sub("", before)
-    text = re.sub(r"</?answer>", "", text, flags=re.IGNORECASE).strip()
+    text = re.sub(r"</?answer>|^##[^\n]*$", "", text, flags=re.IGNORECASE | re.MULTILINE).strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()
     return Answer(thoughts, text, comments) if _CITED.search(text) else None

@@ -231,6 +231,7 @@ def test_a_search_is_recognised_in_spite_of(text: str) -> None:
         ),
         ("grounding", "reviseanswer('b')", ReviseAnswer("b")),
         ("decide", "ACTION_SELECTED = Terminate", Terminate("")),
+        ("decide", "### Decision\n\n#####\n# Done.\nTerminate()", Terminate("", ("Done.",))),
         ("decide", 'ActionWrapper(thoughts="Done.", action="Terminate")', Terminate("Done.")),
         ("decide", 'ActionWrapper(thoughts=f"It is {place!r}.", action=Terminate())', Terminate("It is {place}.")),
         ("decide", 'Search(query="""the "Beagle" (ship""")', Search('the "Beagle" (ship')),
@@ -328,6 +329,8 @@ def test_common_slips_are_forgiven(kind: StepKind, text: str, action: Action) ->
         ("answer", "It was in 1831.", "no call of Answer"),
         ("answer", "I am sorry, but [link_id=1] does not say.", "no call of Answer"),
         ("answer", "I cannot answer this from [link_id=1] alone.", "no call of Answer"),
+        ("answer", "Unfortunately, [link_id=1] does not say.", "no call of Answer"),
+        ("answer", "I need to combine [link_id=1] and [link_id=2].", "no call of Answer"),
         ("relevance", "The answer is fine [link_id=1].", "no call of Check_Answer or Revise_Answer"),
     ],
 )
@@ -418,6 +421,7 @@ def test_the_longest_repetitive_echo_takes_no_time(kind: StepKind, unit: str) ->
         "ACTION_SELECTED = {'action': 'Search', 'query': 'capital of Laos', 'thoughts': 'I need it.'}",
         'Sure!\n```json\n{"action": "Search",\n "query": "capital of Laos",\n  "thoughts":"I need it.",\n}\n```\nDone.',
         '{"ActionWrapper": {"thoughts": "I need it.", "action": {"Search": {"query": "capital of Laos"}}}}',
+        '{"recipient_name": "functions.Search", "parameters": {"query": "capital of Laos", "thought": "I need it."}}',
     ],
 )
 def test_a_search_is_recognised_in_an_object(text: str) -> None:
@@ -468,6 +472,7 @@ def test_objects_stand_for_every_kind_of_action(kind: StepKind, text: str, actio
         ),
         ("# Link 1 has it.\nIn 1831 [link_id=1].", Answer("", "In 1831 [link_id=1].", ("Link 1 has it.",))),
         ("```\nIn 1831 [link_id=1].\n```", Answer("", "In 1831 [link_id=1].")),
+        ("## Answer\n\nIn 1831 [link_id=1].", Answer("", "In 1831 [link_id=1].")),
     ],
 )
 def test_prose_that_cites_links_is_an_answer(text: str, answer: Answer) -> None:

@@ -41,6 +41,8 @@ _ITEM = re.compile(
 _NUMBERS = re.compile(
     rf"^[\s\[(]*{_OUTPUT}\d{{1,3}}(?:[\s>,;=≻→-]+(?:then\s+)?{_OUTPUT}\d{{1,3}})*[\s\]).]*$", re.IGNORECASE
 )
+_RANKED_SO = re.compile(r"\brank(?:ing|ed|s)?\b[^\d\n#>]{0,40}?((?:(?:model )?output )?#?\d[^\n]*)$", re.IGNORECASE)
+_ON_ONE_LINE = re.compile(r"\bBEST\s*[:=]\s*#?(\d{1,3})\W{1,6}RANKING\s*[:=]\s*([\d#>,;\s\[\]]+)\.?$", re.MULTILINE)
 _BEST_SAID = re.compile(
     r"\bbest (?:(?:model )?(?:output|candidate|response|option|one|choice)) is (?:clearly |therefore )?"
     r"(?:(?:model )?(?:output|candidate|response|option|number)\s*)?#?(\d{1,3})\b"
@@ -54,18 +56,24 @@ _SAID_GOOD = re.compile(r"\boutput is (not |n't )?(?:indeed |clearly )?good\b(?!
 
 # A judge's verdict, perhaps in bold, as code or quoted.
 _JUDGED = re.compile(
-    r"(?:=|->|→|\)\s*:|\breturns?|\bevaluates to|\bverdict is)\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])", re.IGNORECASE
+    r"(?:=|->|→|\)\s*:|\breturn(?:s|ed)?|\bevaluates to|\bverdict is)\s*([*`'\"]+)?(true|false)\b(?(1)[*`'\"])",
+    re.IGNORECASE,
 )
 _BARE = re.compile(r"[\W_]*(true|false|correct|incorrect)[\W_]*(?:#.*)?", re.IGNORECASE)
 _LABELLED = re.compile(
-    r"[\W_]*(?:(?:final|overall|my) )?(?:verdict|judge?ment|result|correctness|is[_ ]correct|correct|decision"
-    r"|conclusion|grade|therefore|thus|hence|so)\W{1,6}(true|false|correct|incorrect|right|wrong)[\W_]*",
+    r"[\W_]*(?:(?:so|therefore|thus|hence),? )?(?:the )?(?:(?:final|overall|my) )?(?:verdict|judge?ment|assessment"
+    r"|evaluation|result|correctness|is[_ ]correct|correct|decision|conclusion|final answer"
+    r"|grade|therefore|thus|hence|so)\W{1,6}(true|false|correct|incorrect|right|wrong)[\W_]*",
     re.IGNORECASE,
 )
+_CORRECT_YES = re.compile(r"[\W_]*(?:is[_ ])?correct\W{1,4}(yes|no)[\W_]*", re.IGNORECASE)
+_AS_BOOL = {"yes": "true", "no": "false"}
 _ANSWER = r"(?<!reference )(?<!ref )(?<!gold )(?<!correct )(?<!right )(?<!true )\b(?:answer|response)\b"
 _SAID_RIGHT = re.compile(
-    rf"{_ANSWER}(?: given| above)? is(?P<not> not|n['’]t)?(?: indeed| clearly| therefore| thus| factually)*"
-    r" (?P<word>correct|incorrect|right|wrong)\b(?P<more>[^.\n]{0,20})"
+    rf"(?:{_ANSWER}(?: given| above)?|\b(?:so|therefore|thus|hence),? (?:it|this)|(?:^|(?<=\n))(?:it|this))"
+    r"(?: is| was| should be)(?P<not> not|n['’]t)?"
+    r"(?: indeed| clearly| therefore| thus| also| factually| considered| judged| deemed| marked)*"
+    r" (?P<word>correct|incorrect|right|wrong)\b(?! that\b)"
     r"|\banswer (?P<implies>(?:clearly |therefore |thus )?implies|does imply|does not imply|doesn['’]t imply)"
     r" (?:the )?ref",
     re.IGNORECASE,
@@ -76,6 +84,7 @@ _HEDGED = re.compile(
     r"|hard to)\b",
     re.IGNORECASE,
 )
+_BUT = re.compile(r"\b(?:but|except|although|though|only)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”")
 _NOT_CODE = ("#", "```", 'ORIGINAL_QUESTION = "', 'ANSWER = "', 'REF_ANSWER = "')  # fields that a judge repeats
 _HEADING = re.compile(r"#{2,6}\s+(?!#)")
@@ -91,8 +100,10 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
     said = after_thinking(reply)
     if said is None:
         return ()
-    said = re.sub(r"[*`]+", "", said)
+    said = re.sub(r"[*`]+", "", _unwrapped(said))
     best, ranking = _labelled_best(said), _labelled_ranking(said)
+    if best is None and not ranking and (line := _ON_ONE_LINE.search(said)):
+        best, ranking = int(line[1]), _numbers(line[2])
     if best is None and not ranking:
         best, ranking = _ranking_object(said)
     if best is None and not ranking:
@@ -104,6 +115,11 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
     if not places:
         return ()
     return (*places, *(place for place in range(count) if place not in places))
+
+
+def _unwrapped(said: str) -> str:
+    """The reply without the tags and boxes that some models are trained to put around their verdicts."""
+    return re.sub(r"\\boxed\{([^{}]*)\}", r"\1", re.sub(r"</?(?:answer|verdict|output|result|response)>", " ", said))
 
 
 def _line(pattern: re.Pattern[str], said: str) -> re.Match[str] | None:
@@ -124,12 +140,18 @@ def _labelled_ranking(said: str) -> list[int]:
         return []
     if re.search(r"\d", ranking[1]):
         lines = said[ranking.start(1) :].splitlines()
-        listed = _listed(lines) if len(lines) > 1 and _ITEM.match(lines[0]) and _ITEM.match(lines[1]) else []
-        return listed or _numbers(ranking[1])
+        return _listed(lines) if _begins_list(lines) else _numbers(ranking[1])
     lines = [line for line in said[ranking.end() :].splitlines() if line.strip()]
-    if len(lines) > 1 and _ITEM.match(lines[0]) and _ITEM.match(lines[1]):
+    if _begins_list(lines):
         return _listed(lines)
-    return _numbers(lines[0]) if lines else []
+    return _numbers(lines[0]) if lines and _NUMBERS.match(lines[0]) else []
+
+
+def _begins_list(lines: list[str]) -> bool:
+    """Whether the first line is the first of several items, between which there may be remarks."""
+    items = [item for item in map(_ITEM.match, lines) if item]
+    first = _ITEM.match(lines[0]) if lines else None
+    return first is not None and len(items) > 1 and (first[1] is not None or _ITEM.match(lines[1]) is not None)
 
 
 def _numbers(line: str) -> list[int]:
@@ -141,12 +163,9 @@ def _numbers(line: str) -> list[int]:
 
 def _listed(lines: list[str]) -> list[int]:
     """The outputs of a list with one on each line, best first; none where the numbers may be those of the list."""
-    items = []
-    for line in lines:
-        item = _ITEM.match(line)
-        if item is None:
-            break
-        items.append(item)
+    items = [item for item in map(_ITEM.match, lines) if item]
+    if items and items[0][1]:
+        items = [item for item in items if item[1]]
     if len(items) < 2:
         return []
     outputs = [int(item[2]) for item in items]
@@ -162,12 +181,14 @@ def _listed(lines: list[str]) -> list[int]:
 def _bare_ranking(said: str, count: int) -> list[int]:
     """Without labels: a line of numbers alone, a numbered list of all outputs, or one sentence on the best."""
     lines = [line for line in said.splitlines() if line.strip()]
+    if lines and (sentence := _RANKED_SO.search(lines[-1])):
+        lines = [sentence[1]]
     if lines and _NUMBERS.match(lines[-1]):
         found = _numbers(lines[-1])
         if len(found) > 1 or len(lines) == 1:
             return found
     for at in range(len(lines)):
-        if at + 1 < len(lines) and _ITEM.match(lines[at]) and _ITEM.match(lines[at + 1]):
+        if at < 50 and _begins_list(lines[at:]):
             listed = _listed(lines[at:])
             in_order = listed == list(range(1, count + 1))  # may as well go through the outputs one by one
             return listed if len(set(listed)) == count and not in_order else []
@@ -268,7 +289,7 @@ def read_judgement(reply: str) -> Verdict:
     said = after_thinking(reply)
     if said is None:
         return Verdict("unscored", f"the judge's reply ends inside its thoughts: {reply[:200]!r}")
-    own = _NEXT_EXAMPLE.split(said.split(STOP, 1)[0], maxsplit=1)[0]
+    own = _NEXT_EXAMPLE.split(_unwrapped(said).split(STOP, 1)[0], maxsplit=1)[0]
     lines = [line.strip() for line in own.splitlines()]
     headings = [line for line in lines if _HEADING.match(line)]
     comments = " ".join(text for line in lines if line.startswith("#") and (text := line.lstrip("# ")))
@@ -283,6 +304,7 @@ def _stated(code: list[str], headings: list[str]) -> set[bool]:
     """What is set, returned, labelled, or stands on a line of its own."""
     words = {match[2] for match in _JUDGED.finditer("\n".join(code))}
     words |= {match[1] for match in map(_LABELLED.fullmatch, [*code, *headings]) if match}
+    words |= {_AS_BOOL[match[1].lower()] for match in map(_CORRECT_YES.fullmatch, code) if match}
     bare = [match for match in map(_BARE.fullmatch, code) if match]
     # A word on a line of its own counts where it opens or closes the reply.
     if words or (bare and (_BARE.fullmatch(code[0]) or _BARE.fullmatch(code[-1]))):
@@ -303,11 +325,12 @@ def _in_an_object(code: list[str]) -> set[bool]:
 
 def _in_prose(code: list[str]) -> set[bool]:
     """What sentences say of the answer, quotes aside; nothing where one of them hedges or denies a denial."""
-    said = _QUOTED.sub("", re.sub(r"[*`_]+", "", " ".join(code)).replace("REFANSWER", "REF"))
+    said = _QUOTED.sub("", re.sub(r"[*`_]+", "", "\n".join(code)).replace("REFANSWER", "REF"))
     found: set[bool] = set()
     for match in islice(_SAID_RIGHT.finditer(said), 20):
-        sentence = said[said.rfind(".", 0, match.start()) + 1 : match.end() + 60].split(".")[0]
-        if _HEDGED.search(sentence) or "?" in sentence:
+        before = re.split(r"[.!?\n]", said[max(0, match.start() - 200) : match.start()])[-1]
+        after = re.split(r"(?<=[.!?\n])", said[match.end() : match.end() + 200])[0]
+        if _HEDGED.search(before + match[0] + after) or "?" in after or _BUT.search(after):
             return set()
         if match["implies"]:
             found.add("not" not in match["implies"] and "n't" not in match["implies"].replace("’", "'"))
