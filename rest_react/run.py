@@ -222,17 +222,18 @@ class Loop:
         return not (sent and problems)
 
     def send_to_tracker(self, k: int, mode: Mode) -> list[str]:
-        """Sends iteration k and returns what the tracker did not take. Once it took nothing, it is not tried again in
-        this command: each time W&B waits a minute and a half for its server."""
+        """Sends iteration k and returns what the tracker did not take. Once it took nothing, or did not finish, it is
+        not tried again in this command: each time W&B waits minutes for its server."""
         tracker = Tolerant(self.parts.tracker(k, sealed_view(self.settings), mode))
         send(self.folder, k, tracker)
-        if not tracker.taken:
-            self.unreachable = tracker.problems
+        taken, problems = tracker.taken, len(tracker.problems)
         tracker.finish()
+        if not taken or len(tracker.problems) > problems:
+            self.unreachable = tracker.problems
         if tracker.problems:
-            what = "nothing" if self.unreachable else f"iteration {k} only in part"
-            say(f"note: {what} could be sent to W&B: {'; '.join(tracker.problems)}")
-            say("The run goes on; the same command sends it again.")
+            what = f"Iteration {k} was sent to W&B only in part" if taken else "Nothing could be sent to W&B"
+            say(f"note: {what}: {'; '.join(tracker.problems)}")
+            say("The run continues; the same command sends it again.")
         return tracker.problems
 
     def say_once(self, text: str) -> None:

@@ -18,13 +18,14 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.cli import compose
-from rest_react.errors import UsageError
+from rest_react.errors import OutsideFault, UsageError
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, Fault, LabelledQuestion, Question, Ranking, Result, Trajectory
 from rest_react.run import Loop, show_results
 from rest_react.run import run as run_settings
 from rest_react.settings import Settings
 from rest_react.store import RunFolder, read_lines, read_summary
+from rest_react.tracking import NoTracker
 from rest_react.weights import resolve_weights
 from tests.runs import result, write_evaluation
 
@@ -348,8 +349,8 @@ def test_what_a_tracker_did_not_take_is_told_once_and_sent_by_the_next_command(
     first = loop(tmp_path, "tracking=wandb")
     assert [first.track(0), first.track(1)] == [True, False]
     assert [line.split(": wandb")[0] for line in capsys.readouterr().err.splitlines()] == [
-        "note: nothing could be sent to W&B",
-        "The run goes on; the same command sends it again.",
+        "note: Nothing could be sent to W&B",
+        "The run continues; the same command sends it again.",
     ]
     problems = [f"wandb: FileExistsError: [Errno 17] File exists: '{mine / 'wandb'}'"]
     for k in (0, 1):
@@ -361,6 +362,27 @@ def test_what_a_tracker_did_not_take_is_told_once_and_sent_by_the_next_command(
     assert [second.track(0), second.track(1), second.track(1)] == [True, True, False]
     assert len(list((mine / "wandb").glob("offline-run-*"))) == 2
     assert capsys.readouterr().err == f"W&B is offline; send its files with: wandb sync {mine}/wandb/offline-run-*\n"
+
+
+class Endless(NoTracker):
+    """Takes everything, and does not get it to its server."""
+
+    def finish(self) -> None:
+        raise OutsideFault("wandb: TimeoutError: Timed out finishing run.")
+
+
+def test_a_tracker_that_does_not_finish_is_tried_once_a_command(
+    smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(smoke, tmp_path / "mine")
+    mine = loop(tmp_path, "tracking=wandb")
+    asked: list[int] = []
+    monkeypatch.setattr(mine.parts, "tracker", lambda k, config, mode: asked.append(k) or Endless())
+    assert (mine.track(1), mine.track(2), asked) == (False, False, [1])
+    assert capsys.readouterr().err == (
+        "note: Iteration 1 was sent to W&B only in part: wandb: TimeoutError: Timed out finishing run.\n"
+        "The run continues; the same command sends it again.\n"
+    )
 
 
 def test_the_environment_may_turn_the_tracker_off(
