@@ -382,7 +382,8 @@ class Parts:
                 from rest_react.llm.gemini import Gemini
 
                 return Gemini(
-                    weights, api_key_env=s.api_key_env, logprobs=s.logprobs, thinking_budget=s.thinking_budget,
+                    weights, names=self._names(meter.role, s),
+                    api_key_env=s.api_key_env, logprobs=s.logprobs, thinking_budget=s.thinking_budget,
                     timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries, meter=meter,
                     requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute,
                 )  # fmt: skip

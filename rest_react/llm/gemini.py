@@ -13,11 +13,12 @@ Not here: Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which `openai_
 """
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rest_react.budget import Meter, Tokens, tokens_used, with_all_prompts, worst_case
-from rest_react.error_replies import ErrorReply, explained, quoted
+from rest_react.error_replies import ErrorReply, SettingNames, explained, quoted
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
@@ -65,6 +66,7 @@ class Gemini:
         logprobs: bool = False,
         thinking_budget: int | None = None,
         first_wait_s: float = 1.0,
+        names: SettingNames | None = None,
     ) -> None:
         self._model = model
         self._api_key_env = api_key_env
@@ -73,6 +75,7 @@ class Gemini:
         self._timeout_s = timeout_s
         self._logprobs = logprobs
         self._thinking_budget = thinking_budget
+        self._names = names or SettingNames()
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
         self._at_once = _MOST_CANDIDATES
@@ -82,16 +85,27 @@ class Gemini:
         """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
         no request could succeed: a wrong key, an unknown model."""
         try:
-            completions = await self._request(prompt, sampling, index=0, n=min(n, self._at_once))
+            replies = [await self._request(prompt, sampling, index=0, n=min(n, self._at_once))]
         except _OneAtATime:
             self._at_once = 1
-            completions = await self._request(prompt, sampling, index=0, n=1)
-        if len(completions) < n:
-            alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(completions), n))
-            completions = with_all_prompts([completions, *await together(alone)])
-        if all(one.finish not in ("stop", "length") and not one.text for one in completions):
-            raise ModelFault(f"{self._model}: refused ({completions[0].finish})")
+            replies = [await self._request(prompt, sampling, index=0, n=1)]
+        there = len(replies[0][0])
+        if there < n:
+            replies += await together(self._request(prompt, sampling, index=i, n=1) for i in range(there, n))
+        completions = with_all_prompts([found for found, _ in replies])
+        if not any(one.text for one in completions):
+            self._refuse_empty(completions[0].finish, thoughts=sum(tokens for _, tokens in replies))
         return completions
+
+    def _refuse_empty(self, finish: str, *, thoughts: int) -> None:
+        """Raises where no sample has a text for a reason that is known."""
+        if finish not in ("stop", "length"):
+            raise ModelFault(f"{self._model}: refused ({finish})")
+        if thoughts and finish == "length":
+            raise ModelFault(
+                f"{self._model}: the reply has no text: its thoughts took all tokens; raise {self._names.max_tokens}, "
+                f"or set {self._names.setting('thinking_budget')} to 0 or to fewer tokens than that"
+            )
 
     async def aclose(self) -> None:
         """Closes the kept connections."""
@@ -100,8 +114,8 @@ class Gemini:
             await client.aio.aclose()
             client.close()
 
-    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> list[Completion]:
-        """1 to n samples, the first of which is sample number `index`."""
+    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> tuple[list[Completion], int]:
+        """1 to n samples, the first of which is sample number `index`, and the tokens of the thoughts before them."""
         config = self._config(prompt, sampling, index, n)
 
         async def attempt() -> tuple[list[Completion], int]:
@@ -114,10 +128,9 @@ class Gemini:
             return replace(taken, completion=taken.completion + reply[1])  # thoughts are billed as output
 
         worst = worst_case(prompt, n, sampling)
-        completions, _ = await retried(
+        return await retried(
             attempt, what=self._model, backoff=self._backoff, limiter=self._limiter, worst=worst, used=used
         )
-        return completions
 
     def _config(self, prompt: Prompt, sampling: Sampling, index: int, n: int) -> "GenerateContentConfig":
         from google.genai.types import GenerateContentConfig, ThinkingConfig
@@ -223,12 +236,12 @@ def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int) ->
     given = candidate.logprobs_result
     told = (given.chosen_candidates if given else None) or []
     chosen = [token.log_probability for token in told]
-    known = [value for value in chosen if value is not None]
+    known = [value for value in chosen if value is not None and math.isfinite(value)]
     tokens = len(chosen) or candidate.token_count or token_share
     logprob = None
     if known and len(known) == len(chosen):
         logprob = sum(known)
-    elif candidate.avg_logprobs is not None and tokens:
+    elif not chosen and candidate.avg_logprobs is not None and math.isfinite(candidate.avg_logprobs) and tokens:
         logprob = candidate.avg_logprobs * tokens
     ends = token_ends(text, [(token.token or "").encode("utf-8", "replace") for token in told])
     at = (ends, tuple(known)) if ends and len(known) == len(ends) else ((), ())

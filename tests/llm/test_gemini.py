@@ -3,10 +3,12 @@ import json
 import logging
 import time
 import traceback
+from dataclasses import replace
 
 import pytest
 
 from rest_react.budget import Budget, Meter
+from rest_react.error_replies import SettingNames
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.gemini import Gemini
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
@@ -35,11 +37,11 @@ def error(status, message="no", name="", details=()):
     return Reply(status, {"error": {"code": status, "message": message, "status": name, "details": list(details)}})
 
 
-def ask(server: Server, n=1, prompt=Prompt("Instructions.", "state"), **settings):  # noqa: B008
+def ask(server: Server, n=1, prompt=Prompt("Instructions.", "state"), sampling=SAMPLING, **settings):  # noqa: B008
     async def main():
         llm = Gemini("gemini-x", base_url=server.url, **{"tries": 3, "first_wait_s": 0.001, **settings})
         try:
-            return await llm.sample(prompt, n=n, sampling=SAMPLING)
+            return await llm.sample(prompt, n=n, sampling=sampling)
         finally:
             await llm.aclose()
 
@@ -142,6 +144,34 @@ def test_thoughts_are_billed_as_output_and_count_for_no_sample(tmp_path):
         assert ask(server, meter=Meter(budget, "policy")) == [Completion("x", 10, None, "stop", 50)]
     spent = json.loads((tmp_path / "spending.json").read_text())
     assert spent == {"policy": {"calls": 1, "prompt_tokens": 50, "completion_tokens": 910}}
+
+
+def test_a_reply_that_is_all_thought_is_a_fault_that_names_the_settings():
+    usage = {"promptTokenCount": 50, "thoughtsTokenCount": 40}
+    cut_off = Reply(200, {"candidates": [candidate("", finish="MAX_TOKENS")], "usageMetadata": usage})
+    names = SettingNames("grader", "evaluate.grader_max_tokens")
+    with serve(lambda _: cut_off) as server, pytest.raises(ModelFault) as caught:
+        ask(server, names=names)
+    assert str(caught.value) == (
+        "gemini-x: the reply has no text: its thoughts took all tokens; raise evaluate.grader_max_tokens, or set "
+        "grader.thinking_budget to 0 or to fewer tokens than that"
+    )
+
+
+@pytest.mark.parametrize("value", ["null", "NaN", "-Infinity"])
+def test_one_odd_log_probability_makes_the_sum_unknown_and_loses_neither_text_nor_count(value):
+    chosen = [{"token": "a", "logProbability": -0.25}, {"token": "b", "logProbability": "VALUE"}]
+    odd = candidate("x", logprobsResult={"chosenCandidates": chosen}, avgLogprobs="VALUE")
+    raw = json.dumps({"candidates": [odd], "usageMetadata": None}).replace('"VALUE"', value).encode()
+    with serve(lambda _: Reply(200, raw)) as server:
+        assert ask(server, logprobs=True) == [Completion("x", 2, None, "stop", 0)]
+
+
+def test_judges_are_asked_without_log_probabilities():
+    judged = replace(SAMPLING, logprobs=False)
+    with serve(lambda _: reply(candidate("x"))) as server:
+        ask(server, logprobs=True, sampling=judged)
+    assert "responseLogprobs" not in server.requests[0].json["generationConfig"]
 
 
 def test_thoughts_are_no_part_of_the_text():
