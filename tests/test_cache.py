@@ -144,6 +144,15 @@ def test_a_file_that_is_no_cache_is_refused_with_the_way_out(tmp_path: Path) -> 
         sample(Counting(), tmp_path)
 
 
+@pytest.mark.parametrize("answer", ["", "{", "[]", "7"])
+def test_a_damaged_answer_is_refused_with_the_way_out(tmp_path: Path, answer: str) -> None:
+    sample(Counting(), tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as answers:
+        answers.execute("UPDATE answers SET answer = ?", (answer,))
+    with pytest.raises(UsageError, match=r"answers\.sqlite cannot be used .* delete it"):
+        sample(Counting(), tmp_path)
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")

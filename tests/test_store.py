@@ -252,6 +252,19 @@ def test_a_second_live_process_is_refused_until_the_first_is_dead(tmp_path: Path
         pass
 
 
+def test_what_killed_commands_left_half_written_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    stage = folder.stage(1, "finetune")
+    (stage / "model.tmp").mkdir(parents=True)
+    (folder.root / ".taken").mkdir()
+    for path in (folder.root / "results.json.tmp", stage / "model.json.tmp", stage / "model.tmp/config.json"):
+        path.touch()
+    write_json(stage / "model.json", {})
+    with folder.locked():
+        left = sorted(path.relative_to(folder.root).as_posix() for path in folder.root.rglob("*") if path.is_file())
+    assert left == [".lock", "iter_1/finetune/model.json"]
+
+
 SEALED: dict[str, object] = {"seed": 0, "agent.select": "perplexity", "policy.command": ["a", "b"], "data": None}
 HERE = {"python": "3.11.7", "prompts": "abcd"}
 

@@ -25,7 +25,7 @@ from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.scripted import ScriptedLLM
 from rest_react.records import Completion, Sampling, Trajectory
 from rest_react.search.bm25 import Bm25Search
-from rest_react.store import in_order, read_lines
+from rest_react.store import RunFolder, in_order, read_lines
 from rest_react.world import World, build_world
 from tests.loopback import Reply, Request, serve
 from tests.serving import chat_prompt
@@ -279,6 +279,14 @@ def test_after_kills_no_finished_call_no_upload_and_no_job_is_made_twice(killed:
     rows = json.loads((run.folder / "smoke/results.json").read_text())["rows"]
     assert [(row["iteration"], row["questions"], row["failed"]) for row in rows] == [(0, 4, 0), (1, 4, 0)]
     assert (len(provider.tuning.files), len(provider.tuning.jobs)) == (1, 1)
+
+
+def test_after_kills_every_stage_is_whole_and_nothing_half_written_is_left(killed: tuple[Provider, Run]) -> None:
+    _, run = killed
+    folder = RunFolder(run.folder / "smoke")
+    folder.check()
+    assert len(list(folder.root.glob("iter_1/**/summary.json"))) == 5
+    assert [path for path in folder.root.rglob("*") if path.name.endswith(".tmp") or path.name == ".taken"] == []
 
 
 def test_the_tuned_model_s_name_reaches_its_evaluation_without_a_hand(killed: tuple[Provider, Run]) -> None:

@@ -69,6 +69,17 @@ def test_another_corpus_is_indexed_anew_in_the_same_folder(tmp_path: Path) -> No
 def test_an_interrupted_build_is_not_mistaken_for_an_index(tmp_path: Path) -> None:
     (tmp_path / "unfinished-1").mkdir()
     assert find(Bm25Search(CORPUS, tmp_path), "Torvik") == ["p3"]
+    assert not (tmp_path / "unfinished-1").exists()
+
+
+def test_a_damaged_index_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Bm25Search(CORPUS, tmp_path)
+    files = [path for path in tmp_path.glob("*/*") if path.suffix in (".npy", ".json")]
+    assert len(files) > 3
+    for path in files:
+        path.write_bytes(b"")
+        assert find(Bm25Search(CORPUS, tmp_path), "Torvik") == ["p3"]
+        assert "cannot be read" in capsys.readouterr().err
 
 
 def test_a_corpus_without_passages_is_refused() -> None:

@@ -423,6 +423,33 @@ def test_a_torn_last_event_is_repaired(tmp_path):
     assert events == ["ev-0", "ev-1", "ev-2"]
 
 
+@pytest.mark.parametrize("content", ["", '{"content": "x", "fi', "[]", '{"content": 7}', "\0\0"])
+def test_a_damaged_job_file_is_refused_and_once_deleted_the_same_job_is_found(tmp_path, content):
+    api = Api(["running"])
+    with serve(api.answer) as server:
+        with pytest.raises(OutsideFault):
+            train(server, tmp_path, patience_s=0.0)
+        (tmp_path / "job.json").write_text(content)
+        with pytest.raises(UsageError, match=r"job\.json is damaged .* Delete it .* looked for in the server's list"):
+            train(server, tmp_path)
+        (tmp_path / "job.json").unlink()
+        api.statuses = ["succeeded"]
+        train(server, tmp_path)
+    assert (len(api.files), len(api.jobs)) == (1, 1)
+
+
+def test_a_damaged_event_is_passed_over(tmp_path):
+    api = Api(["running"])
+    with serve(api.answer) as server:
+        with pytest.raises(OutsideFault):
+            train(server, tmp_path, patience_s=0.0)
+        (tmp_path / "events.jsonl").write_text('\0\0\n{"id": "ev-0"}\n')
+        api.statuses = ["succeeded"]
+        train(server, tmp_path)
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines[1:]] == ["ev-0", "ev-1", "ev-2"]
+
+
 def test_rows_hold_any_text_that_a_file_can_hold():
     [row] = render_rows([Example("a", "a", 0, "decide", 'quo"te\u2028\ud800', "x\ny", "s")]).splitlines()
     assert json.loads(row)["messages"][1]["content"] == "x\ny"
