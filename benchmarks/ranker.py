@@ -45,6 +45,7 @@ def main() -> None:
     arguments.add_argument("overrides", nargs="*", help="the run's own overrides, and the ranker's finetune.*")
     given = arguments.parse_args()
     run = RunFolder(given.run)
+    run.check()
     steps = [
         (f"{trajectory.id}.{index}", step)
         for trajectory in read_lines(run.stage(0, "grow") / TRAJECTORIES, Trajectory)

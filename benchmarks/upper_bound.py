@@ -73,6 +73,7 @@ def main() -> None:
     if differing := run.differing(sealed_view(settings)):
         arguments.error(f"give the run's own overrides: {', '.join(differing)} are not as {given.run} has them")
     parts = Parts(settings, folder)
+    run.check()
     with folder.locked():
         for shared in ("iter_0", "iter_1/grow"):
             folder.take_over(run, shared)

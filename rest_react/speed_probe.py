@@ -20,12 +20,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from rest_react.errors import DiskError
+from rest_react.files import write_file
 from rest_react.weights import EMBEDDED, IGNORED, cache_folder, resolve_weights
 
 PROBED = (EMBEDDED,)
@@ -56,8 +59,8 @@ def measured_speed(model: str, *, threads: int, lora: bool) -> Rates | None:
         rates = msgspec.json.decode(done.stdout.splitlines()[-1], type=Rates)
     except (subprocess.TimeoutExpired, IndexError, msgspec.MsgspecError):
         return None
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(asdict(rates)), encoding="utf-8")
+    with suppress(DiskError):  # a cache that takes no file costs one measurement at each start
+        write_file(kept, json.dumps(asdict(rates)))
     return rates
 
 
