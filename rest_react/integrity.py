@@ -14,6 +14,7 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -102,6 +103,20 @@ def stored_files(summary: bytes) -> dict[str, FileState] | None:
     """What a summary says of its stage's files; None of one that was written before summaries did. Raises
     msgspec.MsgspecError where it says it in another form."""
     return msgspec.json.decode(summary, type=_Files).files
+
+
+def counted_files(summary: Mapping[str, Any]) -> dict[str, FileState]:
+    """What an earlier version's summary tells of the rows of its stage's files."""
+    match summary:
+        case {"trajectories": int(rows)}:
+            return {"trajectories.jsonl": FileState(rows=rows)}
+        case {"examples": int(rows), "ranked": int(ranked), "fallback": int(fallback), "errored": int(errored)}:
+            counted = {"examples.jsonl": rows, "rankings.jsonl": ranked + fallback + errored}
+            return {name: FileState(rows=count) for name, count in counted.items()}
+        case {"grader": _, "questions": int(questions), "repeats": int(repeats)}:
+            return {"results.jsonl": FileState(rows=questions * repeats)}
+        case _:
+            return {}
 
 
 def damage(path: Path, state: FileState, *, whole: bool = True) -> str:

@@ -34,7 +34,7 @@ from rest_react.config import is_unsealed
 from rest_react.console import say
 from rest_react.errors import RunFolderError, disk_errors
 from rest_react.files import cut_torn_line, flush, flush_tree, make_folder, remove, replacing, write_file
-from rest_react.integrity import SUMMARY, flushed_files, refuse_damaged, stored_files
+from rest_react.integrity import SUMMARY, counted_files, flushed_files, refuse_damaged, stored_files
 from rest_react.records import Fault
 
 SCHEMA = 1
@@ -199,8 +199,8 @@ def read_summary(stage: Path) -> dict[str, Any] | None:
         ) from error
     if files is None:
         _note_unchecked(stage)
-    else:
-        refuse_damaged(stage, files)
+        files = {name: state for name, state in counted_files(summary).items() if (stage / name).exists()}
+    refuse_damaged(stage, files)
     summary.pop("files", None)
     return summary
 
@@ -209,11 +209,11 @@ _unchecked: set[Path] = set()
 
 
 def _note_unchecked(stage: Path) -> None:
-    """Tells once that a run's files cannot be checked; its summaries were written before they said what files hold."""
+    """Tells once that a run's files are hardly checked; its summaries were written before they said what files hold."""
     run = next((folder.parent for folder in stage.parents if folder.name.startswith("iter_")), stage)
     if run not in _unchecked:
         _unchecked.add(run)
-        say(f"note: {run} was made by an earlier version: its files are used without a check for damage")
+        say(f"note: {run} was made by an earlier version: of its files only the rows are checked for damage")
 
 
 def _line(encoder: msgspec.json.Encoder, record: object) -> bytes:

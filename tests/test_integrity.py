@@ -155,7 +155,10 @@ def test_a_run_of_an_earlier_version_is_used_with_one_note(copied: Path, capsys:
         del told["files"]
         summary.write_text(json.dumps(told))
     again(copied)
-    assert capsys.readouterr().err.replace("\n", " ").count("without a check for damage") == 1
+    assert capsys.readouterr().err.replace("\n", " ").count("only the rows are checked for damage") == 1
+    without_its_last_line(copied / "iter_1/evaluate/world/results.jsonl")
+    with pytest.raises(RunFolderError, match=r"results\.jsonl holds 3 rows instead of 4"):
+        again(copied)
 
 
 # ── any file, any damage ──────────────────────────────────────────────────────────────────────────────────────────────
