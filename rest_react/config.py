@@ -269,8 +269,8 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
             if isinstance(source, HubQuestions) or (isinstance(source, FileQuestions) and source.corpus is None):
                 own = f"{path}.corpus" if isinstance(source, FileQuestions) else "search.corpus"
                 yield (
-                    f"{path}: has no corpus for search=bm25; set {own}=<passages.jsonl> (or to the question file, where "
-                    "its rows hold their contexts), or use experiment=web"
+                    f"{path}: has no corpus for search=bm25; set {own}=<passages.jsonl> (or to the question file, "
+                    "where its rows hold their contexts), or use experiment=web"
                 )
 
 
