@@ -38,7 +38,7 @@ from rest_react.judges.metrics import (
 from rest_react.records import LabelledQuestion, Price, Result, Trajectory, Verdict, derive_seed
 from rest_react.refusals import ACCEPTED, LOST, refusals_watched
 from rest_react.remote import together
-from rest_react.store import JsonLines, in_order, iterations, read_lines, read_summary, write_summary
+from rest_react.store import JsonLines, in_order, iterations, read_lines, read_summary, reopen, write_summary
 
 RESULTS = "results.jsonl"
 Row = dict[str, Any]
@@ -95,9 +95,9 @@ async def _grade_all(
     title: str,
     tolerated: float,
 ) -> None:
-    """Grades what is not graded yet, and again what an outside fault left unscored."""
+    """Grades what is not graded yet, and again what is unscored: the fault, or the setting, may be cured."""
     log = JsonLines(stage / RESULTS, Result)
-    done = log.resume(keep=lambda result: not _owed(result))
+    done = log.resume(keep=_is_scored)
     by_id = {labelled.question.id: labelled for labelled in benchmark}
     order = list(in_order(list(by_id), repeats))
     ungraded = (t for t in read_lines(stage / TRAJECTORIES, Trajectory) if t.id not in done)
@@ -125,6 +125,16 @@ async def _grade_all(
             f"{title}: {len(lost)} of {len(order)} verdicts could not be had, e.g. {lost[-1]}\n"
             "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
         )
+
+
+def _is_scored(result: Result) -> bool:
+    return "unscored" not in (result.verdict.verdict, result.verdict_before_checks.verdict)
+
+
+def reopen_unscored(stage: Path) -> None:
+    """Has the unscored answers of a complete evaluation graded again by the next command."""
+    if read_summary(stage) is not None and not all(map(_is_scored, read_lines(stage / RESULTS, Result))):
+        reopen(stage)
 
 
 def _owed(result: Result) -> bool:

@@ -46,7 +46,7 @@ from rest_react.judges.reward import RewardModel, objections
 from rest_react.records import Completion, Example, Fault, Price, Ranking, Step, Trajectory, derive_seed
 from rest_react.refusals import ACCEPTED, LOST, refusals_watched
 from rest_react.remote import together
-from rest_react.store import JsonLines, read_lines, read_summary, replace_lines, write_summary
+from rest_react.store import JsonLines, read_lines, read_summary, reopen, replace_lines, write_summary
 
 Selector = Literal["reward_model", "verified", "perplexity", "majority", "random"]
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
@@ -84,7 +84,7 @@ async def improve(
         return
     started = time.monotonic()
     log = JsonLines(stage / RANKINGS, Ranking)
-    done = log.resume(keep=lambda ranking: ranking.status != "errored")
+    done = log.resume(keep=_is_decided)
     order = [id_ for id_, _, _ in trainable_steps(trajectories, rules)]
     owed = ((id_, step, usable) for id_, step, usable in trainable_steps(trajectories, rules) if id_ not in done)
     errored: list[str] = []
@@ -123,6 +123,23 @@ async def improve(
             f"note: {title}: {tally['candidates_cut_off']} of {tally['candidates']} samples were cut off at their "
             "token limit and do not train; raise agent.max_tokens"
         )
+
+
+def _is_decided(ranking: Ranking) -> bool:
+    """Whether there is no reason to ask again: neither an external fault nor a refusal."""
+    replies = (ranking.reply, ranking.good_reply)
+    return ranking.status != "errored" and not any(reply.startswith(_REFUSED) for reply in replies)
+
+
+def reopen_refused(stage: Path) -> None:
+    """Has the refused rankings of a complete Improve done again by the next command, unless a training used them."""
+    used = any((stage.parent / "finetune").glob("*"))
+    if (
+        not used
+        and read_summary(stage) is not None
+        and not all(map(_is_decided, read_lines(stage / RANKINGS, Ranking)))
+    ):
+        reopen(stage)
 
 
 def fallback_note(summary: Mapping[str, Any]) -> str:

@@ -27,12 +27,12 @@ from rest_react.build import Parts
 from rest_react.config import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
 from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError, disk_errors
-from rest_react.evaluate import compute_rows, evaluate
+from rest_react.evaluate import compute_rows, evaluate, reopen_unscored
 from rest_react.finetune import MODEL, finetune
 from rest_react.forecast import duration_line, forecast_table, with_speed
 from rest_react.grow import grow, refuse_overlap
 from rest_react.headline import headlines
-from rest_react.improve import EXAMPLES, Rules, improve
+from rest_react.improve import EXAMPLES, Rules, improve, reopen_refused
 from rest_react.page import loss_curve, tables
 from rest_react.prompting import exemplar_rows
 from rest_react.questions import unlabelled
@@ -50,7 +50,15 @@ from rest_react.settings import (
     VllmModel,
 )
 from rest_react.start import run_async
-from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
+from rest_react.store import (
+    LIMITS_OF_JUDGES,
+    RunFolder,
+    iterations,
+    read_lines,
+    read_summary,
+    replace_lines,
+    write_summary,
+)
 from rest_react.sweep import Ended, sweep
 from rest_react.tracking import Mode, Tolerant, numbers, tracker_mode
 
@@ -287,6 +295,19 @@ def show_results(folder: RunFolder, *, smoke: bool) -> None:
     say(f"report: {page}")
 
 
+def reopen_where_limits_changed(folder: RunFolder, settings: Settings) -> None:
+    """What a judge's token limit may have spoilt is owed again once that limit alone is another."""
+    differing = folder.differing(sealed_view(settings))
+    if not set(differing) <= set(LIMITS_OF_JUDGES):
+        return
+    for k in iterations(folder.root):
+        if "improve.max_tokens" in differing:
+            reopen_refused(folder.stage(k, "improve"))
+        if "evaluate.grader_max_tokens" in differing:
+            for stage in folder.stage(k, "evaluate").glob("*/"):
+                reopen_unscored(stage)
+
+
 def run(settings: Settings) -> None:
     """Brings a run to its iteration. Raises RestReactError; what was finished by then stays."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
@@ -299,6 +320,7 @@ def run(settings: Settings) -> None:
         raise ConfigError(missing)
     loop = Loop(settings, parts)
     with folder.locked():
+        reopen_where_limits_changed(folder, settings)
         for change in folder.seal(sealed_view(settings), cli.environment(prompts) | loop.contents()):
             say(f"note: since this run began, {change}")
         folder.check()

@@ -82,6 +82,9 @@ _WORK_OF = {
     "improve.": "iter_*/improve/*",
     "finetune.": "iter_*/finetune/*",
 }
+# They bound what a judge writes. A reply within two bounds is the same under both, so these may change at any time;
+# what one of them cut off or made a server refuse is asked again.
+LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
 _OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a job that was begun
 
 
@@ -181,6 +184,11 @@ def write_json(path: Path, value: object) -> None:
 def write_summary(stage: Path, summary: Mapping[str, object]) -> None:
     """Marks a stage complete, once all that it consists of is on the disk; says what its files hold."""
     write_json(stage / SUMMARY, {"schema": SCHEMA, **summary, "files": flushed_files(stage)})
+
+
+def reopen(stage: Path) -> None:
+    """Makes a complete stage incomplete again: what it lacks is done by the next command, the rest is kept."""
+    remove(stage / SUMMARY)
 
 
 def read_summary(stage: Path) -> dict[str, Any] | None:
@@ -293,7 +301,7 @@ class RunFolder:
             return ["settings were changed, with which nothing had been finished"]
         if differing and all(self._is_unused(key) for key in differing):
             _write_yaml(path, _Sealed(SCHEMA, dict(sealed), kept.environments))
-            return [f"{', '.join(differing)} changed, with which no work had been done"]
+            return [f"{', '.join(differing)} changed; no finished work depends on it"]
         if differing:
             raise RunFolderError(
                 f"{self.root} was made with other settings:\n"
@@ -357,7 +365,9 @@ class RunFolder:
         return all(record.is_owed for record in records)
 
     def _is_unused(self, key: str) -> bool:
-        """Whether the setting belongs to a model or a stage that has not done any work in this folder yet."""
+        """Whether no work in this folder depends on the setting yet."""
+        if key in LIMITS_OF_JUDGES:
+            return True
         patterns = [pattern for group, pattern in _WORK_OF.items() if key.startswith(group)]
         if not patterns:
             return False

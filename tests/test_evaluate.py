@@ -10,7 +10,7 @@ import pytest
 from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
 from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
-from rest_react.evaluate import RESULTS, compute_rows, evaluate
+from rest_react.evaluate import RESULTS, compute_rows, evaluate, reopen_unscored
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import Fault, LabelledQuestion, Price, Question, Result, Trajectory, Verdict
@@ -292,6 +292,17 @@ def test_a_single_refusal_by_the_grader_is_unscored_with_its_reason_and_is_not_o
     reason = "llm:tiny: judge: HTTP 400: the prompt is longer than the context"
     assert first.verdict == Verdict("unscored", reason, owed=False, refused=True)
     assert second.verdict.verdict == "correct"
+    assert read_summary(tmp_path) is not None
+
+
+def test_a_reopened_evaluation_grades_again_what_is_unscored_and_nothing_else(tmp_path) -> None:
+    run(tmp_path, policy(RIGHT), grader=judge(REFUSED, TRUE))
+    reopen_unscored(tmp_path)
+    again = judge(FALSE)
+    results = run(tmp_path, RecordedLLM({}), grader=again)
+    assert [result.verdict.verdict for result in results] == ["incorrect", "correct"]
+    assert len(again.llm.asked) == 1
+    reopen_unscored(tmp_path)
     assert read_summary(tmp_path) is not None
 
 

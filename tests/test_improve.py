@@ -19,7 +19,7 @@ from rest_react.actions import (
     render_output,
 )
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
-from rest_react.improve import EXAMPLES, RANKINGS, Rules, fallback_note, improve, usable_candidates
+from rest_react.improve import EXAMPLES, RANKINGS, Rules, fallback_note, improve, reopen_refused, usable_candidates
 from rest_react.judges.reward import RewardModel
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.records import Candidate, Example, Fault, Hit, Price, Ranking, Step, Trajectory, Usage
@@ -269,6 +269,22 @@ def test_many_fallbacks_are_told_with_their_most_frequent_reason(tmp_path, capsy
     )
     assert fallback_note(summary) == note
     assert f"note: improve: {note}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_reopened_improve_asks_again_what_was_refused_unless_a_training_used_it(tmp_path) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
+    how, stage = {"selector": "reward_model", "in_flight": 1}, tmp_path / "improve"
+    run(tmp_path, [walked(*steps)], model=answers([["BEST: 1"], ModelFault("too long"), ["well"]]), **how)
+    (tmp_path / "finetune").mkdir()
+    (tmp_path / "finetune" / "job.json").touch()
+    reopen_refused(stage)
+    assert read_summary(stage) is not None
+    (tmp_path / "finetune" / "job.json").unlink()
+    reopen_refused(stage)
+    again = answers([["BEST: 2"]])
+    rankings, _, _ = run(tmp_path, [walked(*steps)], model=again, **how)
+    assert [ranking.status for ranking in rankings] == ["ranked", "ranked", "fallback"]
+    assert len(again.llm.asked) == 1
 
 
 def test_few_fallbacks_are_only_counted(tmp_path, capsys) -> None:

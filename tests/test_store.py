@@ -347,7 +347,7 @@ def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, grou
             with pytest.raises(RunFolderError, match=f"{group}.model: '.' in the folder, '.' now"):
                 folder.seal(chosen, HERE)
         elif work is not None:
-            assert folder.seal(chosen, HERE) == [f"{group}.model changed, with which no work had been done"]
+            assert folder.seal(chosen, HERE) == [f"{group}.model changed; no finished work depends on it"]
             assert folder.settings() == chosen
 
 
