@@ -39,7 +39,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             monkeypatch.setattr("rest_react.build.OPENAI", url)
             run(compose([
                 "run=r", f"output={tmp_path}", *SIZES, "policy=openai", "policy.api_key_env=KEY", "start=prompted",
-                "tracking=none", "policy.requests_per_minute=null", "finetune=hosted", "finetune.api_key_env=KEY", "iteration=0",
+                "tracking=none", "policy.requests_per_minute=null", "finetune=hosted", "finetune.api_key_env=KEY",
+                "iteration=0",
                 *settings,
             ]))  # fmt: skip
 
