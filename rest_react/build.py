@@ -429,7 +429,9 @@ def _vllm(
     return VllmServer(
         weights, command=s.command, extra_args=s.extra_args, port=s.port, mode=mode or s.mode,
         system_turn=s.system_turn, chat_template_kwargs=s.chat_template_kwargs,
-        served_name=model.name.replace("/", "-"), log=folder.root / "vllm.log",
+        # A name that begins with a dash would be read as an option.
+        served_name=model.name.replace("/", "-").lstrip("-"), log=folder.root / "vllm.log",
+        max_model_len=s.max_model_len,
         start_timeout_s=s.start_timeout_s, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
         meter=meter, names=names,
     )  # fmt: skip

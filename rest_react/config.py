@@ -9,7 +9,7 @@ Not here: the settings themselves (settings), their values (configs/*.yaml), bui
 import difflib
 import os
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +38,14 @@ UNSEALED = (
     "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
     "*.max_length", "*.micro_batch_size", "*.num_processes", "*.token_limit", "*.api_key_env",
+)  # fmt: skip
+# Arguments of `vllm serve` that cannot change a result: how many copies serve, memory, speed, logs.
+_SERVED_ALIKE = (
+    "--data-parallel", "--api-server-count", "--gpu-memory-utilization", "--kv-cache-memory-bytes", "--swap-space",
+    "--cpu-offload-gb", "--enforce-eager", "--enable-prefix-caching", "--no-enable-prefix-caching",
+    "--enable-chunked-prefill", "--no-enable-chunked-prefill", "--max-num-seqs", "--max-num-batched-tokens",
+    "--disable-log", "--no-enable-log", "--enable-log", "--uvicorn-log-level", "--download-dir",
+    "--compilation-config", "-O", "--max-parallel-loading-workers",
 )  # fmt: skip
 # What of its own a run may have that takes over from another one (`grow.reuse`): what comes after the first Grow; after
 # iteration 0; and what makes it a student, which learns from the other model's data.
@@ -369,7 +377,27 @@ def _asks_reward_model(s: Settings) -> bool:
 
 def sealed_view(settings: object, path: str = "") -> dict[str, object]:
     """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
-    return {place: value for place, value in flatten(settings, path) if not is_unsealed(place)}
+    return {
+        place: _sealed_arguments(value) if place.endswith("extra_args") and isinstance(value, list) else value
+        for place, value in flatten(settings, path)
+        if not is_unsealed(place)
+    }
+
+
+def _sealed_arguments(arguments: Sequence[str]) -> list[str]:
+    """A server's arguments without those that cannot change a result, each with its value.
+
+    >>> _sealed_arguments(["--enforce-eager", "--data-parallel-size", "2", "--quantization", "fp8"])
+    ['--quantization', 'fp8']
+    """
+    kept: list[str] = []
+    dropping = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            dropping = argument.partition("=")[0].replace("_", "-").startswith(_SERVED_ALIKE)
+        if not dropping:
+            kept.append(argument)
+    return kept
 
 
 def shared_stages(

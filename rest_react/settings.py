@@ -75,6 +75,7 @@ class VllmModel:
     system_turn: SystemTurn
     chat_template_kwargs: dict[str, object]
     command: tuple[str, ...]
+    max_model_len: Count | None
     extra_args: tuple[str, ...]
     port: Annotated[int, Interval(ge=0, le=65535)]
     start_timeout_s: Positive

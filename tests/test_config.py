@@ -434,9 +434,23 @@ def test_the_seal_covers_everything_that_can_change_a_result() -> None:
 
 def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> None:
     sealed = sealed_view(load_settings(values("experiment=paper_gpu")))
-    assert sealed["policy.extra_args"] == ["--max-model-len", "16384", "--enable-prefix-caching"]
+    assert (sealed["policy.max_model_len"], sealed["policy.extra_args"]) == (16384, [])
     held = {path.removeprefix("policy.") for path in sealed if path.startswith("policy.")}
-    assert held == {"kind", "model", "mode", "system_turn", "extra_args"}
+    assert held == {"kind", "model", "mode", "system_turn", "max_model_len", "extra_args"}
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ("[--data-parallel-size,4,--enforce-eager,--gpu_memory_utilization=0.8]", []),
+        ("[--quantization,fp8,--swap-space,4,--revision,abc]", ["--quantization", "fp8", "--revision", "abc"]),
+        ("[--tensor-parallel-size,2,-O,3,--seed=1]", ["--tensor-parallel-size", "2", "--seed=1"]),
+    ],
+)
+def test_arguments_of_a_server_that_cannot_change_a_result_are_not_sealed(given: str, held: list[str]) -> None:
+    assert (
+        sealed_view(load_settings(values("llm@policy=vllm", f"policy.extra_args={given}")))["policy.extra_args"] == held
+    )
 
 
 def test_a_benchmark_named_like_an_unsealed_setting_is_sealed() -> None:

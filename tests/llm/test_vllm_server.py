@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import OutsideFault, UsageError
-from rest_react.llm.vllm_server import VllmServer
+from rest_react.llm.vllm_server import VllmServer, own_context
 from rest_react.records import Completion, Prompt, Sampling
+from rest_react.weights import TINY, resolve_weights
 
 # Speaks as much of `vllm serve` as the door needs. Its arguments and its process id are in what it answers.
 FAKE_VLLM = """
@@ -24,10 +25,18 @@ option = lambda name, default="": arguments[arguments.index(name) + 1] if name i
 print("loading", arguments[0], flush=True)
 if "--die" in arguments:
     print("torch.OutOfMemoryError: CUDA out of memory", file=sys.stderr)
+    for _ in range(100):
+        print("RuntimeError: Engine core initialization failed. See root cause above.", file=sys.stderr)
     sys.exit(3)
+if "--no-such-flag" in arguments:
+    print("vllm serve: error: unrecognized arguments: --no-such-flag", file=sys.stderr)
+    sys.exit(2)
+if int(option("--max-model-len", "0")) > int(option("--longest", "99999")):
+    print("ValueError: max_model_len is greater than the derived max_model_len (None=2048 in", file=sys.stderr)
+    sys.exit(1)
 if "--stubborn" in arguments:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "VLLM::EngineCore"])
 open(option("--pids"), "w").write(json.dumps([os.getpid(), worker.pid]))
 names = [option("--served-model-name")]
 
@@ -46,9 +55,16 @@ class Api(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if body["model"] not in names:
             return self.reply(404, {"object": "error", "message": "no such model", "code": 404})
-        if body["messages"][-1]["content"] == "die":
-            print("EngineDeadError: the engine is dead", flush=True)
+        state = body["messages"][-1]["content"]
+        first = not os.path.exists(option("--pids") + ".died")
+        if state == "die" or (state == "die once" and first):
+            open(option("--pids") + ".died", "w").close()
+            print("torch.AcceleratorError: CUDA error: an illegal access", flush=True)
             os._exit(9)
+        if state == "lose the engine" and first:
+            open(option("--pids") + ".died", "w").close()
+            worker.kill()
+            time.sleep(600)
         token = {"logprob": -0.5}
         choices = [{"index": i, "message": {"content": f"{body['model']} {' '.join(arguments)}"},
                     "finish_reason": "stop", "logprobs": {"content": [token, token]}} for i in range(body.get("n", 1))]
@@ -121,20 +137,81 @@ def test_a_server_that_starts_slowly_is_waited_for_asked_and_stopped_with_all_it
     assert not any(map(is_alive, pids(tmp_path)))
 
 
-def test_death_at_start_is_told_with_the_end_of_its_log(make):
-    with pytest.raises(OutsideFault, match=r"(?s)died at start with exit code 3.*CUDA out of memory"):
+def test_death_at_start_is_told_with_its_cause_and_the_log(make, tmp_path):
+    told = rf"(?s)ended at its start with exit code 3: torch.OutOfMemoryError: CUDA out of memory \(log: {tmp_path}"
+    with pytest.raises(OutsideFault, match=told):
         serve_and_ask(make("--die"))
 
 
-def test_a_server_that_never_gets_healthy_is_given_up_and_stopped(make, tmp_path):
-    with pytest.raises(OutsideFault, match=r"(?s)no sign of health within 1 s.*loading base-model"):
-        serve_and_ask(make("--slow", "60", start_timeout_s=1))
+def test_a_start_that_can_never_succeed_is_the_settings_fault(make):
+    with pytest.raises(UsageError, match=r"unrecognized arguments: --no-such-flag .*Correct .*policy.extra_args"):
+        serve_and_ask(make("--no-such-flag"))
+
+
+def test_a_server_that_is_never_ready_is_given_up_and_stopped(make, tmp_path):
+    with pytest.raises(OutsideFault, match=r"(?s)not ready within 4 s: loading base-model"):
+        serve_and_ask(make("--slow", "60", start_timeout_s=4))
     assert not any(map(is_alive, pids(tmp_path)))
 
 
-def test_death_in_the_middle_is_told_with_the_end_of_its_log(make):
-    with pytest.raises(OutsideFault, match=r"(?s)died with exit code 9.*EngineDeadError"):
-        serve_and_ask(make(), state="die")
+def test_the_context_is_the_model_s_own_where_that_is_shorter(make):
+    (answer,) = serve_and_ask(make("--longest", "2048", max_model_len=16384))
+    assert "--max-model-len 2048" in answer.text
+
+
+def test_a_context_length_among_the_arguments_is_the_only_one(make):
+    (answer,) = serve_and_ask(make("--max_model_len=77", max_model_len=8192))
+    assert "--max-model-len" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("config", "length"),
+    [
+        ({"max_position_embeddings": 4096}, 4096),
+        ({"text_config": {"max_position_embeddings": 512}}, 512),
+        ({"max_position_embeddings": 4096, "rope_scaling": {"factor": 4.0}}, None),
+        ({"max_position_embeddings": 4096, "rope_scaling": None}, 4096),
+        ({}, None),
+    ],
+)
+def test_the_context_of_weights_in_a_folder_is_read_from_their_config(config, length, tmp_path):
+    assert own_context(tmp_path) is None
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert own_context(tmp_path) == length
+
+
+def test_a_packaged_model_is_served_from_its_folder(make):
+    (answer,) = serve_and_ask(make(model=TINY))
+    assert str(resolve_weights(TINY)) in answer.text
+
+
+@pytest.mark.parametrize("state", ["die once", "lose the engine"])
+def test_a_server_that_dies_in_mid_run_is_started_again_and_asked_again(state, make, tmp_path, capsys):
+    (answer,) = serve_and_ask(make(), state=state)
+    assert answer.text.startswith("iteration-1 base-model")
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
+    assert "It is started again; calls in flight are repeated." in capsys.readouterr().err
+    assert not any(map(is_alive, pids(tmp_path)))
+
+
+def test_a_server_that_keeps_dying_is_given_up_with_the_cause(make, tmp_path):
+    told = r"(?s)exit code 9: torch.AcceleratorError: CUDA error.*started again as often as allowed"
+    with pytest.raises(OutsideFault, match=told):
+        serve_and_ask(make(restarts=1), state="die")
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
+
+
+def test_one_death_costs_one_start_however_many_calls_were_in_flight(make, tmp_path):
+    async def main():
+        server = make()
+        calls = (server.sample(Prompt("", state), n=1, sampling=SAMPLING) for state in ["die once", *"abcdef"])
+        try:
+            return await asyncio.gather(*calls)
+        finally:
+            await server.aclose()
+
+    assert len(asyncio.run(main())) == 7
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
 
 
 def test_a_server_that_ignores_sigterm_is_killed(make, tmp_path):
