@@ -442,9 +442,9 @@ def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> 
 @pytest.mark.parametrize(
     ("given", "held"),
     [
-        ("[--data-parallel-size,4,--enforce-eager,--gpu_memory_utilization=0.8]", []),
+        ("[--data-parallel-size,4,--enforce-eager,'--gpu_memory_utilization=0.8']", []),
         ("[--quantization,fp8,--swap-space,4,--revision,abc]", ["--quantization", "fp8", "--revision", "abc"]),
-        ("[--tensor-parallel-size,2,-O,3,--seed=1]", ["--tensor-parallel-size", "2", "--seed=1"]),
+        ("[--tensor-parallel-size,2,-O,3,'--seed=1']", ["--tensor-parallel-size", "2", "--seed=1"]),
     ],
 )
 def test_arguments_of_a_server_that_cannot_change_a_result_are_not_sealed(given: str, held: list[str]) -> None:
