@@ -443,7 +443,7 @@ def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> 
     ("given", "held"),
     [
         ("[--data-parallel-size,4,--enforce-eager,'--gpu_memory_utilization=0.8']", []),
-        ("[--quantization,fp8,--swap-space,4,--revision,abc]", ["--quantization", "fp8", "--revision", "abc"]),
+        ("[--quantization,fp8,--swap-space,4,--dtype,half]", ["--quantization", "fp8", "--dtype", "half"]),
         ("[--tensor-parallel-size,2,-O,3,'--seed=1']", ["--tensor-parallel-size", "2", "--seed=1"]),
     ],
 )
