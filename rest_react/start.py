@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 INTERRUPTED = "Interrupted. Progress is saved; run the same command again to resume."
 _GRACE_S = 8.0
 _heard: list[int] = []
+_untold: list[str] = []  # what is said at the end of an interrupted command, once
 
 
 def start(module: str) -> "NoReturn":
     """Imports the module by its name and runs its `main`. Ends the process."""
     _use_utf8()
+    _untold.append(INTERRUPTED if module == "rest_react.run" else "Interrupted.")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` asks for one to be ignored
             signal.signal(number, _as_ctrl_c)
@@ -40,7 +42,7 @@ def start(module: str) -> "NoReturn":
 
         importlib.import_module(module).main()
     except KeyboardInterrupt:
-        print(INTERRUPTED if module == "rest_react.run" else "Interrupted.", file=sys.stderr, flush=True)
+        _tell()
         end_soon()
         raise SystemExit(exit_status()) from None
     raise SystemExit(0)
@@ -76,11 +78,17 @@ def end_soon() -> None:
     import threading
 
     def end() -> None:
+        _tell()
         os._exit(exit_status())
 
     timer = threading.Timer(_GRACE_S, end)
     timer.daemon = True
     timer.start()
+
+
+def _tell() -> None:
+    while _untold:
+        print(_untold.pop(), file=sys.stderr, flush=True)
 
 
 def _as_ctrl_c(number: int, frame: "FrameType | None") -> None:

@@ -55,6 +55,28 @@ def test_a_signal_during_fine_tuning_ends_the_trainer_first(tmp_path: Path, numb
     assert "Traceback" not in said
 
 
+DEAF_SERVER = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_a_server_that_does_not_listen_ends_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "vllm").mkdir()
+    (tmp_path / "vllm" / "serve.py").write_text(DEAF_SERVER)
+    served = ("start=prompted", "iteration=0", "policy=vllm", "policy.model=m", "finetune=lora", "policy.extra_args=[]")
+    words = command(tmp_path, *served, f"policy.command=[{sys.executable},{tmp_path}/vllm/serve.py]", "tracking=none")
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(tmp_path / "default" / "vllm.log", seconds=60)
+        time.sleep(0.5)  # until the server has turned deaf
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert said.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."
+    deadline = time.monotonic() + 15
+    while those_that_name(tmp_path / "vllm"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_nohup_is_respected(tmp_path: Path) -> None:
     words = command(tmp_path, "experiment=smoke", "start=prompted", "iteration=0", "world.evaluation=2")
     with subprocess.Popen(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *words], stderr=subprocess.DEVNULL) as process:
@@ -99,11 +121,13 @@ def main():
 def test_a_thread_that_does_not_listen_is_not_waited_for(tmp_path: Path, number: int) -> None:
     (tmp_path / "deaf.py").write_text(DEAF)
     code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.start import start; start('deaf')"
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(number)
-        assert process.wait(10) == 128 + number
+        _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (128 + number, "Interrupted.\n")
 
 
 @pytest.mark.parametrize("name", ["run", "ask", "agreement", "report"])
