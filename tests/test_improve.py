@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rest_react.actions import (
     Action,
@@ -16,10 +18,20 @@ from rest_react.actions import (
     ReviseAnswer,
     Search,
     Terminate,
+    canonical_text,
     render_output,
 )
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
-from rest_react.improve import EXAMPLES, RANKINGS, Rules, fallback_note, improve, reopen_refused, usable_candidates
+from rest_react.improve import (
+    EXAMPLES,
+    RANKINGS,
+    Rules,
+    fallback_note,
+    improve,
+    reopen_refused,
+    targets_of,
+    usable_candidates,
+)
 from rest_react.judges.reward import RewardModel
 from rest_react.llm.scripted import RecordedLLM
 from rest_react.records import Candidate, Example, Fault, Hit, Price, Ranking, Step, Trajectory, Usage
@@ -138,6 +150,23 @@ def test_a_wrapped_sample_trains_as_its_action_alone_with_its_comments(tmp_path)
         f"# Bob next.\n{text(BOB)}",
     ]
     assert summary["targets_respelled"] == 1
+
+
+WORDS = st.text(st.sampled_from("abc \"'\\\n()#é"), max_size=20).map(str.strip)
+LINES = st.lists(st.from_regex(r"[a-z][a-z ]{0,10}[a-z]", fullmatch=True), max_size=2).map(tuple)
+WRITTEN = st.one_of(
+    st.tuples(st.just("decide"), st.builds(Search, WORDS, WORDS, LINES) | st.builds(Terminate, WORDS, LINES)),
+    st.tuples(st.just("answer"), st.builds(Answer, WORDS, WORDS, LINES)),
+    st.tuples(st.just("grounding"), st.builds(CheckAnswer, st.booleans(), LINES)),
+    st.tuples(st.just("relevance"), st.builds(ReviseAnswer, WORDS, LINES)),
+)
+
+
+@given(written=WRITTEN, before=st.sampled_from(["", "Sure! Here it is:\n\n", "```python\n"]))
+def test_a_target_is_its_own_target_and_that_of_itself_in_a_wrapping(written, before: str) -> None:
+    kind, action = written
+    target = canonical_text(action)
+    assert targets_of(Step(kind, "s", (candidate(f"{before}{target}\n```"), candidate(target)), 0)) == [target, target]
 
 
 def test_samples_of_one_action_are_one_candidate_whatever_their_spelling(tmp_path) -> None:
