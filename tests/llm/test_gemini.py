@@ -228,6 +228,23 @@ def test_a_stalled_server_is_left_at_the_deadline():
         (error(400, "Budget 0 is invalid. This model only works in thinking mode."), UsageError, "thinking_budget"),
         (error(403, "forbidden", "PERMISSION_DENIED"), UsageError, "GEMINI_API_KEY"),
         (error(404, "no such model", "NOT_FOUND"), UsageError, "no such model"),
+        (
+            error(400, "User location is not supported for the API use.", "FAILED_PRECONDITION"),
+            UsageError,
+            "base_url to a provider that serves your country",
+        ),
+        (error(403, "Your API key was reported as leaked.", "PERMISSION_DENIED"), UsageError, "GEMINI_API_KEY"),
+        (
+            error(429, "You exceeded your current quota, check your billing details.", "RESOURCE_EXHAUSTED"),
+            OutsideFault,
+            "quota used up",
+        ),
+        (
+            error(400, "The input token count (90000) exceeds the maximum number of tokens", "INVALID_ARGUMENT"),
+            ModelFault,
+            "input token count",
+        ),
+        (Reply(200, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}), ModelFault, "PROHIBITED_CONTENT"),
         (Reply(200, {"promptFeedback": {"blockReason": "SAFETY"}}), ModelFault, "blocked \\(SAFETY\\)"),
         (reply(candidate("", finish="SAFETY")), ModelFault, "refused \\(safety\\)"),
     ],
@@ -236,6 +253,14 @@ def test_what_cannot_pass_is_not_repeated_and_is_laid_at_the_right_door(bad, kin
     with serve(lambda _: bad) as server, pytest.raises(kind, match=words):
         ask(server)
     assert len(server.requests) == 1
+
+
+def test_a_quota_that_tells_when_it_opens_again_is_waited_for():
+    opens = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.01s"}
+    count = iter(range(100))
+    closed = error(429, "You exceeded your current quota, check your billing.", "RESOURCE_EXHAUSTED", [opens])
+    with serve(lambda _: reply(candidate("x")) if next(count) else closed) as server:
+        assert [one.text for one in ask(server)] == ["x"]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
