@@ -450,3 +450,9 @@ def test_exemplars_become_one_training_row_each_without_their_end_mark() -> None
     assert len({row.id for row in rows}) == 31
     assert not any("[END]" in row.completion for row in rows)
     assert {row.selector for row in rows} == {"exemplar"}
+
+
+def test_the_ranking_prompt_says_what_each_step_is_to_write() -> None:
+    template = (PACKAGED_PROMPTS / "ranking.txt").read_text(encoding="utf-8")
+    for name in STEP_NAMES.values():
+        assert f"\n- {name}: " in template
