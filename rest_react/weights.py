@@ -188,6 +188,7 @@ def _tiny() -> Path:
     texts = [path.read_text(encoding="utf-8") for path in files]
     digest = hashlib.sha256("\x1f".join([_CHATML, *texts]).encode()).hexdigest()[:12]
     folder = cache_folder() / f"{TINY}-{digest}"
+    clear_drafts(folder.parent, f".{folder.name}.")
     return folder if folder.is_dir() else _save(folder, lambda target: _build_tiny(texts, target))
 
 
