@@ -21,7 +21,6 @@ from typing import BinaryIO
 
 from rest_react.errors import disk_errors
 
-_LOCK = ".drafts.lock"
 _PROBE_BYTES = 65_536
 
 
@@ -102,13 +101,23 @@ def draft_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """A new folder in `parent`, to be filled and renamed; removed afterwards if it still has its own name."""
     make_folder(parent)
     clear_drafts(parent, prefix)
-    with disk_errors(parent), (parent / _LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with disk_errors(parent), _locked(parent, fcntl.LOCK_SH):
         draft = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         try:
             yield draft
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Holds the folder itself: whoever fills a draft in it, with others; whoever clears drafts away, alone."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)
 
 
 def publish(draft: Path, folder: Path) -> None:
@@ -128,8 +137,7 @@ def clear_drafts(parent: Path, prefix: str) -> None:
     if not leftovers:
         return
     # A folder that belongs to somebody else, or a live process that fills a draft, keeps its leftovers.
-    with suppress(OSError), (parent / _LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(OSError), _locked(parent, fcntl.LOCK_EX | fcntl.LOCK_NB):
         for path in leftovers:
             remove(path)
 
