@@ -49,7 +49,7 @@ _OWN_LENGTH = re.compile(r"derived max_model_len\D{0,60}(\d{2,7})")
 
 def cause(log: Path, since: int, *, started: bool) -> str:
     """The error that ended a server, on one line, from the log behind byte `since`; where none stands there, the last
-    lines. `started`: it died while it served, not at its start."""
+    lines of a start. `started`: it died while it served, not at its start."""
     with log.open("rb") as file:
         file.seek(max(since, log.stat().st_size - _READ))
         text = file.read(_READ).decode("utf-8", "replace")
@@ -63,6 +63,8 @@ def cause(log: Path, since: int, *, started: bool) -> str:
         ]
         if found:
             return _with_details(lines, found[-1] if started and fatal is None else found[0])
+    if started:
+        return "its log holds no error (was it killed, or out of memory?)"
     last = [line for line in lines if not _FOLLOWS.search(line)] or lines
     return " | ".join(last[-_TAIL_LINES:])[-_LONGEST:] or "it logged nothing"
 

@@ -137,7 +137,7 @@ class VllmServer:
                 if call.done() and not _is_outage(call):
                     return call.result()
                 # A connection breaks a moment before the process is seen to be gone.
-                reason = await _reason(now, 3 * _WATCH_S)
+                reason = await _reason(now, 4 * _WATCH_S)
                 if reason is None:
                     return call.result()
             finally:
@@ -223,6 +223,7 @@ class VllmServer:
             lost = [pid for pid in engine if not _is_alive(pid)]
             if code is not None or lost:
                 how = f"ended with exit code {code}" if code is not None else "lost a process of its engine"
+                await asyncio.sleep(_WATCH_S)  # its other processes still write why
                 why = await asyncio.to_thread(cause, self._log, since, started=True)
                 dead.set_result(f"{self._command[0]} {how}: {why} (log: {self._log}).")
             await asyncio.sleep(_WATCH_S)
