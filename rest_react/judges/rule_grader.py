@@ -10,31 +10,26 @@ The rule looks for the gold answer at word boundaries, in a form of text that ha
 unit (`canonicalise`). Where a question offers choices, naming the gold one is not enough: the answer must assert it and
 no other, so yes/no needs an explicit yes or no, and "A was born in 1950 and B in 1960" asserts nothing. It prefers to
 call a right answer wrong over the opposite; docs/metrics.md lists what it cannot see.
-Not here: the one form of texts (canonical_text), graders and LLM judges (grader).
+Not here: the one form of texts (canonical_text), what counts as a mention (gold_mentions), denials (assertion),
+lists (candidate_lists), graders and LLM judges (grader).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from rest_react.judges.canonical_text import canonicalise
+import regex
+
+from rest_react.judges.assertion import DENIAL, is_hearsay, objection
+from rest_react.judges.candidate_lists import mark_lines
+from rest_react.judges.canonical_text import canonicalise, cased_words, lower_case
+from rest_react.judges.gold_mentions import find_mentions, pattern_of, plain_words
 from rest_react.judges.metrics import strip_citations
 from rest_react.records import LabelledQuestion, Verdict
 
+_POLARITY = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+_OPEN_QUESTION = re.compile(r"(?:who|whom|whose|what|which|where|when|how)\b")
+
 # All patterns below read canonical text: lower case, one space between words and marks, "isn't" as "is not".
-_END_OF_CLAUSE = r"[.,;:!?()]|but|until|only|and|because|since|as|although|while|which|who"
-_DENIAL = re.compile(
-    r"\b(?:not|never|neither|nor|rather than|instead of|unlike|other than|except|whether|either|might|may be|could be"
-    r"|maybe|perhaps|possibly|unclear|unknown|unsure|wrong|incorrect|false)\b"
-)
-_DENIED_AFTER = re.compile(
-    r" (?:is|was|are|were|does|did|has|can|could|would|seems)(?: \w+)? (?:not(?! only)|never|wrong|incorrect|false)\b"
-)
-# What only others hold: "although it is often said to be ...". A plain "although Paris is small, it is ..." asserts.
-_CONCESSION = re.compile(r"\b(?:although|though|despite|in spite of|contrary to)\b")
-_HEARSAY = re.compile(
-    r"\b(?:said|says?|thought|thinks?|believed?|believes|beliefs?|claim(?:s|ed)?|assum(?:ed?|es|ptions?)"
-    r"|suppos(?:ed|edly)|report(?:s|ed|edly)?|rumou?r(?:s|ed)?|mistak(?:en|enly))\b"
-)
 _UNDECIDED = re.compile(
     r"\b(?:not (?:sure|known|clear|certain|possible|enough|mentioned|stated|say)|(?:un|in)(?:sure|clear|known|certain)"
     r"|can not|could not (?:be|find|determine)|does not (?:say|mention|state|tell)|(?:do|does|did) not know"
@@ -48,7 +43,7 @@ _SAYS_NO = (
 )
 _LATER = {"more recently": "later", "more recent": "later", "most recently": "latest", "most recent": "latest"}
 # What a comparison may turn on: two dimensions, each with its two directions.
-_EARLY = "older oldest elder eldest earlier earliest first before sooner"
+_EARLY = "older oldest elder eldest earlier earliest 1st before sooner"
 _LATE = "younger youngest newer newest later latest after last"
 _MORE = (
     "more most longer longest larger largest bigger biggest taller tallest higher highest greater greatest heavier "
@@ -78,68 +73,55 @@ _BARE = re.compile(
 
 def rule_verdict(question: LabelledQuestion, answer: str) -> Verdict:
     """The rule's opinion; pure, and linear in the answer's length."""
-    said = canonicalise(strip_citations(answer))
+    said = cased_words(strip_citations(mark_lines(answer)))
     if not said:
         return Verdict("incorrect", "the answer is empty")
     golds = [gold for gold in map(_plain, question.answers) if gold]
     if not golds:
         return Verdict("unscored", "the question has no gold answer")
-    if polarity := {"yes", "no"}.intersection(golds):
-        return _polarity_verdict(said, polarity.pop())
+    asked = canonicalise(question.question.text)
+    if all(gold in _POLARITY for gold in golds) and not _OPEN_QUESTION.match(asked):
+        return _polarity_verdict(_one_line(said), {_POLARITY[gold] for gold in golds})
     options = [_plain(option) for option in question.options] or _options_asked(question.question.text, golds)
     rivals = [option for option in options if option and option not in golds]
     if rivals and len(rivals) < len(options):
-        return _choice_verdict(canonicalise(question.question.text), said, golds, rivals)
-    return _mention_verdict(said, golds)
+        return _choice_verdict(question, said, golds, rivals)
+    return _mention_verdict(said, question)
+
+
+def _one_line(said: str) -> str:
+    """In lower case, with lines and long dashes as semicolons."""
+    return re.sub("[|—]", ";", lower_case(said))
 
 
 def _plain(text: str) -> str:
-    """A gold answer or option as words alone, without a leading article ("A" itself stays)."""
-    words = [word for word in canonicalise(text).split() if word not in ".,;:!?()"]
-    return " ".join(words[1:] if len(words) > 1 and words[0] in ("the", "a", "an") else words)
+    return lower_case(plain_words(text))
 
 
-def _pattern(texts: Iterable[str]) -> str:
-    """Matches any of the plain texts at word boundaries, the longest first; a mark may stand between two words."""
-    ordered = sorted(set(texts), key=lambda text: (-len(text), text))
-    # As a number word, "one" is mostly a pronoun.
-    words = [r"(?:1|(?<!the )(?<!no )one(?! of))" if t in ("1", "one") else _spaced(t) for t in ordered]
-    return rf"(?<!\S)(?:{'|'.join(words)})(?!\S)"
-
-
-def _spaced(text: str) -> str:
-    return r" (?:[.,:] )?".join(map(re.escape, text.split()))
-
-
-def _mention_verdict(said: str, golds: Sequence[str]) -> Verdict:
-    """An open question: the last mention of a gold answer must be affirmed, those aside that a concession reports."""
-    gold = _pattern(golds)
-    said = re.sub(rf"{gold} (?:, )?or (?={gold})", "", said)
-    mentions = list(re.finditer(gold, said))
+def _mention_verdict(said: str, question: LabelledQuestion) -> Verdict:
+    """An open question: the last mention of a gold answer must be asserted, those aside that a concession reports."""
+    mentions = find_mentions(said, question.answers, question.question.text)
     if not mentions:
         return Verdict("incorrect", "the gold answer is not mentioned")
-    last = next((mention for mention in reversed(mentions) if not _is_hearsay(said, mention.start())), None)
+    low = lower_case(said)
+    last = next((mention for mention in reversed(mentions) if not is_hearsay(low, mention[0])), None)
     if last is None:
         return Verdict("incorrect", "the gold answer is only what others are said to hold")
-    clause = re.split(rf"(?<!\S)(?:{_END_OF_CLAUSE})(?!\S)", said[max(0, last.start() - 300) : last.start()])[-1]
-    after = said[last.end() : last.end() + 100]
-    # "320 km/h or 200 mph" says one thing twice, "Paris or Lyon" does not.
-    measured = re.search(r"\d", last[0]) and re.search(r"[a-z%]", last[0])
-    open_choice = not measured and (after.startswith(" or ") or clause.endswith("or "))
-    if open_choice or _DENIAL.search(clause) or _DENIED_AFTER.match(after):
-        return Verdict("incorrect", "the gold answer is denied or left open")
-    return Verdict("correct", f"mentions {last[0]!r}")
+    # "Mumbai or Bombay" is one answer where both are gold.
+    start, end = last
+    for first, until in reversed(mentions):
+        if until < start and re.fullmatch(r" (?:[,(] )?(?:or|and|/) ", low[until:start]):
+            start = first
+    objections = objection(said, start, end, question.question.text, question.answers)
+    if objections:
+        return Verdict("incorrect", objections)
+    return Verdict("correct", f"mentions {low[last[0] : end]!r}")
 
 
-def _is_hearsay(said: str, at: int) -> bool:
-    """Whether what stands there is part of a concession that reports an opinion."""
-    part = re.split(r"[.,;:!?()]", said[max(0, at - 300) : at])[-1]
-    concession = _CONCESSION.search(part)
-    return concession is not None and _HEARSAY.search(part, concession.end()) is not None
-
-
-def _polarity_verdict(said: str, gold: str) -> Verdict:
+def _polarity_verdict(said: str, golds: set[str]) -> Verdict:
     """A yes/no question: exactly one of the two, said outright, and not after a confession of not knowing."""
+    if len(golds) > 1:
+        return Verdict("unscored", "the gold answers say both yes and no")
     found = [(m.start(), "yes") for m in re.finditer(_SAYS_YES, said)]
     found += [(m.start(), "no") for m in re.finditer(_SAYS_NO, said)]
     if not found:
@@ -150,12 +132,12 @@ def _polarity_verdict(said: str, gold: str) -> Verdict:
     if len({word for _, word in found}) == 2:
         return Verdict("incorrect", "asserts both yes and no")
     asserted = found[0][1]
-    return Verdict("correct" if asserted == gold else "incorrect", f"asserts {asserted}")
+    return Verdict("correct" if asserted in golds else "incorrect", f"asserts {asserted}")
 
 
 def _options_asked(question: str, golds: Sequence[str]) -> list[str]:
     """The two sides of "..., A or B?" if one of them is gold; otherwise nothing."""
-    gold = "|".join(rf"(?:the )?{_spaced(g)}" for g in golds)
+    gold = "|".join(rf"(?:the )?{re.escape(g)}" for g in golds)
     asked = canonicalise(question)
     for pattern in (
         rf"(?:[,:]|\bbetween|\bis|\bwas|\bdid|\bdoes) (?P<rival>[^,:?]{{1,80}}?) (?:, )?or (?P<gold>{gold})(?!\S)",
@@ -167,23 +149,32 @@ def _options_asked(question: str, golds: Sequence[str]) -> list[str]:
     return []
 
 
-def _choice_verdict(asked: str, said: str, golds: Sequence[str], rivals: Sequence[str]) -> Verdict:
+def _choice_verdict(question: LabelledQuestion, said: str, golds: Sequence[str], rivals: Sequence[str]) -> Verdict:
     """A question that offers choices: the gold one must be asserted, and it alone."""
-    names = {text: f"@{i}" for i, text in enumerate(["", *rivals]) if text} | dict.fromkeys(golds, "@0")
-    choice = re.compile(_pattern(names))
+    texts = [*((gold, 0) for gold in golds), *((rival, i) for i, rival in enumerate(rivals, start=1))]
+    texts.sort(key=_longest)
+    choice = regex.compile("|".join(f"({pattern_of([text])})" for text, _ in texts))
 
     def mark(text: str) -> str:
-        return choice.sub(lambda m: names.get(_plain(m[0]), "@0"), text)
+        return str(choice.sub(lambda m: f"@{texts[(m.lastindex or 1) - 1][1]}", text))
 
-    said = re.sub(r"\([^()]*\)", "", mark(said))
-    if "@0" not in said.split():
+    marked = re.sub(r"\([^()]*\)", "", mark(_one_line(said)))
+    named = {word for word in marked.split() if word.startswith("@")}
+    if "@0" not in named:
         return Verdict("incorrect", "the gold answer is not mentioned")
-    asserted = _assertions(said, _direction(mark(asked)), len(rivals))
+    asserted = _assertions(marked, _direction(mark(canonicalise(question.question.text))), len(rivals))
     if asserted == {"@0"}:
+        start, end = list(choice.finditer(lower_case(said)))[-1].span()
+        if named == {"@0"} and (why := objection(said, start, end, question.question.text, question.answers)):
+            return Verdict("incorrect", why)
         return Verdict("correct", "asserts the gold answer alone")
     if "@0" in asserted:
         return Verdict("incorrect", "asserts a competing answer as well")
     return Verdict("incorrect", "asserts a competing answer" if asserted else "mentions but does not assert the answer")
+
+
+def _longest(named: tuple[str, int]) -> tuple[int, str]:
+    return -len(named[0]), named[0]
 
 
 def _direction(text: str) -> tuple[int, int] | None:
@@ -207,7 +198,7 @@ def _assertions(said: str, asked: tuple[int, int] | None, rivals: int) -> set[st
     parts = _CLAUSES.split(f"{said} ")
     for before, clause in zip([None, *parts[1::2]], parts[::2], strict=True):
         named = set(re.findall(r"@\d+", clause))
-        if len(named) != 1 or _DENIAL.search(clause.replace("not only", "")):
+        if len(named) != 1 or DENIAL.search(clause.replace("not only", "")):
             continue
         way = _way(clause, asked)
         if way == "against" and rivals == 1:
