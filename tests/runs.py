@@ -67,15 +67,7 @@ def write_lines(path: Path, records) -> None:
 def write_evaluation(run: Path, iteration: int, results, *, benchmark="world", repeats=1, **summary) -> Path:
     stage = run / f"iter_{iteration}" / "evaluate" / benchmark
     write_lines(stage / "results.jsonl", results)
-    questions = len(results) / repeats
-    facts = {
-        "schema": 1,
-        "grader": "rule",
-        "questions": int(questions) if questions.is_integer() else None,
-        "repeats": repeats,
-        "seconds": 90.0,
-        **summary,
-    }
+    facts = {"schema": 1, "grader": "rule", "questions": 4, "repeats": repeats, "seconds": 90.0, "files": {}, **summary}
     (stage / "summary.json").write_text(json.dumps(facts))
     return stage
 
