@@ -238,7 +238,7 @@ def test_runs_are_named_as_they_were_typed(runs, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report", "runs=[007, 1e3, 'a, b']", f"output={runs}", "page=2.html"])
     monkeypatch.chdir(runs)
     main()
-    assert capsys.readouterr().err.endswith("\ncomparison: 2.html\n")
+    assert capsys.readouterr().err.endswith("comparison: 2.html\n")
     page = (runs / "2.html").read_text(encoding="utf-8")
     assert all(name in page for name in names)
 
