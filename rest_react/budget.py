@@ -19,28 +19,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from rest_react.console import say
 from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_errors
 from rest_react.files import write_file
 from rest_react.records import LLM, Completion, Price, Prompt, Sampling
+from rest_react.usage import Tokens, Usage, charged
 
 _TURN_TOKENS = 24  # what a chat template puts around a system's and a user's turn
 _FILE_BYTES = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Tokens of one call, in and out."""
-
-    prompt: int
-    completion: int
-
-    @property
-    def total(self) -> int:
-        """Both together."""
-        return self.prompt + self.completion
 
 
 NOTHING = Tokens(0, 0)
@@ -72,10 +62,13 @@ def with_all_prompts(replies: Sequence[Sequence[Completion]]) -> list[Completion
     return [replace(first, prompt_tokens=sum(reply[0].prompt_tokens for reply in replies)), *others]
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Account(msgspec.Struct):
-    calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    calls: _Count = 0
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
 
 
 @dataclass(slots=True)
@@ -100,6 +93,7 @@ class Budget:
         self._settled = asyncio.Event()
         self._file: int | None = None
         self._path = Path()
+        self._doubted: set[str] = set()
 
     def keep_in(self, path: Path) -> None:
         """Goes on from what the file says and keeps it true at every moment: after a kill, the calls that were in
@@ -168,6 +162,16 @@ class Budget:
             if spent + price > self._max_usd:
                 return f"budget.max_usd={self._max_usd}: {spent:.4f} are spent, and a call may cost {price:.4f}"
         return ""
+
+    def charge(self, role: str, usage: Usage, worst: Tokens) -> Tokens:
+        """What a call costs whose server tells this usage. Says once for each role that a usage is impossible."""
+        if usage.impossible and role not in self._doubted:
+            self._doubted.add(role)
+            say(
+                f"note: {role or 'model'}: the server reports {usage.impossible} for a call, which is impossible; "
+                "calls with such counts are charged at the most that they can take"
+            )
+        return charged(usage, worst)
 
     def usd(self, role: str, prompt: int, completion: int) -> float | None:
         """What tokens cost in a role; None where its price is not known."""

@@ -5,7 +5,7 @@ A door turns a failure that may pass into `TryAgain` and lets `retried` do the r
     key = key_from("OPENAI_API_KEY")
     limiter = Limiter(64, requests_per_minute=600, tokens_per_minute=200_000, meter=Meter(budget, "policy"))
     reply = await retried(post, what="https://api.example/v1", backoff=Backoff(tries=5), limiter=limiter,
-                          worst=worst_case(prompt, n, sampling), used=tokens_used)
+                          worst=worst_case(prompt, n, sampling), used=usage)
 
 Each try goes through the budget and takes its own place in the limiter; waiting between tries holds neither. A
 `Retry-After` is for everyone behind the same limiter: it holds them all. When the tries are used up, `OutsideFault`
@@ -30,9 +30,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from rest_react.budget import NOTHING, Bill, Budget, Meter, Tokens
+from rest_react.budget import NOTHING, Bill, Budget, Meter
 from rest_react.errors import OutsideFault, RestReactError, UsageError
 from rest_react.records import derive_seed
+from rest_react.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -121,6 +122,10 @@ class Limiter:
                 self._opens_at = clock() + max(self._interval_s, self._count(worst.total, clock()))
             yield bill
 
+    def charge(self, usage: Usage, worst: Tokens) -> Tokens:
+        """What a call costs that may take `worst`, by what its server tells."""
+        return self._meter.budget.charge(self._meter.role, usage, worst)
+
     def _count(self, tokens: int, now: float) -> float:
         """Books a call that starts now; its share of a minute, in seconds."""
         if not self._tokens_per_minute:
@@ -156,10 +161,10 @@ async def retried(
     backoff: Backoff,
     limiter: Limiter,
     worst: Tokens = NOTHING,
-    used: Callable[[T], Tokens] = lambda _: NOTHING,
+    used: Callable[[T], Usage] = lambda _: Usage(),
 ) -> T:
     """The first success of `attempt`, which raises TryAgain for what may pass. Any other error passes unchanged.
-    A try may take `worst`, and has taken what `used` reads from its reply."""
+    A try may take `worst`, and has taken what `used` reads from its reply, where that is possible."""
     failures = 0
     while True:
         try:
@@ -177,8 +182,7 @@ async def retried(
                     if error.after_s is not None and error.after_s <= backoff.patience_s:
                         limiter.hold(error.after_s)
                     raise
-                taken = used(reply)
-                bill.owed = worst if taken == NOTHING else taken  # not every server counts
+                bill.owed = limiter.charge(used(reply), worst)
                 return reply
         except TryAgain as error:
             failures += 1

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.budget import Budget, Meter, Metered, Tokens, tokens_used, with_all_prompts, worst_case
+from rest_react.budget import Budget, Meter, Metered, tokens_used, with_all_prompts, worst_case
 from rest_react.errors import BudgetReached, ModelFault, OutsideFault, RunFolderError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Price, Prompt, Sampling
 from rest_react.remote import together
+from rest_react.usage import Tokens
 from tests.loopback import Reply, Request, serve
 
 SAMPLING = Sampling(0.5, 40, seed=7)
@@ -112,6 +113,56 @@ def test_without_a_limit_nothing_stops_and_everything_is_counted(tmp_path: Path)
     with serve(api) as server:
         spend(server.url, budget, calls=20)
     assert spending(tmp_path / "spending.json")["policy"]["calls"] == api.calls == 20
+
+
+ODD_USAGES = [
+    {"prompt_tokens": -28000, "completion_tokens": 5},
+    {"prompt_tokens": 60, "completion_tokens": -5},
+    {"prompt_tokens": 10**30, "completion_tokens": 10**30},
+    {"prompt_tokens": 60, "completion_tokens": 100_000},
+    {"prompt_tokens": 10_000_000, "completion_tokens": 5},
+    {"prompt_tokens": 0, "completion_tokens": 0},
+]
+
+
+@pytest.mark.parametrize("usage", ODD_USAGES)
+def test_an_impossible_usage_is_charged_at_the_worst_case_and_told_once(tmp_path, capsys, usage) -> None:
+    choices = [{"index": i, "message": {"content": "x"}} for i in range(4)]
+    budget, path = Budget(), tmp_path / "spending.json"
+    budget.keep_in(path)
+    with serve(lambda _: Reply(200, {"choices": choices, "usage": usage})) as server:
+        spend(server.url, budget, calls=3)
+    assert spending(path) == {
+        "policy": {"calls": 3, "prompt_tokens": 3 * WORST.prompt, "completion_tokens": 3 * WORST.completion}
+    }
+    told = capsys.readouterr().err
+    assert told.startswith("note: policy: the server reports ")
+    assert told.count("which is impossible") == 1
+
+
+@pytest.mark.parametrize(
+    ("usage", "charged"),
+    [
+        ({}, WORST),
+        ({"prompt_tokens": 70}, Tokens(70, WORST.completion)),
+        ({"completion_tokens": 9}, Tokens(WORST.prompt, 9)),
+        ({"prompt_tokens": float("nan"), "completion_tokens": "9"}, Tokens(WORST.prompt, 9)),
+    ],
+)
+def test_a_count_that_is_not_told_is_charged_at_its_worst_case(tmp_path, capsys, usage, charged) -> None:
+    choices = [{"index": i, "message": {"content": "x"}} for i in range(4)]
+    budget, path = Budget(), tmp_path / "spending.json"
+    budget.keep_in(path)
+    with serve(lambda _: Reply(200, {"choices": choices, "usage": usage})) as server:
+        spend(server.url, budget, calls=1)
+    account = {"calls": 1, "prompt_tokens": charged.prompt, "completion_tokens": charged.completion}
+    assert (spending(path), capsys.readouterr().err) == ({"policy": account}, "")
+
+
+def test_a_negative_sum_on_disk_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "spending.json").write_text('{"policy": {"calls": 3, "prompt_tokens": -28000, "completion_tokens": 5}}')
+    with pytest.raises(RunFolderError, match="damaged"):
+        Budget().keep_in(tmp_path / "spending.json")
 
 
 def test_what_earlier_commands_spent_counts_and_a_raised_limit_goes_on(tmp_path: Path) -> None:

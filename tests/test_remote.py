@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.budget import Tokens
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.remote import (
     Backoff,
@@ -25,6 +24,7 @@ from rest_react.remote import (
     together,
     worth_retrying,
 )
+from rest_react.usage import Tokens
 from tests.loopback import Reply, Request, serve
 
 QUICK = Backoff(tries=4, first_wait_s=0.001)

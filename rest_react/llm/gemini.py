@@ -14,10 +14,10 @@ Not here: Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which `openai_
 
 import asyncio
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rest_react.budget import Meter, Tokens, tokens_used, with_all_prompts, worst_case
+from rest_react.budget import Meter, with_all_prompts, worst_case
 from rest_react.error_replies import ErrorReply, SettingNames, explained, quoted
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.llm.token_ends import token_ends
@@ -32,6 +32,7 @@ from rest_react.remote import (
     retry_after_s,
     together,
 )
+from rest_react.usage import Tokens, Usage, most_tokens, told, with_thoughts
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -46,6 +47,15 @@ class _OneAtATime(ModelFault):
 
 
 _CUT = {"MAX_TOKENS": "length", "STOP": "stop"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """The samples of one reply, the tokens of the thoughts before them, and what both took."""
+
+    completions: list[Completion]
+    thoughts: int
+    usage: Usage
 
 
 class Gemini:
@@ -89,12 +99,12 @@ class Gemini:
         except _OneAtATime:
             self._at_once = 1
             replies = [await self._request(prompt, sampling, index=0, n=1)]
-        there = len(replies[0][0])
+        there = len(replies[0].completions)
         if there < n:
             replies += await together(self._request(prompt, sampling, index=i, n=1) for i in range(there, n))
-        completions = with_all_prompts([found for found, _ in replies])
+        completions = with_all_prompts([reply.completions for reply in replies])
         if not any(one.text for one in completions):
-            self._refuse_empty(completions[0].finish, thoughts=sum(tokens for _, tokens in replies))
+            self._refuse_empty(completions[0].finish, thoughts=sum(reply.thoughts for reply in replies))
         return completions
 
     def _refuse_empty(self, finish: str, *, thoughts: int) -> None:
@@ -114,19 +124,18 @@ class Gemini:
             await client.aio.aclose()
             client.close()
 
-    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> tuple[list[Completion], int]:
-        """1 to n samples, the first of which is sample number `index`, and the tokens of the thoughts before them."""
+    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> "_Reply":
+        """1 to n samples, the first of which is sample number `index`."""
         config = self._config(prompt, sampling, index, n)
 
-        async def attempt() -> tuple[list[Completion], int]:
+        async def attempt() -> _Reply:
             reply = await self._generate(prompt, config)
-            thoughts = (reply.usage_metadata.thoughts_token_count if reply.usage_metadata else None) or 0
-            return _read_reply(reply, self._model)[:n], thoughts
+            return _read_reply(reply, self._model, n, most)
 
-        def used(reply: tuple[list[Completion], int]) -> Tokens:
-            taken = tokens_used(reply[0])
-            return replace(taken, completion=taken.completion + reply[1])  # thoughts are billed as output
+        def used(reply: _Reply) -> Usage:
+            return reply.usage
 
+        most = most_tokens(f"{prompt.prefix}{_contents(prompt)}".encode("utf-8", "replace"), n, sampling)
         worst = worst_case(prompt, n, sampling)
         return await retried(
             attempt, what=self._model, backoff=self._backoff, limiter=self._limiter, worst=worst, used=used
@@ -215,29 +224,47 @@ def _retry_after(error: "APIError") -> float | None:
     return asked_wait_s(headers)
 
 
-def _read_reply(reply: "GenerateContentResponse", model: str) -> list[Completion]:
-    usage = reply.usage_metadata
+def _read_reply(reply: "GenerateContentResponse", model: str, n: int, most: Tokens) -> _Reply:
     if not reply.candidates:
         feedback = reply.prompt_feedback
         if feedback is not None and feedback.block_reason is not None:
             raise ModelFault(f"{model}: the prompt was blocked ({feedback.block_reason.value})")
         raise TryAgain("a reply without candidates")
     candidates = sorted(reply.candidates, key=lambda candidate: candidate.index or 0)
-    total = (usage.candidates_token_count if usage else None) or 0
-    share, rest = divmod(total, len(candidates))
-    prompt_tokens = (usage.prompt_token_count if usage else None) or 0
-    return [_completion(one, share + (i < rest), prompt_tokens) for i, one in enumerate(candidates)]
+    given = reply.usage_metadata
+    in_, out, thoughts = (getattr(given, f"{name}_token_count", None) for name in ("prompt", "candidates", "thoughts"))
+    wrote = any(map(_text, candidates))
+    if thoughts is not None and not wrote:
+        out = out or 0  # left out where there is none
+    # Thoughts are billed as output.
+    both = out if thoughts is None or out is None else out + thoughts
+    usage = told(in_, both, most=with_thoughts(most, n) if thoughts else most, wrote=wrote)
+    if not usage.impossible and min(out or 0, thoughts or 0) < 0:
+        usage = Usage(impossible=f"{out} tokens of output and {thoughts} of thoughts")
+    if usage.impossible:
+        out = thoughts = None
+    share, rest = divmod(out or 0, len(candidates))
+    longest = most.completion // n
+    samples = [_completion(one, share + (i < rest), usage.prompt or 0, longest) for i, one in enumerate(candidates)]
+    if not usage.impossible and usage.completion is None and all(one.tokens for one in samples):
+        usage = replace(usage, completion=sum(one.tokens for one in samples) + (thoughts or 0))
+    return _Reply(samples[:n], thoughts or 0, usage)
 
 
-def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int) -> Completion:
+def _text(candidate: "Candidate") -> str:
     parts = (candidate.content.parts if candidate.content else None) or []
-    text = "".join(part.text for part in parts if part.text and not part.thought)
+    return "".join(part.text for part in parts if part.text and not part.thought)
+
+
+def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int, longest: int) -> Completion:
+    text = _text(candidate)
     finish = candidate.finish_reason.value if candidate.finish_reason else ""
     given = candidate.logprobs_result
     told = (given.chosen_candidates if given else None) or []
     chosen = [token.log_probability for token in told]
     known = [value for value in chosen if value is not None and math.isfinite(value)]
-    tokens = len(chosen) or candidate.token_count or token_share
+    own = candidate.token_count or 0
+    tokens = len(chosen) or (own if 0 < own <= longest else token_share)
     logprob = None
     if known and len(known) == len(chosen):
         logprob = sum(known)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from rest_react.budget import Meter, Tokens, with_all_prompts, worst_case
+from rest_react.budget import Meter, with_all_prompts, worst_case
 from rest_react.console import say
 from rest_react.error_replies import (
     ErrorInside,
@@ -51,6 +51,7 @@ from rest_react.remote import (
     together,
     when_ready,
 )
+from rest_react.usage import Usage, most_tokens
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -184,17 +185,19 @@ class OpenAICompatible:
 
     async def _sent(self, prompt: Prompt, sampling: Sampling, index: int, n: int, *, system_turn: bool) -> Reply:
         body = self._body(prompt, sampling, index, n, system_turn=system_turn)
+        sent = msgspec.json.encode(body)
+        asked_n, limit = _asked_for(body, n, sampling)
+        worst, most = worst_case(prompt, asked_n, limit), most_tokens(sent, asked_n, limit)
 
         async def attempt() -> Reply:
             try:
-                return read_reply(await self._post(body), self._key)
+                return read_reply(await self._post(sent, body), self._key, most)
             except ErrorInside as error:
                 said = error.reply
             raise self._explained(said, body)
 
-        worst = worst_case(prompt, n, sampling)
         reply = await retried(
-            attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_billed
+            attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_usage
         )
         self._has_answered = True
         return replace(reply, completions=[_as_asked(one, sampling) for one in reply.completions[:n]])
@@ -258,13 +261,13 @@ class OpenAICompatible:
             body["logprobs"] = True if self._mode == "chat" else 1
         return {name: value for name, value in body.items() if name not in self._omit} | self._extra_body
 
-    async def _post(self, body: Mapping[str, Any]) -> bytes:
+    async def _post(self, sent: bytes, body: Mapping[str, Any]) -> bytes:
         from aiohttp import ClientError
 
         if self._session is None:
             self._session = _open_session(self._address, self._key, self._timeout_s)
         try:
-            async with self._session.post(self._address, data=msgspec.json.encode(body)) as reply:
+            async with self._session.post(self._address, data=sent) as reply:
                 raw = await reply.read()
         except (TimeoutError, ClientError) as error:
             reason = f" ({error})" if str(error) else ""
@@ -289,8 +292,15 @@ def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
     )
 
 
-def _billed(reply: Reply) -> Tokens:
-    return reply.billed
+def _asked_for(body: Mapping[str, object], n: int, sampling: Sampling) -> tuple[int, Sampling]:
+    """How many samples a request asks for and how long they may be: `extra_body` may ask for more."""
+    numbers = {name: value for name, value in body.items() if type(value) is int}
+    limits = [numbers[name] for name in ("max_tokens", "max_completion_tokens") if name in numbers]
+    return max(n, numbers.get("n", 0)), replace(sampling, max_tokens=max([sampling.max_tokens, *limits]))
+
+
+def _usage(reply: Reply) -> Usage:
+    return reply.usage
 
 
 def _as_asked(completion: Completion, sampling: Sampling) -> Completion:

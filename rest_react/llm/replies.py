@@ -9,23 +9,24 @@ of 0, a finish of "". Read are chat and completions replies, text in parts, and 
 events. A sample without text says where the server put it instead (`elsewhere`): thoughts, or a call of a tool.
 
 Tokens are counted by the log-probabilities where there are any: llama.cpp counts those of one sample for all `n`.
-Without them the reply's usage is shared out evenly.
+Without them the reply's usage is shared out evenly, unless it is impossible: then the counts are unknown.
 Not here: error replies (error_replies), and what a sample without text means for the run (openai_compatible).
 """
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from rest_react.budget import Tokens
 from rest_react.error_replies import ErrorInside, quoted, read_error
 from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion
 from rest_react.remote import TryAgain
+from rest_react.usage import Tokens, Usage, told, with_thoughts
 
 _STOPPED = frozenset(
     ("stop", "eos", "eos_token", "end", "end_turn", "end_of_text", "stop_sequence", "stop_str", "complete", "completed")
@@ -57,17 +58,17 @@ _LARGEST_LOGPROB = 0.01  # rounding makes some of them a little more than 0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The samples of one reply in the order of their indexes, and what the server charges for it. `elsewhere` has one
-    entry for each sample: the field that holds what its text should hold, or nothing."""
+    """The samples of one reply in the order of their indexes, and what they took. `elsewhere` has one entry for each
+    sample: the field that holds what its text should hold, or nothing."""
 
     completions: list[Completion]
     elsewhere: list[str]
-    billed: Tokens
+    usage: Usage
 
 
-def read_reply(raw: bytes, key: str = "") -> Reply:
-    """Reads a reply of status 200. Raises ErrorInside for one that holds an error in place of samples, and TryAgain for
-    one that holds neither."""
+def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
+    """Reads a reply of status 200 to a request that cannot take more than `most` tokens, thoughts aside. Raises
+    ErrorInside for one that holds an error in place of samples, and TryAgain for one that holds neither."""
     try:
         body = _parse(raw)
     except (ValueError, RecursionError) as error:
@@ -79,16 +80,18 @@ def read_reply(raw: bytes, key: str = "") -> Reply:
         if (found := _error_in(body, given)) is not None:
             raise ErrorInside(read_error(200, found))
         raise TryAgain(f"a reply without choices: {_shown(raw, key)}")
-    usage = body.get("usage")
-    prompt_tokens, completion_tokens = _counts(usage if isinstance(usage, dict) else {})
-    share, rest = divmod(completion_tokens, len(choices))
-    completions = [_completion(choice, share + (i < rest), prompt_tokens) for i, choice in enumerate(choices)]
-    hidden = _hidden_thoughts(usage)
+    usage = _usage(body.get("usage"), choices, most)
+    share, rest = divmod(usage.completion or 0, len(choices))
+    completions = [_completion(choice, share + (i < rest), usage.prompt or 0) for i, choice in enumerate(choices)]
+    hidden = _hidden_thoughts(body.get("usage"))
     elsewhere = [
         "" if one.text else _elsewhere(choice, hidden) for one, choice in zip(completions, choices, strict=True)
     ]
-    generated = max(completion_tokens, sum(one.tokens for one in completions))
-    return Reply(completions, elsewhere, Tokens(prompt_tokens, generated))
+    if not usage.impossible and all(one.tokens for one in completions):
+        # By the log-probabilities, where the usage tells fewer or none.
+        generated = max(usage.completion or 0, sum(one.tokens for one in completions))
+        usage = replace(usage, completion=generated)
+    return Reply(completions, elsewhere, usage)
 
 
 def _failed(choice: Mapping[str, Any]) -> bool:
@@ -246,7 +249,7 @@ def _elsewhere(choice: Mapping[str, Any], hidden: bool) -> str:
 def _hidden_thoughts(usage: object) -> bool:
     """Whether the usage counts thoughts, which need not stand in the reply."""
     details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
-    return isinstance(details, dict) and bool(_count(details.get("reasoning_tokens")))
+    return isinstance(details, dict) and (_count(details.get("reasoning_tokens")) or 0) > 0
 
 
 def _finish(reason: object) -> str:
@@ -290,14 +293,24 @@ def _is_logprob(value: float) -> bool:
     return type(value) is not bool and -math.inf < value < _LARGEST_LOGPROB
 
 
-def _counts(usage: Mapping[str, Any]) -> tuple[int, int]:
-    """Tokens in and out; 0 where they are not told."""
+def _usage(usage: object, choices: Sequence[Mapping[str, Any]], most: Tokens | None) -> Usage:
+    """What the reply says that it took, as far as that is possible."""
+    prompt, completion = _counts(usage if isinstance(usage, dict) else {})
+    messages = [_message(choice) for choice in choices]
+    thought = _hidden_thoughts(usage) or any(message.get(name) for message in messages for name in _THOUGHTS)
+    if most is not None and thought:
+        most = with_thoughts(most, len(choices))
+    return told(prompt, completion, most=most, wrote=any(_text(message.get("content")) for message in messages))
+
+
+def _counts(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Tokens in and out, as they are told."""
     prompt = _first_count(usage, "prompt_tokens", "input_tokens")
     completion = _first_count(usage, "completion_tokens", "output_tokens")
     total = _count(usage.get("total_tokens"))
     if completion is None and total is not None and prompt is not None:
-        completion = max(0, total - prompt)
-    return prompt or 0, completion or 0
+        completion = total - prompt
+    return prompt, completion
 
 
 def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
@@ -305,9 +318,9 @@ def _first_count(usage: Mapping[str, Any], *names: str) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    """A number of tokens, also as 12.0 or "12"; None where it is no such number."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+    """A number of tokens, also as 12.0 or "12", possible or not; None where it is no whole number."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,40}", value):
         return int(value)
-    if type(value) is float and math.isfinite(value):
-        value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None

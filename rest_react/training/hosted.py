@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from rest_react.budget import Budget, Meter, Tokens, estimate
+from rest_react.budget import Budget, Meter, estimate
 from rest_react.error_replies import SettingNames, error_reply, explained, quoted
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.files import cut_torn_line, write_file
@@ -48,6 +48,7 @@ from rest_react.remote import (
     when_ready,
 )
 from rest_react.training.job_states import State, is_not_ready, state_of
+from rest_react.usage import Tokens
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rest_react.budget import Budget, Meter
+from rest_react.budget import Budget, Meter, worst_case
 from rest_react.error_replies import SettingNames
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.gemini import Gemini
@@ -144,6 +144,39 @@ def test_thoughts_are_billed_as_output_and_count_for_no_sample(tmp_path):
         assert ask(server, meter=Meter(budget, "policy")) == [Completion("x", 10, None, "stop", 50)]
     spent = json.loads((tmp_path / "spending.json").read_text())
     assert spent == {"policy": {"calls": 1, "prompt_tokens": 50, "completion_tokens": 910}}
+
+
+@pytest.mark.parametrize(
+    ("told", "prompt_tokens", "completion_tokens", "tokens"),
+    [
+        ({"promptTokenCount": -28000, "candidatesTokenCount": 4}, None, None, 0),
+        ({"promptTokenCount": 11, "candidatesTokenCount": -4}, None, None, 0),
+        ({"promptTokenCount": 11, "candidatesTokenCount": 10**30}, None, None, 0),
+        ({"promptTokenCount": 11, "candidatesTokenCount": 4, "thoughtsTokenCount": -3}, None, None, 0),
+        ({"promptTokenCount": 11, "candidatesTokenCount": 4, "thoughtsTokenCount": 10**9}, None, None, 0),
+        ({"promptTokenCount": 0, "candidatesTokenCount": 4}, None, None, 0),
+        ({"promptTokenCount": 11}, 11, None, 0),
+        ({"candidatesTokenCount": 4}, None, 4, 4),
+        ({}, None, None, 0),
+    ],
+)
+def test_a_count_that_is_impossible_or_not_told_is_charged_at_its_worst_case(
+    tmp_path, capsys, told, prompt_tokens, completion_tokens, tokens
+):
+    budget, worst = Budget(), worst_case(Prompt("Instructions.", "state"), 1, SAMPLING)
+    budget.keep_in(tmp_path / "spending.json")
+    answer = Reply(200, {"candidates": [candidate("x")], "usageMetadata": told})
+    with serve(lambda _: answer) as server:
+        completions = ask(server, meter=Meter(budget, "policy"))
+        ask(server, meter=Meter(budget, "policy"))
+    assert completions == [Completion("x", tokens, None, "stop", prompt_tokens or 0)]
+    assert json.loads((tmp_path / "spending.json").read_text())["policy"] == {
+        "calls": 2,
+        "prompt_tokens": 2 * (prompt_tokens or worst.prompt),
+        "completion_tokens": 2 * (completion_tokens or worst.completion),
+    }
+    lies = prompt_tokens is None and completion_tokens is None and told != {}
+    assert capsys.readouterr().err.count("note: policy: the server reports") == (1 if lies else 0)
 
 
 def test_a_reply_that_is_all_thought_is_a_fault_that_names_the_settings():

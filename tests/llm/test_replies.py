@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.budget import Tokens
 from rest_react.error_replies import ErrorInside
 from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion
 from rest_react.remote import TryAgain
+from rest_react.usage import Tokens, Usage
 
 
 def raw(*choices, **fields):
@@ -31,7 +31,7 @@ def test_a_whole_reply_is_read_with_its_counts():
     reply = read_reply(raw(said("b", index=1, logprobs=logprobs), said("a", index=0, logprobs=logprobs), usage=usage))
     places = {"a": (1, 1), "b": (0, 1)}
     samples = [Completion(text, 2, -0.75, "stop", 11, places[text], (-0.5, -0.25)) for text in "ab"]
-    assert reply == Reply(samples, ["", ""], Tokens(11, 4))
+    assert reply == Reply(samples, ["", ""], Usage(11, 4))
 
 
 @pytest.mark.parametrize(
@@ -63,30 +63,71 @@ def test_a_token_without_any_log_probability_field_is_counted():
 @pytest.mark.parametrize(
     ("usage", "tokens"),
     [
-        ({"prompt_tokens": 5, "completion_tokens": 3}, Tokens(5, 3)),
-        ({"prompt_tokens": 5.0, "completion_tokens": "3"}, Tokens(5, 3)),
-        ({"input_tokens": 5, "output_tokens": 3}, Tokens(5, 3)),
-        ({"prompt_tokens": 5, "total_tokens": 8}, Tokens(5, 3)),
-        ({"prompt_tokens": None, "completion_tokens": None}, Tokens(0, 0)),
-        ({"prompt_tokens": "many", "completion_tokens": [3]}, Tokens(0, 0)),
-        ({"prompt_tokens": -5, "completion_tokens": True}, Tokens(0, 0)),
-        (None, Tokens(0, 0)),
-        ([], Tokens(0, 0)),
-        ("free", Tokens(0, 0)),
+        ({"prompt_tokens": 5, "completion_tokens": 3}, Usage(5, 3)),
+        ({"prompt_tokens": 5.0, "completion_tokens": "3"}, Usage(5, 3)),
+        ({"input_tokens": 5, "output_tokens": 3}, Usage(5, 3)),
+        ({"prompt_tokens": 5, "total_tokens": 8}, Usage(5, 3)),
+        ({"prompt_tokens": 5}, Usage(5, None)),
+        ({"completion_tokens": 3}, Usage(None, 3)),
+        ({"prompt_tokens": None, "completion_tokens": None}, Usage()),
+        ({"prompt_tokens": "many", "completion_tokens": [3]}, Usage()),
+        ({"prompt_tokens": 5.5, "completion_tokens": True}, Usage()),
+        (None, Usage()),
+        ([], Usage()),
+        ("free", Usage()),
     ],
 )
 def test_counts_are_read_in_every_spelling_and_unknown_in_any_other(usage, tokens):
     reply = read_reply(raw(said(), usage=usage))
-    assert (reply.completions, reply.billed) == (
-        [Completion("x", tokens.completion, None, "stop", tokens.prompt)],
-        tokens,
-    )
+    assert reply == Reply([Completion("x", tokens.completion or 0, None, "stop", tokens.prompt or 0)], [""], tokens)
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({"prompt_tokens": -28000, "completion_tokens": 3}, "-28000 prompt and 3 completion tokens"),
+        ({"prompt_tokens": "-5", "completion_tokens": 3}, "-5 prompt and 3 completion tokens"),
+        ({"prompt_tokens": 5, "completion_tokens": -1}, "5 prompt and -1 completion tokens"),
+        ({"prompt_tokens": 9, "total_tokens": 8}, "9 prompt and -1 completion tokens"),
+        ({"prompt_tokens": 0, "completion_tokens": 3}, "0 prompt and 3 completion tokens"),
+        ({"prompt_tokens": 5, "completion_tokens": 0}, "5 prompt and 0 completion tokens"),
+        ({"prompt_tokens": 101, "completion_tokens": 3}, "101 prompt and 3 completion tokens"),
+        ({"prompt_tokens": 5, "completion_tokens": 41}, "5 prompt and 41 completion tokens"),
+        ({"prompt_tokens": 5, "completion_tokens": 1e30}, "5 prompt and more than 1000000000000 completion tokens"),
+        ({"prompt_tokens": 10**30}, "more than 1000000000000 prompt and no completion tokens"),
+        ({"prompt_tokens": "9" * 30, "completion_tokens": 3}, "more than 1000000000000 prompt and 3 completion tokens"),
+    ],
+)
+def test_a_usage_with_an_impossible_count_is_not_believed_at_all(usage, told):
+    reply = read_reply(raw(said(), usage=usage), most=Tokens(100, 40))
+    assert reply == Reply([Completion("x", 0, None, "stop", 0)], [""], Usage(impossible=told))
+
+
+def test_a_reply_without_text_may_take_no_tokens():
+    reply = read_reply(raw(said(""), usage={"prompt_tokens": 5, "completion_tokens": 0}), most=Tokens(100, 40))
+    assert reply.usage == Usage(5, 0)
+
+
+@pytest.mark.parametrize("said_so", ["reasoning_content", "usage"])
+def test_thoughts_may_take_more_than_the_limit_of_a_sample(said_so):
+    choice, usage = said(), {"prompt_tokens": 5, "completion_tokens": 900}
+    if said_so == "usage":
+        usage["completion_tokens_details"] = {"reasoning_tokens": 880}
+    else:
+        choice["message"]["reasoning_content"] = "Hm."
+    assert read_reply(raw(choice, usage=usage), most=Tokens(100, 40)).usage == Usage(5, 900)
+
+
+def test_without_a_usage_the_log_probabilities_count_what_came():
+    logprobs = {"content": [{"logprob": -0.5}] * 7}
+    assert read_reply(raw(said(logprobs=logprobs), said(logprobs=logprobs))).usage == Usage(None, 14)
+    assert read_reply(raw(said(logprobs=logprobs), said())).usage == Usage()
 
 
 def test_thoughts_that_the_usage_counts_are_billed_beside_the_tokens_of_the_samples():
     logprobs = {"content": [{"logprob": -0.5}] * 2}
     usage = {"prompt_tokens": 5, "completion_tokens": 900}
-    assert read_reply(raw(said(logprobs=logprobs), usage=usage)).billed == Tokens(5, 900)
+    assert read_reply(raw(said(logprobs=logprobs), usage=usage)).usage == Usage(5, 900)
 
 
 def test_a_server_that_counts_one_sample_for_all_is_charged_what_the_log_probabilities_count():
@@ -94,7 +135,7 @@ def test_a_server_that_counts_one_sample_for_all_is_charged_what_the_log_probabi
     usage = {"prompt_tokens": 5, "completion_tokens": 7}
     reply = read_reply(raw(said(index=0, logprobs=logprobs), said(index=1, logprobs=logprobs), usage=usage))
     assert [one.tokens for one in reply.completions] == [7, 7]
-    assert reply.billed == Tokens(5, 14)
+    assert reply.usage == Usage(5, 14)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +327,8 @@ def test_no_odd_field_loses_a_text_or_makes_a_number_that_is_none(choices, usage
     for one in reply.completions:
         assert one.logprob is None or (math.isfinite(one.logprob) and one.tokens > 0)
         assert one.tokens >= 0 <= one.prompt_tokens
-    assert reply.billed.completion >= sum(one.tokens for one in reply.completions)
+    least = sum(one.tokens for one in reply.completions)
+    assert reply.usage.completion is None or reply.usage.completion >= least
 
 
 def test_tokens_are_told_with_their_places_in_both_modes():
