@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rest_react.config import flatten, load_settings, nearest, sealed_view
+from rest_react.config import flatten, load_settings, nearest, sealed_view, secret_problem
 from rest_react.console import say
 from rest_react.errors import ConfigError, DiskError, RestReactError
 from rest_react.files import refuse_unwritable
@@ -57,6 +57,8 @@ PACKAGES = (
 
 def checked(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra, short names spelt out. Ends the process with every problem when there is one."""
+    if problems := [problem for argument in arguments if (problem := _secret(argument))]:
+        stop(ConfigError(problems), code=2)  # before anything is written or printed, --cfg included
     # Hydra understands -m before or behind all overrides, not between them.
     sweeps = [argument for argument in arguments if argument in MULTIRUN][:1]
     multirun = bool(sweeps) or "hydra.mode=MULTIRUN" in arguments
@@ -81,6 +83,12 @@ def checked(arguments: Sequence[str]) -> list[str]:
         # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.
         return [*spelt, "hydra.run.dir=.", "hydra.output_subdir=null"]
     return spelt
+
+
+def _secret(argument: str) -> str:
+    """What is wrong with an argument that holds a password or a key in an address."""
+    key, _, value = argument.lstrip("+").partition("=")
+    return secret_problem(key, value.strip("'\" ")) if value else secret_problem("argument", argument)
 
 
 def sweep_folder(arguments: Sequence[str]) -> Path | None:

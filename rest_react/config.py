@@ -8,6 +8,7 @@ Not here: the settings themselves (settings), their values (configs/*.yaml), bui
 
 import difflib
 import os
+import re
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -19,6 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.errors import ConfigError
 from rest_react.records import NO_PRICE
+from rest_react.redaction import secret_in
 from rest_react.settings import (
     Bm25,
     FileQuestions,
@@ -73,13 +75,14 @@ _CHANGES_SERVED_PROMPT = {
     "--tokenizer-revision": "serves other tokens than training sees; name a local copy of the model",
     "--revision": "serves other weights than training starts from; name a local copy of that revision",
 }
+_QUESTIONS = re.compile(r"^(?:grow|evaluate)\.")
 # Question sets that their authors made for testing alone, by a part of their names.
 TEST_ONLY = ("bamtwoogle",)
 
 
 def load_settings(values: object) -> Settings:
     """Checks a config, given as a plain nested mapping. Raises ConfigError with every problem at once."""
-    if problems := list(_not_utf8(values)):
+    if problems := [*_not_utf8(values), *_secrets(values)]:
         raise ConfigError(problems)
     try:
         settings: Settings = _adapter().validate_python(values)
@@ -159,6 +162,30 @@ def _not_utf8(values: object) -> Iterator[str]:
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and text.encode("utf-8", "replace") != text.encode("utf-8", "surrogatepass"):
                 yield f"{path}: {text!r} holds bytes that are not UTF-8; write it in UTF-8"
+
+
+def _secrets(values: object) -> Iterator[str]:
+    """Passwords and keys inside addresses."""
+    for path, value in flatten(values):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and (problem := secret_problem(path, text)):
+                yield problem
+
+
+def secret_problem(path: str, text: str) -> str:
+    """What is wrong with a text setting that holds a secret, without the secret; empty if it holds none."""
+    part, _, name = path.rpartition(".")
+    address = name in ("base_url", "url")
+    if not (secret := secret_in(text, address=address)):
+        return ""
+    way_out = "leave it out of the address"
+    if name == "base_url":
+        way_out = f"set an environment variable to it, and name that in {part}.api_key_env"
+    elif address:
+        way_out = "use an address that needs none, such as a tunnel to the server on this machine"
+    elif _QUESTIONS.search(path):
+        way_out = "download the file and give its path"
+    return f"{path}: holds {secret}, and settings are written to files; {way_out}"
 
 
 def _impossible(s: Settings) -> Iterator[str]:

@@ -25,14 +25,16 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from rest_react.redaction import redact
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 Advance = Callable[..., None]
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Unicode's categories of what has no shape, or no known one
 
 
 def say(text: str) -> None:
-    """Plain text: markup in it is text, and an error message may quote anything."""
-    console.print(printable(text), markup=False)
+    """Plain text without secrets: markup in it is text, and an error message may quote anything."""
+    console.print(printable(redact(text)), markup=False)
 
 
 def printable(text: str) -> str:

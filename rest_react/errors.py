@@ -22,10 +22,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rest_react.records import Fault
+from rest_react.redaction import redact
 
 
 class RestReactError(Exception):
-    """Root of everything this package raises on purpose."""
+    """Root of everything this package raises on purpose. Its message goes to files and to the terminal."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
 
 
 class UsageError(RestReactError):

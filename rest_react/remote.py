@@ -33,6 +33,7 @@ from urllib.request import getproxies, proxy_bypass
 from rest_react.budget import NOTHING, Bill, Budget, Meter
 from rest_react.errors import OutsideFault, RestReactError, UsageError
 from rest_react.records import derive_seed
+from rest_react.redaction import secret_in
 from rest_react.usage import Tokens, Usage
 
 if TYPE_CHECKING:
@@ -332,6 +333,14 @@ def key_from(api_key_env: str | None) -> str:
     if not key:
         raise UsageError(f"no API key: set the environment variable {api_key_env} (api_key_env=null asks for none)")
     return key
+
+
+def refuse_address(base_url: str) -> None:
+    """Raises UsageError for what is no address, or one with a secret: an address stands in messages and files."""
+    if secret := secret_in(base_url, address=True):
+        raise UsageError(f"base_url: holds {secret}; set an environment variable to it, and name that in api_key_env")
+    if not base_url.startswith(("http://", "https://")):
+        raise UsageError(f"base_url: {base_url!r} is no http:// or https:// address")
 
 
 def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":

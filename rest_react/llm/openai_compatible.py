@@ -47,6 +47,7 @@ from rest_react.remote import (
     TryAgain,
     key_from,
     proxy_for,
+    refuse_address,
     retried,
     together,
     when_ready,
@@ -95,8 +96,7 @@ class OpenAICompatible:
         names: SettingNames | None = None,
         ready_within_s: float = 0.0,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise UsageError(f"base_url: {base_url!r} is no http:// or https:// address")
+        refuse_address(base_url)
         self._model = model
         self._base_url = base_url
         self._api_key_env = api_key_env

@@ -44,6 +44,7 @@ from rest_react.remote import (
     TryAgain,
     key_from,
     open_client,
+    refuse_address,
     retried,
     when_ready,
 )
@@ -96,6 +97,7 @@ class HostedTrainer:
         cancel: bool = False,
         ready_within_s: float = READY_WITHIN_S,
     ) -> None:
+        refuse_address(base_url)
         self._base_url = base_url
         self._api_key_env = api_key_env
         self._key = key_from(api_key_env)

@@ -1,0 +1,57 @@
+"""Secrets in text: passwords and keys inside addresses, and those of the proxies that the environment names.
+
+    >>> redact("no reply from http://me:hunter2@proxy:3128/v1?api_key=abc&n=1")
+    'no reply from http://***@proxy:3128/v1?api_key=***&n=1'
+    >>> secret_in("http://me:hunter2@host/v1"), secret_in("https://host/v1?key=abc"), secret_in("https://host:8000/v1")
+    ('a user name or a password', 'a key', '')
+
+Every error of this package and every line on the terminal goes through `redact`. Settings with a secret are refused
+(config, cli), since they are written to files.
+Not here: API keys from environment variables, which their clients blot out (error_replies.quoted).
+"""
+
+import base64
+import os
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+# What stands before the host, up to the last @; a password may hold / or # as well, where no port could stand.
+_USER = re.compile(r"""(?<=://)(?:[^\s/?#"<>]*@|[^\s/?#@:"<>]*:(?!\d{0,5}(?:[/?#\s"']|$))[^\s@"<>]*@)""")
+_PART = r"[\w.%\[\]-]*"
+_SECRET_NAME = (
+    rf"{_PART}(?:api[_-]?key|access[_-]?key|token|secret|passw|pwd|signature|credential){_PART}"
+    r"|(?:[\w.-]*[_.-])?(?:key|auth|authorization|sig|code)"
+)
+_QUERY = re.compile(rf"""([?&;](?:{_SECRET_NAME})=)[^\s&#"'<>]+""", re.IGNORECASE)
+_HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?\w+\s+)[^\s"']+""", re.IGNORECASE)
+_SHORTEST = 5  # characters; blotting out a shorter one would maim words
+
+
+def redact(text: str) -> str:
+    """The text without secrets, and without what no file can hold (half of a surrogate pair)."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    text = _HEADER.sub(r"\1***", _QUERY.sub(r"\1***", _USER.sub("***@", text)))
+    for secret in _of_proxies():
+        text = text.replace(secret, "***")
+    return text
+
+
+def secret_in(text: str, *, address: bool = False) -> str:
+    """What kind of secret an address inside the text holds, empty if none. `address`: the whole text is one, so that
+    it need not begin with http://."""
+    if _USER.search(text) or (address and re.match(r"[^/?#]*@", text)):
+        return "a user name or a password"
+    return "a key" if _QUERY.search(text) else ""
+
+
+def _of_proxies() -> Iterator[str]:
+    """User and password of each proxy in the environment, in the forms in which an error may show them."""
+    for name, value in os.environ.items():
+        if name.lower().endswith("_proxy") and "@" in value:
+            user = value.rpartition("@")[0].rpartition("://")[2]
+            forms = (user, unquote(user))
+            coded = [base64.b64encode(form.encode("utf-8", "replace")).decode() for form in forms]
+            yield from (form for form in (*forms, *coded) if len(form) >= _SHORTEST)
+            passwords = [form.partition(":")[2] for form in forms]
+            yield from (form for form in passwords if len(form) >= _SHORTEST)
