@@ -24,7 +24,7 @@ from typing import Any
 from rest_react.agent import TRAJECTORIES, SearchAgent, roll_out
 from rest_react.console import progress
 from rest_react.errors import RunFolderError, StageIncomplete
-from rest_react.judges.grader import Grader
+from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.metrics import (
     Share,
     bill,
@@ -179,6 +179,9 @@ async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grad
         tokens=usage.prompt_tokens + usage.completion_tokens,
         question=trajectory.question,
         golds=labelled.answers,
+        rule_verdict=rule_verdict(labelled, trajectory.answer)
+        if finished and not isinstance(grader, RuleGrader)
+        else None,
     )
 
 
@@ -246,6 +249,7 @@ def compute_rows(run_folder: Path) -> list[Row]:
                 "repeats": summary["repeats"],
                 **_losses(scored),
                 "accuracy": _interval(accuracy) | {"std": accuracy.std},
+                "rule_disagreement": _rule_disagreement(scored, summary["repeats"]),
                 "before_checks": _interval(drafts) | {"std": drafts.std},
                 "checks": _difference(after, before) | _changes(scored),
                 "vs_start": _difference(after, seen[0][1]) if seen and seen[0][0] == 0 else None,
@@ -290,6 +294,23 @@ def _interval(share: Share) -> dict[str, float | None]:
 def _difference(ours: _Values, theirs: _Values) -> Row:
     share = paired_difference(ours, theirs)
     return {**_interval(share), "questions": share.n, "detectable": detectable_difference(share)}
+
+
+def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> Row | None:
+    """How often the rule grader contradicts the grader, over finished answers on which both have a verdict; None
+    where the rule was not asked beside another grader."""
+
+    def differs(s: _Scored) -> float | None:
+        beside = s.result.rule_verdict
+        if s.after is None or beside is None or beside.verdict == "unscored":
+            return None
+        return float(beside.verdict != s.result.verdict.verdict)
+
+    if all(s.result.rule_verdict is None for s in scored):
+        return None
+    values = _by_question(scored, repeats, differs)
+    answers = sum(value is not None for of_question in values.values() for value in of_question)
+    return {**_interval(clustered_interval(values)), "answers": answers}
 
 
 def _changes(scored: Sequence[_Scored]) -> dict[str, int]:

@@ -303,7 +303,8 @@ class Verdict:
 class Result:
     """One line of `evaluate/<benchmark>/results.jsonl`: one question answered once, and what the grader said.
 
-    `golds` are the answers it was graded against, so that a line can be judged again by itself.
+    `golds` are the answers it was graded against, so that a line can be judged again by itself. `rule_verdict` is the
+    rule grader's verdict on the answer where another grader was asked; None otherwise, and in older files.
     """
 
     id: str
@@ -323,6 +324,7 @@ class Result:
     tokens: int
     question: str = ""
     golds: tuple[str, ...] = ()
+    rule_verdict: Verdict | None = None
 
 
 def example_rule(number: int) -> str:

@@ -346,6 +346,10 @@ def _change(change: Row | None) -> str:
     return "" if change is None else f"{points(change['mean'])} {span(change, '+')}".strip()
 
 
+def _differs(share: Row | None) -> str:
+    return "" if share is None else f"{percent(share['mean'])} {span(share)} of {share['answers']}"
+
+
 _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Iteration", lambda row: str(row["iteration"])),
     ("Benchmark", lambda row: visible(row["benchmark"])),
@@ -369,6 +373,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("Minutes", lambda row: number(row["seconds"] / 60, 1)),
     ("Cost, USD", lambda row: visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
     ("Grader", lambda row: visible(row["grader"])),
+    ("Rule grader differs", lambda row: _differs(row["rule_disagreement"])),
 )
 _HEADINGS = tuple(heading for heading, _ in _COLUMNS)
 _FIRST_VIEW = 9

@@ -11,7 +11,7 @@ from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Termin
 from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.evaluate import RESULTS, compute_rows, evaluate, reopen_unscored
-from rest_react.judges.grader import LLMGrader, RuleGrader
+from rest_react.judges.grader import LLMGrader, RuleGrader, rule_verdict
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import Fault, LabelledQuestion, Price, Question, Result, Trajectory, Verdict
 from rest_react.search.bm25 import Bm25Search
@@ -102,6 +102,24 @@ def test_the_cost_is_that_of_the_policys_and_the_graders_tokens(tmp_path) -> Non
     run(tmp_path / "b", policy(RIGHT), [VELMAR], judge(TRUE), prices={**prices, "grader": Price(None, None)})
     unpriced = read_summary(tmp_path / "b") or {}
     assert (unpriced["cost_usd"], unpriced["cost_reason"]) == (None, "grader.price is not set")
+
+
+def test_the_rule_graders_verdict_stands_beside_that_of_a_language_model(tmp_path) -> None:
+    (result,) = run(tmp_path / "judged", policy(RIGHT), [VELMAR], judge(FALSE))
+    assert said(result.verdict)[0] == "incorrect"
+    assert result.rule_verdict == rule_verdict(VELMAR, result.answer)
+    assert result.rule_verdict.verdict == "correct"
+    (alone,) = run(tmp_path / "rule", policy(RIGHT), [VELMAR])
+    assert alone.rule_verdict is None
+
+
+def test_a_result_of_an_older_version_has_no_verdict_of_the_rule_beside_it(tmp_path) -> None:
+    run(tmp_path, policy(RIGHT), [VELMAR], judge(TRUE))
+    line = json.loads((tmp_path / RESULTS).read_text(encoding="utf-8"))
+    del line["rule_verdict"]
+    (tmp_path / RESULTS).write_text(json.dumps(line) + "\n", encoding="utf-8")
+    (result,) = read_lines(tmp_path / RESULTS, Result)
+    assert result.rule_verdict is None
 
 
 def test_an_answer_that_the_checks_left_alone_is_graded_once(tmp_path) -> None:

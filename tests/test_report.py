@@ -16,15 +16,16 @@ from rich.console import Console
 from rest_react.errors import RunFolderError
 from rest_react.evaluate import compute_rows
 from rest_react.judges.metrics import clustered_interval, detectable_difference
-from rest_react.records import Example, Fault
+from rest_react.records import Example, Fault, Verdict
 from rest_react.report import first_view, results_table, write_report
 from rest_react.store import RunFolder
 from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
 
 ROW_KEYS = {
-    "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed", "failed_share",
-    "faults", "accuracy", "before_checks", "checks", "vs_start", "vs_previous", "by_kind", "by_hops", "em", "f1",
-    "contained", "searches", "calls", "tokens", "correct", "per_correct", "cost_usd", "cost_reason", "seconds",
+    "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
+    "failed_share", "faults", "accuracy", "rule_disagreement", "before_checks", "checks", "vs_start", "vs_previous",
+    "by_kind", "by_hops", "em", "f1", "contained", "searches", "calls", "tokens", "correct", "per_correct",
+    "cost_usd", "cost_reason", "seconds",
 }  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
         "iteration": 1, "benchmark": "world", "grader": "rule",
         "questions": 4, "repeats": 1,
         "unscored": 0, "unscored_share": 0.0, "failed": 0, "failed_share": 0.0, "faults": {},
-        "accuracy": {**interval, "std": None}, "before_checks": {**interval, "std": None},
+        "rule_disagreement": None, "accuracy": {**interval, "std": None}, "before_checks": {**interval, "std": None},
         "checks": {
             "mean": 0.0, "low": nothing.low, "high": nothing.high, "questions": 4,
             "detectable": detectable_difference(nothing), "fixed": 0, "broken": 0,
@@ -83,6 +84,29 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
     assert later["vs_start"] == later["vs_previous"]
     assert (later["vs_start"]["mean"], later["vs_start"]["questions"]) == (0.5, 4)
     assert (start["cost_usd"], start["cost_reason"]) == (None, "no price was recorded")
+
+
+def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):
+    lost = Fault("model", "no usable action")
+    results = [
+        replace(result("a", verdict="correct"), rule_verdict=Verdict("correct")),
+        replace(result("b", verdict="correct"), rule_verdict=Verdict("incorrect")),
+        replace(result("c", verdict="incorrect"), rule_verdict=Verdict("incorrect")),
+        replace(result("d", verdict="unscored"), rule_verdict=Verdict("correct")),
+        replace(result("e", verdict="correct"), rule_verdict=Verdict("unscored")),
+        result("f", verdict="incorrect", fault=lost),
+    ]
+    folder = tmp_path / "judged"
+    write_evaluation(folder, 0, results)
+    (row,) = compute_rows(folder)
+    share = clustered_interval({"a": [0.0], "b": [1.0], "c": [0.0]})
+    assert row["rule_disagreement"] == {"mean": 1 / 3, "low": share.low, "high": share.high, "answers": 3}
+    RunFolder(folder).seal({}, {})
+    write_report(folder, smoke=False)
+    for name in ("report.md", "report.html"):
+        text = (folder / name).read_text(encoding="utf-8").replace("\\", "")
+        assert "Rule grader differs" in text
+        assert f"33.3% [{100 * (share.low or 0):.1f}, {100 * (share.high or 0):.1f}] of 3" in text
 
 
 def test_each_iteration_is_compared_with_the_start_and_with_the_one_before(tmp_path):
@@ -304,7 +328,7 @@ def test_the_markdown_holds_the_same_tables(run):
     assert "| minutes | 4.0 |" in text
     assert "<script>" not in text
     widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {10, 23, 4, 3}  # the first view, all columns, their parts by iteration, and one column per stage
+    assert widths == {10, 24, 4, 3}  # the first view, all columns, their parts by iteration, and one column per stage
     assert "## world: faults" in text
     assert "| fixed | 0 | 0 |" in text
     assert "| cost usd | n/a | 0.0833 |" in text
