@@ -19,14 +19,16 @@ from rest_react.judges.canonical_text import canonicalise, cased_words, lower_ca
 # All patterns below read canonical text: lower case, one space between words and marks, "isn't" as "is not".
 _END_OF_CLAUSE = r"[.,;:!?()—]|but|until|only|and|because|since|as|although|while|which|who"
 _OPEN = (
-    r"whether|either|might|may be|may have|could be|could have|maybe|perhaps|possibly|unclear|unknown|unsure|uncertain"
+    r"whether|either|conceivably|almost|nearly|might|may be|may have|could be|could have|maybe"
+    r"|perhaps|possibly|unclear|unknown|unsure|uncertain"
 )
 DENIAL = re.compile(
     rf"\b(?:not|never|neither|nor|rather than|instead of|unlike|other than|except|{_OPEN}|wrong|wrongly|incorrect"
     r"|incorrectly|false|falsely|doubt|doubts|doubted|doubtful|hardly|scarcely|barely|unlikely|improbable|impossible"
     r"|far from|nowhere near|rule out|rules out|ruled out|ruling out|excludes?|excluded|excluding|exclude|denies|denied"
     r"|deny|refuted?|refutes|disproved?|rejects?|rejected|dismissed|mistaken|mistakenly|erroneously|confused with|myth"
-    r"|misconception|opposed to|used to be|no longer|fails? to|failed to|unproven|untrue|nobody|no one|none)\b"
+    r"|misconception|opposed to|used to be|no longer|fails? to|failed to|refused? to|refuses to|wanted to"
+    r"|hoped to|unproven|untrue|nobody|no one|none)\b"
 )
 _DENIAL_HERE = re.compile(
     rf"{DENIAL.pattern}|(?<!\S)(?:no|if|unless|few|contrary to|apart from|aside from|lack of|absence of"
@@ -47,27 +49,32 @@ _NO_DENIAL = re.compile(
 _ALL_BUT = re.compile(r"\b(?:any|every)(?:where|one|thing|body)?(?: \w+)? but\b|\ball but\b")
 # Said of the whole answer, wherever it stands.
 _CONFESSION = re.compile(
-    r"\b(?:not (?:\w+ )?(?:sure|certain)|unsure|no idea|no clue|i (?:\w+ )?doubt"
+    r"\b(?:not (?:\w+ )?(?:sure|certain)|unsure|(?:am|are) uncertain|if anything|no idea|no clue|i (?:\w+ )?doubt"
     r"|(?:just|only|merely|wild) (?:a )?guess(?:ing)?"
     r"|(?:i|we) (?:\w+ )?(?:do|can|could|did) not (?:\w+ )?(?:know|say|tell|find|determine|confirm|verify|be sure|think"
     r"|believe)|(?:hard|impossible|difficult) to (?:say|tell|know|determine)|who knows|anyone guess"
     r"|can not be (?:\w+ )?(?:determined|verified|confirmed|established|known|said|ruled out)"
     r"|not enough (?:information|evidence)|insufficient (?:information|evidence))\b"
 )
-_WRONG = r"not|never|wrong|incorrect|false|untrue|unlikely|doubtful|questionable|impossible|ruled out|excluded|out of"
+_WRONG = (
+    r"not|never|wrong|incorrect|false|untrue|unlikely|doubtful|questionable|impossible"
+    r"|ruled out|excluded|insufficient|out of"
+)
 _DENIED_AFTER = re.compile(
     rf" (?:is|was|are|were|does|did|has|had|can|could|would|seems|might|may|should|must)(?: \w+){{0,2}}? "
     rf"(?:{_WRONG}|possible|disputed|debatable|uncertain|unclear|unproven|hardly)\b"
     rf"| (?:, )?(?:perhaps|maybe|possibly|not|oder|ou|или|либо|أو|या)(?: \?| \.| ,|$)"
     r"| [,(] (?:or|maybe|perhaps|possibly) (?!as |also |otherwise |formerly |simply |better )"
     r"|(?: ,| but| ;| \.)+ (?:that|this|it|which)(?: \w+)? (?:is|was|would be|turned out)(?: \w+)? "
-    rf"(?:{_WRONG}|a myth)\b(?! only)"
+    r"(?:wrong|incorrect|false|untrue|unlikely|doubtful|impossible|a myth|not(?: \.| ,|$)"
+    r"|not (?:true|right|correct|so|the case|confirmed|certain))(?!\S)"
+    r"| \( (?:wrong|incorrect|not|false|untrue|unlikely|unconfirmed|doubtful|disputed|\?)(?!\S)"
     r"| (?:[,.] )?(?:is|was) (?:only |just |merely )?(?:a|one|an)(?: \w+)? (?:possibility|option|candidate|guess)\b"
     r"| (?:नहीं|아니|아닙|않|없|ليس)"
 )
 _CORRECTED = re.compile(
     r"(?<!\S)(?:no wait|wait no|wait , no|no , wait|actually|correction|scratch that|on second thought|i mean"
-    r"|or rather|no , it is)\b"
+    r"|or rather)\b|(?<!\S)no [,:;] \w"
 )
 _ASKED = re.compile(r"[^.;!?|]{0,200}\?")
 _SOME_OTHERS = re.compile(r"\bsome\b[^.;!?|]{0,200}\bothers?\b")
@@ -147,11 +154,15 @@ def _without_titles(said: str, question: str, golds: Iterable[str]) -> str:
     def cross_out(match: re.Match[str]) -> str:
         word = match[0]
         # A few words before and after, whichever marks stand between them.
-        before = low[max(0, match.start() - 60) : match.start()].split()[-1:]
+        before = low[max(0, match.start() - 60) : match.start()].split()[-2:]
         after = low[match.end() : match.end() + 120].split()[:2]
         if after and f" {word} {after[0]} " in f" {flat} " and (after[0] not in _FUNCTION or _holds(flat, word, after)):
             return "_" * len(word)
-        if before and before[0] not in _FUNCTION and f" {before[0]} {word} " in f" {flat} " and before[0].isalpha():
+        if before and before[-1].isalpha() and f" {' '.join(before)} {word} " in f" {flat} ":
+            return "_" * len(word)
+        if before and before[-1].isalpha() and before[-1] not in _FUNCTION and f" {before[-1]} {word} " in f" {flat} ":
+            return "_" * len(word)
+        if (stem := _REFUSAL.match(word)) and f" {stem[0]}" in f" {flat}":
             return "_" * len(word)
         start = match.start()
         opens = start == 0 or said[start - 2] in ".!?|"
@@ -164,8 +175,13 @@ def _without_titles(said: str, question: str, golds: Iterable[str]) -> str:
 
 
 _MAYBE_TITLE = re.compile(
-    rf"{DENIAL.pattern}|\b(?:no|if|unless|few|except|without|after|before|near|like|beyond|than|only|but|actually|some|may|might)\b"
+    rf"{DENIAL.pattern}|\b(?:no|if|unless|few|except|without|after|before|near|like|beyond|than|only|but"
+    rf"|actually|some|may|might)\b"
 )
+
+
+# "Which team did she reject?"
+_REFUSAL = re.compile("reject|exclud|den[iy]|refus|dismis")
 
 
 def _holds(flat: str, word: str, after: list[str]) -> bool:

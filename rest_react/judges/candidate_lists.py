@@ -20,7 +20,10 @@ from collections.abc import Sequence
 from rest_react.judges.canonical_text import canonicalise, lower_case
 from rest_react.judges.places import place_level
 
-_SEPARATOR = re.compile(r"(?<!\S)([,;/|?!.—]|and|or|nor|versus|vs|oder|und|ou|et|или|и)(?!\S)")
+_SEPARATOR = re.compile(
+    r"(?<!\S)([,;/|?!.—]|and|or|nor|versus|vs|plus|as well as|along with|together with|[+>→]|oder|und|ou"
+    r"|et|или|и)(?!\S)"
+)
 _AND = frozenset(("and", "und", "et", "и"))
 _OR = frozenset(("or", "oder", "или"))
 _WORDS_THAT_PART = _AND | _OR
@@ -48,11 +51,13 @@ _ALSO_NAMED = re.compile(r" (?:as|also|otherwise|formerly|better known|simply|in
 _REST_OF_DATE = re.compile(
     "^ (?:January|February|March|April|May|June|July|August|September|October|November|December)(?: \\d{1,2})?(?!\\S)"
 )
+_LAST_NUMBER = re.compile(r"(?<!\S)[-+]?\d\S*(?: [A-Z][a-z]+(?: \d{1,2})?)?$")
 _COPULA = re.compile(r"(?<!\S)(?:is|was|are|were|be|in|by|at|:)(?!\S)")
 _AMOUNT = re.compile(r"(?<!\S)[-+]?\d[\d.]* [a-z]+\d?(?!\S)")
 _BULLET = re.compile(r"^[ \t]*[-*•‣·–—▪◦+][ \t]+")
 _MARKER = re.compile(
-    r"(?:(?<=\s)|^)(?:\(?(\d{1,2})[.):]|\(?([a-h])\)|([①-⑳])|(?:option|candidate|choice|answer) ([\da-h])[.:)])"
+    r"(?:(?<=\s)|^)(?:\(?(\d{1,2})[.):]|#(\d)[.:)]?|\(?([a-h])[):]|(?-i:([a-h]|i{1,3})\.)|\(?(i{1,3})\)"
+    r"|([①-⑳])|(?:option|candidate|choice|answer) ([\da-h])[.:)])"
     r"\s*(?=\D)",
     re.IGNORECASE,
 )
@@ -63,9 +68,9 @@ def mark_lines(answer: str) -> str:
     """The answer in one line, with " | " for each line and for the numbers of a numbered list."""
     answer = "\n".join(_BULLET.sub("", line) for line in answer.splitlines())
     numbers = {next(filter(None, match.groups())).lower() for match in _MARKER.finditer(answer)}
-    if numbers >= {"1", "2"} or numbers >= {"a", "b"} or numbers >= {"①", "②"}:
+    if any(numbers >= set(first_two) for first_two in (("1", "2"), ("a", "b"), ("i", "ii"), ("①", "②"))):
         answer = _MARKER.sub(" | ", answer)
-    return re.sub(r"\s*[\n|][\s|]*", " | ", answer.strip()).strip(" |")
+    return re.sub(r"\s*[\n\t|][\s|]*|(?<=\w) {2,}(?=\w)", " | ", answer.strip()).strip(" |")
 
 
 def is_listed(said: str, start: int, end: int, golds: Sequence[str]) -> bool:
@@ -132,6 +137,8 @@ def _left_candidate(mention: str, lead: str, rest: str, others: list[tuple[str, 
         return rest == "" and _is_candidate(tail, mention, "", separator)
     if rest and _VERB.search(rest.split()[0]) and _VERB.search(item):
         return False  # "She left Lyon and Paris became her home"
+    if _starts_with_digit(mention) and (number := _LAST_NUMBER.search(item)):
+        return _is_candidate(number[0], mention, "", separator)
     return _is_candidate(item.split()[-1], mention, "", separator)
 
 
@@ -163,8 +170,8 @@ def _is_candidate(item: str, mention: str, lead: str, separator: str) -> bool:
     if not words or len(words) > 7:
         return False
     low = [lower_case(word) for word in words]
-    number = mention.lstrip("-+<>")[:1].isdigit()
-    if number != words[0].lstrip("-+<>")[:1].isdigit():
+    number = _starts_with_digit(mention)
+    if number != _starts_with_digit(words[0]):
         return separator == "/" and len(words) <= 4
     if number:
         return not any(_VERB.search(word) for word in low) or len(words) == 1
@@ -184,6 +191,10 @@ def _is_candidate(item: str, mention: str, lead: str, separator: str) -> bool:
     )
 
 
+def _starts_with_digit(text: str) -> bool:
+    return text.lstrip("-+<>")[:1].isdigit()
+
+
 def _is_role(words: list[str]) -> bool:
     return words[-1] in _BEHIND_A_NAME or ("of" in words and words[0] in _ROLES_OF)
 
@@ -196,7 +207,7 @@ def _is_address(mention: str, others: list[tuple[str, str]]) -> bool:
     """ "Paris, France" and "Austin, Texas, United States", but not "France, Spain"."""
     names: list[str] = []
     for separator, item in others[:3]:
-        if separator != "," or (names and place_level(item) == 0 and place_level(names[-1]) > 0):
+        if separator not in (",", "—", "/") or (names and place_level(item) == 0 and place_level(names[-1]) > 0):
             break
         names.append(item)
     levels = [place_level(name) for name in names] or [0]

@@ -154,6 +154,7 @@ def canonical_numbers(text: str) -> str:
     text = _A_SCALE.sub(lambda m: "0.5 " if m[1] else "1 ", text)
     text = _SPOKEN.sub(_spoken, text)
     text = re.sub(r"\b(\d{1,18})(?:st|nd|rd|th)(?!\w)", lambda m: ordinal(int(m[1])), text, flags=_I)
+    text = re.sub(r"\b(\d{1,2}) (?=centur)", lambda m: f"{ordinal(int(m[1]))} ", text)
     text = re.sub(r"\b(?:minus|negative) (?=\d)", "-", text, flags=_I)
     text = _MIXED.sub(lambda m: _plain(Decimal(m[1]) + Decimal(m[2]) / Decimal(m[3])), text)
     text = _SCALED.sub(_scaled, text)

@@ -17,6 +17,7 @@ import regex
 
 from rest_react.judges.canonical_numbers import ordinal, roman_value
 from rest_react.judges.canonical_text import MARKS, canonicalise, cased_words, lower_case
+from rest_react.judges.places import place_level
 from rest_react.judges.word_forms import left_end, right_end, word_pattern
 
 _FUNCTION_WORDS = frozenset(
@@ -35,6 +36,11 @@ _PART_OF_A_NUMBER = regex.compile(rf"(?:\d to |\bwar |\b(?P<month>{_MONTHS}) )$"
 _GOES_ON = regex.compile(rf" (?:to -?\d|bc(?!\S)|(?P<unit>percent|{_MONEY})(?!\S))")
 _SEQUEL = regex.compile(
     r" \d{1,3}(?!\S)(?! (?:years|months|days|hours|minutes|seconds|km|m|mi|ft|kmh|mph|percent|times|and)\b)"
+)
+_FURTHER_WORD = regex.compile(r" (\p{Lu}\p{Ll}+)(?!\S)")
+_SAME_THING = frozenset(
+    "river city county province state island region company corporation club football band junior senior inc ltd "
+    "university was is in on the".split()
 )
 _ORDINAL = regex.compile(r"(\d{1,4})(?:st|nd|rd|th)")
 _IS_WHOLE = regex.compile(r"(?:.{0,200}\b(?:answer|it|this|that) (?:is|was|would be|:) )?(?:: )?(?:the |an? )?")
@@ -57,7 +63,7 @@ def find_mentions(said: str, golds: Sequence[str], question: str) -> list[tuple[
         found |= _alias_mentions(said, low, plain)
     if ordinary := [gold for plain, gold in by_plain.items() if plain not in function_words]:
         for match in regex.finditer(pattern_of(ordinary), low):
-            if _stands_alone(low, match.start(), match.end(), asked):
+            if _stands_alone(low, match.start(), match.end(), asked) and not _name_goes_on(said, *match.span()):
                 found[match.start()] = max(match.end(), found.get(match.start(), 0))
     return sorted(found.items())
 
@@ -133,6 +139,20 @@ def _word(word: str, before: str, last: bool) -> str:
     if code := regex.fullmatch(r"([b-hj-z]|[a-z]{2,4})(\d+)", word):
         return rf"{code[1]} ?{code[2]}"
     return word_pattern(word)
+
+
+def _name_goes_on(said: str, start: int, end: int) -> bool:
+    """Whether a name has a further word: Paris Hilton for Paris. A place behind it, a kind of thing (Hudson River) or a
+    title (Junior) leaves it the same, and in an answer that has capitals everywhere they say nothing."""
+    further = _FURTHER_WORD.match(said, end)
+    if (
+        further is None
+        or not said[start].isupper()
+        or said[end - 1].isdigit()
+        or (said == said.title() and said.count(" ") > 4)
+    ):
+        return False
+    return lower_case(further[1]) not in _SAME_THING and place_level(further[1]) == 0
 
 
 def _stands_alone(low: str, start: int, end: int, asked: str) -> bool:
