@@ -124,7 +124,9 @@ _MONTH = (
 _DAY = r"(?<![\w.])(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?!\w)"
 _YEAR = r"(?P<year>[12]\d{3})(?![\d\w])"
 _DATES = [
-    re.compile(rf"{_DAY}[ -](?:day )?(?:of )?{_MONTH}(?:(?:,? |-){_YEAR}| (?P<early>[1-9]\d{{2}})(?![\w.,]))?", _I),
+    re.compile(
+        rf"{_DAY}[ -](?:day )?(?:of )?{_MONTH}(?:(?:,? |-){_YEAR}| (?P<early>[1-9]\d{{2}})(?!\w|[.,]\d| people))?", _I
+    ),
     re.compile(rf"(?<!\d{{4}} )\b{_MONTH}[ -](?:the )?{_DAY}(?:,? {_YEAR})?", _I),
     re.compile(rf"(?<!\d{{4}} )\b{_MONTH}(?:,? (?:of )?|-){_YEAR}", _I),
 ]

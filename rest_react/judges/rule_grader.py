@@ -144,7 +144,8 @@ def _options_asked(question: str, golds: Sequence[str]) -> list[str]:
         rf"(?<!\S)(?P<gold>{gold}) (?:, )?or (?P<rival>[^,:?]{{1,80}}?)(?= ?[,?]| ?$)",
     ):
         if match := re.search(pattern, asked):
-            rival = re.split(rf" (?:(?:born|founded|built|opened|come|released) )?(?:{_CUE})\b", match["rival"])[0]
+            cut = re.split(rf" (?:(?:born|founded|built|opened|come|released) )?(?:{_CUE})\b", match["rival"])[0]
+            rival = match["rival"] if cut in ("", "the", "a", "an") else cut
             return [_plain(match["gold"]), _plain(rival)]
     return []
 
@@ -165,6 +166,8 @@ def _choice_verdict(question: LabelledQuestion, said: str, golds: Sequence[str],
     asserted = _assertions(marked, _direction(mark(canonicalise(question.question.text))), len(rivals))
     if asserted == {"@0"}:
         start, end = list(choice.finditer(lower_case(said)))[-1].span()
+        if any(text.rstrip().endswith("?") for text in question.answers) and said.startswith(" ?", end):
+            end += 2  # a title's own question mark
         if named == {"@0"} and (why := objection(said, start, end, question.question.text, question.answers)):
             return Verdict("incorrect", why)
         return Verdict("correct", "asserts the gold answer alone")

@@ -188,6 +188,15 @@ def test_choices_are_read_from_the_question_where_none_are_given(text):
     assert {answer: is_right(gold("The Nile", text=text), answer) for answer in answers} == answers
 
 
+def test_a_title_keeps_its_question_mark_and_its_words_of_comparison():
+    asked = gold("Would You Marry Mell?", text="Which film is older, The Last Rider or Would You Marry Mell??")
+    assert is_right(asked, "Would You Marry Mell?")
+    assert not is_right(asked, "Would You Marry Mell??")
+    other = gold("Stranger in Ostrim", text="Which film is newer, The Last Rider or Stranger in Ostrim?")
+    assert is_right(other, "The answer is Stranger in Ostrim [link_id=1].")
+    assert not is_right(other, "The answer is The Last Rider.")
+
+
 def test_one_option_inside_another_is_told_apart():
     towns = LabelledQuestion(Question("w6", "Which has more bridges?"), ("Lund",), ("Lund", "North Lund"))
     assert is_right(towns, "Lund has more bridges than North Lund.")
