@@ -13,11 +13,12 @@ Not here: retrying (remote), and the replies of Google's SDK (llm.gemini).
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.remote import TryAgain, asked_wait_s, worth_retrying
+from rest_react.whole_reply import place_of
 
 Meaning = Literal[
     "again",  # the same request may succeed later
@@ -36,13 +37,15 @@ _READ = 300  # characters of a message that are read; further on it may repeat t
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """An error as a provider words it. `code` holds all its codes and types; `retry_after` is in seconds."""
+    """An error as a provider words it. `code` holds all its codes and types; `retry_after` is in seconds, `location`
+    is where a redirect leads."""
 
     status: int
     message: str
     code: str = ""
     param: str = ""
     retry_after: float | None = None
+    location: str = ""
 
 
 class ErrorInside(Exception):
@@ -202,6 +205,8 @@ _BY_STATUS: dict[int, Meaning] = {
 
 def classify(reply: ErrorReply) -> Meaning:
     """What the error means for this request and for others."""
+    if 300 <= reply.status < 400:
+        return "settings"  # to follow it would carry the prompt to another address
     if reply.status == 429 and (_WAIT.search(reply.message) or (reply.retry_after and "EXHAUSTED" in reply.code)):
         return "again"
     said = f"{reply.code} param={reply.param}: {reply.message[:_READ]}"
@@ -228,11 +233,19 @@ def error_reply(status: int, raw: bytes, headers: Mapping[str, str]) -> ErrorRep
         body = json.loads(text)
     except (ValueError, RecursionError):
         body = text
-    return read_error(status, body, asked_wait_s(headers))
+    read = read_error(status, body, asked_wait_s(headers))
+    return replace(read, location=str(headers.get("location") or ""))
 
 
 def read_error(status: int, body: Any, retry_after: float | None = None) -> ErrorReply:
     """The same of a body that is read already. One inside a reply of status 200 may tell its own status."""
+    try:
+        return _read_error(status, body, retry_after)
+    except RecursionError:  # what could just be read may be nested too deep to be shown
+        return ErrorReply(500 if status < 300 else status, "an error nested too deep to be read", "", "", retry_after)
+
+
+def _read_error(status: int, body: Any, retry_after: float | None) -> ErrorReply:
     if isinstance(body, list) and body:  # Google's
         body = body[0]
     if isinstance(body, dict):
@@ -248,8 +261,8 @@ def read_error(status: int, body: Any, retry_after: float | None = None) -> Erro
         fields = {"message": said, "type": detail[0].get("type"), "param": place[1] if len(place) == 2 else ""}
     codes = [fields.get(name) for name in ("code", "type", "status", "error_type")]
     message = str(next((text for name in ("message", "detail", "msg") if (text := fields.get(name))), fields))
-    if status < 400:
-        told = [int(str(code)) for code in codes if str(code).isdecimal() and 400 <= int(str(code)[:4]) < 600]
+    if status < 300:
+        told = [int(str(code)) for code in codes if re.fullmatch("[45][0-9]{2}", str(code))]
         status = told[0] if told else 500
     return ErrorReply(
         status,
@@ -290,6 +303,12 @@ def explained(
     status = reply.status
     said = f"HTTP {status}: {quoted(reply.message, key)}"
     meaning = classify(reply)
+    if 300 <= status < 400:
+        setting = (names or SettingNames()).setting("base_url")
+        return UsageError(
+            f"{where}: HTTP {status}: it sends the request on to {place_of(reply.location)}, which is refused, since "
+            f"the prompt would go along; set {setting} to the address that answers"
+        )
     if meaning == "again":
         return TryAgain(said, reply.retry_after, refused=True)
     if meaning == "account":
@@ -328,7 +347,7 @@ class SettingNames:
 
 def quoted(text: str, key: str, longest: int = 300) -> str:
     """A server's words on one line, bounded, the key and what looks like parts of one blotted out."""
-    line = " ".join(text.split())
+    line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
     # A short key ("none") is a placeholder, and blotting it out would maim words.
     if len(key) >= 8:
         line = line.replace(key, "***")

@@ -35,8 +35,10 @@ from rest_react.errors import OutsideFault, RestReactError, UsageError
 from rest_react.records import derive_seed
 from rest_react.redaction import secret_in
 from rest_react.usage import Tokens, Usage
+from rest_react.whole_reply import MODEL_MB, TooLarge, whole
 
 if TYPE_CHECKING:
+    from httpx2 import AsyncClient
     from openai import AsyncOpenAI
 
 T = TypeVar("T")
@@ -173,8 +175,9 @@ async def retried(
                 bill.owed = worst  # a try that is cut off here may be billed all the same
                 try:
                     reply = await attempt()
-                except RestReactError:
-                    bill.owed = NOTHING
+                except RestReactError as error:
+                    if not isinstance(error, TooLarge):  # which was generated
+                        bill.owed = NOTHING
                     raise
                 except TryAgain as error:
                     if not error.billed:
@@ -345,8 +348,26 @@ def refuse_address(base_url: str) -> None:
 
 def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
     """A client that keeps its connections and leaves retrying to us."""
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+    from openai import AsyncOpenAI
 
-    # By itself the SDK asks the environment's proxy for loopback addresses too.
-    http_client = DefaultAsyncHttpxClient(trust_env=False) if is_loopback(base_url) else None
+    http_client = open_http(base_url)
     return AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0, http_client=http_client)
+
+
+def open_http(address: str) -> "AsyncClient":
+    """What an SDK sends its requests with: it follows no redirect, and reads no reply that is larger than a model's.
+    The environment's proxy is not asked for this machine's own addresses, which SDKs do by themselves."""
+    from openai import DefaultAsyncHttpxClient
+
+    class Client(DefaultAsyncHttpxClient):
+        async def send(self, request: Any, *, stream: bool = False, **how: Any) -> Any:
+            reply = await super().send(request, stream=True, **{**how, "follow_redirects": False})
+            try:
+                raw = await whole(reply.aiter_bytes(), request.url.host, MODEL_MB)
+            finally:
+                await reply.aclose()
+            coded = ("content-encoding", "content-length", "transfer-encoding")
+            headers = [(name, value) for name, value in reply.headers.multi_items() if name.lower() not in coded]
+            return type(reply)(reply.status_code, headers=headers, content=raw, request=request)
+
+    return Client(follow_redirects=False, trust_env=not is_loopback(address))

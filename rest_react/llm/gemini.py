@@ -28,16 +28,19 @@ from rest_react.remote import (
     TryAgain,
     asked_wait_s,
     key_from,
+    open_http,
     retried,
     retry_after_s,
     together,
 )
 from rest_react.usage import Tokens, Usage, most_tokens, told, with_thoughts
+from rest_react.whole_reply import TooLarge, place_of
 
 if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.errors import APIError
     from google.genai.types import Candidate, GenerateContentConfig, GenerateContentResponse
+    from httpx2 import AsyncClient
 
 _MOST_CANDIDATES = 8
 
@@ -90,6 +93,7 @@ class Gemini:
         self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
         self._at_once = _MOST_CANDIDATES
         self._client: Client | None = None
+        self._http: AsyncClient | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
@@ -123,6 +127,9 @@ class Gemini:
         if client is not None:
             await client.aio.aclose()
             client.close()
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
 
     async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> "_Reply":
         """1 to n samples, the first of which is sample number `index`."""
@@ -170,6 +177,8 @@ class Gemini:
                         )
                 except APIError as error:
                     problem = self._explained(error)
+        except TooLarge:
+            raise
         except OutsideFault as error:
             raise TryAgain(quoted(str(error), self._key)) from None
         # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
@@ -180,19 +189,29 @@ class Gemini:
             from google.genai import Client
             from google.genai.types import HttpOptions, HttpRetryOptions
 
-            # Retrying is ours: left to itself, the client's aiohttp transport sleeps and sends once more.
+            # Retrying is ours. So is the transport: the SDK's own follow redirects and read without a limit.
             once = HttpRetryOptions(attempts=1)
+            self._http = open_http(self._base_url or "")
             self._client = Client(
                 vertexai=False,  # whatever the environment says: the key is one of the Gemini API
                 api_key=self._key,
                 http_options=HttpOptions(
-                    base_url=self._base_url, timeout=int(self._timeout_s * 1000), retry_options=once
+                    base_url=self._base_url,
+                    timeout=int(self._timeout_s * 1000),
+                    retry_options=once,
+                    httpx_async_client=self._http,
                 ),
             )
         return self._client
 
     def _explained(self, error: "APIError") -> RestReactError | TryAgain:
-        message = error.message or str(error.details)
+        message = str(error.message or error.details)
+        if 300 <= error.code < 400:
+            to = place_of(str(getattr(error.response, "headers", {}).get("location") or ""))
+            return UsageError(
+                f"{self._model}: HTTP {error.code}: the request is sent on to {to}, which is refused, since the prompt "
+                "would go along; check the proxy, and GOOGLE_GEMINI_BASE_URL if you set it"
+            )
         # A wrong key and a missing feature are answered with 400 as well.
         if "API_KEY_INVALID" in str(error.details):
             return UsageError(f"{self._model}: access refused: the key in {self._api_key_env} is not accepted")

@@ -53,6 +53,7 @@ from rest_react.remote import (
     when_ready,
 )
 from rest_react.usage import Usage, most_tokens
+from rest_react.whole_reply import MODEL_MB, beginning, whole
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -267,13 +268,14 @@ class OpenAICompatible:
         if self._session is None:
             self._session = _open_session(self._address, self._key, self._timeout_s)
         try:
-            async with self._session.post(self._address, data=sent) as reply:
-                raw = await reply.read()
+            async with self._session.post(self._address, data=sent, allow_redirects=False) as reply:
+                chunks = reply.content.iter_chunked(65_536)
+                if 200 <= reply.status < 300:
+                    return await whole(chunks, self._where, MODEL_MB)
+                raw = await beginning(chunks)
         except (TimeoutError, ClientError) as error:
             reason = f" ({error})" if str(error) else ""
             raise TryAgain(f"{type(error).__name__}, no whole reply within {self._timeout_s:g} s{reason}") from error
-        if reply.ok:
-            return raw
         raise self._explained(error_reply(reply.status, raw, reply.headers), body)
 
 

@@ -30,6 +30,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import URLError
@@ -322,5 +323,5 @@ def _answers(url: str) -> bool:
     try:
         with opener.open(url, timeout=5) as reply:
             return bool(reply.status == 200)
-    except (URLError, OSError):
+    except (URLError, OSError, HTTPException):
         return False

@@ -21,7 +21,7 @@ from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote import Backoff, Limiter, TryAgain, asked_wait_s, proxy_for, retried, worth_retrying
 from rest_react.search.html_text import clean_html
-from rest_react.search.whole_reply import whole
+from rest_react.whole_reply import PAGE_MB, place_of, whole
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader
@@ -69,17 +69,17 @@ class HttpSearch:
                 ) as reply,
             ):
                 if 200 <= reply.status < 300:
-                    return await whole(reply.content.iter_chunked(65_536), self._where)
+                    return await whole(reply.content.iter_chunked(65_536), self._where, PAGE_MB)
                 status, headers, said = reply.status, reply.headers, await _beginning(reply.content)
         except (TimeoutError, ClientError, OSError) as error:
             reason = f" ({type(error).__name__}: {error})" if str(error) else ""
             raise TryAgain(f"no whole reply within {self._timeout_s:g} s{reason}") from error
         said = f"HTTP {status}: {said}"
         if 300 <= status < 400:
-            target = headers.get("location", "another address")
+            place = place_of(headers.get("location", ""))
             raise UsageError(
-                f"{self._where}: {said}; it sends the query on to {target}, which is refused; set search.url to the "
-                "address that answers"
+                f"{self._where}: HTTP {status}: it sends the query on to {place}, which is refused; "
+                "set search.url to the address that answers"
             )
         if worth_retrying(status):
             raise TryAgain(said, asked_wait_s(headers))

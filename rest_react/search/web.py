@@ -23,7 +23,7 @@ from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Hit
 from rest_react.remote import Backoff, Limiter, TryAgain, asked_wait_s, retried
 from rest_react.search.html_text import clean_html
-from rest_react.search.whole_reply import whole
+from rest_react.whole_reply import PAGE_MB, place_of, whole
 
 if TYPE_CHECKING:
     from primp import AsyncClient
@@ -126,12 +126,12 @@ class DuckDuckGo:
                     target = urljoin(url, reply.headers.get("location", ""))
                     await reply.aclose()
                     if urlsplit(target).netloc != urlsplit(url).netloc:
-                        raise TryAgain(f"it sends the query on to {urlsplit(target).netloc}, which is refused")
+                        raise TryAgain(f"it sends the query on to {place_of(target)}, which is refused")
                     if reply.status_code not in (307, 308):
                         method, how = "GET", {}
                     url = target
                     reply = await client.request(method, url, stream=True, **how)
-                raw = await whole(reply.aiter_bytes(), self._backend)
+                raw = await whole(reply.aiter_bytes(), self._backend, PAGE_MB)
         except (TimeoutError, PrimpError) as error:
             raise TryAgain(f"no whole reply within {self._timeout_s} s ({type(error).__name__}: {error})") from error
         if reply.status_code != 200:

@@ -50,6 +50,7 @@ from rest_react.remote import (
 )
 from rest_react.training.job_states import State, is_not_ready, state_of
 from rest_react.usage import Tokens
+from rest_react.whole_reply import TooLarge
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST_BYTES = 512 * 1024 * 1024
+_SLOWEST_UPLOAD = 100_000  # bytes a second
 _EPOCHS = 3  # what providers choose for a small file when they are left to
 
 
@@ -68,6 +70,16 @@ class _Progress:
     file: str = ""
     job: str = ""
     model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A look at a job; `why` is for one that ended badly."""
+
+    status: str
+    state: State
+    model: str
+    why: str
 
 
 class _Event(msgspec.Struct):
@@ -185,12 +197,14 @@ class HostedTrainer:
         name = f"rest-react-{progress.content}.jsonl"
 
         async def find_or_upload() -> str:
-            return (
-                await _find_file(client, name)
-                or (await client.files.create(file=(name, rows, "application/jsonl"), purpose="fine-tune")).id
-            )
+            if found := await _find_file(client, name):
+                return found
+            file = await client.files.create(file=(name, rows, "application/jsonl"), purpose="fine-tune")
+            return _name(file.id)
 
-        return _note(folder, replace(progress, file=await self._asked("uploading the examples", find_or_upload)))
+        return _note(
+            folder, replace(progress, file=await self._asked("uploading the examples", find_or_upload, sent=len(rows)))
+        )
 
     async def _create(
         self, client: "AsyncOpenAI", base: ModelRef, job_seed: int, progress: _Progress, folder: Path
@@ -200,18 +214,16 @@ class HostedTrainer:
         hyperparameters: Any = self._hyperparameters  # the provider's own names; the SDK types only OpenAI's
 
         async def find_or_create() -> str:
-            return (
-                await _find_job(client, progress.file)
-                or (
-                    await client.fine_tuning.jobs.create(
-                        model=base.name,
-                        training_file=progress.file,
-                        method={"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
-                        seed=job_seed,
-                        suffix=self._suffix,
-                    )
-                ).id
+            if found := await _find_job(client, progress.file):
+                return found
+            job = await client.fine_tuning.jobs.create(
+                model=base.name,
+                training_file=progress.file,
+                method={"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+                seed=job_seed,
+                suffix=self._suffix,
             )
+            return _name(job.id)
 
         return _note(folder, replace(progress, job=await self._asked("creating the job", find_or_create, about="file")))
 
@@ -221,30 +233,32 @@ class HostedTrainer:
         seen = _events_on_disk(folder)
         state: State = "running"
 
-        async def look() -> "FineTuningJob":
-            job = await client.fine_tuning.jobs.retrieve(progress.job)
-            if state_of(job.status) == "succeeded" and not job.fine_tuned_model:
-                said = f"{self._base_url}: job {job.id} succeeded, and its model has no name yet"
+        async def look() -> _Job:
+            job = self._read_job(await client.fine_tuning.jobs.retrieve(progress.job))
+            if job.state == "succeeded" and not job.model:
+                said = f"{self._base_url}: job {progress.job} succeeded, and its model has no name yet"
                 raise NotReady(said, OutsideFault(f"{said}; run the same command again to look once more"))
             return job
 
         while True:
             news = await self._news(client, progress.job, seen, folder)
             job = await self._asked("looking at the job", look, about="job")
-            before, state = state, state_of(job.status)
+            before, state = state, job.state
             if state == "succeeded":
                 await self._news(client, progress.job, seen, folder)
-                done = _note(folder, replace(progress, model=job.fine_tuned_model or ""))
+                done = _note(folder, replace(progress, model=job.model))
                 await self._list_checkpoints(client, progress.job, folder)
                 return done
             if state in ("failed", "cancelled"):
-                raise UsageError(self._why(job, folder))
+                raise UsageError(f"{job.why}; mend the cause, then delete {folder / 'job.json'} to start another")
             if state == "paused" != before:
-                self._on_event(f"job {job.id} is paused; resume it at the provider, or stop it: finetune.cancel=true")
+                self._on_event(
+                    f"job {progress.job} is paused; resume it at the provider, or stop it: finetune.cancel=true"
+                )
             if time.monotonic() > deadline:
                 raise OutsideFault(
-                    f"{self._base_url}: job {job.id} is {job.status!r} after {self._patience_s:g} s; it goes on there, "
-                    "and the same command goes on waiting"
+                    f"{self._base_url}: job {progress.job} is {job.status!r} after {self._patience_s:g} s; it goes on "
+                    "there, and the same command goes on waiting"
                 )
             pause_s = self._poll_s if news else min(max(60.0, self._poll_s), pause_s * 1.5)
             await asyncio.sleep(pause_s)
@@ -252,59 +266,75 @@ class HostedTrainer:
     async def _news(self, client: "AsyncOpenAI", job: str, seen: set[str], folder: Path) -> int:
         """Appends the events not yet seen to `events.jsonl`, oldest first, and says how many there were."""
 
-        async def unseen() -> list[dict[str, Any]]:
-            events: list[dict[str, Any]] = []
+        async def unseen() -> list[tuple[str, str, str]]:
+            events: list[tuple[str, str, str]] = []
             with _if_it_can_list():
                 # Newest first: one page is enough unless much has happened.
                 async for event in client.fine_tuning.jobs.list_events(job, limit=100):
                     if event.id in seen:
                         break
-                    events.insert(0, event.model_dump(mode="json"))
+                    fields = event.model_dump(mode="json", warnings=False)
+                    line = json.dumps(fields, ensure_ascii=False)
+                    said = quoted(str(fields.get("message", "")), self._key)
+                    events.insert(0, (event.id, quoted(line, self._key, len(line)), said))
             return events
 
         events = await self._asked("reading the job's events", unseen)
         with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            for event in events:
-                line = json.dumps(event, ensure_ascii=False)
-                file.write(quoted(line, self._key, len(line)) + "\n")
-                seen.add(event["id"])
-                self._on_event(quoted(str(event.get("message", "")), self._key))
+            for name, line, said in events:
+                file.write(line + "\n")
+                seen.add(name)
+                self._on_event(said)
         return len(events)
 
     async def _list_checkpoints(self, client: "AsyncOpenAI", job: str, folder: Path) -> None:
-        async def listed() -> list[dict[str, Any]]:
+        async def listed() -> list[tuple[str, str]]:
+            found = []
             with _if_it_can_list():
-                return [one.model_dump(mode="json") async for one in client.fine_tuning.jobs.checkpoints.list(job)]
-            return []
+                async for one in client.fine_tuning.jobs.checkpoints.list(job):
+                    fields = one.model_dump(mode="json", warnings=False)
+                    # Not every provider gives a checkpoint a model's name.
+                    name = fields.get("fine_tuned_model_checkpoint") or fields.get("id")
+                    line = json.dumps(fields, ensure_ascii=False)
+                    said = f"checkpoint at step {fields.get('step_number')}: {name}"
+                    found.append((quoted(line, self._key, len(line)), quoted(said, self._key)))
+            return found
 
         try:
             found = await self._asked("listing the checkpoints", listed)
         except (OutsideFault, UsageError) as error:  # the model is there and paid for: a list must not hold it back
             self._on_event(f"the checkpoints could not be listed: {error}")
             return
-        write_file(folder / "checkpoints.jsonl", "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found))
-        for one in found:
-            # Not every provider gives a checkpoint a model's name.
-            name = one["fine_tuned_model_checkpoint"] or one["id"]
-            self._on_event(f"checkpoint at step {one['step_number']}: {name}")
+        write_file(folder / "checkpoints.jsonl", "".join(f"{line}\n" for line, _ in found))
+        for _, said in found:
+            self._on_event(said)
 
-    async def _asked(self, doing: str, call: Callable[[], Awaitable[T]], *, about: str = "") -> T:
-        """One request (or look, then request) with the door's patience; `about` names what may not be ready yet."""
+    async def _asked(self, doing: str, call: Callable[[], Awaitable[T]], *, about: str = "", sent: int = 0) -> T:
+        """One request (or look, then request) with the door's patience; `about` names what may not be ready yet, `sent`
+        is how many bytes it uploads."""
         from openai import APIConnectionError, APIStatusError
 
         where = f"{self._base_url}, {doing}"
+        within_s = self._timeout_s + sent / _SLOWEST_UPLOAD
 
         async def attempt() -> T:
             try:
                 # What the SDK makes of a reply that is not JSON, or not of the expected shape, is no closed list.
                 with outside("unreadable reply"):
                     try:
-                        return await call()
+                        async with asyncio.timeout(within_s):
+                            return await call()
+                    except TimeoutError as error:
+                        raise OutsideFault(f"no whole reply within {within_s:g} s") from error
                     except APIConnectionError as error:
+                        if isinstance(error.__cause__, TooLarge):
+                            raise error.__cause__ from None
                         raise OutsideFault(f"no reply ({error.__cause__ or error})") from error
                     except APIStatusError as error:
                         response = error.response
                         reply = error_reply(error.status_code, response.content, response.headers)
+            except TooLarge:
+                raise
             except OutsideFault as error:
                 raise TryAgain(quoted(str(error), self._key)) from error
             # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
@@ -325,14 +355,13 @@ class HostedTrainer:
             tried, first_wait_s=self._backoff.first_wait_s, tell=self._on_event, within_s=self._ready_within_s
         )
 
-    def _why(self, job: "FineTuningJob", folder: Path) -> str:
+    def _read_job(self, job: "FineTuningJob") -> _Job:
         error = job.error
         said = quoted(f"{error.code}: {error.message}", self._key) if error and error.message else "no reason given"
         where = f" (parameter {error.param})" if error and error.param else ""
-        return (
-            f"{self._base_url}: fine-tuning job {job.id} {job.status}: {said}{where}; mend the cause, then delete "
-            f"{folder / 'job.json'} to start another"
-        )
+        model = _name(job.fine_tuned_model) if job.fine_tuned_model else ""
+        why = f"{self._base_url}: fine-tuning job {job.id} {job.status}: {said}{where}"
+        return _Job(str(job.status), state_of(job.status), model, why)
 
 
 def tokens_of(example: Example) -> int:
@@ -369,12 +398,19 @@ def _row(example: Example) -> bytes:
     return json.dumps({"messages": messages}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
+def _name(told: object) -> str:
+    """What a reply names; the SDK does not check that it is a text."""
+    if not isinstance(told, str) or not told.isprintable() or not told:
+        raise OutsideFault(f"the reply names {told!r:.80}")
+    return told
+
+
 async def _find_file(client: "AsyncOpenAI", name: str) -> str:
     """The id of the file uploaded under that name; empty if there is none, or the server does not list its files."""
     with _if_it_can_list():
         async for file in client.files.list(purpose="fine-tune"):
             if file.filename == name:
-                return file.id
+                return _name(file.id)
     return ""
 
 
@@ -383,7 +419,7 @@ async def _find_job(client: "AsyncOpenAI", file: str) -> str:
     with _if_it_can_list():
         async for job in client.fine_tuning.jobs.list(limit=100):
             if job.training_file == file and state_of(job.status) not in ("failed", "cancelled"):
-                return job.id
+                return _name(job.id)
     return ""
 
 

@@ -13,6 +13,7 @@ from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageErr
 from rest_react.llm.gemini import Gemini
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from tests.loopback import Reply, Server, serve
+from tests.odd_bodies import ODD_BODIES, endless
 
 SAMPLING = Sampling(temperature=0.5, max_tokens=40, seed=7, stop=("# [END]",))
 KEY = "AIza-very-secret-0123456789"
@@ -311,3 +312,42 @@ def test_a_missing_key_is_told_before_any_request(monkeypatch):
     with serve(lambda _: reply()) as server, pytest.raises(UsageError, match="GEMINI_API_KEY"):
         ask(server)
     assert server.requests == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_does_not_carry_the_prompt_along(status):
+    with serve(lambda _: reply(candidate("x"))) as other:
+        redirect = Reply(status, b"", {"location": f"{other.url}/v1?key=hunter2"})
+        with serve(lambda _: redirect) as server, pytest.raises(UsageError) as caught:
+            ask(server)
+        assert str(caught.value) == (
+            f"gemini-x: HTTP {status}: the request is sent on to {other.url}, which is refused, since the prompt would "
+            "go along; check the proxy, and GOOGLE_GEMINI_BASE_URL if you set it"
+        )
+        assert (len(server.requests), other.requests) == (1, [])
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("body", ODD_BODIES)
+def test_no_body_ends_the_run_with_a_traceback(status, body):
+    with serve(lambda _: Reply(status, body)) as server, pytest.raises(RestReactError) as caught:
+        ask(server, tries=1)
+    message = str(caught.value)
+    assert (message.encode().decode(), len(message) < 1000) == (message, True)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_reply_without_end_is_left_at_its_limit(status):
+    with serve(lambda _: Reply(status, endless())) as server, pytest.raises(OutsideFault, match="larger than 64 MB"):
+        ask(server)
+    assert len(server.requests) == 1
+
+
+def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
+    started = time.monotonic()
+    with (
+        serve(lambda _: Reply(200, endless(part=b" ", wait_s=0.05))) as server,
+        pytest.raises(OutsideFault, match=r"TimeoutError.*\(after 2 tries\)"),
+    ):
+        ask(server, timeout_s=0.5, tries=2)
+    assert time.monotonic() - started < 4

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -6,12 +7,14 @@ import traceback
 
 import pytest
 
+from rest_react.budget import Budget, Meter, worst_case
 from rest_react.error_replies import SettingNames
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
 from rest_react.remote import together
 from tests.loopback import Reply, Request, Server, serve
+from tests.odd_bodies import ODD_BODIES, endless
 
 PROMPT = Prompt(prefix="Instructions.\n", state="QUESTION = 1\n")
 SAMPLING = Sampling(temperature=0.5, max_tokens=40, seed=7, stop=("# [END]",))
@@ -546,3 +549,70 @@ def test_nothing_is_lost_or_doubled_when_a_third_of_all_calls_fail():
         replies = asyncio.run(main())
     expected = [[f"{derive_seed(seed, 0) % 2**31}/{i}" for i in range(2)] for seed in range(100)]
     assert [[one.text for one in reply] for reply in replies] == expected
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_does_not_carry_the_prompt_along(status):
+    with serve(plain) as other:
+        place = other.url.replace("://", "://me:hunter2@")
+        redirect = Reply(status, b"", {"location": f"{place}/v1/chat/completions?key=hunter2"})
+        told = (
+            f"some-model at {{}}/v1: HTTP {status}: it sends the request on to {other.url}, which is refused, since "
+            "the prompt would go along; set grader.base_url to the address that answers"
+        )
+        with serve(lambda _: redirect) as server, pytest.raises(UsageError) as caught:
+            ask(server, names=SettingNames("grader"))
+        assert str(caught.value) == told.format(server.url)
+        assert (len(server.requests), other.requests) == (1, [])
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
+@pytest.mark.parametrize("body", ODD_BODIES)
+def test_no_body_ends_the_run_with_a_traceback(status, body):
+    with serve(lambda _: Reply(status, body)) as server, pytest.raises(RestReactError) as caught:
+        ask(server, tries=1)
+    message = str(caught.value)
+    assert (message.encode().decode(), len(message) < 1000) == (message, True)
+
+
+def test_a_reply_without_end_is_left_at_its_limit_and_charged(tmp_path):
+    budget = Budget()
+    budget.keep_in(tmp_path / "spending.json")
+    told = "the reply is larger than 64 MB; it is not read to its end"
+    with serve(lambda _: Reply(200, endless())) as server, pytest.raises(OutsideFault, match=told):
+        ask(server, meter=Meter(budget, "policy"))
+    assert len(server.requests) == 1
+    worst = worst_case(PROMPT, 1, SAMPLING)
+    account = {"calls": 1, "prompt_tokens": worst.prompt, "completion_tokens": worst.completion}
+    assert json.loads((tmp_path / "spending.json").read_text()) == {"policy": account}
+
+
+def test_an_error_reply_without_end_is_read_at_its_beginning():
+    body = endless(b'{"error": {"message": "wrong API key')
+    with serve(lambda _: Reply(401, body)) as server, pytest.raises(UsageError, match="access refused"):
+        ask(server)
+
+
+def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
+    started = time.monotonic()
+    with (
+        serve(lambda _: Reply(200, endless(part=b" ", wait_s=0.05))) as server,
+        pytest.raises(OutsideFault, match=r"no whole reply within 0\.3 s.*\(after 2 tries\)"),
+    ):
+        ask(server, timeout_s=0.3, tries=2)
+    assert time.monotonic() - started < 3
+
+
+def test_an_interrupted_call_ends_at_once():
+    async def main(url):
+        llm = OpenAICompatible("m", base_url=url, api_key_env=None)
+        task = asyncio.create_task(llm.sample(PROMPT, n=1, sampling=SAMPLING))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        await asyncio.wait([task])
+        await llm.aclose()
+
+    with serve(lambda _: Reply(200, {}, delay_s=30)) as server:
+        started = time.monotonic()
+        asyncio.run(main(server.url))
+        assert time.monotonic() - started < 3

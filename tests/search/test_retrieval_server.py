@@ -182,7 +182,7 @@ def test_a_reply_that_names_no_documents_is_an_outage_and_no_result(body):
 def test_a_redirect_does_not_carry_the_query_along(status):
     with serve(lambda _: result(item("t\nx"))) as other:
         redirect = Reply(status, b"", {"location": f"{other.url}/retrieve"})
-        told = rf"sends the query on to {other.url}/retrieve, which is refused; set search\.url"
+        told = rf"sends the query on to {other.url}, which is refused; set search\.url"
         with serve(lambda _: redirect) as server, pytest.raises(UsageError, match=told):
             ask(server)
         assert (len(server.requests), other.requests) == (1, [])

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from rest_react.budget import Budget, Meter
-from rest_react.errors import BudgetReached, OutsideFault, UsageError
+from rest_react.errors import BudgetReached, OutsideFault, RestReactError, UsageError
 from rest_react.records import Example, ModelRef, Price
 from rest_react.training.hosted import HostedTrainer, render_rows
 from tests.loopback import Reply, Request, serve
+from tests.odd_bodies import ODD_BODIES, endless
 
 EXAMPLES = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", f"state {i} é", f"action {i}", "perplexity") for i in range(3)]
 BASE = ModelRef("base-model", "base", tuned=False)
@@ -462,3 +463,88 @@ def test_waits_for_events_grow_while_nothing_happens(tmp_path):
         train(server, tmp_path, poll_s=0.02, patience_s=0.6)
     assert time.monotonic() - started >= 0.6
     assert api.looks < 12
+
+
+ROUTES = ["GET /v1/files", "POST /v1/files", "GET /v1/fine_tuning/jobs", "POST /v1/fine_tuning/jobs", "job", "events"]
+
+
+def spoilt(api, route, bad):
+    """The API, with another reply at one of its routes."""
+
+    def answer(request: Request) -> Reply:
+        path = request.path.partition("?")[0]
+        asked = "events" if path.endswith("/events") else "job" if "/ftjob-" in path else f"{request.method} {path}"
+        return bad() if asked == route else api.answer(request)
+
+    return answer
+
+
+@pytest.mark.parametrize(("route", "status"), [("POST /v1/files", 200), ("job", 200), ("events", 200), ("events", 400)])
+@pytest.mark.parametrize("body", ODD_BODIES)
+def test_no_body_ends_the_run_with_a_traceback(tmp_path, route, status, body):
+    with serve(spoilt(Api(), route, lambda: Reply(status, body))) as server:
+        try:  # some of these bodies are an empty list to the SDK
+            train(server, tmp_path, tries=1, ready_within_s=0.0, patience_s=0.0)
+        except RestReactError as error:
+            assert str(error).encode().decode() == str(error)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": None}, {"id": 7}, {"id": ["ftjob-0"]}, {"id": ""}, {"id": "\ud83d"}, {"status": None}, {"status": {}},
+        {"status": "failed", "error": "a text"}, {"status": "failed", "error": ["x"]},
+        {"status": "succeeded", "fine_tuned_model": {"name": "x"}},
+        {"status": "succeeded", "fine_tuned_model": "half a pair \ud83d"}, {"fine_tuned_model": 7},
+    ],
+)  # fmt: skip
+def test_odd_fields_of_a_job_end_nothing_with_a_traceback(tmp_path, fields):
+    body = {"id": "ftjob-0", "object": "fine_tuning.job", "status": "running", **fields}
+    for route in ("job", "POST /v1/fine_tuning/jobs"):
+        with serve(spoilt(Api(), route, lambda: Reply(200, body))) as server:
+            try:
+                train(server, tmp_path / route[:3], tries=1, ready_within_s=0.0, patience_s=0.0)
+            except RestReactError as error:
+                assert str(error).encode().decode() == str(error)
+
+
+def test_odd_events_and_checkpoints_are_kept_as_far_as_they_can_be_read(tmp_path):
+    odd = [{"id": "ev-1", "message": "half a pair \ud83d"}, {"id": "ev-0", "message": ["x"], "data": None}]
+    with serve(spoilt(Api(["succeeded"]), "events", lambda: Api.listing(odd))) as server:
+        told = []
+        train(server, tmp_path, on_event=told.append)
+    assert "half a pair ?" in told
+    assert [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_bytes().splitlines()] == [
+        "ev-0",
+        "ev-1",
+    ]
+
+
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_redirect_does_not_carry_the_examples_along(tmp_path, route, status):
+    with serve(Api().answer) as other:
+        redirect = Reply(status, b"", {"location": f"{other.url}/v1/files?key=hunter2"})
+        told = f"HTTP {status}: it sends the request on to {other.url}, which is refused.*; set finetune.base_url to"
+        with serve(spoilt(Api(), route, lambda: redirect)) as server, pytest.raises(UsageError, match=told) as caught:
+            train(server, tmp_path)
+        assert ("hunter2" in str(caught.value), other.requests) == (False, [])
+
+
+@pytest.mark.parametrize("route", ["POST /v1/files", "job"])
+def test_a_reply_without_end_is_left_at_its_limit(tmp_path, route):
+    with (
+        serve(spoilt(Api(), route, lambda: Reply(200, endless()))) as server,
+        pytest.raises(OutsideFault, match="than 64 MB"),
+    ):
+        train(server, tmp_path)
+
+
+def test_a_reply_that_trickles_has_one_limit_for_all_of_it(tmp_path):
+    started = time.monotonic()
+    with (
+        serve(spoilt(Api(), "job", lambda: Reply(200, endless(part=b" ", wait_s=0.05)))) as server,
+        pytest.raises(OutsideFault, match=r"no whole reply within 0\.5 s.*\(after 2 tries\)"),
+    ):
+        train(server, tmp_path, timeout_s=0.5, tries=2)
+    assert time.monotonic() - started < 5
