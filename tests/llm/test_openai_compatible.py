@@ -220,7 +220,8 @@ def test_where_the_server_has_no_system_turn_instructions_go_into_the_user_s_fro
     with serve(no_system_turn) as server:
         assert len(asyncio.run(twice(server.url))) == 1
     folded = [{"role": "user", "content": "Instructions.\nQUESTION = 1\n"}]
-    assert [request.json["messages"] == folded for request in server.requests] == [False, False, True, True, True]
+    # In any order: the two calls at once race.
+    assert sorted(request.json["messages"] == folded for request in server.requests) == [False, False, True, True, True]
     assert capsys.readouterr().err.count("instructions stand in the user's turn") == 1
 
 
