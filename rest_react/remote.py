@@ -38,8 +38,7 @@ from rest_react.usage import Tokens, Usage
 from rest_react.whole_reply import MODEL_MB, TooLarge, whole
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncClient
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 T = TypeVar("T")
 
@@ -354,7 +353,7 @@ def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
     return AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=0, http_client=http_client)
 
 
-def open_http(address: str) -> "AsyncClient":
+def open_http(address: str) -> "DefaultAsyncHttpxClient":
     """What an SDK sends its requests with: it follows no redirect, and reads no reply that is larger than a model's.
     The environment's proxy is not asked for this machine's own addresses, which SDKs do by themselves."""
     from openai import DefaultAsyncHttpxClient

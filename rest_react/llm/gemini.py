@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.errors import APIError
     from google.genai.types import Candidate, GenerateContentConfig, GenerateContentResponse
-    from httpx2 import AsyncClient
+    from openai import DefaultAsyncHttpxClient
 
 _MOST_CANDIDATES = 8
 
@@ -93,7 +93,7 @@ class Gemini:
         self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
         self._at_once = _MOST_CANDIDATES
         self._client: Client | None = None
-        self._http: AsyncClient | None = None
+        self._http: DefaultAsyncHttpxClient | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
