@@ -310,7 +310,7 @@ def test_a_key_in_the_environment_stands_in_no_file_and_in_nothing_that_is_print
     with serve(telling) as server:
         assert run.finish(f"policy.base_url={server.url}/v1", "policy.tries=1", "run=other") == 3
     told = (run.folder / "other/iter_0/evaluate/world/trajectories.jsonl").read_text()
-    assert "no entry with Bearer ***" in told and told.count("HTTP 429") == 1
+    assert "no entry with Bearer ***" in told and "HTTP 429" in told
     files = [path for path in run.folder.parent.rglob("*") if path.is_file()]
     assert any(path.suffix == ".wandb" for path in files)
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
