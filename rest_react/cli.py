@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,7 @@ from rest_react.console import say
 from rest_react.errors import ConfigError, DiskError, RestReactError
 from rest_react.files import refuse_unwritable
 from rest_react.overrides import as_text, as_typed, text
+from rest_react.redaction import secret_in
 from rest_react.settings import Settings
 
 _HERE = Path(__file__).resolve().parent
@@ -57,7 +59,7 @@ PACKAGES = (
 
 def checked(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra, short names spelt out. Ends the process with every problem when there is one."""
-    if problems := [problem for argument in arguments if (problem := _secret(argument))]:
+    if problems := [*filter(None, map(_secret, arguments)), *_secrets_of_files(arguments)]:
         stop(ConfigError(problems), code=2)  # before anything is written or printed, --cfg included
     # Hydra understands -m before or behind all overrides, not between them.
     sweeps = [argument for argument in arguments if argument in MULTIRUN][:1]
@@ -89,6 +91,16 @@ def _secret(argument: str) -> str:
     """What is wrong with an argument that holds a password or a key in an address."""
     key, _, value = argument.lstrip("+").partition("=")
     return secret_problem(key, value.strip("'\" ")) if value else secret_problem("argument", argument)
+
+
+def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
+    """The same of configuration files elsewhere, which Hydra alone composes, and copies into the run's folder."""
+    for option, following in pairwise([*arguments, ""]):
+        name, _, value = option.partition("=")
+        if name in ("--config-dir", "-cd", "--config-path", "-cp"):
+            for path in sorted(Path(value or following).rglob("*.yaml")):
+                if secret := secret_in(path.read_text(encoding="utf-8", errors="replace")):
+                    yield f"{path}: holds {secret}, and settings are written to files; name an api_key_env instead"
 
 
 def sweep_folder(arguments: Sequence[str]) -> Path | None:

@@ -143,6 +143,17 @@ def test_a_command_with_a_password_writes_and_prints_none_of_it(tmp_path: Path, 
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_a_password_in_a_configuration_file_elsewhere_is_refused(tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "experiment" / "mine.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text(f"# @package _global_\npolicy:\n  base_url: http://me:{PASSWORD}@127.0.0.1:9/v1\n")
+    (tmp_path / "work").mkdir()
+    for option in (["--config-dir", f"{tmp_path}/mine"], [f"--config-dir={tmp_path}/mine"]):
+        status, printed = run(tmp_path / "work", *option, *SMOKE, *ASKED, "+experiment@more=mine")
+        assert (status, PASSWORD in printed, list((tmp_path / "work").iterdir())) == (2, False, [])
+        assert f"{mine}: holds a user name or a password" in printed
+
+
 def test_a_proxy_s_password_is_used_and_stands_in_no_file_and_no_line(tmp_path: Path) -> None:
     def refuse(request: object) -> Reply:
         sent = dict(request.headers)["proxy-authorization"]  # type: ignore[attr-defined]
