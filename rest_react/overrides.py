@@ -15,7 +15,7 @@ sweep commas and Hydra's functions. Not here: which settings there are (settings
 
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType
@@ -46,6 +46,8 @@ def _spelt(value: str, kinds: frozenset[object]) -> str:
     if str in kinds:
         return _quoted(value)
     inner = value.strip()[1:-1]
+    if (record := _listed_record(kinds)) and value.strip().startswith("[") and value.strip().endswith("]"):
+        return f"[{','.join(_named_or_spelt(part, record) for part in split(inner))}]" if inner.strip() else value
     if tuple[str, ...] in kinds and value.strip().startswith("[") and value.strip().endswith("]"):
         return f"[{','.join(map(_quoted, split(inner)))}]" if inner.strip() else value
     if dict[str, str] in kinds and value.strip().startswith("{") and value.strip().endswith("}"):
@@ -53,6 +55,16 @@ def _spelt(value: str, kinds: frozenset[object]) -> str:
         if all(colon for _, colon, _ in pairs):
             return "{" + ",".join(f"{name.strip()}: {_quoted(text.strip())}" for name, _, text in pairs) + "}"
     return value
+
+
+def _named_or_spelt(part: str, record: type) -> str:
+    """One of a list's records: by its name alone, or a mapping, in which the texts are quoted."""
+    if not (part.startswith("{") and part.endswith("}")):
+        return _quoted(part)
+    hints = typing.get_type_hints(record)
+    pairs = [pair.partition(":") for pair in split(part[1:-1])]
+    named = ((name.strip(), text.strip()) for name, _, text in pairs)
+    return "{" + ",".join(f"{n}: {_quoted(text) if hints.get(n) is str else text}" for n, text in named) + "}"
 
 
 def as_text(key: str, value: str) -> str:
@@ -104,7 +116,19 @@ def _kinds(key: str) -> frozenset[object]:
     for name in key.split("."):
         nodes = {kind for node in nodes for kind in _member(node, name)}
     texts = {str, tuple[str, ...], dict[str, str]}
-    return frozenset(nodes) if nodes & texts and nodes <= {*texts, NoneType} else frozenset()
+    if _listed_record(nodes) or (nodes & texts and nodes <= {*texts, NoneType}):
+        return frozenset(nodes)
+    return frozenset()
+
+
+def _listed_record(kinds: Collection[object]) -> type | None:
+    """The record that the setting lists, where it is a list of records that a name alone can stand for."""
+    for kind in kinds:
+        members = typing.get_args(kind) if typing.get_origin(kind) is tuple else ()
+        record = getattr(members[0], "__origin__", members[0]) if members else None
+        if isinstance(record, type) and is_dataclass(record):
+            return record
+    return None
 
 
 def _member(node: object, name: str) -> Iterator[object]:

@@ -63,12 +63,12 @@ def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_me
     made = parts(tmp_path, "policy=vllm", f"policy.command=[{sys.executable},{script}]", "policy.extra_args=[--seed,7]")
     tuned = ModelRef("iter_1/finetune/model", "local", tuned=True)
     (tmp_path / "iter_1/finetune/adapter").mkdir(parents=True)
-    with pytest.raises(OutsideFault, match="died at start with exit code 3"):
+    with pytest.raises(OutsideFault, match="ended at its start with exit code 3"):
         asyncio.run(made.policy(tuned).sample(Prompt("", "state"), n=1, sampling=Sampling(0.5, 10, 1)))
     assert (tmp_path / "serve.py.told").read_text().split("\n") == [
         str(tmp_path / "iter_1/finetune/model"),
         *("--host", "127.0.0.1", "--port", "8011", "--served-model-name", "iter_1-finetune-model"),
-        *("--generation-config", "vllm", "--seed", "7"),
+        *("--generation-config", "vllm", "--max-model-len", "16384", "--seed", "7"),
     ]
 
 

@@ -67,6 +67,7 @@ def test_a_text_is_quoted_once(typed: str) -> None:
         ("iteration=1_0", "iteration", 10),
         ("students=[007,1e3,'a,b',it's]", "students", ["007", "1e3", "a,b", "it's"]),
         ("students=[]", "students", []),
+        ("students=[007,{model: 1e3, samples: 16}]", "students", ["007", {"model": "1e3", "samples": 16}]),
         ("+grow.questions.fields={question: q 1,answer: 007}", "grow.questions.fields",
          {"question": "q 1", "answer": "007"}),
         ("+grow.questions.fields.question=1e3", "grow.questions.fields.question", "1e3"),
