@@ -43,7 +43,7 @@ from rest_react.actions import (
     neutralise,
 )
 from rest_react.console import progress
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, as_fault
+from rest_react.errors import ModelFault, OutsideFault, as_fault, stage_incomplete
 from rest_react.parsing import Parsed, parse
 from rest_react.prompting import STOP, StepPrompt, prompt_for, render_state
 from rest_react.records import (
@@ -410,10 +410,7 @@ async def roll_out(
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
         log.finish(order)
     if len(outages) > tolerated * len(order):
-        raise StageIncomplete(
-            f"{title}: {len(outages)} of {len(order)} trajectories failed from outside, e.g. {outages[-1]}\n"
-            "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
-        )
+        raise stage_incomplete(title, "trajectories", len(outages), len(order), outages[-1])
 
 
 def _first_answer(trajectory: Trajectory) -> str | None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from rest_react.agent import TRAJECTORIES, SearchAgent, roll_out
 from rest_react.console import progress
-from rest_react.errors import RunFolderError, StageIncomplete
+from rest_react.errors import RunFolderError, stage_incomplete
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.metrics import (
     Share,
@@ -121,10 +121,7 @@ async def _grade_all(
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
         log.finish(order)
     if len(lost) > tolerated * len(order):
-        raise StageIncomplete(
-            f"{title}: {len(lost)} of {len(order)} verdicts could not be had, e.g. {lost[-1]}\n"
-            "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
-        )
+        raise stage_incomplete(title, "verdicts", len(lost), len(order), lost[-1])
 
 
 def _is_scored(result: Result) -> bool:

@@ -40,7 +40,7 @@ from rest_react.actions import (
 )
 from rest_react.agent import CUT_OFF, NOTHING_SELECTED, actions_of, choose
 from rest_react.console import progress, say
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.errors import ModelFault, OutsideFault, stage_incomplete
 from rest_react.judges.metrics import bill
 from rest_react.judges.reward import RewardModel, objections
 from rest_react.records import Completion, Example, Fault, Price, Ranking, Step, Trajectory, derive_seed
@@ -107,10 +107,7 @@ async def improve(
         await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
         log.finish(order)
     if len(errored) > rules.tolerated * len(order):
-        raise StageIncomplete(
-            f"{title}: {len(errored)} of {len(order)} rankings could not be had, e.g. {errored[-1]}\n"
-            "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
-        )
+        raise stage_incomplete(title, "rankings", len(errored), len(order), errored[-1])
     chosen = chosen_examples(trajectories, stage / RANKINGS, rules)
     written = replace_lines(stage / EXAMPLES, _drawn(chosen, rules.max_examples, seed))
     tally = count(trajectories, stage / RANKINGS, rules) | {"examples": written}

@@ -95,8 +95,9 @@ def test_what_an_outage_cost_is_done_again_and_nothing_else(tmp_path, expected) 
     with pytest.raises(StageIncomplete) as stopped:
         roll(path, Spied(SCRIPTED, shut=shut_for(1, 3)))
     assert str(stopped.value) == (
-        "grow: 4 of 10 trajectories failed from outside, e.g. llm: HTTP 503\n"
-        "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+        "grow: 4 of 10 trajectories failed because of external errors (last error: llm: HTTP 503)\n"
+        "Finished trajectories are saved. Run the same command again to retry the rest, or set "
+        "tolerate_outside_faults to continue without them."
     )
     left = list(read_lines(path, Trajectory))
     assert [trajectory.id for trajectory in left] == ORDER

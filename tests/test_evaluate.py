@@ -145,7 +145,7 @@ def test_a_models_fault_is_incorrect_and_its_draft_what_it_was(tmp_path, broken,
 
 def test_an_outage_of_the_policy_is_owed_and_where_tolerated_unscored(tmp_path) -> None:
     llm = Spied(policy(RIGHT), shut={"Ada Mell": OutsideFault("HTTP 503")})
-    with pytest.raises(StageIncomplete, match="1 of 2 trajectories failed from outside"):
+    with pytest.raises(StageIncomplete, match="1 of 2 trajectories failed because of external errors"):
         run(tmp_path / "a", llm)
     first, second = run(tmp_path / "b", llm, tolerated=0.5)
     lost = Verdict("unscored", "outside fault: HTTP 503", owed=True)
@@ -160,8 +160,9 @@ def test_a_verdict_that_an_outage_cost_is_asked_for_again_and_no_other(tmp_path)
     with pytest.raises(StageIncomplete) as stopped:
         run(tmp_path, llm, grader=judge(OutsideFault("HTTP 503"), FALSE))
     assert str(stopped.value) == (
-        "evaluate, grading: 1 of 2 verdicts could not be had, e.g. llm:tiny: HTTP 503\n"
-        "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+        "evaluate, grading: 1 of 2 verdicts failed because of external errors (last error: llm:tiny: HTTP 503)\n"
+        "Finished verdicts are saved. Run the same command again to retry the rest, or set tolerate_outside_faults to "
+        "continue without them."
     )
     calls, grader = len(llm.prompts), judge(TRUE)
     assert read_summary(tmp_path) is None

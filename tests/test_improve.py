@@ -399,8 +399,9 @@ def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
     with pytest.raises(StageIncomplete) as stopped:
         run(tmp_path, [walked(*steps)], selector="reward_model", model=model)
     assert str(stopped.value) == (
-        "improve: 1 of 4 rankings could not be had, e.g. outside fault: HTTP 503\n"
-        "The others are kept. Run the same command again to do these, or set tolerate_outside_faults to go on."
+        "improve: 1 of 4 rankings failed because of external errors (last error: outside fault: HTTP 503)\n"
+        "Finished rankings are saved. Run the same command again to retry the rest, or set tolerate_outside_faults to "
+        "continue without them."
     )
     assert read_summary(tmp_path / "improve") is None
     left = list(read_lines(tmp_path / "improve" / RANKINGS, Ranking))
