@@ -399,6 +399,7 @@ def long_walks(ids: list[str]) -> Iterator[Trajectory]:
         yield replace(trajectory(id_, f"Answer {id_}.", f"Question {id_}?"), steps=tuple(steps))
 
 
+@pytest.mark.slow
 def test_ten_thousand_trajectories_are_usable_in_three_seconds(chromium, tmp_path):
     ids = [f"w{i:04}" for i in range(MANY)]
     verdicts = ("correct", "incorrect")

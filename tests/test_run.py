@@ -230,6 +230,7 @@ def test_more_repeats_begin_with_those_that_are_there(smoke: Path, tmp_path: Pat
     assert (mine.folder.root / walks).read_bytes() == (smoke / walks).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_second_generation_of_twice_the_walks_goes_on_from_the_same_first_one(smoke: Path) -> None:
     twice = ("run=second_2x", "iteration=2", "grow.trajectories_per_question=2")
     done = run(smoke.parent, *SMALL, *twice, "grow.reuse=smoke", "grow.reuse_through=1")
