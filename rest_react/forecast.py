@@ -147,9 +147,9 @@ def duration_line(settings: Settings, folder: RunFolder) -> str:
     if sum(minutes) < 1:
         return ""
     first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
-    speed = settings.speed
+    which, speed = ("first" if rows[first].stage.startswith("iteration 0:") else "next"), settings.speed
     return (
-        f"Estimate: about {sum(minutes):.0f} minutes on this machine, the first row of results after about "
+        f"Estimate: about {sum(minutes):.0f} minutes on this machine, the {which} row of results after about "
         f"{sum(minutes[: first + 1]):.0f}. Speed, in tokens per second: {speed.prefill:.0f} read, {speed.decode:.0f} "
         f"written, {speed.train:.0f} trained on. dry_run=true shows each stage."
     )

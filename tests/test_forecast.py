@@ -181,6 +181,14 @@ def test_the_command_says_at_its_start_how_long_it_takes(tmp_path: Path) -> None
     )
 
 
+def test_a_command_that_goes_on_names_the_next_row_of_results(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for stage in (("finetune",), ("evaluate", "world")):
+        write_summary(folder.stage(0, *stage), {})
+    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    assert "the next row of results after about" in duration_line(compose([*SMALL, *fixed]), folder)
+
+
 @pytest.mark.parametrize(
     "how", [["policy=openai", "finetune=hosted"], ["policy=scripted", "finetune=dry_run"], ["policy=tiny"]]
 )
