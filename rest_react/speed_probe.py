@@ -9,7 +9,8 @@ sequences together, training on two steps that share their beginning.
 
     python -m rest_react.speed_probe smollm2-135m-instruct 0 lora             # prints the rates as JSON
 
-Not here: what the rates mean for a run (forecast), and models that are not packaged: loading those may take minutes.
+Not here: what the rates mean for a run (forecast), GPUs, and models that are not packaged: loading those may take
+minutes.
 """
 
 import hashlib
@@ -166,5 +167,14 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prints the rates of the CPU. On a machine with a GPU nothing is measured: the model may run there."""
+    import torch
+
+    if torch.cuda.is_available():
+        raise SystemExit("speed_probe measures CPUs alone, and this machine has a GPU")
     print(json.dumps(asdict(probe(sys.argv[1], threads=int(sys.argv[2]), lora=sys.argv[3] == "lora"))))
+
+
+if __name__ == "__main__":
+    main()
