@@ -25,7 +25,6 @@ from typing import Any, Literal
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StaticCache
 
-from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.grow import grow
@@ -33,6 +32,7 @@ from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled
 from rest_react.records import Prompt, Trajectory, derive_seed
 from rest_react.settings import TransformersModel
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import RunFolder, read_lines
 from rest_react.weights import encode_prompt
 

@@ -31,7 +31,6 @@ from benchmarks.scores import (
     remembered,
     rules,
 )
-from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose, environment
 from rest_react.config import sealed_view
@@ -40,6 +39,7 @@ from rest_react.improve import usable_candidates
 from rest_react.judges.metrics import Share, clustered_interval
 from rest_react.questions import unlabelled
 from rest_react.records import ModelRef, Trajectory, derive_seed
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import RunFolder, read_lines
 
 SEED = 9001

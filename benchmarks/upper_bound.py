@@ -14,7 +14,6 @@ import asyncio
 from pathlib import Path
 
 from benchmarks.gold import judge_steps
-from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose, environment
 from rest_react.config import sealed_view
@@ -22,6 +21,7 @@ from rest_react.improve import EXAMPLES
 from rest_react.judges.grader import rule_verdict
 from rest_react.records import Example, ModelRef, Trajectory
 from rest_react.run import Loop
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import RunFolder, read_lines, read_summary, replace_lines, write_summary
 
 

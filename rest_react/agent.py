@@ -10,22 +10,18 @@
 Thousands of these run at once; batching is the engine's business. A trajectory ends `finished` or `failed(fault)`,
 and whatever it had done by then is kept.
 
-One step (sample, parse, choose), one question, and many of them into one file:
+One step (sample, parse, choose), and one question:
 
     sampled = await take_step(llm, "decide", state, prompts, sampler, seed)
     trajectory = await answer_question(agent, Question("q1", "Who ...?"), trajectory_id="q1.0", seed=7)
-    await roll_out(agent, questions, path, repeats=2, seed=7, in_flight=64, title="grow")
 
-A step stores all its samples, parsable or not. Each trajectory is on disk the moment it ends. What outside faults cost
-is taken out of the file and done again on the next call; everything else is never repeated. Nothing grows with the
-number of finished trajectories but a set of their ids.
-Not here: which sample becomes the training target (improve), and what a stage reports (grow, evaluate).
+A step stores all its samples, parsable or not.
+Not here: many questions into one file (stages.rollouts), and which sample becomes the training target (improve).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rest_react.actions import (
@@ -42,8 +38,7 @@ from rest_react.actions import (
     decision_of,
     neutralise,
 )
-from rest_react.console import progress
-from rest_react.errors import ModelFault, OutsideFault, as_fault, stage_incomplete
+from rest_react.errors import ModelFault, OutsideFault, as_fault
 from rest_react.parsing import Parsed, parse
 from rest_react.prompting import STOP, StepPrompt, prompt_for, render_state
 from rest_react.records import (
@@ -61,11 +56,7 @@ from rest_react.records import (
     derive_seed,
 )
 from rest_react.records import Search as SearchDoor
-from rest_react.refusals import ACCEPTED, LOST, refusals_watched
-from rest_react.remote import together
-from rest_react.store import JsonLines, in_order, read_lines
 
-TRAJECTORIES = "trajectories.jsonl"
 NOTHING_SELECTED = "Nothing is selected."
 CUT_OFF = "length"  # a candidate's `finish` where its token limit ended it
 BUDGET_SPENT = "No searches remain, so I answer with what I have."
@@ -358,63 +349,3 @@ def _record(walk: _Walk, step: Step, action: Action | None) -> None:
 
 def _clean(hit: Hit) -> Hit:
     return Hit(hit.source, neutralise(hit.title), neutralise(hit.snippet))
-
-
-# ── many questions ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def roll_out(
-    agent: SearchAgent,
-    questions: Sequence[Question],
-    path: Path,
-    *,
-    repeats: int,
-    seed: int,
-    in_flight: int,
-    title: str,
-    tolerated: float = 0.0,
-) -> None:
-    """Brings `path` to one trajectory per question and repeat, in their canonical order.
-
-    Raises StageIncomplete when outside faults are left on more than the `tolerated` share of the trajectories, and
-    UsageError where the model refused several questions, and all of them, at the first call: a setting is wrong.
-    """
-    log = JsonLines(path, Trajectory)
-    done = log.resume(keep=lambda trajectory: trajectory.fault is None or trajectory.fault.whose == "model")
-    order = list(in_order([question.id for question in questions], repeats))
-    by_id = {question.id: question for question in questions}
-    owed = (id_ for id_ in order if id_ not in done)
-    outages: list[str] = []
-    failed = 0
-
-    def answers() -> Iterator[str | None]:
-        return map(_first_answer, read_lines(path, Trajectory))
-
-    # More refusals than one question alone can bring.
-    watched = refusals_watched(path, answers, what=title, role="policy", fewest=repeats + 1)
-    with watched, progress(title, total=len(order), done=len(done)) as advance:
-
-        async def worker() -> None:
-            nonlocal failed
-            for id_ in owed:
-                question = by_id[id_.rpartition(".")[0]]
-                trajectory = await answer_question(agent, question, trajectory_id=id_, seed=derive_seed(seed, id_))
-                log.append(trajectory)
-                if trajectory.fault is not None and trajectory.fault.whose == "outside":
-                    outages.append(trajectory.fault.message)
-                elif trajectory.fault is not None:
-                    failed += 1
-                lost = {"failed": failed, "outside faults": len(outages)}
-                advance(note=", ".join(f"{count} {what}" for what, count in lost.items() if count))
-
-        await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
-        log.finish(order)
-    if len(outages) > tolerated * len(order):
-        raise stage_incomplete(title, "trajectories", len(outages), len(order), outages[-1])
-
-
-def _first_answer(trajectory: Trajectory) -> str | None:
-    """What the policy said to the first call: for refusals_watched."""
-    if trajectory.fault is None or trajectory.steps:
-        return ACCEPTED
-    return LOST if trajectory.fault.whose == "outside" else trajectory.fault.message

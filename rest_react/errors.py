@@ -65,15 +65,6 @@ class StageIncomplete(RestReactError):
     """Outside faults are left over after a verb's pass."""
 
 
-def stage_incomplete(title: str, what: str, lost: int, total: int, last: str) -> StageIncomplete:
-    """The error of a stage that has work left over: `lost` of `total` trajectories, rankings or verdicts."""
-    return StageIncomplete(
-        f"{title}: {lost} of {total} {what} failed because of external errors (last error: {last})\n"
-        f"Finished {what} are saved. Run the same command again to retry the rest, or set tolerate_outside_faults to "
-        "continue without them."
-    )
-
-
 class BudgetReached(RestReactError):
     """The run stops before a call that might go over its budget."""
 

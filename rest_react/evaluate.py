@@ -21,9 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rest_react.agent import TRAJECTORIES, SearchAgent, roll_out
-from rest_react.console import progress
-from rest_react.errors import RunFolderError, stage_incomplete
+from rest_react.agent import SearchAgent
+from rest_react.errors import RunFolderError
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.metrics import (
     Share,
@@ -36,9 +35,10 @@ from rest_react.judges.metrics import (
     paired_difference,
 )
 from rest_react.records import LabelledQuestion, Price, Result, Trajectory, Verdict, derive_seed
-from rest_react.refusals import ACCEPTED, LOST, refusals_watched
-from rest_react.remote import together
-from rest_react.store import JsonLines, in_order, iterations, read_lines, read_summary, reopen, write_summary
+from rest_react.refusals import ACCEPTED, LOST
+from rest_react.stages.executor import StageRecords, run_owed
+from rest_react.stages.rollouts import TRAJECTORIES, roll_out
+from rest_react.store import iterations, read_lines, read_summary, reopen, write_summary
 
 RESULTS = "results.jsonl"
 Row = dict[str, Any]
@@ -73,7 +73,7 @@ async def evaluate(
     if make_room:
         await agent.llm.aclose()
     try:
-        await _grade_all(stage, benchmark, grader, repeats, seed, in_flight, f"{title}, grading", tolerated)
+        await _grade_all(stage, benchmark, grader, seed, in_flight, f"{title}, grading", tolerated)
     finally:
         if make_room:
             await grader.aclose()
@@ -89,39 +89,21 @@ async def _grade_all(
     stage: Path,
     benchmark: Sequence[LabelledQuestion],
     grader: Grader,
-    repeats: int,
     seed: int,
     in_flight: int,
     title: str,
     tolerated: float,
 ) -> None:
     """Grades what is not graded yet, and again what is unscored: the fault, or the setting, may be cured."""
-    log = JsonLines(stage / RESULTS, Result)
-    done = log.resume(keep=_is_scored)
     by_id = {labelled.question.id: labelled for labelled in benchmark}
-    order = list(in_order(list(by_id), repeats))
-    ungraded = (t for t in read_lines(stage / TRAJECTORIES, Trajectory) if t.id not in done)
-    lost: list[str] = []
 
-    def answers() -> Iterator[str | None]:
-        return (answer for result in read_lines(log.path, Result) for answer in _grader_answers(result))
+    def items() -> Iterator[tuple[str, Trajectory]]:
+        return ((trajectory.id, trajectory) for trajectory in read_lines(stage / TRAJECTORIES, Trajectory))
 
-    watched = refusals_watched(log.path, answers, what=title, role="grader")
-    with watched, progress(title, total=len(order), done=len(done)) as advance:
+    async def grade_one(id_: str, trajectory: Trajectory) -> Result:
+        return await grade(trajectory, by_id[trajectory.question_id], grader, seed=derive_seed(seed, id_, "grade"))
 
-        async def worker() -> None:
-            for trajectory in ungraded:
-                labelled = by_id[trajectory.question_id]
-                result = await grade(trajectory, labelled, grader, seed=derive_seed(seed, trajectory.id, "grade"))
-                log.append(result)
-                if _owed(result):
-                    lost.append((result.verdict if result.verdict.owed else result.verdict_before_checks).reason)
-                advance()
-
-        await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
-        log.finish(order)
-    if len(lost) > tolerated * len(order):
-        raise stage_incomplete(title, "verdicts", len(lost), len(order), lost[-1])
+    await run_owed(_RECORDS, stage / RESULTS, items, grade_one, in_flight=in_flight, title=title, tolerated=tolerated)
 
 
 def _is_scored(result: Result) -> bool:
@@ -134,8 +116,10 @@ def reopen_unscored(stage: Path) -> None:
         reopen(stage)
 
 
-def _owed(result: Result) -> bool:
-    return result.verdict.owed or result.verdict_before_checks.owed
+def _outside_error(result: Result) -> str | None:
+    """Why a verdict could not be had, where that was an external fault."""
+    owed = [verdict for verdict in (result.verdict, result.verdict_before_checks) if verdict.owed]
+    return owed[0].reason if owed else None
 
 
 def _grader_answers(result: Result) -> Iterator[str | None]:
@@ -146,6 +130,11 @@ def _grader_answers(result: Result) -> Iterator[str | None]:
     for text, verdict in asked:
         if text.strip():
             yield verdict.reason if verdict.refused else LOST if verdict.owed else ACCEPTED
+
+
+_RECORDS = StageRecords(
+    Result, noun="verdicts", role="grader", keep=_is_scored, outside_error=_outside_error, answers=_grader_answers
+)
 
 
 async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grader, *, seed: int) -> Result:

@@ -14,11 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.agent import TRAJECTORIES, SearchAgent, Select, roll_out
+from rest_react.agent import SearchAgent, Select
 from rest_react.errors import ConfigError
 from rest_react.judges.metrics import bill
 from rest_react.questions import overlap
 from rest_react.records import Price, Question, Trajectory
+from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.store import read_lines, read_summary, write_summary
 
 

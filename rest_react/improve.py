@@ -15,7 +15,6 @@ A verdict that could not be had for an outside fault is `errored`, owed again on
 Not here: how a reward model is asked (judges.reward).
 """
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,14 +38,14 @@ from rest_react.actions import (
     neutralise,
 )
 from rest_react.agent import CUT_OFF, NOTHING_SELECTED, actions_of, choose
-from rest_react.console import progress, say
-from rest_react.errors import ModelFault, OutsideFault, stage_incomplete
+from rest_react.console import say
+from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.metrics import bill
 from rest_react.judges.reward import RewardModel, objections
 from rest_react.records import Completion, Example, Fault, Price, Ranking, Step, Trajectory, derive_seed
-from rest_react.refusals import ACCEPTED, LOST, refusals_watched
-from rest_react.remote import together
-from rest_react.store import JsonLines, read_lines, read_summary, reopen, replace_lines, write_summary
+from rest_react.refusals import ACCEPTED, LOST
+from rest_react.stages.executor import StageRecords, run_owed
+from rest_react.store import read_lines, read_summary, reopen, replace_lines, write_summary
 
 Selector = Literal["reward_model", "verified", "perplexity", "majority", "random"]
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
@@ -83,31 +82,14 @@ async def improve(
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
-    log = JsonLines(stage / RANKINGS, Ranking)
-    done = log.resume(keep=_is_decided)
-    order = [id_ for id_, _, _ in trainable_steps(trajectories, rules)]
-    owed = ((id_, step, usable) for id_, step, usable in trainable_steps(trajectories, rules) if id_ not in done)
-    errored: list[str] = []
 
-    def answers() -> Iterator[str | None]:
-        return (answer for ranking in read_lines(log.path, Ranking) for answer in _reward_model_answers(ranking))
+    def items() -> Iterator[tuple[str, tuple[Step, tuple[int, ...]]]]:
+        return ((id_, (step, usable)) for id_, step, usable in trainable_steps(trajectories, rules))
 
-    watched = refusals_watched(log.path, answers, what=title, role="reward_model")
-    with watched, progress(title, total=len(order), done=len(done)) as advance:
+    async def rank(id_: str, item: tuple[Step, tuple[int, ...]]) -> Ranking:
+        return await rank_step(id_, *item, rules, reward_model, derive_seed(seed, id_))
 
-        async def worker() -> None:
-            for id_, step, usable in owed:
-                ranking = await rank_step(id_, step, usable, rules, reward_model, derive_seed(seed, id_))
-                log.append(ranking)
-                if ranking.status == "errored":
-                    errored.append(ranking.reply)
-                advance()
-                await asyncio.sleep(0)  # a selector that asks nobody would keep everybody waiting, Ctrl-C included
-
-        await together(worker() for _ in range(min(in_flight, len(order) - len(done))))
-        log.finish(order)
-    if len(errored) > rules.tolerated * len(order):
-        raise stage_incomplete(title, "rankings", len(errored), len(order), errored[-1])
+    await run_owed(_RECORDS, stage / RANKINGS, items, rank, in_flight=in_flight, title=title, tolerated=rules.tolerated)
     chosen = chosen_examples(trajectories, stage / RANKINGS, rules)
     written = replace_lines(stage / EXAMPLES, _drawn(chosen, rules.max_examples, seed))
     tally = count(trajectories, stage / RANKINGS, rules) | {"examples": written}
@@ -159,6 +141,16 @@ def _reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
         yield ranking.reply if ranking.reply.startswith(_REFUSED) else ACCEPTED
     if ranking.good_reply:
         yield ranking.good_reply if ranking.good_reply.startswith(_REFUSED) else ACCEPTED
+
+
+_RECORDS = StageRecords(
+    Ranking,
+    noun="rankings",
+    role="reward_model",
+    keep=_is_decided,
+    outside_error=lambda ranking: ranking.reply if ranking.status == "errored" else None,
+    answers=_reward_model_answers,
+)
 
 
 def trainable_steps(trajectories: Path, rules: Rules) -> Iterator[tuple[str, Step, tuple[int, ...]]]:

@@ -32,9 +32,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from markupsafe import Markup
 
-from rest_react.agent import TRAJECTORIES, actions_of
+from rest_react.agent import actions_of
 from rest_react.console import percent, plain, points
 from rest_react.records import Ranking, Result, Step, Trajectory, derive_seed
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import iterations, read_lines, read_summary
 from rest_react.training.local import loss_lines
 

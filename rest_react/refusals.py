@@ -3,7 +3,7 @@
     with refusals_watched(path, lambda: answers_in(path), what="improve", role="reward_model"):
         ...  # asks the model, and writes what it says to `path`
 
-The three loops over requests (roll_out, improve, evaluate's grading) share this rule. Where no request was accepted,
+Every stage that asks a model keeps this rule (stages.executor). Where no request was accepted,
 `path` is deleted: nothing in it is worth keeping, and the settings may be changed (store.RunFolder.seal).
 Not here: which error reply is a refusal (error_replies).
 """

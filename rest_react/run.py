@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from rest_react import cli
-from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.config import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
 from rest_react.console import console, say
@@ -49,6 +48,7 @@ from rest_react.settings import (
     TransformersModel,
     VllmModel,
 )
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.start import run_async
 from rest_react.store import (
     LIMITS_OF_JUDGES,

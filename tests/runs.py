@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
+from rest_react.agent import Sampler, SearchAgent
 from rest_react.evaluate import evaluate
 from rest_react.grow import grow
 from rest_react.improve import Rules, improve
@@ -15,6 +15,7 @@ from rest_react.llm.scripted import ScriptedLLM
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Hit, Result, Step, Trajectory, Usage, Verdict
 from rest_react.search.bm25 import Bm25Search
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.world import build_world
 from tests.doors import FREE
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from rest_react.actions import Answer, CheckAnswer, ReviseAnswer, Search, Terminate, render_output
-from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
+from rest_react.agent import Sampler, SearchAgent
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.evaluate import RESULTS, compute_rows, evaluate, reopen_unscored
 from rest_react.judges.grader import LLMGrader, RuleGrader, rule_verdict
 from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import Fault, LabelledQuestion, Price, Question, Result, Trajectory, Verdict
 from rest_react.search.bm25 import Bm25Search
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import read_lines, read_summary
 from rest_react.world import build_world
 from tests.doors import FREE, Killed, Spied, recorded_search

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.actions import Search, Terminate, render_output
-from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent
+from rest_react.agent import Sampler, SearchAgent
 from rest_react.errors import ConfigError, ModelFault, OutsideFault, StageIncomplete
 from rest_react.grow import count, grow, refuse_overlap
 from rest_react.improve import EXAMPLES, RANKINGS, Rules, improve
@@ -16,6 +16,7 @@ from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Fault, LabelledQuestion, Question, Step, Trajectory, Usage
 from rest_react.search.bm25 import Bm25Search
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import read_lines, read_summary, replace_lines
 from rest_react.world import build_world
 from tests.doors import FREE, Spied, recorded_search

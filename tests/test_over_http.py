@@ -17,7 +17,6 @@ from urllib.request import urlopen
 import pytest
 from safetensors.torch import load_file
 
-from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.errors import ModelFault
@@ -27,6 +26,7 @@ from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.records import LLM, Completion, Example, ModelRef, Prompt, Sampling, Trajectory, derive_seed
 from rest_react.run import Loop, run
 from rest_react.settings import Mode, Settings
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import RunFolder, read_lines
 from rest_react.training.hosted import HostedTrainer
 from rest_react.weights import resolve_weights

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.agent import TRAJECTORIES
 from rest_react.build import Parts
 from rest_react.cli import compose
 from rest_react.records import LLM, ModelRef, Sampling, Trajectory
 from rest_react.run import run
 from rest_react.settings import Mode
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.store import RunFolder, read_lines
 from rest_react.usage import Tokens, Usage, charged, most_tokens, told, with_thoughts
 from tests.loopback import Reply, Request, serve

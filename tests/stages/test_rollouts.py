@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.agent import TRAJECTORIES, Sampler, SearchAgent, answer_question, roll_out
+from rest_react.agent import Sampler, SearchAgent, answer_question
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.llm.scripted import ScriptedLLM
 from rest_react.records import Fault, Trajectory, derive_seed
 from rest_react.search.bm25 import Bm25Search
+from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.store import in_order, read_lines
 from rest_react.world import build_world
 from tests.doors import Killed, Spied

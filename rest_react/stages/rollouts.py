@@ -1,0 +1,78 @@
+"""Rollouts: the agent answers many questions, each as often as asked, into one file.
+
+    await roll_out(agent, questions, stage / "trajectories.jsonl", repeats=2, seed=7, in_flight=64, title="grow")
+
+Grow and evaluate share this. The seed of each trajectory follows from its id, "<question>.<repeat>".
+Not here: one trajectory (agent), resuming and concurrency (executor), and what a stage reports (grow, evaluate).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rest_react.agent import SearchAgent, answer_question
+from rest_react.records import Question, Trajectory, derive_seed
+from rest_react.refusals import ACCEPTED, LOST
+from rest_react.stages.executor import StageRecords, run_owed
+from rest_react.store import in_order
+
+TRAJECTORIES = "trajectories.jsonl"
+
+
+async def roll_out(
+    agent: SearchAgent,
+    questions: Sequence[Question],
+    path: Path,
+    *,
+    repeats: int,
+    seed: int,
+    in_flight: int,
+    title: str,
+    tolerated: float = 0.0,
+) -> None:
+    """Brings `path` to one trajectory per question and repeat, in their canonical order.
+
+    Raises StageIncomplete when outside faults are left on more than the `tolerated` share of the trajectories, and
+    UsageError where the model refused several questions, and all of them, at the first call: a setting is wrong.
+    """
+    by_id = {question.id: question for question in questions}
+
+    def items() -> Iterator[tuple[str, Question]]:
+        for id_ in in_order([question.id for question in questions], repeats):
+            yield id_, by_id[id_.rpartition(".")[0]]
+
+    async def answer(id_: str, question: Question) -> Trajectory:
+        return await answer_question(agent, question, trajectory_id=id_, seed=derive_seed(seed, id_))
+
+    await run_owed(
+        _RECORDS, path, items, answer, in_flight=in_flight, title=title, tolerated=tolerated,
+        fewest_refusals=repeats + 1,  # more than one question alone can bring
+    )  # fmt: skip
+
+
+def _outside_error(trajectory: Trajectory) -> str | None:
+    fault = trajectory.fault
+    return fault.message if fault is not None and fault.whose == "outside" else None
+
+
+def _first_answer(trajectory: Trajectory) -> Iterator[str | None]:
+    """What the policy said to the first call: for refusals_watched."""
+    if trajectory.fault is None or trajectory.steps:
+        yield ACCEPTED
+    else:
+        yield LOST if trajectory.fault.whose == "outside" else trajectory.fault.message
+
+
+def _stands(trajectory: Trajectory) -> bool:
+    """Whether there is no reason to do it again: a fault of the model is a result."""
+    return trajectory.fault is None or trajectory.fault.whose == "model"
+
+
+_RECORDS = StageRecords(
+    Trajectory,
+    noun="trajectories",
+    role="policy",
+    keep=_stands,
+    outside_error=_outside_error,
+    answers=_first_answer,
+    failed=lambda trajectory: trajectory.fault is not None,
+)
