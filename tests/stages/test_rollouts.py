@@ -1,7 +1,6 @@
-"""Many trajectories: one file, whatever the order of arrival and however often it was cut short."""
+"""Many trajectories in one file: their ids and seeds, and what is done again. Resuming itself: test_executor."""
 
 import asyncio
-import gc
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,8 @@ def agent(llm) -> SearchAgent:
     return SearchAgent(llm, SEARCH, Sampler(4, 0.5, 128, "perplexity"), prompts=None, max_searches=4)
 
 
-def roll(path: Path, llm=SCRIPTED, *, in_flight=8, seed=3, tolerated=0.0) -> bytes:
-    asyncio.run(
-        roll_out(
-            agent(llm), QUESTIONS, path, repeats=2, seed=seed, in_flight=in_flight, title="grow", tolerated=tolerated
-        )
-    )
+def roll(path: Path, llm=SCRIPTED, *, in_flight=8, seed=3) -> bytes:
+    asyncio.run(roll_out(agent(llm), QUESTIONS, path, repeats=2, seed=seed, in_flight=in_flight, title="grow"))
     return path.read_bytes()
 
 
@@ -58,33 +53,10 @@ def test_each_question_is_walked_as_often_as_asked_each_time_from_a_seed_of_its_
     assert any(first.steps != second.steps for first, second in zip(walked[::2], walked[1::2], strict=True))
 
 
-@pytest.mark.parametrize("pauses", [1, 2, 3])
-def test_the_order_of_arrival_changes_no_byte(tmp_path, expected, pauses) -> None:
-    spied = Spied(SCRIPTED, pauses=pauses)
+def test_the_order_of_arrival_changes_no_byte(tmp_path, expected) -> None:
+    spied = Spied(SCRIPTED, pauses=1)
     assert roll(tmp_path / TRAJECTORIES, spied) == expected
     assert spied.most_at_once == 8
-
-
-def test_no_more_are_in_flight_than_allowed(tmp_path, expected) -> None:
-    spied = Spied(SCRIPTED, pauses=1)
-    assert roll(tmp_path / TRAJECTORIES, spied, in_flight=3) == expected
-    assert spied.most_at_once == 3
-
-
-def test_a_finished_trajectory_leaves_memory(tmp_path, expected) -> None:
-    def held() -> int:
-        return sum(isinstance(thing, Trajectory) for thing in gc.get_objects())
-
-    class Counting(Spied):
-        most_held = 0
-
-        async def sample(self, prompt, *, n, sampling):
-            self.most_held = max(self.most_held, held())
-            return await super().sample(prompt, n=n, sampling=sampling)
-
-    before, counting = held(), Counting(SCRIPTED)
-    assert roll(tmp_path / TRAJECTORIES, counting, in_flight=2) == expected
-    assert counting.most_held - before <= 2
 
 
 def test_another_seed_makes_other_trajectories(tmp_path, expected) -> None:
@@ -93,13 +65,8 @@ def test_another_seed_makes_other_trajectories(tmp_path, expected) -> None:
 
 def test_what_an_outage_cost_is_done_again_and_nothing_else(tmp_path, expected) -> None:
     path = tmp_path / TRAJECTORIES
-    with pytest.raises(StageIncomplete) as stopped:
+    with pytest.raises(StageIncomplete, match=r"4 of 10 trajectories failed .* \(last error: llm: HTTP 503\)"):
         roll(path, Spied(SCRIPTED, shut=shut_for(1, 3)))
-    assert str(stopped.value) == (
-        "grow: 4 of 10 trajectories failed because of external errors (last error: llm: HTTP 503)\n"
-        "Finished trajectories are saved. Run the same command again to retry the rest, or set "
-        "tolerate_outside_faults to continue without them."
-    )
     left = list(read_lines(path, Trajectory))
     assert [trajectory.id for trajectory in left] == ORDER
     assert {t.question_id for t in left if t.fault == Fault("outside", "llm: HTTP 503")} == {
@@ -132,14 +99,7 @@ def test_a_model_that_refuses_everything_at_once_is_a_wrong_setting_and_no_resul
     assert roll(path) == expected
 
 
-def test_a_share_of_outages_may_be_tolerated(tmp_path) -> None:
-    llm = Spied(SCRIPTED, shut=shut_for(0))
-    roll(tmp_path / "a" / TRAJECTORIES, llm, tolerated=0.2)
-    with pytest.raises(StageIncomplete, match="2 of 10"):
-        roll(tmp_path / "b" / TRAJECTORIES, llm, tolerated=0.19)
-
-
-@pytest.mark.parametrize("calls", [0, 1, 7, 20, 40, 60])
+@pytest.mark.parametrize("calls", [1, 40])
 def test_a_kill_costs_what_was_in_flight_and_no_byte_of_the_rest(tmp_path, expected, calls) -> None:
     path = tmp_path / TRAJECTORIES
     with pytest.raises(Killed):
@@ -160,9 +120,3 @@ async def _calls_of(ids: set[str]) -> int:
         question = by_id[id_.rpartition(".")[0]]
         await answer_question(agent(spied), question, trajectory_id=id_, seed=derive_seed(3, id_))
     return len(spied.prompts)
-
-
-def test_no_question_makes_an_empty_file(tmp_path) -> None:
-    path = tmp_path / TRAJECTORIES
-    asyncio.run(roll_out(agent(SCRIPTED), [], path, repeats=2, seed=3, in_flight=8, title="grow"))
-    assert path.read_bytes() == b""
