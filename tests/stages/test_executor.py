@@ -233,7 +233,7 @@ def test_a_finished_record_and_its_item_leave_memory(tmp_path) -> None:
 
     asyncio.run(run_owed(SQUARES, tmp_path / "a.jsonl", items, do, in_flight=2, title="square"))
     assert (tmp_path / "a.jsonl").read_bytes() == WHOLE
-    assert most_alive <= 2
+    assert most_alive <= 4  # of two workers, each with its last and its next
 
 
 def test_no_items_make_an_empty_file(tmp_path) -> None:
