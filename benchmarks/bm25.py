@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from rest_react.search.bm25 import Bm25Search
-from rest_react.world import World, build_world
+from rest_react.tasks.search_qa.world import World, build_world
 
 QUESTIONS = 200
 HITS = 3

@@ -26,14 +26,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StaticCache
 
 from rest_react.build import Parts
-from rest_react.cli import compose
-from rest_react.grow import grow
+from rest_react.config.cli import compose
+from rest_react.config.settings import TransformersModel
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled
 from rest_react.records import Prompt, Trajectory, derive_seed
-from rest_react.settings import TransformersModel
+from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.store import RunFolder, read_lines
+from rest_react.storage.run_folder import RunFolder, read_lines
 from rest_react.weights import encode_prompt
 
 PREFILL, CONTEXT, ROUNDS = 512, 384, 8

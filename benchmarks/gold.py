@@ -14,7 +14,11 @@ one.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rest_react.actions import (
+from rest_react.judges.grader import rule_verdict
+from rest_react.records import LabelledQuestion, Step, Trajectory
+from rest_react.records import Search as SearchDoor
+from rest_react.stages.improve import objected
+from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
     CheckAnswer,
@@ -23,13 +27,9 @@ from rest_react.actions import (
     Search,
     Terminate,
     empty_elements,
-    neutralise,
 )
-from rest_react.agent import actions_of
-from rest_react.improve import objected
-from rest_react.judges.grader import rule_verdict
-from rest_react.records import LabelledQuestion, Step, Trajectory
-from rest_react.records import Search as SearchDoor
+from rest_react.tasks.search_qa.agent import actions_of
+from rest_react.text_safety import escape_control_tokens
 
 HITS = 3  # whatever a walk is shown; one right query in 170 found its passage in the third place alone
 
@@ -54,7 +54,7 @@ async def judge_steps(
     trajectory: Trajectory, labelled: LabelledQuestion, gold: Sequence[str], search: SearchDoor
 ) -> list[JudgedStep]:
     """Every step that was not forced. `gold` holds the titles of the question's gold passages."""
-    missing = {neutralise(title) for title in gold}
+    missing = {escape_control_tokens(title) for title in gold}
     answer = ""
     judged = []
     for index, (step, against) in enumerate(zip(trajectory.steps, objected(trajectory)[0], strict=True)):
@@ -81,7 +81,7 @@ async def _is_right(
     match action:
         case Search(query):
             hits = await search.search(query, HITS)
-            return any(neutralise(hit.title) in missing for hit in hits)
+            return any(escape_control_tokens(hit.title) in missing for hit in hits)
         case Terminate():
             return not missing
         case LinkSelection(selected_link_ids=ids):

@@ -20,11 +20,11 @@ from random import Random
 
 from benchmarks.scores import MARK, NO, YES
 from rest_react.build import Parts
-from rest_react.cli import compose
-from rest_react.finetune import finetune
+from rest_react.config.cli import compose
 from rest_react.records import Example, ModelRef, Step, StepKind, Trajectory, derive_seed
+from rest_react.stages.finetune import finetune
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.store import RunFolder, read_lines
+from rest_react.storage.run_folder import RunFolder, read_lines
 
 _NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\b[A-Z][a-z]{3,}\b|\b\d{4}\b")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')

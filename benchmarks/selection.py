@@ -32,15 +32,15 @@ from benchmarks.scores import (
     rules,
 )
 from rest_react.build import Parts
-from rest_react.cli import compose, environment
-from rest_react.config import sealed_view
-from rest_react.grow import grow
-from rest_react.improve import usable_candidates
-from rest_react.judges.metrics import Share, clustered_interval
+from rest_react.config.checks import sealed_view
+from rest_react.config.cli import compose, environment
+from rest_react.metrics.statistics import Share, clustered_interval
 from rest_react.questions import unlabelled
 from rest_react.records import ModelRef, Trajectory, derive_seed
+from rest_react.stages.grow import grow
+from rest_react.stages.improve import usable_candidates
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.store import RunFolder, read_lines
+from rest_react.storage.run_folder import RunFolder, read_lines
 
 SEED = 9001
 Choices = dict[str, dict[str, list[float]]]

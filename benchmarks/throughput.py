@@ -25,13 +25,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
-from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, Search, Terminate, render_output
-from rest_react.agent import Sampler, SearchAgent
-from rest_react.grow import grow
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.prompting import load_prompts, with_numbers
 from rest_react.records import NO_PRICE, Hit, Question
-from rest_react.store import read_summary
+from rest_react.stages.grow import grow
+from rest_react.storage.run_folder import read_summary
+from rest_react.tasks.search_qa.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    Search,
+    Terminate,
+    render_output,
+)
+from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.search_qa.states import load_prompts, with_numbers
 
 LATENCY_S = 0.05
 SAMPLES, TOKENS = 4, 40

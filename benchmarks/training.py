@@ -24,10 +24,10 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from rest_react.build import Parts
-from rest_react.cli import compose
+from rest_react.config.cli import compose
+from rest_react.config.settings import LocalFinetune
 from rest_react.records import Example
-from rest_react.settings import LocalFinetune
-from rest_react.store import RunFolder
+from rest_react.storage.run_folder import RunFolder
 from rest_react.training.local import read_examples
 from rest_react.weights import EMBEDDED, Row, make_rows, resolve_weights, training_order
 

@@ -24,12 +24,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rest_react.cli import stop
+from rest_react.config.cli import stop
 from rest_react.console import console, printable, say
 from rest_react.errors import ConfigError, RestReactError, RunFolderError, UsageError
-from rest_react.judges.metrics import Share, clustered_interval, cohens_kappa, correlation
+from rest_react.metrics.statistics import Share, clustered_interval, cohens_kappa, correlation
 from rest_react.records import Result, derive_seed
-from rest_react.store import SCHEMA, RunFolder, read_lines, read_summary, write_json
+from rest_react.storage.run_folder import SCHEMA, RunFolder, read_lines, read_summary, write_json
 
 COLUMNS = ("item", "question", "reference", "answer", "correct", "comment")
 YES, NO = {"yes", "y", "true", "1", "correct"}, {"no", "n", "false", "0", "incorrect"}

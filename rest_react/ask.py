@@ -14,18 +14,26 @@ if __name__ == "__main__":  # in front of the imports, see there
 import sys
 from collections.abc import Iterator
 
-from rest_react import cli
-from rest_react.actions import Action, Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
-from rest_react.agent import answer_question
 from rest_react.build import Parts
-from rest_react.config import sealed_view
+from rest_react.config import cli
+from rest_react.config.checks import sealed_view
+from rest_react.config.settings import Bm25, Settings
 from rest_react.console import printable, say
 from rest_react.errors import RestReactError, UsageError, disk_errors
-from rest_react.finetune import read_model
 from rest_react.records import ModelRef, Question, Step, Trajectory, derive_seed
-from rest_react.settings import Bm25, Settings
+from rest_react.stages.finetune import read_model
 from rest_react.start import run_async
-from rest_react.store import RunFolder, read_summary
+from rest_react.storage.run_folder import RunFolder, read_summary
+from rest_react.tasks.search_qa.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ReviseAnswer,
+    Search,
+    Terminate,
+)
+from rest_react.tasks.search_qa.agent import answer_question
 
 INDENT = " " * len("answer    ")
 HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]'

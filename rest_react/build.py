@@ -17,30 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from rest_react.agent import Sampler, SearchAgent
-from rest_react.budget import Budget, Meter, Metered
-from rest_react.cache import Cache, CachedLLM, CachedSearch, door_name
-from rest_react.console import say, steps_progress
-from rest_react.error_replies import SettingNames
-from rest_react.errors import ConfigError
-from rest_react.improve import Rules
-from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
-from rest_react.judges.reward import RewardModel, objections
-from rest_react.prompting import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash, with_numbers
-from rest_react.records import (
-    LLM,
-    NO_PRICE,
-    LabelledQuestion,
-    ModelRef,
-    Passage,
-    Price,
-    Search,
-    StepKind,
-    Tracker,
-    Trainer,
-)
-from rest_react.remote import READY_WITHIN_S
-from rest_react.settings import (
+from rest_react.config.settings import (
     Bm25,
     DryFinetune,
     DuckDuckGo,
@@ -62,11 +39,34 @@ from rest_react.settings import (
     VllmModel,
     WorldQuestions,
 )
-from rest_react.settings import (
+from rest_react.config.settings import (
     RewardModel as RewardModelSettings,
 )
-from rest_react.store import RunFolder
-from rest_react.world import World, build_world
+from rest_react.console import say, steps_progress
+from rest_react.errors import ConfigError
+from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
+from rest_react.records import (
+    LLM,
+    NO_PRICE,
+    LabelledQuestion,
+    ModelRef,
+    Passage,
+    Price,
+    Search,
+    StepKind,
+    Tracker,
+    Trainer,
+)
+from rest_react.remote.budget import Budget, Meter, Metered
+from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, door_name
+from rest_react.remote.error_replies import SettingNames
+from rest_react.remote.retry import READY_WITHIN_S
+from rest_react.selection.reward_model import RewardModel, objections
+from rest_react.stages.improve import Rules
+from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash, with_numbers
+from rest_react.tasks.search_qa.world import World, build_world
 
 OPENAI = "https://api.openai.com/v1"
 _MAX_TOKENS = {
@@ -161,7 +161,7 @@ class Parts:
 
     def expert(self) -> LLM:
         """The scripted expert that writes demonstrations, careless as the settings say."""
-        from rest_react.llm.scripted import ScriptedLLM
+        from rest_react.tasks.search_qa.scripted import ScriptedLLM
 
         shown = self.settings.demonstrations
         shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
@@ -311,7 +311,7 @@ class Parts:
         self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
     ) -> Tracker:
         """Where one iteration's numbers go besides the folder."""
-        from rest_react.tracking import NoTracker, WandbTracker
+        from rest_react.reporting.tracking import NoTracker, WandbTracker
 
         if mode == "none":
             return NoTracker()
@@ -357,7 +357,7 @@ class Parts:
                 )  # fmt: skip
                 return Metered(engine, meter)
             case ScriptedModel() as s:
-                from rest_react.llm.scripted import ScriptedLLM
+                from rest_react.tasks.search_qa.scripted import ScriptedLLM
 
                 scripted = ScriptedLLM(
                     self.world.plans, seed=self.settings.seed,

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from rest_react.redaction import redact
+from rest_react.remote.redaction import redact
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 Advance = Callable[..., None]

@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
-from rest_react.compare import Run, compare
+from rest_react.config.overrides import split, text
 from rest_react.console import number, percent, plain, points, say, span, visible
 from rest_react.errors import RunFolderError, UsageError, disk_errors
-from rest_react.evaluate import Row, compute_rows, correctness
-from rest_react.files import write_file
-from rest_react.headline import detectable_line, headline
-from rest_react.improve import EXAMPLES, fallback_note
-from rest_react.overrides import split, text
-from rest_react.page import fill, loss_curve, pack, templates
 from rest_react.records import Example
-from rest_react.store import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
+from rest_react.reporting.compare import Run, compare
+from rest_react.reporting.headline import detectable_line, headline
+from rest_react.reporting.page import fill, loss_curve, pack, templates
+from rest_react.stages.evaluate import Row, compute_rows, correctness
+from rest_react.stages.improve import EXAMPLES, fallback_note
+from rest_react.storage.files import write_file
+from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
 from rest_react.weights import EMBEDDED, HUB_TWIN
 
 if TYPE_CHECKING:

@@ -21,23 +21,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from rest_react import cli
 from rest_react.build import Parts
-from rest_react.config import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
-from rest_react.console import console, say
-from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError, disk_errors
-from rest_react.evaluate import compute_rows, evaluate, reopen_unscored
-from rest_react.finetune import MODEL, finetune
-from rest_react.forecast import duration_line, forecast_table, with_speed
-from rest_react.grow import grow, refuse_overlap
-from rest_react.headline import headlines
-from rest_react.improve import EXAMPLES, Rules, improve, reopen_refused
-from rest_react.page import loss_curve, tables
-from rest_react.prompting import exemplar_rows
-from rest_react.questions import unlabelled
-from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
-from rest_react.report import results_table, write_report
-from rest_react.settings import (
+from rest_react.config import cli
+from rest_react.config.checks import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
+from rest_react.config.settings import (
     Bm25,
     Grader,
     Model,
@@ -48,9 +35,22 @@ from rest_react.settings import (
     TransformersModel,
     VllmModel,
 )
+from rest_react.console import console, say
+from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError, disk_errors
+from rest_react.forecast.forecast import duration_line, forecast_table, with_speed
+from rest_react.questions import unlabelled
+from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
+from rest_react.report import results_table, write_report
+from rest_react.reporting.headline import headlines
+from rest_react.reporting.page import loss_curve, tables
+from rest_react.reporting.tracking import Mode, Tolerant, numbers, tracker_mode
+from rest_react.stages.evaluate import compute_rows, evaluate, reopen_unscored
+from rest_react.stages.finetune import MODEL, finetune
+from rest_react.stages.grow import grow, refuse_overlap
+from rest_react.stages.improve import EXAMPLES, Rules, improve, reopen_refused
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.start import run_async
-from rest_react.store import (
+from rest_react.storage.run_folder import (
     LIMITS_OF_JUDGES,
     RunFolder,
     iterations,
@@ -60,7 +60,7 @@ from rest_react.store import (
     write_summary,
 )
 from rest_react.sweep import Ended, sweep
-from rest_react.tracking import Mode, Tolerant, numbers, tracker_mode
+from rest_react.tasks.search_qa.states import exemplar_rows
 
 
 class Loop:

@@ -21,12 +21,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rest_react.cli import with_hydra
+from rest_react.config.cli import with_hydra
+from rest_react.config.overrides import text
 from rest_react.console import say
 from rest_react.errors import OutsideFault, outside
-from rest_react.files import write_file
-from rest_react.overrides import text
 from rest_react.start import exit_status
+from rest_react.storage.files import write_file
 
 _RUNNING = -1
 OUTCOMES = {

@@ -6,7 +6,7 @@
     python scripts/wandb_report.py outputs/default --entity me --spec report.json      # writes it down, asks nobody
 
 Needs `pip install -e '.[reports]'`. Tested as far as the specification that is sent to W&B; nobody has looked at a
-report on W&B's own pages yet. Not here: the numbers, which the run logged (rest_react/tracking.py).
+report on W&B's own pages yet. Not here: the numbers, which the run logged (rest_react/reporting/tracking.py).
 """
 
 import argparse
@@ -17,8 +17,8 @@ from collections.abc import Iterator, KeysView, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.page import loss_curve
-from rest_react.tracking import numbers
+from rest_react.reporting.page import loss_curve
+from rest_react.reporting.tracking import numbers
 
 METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 AFTER, BEFORE, GAIN = (

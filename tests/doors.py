@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from rest_react.cache import Cache, CachedSearch
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.records import LLM, NO_PRICE, Completion, Hit, Prompt, Sampling, derive_seed
+from rest_react.remote.cache import Cache, CachedSearch
 
 
 class Killed(Exception):

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import msgspec
 
-from rest_react.agent import Sampler, SearchAgent
-from rest_react.evaluate import evaluate
-from rest_react.grow import grow
-from rest_react.improve import Rules, improve
 from rest_react.judges.grader import RuleGrader
-from rest_react.llm.scripted import ScriptedLLM
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Hit, Result, Step, Trajectory, Usage, Verdict
 from rest_react.search.bm25 import Bm25Search
+from rest_react.stages.evaluate import evaluate
+from rest_react.stages.grow import grow
+from rest_react.stages.improve import Rules, improve
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.world import build_world
+from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.world import build_world
 from tests.doors import FREE
 
 HOSTILE = "<script>alert(1)</script>\u202egnitide\u202c שלום | `x` </pre></style>"

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from rest_react import ask as module
-from rest_react.actions import (
+from rest_react.ask import HELP, describe, main, sources
+from rest_react.build import Parts
+from rest_react.config.cli import compose
+from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
+from rest_react.run import run
+from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
     CheckAnswer,
@@ -18,12 +24,6 @@ from rest_react.actions import (
     Search,
     Terminate,
 )
-from rest_react.ask import HELP, describe, main, sources
-from rest_react.build import Parts
-from rest_react.cli import compose
-from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
-from rest_react.run import run
-from rest_react.store import RunFolder
 
 # The smoke experiment with nothing to train and no mistakes.
 SMOKE = (
@@ -210,7 +210,7 @@ def test_asking_gives_the_model_back_also_when_it_fails(output: Path, monkeypatc
     async def fail(*_: object, **__: object) -> Trajectory:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("rest_react.llm.scripted.ScriptedLLM.aclose", close)
+    monkeypatch.setattr("rest_react.tasks.search_qa.scripted.ScriptedLLM.aclose", close)
     monkeypatch.setattr(module, "answer_question", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         asyncio.run(module.ask(compose([*SMOKE, f"output={output}", "iteration=0"]), "Who?"))

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.budget import Metered
 from rest_react.build import AUTOEVAL, JUDGED_GOOD, RANKING, Parts
-from rest_react.cli import compose
+from rest_react.config.cli import compose
 from rest_react.errors import ConfigError, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.gemini import Gemini
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.llm.scripted import ScriptedLLM
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm_server import VllmServer
-from rest_react.prompting import PACKAGED_PROMPTS, render_state
 from rest_react.records import ModelRef, Passage, Prompt, Sampling
+from rest_react.remote.budget import Metered
 from rest_react.search.bm25 import Bm25Search
 from rest_react.search.retrieval_server import HttpSearch
 from rest_react.search.web import DuckDuckGo
-from rest_react.store import RunFolder
+from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS, render_state
 from rest_react.training.hosted import HostedTrainer
 from rest_react.training.local import DryRunTrainer, LocalTrainer
 

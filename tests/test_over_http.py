@@ -18,16 +18,16 @@ import pytest
 from safetensors.torch import load_file
 
 from rest_react.build import Parts
-from rest_react.cli import compose
+from rest_react.config.cli import compose
+from rest_react.config.settings import Mode, Settings
 from rest_react.errors import ModelFault
-from rest_react.evaluate import evaluate
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.records import LLM, Completion, Example, ModelRef, Prompt, Sampling, Trajectory, derive_seed
 from rest_react.run import Loop, run
-from rest_react.settings import Mode, Settings
+from rest_react.stages.evaluate import evaluate
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.store import RunFolder, read_lines
+from rest_react.storage.run_folder import RunFolder, read_lines
 from rest_react.training.hosted import HostedTrainer
 from rest_react.weights import resolve_weights
 from tests.serving import Service, serving

@@ -18,13 +18,9 @@ from typing import Any
 import pytest
 
 from rest_react.build import Parts
-from rest_react.cli import compose
-from rest_react.config import UNSEALED
+from rest_react.config.checks import UNSEALED
+from rest_react.config.cli import compose
 from rest_react.console import number, percent, points, span
-from rest_react.evaluate import compute_rows, evaluate
-from rest_react.finetune import finetune
-from rest_react.grow import grow
-from rest_react.improve import improve
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import (
     Candidate,
@@ -39,8 +35,12 @@ from rest_react.records import (
     Usage,
     Verdict,
 )
-from rest_react.store import RunFolder, read_summary, replace_lines, write_summary
-from rest_react.world import build_world
+from rest_react.stages.evaluate import compute_rows, evaluate
+from rest_react.stages.finetune import finetune
+from rest_react.stages.grow import grow
+from rest_react.stages.improve import improve
+from rest_react.storage.run_folder import RunFolder, read_summary, replace_lines, write_summary
+from rest_react.tasks.search_qa.world import build_world
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

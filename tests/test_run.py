@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 
 from rest_react.build import Parts
-from rest_react.cli import compose
+from rest_react.config.cli import compose
+from rest_react.config.settings import Settings
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, Fault, LabelledQuestion, Question, Ranking, Result, Trajectory
+from rest_react.reporting.tracking import NoTracker
 from rest_react.run import Loop, show_results
 from rest_react.run import run as run_settings
-from rest_react.settings import Settings
-from rest_react.store import RunFolder, read_lines, read_summary
-from rest_react.tracking import NoTracker
+from rest_react.storage.run_folder import RunFolder, read_lines, read_summary
 from rest_react.weights import resolve_weights
 from tests.runs import result, write_evaluation
 
@@ -440,7 +440,9 @@ def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path, number: int) ->
 GARBAGE = """
 import sys
 from dataclasses import replace
-from rest_react import build, run, world
+from rest_react import build
+from rest_react import run
+from rest_react.tasks.search_qa import world
 
 def garbage(questions):
     return tuple(replace(q, answers=("xyzzy",), options=(), passages=(), explanation="xyzzy") for q in questions)

@@ -17,17 +17,17 @@ from random import Random
 
 import pytest
 
-from rest_react.agent import Sampler, SearchAgent
-from rest_react.budget import Budget, Meter
-from rest_react.cli import compose
+from rest_react.config.cli import compose
 from rest_react.errors import StageIncomplete
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.llm.scripted import ScriptedLLM
 from rest_react.records import Completion, Sampling, Trajectory
+from rest_react.remote.budget import Budget, Meter
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
-from rest_react.store import RunFolder, in_order, read_lines
-from rest_react.world import World, build_world
+from rest_react.storage.run_folder import RunFolder, in_order, read_lines
+from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.world import World, build_world
 from tests.loopback import Reply, Request, serve
 from tests.serving import chat_prompt
 from tests.training.test_hosted import Api

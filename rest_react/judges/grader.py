@@ -11,12 +11,12 @@ Not here: the rules (rule_grader), how a judge's reply is read (verdicts), avera
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from rest_react.actions import neutralise, quote
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.judges.rule_grader import rule_verdict
-from rest_react.judges.verdicts import read_judgement
-from rest_react.prompting import STOP, verdict_prompt
+from rest_react.judges.answer_matching.rule_grader import rule_verdict
+from rest_react.judges.judge_replies import read_judgement
 from rest_react.records import LLM, LabelledQuestion, Prompt, Sampling, Verdict
+from rest_react.tasks.search_qa.states import STOP, verdict_prompt
+from rest_react.text_safety import escape_control_tokens, quote
 
 __all__ = ["Grader", "LLMGrader", "RuleGrader", "rule_verdict"]
 
@@ -83,5 +83,5 @@ class LLMGrader:
             "ANSWER": answer,
             "REF_ANSWER": " or ".join(question.answers),
         }
-        state = "".join(f"{name} = {quote(neutralise(text))}\n" for name, text in fields.items())
+        state = "".join(f"{name} = {quote(escape_control_tokens(text))}\n" for name, text in fields.items())
         return verdict_prompt(self.template, f"{state}\n# step: verdict\n")

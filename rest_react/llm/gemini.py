@@ -17,12 +17,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rest_react.budget import Meter, with_all_prompts, worst_case
-from rest_react.error_replies import ErrorReply, SettingNames, explained, quoted
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
-from rest_react.remote import (
+from rest_react.remote.budget import Meter, with_all_prompts, worst_case
+from rest_react.remote.error_replies import ErrorReply, SettingNames, explained, quoted
+from rest_react.remote.retry import (
     Backoff,
     Limiter,
     TryAgain,
@@ -33,8 +33,8 @@ from rest_react.remote import (
     retry_after_s,
     together,
 )
-from rest_react.usage import Tokens, Usage, most_tokens, told, with_thoughts
-from rest_react.whole_reply import TooLarge, place_of
+from rest_react.remote.usage import Tokens, Usage, most_tokens, told, with_thoughts
+from rest_react.remote.whole_reply import TooLarge, place_of
 
 if TYPE_CHECKING:
     from google.genai import Client

@@ -24,9 +24,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from rest_react.budget import Meter, with_all_prompts, worst_case
 from rest_react.console import say
-from rest_react.error_replies import (
+from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.llm.remedies import refuses_system_turn, remedy, why_empty
+from rest_react.llm.replies import Reply, read_reply
+from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
+from rest_react.remote.budget import Meter, with_all_prompts, worst_case
+from rest_react.remote.error_replies import (
     ErrorInside,
     ErrorReply,
     SettingNames,
@@ -36,11 +40,7 @@ from rest_react.error_replies import (
     quoted,
     tells_of_no_model,
 )
-from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
-from rest_react.llm.remedies import refuses_system_turn, remedy, why_empty
-from rest_react.llm.replies import Reply, read_reply
-from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
-from rest_react.remote import (
+from rest_react.remote.retry import (
     Backoff,
     Limiter,
     NotReady,
@@ -52,8 +52,8 @@ from rest_react.remote import (
     together,
     when_ready,
 )
-from rest_react.usage import Usage, most_tokens
-from rest_react.whole_reply import MODEL_MB, beginning, whole
+from rest_react.remote.usage import Usage, most_tokens
+from rest_react.remote.whole_reply import MODEL_MB, beginning, whole
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -22,11 +22,11 @@ from typing import Any
 
 import msgspec
 
-from rest_react.error_replies import ErrorInside, quoted, read_error
 from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion
-from rest_react.remote import TryAgain
-from rest_react.usage import Tokens, Usage, told, with_thoughts
+from rest_react.remote.error_replies import ErrorInside, quoted, read_error
+from rest_react.remote.retry import TryAgain
+from rest_react.remote.usage import Tokens, Usage, told, with_thoughts
 
 _STOPPED = frozenset(
     ("stop", "eos", "eos_token", "end", "end_turn", "end_of_text", "stop_sequence", "stop_str", "complete", "completed")

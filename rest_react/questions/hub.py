@@ -16,10 +16,10 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from rest_react.errors import OutsideFault, UsageError, outside
-from rest_react.files import draft_folder, flush, write_file
 from rest_react.questions.cells import checked
 from rest_react.questions.labelled import columns_of, from_rows, like_answers, read_questions
 from rest_react.records import LabelledQuestion
+from rest_react.storage.files import draft_folder, flush, write_file
 
 _OWN = "or use a file of your own (configs/questions/file.yaml)"
 _LONGEST_S, _MOST_BYTES = 600.0, 2 * 1024**3

@@ -18,9 +18,9 @@ from typing import Any
 
 from rest_react.console import say
 from rest_react.errors import ConfigError
-from rest_react.files import clear_drafts, draft_folder, publish, remove
 from rest_react.records import Hit, Passage
 from rest_react.search import words
+from rest_react.storage.files import clear_drafts, draft_folder, publish, remove
 
 _DRAFT = "unfinished-"
 

@@ -19,9 +19,9 @@ import msgspec
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.remote import Backoff, Limiter, TryAgain, asked_wait_s, proxy_for, retried, worth_retrying
+from rest_react.remote.retry import Backoff, Limiter, TryAgain, asked_wait_s, proxy_for, retried, worth_retrying
+from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
 from rest_react.search.html_text import clean_html
-from rest_react.whole_reply import PAGE_MB, place_of, whole
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader

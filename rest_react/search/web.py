@@ -21,9 +21,9 @@ from urllib.parse import urljoin, urlsplit
 
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Hit
-from rest_react.remote import Backoff, Limiter, TryAgain, asked_wait_s, retried
+from rest_react.remote.retry import Backoff, Limiter, TryAgain, asked_wait_s, retried
+from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
 from rest_react.search.html_text import clean_html
-from rest_react.whole_reply import PAGE_MB, place_of, whole
 
 if TYPE_CHECKING:
     from primp import AsyncClient

@@ -18,9 +18,9 @@ from typing import Generic, TypeVar
 
 from rest_react.console import progress
 from rest_react.errors import StageIncomplete
-from rest_react.refusals import refusals_watched
-from rest_react.remote import together
-from rest_react.store import JsonLines, Record, read_lines
+from rest_react.remote.refusals import refusals_watched
+from rest_react.remote.retry import together
+from rest_react.storage.run_folder import JsonLines, Record, read_lines
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)

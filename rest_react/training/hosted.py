@@ -31,12 +31,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from rest_react.budget import Budget, Meter, estimate
-from rest_react.error_replies import SettingNames, error_reply, explained, quoted
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
-from rest_react.files import cut_torn_line, write_file
 from rest_react.records import Example, ModelRef
-from rest_react.remote import (
+from rest_react.remote.budget import Budget, Meter, estimate
+from rest_react.remote.error_replies import SettingNames, error_reply, explained, quoted
+from rest_react.remote.retry import (
     READY_WITHIN_S,
     Backoff,
     Limiter,
@@ -48,9 +47,10 @@ from rest_react.remote import (
     retried,
     when_ready,
 )
+from rest_react.remote.usage import Tokens
+from rest_react.remote.whole_reply import TooLarge
+from rest_react.storage.files import cut_torn_line, write_file
 from rest_react.training.job_states import State, is_not_ready, state_of
-from rest_react.usage import Tokens
-from rest_react.whole_reply import TooLarge
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -10,7 +10,7 @@ Not here: asking, and waiting (hosted).
 import re
 from typing import Literal
 
-from rest_react.error_replies import ErrorReply, classify
+from rest_react.remote.error_replies import ErrorReply, classify
 
 State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
 _STATES: dict[State, frozenset[str]] = {

@@ -26,8 +26,8 @@ from typing import Any, Literal
 from rest_react import supervise
 from rest_react.console import say
 from rest_react.errors import DiskError, OutsideFault, UsageError
-from rest_react.files import make_folder, remove, write_file
 from rest_react.records import Example, ModelRef
+from rest_react.storage.files import make_folder, remove, write_file
 from rest_react.training.checkpoints import last_checkpoint
 from rest_react.weights import count_steps, make_rows, resolve_weights
 

@@ -26,12 +26,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rest_react.end_tokens import end_tokens
 from rest_react.errors import RestReactError, UsageError, disk_errors, outside
-from rest_react.files import flush, flush_tree, remove, write_file
+from rest_react.storage.files import flush, flush_tree, remove, write_file
 from rest_react.training.checkpoints import KEPT, seal_checkpoint
 from rest_react.training.local import Job, read_examples, read_job
 from rest_react.weights import IGNORED, Row, count_steps, example_length_stats, make_rows, merge_rows, training_order
+from rest_react.weights.end_tokens import end_tokens
 
 Features: TypeAlias = Sequence[Mapping[str, Sequence[int]]]
 _ALIKE = 0.02

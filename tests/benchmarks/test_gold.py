@@ -3,11 +3,11 @@
 import asyncio
 
 from benchmarks.gold import JudgedStep, judge_steps
-from rest_react.agent import Sampler, SearchAgent, answer_question
-from rest_react.llm.scripted import RecordedLLM, ScriptedLLM
 from rest_react.records import LLM, LabelledQuestion, Trajectory
 from rest_react.search.bm25 import Bm25Search
-from rest_react.world import build_world
+from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question
+from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
+from rest_react.tasks.search_qa.world import build_world
 
 WORLD = build_world(3, passages=600, demonstrations=0, train=0, evaluation=20)
 SEARCH = Bm25Search(WORLD.passages)

@@ -8,9 +8,9 @@ from random import Random
 from benchmarks.gold import judge_steps
 from benchmarks.ranker import corruptions, pairs
 from benchmarks.scores import MARK
-from rest_react.agent import actions_of
-from rest_react.improve import usable_candidates
 from rest_react.records import Candidate, LabelledQuestion, Step, Trajectory
+from rest_react.stages.improve import usable_candidates
+from rest_react.tasks.search_qa.agent import actions_of
 from tests.benchmarks.test_gold import SEARCH, WORLD, scripted, titles, walk
 
 WALKS = [(question, walk(scripted(right=1.0), question, samples=1)) for question in WORLD.evaluation]

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rest_react.actions import Answer, Search
 from rest_react.build import Parts
-from rest_react.cli import compose
-from rest_react.improve import EXAMPLES
+from rest_react.config.cli import compose
 from rest_react.judges.grader import rule_verdict
-from rest_react.parsing import parse
 from rest_react.records import Example, Trajectory
+from rest_react.stages.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.store import RunFolder, read_lines
+from rest_react.storage.run_folder import RunFolder, read_lines
+from rest_react.tasks.search_qa.actions import Answer, Search
+from rest_react.tasks.search_qa.parsing import parse
 
 SETTINGS = ("experiment=smoke", "finetune.max_steps=2")
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from rest_react.budget import Budget, Meter, worst_case
-from rest_react.error_replies import SettingNames
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.gemini import Gemini
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.remote.budget import Budget, Meter, worst_case
+from rest_react.remote.error_replies import SettingNames
 from tests.loopback import Reply, Server, serve
 from tests.odd_bodies import ODD_BODIES, endless
 

@@ -7,12 +7,12 @@ import traceback
 
 import pytest
 
-from rest_react.budget import Budget, Meter, worst_case
-from rest_react.error_replies import SettingNames
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling, derive_seed
-from rest_react.remote import together
+from rest_react.remote.budget import Budget, Meter, worst_case
+from rest_react.remote.error_replies import SettingNames
+from rest_react.remote.retry import together
 from tests.loopback import Reply, Request, Server, serve
 from tests.odd_bodies import ODD_BODIES, endless
 

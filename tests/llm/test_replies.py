@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.error_replies import ErrorInside
 from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion
-from rest_react.remote import TryAgain
-from rest_react.usage import Tokens, Usage
+from rest_react.remote.error_replies import ErrorInside
+from rest_react.remote.retry import TryAgain
+from rest_react.remote.usage import Tokens, Usage
 
 
 def raw(*choices, **fields):

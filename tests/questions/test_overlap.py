@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rest_react.questions import overlap, unlabelled
 from rest_react.records import Question
-from rest_react.world import build_world
+from rest_react.tasks.search_qa.world import build_world
 from tests.questions.sets import NOVEL, RIVER
 
 

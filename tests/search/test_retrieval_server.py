@@ -5,7 +5,7 @@ import pytest
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.remote import together
+from rest_react.remote.retry import together
 from rest_react.search.retrieval_server import HttpSearch
 from tests.loopback import Reply, Server, serve
 

@@ -6,7 +6,7 @@ from ddgs.engines import ENGINES
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.remote import together
+from rest_react.remote.retry import together
 from rest_react.search.web import DuckDuckGo, _Page
 from tests.loopback import Reply, serve
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.agent import Sampler, SearchAgent, answer_question
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
-from rest_react.llm.scripted import ScriptedLLM
 from rest_react.records import Fault, Trajectory, derive_seed
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
-from rest_react.store import in_order, read_lines
-from rest_react.world import build_world
+from rest_react.storage.run_folder import in_order, read_lines
+from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question
+from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.world import build_world
 from tests.doors import Killed, Spied
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=5, evaluation=0)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.budget import Budget, Meter
 from rest_react.errors import BudgetReached, OutsideFault, RestReactError, UsageError
 from rest_react.records import Example, ModelRef, Price
+from rest_react.remote.budget import Budget, Meter
 from rest_react.training.hosted import HostedTrainer, render_rows
 from tests.loopback import Reply, Request, serve
 from tests.odd_bodies import ODD_BODIES, endless

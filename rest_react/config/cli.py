@@ -1,0 +1,312 @@
+"""What stands between the shell and the loop: overrides checked by us, then Hydra.
+
+Hydra stops at the first misspelt override, with a text about structs. `checked` composes the configuration once
+beforehand and tells every problem at once, each with its path and the nearest name, in about a second:
+
+    $ python -m rest_react.run agnt.select=first iteration=x
+    2 problems in the settings:
+      agnt.select: there is no such setting; did you mean agent.select?
+      iteration: input should be a valid integer, ... (given: 'x')
+
+It also spells short names out: `policy=vllm` is Hydra's `llm@policy=vllm`. Text stays as it was typed (overrides).
+Not here: what the settings mean (settings) and what else is wrong with them (config).
+"""
+
+import copy
+import importlib.metadata
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rest_react.config.checks import flatten, load_settings, nearest, sealed_view, secret_problem
+from rest_react.config.overrides import as_text, as_typed, text
+from rest_react.config.settings import Settings
+from rest_react.console import say
+from rest_react.errors import ConfigError, DiskError, RestReactError
+from rest_react.remote.redaction import secret_in
+from rest_react.storage.files import refuse_unwritable
+
+_HERE = Path(__file__).resolve().parents[1]
+# Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.
+CONFIGS = next(folder for folder in (_HERE / "configs", _HERE.parent / "configs") if folder.is_dir())
+# Short names of groups that are mounted elsewhere than where they lie.
+MOUNTS = {
+    "policy": "llm@policy",
+    "reward_model": "llm@reward_model",
+    "grader": "llm@grader",
+    "grow.questions": "questions@grow.questions",
+}
+MULTIRUN = ("-m", "--multirun")
+PACKAGES = (
+    "hydra-core",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "openai",
+    "google-genai",
+    "ddgs",
+    "bm25s",
+)
+
+
+def checked(arguments: Sequence[str]) -> list[str]:
+    """The arguments for Hydra, short names spelt out. Ends the process with every problem when there is one."""
+    if problems := [*filter(None, map(_secret, arguments)), *_secrets_of_files(arguments)]:
+        stop(ConfigError(problems), code=2)  # before anything is written or printed, --cfg included
+    # Hydra understands -m before or behind all overrides, not between them.
+    sweeps = [argument for argument in arguments if argument in MULTIRUN][:1]
+    multirun = bool(sweeps) or "hydra.mode=MULTIRUN" in arguments
+    others = [spell_out(argument, multirun=multirun) for argument in arguments if argument not in MULTIRUN]
+    spelt = [*sweeps, *others]
+    if any(argument.startswith("-") for argument in others):
+        return spelt  # --help, --cfg job and the like start no run
+    try:
+        settings = compose(others, multirun=multirun)
+    except ConfigError as error:
+        stop(error, code=2)
+    folder = _new_sweep(settings) if multirun else output_root(settings) / settings.run / "hydra"
+    try:
+        if not settings.dry_run:
+            refuse_unwritable(folder)  # Hydra writes its own files first, and would end in a traceback
+    except DiskError as error:
+        stop(error, code=2)
+    if multirun:
+        # In front: one that the user gave counts instead.
+        return [*sweeps, as_text("hydra.sweep.dir", str(folder)), *others]
+    if settings.dry_run:
+        # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.
+        return [*spelt, "hydra.run.dir=.", "hydra.output_subdir=null"]
+    return spelt
+
+
+def _secret(argument: str) -> str:
+    """What is wrong with an argument that holds a password or a key in an address."""
+    key, _, value = argument.lstrip("+").partition("=")
+    return secret_problem(key, value.strip("'\" ")) if value else secret_problem("argument", argument)
+
+
+def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
+    """The same of configuration files elsewhere, which Hydra alone composes, and copies into the run's folder."""
+    for option, following in pairwise([*arguments, ""]):
+        name, _, value = option.partition("=")
+        if name in ("--config-dir", "-cd", "--config-path", "-cp"):
+            for path in sorted(Path(value or following).rglob("*.yaml")):
+                if secret := secret_in(path.read_text(encoding="utf-8", errors="replace")):
+                    yield f"{path}: holds {secret}, and settings are written to files; name an api_key_env instead"
+
+
+def sweep_folder(arguments: Sequence[str]) -> Path | None:
+    """Where the sweep that `checked` returned these arguments for keeps what became of its jobs; None for one run."""
+    key = "hydra.sweep.dir="
+    return next((Path(text(word.removeprefix(key))) for word in arguments[:2] if word.startswith(key)), None)
+
+
+def _new_sweep(settings: Settings) -> Path:
+    """A folder for a sweep, new to the second and process; of forecasts, one that is forgotten."""
+    root = Path(tempfile.gettempdir()) if settings.dry_run else output_root(settings)
+    return root / "multirun" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.getpid()}"
+
+
+def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
+    """The settings that these overrides make; of a sweep, its first job's. Raises ConfigError with all problems, those
+    of later jobs too: each value of a sweep is tried with the first ones of the others."""
+    problems: list[str] = []
+    swept = list(_jobs([spell_out(override, multirun=multirun) for override in overrides], multirun, problems))
+    first = [job for job, *_ in swept]
+    jobs = [first, *([*first[:i], other, *first[i + 1 :]] for i, (_, *others) in enumerate(swept) for other in others)]
+    found: list[Settings] = []
+    for job in jobs:
+        try:
+            found.append(_composed(job))
+        except ConfigError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    shared = [job for job in found if (job.output, job.run) == (found[0].output, found[0].run) and not job.dry_run]
+    if not problems and any(sealed_view(job) != sealed_view(found[0]) for job in shared):
+        keys = [job.key_or_group for job, *others in swept if others and not (CONFIGS / job.key_or_group).is_dir()]
+        name = "_".join(["mine", *(f"${{{key}}}" for key in keys)])
+        problems.append(
+            f"run: each job of a sweep needs a folder of its own, with what is swept in its name: 'run={name}'"
+        )
+    if problems:
+        raise ConfigError(problems)
+    return found[0]
+
+
+def _composed(overrides: Sequence[Any]) -> Settings:
+    """One job's settings."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    open_: set[str] = set()
+    groups, values, problems = [], [], []
+    for override in overrides:
+        if not (CONFIGS / override.key_or_group).is_dir():
+            values.append(override)
+        elif wrong := _group_problem(override):
+            problems.append(wrong)
+            open_ |= _left_open(override)
+        else:
+            groups.append(override.input_line)
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            config = hydra_compose("config", overrides=groups)
+    except HydraException as error:
+        raise ConfigError([*problems, f"{' '.join(groups)}: cannot be composed: {error}"]) from None
+    OmegaConf.set_struct(config, False)
+    settings, found = _with_values(config, values, open_)
+    sound = [value for value in values if not any(problem.startswith(value.key_or_group) for problem in found)]
+    if found and len(sound) < len(values):
+        # What is wrong by itself hides what does not go together: look again without it.
+        open_ |= {value.key_or_group for value in values if value not in sound}
+        found += [problem for problem in _with_values(config, sound, open_)[1] if problem not in found]
+    if settings is None or problems or found:
+        raise ConfigError([*problems, *found])
+    return settings
+
+
+def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iterator[list[Any]]:
+    """Each override as Hydra reads it, a sweep as one per job. What is under hydra.* is left to Hydra."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Glob, Transformer
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    for given in overrides:
+        try:
+            override = parser.parse_override(given)
+        except HydraException:
+            problems.append(f"{given}: is no override; write setting=value, with quotes around odd characters")
+            continue
+        key = override.key_or_group
+        if key.startswith(("hydra.", "hydra/")):
+            continue
+        if not override.is_sweep_override():
+            yield [override]
+        elif not multirun:
+            problems.append(f"{key}: several values are a sweep; add -m to run them all, or write a list as [a,b]")
+        elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
+            choices = override.sweep_iterator(transformer=Transformer.encode)
+            yield [parser.parse_override(f"{given.partition('=')[0]}={choice}") for choice in choices]
+
+
+def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[Settings | None, list[str]]:
+    """The settings with these values in place, or what is wrong with them; not what hangs on something `open_`."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = copy.deepcopy(config)
+    known = [path for path, _ in flatten(OmegaConf.to_container(config, resolve=False))]
+    settings, problems = None, []
+    try:
+        for override in values:
+            key = override.key_or_group
+            if not override.is_add() and not _has(config, key):
+                problems.append(f"{key}: there is no such setting; {nearest(key, [*known, *_groups()])}")
+            elif override.is_delete():
+                parent, _, leaf = key.rpartition(".")
+                del (OmegaConf.select(config, parent) if parent else config)[leaf]
+            else:
+                OmegaConf.update(config, key, override.value(), force_add=True)
+        settings = load_settings(plain(config))
+    except ConfigError as error:
+        problems += error.problems
+    except OmegaConfBaseException as error:
+        where = getattr(error, "full_key", None) or "the configuration"
+        problems.append(f"{where}: cannot be resolved: {str(error).splitlines()[0]}")
+    hanging = re.compile("|".join(rf"(?<![\w.]){re.escape(name)}(?!\w)" for name in open_) or r"(?!)")
+    return settings, [problem for problem in problems if not hanging.search(problem)]
+
+
+def _left_open(group: Any) -> set[str]:
+    """What cannot be checked while this group's choice is unknown: the part it would have filled."""
+    if group.key_or_group == "experiment":
+        return {*MOUNTS, "search", "finetune", "tracking", "evaluate.benchmarks"}
+    return {group.package or group.key_or_group}
+
+
+def _has(config: Any, key: str) -> bool:
+    """Whether the key exists, be its value null or still missing."""
+    from omegaconf import DictConfig, OmegaConf
+
+    parent, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    return isinstance(node, DictConfig) and leaf in list(node.keys())
+
+
+def plain(config: Any) -> Any:
+    """A composed config as nested dicts and lists, without Hydra's own part; missing values say so."""
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    assert isinstance(values, dict)
+    values.pop("hydra", None)
+    values.pop("experiment", None)
+    missing = [path for path, value in flatten(values) if value == "???"]
+    if missing:
+        raise ConfigError([f"{path}: needs a value; give {path}=..." for path in missing])
+    return values
+
+
+def with_hydra(job: Callable[[Any], None]) -> None:
+    """Runs a job under Hydra: --help, --cfg, -m and the rest."""
+    import hydra
+
+    hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(job)()
+
+
+def stop(error: RestReactError, *, code: int) -> NoReturn:
+    """Ends the process with one message."""
+    say(str(error))
+    raise SystemExit(code)
+
+
+def output_root(settings: Settings) -> Path:
+    """Where run folders lie: `output` from the folder the command was given in."""
+    return Path(settings.output).resolve()
+
+
+def environment(prompts: str) -> dict[str, str]:
+    """What may change under a run and is recorded: versions of what can move a result, and the prompts' hash."""
+    versions = {name: _version(name) for name in ("rest-react", *PACKAGES)}
+    return {"prompts": prompts, "python": sys.version.split()[0], **versions}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def spell_out(argument: str, *, multirun: bool = False) -> str:
+    """An argument in Hydra's terms: the long name of a group, and text between quotes."""
+    key, equals, value = argument.partition("=")
+    return f"{MOUNTS[key]}={value}" if equals and key in MOUNTS else as_typed(argument, multirun=multirun)
+
+
+def _groups() -> list[str]:
+    return [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()] + list(MOUNTS)
+
+
+def _group_problem(override: Any) -> str | None:
+    choices = sorted(path.stem for path in (CONFIGS / override.key_or_group).glob("*.yaml"))
+    value = override.value()
+    mount = override.input_line.partition("=")[0]
+    unknown = [choice for choice in (value if isinstance(value, list) else [value]) if choice not in choices]
+    if override.is_delete() or not unknown:
+        return None
+    choice = unknown[0]
+    name = next((short for short, long in MOUNTS.items() if long == mount), mount)
+    if choice is None and re.search(r"@(evaluate\.benchmarks|grow\.also)\.", mount):
+        return f"{mount}: null is no choice; to leave it out, give '~{mount.lstrip('+')}'"
+    return f"{name}: there is no {choice!r}; choose one of {', '.join(choices)}"

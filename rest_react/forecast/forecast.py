@@ -1,0 +1,264 @@
+"""What a run would take, before it takes it: `dry_run=true` prints this table and stops.
+
+Calls follow from the flow: a trajectory with T searches makes 2T+4 of them (2T+2 without self-checks). T, and tokens
+per call, are taken from this folder's last finished Grow where there is one, else from the paper (T = 2.5) and a rule
+of thumb. Minutes follow `speed`, which is measured where it is null and the embedded model runs on this CPU
+(speed_probe); money needs `price`. What is unknown is shown as unknown, never as nothing. A judge is taken to be called
+for every step, and a grader for every answer; both are called less where there is nothing to decide.
+Of the grown steps every one is taken to train, with `improve.keep=verified` a quarter (docs/log.md).
+
+    iteration 1: grow          252 calls, 75,600 tokens in, 60,480 out, 6.8 minutes, 0.00 dollars
+
+A command that starts work prints the sum first: "Estimate: about 34 minutes on this machine ...".
+
+Not here: benchmarks (benchmarks/) and limits on spending.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.table import Table
+
+from rest_react.config.checks import sealed_view, shared_stages
+from rest_react.config.settings import (
+    DryFinetune,
+    FileQuestions,
+    HostedFinetune,
+    Model,
+    QuestionSource,
+    RuleGraderSettings,
+    SameModel,
+    Settings,
+    SpeedSettings,
+    TransformersModel,
+    WorldQuestions,
+)
+from rest_react.forecast.speed_probe import PROBED, measured_speed
+from rest_react.records import STEP_KINDS
+from rest_react.storage.run_folder import RunFolder, read_summary
+from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
+
+SEARCHES = 2.5
+STATE_TOKENS = 300
+OUTPUT_TOKENS = 60
+VERIFIED = 0.25
+CHARACTERS_PER_TOKEN = 3.5
+REMOTE = ("openai", "gemini")  # `speed` is this machine's
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One stage: LLM calls, tokens in and out (of training: tokens trained on); minutes and dollars where known."""
+
+    stage: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    minutes: float | None
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What one trajectory takes: searches, and tokens of one call, in (the state alone) and out (one sample)."""
+
+    searches: float
+    tokens_in: float
+    tokens_out: float
+
+
+def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
+    """The stages that are still to be done, in order."""
+    s, complete = settings, _completed(settings, folder)
+    pace = _pace(s, folder)
+    steps = 2 * min(pace.searches, s.agent.max_searches) + (4 if s.agent.self_checks else 2)
+    for k in range(s.iteration + 1):
+        # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
+        if k or s.start == "demonstrations":
+            asked_of = sum(_size(s, source) for source in (s.grow.questions, *s.grow.also.values()))
+            walks = asked_of * s.grow.trajectories_per_question if k else s.world.demonstrations
+            calls = round(walks * steps)
+            if k and not complete(k, "grow"):
+                yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
+            asked = (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
+            if k and asked and not complete(k, "improve"):
+                yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
+            if not complete(k, "finetune"):
+                shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
+                kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
+                yield _training(s, pace, k, kept + (round(s.world.demonstrations * steps) if shown else 0))
+        for name, source in s.evaluate.benchmarks.items():
+            if not complete(k, "evaluate", name):
+                answers = _size(s, source) * s.evaluate.repeats
+                prefix = _prefix_tokens(s, k)
+                stage = f"iteration {k}: evaluate {name}"
+                yield _rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix)
+                if not isinstance(s.grader, RuleGraderSettings):
+                    yield _grading(s, f"{stage}, grading", answers)
+
+
+def forecast_table(settings: Settings, folder: RunFolder) -> Table:
+    """The forecast as a table with its sum."""
+    rows = list(forecast(settings, folder))
+    table = Table(title=f"what {settings.run} would still take (an estimate; nothing was run)")
+    for column in ("stage", "calls", "tokens in", "tokens out", "minutes", "US dollars"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for row in rows:
+        table.add_row(row.stage, *_cells(row))
+    minutes = None if any(row.minutes is None for row in rows) else sum(row.minutes or 0 for row in rows)
+    usd = None if any(row.usd is None for row in rows) else sum(row.usd or 0 for row in rows)
+    calls, tokens_in = sum(row.calls for row in rows), sum(row.prompt_tokens for row in rows)
+    total = Forecast("all", calls, tokens_in, sum(row.completion_tokens for row in rows), minutes, usd)
+    table.add_section()
+    table.add_row("all", *_cells(total))
+    return table
+
+
+def with_speed(settings: Settings) -> Settings:
+    """The settings with the speed of this machine where it is asked for: `speed` is null and a packaged model is the
+    policy. Takes some ten seconds where nothing was measured today."""
+    speed, policy = settings.speed, settings.policy
+    if None not in (speed.prefill, speed.decode, speed.train) or not _is_probed(settings):
+        return settings
+    assert isinstance(policy, TransformersModel)
+    lora = getattr(settings.finetune, "method", "full") == "lora"
+    rates = measured_speed(policy.model, threads=policy.threads, lora=lora)
+    if rates is None:
+        return settings
+    known = (speed.prefill or rates.prefill, speed.decode or rates.decode, speed.train or rates.train)
+    return replace(settings, speed=SpeedSettings(*known))
+
+
+def _is_probed(settings: Settings) -> bool:
+    policy = settings.policy
+    return isinstance(policy, TransformersModel) and policy.model in PROBED and policy.device != "cuda"
+
+
+def duration_line(settings: Settings, folder: RunFolder) -> str:
+    """How long the command will take on this machine; empty where that is unknown or under a minute."""
+    if not any(forecast(settings, folder)):
+        return ""
+    settings = with_speed(settings)
+    rows = list(forecast(settings, folder))
+    if any(row.minutes is None for row in rows):
+        return ""
+    minutes = [row.minutes or 0.0 for row in rows]
+    if sum(minutes) < 1:
+        return ""
+    first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
+    which, speed = ("first" if rows[first].stage.startswith("iteration 0:") else "next"), settings.speed
+    return (
+        f"Estimate: about {sum(minutes):.0f} minutes on this machine, the {which} row of results after about "
+        f"{sum(minutes[: first + 1]):.0f}. Speed, in tokens per second: {speed.prefill:.0f} read, {speed.decode:.0f} "
+        f"written, {speed.train:.0f} trained on. dry_run=true shows each stage."
+    )
+
+
+def _cells(row: Forecast) -> Iterator[str]:
+    yield from (f"{n:,}" for n in (row.calls, row.prompt_tokens, row.completion_tokens))
+    yield "unknown" if row.minutes is None else f"{row.minutes:.1f}"
+    yield "unknown" if row.usd is None else f"{row.usd:.2f}"
+
+
+def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, prefix: int) -> Forecast:
+    tokens_in, tokens_out = round(calls * (pace.tokens_in + prefix)), round(calls * samples * pace.tokens_out)
+    # States of one trajectory share about half their tokens, and the prefix is shared by all.
+    minutes = _minutes(s, s.policy, calls * pace.tokens_in / 2, tokens_out)
+    return Forecast(stage, calls, tokens_in, tokens_out, minutes, s.policy.price.usd(tokens_in, tokens_out))
+
+
+def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
+    """One call reads the state, every sample and the rules."""
+    shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(PACKAGED_PROMPTS / "ranking.txt")
+    tokens_in, tokens_out = round(calls * shown), calls * s.improve.max_tokens // 2
+    judge = s.policy if isinstance(s.reward_model, SameModel) else s.reward_model
+    minutes = _minutes(s, judge, tokens_in, tokens_out)
+    return Forecast(stage, calls, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
+
+
+def _grading(s: Settings, stage: str, answers: int) -> Forecast:
+    """One call reads the question, the answer, the gold one and the rules."""
+    assert not isinstance(s.grader, RuleGraderSettings)
+    judge = s.policy if isinstance(s.grader, SameModel) else s.grader
+    tokens_in = answers * (_tokens(PACKAGED_PROMPTS / "autoeval.txt") + 2 * OUTPUT_TOKENS)
+    tokens_out = answers * OUTPUT_TOKENS
+    minutes = _minutes(s, judge, tokens_in, tokens_out)
+    return Forecast(stage, answers, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
+
+
+def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
+    stage = f"iteration {iteration}: finetune"
+    epochs = {"local": 1.0, "hosted": 3.0, "dry_run": 0.0}[s.finetune.kind]
+    if not isinstance(s.finetune, DryFinetune):
+        epochs = s.finetune.epochs or epochs
+    if iteration == 0 and epochs:
+        epochs = s.demonstrations.epochs or epochs
+    tokens = round(rows * (pace.tokens_in + pace.tokens_out) * epochs)
+    if isinstance(s.finetune, HostedFinetune):
+        return Forecast(stage, 0, tokens, 0, None, s.finetune.price.usd(tokens, 0))
+    minutes = 0.0 if not tokens else tokens / s.speed.train / 60 if s.speed.train else None
+    return Forecast(stage, 0, tokens, 0, minutes, 0.0)
+
+
+def _minutes(s: Settings, model: Model, tokens_in: float, tokens_out: float) -> float | None:
+    if model.kind == "scripted":
+        return 0.0
+    if model.kind in REMOTE or not s.speed.prefill or not s.speed.decode:
+        return None
+    return (tokens_in / s.speed.prefill + tokens_out / s.speed.decode) / 60
+
+
+def _size(s: Settings, source: QuestionSource) -> int:
+    """Questions in a set; an unsampled Hub set is taken for 125 (Bamboogle)."""
+    if source.sample is not None:
+        return source.sample
+    if isinstance(source, WorldQuestions):
+        return int(getattr(s.world, source.split))
+    if isinstance(source, FileQuestions):
+        from rest_react.questions import read_questions
+
+        return len(read_questions(Path(source.path), source.fields or None, labelled=False))
+    return 125
+
+
+def _prefix_tokens(s: Settings, iteration: int) -> int:
+    """Mean length of the instructions and exemplars that the model of an iteration is shown."""
+    tuned = iteration > 0 or s.start == "demonstrations"
+    if s.agent.exemplars == "never" or (s.agent.exemplars == "untuned" and tuned):
+        return 0
+    folder = Path(s.agent.prompts) if s.agent.prompts else PACKAGED_PROMPTS
+    return sum(_tokens(folder / f"{kind}.txt") for kind in STEP_KINDS) // len(STEP_KINDS)
+
+
+def _tokens(text: Path) -> int:
+    return round(text.stat().st_size / CHARACTERS_PER_TOKEN)
+
+
+def _pace(s: Settings, folder: RunFolder) -> _Pace:
+    """Measured by the last finished Grow. Its prompts are states alone, unless it was shown the prefix as well."""
+    for k in range(s.iteration, 0, -1):
+        summary = read_summary(folder.stage(k, "grow"))
+        if summary is not None and summary["calls"]:
+            calls = summary["calls"]
+            return _Pace(
+                summary["searches_per_trajectory"],
+                max(summary["prompt_tokens"] / calls - _prefix_tokens(s, k - 1), OUTPUT_TOKENS),
+                summary["completion_tokens"] / calls / s.grow.samples,
+            )
+    return _Pace(SEARCHES, STATE_TOKENS, OUTPUT_TOKENS)
+
+
+def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
+    """Whether a stage of an iteration is done here, or in the run that it will be taken over from."""
+    shared: set[str] = set()
+    if s.grow.reuse is not None:
+        source = RunFolder(folder.root.parent / s.grow.reuse)
+        stages, wrong = shared_stages(source.differing(sealed_view(s)), s.start, s.iteration, s.grow.reuse_through)
+        shared = set() if wrong else set(stages)
+
+    def complete(iteration: int, *stage: str) -> bool:
+        places = [folder, source] if f"iter_{iteration}/{stage[0]}" in shared else [folder]
+        return any(read_summary(place.stage(iteration, *stage)) is not None for place in places)
+
+    return complete

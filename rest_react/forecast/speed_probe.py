@@ -1,0 +1,180 @@
+"""How fast this machine is: tokens per second that the embedded model reads, writes and is trained on.
+
+    rates = measured_speed("smollm2-135m-instruct", threads=0, lora=True)     # Rates(prefill=910.0, decode=240.0, ...)
+
+The measurement takes some ten seconds in a process of its own, so that its memory is free again before the work
+starts. The result is kept for a day in the cache folder, one file per processor, model and setting: a machine that is
+busy now may be idle tomorrow. Rates follow what the engine and the trainer do: reading 512 tokens at once, writing 32
+sequences together, training on two steps that share their beginning.
+
+    python -m rest_react.forecast.speed_probe smollm2-135m-instruct 0 lora             # prints the rates as JSON
+
+Not here: what the rates mean for a run (forecast), GPUs, and models that are not packaged: loading those may take
+minutes.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rest_react.errors import DiskError
+from rest_react.storage.files import write_file
+from rest_react.weights import EMBEDDED, IGNORED, cache_folder, resolve_weights
+
+PROBED = (EMBEDDED,)
+_KEPT_S = 24 * 3600.0
+_LONGEST_S = 300.0
+_PREFILL, _BATCH, _CONTEXT, _DECODED = 512, 32, 256, 4
+_SHARED, _OWN = 240, 120  # tokens of two training rows: their common beginning, and the rest of each
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Tokens per second: read (`prefill`), written (`decode`, all sequences together), trained on (`train`)."""
+
+    prefill: float
+    decode: float
+    train: float
+
+
+def measured_speed(model: str, *, threads: int, lora: bool) -> Rates | None:
+    """The rates of this machine, measured now or within the last day; None where no measurement came about."""
+    kept = _place(model, threads, lora)
+    if (rates := kept_rates(kept)) is not None:
+        return rates
+    resolve_weights(model)  # may convert the model once, which is no part of its speed
+    command = [sys.executable, "-m", "rest_react.forecast.speed_probe", model, str(threads), "lora" if lora else "full"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
+        rates = msgspec.json.decode(done.stdout.splitlines()[-1], type=Rates)
+    except (subprocess.TimeoutExpired, IndexError, msgspec.MsgspecError):
+        return None
+    with suppress(DiskError):  # a cache that takes no file costs one measurement at each start
+        write_file(kept, json.dumps(asdict(rates)))
+    return rates
+
+
+def kept_rates(path: Path) -> Rates | None:
+    """What was measured within the last day; None where there is nothing, or a file that a kill cut short."""
+    if not path.exists() or time.time() - path.stat().st_mtime > _KEPT_S:
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Rates)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _place(model: str, threads: int, lora: bool) -> Path:
+    named = [platform.node(), platform.machine(), _processor(), os.cpu_count(), model, threads, lora]
+    digest = hashlib.sha256("\x1f".join(map(str, named)).encode()).hexdigest()[:12]
+    return cache_folder() / "speed" / f"{digest}.json"
+
+
+def _processor() -> str:
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text(errors="replace").splitlines() if known.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def probe(model: str, *, threads: int, lora: bool) -> Rates:
+    """Measures in this process, on the CPU."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from rest_react.llm.transformers_engine import engine_dtype
+
+    if threads:
+        torch.set_num_threads(threads)
+    folder = resolve_weights(model)
+    engine: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=engine_dtype("auto", "cpu"))
+    with torch.inference_mode():
+        prefill = _prefill_rate(engine)
+        decode = _decode_rate(engine)
+    del engine
+    trained: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return Rates(round(prefill, 1), round(decode, 1), round(_train_rate(trained, lora), 1))
+
+
+def _prefill_rate(model: Any) -> float:
+    import torch
+
+    prompt = torch.arange(_PREFILL)[None] + 100
+    return _PREFILL / _seconds(lambda: model(prompt, use_cache=False, logits_to_keep=1))
+
+
+def _decode_rate(model: Any) -> float:
+    """Tokens per second over a batch whose sequences have a context each."""
+    import torch
+    from transformers import DynamicCache
+
+    cache = DynamicCache(config=model.config)
+    heads = model.config.num_key_value_heads
+    size = model.config.hidden_size // model.config.num_attention_heads
+    for layer in range(model.config.num_hidden_layers):
+        held = torch.zeros(_BATCH, heads, _CONTEXT, size, dtype=model.dtype)
+        cache.update(held, held, layer)
+    token = torch.full((_BATCH, 1), 100)
+
+    def write() -> None:
+        for _ in range(_DECODED):
+            model(token, past_key_values=cache, use_cache=True)
+
+    return _BATCH * _DECODED / _seconds(write)
+
+
+def _train_rate(model: Any, lora: bool) -> float:
+    """Tokens of training rows per second, forward and backward, the common beginning read once as in training."""
+    from torch.nn.functional import cross_entropy
+
+    from rest_react.training.worker import as_tree
+
+    if lora:
+        from peft import LoraConfig, get_peft_model
+
+        model = get_peft_model(model, LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM"))
+    model.train()
+    begin = list(range(100, 100 + _SHARED))
+    ends = [list(range(start, start + _OWN)) for start in (600, 800)]
+    rows = [{"input_ids": begin + end, "labels": [IGNORED] * (_SHARED + _OWN // 2) + end[_OWN // 2 :]} for end in ends]
+
+    def step() -> None:
+        batch = as_tree(rows)
+        del batch["labels"]
+        targets, columns = batch.pop("shift_labels").flatten(), batch.pop("columns").flatten()
+        logits = model(**batch, logits_to_keep=columns, use_cache=False).logits.flatten(0, 1)
+        loss: Any = cross_entropy(logits.float(), targets)
+        loss.backward()
+
+    return 2 * (_SHARED + _OWN) / _seconds(step)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """What the second run takes; the first one warms up."""
+    work()
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Prints the rates of the CPU. On a machine with a GPU nothing is measured: the model may run there."""
+    import torch
+
+    if torch.cuda.is_available():
+        raise SystemExit("speed_probe measures CPUs alone, and this machine has a GPU")
+    print(json.dumps(asdict(probe(sys.argv[1], threads=int(sys.argv[2]), lora=sys.argv[3] == "lora"))))
+
+
+if __name__ == "__main__":
+    main()

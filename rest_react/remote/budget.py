@@ -1,0 +1,212 @@
+"""What a run may spend: tokens and dollars of all its models together, counted on disk.
+
+    budget = Budget({"policy": Price(0.4, 1.6)}, max_usd=5.0)
+    budget.keep_in(folder / "spending.json")
+    async with budget.call("policy", worst_case(prompt, n, sampling)) as bill:
+        completions = ...
+        bill.owed = tokens_used(completions)
+
+A call starts once its worst case fits beside what is spent and the worst cases of all calls in flight; until then it
+waits for some of these to end. Where it does not fit though none is in flight, `BudgetReached` ends the run: within
+that one call's worst case of the limit, and not above it.
+Not here: calls per minute (remote), and what a stage cost (judges.metrics).
+"""
+
+import asyncio
+import os
+import weakref
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from rest_react.console import say
+from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_errors
+from rest_react.records import LLM, Completion, Price, Prompt, Sampling
+from rest_react.remote.usage import Tokens, Usage, charged
+from rest_react.storage.files import write_file
+
+_TURN_TOKENS = 24  # what a chat template puts around a system's and a user's turn
+_FILE_BYTES = 1024
+
+
+NOTHING = Tokens(0, 0)
+
+
+def estimate(text: str) -> int:
+    """The tokens of a text, on the high side of what tokenizers make of prose: one for three bytes."""
+    return -(-len(text.encode("utf-8", "replace")) // 3)
+
+
+def worst_case(prompt: Prompt, n: int, sampling: Sampling) -> Tokens:
+    """What a call may take: its prompt, estimated, and n samples to their limit."""
+    return Tokens(_prompt_tokens(prompt), n * sampling.max_tokens)
+
+
+def _prompt_tokens(prompt: Prompt) -> int:
+    texts = [prompt.prefix, *(text for pair in prompt.turns for text in pair), prompt.state, prompt.closing]
+    return sum(map(estimate, texts)) + _TURN_TOKENS * (1 + len(prompt.turns))
+
+
+def tokens_used(completions: Sequence[Completion]) -> Tokens:
+    """What the samples of one request took; they share its prompt."""
+    return Tokens(completions[0].prompt_tokens, sum(one.tokens for one in completions)) if completions else NOTHING
+
+
+def with_all_prompts(replies: Sequence[Sequence[Completion]]) -> list[Completion]:
+    """The samples of several requests as those of one call: its prompt was read, and paid for, with each of them."""
+    first, *others = [one for reply in replies for one in reply]
+    return [replace(first, prompt_tokens=sum(reply[0].prompt_tokens for reply in replies)), *others]
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Account(msgspec.Struct):
+    calls: _Count = 0
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
+
+
+@dataclass(slots=True)
+class Bill:
+    """One call's claim on the budget: `worst` while it runs, `owed` once it has ended."""
+
+    worst: Tokens
+    owed: Tokens = NOTHING
+
+
+class Budget:
+    """What the models of a run have spent and still may, over all its commands; prices by role."""
+
+    def __init__(
+        self, prices: Mapping[str, Price] | None = None, *, max_usd: float | None = None, max_tokens: int | None = None
+    ) -> None:
+        self._prices = prices or {}
+        self._max_usd = max_usd
+        self._max_tokens = max_tokens
+        self._accounts: dict[str, _Account] = {}  # with the worst cases of calls in flight
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+        self._file: int | None = None
+        self._path = Path()
+        self._doubted: set[str] = set()
+
+    def keep_in(self, path: Path) -> None:
+        """Goes on from what the file says and keeps it true at every moment: after a kill, the calls that were in
+        flight count as their worst case."""
+        if path.exists():
+            try:
+                self._accounts = msgspec.json.decode(path.read_bytes(), type=dict[str, _Account])
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise RunFolderError(
+                    f"{path} is damaged ({error}), so what the run has spent is not known. Restore it from a copy, or "
+                    "delete it: the count starts at 0, so lower `budget` by what was spent (see the summaries)."
+                ) from error
+        else:
+            write_file(path, self._content())  # whole from its first moment on: it is never empty
+        with disk_errors(path):
+            self._file = os.open(path, os.O_WRONLY)
+        weakref.finalize(self, os.close, self._file)
+        self._path = path
+
+    @asynccontextmanager
+    async def call(self, role: str, worst: Tokens) -> AsyncIterator[Bill]:
+        """A call that may take so much; its bill says at the end what it took."""
+        while refusal := self._refusal(role, worst):
+            if not self._in_flight:
+                raise BudgetReached(
+                    f"{refusal}. What is finished is kept: raise the limit and run the same command again. "
+                    "(With cache=<folder> the calls of unfinished trajectories are not paid again.)"
+                )
+            await self._settled.wait()
+        bill = Bill(worst)
+        self._in_flight += 1
+        self._book(role, 1, worst.prompt, worst.completion)
+        try:
+            yield bill
+        finally:
+            self._in_flight -= 1
+            self._book(role, 0, bill.owed.prompt - worst.prompt, bill.owed.completion - worst.completion)
+            self._settled.set()
+            self._settled = asyncio.Event()
+
+    def _book(self, role: str, calls: int, prompt: int, completion: int) -> None:
+        account = self._accounts.setdefault(role, _Account())
+        account.calls += calls
+        account.prompt_tokens += prompt
+        account.completion_tokens += completion
+        self._write()
+
+    def _write(self) -> None:
+        if self._file is not None:
+            # In one call and always of one length, so that no kill leaves half of it.
+            with disk_errors(self._path):
+                os.pwrite(self._file, self._content(), 0)
+
+    def _content(self) -> bytes:
+        return msgspec.json.encode(self._accounts).ljust(_FILE_BYTES - 1) + b"\n"
+
+    def _refusal(self, role: str, worst: Tokens) -> str:
+        """Why a call cannot start now; empty where it can."""
+        if self._max_tokens is not None:
+            taken = sum(account.prompt_tokens + account.completion_tokens for account in self._accounts.values())
+            if taken + worst.total > self._max_tokens:
+                return f"budget.max_tokens={self._max_tokens}: {taken} are taken, and a call may take {worst.total}"
+        if self._max_usd is not None:
+            spent = sum(self._known(name, a.prompt_tokens, a.completion_tokens) for name, a in self._accounts.items())
+            price = self._known(role, worst.prompt, worst.completion)
+            if spent + price > self._max_usd:
+                return f"budget.max_usd={self._max_usd}: {spent:.4f} are spent, and a call may cost {price:.4f}"
+        return ""
+
+    def charge(self, role: str, usage: Usage, worst: Tokens) -> Tokens:
+        """What a call costs whose server tells this usage. Says once for each role that a usage is impossible."""
+        if usage.impossible and role not in self._doubted:
+            self._doubted.add(role)
+            say(
+                f"note: {role or 'model'}: the server reports {usage.impossible} for a call, which is impossible; "
+                "calls with such counts are charged at the most that they can take"
+            )
+        return charged(usage, worst)
+
+    def usd(self, role: str, prompt: int, completion: int) -> float | None:
+        """What tokens cost in a role; None where its price is not known."""
+        price = self._prices.get(role)
+        return None if price is None else price.usd(prompt, completion)
+
+    def _known(self, role: str, prompt: int, completion: int) -> float:
+        usd = self.usd(role, prompt, completion)
+        if usd is None:
+            raise UsageError(f"budget.max_usd: the price of {role} is not known; set {role}.price")
+        return usd
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One role's access to the budget: policy, reward_model, grader or finetune."""
+
+    budget: Budget
+    role: str
+
+
+class Metered:
+    """An `LLM` in this process, its tokens counted. The doors to servers do that themselves, try by try."""
+
+    def __init__(self, door: LLM, meter: Meter) -> None:
+        self.door = door
+        self._meter = meter
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples of one prompt, once the budget has room for them."""
+        async with self._meter.budget.call(self._meter.role, worst_case(prompt, n, sampling)) as bill:
+            completions = await self.door.sample(prompt, n=n, sampling=sampling)
+            bill.owed = tokens_used(completions)
+            return completions
+
+    async def aclose(self) -> None:
+        """Closes the model."""
+        await self.door.aclose()

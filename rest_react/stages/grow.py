@@ -1,0 +1,114 @@
+"""Grow: the policy walks a fixed set of unlabelled questions (paper section 3.3).
+
+    await grow(agent, questions, folder.stage(1, "grow"), repeats=1, seed=7, in_flight=48, prices=prices)
+
+leaves trajectories.jsonl and summary.json in the stage's folder. The questions carry no labels: `Question` has no
+field for one. No trajectory is dropped here for how it ended; Improve reads the finished ones.
+`refuse_overlap` keeps benchmarks out of what is grown on.
+Not here: one trajectory (agent), and what is learnt from them (improve).
+"""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rest_react.errors import ConfigError
+from rest_react.metrics.statistics import bill
+from rest_react.questions import overlap
+from rest_react.records import Price, Question, Trajectory
+from rest_react.stages.rollouts import TRAJECTORIES, roll_out
+from rest_react.storage.run_folder import read_lines, read_summary, write_summary
+from rest_react.tasks.search_qa.agent import SearchAgent, Select
+
+
+async def grow(
+    agent: SearchAgent,
+    questions: Sequence[Question],
+    stage: Path,
+    *,
+    repeats: int,
+    seed: int,
+    in_flight: int,
+    prices: Mapping[str, Price],
+    tolerated: float = 0.0,
+    title: str = "grow",
+) -> None:
+    """Brings the stage to `repeats` trajectories per question. A complete stage is left as it is."""
+    if read_summary(stage) is not None:
+        return
+    started = time.monotonic()
+    path = stage / TRAJECTORIES
+    await roll_out(
+        agent, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
+    )
+    tally = count(path, agent.sampler.select)
+    cost = bill(prices, policy=(tally["prompt_tokens"], tally["completion_tokens"]))
+    write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
+
+
+def refuse_overlap(
+    questions: Sequence[Question],
+    benchmarks: Mapping[str, Sequence[Question]],
+    allowed: Collection[str],
+    test_only: Collection[str] = (),
+) -> list[str]:
+    """Raises ConfigError where questions of a benchmark are grown on, but for the `allowed` benchmarks, of which it
+    returns a note each. One for testing only is not offered to be allowed: the settings would refuse it."""
+    told = {}
+    for name, benchmark in benchmarks.items():
+        if pairs := overlap(questions, benchmark):
+            ours, theirs = pairs[0]
+            told[name] = (
+                f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} are questions of "
+                f"evaluate.benchmarks.{name}, or nearly, e.g. {ours.text!r} and {theirs.text!r}"
+            )
+    by_name = ", or allow it by name: grow.allow_overlap=[{}]"
+    if refused := [
+        f"{note}; grow on others{'' if name in test_only else by_name.format(name)}"
+        for name, note in told.items()
+        if name not in allowed
+    ]:
+        raise ConfigError(refused)
+    return list(told.values())
+
+
+def count(path: Path, select: Select) -> dict[str, Any]:
+    """What a file of trajectories holds: outcomes, cost, and how much its samples differ (docs/metrics.md)."""
+    tally: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    for trajectory in read_lines(path, Trajectory):
+        tally["trajectories"] += 1
+        if trajectory.fault is None:
+            tally["finished"] += 1
+        else:
+            tally[f"failed_{trajectory.fault.whose}"] += 1
+            faults[trajectory.fault.reason] += 1
+        usage = trajectory.usage
+        tally.update(searches=usage.searches, calls=usage.calls)
+        tally.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+        for step in trajectory.steps:
+            if step.forced:
+                continue
+            parsable = [candidate for candidate in step.candidates if not candidate.problem]
+            tally["steps"] += 1
+            tally["candidates"] += len(step.candidates)
+            tally["unparsable"] += len(step.candidates) - len(parsable)
+            tally["identical"] += len({candidate.text for candidate in step.candidates}) == 1
+            tally["without_logprobs"] += any(candidate.perplexity is None for candidate in parsable)
+            tally["of_whole_samples"] += any(c.logprob is not None and not c.action_tokens for c in parsable)
+    names = "trajectories finished failed_model failed_outside steps calls prompt_tokens completion_tokens"
+    return {
+        **{name: tally[name] for name in names.split()},
+        "faults": dict(faults),
+        "searches_per_trajectory": _share(tally["searches"], tally["trajectories"]),
+        "identical_share": _share(tally["identical"], tally["steps"]),
+        "unparsable_share": _share(tally["unparsable"], tally["candidates"]),
+        "selected_by_majority_for_want_of_logprobs": tally["without_logprobs"] if select == "perplexity" else 0,
+        "selected_by_perplexity_of_whole_samples": tally["of_whole_samples"] if select == "perplexity" else 0,
+    }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / max(whole, 1), 4)

@@ -1,0 +1,180 @@
+"""The action vocabulary: what the agent may do, as plain records, and their one canonical spelling.
+
+The model writes Python-looking calls ("code as prompt", paper section 3.1), and `render_output` is the spelling that
+exemplars, demonstrations and training targets share:
+
+    >>> print(render_output(Search(query="where Ada Mell was born", thoughts="Where first.")))
+    ACTION_SELECTED = ActionWrapper(thoughts="Where first.", action=Search(query="where Ada Mell was born"))  # [END]
+
+`render_past` spells the same actions as entries of PAST_ACTIONS. The inverse of `render_output` is `parsing.parse`.
+Not here: reading model output, and deciding what to do.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rest_react.text_safety import quote
+
+END = "  # [END]"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Ask the search tool."""
+
+    query: str
+    thoughts: str = ""
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Stop searching and answer."""
+
+    thoughts: str = ""
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSelection:
+    """What a summarise step writes: `comments` reject links one by one, the rest keeps what helps."""
+
+    grounded_summarization: str
+    thoughts: str
+    selected_link_ids: tuple[int, ...]
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A long-form answer that cites `[link_id=N]`."""
+
+    thoughts: str
+    answer: str
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswer:
+    """A self-check's verdict: the current answer stands. `passed=False` without a revision changes nothing."""
+
+    passed: bool
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviseAnswer:
+    """A self-check's verdict: the answer is replaced."""
+
+    revised_answer: str
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultItem:
+    """A search hit under its link id, unique over the trajectory."""
+
+    link_id: int
+    link_text: str
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class SelectLink:
+    """The trace a summary leaves in PAST_ACTIONS: the selected results alone; the others are forgotten."""
+
+    selected_links: tuple[ResultItem, ...]
+    grounded_summarization: str
+    thoughts: str
+
+
+Action: TypeAlias = Search | Terminate | LinkSelection | Answer | CheckAnswer | ReviseAnswer
+PastAction: TypeAlias = Search | SelectLink | Terminate | Answer
+
+
+def render_output(action: Action) -> str:
+    """The completion a model should write for `action`, `# [END]` included. A comment is one line, never empty."""
+    comments = "".join(f"# {line}\n" for line in action.comments)
+    match action:
+        case Search(query, thoughts):
+            call = f"ActionWrapper(thoughts={quote(thoughts)}, action=Search(query={quote(query)}))"
+        case Terminate(thoughts):
+            call = f"ActionWrapper(thoughts={quote(thoughts)}, action=Terminate())"
+        case LinkSelection(summary, thoughts, ids):
+            call = (
+                f"LinkSelection(grounded_summarization={quote(summary)}, thoughts={quote(thoughts)}, "
+                f"selected_link_ids=[{', '.join(map(str, ids))}])"
+            )
+        case Answer(thoughts, answer):
+            call = f"Answer(thoughts={quote(thoughts)}, answer={quote(answer)})"
+        case CheckAnswer(passed):
+            call = f"Check_Answer(passed={passed})"
+        case ReviseAnswer(revised):
+            call = f"Revise_Answer(revised_answer={quote(revised)})"
+    return f"{comments}ACTION_SELECTED = {call}{END}"
+
+
+def canonical_text(action: Action) -> str:
+    """The training target for `action`: its one spelling, without the end mark, for which the end token stands."""
+    return render_output(action).removesuffix(END)
+
+
+def render_item(item: ResultItem) -> str:
+    """A result as the prompts show it."""
+    return f"ResultItem(link_id={item.link_id}, link_text={quote(item.link_text)}, snippet={quote(item.snippet)})"
+
+
+def render_past(action: PastAction) -> str:
+    """An entry of PAST_ACTIONS."""
+    match action:
+        case Search(query, thoughts):
+            return f"Search(query={quote(query)}, thoughts={quote(thoughts)})"
+        case SelectLink(items, summary, thoughts):
+            links = ", ".join(map(render_item, items))
+            return (
+                f"SelectLink(selected_links=[{links}], grounded_summarization={quote(summary)}, "
+                f"thoughts={quote(thoughts)})"
+            )
+        case Terminate(thoughts):
+            return f"Terminate(thoughts={quote(thoughts)})"
+        case Answer(thoughts, answer):
+            return f"Answer(thoughts={quote(thoughts)}, answer={quote(answer)})"
+
+
+def empty_elements(action: Action) -> tuple[str, ...]:
+    """The names of the elements left empty (the paper's rules for raters: an output with an empty element is bad).
+
+    Comments count for the self-checks, which have nothing else to reason with; a summary that rejects no link needs
+    none.
+    """
+    match action:
+        case Search(query, thoughts):
+            fields = {"query": query, "thoughts": thoughts}
+        case Terminate(thoughts):
+            fields = {"thoughts": thoughts}
+        case LinkSelection(summary, thoughts, _, _):
+            fields = {"grounded_summarization": summary, "thoughts": thoughts}
+        case Answer(thoughts, answer):
+            fields = {"thoughts": thoughts, "answer": answer}
+        case CheckAnswer(_, comments):
+            fields = {"comments": " ".join(comments)}
+        case ReviseAnswer(revised, comments):
+            fields = {"revised_answer": revised, "comments": " ".join(comments)}
+    return tuple(name for name, text in fields.items() if not text.strip())
+
+
+def decision_of(action: Action) -> str:
+    """What the action comes down to, thoughts and comments aside: the key that majority votes are counted by."""
+    match action:
+        case Search(query):
+            return f"search {' '.join(query.lower().split())}"
+        case Terminate():
+            return "terminate"
+        case LinkSelection(_, _, ids):
+            return f"select {sorted(ids)}"
+        case Answer(_, answer):
+            return f"answer {' '.join(answer.lower().split())}"
+        case CheckAnswer(passed):
+            return f"passed {passed}"
+        case ReviseAnswer(revised):
+            return f"revise {' '.join(revised.lower().split())}"

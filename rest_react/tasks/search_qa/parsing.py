@@ -1,0 +1,244 @@
+"""Text in, structure out: reads what a model wrote for one step, forgivingly, and never runs it.
+
+    >>> parse("decide", "ACTION_SELECTED = ActionWrapper(thoughts='x', action=Search(query='y'))  # [END]").action
+    Search(query='y', thoughts='x', comments=())
+    >>> parse("decide", '{"name": "Search", "arguments": {"query": "y"}}').action
+    Search(query='y', thoughts='', comments=())
+    >>> parse("decide", "I would search for y.").problem
+    'no call of ActionWrapper, Search or Terminate'
+
+What a model thinks aloud and what it repeats of its state is left out first (thinking, repeated_state). Then comes what
+is assigned to ACTION_SELECTED, the last of them where nothing else lies between, else the first usable call or JSON
+object behind the last `# step:` line. What only looks like a call ("I would Search (again) ...") is passed over. An
+answer may be plain prose that cites links (docs/forms.md has the table of all forms). No input raises; the work
+is linear in the text's length.
+Not here: the syntax of a call (call_text), its fields (call_fields), whether it makes sense in its trajectory (agent).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeAlias
+
+from rest_react.model_output.call_text import Unreadable, read_call, read_object, repaired, span
+from rest_react.model_output.thinking import after_thinking
+from rest_react.records import StepKind
+from rest_react.tasks.search_qa.actions import Action, Answer, CheckAnswer, ReviseAnswer
+from rest_react.tasks.search_qa.call_fields import call_of_object, to_action
+from rest_react.tasks.search_qa.repeated_state import LEAD, OWN_CALLS, SELECTED, own_parts
+
+_LONGEST = 20_000
+_MOST_CALLS = 5
+_END = re.compile(r"#\s*\[END\]")
+
+
+def _starts(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Where a call of one of these names starts; case and underscores do not matter."""
+    loose = [re.sub("_|(?<=[a-z])(?=[A-Z])", "_?", name) for name in names]
+    return re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(loose)})\s*\(", re.IGNORECASE)
+
+
+_STARTS: dict[StepKind, re.Pattern[str]] = {kind: _starts(names) for kind, names in OWN_CALLS.items()}
+_WRAPPER = _starts(("ActionWrapper",))
+_REVISE = _starts(("Revise_Answer",))
+_ASSIGNED = re.compile(rf"{LEAD}{SELECTED}(?:[(\[`'\"]|\s|python\b|json\b|\w+\.)*", re.MULTILINE)
+_BARE_TERMINATE = re.compile(r"Terminate\b(?!\s*\()")
+# An object begins a line or follows what tool calls are marked with, so that none inside a string is found.
+_OBJECT = re.compile(
+    r"(?:^[ \t>`*-]*|[>\]=:,([][ \t]*|\[TOOL_CALLS\]\w{1,40}(?:\[ARGS\])?)(?:json\b\s*)?(?=\{)", re.MULTILINE
+)
+_TOOL_NAME = re.compile(r"<function=(\w{1,40})>\s*$|(?<!\w)(\w{1,40})(?:\[ARGS\])?[\s:]*$")
+_CITED = re.compile(r"\[link_id=\d{1,9}(?:\s*,\s*(?:link_id=)?\d{1,9})*\]")
+# What is no answer though it cites links: refusals, apologies, plans.
+_REFUSAL = re.compile(
+    r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|afraid|unable|not able)|sorry\b|apologi[sz]e|apologies"
+    r"|I (?:can(?:not|['’]t| not)|could(?: not|n['’]t)|won['’]t|will not|do(?: not|n['’]t) (?:have|know|feel))"
+    r"|as an? (?:AI|language model)|unable to (?:answer|provide|assist|help|comply|determine|find)|unfortunately"
+    r"|I (?:need to|will|should|must)\b|I['’]ll\b|let me\b(?! know)|let['’]s\b)",
+    re.IGNORECASE,
+)
+_PROSE_LABEL = re.compile(r"^[ \t>*_#-]*(?:final )?answer[ \t*_]*(?:[:=][\s*_]*|$)", re.IGNORECASE | re.MULTILINE)
+_THOUGHTS_LABEL = re.compile(r"^[\s>*_#-]*(?:thoughts?|reasoning)[\s*_]*:[\s*_]*", re.IGNORECASE)
+_OPENER = re.compile(r"(?:sure|certainly|of course|okay|ok|here(?:['’]s| is| are))\b[^\n]*[:!.]\s*\n", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An action, or None and why there is none. `spans` is where the action stands in the text, as (start, end): its
+    comment lines and its call; none where that is not known."""
+
+    action: Action | None
+    problem: str = ""
+    spans: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+
+
+Part: TypeAlias = tuple[int, str]
+
+
+def parse(kind: StepKind, text: str) -> Parsed:
+    """Reads the action of `kind` in `text`. Never raises."""
+    if len(text) > _LONGEST:
+        return Parsed(None, f"longer than {_LONGEST} characters")
+    said = after_thinking(text.encode("utf-8", "replace").decode("utf-8"))
+    if said is None:
+        return Parsed(None, "the text ends inside its thoughts")
+    skipped = len(text) - len(said)
+    parts = [(skipped + at, part) for at, part in own_parts(kind, _END.split(said, maxsplit=1)[0])]
+    problems: list[str] = []
+    for (at, part), start in _candidates(kind, parts):
+        try:
+            action, spans = _read(kind, part, start)
+            return Parsed(action, spans=tuple((at + i, at + j) for i, j in spans))
+        except Unreadable as error:
+            problems.append(str(error))
+    if kind == "answer" and not problems and (answer := _prose([part for _, part in parts])):
+        return Parsed(answer, spans=tuple((at, at + len(part.rstrip())) for at, part in parts))
+    names = OWN_CALLS[kind][:1] if kind == "summarise" else OWN_CALLS[kind]
+    listed = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " or " + names[-1]
+    return Parsed(None, problems[0] if problems else f"no call of {listed}")
+
+
+def _candidates(kind: StepKind, parts: list[Part]) -> Iterator[tuple[Part, int]]:
+    """Where calls and objects start that may be the action, the likeliest first."""
+    checks = kind in ("relevance", "grounding")
+    assigned = [(part, starts) for part in parts if (starts := list(_assigned(kind, part[1])))]
+    for part, starts in assigned[:_MOST_CALLS]:
+        # A check is read as it stands first; of other steps' drafts the last counts.
+        yield from ((part, start) for start in (starts if checks else reversed(starts)))
+    seen = {(part[0], start) for part, starts in assigned for start in starts}
+    for part in parts[: -_MOST_CALLS - 1 : -1]:
+        wrapped = _outside_strings(_WRAPPER, part[1]) if kind == "decide" else ()
+        found = [*islice(wrapped, _MOST_CALLS), *islice(_in_order(kind, part[1]), _MOST_CALLS)]
+        yield from ((part, start) for start in dict.fromkeys(found) if (part[0], start) not in seen)
+
+
+def _assigned(kind: StepKind, part: str) -> Iterator[int]:
+    """Where the calls and objects of this step start that ACTION_SELECTED is set to, none inside another."""
+    end = 0
+    for match in islice(_ASSIGNED.finditer(part), 2 * _MOST_CALLS):
+        at = match.end()
+        own = _STARTS[kind].match(part, at) or (kind == "decide" and _BARE_TERMINATE.match(part, at))
+        if match.start() < end or not (own or part.startswith("{", at)):
+            continue
+        yield at
+        end = _end_of(part, at)
+
+
+def _in_order(kind: StepKind, part: str) -> Iterator[int]:
+    """Calls and objects as they follow each other; what lies inside an object or a string is none."""
+    objects = (match.end() for match in _OBJECT.finditer(part))
+    calls = _outside_strings(_STARTS[kind], part)
+    next_object, next_call = next(objects, None), next(calls, None)
+    while next_object is not None or next_call is not None:
+        if next_call is None or (next_object is not None and next_object < next_call):
+            assert next_object is not None
+            yield next_object
+            try:
+                end = span(part, next_object)[0]
+            except Unreadable:
+                end = next_object + 1
+            while next_call is not None and next_call < end:
+                next_call = next(calls, None)
+        else:
+            yield next_call
+            end = next_call + 1
+        while next_object is not None and next_object < end:
+            next_object = next(objects, None)
+
+
+def _outside_strings(pattern: re.Pattern[str], part: str) -> Iterator[int]:
+    """Where calls start, outside comment lines and the strings of a call around them."""
+    strings: list[tuple[int, int]] = []
+    end = 0
+    for match in pattern.finditer(part):
+        start = match.start()
+        line_start = part.rfind("\n", 0, start) + 1
+        if part[line_start:start].lstrip().startswith("#"):
+            continue
+        if start < end:
+            if any(a < start < b for a, b in strings):
+                continue
+        else:
+            try:
+                end, strings = span(part, start)
+            except Unreadable:
+                end, strings = 0, []
+        yield start
+
+
+def _end_of(part: str, start: int) -> int:
+    """Where the call at `start` ends, repaired where it has to be."""
+    try:
+        return span(part, start)[0]
+    except Unreadable:
+        pass
+    try:
+        return repaired(part, start)[1]
+    except Unreadable:
+        return start + 1
+
+
+def _read(kind: StepKind, part: str, start: int) -> tuple[Action, list[tuple[int, int]]]:
+    """The action at `start`, and where its comments and its call stand."""
+    comments, spans = _comments(part[:start])
+    if part.startswith("{", start):
+        node, end = read_object(part, start)
+        named = _TOOL_NAME.search(part, max(0, start - 60), start)
+        call = call_of_object(kind, node, (named[1] or named[2]) if named else "")
+    elif bare := _BARE_TERMINATE.match(part, start):
+        call, end = read_call("Terminate()", 0)[0], bare.end()
+    else:
+        call, end = read_call(part, start)
+    action = to_action(call, comments)
+    if isinstance(action, CheckAnswer) and not action.passed and (revision := _revision(part, end)):
+        return revision
+    return action, [*spans, (start, end)]
+
+
+def _revision(part: str, start: int) -> tuple[ReviseAnswer, list[tuple[int, int]]] | None:
+    """The revision that follows a check which failed."""
+    match = _REVISE.search(part, start)
+    if match is None:
+        return None
+    comments, spans = _comments(part[: match.start()])
+    try:
+        call, end = read_call(part, match.start())
+        action = to_action(call, comments)
+    except Unreadable:
+        return None
+    return (action, [*spans, (match.start(), end)]) if isinstance(action, ReviseAnswer) else None
+
+
+def _comments(text: str) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
+    """The comment lines before a call, without their marks, and where they stand."""
+    comments, spans = [], []
+    start = 0
+    for line in text.splitlines(keepends=True):
+        comment = line.strip()
+        # A line with two marks is a heading or a rule.
+        if comment.startswith("#") and not comment.startswith("##") and comment.removeprefix("#").strip():
+            comments.append(comment.removeprefix("#").strip())
+            first = start + line.index(comment)
+            spans.append((first, first + len(comment)))
+        start += len(line)
+    return tuple(comments), spans
+
+
+def _prose(parts: list[str]) -> Answer | None:
+    """A text without any call that cites links is an answer, unless it refuses or apologises: a chat model's usual way
+    of writing one. What stands before "Answer:" are its thoughts."""
+    said = "\n".join(parts)
+    if not _CITED.search(said) or _REFUSAL.search(said) or "ACTION_SELECTED" in said:
+        return None
+    lines = [line for line in said.splitlines() if not line.strip().startswith("```")]
+    thoughts, (comments, _) = "", _comments("\n".join(lines))
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("# ")).strip()
+    text = text[match.end() :] if (match := _OPENER.match(text)) else text
+    if label := _PROSE_LABEL.search(text):
+        before, text = text[: label.start()].strip(), text[label.end() :]
+        thoughts = _THOUGHTS_LABEL.sub("", before)
+    text = re.sub(r"</?answer>|^##[^\n]*$", "", text, flags=re.IGNORECASE | re.MULTILINE).strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    return Answer(thoughts, text, comments) if _CITED.search(text) else None

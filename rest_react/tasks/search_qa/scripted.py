@@ -1,0 +1,385 @@
+"""Two fake language models: `ScriptedLLM`, a perfect agent with known plans, made imperfect in known shares, and
+`RecordedLLM`, which gives back texts that were put in.
+
+The scripted one reads the state it is given (which is Python, so `ast` reads it) and writes what the question's `Plan`
+says comes next. For the plan "author of The Lantern of Dravol", then "birthplace of Imra Tesken", after the first is
+found:
+
+    ACTION_SELECTED = ActionWrapper(thoughts="I need the birthplace of Imra Tesken.", action=Search(...))  # [END]
+
+Every sample is drawn by itself: right, wrong (a plausible mistake), unparsable, or with an empty element. Only the
+prompt and the sampling's seed decide what comes out. With `slip` it is the expert that writes demonstrations: at times
+it searches badly or drafts a flawed answer, so that its next steps show the repair. Such outputs are marked by
+`finish="slip"`, so that nobody is trained on them. A question without a plan is searched for as it stands and answered
+with the first hit.
+
+The recorded one says exactly what a test or a demonstration of one trajectory needs, faults included:
+
+    RecordedLLM({"# step: decision": [["ACTION_SELECTED = ..."], OutsideFault("HTTP 503")]})
+
+Not here: plans (the world makes them), and any language model.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, TypeAlias
+
+from rest_react.errors import ConfigError, ModelFault, OutsideFault
+from rest_react.records import Completion, Hop, Plan, Prompt, Sampling, StepKind, derive_seed
+from rest_react.tasks.search_qa.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ResultItem,
+    ReviseAnswer,
+    Search,
+    SelectLink,
+    Terminate,
+    render_output,
+)
+from rest_react.tasks.search_qa.states import STEP_NAMES
+from rest_react.text_safety import escape_control_tokens
+
+_KINDS: Mapping[str, StepKind] = {name: kind for kind, name in STEP_NAMES.items()}
+_CITATION = re.compile(r"\s*\[link_id=\d+\]")
+# Mean log-probability of a token, and its spread: right outputs are a little likelier, but the ranges overlap.
+_LOGPROBS = {"right": (-0.25, 0.10), "wrong": (-0.35, 0.15), "unparsable": (-0.60, 0.20), "empty": (-0.40, 0.15)}
+
+
+@dataclass(frozen=True, slots=True)
+class _SearchResult:
+    links: tuple[ResultItem, ...]
+
+
+_Readable: TypeAlias = type[Search | SelectLink | Terminate | Answer | ResultItem | _SearchResult]
+_CALLS: Mapping[str, _Readable] = {
+    "Search": Search,
+    "SelectLink": SelectLink,
+    "Terminate": Terminate,
+    "Answer": Answer,
+    "ResultItem": ResultItem,
+    "SearchResult": _SearchResult,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A rendered state, read back. `selected` maps the title of every link held to its id;
+    `came_up_empty` says that the last search left nothing."""
+
+    kind: StepKind
+    question: str
+    past: tuple[Any, ...]
+    results: tuple[ResultItem, ...]
+    remaining: int | None
+    answer: str
+    selected: Mapping[str, int]
+    queries: frozenset[str]
+    came_up_empty: bool
+
+
+class ScriptedLLM:
+    """An `LLM` that follows plans, keyed by the question's text. The four shares are normalised."""
+
+    def __init__(
+        self,
+        plans: Mapping[str, Plan],
+        *,
+        seed: int,
+        right: float,
+        wrong: float,
+        unparsable: float,
+        empty: float,
+        slip: float = 0.0,
+    ) -> None:
+        shares = {"right": right, "wrong": wrong, "unparsable": unparsable, "empty": empty}
+        problems = [f"policy.{name}: {share} is below 0; give a share" for name, share in shares.items() if share < 0]
+        if not problems and sum(shares.values()) <= 0:
+            problems = ["policy.right: all four shares are 0; give at least one above 0"]
+        if not 0 <= slip <= 1:
+            problems.append(f"policy.slip: {slip} is no probability; give 0 to 1")
+        if problems:
+            raise ConfigError(problems)
+        self._plans = plans
+        self._seed = seed
+        self._shares = shares
+        self._slip = slip
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples, each drawn from `derive_seed(sampling.seed, i)` alone."""
+        state = _read(prompt.state)
+        plan = self._plans.get(state.question) or _improvised(state)
+        right = _right(state, plan)
+        slipped = self._slipped(state, plan)
+        seen = len(prompt.text.split())
+        completions = []
+        for i in range(n):
+            rng = Random(derive_seed(sampling.seed, i))
+            drawn = rng.choices(list(self._shares), list(self._shares.values()))[0]
+            if drawn == "right":
+                text = render_output(slipped or right)
+            elif drawn == "wrong":
+                text = render_output(_wrong(state, plan, right, rng))
+            elif drawn == "empty":
+                text = render_output(_emptied(right))
+            else:
+                text = _unparsable(render_output(right), rng)
+            finish = "slip" if drawn == "right" and slipped else "stop"
+            words = len(text.split())
+            completions.append(Completion(text, words, _logprob(drawn, words, prompt.state, text), finish, seen))
+        return completions
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+    def _slipped(self, state: _State, plan: Plan) -> Action | None:
+        """The flawed action this step gets instead of the right one, if any: a function of question and state."""
+        rng = Random(derive_seed(self._seed, "slip", state.kind, state.question, len(state.past)))
+        if rng.random() >= self._slip:
+            return None
+        if state.kind == "answer":
+            cites = _cites(state.selected.values())
+            bare = _CITATION.sub("", _answer(state, plan).answer)
+            flawed = rng.choice((bare, f"The links found are about this question{cites}."))
+            return Answer("I write down what I have.", flawed)
+        hop = _next_hop(state, plan)
+        # One bad search a trajectory: a second query outside the plan would be the second.
+        if state.kind == "decide" and hop and state.queries <= {planned.query for planned in plan.hops}:
+            return Search(_vague(hop), "I look for this in general.")
+        return None
+
+
+Reply: TypeAlias = Sequence[str | Completion] | ModelFault | OutsideFault
+
+
+class RecordedLLM:
+    """An `LLM` that replies by the book: the first mark of `replies` that stands in the prompt says which replies are
+    meant, and the nth call with that mark gets the nth of them, the last one from then on.
+
+    A reply is a fault to raise, or the samples, gone through again where more are asked for than there are. A plain
+    text has one token a word, all equally likely. `asked` keeps every prompt and how it was to be sampled.
+    """
+
+    def __init__(self, replies: Mapping[str, Sequence[Reply]]) -> None:
+        self._replies = replies
+        self._calls: Counter[str] = Counter()
+        self.asked: list[tuple[Prompt, Sampling]] = []
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        """n samples of the reply that is next."""
+        self.asked.append((prompt, sampling))
+        text = prompt.text
+        mark = next((mark for mark in self._replies if mark in text), None)
+        if mark is None:
+            raise LookupError(f"no reply is recorded for: ...{text[-200:]}")
+        reply = self._replies[mark][: self._calls[mark] + 1][-1]
+        self._calls[mark] += 1
+        if isinstance(reply, (ModelFault, OutsideFault)):
+            raise reply
+        return [_recorded(reply[i % len(reply)], text) for i in range(n)]
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
+def _recorded(sample: str | Completion, prompt: str) -> Completion:
+    if isinstance(sample, Completion):
+        return sample
+    words = len(sample.split())
+    return Completion(sample, words, -float(words), "stop", len(prompt.split()))
+
+
+def _read(text: str) -> _State:
+    """The inverse of `prompting.render_state`."""
+    fields: dict[str, Any] = {}
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            fields[statement.targets[0].id] = _value(statement.value)
+    past = fields["PAST_ACTIONS"]
+    held = [item for action in past if isinstance(action, SelectLink) for item in action.selected_links]
+    return _State(
+        kind=_KINDS[text.rstrip().rpartition("# step: ")[2]],
+        question=fields["ORIGINAL_QUESTION"],
+        past=past,
+        results=fields.get("CURRENT_SEARCH_RESULTS", _SearchResult(())).links,
+        remaining=fields.get("REMAINING_SEARCHES"),
+        answer=fields.get("ANSWER", ""),
+        selected={item.link_text: item.link_id for item in reversed(held)},
+        queries=frozenset(action.query for action in past if isinstance(action, Search)),
+        came_up_empty=bool(past) and isinstance(past[-1], SelectLink) and not past[-1].selected_links,
+    )
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.List(elements):
+            return tuple(map(_value, elements))
+        case ast.Call(ast.Name(name), _, keywords):
+            return _CALLS[name](**{str(keyword.arg): _value(keyword.value) for keyword in keywords})
+        case ast.Constant(constant):
+            return constant
+    raise ValueError(f"a state holds names, calls, lists and constants, not {ast.unparse(node)[:80]}")
+
+
+def _improvised(state: _State) -> Plan:
+    """The plan for a question nobody planned: search for its text, believe the first hit."""
+    items = [item for action in state.past if isinstance(action, SelectLink) for item in action.selected_links]
+    first = next(iter((*items, *state.results)), ResultItem(0, "", ""))
+    finding = _line(first.snippet[:300]) or _line(first.link_text) or "This link says nothing."
+    hop = Hop(_line(state.question) or "question", "I search for the question itself.", first.link_text, finding)
+    return Plan(state.question, (hop,), "I found something, so I can answer.", f"{finding} {{0}}")
+
+
+def _line(text: str) -> str:
+    """Untrusted text as one harmless line, fit for a comment."""
+    return escape_control_tokens(" ".join(text.split()))
+
+
+def _right(state: _State, plan: Plan) -> Action:
+    """What a perfect agent does in this state."""
+    match state.kind:
+        case "decide":
+            return _decide(state, plan)
+        case "summarise":
+            return _summarise(state, plan)
+        case "answer":
+            return _answer(state, plan)
+        case "relevance":
+            return _check_relevance(state, plan)
+        case "grounding":
+            return _check_grounding(state, plan)
+
+
+def _next_hop(state: _State, plan: Plan) -> Hop | None:
+    """The first lookup that is neither done nor tried in vain."""
+    if state.remaining == 0:
+        return None
+    open_hops = (hop for hop in plan.hops if _link(state, hop) is None and hop.query not in state.queries)
+    return next(open_hops, None)
+
+
+def _link(state: _State, hop: Hop) -> int | None:
+    return state.selected.get(escape_control_tokens(hop.title))
+
+
+def _decide(state: _State, plan: Plan) -> Search | Terminate:
+    hop = _next_hop(state, plan)
+    if hop is None:
+        complete = all(_link(state, hop) is not None for hop in plan.hops)
+        return Terminate(plan.thoughts if complete else "More searches will not help, so I stop.")
+    return Search(hop.query, "That found nothing, so I ask precisely." if state.came_up_empty else hop.thoughts)
+
+
+def _summarise(state: _State, plan: Plan) -> LinkSelection:
+    """Selects the gold links that are not held yet, one per lookup."""
+    shown = {item.link_text: item.link_id for item in reversed(state.results)}
+    wanted = {escape_control_tokens(hop.title): hop for hop in plan.hops if _link(state, hop) is None}
+    chosen = {shown[title]: hop for title, hop in wanted.items() if title in shown}
+    comments = tuple(
+        f"Not selected [link_id={item.link_id}]: it is {_line(item.link_text)}."
+        for item in state.results
+        if item.link_id not in chosen
+    )
+    if not chosen:
+        return LinkSelection("Nothing is selected.", "No link helps, so I need another query.", (), comments)
+    summary = " ".join(f"{hop.finding.removesuffix('.')} [link_id={link}]." for link, hop in chosen.items())
+    return LinkSelection(summary, "I keep this link.", tuple(chosen), comments)
+
+
+def _answer(state: _State, plan: Plan) -> Answer:
+    links = [_link(state, hop) for hop in plan.hops]
+    if None in links:
+        found = _cites(link for link in links if link is not None)
+        return Answer("Some facts are missing, and I say so.", f"The links found{found} do not settle this question.")
+    text = plan.answer
+    for i, link in enumerate(links):
+        text = text.replace(f"{{{i}}}", f"[link_id={link}]")
+    return Answer(plan.thoughts, text)
+
+
+def _cites(links: Iterable[int]) -> str:
+    return "".join(f" [link_id={link}]" for link in links)
+
+
+def _check_relevance(state: _State, plan: Plan) -> CheckAnswer | ReviseAnswer:
+    """Does it answer the question? Citations are the other check's business."""
+    expected = _answer(state, plan).answer
+    if _CITATION.sub("", state.answer) == _CITATION.sub("", expected):
+        return CheckAnswer(True, ("The answer says what the question asks for.",))
+    return ReviseAnswer(expected, ("The answer does not say what the question asks for.",))
+
+
+def _check_grounding(state: _State, plan: Plan) -> CheckAnswer | ReviseAnswer:
+    """Is every claim cited from a link that was selected?"""
+    expected = _answer(state, plan).answer
+    if state.answer != expected:
+        return ReviseAnswer(expected, ("The answer does not cite the links that support it.",))
+    cited = [link for hop in plan.hops if (link := _link(state, hop)) is not None]
+    supports = tuple(f"[link_id={link}] supports its claim." for link in cited)
+    return CheckAnswer(True, supports or ("The answer claims nothing.",))
+
+
+def _wrong(state: _State, plan: Plan, right: Action, rng: Random) -> Action:
+    """A plausible mistake of the same kind of call; never the right action."""
+    match right:
+        case Search(query):
+            vague = _vague(next((hop for hop in plan.hops if hop.query == query), plan.hops[0]))
+            return rng.choice((Search(vague, "Perhaps this finds it."), Terminate("I think I know enough.")))
+        case Terminate():
+            return Search(f"more about {plan.hops[0].query}", "I had better make sure.")
+        case LinkSelection(selected_link_ids=ids):
+            others = [item for item in state.results if item.link_id not in ids]
+            if others and (not ids or rng.random() < 0.5):
+                item = rng.choice(others)
+                summary = f"It is {_line(item.link_text) or 'there'} [link_id={item.link_id}]."
+                return LinkSelection(summary, "This looks right.", (item.link_id,))
+            return LinkSelection("None of this seems to help.", "I try something else.", ())
+        case Answer():
+            return Answer("I answer as I remember it.", _wrong_answer(state, plan))
+        case CheckAnswer():
+            revised = ReviseAnswer(_wrong_answer(state, plan), ("The answer looks wrong to me.",))
+            return rng.choice((revised, CheckAnswer(False, ("I am not convinced by the answer.",))))
+        case ReviseAnswer():
+            return CheckAnswer(True, ("The answer looks fine to me.",))
+
+
+def _wrong_answer(state: _State, plan: Plan) -> str:
+    """A confident answer that is not the plan's: the opposite, or a name met on the way."""
+    cites = _cites(state.selected.values())
+    for said, opposite in (("Yes,", "No, they differ"), ("No,", "Yes, they are the same")):
+        if plan.answer.startswith(said):
+            return f"{opposite}{cites}."
+    unsaid = [hop.title for hop in plan.hops if hop.title and hop.title not in plan.answer]
+    return f"It is {_line((unsaid or [plan.hops[0].title])[-1]) or 'unknown'}{cites}."
+
+
+def _vague(hop: Hop) -> str:
+    """The lookup's query without the name that would make it work."""
+    vague = " ".join(hop.query.replace(hop.title, "it").split()) if hop.title else hop.query
+    return vague if vague != hop.query else "more about it"
+
+
+def _emptied(right: Action) -> Action:
+    match right:
+        case CheckAnswer() | ReviseAnswer():
+            return replace(right, comments=())
+        case _:
+            return replace(right, thoughts="")
+
+
+def _unparsable(text: str, rng: Random) -> str:
+    """Prose instead of a call, or a text cut off before its call began."""
+    prose = "Let me think about what is known so far and what should be done next."
+    head = text.partition("ACTION_SELECTED = ")
+    return rng.choice((prose, f"{head[0]}{head[1]}{head[2][: rng.randrange(1, 5)]}"))
+
+
+def _logprob(drawn: str, words: int, state: str, text: str) -> float:
+    """Sums up to a plausible perplexity; the same text in the same state always gets the same one."""
+    mean, spread = _LOGPROBS[drawn]
+    return words * min(Random(derive_seed("logprob", state, text)).gauss(mean, spread), -0.01)

@@ -1,0 +1,554 @@
+import re
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from rest_react.config.checks import UNSEALED, flatten, load_settings, missing_keys, nearest, sealed_view
+from rest_react.config.cli import CONFIGS, plain
+from rest_react.config.settings import HubQuestions, OpenAIModel, Settings, Student
+from rest_react.errors import ConfigError
+
+GROWN = (
+    "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
+)  # fmt: skip
+SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "vllm_remote")
+GROUPS = {
+    "policy": ("llm", (*SERVED, "gemini", "scripted", "smollm2", "tiny", "vllm")),
+    "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "vllm")),
+    "grader": ("llm", (*SERVED, "gemini", "rule", "same", "smollm2", "tiny", "vllm")),
+    "search": ("search", ("bm25", "duckduckgo", "http")),
+    "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
+    "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
+    "finetune": ("finetune", ("dry_run", "hosted", "local", "lora", "tiny")),
+    "tracking": ("tracking", ("none", "wandb")),
+}
+
+
+def values(*overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed: dict[str, Any] = plain(compose("config", overrides=list(overrides)))
+    return composed
+
+
+def problems(given: object) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        load_settings(given)
+    return list(error.value.problems)
+
+
+def impossible(*overrides: str) -> list[str]:
+    return problems(values(*overrides))
+
+
+def data(folder: Path) -> Path:
+    (folder / "questions.jsonl").write_text('{"id": "q", "question": "Who?", "answers": ["Ada"]}\n')
+    (folder / "corpus.jsonl").write_text('{"id": "p", "title": "Ada", "text": "Ada it was."}\n')
+    return folder
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["experiment=smoke"],
+        ["experiment=embedded_full"],
+        ["experiment=paper_gpu"],
+        ["experiment=paper_gpu", "finetune=lora"],
+        ["experiment=paper_openai"],
+        ["experiment=web"],
+        ["llm@policy=gemini", "start=prompted", "iteration=0"],
+        ["search=http", "llm@grader=openai", "improve.selector=reward_model", "improve.keep=judged_good"],
+    ],
+    ids=" ".join,
+)
+def test_the_ways_to_run_it_are_possible(overrides: list[str]) -> None:
+    assert isinstance(load_settings(values(*overrides)), Settings)
+
+
+def test_what_is_a_setting_of_another_choice_alone_is_to_be_left_out(tmp_path: Path) -> None:
+    hosted = ("experiment=local_corpus", f"data={data(tmp_path)}", "policy=openai", "finetune=hosted", "start=prompted")
+    (told,) = problems(values(*(word.replace("policy", "llm@policy") for word in hosted)))
+    path, told = told.split(": there is no such setting for what is chosen here; ")
+    assert (path, told) == ("finetune.micro_batch_size", "leave it out: '~finetune.micro_batch_size'")
+
+
+def test_a_setting_of_another_kind_of_question_set_is_to_be_left_out(tmp_path: Path) -> None:
+    hub = ("experiment=local_corpus", f"data={data(tmp_path)}", "questions@grow.questions=hotpotqa_train")
+    assert problems(values(*hub))[0] == (
+        "grow.questions.path: there is no such setting for what is chosen here; leave it out: '~grow.questions.path'"
+    )
+
+
+def test_every_key_that_is_not_there_is_told_at_once_by_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    doors = ("llm@policy=openai", "finetune=hosted", "start=prompted", "llm@grader=gemini", "llm@reward_model=openai")
+    given = load_settings(values(*doors, "iteration=0"))
+    openai = (
+        "policy.api_key_env: the environment variable OPENAI_API_KEY is not set; set it to your key, or give "
+        "policy.api_key_env=null if none is wanted"
+    )
+    gemini = "grader.api_key_env: the environment variable GEMINI_API_KEY is not set; set it to your key"
+    assert missing_keys(given) == [openai, gemini]
+    assert missing_keys(replace(given, iteration=1)) == [openai, gemini, openai.replace("policy", "finetune")]
+    assert missing_keys(replace(given, replay=True)) == []
+    monkeypatch.setenv("GEMINI_API_KEY", "a-key")
+    assert missing_keys(load_settings(values(*doors, "iteration=0", "policy.api_key_env=null"))) == []
+
+
+def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:
+    mine = load_settings(values("experiment=local_corpus", f"data={data(tmp_path)}"))
+    assert list(mine.evaluate.benchmarks) == ["local"]
+    assert mine.evaluate.benchmarks["local"] == mine.grow.questions
+
+
+@pytest.mark.parametrize("experiment", ["paper_gpu", "paper_openai"])
+def test_the_papers_experiments_depart_from_the_default_where_the_default_departs_from_the_paper(
+    experiment: str,
+) -> None:
+    s = load_settings(values(f"experiment={experiment}"))
+    improve = s.improve
+    assert (improve.selector, improve.keep, improve.only_grounded) == ("reward_model", "all", False)
+    assert improve.max_searches is None
+    assert (s.start, s.agent.max_searches, s.agent.select) == ("prompted", 10, "perplexity")
+    assert (s.grow.samples, s.grow.temperature) == (4, 0.5)
+    assert (s.evaluate.repeats, s.evaluate.samples, s.evaluate.temperature) == (10, 4, 0.5)
+
+
+# What questions other than the built-in world's need.
+ELSEWHERE = ("agent.select=perplexity", "improve.keep=all")
+
+
+@pytest.mark.parametrize(
+    ("mount", "option"), [(mount, option) for mount, (_, options) in GROUPS.items() for option in options]
+)
+def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> None:
+    group, _ = GROUPS[mount]
+    company = {
+        "hosted": ["llm@policy=openai"],
+        **{server: ["finetune=hosted"] for server in SERVED},
+        "gemini": ["start=prompted", "iteration=0"],
+        "duckduckgo": [
+            "questions@grow.questions=hotpotqa_train", "questions@evaluate.benchmarks.world=bamboogle", *ELSEWHERE,
+        ],
+    }  # fmt: skip
+    needed = company.get(option, []) if mount in ("policy", "finetune", "search") else []
+    needed += ["search=http", *ELSEWHERE] if group == "questions" else []
+    new = "+" if mount == "evaluate.benchmarks.more" else ""
+    spelt = f"{group}={option}" if group == mount else f"{new}{group}@{mount}={option}"
+    assert isinstance(load_settings(values(spelt, *needed)), Settings)
+
+
+def test_every_choice_of_every_group_is_tried_here() -> None:
+    tried: dict[str, set[str]] = {"experiment": set(), "questions": {"file"}}
+    for group, options in GROUPS.values():
+        tried.setdefault(group, set()).update(options)
+    there = {
+        folder.name: {path.stem for path in folder.glob("*.yaml")} for folder in CONFIGS.iterdir() if folder.is_dir()
+    }
+    assert {**tried, "experiment": there["experiment"]} == there
+
+
+def test_published_sets_are_pinned_to_a_commit() -> None:
+    """A branch moves."""
+    pins = {
+        path.stem: values(f"+questions@evaluate.benchmarks.x={path.stem}")["evaluate"]["benchmarks"]["x"]["revision"]
+        for path in (CONFIGS / "questions").glob("*.yaml")
+        if not path.stem.startswith(("world", "file"))
+    }
+    assert len(pins) == 9
+    assert {name: pin for name, pin in pins.items() if not re.fullmatch("[0-9a-f]{40}", pin)} == {}
+
+
+def test_the_papers_experiments_grow_on_500_questions_of_each_of_its_four_sets() -> None:
+    for experiment in ("paper_gpu", "paper_openai"):
+        grow = load_settings(values(f"experiment={experiment}")).grow
+        sets = [grow.questions, *grow.also.values()]
+        assert list(grow.also) == ["eli5", "askhistorians", "askscience"]
+        assert [(isinstance(one, HubQuestions), one.split, one.sample) for one in sets] == [(True, "train", 500)] * 4
+
+
+def test_all_problems_are_told_at_once_with_path_and_way_out() -> None:
+    given = values()
+    given["iteration"] = "x"
+    given["agent"]["selct"] = "first"
+    given["policy"]["kind"] = "vlm"
+    given["evaluate"]["benchmarks"]["world"]["split"] = "test"
+    del given["improve"]["keep"]
+    del given["search"]["kind"]
+    given["grow"]["temperature"] = float("inf")
+    assert sorted(problems(given)) == [
+        "agent.selct: there is no such setting; did you mean select?",
+        "evaluate.benchmarks.world.split: input should be 'demonstrations', 'train' or 'evaluation' (given: 'test')",
+        "grow.temperature: input should be a finite number (given: inf)",
+        "improve.keep: is missing; give improve.keep=...",
+        "iteration: input should be a valid integer, unable to parse string as an integer (given: 'x')",
+        "policy.kind: 'vlm' is none of 'transformers', 'openai', 'vllm', 'gemini', 'scripted'",
+        "search.kind: is missing; give search.kind=... and what belongs to it",
+    ]
+
+
+def test_a_number_is_a_fine_name() -> None:
+    assert load_settings({**values(), "run": 12}).run == "12"
+
+
+@pytest.mark.parametrize("path", ["policy", "search", "grow", "grow.questions", "evaluate.benchmarks.world", "world"])
+def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
+    given = values()
+    part = given
+    for name in path.split("."):
+        part = part[name]
+    part["colour"] = 1
+    assert [problem.split(";")[0] for problem in problems(given)] == [f"{path}.colour: there is no such setting"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["run=a/b"], "run: 'a/b' must be a plain folder name"),
+        (["run=.."], "run: '..' must be a plain folder name"),
+        (["output='~/runs'"], "output: write the folder out in full"),
+        (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
+        (
+            ["experiment=web", "search=bm25", "search.corpus=nowhere.jsonl"],
+            "search.corpus: there is no file nowhere.jsonl",
+        ),
+        (
+            ["search.corpus=README.md", "questions@evaluate.benchmarks.world=bamboogle"],
+            "grow.questions: search.corpus knows nothing of the built-in world; ask other questions, or set it to",
+        ),
+        (
+            ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=http"],
+            "grow.questions.path: there is no file no.jsonl",
+        ),
+        (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),
+        (
+            ["questions@grow.questions=file", "grow.questions.path=README.md"],
+            "grow.questions: has no corpus for search=bm25; set grow.questions.corpus=<passages.jsonl>",
+        ),
+        (["agent.prompts=docs"], "agent.prompts: nobody reads them; give start=prompted, or demonstrations.exemplars"),
+        (
+            ["search=duckduckgo", "questions@evaluate.benchmarks.world=bamboogle"],
+            "grow.questions: the web knows nothing of the built-in world",
+        ),
+        (
+            ["search=duckduckgo", "iteration=0", "start=prompted"],
+            "evaluate.benchmarks.world: the web knows nothing of the built-in world",
+        ),
+        (["replay=true"], "replay: there is nothing to replay without a cache"),
+        (["search=http", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),
+        (["search=http", "+questions@grow.also.x=bamtwoogle"], "grow.also.x: https://raw.githubusercontent"),
+        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5: has no corpus for search=bm25"),
+        (["world.demonstrations=0"], "start: demonstrations needs world.demonstrations above 0"),
+        (["finetune=hosted"], "finetune.kind: hosted cannot tune policy.kind=transformers"),
+        (
+            ["llm@policy=openai", "finetune=hosted", "demonstrations.epochs=2.5"],
+            "demonstrations.epochs: 2.5, but a hosted job takes whole epochs",
+        ),
+        (["llm@policy=openai"], "finetune.kind: local cannot tune policy.kind=openai"),
+        (["llm@policy=gemini"], "policy.kind: gemini cannot be fine-tuned"),
+        (["finetune.batch_size=5", "finetune.micro_batch_size=2"], "finetune.batch_size: 5 is not a multiple"),
+        (
+            ["experiment=paper_gpu", "finetune.num_processes=3"],
+            "finetune.batch_size: 64 is not a multiple of finetune.micro_batch_size × finetune.num_processes (12); set",
+        ),
+        (["experiment=smoke", "improve.selector=reward_model"], "reward_model: the scripted policy knows plans"),
+        (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
+        (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy knows plans"),
+        (["llm@grader=scripted"], "grader: the scripted policy knows plans"),
+        (
+            ["experiment=smoke", "search=http", "questions@grow.questions=bamboogle"],
+            "grow.questions: policy=scripted",
+        ),
+        (
+            ["experiment=smoke", "policy.right=0", "policy.wrong=0", "policy.unparsable=0", "policy.empty=0"],
+            "policy: right, wrong, unparsable and empty are all 0",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
+    asks_others = any("questions@" in override and "~" not in override for override in overrides)
+    (problem,) = impossible(*overrides, *(ELSEWHERE if asks_others else []))
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "grown", "asked"),
+    [
+        (["questions@grow.questions=hotpotqa_train"], "grow.questions asks", "grow.questions asks"),
+        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5 asks", "grow.also.eli5 asks"),  # mixed with the world's
+        (
+            ["+questions@grow.also.eli5=eli5", "+questions@grow.also.mine=musique"],
+            "grow.also.eli5, grow.also.mine ask",
+            "grow.also.eli5, grow.also.mine ask",
+        ),
+        (["+questions@evaluate.benchmarks.b=bamboogle"], "", "evaluate.benchmarks.b asks"),
+        (
+            ["questions@grow.questions=musique", "questions@evaluate.benchmarks.world=bamboogle"],
+            "grow.questions asks",
+            "grow.questions, evaluate.benchmarks.world ask",
+        ),
+    ],
+)
+@pytest.mark.parametrize("iteration", [0, 1])
+def test_rules_that_know_the_world_alone_are_refused_for_other_questions(
+    elsewhere: list[str], grown: str, asked: str, iteration: int
+) -> None:
+    def refused(path: str, who: str, other: str) -> str:
+        return (
+            f"{path}: the rules of `verified` know the built-in world alone, and {who} other questions; "
+            f"set {path}={other}"
+        )
+
+    given = ("search=http", f"iteration={iteration}", *elsewhere)
+    in_improve = [refused("improve.selector", grown, "perplexity"), refused("improve.keep", grown, "all")]
+    assert impossible(*given, "improve.selector=verified") == [
+        refused("agent.select", asked, "perplexity"),
+        *(in_improve if grown else []),
+    ]
+    assert isinstance(load_settings(values(*given, *ELSEWHERE)), Settings)
+
+
+def test_a_student_is_a_name_or_says_how_it_is_sampled() -> None:
+    given = "students=[base/3B,{model:base/1B,samples:16},{model:/models/tiny/,samples:8,temperature:0.7},7]"
+    students = load_settings(values(given)).students
+    assert students == (
+        Student("base/3B"), Student("base/1B", 16), Student("/models/tiny/", 8, 0.7), Student("7"),
+    )  # fmt: skip
+    assert [student.name for student in students] == ["3B", "1B", "tiny", "7"]
+
+
+@pytest.mark.parametrize(
+    ("students", "told"),
+    [
+        ("[{samples:16}]", "students.0.model: is missing; give students.0.model=..."),
+        ("[{model:a,sampels:16}]", "students.0.sampels: there is no such setting; did you mean samples?"),
+        ("[a,{model:b,samples:0}]", "students.1.samples: input should be greater than 0 (given: 0)"),
+        ("[{model:b,temperature:3}]", "students.0.temperature: input should be less than or equal to 2 (given: 3)"),
+        ("['']", "students.0.model: string should have at least 1 character"),
+        ("[/]", "students: '/' ends in no name for its run; give a model's name or its folder"),
+        ("[a/x,{model:b/x,samples:2}]", "students: 2 of them would share the run default_x; give them in several"),
+    ],
+)
+def test_a_student_that_cannot_be_is_refused(students: str, told: str) -> None:
+    (problem,) = impossible(f"students={students}")
+    assert problem.startswith(told)
+
+
+def test_a_benchmark_for_testing_only_cannot_be_allowed_to_be_grown_on(tmp_path: Path) -> None:
+    """Neither under its own name, nor by its file under another, and a copy that is grown on changes nothing."""
+    copy = data(tmp_path) / "questions.jsonl"
+    overrides = (
+        "search=http",
+        *ELSEWHERE,
+        "+questions@evaluate.benchmarks.bamtwoogle=file",
+        f"evaluate.benchmarks.bamtwoogle.path={copy}",
+        "+questions@evaluate.benchmarks.renamed=bamtwoogle",
+        "questions@grow.questions=file",
+        f"grow.questions.path={copy}",
+    )
+    assert impossible(*overrides, "grow.allow_overlap=[bamtwoogle,world,renamed]", "replay=true") == [
+        "replay: there is nothing to replay without a cache; give cache=<folder>",
+        "grow.allow_overlap: bamtwoogle is for testing only; leave it out and grow on other questions",
+        "grow.allow_overlap: renamed is for testing only; leave it out and grow on other questions",
+    ]
+    assert load_settings(values(*overrides, "grow.allow_overlap=[world]")).grow.allow_overlap == ("world",)
+
+
+def test_a_budget_in_dollars_wants_the_price_of_every_part_that_costs() -> None:
+    wanted = [
+        f"{part}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
+        for part, side in (("policy", "input"), ("policy", "output"), ("reward_model", "output"), ("finetune", "input"))
+    ]
+    asked = ("experiment=paper_openai", "llm@reward_model=gemini", "reward_model.price.input=1", "llm@grader=rule")
+    assert impossible(*asked, "budget.max_usd=5") == wanted
+    free = (*asked, "improve.selector=perplexity", "policy.price.input=1", "policy.price.output=4")
+    assert load_settings(values(*free, "iteration=0", "budget.max_usd=5")).budget.max_usd == 5
+    assert load_settings(values("budget.max_usd=5")).policy.price.input == 0
+
+
+def test_a_missing_data_folder_is_asked_for_once() -> None:
+    assert impossible("experiment=local_corpus") == [
+        "data: is needed; give data=<folder with questions.jsonl and corpus.jsonl>"
+    ]
+
+
+def test_a_missing_file_of_the_data_folder_is_named(tmp_path: Path) -> None:
+    (data(tmp_path) / "corpus.jsonl").unlink()
+    assert impossible("experiment=local_corpus", f"data={tmp_path}") == [
+        f"grow.questions.corpus: there is no file {tmp_path}/corpus.jsonl",
+        f"evaluate.benchmarks.local.corpus: there is no file {tmp_path}/corpus.jsonl",
+    ]
+
+
+def test_a_benchmark_s_name_is_a_folder_s_name() -> None:
+    given = values()
+    given["evaluate"]["benchmarks"]["a/b"] = given["evaluate"]["benchmarks"]["world"]
+    assert problems(given) == ["evaluate.benchmarks: 'a/b' must be a plain folder name"]
+
+
+CANNOT_CHANGE_A_RESULT = {
+    "run",
+    "iteration",
+    "students",
+    "dry_run",
+    "output",
+    "cache",
+    "replay",
+    "budget.max_usd",
+    "budget.max_tokens",
+    "tracking.kind",
+    "tracking.mode",
+    "tracking.project",
+    "speed.prefill",
+    "speed.decode",
+    "speed.train",
+    "policy.in_flight",
+    "policy.device",
+    "policy.threads",
+    "policy.cache_tokens",
+    "policy.batch_requests",
+    "policy.batch_tokens",
+    "policy.price.input",
+    "policy.price.output",
+    "grow.tolerate_outside_faults",
+    "improve.tolerate_outside_faults",
+    "evaluate.tolerate_outside_faults",
+    "finetune.save_every",
+    "finetune.max_length",
+    "finetune.micro_batch_size",
+    "finetune.num_processes",
+    "finetune.threads",
+}
+
+
+def test_the_seal_covers_everything_that_can_change_a_result() -> None:
+    settings = load_settings(values())
+    everything = {path for path, _ in flatten(settings)}
+    assert everything >= CANNOT_CHANGE_A_RESULT
+    assert set(sealed_view(settings)) == everything - CANNOT_CHANGE_A_RESULT
+
+
+def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> None:
+    sealed = sealed_view(load_settings(values("experiment=paper_gpu")))
+    assert (sealed["policy.max_model_len"], sealed["policy.extra_args"]) == (16384, [])
+    held = {path.removeprefix("policy.") for path in sealed if path.startswith("policy.")}
+    assert held == {"kind", "model", "mode", "system_turn", "max_model_len", "extra_args"}
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ("[--data-parallel-size,4,--enforce-eager,'--gpu_memory_utilization=0.8']", []),
+        ("[--quantization,fp8,--swap-space,4,--dtype,half]", ["--quantization", "fp8", "--dtype", "half"]),
+        ("[--tensor-parallel-size,2,-O,3,'--seed=1']", ["--tensor-parallel-size", "2", "--seed=1"]),
+    ],
+)
+def test_arguments_of_a_server_that_cannot_change_a_result_are_not_sealed(given: str, held: list[str]) -> None:
+    assert (
+        sealed_view(load_settings(values("llm@policy=vllm", f"policy.extra_args={given}")))["policy.extra_args"] == held
+    )
+
+
+def test_a_benchmark_named_like_an_unsealed_setting_is_sealed() -> None:
+    given = values()
+    given["evaluate"]["benchmarks"] = {"port": given["evaluate"]["benchmarks"]["world"]}
+    assert sealed_view(load_settings(given))["evaluate.benchmarks.port.split"] == "evaluation"
+
+
+def test_what_is_not_sealed_is_still_a_setting() -> None:
+    """A renamed setting must not stay behind in UNSEALED."""
+    import rest_react.config.settings as module
+
+    names = {field.name for kind in vars(module).values() if is_dataclass(kind) for field in fields(kind)}
+    assert {entry.removeprefix("*.") for entry in UNSEALED} - names == set()
+
+
+def test_the_nearest_name_is_offered_and_nothing_far_fetched() -> None:
+    assert nearest("agnt.select", ["agent.select", "policy"]) == "did you mean agent.select?"
+    assert nearest("zzz", ["agent.select"]).startswith("see --help")
+
+
+TEMPLATE = "+policy.chat_template_kwargs={enable_thinking: false}"
+HOSTED_POLICY = ("llm@policy=openai", "finetune=hosted", "start=prompted")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        ((*HOSTED_POLICY, "policy.mode=completion"), "policy.mode: completion, but a hosted job trains on chats"),
+        ((*HOSTED_POLICY, TEMPLATE), "policy.chat_template_kwargs: changes the prompt"),
+        (
+            (*HOSTED_POLICY, "+policy.extra_body={chat_template_kwargs: {enable_thinking: false}}"),
+            "policy.extra_body.chat_template_kwargs: changes the prompt",
+        ),
+        (
+            ("llm@policy=vllm", "policy.extra_args=[--chat-template, mine.jinja]"),
+            "policy.extra_args: --chat-template serves another prompt than training sees",
+        ),
+        (
+            ("llm@policy=vllm", "policy.extra_args=['--default_chat_template_kwargs={}']"),
+            "policy.extra_args: --default-chat-template-kwargs serves another prompt than training sees; use",
+        ),
+        (
+            ("llm@policy=vllm", "policy.extra_args=[--tokenizer, other]"),
+            "policy.extra_args: --tokenizer serves other tokens",
+        ),
+        (
+            ("llm@policy=vllm", "+policy.chat_template_kwargs={add_generation_prompt: false}"),
+            "policy.chat_template_kwargs: add_generation_prompt is not an argument of a template; leave it out",
+        ),
+    ],
+)
+def test_a_policy_that_would_be_asked_otherwise_than_it_is_trained_is_refused(
+    overrides: tuple[str, ...], problem: str
+) -> None:
+    assert any(line.startswith(problem) for line in problems(values(*overrides)))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (*HOSTED_POLICY, "iteration=0", "policy.mode=completion"),
+        (*HOSTED_POLICY, "iteration=0", TEMPLATE),
+        (*HOSTED_POLICY, "+policy.extra_body={top_k: 0}"),
+        ("llm@policy=vllm", TEMPLATE),
+        ("llm@policy=vllm", "start=prompted", "iteration=0", "policy.extra_args=[--chat-template, mine.jinja]"),
+        ("llm@policy=smollm2", "policy.mode=chat", TEMPLATE),
+    ],
+)
+def test_a_policy_that_is_not_trained_or_trained_as_it_is_asked_may_have_any_template(
+    overrides: tuple[str, ...],
+) -> None:
+    assert isinstance(load_settings(values(*overrides)), Settings)
+
+
+def test_the_block_for_reasoning_models_leaves_out_what_these_refuse() -> None:
+    grader = load_settings(values("llm@grader=openai_reasoning", "evaluate.grader_max_tokens=4096")).grader
+    assert isinstance(grader, OpenAIModel)
+    assert (grader.omit, grader.token_limit, grader.logprobs, grader.n_per_request, grader.extra_body) == (
+        ("temperature", "seed", "stop"),
+        "max_completion_tokens",
+        False,
+        False,
+        {"reasoning_effort": "low"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "fields"),
+    [
+        ("llamacpp", {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "repeat_penalty": 1.0}),
+        ("ollama", {"top_p": 1.0}),
+        ("vllm_remote", {"top_k": -1, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}),
+    ],
+)
+def test_a_server_s_block_asks_for_plain_sampling_and_takes_other_fields_beside(server: str, fields: object) -> None:
+    settings = load_settings(values(f"llm@policy={server}", "finetune=hosted", "+policy.extra_body={keep_alive: 60}"))
+    assert isinstance(settings.policy, OpenAIModel)
+    none = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+    assert settings.policy.extra_body == {**cast("dict[str, object]", fields), **none, "keep_alive": 60}
+    assert settings.policy.api_key_env is None

@@ -1,0 +1,196 @@
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rest_react.config.checks import sealed_view
+from rest_react.config.cli import compose
+from rest_react.forecast.forecast import Forecast, duration_line, forecast, forecast_table
+from rest_react.storage.run_folder import RunFolder, write_summary
+from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
+
+SMALL = [
+    "world.demonstrations=10", "world.train=20", "world.evaluation=40", "improve.keep=all",
+]  # fmt: skip
+
+
+def stages(folder: Path, *overrides: str) -> list[Forecast]:
+    return list(forecast(compose([*SMALL, *overrides]), RunFolder(folder)))
+
+
+def by_stage(folder: Path, *overrides: str) -> dict[str, Forecast]:
+    return {row.stage: row for row in stages(folder, *overrides)}
+
+
+def printed(folder: Path, *overrides: str) -> str:
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(forecast_table(compose([*SMALL, *overrides]), RunFolder(folder)))
+    return console.export_text()
+
+
+def test_every_stage_is_there_in_order_with_calls_from_the_flow(tmp_path: Path) -> None:
+    rows = stages(tmp_path, "iteration=1", "grow.samples=4", "evaluate.samples=1", "evaluate.repeats=2")
+    calls = 2 * 2.5 + 4
+    assert [(row.stage, row.calls) for row in rows] == [
+        ("iteration 0: finetune", 0),
+        ("iteration 0: evaluate world", 40 * 2 * calls),
+        ("iteration 1: grow", 20 * calls),
+        ("iteration 1: finetune", 0),
+        ("iteration 1: evaluate world", 40 * 2 * calls),
+    ]
+    grown = rows[2]
+    assert (grown.prompt_tokens, grown.completion_tokens) == (180 * 300, 180 * 4 * 60)
+
+
+def test_fewer_checks_and_searches_are_fewer_calls(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "agent.self_checks=false", "agent.max_searches=1")
+    assert rows["iteration 1: grow"].calls == 20 * (2 * 1 + 2)
+
+
+def test_a_prompted_start_has_nothing_to_tune_and_shows_the_exemplars_once(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "start=prompted", "iteration=2")
+    sizes = [(PACKAGED_PROMPTS / f"{kind}.txt").stat().st_size for kind in
+             ("decide", "summarise", "answer", "relevance", "grounding")]  # fmt: skip
+    shown = rows["iteration 1: grow"].prompt_tokens / rows["iteration 1: grow"].calls - 300
+    assert abs(shown - sum(sizes) / 5 / 3.5) < 2
+    assert "iteration 0: finetune" not in rows
+    assert rows["iteration 0: evaluate world"].prompt_tokens == 360 * (300 + shown)
+    assert rows["iteration 2: grow"].prompt_tokens == 180 * 300
+    assert rows["iteration 1: evaluate world"].prompt_tokens == 360 * 300
+    always = by_stage(tmp_path, "agent.exemplars=always")
+    assert always["iteration 1: grow"].prompt_tokens == 180 * (300 + shown)
+
+
+def test_a_reward_model_is_asked_for_every_step_and_a_grader_for_every_answer(tmp_path: Path) -> None:
+    once = by_stage(tmp_path, "improve.selector=reward_model")
+    both = by_stage(tmp_path, "improve.selector=reward_model", "improve.keep=judged_good", "grader=openai")
+    assert once["iteration 1: improve"].calls == 180
+    assert both["iteration 1: improve"].calls == 360
+    assert both["iteration 1: evaluate world, grading"].calls == 40
+    assert both["iteration 1: evaluate world, grading"].usd is None
+    assert "iteration 1: evaluate world, grading" not in once
+
+
+def test_what_is_done_is_left_out_and_what_it_took_is_learnt_from(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for stage in (("finetune",), ("evaluate", "world")):
+        write_summary(folder.stage(0, *stage), {})
+    measured = {"calls": 100, "prompt_tokens": 50_000, "completion_tokens": 12_000, "searches_per_trajectory": 1.0}
+    write_summary(folder.stage(1, "grow"), measured)
+    rows = by_stage(tmp_path, "iteration=2", "grow.samples=4", "evaluate.samples=1")
+    assert next(iter(rows)) == "iteration 1: finetune"
+    grown = rows["iteration 2: grow"]
+    assert (grown.calls, grown.prompt_tokens, grown.completion_tokens) == (120, 120 * 500, 120 * 4 * 30)
+    assert rows["iteration 2: evaluate world"].completion_tokens == 240 * 30
+
+
+def test_minutes_follow_the_measured_rates(tmp_path: Path) -> None:
+    rows = by_stage(
+        tmp_path, "speed.prefill=450", "speed.decode=100", "speed.train=50", "finetune.epochs=2", "grow.samples=1"
+    )
+    assert rows["iteration 1: grow"].minutes == pytest.approx((180 * 150 / 450 + 180 * 60 / 100) / 60)
+    assert rows["iteration 1: finetune"].minutes == pytest.approx((180 + 90) * 360 * 2 / 50 / 60)
+
+
+@pytest.mark.parametrize("without", ["finetune.mix_demonstrations=false", "start=prompted"])
+def test_demonstrations_are_trained_on_again_where_they_are_kept(without: str, tmp_path: Path) -> None:
+    trained = [
+        by_stage(tmp_path, "finetune.epochs=2", *how)["iteration 1: finetune"].prompt_tokens for how in ([], [without])
+    ]
+    assert trained == [(180 + 90) * 360 * 2, 180 * 360 * 2]
+
+
+def test_a_quarter_of_the_grown_steps_is_taken_to_pass_the_rules(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "finetune.epochs=2", "improve.keep=verified", "finetune.mix_demonstrations=false")
+    assert rows["iteration 1: finetune"].prompt_tokens == 180 // 4 * 360 * 2
+
+
+def test_what_is_unknown_is_said_to_be_unknown(tmp_path: Path) -> None:
+    remote = by_stage(tmp_path, "policy=openai", "finetune=hosted")
+    assert {(row.minutes, row.usd) for row in remote.values()} == {(None, None)}
+    last = next(line for line in printed(tmp_path, "policy=openai", "finetune=hosted").splitlines() if "│ all " in line)
+    assert last.count("unknown") == 2
+    assert by_stage(tmp_path, "speed.train=null")["iteration 1: finetune"].minutes is None
+
+
+def test_money_follows_the_prices_of_who_is_asked(tmp_path: Path) -> None:
+    rows = by_stage(
+        tmp_path, "policy=openai", "policy.price.input=2", "policy.price.output=10", "finetune=hosted", "grow.samples=4"
+    )
+    grown = rows["iteration 1: grow"]
+    assert grown.usd == pytest.approx((180 * 300 * 2 + 180 * 4 * 60 * 10) / 1e6)
+
+
+def test_a_scripted_policy_and_the_fake_trainer_take_nothing(tmp_path: Path) -> None:
+    rows = stages(tmp_path, "policy=scripted", "finetune=dry_run")
+    assert {(row.minutes, row.usd) for row in rows} == {(0.0, 0.0)}
+
+
+def test_questions_of_one_s_own_are_counted(tmp_path: Path) -> None:
+    rows = [json.dumps({"id": str(i), "question": f"Who {i}?", "answers": ["A"]}) for i in range(7)]
+    (tmp_path / "questions.jsonl").write_text("\n".join(rows) + "\n\n")
+    (tmp_path / "corpus.jsonl").write_text('{"id": "p", "title": "A", "text": "B"}\n')
+    found = by_stage(tmp_path, "experiment=local_corpus", f"data={tmp_path}", "grow.questions.sample=3")
+    assert (
+        found["iteration 1: evaluate local"].calls
+        == 7 * 9 * compose(["experiment=local_corpus", f"data={tmp_path}"]).evaluate.repeats
+    )
+    assert found["iteration 1: grow"].calls == 3 * 9
+
+
+def test_the_table_ends_with_the_sum(tmp_path: Path) -> None:
+    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    rows = stages(tmp_path, *fixed)
+    table = printed(tmp_path, *fixed)
+    assert "what default would still take (an estimate; nothing was run)" in table
+    cells = [cell.strip() for cell in next(line for line in table.splitlines() if "│ all " in line).split("│")[1:-1]]
+    assert cells == [
+        "all",
+        f"{sum(row.calls for row in rows):,}",
+        f"{sum(row.prompt_tokens for row in rows):,}",
+        f"{sum(row.completion_tokens for row in rows):,}",
+        f"{sum(row.minutes or 0 for row in rows):.1f}",
+        "0.00",
+    ]
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_another_run_has_done_already_is_not_to_be_done_again(tmp_path: Path) -> None:
+    source, mine = RunFolder(tmp_path / "source"), ["iteration=1", "run=mine", "grow.reuse=source"]
+    source.seal(sealed_view(compose([*SMALL, "iteration=1", "run=source"])), {})
+    assert stages(tmp_path / "mine", *mine) == stages(tmp_path / "mine", "iteration=1", "run=mine")
+    for k, *stage in ((0, "finetune"), (0, "evaluate", "world"), (1, "grow"), (1, "finetune")):
+        write_summary(source.stage(k, *stage), {"calls": 0})
+    at_random = list(by_stage(tmp_path / "mine", *mine, "improve.selector=random"))
+    assert at_random == ["iteration 1: finetune", "iteration 1: evaluate world"]
+    more_samples = list(by_stage(tmp_path / "mine", *mine, "grow.samples=16"))
+    assert more_samples == ["iteration 1: grow", *at_random]
+    assert len(stages(tmp_path / "mine", *mine, "agent.self_checks=false")) == 5  # which the run itself would refuse
+
+
+def test_the_command_says_at_its_start_how_long_it_takes(tmp_path: Path) -> None:
+    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    rows = stages(tmp_path, *fixed)
+    settings = compose([*SMALL, *fixed])
+    total, first = (sum(row.minutes or 0 for row in some) for some in (rows, rows[:2]))
+    assert duration_line(settings, RunFolder(tmp_path)) == (
+        f"Estimate: about {total:.0f} minutes on this machine, the first row of results after about {first:.0f}. "
+        "Speed, in tokens per second: 450 read, 100 written, 50 trained on. dry_run=true shows each stage."
+    )
+
+
+def test_a_command_that_goes_on_names_the_next_row_of_results(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for stage in (("finetune",), ("evaluate", "world")):
+        write_summary(folder.stage(0, *stage), {})
+    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    assert "the next row of results after about" in duration_line(compose([*SMALL, *fixed]), folder)
+
+
+@pytest.mark.parametrize(
+    "how", [["policy=openai", "finetune=hosted"], ["policy=scripted", "finetune=dry_run"], ["policy=tiny"]]
+)
+def test_a_duration_that_is_unknown_or_next_to_nothing_is_not_told(how: list[str], tmp_path: Path) -> None:
+    assert duration_line(compose([*SMALL, *how]), RunFolder(tmp_path)) == ""

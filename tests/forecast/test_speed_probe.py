@@ -1,0 +1,34 @@
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from rest_react.forecast.speed_probe import Rates, kept_rates, measured_speed, probe
+from rest_react.weights import TINY
+
+
+def test_the_probe_measures_all_three_rates_of_a_model() -> None:
+    rates = probe(TINY, threads=0, lora=True)
+    assert min(rates.prefill, rates.decode, rates.train) > 0
+
+
+def test_a_measurement_is_kept_for_a_day_and_made_again_when_it_is_older_or_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REST_REACT_CACHE", str(tmp_path))
+    measured = measured_speed(TINY, threads=1, lora=False)
+    (kept,) = (tmp_path / "speed").glob("*.json")
+    assert measured is not None and kept_rates(kept) == measured
+    kept.write_text('{"prefill": 1.0, "decode": 2.0, "train": 3.0}')
+    assert measured_speed(TINY, threads=1, lora=False) == Rates(1.0, 2.0, 3.0)
+    yesterday = time.time() - 25 * 3600
+    os.utime(kept, (yesterday, yesterday))
+    assert kept_rates(kept) is None
+    kept.write_text('{"prefill": 1.0, "dec')
+    assert kept_rates(kept) is None
+
+
+def test_a_model_that_cannot_be_loaded_has_no_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REST_REACT_CACHE", str(tmp_path))
+    assert measured_speed(str(tmp_path / "nothing"), threads=1, lora=False) is None

@@ -1,0 +1,50 @@
+import pytest
+
+from rest_react.judges.answer_matching.candidate_lists import is_listed, mark_lines
+from rest_react.judges.answer_matching.canonical_text import cased_words
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        ("Ada was born\nin Paris.", "Ada was born | in Paris."),
+        ("- Paris\n- Lyon\n", "Paris | Lyon"),
+        ("1. Paris 2. Lyon", "Paris | Lyon"),
+        ("Option A: Paris. Option B: Lyon.", "Paris. | Lyon."),
+        ("1. Paris", "1. Paris"),
+        ("A. K. Mell", "A. K. Mell"),
+        ("12. March 1931", "12. March 1931"),
+        ("", ""),
+    ],
+)
+def test_lines_and_numbered_items_are_parted_by_a_bar(answer, line):
+    assert mark_lines(answer) == line
+
+
+@pytest.mark.parametrize(
+    ("answer", "listed"),
+    [
+        ("Paris", False),
+        ("Paris, Lyon", True),
+        ("Lyon, Paris", True),
+        ("Paris, France", False),
+        ("Paris, the capital", False),
+        ("Paris, Mayor Tarn", True),
+        ("Paris, home of the Louvre", False),
+        ("Paris (Lyon is near)", False),
+        ("Bo Tarn founded Lyon and Paris", True),
+        ("She was born in Paris and Bo Tarn was born in Lyon", False),
+        ("Paris and Lyon founded it", True),
+        ("Paris, 1931", False),
+    ],
+)
+def test_another_candidate_beside_the_mention_makes_a_list(answer, listed):
+    said = cased_words(answer)
+    at = said.index("Paris")
+    assert is_listed(said, at, at + 5, ["Paris"]) is listed
+
+
+def test_other_gold_answers_are_no_further_candidates():
+    said = cased_words("Mumbai, Bombay")
+    assert not is_listed(said, 0, 6, ["Mumbai", "Bombay"])
+    assert is_listed(said, 0, 6, ["Mumbai"])

@@ -1,0 +1,11 @@
+import pytest
+
+from rest_react.judges.answer_matching.places import place_level
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("Paris", 0), ("Texas", 1), ("TX", 1), ("France", 2), ("the Netherlands", 2), ("U.S.", 2), ("", 0)],
+)
+def test_states_and_countries_are_known_by_their_level(name, level):
+    assert place_level(name) == level

@@ -1,0 +1,173 @@
+"""Passwords and keys in addresses: refused in settings, used in a proxy's address, and never written or printed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.config.cli import compose
+from rest_react.errors import ConfigError, OutsideFault, UsageError
+from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.remote.redaction import redact, secret_in
+from rest_react.training.hosted import HostedTrainer
+from tests.loopback import Reply, serve
+
+PASSWORD = "hunter2-Zx93"
+SMOKE = ("experiment=smoke", "iteration=0", "start=prompted", "tracking=none")
+ASKED = (
+    "policy=openai", "policy.model=m", "policy.api_key_env=null", "policy.tries=1",
+    "policy.price={input: 0, output: 0}", "policy.requests_per_minute=null", "finetune=hosted",
+    "finetune.api_key_env=null", "finetune.price={input: 0, output: 0}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see http://me:pw@host:80/v1", "see http://***@host:80/v1"),
+        ("see https://token@host", "see https://***@host"),
+        ("'http://me:p@w@host/v1'", "'http://***@host/v1'"),
+        ("http://me:p/w@host/v1", "http://***@host/v1"),
+        ("http://me:p#w@host/v1", "http://***@host/v1"),
+        ("https://host/v1?api_key=abc&n=1", "https://host/v1?api_key=***&n=1"),
+        ("https://host/v1?n=1&key=abc", "https://host/v1?n=1&key=***"),
+        ("https://host/f?X-Amz-Signature=abc", "https://host/f?X-Amz-Signature=***"),
+        ("https://host/f?access_token=abc'", "https://host/f?access_token=***'"),
+        ("{'Proxy-Authorization': 'Basic bWU6cHc='}", "{'Proxy-Authorization': 'Basic ***'}"),
+        ("https://host:8000/v1/@model", "https://host:8000/v1/@model"),
+        ("https://host/v1?api-version=2024-10-21&author=me", "https://host/v1?api-version=2024-10-21&author=me"),
+        ("Basic settings: me@host", "Basic settings: me@host"),
+        ("half a pair: \ud83d", "half a pair: ?"),
+    ],
+)
+def test_secrets_in_addresses_are_blotted_out_and_nothing_else(text: str, shown: str) -> None:
+    assert redact(text) == shown
+    assert str(OutsideFault(text)) == shown
+    assert bool(secret_in(text)) == ("***@" in shown or "=***" in shown)
+
+
+@given(st.text(), st.sampled_from(["http://me:hunter2@host/v1", "https://host/?key=hunter2"]), st.text())
+def test_no_text_around_an_address_saves_its_secret(before: str, address: str, after: str) -> None:
+    shown = redact(f"{before} {address} {after}")
+    assert "hunter2" not in shown
+    assert redact(shown) == shown
+
+
+def test_a_proxy_s_password_is_blotted_out_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter%232@proxy:3128")
+    said = "me:hunter%232 hunter%232 hunter#2 bWU6aHVudGVyIzI="
+    assert redact(said) == "*** *** *** ***"
+
+
+WRITTEN = "and settings are written to files"
+NAME_IT = "set an environment variable to it, and name that in"
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        (
+            f"policy.base_url=https://me:{PASSWORD}@host/v1",
+            f"policy.base_url: holds a user name or a password, {WRITTEN}; {NAME_IT} policy.api_key_env",
+        ),
+        (
+            f"finetune.base_url=me:{PASSWORD}@host/v1",
+            f"finetune.base_url: holds a user name or a password, {WRITTEN}; {NAME_IT} finetune.api_key_env",
+        ),
+        (
+            f"policy.base_url='https://host/v1?api_key={PASSWORD}'",
+            f"policy.base_url: holds a key, {WRITTEN}; {NAME_IT} policy.api_key_env",
+        ),
+        (
+            f"tracking.project=https://me:{PASSWORD}@host",
+            f"tracking.project: holds a user name or a password, {WRITTEN}; leave it out of the address",
+        ),
+        (
+            f"policy.extra_body={{gateway: 'http://me:{PASSWORD}@host'}}",
+            f"policy.extra_body.gateway: holds a user name or a password, {WRITTEN}; leave it out of the address",
+        ),
+    ],
+)
+def test_a_setting_with_a_secret_is_refused_without_showing_it(override: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        compose([*SMOKE, *ASKED, override])
+    assert told.value.problems == (problem,)
+
+
+def test_a_secret_behind_an_interpolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SERVER", f"http://me:{PASSWORD}@host/v1")
+    with pytest.raises(ConfigError, match=r"policy\.base_url: holds a user name or a password"):
+        compose([*SMOKE, *ASKED, "policy.base_url=${oc.env:MY_SERVER}"])
+
+
+def test_a_client_refuses_an_address_with_a_password() -> None:
+    with pytest.raises(UsageError, match="base_url: holds a user name or a password") as told:
+        OpenAICompatible("m", base_url=f"http://me:{PASSWORD}@host/v1", api_key_env=None)
+    assert PASSWORD not in str(told.value)
+    with pytest.raises(UsageError, match="base_url: holds a key"):
+        HostedTrainer(base_url=f"http://host/v1?key={PASSWORD}", api_key_env=None)
+
+
+def run(where: Path, *arguments: str, module: str = "rest_react.run", **environment: str) -> tuple[int, str]:
+    """The exit status, and all that was printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        check=False, cwd=where, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def files_with(folder: Path, secret: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (f"policy.base_url=http://me:{PASSWORD}@127.0.0.1:9/v1",),
+        ("-m", f"policy.base_url=http://127.0.0.1:9/v1,http://me:{PASSWORD}@127.0.0.1:9/v1"),
+        ("--run", f"policy.base_url=http://me:{PASSWORD}@127.0.0.1:9/v1"),
+        ("--cfg", "job", f"policy.base_url=http://me:{PASSWORD}@127.0.0.1:9/v1"),
+        ("nonsense", f"no.such.setting=http://me:{PASSWORD}@127.0.0.1:9/v1"),
+    ],
+)
+def test_a_command_with_a_password_writes_and_prints_none_of_it(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    status, printed = run(tmp_path, *SMOKE, *ASKED, *arguments)
+    assert status == 2
+    assert "holds a user name or a password" in printed
+    assert PASSWORD not in printed
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_password_in_a_configuration_file_elsewhere_is_refused(tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "experiment" / "mine.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text(f"# @package _global_\npolicy:\n  base_url: http://me:{PASSWORD}@127.0.0.1:9/v1\n")
+    (tmp_path / "work").mkdir()
+    for option in (["--config-dir", f"{tmp_path}/mine"], [f"--config-dir={tmp_path}/mine"]):
+        status, printed = run(tmp_path / "work", *option, *SMOKE, *ASKED, "+experiment@more=mine")
+        assert (status, PASSWORD in printed, list((tmp_path / "work").iterdir())) == (2, False, [])
+        assert f"{mine}: holds a user name or a password" in printed
+
+
+def test_a_proxy_s_password_is_used_and_stands_in_no_file_and_no_line(tmp_path: Path) -> None:
+    def refuse(request: object) -> Reply:
+        sent = dict(request.headers)["proxy-authorization"]  # type: ignore[attr-defined]
+        return Reply(503, f"{PASSWORD} of http://me:{PASSWORD}@proxy, {sent}".encode())
+
+    with serve(refuse) as proxy:
+        address = proxy.url.replace("http://", f"http://me:{PASSWORD}@")
+        status, printed = run(
+            tmp_path, *SMOKE, *ASKED, "policy.base_url=http://model.example/v1", "output=out",
+            http_proxy=address, HTTP_PROXY=address, no_proxy="", NO_PROXY="",
+        )  # fmt: skip
+    assert {request.path for request in proxy.requests} == {"http://model.example/v1/chat/completions"}
+    assert (status, "***" in printed, PASSWORD in printed) == (3, True, False)
+    coded = proxy.requests[0].headers["proxy-authorization"].removeprefix("Basic ")
+    assert coded not in printed
+    assert files_with(tmp_path, "*** of http://***@proxy")  # the fault of each trajectory
+    assert files_with(tmp_path, PASSWORD) == files_with(tmp_path, coded) == []

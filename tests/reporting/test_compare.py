@@ -1,0 +1,306 @@
+"""Runs side by side, in numbers computed by hand."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from rest_react.errors import RunFolderError
+from rest_react.report import main, write_comparison
+from rest_react.reporting.compare import Run, compare
+from rest_react.storage.run_folder import RunFolder
+from tests.runs import HOSTILE, result, write_evaluation
+
+
+def share(mean, std=None, low=None, high=None):
+    return {"mean": mean, "std": std, "low": low, "high": high}
+
+
+def row(iteration, mean, *, benchmark="bamboogle", before=None, std=None, grader="rule"):
+    return {
+        "iteration": iteration,
+        "benchmark": benchmark,
+        "grader": grader,
+        "accuracy": share(mean, std, mean - 0.1, mean + 0.1),
+        "before_checks": share(mean if before is None else before),
+    }
+
+
+def run(name, rows, settings=(), answers=(), trained=()):
+    return Run(name, rows, dict(settings), dict(answers), dict(trained))
+
+
+def answered(*values):
+    return {f"q{i}": [value] for i, value in enumerate(values)}
+
+
+def test_a_run_is_compared_with_the_first_one_question_by_question():
+    one = {(1, "world"): answered(1, 0, 0, 0), (0, "world"): answered(0, 0, 0, 0)}
+    two = {(1, "world"): answered(1, 1, 0, None), (2, "world"): answered(1, 1, 1, 1)}
+    rows = [row(1, 0.25, benchmark="world")]
+    (benchmark,) = compare([run("one", rows, answers=one), run("two", rows, answers=two)])["benchmarks"]
+    cells, ends = benchmark["differences"]["rows"]
+    assert cells[:5] == ["two", "1", "one", "1", "+33.3"]  # 1 of the 3 questions scored in both
+    assert cells[6] == "3"
+    low, high = (float(end) / 100 for end in cells[5].strip("[]").split(", "))
+    limit = (high - low) / 2 * (1 + 0.8416 / 1.96)
+    assert float(cells[7]) == pytest.approx(100 * limit, abs=0.1)
+    assert int(cells[8]) == pytest.approx(3 * (limit * 3) ** 2, abs=1)
+    assert ends[:5] == ["two", "2", "one", "1", "+75.0"]
+
+
+def test_a_control_of_one_iteration_is_compared_with_how_the_loop_ended():
+    loop = {(k, name): answered(*values) for k, *values in [(0, 0, 0), (3, 1, 1)] for name in ("world", "other")}
+    control = {(0, "world"): answered(1, 0), (1, "third"): answered(1, 1)}
+    rows = [row(0, 0.5, benchmark=name) for name in ("world", "other", "third")]
+    tables = {
+        benchmark["name"]: [cells[:5] for cells in benchmark["differences"]["rows"]]
+        for benchmark in compare([run("loop", rows, answers=loop), run("control", rows, answers=control)])["benchmarks"]
+    }
+    assert tables == {
+        "world": [["control", "0", "loop", "0", "+50.0"], ["control", "0", "loop", "3", "-50.0"]],
+        "other": [],
+        "third": [],
+    }
+
+
+def test_equal_runs_need_no_number_of_questions():
+    answers = {(1, "world"): answered(1, 0)}
+    rows = [row(1, 0.5, benchmark="world")]
+    (benchmark,) = compare([run(name, rows, answers=answers) for name in "ab"])["benchmarks"]
+    (cells,) = benchmark["differences"]["rows"]
+    assert (cells[4], cells[-1]) == ("+0.0", "")
+
+
+def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
+    def tuned(examples, limit, *values):
+        answers, trained = {(1, "world"): answered(*values)}, {1: (9, examples)}
+        return run(
+            f"{examples}-{values}", [row(1, 0.5, benchmark="world")], {"improve.max_examples": limit}, answers, trained
+        )
+
+    runs = [tuned(10, 10, 0, 0), tuned(10, 10, 1, 0), tuned(32, 300, 1, 1), tuned(32, None, 1, 0)]
+    (benchmark,) = compare(runs)["benchmarks"]
+    few, many = benchmark["sizes"]
+    assert (few["examples"], few["runs"], few["accuracy"]["mean"], few["accuracy"]["n"]) == (10, 2, 0.25, 2)
+    assert (many["examples"], many["runs"], many["accuracy"]["mean"]) == (32, 2, 0.75)
+    assert few["accuracy"]["std"] == pytest.approx(0.5 / 2**0.5)  # between the two fine-tunings
+    assert [cells[:3] + cells[4:] for cells in benchmark["size_table"]["rows"]] == [
+        ["10", "2", "25.0%", "35.4%"],
+        ["32", "2", "75.0%", "35.4%"],
+    ]
+    (alike,) = compare(runs[:2])["benchmarks"]
+    assert alike["sizes"] == []
+    at_random = replace(runs[3], settings=runs[3].settings | {"improve.selector": "random"})
+    (unlike,) = compare([*runs[:3], at_random])["benchmarks"]
+    assert unlike["sizes"] == []
+
+
+def test_the_spread_between_fine_tunings_is_not_that_of_their_repeats():
+    rows, answers = [row(1, 0.5, benchmark="world")], {(1, "world"): {"q": [1.0, 0.0], "r": [1.0, 0.0]}}
+    sizes = {"a": 10, "b": 10, "c": 20}
+    runs = [run(name, rows, {"improve.max_examples": limit}, answers, {1: (9, limit)}) for name, limit in sizes.items()]
+    (benchmark,) = compare(runs)["benchmarks"]
+    assert benchmark["sizes"][0]["accuracy"]["std"] == 0.0
+
+
+def test_settings_that_differ_are_told_and_no_others():
+    one, two = {"seed": 0, "improve.selector": "random", "old": 1}, {"seed": 0, "improve.selector": "perplexity"}
+    assert compare([run("a", [], one), run("b", [], two)])["settings"] == {
+        "headings": ["Setting", "a", "b"],
+        "rows": [["improve.selector", "random", "perplexity"], ["old", "1", "(not set)"]],
+    }
+
+
+def test_the_paper_s_numbers_stand_beside_those_of_the_same_generation():
+    rows = [row(0, 0.5), row(1, 0.6, before=0.55, std=0.021), row(3, 0.7)]
+    table, _, _, before = compare([run("mine", rows, {"start": "prompted"})])["paper"]
+    assert table["headings"][-2:] == ["PaLM 2-L", "mine, bamboogle"]
+    told = {cells[0]: cells[1:] for cells in table["rows"]}
+    assert told == {
+        "pre-trained (prompted)": ["", "", "70.3 ± 3.5", "50.0 [40.0, 60.0]"],
+        "pilot, human filtered": ["44.7 ± 3.1", "56.6 ± 3.8", "71.5 ± 2.2", ""],
+        "1st generation": ["54.4 ± 3.6", "61.9 ± 1.9", "74.0 ± 3.3", "60.0 ± 2.1 [50.0, 70.0]"],
+        "2nd generation": ["65.9 ± 2.6", "69.7 ± 1.3", "76.1 ± 1.3", ""],
+        "iteration 3": ["", "", "", "70.0 [60.0, 80.0]"],
+    }
+    assert before["rows"][2] == ["1st generation", "54.8 ± 3.7", "61.2 ± 2.5", "73.1 ± 3.0", "55.0"]
+
+
+def test_a_first_generation_of_500_without_a_reward_model_is_the_pilot():
+    def of(keep, selector="perplexity", walks=500, start="prompted"):
+        settings = {"start": start, "improve.selector": selector, "improve.keep": keep}
+        return run(f"{keep} {selector} {walks} {start}", [row(1, 0.5)], settings, trained={1: (walks, 9)})
+
+    runs = [
+        of("judged_good"),
+        of("all"),
+        of("all", "reward_model"),
+        of("all", walks=2000),
+        of("all", start="demonstrations"),
+    ]
+    table, *_ = compare(runs)["paper"]
+    own = {cells[0]: [bool(cell) for cell in cells[4:]] for cells in table["rows"] if any(cells[4:])}
+    assert own == {
+        "pilot, human filtered": [True, False, False, False, False],
+        "pilot, unfiltered": [False, True, False, False, False],
+        "1st generation": [False, False, True, True, True],
+    }
+
+
+def test_a_start_from_demonstrations_is_no_prompted_model():
+    table, *_ = compare([run("mine", [row(0, 0.5)], {"start": "demonstrations"})])["paper"]
+    assert table["rows"][0] == ["pre-trained (prompted)", "", "", "70.3 ± 3.5", ""]
+    assert table["rows"][-1] == ["start, tuned on demonstrations", "", "", "", "50.0 [40.0, 60.0]"]
+
+
+def test_the_paper_s_benchmarks_are_found_by_name_and_others_follow():
+    rows = [row(0, 0.5), row(2, 0.6), row(2, 0.8, benchmark="world")]
+    _, people, sizes, _ = compare([run("mine", rows, trained={2: (40, 1234)})])["paper"]
+    assert people["headings"][-2:] == ["mine, iteration 0, by rule", "mine, iteration 2, by rule"]
+    assert [cells[0] for cells in people["rows"]] == ["Bamboogle", "BamTwoogle", "world"]
+    assert [cells[-2:] for cells in people["rows"]] == [
+        ["50.0 [40.0, 60.0]", "60.0 [50.0, 70.0]"],
+        ["", ""],
+        ["", "80.0 [70.0, 90.0]"],
+    ]
+    assert sizes["rows"][-2:] == [
+        ["mine, iteration 2, bamboogle", "40", "1,234", "60.0 [50.0, 70.0]"],
+        ["mine, iteration 2, world", "40", "1,234", "80.0 [70.0, 90.0]"],
+    ]
+
+
+def test_no_benchmark_of_an_iteration_is_missing_beside_people():
+    rows = [row(1, 0.8, benchmark="world"), row(1, 0.6, benchmark="mine")]
+    _, people, *_ = compare([run("one", rows)])["paper"]
+    assert [(cells[0], cells[-1]) for cells in people["rows"][-2:]] == [
+        ("world", "80.0 [70.0, 90.0]"),
+        ("mine", "60.0 [50.0, 70.0]"),
+    ]
+
+
+def test_runs_that_were_graded_differently_say_so():
+    notes = compare([run("a", [row(0, 0.5)]), run("b", [row(0, 0.5, grader="gpt")]), run("c", [])])["notes"]
+    assert notes == ["Graded by gpt and rule: a difference may be the grader's.", "c has no complete evaluation yet."]
+
+
+def test_runs_on_other_questions_and_smoke_runs_say_so():
+    one, same, other = (
+        {(0, "world"): answers} for answers in (answered(1, 0), answered(0, 0, 1), {"q0: of another world": [1]})
+    )
+    rows = [row(0, 0.5, benchmark="world")]
+    compared = [run("one", rows, answers=one), run("same", rows, {"smoke": True}, same), run("other", rows, (), other)]
+    smoke, unlike = compare(compared)["notes"]
+    assert smoke == "same is a smoke run: its rollouts are scripted, its numbers mean nothing."
+    assert unlike.startswith("other and one answered other questions of world: no difference is computed")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for name, verdict in (("one", "incorrect"), ("two", "correct")):
+        write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")], benchmark=HOSTILE[:8])
+        (tmp_path / name / "iter_1" / "finetune").mkdir()
+        RunFolder(tmp_path / name).seal({"improve.selector": name, "note": HOSTILE + name}, {"python": "3"})
+    return tmp_path
+
+
+def test_the_command_writes_one_page_over_the_runs(runs):
+    command = [sys.executable, "-m", "rest_react.report", "runs=[one,two]", f"output={runs}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    page = runs / "compare_one_two.html"
+    assert str(page) in done.stderr.replace("\n", "")
+    text = page.read_text(encoding="utf-8")
+    assert "<title>Runs one, two</title>" in text
+    assert "+50.0" in text
+    assert "70.3 ± 3.5" in text
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_runs_may_be_named_by_their_paths(runs, monkeypatch, capsys):
+    monkeypatch.chdir(runs)
+    monkeypatch.setattr(sys, "argv", ["report", "runs=[./one,two]", "output=."])
+    main()
+    monkeypatch.setattr(sys, "argv", ["report", f"runs=[{runs.name}/one,two]", f"output={runs}"])
+    monkeypatch.chdir(runs.parent)
+    main()
+    assert capsys.readouterr().err.count("comparison: ") == 2
+
+
+def test_runs_are_named_as_they_were_typed(runs, monkeypatch, capsys):
+    names = ("007", "1e3", "a, b")
+    for name in names:
+        shutil.copytree(runs / "one", runs / name)
+    monkeypatch.setattr(sys, "argv", ["report", "runs=[007, 1e3, 'a, b']", f"output={runs}", "page=2.html"])
+    monkeypatch.chdir(runs)
+    main()
+    assert capsys.readouterr().err.endswith("comparison: 2.html\n")
+    page = (runs / "2.html").read_text(encoding="utf-8")
+    assert all(name in page for name in names)
+
+
+def test_questions_of_two_worlds_under_the_same_ids_are_not_paired(runs):
+    write_evaluation(runs / "three", 1, [result("a", asked="Who?"), result("c")], benchmark=HOSTILE[:8])
+    write_comparison([runs / "one", runs / "three"], runs / "page.html")
+    assert "Questions in both" not in (runs / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_sweep_over_examples_is_drawn_with_the_spread_of_its_fine_tunings(tmp_path):
+    for name, limit, verdict in (("few", 10, "incorrect"), ("few_too", 10, "correct"), ("many", None, "correct")):
+        stage = write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")]).parents[1]
+        (stage / "finetune").mkdir()
+        facts = {"schema": 1, "seconds": 1.0, "examples": limit or 1234}
+        (stage / "finetune" / "summary.json").write_text(json.dumps(facts))
+        RunFolder(tmp_path / name).seal({"improve.max_examples": limit}, {"python": "3"})
+    write_comparison([tmp_path / name for name in ("few", "few_too", "many")], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    chart = text.partition("Accuracy by number of training examples with")[2].partition("</svg>")[0]
+    assert chart.count("<circle") == 2
+    assert "10 examples, 2 fine-tunings: 75.0%" in chart
+    assert "<td>10</td><td>2</td><td>75.0%</td>" in text
+    assert "<td>35.4%</td>" in text
+
+
+def test_runs_whose_folders_are_called_alike_go_by_their_paths(runs, tmp_path):
+    other = tmp_path / "elsewhere" / "one"
+    shutil.copytree(runs / "two", other)
+    write_comparison([runs / "one", other], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"<title>Runs {runs / 'one'}, {other}</title>" in text
+    assert "+50.0" in text
+
+
+@pytest.mark.parametrize(
+    "words", [["runs=one"], ["rns=[one]"], [], ["runs=[one,two]", "iteration=2"], ["runs=[]"], ["--help"]]
+)
+def test_another_command_is_told_the_right_one(words):
+    command = [sys.executable, "-m", "rest_react.report", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.split(":")[0]) == (2, "usage")
+
+
+def test_a_page_that_cannot_be_written_is_told_with_the_way_out(runs, tmp_path):
+    page = tmp_path / "missing" / "page.html"
+    command = [sys.executable, "-m", "rest_react.report", "runs=[one,two]", f"output={runs}", f"page={page}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    told = "".join(done.stderr.split())  # the terminal may have broken the line
+    assert told == "".join(f"{page}: there is no such folder; give page=<a file in a folder that is there>".split())
+
+
+def test_a_folder_that_is_no_run_is_named(runs):
+    with pytest.raises(RunFolderError, match="three holds no run; give runs="):
+        write_comparison([runs / "one", runs / "three"], runs / "page.html")
+
+
+def test_the_paper_s_tables_are_whole():
+    from rest_react.reporting.compare import _PAPER
+
+    tables = yaml.safe_load(_PAPER.read_text(encoding="utf-8"))
+    assert [len(table["rows"]) for table in tables] == [4, 2, 6, 4]
+    for table in tables:
+        assert {len(cells) for cells in table["rows"]} == {len(table["headings"])}

@@ -1,0 +1,140 @@
+"""What the page is given of a run's trajectories."""
+
+import base64
+import json
+import shutil
+import zlib
+from dataclasses import asdict
+
+import pytest
+
+from rest_react.records import Fault, Ranking, Result, Trajectory
+from rest_react.reporting.page import PER_BLOCK, pack, tables
+from rest_react.storage.run_folder import read_lines
+from tests.runs import result, scripted_run, trajectory, write_evaluation, write_lines
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return scripted_run(tmp_path_factory.mktemp("runs") / "demo")
+
+
+def inflated(text: str):
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+
+
+def entries(packed) -> dict[str, dict]:
+    """By key, each with its trajectory."""
+    index = inflated(packed.index)
+    walks = [walk for block in packed.blocks for walk in inflated(block)]
+    per_block = index.pop("per_block")
+    assert [len(inflated(block)) for block in packed.blocks[:-1]] == [per_block] * (len(packed.blocks) - 1)
+    rows = [dict(zip(index, values, strict=True)) for values in zip(*index.values(), strict=True)]
+    return {f"{row['stage']}/{row['id']}": row | {"walk": walk} for row, walk in zip(rows, walks, strict=True)}
+
+
+def test_every_trajectory_of_a_complete_stage_is_there_once_the_last_iteration_first(run):
+    packed = pack(run)
+    expected = [
+        f"iter_{k}/{name}/{t.id}"
+        for k in (1, 0)
+        for name, stage in (("world", "evaluate/world"), ("grow", "grow"))
+        for t in read_lines(run / f"iter_{k}" / stage / "trajectories.jsonl", Trajectory)
+    ]
+    assert list(entries(packed)) == expected
+    assert (packed.trajectories, packed.whole) == (len(expected), 44)
+    assert len(expected) > PER_BLOCK
+
+
+def test_an_entry_says_how_a_trajectory_ended(run):
+    found = entries(pack(run))
+    results = list(read_lines(run / "iter_1/evaluate/world/results.jsonl", Result))
+    said = {r.id: (r.verdict.verdict, r.verdict_before_checks.verdict, r.kind) for r in results if not r.fault}
+    told = {i: found[f"iter_1/world/{i}"] for i in said}
+    assert {i: (e["outcome"], e["before"], e["kind"]) for i, e in told.items()} == said
+    assert {e["outcome"] for key, e in found.items() if "/grow/" in key} <= {"finished", "failed"}
+
+
+def test_a_step_comes_with_all_its_samples_and_what_the_selector_said(run):
+    found = entries(pack(run))
+    rankings = {r.id: r for r in read_lines(run / "iter_1/improve/rankings.jsonl", Ranking)}
+    for walked in read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory):
+        for n, (step, shown) in enumerate(
+            zip(walked.steps, found[f"iter_1/grow/{walked.id}"]["walk"]["steps"], strict=True)
+        ):
+            assert shown["candidates"] == [asdict(c) for c in step.candidates]
+            assert shown["shown"] == zlib.crc32(step.state.encode())
+            ranking = rankings.get(f"{walked.id}.{n}")
+            assert (shown["ranking"] or {}).get("best") == (ranking.best if ranking else None)
+            assert (shown["action"] is None) == (step.chosen is None)
+
+
+def test_what_is_not_complete_is_left_out(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "cut")
+    (folder / "iter_1/evaluate/world/summary.json").unlink()
+    (folder / "iter_1/improve/summary.json").unlink()
+    found = entries(pack(folder))
+    assert not [key for key in found if key.startswith("iter_1/world/")]
+    steps = [step for key, e in found.items() if key.startswith("iter_1/") for step in e["walk"]["steps"]]
+    assert [step["ranking"] for step in steps] == [None] * len(steps)
+
+
+def test_above_the_limit_a_sample_keeps_its_candidates(run):
+    everything = pack(run)
+    packed = pack(run, largest=int(0.9 * everything.size))
+    assert packed.size < everything.size
+    assert 0 < packed.whole < packed.trajectories == everything.trajectories
+    assert pack(run, largest=int(0.9 * everything.size)) == packed
+    steps = [step for e in entries(packed).values() for step in e["walk"]["steps"]]
+    whole = [step for e in entries(everything).values() for step in e["walk"]["steps"]]
+    kept = [len(step["candidates"]) for step in steps]
+    assert {(n, step["samples"]) for n, step in zip(kept, steps, strict=True)} == {(0, 0), (1, 3), (3, 3)}
+    moved = [[s["candidates"][s["chosen"]] if s["chosen"] is not None else None for s in run] for run in (steps, whole)]
+    assert moved[0] == moved[1]
+    assert pack(run, largest=0).whole == 0
+
+
+def test_a_text_too_long_for_a_page_is_cut_and_says_so(tmp_path):
+    stage = write_evaluation(tmp_path, 0, [result("a"), result("b")])
+    write_lines(stage / "trajectories.jsonl", [trajectory("a", "A" * 1_000_000), trajectory("b")])
+    packed = pack(tmp_path)
+    long, short = (e["walk"] for e in entries(packed).values())
+    assert long["answer"].endswith(" … (1,000,000 characters)")
+    assert len(long["answer"]) < 21_000
+    assert (long["cut"], short["cut"]) == (True, False)
+    assert packed.size < 10_000
+
+
+def test_a_failed_walk_has_its_fault_in_short_and_in_full(tmp_path):
+    fault = Fault("model", "no usable sample at step 3 (answer): prose")
+    outage = Fault("outside", "llm: HTTP 503")
+    results = [result("a", fault=fault), result("b", "unscored", fault=outage)]
+    stage = write_evaluation(tmp_path, 0, results)
+    walks = [trajectory("a"), trajectory("b")]
+    failed = [
+        Trajectory(t.id, t.question_id, t.question, "failed", r.fault, t.steps, "", "", t.usage)
+        for t, r in zip(walks, results, strict=True)
+    ]
+    write_lines(stage / "trajectories.jsonl", failed)
+    found = entries(pack(tmp_path))
+    assert [(e["outcome"], e["fault"], e["walk"]["fault"]["message"]) for e in found.values()] == [
+        ("failed", "no usable sample", "no usable sample at step 3 (answer): prose"),
+        ("outage", "llm: HTTP 503", "llm: HTTP 503"),
+    ]
+
+
+def test_a_folder_with_nothing_has_nothing(tmp_path):
+    assert pack(tmp_path).trajectories == 0
+
+
+def test_the_tracker_s_tables_say_who_chose_what(run):
+    found = tables(run, 1)
+    walks = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
+    rankings = list(read_lines(run / "iter_1/improve/rankings.jsonl", Ranking))
+    steps = {f"{walk.id}.{n}": step for walk in walks for n, step in enumerate(walk.steps)}
+    assert {row["id"]: row["target"] for row in found["rankings"]} == {
+        ranking.id: steps[ranking.id].candidates[ranking.best].text for ranking in rankings
+    }
+    assert {row["stage"] for row in found["trajectories"]} == {"iter_1/grow", "iter_1/world"}
+    assert len(found["verdicts"]) == 16
+    assert tables(run, 7) == {"trajectories": [], "rankings": [], "verdicts": []}

@@ -1,0 +1,65 @@
+"""Finetune: a stage that is complete is never trained again, and one without examples never begins."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rest_react.errors import OutsideFault, UsageError
+from rest_react.records import Example, ModelRef
+from rest_react.stages.finetune import MODEL, finetune, read_model
+from rest_react.storage.run_folder import read_summary
+
+BASE = ModelRef("tiny-random", "base", tuned=False)
+TUNED = ModelRef("iter_1/finetune/model", "local", tuned=True)
+ROWS = [Example(f"q.0.{i}", "q.0", i, "decide", "state", "output", "perplexity") for i in range(3)]
+
+
+class Told:
+    """A `Trainer` that notes what it is told and hands a model over."""
+
+    def __init__(self, outage: OutsideFault | None = None) -> None:
+        self.outage = outage
+        self.told: list[tuple[list[Example], ModelRef, Path, int]] = []
+
+    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+        assert folder.is_dir()
+        self.told.append((list(examples), base, folder, seed))
+        if self.outage is not None:
+            raise self.outage
+        return TUNED
+
+
+def test_the_trainer_gets_every_example_and_its_model_is_kept(tmp_path) -> None:
+    stage, trainer = tmp_path / "iter_1" / "finetune", Told()
+    model = asyncio.run(finetune(trainer, iter(ROWS), BASE, stage, seed=7))
+    assert trainer.told == [(ROWS, BASE, stage, 7)]
+    assert model == read_model(stage) == TUNED
+    summary = read_summary(stage) or {}
+    assert {key: value for key, value in summary.items() if key != "seconds"} == {
+        "schema": 1, "examples": 3, "model": "iter_1/finetune/model",
+    }  # fmt: skip
+
+
+def test_a_complete_stage_gives_its_model_back_without_reading_an_example(tmp_path) -> None:
+    asyncio.run(finetune(Told(), ROWS, BASE, tmp_path, seed=7))
+    trainer, rows = Told(), iter(ROWS)
+    assert asyncio.run(finetune(trainer, rows, BASE, tmp_path, seed=7)) == TUNED
+    assert (trainer.told, len(list(rows))) == ([], 3)
+
+
+def test_nothing_to_learn_from_is_told_with_the_way_out(tmp_path) -> None:
+    trainer = Told()
+    with pytest.raises(UsageError, match=r"no examples survived Improve.*summary\.json.*world\.demonstrations"):
+        asyncio.run(finetune(trainer, [], BASE, tmp_path / "finetune", seed=7))
+    assert (trainer.told, read_summary(tmp_path / "finetune")) == ([], None)
+
+
+def test_a_training_that_fails_is_tried_again_on_the_next_run(tmp_path) -> None:
+    with pytest.raises(OutsideFault, match="HTTP 503"):
+        asyncio.run(finetune(Told(OutsideFault("HTTP 503")), ROWS, BASE, tmp_path, seed=7))
+    assert (read_summary(tmp_path), (tmp_path / MODEL).exists()) == (None, False)
+    trainer = Told()
+    assert asyncio.run(finetune(trainer, ROWS, BASE, tmp_path, seed=7)) == TUNED
+    assert len(trainer.told) == 1

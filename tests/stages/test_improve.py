@@ -1,0 +1,572 @@
+"""Improve on hand-made steps: who is chosen, who trains, and what a kill or an outage leaves."""
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
+from rest_react.records import Candidate, Example, Fault, Hit, Price, Ranking, Step, Trajectory, Usage
+from rest_react.selection.reward_model import RewardModel
+from rest_react.stages.improve import (
+    EXAMPLES,
+    RANKINGS,
+    Rules,
+    fallback_note,
+    improve,
+    reopen_refused,
+    targets_of,
+    usable_candidates,
+)
+from rest_react.storage.run_folder import read_lines, read_summary, replace_lines
+from rest_react.tasks.search_qa.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ReviseAnswer,
+    Search,
+    Terminate,
+    canonical_text,
+    render_output,
+)
+from rest_react.tasks.search_qa.scripted import RecordedLLM
+from tests.doors import FREE, Killed, Spied
+
+RANK, JUDGE = "rank these", "is this good"
+ADA, BOB, CAT = Search("Ada", "x"), Search("Bob", "x"), Search("Cat", "x")
+PASSED = CheckAnswer(True, ("fine",))
+
+
+def text(action: Action | str) -> str:
+    return action if isinstance(action, str) else render_output(action).removesuffix("  # [END]")
+
+
+def candidate(action: Action | str, nll: float | None = 1.0, finish: str = "stop") -> Candidate:
+    return Candidate(text(action), 10, None if nll is None else -10 * nll, finish, "prose" if action == "prose" else "")
+
+
+def decide(*candidates: Candidate, chosen: int | None = 0, state: str = "a state") -> Step:
+    return Step("decide", state, candidates, chosen)
+
+
+def walked(*steps: Step, id_: str = "q.0", fault: Fault | None = None, searches: int = 1) -> Trajectory:
+    outcome = "failed" if fault else "finished"
+    return Trajectory(id_, id_.split(".")[0], "Q?", outcome, fault, steps, "d", "a", Usage(searches=searches))
+
+
+def answers(ranking: list, good: list | None = None) -> RewardModel:
+    replies = {JUDGE: good or [["GOOD: yes"]], RANK: ranking}
+    return reward_model(RecordedLLM(replies))
+
+
+def reward_model(llm) -> RewardModel:
+    return RewardModel(llm, f"{RANK}\n{{inputs}}\n{{outputs}}", f"{JUDGE}\n{{inputs}}\n{{output}}", max_tokens=64)
+
+
+def run(
+    folder: Path,
+    trajectories: list[Trajectory],
+    *,
+    model: RewardModel | None = None,
+    seed=0,
+    in_flight=4,
+    prices=None,
+    **rules,
+):
+    grown, stage = folder / "trajectories.jsonl", folder / "improve"
+    replace_lines(grown, trajectories)
+    asyncio.run(
+        improve(
+            grown, stage, rules=Rules(**({"selector": "perplexity"} | rules)), reward_model=model, seed=seed,
+            in_flight=in_flight, prices=prices or FREE,
+        )
+    )  # fmt: skip
+    rankings = list(read_lines(stage / RANKINGS, Ranking))
+    return rankings, list(read_lines(stage / EXAMPLES, Example)), read_summary(stage) or {}
+
+
+def opinion(ranking: Ranking) -> Ranking:
+    """The ranking without what it took."""
+    return replace(ranking, prompt_tokens=0, completion_tokens=0)
+
+
+def chosen(folder: Path, step: Step, **how) -> int:
+    (ranking,), _, _ = run(folder, [walked(step)], **how)
+    return ranking.best
+
+
+def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> None:
+    step = decide(candidate(ADA, 2.0), candidate("prose", 0.1), candidate(BOB, 1.0), candidate(CAT, 3.0))
+    rankings, examples, summary = run(tmp_path, [walked(step)])
+    assert rankings == [Ranking("q.0.0", "decide", "perplexity", "ranked", best=2)]
+    assert examples == [Example("q.0.0", "q.0", 0, "decide", "a state", text(BOB), "perplexity")]
+    assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
+        "selector": "perplexity", "examples": 1, "dropped_steps": 0, "unfinished_trajectories": 0,
+        "filtered_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1, "steps_with_a_choice": 1,
+        "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
+        "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
+        "fallback_reason": "", "cost_usd": 0.0, "cost_reason": None,
+    }  # fmt: skip
+
+
+def test_the_majority_is_of_decisions_and_the_first_of_it_is_taken(tmp_path) -> None:
+    same = (Search("bob", "one thought"), Search("Bob ", "another"))
+    step = decide(candidate(ADA, 0.1), candidate(same[0], 3.0), candidate(same[1], 2.0))
+    assert chosen(tmp_path, step, selector="majority") == 1
+
+
+def test_identical_candidates_are_one_to_choose_but_as_many_to_vote(tmp_path) -> None:
+    step = decide(candidate(ADA), candidate(BOB), candidate(BOB), candidate("prose"))
+    assert usable_candidates(step) == (0, 1)
+    assert chosen(tmp_path / "a", step, selector="majority") == 1
+    unknown = replace(step, candidates=tuple(replace(c, logprob=None) for c in step.candidates))
+    assert chosen(tmp_path / "b", unknown, selector="perplexity") == 1
+
+
+def test_a_sample_cut_off_at_its_token_limit_never_trains(tmp_path) -> None:
+    cut = replace(candidate(text(ADA)[:-9], 0.1, finish="length"), problem="cut off at 10 tokens")
+    step, lost = decide(cut, candidate(BOB, 2.0), chosen=1), decide(cut, chosen=None)
+    trajectories = [walked(step), walked(lost, id_="r.0", fault=Fault("model", "no usable sample"))]
+    _, examples, summary = run(tmp_path, trajectories)
+    assert [example.completion for example in examples] == [text(BOB)]
+    assert (summary["candidates"], summary["candidates_cut_off"]) == (3, 2)
+    assert usable_candidates(lost) == ()
+
+
+WRAPPED = "Certainly! Here is the next step:\n```python\n# Ada first.\n{}\n```\nI hope that this helps."
+
+
+def test_a_wrapped_sample_trains_as_its_action_alone_with_its_comments(tmp_path) -> None:
+    steps = [decide(candidate(WRAPPED.format(text(ADA)))), decide(candidate(f"# Bob next.\n{text(BOB)}"), state="s2")]
+    _, examples, summary = run(tmp_path, [walked(*steps)])
+    assert [example.completion for example in examples] == [
+        f"# Ada first.\n{text(ADA)}",
+        f"# Bob next.\n{text(BOB)}",
+    ]
+    assert summary["targets_respelled"] == 1
+
+
+WORDS = st.text(st.sampled_from("abc \"'\\\n()#é"), max_size=20).map(str.strip)
+LINES = st.lists(st.from_regex(r"[a-z][a-z ]{0,10}[a-z]", fullmatch=True), max_size=2).map(tuple)
+WRITTEN = st.one_of(
+    st.tuples(st.just("decide"), st.builds(Search, WORDS, WORDS, LINES) | st.builds(Terminate, WORDS, LINES)),
+    st.tuples(st.just("answer"), st.builds(Answer, WORDS, WORDS, LINES)),
+    st.tuples(st.just("grounding"), st.builds(CheckAnswer, st.booleans(), LINES)),
+    st.tuples(st.just("relevance"), st.builds(ReviseAnswer, WORDS, LINES)),
+)
+
+
+@given(written=WRITTEN, before=st.sampled_from(["", "Sure! Here it is:\n\n", "```python\n"]))
+def test_a_target_is_its_own_target_and_that_of_itself_in_a_wrapping(written, before: str) -> None:
+    kind, action = written
+    target = canonical_text(action)
+    assert targets_of(Step(kind, "s", (candidate(f"{before}{target}\n```"), candidate(target)), 0)) == [target, target]
+
+
+def test_samples_of_one_action_are_one_candidate_whatever_their_spelling(tmp_path) -> None:
+    other = "action_selected = ActionWrapper(action = Search(query='Ada'), thoughts = 'x',)"
+    step = decide(candidate(other, 3.0), candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=1)
+    assert usable_candidates(step) == (0, 2)
+    (ranking,), (example,), summary = run(tmp_path / "likeliest", [walked(step)])
+    assert (ranking.best, example.completion) == (0, text(ADA))
+    assert (summary["targets_changed"], summary["targets_respelled"]) == (0, 1)
+    model = answers([["BEST: 1"]])
+    alone = replace(step, candidates=step.candidates[:2])
+    _, _, summary = run(tmp_path / "alone", [walked(alone)], selector="reward_model", model=model)
+    assert (model.llm.asked, summary["steps_with_a_choice"]) == ([], 0)
+
+
+def test_the_reward_model_is_shown_what_would_train(tmp_path) -> None:
+    model = answers([["BEST: 1"]])
+    step = decide(candidate(WRAPPED.format(text(ADA))), candidate(BOB))
+    run(tmp_path, [walked(step)], selector="reward_model", model=model)
+    ((prompt, _),) = model.llm.asked
+    assert text(ADA) in prompt.state
+    assert "Certainly" not in prompt.state
+
+
+def test_random_is_drawn_from_the_seed_and_reaches_every_usable_candidate(tmp_path) -> None:
+    step = decide(candidate(ADA), candidate("prose"), candidate(BOB), candidate(CAT))
+    best = [chosen(tmp_path / str(seed), step, selector="random", seed=seed) for seed in range(20)]
+    assert set(best) == {0, 2, 3}
+    assert best == [chosen(tmp_path / f"{seed}again", step, selector="random", seed=seed) for seed in range(20)]
+
+
+def test_what_is_unparsable_empty_a_slip_or_of_unknown_links_never_trains() -> None:
+    empty = Search("Dan", "")
+    step = decide(candidate("prose"), candidate(empty), candidate(ADA, finish="slip"), candidate(ADA), candidate(BOB))
+    assert usable_candidates(step) == (3, 4)
+    selections = (LinkSelection("s", "t", (9,)), LinkSelection("s", "", (4,)), LinkSelection("s", "t", (4,)))
+    summary = Step("summarise", "s", tuple(map(candidate, selections)), 2, hits=(Hit("p", "t", "s"),), first_link=4)
+    assert usable_candidates(summary) == (2,)
+    uncommented = Step("relevance", "s", (candidate(CheckAnswer(True)), candidate(ReviseAnswer("x"))), 0)
+    assert usable_candidates(uncommented) == ()
+    assert usable_candidates(Step("decide", "s", (), None, forced=True)) == ()
+
+
+def test_steps_with_nothing_usable_are_dropped_and_counted(tmp_path) -> None:
+    steps = [decide(candidate(Search("Dan", ""))), decide(candidate(ADA)), Step("decide", "s", (), None, forced=True)]
+    rankings, examples, summary = run(tmp_path, [walked(*steps)])
+    assert [ranking.id for ranking in rankings] == ["q.0.1"]
+    assert [example.id for example in examples] == ["q.0.1"]
+    assert (summary["steps"], summary["dropped_steps"], summary["steps_with_a_choice"]) == (2, 1, 0)
+
+
+def test_the_chosen_candidate_replaces_its_own_target_and_no_later_state(tmp_path) -> None:
+    first = decide(candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=0, state="first")
+    second = decide(candidate(CAT), state=f"second, after {text(ADA)}")
+    _, examples, summary = run(
+        tmp_path, [walked(first, second)], selector="reward_model", model=answers([["BEST: 1"], ["BEST: 2"]])
+    )
+    assert [(example.prompt, example.selector) for example in examples] == [
+        ("first", "reward_model"),
+        (f"second, after {text(ADA)}", "reward_model"),
+    ]
+    assert examples[1].completion == text(CAT)
+    assert summary["steps_with_a_choice"] == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_reward_models_ranking_is_of_the_step_s_candidates(tmp_path, seed) -> None:
+    step = decide(candidate("prose"), candidate(ADA), candidate(ADA), candidate(BOB), candidate(CAT), chosen=2)
+    reply = "EXPLANATION: x\nBEST: 3\nRANKING: 3, 1, 2"
+    model = answers([[reply]])
+    (ranking,), (example,), _ = run(tmp_path, [walked(step)], selector="reward_model", model=model, seed=seed)
+    ((prompt, _),) = model.llm.asked
+    shown = re.findall(r"query=\"(\w+)\"", prompt.state)
+    index = {"Ada": 1, "Bob": 3, "Cat": 4}
+    order = tuple(index[shown[place]] for place in (2, 0, 1))
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "ranked", order[0], order, reply)
+    assert example.completion == step.candidates[order[0]].text
+
+
+def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
+    model = answers([])
+    (ranking,), _, _ = run(
+        tmp_path, [walked(decide(candidate("prose"), candidate(ADA), chosen=1))], selector="reward_model", model=model
+    )
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "ranked", best=1)
+    assert model.llm.asked == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"), [(["I cannot choose."], "I cannot choose."), (ModelFault("too long"), "model fault: too long")]
+)
+def test_an_unusable_reply_leaves_the_rollouts_own_choice(tmp_path, reply, words) -> None:
+    step = decide(candidate(ADA, 0.5), candidate(BOB, 2.0), candidate(BOB, 1.0), chosen=2)
+    (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=answers([reply]))
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "fallback", best=1, reply=words)
+    assert example.completion == text(BOB)
+    assert (summary["fallback"], summary["targets_changed"]) == (1, 0)
+
+
+@pytest.mark.parametrize("how", [{"selector": "reward_model"}, {"keep": "judged_good"}], ids=["ranks", "judges"])
+def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again(tmp_path, how) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
+    refused = ModelFault("judge: HTTP 400: too long")
+    with pytest.raises(UsageError) as stopped:
+        run(tmp_path, [walked(*steps, decide(candidate(CAT)))], model=answers([refused] * 3, [refused] * 4), **how)
+    count = 3 if "selector" in how else 4
+    assert str(stopped.value) == (
+        f"improve: reward_model refused every one of {count} requests, e.g. model fault: judge: HTTP 400: too long\n"
+        "None of them is kept. Change reward_model.model, reward_model.base_url or what its "
+        "server allows, and run again."
+    )
+    assert (read_summary(tmp_path / "improve"), (tmp_path / "improve" / RANKINGS).exists()) == (None, False)
+    rankings, _, _ = run(tmp_path, [walked(*steps)], model=answers([["BEST: 1"]]), **how)
+    assert [ranking.status for ranking in rankings] == ["ranked"] * 3
+
+
+def test_many_fallbacks_are_told_with_their_most_frequent_reason(tmp_path, capsys) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(5)]
+    long = [ModelFault(f"judge at http://x: HTTP 400: prompt of {n} tokens is too long") for n in (501, 502)]
+    model = answers([["BEST: 1"], ["well"], *long, ["BEST: 2"]])
+    _, _, summary = run(tmp_path, [walked(*steps)], selector="reward_model", model=model, in_flight=1)
+    assert (summary["fallback"], summary["fallback_reason"]) == (
+        3, "model fault: judge at http://x: HTTP 400: prompt of 502 tokens is too long (2 times)"
+    )  # fmt: skip
+    note = (
+        "the reward model decided 2 of 5 steps with a choice; for the other 3 the rollout's own choice is the training "
+        "target (fallback). Most frequent reason: model fault: judge at http://x: HTTP 400: prompt of 502 tokens is "
+        "too long (2 times)"
+    )
+    assert fallback_note(summary) == note
+    assert f"note: improve: {note}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_reopened_improve_asks_again_what_was_refused_unless_a_training_used_it(tmp_path) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
+    how, stage = {"selector": "reward_model", "in_flight": 1}, tmp_path / "improve"
+    run(tmp_path, [walked(*steps)], model=answers([["BEST: 1"], ModelFault("too long"), ["well"]]), **how)
+    (tmp_path / "finetune").mkdir()
+    (tmp_path / "finetune" / "job.json").touch()
+    reopen_refused(stage)
+    assert read_summary(stage) is not None
+    (tmp_path / "finetune" / "job.json").unlink()
+    reopen_refused(stage)
+    again = answers([["BEST: 2"]])
+    rankings, _, _ = run(tmp_path, [walked(*steps)], model=again, **how)
+    assert [ranking.status for ranking in rankings] == ["ranked", "ranked", "fallback"]
+    assert len(again.llm.asked) == 1
+
+
+def test_few_fallbacks_are_only_counted(tmp_path, capsys) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(10)]
+    model = answers([["well"], *[["BEST: 1"]] * 9])
+    _, _, summary = run(tmp_path, [walked(*steps)], selector="reward_model", model=model, in_flight=1)
+    assert (summary["fallback"], fallback_note(summary)) == (1, "")
+    assert "fallback" not in capsys.readouterr().err
+
+
+def test_where_the_rollouts_choice_may_not_train_the_likeliest_that_may_is_left(tmp_path) -> None:
+    step = decide(candidate(Search("Dan", ""), 0.1), candidate(ADA, 2.0), candidate(BOB, 1.0), chosen=0)
+    (ranking,), _, summary = run(tmp_path, [walked(step)], selector="reward_model", model=answers([["hm"]]))
+    assert (ranking.status, ranking.best, summary["targets_changed"]) == ("fallback", 2, 1)
+
+
+def test_unfinished_trajectories_never_train(tmp_path) -> None:
+    step = decide(candidate(ADA))
+    trajectories = [
+        walked(step, id_="a.0", fault=Fault("model", "x")),
+        walked(step, id_="b.0", fault=Fault("outside", "x")),
+        walked(step, id_="c.0"),
+    ]
+    rankings, examples, summary = run(tmp_path, trajectories)
+    assert [ranking.id for ranking in rankings] == [example.id for example in examples] == ["c.0.0"]
+    assert summary["unfinished_trajectories"] == 2
+
+
+def test_examples_come_in_the_order_of_trajectories_and_steps(tmp_path) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB)) for _ in range(12)]
+    trajectories = [walked(*steps, id_=id_) for id_ in ("q2.0", "q10.0", "q10.1")]
+    model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), pauses=4))
+    rankings, examples, _ = run(tmp_path, trajectories, selector="reward_model", model=model, in_flight=9)
+    order = [f"{trajectory.id}.{index}" for trajectory in trajectories for index in range(12)]
+    assert [ranking.id for ranking in rankings] == [example.id for example in examples] == order
+    assert [(e.trajectory_id, e.step_index) for e in examples[12:14]] == [("q10.0", 0), ("q10.0", 1)]
+    assert model.llm.most_at_once == 9
+
+
+def test_what_is_judged_bad_is_left_out_and_what_is_not_judged_stays(tmp_path) -> None:
+    steps = [decide(candidate(action), state=action.query) for action in (ADA, BOB, CAT, Search("Dan", "x"))]
+    good = [["GOOD: yes"], ["GOOD: no"], ["who knows"], ModelFault("too long")]
+    rankings, examples, summary = run(
+        tmp_path, [walked(*steps)], keep="judged_good", model=answers([], good), in_flight=1
+    )
+    blank = Ranking("", "decide", "perplexity", "ranked", best=0)
+    assert list(map(opinion, rankings)) == [
+        replace(blank, id="q.0.0", good=True, good_reply="GOOD: yes"),
+        replace(blank, id="q.0.1", good=False, good_reply="GOOD: no"),
+        replace(blank, id="q.0.2", good=None, good_reply="who knows"),
+        replace(blank, id="q.0.3", good=None, good_reply="model fault: too long"),
+    ]
+    assert [example.prompt for example in examples] == ["Ada", "Cat", "Dan"]
+    assert (summary["judged_bad"], summary["not_judged"], summary["examples"]) == (1, 2, 3)
+
+
+def test_the_winner_is_judged(tmp_path) -> None:
+    model = answers([["BEST: 1"]], [["GOOD: no"]])
+    step = decide(candidate(ADA), candidate(BOB))
+    (ranking,), examples, _ = run(tmp_path, [walked(step)], selector="reward_model", keep="judged_good", model=model)
+    judged = model.llm.asked[1][0].state
+    assert step.candidates[ranking.best].text in judged
+    assert step.candidates[1 - ranking.best].text not in judged
+    assert (ranking.good, examples) == (False, [])
+
+
+def test_the_reward_models_tokens_are_counted_and_paid_for(tmp_path) -> None:
+    model = answers([["BEST: 1"]], [["GOOD: yes"]])
+    step = decide(candidate(ADA), candidate(BOB))
+    how = {"selector": "reward_model", "keep": "judged_good", "model": model}
+    (ranking,), _, summary = run(tmp_path / "a", [walked(step)], prices={"reward_model": Price(1.0, 1000.0)}, **how)
+    prompts = sum(len(prompt.state.split()) for prompt, _ in model.llm.asked)
+    assert (ranking.prompt_tokens, ranking.completion_tokens) == (prompts, 4)
+    assert (summary["prompt_tokens"], summary["completion_tokens"]) == (prompts, 4)
+    assert summary["cost_usd"] == pytest.approx((prompts + 4000) / 1e6)
+    _, _, summary = run(tmp_path / "b", [walked(step)], prices={"reward_model": Price(1.0, None)}, **how)
+    assert (summary["cost_usd"], summary["cost_reason"]) == (None, "reward_model.price is not set")
+
+
+def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(4)]
+    model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), shut={"state 2": OutsideFault("HTTP 503")}))
+    with pytest.raises(StageIncomplete, match=r"1 of 4 rankings failed .* \(last error: outside fault: HTTP 503\)"):
+        run(tmp_path, [walked(*steps)], selector="reward_model", model=model)
+    assert read_summary(tmp_path / "improve") is None
+    left = list(read_lines(tmp_path / "improve" / RANKINGS, Ranking))
+    assert [ranking.status for ranking in left] == ["ranked", "ranked", "errored", "ranked"]
+    again = answers([["BEST: 1"]])
+    rankings, examples, _ = run(tmp_path, [walked(*steps)], selector="reward_model", model=again)
+    assert ["state 2" in prompt.state for prompt, _ in again.llm.asked] == [True]
+    assert (len(examples), rankings[:2] + rankings[3:]) == (4, left[:2] + left[3:])
+
+
+def test_what_could_not_be_had_filters_nothing_where_it_is_tolerated(tmp_path) -> None:
+    step = decide(candidate(ADA, 1.0), candidate(BOB, 0.5), chosen=1)
+    model = answers([OutsideFault("HTTP 503")])
+    (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=model, tolerated=1.0)
+    reply = "outside fault: HTTP 503"
+    assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "errored", best=1, reply=reply)
+    assert (example.completion, summary["errored"]) == (text(BOB), 1)
+
+
+def grounding(action: Action) -> Step:
+    return Step("grounding", "s", (candidate("prose"), candidate(action)), 1)
+
+
+def test_ungrounded_trajectories_can_be_left_out(tmp_path) -> None:
+    answered = Step("answer", "s", (candidate(Answer("t", "a")),), 0)
+    revised = ReviseAnswer("b", ("better",))
+    trajectories = [
+        walked(grounding(PASSED), id_="passed.0"),
+        walked(grounding(revised), id_="revised.0"),
+        walked(grounding(CheckAnswer(False, ("no",))), id_="failed.0"),
+        walked(answered, id_="unchecked.0"),
+        walked(grounding(revised), grounding(PASSED), id_="searched_again.0"),
+    ]
+    _, examples, summary = run(tmp_path / "a", trajectories, only_grounded=True)
+    assert [example.id for example in examples] == ["passed.0.0", "searched_again.0.0", "searched_again.0.1"]
+    assert summary["filtered_trajectories"] == 3
+    assert len(run(tmp_path / "b", trajectories)[1]) == 6
+
+
+ASKED = "In which town was the teacher of Ada Mell born?"
+ADAS = (Hit("p1", "Ada Mell", "The teacher of Ada Mell is Bob Lin."), Hit("p2", "Ida Mell", "Her teacher is Gus Orn."))
+BOBS = (Hit("p3", "Bob Lin", "Bob Lin was born in Vell in 1850."), Hit("p4", "Vell", "Vell has 7 mills."))
+TEACHER = "The teacher of Ada Mell is Bob Lin [link_id={}]."
+BORN = "The town where Bob Lin was born is Vell [link_id={}]."
+
+
+def test_of_verified_walks_the_samples_without_objection_train_and_of_others_none(tmp_path) -> None:
+    teacher, born = TEACHER.format(1), BORN.format(3)
+    query, off = Search("teacher of Ada Mell", "t"), Search("mother of Ada Mell", "t")
+    right, wrong = LinkSelection(born, "t", (3,)), LinkSelection("Bob Lin was born in Gar [link_id=3].", "t", (3,))
+    targets = (query, LinkSelection(teacher, "t", (1,)), Search("Bob Lin born", "t"), right, Terminate("t"))
+
+    def answering(id_: str, *says: str) -> Trajectory:
+        steps = (
+            decide(candidate(off, 0.5), candidate(query, 1.0), chosen=1),
+            Step("summarise", "s1", (candidate(targets[1]),), 0, hits=ADAS, first_link=1),
+            decide(candidate(targets[2]), state="s2"),
+            Step("summarise", "s3", (candidate(right), candidate(wrong, 0.5)), 0, hits=BOBS, first_link=3),
+            decide(candidate(Terminate("t")), state="s4"),
+            Step("answer", "s5", (candidate(Answer("t", " ".join(says))),), 0),
+            Step("grounding", "s6", (candidate(PASSED),), 0),
+        )
+        return replace(walked(*steps, id_=id_), question=ASKED, answer=" ".join(says))
+
+    trajectories = [
+        answering("right.0", teacher, born),
+        answering("uncited.0", teacher, "The town where Bob Lin was born is Vell."),
+        answering("not_held.0", teacher, BORN.format(5)),
+        answering("beside_the_point.0", teacher, "Bob Lin lived in 1850 [link_id=3]."),
+        answering("on_one_link.0", "The town where the teacher of Ada Mell was born is Bob Lin [link_id=1]."),
+    ]
+    _, examples, summary = run(tmp_path, trajectories, keep="verified")
+    assert [(example.id, example.completion) for example in examples] == [
+        (f"right.0.{i}", text(action)) for i, action in enumerate((*targets, Answer("t", f"{teacher} {born}"), PASSED))
+    ]
+    assert (summary["steps"], summary["dropped_steps"]) == (35, 28)
+
+
+def test_the_verified_sample_is_the_likeliest_without_objection_or_the_likeliest_of_all(tmp_path) -> None:
+    query, off = Search("teacher of Ada Mell", "t"), Search("mother of Ada Mell", "t")
+    steps = (
+        decide(candidate(off, 0.5), candidate(query, 1.0), candidate(Search("Ada Mell", "t"), 1.5), chosen=0),
+        decide(candidate(off, 1.0), candidate(Search("teacher", "t"), 0.5), candidate("prose", 0.1), state="s1"),
+    )
+    walk = replace(walked(*steps), question=ASKED)
+    for selector, best in (("verified", [1, 1]), ("perplexity", [0, 1])):
+        rankings, _, summary = run(tmp_path / selector, [walk], selector=selector)
+        assert [ranking.best for ranking in rankings] == best
+    assert rankings[0] == Ranking("q.0.0", "decide", "perplexity", "ranked", best=0)
+    assert summary["steps"] == 2
+    assert run(tmp_path / "keep", [walk], selector="verified", keep="verified")[0] == []
+
+
+def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) -> None:
+    teacher, born = TEACHER.format(3), BORN.format(5)
+    steps = (
+        decide(candidate(Search("Ada Mell", "t"))),
+        Step("summarise", "s1", (candidate(LinkSelection(f"{teacher} {born}", "t", ())),), 0, hits=ADAS, first_link=1),
+        decide(candidate(Search("teacher of Ada Mell", "t")), candidate(Terminate("t"), 0.5), state="s2"),
+        Step("summarise", "s3", (candidate(LinkSelection(teacher, "t", (3,))),), 0, hits=ADAS, first_link=3),
+        decide(candidate(Search("Bob Lin born", "t")), state="s4"),
+        Step("summarise", "s5", (candidate(LinkSelection(born, "t", (5,))),), 0, hits=BOBS, first_link=5),
+        decide(candidate(Terminate("t")), state="s6"),
+        Step("answer", "s7", (candidate(Answer("t", f"{teacher} {born}")),), 0),
+    )
+    walk = replace(walked(*steps), question=ASKED, answer=f"{teacher} {born}")
+    rankings, _, _ = run(tmp_path, [walk], keep="verified")
+    assert [(ranking.id, ranking.best) for ranking in rankings if ranking.kind == "decide"] == [
+        ("q.0.0", 0),
+        ("q.0.2", 0),  # to stop there would rest on nothing
+        ("q.0.4", 0),
+        ("q.0.6", 0),
+    ]
+
+
+def test_long_searches_can_be_left_out(tmp_path) -> None:
+    trajectories = [walked(decide(candidate(ADA)), id_=f"q{n}.0", searches=n) for n in range(4)]
+    _, examples, summary = run(tmp_path, trajectories, max_searches=2)
+    assert [example.trajectory_id for example in examples] == ["q0.0", "q1.0", "q2.0"]
+    assert summary["filtered_trajectories"] == 1
+
+
+MANY = [
+    walked(*(decide(candidate(ADA), candidate(BOB), state=f"{q}, {n}") for n in range(5)), id_=f"q{q}.0")
+    for q in range(4)
+]
+
+
+def judged(folder: Path, killed_after: int | None = None) -> Spied:
+    llm = Spied(RecordedLLM({JUDGE: [["GOOD: yes"]], RANK: [["BEST: 2"]]}), pauses=8, killed_after=killed_after)
+    run(folder, MANY, selector="reward_model", keep="judged_good", model=reward_model(llm), in_flight=7)
+    return llm
+
+
+def files(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "improve" / RANKINGS).read_bytes(), (folder / "improve" / EXAMPLES).read_bytes()
+
+
+@pytest.mark.parametrize("calls", [1, 20])
+def test_a_kill_while_ranking_changes_no_byte(tmp_path, calls) -> None:
+    judged(tmp_path / "whole")
+    with pytest.raises(Killed):
+        judged(tmp_path / "cut", killed_after=calls)
+    kept = list(read_lines(tmp_path / "cut" / "improve" / RANKINGS, Ranking))
+    llm = judged(tmp_path / "cut")
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+    assert len(llm.prompts) == 2 * (20 - len(kept))
+
+
+def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
+    run(tmp_path, MANY)
+    before = files(tmp_path), (tmp_path / "improve" / "summary.json").read_bytes()
+    run(tmp_path, MANY[:1], selector="random")
+    assert (files(tmp_path), (tmp_path / "improve" / "summary.json").read_bytes()) == before
+    assert json.loads(before[1])["examples"] == 20
+
+
+def test_terminating_is_learnt_like_any_other_action(tmp_path) -> None:
+    _, (example,), _ = run(tmp_path, [walked(decide(candidate(Terminate("I know enough."))))])
+    assert example.completion == text(Terminate("I know enough."))
+
+
+def test_a_larger_draw_of_examples_adds_to_a_smaller_one(tmp_path: Path) -> None:
+    steps = [decide(candidate(ADA), state=f"state {i}") for i in range(20)]
+    drawn = {}
+    for n in (5, 10, 99):
+        _, examples, summary = run(tmp_path / str(n), [walked(*steps)], max_examples=n, seed=3)
+        assert summary["examples"] == len(examples) == min(n, 20)
+        assert examples == sorted(examples, key=lambda example: example.step_index)
+        drawn[n] = {example.id for example in examples}
+    assert drawn[5] < drawn[10] < drawn[99]
+    _, other, _ = run(tmp_path / "other", [walked(*steps)], max_examples=5, seed=4)
+    assert {example.id for example in other} != drawn[5]

@@ -1,0 +1,131 @@
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import DiskError, disk_errors
+from rest_react.storage.files import (
+    clear_drafts,
+    cut_torn_line,
+    draft_folder,
+    make_folder,
+    publish,
+    refuse_unwritable,
+    replacing,
+    write_file,
+)
+from tests.power_cut import recorded
+
+
+def test_a_power_cut_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    seen: list[str | None] = []
+
+    def look() -> None:
+        path = disk.after_power_cut(tmp_path / "left") / "deep/er/file"
+        seen.append(path.read_text() if path.exists() else None)
+
+    with recorded(tmp_path / "run") as disk:
+        disk.watch = look
+        write_file(tmp_path / "run/deep/er/file", "old")
+        write_file(tmp_path / "run/deep/er/file", "new")
+    assert set(seen) == {None, "old", "new"}
+    assert seen[-1] == "new"
+
+
+def test_a_failure_in_the_middle_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
+    write_file(tmp_path / "file", "old")
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file") as file:
+        file.write(b"new")
+        raise KeyboardInterrupt
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "old"}
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"{}", b"\0"])).map(b"".join))
+def test_only_whole_lines_are_left_of_a_torn_file(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lines"
+        path.write_bytes(content)
+        cut = cut_torn_line(path)
+        whole = b"".join(line for line in content.splitlines(keepends=True) if line.endswith(b"\n"))
+        assert path.read_bytes() == whole
+        assert cut == len(content) - len(whole)
+
+
+LIVE = """
+import sys
+from pathlib import Path
+from rest_react.storage.files import draft_folder
+with draft_folder(Path(sys.argv[1]), "draft-") as draft:
+    print(draft, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that has a draft in the folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LIVE, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_drafts_of_killed_processes_are_removed_and_those_of_live_ones_are_not(
+    tmp_path: Path, live: "subprocess.Popen[str]"
+) -> None:
+    assert live.stdout is not None
+    theirs = Path(live.stdout.readline().strip())
+    clear_drafts(tmp_path, "draft-")
+    assert theirs.is_dir()
+    live.send_signal(signal.SIGKILL)
+    live.wait()
+    (tmp_path / "other").mkdir()
+    with draft_folder(tmp_path, "draft-") as draft:
+        assert not theirs.exists()
+        (draft / "a").write_text("x")
+        publish(draft, tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["other", "whole"]
+
+
+def test_a_draft_that_comes_second_gives_way(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "a").write_text("first")
+    with draft_folder(tmp_path, "draft-") as draft:
+        (draft / "a").write_text("second")
+        publish(draft, tmp_path / "whole")
+    assert (tmp_path / "whole" / "a").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["whole"]
+
+
+def test_where_nothing_can_be_written_it_is_told_up_front(tmp_path: Path) -> None:
+    refuse_unwritable(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError, match=r"file/run: cannot be written or read \(Not a directory\); move what is in"):
+        refuse_unwritable(tmp_path / "file" / "run")
+    with pytest.raises(DiskError, match="in the way"):
+        make_folder(tmp_path / "file")
+
+
+def test_a_full_device_is_told_with_its_name() -> None:
+    with (
+        pytest.raises(DiskError, match=r"^/dev/full: cannot be written or read \(No space left on device\); free some"),
+        disk_errors("/dev/full"),
+        Path("/dev/full").open("w") as file,
+    ):
+        file.write("x")
+
+
+def test_what_is_no_matter_of_the_disk_passes_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionRefusedError), disk_errors(tmp_path):
+        raise ConnectionRefusedError(111, "Connection refused")
+    with pytest.raises(FileNotFoundError), disk_errors(tmp_path):
+        (tmp_path / "missing").read_text()

@@ -1,0 +1,226 @@
+"""Complete stages whose files were damaged afterwards, and what a power cut leaves."""
+
+import hashlib
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.config.cli import compose
+from rest_react.errors import RunFolderError
+from rest_react.run import run as run_settings
+from rest_react.storage.run_folder import RunFolder, read_summary, write_summary
+from rest_react.weights import resolve_weights
+from tests.power_cut import recorded
+from tests.runs import scripted_run
+
+SMALL = ("experiment=smoke", "world.evaluation=4", "finetune.max_steps=2", "iteration=1")
+# Every file that a number, a training or a model comes from.
+RECORDS = [
+    f"iter_{k}/{name}"
+    for k, names in {
+        0: ("grow/trajectories.jsonl", "improve/rankings.jsonl", "improve/examples.jsonl"),
+        1: ("grow/trajectories.jsonl", "improve/rankings.jsonl", "improve/examples.jsonl"),
+    }.items()
+    for name in (
+        *names,
+        "finetune/model.json",
+        "finetune/examples.jsonl",
+        "finetune/loss.jsonl",
+        "finetune/model/model.safetensors",
+        "finetune/model/tokenizer.json",
+        "finetune/model/generation_config.json",
+        "evaluate/world/trajectories.jsonl",
+        "evaluate/world/results.jsonl",
+    )
+]
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def without_its_last_line(path: Path) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+DAMAGES: list[Callable[[Path], None]] = [emptied, cut, without_its_last_line, Path.unlink]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished smoke run of one iteration."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = subprocess.run(
+        [sys.executable, "-m", "rest_react.run", f"output={folder}", *SMALL],
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "smoke"
+
+
+@pytest.fixture
+def copied(smoke: Path, tmp_path: Path) -> Path:
+    shutil.copytree(smoke, tmp_path / "smoke")
+    return tmp_path / "smoke"
+
+
+def again(run: Path) -> None:
+    """The same command, in this process."""
+    run_settings(compose([f"output={run.parent}", *SMALL]))
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in RECORDS if not name.endswith("loss.jsonl")}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_damaged_file_of_a_complete_stage_is_refused_by_name(copied: Path, name: str) -> None:
+    for damage in DAMAGES:
+        path = copied / name
+        before = path.read_bytes()
+        damage(path)
+        with pytest.raises(RunFolderError) as refused:
+            again(copied)
+        assert str(refused.value).startswith(f"{path} ")
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    "name", ["grow/trajectories.jsonl", "improve/examples.jsonl", "finetune/model.json", "evaluate/world/results.jsonl"]
+)
+def test_the_way_out_makes_a_damaged_file_again_as_it_was(smoke: Path, copied: Path, name: str) -> None:
+    emptied(copied / "iter_1" / name)
+    with pytest.raises(RunFolderError) as refused:
+        again(copied)
+    subprocess.run(shlex.split(str(refused.value).splitlines()[-1]), check=True)
+    again(copied)
+    assert contents(copied) == contents(smoke)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", *SMALL],
+        ["ask", "Who?", *SMALL],
+        ["report", "runs=[smoke]"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_every_command_refuses_a_damaged_run_with_status_2(copied: Path, command: list[str]) -> None:
+    emptied(copied / "iter_1/evaluate/world/results.jsonl")
+    program, *arguments = command
+    done = subprocess.run(
+        [sys.executable, "-m", f"rest_react.{program}", *arguments, f"output={copied.parent}"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    told = done.stderr.replace("\n", "")
+    assert "results.jsonl is empty" in told and "rm -r" in told and "Traceback" not in told
+
+
+def test_changed_weights_are_refused_where_they_are_loaded(copied: Path) -> None:
+    weights = copied / "iter_1/finetune/model/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    assert resolve_weights(str(weights.parent)) == weights.parent
+    weights.write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"model\.safetensors has another content"):
+        resolve_weights(str(weights.parent))
+
+
+def test_a_stage_of_another_run_is_not_taken_over_damaged(smoke: Path, copied: Path) -> None:
+    emptied(copied / "iter_1/improve/rankings.jsonl")
+    with pytest.raises(RunFolderError, match=r"rankings\.jsonl is empty"):
+        RunFolder(copied.parent / "mine").take_over(RunFolder(copied), "iter_1/improve")
+    assert not (copied.parent / "mine/iter_1/improve").exists()
+
+
+def test_a_run_of_an_earlier_version_is_used_with_one_note(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for summary in copied.rglob("summary.json"):
+        told = json.loads(summary.read_text())
+        del told["files"]
+        summary.write_text(json.dumps(told))
+    again(copied)
+    assert capsys.readouterr().err.replace("\n", " ").count("only the rows are checked for damage") == 1
+    without_its_last_line(copied / "iter_1/evaluate/world/results.jsonl")
+    with pytest.raises(RunFolderError, match=r"results\.jsonl holds 3 rows instead of 4"):
+        again(copied)
+
+
+# ── any file, any damage ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.lists(st.binary(max_size=20), min_size=1, max_size=5), st.data())
+def test_any_other_content_is_refused_and_the_same_is_not(lines: list[bytes], data: st.DataObject) -> None:
+    content = b"".join(line.replace(b"\n", b"") + b"\n" for line in lines)
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Path(folder)
+        path = stage / "trajectories.jsonl"
+        path.write_bytes(content)
+        write_summary(stage, {"steps": 1})
+        other = data.draw(st.one_of(st.binary(max_size=len(content) + 3), st.just(content), st.none()))
+        if other is None:
+            path.unlink()
+        else:
+            path.write_bytes(other)
+        if other == content:
+            assert read_summary(stage) == {"schema": 1, "steps": 1}
+        else:
+            with pytest.raises(RunFolderError, match=r"trajectories\.jsonl "):
+                read_summary(stage)
+
+
+def test_a_summary_says_what_each_file_holds(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    for name, content in {
+        "trajectories.jsonl": "{}\n{}\n",
+        "loss.jsonl": "{}\n",
+        "model.json": "{}",
+        "model/config.json": "{}",
+        "model/README.md": "a card",
+        "train.log": "a log",
+        "job.json": "{}",
+    }.items():
+        (tmp_path / name).write_text(content)
+    write_summary(tmp_path, {})
+    digest, other = (hashlib.blake2b(text, digest_size=16).hexdigest() for text in (b"{}", b"{}\n{}\n"))
+    assert json.loads((tmp_path / "summary.json").read_text())["files"] == {
+        "loss.jsonl": {"rows": 1},
+        "model.json": {"bytes": 2, "digest": digest},
+        "model/config.json": {"bytes": 2, "digest": digest},
+        "trajectories.jsonl": {"bytes": 6, "digest": other, "rows": 2},
+    }
+
+
+# ── a power cut ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_whenever_the_power_is_cut_a_complete_stage_is_whole(tmp_path: Path) -> None:
+    complete: list[int] = []
+
+    def look() -> None:
+        left = disk.after_power_cut(tmp_path / "left")
+        RunFolder(left).check()
+        complete.append(len(list(left.rglob("summary.json"))))
+
+    with recorded(tmp_path / "run") as disk:
+        disk.watch = look
+        scripted_run(tmp_path / "run")
+        whole = {p.relative_to(disk.root): p.read_bytes() for p in disk.root.rglob("*.json*")}
+        left = disk.after_power_cut(tmp_path / "left")
+        assert {p.relative_to(left): p.read_bytes() for p in left.rglob("*.json*")} == whole
+    assert complete == sorted(complete) and set(complete) == set(range(7))
