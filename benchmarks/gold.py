@@ -3,7 +3,7 @@ upper bound of what selection could give; never for training a policy that is re
 
     for judged in await judge_steps(trajectory, labelled, titles, search):
         judged.right          # a bool per candidate; None where it is unparsable or has an empty element
-        judged.objections     # how many rules object to each
+        judged.violations     # how many rules each violates
 
 Right, by kind of step: a search that brings up a gold passage still missing among its hits, or Terminate exactly when
 all are held; a selection of exactly the gold passages among the hits (one that is held already may be left out); a
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from rest_react.judges.grader import rule_verdict
 from rest_react.records import LabelledQuestion, Step, Trajectory
 from rest_react.records import Search as SearchDoor
-from rest_react.stages.improve import objected
+from rest_react.stages.improve import violations_of
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -42,7 +42,7 @@ class JudgedStep:
     question_id: str
     step: Step
     right: tuple[bool | None, ...]
-    objections: tuple[int, ...]
+    violations: tuple[int, ...]
 
     @property
     def mixed(self) -> bool:
@@ -57,7 +57,7 @@ async def judge_steps(
     missing = {escape_control_tokens(title) for title in gold}
     answer = ""
     judged = []
-    for index, (step, against) in enumerate(zip(trajectory.steps, objected(trajectory)[0], strict=True)):
+    for index, (step, found) in enumerate(zip(trajectory.steps, violations_of(trajectory)[0], strict=True)):
         if step.forced:
             continue
         actions = actions_of(step)
@@ -65,7 +65,7 @@ async def judge_steps(
             None if a is None or empty_elements(a) else await _is_right(a, step, missing, answer, labelled, search)
             for a in actions
         ]
-        counts = tuple(len(said or ()) for said in against)
+        counts = tuple(len(messages or ()) for messages in found)
         judged.append(JudgedStep(f"{trajectory.id}.{index}", trajectory.question_id, step, tuple(right), counts))
         match None if step.chosen is None else actions[step.chosen]:
             case LinkSelection(selected_link_ids=ids):

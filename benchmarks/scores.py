@@ -5,7 +5,7 @@
     perplexity    the likeliest per token, as the default Improve does
     likelihood    the likeliest as a whole
     majority      the most frequent decision among the samples
-    rules         as the default's walks: what no rule objects to, of those the likeliest
+    rules         as in the default's rollouts: the likeliest that violates no rule
     pmi           how much likelier the question makes the output: its log-probability by the policy, less that in the
                   same state without the question
     ranking       the reward model's order, from the ranking prompt; the likeliest where its reply is unusable
@@ -54,8 +54,8 @@ def majority(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
 
 
 def rules(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
-    """The inverse of the perplexity, which is 1 at most; 1 more where no rule objects."""
-    return [(not judged.objections[i]) + 1 / (judged.step.candidates[i].perplexity or math.inf) for i in usable]
+    """The inverse of the perplexity, which is 1 at most; 1 more for a candidate that violates no rule."""
+    return [(not judged.violations[i]) + 1 / (judged.step.candidates[i].perplexity or math.inf) for i in usable]
 
 
 def ensemble(*members: Scores) -> Scores:

@@ -86,11 +86,16 @@ async def ask(settings: Settings, text: str) -> Trajectory:
     if differing := folder.differing(sealed_view(settings)):
         told = "".join(f"\n  {key}: {difference}" for key, difference in differing.items())
         say(f"note: {folder.root} was made with other settings; give those to ask what it was trained for:{told}")
-    first = next(iter(settings.evaluate.benchmarks.values()))
+    s = settings.evaluate
+    if settings.agent.select == "verified" and s.samples > 1 and text not in parts.world.plans:
+        say(
+            "note: agent.select=verified chooses samples by rules that are valid only for questions of the built-in "
+            "world, and this is none of them; if you ask about anything else, set agent.select=perplexity"
+        )
+    first = next(iter(s.benchmarks.values()))
     closed = isinstance(settings.search, Bm25) and settings.search.corpus == "questions"
     search = parts.search(parts.questions(first).passages if closed else None)
     llm = parts.policy(model)
-    s = settings.evaluate
     agent = parts.agent(llm, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
     try:
         return await answer_question(

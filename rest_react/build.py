@@ -61,11 +61,12 @@ from rest_react.remote.budget import Budget, Meter, Metered
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.remote.error_replies import SettingNames
 from rest_react.remote.retry import READY_WITHIN_S
-from rest_react.selection.reward_model import RewardModel, objections
+from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
 from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash, with_numbers
+from rest_react.tasks.search_qa.verifier import violations
 from rest_react.tasks.search_qa.world import World, build_world
 
 OPENAI = "https://api.openai.com/v1"
@@ -269,7 +270,7 @@ class Parts:
             self_checks=a.self_checks,
             on_failed_check=a.on_failed_check,
             max_research_rounds=a.max_research_rounds,
-            objections=objections if a.select == "verified" else None,
+            violations=violations if a.select == "verified" else None,
         )
 
     def rules(self) -> Rules:

@@ -130,6 +130,33 @@ def test_settings_other_than_the_run_s_are_noted(
     assert "check passed" not in out
 
 
+def test_a_question_that_the_verifier_was_not_written_for_is_noted_if_it_chooses(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, other = known_question(output), "Who wrote Middlemarch?"
+    noted = {
+        (question, *overrides): "note: agent.select=verified"
+        in asked(capsys, monkeypatch, question, *SMOKE, f"output={output}", "iteration=0", *overrides)[2]
+        for question, *overrides in (
+            (other, "evaluate.samples=2"),
+            (other, "evaluate.samples=2", "agent.select=perplexity"),
+            (other, "evaluate.samples=1"),
+            (known, "evaluate.samples=2"),
+        )
+    }
+    assert [key for key, value in noted.items() if value] == [(other, "evaluate.samples=2")]
+
+
+def test_ask_refuses_the_verifier_for_other_questions_before_it_looks_for_a_model(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = ["policy=transformers", "search=http", "+questions@evaluate.benchmarks.b=bamboogle", "iteration=7"]
+    code, out, err = asked(capsys, monkeypatch, "Who?", *SMOKE[:1], f"output={output}", *others)
+    assert (code, out) == (2, "")
+    assert "agent.select: the rules of `verified`" in err
+    assert "no model" not in err
+
+
 def test_what_a_web_page_wrote_never_reaches_the_terminal_as_it_is(
     output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

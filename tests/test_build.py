@@ -177,7 +177,7 @@ def test_the_rules_choose_who_moves_on_where_they_are_asked_to(tmp_path: Path) -
         made = parts(tmp_path, "policy=scripted", f"agent.select={select}")
         llm = made.policy(made.starting_model())
         agent = made.agent(llm, made.search(CORPUS), samples=2, temperature=1.0, tuned=True)
-        assert ((agent.objections is not None), agent.sampler.select) == (used, otherwise)
+        assert ((agent.violations is not None), agent.sampler.select) == (used, otherwise)
 
 
 def test_a_corpus_file_without_a_word_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def _impossible(s: Settings) -> Iterator[str]:
         if not _plain(name):
             yield f"evaluate.benchmarks: {name!r} must be a plain folder name"
     yield from _impossible_questions(s)
-    yield from _verified_elsewhere(s)
+    yield from _verifier_of_other_questions(s)
     yield from _impossible_students(s)
     if isinstance(s.search, Bm25) and s.search.corpus != "questions" and not Path(s.search.corpus).is_file():
         yield f"search.corpus: there is no file {s.search.corpus}; give a JSONL of passages, or `questions`"
@@ -309,8 +309,8 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
                 )
 
 
-def _verified_elsewhere(s: Settings) -> Iterator[str]:
-    """The rules behind `verified` hold right answers to other questions against the model: only a few would be kept."""
+def _verifier_of_other_questions(s: Settings) -> Iterator[str]:
+    """`verified` with questions that its rules (tasks.search_qa.verifier) were not written for."""
     grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
     asked = grown | {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
     for path, chosen, sources, other in (
@@ -318,11 +318,11 @@ def _verified_elsewhere(s: Settings) -> Iterator[str]:
         ("improve.selector", s.improve.selector, grown, "perplexity"),
         ("improve.keep", s.improve.keep, grown, "all"),
     ):
-        elsewhere = [name for name, source in sources.items() if source.kind != "world"]
-        if chosen == "verified" and elsewhere:
+        others = [name for name, source in sources.items() if source.kind != "world"]
+        if chosen == "verified" and others:
             yield (
-                f"{path}: the rules of `verified` know the built-in world alone, and {', '.join(elsewhere)} "
-                f"{'ask' if len(elsewhere) > 1 else 'asks'} other questions; set {path}={other}"
+                f"{path}: the rules of `verified` are valid only for questions of the built-in world; they would "
+                f"reject most correct answers of {' and '.join(others)}; set {path}={other}"
             )
 
 

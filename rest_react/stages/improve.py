@@ -9,8 +9,8 @@ module: it reads trajectories, which have none.
 A step trains if its trajectory finished, it was not forced, and at least one sample is whole, parses and has no empty
 element. What trains is the action in its one spelling, comments kept (actions.canonical_text): no code fence, nothing
 said around it. Samples of one spelling are one candidate.
-With `keep="verified"` no rule may object to the sample, nor to the answer that its trajectory came to
-(judges.reward.objections); with the selector `verified` one without objections is taken where there is one.
+With `keep="verified"` neither the sample nor the final answer of its trajectory may violate a rule
+(tasks.search_qa.verifier); the selector `verified` prefers samples without violations.
 A verdict that could not be had for an outside fault is `errored`, owed again on the next run, and filters nothing.
 Not here: how a reward model is asked (judges.reward).
 """
@@ -28,7 +28,7 @@ from rest_react.errors import ModelFault, OutsideFault
 from rest_react.metrics.statistics import bill
 from rest_react.records import Completion, Example, Fault, Price, Ranking, Step, Trajectory, derive_seed
 from rest_react.remote.refusals import ACCEPTED, LOST
-from rest_react.selection.reward_model import RewardModel, objections
+from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.run_folder import read_lines, read_summary, reopen, replace_lines, write_summary
 from rest_react.tasks.search_qa.actions import (
@@ -45,6 +45,7 @@ from rest_react.tasks.search_qa.actions import (
     empty_elements,
 )
 from rest_react.tasks.search_qa.agent import CUT_OFF, NOTHING_SELECTED, actions_of, choose
+from rest_react.tasks.search_qa.verifier import violations
 from rest_react.text_safety import escape_control_tokens
 
 Selector = Literal["reward_model", "verified", "perplexity", "majority", "random"]
@@ -179,29 +180,26 @@ def targets_of(step: Step) -> list[str]:
 
 
 def _to_choose_from(trajectory: Trajectory, rules: Rules) -> list[tuple[int, ...]]:
-    """For each step its usable candidates; where rules choose, of these the ones that no rule objects to, if any; where
-    they filter, these alone, and none at all where one objects to the answer."""
+    """The usable candidates of each step. The selector `verified` leaves those without violations if there are any;
+    `keep="verified"` leaves these alone, and no candidate at all if the answer violates a rule."""
     every = [usable_candidates(step) for step in trajectory.steps]
     if "verified" not in (rules.keep, rules.selector):
         return every
-    against_each, against_answer = objected(trajectory)
-    verified = [
-        tuple(i for i in usable if against[i] == []) for usable, against in zip(every, against_each, strict=True)
-    ]
+    of_steps, of_answer = violations_of(trajectory)
+    verified = [tuple(i for i in usable if found[i] == []) for usable, found in zip(every, of_steps, strict=True)]
     if rules.keep == "verified":
-        return [()] * len(every) if against_answer else verified
+        return [()] * len(every) if of_answer else verified
     return [some or usable for some, usable in zip(verified, every, strict=True)]
 
 
-def objected(trajectory: Trajectory) -> tuple[list[list[list[str] | None]], list[str]]:
-    """What rules say against each candidate of each step, None where it does not parse, and against the answer that
-    the trajectory came to."""
+def violations_of(trajectory: Trajectory) -> tuple[list[list[list[str] | None]], list[str]]:
+    """The violations of each candidate of each step (None if it does not parse), and those of the final answer."""
     question, past, answer = escape_control_tokens(trajectory.question), list[PastAction](), ""
     found = []
     for step in trajectory.steps:
         shown = [ResultItem(step.first_link + i, hit.title, hit.snippet) for i, hit in enumerate(step.hits)]
         actions = actions_of(step)
-        found.append([None if a is None else objections(a, question, past, shown, answer) for a in actions])
+        found.append([None if a is None else violations(a, question, past, shown, answer) for a in actions])
         match None if step.chosen is None else actions[step.chosen]:
             case LinkSelection(summary, thoughts, ids):
                 selected = tuple(item for item in shown if item.link_id in ids)
@@ -213,7 +211,7 @@ def objected(trajectory: Trajectory) -> tuple[list[list[list[str] | None]], list
                 answer = revised
             case Search() | Terminate() as action:
                 past.append(action)
-    return found, objections(Answer("", answer), question, past)
+    return found, violations(Answer("", answer), question, past)
 
 
 async def rank_step(

@@ -22,8 +22,8 @@ def search(query: str, tokens: int, logprob: float | None) -> Candidate:
     return Candidate(f'Search(query="{query}", thoughts="t")', tokens, logprob, "stop")
 
 
-def step(*candidates: Candidate, objections: tuple[int, ...] = (0, 0, 0)) -> JudgedStep:
-    return JudgedStep("q.0.0", "q", Step("decide", STATE, candidates, 0), (False, True, True), objections)
+def step(*candidates: Candidate, violations: tuple[int, ...] = (0, 0, 0)) -> JudgedStep:
+    return JudgedStep("q.0.0", "q", Step("decide", STATE, candidates, 0), (False, True, True), violations)
 
 
 SHORT, LONG, UNKNOWN = search("wrote", 4, -2.0), search("who wrote Middlemarch", 10, -3.0), search("author", 4, None)
@@ -37,7 +37,7 @@ def test_perplexity_is_per_token_and_likelihood_is_not() -> None:
 
 
 def test_rules_come_before_the_perplexity() -> None:
-    judged = step(SHORT, LONG, UNKNOWN, objections=(0, 1, 2))
+    judged = step(SHORT, LONG, UNKNOWN, violations=(0, 1, 2))
     scores = rules(judged, USABLE)
     assert scores == [pytest.approx(1 + math.exp(-0.5)), pytest.approx(math.exp(-0.3)), 0.0]
 

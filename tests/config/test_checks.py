@@ -278,29 +278,29 @@ def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
 @pytest.mark.parametrize(
     ("elsewhere", "grown", "asked"),
     [
-        (["questions@grow.questions=hotpotqa_train"], "grow.questions asks", "grow.questions asks"),
-        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5 asks", "grow.also.eli5 asks"),  # mixed with the world's
+        (["questions@grow.questions=hotpotqa_train"], "grow.questions", "grow.questions"),
+        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5", "grow.also.eli5"),  # mixed with the world's
         (
             ["+questions@grow.also.eli5=eli5", "+questions@grow.also.mine=musique"],
-            "grow.also.eli5, grow.also.mine ask",
-            "grow.also.eli5, grow.also.mine ask",
+            "grow.also.eli5 and grow.also.mine",
+            "grow.also.eli5 and grow.also.mine",
         ),
-        (["+questions@evaluate.benchmarks.b=bamboogle"], "", "evaluate.benchmarks.b asks"),
+        (["+questions@evaluate.benchmarks.b=bamboogle"], "", "evaluate.benchmarks.b"),
         (
             ["questions@grow.questions=musique", "questions@evaluate.benchmarks.world=bamboogle"],
-            "grow.questions asks",
-            "grow.questions, evaluate.benchmarks.world ask",
+            "grow.questions",
+            "grow.questions and evaluate.benchmarks.world",
         ),
     ],
 )
 @pytest.mark.parametrize("iteration", [0, 1])
-def test_rules_that_know_the_world_alone_are_refused_for_other_questions(
+def test_the_verifier_of_the_built_in_world_is_refused_for_other_questions(
     elsewhere: list[str], grown: str, asked: str, iteration: int
 ) -> None:
-    def refused(path: str, who: str, other: str) -> str:
+    def refused(path: str, others: str, instead: str) -> str:
         return (
-            f"{path}: the rules of `verified` know the built-in world alone, and {who} other questions; "
-            f"set {path}={other}"
+            f"{path}: the rules of `verified` are valid only for questions of the built-in world; they would reject "
+            f"most correct answers of {others}; set {path}={instead}"
         )
 
     given = ("search=http", f"iteration={iteration}", *elsewhere)

@@ -443,7 +443,7 @@ TEACHER = "The teacher of Ada Mell is Bob Lin [link_id={}]."
 BORN = "The town where Bob Lin was born is Vell [link_id={}]."
 
 
-def test_of_verified_walks_the_samples_without_objection_train_and_of_others_none(tmp_path) -> None:
+def test_keep_verified_trains_on_samples_without_violations_of_trajectories_whose_answer_has_none(tmp_path) -> None:
     teacher, born = TEACHER.format(1), BORN.format(3)
     query, off = Search("teacher of Ada Mell", "t"), Search("mother of Ada Mell", "t")
     right, wrong = LinkSelection(born, "t", (3,)), LinkSelection("Bob Lin was born in Gar [link_id=3].", "t", (3,))
@@ -475,7 +475,7 @@ def test_of_verified_walks_the_samples_without_objection_train_and_of_others_non
     assert (summary["steps"], summary["dropped_steps"]) == (35, 28)
 
 
-def test_the_verified_sample_is_the_likeliest_without_objection_or_the_likeliest_of_all(tmp_path) -> None:
+def test_the_verified_selector_takes_the_likeliest_sample_without_violations_or_else_the_likeliest(tmp_path) -> None:
     query, off = Search("teacher of Ada Mell", "t"), Search("mother of Ada Mell", "t")
     steps = (
         decide(candidate(off, 0.5), candidate(query, 1.0), candidate(Search("Ada Mell", "t"), 1.5), chosen=0),

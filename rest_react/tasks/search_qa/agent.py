@@ -62,7 +62,7 @@ CUT_OFF = "length"  # a candidate's `finish` where its token limit ended it
 BUDGET_SPENT = "No searches remain, so I answer with what I have."
 Watch: TypeAlias = Callable[[Step, Action | None], None]
 Select = Literal["perplexity", "majority", "first"]
-Objections: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequence[ResultItem], str], Sequence[str]]
+Violations: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequence[ResultItem], str], Sequence[str]]
 
 
 # ── one step: sample, parse, choose (paper section 3.2) ───────────────────────────────────────────────────────────────
@@ -198,8 +198,8 @@ def _over_action(completion: Completion, text: str, spans: Sequence[tuple[int, i
 
 @dataclass(frozen=True, slots=True)
 class SearchAgent:
-    """The agent's parts and rules. `prompts` is None for a tuned policy, which sees the bare state. With `objections`,
-    what speaks against an action (judges.reward), a sample without any moves on where there is one."""
+    """The agent's parts and rules. `prompts` is None for a tuned policy, which sees the bare state. With `violations`
+    (tasks.search_qa.verifier), the chosen sample is one that violates no rule, if there is any."""
 
     llm: LLM
     search: SearchDoor
@@ -210,7 +210,7 @@ class SearchAgent:
     self_checks: bool = True
     on_failed_check: Literal["revise", "research"] = "revise"
     max_research_rounds: int = 1
-    objections: Objections | None = None
+    violations: Violations | None = None
 
 
 @dataclass(slots=True)
@@ -326,7 +326,7 @@ async def _step(
     shown = [ResultItem(first_link + i, hit.title, hit.snippet) for i, hit in enumerate(hits)]
 
     def sound(action: Action) -> bool:
-        return agent.objections is None or not agent.objections(action, walk.question, walk.past, shown, walk.answer)
+        return agent.violations is None or not agent.violations(action, walk.question, walk.past, shown, walk.answer)
 
     sampled = await take_step(
         agent.llm, kind, state, agent.prompts, agent.sampler, seed, hits=hits, first_link=first_link, sound=sound

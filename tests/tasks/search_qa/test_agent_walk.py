@@ -153,14 +153,14 @@ def test_a_whole_trajectory_to_the_letter() -> None:
     )
 
 
-def test_the_rules_are_told_what_the_model_was() -> None:
+def test_the_verifier_is_given_what_the_model_was_given() -> None:
     told = []
 
-    def objections(action, question, past, shown, answer) -> list[str]:
+    def violations(action, question, past, shown, answer) -> list[str]:
         told.append((type(action), question, len(past), [item.link_id for item in shown], answer))
         return []
 
-    assert full_walk(samples=2, objections=objections) == full_walk(samples=2)
+    assert full_walk(samples=2, violations=violations) == full_walk(samples=2)
     steps = [
         (Search, 0, [], ""),
         (LinkSelection, 1, [1, 2, 3], ""),
