@@ -8,7 +8,7 @@
 The three outputs and the terminal show the same rows; docs/metrics.md defines each number. An evaluation counts once
 its summary.json is there; what is not complete is named, not shown. Beside each iteration's model and its training
 rows goes a card in the Hub's format, with the numbers of the run.
-Not here: the numbers themselves (evaluate, and what else a stage counts: the verbs), how a page is made (page).
+Not here: the numbers themselves (reporting.rows, and what else a stage counts: the verbs), how a page is made (page).
 """
 
 from rest_react.start import start
@@ -32,7 +32,7 @@ from rest_react.records import Example
 from rest_react.reporting.compare import Run, compare
 from rest_react.reporting.headline import detectable_line, headline
 from rest_react.reporting.page import fill, loss_curve, pack, templates
-from rest_react.stages.evaluate import Row, compute_rows, correctness
+from rest_react.reporting.rows import Row, compute_rows, correctness
 from rest_react.stages.improve import EXAMPLES, fallback_note
 from rest_react.storage.files import write_file
 from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json

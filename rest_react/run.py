@@ -43,8 +43,9 @@ from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajec
 from rest_react.report import results_table, write_report
 from rest_react.reporting.headline import headlines
 from rest_react.reporting.page import loss_curve, tables
+from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tracking import Mode, Tolerant, numbers, tracker_mode
-from rest_react.stages.evaluate import compute_rows, evaluate, reopen_unscored
+from rest_react.stages.evaluate import evaluate, reopen_unscored
 from rest_react.stages.finetune import MODEL, finetune
 from rest_react.stages.grow import grow, refuse_overlap
 from rest_react.stages.improve import EXAMPLES, Rules, improve, reopen_refused

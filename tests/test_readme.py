@@ -35,7 +35,8 @@ from rest_react.records import (
     Usage,
     Verdict,
 )
-from rest_react.stages.evaluate import compute_rows, evaluate
+from rest_react.reporting.rows import compute_rows
+from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import improve

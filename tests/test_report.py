@@ -17,7 +17,7 @@ from rest_react.errors import RunFolderError
 from rest_react.metrics.statistics import clustered_interval, detectable_difference
 from rest_react.records import Example, Fault, Verdict
 from rest_react.report import first_view, results_table, write_report
-from rest_react.stages.evaluate import compute_rows
+from rest_react.reporting.rows import compute_rows
 from rest_react.storage.run_folder import RunFolder
 from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
 

@@ -12,8 +12,8 @@ import pytest
 
 from rest_react.report import write_report
 from rest_react.reporting.page import tables
+from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tracking import numbers
-from rest_react.stages.evaluate import compute_rows
 from tests.runs import scripted_run, write_lines
 
 PARTS = ("by_kind", "by_hops", "per_correct", "checks", "faults")

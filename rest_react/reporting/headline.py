@@ -5,7 +5,7 @@
     #   × 1, one training run)."]
 
 Where the interval includes 0, the sentence says so, and which differences this many questions can show.
-Not here: the numbers (evaluate) and the table (report).
+Not here: the numbers (rows) and the table (report).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from rest_react.console import percent, span
 
 
 def headlines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each benchmark, in the order of the rows (`evaluate.compute_rows`)."""
+    """A sentence for each benchmark, in the order of the rows (`compute_rows`)."""
     last = {row["benchmark"]: row for row in rows}
     return [headline(row) for row in last.values()]
 
