@@ -3,6 +3,7 @@
 # make test     the tests; make slow: those that take minutes
 # make lint     format, lint, types, import floors; make check: lint and test
 # make install  everything into .venv; the others call it
+# make locked   the same at the versions in constraints.txt, those that were tested; make freeze: rewrite that file
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -10,7 +11,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help run smoke install test slow lint check
+.PHONY: help run smoke install locked freeze test slow lint check
 
 help:
 	@sed -n '/^#/!q; s/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -22,10 +23,21 @@ install: $(STAMP)
 $(STAMP): pyproject.toml requirements-embedded.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --quiet torch==2.13.0
-	$(PY) -m pip install --quiet --editable '.[dev]'
+	$(PY) -m pip install --quiet $(LOCK) torch==2.13.0
+	$(PY) -m pip install --quiet $(LOCK) --editable '.[dev]'
 	$(PY) -m pip install --quiet --no-deps --require-hashes --requirement requirements-embedded.txt
 	touch $@
+
+# Always installs: the stamp does not say which versions it stands for.
+locked:
+	$(MAKE) --always-make install LOCK='--constraint constraints.txt'
+
+# Run it in a new .venv, after `make check` passed there.
+freeze: $(STAMP)
+	grep '^#' constraints.txt > $(VENV)/constraints.txt
+	$(PY) -m pip freeze --exclude rest-react > $(VENV)/frozen.txt
+	sed 's/+[^+]*$$//' $(VENV)/frozen.txt >> $(VENV)/constraints.txt
+	mv $(VENV)/constraints.txt constraints.txt
 
 # Of two values for one setting Hydra takes the later one.
 run: $(STAMP)
