@@ -1,6 +1,10 @@
 """What a contributor uses: the tested versions, the pages about contributing, and the files that GitHub reads."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,3 +154,56 @@ def test_the_changelog_keeps_to_its_format() -> None:
         assert {part.split("\n", 1)[0] for part in parts} <= kinds
         entries = [entry for part in parts for entry in re.split(r"^- ", part, flags=re.MULTILINE)[1:]]
         assert [entry for entry in entries if len(entry.strip().splitlines()) > 4] == []
+
+
+# ── The walk through a first change ───────────────────────────────────────────────────────────────────────────────────
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def steps() -> dict[int, list[tuple[str, str]]]:
+    """The blocks of each numbered step, as language and text."""
+    parts = re.findall(r"^### (\d)\. .*?\n(.*?)(?=^##)", CONTRIBUTING, re.MULTILINE | re.DOTALL)
+    return {
+        int(number): re.findall(r"^```(bash|diff)\n(.*?)^```$", body, re.MULTILINE | re.DOTALL)
+        for number, body in parts
+    }
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The files of a clone that the walk touches, and the environment that step 1 installs."""
+    for folder in ("rest_react", "configs", "docs", "tests", "benchmarks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "images"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path
+
+
+def follow(step: int, copy: Path, then: str = "") -> tuple[int, str]:
+    """Does what the step says, with `then` at the end of its last command: the exit status and what was printed."""
+    environment = os.environ | {"PYTHONPATH": str(copy), "GIT_CEILING_DIRECTORIES": str(copy.parent)}
+    status, printed = 0, ""
+    for language, text in steps()[step]:
+        words, given = (["git", "apply", "-"], text) if language == "diff" else (["bash"], text.rstrip() + then)
+        done = subprocess.run(
+            words, cwd=copy, env=environment, input=given, capture_output=True, text=True, check=False
+        )
+        assert language == "bash" or done.returncode == 0, done.stderr
+        status, printed = done.returncode, printed + done.stdout + done.stderr
+    return status, printed
+
+
+def test_the_walk_leads_from_a_failing_test_to_well_formed_code_that_passes_it(copy: Path) -> None:
+    assert list(steps()) == [1, 2, 3, 4, 5, 6, 7]
+    for step, told in ((2, "1 failed"), (3, "1 passed")):
+        _, printed = follow(step, copy)
+        assert told in printed, printed
+    status, printed = follow(4, copy, then=" dry_run=true")
+    assert status == 0, printed
+    follow(5, copy)
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    for check in (["format", "--check"], ["check"]):
+        words = [ruff, *check, "rest_react", "tests"]
+        made = subprocess.run(words, cwd=copy, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stdout
