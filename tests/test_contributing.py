@@ -203,7 +203,8 @@ def test_the_walk_leads_from_a_failing_test_to_well_formed_code_that_passes_it(c
     assert status == 0, printed
     follow(5, copy)
     ruff = str(Path(sys.executable).with_name("ruff"))
+    named = re.findall(r"^\+\+\+ b/(.*\.py)$|^cat >> (\S+)", CONTRIBUTING, re.MULTILINE)
     for check in (["format", "--check"], ["check"]):
-        words = [ruff, *check, "rest_react", "tests"]
+        words = [ruff, *check, *("".join(names) for names in named)]
         made = subprocess.run(words, cwd=copy, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stdout
