@@ -188,7 +188,7 @@ def test_every_link_between_our_pages_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(((?!https?://)[^)]+)\)", text):
         path, _, anchor = link.partition("#")
-        target = (ROOT / page).parent / path
+        target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), link
         if anchor:
             headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
