@@ -30,7 +30,8 @@ from rest_react.config.cli import compose
 from rest_react.config.settings import TransformersModel
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled
-from rest_react.records import Prompt, Trajectory, derive_seed
+from rest_react.records import Prompt, Trajectory
+from rest_react.seeds import derive_seed
 from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.run_folder import RunFolder, read_lines

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.grader import rule_verdict
+from rest_react.protocols import Search as SearchDoor
 from rest_react.records import LabelledQuestion, Step, Trajectory
-from rest_react.records import Search as SearchDoor
 from rest_react.stages.improve import violations_of
 from rest_react.tasks.search_qa.actions import (
     Action,

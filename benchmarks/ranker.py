@@ -21,7 +21,8 @@ from random import Random
 from benchmarks.scores import MARK, NO, YES
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.records import Example, ModelRef, Step, StepKind, Trajectory, derive_seed
+from rest_react.records import Example, ModelRef, Step, StepKind, Trajectory
+from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import finetune
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.run_folder import RunFolder, read_lines

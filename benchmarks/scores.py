@@ -24,8 +24,9 @@ from typing import Any
 from benchmarks.gold import JudgedStep
 from rest_react.build import Parts
 from rest_react.errors import ModelFault
-from rest_react.records import Prompt, derive_seed
+from rest_react.records import Prompt
 from rest_react.remote.retry import together
+from rest_react.seeds import derive_seed
 from rest_react.stages.improve import usable_candidates
 from rest_react.tasks.search_qa.agent import actions_of, choose
 from rest_react.weights import encode_completion, encode_prompt

@@ -36,7 +36,8 @@ from rest_react.config.checks import sealed_view
 from rest_react.config.cli import compose, environment
 from rest_react.metrics.statistics import Share, clustered_interval
 from rest_react.questions import unlabelled
-from rest_react.records import ModelRef, Trajectory, derive_seed
+from rest_react.records import ModelRef, Trajectory
+from rest_react.seeds import derive_seed
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import usable_candidates
 from rest_react.stages.rollouts import TRAJECTORIES

@@ -20,7 +20,8 @@ from rest_react.config.checks import sealed_view
 from rest_react.config.settings import Bm25, Settings
 from rest_react.console import printable, say
 from rest_react.errors import RestReactError, UsageError, disk_errors
-from rest_react.records import ModelRef, Question, Step, Trajectory, derive_seed
+from rest_react.records import ModelRef, Question, Step, Trajectory
+from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
 from rest_react.start import run_async
 from rest_react.storage.run_folder import RunFolder, read_summary

@@ -45,18 +45,9 @@ from rest_react.config.settings import (
 from rest_react.console import say, steps_progress
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
-from rest_react.records import (
-    LLM,
-    NO_PRICE,
-    LabelledQuestion,
-    ModelRef,
-    Passage,
-    Price,
-    Search,
-    StepKind,
-    Tracker,
-    Trainer,
-)
+from rest_react.metrics.costs import NO_PRICE, Price
+from rest_react.protocols import LLM, Search, Tracker, Trainer
+from rest_react.records import LabelledQuestion, ModelRef, Passage, StepKind
 from rest_react.remote.budget import Budget, Meter, Metered
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.remote.error_replies import SettingNames

@@ -18,6 +18,7 @@ Not here: a catch-all for bugs. A `TypeError` of ours ends the run with its trac
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -72,6 +73,19 @@ class BudgetReached(RestReactError):
 def as_fault(error: ModelFault | OutsideFault) -> Fault:
     """The record of a failure."""
     return Fault("model" if isinstance(error, ModelFault) else "outside", str(error))
+
+
+def short_reason(message: str) -> str:
+    """What messages of one kind share: the message up to its details, behind the client's name without its address.
+
+    >>> short_reason("qwen2.5:7b at http://127.0.0.1:11434/v1: HTTP 503: overloaded (after 6 tries)")
+    'qwen2.5:7b: HTTP 503'
+    >>> short_reason("no usable sample at step 3 (decide): not Python")
+    'no usable sample'
+    """
+    client = re.match(r"(\S+?)(?: at \S+)?: ", message)
+    said = re.split(r":\s| at step| \(", message[client.end() :] if client else message, maxsplit=1)[0][:60]
+    return f"{client[1][:60]}: {said}" if client else said
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""The nouns of the system, and the contracts of the doors to the outside.
+"""The nouns of the system: questions, prompts, trajectories, rankings, examples, verdicts, results.
 
-Every record is a frozen dataclass that goes to disk as one JSON object, field by field; `store` does the writing.
+Every record is a frozen dataclass that goes to disk as one JSON object, field by field (storage.jsonl writes it).
 Ids are built from parts, so that they can be read and sorted: a trajectory is `<question_id>.<repeat>`, a step of it
 `<trajectory_id>.<step_index>`.
 
@@ -8,16 +8,12 @@ Example: `Question(id="w17", text="Who founded the town where Ada Mell was born?
 becomes `Trajectory(id="w17.0", question_id="w17", outcome="finished", ...)`.
 
 Not here: behaviour. What can be computed from a record (a perplexity) is a property; everything else is a function
-in the module that needs it.
+in the module that needs it. What clients must offer is in protocols, how seeds are made in seeds.
 """
 
-import hashlib
 import math
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 StepKind = Literal["decide", "summarise", "answer", "relevance", "grounding"]
 STEP_KINDS: tuple[StepKind, ...] = ("decide", "summarise", "answer", "relevance", "grounding")
@@ -183,19 +179,6 @@ class Fault:
     whose: Literal["model", "outside"]
     message: str
 
-    @property
-    def reason(self) -> str:
-        """What faults of one kind share: the message up to its details, behind the door's name without its address.
-
-        >>> Fault("outside", "qwen2.5:7b at http://127.0.0.1:11434/v1: HTTP 503: overloaded (after 6 tries)").reason
-        'qwen2.5:7b: HTTP 503'
-        >>> Fault("model", "no usable sample at step 3 (decide): not Python").reason
-        'no usable sample'
-        """
-        door = re.match(r"(\S+?)(?: at \S+)?: ", self.message)
-        said = re.split(r":\s| at step| \(", self.message[door.end() :] if door else self.message, maxsplit=1)[0][:60]
-        return f"{door[1][:60]}: {said}" if door else said
-
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -256,24 +239,6 @@ class Example:
     prompt: str
     completion: str
     selector: str
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens; null where unknown."""
-
-    input: float | None
-    output: float | None
-
-    def usd(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """What these tokens cost; None where tokens were used whose price is unknown."""
-        parts = [(self.input, prompt_tokens), (self.output, completion_tokens)]
-        if any(price is None and tokens for price, tokens in parts):
-            return None
-        return sum((price or 0.0) * tokens for price, tokens in parts) / 1e6
-
-
-NO_PRICE = Price(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,53 +313,3 @@ def chat_turns(prompt: Prompt, *, system: bool = True) -> list[dict[str, str]]:
     if not system:
         turns[0]["content"] = prompt.prefix + turns[0]["content"]
     return head + turns
-
-
-def derive_seed(*parts: object) -> int:
-    """A 63-bit seed from named parts, equal on every machine and for every order of arrival."""
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-class LLM(Protocol):
-    """A language model behind a door. Errors: `ModelFault` (refused, too long), `OutsideFault`, and `UsageError` where
-    no call could succeed (no key, no such model), which ends the run."""
-
-    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of one prompt, in a fixed order."""
-        ...
-
-    async def aclose(self) -> None:
-        """Gives back what the door holds (memory, connections, a process)."""
-        ...
-
-
-class Search(Protocol):
-    """A search engine behind a door. No results is an empty list; an outage is an `OutsideFault`."""
-
-    async def search(self, query: str, k: int) -> list[Hit]:
-        """At most k hits, best first."""
-        ...
-
-
-class Trainer(Protocol):
-    """Fine-tuning behind a door (paper section 3.4): loss on the completions alone."""
-
-    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
-        """Tunes `base` on `examples`, working in `folder`. Calling again with the same arguments resumes; a hosted
-        job's id is on disk there before the first wait."""
-        ...
-
-
-class Tracker(Protocol):
-    """An experiment tracker."""
-
-    def log(self, stage: str, metrics: Mapping[str, float]) -> None: ...
-
-    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None: ...
-
-    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None: ...
-
-    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None: ...
-
-    def finish(self) -> None: ...

@@ -38,13 +38,16 @@ from rest_react.config.settings import (
 from rest_react.console import console, say
 from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError, disk_errors
 from rest_react.forecast.forecast import duration_line, forecast_table, with_speed
+from rest_react.metrics.costs import NO_PRICE
+from rest_react.protocols import LLM, Tracker
 from rest_react.questions import unlabelled
-from rest_react.records import LLM, NO_PRICE, Example, ModelRef, Tracker, Trajectory, derive_seed
+from rest_react.records import Example, ModelRef, Trajectory
 from rest_react.report import results_table, write_report
 from rest_react.reporting.headline import headlines
 from rest_react.reporting.page import loss_curve, tables
 from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tracking import Mode, Tolerant, numbers, tracker_mode
+from rest_react.seeds import derive_seed
 from rest_react.stages.evaluate import evaluate, reopen_unscored
 from rest_react.stages.finetune import MODEL, finetune
 from rest_react.stages.grow import grow, refuse_overlap

@@ -8,8 +8,11 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.records import LLM, NO_PRICE, Completion, Hit, Prompt, Sampling, derive_seed
+from rest_react.metrics.costs import NO_PRICE
+from rest_react.protocols import LLM
+from rest_react.records import Completion, Hit, Prompt, Sampling
 from rest_react.remote.cache import Cache, CachedSearch
+from rest_react.seeds import derive_seed
 
 
 class Killed(Exception):

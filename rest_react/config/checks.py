@@ -30,7 +30,7 @@ from rest_react.config.settings import (
     VllmModel,
 )
 from rest_react.errors import ConfigError
-from rest_react.records import NO_PRICE
+from rest_react.metrics.costs import NO_PRICE
 from rest_react.remote.redaction import secret_in
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).

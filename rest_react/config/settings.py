@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 from pydantic import BeforeValidator, Field
 
-from rest_react.records import Price
+from rest_react.metrics.costs import Price
 
 Share: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
 Count: TypeAlias = Annotated[int, Gt(0)]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.llm.token_ends import token_ends
-from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
+from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.error_replies import ErrorReply, SettingNames, explained, quoted
 from rest_react.remote.retry import (
@@ -35,6 +35,7 @@ from rest_react.remote.retry import (
 )
 from rest_react.remote.usage import Tokens, Usage, most_tokens, told, with_thoughts
 from rest_react.remote.whole_reply import TooLarge, place_of
+from rest_react.seeds import derive_seed
 
 if TYPE_CHECKING:
     from google.genai import Client

@@ -28,7 +28,7 @@ from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.remedies import refuses_system_turn, remedy, why_empty
 from rest_react.llm.replies import Reply, read_reply
-from rest_react.records import Completion, Prompt, Sampling, chat_turns, derive_seed
+from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.error_replies import (
     ErrorInside,
@@ -54,6 +54,7 @@ from rest_react.remote.retry import (
 )
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import MODEL_MB, beginning, whole
+from rest_react.seeds import derive_seed
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

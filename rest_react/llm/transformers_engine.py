@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
 from rest_react.llm.token_ends import decoded_pieces, token_ends
-from rest_react.records import Completion, Prompt, Sampling, derive_seed
+from rest_react.records import Completion, Prompt, Sampling
+from rest_react.seeds import derive_seed
 from rest_react.weights import encode_prompt, resolve_weights
 from rest_react.weights.end_tokens import end_tokens
 

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rest_react.records import Price, derive_seed
+from rest_react.metrics.costs import Price
+from rest_react.seeds import derive_seed
 
 _LINK = r"[\[(]\s*link_?ids?\s*[=:]?\s*\d+(?:\s*,\s*(?:link_?id\s*=\s*)?\d+)*\s*[\])]"
 _LINKS = rf"{_LINK}(?:\s*(?:,|and|&)?\s*{_LINK})*"

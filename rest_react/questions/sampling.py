@@ -8,7 +8,8 @@ Not here: reading them (`labelled`, `hub`).
 from collections.abc import Iterable, Sequence
 
 from rest_react.errors import ConfigError
-from rest_react.records import LabelledQuestion, Question, derive_seed
+from rest_react.records import LabelledQuestion, Question
+from rest_react.seeds import derive_seed
 
 
 def sample(questions: Sequence[LabelledQuestion], n: int, seed: int) -> list[LabelledQuestion]:

@@ -25,7 +25,9 @@ import msgspec
 
 from rest_react.console import say
 from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_errors
-from rest_react.records import LLM, Completion, Price, Prompt, Sampling
+from rest_react.metrics.costs import Price
+from rest_react.protocols import LLM
+from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.usage import Tokens, Usage, charged
 from rest_react.storage.files import write_file
 

@@ -26,7 +26,8 @@ import msgspec
 
 from rest_react.config.checks import sealed_view
 from rest_react.errors import OutsideFault, UsageError
-from rest_react.records import LLM, Completion, Hit, Prompt, Sampling, Search
+from rest_react.protocols import LLM, Search
+from rest_react.records import Completion, Hit, Prompt, Sampling
 
 FILE = "answers.sqlite"
 _TABLE = (

@@ -31,11 +31,11 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from rest_react.errors import OutsideFault, RestReactError, UsageError
-from rest_react.records import derive_seed
 from rest_react.remote.budget import NOTHING, Bill, Budget, Meter
 from rest_react.remote.redaction import secret_in
 from rest_react.remote.usage import Tokens, Usage
 from rest_react.remote.whole_reply import MODEL_MB, TooLarge, whole
+from rest_react.seeds import derive_seed
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient

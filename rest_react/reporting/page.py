@@ -33,7 +33,9 @@ import msgspec
 from markupsafe import Markup
 
 from rest_react.console import percent, plain, points
-from rest_react.records import Ranking, Result, Step, Trajectory, derive_seed
+from rest_react.errors import short_reason
+from rest_react.records import Ranking, Result, Step, Trajectory
+from rest_react.seeds import derive_seed
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.run_folder import iterations, read_lines, read_summary
 from rest_react.tasks.search_qa.agent import actions_of
@@ -195,7 +197,7 @@ def _entry(walk: _Walk) -> dict[str, object]:
         "before": result.verdict_before_checks.verdict if result and trajectory.draft else "",
         "revised": trajectory.draft != trajectory.answer,
         "kind": result.kind if result else "",
-        "fault": fault.reason[:_SEARCHED] if fault else "",
+        "fault": short_reason(fault.message)[:_SEARCHED] if fault else "",
     }
 
 

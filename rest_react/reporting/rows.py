@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rest_react.errors import RunFolderError
+from rest_react.errors import RunFolderError, short_reason
 from rest_react.metrics.statistics import (
     Share,
     clustered_interval,
@@ -147,7 +147,7 @@ def _losses(scored: Sequence[_Scored]) -> Row:
     n = max(len(scored), 1)
     unscored = sum(s.after is None for s in scored)
     failed = sum(s.result.outcome == "failed" and not s.outside for s in scored)
-    reasons = Counter(s.result.fault.reason for s in scored if s.result.fault is not None)
+    reasons = Counter(short_reason(s.result.fault.message) for s in scored if s.result.fault is not None)
     return {
         "unscored": unscored,
         "unscored_share": unscored / n,

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rest_react.errors import OutsideFault, outside
-from rest_react.records import Tracker
+from rest_react.protocols import Tracker
 
 if TYPE_CHECKING:
     import wandb

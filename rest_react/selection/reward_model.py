@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.judge_replies import read_good, read_ranking
-from rest_react.records import LLM, Completion, Prompt, Sampling
+from rest_react.protocols import LLM
+from rest_react.records import Completion, Prompt, Sampling
 from rest_react.text_safety import escape_control_tokens
 
 

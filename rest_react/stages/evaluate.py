@@ -16,9 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
+from rest_react.metrics.costs import Price
 from rest_react.metrics.statistics import bill, exact_match, f1
-from rest_react.records import LabelledQuestion, Price, Result, Trajectory, Verdict, derive_seed
+from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict
 from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.run_folder import read_lines, read_summary, reopen, write_summary

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from rest_react.errors import RunFolderError, UsageError
-from rest_react.records import Example, ModelRef, Trainer
+from rest_react.protocols import Trainer
+from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder
 from rest_react.storage.run_folder import read_summary, write_json, write_summary
 

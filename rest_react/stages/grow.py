@@ -14,10 +14,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.errors import ConfigError
+from rest_react.errors import ConfigError, short_reason
+from rest_react.metrics.costs import Price
 from rest_react.metrics.statistics import bill
 from rest_react.questions import overlap
-from rest_react.records import Price, Question, Trajectory
+from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.run_folder import read_lines, read_summary, write_summary
 from rest_react.tasks.search_qa.agent import SearchAgent, Select
@@ -84,7 +85,7 @@ def count(path: Path, select: Select) -> dict[str, Any]:
             tally["finished"] += 1
         else:
             tally[f"failed_{trajectory.fault.whose}"] += 1
-            faults[trajectory.fault.reason] += 1
+            faults[short_reason(trajectory.fault.message)] += 1
         usage = trajectory.usage
         tally.update(searches=usage.searches, calls=usage.calls)
         tally.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)

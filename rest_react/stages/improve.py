@@ -24,10 +24,12 @@ from random import Random
 from typing import Any, Literal
 
 from rest_react.console import say
-from rest_react.errors import ModelFault, OutsideFault
+from rest_react.errors import ModelFault, OutsideFault, short_reason
+from rest_react.metrics.costs import Price
 from rest_react.metrics.statistics import bill
-from rest_react.records import Completion, Example, Fault, Price, Ranking, Step, Trajectory, derive_seed
+from rest_react.records import Completion, Example, Ranking, Step, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.seeds import derive_seed
 from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.run_folder import read_lines, read_summary, reopen, replace_lines, write_summary
@@ -341,7 +343,7 @@ def count(trajectories: Path, rankings: Path, rules: Rules) -> dict[str, Any]:
         tally[ranking.status] += 1
         if ranking.status == "fallback":
             refused = ranking.reply.startswith(_REFUSED)
-            reason = Fault("model", ranking.reply.removeprefix(_REFUSED)).reason if refused else ""
+            reason = short_reason(ranking.reply.removeprefix(_REFUSED)) if refused else ""
             example = ranking.reply if refused else f"no ranking in the reply {ranking.reply[:80]!r}"
             fallbacks[reason] = (fallbacks.get(reason, (0, ""))[0] + 1, example)
         tally["judged_bad"] += ranking.good is False

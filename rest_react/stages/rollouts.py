@@ -9,8 +9,9 @@ Not here: one trajectory (agent), resuming and concurrency (executor), and what 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rest_react.records import Question, Trajectory, derive_seed
+from rest_react.records import Question, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.run_folder import in_order
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question

@@ -35,7 +35,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError, outside
-from rest_react.records import Example, Prompt, chat_turns, derive_seed
+from rest_react.records import Example, Prompt, chat_turns
+from rest_react.seeds import derive_seed
 from rest_react.storage.files import clear_drafts, draft_folder, publish
 from rest_react.storage.integrity import refuse_damaged_weights
 

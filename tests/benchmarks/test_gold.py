@@ -3,7 +3,8 @@
 import asyncio
 
 from benchmarks.gold import JudgedStep, judge_steps
-from rest_react.records import LLM, LabelledQuestion, Trajectory
+from rest_react.protocols import LLM
+from rest_react.records import LabelledQuestion, Trajectory
 from rest_react.search.bm25 import Bm25Search
 from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM

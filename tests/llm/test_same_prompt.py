@@ -18,7 +18,8 @@ from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.llm import vllm_server
 from rest_react.llm.transformers_engine import TransformersEngine
-from rest_react.records import LLM, Example, ModelRef, Prompt, Sampling
+from rest_react.protocols import LLM
+from rest_react.records import Example, ModelRef, Prompt, Sampling
 from rest_react.storage.run_folder import RunFolder
 from rest_react.training.hosted import render_rows
 from rest_react.training.local import LocalTrainer, read_examples, read_job

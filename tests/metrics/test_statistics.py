@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from rest_react.metrics.costs import NO_PRICE, Price
 from rest_react.metrics.statistics import (
     Share,
     bill,
@@ -20,7 +21,6 @@ from rest_react.metrics.statistics import (
     paired_difference,
     strip_citations,
 )
-from rest_react.records import NO_PRICE, Price
 
 
 def shares(right: int, wrong: int) -> dict[str, list[float | None]]:

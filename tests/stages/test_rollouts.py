@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
-from rest_react.records import Fault, Trajectory, derive_seed
+from rest_react.records import Fault, Trajectory
 from rest_react.search.bm25 import Bm25Search
+from rest_react.seeds import derive_seed
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.run_folder import in_order, read_lines
 from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question

@@ -25,21 +25,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
-from rest_react.records import (
-    LLM,
-    Candidate,
-    Completion,
-    Fault,
-    Hit,
-    Question,
-    Sampling,
-    Step,
-    StepKind,
-    Trajectory,
-    Usage,
-    derive_seed,
-)
-from rest_react.records import Search as SearchDoor
+from rest_react.protocols import LLM
+from rest_react.protocols import Search as SearchDoor
+from rest_react.records import Candidate, Completion, Fault, Hit, Question, Sampling, Step, StepKind, Trajectory, Usage
+from rest_react.seeds import derive_seed
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,

@@ -29,7 +29,8 @@ from random import Random
 from typing import Any, TypeAlias
 
 from rest_react.errors import ConfigError, ModelFault, OutsideFault
-from rest_react.records import Completion, Hop, Plan, Prompt, Sampling, StepKind, derive_seed
+from rest_react.records import Completion, Hop, Plan, Prompt, Sampling, StepKind
+from rest_react.seeds import derive_seed
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,

@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from rest_react.errors import ConfigError
-from rest_react.records import Hop, LabelledQuestion, Passage, Plan, Question, derive_seed
+from rest_react.records import Hop, LabelledQuestion, Passage, Plan, Question
+from rest_react.seeds import derive_seed
 
 
 @dataclass(frozen=True, slots=True)

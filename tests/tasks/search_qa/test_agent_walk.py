@@ -6,8 +6,9 @@ import json
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.records import Candidate, Fault, Hit, Question, Step, Trajectory, Usage, derive_seed
+from rest_react.records import Candidate, Fault, Hit, Question, Step, Trajectory, Usage
 from rest_react.search.bm25 import Bm25Search
+from rest_react.seeds import derive_seed
 from rest_react.stages.improve import usable_candidates
 from rest_react.tasks.search_qa.actions import (
     Action,

@@ -1,8 +1,8 @@
-"""What records say of themselves."""
+"""Whose fault an error is, and what messages of one kind share."""
 
 import pytest
 
-from rest_react.records import Fault
+from rest_react.errors import short_reason
 
 
 @pytest.mark.parametrize(
@@ -20,5 +20,5 @@ from rest_react.records import Fault
         ("refused", "refused"),
     ],
 )
-def test_the_reason_of_a_fault_is_what_faults_of_one_kind_share(message: str, reason: str) -> None:
-    assert Fault("outside", message).reason == reason
+def test_the_short_reason_is_what_messages_of_one_kind_share(message: str, reason: str) -> None:
+    assert short_reason(message) == reason
