@@ -28,8 +28,11 @@ from rest_react.config.cli import compose
 from rest_react.config.settings import LocalFinetune
 from rest_react.records import Example
 from rest_react.storage.run_folder import RunFolder
-from rest_react.training.local import read_examples
-from rest_react.weights import EMBEDDED, Row, make_rows, resolve_weights, training_order
+from rest_react.training.job import read_rows
+from rest_react.training.order import training_order
+from rest_react.weights import make_rows, resolve_weights
+from rest_react.weights.embedded import EMBEDDED
+from rest_react.weights.loss_mask import Row
 
 WARM = 2
 
@@ -46,7 +49,7 @@ def main() -> None:
     how = settings.finetune
     assert isinstance(how, LocalFinetune)
     cut = replace(settings, finetune=replace(how, max_steps=given.steps, save_every=given.steps + 1))
-    examples = read_examples(given.examples)
+    examples = read_rows(given.examples, Example)
     rows = make_rows(examples, AutoTokenizer.from_pretrained(resolve_weights(EMBEDDED)), "completion", 4096)
     order = training_order(rows, how.batch_size, given.steps, seed=1)
     found: dict[str, list[int]] = {"ours_tokens_s": [], "bare_tokens_s": []}

@@ -294,7 +294,7 @@ class Parts:
                     meter=Meter(self.budget, "finetune"), cancel=s.cancel,
                 )  # fmt: skip
             case DryFinetune() as s:
-                from rest_react.training.local import DryRunTrainer
+                from rest_react.training.dry_run import DryRunTrainer
 
                 mode, template_kwargs = _asked_as(self.settings.policy)
                 return DryRunTrainer(mode, s.max_length, self.folder.root, template_kwargs)

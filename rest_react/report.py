@@ -36,7 +36,7 @@ from rest_react.reporting.rows import Row, compute_rows, correctness
 from rest_react.stages.improve import EXAMPLES, fallback_note
 from rest_react.storage.files import write_file
 from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
-from rest_react.weights import EMBEDDED, HUB_TWIN
+from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
 
 if TYPE_CHECKING:
     from rich.table import Table

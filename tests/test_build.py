@@ -24,8 +24,9 @@ from rest_react.search.web import DuckDuckGo
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS, render_state
+from rest_react.training.dry_run import DryRunTrainer
 from rest_react.training.hosted import HostedTrainer
-from rest_react.training.local import DryRunTrainer, LocalTrainer
+from rest_react.training.local import LocalTrainer
 
 CORPUS = (Passage("p0", "Velmar", "A town founded by Ada Mell."),)
 

@@ -30,7 +30,10 @@ import msgspec
 
 from rest_react.errors import DiskError
 from rest_react.storage.files import write_file
-from rest_react.weights import EMBEDDED, IGNORED, cache_folder, resolve_weights
+from rest_react.weights import resolve_weights
+from rest_react.weights.cache_folder import cache_folder
+from rest_react.weights.embedded import EMBEDDED
+from rest_react.weights.loss_mask import IGNORED
 
 PROBED = (EMBEDDED,)
 _KEPT_S = 24 * 3600.0
@@ -137,7 +140,7 @@ def _train_rate(model: Any, lora: bool) -> float:
     """Tokens of training rows per second, forward and backward, the common beginning read once as in training."""
     from torch.nn.functional import cross_entropy
 
-    from rest_react.training.worker import as_tree
+    from rest_react.training.worker.completion_loss import as_tree
 
     if lora:
         from peft import LoraConfig, get_peft_model

@@ -39,7 +39,7 @@ from rest_react.seeds import derive_seed
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.run_folder import iterations, read_lines, read_summary
 from rest_react.tasks.search_qa.agent import actions_of
-from rest_react.training.local import loss_lines
+from rest_react.training.loss_curve import loss_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 from benchmarks.gold import JudgedStep
 from benchmarks.scores import MARK, Reader, ensemble, likelihood, majority, perplexity, ranking, remembered, rules
 from rest_react.records import Candidate, Prompt, Step
-from rest_react.weights import TINY, encode_completion, encode_prompt, resolve_weights
+from rest_react.weights import encode_completion, encode_prompt, resolve_weights
+from rest_react.weights.tiny import TINY
 
 STATE = 'ORIGINAL_QUESTION = "Who wrote Middlemarch?"\nPAST_ACTIONS = []\n\n# step: decision\n'
 USABLE = (0, 1, 2)

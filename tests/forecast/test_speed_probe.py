@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.forecast.speed_probe import Rates, kept_rates, measured_speed, probe
-from rest_react.weights import TINY
+from rest_react.weights.tiny import TINY
 
 
 def test_the_probe_measures_all_three_rates_of_a_model() -> None:

@@ -22,8 +22,10 @@ from rest_react.protocols import LLM
 from rest_react.records import Example, ModelRef, Prompt, Sampling
 from rest_react.storage.run_folder import RunFolder
 from rest_react.training.hosted import render_rows
-from rest_react.training.local import LocalTrainer, read_examples, read_job
-from rest_react.weights import IGNORED, make_rows, resolve_weights
+from rest_react.training.job import prepare_job, read_job, read_rows
+from rest_react.training.local import LocalTrainer, LocalTraining
+from rest_react.weights import make_rows, resolve_weights
+from rest_react.weights.loss_mask import IGNORED
 from tests.loopback import Reply, Request, Server, serve
 
 STATE = 'ORIGINAL_QUESTION = "Who founded Ostrim?"\n\n# step: decision\n'
@@ -150,10 +152,11 @@ def trained_on(folder: Path, kind: str, *overrides: str) -> list[int]:
     trainer = parts(folder, kind, "finetune=lora", *overrides).trainer(1)
     assert isinstance(trainer, LocalTrainer)
     job_folder = folder.parent / kind
-    trainer._prepare(EXAMPLES, ModelRef(str(folder), "base", tuned=False), job_folder, 0)
-    job = read_job(job_folder / "job.json")
+    base = ModelRef(str(folder), "base", tuned=False)
+    prepare_job({"examples.jsonl": EXAMPLES}, base, job_folder, 0, trainer.training, folder.parent)
+    job = read_job(job_folder / "job.json", LocalTraining)
     how, tokenizer = job.training, AutoTokenizer.from_pretrained(job.base)
-    examples = read_examples(job_folder / "examples.jsonl")
+    examples = read_rows(job_folder / "examples.jsonl", Example)
     (row,) = make_rows(examples, tokenizer, how.mode, how.max_length, how.chat_template_kwargs)
     return list(row.input_ids[: row.labels.count(IGNORED)])
 

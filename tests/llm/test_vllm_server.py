@@ -13,7 +13,8 @@ import pytest
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.vllm_server import VllmServer, own_context
 from rest_react.records import Completion, Prompt, Sampling
-from rest_react.weights import TINY, resolve_weights
+from rest_react.weights import resolve_weights
+from rest_react.weights.tiny import TINY
 
 # Speaks as much of `vllm serve` as the door needs. Its arguments and its process id are in what it answers.
 FAKE_VLLM = """

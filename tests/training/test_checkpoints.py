@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.training import worker
 from rest_react.training.checkpoints import last_checkpoint, seal_checkpoint
-from rest_react.training.local import Job, prepare_resume
+from rest_react.training.job import Job, prepare_resume
+from rest_react.training.worker import run_job
+from rest_react.training.worker.supervised import supervised_trainer
 from rest_react.weights import resolve_weights
 from tests.power_cut import recorded
 from tests.training.test_local import EXAMPLES, SETTINGS, cache, losses, tune_here, untimed, weights_of
@@ -72,7 +73,7 @@ def test_a_training_with_damaged_checkpoints_ends_with_the_weights_of_an_undistu
     base = str(resolve_weights("tiny-random"))
     whole = tune_here(tmp_path, SAVING, "whole", base)
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "_publish", lambda *_: None)  # as a kill before it
+        patch.setattr(run_job, "publish", lambda *_: None)  # as a kill before it
         folder = tune_here(tmp_path, SAVING, "cut", base)
     assert sorted(path.name for path in (folder / "checkpoints").glob("checkpoint-*")) == [
         "checkpoint-10",
@@ -84,7 +85,7 @@ def test_a_training_with_damaged_checkpoints_ends_with_the_weights_of_an_undistu
         file.write('{"step": 11, "lo')
     checkpoint = prepare_resume(folder)
     assert checkpoint == (str(folder / "checkpoints/checkpoint-9") if len(damaged) == 1 else None)
-    worker.run(Job(base, str(folder), 7, checkpoint, SAVING))
+    run_job.run(Job(base, str(folder), 7, checkpoint, SAVING), supervised_trainer)
     assert weights_of(folder) == weights_of(whole)
     assert [untimed(line) for line in losses(folder)] == [untimed(line) for line in losses(whole)]
 
@@ -118,5 +119,5 @@ def test_whenever_the_power_is_cut_a_published_model_is_whole(tmp_path: Path) ->
         disk.watch = look
         lines = "".join(json.dumps(asdict(example)) + "\n" for example in EXAMPLES)
         (tmp_path / "finetune/examples.jsonl").write_text(lines)
-        worker.run(Job(base, str(tmp_path / "finetune"), 7, None, SAVING))
+        run_job.run(Job(base, str(tmp_path / "finetune"), 7, None, SAVING), supervised_trainer)
     assert seen == {False, True}

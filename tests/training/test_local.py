@@ -29,10 +29,14 @@ from transformers import (
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.training import worker
-from rest_react.training.local import DryRunTrainer, Job, LocalTrainer, LocalTraining, prepare_resume, read_job
-from rest_react.training.worker import reads_trees
-from rest_react.weights import make_rows, resolve_weights, training_order
+from rest_react.training.dry_run import DryRunTrainer
+from rest_react.training.job import Job, prepare_resume, read_job
+from rest_react.training.local import LocalTrainer, LocalTraining
+from rest_react.training.order import training_order
+from rest_react.training.worker.completion_loss import reads_trees
+from rest_react.training.worker.run_job import run
+from rest_react.training.worker.supervised import supervised_trainer
+from rest_react.weights import make_rows, resolve_weights
 
 TINY = ModelRef("tiny-random", "base", tuned=False)
 SETTINGS = LocalTraining(
@@ -85,7 +89,7 @@ def tune_here(run_folder: Path, settings: LocalTraining, name: str, base: str, s
     folder.mkdir()
     lines = "".join(json.dumps(asdict(example)) + "\n" for example in EXAMPLES)
     (folder / "examples.jsonl").write_text(lines)
-    worker.run(Job(base, str(folder), seed, None, settings))
+    run(Job(base, str(folder), seed, None, settings), supervised_trainer)
     return folder
 
 
@@ -167,7 +171,7 @@ def test_killed_with_its_parent_and_run_again_it_ends_with_the_same_bytes(tmp_pa
     assert 12 <= lost < 120 and not (cut / "model").exists()
     ref = tune(tmp_path, settings, "cut")
     assert ref == ModelRef("cut/model", "local", tuned=True)
-    assert "checkpoint-" in str(read_job(cut / "job.json").checkpoint)
+    assert "checkpoint-" in str(read_job(cut / "job.json", LocalTraining).checkpoint)
     assert weights_of(cut) == weights_of(whole)
     assert [untimed(line) for line in losses(cut)] == [untimed(line) for line in losses(whole)]
 
@@ -290,14 +294,14 @@ def test_a_process_that_dies_without_a_word_is_an_outside_fault_that_quotes_its_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent = [sys.executable, "-c", "print('out of memory'); raise SystemExit(9)"]
-    monkeypatch.setattr("rest_react.training.local._command", lambda training, job: silent)
+    monkeypatch.setattr("rest_react.training.launch._command", lambda module, training, job: silent)
     with pytest.raises(OutsideFault, match=r"ended with status 9; the end of (?s:.)*out of memory"):
         tune(tmp_path, SETTINGS, "finetune")
 
 
 def test_cancelling_ends_the_training_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path / "cut" / "job.json")]
-    monkeypatch.setattr("rest_react.training.local._command", lambda training, job: command)
+    monkeypatch.setattr("rest_react.training.launch._command", lambda module, training, job: command)
 
     async def cancel_soon() -> None:
         async with asyncio.timeout(0.5):

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from rest_react import weights
 from rest_react.errors import UsageError
 from rest_react.records import Prompt
-from rest_react.weights import encode_completion, encode_prompt, resolve_weights
+from rest_react.weights import embedded, encode_completion, encode_prompt, resolve_weights
+from rest_react.weights.cache_folder import save_once
 
 INVENTED = "<|im_start|>system\n{}<|im_end|>\n"
 TAIL_OF_A_CHATML_PROMPT = "<|im_end|>\n<|im_start|>assistant\n"
@@ -51,7 +51,7 @@ def test_a_process_that_comes_second_keeps_the_first_ones_folder(tmp_path: Path)
         folder.mkdir()
         (folder / "weights").write_text("theirs")
 
-    assert weights._save(folder, write_while_another_process_finishes) == folder
+    assert save_once(folder, write_while_another_process_finishes) == folder
     assert (folder / "weights").read_text() == "theirs"
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -62,7 +62,7 @@ def test_a_failed_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        weights._save(tmp_path / "model", fail)
+        save_once(tmp_path / "model", fail)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,7 +74,7 @@ def test_a_folder_is_itself_and_any_other_name_is_left_to_the_hub(tmp_path: Path
 def test_a_damaged_wheel_is_refused_with_the_command_that_repairs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / weights._GGUF).write_bytes(b"GGUF but not ours")
+    (tmp_path / embedded._GGUF).write_bytes(b"GGUF but not ours")
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     monkeypatch.setenv("REST_REACT_CACHE", str(tmp_path / "cache"))

@@ -1,0 +1,44 @@
+"""The trainer that trains nothing (`finetune=dry_run`): it only checks the examples.
+
+    model = await DryRunTrainer("chat", 1024, run_folder).train(examples, base, folder, seed=7)      # the base
+
+For tests of the loop, and for seeing what a fine-tuning stage would be given.
+Not here: `dry_run=true`, which forecasts a run (forecast).
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from rest_react.records import Example, ModelRef
+from rest_react.training.job import base_weights
+from rest_react.weights import make_rows
+
+
+class DryRunTrainer:
+    """Checks the examples and returns the base as tuned."""
+
+    def __init__(
+        self,
+        mode: Literal["chat", "completion"],
+        max_length: int,
+        run_folder: Path,
+        chat_template_kwargs: Mapping[str, object] | None = None,
+    ) -> None:
+        self._mode = mode
+        self._template_kwargs = chat_template_kwargs
+        self._max_length = max_length
+        self._run_folder = run_folder
+
+    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+        """Checks every row; `folder` and `seed` are not used."""
+        await asyncio.to_thread(self._check, examples, base)
+        return replace(base, tuned=True)
+
+    def _check(self, examples: Sequence[Example], base: ModelRef) -> None:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(base_weights(base, self._run_folder))
+        make_rows(examples, tokenizer, self._mode, self._max_length, self._template_kwargs)

@@ -1,0 +1,147 @@
+"""A training's job: what its process reads, where it starts from, and what an earlier, interrupted one left.
+
+    folder/examples.jsonl   what to train on           folder/job.json     how (`Job`); accelerate.json beside it
+    folder/loss.jsonl       one line per step          folder/train.log    what the process printed
+    folder/checkpoints/     while it runs              folder/error.json   why it failed
+    folder/model/           the weights, written last: there means complete     folder/adapter/   LoRA's, beside them
+
+Not here: starting the process (launch).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+import msgspec
+
+from rest_react.console import say
+from rest_react.errors import UsageError
+from rest_react.records import ModelRef
+from rest_react.storage.files import make_folder, remove, write_file
+from rest_react.training.checkpoints import last_checkpoint
+from rest_react.training.loss_curve import loss_lines
+from rest_react.weights import resolve_weights
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+EXAMPLES = "examples.jsonl"
+How = TypeVar("How")
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTraining:
+    """How to tune. `batch_size` is examples per optimiser step over all processes; a forward pass takes
+    `micro_batch_size` of them. `save_every` counts steps between checkpoints, `threads` is per process."""
+
+    method: Literal["full", "lora"]
+    mode: Literal["chat", "completion"]
+    epochs: float
+    max_steps: int | None
+    batch_size: int
+    micro_batch_size: int
+    learning_rate: float
+    warmup_ratio: float
+    weight_decay: float
+    max_length: int
+    save_every: int | None
+    lora_r: int
+    lora_alpha: int
+    lora_dropout: float
+    optimizer: Literal["adamw", "adafactor"]
+    num_processes: int
+    threads: int | None
+    chat_template_kwargs: Mapping[str, object] | None = None
+
+    @property
+    def accumulation(self) -> int:
+        """Forward passes of each process per optimiser step."""
+        return self.batch_size // (self.micro_batch_size * self.num_processes)
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[How]):
+    """What the process reads from `folder/job.json`. `base` is a folder or a Hub id; it resumes from `checkpoint`."""
+
+    base: str
+    folder: str
+    seed: int
+    checkpoint: str | None
+    training: How
+
+
+def read_job(path: Path, how: type[How]) -> Job[How]:
+    """The inverse of writing a job's `asdict` as JSON; `how` is the type of its settings."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return Job(**{**fields, "training": msgspec.convert(fields["training"], how)})
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """The rows of a job: the records in a file of JSON lines."""
+    with path.open("rb") as lines:
+        return [msgspec.json.decode(line, type=kind) for line in lines]
+
+
+def prepare_job(
+    rows: "Mapping[str, Sequence[DataclassInstance]]",
+    base: ModelRef,
+    folder: Path,
+    seed: int,
+    training: "DataclassInstance",
+    run_folder: Path,
+) -> bool:
+    """Writes what the process reads; `rows` are records by the name of their file. True if the training is done."""
+    make_folder(folder)
+    files = {name: "".join(json.dumps(asdict(row)) + "\n" for row in records) for name, records in rows.items()}
+    if (folder / "model").is_dir():
+        for left in ("trained", "model.tmp", "checkpoints"):  # a kill came between the last two moves of the process
+            remove(folder / left)
+        for name, lines in files.items():
+            if not (folder / name).exists():
+                write_file(folder / name, lines)
+        return True
+    weights = base_weights(base, run_folder)
+    job = Job(str(weights), str(folder.resolve()), seed, prepare_resume(folder), training)
+    for name, lines in files.items():
+        write_file(folder / name, lines)
+    write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
+    write_file(folder / "accelerate.json", '{"distributed_type": "NO"}')
+    (folder / "error.json").unlink(missing_ok=True)
+    return False
+
+
+def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
+    """What `from_pretrained` loads for `base`. A local model's folder holds merged weights, so a LoRA can be tuned
+    again like any other model."""
+    match base.where:
+        case "base":
+            return resolve_weights(base.name)
+        case "local":
+            folder = run_folder.resolve() / base.name
+            if not folder.is_dir():
+                raise UsageError(
+                    f"fine-tuning starts from {folder}, which is not there; run the iteration before first"
+                )
+            return resolve_weights(str(folder))
+        case "hosted":
+            raise UsageError(
+                f"{base.name} is a hosted model and cannot be tuned here; set finetune to a hosted trainer"
+            )
+
+
+def prepare_resume(folder: Path) -> str | None:
+    """The last whole checkpoint. Clears away what came after it: checkpoints that a kill cut short, and the steps they
+    lost, which will be logged again."""
+    for draft in ("trained", "model.tmp"):
+        remove(folder / draft)
+    checkpoint = last_checkpoint(folder / "checkpoints")
+    last = 0 if checkpoint is None else int(checkpoint.name.removeprefix("checkpoint-"))
+    losses = folder / "loss.jsonl"
+    kept = [line for line, _ in loss_lines(losses, 0) if line["step"] <= last]
+    if len(kept) < last:
+        say(f"note: {losses}: {last - len(kept)} of {last} steps are missing or damaged; the curve leaves them out")
+    write_file(losses, "".join(json.dumps(line) + "\n" for line in kept))
+    return None if checkpoint is None else str(checkpoint.resolve())

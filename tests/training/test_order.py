@@ -1,0 +1,44 @@
+"""In which order rows are trained on."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.training.order import count_steps, training_order
+from rest_react.weights.loss_mask import Row
+
+
+def test_steps_are_whole_batches_and_at_most_max_steps() -> None:
+    assert count_steps(rows=97, batch_size=8, epochs=4, max_steps=None) == 49
+    assert count_steps(rows=97, batch_size=8, epochs=0.5, max_steps=None) == 7
+    assert count_steps(rows=97, batch_size=8, epochs=4, max_steps=10) == 10
+
+
+@given(
+    walks=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    batch_size=st.integers(1, 7),
+    steps=st.integers(1, 20),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_every_epoch_holds_every_row_once_and_steps_that_follow_each_other_together(
+    walks: list[int], batch_size: int, steps: int, seed: int
+) -> None:
+    rows = [Row(f"{walk}.{step}", str(walk), (0,), (0,)) for walk, length in enumerate(walks) for step in range(length)]
+    order = training_order(rows, batch_size, steps, seed)
+    assert len(order) == steps * batch_size
+    seen = Counter(row.id for row in order)
+    assert max(seen.values()) - min(seen[row.id] for row in rows) <= 1
+    for first in range(0, min(len(rows), len(order)) // 2 * 2, 2):
+        one, other = order[first : first + 2]
+        (walk, step), (other_walk, other_step) = (map(int, row.id.split(".")) for row in (one, other))
+        if walk == other_walk:
+            assert step % 2 == 0 and other_step == step + 1
+        else:  # what is left over of two walks
+            assert (step + 1, other_step + 1) == (walks[walk], walks[other_walk]) and step % 2 == other_step % 2 == 0
+    assert order == training_order(rows, batch_size, steps, seed)
+
+
+def test_another_seed_is_another_order() -> None:
+    rows = [Row(str(i), str(i), (0,), (0,)) for i in range(20)]
+    assert training_order(rows, 4, 5, seed=1) != training_order(rows, 4, 5, seed=2)
