@@ -12,20 +12,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from rest_react.console import say
 from rest_react.errors import UsageError
-from rest_react.records import ModelRef
+from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder, remove, write_file
 from rest_react.training.checkpoints import last_checkpoint
 from rest_react.training.loss_curve import loss_lines
 from rest_react.weights import resolve_weights
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 EXAMPLES = "examples.jsonl"
 How = TypeVar("How")
@@ -86,11 +83,11 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
 
 
 def prepare_job(
-    rows: "Mapping[str, Sequence[DataclassInstance]]",
+    rows: Mapping[str, Sequence[Example]],
     base: ModelRef,
     folder: Path,
     seed: int,
-    training: "DataclassInstance",
+    training: Any,
     run_folder: Path,
 ) -> bool:
     """Writes what the process reads; `rows` are records by the name of their file. True if the training is done."""

@@ -16,17 +16,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 from rest_react import supervise
 from rest_react.errors import DiskError, OutsideFault, UsageError
-from rest_react.records import ModelRef
+from rest_react.records import Example, ModelRef
 from rest_react.training.job import LocalTraining, prepare_job
 from rest_react.training.loss_curve import loss_lines, parsed_object
 from rest_react.training.order import count_steps
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 OnStep: TypeAlias = Callable[[int, int, float], None]
 _POLL_SECONDS = 0.25
@@ -37,12 +34,12 @@ _NEARLY_FULL = 64 << 20
 
 async def train_in_process(
     module: str,
-    rows: "Mapping[str, Sequence[DataclassInstance]]",
+    rows: Mapping[str, Sequence[Example]],
     base: ModelRef,
     folder: Path,
     seed: int,
     *,
-    training: "DataclassInstance",
+    training: Any,
     sizes: LocalTraining,
     run_folder: Path,
     on_step: OnStep,
