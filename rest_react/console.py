@@ -6,8 +6,8 @@
 On a terminal it is a bar; elsewhere a line at most every 15 seconds, so that a log stays readable. Whatever a web page
 or a model wrote goes through `printable` to a terminal, `visible` to a page and `plain` to Markdown.
 
-    >>> percent(0.4166), points(-0.05), span({"low": 0.2, "high": None})
-    ('41.7%', '-5.0', '')
+    >>> percent(0.4166), points(-0.05), span(Difference(mean=0.1, low=0.05, high=0.15), "+")
+    ('41.7%', '-5.0', '[+5.0, +15.0]')
 
 Not here: results (report) and tracking.
 """
@@ -19,8 +19,9 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -74,9 +75,18 @@ def points(value: float | None) -> str:
     return "n/a" if value is None else f"{100 * value:+.1f}"
 
 
-def span(interval: Mapping[str, float | None], sign: str = "") -> str:
+class Interval(Protocol):
+    """Whatever has two ends; both None where nothing was scored."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+def span(interval: Interval, sign: str = "") -> str:
     """An interval in percent or percentage points, without a unit to keep columns narrow."""
-    low, high = interval["low"], interval["high"]
+    low, high = interval.low, interval.high
     return "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
 
 

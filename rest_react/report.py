@@ -20,6 +20,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +33,16 @@ from rest_react.records import Example
 from rest_react.reporting.compare import Run, compare
 from rest_react.reporting.headline import detectable_line, headline
 from rest_react.reporting.page import fill, loss_curve, pack, templates
-from rest_react.reporting.rows import Row, compute_rows, correctness
+from rest_react.reporting.results_json import (
+    RESULTS_JSON,
+    ChecksEffect,
+    Difference,
+    GroupAccuracy,
+    ResultRow,
+    Results,
+    RuleDisagreement,
+)
+from rest_react.reporting.rows import compute_rows, correctness
 from rest_react.stages.improve import EXAMPLES, fallback_note
 from rest_react.storage.files import write_file
 from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
@@ -59,7 +69,7 @@ _USAGE = "usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [pa
 def write_report(run_folder: Path, *, smoke: bool) -> Path:
     """Writes results.json, report.md, report.html and the cards into the run's folder; returns the page."""
     rows = compute_rows(run_folder)
-    write_json(run_folder / "results.json", {"schema": SCHEMA, "run": run_folder.name, "rows": rows})
+    write_json(run_folder / RESULTS_JSON, Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows)))
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
@@ -78,7 +88,7 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
     return page
 
 
-def results_table(rows: Sequence[Row]) -> "Table":
+def results_table(rows: Sequence[ResultRow]) -> "Table":
     """The rows for a terminal: the report's first view."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -145,27 +155,27 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield name, visible(str(value))
 
 
-def _benchmarks(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _benchmarks(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """The rows of each benchmark, and the tables that take them apart."""
-    own: dict[str, list[Row]] = {}
+    own: dict[str, list[ResultRow]] = {}
     for row in rows:
-        own.setdefault(row["benchmark"], []).append(row)
+        own.setdefault(row.benchmark, []).append(row)
     return [
         {"name": visible(name), "rows": some, "tables": list(_breakdowns(some)), **_said(some[-1])}
         for name, some in own.items()
     ]
 
 
-def _said(last: Row) -> dict[str, str]:
+def _said(last: ResultRow) -> dict[str, str]:
     """What the last row means in a sentence, and what this many questions can show where that is another one."""
     sentence = headline(last)
-    detectable = detectable_line(last["vs_start"]) if last["vs_start"] else ""
+    detectable = detectable_line(last.vs_start) if last.vs_start else ""
     return {"headline": visible(sentence), "detectable": "" if detectable in sentence else detectable}
 
 
-def _breakdowns(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def _breakdowns(rows: Sequence[ResultRow]) -> Iterator[dict[str, Any]]:
     """One benchmark's rows in parts, one column per iteration."""
-    headings = ["", *(f"iteration {row['iteration']}" for row in rows)]
+    headings = ["", *(f"iteration {row.iteration}" for row in rows)]
     for name, parts_of in _PARTS:
         columns = [parts_of(row) for row in rows]
         names = sorted({part for column in columns for part in column})
@@ -174,26 +184,27 @@ def _breakdowns(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
             yield {"name": name, "headings": headings, "rows": lines}
 
 
-def _shares(groups: Row) -> dict[str, str]:
-    return {name: f"{percent(part['mean'])} {span(part)} of {part['questions']}" for name, part in groups.items()}
+def _shares(groups: Mapping[str, GroupAccuracy]) -> dict[str, str]:
+    return {name: f"{percent(part.mean)} {span(part)} of {part.questions}" for name, part in groups.items()}
 
 
-def _spent(row: Row) -> dict[str, str]:
-    return {name: number(value, 4 if name == "cost_usd" else 1) for name, value in row["per_correct"].items()}
+def _spent(row: ResultRow) -> dict[str, str]:
+    spent = asdict(row.per_correct).items()
+    return {name: number(value, 4 if name == "cost_usd" else 1) for name, value in spent}
 
 
-def _lost(row: Row) -> dict[str, str]:
-    lost = {"unscored": f"{row['unscored']} ({percent(row['unscored_share'])})"}
-    lost["failed by the model's own fault"] = f"{row['failed']} ({percent(row['failed_share'])})"
-    faults = row["faults"].items()
-    return lost | {f"fault: {name}": f"{part['answers']} ({percent(part['share'])})" for name, part in faults}
+def _lost(row: ResultRow) -> dict[str, str]:
+    lost = {"unscored": f"{row.unscored} ({percent(row.unscored_share)})"}
+    lost["failed by the model's own fault"] = f"{row.failed} ({percent(row.failed_share)})"
+    faults = row.faults.items()
+    return lost | {f"fault: {name}": f"{part.answers} ({percent(part.share)})" for name, part in faults}
 
 
-_PARTS: tuple[tuple[str, Callable[[Row], dict[str, str]]], ...] = (
-    ("By question type", lambda row: _shares(row["by_kind"])),
-    ("By hops", lambda row: _shares(row["by_hops"])),
+_PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
+    ("By question type", lambda row: _shares(row.by_kind)),
+    ("By hops", lambda row: _shares(row.by_hops)),
     ("What one correct answer took", _spent),
-    ("What the self-checks changed", lambda row: {name: str(row["checks"][name]) for name in ("fixed", "broken")}),
+    ("What the self-checks changed", lambda row: {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)}),
     ("Faults", _lost),
 )
 
@@ -217,7 +228,7 @@ def _page(view: Mapping[str, Any], run_folder: Path) -> str:
 # ── cards ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
+def _write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> None:
     """A card in the Hub's format beside each iteration's model, and one beside its training rows."""
     settings = RunFolder(run_folder).settings()
     for k in iterations(run_folder):
@@ -239,7 +250,7 @@ def _write_cards(run_folder: Path, rows: Sequence[Row], *, smoke: bool) -> None:
             rows_of = view | {"made": [*facts, *written], "kinds": kinds.most_common(), "taken": taken}
             _card("data_card", stage / "improve", front=front, **rows_of)
         if tuned is not None:
-            own = [row for row in rows if row["iteration"] == k]
+            own = [row for row in rows if row.iteration == k]
             results = _markdown_table(_HEADINGS, [[cell(row) for _, cell in _COLUMNS] for row in own])
             made = [("training rows", f"{tuned['examples']:,}"), *made]
             made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
@@ -262,21 +273,21 @@ def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:
     write_file(folder / "README.md", card.render(front=Markup(front), **values))
 
 
-def _model_front(name: str, base: str, rows: Sequence[Row]) -> str:
+def _model_front(name: str, base: str, rows: Sequence[ResultRow]) -> str:
     """What the Hub reads at the top of a model's card."""
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
         EvalResult(
             task_type="question-answering",
-            dataset_type=row["benchmark"],
-            dataset_name=row["benchmark"],
+            dataset_type=row.benchmark,
+            dataset_name=row.benchmark,
             metric_type="accuracy",
-            metric_value=round(row["accuracy"]["mean"], 4),
-            metric_name=f"accuracy, graded by {row['grader']}",
+            metric_value=round(row.accuracy.mean, 4),
+            metric_name=f"accuracy, graded by {row.grader}",
         )
         for row in rows
-        if row["accuracy"]["mean"] is not None
+        if row.accuracy.mean is not None
     ]
     base = HUB_TWIN if base == EMBEDDED else base
     data = ModelCardData(
@@ -330,8 +341,8 @@ def _run(folder: Path, name: str) -> Run:
     rows = compute_rows(folder)
     answers = {}
     for row in rows:
-        stage = folder / f"iter_{row['iteration']}" / "evaluate" / row["benchmark"]
-        answers[row["iteration"], row["benchmark"]] = correctness(stage, row["repeats"])
+        stage = folder / f"iter_{row.iteration}" / "evaluate" / row.benchmark
+        answers[row.iteration, row.benchmark] = correctness(stage, row.repeats)
     trained = {}
     for k in iterations(folder):
         grown, tuned = (read_summary(folder / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
@@ -342,44 +353,44 @@ def _run(folder: Path, name: str) -> Run:
 # ── words and tables ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _change(change: Row | None) -> str:
-    return "" if change is None else f"{points(change['mean'])} {span(change, '+')}".strip()
+def _change(change: Difference | ChecksEffect | None) -> str:
+    return "" if change is None else f"{points(change.mean)} {span(change, '+')}".strip()
 
 
-def _differs(share: Row | None) -> str:
-    return "" if share is None else f"{percent(share['mean'])} {span(share)} of {share['answers']}"
+def _differs(share: RuleDisagreement | None) -> str:
+    return "" if share is None else f"{percent(share.mean)} {span(share)} of {share.answers}"
 
 
-_COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
-    ("Iteration", lambda row: str(row["iteration"])),
-    ("Benchmark", lambda row: visible(row["benchmark"])),
-    ("Accuracy", lambda row: percent(row["accuracy"]["mean"])),
-    ("95% interval", lambda row: span(row["accuracy"])),
-    ("vs start", lambda row: _change(row["vs_start"])),
-    ("Before checks", lambda row: percent(row["before_checks"]["mean"])),
-    ("F1", lambda row: percent(row["f1"])),
-    ("Searches", lambda row: number(row["searches"], 1)),
-    ("Answers", lambda row: f"{row['questions']} × {row['repeats']}"),
-    ("vs previous", lambda row: _change(row["vs_previous"])),
-    ("EM", lambda row: percent(row["em"])),
-    ("Contained", lambda row: percent(row["contained"])),
-    ("Std over repeats", lambda row: percent(row["accuracy"]["std"])),
-    ("Before checks, 95% interval", lambda row: span(row["before_checks"])),
-    ("The checks' effect", lambda row: _change(row["checks"])),
-    ("Unscored", lambda row: str(row["unscored"])),
-    ("Failed", lambda row: str(row["failed"])),
-    ("LLM calls", lambda row: number(row["calls"], 1)),
-    ("Tokens", lambda row: number(row["tokens"], 0)),
-    ("Minutes", lambda row: number(row["seconds"] / 60, 1)),
-    ("Cost, USD", lambda row: visible(row["cost_reason"]) if row["cost_usd"] is None else f"{row['cost_usd']:.2f}"),
-    ("Grader", lambda row: visible(row["grader"])),
-    ("Rule grader differs", lambda row: _differs(row["rule_disagreement"])),
+_COLUMNS: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
+    ("Iteration", lambda row: str(row.iteration)),
+    ("Benchmark", lambda row: visible(row.benchmark)),
+    ("Accuracy", lambda row: percent(row.accuracy.mean)),
+    ("95% interval", lambda row: span(row.accuracy)),
+    ("vs start", lambda row: _change(row.vs_start)),
+    ("Before checks", lambda row: percent(row.before_checks.mean)),
+    ("F1", lambda row: percent(row.f1)),
+    ("Searches", lambda row: number(row.searches, 1)),
+    ("Answers", lambda row: f"{row.questions} × {row.repeats}"),
+    ("vs previous", lambda row: _change(row.vs_previous)),
+    ("EM", lambda row: percent(row.em)),
+    ("Contained", lambda row: percent(row.contained)),
+    ("Std over repeats", lambda row: percent(row.accuracy.std)),
+    ("Before checks, 95% interval", lambda row: span(row.before_checks)),
+    ("The checks' effect", lambda row: _change(row.checks)),
+    ("Unscored", lambda row: str(row.unscored)),
+    ("Failed", lambda row: str(row.failed)),
+    ("LLM calls", lambda row: number(row.calls, 1)),
+    ("Tokens", lambda row: number(row.tokens, 0)),
+    ("Minutes", lambda row: number(row.seconds / 60, 1)),
+    ("Cost, USD", lambda row: visible(row.cost_reason or "") if row.cost_usd is None else f"{row.cost_usd:.2f}"),
+    ("Grader", lambda row: visible(row.grader)),
+    ("Rule grader differs", lambda row: _differs(row.rule_disagreement)),
 )
 _HEADINGS = tuple(heading for heading, _ in _COLUMNS)
 _FIRST_VIEW = 9
 
 
-def first_view(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+def first_view(rows: Sequence[ResultRow]) -> list[tuple[str, Callable[[ResultRow], str]]]:
     """The columns to read first: without those that are empty or 0 in every row, accuracy aside."""
     columns = _COLUMNS[:_FIRST_VIEW]
     nothing = {"", percent(0.0), number(0.0, 1)}

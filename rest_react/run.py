@@ -21,6 +21,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.checks import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
@@ -258,11 +260,12 @@ class Loop:
 def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
     """An iteration's numbers and its loss curve, each once; samples of what it did; the model that grew, the examples
     that came of it, demonstrations mixed with them, and the model that they made."""
-    rows = {f"evaluate/{row['benchmark']}": row for row in compute_rows(folder.root) if row["iteration"] == k}
-    for name in ("grow", "improve", "finetune", *rows):
+    rows = (row for row in compute_rows(folder.root) if row.iteration == k)
+    measured = {f"evaluate/{row.benchmark}": numbers(msgspec.to_builtins(row)) for row in rows}
+    for name in ("grow", "improve", "finetune", *measured):
         summary = read_summary(folder.stage(k, *name.split("/")))
         if summary is not None:
-            held = numbers(summary) | numbers(rows.get(name, {}))
+            held = numbers(summary) | measured.get(name, {})
             tracker.log(name, {key: value for key, value in held.items() if key not in ("schema", "iteration")})
     if points := loss_curve(folder.stage(k, "finetune")):
         tracker.curve("finetune", "loss", points)
@@ -288,14 +291,14 @@ def show_results(folder: RunFolder, *, smoke: bool) -> None:
     for line in headlines(rows):
         say(line)
     for row in rows:
-        answers, reasons = row["questions"] * row["repeats"], row["faults"]
-        failed = sum(part["answers"] for part in reasons.values())
+        answers, reasons = row.questions * row.repeats, row.faults
+        failed = sum(part.answers for part in reasons.values())
         if failed >= 0.1 * answers:
-            told = ", ".join(f"{reason} ({part['answers']})" for reason, part in reasons.items())
-            say(f"note: iteration {row['iteration']}, {row['benchmark']}: {failed} of {answers} answers failed: {told}")
-        if row["unscored"] >= 0.1 * answers:
-            where = f"iteration {row['iteration']}, {row['benchmark']}"
-            say(f"note: {where}: {row['unscored']} of {answers} answers are unscored; results.jsonl gives the reasons")
+            told = ", ".join(f"{reason} ({part.answers})" for reason, part in reasons.items())
+            say(f"note: iteration {row.iteration}, {row.benchmark}: {failed} of {answers} answers failed: {told}")
+        if row.unscored >= 0.1 * answers:
+            where = f"iteration {row.iteration}, {row.benchmark}"
+            say(f"note: {where}: {row.unscored} of {answers} answers are unscored; results.jsonl gives the reasons")
     say(f"report: {page}")
 
 

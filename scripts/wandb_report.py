@@ -10,14 +10,16 @@ report on W&B's own pages yet. Not here: the numbers, which the run logged (rest
 """
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Iterator, KeysView, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from rest_react.reporting.page import loss_curve
+from rest_react.reporting.results_json import read_results
 from rest_react.reporting.tracking import numbers
 
 METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
@@ -47,7 +49,7 @@ def build(run_folder: Path, *, entity: str, project: str) -> Any:
     import wandb_workspaces.reports.v2 as wr
     from wandb_workspaces import expr
 
-    rows = json.loads((run_folder / "results.json").read_text(encoding="utf-8"))["rows"]
+    rows = read_results(run_folder).rows
     name = run_folder.name
 
     def grid(panels: Sequence[Any], columns: Sequence[str] = ()) -> Any:
@@ -67,8 +69,8 @@ def build(run_folder: Path, *, entity: str, project: str) -> Any:
         wr.H2("Results"),
         wr.MarkdownBlock(results(run_folder)),
     ]
-    for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
-        own = [row for row in rows if row["benchmark"] == benchmark]
+    for benchmark in dict.fromkeys(row.benchmark for row in rows):
+        own = [msgspec.to_builtins(row) for row in rows if row.benchmark == benchmark]
         logged = dict.fromkeys(metric for row in own for metric in numbers(row)).keys()
         blocks += [wr.H2(f"Benchmark {benchmark}"), grid(curves(wr, benchmark, logged))]
         for title, panels, columns in breakdowns(wr, benchmark, logged):

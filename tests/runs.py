@@ -9,6 +9,7 @@ import msgspec
 from rest_react.judges.grader import RuleGrader
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Hit, Result, Step, Trajectory, Usage, Verdict
+from rest_react.reporting.results_json import Accuracy, ChecksEffect, PerCorrect, ResultRow
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.grow import grow
@@ -20,6 +21,22 @@ from rest_react.tasks.search_qa.world import build_world
 from tests.doors import FREE
 
 HOSTILE = "<script>alert(1)</script>\u202egnitide\u202c שלום | `x` </pre></style>"
+
+
+def row(iteration, mean, *, std=None, before=None, **fields) -> ResultRow:
+    """A row of results.json; what a test does not name is 0 or absent."""
+    ends = {"low": None, "high": None} if mean is None else {"low": mean - 0.1, "high": mean + 0.1}
+    given = {
+        "benchmark": "world", "grader": "rule", "questions": 60, "repeats": 2, "unscored": 0, "unscored_share": 0.0,
+        "failed": 0, "failed_share": 0.0, "faults": {}, "accuracy": Accuracy(mean=mean, std=std, **ends),
+        "before_checks": Accuracy(mean=mean if before is None else before, std=None, low=None, high=None),
+        "checks": ChecksEffect(mean=0.0, low=0.0, high=0.0, questions=60, detectable=None, fixed=0, broken=0),
+        "vs_start": None, "vs_previous": None, "by_kind": {}, "by_hops": {}, "em": 0.0, "f1": 0.0, "searches": 0.0,
+        "calls": 0.0, "tokens": 0.0, "contained": 0.0, "correct": 0,
+        "per_correct": PerCorrect(searches=None, calls=None, tokens=None, cost_usd=None, seconds=None),
+        "cost_usd": 0.0, "cost_reason": None, "seconds": 1.0,
+    }  # fmt: skip
+    return ResultRow(iteration=iteration, **given | fields)
 
 
 def result(question, repeat=0, verdict="correct", before=None, fault=None, **fields):

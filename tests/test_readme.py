@@ -11,10 +11,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
 from rest_react.build import Parts
@@ -35,6 +35,7 @@ from rest_react.records import (
     Usage,
     Verdict,
 )
+from rest_react.reporting.results_json import ResultRow, Results
 from rest_react.reporting.rows import compute_rows
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
@@ -203,23 +204,17 @@ def test_the_result_table_shows_a_run_whose_numbers_are_in_the_docs() -> None:
     _, rule, *lines = results[1].splitlines()
     assert set(rule) <= set("| -")
     run, control = (
-        json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+        msgspec.json.decode((ROOT / "docs" / "results" / f"{name}.json").read_bytes(), type=Results).rows
         for name in ("embedded_full", "embedded_control")
     )
-    held = [*run, *({**row, "iteration": "control"} for row in control)]
-    assert lines == [f"| {' | '.join(table_cells(row))} |" for row in held]
+    held = [*((str(row.iteration), row) for row in run), *(("control", row) for row in control)]
+    assert lines == [f"| {' | '.join(table_cells(name, row))} |" for name, row in held]
 
 
-def table_cells(row: dict[str, Any]) -> list[str]:
-    change = row["vs_start"]
-    against = f"{points(change['mean'])} {span(change, '+')}" if change else ""
-    return [
-        str(row["iteration"]),
-        percent(row["accuracy"]["mean"]),
-        span(row["accuracy"]),
-        against,
-        number(row["searches"], 1),
-    ]
+def table_cells(iteration: str, row: ResultRow) -> list[str]:
+    change = row.vs_start
+    against = f"{points(change.mean)} {span(change, '+')}" if change else ""
+    return [iteration, percent(row.accuracy.mean), span(row.accuracy), against, number(row.searches, 1)]
 
 
 def test_every_benchmark_has_a_command_that_its_module_understands() -> None:
@@ -289,8 +284,9 @@ def test_every_key_of_results_json_is_documented(tmp_path: Path) -> None:
     write_summary(stage, {"grader": "rule", "questions": 1, "repeats": 1, "seconds": 1.0})
     (row,) = compute_rows(tmp_path)
     keys, intervals = section(RUN_FOLDER, "## results.json").split(";")
-    assert quoted(keys.split("row are")[1]) == list(row)
-    assert set(row["accuracy"]) | set(row) >= set(quoted(intervals)) >= set(row["accuracy"])
+    assert quoted(keys.split("row are")[1]) == list(asdict(row))
+    shares = set(asdict(row.accuracy))
+    assert shares | set(asdict(row)) >= set(quoted(intervals)) >= shares
 
 
 def test_every_unsealed_setting_is_documented() -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard import metadata_load
+from msgspec import to_builtins
 from rich.console import Console
 
 from rest_react.errors import RunFolderError
 from rest_react.metrics.statistics import clustered_interval, detectable_difference
 from rest_react.records import Example, Fault, Verdict
 from rest_react.report import first_view, results_table, write_report
+from rest_react.reporting.results_json import Accuracy, FaultCount, PerCorrect, RuleDisagreement
 from rest_react.reporting.rows import compute_rows
 from rest_react.storage.run_folder import RunFolder
 from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
@@ -58,7 +60,7 @@ def page_of(run: Path, *, smoke=False) -> str:
 
 
 def test_a_row_holds_every_number_of_an_evaluation(run):
-    start, later = compute_rows(run)
+    start, later = map(to_builtins, compute_rows(run))
     assert set(start) == set(later) == ROW_KEYS
     share = clustered_interval({f"w{i}": [float(i < 3)] for i in range(4)})
     interval = {"mean": share.mean, "low": share.low, "high": share.high}
@@ -100,7 +102,7 @@ def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):
     write_evaluation(folder, 0, results)
     (row,) = compute_rows(folder)
     share = clustered_interval({"a": [0.0], "b": [1.0], "c": [0.0]})
-    assert row["rule_disagreement"] == {"mean": 1 / 3, "low": share.low, "high": share.high, "answers": 3}
+    assert row.rule_disagreement == RuleDisagreement(mean=1 / 3, low=share.low, high=share.high, answers=3)
     RunFolder(folder).seal({}, {})
     write_report(folder, smoke=False)
     for name in ("report.md", "report.html"):
@@ -114,7 +116,7 @@ def test_each_iteration_is_compared_with_the_start_and_with_the_one_before(tmp_p
         verdicts = ["correct" if i < right else "incorrect" for i in range(4)]
         write_evaluation(tmp_path, iteration, [result(f"w{i}", verdict=v) for i, v in enumerate(verdicts)])
     changes = [
-        tuple(row[key] and row[key]["mean"] for key in ("vs_start", "vs_previous")) for row in compute_rows(tmp_path)
+        tuple(change and change.mean for change in (row.vs_start, row.vs_previous)) for row in compute_rows(tmp_path)
     ]
     assert changes == [(None, None), (0.5, 0.5), (0.25, -0.25), (0.75, None)]  # iteration 3 is not complete
 
@@ -128,10 +130,9 @@ def test_the_self_checks_are_measured_on_the_same_trajectories(tmp_path):
     ]
     write_evaluation(tmp_path, 0, results)
     (row,) = compute_rows(tmp_path)
-    checks = row["checks"]
-    assert (checks["fixed"], checks["broken"], checks["questions"]) == (2, 1, 3)
-    assert checks["mean"] == pytest.approx(1 / 3)
-    assert checks["low"] <= 1 / 3 <= checks["high"]
+    assert (row.checks.fixed, row.checks.broken, row.checks.questions) == (2, 1, 3)
+    assert row.checks.mean == pytest.approx(1 / 3)
+    assert row.checks.low <= 1 / 3 <= row.checks.high
 
 
 def test_accuracy_is_told_by_kind_and_by_hops(tmp_path):
@@ -140,8 +141,9 @@ def test_accuracy_is_told_by_kind_and_by_hops(tmp_path):
     unsaid = replace(result("d"), kind="", hops=None)
     write_evaluation(tmp_path, 0, [easy, hard, other, unsaid])
     (row,) = compute_rows(tmp_path)
-    told = {key: {name: (g["mean"], g["questions"]) for name, g in row[key].items()} for key in ("by_kind", "by_hops")}
-    assert told == {"by_kind": {"bridge": (1.0, 1), "date": (0.5, 2)}, "by_hops": {"2": (0.5, 2), "4": (1.0, 1)}}
+    by_kind, by_hops = ({name: (g.mean, g.questions) for name, g in of.items()} for of in (row.by_kind, row.by_hops))
+    assert by_kind == {"bridge": (1.0, 1), "date": (0.5, 2)}
+    assert by_hops == {"2": (0.5, 2), "4": (1.0, 1)}
 
 
 def test_what_a_correct_answer_costs_counts_the_wrong_ones_too(tmp_path):
@@ -152,12 +154,11 @@ def test_what_a_correct_answer_costs_counts_the_wrong_ones_too(tmp_path):
     ]
     write_evaluation(tmp_path, 0, results, cost_usd=0.5)
     (row,) = compute_rows(tmp_path)
-    assert (row["correct"], row["per_correct"]) == (
-        1, {"searches": 6.0, "calls": 20.0, "tokens": 400.0, "cost_usd": 0.5, "seconds": 90.0},
-    )  # fmt: skip
+    assert row.correct == 1
+    assert row.per_correct == PerCorrect(searches=6.0, calls=20.0, tokens=400.0, cost_usd=0.5, seconds=90.0)
     write_evaluation(tmp_path, 0, results[1:])
     (row,) = compute_rows(tmp_path)
-    assert set(row["per_correct"].values()) == {None}
+    assert row.per_correct == PerCorrect(searches=None, calls=None, tokens=None, cost_usd=None, seconds=None)
 
 
 def test_failures_are_told_by_fault(tmp_path):
@@ -166,10 +167,10 @@ def test_failures_are_told_by_fault(tmp_path):
     results = [result(f"w{i}", verdict="incorrect", fault=fault) for i, fault in enumerate(faults)]
     write_evaluation(tmp_path, 0, [*results, result("w3")])
     (row,) = compute_rows(tmp_path)
-    assert row["faults"] == {
-        "HTTP 503": {"answers": 1, "share": 0.25}, "nothing parsable": {"answers": 2, "share": 0.5},
+    assert row.faults == {
+        "HTTP 503": FaultCount(answers=1, share=0.25), "nothing parsable": FaultCount(answers=2, share=0.5),
     }  # fmt: skip
-    assert (row["unscored_share"], row["failed_share"]) == (0.25, 0.5)
+    assert (row.unscored_share, row.failed_share) == (0.25, 0.5)
 
 
 def test_unscored_answers_count_nowhere_and_failed_ones_are_wrong(tmp_path):
@@ -181,10 +182,10 @@ def test_unscored_answers_count_nowhere_and_failed_ones_are_wrong(tmp_path):
     ]
     write_evaluation(tmp_path, 0, results)
     (row,) = compute_rows(tmp_path)
-    assert (row["questions"], row["unscored"], row["failed"]) == (4, 2, 1)
-    assert row["accuracy"]["mean"] == 0.5
-    assert row["before_checks"]["mean"] == pytest.approx(2 / 3)
-    assert (row["searches"], row["em"]) == (pytest.approx(8 / 3), 0.0)
+    assert (row.questions, row.unscored, row.failed) == (4, 2, 1)
+    assert row.accuracy.mean == 0.5
+    assert row.before_checks.mean == pytest.approx(2 / 3)
+    assert (row.searches, row.em) == (pytest.approx(8 / 3), 0.0)
 
 
 def test_repeats_are_told_apart_by_the_id(tmp_path):
@@ -193,22 +194,22 @@ def test_repeats_are_told_apart_by_the_id(tmp_path):
     results = [result(q, r, "correct" if (q, r) in right else "incorrect") for q, r in pairs]
     write_evaluation(tmp_path, 0, results, repeats=2)
     (row,) = compute_rows(tmp_path)
-    assert (row["questions"], row["repeats"], row["accuracy"]["mean"]) == (2, 2, 0.75)
-    assert row["accuracy"]["std"] == pytest.approx(0.125**0.5)  # of 0.5 and 1.0
+    assert (row.questions, row.repeats, row.accuracy.mean) == (2, 2, 0.75)
+    assert row.accuracy.std == pytest.approx(0.125**0.5)  # of 0.5 and 1.0
 
 
 def test_an_evaluation_without_one_scored_answer_has_no_numbers_but_a_row(tmp_path):
     write_evaluation(tmp_path, 0, [result("a", verdict="unscored", fault=Fault("outside", "no network"))])
     (row,) = compute_rows(tmp_path)
-    assert row["accuracy"] == {"mean": None, "std": None, "low": None, "high": None}
-    assert (row["em"], row["searches"], row["unscored"]) == (None, None, 1)
+    assert row.accuracy == Accuracy(mean=None, std=None, low=None, high=None)
+    assert (row.em, row.searches, row.unscored) == (None, None, 1)
     assert "n/a" in page_of(tmp_path)
 
 
 def test_results_json_has_the_public_schema(run):
     write_report(run, smoke=False)
     told = json.loads((run / "results.json").read_text(), parse_constant=pytest.fail)
-    assert told == {"schema": 1, "run": "demo", "rows": compute_rows(run)}
+    assert told == {"schema": 1, "run": "demo", "rows": to_builtins(compute_rows(run))}
 
 
 def test_the_same_folder_gives_the_same_files(run):
@@ -358,7 +359,7 @@ def test_every_benchmark_is_compared_with_its_own_start(tmp_path):
         write_evaluation(tmp_path, iteration, [result("a", verdict="incorrect")], benchmark="hard")
         write_evaluation(tmp_path, iteration, [result("a", verdict=verdict)], benchmark="world")
     write_evaluation(tmp_path, 1, [result("a")], benchmark="late")
-    changes = {(r["iteration"], r["benchmark"]): (r["vs_start"] or {}).get("mean") for r in compute_rows(tmp_path)}
+    changes = {(r.iteration, r.benchmark): r.vs_start and r.vs_start.mean for r in compute_rows(tmp_path)}
     assert changes == {
         (0, "hard"): None, (0, "world"): None, (1, "hard"): 0.0, (1, "late"): None, (1, "world"): 1.0,
     }  # fmt: skip
@@ -390,7 +391,7 @@ def _keys(value, path=""):
 
 def test_every_number_is_defined_in_the_docs(run):
     text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    missing = [key for row in compute_rows(run) for key in _keys(row) if f"`{key}`" not in text]
+    missing = [key for row in compute_rows(run) for key in _keys(to_builtins(row)) if f"`{key}`" not in text]
     assert missing == []
 
 
@@ -502,7 +503,7 @@ def test_an_iteration_that_was_not_trained_has_no_card(tmp_path):
 def test_the_first_view_leaves_out_columns_that_are_0_everywhere(run):
     rows = compute_rows(run)
     shown = [heading for heading, _ in first_view(rows)]
-    without = [heading for heading, _ in first_view([{**row, "f1": 0.0, "searches": 0.0} for row in rows])]
+    without = [heading for heading, _ in first_view([replace(row, f1=0.0, searches=0.0) for row in rows])]
     assert [heading for heading in shown if heading not in without] == ["F1", "Searches"]
     assert "EM" not in shown and without[:3] == ["Iteration", "Benchmark", "Accuracy"]
 

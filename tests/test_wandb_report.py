@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from rest_react.report import write_report
 from rest_react.reporting.page import tables
+from rest_react.reporting.results_json import read_results
 from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tracking import numbers
 from tests.runs import scripted_run, write_lines
@@ -59,7 +61,7 @@ def test_it_is_of_this_run_s_group_in_this_project(report: Any) -> None:
 
 
 def test_it_draws_what_the_run_logs_and_nothing_else(run: Path, report: Any) -> None:
-    logged = {f"evaluate/{row['benchmark']}/{name}" for row in compute_rows(run) for name in numbers(row)}
+    logged = {f"evaluate/{row.benchmark}/{name}" for row in compute_rows(run) for name in numbers(to_builtins(row))}
     drawn = [metric for metrics in found(report, "metrics") for metric in metrics]
     assert set(drawn) <= logged | {"finetune/loss"}
     assert {"evaluate/world/accuracy/mean", "evaluate/world/accuracy/low", "evaluate/world/accuracy/high"} <= set(drawn)
@@ -81,7 +83,7 @@ def test_it_has_the_figures_and_tables_of_the_page(run: Path, report: Any) -> No
 
 
 def test_its_tables_of_runs_hold_what_the_page_s_tables_hold_and_bars_draw_the_shares(run: Path, report: Any) -> None:
-    rows = json.loads((run / "results.json").read_text(encoding="utf-8"))["rows"]
+    rows = to_builtins(read_results(run).rows)
     names = dict.fromkeys(name for row in rows for name in numbers(row))
     parts = [[name for name in names if name.startswith(f"{part}/")] for part in PARTS]
     feeds = [feed["columnOrder"] for feed in found(report, "runFeed") if feed.get("lockColumns")]

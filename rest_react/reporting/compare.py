@@ -12,8 +12,8 @@ Not here: a run's own numbers (evaluate), and the page (report).
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,12 +21,12 @@ from typing import Any
 import yaml
 
 from rest_react.console import percent, points, span, visible
-from rest_react.metrics.statistics import clustered_interval, detectable_difference, paired_difference
+from rest_react.metrics.statistics import Share, clustered_interval, detectable_difference, paired_difference
+from rest_react.reporting.results_json import Accuracy, ResultRow
 
 _PAPER = Path(__file__).parent / "templates" / "paper.yaml"
 _GENERATIONS = {1: "1st generation", 2: "2nd generation"}
 _PILOT = 500
-Row = dict[str, Any]
 Table = dict[str, Any]
 
 
@@ -36,15 +36,24 @@ class Run:
     repeats scored; by iteration how many trajectories and examples it was trained on."""
 
     name: str
-    rows: Sequence[Row]
+    rows: Sequence[ResultRow]
     settings: Mapping[str, object]
     answers: Mapping[tuple[int, str], Mapping[str, Sequence[float | None]]]
     trained: Mapping[int, tuple[int, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class AccuracyBySize:
+    """The accuracy of all `runs` that were tuned on so many examples."""
+
+    examples: int
+    runs: int
+    accuracy: Share
+
+
 def compare(runs: Sequence[Run]) -> dict[str, Any]:
     """All that the page shows: curves and differences for each benchmark, settings that differ, the paper's tables."""
-    names = dict.fromkeys(row["benchmark"] for run in runs for row in run.rows)
+    names = dict.fromkeys(row.benchmark for run in runs for row in run.rows)
     return {
         "names": [visible(run.name) for run in runs],
         "benchmarks": [_benchmark(runs, name) for name in names],
@@ -66,11 +75,11 @@ def _benchmark(runs: Sequence[Run], name: str) -> dict[str, Any]:
 
 
 def _series(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
-    own = [(run.name, [row for row in run.rows if row["benchmark"] == benchmark]) for run in runs]
+    own = [(run.name, [row for row in run.rows if row.benchmark == benchmark]) for run in runs]
     return [{"name": visible(name), "rows": rows} for name, rows in own if rows]
 
 
-def _by_examples(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
+def _by_examples(runs: Sequence[Run], benchmark: str) -> list[AccuracyBySize]:
     """How much data: accuracy of the last iteration by the number of examples it was tuned on, all runs with that
     number together. The interval is over other questions; `std` tells how far the fine-tunings lie apart. Empty unless
     the runs were told to train on different numbers, and chose their targets alike."""
@@ -84,18 +93,18 @@ def _by_examples(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
         if last is not None:
             found.setdefault(run.trained[last][1], []).append(run.answers[last, benchmark])
     return [
-        {"examples": examples, "runs": len(tuned), "accuracy": asdict(clustered_interval(_together(tuned)))}
+        AccuracyBySize(examples, len(tuned), clustered_interval(_together(tuned)))
         for examples, tuned in sorted(found.items())
     ]
 
 
-def _size_table(sizes: Sequence[Mapping[str, Any]]) -> Table:
+def _size_table(sizes: Sequence[AccuracyBySize]) -> Table:
     headings = ["Examples", "Fine-tunings", "Accuracy", "95% interval", "Std between fine-tunings"]
     rows = []
     for size in sizes:
-        accuracy = size["accuracy"]
-        spread = "" if accuracy["std"] is None else percent(accuracy["std"])
-        rows.append([f"{size['examples']:,}", str(size["runs"]), percent(accuracy["mean"]), span(accuracy), spread])
+        accuracy = size.accuracy
+        spread = "" if accuracy.std is None else percent(accuracy.std)
+        rows.append([f"{size.examples:,}", str(size.runs), percent(accuracy.mean), span(accuracy), spread])
     return {"headings": headings, "rows": rows}
 
 
@@ -123,10 +132,9 @@ def _differences(runs: Sequence[Run], benchmark: str) -> Table:
             limit = detectable_difference(change)
             if change.mean is None or limit is None:
                 continue
-            interval = {"low": change.low, "high": change.high}
             needed = math.ceil(change.n * (limit / change.mean) ** 2) if abs(change.mean) > 1e-9 else None
             cells = [visible(run.name), str(own), visible(reference.name), str(theirs), points(change.mean)]
-            found = [span(interval, "+"), str(change.n), f"{100 * limit:.1f}", "" if needed is None else f"{needed:,}"]
+            found = [span(change, "+"), str(change.n), f"{100 * limit:.1f}", "" if needed is None else f"{needed:,}"]
             rows.append([*cells, *found])
     return {"headings": headings, "rows": sorted(rows, key=lambda cells: (int(cells[1]), int(cells[3])))}
 
@@ -148,7 +156,7 @@ def _settings(runs: Sequence[Run]) -> Table:
 
 
 def _notes(runs: Sequence[Run]) -> Iterator[str]:
-    graders = {row["grader"] for run in runs for row in run.rows}
+    graders = {row.grader for run in runs for row in run.rows}
     if len(graders) > 1:
         yield f"Graded by {' and '.join(map(visible, sorted(graders)))}: a difference may be the grader's."
     for run in runs:
@@ -177,17 +185,17 @@ def _beside_the_paper(runs: Sequence[Run]) -> list[Table]:
     """The four tables, with a column for each run and benchmark, or a row where they are not by generation."""
     after, people, sizes, before = yaml.safe_load(_PAPER.read_text(encoding="utf-8"))
     return [
-        _by_generation(after, runs, "accuracy"),
+        _by_generation(after, runs, lambda row: row.accuracy),
         _start_and_end(people, runs),
         {**sizes, "own": 0, "rows": [*sizes["rows"], *_sizes(runs)]},
-        _by_generation(before, runs, "before_checks"),
+        _by_generation(before, runs, lambda row: row.before_checks),
     ]
 
 
-def _by_generation(table: Table, runs: Sequence[Run], key: str) -> Table:
-    columns = [(run, name) for run in runs for name in dict.fromkeys(row["benchmark"] for row in run.rows)]
+def _by_generation(table: Table, runs: Sequence[Run], share: Callable[[ResultRow], Accuracy]) -> Table:
+    columns = [(run, name) for run in runs for name in dict.fromkeys(row.benchmark for row in run.rows)]
     shares = {
-        (_generation(run, row["iteration"]), run.name, row["benchmark"]): _share(row[key])
+        (_generation(run, row.iteration), run.name, row.benchmark): _share(share(row))
         for run in runs
         for row in run.rows
     }
@@ -215,36 +223,35 @@ def _generation(run: Run, iteration: int) -> str:
 
 def _start_and_end(table: Table, runs: Sequence[Run]) -> Table:
     """One row for each benchmark; of each run its first and its last iteration, by its grader."""
-    ends = [(run, k) for run in runs if run.rows for k in sorted({run.rows[0]["iteration"], run.rows[-1]["iteration"]})]
-    names = dict.fromkeys(row["benchmark"] for run in runs for row in run.rows)
+    ends = [(run, k) for run in runs if run.rows for k in sorted({run.rows[0].iteration, run.rows[-1].iteration})]
+    names = dict.fromkeys(row.benchmark for run in runs for row in run.rows)
     rows = {cells[0].lower(): list(cells) for cells in table["rows"]}
     for name in names:
         rows.setdefault(name.lower(), [visible(name), *[""] * (len(table["headings"]) - 1)])
     for label, cells in rows.items():
         for run, k in ends:
-            found = [row for row in run.rows if row["benchmark"].lower() == label and row["iteration"] == k]
-            cells.append(_share(found[0]["accuracy"]) if found else "")
+            found = [row for row in run.rows if row.benchmark.lower() == label and row.iteration == k]
+            cells.append(_share(found[0].accuracy) if found else "")
     headings = [*table["headings"], *(_by(run, k) for run, k in ends)]
     return {**table, "headings": headings, "rows": list(rows.values()), "own": len(ends)}
 
 
 def _by(run: Run, iteration: int) -> str:
-    graders = dict.fromkeys(row["grader"] for row in run.rows if row["iteration"] == iteration)
+    graders = dict.fromkeys(row.grader for row in run.rows if row.iteration == iteration)
     return f"{visible(run.name)}, iteration {iteration}, by {visible(' and '.join(graders))}"
 
 
 def _sizes(runs: Sequence[Run]) -> Iterator[list[str]]:
     for run in runs:
         for row in run.rows:
-            trajectories, examples = run.trained.get(row["iteration"], (0, 0))
-            label = f"{visible(run.name)}, iteration {row['iteration']}, {visible(row['benchmark'])}"
-            yield [label, f"{trajectories:,}", f"{examples:,}", _share(row["accuracy"])]
+            trajectories, examples = run.trained.get(row.iteration, (0, 0))
+            label = f"{visible(run.name)}, iteration {row.iteration}, {visible(row.benchmark)}"
+            yield [label, f"{trajectories:,}", f"{examples:,}", _share(row.accuracy)]
 
 
-def _share(share: Mapping[str, float | None]) -> str:
+def _share(share: Accuracy) -> str:
     """As the paper writes it, with the interval behind."""
-    if share["mean"] is None:
+    if share.mean is None:
         return "n/a"
-    std = share.get("std")
-    spread = "" if std is None else f" ± {100 * std:.1f}"
-    return f"{100 * share['mean']:.1f}{spread} {span(share)}".strip()
+    spread = "" if share.std is None else f" ± {100 * share.std:.1f}"
+    return f"{100 * share.mean:.1f}{spread} {span(share)}".strip()

@@ -8,41 +8,41 @@ Where the interval includes 0, the sentence says so, and which differences this 
 Not here: the numbers (rows) and the table (report).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rest_react.console import percent, span
+from rest_react.reporting.results_json import Difference, ResultRow
 
 
-def headlines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def headlines(rows: Sequence[ResultRow]) -> list[str]:
     """A sentence for each benchmark, in the order of the rows (`compute_rows`)."""
-    last = {row["benchmark"]: row for row in rows}
+    last = {row.benchmark: row for row in rows}
     return [headline(row) for row in last.values()]
 
 
-def headline(row: Mapping[str, Any]) -> str:
+def headline(row: ResultRow) -> str:
     """The sentence for one row: the difference from the start where there is one, else the accuracy."""
-    name, size = row["benchmark"], f"{row['questions']} questions × {row['repeats']}"
-    change, accuracy = row["vs_start"], row["accuracy"]
-    if accuracy["mean"] is None:
-        return f"No answer on {name} was scored, so iteration {row['iteration']} has no accuracy."
-    if change is None or change["mean"] is None:
-        who = "The start" if row["iteration"] == 0 else f"Iteration {row['iteration']}"
-        return f"{who} answers {percent(accuracy['mean'])} of {name} correctly (95% interval {span(accuracy)}; {size})."
-    moved = 100 * change["mean"]
+    name, size = row.benchmark, f"{row.questions} questions × {row.repeats}"
+    change, accuracy = row.vs_start, row.accuracy
+    if accuracy.mean is None:
+        return f"No answer on {name} was scored, so iteration {row.iteration} has no accuracy."
+    if change is None or change.mean is None or change.low is None or change.high is None:
+        who = "The start" if row.iteration == 0 else f"Iteration {row.iteration}"
+        return f"{who} answers {percent(accuracy.mean)} of {name} correctly (95% interval {span(accuracy)}; {size})."
+    moved = 100 * change.mean
     where = "level with" if round(moved, 1) == 0 else f"{abs(moved):.1f} points {'above' if moved > 0 else 'below'}"
-    ends = f"95% interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f}"
-    if change["low"] > 0 or change["high"] < 0:
+    ends = f"95% interval {100 * change.low:+.1f} to {100 * change.high:+.1f}"
+    if change.low > 0 or change.high < 0:
         says, hint = "which excludes 0", ""
     else:
         says, hint = "which includes 0, so this may be chance", f" {detectable_line(change)}"
-    subject = f"Iteration {row['iteration']} is {where} the start on {name}"
+    subject = f"Iteration {row.iteration} is {where} the start on {name}"
     return f"{subject} ({ends}, {says}; {size}, one training run).{hint}"
 
 
-def detectable_line(change: Mapping[str, Any]) -> str:
+def detectable_line(change: Difference) -> str:
     """Which differences an evaluation of this size can show (docs/metrics.md, `detectable`)."""
-    limit = change["detectable"]
+    limit = change.detectable
     if limit is None:
         return ""
     return (

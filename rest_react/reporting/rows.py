@@ -1,9 +1,10 @@
 """The rows of results.json, computed from the graded answers of a run's complete evaluations.
 
-    rows = compute_rows(Path("outputs/default"))     # one per complete evaluation: accuracy, interval, differences, ...
+    rows = compute_rows(Path("outputs/default"))
+    rows[-1].accuracy.mean, rows[-1].vs_start.low              # 0.41, 0.101
 
 Every number follows from the lines of results.jsonl and the stage's summary; docs/metrics.md defines each one.
-Not here: how an interval is made (metrics), tables and pages (report).
+Not here: how an interval is made (metrics), the format of results.json (results_json), tables and pages (report).
 """
 
 from collections import Counter
@@ -13,18 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.errors import RunFolderError, short_reason
-from rest_react.metrics.statistics import (
-    Share,
-    clustered_interval,
-    contained,
-    detectable_difference,
-    paired_difference,
-)
+from rest_react.metrics.statistics import clustered_interval, contained, detectable_difference, paired_difference
 from rest_react.records import Result
+from rest_react.reporting.results_json import (
+    Accuracy,
+    ChecksEffect,
+    Difference,
+    FaultCount,
+    GroupAccuracy,
+    PerCorrect,
+    ResultRow,
+    RuleDisagreement,
+)
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.run_folder import iterations, read_lines, read_summary
 
-Row = dict[str, Any]
 _Values = dict[str, list[float | None]]
 
 
@@ -41,37 +45,69 @@ class _Scored:
         return self.result.fault is not None and self.result.fault.whose == "outside"
 
 
-def compute_rows(run_folder: Path) -> list[Row]:
-    """One row per complete evaluation, in order of iteration and benchmark: the rows of results.json."""
-    rows: list[Row] = []
+def compute_rows(run_folder: Path) -> list[ResultRow]:
+    """One row per complete evaluation, in order of iteration and benchmark."""
+    rows: list[ResultRow] = []
     earlier: dict[str, list[tuple[int, _Values]]] = {}
     for iteration, stage, summary in _evaluations(run_folder):
         scored = [_counted(result) for result in read_lines(stage / RESULTS, Result)]
         after = _by_question(scored, summary["repeats"], lambda s: s.after)
-        before = _by_question(scored, summary["repeats"], lambda s: s.before)
         seen = earlier.setdefault(stage.name, [])
-        accuracy, drafts = clustered_interval(after), clustered_interval(before)
-        rows.append(
-            {
-                "iteration": iteration,
-                "benchmark": stage.name,
-                "grader": summary["grader"],
-                "questions": len(after),
-                "repeats": summary["repeats"],
-                **_losses(scored),
-                "accuracy": _interval(accuracy) | {"std": accuracy.std},
-                "rule_disagreement": _rule_disagreement(scored, summary["repeats"]),
-                "before_checks": _interval(drafts) | {"std": drafts.std},
-                "checks": _difference(after, before) | _changes(scored),
-                "vs_start": _difference(after, seen[0][1]) if seen and seen[0][0] == 0 else None,
-                "vs_previous": _difference(after, seen[-1][1]) if seen and seen[-1][0] == iteration - 1 else None,
-                "by_kind": _groups(scored, summary["repeats"], lambda result: result.kind),
-                "by_hops": _groups(scored, summary["repeats"], lambda result: str(result.hops or "")),
-                **_costs(scored, summary),
-            }
-        )
+        start = seen[0][1] if seen and seen[0][0] == 0 else None
+        previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
+        rows.append(_row(iteration, stage.name, summary, scored, after=after, start=start, previous=previous))
         seen.append((iteration, after))
     return rows
+
+
+def _row(
+    iteration: int,
+    benchmark: str,
+    summary: Mapping[str, Any],
+    scored: Sequence[_Scored],
+    *,
+    after: _Values,
+    start: _Values | None,
+    previous: _Values | None,
+) -> ResultRow:
+    """`after` holds what the answers of this evaluation count as, `start` and `previous` those of earlier ones."""
+    repeats, cost = summary["repeats"], summary.get("cost_usd")
+    before = _by_question(scored, repeats, lambda s: s.before)
+    answers = [s.result for s in scored if not s.outside]
+    unscored = sum(s.after is None for s in scored)
+    failed = sum(s.result.outcome == "failed" and not s.outside for s in scored)
+    correct = sum(s.after == 1.0 for s in scored)
+    return ResultRow(
+        iteration=iteration,
+        benchmark=benchmark,
+        grader=summary["grader"],
+        questions=len(after),
+        repeats=repeats,
+        unscored=unscored,
+        unscored_share=unscored / max(len(scored), 1),
+        failed=failed,
+        failed_share=failed / max(len(scored), 1),
+        faults=_faults(scored),
+        accuracy=_accuracy(after),
+        rule_disagreement=_rule_disagreement(scored, repeats),
+        before_checks=_accuracy(before),
+        checks=_checks_effect(after, before, scored),
+        vs_start=None if start is None else _difference(after, start),
+        vs_previous=None if previous is None else _difference(after, previous),
+        by_kind=_groups(scored, repeats, lambda result: result.kind),
+        by_hops=_groups(scored, repeats, lambda result: str(result.hops or "")),
+        em=_mean(answers, lambda a: a.em),
+        f1=_mean(answers, lambda a: a.f1),
+        searches=_mean(answers, lambda a: a.searches),
+        calls=_mean(answers, lambda a: a.calls),
+        tokens=_mean(answers, lambda a: a.tokens),
+        contained=_mean(answers, lambda a: contained(a.answer, a.golds) if a.outcome == "finished" else 0),
+        correct=correct,
+        per_correct=_per_correct(answers, correct, cost, summary["seconds"]),
+        cost_usd=cost,
+        cost_reason=summary.get("cost_reason", "no price was recorded") if cost is None else None,
+        seconds=summary["seconds"],
+    )
 
 
 def correctness(stage: Path, repeats: int) -> Mapping[str, Sequence[float | None]]:
@@ -82,7 +118,7 @@ def correctness(stage: Path, repeats: int) -> Mapping[str, Sequence[float | None
 
 
 def _counted(result: Result) -> _Scored:
-    """Not finishing for want of skill is a wrong answer; what was lost outside is none at all."""
+    """An answer that the model failed to give is wrong; an answer lost to an outside fault is unscored."""
     if result.fault is not None and result.fault.whose == "outside":
         return _Scored(result, None, None)
     values: dict[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
@@ -98,18 +134,34 @@ def _by_question(scored: Iterable[_Scored], repeats: int, value: Callable[[_Scor
     return lists
 
 
-def _interval(share: Share) -> dict[str, float | None]:
-    return {"mean": share.mean, "low": share.low, "high": share.high}
+def _accuracy(values: _Values) -> Accuracy:
+    share = clustered_interval(values)
+    return Accuracy(mean=share.mean, std=share.std, low=share.low, high=share.high)
 
 
-def _difference(ours: _Values, theirs: _Values) -> Row:
+def _difference(ours: _Values, theirs: _Values) -> Difference:
     share = paired_difference(ours, theirs)
-    return {**_interval(share), "questions": share.n, "detectable": detectable_difference(share)}
+    detectable = detectable_difference(share)
+    return Difference(mean=share.mean, low=share.low, high=share.high, questions=share.n, detectable=detectable)
 
 
-def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> Row | None:
-    """How often the rule grader contradicts the grader, over finished answers on which both have a verdict; None
-    where the rule was not asked beside another grader."""
+def _checks_effect(after: _Values, before: _Values, scored: Sequence[_Scored]) -> ChecksEffect:
+    change = _difference(after, before)
+    pairs = Counter((s.before, s.after) for s in scored)
+    return ChecksEffect(
+        mean=change.mean,
+        low=change.low,
+        high=change.high,
+        questions=change.questions,
+        detectable=change.detectable,
+        fixed=pairs[0.0, 1.0],
+        broken=pairs[1.0, 0.0],
+    )
+
+
+def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> RuleDisagreement | None:
+    """Over finished answers on which both graders have a verdict; None where the rule grader was not asked beside
+    another grader."""
 
     def differs(s: _Scored) -> float | None:
         beside = s.result.rule_verdict
@@ -121,17 +173,12 @@ def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> Row | None:
         return None
     values = _by_question(scored, repeats, differs)
     answers = sum(value is not None for of_question in values.values() for value in of_question)
-    return {**_interval(clustered_interval(values)), "answers": answers}
+    share = clustered_interval(values)
+    return RuleDisagreement(mean=share.mean, low=share.low, high=share.high, answers=answers)
 
 
-def _changes(scored: Sequence[_Scored]) -> dict[str, int]:
-    """How many answers the self-checks put right, and how many they spoilt."""
-    pairs = Counter((s.before, s.after) for s in scored)
-    return {"fixed": pairs[0.0, 1.0], "broken": pairs[1.0, 0.0]}
-
-
-def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], str]) -> dict[str, Row]:
-    """Accuracy within each group of questions; none where the set does not say."""
+def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], str]) -> dict[str, GroupAccuracy]:
+    """The accuracy within each group of questions; empty where the questions name no group."""
     groups: dict[str, list[_Scored]] = {}
     for s in scored:
         if name := group(s.result):
@@ -139,43 +186,33 @@ def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], s
     shares = {
         name: clustered_interval(_by_question(groups[name], repeats, lambda s: s.after)) for name in sorted(groups)
     }
-    return {name: {**_interval(share), "questions": share.n} for name, share in shares.items()}
+    return {
+        name: GroupAccuracy(mean=share.mean, low=share.low, high=share.high, questions=share.n)
+        for name, share in shares.items()
+    }
 
 
-def _losses(scored: Sequence[_Scored]) -> Row:
-    """Answers that count as nothing, and those that count as wrong without being judged; by reason."""
-    n = max(len(scored), 1)
-    unscored = sum(s.after is None for s in scored)
-    failed = sum(s.result.outcome == "failed" and not s.outside for s in scored)
+def _faults(scored: Sequence[_Scored]) -> dict[str, FaultCount]:
+    """By reason, the model's faults and outside faults alike."""
     reasons = Counter(short_reason(s.result.fault.message) for s in scored if s.result.fault is not None)
-    return {
-        "unscored": unscored,
-        "unscored_share": unscored / n,
-        "failed": failed,
-        "failed_share": failed / n,
-        "faults": {reason: {"answers": count, "share": count / n} for reason, count in sorted(reasons.items())},
-    }
+    return {reason: FaultCount(answers=count, share=count / len(scored)) for reason, count in sorted(reasons.items())}
 
 
-def _costs(scored: Sequence[_Scored], summary: Mapping[str, Any]) -> Row:
-    """Means over the answers that were not lost outside, and what all of them took for each one that is correct."""
-    answers = [s.result for s in scored if not s.outside]
-    names = ("em", "f1", "searches", "calls", "tokens")
-    sums = {name: sum(getattr(answer, name) for answer in answers) for name in names}
-    sums["contained"] = sum(contained(a.answer, a.golds) for a in answers if a.outcome == "finished")
-    correct = sum(s.after == 1.0 for s in scored)
-    cost, seconds = summary.get("cost_usd"), summary["seconds"]
-    spent = {name: sums[name] for name in ("searches", "calls", "tokens")} | {"cost_usd": cost, "seconds": seconds}
-    return {
-        **{name: total / len(answers) if answers else None for name, total in sums.items()},
-        "correct": correct,
-        "per_correct": {
-            name: None if value is None or not correct else value / correct for name, value in spent.items()
-        },
-        "cost_usd": cost,
-        "cost_reason": summary.get("cost_reason", "no price was recorded") if cost is None else None,
-        "seconds": seconds,
-    }
+def _mean(answers: Sequence[Result], value: Callable[[Result], float]) -> float | None:
+    return sum(map(value, answers)) / len(answers) if answers else None
+
+
+def _per_correct(answers: Sequence[Result], correct: int, cost: float | None, seconds: float) -> PerCorrect:
+    def share(total: float | None) -> float | None:
+        return None if total is None or not correct else total / correct
+
+    return PerCorrect(
+        searches=share(sum(a.searches for a in answers)),
+        calls=share(sum(a.calls for a in answers)),
+        tokens=share(sum(a.tokens for a in answers)),
+        cost_usd=share(cost),
+        seconds=share(seconds),
+    )
 
 
 def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:

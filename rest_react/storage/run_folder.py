@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 import yaml
@@ -37,7 +37,7 @@ from rest_react.records import Fault
 from rest_react.storage.files import cut_torn_line, flush, flush_tree, make_folder, remove, replacing, write_file
 from rest_react.storage.integrity import SUMMARY, counted_files, flushed_files, refuse_damaged, stored_files
 
-SCHEMA = 1
+SCHEMA: Final = 1
 ABSENT = "(absent)"
 _TAKEN = ".taken"  # a stage of another run, half copied: where nobody looks for a stage
 

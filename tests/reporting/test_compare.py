@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
@@ -14,20 +15,9 @@ from rest_react.report import main, write_comparison
 from rest_react.reporting.compare import Run, compare
 from rest_react.storage.run_folder import RunFolder
 from tests.runs import HOSTILE, result, write_evaluation
+from tests.runs import row as result_row
 
-
-def share(mean, std=None, low=None, high=None):
-    return {"mean": mean, "std": std, "low": low, "high": high}
-
-
-def row(iteration, mean, *, benchmark="bamboogle", before=None, std=None, grader="rule"):
-    return {
-        "iteration": iteration,
-        "benchmark": benchmark,
-        "grader": grader,
-        "accuracy": share(mean, std, mean - 0.1, mean + 0.1),
-        "before_checks": share(mean if before is None else before),
-    }
+row = partial(result_row, benchmark="bamboogle")
 
 
 def run(name, rows, settings=(), answers=(), trained=()):
@@ -86,9 +76,9 @@ def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
     runs = [tuned(10, 10, 0, 0), tuned(10, 10, 1, 0), tuned(32, 300, 1, 1), tuned(32, None, 1, 0)]
     (benchmark,) = compare(runs)["benchmarks"]
     few, many = benchmark["sizes"]
-    assert (few["examples"], few["runs"], few["accuracy"]["mean"], few["accuracy"]["n"]) == (10, 2, 0.25, 2)
-    assert (many["examples"], many["runs"], many["accuracy"]["mean"]) == (32, 2, 0.75)
-    assert few["accuracy"]["std"] == pytest.approx(0.5 / 2**0.5)  # between the two fine-tunings
+    assert (few.examples, few.runs, few.accuracy.mean, few.accuracy.n) == (10, 2, 0.25, 2)
+    assert (many.examples, many.runs, many.accuracy.mean) == (32, 2, 0.75)
+    assert few.accuracy.std == pytest.approx(0.5 / 2**0.5)  # between the two fine-tunings
     assert [cells[:3] + cells[4:] for cells in benchmark["size_table"]["rows"]] == [
         ["10", "2", "25.0%", "35.4%"],
         ["32", "2", "75.0%", "35.4%"],
@@ -105,7 +95,7 @@ def test_the_spread_between_fine_tunings_is_not_that_of_their_repeats():
     sizes = {"a": 10, "b": 10, "c": 20}
     runs = [run(name, rows, {"improve.max_examples": limit}, answers, {1: (9, limit)}) for name, limit in sizes.items()]
     (benchmark,) = compare(runs)["benchmarks"]
-    assert benchmark["sizes"][0]["accuracy"]["std"] == 0.0
+    assert benchmark["sizes"][0].accuracy.std == 0.0
 
 
 def test_settings_that_differ_are_told_and_no_others():

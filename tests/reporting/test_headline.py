@@ -3,13 +3,14 @@ from typing import Any
 import pytest
 
 from rest_react.reporting.headline import headline, headlines
+from rest_react.reporting.results_json import Difference, ResultRow
+from tests.runs import row as result_row
 
 
-def row(mean: float | None = 0.5, change: tuple[float, float, float] | None = None, **fields: Any) -> dict[str, Any]:
-    given = None if change is None else dict(zip(("mean", "low", "high"), change, strict=True)) | {"detectable": 0.14}
-    accuracy = {"mean": mean, "low": None if mean is None else 0.4, "high": None if mean is None else 0.6}
-    found = {"iteration": 1, "benchmark": "world", "questions": 60, "repeats": 2, "accuracy": accuracy}
-    return {**found, "vs_start": given, **fields}
+def row(mean: float | None = 0.5, change: tuple[float, float, float] | None = None, **fields: Any) -> ResultRow:
+    ends = None if change is None else dict(zip(("mean", "low", "high"), change, strict=True))
+    start = ends and Difference(**ends, questions=60, detectable=0.14)
+    return result_row(fields.pop("iteration", 1), mean, vs_start=start, **fields)
 
 
 SURE = "which excludes 0; 60 questions × 2, one training run)."
@@ -41,7 +42,7 @@ SIZE = "60 questions × 2"
         (row(None), "No answer on world was scored, so iteration 1 has no accuracy."),
     ],
 )
-def test_a_row_is_said_in_a_sentence(given: dict[str, Any], said: str) -> None:
+def test_a_row_is_said_in_a_sentence(given: ResultRow, said: str) -> None:
     assert headline(given) == said
 
 

@@ -150,7 +150,7 @@ def test_a_models_fault_is_incorrect_and_its_draft_what_it_was(tmp_path, broken,
     assert result.verdict_before_checks.verdict == draft
     (row,) = compute_rows(tmp_path)
     right = int(draft == "correct")
-    assert (row["before_checks"]["mean"], row["accuracy"]["mean"], row["checks"]["broken"]) == (right, 0.0, right)
+    assert (row.before_checks.mean, row.accuracy.mean, row.checks.broken) == (right, 0.0, right)
 
 
 def test_an_outage_of_the_policy_is_owed_and_where_tolerated_unscored(tmp_path) -> None:

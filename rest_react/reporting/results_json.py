@@ -1,0 +1,161 @@
+"""The format of results.json: frozen records, and the JSON schema that is written from them.
+
+    results = read_results(Path("outputs/default"))
+    results.rows[-1].accuracy.mean                                                  # 0.41
+
+    python -m rest_react.reporting.results_json > docs/results.schema.json          # after a change of these records
+
+Shares lie between 0 and 1. A number is None where nothing was scored, `low` and `high` are the ends of a 95% interval.
+docs/metrics.md defines every field. A field that is added later needs a default, so that older files stay readable.
+Not here: how the numbers are computed (rows).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rest_react.errors import RunFolderError
+
+RESULTS_JSON = "results.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """The share of scored answers that are correct; `std` is the spread of the repeats' means (the paper's "±")."""
+
+    mean: float | None
+    std: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupAccuracy:
+    """The accuracy on one group of questions."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    questions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """How much higher one accuracy is than another, paired by question; differences below `detectable` cannot be seen
+    with so many `questions`."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    questions: int
+    detectable: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksEffect:
+    """What the self-checks changed: a `Difference`, and how many answers they corrected and spoilt."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    questions: int
+    detectable: float | None
+    fixed: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleDisagreement:
+    """The share of `answers` on which the rule grader and the language model that grades disagree."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    answers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultCount:
+    """How many answers failed for one reason, and their share of all answers."""
+
+    answers: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerCorrect:
+    """What all answers together took, divided by the number of correct ones."""
+
+    searches: float | None
+    calls: float | None
+    tokens: float | None
+    cost_usd: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One complete evaluation: one iteration on one benchmark."""
+
+    iteration: int
+    benchmark: str
+    grader: str
+    questions: int
+    repeats: int
+    unscored: int
+    unscored_share: float
+    failed: int
+    failed_share: float
+    faults: dict[str, FaultCount]
+    accuracy: Accuracy
+    rule_disagreement: RuleDisagreement | None = None
+    before_checks: Accuracy
+    checks: ChecksEffect
+    vs_start: Difference | None
+    vs_previous: Difference | None
+    by_kind: dict[str, GroupAccuracy]
+    by_hops: dict[str, GroupAccuracy]
+    em: float | None
+    f1: float | None
+    searches: float | None
+    calls: float | None
+    tokens: float | None
+    contained: float | None
+    correct: int
+    per_correct: PerCorrect
+    cost_usd: float | None
+    cost_reason: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """A whole results.json; docs/metrics.md of rest_react defines each number."""
+
+    schema: Literal[1]
+    run: str
+    rows: tuple[ResultRow, ...]
+
+
+def read_results(run_folder: Path) -> Results:
+    """A run's results.json. Raises RunFolderError where there is none, or one of another format."""
+    path = run_folder / RESULTS_JSON
+    if not path.exists():
+        raise RunFolderError(f"{run_folder} has no {RESULTS_JSON}; run the command of this run again to write it")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Results)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}); run the command of this run again to rewrite it") from error
+
+
+def json_schema() -> str:
+    """The JSON schema (draft 2020-12) of results.json, as docs/results.schema.json holds it."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Results)}
+    return json.dumps(schema, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")

@@ -1,0 +1,86 @@
+"""The format of results.json: its records, its schema, and the published files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from rest_react.errors import RunFolderError
+from rest_react.reporting.results_json import Results, json_schema, read_results
+from rest_react.storage.run_folder import SCHEMA, write_json
+from tests.runs import row
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA_FILE = DOCS / "results.schema.json"
+PUBLISHED = sorted((DOCS / "results").glob("*.json"))
+
+
+def results() -> Results:
+    return Results(schema=SCHEMA, run="demo", rows=(row(0, 0.5), row(1, None)))
+
+
+def test_the_schema_in_the_docs_is_that_of_the_records() -> None:
+    told = "run: python -m rest_react.reporting.results_json > docs/results.schema.json"
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == json_schema(), told
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_a_published_file_fits_the_schema_and_no_number_of_it_is_lost(path: Path, tmp_path: Path) -> None:
+    held = json.loads(path.read_text(encoding="utf-8"))
+    validator().validate(held)
+    write_json(tmp_path / "results.json", msgspec.json.decode(path.read_bytes(), type=Results))
+    written = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    added = [{"rule_disagreement": None} | one for one in held["rows"]]  # these runs are older than this field
+    assert written == held | {"rows": added}
+
+
+def plain(held: Results) -> dict[str, Any]:
+    return json.loads(msgspec.json.encode(held))
+
+
+def validator() -> Draft202012Validator:
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def test_what_is_written_fits_the_schema_and_is_read_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "results.json", results())
+    validator().validate(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
+    assert read_results(tmp_path) == results()
+
+
+def test_a_file_written_before_a_field_was_added_is_read(tmp_path: Path) -> None:
+    held = plain(results())
+    for one in held["rows"]:
+        del one["rule_disagreement"]
+    (tmp_path / "results.json").write_text(json.dumps(held), encoding="utf-8")
+    validator().validate(held)
+    assert read_results(tmp_path) == results()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"schema": 2}, "schema"), ({"rows": [{"iteration": 0}]}, "rows"), ({"run": None}, "run")],
+)
+def test_a_file_of_another_format_is_refused_with_the_field_that_differs(tmp_path: Path, change, named) -> None:
+    held = plain(results()) | change
+    assert not validator().is_valid(held)
+    (tmp_path / "results.json").write_text(json.dumps(held), encoding="utf-8")
+    with pytest.raises(RunFolderError, match=rf"results\.json is damaged \(.*\$\.{named}.*\); run the command"):
+        read_results(tmp_path)
+
+
+def test_a_folder_without_results_names_the_way_to_them(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"has no results\.json; run the command"):
+        read_results(tmp_path)
+
+
+def test_a_row_is_frozen() -> None:
+    with pytest.raises(AttributeError):
+        row(0, 0.5).accuracy = None  # type: ignore[misc]
+    assert replace(row(0, 0.5), iteration=1) == row(1, 0.5)
