@@ -23,9 +23,9 @@ from typing import Any
 
 from benchmarks.gold import JudgedStep
 from rest_react.build import Parts
+from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault
 from rest_react.records import Prompt
-from rest_react.remote.retry import together
 from rest_react.seeds import derive_seed
 from rest_react.stages.improve import usable_candidates
 from rest_react.tasks.search_qa.agent import actions_of, choose
@@ -111,7 +111,7 @@ async def asked(parts: Parts, mixed: Sequence[JudgedStep]) -> dict[str, Sequence
                 orders[judged.id] = opinion.order
 
     try:
-        await together(worker() for _ in range(parts.settings.policy.in_flight))
+        await gather_or_cancel(worker() for _ in range(parts.settings.policy.in_flight))
     finally:
         await reward_model.llm.aclose()
     return orders

@@ -50,8 +50,8 @@ from rest_react.protocols import LLM, Search, Tracker, Trainer
 from rest_react.records import LabelledQuestion, ModelRef, Passage, StepKind
 from rest_react.remote.budget import Budget, Meter, Metered
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, door_name
-from rest_react.remote.error_replies import SettingNames
 from rest_react.remote.retry import READY_WITHIN_S
+from rest_react.remote.setting_names import SettingNames
 from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder

@@ -17,23 +17,20 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
-from rest_react.remote.error_replies import ErrorReply, SettingNames, explained, quoted
-from rest_react.remote.retry import (
-    Backoff,
-    Limiter,
-    TryAgain,
-    asked_wait_s,
-    key_from,
-    open_http,
-    retried,
-    retry_after_s,
-    together,
-)
+from rest_react.remote.error_meanings import classify_error
+from rest_react.remote.error_replies import ErrorReply
+from rest_react.remote.http_client import key_from, open_http
+from rest_react.remote.limiter import Limiter
+from rest_react.remote.redaction import redact_reply
+from rest_react.remote.retry import Backoff, TryAgain, retry
+from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Tokens, Usage, most_tokens, told, with_thoughts
+from rest_react.remote.wait_headers import requested_wait_s, retry_after_s
 from rest_react.remote.whole_reply import TooLarge, place_of
 from rest_react.seeds import derive_seed
 
@@ -106,7 +103,7 @@ class Gemini:
             replies = [await self._request(prompt, sampling, index=0, n=1)]
         there = len(replies[0].completions)
         if there < n:
-            replies += await together(self._request(prompt, sampling, index=i, n=1) for i in range(there, n))
+            replies += await gather_or_cancel(self._request(prompt, sampling, index=i, n=1) for i in range(there, n))
         completions = with_all_prompts([reply.completions for reply in replies])
         if not any(one.text for one in completions):
             self._refuse_empty(completions[0].finish, thoughts=sum(reply.thoughts for reply in replies))
@@ -145,7 +142,7 @@ class Gemini:
 
         most = most_tokens(f"{prompt.prefix}{_contents(prompt)}".encode("utf-8", "replace"), n, sampling)
         worst = worst_case(prompt, n, sampling)
-        return await retried(
+        return await retry(
             attempt, what=self._model, backoff=self._backoff, limiter=self._limiter, worst=worst, used=used
         )
 
@@ -181,7 +178,7 @@ class Gemini:
         except TooLarge:
             raise
         except OutsideFault as error:
-            raise TryAgain(quoted(str(error), self._key)) from None
+            raise TryAgain(redact_reply(str(error), self._key)) from None
         # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
         raise problem
 
@@ -216,14 +213,19 @@ class Gemini:
         # A wrong key and a missing feature are answered with 400 as well.
         if "API_KEY_INVALID" in str(error.details):
             return UsageError(f"{self._model}: access refused: the key in {self._api_key_env} is not accepted")
+        refusal = f"{self._model}: {redact_reply(message, self._key)}"
         if error.code == 400 and "multiple candidates" in message.lower():
-            return _OneAtATime(f"{self._model}: {quoted(message, self._key)}")
+            return _OneAtATime(refusal)
         if error.code == 400 and "logprobs" in message.lower():
-            return UsageError(f"{self._model}: {quoted(message, self._key)}; set logprobs=false")
+            return UsageError(f"{refusal}; set logprobs=false")
         if error.code == 400 and "thinking" in message.lower():
-            return UsageError(f"{self._model}: {quoted(message, self._key)}; set another thinking_budget, or null")
+            return UsageError(
+                f"{self._model}: {redact_reply(message, self._key)}; set another thinking_budget, or null"
+            )
         reply = ErrorReply(error.code, message, error.status or "", retry_after=_retry_after(error))
-        return explained(reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault)
+        return classify_error(
+            reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault
+        )
 
 
 def _contents(prompt: Prompt) -> list[dict[str, object]]:
@@ -241,7 +243,7 @@ def _retry_after(error: "APIError") -> float | None:
         delay = retry_after_s(str(detail.get("retryDelay", "")).removesuffix("s") or None)
         if delay is not None:
             return delay
-    return asked_wait_s(headers)
+    return requested_wait_s(headers)
 
 
 def _read_reply(reply: "GenerateContentResponse", model: str, n: int, most: Tokens) -> _Reply:

@@ -24,34 +24,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from rest_react.concurrency import gather_or_cancel
 from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.remedies import refuses_system_turn, remedy, why_empty
 from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
-from rest_react.remote.error_replies import (
-    ErrorInside,
-    ErrorReply,
-    SettingNames,
-    classify,
-    error_reply,
-    explained,
-    quoted,
-    tells_of_no_model,
-)
-from rest_react.remote.retry import (
-    Backoff,
-    Limiter,
-    NotReady,
-    TryAgain,
-    key_from,
-    proxy_for,
-    refuse_address,
-    retried,
-    together,
-    when_ready,
-)
+from rest_react.remote.error_meanings import classify_error, meaning_of, tells_of_no_model
+from rest_react.remote.error_replies import ErrorInside, ErrorReply, error_reply
+from rest_react.remote.http_client import key_from, proxy_for, refuse_address
+from rest_react.remote.limiter import Limiter
+from rest_react.remote.redaction import redact_reply
+from rest_react.remote.retry import Backoff, NotReady, TryAgain, retry, wait_until_ready
+from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import MODEL_MB, beginning, whole
 from rest_react.seeds import derive_seed
@@ -130,7 +116,7 @@ class OpenAICompatible:
         replies = [first]
         if len(first.completions) < n:
             alone = (self._request(prompt, sampling, index=i, n=1) for i in range(len(first.completions), n))
-            replies += await together(alone)
+            replies += await gather_or_cancel(alone)
         completions = with_all_prompts([reply.completions for reply in replies])
         if not any(one.text for one in completions):
             self._refuse_empty(completions, [field for reply in replies for field in reply.elsewhere])
@@ -170,7 +156,7 @@ class OpenAICompatible:
             return await self._tried(prompt, sampling, index=index, n=n)
 
         try:
-            return await when_ready(ask, first_wait_s=self._first_wait_s, tell=say, within_s=self._ready_within_s)
+            return await wait_until_ready(ask, first_wait_s=self._first_wait_s, tell=say, within_s=self._ready_within_s)
         except _Unclear as refusal:
             error = refusal
         raise await self._whose_fault(error, prompt, sampling, n)
@@ -198,15 +184,15 @@ class OpenAICompatible:
                 said = error.reply
             raise self._explained(said, body)
 
-        reply = await retried(
+        reply = await retry(
             attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_usage
         )
         self._has_answered = True
         return replace(reply, completions=[_as_asked(one, sampling) for one in reply.completions[:n]])
 
     def _explained(self, reply: ErrorReply, sent: Mapping[str, Any]) -> RestReactError | TryAgain:
-        refusal = f"{self._where}: HTTP {reply.status}: {quoted(reply.message, self._key)}"
-        meaning, names = classify(reply), self._names
+        refusal = f"{self._where}: HTTP {reply.status}: {redact_reply(reply.message, self._key)}"
+        meaning, names = meaning_of(reply), self._names
         if refuses_system_turn(reply) and "system" in [turn["role"] for turn in sent.get("messages", ())]:
             if self._may_fold:
                 return _NoSystemTurn(refusal)
@@ -217,7 +203,7 @@ class OpenAICompatible:
                 return UsageError(f"{refusal}; {cure}")
         if meaning == "unclear":
             return _Unclear(refusal)
-        error = explained(
+        error = classify_error(
             reply, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault, names=names
         )
         new = self._ready_within_s > 0 and not self._has_answered

@@ -12,7 +12,8 @@ Not here: refusals of one prompt, the key, quotas and outages (remote).
 import re
 from collections.abc import Collection, Mapping
 
-from rest_react.remote.error_replies import ErrorReply, SettingNames
+from rest_react.remote.error_replies import ErrorReply
+from rest_react.remote.setting_names import SettingNames
 
 _BEGINNING = 200
 _REFUSING = (400, 403, 404, 405, 415, 422, 500, 501)  # 403: logprobs; 500: llama.cpp

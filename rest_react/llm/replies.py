@@ -10,7 +10,7 @@ events. A sample without text says where the server put it instead (`elsewhere`)
 
 Tokens are counted by the log-probabilities where there are any: llama.cpp counts those of one sample for all `n`.
 Without them the reply's usage is shared out evenly, unless it is impossible: then the counts are unknown.
-Not here: error replies (error_replies), and what a sample without text means for the run (openai_compatible).
+Not here: error replies (remote.error_replies), and what a sample without text means for the run (openai_compatible).
 """
 
 import json
@@ -24,7 +24,8 @@ import msgspec
 
 from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion
-from rest_react.remote.error_replies import ErrorInside, quoted, read_error
+from rest_react.remote.error_replies import ErrorInside, read_error
+from rest_react.remote.redaction import redact_reply
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.usage import Tokens, Usage, told, with_thoughts
 
@@ -108,7 +109,7 @@ def _error_in(body: object, choices: Sequence[Mapping[str, Any]]) -> object:
 
 
 def _shown(raw: bytes, key: str) -> str:
-    return quoted(raw[:500].decode("utf-8", "replace"), key)
+    return redact_reply(raw[:500].decode("utf-8", "replace"), key)
 
 
 # ── from bytes to an object ───────────────────────────────────────────────────────────────────────────────────────────

@@ -43,7 +43,7 @@ from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm_log import can_never_start, cause, own_length
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Meter
-from rest_react.remote.error_replies import SettingNames
+from rest_react.remote.setting_names import SettingNames
 from rest_react.weights import resolve_weights
 
 _HOST = "127.0.0.1"

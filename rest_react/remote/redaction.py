@@ -7,7 +7,8 @@
 
 Every error of this package and every line on the terminal goes through `redact`. Settings with a secret are refused
 (config, cli), since they are written to files.
-Not here: API keys from environment variables, which their clients blot out (error_replies.quoted).
+What a server says in an error may repeat the API key, so it goes through `redact_reply` first.
+Not here: where keys come from (http_client).
 """
 
 import base64
@@ -25,6 +26,8 @@ _SECRET_NAME = (
 )
 _QUERY = re.compile(rf"""([?&;](?:{_SECRET_NAME})=)[^\s&#"'<>]+""", re.IGNORECASE)
 _HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?\w+\s+)[^\s"']+""", re.IGNORECASE)
+# Parts of a key as error messages show them (`sk-ab***yz`, `sk-...wxyz`), and the digests of one.
+_KEY_LIKE = re.compile(r"[^\s'\"`=:]*\*{3,}[^\s'\"`.,]*|\bsk-[\w.-]{4,}|\w+-[\w-]*\.{3}\w{2,}|\b[0-9a-f]{32,}\b")
 _SHORTEST = 5  # characters; blotting out a shorter one would maim words
 
 
@@ -55,3 +58,13 @@ def _of_proxies() -> Iterator[str]:
             yield from (form for form in (*forms, *coded) if len(form) >= _SHORTEST)
             passwords = [form.partition(":")[2] for form in forms]
             yield from (form for form in passwords if len(form) >= _SHORTEST)
+
+
+def redact_reply(text: str, key: str, longest: int = 300) -> str:
+    """A server's words on one line, bounded, the key and what looks like parts of one blotted out."""
+    line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    # A short key ("none") is a placeholder, and blotting it out would maim words.
+    if len(key) >= 8:
+        line = line.replace(key, "***")
+        line = _KEY_LIKE.sub("***", line)
+    return line if len(line) <= longest else line[:longest] + " ..."

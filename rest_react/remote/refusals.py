@@ -5,7 +5,7 @@
 
 Every stage that asks a model keeps this rule (stages.executor). Where no request was accepted,
 `path` is deleted: nothing in it is worth keeping, and the settings may be changed (store.RunFolder.seal).
-Not here: which error reply is a refusal (error_replies).
+Not here: which error reply is a refusal (error_meanings).
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -19,7 +19,10 @@ import msgspec
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.remote.retry import Backoff, Limiter, TryAgain, asked_wait_s, proxy_for, retried, worth_retrying
+from rest_react.remote.http_client import proxy_for
+from rest_react.remote.limiter import Limiter
+from rest_react.remote.retry import Backoff, TryAgain, retry, worth_retrying
+from rest_react.remote.wait_headers import requested_wait_s
 from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
 from rest_react.search.html_text import clean_html
 
@@ -56,7 +59,7 @@ class HttpSearch:
         async def attempt() -> list[Hit]:
             return read_hits(await self._post(body))[:k]
 
-        return await retried(attempt, what=self._where, backoff=self._backoff, limiter=self._limiter)
+        return await retry(attempt, what=self._where, backoff=self._backoff, limiter=self._limiter)
 
     async def _post(self, body: bytes) -> bytes:
         from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -82,7 +85,7 @@ class HttpSearch:
                 "set search.url to the address that answers"
             )
         if worth_retrying(status):
-            raise TryAgain(said, asked_wait_s(headers))
+            raise TryAgain(said, requested_wait_s(headers))
         if status in (401, 403, 404, 405):
             raise UsageError(f"{self._where}: {said}; is search.url an open /retrieve endpoint?")
         raise OutsideFault(f"{self._where}: {said}")

@@ -21,7 +21,9 @@ from urllib.parse import urljoin, urlsplit
 
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Hit
-from rest_react.remote.retry import Backoff, Limiter, TryAgain, asked_wait_s, retried
+from rest_react.remote.limiter import Limiter
+from rest_react.remote.retry import Backoff, TryAgain, retry
+from rest_react.remote.wait_headers import requested_wait_s
 from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
 from rest_react.search.html_text import clean_html
 
@@ -70,7 +72,7 @@ class DuckDuckGo:
         async def attempt() -> list[Hit]:
             return (await self._ask(query))[:k]
 
-        return await retried(attempt, what=self._backend, backoff=self._backoff, limiter=self._limiter)
+        return await retry(attempt, what=self._backend, backoff=self._backoff, limiter=self._limiter)
 
     async def _ask(self, query: str) -> list[Hit]:
         """The first page of results. The engine is run again with each page that it asked for, until it asks for no
@@ -137,7 +139,7 @@ class DuckDuckGo:
         if reply.status_code != 200:
             headers = {name.lower(): value for name, value in reply.headers.items()}
             refused = f"HTTP {reply.status_code}: the engine refused the request (it limits rates, or is down)"
-            raise TryAgain(refused, asked_wait_s(headers))
+            raise TryAgain(refused, requested_wait_s(headers))
         return _Page(raw)
 
 

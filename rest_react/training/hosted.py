@@ -34,19 +34,13 @@ import msgspec
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter, estimate
-from rest_react.remote.error_replies import SettingNames, error_reply, explained, quoted
-from rest_react.remote.retry import (
-    READY_WITHIN_S,
-    Backoff,
-    Limiter,
-    NotReady,
-    TryAgain,
-    key_from,
-    open_client,
-    refuse_address,
-    retried,
-    when_ready,
-)
+from rest_react.remote.error_meanings import classify_error
+from rest_react.remote.error_replies import error_reply
+from rest_react.remote.http_client import key_from, open_client, refuse_address
+from rest_react.remote.limiter import Limiter
+from rest_react.remote.redaction import redact_reply
+from rest_react.remote.retry import READY_WITHIN_S, Backoff, NotReady, TryAgain, retry, wait_until_ready
+from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Tokens
 from rest_react.remote.whole_reply import TooLarge
 from rest_react.storage.files import cut_torn_line, write_file
@@ -275,8 +269,8 @@ class HostedTrainer:
                         break
                     fields = event.model_dump(mode="json", warnings=False)
                     line = json.dumps(fields, ensure_ascii=False)
-                    said = quoted(str(fields.get("message", "")), self._key)
-                    events.insert(0, (event.id, quoted(line, self._key, len(line)), said))
+                    said = redact_reply(str(fields.get("message", "")), self._key)
+                    events.insert(0, (event.id, redact_reply(line, self._key, len(line)), said))
             return events
 
         events = await self._asked("reading the job's events", unseen)
@@ -297,7 +291,7 @@ class HostedTrainer:
                     name = fields.get("fine_tuned_model_checkpoint") or fields.get("id")
                     line = json.dumps(fields, ensure_ascii=False)
                     said = f"checkpoint at step {fields.get('step_number')}: {name}"
-                    found.append((quoted(line, self._key, len(line)), quoted(said, self._key)))
+                    found.append((redact_reply(line, self._key, len(line)), redact_reply(said, self._key)))
             return found
 
         try:
@@ -336,28 +330,30 @@ class HostedTrainer:
             except TooLarge:
                 raise
             except OutsideFault as error:
-                raise TryAgain(quoted(str(error), self._key)) from error
+                raise TryAgain(redact_reply(str(error), self._key)) from error
             # Outside the handler: the SDK's error may quote the key, so it must not become the context of ours.
-            refusal = explained(
+            refusal = classify_error(
                 reply, where=where, api_key_env=self._api_key_env, key=self._key, refused=UsageError,
                 names=SettingNames("finetune"),
             )  # fmt: skip
             if about and is_not_ready(reply, about=about):
                 lasting = refusal if isinstance(refusal, RestReactError) else OutsideFault(f"{where}: {refusal}")
-                said = quoted(reply.message, self._key)
+                said = redact_reply(reply.message, self._key)
                 raise NotReady(f"{where}: the {about} is not ready yet (HTTP {reply.status}: {said})", lasting)
             raise refusal
 
         async def tried() -> T:
-            return await retried(attempt, what=where, backoff=self._backoff, limiter=self._limiter)
+            return await retry(attempt, what=where, backoff=self._backoff, limiter=self._limiter)
 
-        return await when_ready(
+        return await wait_until_ready(
             tried, first_wait_s=self._backoff.first_wait_s, tell=self._on_event, within_s=self._ready_within_s
         )
 
     def _read_job(self, job: "FineTuningJob") -> _Job:
         error = job.error
-        said = quoted(f"{error.code}: {error.message}", self._key) if error and error.message else "no reason given"
+        said = (
+            redact_reply(f"{error.code}: {error.message}", self._key) if error and error.message else "no reason given"
+        )
         where = f" (parameter {error.param})" if error and error.param else ""
         model = _name(job.fine_tuned_model) if job.fine_tuned_model else ""
         why = f"{self._base_url}: fine-tuning job {job.id} {job.status}: {said}{where}"

@@ -10,7 +10,8 @@ Not here: asking, and waiting (hosted).
 import re
 from typing import Literal
 
-from rest_react.remote.error_replies import ErrorReply, classify
+from rest_react.remote.error_meanings import meaning_of
+from rest_react.remote.error_replies import ErrorReply
 
 State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
 _STATES: dict[State, frozenset[str]] = {
@@ -45,4 +46,4 @@ def is_not_ready(reply: ErrorReply, *, about: str) -> bool:
     if reply.status == 404 and not _OTHER_THINGS.search(reply.message):
         return True
     tells = about in f"{reply.param} {reply.message}".lower() and _NOT_YET.search(reply.message) is not None
-    return tells or (reply.status < 500 and reply.status != 408 and classify(reply) == "again")
+    return tells or (reply.status < 500 and reply.status != 408 and meaning_of(reply) == "again")

@@ -7,12 +7,12 @@ import traceback
 
 import pytest
 
+from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter, worst_case
-from rest_react.remote.error_replies import SettingNames
-from rest_react.remote.retry import together
+from rest_react.remote.setting_names import SettingNames
 from rest_react.seeds import derive_seed
 from tests.loopback import Reply, Request, Server, serve
 from tests.odd_bodies import ODD_BODIES, endless
@@ -213,7 +213,7 @@ def test_where_the_server_has_no_system_turn_instructions_go_into_the_user_s_fro
     async def twice(url):
         llm = OpenAICompatible("some-model", base_url=f"{url}/v1", api_key_env=None)
         try:
-            await together(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(2))
+            await gather_or_cancel(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(2))
             return await llm.sample(PROMPT, n=1, sampling=SAMPLING)
         finally:
             await llm.aclose()
@@ -461,7 +461,7 @@ def test_calls_in_flight_and_their_rate_stay_within_the_limits_by_the_servers_ow
         async def main():
             settings = {"base_url": f"{server.url}/v1", "api_key_env": None, "max_in_flight": 4}
             llm = OpenAICompatible("m", requests_per_minute=3000, **settings)
-            await together(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(30))
+            await gather_or_cancel(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(30))
             await llm.aclose()
 
         asyncio.run(main())
@@ -494,7 +494,7 @@ def test_all_calls_that_may_be_in_flight_are():
 
         async def main():
             llm = OpenAICompatible("m", base_url=f"{server.url}/v1", api_key_env=None, max_in_flight=120, tries=1)
-            await together(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(120))
+            await gather_or_cancel(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(120))
             await llm.aclose()
 
         asyncio.run(main())
@@ -544,7 +544,7 @@ def test_nothing_is_lost_or_doubled_when_a_third_of_all_calls_fail():
             settings = {"base_url": f"{server.url}/v1", "api_key_env": None, "tries": 30, "first_wait_s": 0.001}
             llm = OpenAICompatible("m", max_in_flight=16, **settings)
             samplings = [Sampling(0.5, 40, seed=i) for i in range(100)]
-            replies = await together(llm.sample(PROMPT, n=2, sampling=one) for one in samplings)
+            replies = await gather_or_cancel(llm.sample(PROMPT, n=2, sampling=one) for one in samplings)
             await llm.aclose()
             return replies
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import BudgetReached, ModelFault, OutsideFault, RunFolderError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter, Metered, tokens_used, with_all_prompts, worst_case
-from rest_react.remote.retry import together
 from rest_react.remote.usage import Tokens
 from tests.loopback import Reply, Request, serve
 
@@ -74,7 +74,7 @@ def spend(url: str, budget: Budget, calls: int = 400, in_flight: int = 16, n_per
                 await llm.sample(prompt(i), n=4, sampling=SAMPLING)
 
         try:
-            await together(worker() for _ in range(in_flight))
+            await gather_or_cancel(worker() for _ in range(in_flight))
         finally:
             await llm.aclose()
 
@@ -282,7 +282,7 @@ def test_a_call_waits_while_what_is_in_flight_may_leave_room() -> None:
                 bill.owed = Tokens(5, 0)
                 events.append(f"{name} ends")
 
-        await together(call(name) for name in "ab")
+        await gather_or_cancel(call(name) for name in "ab")
         return events
 
     assert asyncio.run(main()) == ["a starts", "a ends", "b starts", "b ends"]

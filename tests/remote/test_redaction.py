@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.remote.redaction import redact, secret_in
+from rest_react.remote.redaction import redact, redact_reply, secret_in
 from rest_react.training.hosted import HostedTrainer
 from tests.loopback import Reply, serve
 
@@ -171,3 +171,23 @@ def test_a_proxy_s_password_is_used_and_stands_in_no_file_and_no_line(tmp_path: 
     assert coded not in printed
     assert files_with(tmp_path, "*** of http://***@proxy")  # the fault of each trajectory
     assert files_with(tmp_path, PASSWORD) == files_with(tmp_path, coded) == []
+
+
+API_KEY = "sk-proj-Ab12Cd34Ef56Gh78"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        API_KEY,
+        "sk-proj-****************Gh78",
+        "sk-...Gh78",
+        "sk-proj-Ab12...",
+        "88dc28d0f030c55ed4ab77ed8faf098196cb1c05",
+    ],
+)
+def test_a_key_and_parts_of_it_are_blotted_out_of_what_is_quoted(shown) -> None:
+    assert redact_reply(f"Incorrect API key provided: {shown}. Get one.", API_KEY).startswith(
+        "Incorrect API key provided: ***"
+    )
+    assert redact_reply("Wait... a stop at 10...20 is fine", API_KEY) == "Wait... a stop at 10...20 is fine"

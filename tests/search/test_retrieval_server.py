@@ -3,9 +3,9 @@ import time
 
 import pytest
 
+from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.remote.retry import together
 from rest_react.search.retrieval_server import HttpSearch
 from tests.loopback import Reply, Server, serve
 
@@ -105,7 +105,7 @@ def test_many_searches_run_at_once_but_no_more_than_allowed():
 
         async def main():
             door = HttpSearch(f"{server.url}/retrieve", max_in_flight=8)
-            await together(door.search("q", 3) for _ in range(40))
+            await gather_or_cancel(door.search("q", 3) for _ in range(40))
 
         asyncio.run(main())
     assert 4 <= server.most_in_flight <= 8

@@ -4,9 +4,9 @@ import time
 import pytest
 from ddgs.engines import ENGINES
 
+from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.remote.retry import together
 from rest_react.search.web import DuckDuckGo, _Page
 from tests.loopback import Reply, serve
 
@@ -93,7 +93,7 @@ def test_searches_keep_to_the_rate_by_the_servers_own_count(engine):
 
         async def main():
             door = DuckDuckGo(requests_per_minute=600)
-            await together(door.search("q", 3) for _ in range(5))
+            await gather_or_cancel(door.search("q", 3) for _ in range(5))
 
         asyncio.run(main())
     assert server.requests[-1].at - server.requests[0].at >= 4 * 0.1 - 0.05

@@ -1,0 +1,67 @@
+"""What a client's settings are called in messages, and which of them to change when a server refuses a request.
+
+    >>> refusal = ErrorReply(400, "`logprobs` is not supported with this model")
+    >>> SettingNames("grader").way_out(refusal)
+    'set grader.logprobs=false'
+
+Not here: refusals that name a field which this client sends (llm.remedies).
+"""
+
+from dataclasses import dataclass
+
+from rest_react.remote.error_replies import ErrorReply, any_spelling
+
+# The setting that cures a refusal: (what is refused, what to set); the first that matches.
+_WAYS_OUT = (
+    (
+        any_spelling(
+            r"""
+            unsupported.{0,40}max tokens
+            max tokens\b.{0,20}not supported
+            use\W{1,3}max completion tokens
+            """
+        ),
+        "{block}token_limit=max_completion_tokens",
+    ),
+    (
+        any_spelling(
+            r"""
+            max completion tokens.{0,60}(?:not supported|unknown|unrecogni|unexpected|not permitted)
+            (?:unknown|unrecogni|unexpected|unsupported|extra).{0,60}max completion tokens
+            """
+        ),
+        "{block}token_limit=max_tokens",
+    ),
+    (
+        any_spelling(r"max (?:completion )?tokens|(?:output|completion) tokens"),
+        "{max_tokens} to what {model} allows",
+    ),
+    (any_spelling("logprobs"), "{block}logprobs=false"),
+    (any_spelling(r"param=n\b|[`'\"]n[`'\"]"), "{block}n_per_request=false"),
+    (any_spelling("country|region|territory|location"), "{block}base_url to a provider that serves your country"),
+    (
+        any_spelling(r"param=model|\bmodels?\b.{0,100}\bnot\b|(?:invalid|unknown|access) model"),
+        "{block}model to one that is served",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingNames:
+    """What a client's settings are called, for messages: those in `block` (e.g. `grader`), and its token limit."""
+
+    block: str = ""
+    max_tokens: str = "max_tokens"
+
+    def setting(self, name: str) -> str:
+        """A setting of the block by its whole name."""
+        return f"{self.block}.{name}" if self.block else name
+
+    def way_out(self, reply: ErrorReply | None = None) -> str:
+        """Which setting to change."""
+        block = f"{self.block}." if self.block else ""
+        said = reply.words if reply else ""
+        for pattern, setting in _WAYS_OUT:
+            if pattern.search(said):
+                return f"set {setting.format(block=block, max_tokens=self.max_tokens, model=self.block or 'the model')}"
+        return f"check {block}model, {block}base_url and {block}token_limit"

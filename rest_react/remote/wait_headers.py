@@ -1,0 +1,72 @@
+"""How long a server's reply asks to wait: `Retry-After` and the headers of rate limits, as providers spell them.
+
+    >>> requested_wait_s({"retry-after": "7"})
+    7.0
+    >>> requested_wait_s({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m30s"})
+    90.0
+
+Not here: waiting (retry, limiter).
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+
+def requested_wait_s(headers: Mapping[str, str]) -> float | None:
+    """How long a reply asks to wait; None where it does not say. Names of headers in lower case, or any case where the
+    mapping takes both. A gateway (LiteLLM) passes its provider's headers on with `llm_provider-` before the name; some
+    providers tell only when the limit that is used up (0 remain) is reset."""
+    for prefix in ("", "llm_provider-"):
+        milliseconds = _number(headers.get(f"{prefix}retry-after-ms"))
+        if milliseconds is not None:
+            return milliseconds / 1000
+        wait = retry_after_s(headers.get(f"{prefix}retry-after"))
+        if wait is not None:
+            return wait
+    for prefix in ("", "llm_provider-"):
+        for kind in ("-requests", "-tokens", ""):
+            if _number(headers.get(f"{prefix}x-ratelimit-remaining{kind}")) == 0:
+                wait = _reset_s(headers.get(f"{prefix}x-ratelimit-reset{kind}"))
+                if wait is not None:
+                    return wait
+    return None
+
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_UNITS_S = (86400, 3600, 60, 1, 0.001)
+
+
+def _reset_s(header: str | None) -> float | None:
+    """When a limit is reset, from now: a duration (`6m0s`, `120ms`, `1.5`), or a moment in seconds or milliseconds."""
+    number = _number(header)
+    if number is not None:
+        moment = number / 1000 if number > 1e11 else number
+        return number if moment < 1e9 else max(0.0, moment - datetime.now(UTC).timestamp())
+    parts = _DURATION.fullmatch((header or "").strip())
+    if parts is None or not any(parts.groups()):
+        return None
+    return sum(float(part) * unit for part, unit in zip(parts.groups(), _UNITS_S, strict=True) if part)
+
+
+def _number(text: str | None) -> float | None:
+    text = (text or "").strip()
+    return float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else None
+
+
+def retry_after_s(header: str | None) -> float | None:
+    """Reads a Retry-After header, in seconds or as a date. None when there is none or it cannot be read."""
+    if header is None:
+        return None
+    text = header.strip()
+    seconds = _number(text)
+    if seconds is not None:
+        return seconds
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,99 @@
+import asyncio
+import time
+from functools import partial
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from rest_react.concurrency import gather_or_cancel
+from rest_react.errors import UsageError
+from rest_react.remote.http_client import open_client
+from rest_react.remote.limiter import Limiter
+from rest_react.remote.retry import Backoff, retry
+from rest_react.remote.usage import Tokens
+from tests.loopback import Reply, Request, serve
+
+QUICK = Backoff(tries=4, first_wait_s=0.001)
+
+
+def arrivals(limiter: Limiter, sizes: list[int]) -> list[tuple[float, int]]:
+    """When calls of these sizes reached a server that takes its own time to notice, by its own clock."""
+    sent = iter(sizes)
+
+    def answer(request: Request) -> Reply:
+        return Reply(200, request.json, delay_s=request.json["tokens"] / 50_000)
+
+    with serve(answer) as server:
+
+        async def main():
+            client = open_client(server.url, "none", 20)
+
+            async def worker():
+                for tokens in sent:
+                    post = partial(client.post, "/", cast_to=bytes, body={"tokens": tokens})
+                    await retry(post, what="server", backoff=QUICK, limiter=limiter, worst=Tokens(tokens, 0))
+
+            await gather_or_cancel(worker() for _ in range(12))
+            await client.close()
+
+        asyncio.run(main())
+    return [(request.at, request.json["tokens"]) for request in server.requests]
+
+
+def most_in_any(window_s: float, seen: list[tuple[float, int]]) -> tuple[int, int]:
+    """The most requests, and the most tokens, that began in any window of that length."""
+    windows = [[tokens for at, tokens in seen if start <= at < start + window_s] for start, _ in seen]
+    return max(map(len, windows)), max(map(sum, windows))
+
+
+def test_starts_are_spread_over_the_minute():
+    async def main():
+        limiter = Limiter(100, requests_per_minute=3000)  # one each 20 ms
+        starts = []
+
+        async def call():
+            async with limiter.slot():
+                starts.append(time.monotonic())
+
+        await gather_or_cancel(call() for _ in range(10))
+        return starts
+
+    starts = asyncio.run(main())
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    assert min(gaps) >= 0.019
+
+
+def test_requests_and_tokens_per_minute_are_never_exceeded_by_the_servers_own_count():
+    rng = Random(7)
+    sizes = [rng.choice([10, 40, 90, 300]) for _ in range(40)]
+    # A server whose minute has a second; how late a busy machine lets a request arrive is no fault of the limiter.
+    seen = arrivals(Limiter(12, requests_per_minute=20, tokens_per_minute=1500, minute_s=1.0), sizes)
+    requests, tokens = most_in_any(0.85, seen)
+    assert sorted(size for _, size in seen) == sorted(sizes)
+    assert 10 <= requests <= 20
+    assert 1000 <= tokens <= 1500
+
+
+def test_a_call_larger_than_a_minutes_tokens_can_never_start():
+    async def main():
+        async with Limiter(1, tokens_per_minute=100).slot(Tokens(101, 0)):
+            pass
+
+    with pytest.raises(UsageError, match="tokens_per_minute=100: one call may take 101"):
+        asyncio.run(main())
+
+
+def test_a_cancelled_wait_gives_its_place_back():
+    async def main():
+        limiter = Limiter(1, requests_per_minute=60)
+        async with limiter.slot():
+            pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01), limiter.slot():
+                raise AssertionError("the next second has not begun")
+        limiter._opens_at = 0.0
+        async with asyncio.timeout(0.5), limiter.slot():
+            return True
+
+    assert asyncio.run(main())
