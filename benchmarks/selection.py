@@ -34,7 +34,7 @@ from benchmarks.scores import (
 from rest_react.build import Parts
 from rest_react.config.checks import sealed_view
 from rest_react.config.cli import compose, environment
-from rest_react.metrics.statistics import Share, clustered_interval
+from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.questions import unlabelled
 from rest_react.records import ModelRef, Trajectory
 from rest_react.seeds import derive_seed

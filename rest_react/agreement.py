@@ -27,7 +27,8 @@ from typing import Any
 from rest_react.config.cli import stop
 from rest_react.console import console, printable, say
 from rest_react.errors import ConfigError, RestReactError, RunFolderError, UsageError
-from rest_react.metrics.statistics import Share, clustered_interval, cohens_kappa, correlation
+from rest_react.metrics.agreement import cohens_kappa, correlation
+from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.records import Result
 from rest_react.seeds import derive_seed
 from rest_react.storage.run_folder import SCHEMA, RunFolder, read_lines, read_summary, write_json

@@ -15,7 +15,7 @@ from msgspec import to_builtins
 from rich.console import Console
 
 from rest_react.errors import RunFolderError
-from rest_react.metrics.statistics import clustered_interval, detectable_difference
+from rest_react.metrics.intervals import clustered_interval, detectable_difference
 from rest_react.records import Example, Fault, Verdict
 from rest_react.report import first_view, results_table, write_report
 from rest_react.reporting.results_json import Accuracy, FaultCount, PerCorrect, RuleDisagreement

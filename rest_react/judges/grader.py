@@ -4,7 +4,7 @@
     >>> asyncio.run(RuleGrader().grade(town, "She was born in Paris [link_id=3].", seed=7)).verdict
     'correct'
 
-Not here: the rules (rule_grader), how a judge's reply is read (verdicts), averages (metrics), who grades what
+Not here: the rules (rule_grader), how a judge's reply is read (verdicts), averages (reporting.rows), who grades what
 (evaluate).
 """
 

@@ -1,4 +1,4 @@
-"""What tokens cost.
+"""What tokens cost, and what a stage cost.
 
     >>> Price(input=0.4, output=1.6).usd(1_000_000, 500_000)
     1.2
@@ -6,6 +6,7 @@
 Not here: which price a model has (its setting `price`) and the limit on what a run may spend (remote.budget).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -25,3 +26,17 @@ class Price:
 
 
 NO_PRICE = Price(0.0, 0.0)
+
+
+def bill(prices: Mapping[str, Price], **tokens: tuple[int, int]) -> dict[str, object]:
+    """What a stage cost: for each role (policy, reward_model, grader) its tokens in and out. Null with a reason where
+    tokens were used whose price is unknown.
+
+    >>> bill({"policy": Price(1.0, None)}, policy=(1000, 10))
+    {'cost_usd': None, 'cost_reason': 'policy.price is not set'}
+    """
+    costs = {role: prices[role].usd(*used) for role, used in tokens.items()}
+    unknown = [role for role, cost in costs.items() if cost is None]
+    if unknown:
+        return {"cost_usd": None, "cost_reason": " and ".join(f"{role}.price is not set" for role in unknown)}
+    return {"cost_usd": round(sum(cost or 0.0 for cost in costs.values()), 6), "cost_reason": None}

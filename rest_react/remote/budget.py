@@ -9,7 +9,7 @@
 A call starts once its worst case fits beside what is spent and the worst cases of all calls in flight; until then it
 waits for some of these to end. Where it does not fit though none is in flight, `BudgetReached` ends the run: within
 that one call's worst case of the limit, and not above it.
-Not here: calls per minute (remote), and what a stage cost (judges.metrics).
+Not here: calls per minute (remote), and what a stage cost (metrics.costs).
 """
 
 import asyncio

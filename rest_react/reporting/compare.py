@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from rest_react.console import percent, points, span, visible
-from rest_react.metrics.statistics import Share, clustered_interval, detectable_difference, paired_difference
+from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
 from rest_react.reporting.results_json import Accuracy, ResultRow
 
 _PAPER = Path(__file__).parent / "templates" / "paper.yaml"

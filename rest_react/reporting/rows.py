@@ -4,7 +4,7 @@
     rows[-1].accuracy.mean, rows[-1].vs_start.low              # 0.41, 0.101
 
 Every number follows from the lines of results.jsonl and the stage's summary; docs/metrics.md defines each one.
-Not here: how an interval is made (metrics), the format of results.json (results_json), tables and pages (report).
+Not here: how an interval is made (metrics.intervals), the format of results.json (results_json), tables (tables).
 """
 
 from collections import Counter
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.errors import RunFolderError, short_reason
-from rest_react.metrics.statistics import clustered_interval, contained, detectable_difference, paired_difference
+from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
+from rest_react.metrics.text_match import contained
 from rest_react.records import Result
 from rest_react.reporting.results_json import (
     Accuracy,

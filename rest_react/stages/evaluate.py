@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
-from rest_react.metrics.costs import Price
-from rest_react.metrics.statistics import bill, exact_match, f1
+from rest_react.metrics.costs import Price, bill
+from rest_react.metrics.text_match import exact_match, f1
 from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed

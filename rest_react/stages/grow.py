@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.errors import ConfigError, short_reason
-from rest_react.metrics.costs import Price
-from rest_react.metrics.statistics import bill
+from rest_react.metrics.costs import Price, bill
 from rest_react.questions import overlap
 from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out

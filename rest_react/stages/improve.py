@@ -25,8 +25,7 @@ from typing import Any, Literal
 
 from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, short_reason
-from rest_react.metrics.costs import Price
-from rest_react.metrics.statistics import bill
+from rest_react.metrics.costs import Price, bill
 from rest_react.records import Completion, Example, Ranking, Step, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed

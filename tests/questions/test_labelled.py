@@ -5,7 +5,7 @@ import pytest
 
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import rule_verdict
-from rest_react.metrics.statistics import exact_match, f1
+from rest_react.metrics.text_match import exact_match, f1
 from rest_react.questions import read_questions
 from rest_react.records import LabelledQuestion, Question
 from tests.questions.sets import write_jsonl

@@ -5,7 +5,7 @@
 
 Letters, digits and signs that carry meaning stay, glued to their word: MI5, H2O, x^2, C++, パリ. `cased_words` is the
 same text with its capitals, character by character. docs/metrics.md lists what is and is not told apart.
-Not here: SQuAD's normalisation for EM and F1 (metrics), and whether an answer is right (rule_grader).
+Not here: SQuAD's normalisation for EM and F1 (metrics.text_match), and whether an answer is right (rule_grader).
 """
 
 import re

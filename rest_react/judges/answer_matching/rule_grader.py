@@ -23,7 +23,7 @@ from rest_react.judges.answer_matching.assertion import DENIAL, is_hearsay, obje
 from rest_react.judges.answer_matching.candidate_lists import mark_lines
 from rest_react.judges.answer_matching.canonical_text import canonicalise, cased_words, lower_case
 from rest_react.judges.answer_matching.gold_mentions import find_mentions, pattern_of, plain_words
-from rest_react.metrics.statistics import strip_citations
+from rest_react.metrics.text_match import strip_citations
 from rest_react.records import LabelledQuestion, Verdict
 
 _POLARITY = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}

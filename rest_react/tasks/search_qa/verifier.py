@@ -11,7 +11,7 @@ Not here: what is done with a violation (agent for `agent.select`, improve for `
 import re
 from collections.abc import Mapping, Sequence
 
-from rest_react.metrics.statistics import strip_citations
+from rest_react.metrics.text_match import strip_citations
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,

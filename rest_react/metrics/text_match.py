@@ -1,0 +1,59 @@
+"""How far an answer's text matches the gold answers: exact match, word overlap and containment, citations left out.
+
+    >>> f1("The Rhine, according to [link_id=3].", ["Rhine river"])
+    0.6666666666666666
+    >>> exact_match("The Rhine [link_id=3].", ["rhine"]), contained("It is the Rhine.", ["Rhine"])
+    (1.0, 1.0)
+
+Source: the evaluation script of SQuAD (Rajpurkar et al. 2016).
+Not here: whether an answer is right (judges), and one spelling for numbers, names and dates (judges.answer_matching).
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+_LINK = r"[\[(]\s*link_?ids?\s*[=:]?\s*\d+(?:\s*,\s*(?:link_?id\s*=\s*)?\d+)*\s*[\])]"
+_LINKS = rf"{_LINK}(?:\s*(?:,|and|&)?\s*{_LINK})*"
+_CITATION = re.compile(rf"\b(?:according to|based on|as stated in|per)\s+{_LINKS}\s*[,:]?|{_LINKS}", re.IGNORECASE)
+_LOOSE = re.compile(r"(?:, ?| )(?=[.;:!?](?!\w))| (?=,)")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def strip_citations(text: str) -> str:
+    """The text without `[link_id=3]` and without "According to [link_id=3],"."""
+    # Spaces collapse first: on long runs of them the pattern would take quadratic time.
+    bare = _CITATION.sub(" ", " ".join(text.split()))
+    return _LOOSE.sub("", " ".join(bare.split())).strip(" ,")
+
+
+def normalise(text: str) -> str:
+    """SQuAD's normalisation: lower case, no ASCII punctuation, no articles, single spaces."""
+    bare = text.lower().translate(_NO_PUNCTUATION)
+    return " ".join(re.sub(r"\b(?:a|an|the)\b", " ", bare).split())
+
+
+def exact_match(answer: str, golds: Iterable[str]) -> float:
+    """1 if the whole answer, citations aside, is one of the gold answers after `normalise`, else 0."""
+    said = normalise(strip_citations(answer))
+    return float(any(said == normalise(gold) for gold in golds))
+
+
+def contained(answer: str, golds: Iterable[str]) -> float:
+    """1 if a gold answer stands in the answer word for word after `normalise`, else 0; "not Paris" holds Paris."""
+    said = f" {normalise(strip_citations(answer))} "
+    return float(any(f" {words} " in said for gold in golds if (words := normalise(gold))))
+
+
+def f1(answer: str, golds: Iterable[str]) -> float:
+    """SQuAD's word-overlap F1 after `normalise`, citations aside; the best over the gold answers."""
+    said = normalise(strip_citations(answer)).split()
+    return max((_overlap(said, normalise(gold).split()) for gold in golds), default=0.0)
+
+
+def _overlap(said: Sequence[str], gold: Sequence[str]) -> float:
+    if not said or not gold:
+        return float(said == gold)
+    common = sum((Counter(said) & Counter(gold)).values())
+    return 2 * common / (len(said) + len(gold))

@@ -1,0 +1,125 @@
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
+
+
+def shares(right: int, wrong: int) -> dict[str, list[float | None]]:
+    return {f"w{i:03d}": [float(i < right)] for i in range(right + wrong)}
+
+
+def test_mean_and_spread_of_repeats_by_hand():
+    # Repeats: (1+0+1)/3, (1+0)/2, and the mean is over 5 scored answers.
+    share = clustered_interval({"a": [1.0, 1.0], "b": [0.0, 0.0], "c": [1.0, None]})
+    assert (share.mean, share.n, share.repeats) == (0.6, 3, 2)
+    assert share.std == pytest.approx(np.std([2 / 3, 1 / 2], ddof=1))
+
+
+def test_one_repeat_has_no_spread_and_nothing_scored_has_no_mean():
+    assert clustered_interval({"a": [1.0], "b": [0.0]}).std is None
+    assert clustered_interval({"a": [None, None]}) == Share(None, None, None, None, 0, 2)
+    assert clustered_interval({}) == Share(None, None, None, None, 0, 0)
+
+
+def test_no_right_answer_out_of_forty_does_not_claim_certainty():
+    none, one = clustered_interval(shares(0, 40)), clustered_interval(shares(1, 39))
+    assert (none.mean, none.low) == (0.0, 0.0)
+    wilson = binomtest(0, 40).proportion_ci(method="wilson").high
+    assert none.high == pytest.approx(3 / 42)
+    assert abs(none.high - wilson) < 0.02
+    assert none.high < one.high
+    everything = clustered_interval(shares(40, 0))
+    assert (everything.low, everything.high) == (pytest.approx(39 / 42), 1.0)
+    assert clustered_interval({"a": [1.0]}).low == 0.0
+
+
+def test_with_many_questions_the_interval_is_the_textbook_one():
+    share = clustered_interval(shares(300, 700))
+    wilson = binomtest(300, 1000).proportion_ci(method="wilson")
+    assert share.low == pytest.approx(wilson.low, abs=0.005)
+    assert share.high == pytest.approx(wilson.high, abs=0.005)
+
+
+def test_repeats_of_a_question_are_no_new_evidence():
+    once, tenfold = shares(15, 25), {q: values * 10 for q, values in shares(15, 25).items()}
+    narrow, wide = clustered_interval(once), clustered_interval(tenfold)
+    assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, abs=0.03)
+
+
+def test_the_order_of_questions_changes_nothing():
+    values = {f"w{i}": [float(i % 3 == 0), None if i % 5 == 0 else 1.0] for i in range(30)}
+    assert clustered_interval(dict(reversed(values.items()))) == clustered_interval(values)
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.text(), st.lists(st.none() | st.sampled_from([0.0, 1.0]), min_size=1, max_size=4)))
+def test_the_mean_lies_in_its_interval_and_the_interval_on_the_scale(values):
+    share = clustered_interval(values)
+    if share.n:
+        assert 0 <= share.low <= share.mean <= share.high <= 1
+    else:
+        assert share.mean is share.low is share.high is None
+
+
+@pytest.mark.parametrize(("questions", "repeats", "true"), [(60, 4, 0.3), (40, 2, 0.5), (100, 3, 0.85)])
+def test_the_interval_covers_the_truth_95_times_in_100(questions, repeats, true):
+    """Questions of different difficulty, their repeats clustered; the true accuracy is known."""
+    random_ = random.Random(11)
+    covered = 0
+    for _ in range(400):
+        chances = [random_.betavariate(2 * true, 2 * (1 - true)) for _ in range(questions)]
+        answers = {str(i): [float(random_.random() < c) for _ in range(repeats)] for i, c in enumerate(chances)}
+        share = clustered_interval(answers)
+        covered += share.low <= true <= share.high
+    assert 0.93 <= covered / 400 <= 0.97
+
+
+def test_the_interval_of_a_difference_rather_covers_too_much():
+    """Two policies, one 10 points better on each question. The imaginary questions lie at -1 and +1, further
+    out than averages over repeats do."""
+    random_ = random.Random(3)
+    covered = 0
+    for _ in range(400):
+        chances = [0.9 * random_.betavariate(1, 1) for _ in range(60)]
+        then, now = (
+            {str(i): [float(random_.random() < c + better) for _ in range(3)] for i, c in enumerate(chances)}
+            for better in (0.0, 0.1)
+        )
+        share = paired_difference(now, then)
+        covered += share.low <= 0.1 <= share.high
+    assert 0.95 <= covered / 400 <= 0.99
+
+
+def test_the_detectable_difference_follows_from_the_standard_error():
+    # Half the interval is 1.96 standard errors; 80% power needs 1.96 + 0.84 of them.
+    share = Share(mean=0.05, std=None, low=-0.05, high=0.15, n=100, repeats=1)
+    assert detectable_difference(share) == pytest.approx(0.1 / 1.959964 * (1.959964 + 0.841621))
+    assert detectable_difference(Share(None, None, None, None, 0, 0)) is None
+
+
+def test_a_paired_difference_takes_questions_scored_on_both_sides():
+    now = {"a": [1.0, 1.0], "b": [1.0, 0.0], "c": [1.0], "d": [None]}
+    then = {"a": [0.0, 0.0], "b": [1.0, None], "d": [1.0], "e": [1.0]}
+    difference = paired_difference(now, then)
+    assert (difference.mean, difference.n) == ((1.0 - 0.5) / 2, 2)
+    assert -1 <= difference.low <= difference.mean <= difference.high <= 1
+
+
+def test_pairing_is_narrower_than_two_separate_means():
+    then, now = shares(20, 20), shares(26, 14)
+    difference = paired_difference(now, then)
+    assert difference.mean == pytest.approx(6 / 40)
+    assert difference.low > 0
+    separate = clustered_interval(now)
+    assert difference.high - difference.low < separate.high - separate.low
+
+
+def test_equal_results_leave_room_for_a_small_difference():
+    difference = paired_difference(shares(10, 30), shares(10, 30))
+    assert difference.mean == 0.0
+    assert -0.1 < difference.low < 0 < difference.high < 0.1
