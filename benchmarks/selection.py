@@ -32,7 +32,6 @@ from benchmarks.scores import (
     rules,
 )
 from rest_react.build import Parts
-from rest_react.config.checks import sealed_view
 from rest_react.config.cli import compose, environment
 from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.questions import unlabelled
@@ -41,6 +40,7 @@ from rest_react.seeds import derive_seed
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import usable_candidates
 from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.locked_settings import sealed_view
 from rest_react.storage.run_folder import RunFolder, read_lines
 
 SEED = 9001

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from benchmarks.gold import judge_steps
 from rest_react.build import Parts
-from rest_react.config.checks import sealed_view
 from rest_react.config.cli import compose, environment
 from rest_react.judges.grader import rule_verdict
 from rest_react.records import Example, ModelRef, Trajectory
 from rest_react.run import Loop
 from rest_react.stages.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.locked_settings import sealed_view
 from rest_react.storage.run_folder import RunFolder, read_lines, read_summary, replace_lines, write_summary
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.checks import sealed_view
 from rest_react.config.settings import Bm25, Settings
 from rest_react.console import printable, say
 from rest_react.errors import RestReactError, UsageError, disk_errors
@@ -24,6 +23,7 @@ from rest_react.records import ModelRef, Question, Step, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
 from rest_react.start import run_async
+from rest_react.storage.locked_settings import sealed_view
 from rest_react.storage.run_folder import RunFolder, read_summary
 from rest_react.tasks.search_qa.actions import (
     Action,

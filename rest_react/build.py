@@ -19,15 +19,11 @@ from typing import Literal
 
 from rest_react.config.settings import (
     Bm25,
-    DryFinetune,
     DuckDuckGo,
     FileQuestions,
     GeminiModel,
-    HostedFinetune,
     HttpSearch,
     HubQuestions,
-    LocalFinetune,
-    Mode,
     Model,
     OpenAIModel,
     QuestionSource,
@@ -42,10 +38,9 @@ from rest_react.config.settings import (
 from rest_react.config.settings import (
     RewardModel as RewardModelSettings,
 )
-from rest_react.console import say, steps_progress
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
-from rest_react.metrics.costs import NO_PRICE, Price
+from rest_react.metrics.costs import Price
 from rest_react.protocols import LLM, Search, Tracker, Trainer
 from rest_react.records import LabelledQuestion, ModelRef, Passage, StepKind
 from rest_react.remote.budget import Budget, Meter, Metered
@@ -53,14 +48,15 @@ from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.remote.retry import READY_WITHIN_S
 from rest_react.remote.setting_names import SettingNames
 from rest_react.selection.reward_model import RewardModel
+from rest_react.setting_types import OPENAI_URL, Mode
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
 from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash, with_numbers
 from rest_react.tasks.search_qa.verifier import violations
 from rest_react.tasks.search_qa.world import World, build_world
+from rest_react.training.contract import TrainingContext
 
-OPENAI = "https://api.openai.com/v1"
 _MAX_TOKENS = {
     "policy": "agent.max_tokens", "reward_model": "improve.max_tokens", "grader": "evaluate.grader_max_tokens",
 }  # fmt: skip
@@ -193,8 +189,12 @@ class Parts:
             s.policy.price if isinstance(judge, (SameModel, RuleGraderSettings)) else judge.price
             for judge in (s.reward_model, s.grader)
         )
-        tuning = s.finetune.price if isinstance(s.finetune, HostedFinetune) else NO_PRICE
-        return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader, "finetune": tuning}
+        return {
+            "policy": s.policy.price,
+            "reward_model": reward_model,
+            "grader": grader,
+            "finetune": s.finetune.training_price(),
+        }
 
     @cached_property
     def budget(self) -> Budget:
@@ -273,31 +273,11 @@ class Parts:
 
     def trainer(self, iteration: int) -> Trainer:
         """Who fine-tunes, for as many epochs as the iteration gets."""
-        title = f"iteration {iteration}: finetune"
-        shown = self.settings.demonstrations.epochs if iteration == 0 else None
-        match self.settings.finetune:
-            case LocalFinetune() as s:
-                s = s if shown is None else replace(s, epochs=shown)
-                return _local_trainer(s, self.settings.policy, self.folder, title)
-            case HostedFinetune() as s:
-                from rest_react.training.hosted import HostedTrainer
-
-                chosen = {
-                    "n_epochs": s.epochs if shown is None else int(shown),
-                    "batch_size": s.batch_size,
-                    "learning_rate_multiplier": s.learning_rate_multiplier,
-                }
-                return HostedTrainer(
-                    base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None, poll_s=s.poll_s,
-                    hyperparameters={name: value for name, value in chosen.items() if value is not None},
-                    on_event=lambda event: say(f"{title}: {event}"), max_length=s.max_length,
-                    meter=Meter(self.budget, "finetune"), cancel=s.cancel,
-                )  # fmt: skip
-            case DryFinetune() as s:
-                from rest_react.training.dry_run import DryRunTrainer
-
-                mode, template_kwargs = _asked_as(self.settings.policy)
-                return DryRunTrainer(mode, s.max_length, self.folder.root, template_kwargs)
+        mode, template_kwargs = _asked_as(self.settings.policy)
+        context = TrainingContext(
+            mode, template_kwargs, self.folder.root, f"iteration {iteration}: finetune", Meter(self.budget, "finetune")
+        )
+        return self.settings.finetune.open(context, self.settings.demonstrations.epochs if iteration == 0 else None)
 
     def tracker(
         self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
@@ -362,7 +342,7 @@ class Parts:
                 fresh = model.where == "hosted" and model.tuned
                 return OpenAICompatible(
                     weights, names=self._names(meter.role, s), ready_within_s=READY_WITHIN_S if fresh else 0.0,
-                    base_url=s.base_url or OPENAI, api_key_env=s.api_key_env or None,
+                    base_url=s.base_url or OPENAI_URL, api_key_env=s.api_key_env or None,
                     mode=mode or s.mode, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
                     requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute, meter=meter,
                     n_per_request=s.n_per_request, logprobs=s.logprobs, token_limit=s.token_limit, omit=s.omit,
@@ -397,20 +377,6 @@ def _asked_as(policy: Model) -> tuple[Mode, Mapping[str, object]]:
     if isinstance(policy, (TransformersModel, VllmModel)):
         return policy.mode, policy.chat_template_kwargs
     return "completion", {}
-
-
-def _local_trainer(s: LocalFinetune, policy: Model, folder: RunFolder, title: str) -> Trainer:
-    from rest_react.training.local import LocalTrainer, LocalTraining
-
-    mode, template_kwargs = _asked_as(policy)
-    training = LocalTraining(
-        method=s.method, epochs=s.epochs, max_steps=s.max_steps, batch_size=s.batch_size,
-        micro_batch_size=s.micro_batch_size, learning_rate=s.learning_rate, warmup_ratio=s.warmup_ratio,
-        weight_decay=s.weight_decay, max_length=s.max_length, save_every=s.save_every, lora_r=s.lora_r,
-        lora_alpha=s.lora_alpha, lora_dropout=s.lora_dropout, optimizer=s.optimizer, mode=mode,
-        num_processes=s.num_processes, threads=s.threads or None, chat_template_kwargs=template_kwargs,
-    )  # fmt: skip
-    return LocalTrainer(training, run_folder=folder.root, on_step=steps_progress(title))
 
 
 def _vllm(

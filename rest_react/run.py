@@ -25,7 +25,7 @@ import msgspec
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.checks import benchmarks_for_testing, load_settings, missing_keys, sealed_view, shared_stages
+from rest_react.config.checks import benchmarks_for_testing, load_settings, missing_keys, shared_stages
 from rest_react.config.settings import (
     Bm25,
     Grader,
@@ -56,6 +56,7 @@ from rest_react.stages.grow import grow, refuse_overlap
 from rest_react.stages.improve import EXAMPLES, Rules, improve, reopen_refused
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.start import run_async
+from rest_react.storage.locked_settings import sealed_view
 from rest_react.storage.run_folder import (
     LIMITS_OF_JUDGES,
     RunFolder,

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rest_react.config.settings import Mode
 from rest_react.errors import ModelFault
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Example, ModelRef, Prompt, Sampling
+from rest_react.setting_types import Mode
 from rest_react.training.local import LocalTrainer, LocalTraining
 from tests.loopback import Reply, Request, serve
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.config.settings import Mode, Settings
+from rest_react.config.settings import Settings
 from rest_react.errors import ModelFault
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
@@ -27,6 +27,7 @@ from rest_react.protocols import LLM
 from rest_react.records import Completion, Example, ModelRef, Prompt, Sampling, Trajectory
 from rest_react.run import Loop, run
 from rest_react.seeds import derive_seed
+from rest_react.setting_types import Mode
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.run_folder import RunFolder, read_lines

@@ -18,7 +18,6 @@ import msgspec
 import pytest
 
 from rest_react.build import Parts
-from rest_react.config.checks import UNSEALED
 from rest_react.config.cli import compose
 from rest_react.console import number, percent, points, span
 from rest_react.questions import read_corpus, read_questions
@@ -41,6 +40,7 @@ from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import improve
+from rest_react.storage.locked_settings import UNSEALED
 from rest_react.storage.run_folder import RunFolder, read_summary, replace_lines, write_summary
 from rest_react.tasks.search_qa.world import build_world
 

@@ -2,7 +2,7 @@
 
     settings = load_settings(values)     # values: a composed config as nested dicts and lists
 
-Each problem is a line with its path and the way out. `sealed_view` is what a run folder holds on to.
+Each problem is a line with its path and the way out.
 Not here: the settings themselves (settings), their values (configs/*.yaml), building parts from them (build).
 """
 
@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import typing
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,6 @@ from rest_react.config.settings import (
     FileQuestions,
     GeminiModel,
     HubQuestions,
-    LocalFinetune,
     OpenAIModel,
     QuestionSource,
     Settings,
@@ -32,23 +31,8 @@ from rest_react.config.settings import (
 from rest_react.errors import ConfigError
 from rest_react.metrics.costs import NO_PRICE
 from rest_react.remote.redaction import secret_in
+from rest_react.storage.locked_settings import flatten
 
-# What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
-UNSEALED = (
-    "run", "iteration", "students", "dry_run", "output", "cache", "replay", "budget", "tracking", "speed",
-    "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
-    "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
-    "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
-    "*.max_length", "*.micro_batch_size", "*.num_processes", "*.token_limit", "*.api_key_env",
-)  # fmt: skip
-# Arguments of `vllm serve` that cannot change a result: how many copies serve, memory, speed, logs.
-_SERVED_ALIKE = (
-    "--data-parallel", "--api-server-count", "--gpu-memory-utilization", "--kv-cache-memory-bytes", "--swap-space",
-    "--cpu-offload-gb", "--enforce-eager", "--enable-prefix-caching", "--no-enable-prefix-caching",
-    "--enable-chunked-prefill", "--no-enable-chunked-prefill", "--max-num-seqs", "--max-num-batched-tokens",
-    "--disable-log", "--no-enable-log", "--enable-log", "--uvicorn-log-level", "--download-dir",
-    "--compilation-config", "-O", "--max-parallel-loading-workers",
-)  # fmt: skip
 # What of its own a run may have that takes over from another one (`grow.reuse`): what comes after the first Grow; after
 # iteration 0; and what makes it a student, which learns from the other model's data.
 _AFTER_GROW = (
@@ -224,23 +208,17 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield "agent.prompts: nobody reads them; give start=prompted, or demonstrations.exemplars=true to train on them"
     if s.improve.only_grounded and not s.agent.self_checks:
         yield "improve.only_grounded: there is no grounding check with agent.self_checks=false; turn one of them round"
-    if s.finetune.kind == "hosted" and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
+    if s.finetune.whole_epochs and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
         yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job takes whole epochs; round it"
     if s.policy.kind == "gemini" and (s.iteration > 0 or s.start == "demonstrations"):
         yield "policy.kind: gemini cannot be fine-tuned; evaluate it with iteration=0 start=prompted, or policy=openai"
-    if s.finetune.kind == "hosted" and s.policy.kind not in ("openai", "gemini"):
-        yield f"finetune.kind: hosted cannot tune policy.kind={s.policy.kind}; use finetune=local, or policy=openai"
-    if s.finetune.kind == "local" and s.policy.kind == "openai":
-        yield "finetune.kind: local cannot tune policy.kind=openai; use finetune=hosted, or policy=vllm"
+    if s.finetune.tunes == "provider" and s.policy.kind not in ("openai", "gemini"):
+        way_out = "use finetune=local, or policy=openai"
+        yield f"finetune.kind: {s.finetune.kind} cannot tune policy.kind={s.policy.kind}; {way_out}"
+    if s.finetune.tunes == "here" and s.policy.kind == "openai":
+        yield f"finetune.kind: {s.finetune.kind} cannot tune policy.kind=openai; use finetune=hosted, or policy=vllm"
     yield from _trained_otherwise(s)
-    if isinstance(s.finetune, LocalFinetune):
-        share = s.finetune.micro_batch_size * s.finetune.num_processes
-        if s.finetune.batch_size % share:
-            near = max(share, s.finetune.batch_size // share * share)
-            yield (
-                f"finetune.batch_size: {s.finetune.batch_size} is not a multiple of finetune.micro_batch_size × "
-                f"finetune.num_processes ({share}); set it to {near}"
-            )
+    yield from s.finetune.problems("finetune")
     for role, model in (("reward_model", s.reward_model), ("grader", s.grader)):
         judge = s.policy.kind if model.kind == "same" else model.kind
         if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):
@@ -255,7 +233,7 @@ def _trained_otherwise(s: Settings) -> Iterator[str]:
     if not (s.iteration > 0 or s.start == "demonstrations"):
         return
     policy = s.policy
-    if s.finetune.kind == "hosted" and isinstance(policy, OpenAIModel):
+    if s.finetune.tunes == "provider" and isinstance(policy, OpenAIModel):
         if policy.mode == "completion":
             yield "policy.mode: completion, but a hosted job trains on chats; set policy.mode=chat"
         of_template = ["chat_template_kwargs"] if policy.chat_template_kwargs else []
@@ -265,7 +243,7 @@ def _trained_otherwise(s: Settings) -> Iterator[str]:
                 f"policy.{name}: changes the prompt, and a hosted job trains on the provider's own; leave it out, or "
                 "tune the model yourself with policy=vllm policy.chat_template_kwargs=... finetune=local"
             )
-    if s.finetune.kind == "local" and isinstance(policy, VllmModel):
+    if s.finetune.tunes == "here" and isinstance(policy, VllmModel):
         for flag in policy.extra_args:
             name = flag.partition("=")[0].replace("_", "-")
             if name in _CHANGES_SERVED_PROMPT:
@@ -402,31 +380,6 @@ def _asks_reward_model(s: Settings) -> bool:
     return s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
 
 
-def sealed_view(settings: object, path: str = "") -> dict[str, object]:
-    """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
-    return {
-        place: _sealed_arguments(value) if place.endswith("extra_args") and isinstance(value, list) else value
-        for place, value in flatten(settings, path)
-        if not is_unsealed(place)
-    }
-
-
-def _sealed_arguments(arguments: Sequence[str]) -> list[str]:
-    """A server's arguments without those that cannot change a result, each with its value.
-
-    >>> _sealed_arguments(["--enforce-eager", "--data-parallel-size", "2", "--quantization", "fp8"])
-    ['--quantization', 'fp8']
-    """
-    kept: list[str] = []
-    dropping = False
-    for argument in arguments:
-        if argument.startswith("-"):
-            dropping = argument.partition("=")[0].replace("_", "-").startswith(_SERVED_ALIKE)
-        if not dropping:
-            kept.append(argument)
-    return kept
-
-
 def shared_stages(
     differing: Collection[str], start: str, iteration: int, through: int = 0
 ) -> tuple[list[str], list[str]]:
@@ -448,23 +401,6 @@ def shared_stages(
     if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
         stages.append("iter_1/grow")
     return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]
-
-
-def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Dotted paths and plain leaf values."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from flatten(inner, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, list(value) if isinstance(value, tuple) else value
-
-
-def is_unsealed(path: str) -> bool:
-    """Whether a setting cannot change a result."""
-    parts = path.split(".")
-    return parts[0] in UNSEALED or f"*.{''.join(parts[1:2])}" in UNSEALED
 
 
 def nearest(name: str, names: list[str]) -> str:

@@ -24,13 +24,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rest_react.config.checks import flatten, load_settings, nearest, sealed_view, secret_problem
+from rest_react.config.checks import load_settings, nearest, secret_problem
 from rest_react.config.overrides import as_text, as_typed, text
 from rest_react.config.settings import Settings
 from rest_react.console import say
 from rest_react.errors import ConfigError, DiskError, RestReactError
 from rest_react.remote.redaction import secret_in
 from rest_react.storage.files import refuse_unwritable
+from rest_react.storage.locked_settings import flatten, sealed_view
 
 _HERE = Path(__file__).resolve().parents[1]
 # Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.

@@ -9,18 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Ge, Gt, Interval, Le, MinLen
+from annotated_types import Ge, Interval, Le, MinLen
 from pydantic import BeforeValidator, Field
 
 from rest_react.metrics.costs import Price
-
-Share: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
-Count: TypeAlias = Annotated[int, Gt(0)]
-NotNegative: TypeAlias = Annotated[int, Ge(0)]
-Positive: TypeAlias = Annotated[float, Gt(0)]
-Name: TypeAlias = Annotated[str, MinLen(1)]
-Mode: TypeAlias = Literal["chat", "completion"]
-SystemTurn: TypeAlias = bool | Literal["auto"]
+from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, SystemTurn, Temperature
+from rest_react.training import Finetune
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +250,7 @@ class GrowSettings:
     reuse_through: NotNegative
     trajectories_per_question: Count
     samples: Count
-    temperature: Annotated[float, Interval(ge=0, le=2)]
+    temperature: Temperature
     tolerate_outside_faults: Share
 
 
@@ -274,66 +268,13 @@ class ImproveSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalFinetune:
-    """TRL on this machine, in a process of its own."""
-
-    kind: Literal["local"]
-    start_from: Literal["base", "previous"]
-    mix_demonstrations: bool
-    method: Literal["full", "lora"]
-    epochs: Positive
-    max_steps: Count | None
-    batch_size: Count
-    micro_batch_size: Count
-    learning_rate: Positive
-    warmup_ratio: Share
-    weight_decay: Annotated[float, Ge(0)]
-    max_length: Count
-    save_every: Count
-    lora_r: Count
-    lora_alpha: Count
-    lora_dropout: Share
-    optimizer: Literal["adamw", "adafactor"]
-    num_processes: Count
-    threads: NotNegative
-
-
-@dataclass(frozen=True, slots=True)
-class HostedFinetune:
-    """An OpenAI-shaped fine-tuning API at any base_url."""
-
-    kind: Literal["hosted"]
-    start_from: Literal["base", "previous"]
-    mix_demonstrations: bool
-    base_url: str | None
-    api_key_env: str | None
-    epochs: Count | None
-    batch_size: Count | None
-    learning_rate_multiplier: float | None
-    max_length: Count
-    poll_s: Positive
-    price: Price
-    cancel: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DryFinetune:
-    """The fake: checks the rows and tunes nothing."""
-
-    kind: Literal["dry_run"]
-    start_from: Literal["base", "previous"]
-    mix_demonstrations: bool
-    max_length: Count
-
-
-@dataclass(frozen=True, slots=True)
 class EvaluateSettings:
     """Evaluate: benchmarks by name, each asked `repeats` times (paper section 4)."""
 
     benchmarks: dict[str, Annotated[QuestionSource, BY_KIND]]
     repeats: Count
     samples: Count
-    temperature: Annotated[float, Interval(ge=0, le=2)]
+    temperature: Temperature
     grader_max_tokens: Count
     tolerate_outside_faults: Share
 
@@ -354,7 +295,7 @@ class Student:
 
     model: Name
     samples: Count | None = None
-    temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
+    temperature: Temperature | None = None
 
     @property
     def name(self) -> str:
@@ -410,7 +351,7 @@ class Settings:
     demonstrations: DemonstrationSettings
     grow: GrowSettings
     improve: ImproveSettings
-    finetune: Annotated[LocalFinetune | HostedFinetune | DryFinetune, BY_KIND]
+    finetune: Annotated[Finetune, BY_KIND]
     evaluate: EvaluateSettings
     tracking: TrackingSettings
     speed: SpeedSettings

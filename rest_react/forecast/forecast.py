@@ -14,17 +14,15 @@ A command that starts work prints the sum first: "Estimate: about 34 minutes on 
 Not here: benchmarks (benchmarks/) and limits on spending.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.table import Table
 
-from rest_react.config.checks import sealed_view, shared_stages
+from rest_react.config.checks import shared_stages
 from rest_react.config.settings import (
-    DryFinetune,
     FileQuestions,
-    HostedFinetune,
     Model,
     QuestionSource,
     RuleGraderSettings,
@@ -36,6 +34,7 @@ from rest_react.config.settings import (
 )
 from rest_react.forecast.speed_probe import PROBED, measured_speed
 from rest_react.records import STEP_KINDS
+from rest_react.storage.locked_settings import sealed_view
 from rest_react.storage.run_folder import RunFolder, read_summary
 from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
 
@@ -49,11 +48,11 @@ REMOTE = ("openai", "gemini")  # `speed` is this machine's
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """One stage: LLM calls, tokens in and out (of training: tokens trained on); minutes and dollars where known."""
+    """One stage: LLM calls, tokens in and out (of training: tokens trained on), minutes, dollars; None is unknown."""
 
     stage: str
     calls: int
-    prompt_tokens: int
+    prompt_tokens: int | None
     completion_tokens: int
     minutes: float | None
     usd: float | None
@@ -106,10 +105,10 @@ def forecast_table(settings: Settings, folder: RunFolder) -> Table:
         table.add_column(column, justify="left" if column == "stage" else "right")
     for row in rows:
         table.add_row(row.stage, *_cells(row))
-    minutes = None if any(row.minutes is None for row in rows) else sum(row.minutes or 0 for row in rows)
-    usd = None if any(row.usd is None for row in rows) else sum(row.usd or 0 for row in rows)
-    calls, tokens_in = sum(row.calls for row in rows), sum(row.prompt_tokens for row in rows)
-    total = Forecast("all", calls, tokens_in, sum(row.completion_tokens for row in rows), minutes, usd)
+    calls, tokens_out = sum(row.calls for row in rows), sum(row.completion_tokens for row in rows)
+    tokens_in = _sum(row.prompt_tokens for row in rows)
+    minutes, usd = _sum(row.minutes for row in rows), _sum(row.usd for row in rows)
+    total = Forecast("all", calls, None if tokens_in is None else round(tokens_in), tokens_out, minutes, usd)
     table.add_section()
     table.add_row("all", *_cells(total))
     return table
@@ -155,8 +154,14 @@ def duration_line(settings: Settings, folder: RunFolder) -> str:
     )
 
 
+def _sum(values: Iterable[float | None]) -> float | None:
+    """The sum; None where one of the values is unknown."""
+    known = list(values)
+    return None if None in known else sum(value or 0 for value in known)
+
+
 def _cells(row: Forecast) -> Iterator[str]:
-    yield from (f"{n:,}" for n in (row.calls, row.prompt_tokens, row.completion_tokens))
+    yield from ("unknown" if n is None else f"{n:,}" for n in (row.calls, row.prompt_tokens, row.completion_tokens))
     yield "unknown" if row.minutes is None else f"{row.minutes:.1f}"
     yield "unknown" if row.usd is None else f"{row.usd:.2f}"
 
@@ -188,17 +193,15 @@ def _grading(s: Settings, stage: str, answers: int) -> Forecast:
 
 
 def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
+    """Tokens that the trainer will read; all unknown where it does not say how often it reads a row."""
     stage = f"iteration {iteration}: finetune"
-    epochs = {"local": 1.0, "hosted": 3.0, "dry_run": 0.0}[s.finetune.kind]
-    if not isinstance(s.finetune, DryFinetune):
-        epochs = s.finetune.epochs or epochs
-    if iteration == 0 and epochs:
-        epochs = s.demonstrations.epochs or epochs
-    tokens = round(rows * (pace.tokens_in + pace.tokens_out) * epochs)
-    if isinstance(s.finetune, HostedFinetune):
-        return Forecast(stage, 0, tokens, 0, None, s.finetune.price.usd(tokens, 0))
+    passes = s.finetune.passes(s.demonstrations.epochs if iteration == 0 else None)
+    if passes is None:
+        return Forecast(stage, 0, None, 0, None, None)
+    tokens = round(rows * (pace.tokens_in + pace.tokens_out) * passes)
     minutes = 0.0 if not tokens else tokens / s.speed.train / 60 if s.speed.train else None
-    return Forecast(stage, 0, tokens, 0, minutes, 0.0)
+    usd = s.finetune.training_price().usd(tokens, 0)
+    return Forecast(stage, 0, tokens, 0, None if s.finetune.tunes == "provider" else minutes, usd)
 
 
 def _minutes(s: Settings, model: Model, tokens_in: float, tokens_out: float) -> float | None:

@@ -24,10 +24,10 @@ from typing import TypeVar
 
 import msgspec
 
-from rest_react.config.checks import sealed_view
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.protocols import LLM, Search
 from rest_react.records import Completion, Hit, Prompt, Sampling
+from rest_react.storage.locked_settings import sealed_view
 
 FILE = "answers.sqlite"
 _TABLE = (

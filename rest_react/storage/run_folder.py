@@ -30,12 +30,12 @@ from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 import msgspec
 import yaml
 
-from rest_react.config.checks import is_unsealed
 from rest_react.console import say
 from rest_react.errors import RunFolderError, disk_errors
 from rest_react.records import Fault
 from rest_react.storage.files import cut_torn_line, flush, flush_tree, make_folder, remove, replacing, write_file
 from rest_react.storage.integrity import SUMMARY, counted_files, flushed_files, refuse_damaged, stored_files
+from rest_react.storage.locked_settings import is_unsealed
 
 SCHEMA: Final = 1
 ABSENT = "(absent)"

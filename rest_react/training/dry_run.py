@@ -8,13 +8,37 @@ Not here: `dry_run=true`, which forecasts a run (forecast).
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
+from rest_react.metrics.costs import NO_PRICE, Price
 from rest_react.records import Example, ModelRef
+from rest_react.setting_types import Count
+from rest_react.training.contract import TrainerSettings, TrainingContext
 from rest_react.training.job import base_weights
 from rest_react.weights import make_rows
+
+
+@dataclass(frozen=True, slots=True)
+class DryFinetune(TrainerSettings):
+    """Checks the rows and tunes nothing."""
+
+    tunes: ClassVar[Literal["here", "provider", "nothing"]] = "nothing"
+
+    kind: Literal["dry_run"]
+    start_from: Literal["base", "previous"]
+    mix_demonstrations: bool
+    max_length: Count
+
+    def open(self, context: TrainingContext, epochs: float | None) -> "DryRunTrainer":
+        return DryRunTrainer(context.mode, self.max_length, context.run_folder, context.chat_template_kwargs)
+
+    def passes(self, epochs: float | None) -> float:
+        return 0.0
+
+    def training_price(self) -> Price:
+        return NO_PRICE
 
 
 class DryRunTrainer:

@@ -27,11 +27,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
+from rest_react.console import say
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
+from rest_react.metrics.costs import Price
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter, estimate
 from rest_react.remote.error_meanings import classify_error
@@ -43,7 +45,9 @@ from rest_react.remote.retry import READY_WITHIN_S, Backoff, NotReady, TryAgain,
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Tokens
 from rest_react.remote.whole_reply import TooLarge
+from rest_react.setting_types import OPENAI_URL, Count, Positive
 from rest_react.storage.files import cut_torn_line, write_file
+from rest_react.training.contract import TrainerSettings, TrainingContext
 from rest_react.training.job_states import State, is_not_ready, state_of
 
 if TYPE_CHECKING:
@@ -54,6 +58,46 @@ T = TypeVar("T")
 _MOST_BYTES = 512 * 1024 * 1024
 _SLOWEST_UPLOAD = 100_000  # bytes a second
 _EPOCHS = 3  # what providers choose for a small file when they are left to
+
+
+@dataclass(frozen=True, slots=True)
+class HostedFinetune(TrainerSettings):
+    """An OpenAI-shaped fine-tuning API at any base_url."""
+
+    tunes: ClassVar[Literal["here", "provider", "nothing"]] = "provider"
+    whole_epochs: ClassVar[bool] = True
+
+    kind: Literal["hosted"]
+    start_from: Literal["base", "previous"]
+    mix_demonstrations: bool
+    base_url: str | None
+    api_key_env: str | None
+    epochs: Count | None
+    batch_size: Count | None
+    learning_rate_multiplier: float | None
+    max_length: Count
+    poll_s: Positive
+    price: Price
+    cancel: bool
+
+    def open(self, context: TrainingContext, epochs: float | None) -> "HostedTrainer":
+        chosen = {
+            "n_epochs": self.epochs if epochs is None else int(epochs),
+            "batch_size": self.batch_size,
+            "learning_rate_multiplier": self.learning_rate_multiplier,
+        }
+        return HostedTrainer(
+            base_url=self.base_url or OPENAI_URL, api_key_env=self.api_key_env or None, poll_s=self.poll_s,
+            hyperparameters={name: value for name, value in chosen.items() if value is not None},
+            on_event=lambda event: say(f"{context.title}: {event}"), max_length=self.max_length,
+            meter=context.meter, cancel=self.cancel,
+        )  # fmt: skip
+
+    def passes(self, epochs: float | None) -> float:
+        return epochs or self.epochs or _EPOCHS
+
+    def training_price(self) -> Price:
+        return self.price
 
 
 @dataclass(frozen=True, slots=True)

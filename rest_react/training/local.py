@@ -8,15 +8,76 @@ Not here: the process and its files (launch, job), and the training itself (work
 never imported.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Ge
+
+from rest_react.console import steps_progress
+from rest_react.metrics.costs import NO_PRICE, Price
 from rest_react.records import Example, ModelRef
+from rest_react.setting_types import Count, NotNegative, Positive, Share
+from rest_react.training.contract import TrainerSettings, TrainingContext
 from rest_react.training.job import EXAMPLES, LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
 
 __all__ = ["LocalTrainer", "LocalTraining"]
 _PROCESS = "rest_react.training.worker.supervised"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFinetune(TrainerSettings):
+    """TRL on this machine, in a process of its own."""
+
+    tunes: ClassVar[Literal["here", "provider", "nothing"]] = "here"
+
+    kind: Literal["local"]
+    start_from: Literal["base", "previous"]
+    mix_demonstrations: bool
+    method: Literal["full", "lora"]
+    epochs: Positive
+    max_steps: Count | None
+    batch_size: Count
+    micro_batch_size: Count
+    learning_rate: Positive
+    warmup_ratio: Share
+    weight_decay: Annotated[float, Ge(0)]
+    max_length: Count
+    save_every: Count
+    lora_r: Count
+    lora_alpha: Count
+    lora_dropout: Share
+    optimizer: Literal["adamw", "adafactor"]
+    num_processes: Count
+    threads: NotNegative
+
+    def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer":
+        training = LocalTraining(
+            method=self.method, epochs=epochs or self.epochs, max_steps=self.max_steps, batch_size=self.batch_size,
+            micro_batch_size=self.micro_batch_size, learning_rate=self.learning_rate, warmup_ratio=self.warmup_ratio,
+            weight_decay=self.weight_decay, max_length=self.max_length, save_every=self.save_every, lora_r=self.lora_r,
+            lora_alpha=self.lora_alpha, lora_dropout=self.lora_dropout, optimizer=self.optimizer, mode=context.mode,
+            num_processes=self.num_processes, threads=self.threads or None,
+            chat_template_kwargs=context.chat_template_kwargs,
+        )  # fmt: skip
+        return LocalTrainer(training, run_folder=context.run_folder, on_step=steps_progress(context.title))
+
+    def problems(self, path: str) -> Iterator[str]:
+        share = self.micro_batch_size * self.num_processes
+        if self.batch_size % share:
+            near = max(share, self.batch_size // share * share)
+            yield (
+                f"{path}.batch_size: {self.batch_size} is not a multiple of {path}.micro_batch_size × "
+                f"{path}.num_processes ({share}); set it to {near}"
+            )
+
+    def passes(self, epochs: float | None) -> float:
+        return epochs or self.epochs
+
+    def training_price(self) -> Price:
+        return NO_PRICE
 
 
 class LocalTrainer:

@@ -6,10 +6,11 @@ from typing import Any, cast
 import pytest
 from hydra import compose, initialize_config_dir
 
-from rest_react.config.checks import UNSEALED, flatten, load_settings, missing_keys, nearest, sealed_view
+from rest_react.config.checks import load_settings, missing_keys, nearest
 from rest_react.config.cli import CONFIGS, plain
 from rest_react.config.settings import HubQuestions, OpenAIModel, Settings, Student
 from rest_react.errors import ConfigError
+from rest_react.storage.locked_settings import UNSEALED, flatten, sealed_view
 
 GROWN = (
     "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",

@@ -1,19 +1,40 @@
 import json
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import pytest
 from rich.console import Console
 
-from rest_react.config.checks import sealed_view
 from rest_react.config.cli import compose
 from rest_react.forecast.forecast import Forecast, duration_line, forecast, forecast_table
+from rest_react.protocols import Trainer
+from rest_react.storage.locked_settings import sealed_view
 from rest_react.storage.run_folder import RunFolder, write_summary
 from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
+from rest_react.training.contract import TrainerSettings, TrainingContext
 
 SMALL = [
     "world.demonstrations=10", "world.train=20", "world.evaluation=40", "improve.keep=all",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUpTrainer(TrainerSettings):
+    """The settings of a new trainer, which define only what they must."""
+
+    tunes: ClassVar[Literal["here", "provider", "nothing"]] = "here"
+
+    kind: str
+    start_from: str
+    mix_demonstrations: bool
+
+    def open(self, context: TrainingContext, epochs: float | None) -> Trainer:
+        raise NotImplementedError
+
+
+MADE_UP: Any = MadeUpTrainer("made_up", start_from="base", mix_demonstrations=False)
 
 
 def stages(folder: Path, *overrides: str) -> list[Forecast]:
@@ -71,6 +92,17 @@ def test_a_reward_model_is_asked_for_every_step_and_a_grader_for_every_answer(tm
     assert both["iteration 1: evaluate world, grading"].calls == 40
     assert both["iteration 1: evaluate world, grading"].usd is None
     assert "iteration 1: evaluate world, grading" not in once
+
+
+def test_a_trainer_that_says_nothing_about_its_cost_is_predicted_as_unknown(tmp_path: Path) -> None:
+    settings = replace(compose([*SMALL, "iteration=1"]), finetune=MADE_UP)
+    rows = {row.stage: row for row in forecast(settings, RunFolder(tmp_path))}
+    assert rows["iteration 1: finetune"] == Forecast("iteration 1: finetune", 0, None, 0, None, None)
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(forecast_table(settings, RunFolder(tmp_path)))
+    total = [cell.strip() for cell in console.export_text().splitlines()[-2].strip(" │").split("│")]
+    assert (total[0], total[2], total[4:]) == ("all", "unknown", ["unknown", "unknown"])
+    assert duration_line(settings, RunFolder(tmp_path)) == ""
 
 
 def test_what_is_done_is_left_out_and_what_it_took_is_learnt_from(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.config.settings import Mode
 from rest_react.protocols import LLM
 from rest_react.records import ModelRef, Sampling, Trajectory
 from rest_react.remote.usage import Tokens, Usage, charged, most_tokens, told, with_thoughts
 from rest_react.run import run
+from rest_react.setting_types import Mode
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.run_folder import RunFolder, read_lines
 from tests.loopback import Reply, Request, serve

@@ -1,0 +1,69 @@
+"""Which settings are locked: a run folder keeps those that can change a result, and refuses other values of them.
+
+    folder.seal(sealed_view(settings), environment)      # the locked settings, flat: {"agent.max_searches": 5, ...}
+
+Everything is locked unless UNSEALED names it. Settings may be a dataclass or a plain nested mapping.
+Not here: the comparison with what a folder holds (run_folder).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+
+# What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
+UNSEALED = (
+    "run", "iteration", "students", "dry_run", "output", "cache", "replay", "budget", "tracking", "speed",
+    "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
+    "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
+    "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
+    "*.max_length", "*.micro_batch_size", "*.num_processes", "*.token_limit", "*.api_key_env",
+)  # fmt: skip
+# Arguments of `vllm serve` that cannot change a result: how many copies serve, memory, speed, logs.
+_SERVED_ALIKE = (
+    "--data-parallel", "--api-server-count", "--gpu-memory-utilization", "--kv-cache-memory-bytes", "--swap-space",
+    "--cpu-offload-gb", "--enforce-eager", "--enable-prefix-caching", "--no-enable-prefix-caching",
+    "--enable-chunked-prefill", "--no-enable-chunked-prefill", "--max-num-seqs", "--max-num-batched-tokens",
+    "--disable-log", "--no-enable-log", "--enable-log", "--uvicorn-log-level", "--download-dir",
+    "--compilation-config", "-O", "--max-parallel-loading-workers",
+)  # fmt: skip
+
+
+def sealed_view(settings: object, path: str = "") -> dict[str, object]:
+    """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
+    return {
+        place: _sealed_arguments(value) if place.endswith("extra_args") and isinstance(value, list) else value
+        for place, value in flatten(settings, path)
+        if not is_unsealed(place)
+    }
+
+
+def _sealed_arguments(arguments: Sequence[str]) -> list[str]:
+    """A server's arguments without those that cannot change a result, each with its value.
+
+    >>> _sealed_arguments(["--enforce-eager", "--data-parallel-size", "2", "--quantization", "fp8"])
+    ['--quantization', 'fp8']
+    """
+    kept: list[str] = []
+    dropping = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            dropping = argument.partition("=")[0].replace("_", "-").startswith(_SERVED_ALIKE)
+        if not dropping:
+            kept.append(argument)
+    return kept
+
+
+def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Dotted paths and plain leaf values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from flatten(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, list(value) if isinstance(value, tuple) else value
+
+
+def is_unsealed(path: str) -> bool:
+    """Whether a setting cannot change a result."""
+    parts = path.split(".")
+    return parts[0] in UNSEALED or f"*.{''.join(parts[1:2])}" in UNSEALED

@@ -1,0 +1,55 @@
+"""What a trainer's settings answer, and what a trainer is made from.
+
+    trainer = settings.finetune.open(TrainingContext(mode="chat", run_folder=folder.root, ...), epochs=None)
+
+Settings of a new trainer: a frozen dataclass beside the trainer that subclasses `TrainerSettings`, and its name in the
+union of `training`. What it does not define has a default here, and the defaults say "unknown".
+Not here: the contract of the trainer itself (`Trainer`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
+
+from rest_react.metrics.costs import Price
+from rest_react.protocols import Trainer
+from rest_react.remote.budget import Meter
+from rest_react.setting_types import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingContext:
+    """What a run tells its trainer: how the policy is asked (so it is trained on the same tokens), the run's folder,
+    a title for progress, and where to account for money."""
+
+    mode: Mode
+    chat_template_kwargs: Mapping[str, object]
+    run_folder: Path
+    title: str
+    meter: Meter
+
+
+class TrainerSettings(Protocol):
+    """What the rest of the program asks of a trainer's settings. `tunes`: weights `here`, a model at its `provider`, or
+    `nothing`."""
+
+    __slots__ = ()
+    tunes: ClassVar[Literal["here", "provider", "nothing"]]
+    whole_epochs: ClassVar[bool] = False  # True: refuses half an epoch
+
+    def open(self, context: TrainingContext, epochs: float | None) -> Trainer:
+        """The trainer; `epochs`, where given, takes the place of the settings' own."""
+        ...
+
+    def problems(self, path: str) -> Iterator[str]:
+        """Values that cannot go together, each with its way out; `path` is what the settings are called."""
+        yield from ()
+
+    def passes(self, epochs: float | None) -> float | None:
+        """How often it will read each row, for forecasts; `epochs` as for `open`. None: unknown."""
+        return None
+
+    def training_price(self) -> Price:
+        """US dollars per million tokens trained on, as `input`."""
+        return Price(None, None)
