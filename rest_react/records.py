@@ -242,6 +242,14 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Preference(Example):
+    """An example with a second completion that is worse than its own: a row for trainers that learn from preferences
+    (DPO). Trainers that learn from completions alone take it as any other example."""
+
+    rejected: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRef:
     """A policy's weights. `name` is a Hub id, a hosted model's name or, for `local`, a path inside the run folder. An
     untuned model is prompted with exemplars, a tuned one is not."""
