@@ -126,5 +126,5 @@ def test_a_rejected_completion_that_is_too_long_is_an_error_too() -> None:
 
 def test_examples_without_a_rejected_completion_are_refused(tmp_path: Path) -> None:
     trainer = DpoTrainer(DPO, tmp_path)
-    with pytest.raises(UsageError, match="10 rows .*have no rejected completion"):
+    with pytest.raises(UsageError, match=r"10 rows .*have no rejected completion"):
         asyncio.run(trainer.train(EXAMPLES, TINY, tmp_path / "finetune", 7))

@@ -2,10 +2,12 @@
 
     python -m accelerate.commands.launch ... -m rest_react.training.worker.dpo <folder>/job.json
 
-The reference model is the base of the job. With one process its log-probabilities are computed before the first step, so
-that it takes no memory while the policy is trained; on a resumed job too, since the checkpoint is loaded later. The loss is the mean over pairs of -log sigmoid(beta × (difference of the log-ratios)).
-A line of loss.jsonl also has `accuracy`, the share of pairs whose chosen completion gained more on the reference model
-than the rejected one, and `margin`, beta times the mean difference of these gains.
+The loss is the mean over pairs of -log sigmoid(beta × (gain of the chosen completion - gain of the rejected one)); a
+completion's gain is its log-probability minus that by the reference model, the base of the job. With one process the
+reference model is asked before the first step, so that it takes no memory while the policy is trained; a resumed job
+loads its checkpoint after that.
+A line of loss.jsonl also has `accuracy`, the share of pairs whose chosen completion gained more than the rejected one,
+and `margin`, beta times the mean difference of the gains.
 Not here: which completions make a pair (selection.preferences).
 """
 

@@ -1,0 +1,102 @@
+"""Preferences: which candidate of a step is the rejected one, and which steps give a row."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.records import Candidate, Preference, Ranking, Step
+from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, targets_of, usable_candidates
+from rest_react.stages.preferences import preferences, rejected_candidate
+from rest_react.tasks.search_qa.actions import Search
+from tests.stages.test_improve import ADA, BOB, CAT, answers, candidate, decide, run, text, walked
+
+EMPTY = Search("", "x")
+
+
+def rejected(step: Step, best: int, order: tuple[int, ...] = (), status: str = "ranked") -> str:
+    return rejected_candidate(step, usable_candidates(step), Ranking("q.0.0", "decide", "any", status, best, order))
+
+
+def test_the_last_of_a_ranking_is_rejected() -> None:
+    step = decide(candidate(ADA), candidate(BOB), candidate("prose"), candidate(CAT))
+    assert rejected(step, best=1, order=(1, 3, 0)) == text(ADA)
+
+
+def test_without_a_ranking_the_likeliest_candidate_that_may_not_train_is_rejected() -> None:
+    step = decide(candidate(ADA, 0.1), candidate("prose", 3.0), candidate(EMPTY, 2.0), candidate(BOB, 1.0))
+    assert rejected(step, best=0) == text(EMPTY)
+
+
+def test_where_every_candidate_may_train_the_likeliest_other_one_is_rejected() -> None:
+    step = decide(candidate(ADA, 2.0), candidate(BOB, 1.0), candidate(CAT, None), candidate(ADA, 0.5))
+    assert rejected(step, best=0) == text(BOB)
+
+
+def test_after_a_failed_ranking_only_a_candidate_that_may_not_train_is_rejected() -> None:
+    assert rejected(decide(candidate(ADA), candidate(BOB)), best=0, status="fallback") == ""
+    assert rejected(decide(candidate(ADA), candidate(BOB), candidate("prose")), best=0, status="fallback") == "prose"
+
+
+@pytest.mark.parametrize("finish", ["length", "slip"])
+def test_what_was_cut_off_or_scripted_as_a_slip_is_not_rejected(finish: str) -> None:
+    assert rejected(decide(candidate(ADA), candidate(BOB, finish=finish)), best=0) == ""
+
+
+def test_a_step_gives_one_row_with_its_state_its_example_and_the_rejected_text(tmp_path: Path) -> None:
+    alike = decide(candidate(CAT), candidate(CAT, 2.0), state="alike")
+    steps = (
+        decide(candidate(ADA), candidate(BOB, 2.0), state="one"),
+        alike,
+        decide(candidate(BOB), candidate("prose")),
+    )
+    rankings, examples, _ = run(
+        tmp_path, [walked(*steps), walked(alike, id_="r.0")], model=answers([["RANKING: B, A"]])
+    )
+    rows = list(rows_of(tmp_path, examples))
+    assert rows == [
+        Preference("q.0.0", "q.0", 0, "decide", "one", text(ADA), "perplexity", rejected=text(BOB)),
+        Preference("q.0.2", "q.0", 2, "decide", "a state", text(BOB), "perplexity", rejected="prose"),
+    ]
+    assert list(rows_of(tmp_path, examples[2:])) == rows[1:]  # a draw of the examples
+
+
+def rows_of(folder: Path, examples: list) -> list[Preference]:
+    stage = folder / "improve"
+    assert (stage / EXAMPLES).exists()
+    return list(preferences(folder / "trajectories.jsonl", stage / RANKINGS, examples, Rules("perplexity")))
+
+
+CANDIDATES = st.lists(
+    st.builds(
+        candidate,
+        st.sampled_from([ADA, BOB, CAT, EMPTY, "prose", "", " \n"]),
+        st.one_of(st.none(), st.floats(0.1, 5)),
+        st.sampled_from(["stop", "length", "slip"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(st.data(), CANDIDATES)
+def test_the_rejected_text_is_never_the_chosen_one_and_always_a_candidate_s(
+    data: st.DataObject, candidates: list[Candidate]
+) -> None:
+    step = decide(*candidates, chosen=None)
+    usable = usable_candidates(step)
+    if not usable:
+        return
+    order = tuple(data.draw(st.permutations(usable)))
+    best = order[0]
+    ranked = data.draw(st.booleans()) and len(usable) > 1
+    found = rejected(step, best, order if ranked else (), data.draw(st.sampled_from(["ranked", "fallback"])))
+    targets = targets_of(step)
+    if found:
+        assert found.strip() not in ("", targets[best].strip())
+        assert found in {target or sample.text for target, sample in zip(targets, candidates, strict=True)}
+    if len({target or sample.text for target, sample in zip(targets, candidates, strict=True)}) == 1:
+        assert found == ""
+    assert asdict(step) == asdict(decide(*candidates, chosen=None))
