@@ -11,7 +11,7 @@ from rest_react.records import Candidate, Preference, Ranking, Step
 from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, targets_of, usable_candidates
 from rest_react.stages.preferences import preferences, rejected_candidate
 from rest_react.tasks.search_qa.actions import Search
-from tests.stages.test_improve import ADA, BOB, CAT, answers, candidate, decide, run, text, walked
+from tests.stages.test_improve import ADA, BOB, CAT, candidate, decide, run, text, walked
 
 EMPTY = Search("", "x")
 
@@ -47,14 +47,9 @@ def test_what_was_cut_off_or_scripted_as_a_slip_is_not_rejected(finish: str) -> 
 
 def test_a_step_gives_one_row_with_its_state_its_example_and_the_rejected_text(tmp_path: Path) -> None:
     alike = decide(candidate(CAT), candidate(CAT, 2.0), state="alike")
-    steps = (
-        decide(candidate(ADA), candidate(BOB, 2.0), state="one"),
-        alike,
-        decide(candidate(BOB), candidate("prose")),
-    )
-    rankings, examples, _ = run(
-        tmp_path, [walked(*steps), walked(alike, id_="r.0")], model=answers([["RANKING: B, A"]])
-    )
+    one = decide(candidate(ADA), candidate(BOB, 2.0), state="one")
+    last = decide(candidate(BOB), candidate("prose"))
+    _, examples, _ = run(tmp_path, [walked(one, alike, last), walked(alike, id_="r.0")])
     rows = list(rows_of(tmp_path, examples))
     assert rows == [
         Preference("q.0.0", "q.0", 0, "decide", "one", text(ADA), "perplexity", rejected=text(BOB)),
