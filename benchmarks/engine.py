@@ -34,7 +34,8 @@ from rest_react.records import Prompt, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.run_folder import RunFolder, read_lines
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
 from rest_react.weights import encode_prompt
 
 PREFILL, CONTEXT, ROUNDS = 512, 384, 8

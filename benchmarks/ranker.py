@@ -25,7 +25,9 @@ from rest_react.records import Example, ModelRef, Step, StepKind, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import finetune
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.run_folder import RunFolder, read_lines
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import refuse_damaged_stages
 
 _NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\b[A-Z][a-z]{3,}\b|\b\d{4}\b")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -46,7 +48,7 @@ def main() -> None:
     arguments.add_argument("overrides", nargs="*", help="the run's own overrides, and the ranker's finetune.*")
     given = arguments.parse_args()
     run = RunFolder(given.run)
-    run.check()
+    refuse_damaged_stages(run.root)
     steps = [
         (f"{trajectory.id}.{index}", step)
         for trajectory in read_lines(run.stage(0, "grow") / TRAJECTORIES, Trajectory)

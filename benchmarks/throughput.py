@@ -29,7 +29,7 @@ from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.metrics.costs import NO_PRICE
 from rest_react.records import Hit, Question
 from rest_react.stages.grow import grow
-from rest_react.storage.run_folder import read_summary
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,

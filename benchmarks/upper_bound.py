@@ -17,24 +17,28 @@ from benchmarks.gold import judge_steps
 from rest_react.build import Parts
 from rest_react.config.cli import compose, environment
 from rest_react.judges.grader import rule_verdict
-from rest_react.records import Example, ModelRef, Trajectory
+from rest_react.records import Example, Trajectory
 from rest_react.run import Loop
 from rest_react.stages.improve import EXAMPLES
+from rest_react.stages.reuse import copy_stage
 from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.locked_settings import sealed_view
-from rest_react.storage.run_folder import RunFolder, read_lines, read_summary, replace_lines, write_summary
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import differing_settings, lock_settings
+from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
 
 
 class GoldLoop(Loop):
     """The loop, but for who chooses the targets."""
 
-    async def learn(self, k: int, model: ModelRef) -> ModelRef:
+    async def run_improve(self, k: int) -> None:
         """Writes Improve's examples by gold; Improve then finds its stage complete."""
         stage = self.folder.stage(k, "improve")
         if k and read_summary(stage) is None:
             replace_lines(stage / EXAMPLES, await self.right_examples(k))
             write_summary(stage, {"selector": "gold"})
-        return await super().learn(k, model)
+        await super().run_improve(k)
 
     async def right_examples(self, k: int) -> list[Example]:
         """Every step with a right candidate, with the likeliest of them, of the trajectories with a right answer."""
@@ -70,15 +74,15 @@ def main() -> None:
     run, folder = RunFolder(given.run), RunFolder(given.run.parent / name)
     if not (given.run / "iter_0" / "finetune" / "summary.json").exists():
         arguments.error(f"{given.run} has no complete iteration 0; run it first, with run={given.run.name} iteration=0")
-    if differing := run.differing(sealed_view(settings)):
+    if differing := differing_settings(run.root, sealed_view(settings)):
         arguments.error(f"give the run's own overrides: {', '.join(differing)} are not as {given.run} has them")
     parts = Parts(settings, folder)
-    run.check()
+    refuse_damaged_stages(run.root)
     with folder.locked():
         for shared in ("iter_0", "iter_1/grow"):
-            folder.take_over(run, shared)
-        folder.seal(sealed_view(settings), environment(parts.prompts_hash()))
-        asyncio.run(GoldLoop(settings, parts).bring_to(given.iteration))
+            copy_stage(run, folder, shared)
+        lock_settings(folder.root, sealed_view(settings), environment(parts.prompts_hash()))
+        asyncio.run(GoldLoop(settings, parts).run_to(given.iteration))
 
 
 if __name__ == "__main__":

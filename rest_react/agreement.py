@@ -12,6 +12,7 @@ Not here: who is right where people and grader differ, and agreement between peo
 """
 
 from rest_react.start import start
+from rest_react.storage.summaries import refuse_damaged_stages
 
 if __name__ == "__main__":  # in front of the imports, see there
     start("rest_react.agreement")
@@ -25,13 +26,17 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.config.cli import stop
-from rest_react.console import console, printable, say
+from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, RunFolderError, UsageError
 from rest_react.metrics.agreement import cohens_kappa, correlation
 from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.records import Result
 from rest_react.seeds import derive_seed
-from rest_react.storage.run_folder import SCHEMA, RunFolder, read_lines, read_summary, write_json
+from rest_react.storage.files import write_json
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import SCHEMA
+from rest_react.storage.summaries import read_summary
+from rest_react.text_safety import printable
 
 COLUMNS = ("item", "question", "reference", "answer", "correct", "comment")
 YES, NO = {"yes", "y", "true", "1", "correct"}, {"no", "n", "false", "0", "incorrect"}
@@ -56,7 +61,7 @@ def graded_answers(runs: Sequence[Path]) -> list[Graded]:
     """Every graded answer of the runs' complete evaluations. Raises UsageError for a run without any."""
     found: list[Graded] = []
     for run in runs:
-        RunFolder(run).check()
+        refuse_damaged_stages(run)
         own = [graded for stage in sorted(run.glob("iter_*/evaluate/*/")) for graded in _graded(run, stage)]
         if not own:
             raise UsageError(f"{run}: no graded answer of a complete evaluation; give a run's folder")

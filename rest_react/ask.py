@@ -7,6 +7,8 @@ Not here: many questions (evaluate), and an account of what happened (report).
 """
 
 from rest_react.start import start
+from rest_react.storage.settings_file import differing_settings
+from rest_react.storage.summaries import refuse_damaged_stages
 
 if __name__ == "__main__":  # in front of the imports, see there
     start("rest_react.ask")
@@ -17,14 +19,15 @@ from collections.abc import Iterator
 from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.settings import Bm25, Settings
-from rest_react.console import printable, say
+from rest_react.console import say
 from rest_react.errors import RestReactError, UsageError, disk_errors
 from rest_react.records import ModelRef, Question, Step, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
 from rest_react.start import run_async
 from rest_react.storage.locked_settings import sealed_view
-from rest_react.storage.run_folder import RunFolder, read_summary
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -35,6 +38,7 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
 )
 from rest_react.tasks.search_qa.agent import answer_question
+from rest_react.text_safety import printable
 
 INDENT = " " * len("answer    ")
 HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]'
@@ -84,7 +88,7 @@ async def ask(settings: Settings, text: str) -> Trajectory:
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     model = _model(settings, parts)
-    if differing := folder.differing(sealed_view(settings)):
+    if differing := differing_settings(folder.root, sealed_view(settings)):
         told = "".join(f"\n  {key}: {difference}" for key, difference in differing.items())
         say(f"note: {folder.root} was made with other settings; give those to ask what it was trained for:{told}")
     s = settings.evaluate
@@ -113,7 +117,7 @@ def _show(step: Step, action: Action | None) -> None:
 
 
 def _model(settings: Settings, parts: Parts) -> ModelRef:
-    parts.folder.check()
+    refuse_damaged_stages(parts.folder.root)
     stage = parts.folder.stage(settings.iteration, "finetune")
     if read_summary(stage) is not None:
         return read_model(stage)

@@ -7,7 +7,7 @@
     │   └── DiskError          the disk is full or read-only, or refuses a file
     ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, not repeated
     ├── OutsideFault         network, quota, a dead process: recorded, and owed again on the next run
-    ├── StageIncomplete      a verb did all it could, but outside faults are still owed: run the same command again
+    ├── StageIncomplete      a stage did all it could, but outside faults are left: run the same command again
     └── BudgetReached        the next call might cost more than is left of `budget`: nobody's fault, the run stops
 
 Example: a search outage raises `OutsideFault("duckduckgo: HTTP 503 after 5 tries")`; the trajectory is stored as
@@ -63,7 +63,7 @@ class OutsideFault(RestReactError):
 
 
 class StageIncomplete(RestReactError):
-    """Outside faults are left over after a verb's pass."""
+    """Outside faults are left after a stage's pass."""
 
 
 class BudgetReached(RestReactError):

@@ -12,6 +12,8 @@ Not here: the numbers themselves (reporting.rows, and what else a stage counts: 
 """
 
 from rest_react.start import start
+from rest_react.storage.settings_file import locked_settings
+from rest_react.storage.summaries import refuse_damaged_stages
 
 if __name__ == "__main__":  # in front of the imports, see there
     start("rest_react.report")
@@ -27,11 +29,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import Markup
 
 from rest_react.config.overrides import split, text
-from rest_react.console import number, percent, plain, points, say, span, visible
+from rest_react.console import console, say
 from rest_react.errors import RunFolderError, UsageError, disk_errors
 from rest_react.records import Example
 from rest_react.reporting.compare import Run, compare
-from rest_react.reporting.headline import detectable_line, headline
+from rest_react.reporting.failure_notes import failure_notes
+from rest_react.reporting.headline import detectable_line, headline, headlines
+from rest_react.reporting.number_formats import number, percent, points, span
 from rest_react.reporting.page import fill, loss_curve, pack, templates
 from rest_react.reporting.results_json import (
     RESULTS_JSON,
@@ -44,8 +48,11 @@ from rest_react.reporting.results_json import (
 )
 from rest_react.reporting.rows import compute_rows, correctness
 from rest_react.stages.improve import EXAMPLES, fallback_note
-from rest_react.storage.files import write_file
-from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations, read_lines, read_summary, write_json
+from rest_react.storage.files import write_file, write_json
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import SCHEMA, iterations
+from rest_react.storage.summaries import read_summary
+from rest_react.text_safety import plain, visible
 from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
 
 if TYPE_CHECKING:
@@ -86,6 +93,16 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
     write_file(page, _page(view, run_folder))
     _write_cards(run_folder, rows, smoke=smoke)
     return page
+
+
+def show_results(run_folder: Path, *, smoke: bool) -> None:
+    """Writes the report's files; prints the table, what it means, and where many answers failed."""
+    page = write_report(run_folder, smoke=smoke)
+    rows = compute_rows(run_folder)
+    console.print(results_table(rows))
+    for line in (*headlines(rows), *failure_notes(rows)):
+        say(line)
+    say(f"report: {page}")
 
 
 def results_table(rows: Sequence[ResultRow]) -> "Table":
@@ -230,7 +247,7 @@ def _page(view: Mapping[str, Any], run_folder: Path) -> str:
 
 def _write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> None:
     """A card in the Hub's format beside each iteration's model, and one beside its training rows."""
-    settings = RunFolder(run_folder).settings()
+    settings = locked_settings(run_folder)
     for k in iterations(run_folder):
         stage = run_folder / f"iter_{k}"
         grown, improved, tuned = (read_summary(stage / part) for part in _STAGES)
@@ -264,7 +281,7 @@ def _is_student(run_folder: Path, settings: Mapping[str, Any]) -> bool:
     """Whether the run learns from data of another model."""
     if not settings.get("grow.reuse"):
         return False
-    theirs = RunFolder(run_folder.parent / settings["grow.reuse"]).settings()
+    theirs = locked_settings(run_folder.parent / settings["grow.reuse"])
     return any(theirs.get(key, value) != value for key, value in settings.items() if key.startswith("policy."))
 
 
@@ -334,10 +351,10 @@ def write_comparison(folders: Sequence[Path], page: Path) -> None:
 
 
 def _run(folder: Path, name: str) -> Run:
-    settings = RunFolder(folder).settings()
+    settings = locked_settings(folder)
     if not iterations(folder):
         raise RunFolderError(f"{folder} holds no run; give runs=[...] names of folders in `output`, or paths")
-    RunFolder(folder).check()
+    refuse_damaged_stages(folder)
     rows = compute_rows(folder)
     answers = {}
     for row in rows:

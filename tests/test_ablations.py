@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.checks import shared_stages
 from rest_react.config.cli import CONFIGS, compose
 from rest_react.config.settings import Settings
+from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import flatten, sealed_view
 
 ROOT = Path(__file__).parent.parent

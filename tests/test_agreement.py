@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rest_react.agreement import COLUMNS, Graded, export, fingerprint, graded_answers, read_ratings, score
 from rest_react.errors import ConfigError, UsageError
 from rest_react.records import Fault, Result, Verdict
-from rest_react.storage.run_folder import replace_lines, write_summary
+from rest_react.storage.jsonl import replace_lines
+from rest_react.storage.summaries import write_summary
 
 
 def result(question: str, answer: str, verdict: Verdict, fault: Fault | None = None) -> Result:

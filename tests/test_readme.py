@@ -19,7 +19,6 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.console import number, percent, points, span
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import (
     Candidate,
@@ -34,14 +33,17 @@ from rest_react.records import (
     Usage,
     Verdict,
 )
+from rest_react.reporting.number_formats import number, percent, points, span
 from rest_react.reporting.results_json import ResultRow, Results
 from rest_react.reporting.rows import compute_rows
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import improve
+from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.locked_settings import UNSEALED
-from rest_react.storage.run_folder import RunFolder, read_summary, replace_lines, write_summary
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.search_qa.world import build_world
 
 ROOT = Path(__file__).parent.parent

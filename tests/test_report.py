@@ -20,7 +20,7 @@ from rest_react.records import Example, Fault, Verdict
 from rest_react.report import first_view, results_table, write_report
 from rest_react.reporting.results_json import Accuracy, FaultCount, PerCorrect, RuleDisagreement
 from rest_react.reporting.rows import compute_rows
-from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
 from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
 
 ROW_KEYS = {
@@ -51,7 +51,7 @@ def run(tmp_path):
     write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", losses)
     with (folder / "iter_1" / "finetune" / "loss.jsonl").open("a") as file:
         file.write('{"step": 1001, "lo')
-    RunFolder(folder).seal({"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"}, {"python": "3"})
+    lock_settings(folder, {"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"}, {"python": "3"})
     return folder
 
 
@@ -103,7 +103,7 @@ def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):
     (row,) = compute_rows(folder)
     share = clustered_interval({"a": [0.0], "b": [1.0], "c": [0.0]})
     assert row.rule_disagreement == RuleDisagreement(mean=1 / 3, low=share.low, high=share.high, answers=3)
-    RunFolder(folder).seal({}, {})
+    lock_settings(folder, {}, {})
     write_report(folder, smoke=False)
     for name in ("report.md", "report.html"):
         text = (folder / name).read_text(encoding="utf-8").replace("\\", "")
@@ -416,7 +416,7 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
     settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
     if reuse:
         settings |= {"grow.reuse": reuse, "grow.reuse_through": through}
-    RunFolder(folder).seal(settings, {"python": "3"})
+    lock_settings(folder, settings, {"python": "3"})
     return stage
 
 

@@ -4,13 +4,11 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,12 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.config.settings import Settings
-from rest_react.errors import OutsideFault, UsageError
 from rest_react.questions import read_corpus, read_questions
-from rest_react.records import Example, Fault, LabelledQuestion, Question, Ranking, Result, Trajectory
-from rest_react.reporting.tracking import NoTracker
-from rest_react.run import Loop, show_results
-from rest_react.run import run as run_settings
-from rest_react.storage.run_folder import RunFolder, read_lines, read_summary
+from rest_react.records import Example, LabelledQuestion, Question, Ranking, Result, Trajectory
+from rest_react.run import Loop
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
 from rest_react.weights import resolve_weights
-from tests.runs import result, write_evaluation
 
 SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
 # Enough rollouts that a kill can land inside every stage, and few enough training steps.
@@ -186,50 +180,6 @@ def test_a_run_takes_over_what_another_has_finished_and_ends_as_if_it_had_not(sm
     assert (smoke / shared).stat().st_ino == (smoke.parent / "random" / shared).stat().st_ino
 
 
-def loop(output: Path, *overrides: str) -> Loop:
-    """A run's loop, nothing done yet."""
-    settings = compose([*SMALL, f"output={output}", "run=mine", "grow.reuse=smoke", *overrides])
-    return Loop(settings, Parts(settings, RunFolder(output / "mine")))
-
-
-def taken_over(smoke: Path, mine: Loop) -> list[str]:
-    mine.take_over(RunFolder(smoke))
-    found = sorted(mine.folder.root.glob("iter_*/**/summary.json"))
-    return [path.parent.relative_to(mine.folder.root).as_posix() for path in found]
-
-
-ITERATION_0, ITERATION_1 = (
-    [f"iter_{k}/{stage}" for stage in ("evaluate/world", "finetune", "grow", "improve")] for k in (0, 1)
-)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "taken"),
-    [
-        (["improve.selector=random", "finetune.start_from=previous"], [*ITERATION_0, "iter_1/grow"]),
-        (["learning_seed=7", "improve.max_examples=3"], [*ITERATION_0, "iter_1/grow"]),
-        (["evaluate.repeats=2"], [*ITERATION_0[1:], "iter_1/grow"]),
-        (["grow.samples=2"], ITERATION_0),
-        (["grow.samples=2", "grow.reuse_through=1"], [*ITERATION_0, *ITERATION_1]),
-        (["grow.samples=2", "grow.reuse_through=2"], [*ITERATION_0, *ITERATION_1]),  # no further than iteration=1
-        (["evaluate.repeats=2", "grow.reuse_through=1"], [*ITERATION_0[1:], *ITERATION_1[1:]]),
-        (["policy.model=another", "iteration=2"], ["iter_1/grow", "iter_1/improve", "iter_2/grow", "iter_2/improve"]),
-    ],
-    ids=lambda value: " ".join(value) if "=" in value[0] else "",
-)
-def test_what_is_taken_over_follows_from_what_differs(
-    smoke: Path, tmp_path: Path, overrides: list[str], taken: list[str]
-) -> None:
-    assert taken_over(smoke, loop(tmp_path, *overrides)) == taken
-
-
-def test_more_repeats_begin_with_those_that_are_there(smoke: Path, tmp_path: Path) -> None:
-    mine = loop(tmp_path, "grow.trajectories_per_question=2")
-    assert taken_over(smoke, mine) == ITERATION_0  # grow does the others
-    walks = "iter_1/grow/trajectories.jsonl"
-    assert (mine.folder.root / walks).read_bytes() == (smoke / walks).read_bytes()
-
-
 @pytest.mark.slow
 def test_a_second_generation_of_twice_the_walks_goes_on_from_the_same_first_one(smoke: Path) -> None:
     twice = ("run=second_2x", "iteration=2", "grow.trajectories_per_question=2")
@@ -241,29 +191,6 @@ def test_a_second_generation_of_twice_the_walks_goes_on_from_the_same_first_one(
     walks = [json.loads(line)["id"] for line in (own / "iter_2/grow/trajectories.jsonl").read_text().splitlines()]
     assert len(walks) == 12
     assert {id_.rpartition(".")[2] for id_ in walks} == {"0", "1"}
-
-
-@pytest.mark.parametrize(
-    ("overrides", "told"),
-    [
-        (["world.train=4"], "world.train: 6 in the folder, 4 now"),
-        (["agent.self_checks=false"], "agent.self_checks: True in the folder, False now"),
-        (["policy.model=another", "improve.selector=random"], "improve.selector: perplexity in the folder"),
-        (["policy.model=another", "iteration=3"], "smoke/iter_3/grow is not complete; finish that run first"),
-    ],
-)
-def test_nothing_is_taken_over_from_a_run_of_another_kind(
-    smoke: Path, tmp_path: Path, overrides: list[str], told: str
-) -> None:
-    with pytest.raises(UsageError, match=re.escape(told).replace("perplexity", "'perplexity'")):
-        loop(tmp_path, *overrides).take_over(RunFolder(smoke))
-    assert not (tmp_path / "mine").exists()
-
-
-def test_a_run_that_is_not_there_cannot_be_taken_over(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke holds no run"):
-        loop(tmp_path, "iteration=0").take_over(RunFolder(tmp_path / "smoke"))
-    assert not (tmp_path / "mine").exists()
 
 
 def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) -> None:
@@ -278,35 +205,6 @@ def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) 
     assert (own / "iter_1/finetune/model/model.safetensors").exists()
 
 
-def test_a_student_is_graded_as_its_teacher_is_and_sampled_in_its_own_way(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    ran: list[Settings] = []
-
-    async def noted(self: Loop, iteration: int) -> None:
-        ran.append(self.settings)
-
-    monkeypatch.setattr(Loop, "bring_to", noted)
-    told = "students=[base/3B,{model:base/1B,samples:16,temperature:0.7}]"
-    served = ("policy=vllm", "policy.model=base/7B", told, "grader=same")
-    run_settings(compose(["experiment=smoke", f"output={tmp_path}", "policy.mode=completion", *served]))
-    teacher, student, smallest = ran
-    assert student == replace(
-        teacher,
-        run="smoke_3B",
-        students=(),
-        policy=replace(teacher.policy, model="base/3B"),
-        grow=replace(teacher.grow, reuse="smoke"),
-        grader=replace(teacher.policy, mode="chat"),
-    )
-    assert smallest == replace(
-        student,
-        run="smoke_1B",
-        policy=replace(teacher.policy, model="base/1B"),
-        evaluate=replace(teacher.evaluate, samples=16, temperature=0.7),
-    )
-
-
 def test_questions_or_passages_that_changed_under_their_path_are_told(tmp_path: Path) -> None:
     questions, corpus, searched = (tmp_path / name for name in ("questions.jsonl", "corpus.jsonl", "searched.jsonl"))
     given = ["experiment=local_corpus", f"data={tmp_path}", f"output={tmp_path}", f"search.corpus={searched}"]
@@ -316,7 +214,7 @@ def test_questions_or_passages_that_changed_under_their_path_are_told(tmp_path: 
         corpus.write_text(json.dumps({"id": "p1", "title": "Vienna", "text": text}))
         searched.write_text(json.dumps({"id": "p1", "title": "Vienna", "text": other}))
         settings = compose(given)
-        return Loop(settings, Parts(settings, RunFolder(tmp_path / "mine"))).contents()
+        return Loop(settings, Parts(settings, RunFolder(tmp_path / "mine"))).data_digests()
 
     first = held("Austria", "A city.", "A city.")
     changes = {}
@@ -331,75 +229,6 @@ def test_questions_or_passages_that_changed_under_their_path_are_told(tmp_path: 
     assert changes == {"nothing": [], "an answer": sets, "a passage": sets, "the corpus": ["search.corpus"]}
 
 
-def test_what_was_sent_is_not_sent_again_but_to_another_tracker(smoke: Path, tmp_path: Path) -> None:
-    shutil.copytree(smoke, tmp_path / "mine")
-    tracked = [
-        loop(tmp_path, *overrides).track(1)
-        for overrides in ((), ("tracking=wandb",), ("tracking=wandb",), ("tracking=none",), ("tracking=wandb",))
-    ]
-    assert tracked == [False, True, False, False, False]
-    assert len(list((tmp_path / "mine/wandb").glob("offline-run-*"))) == 1
-
-
-def test_what_a_tracker_did_not_take_is_told_once_and_sent_by_the_next_command(
-    smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(smoke, mine := tmp_path / "mine")
-    shutil.rmtree(mine / "iter_0" / "tracking")
-    (mine / "wandb").write_text("in the way")
-    first = loop(tmp_path, "tracking=wandb")
-    assert [first.track(0), first.track(1)] == [True, False]
-    assert [line.split(": wandb")[0] for line in capsys.readouterr().err.splitlines()] == [
-        "note: Nothing could be sent to W&B",
-        "The run continues; the same command sends it again.",
-    ]
-    problems = [f"wandb: FileExistsError: [Errno 17] File exists: '{mine / 'wandb'}'"]
-    for k in (0, 1):
-        told = read_summary(mine / f"iter_{k}" / "tracking")
-        assert told is not None
-        assert (told["tracking"], told["mode"], told["problems"]) == ("wandb", "offline", problems)
-    (mine / "wandb").unlink()
-    second = loop(tmp_path, "tracking=wandb")
-    assert [second.track(0), second.track(1), second.track(1)] == [True, True, False]
-    assert len(list((mine / "wandb").glob("offline-run-*"))) == 2
-    assert capsys.readouterr().err == f"W&B is offline; send its files with: wandb sync {mine}/wandb/offline-run-*\n"
-
-
-class Endless(NoTracker):
-    """Takes everything, and does not get it to its server."""
-
-    def finish(self) -> None:
-        raise OutsideFault("wandb: TimeoutError: Timed out finishing run.")
-
-
-def test_a_tracker_that_does_not_finish_is_tried_once_a_command(
-    smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(smoke, tmp_path / "mine")
-    mine = loop(tmp_path, "tracking=wandb")
-    asked: list[int] = []
-    monkeypatch.setattr(mine.parts, "tracker", lambda k, config, mode: asked.append(k) or Endless())
-    assert (mine.track(1), mine.track(2), asked) == (False, False, [1])
-    assert capsys.readouterr().err == (
-        "note: Iteration 1 was sent to W&B only in part: wandb: TimeoutError: Timed out finishing run.\n"
-        "The run continues; the same command sends it again.\n"
-    )
-
-
-def test_the_environment_may_turn_the_tracker_off(
-    smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(smoke, mine := tmp_path / "mine")
-    shutil.rmtree(mine / "iter_1" / "tracking")
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert loop(tmp_path, "tracking=wandb").track(1)
-    assert capsys.readouterr().err == ("note: WANDB_MODE=disabled is set in the environment: nothing is sent to W&B\n")
-    assert not (mine / "wandb").exists()
-    monkeypatch.delenv("WANDB_MODE")
-    assert loop(tmp_path, "tracking=wandb").track(1)
-    assert (mine / "wandb").is_dir()
-
-
 def test_missing_keys_are_told_together_before_anything_is_made(tmp_path: Path) -> None:
     doors = ("policy=openai", "grader=gemini", "finetune=hosted", "start=prompted", "iteration=0")
     keyless = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
@@ -410,19 +239,6 @@ def test_missing_keys_are_told_together_before_anything_is_made(tmp_path: Path) 
         ("grader", "GEMINI_API_KEY"),
     ]
     assert not list(tmp_path.rglob("settings.yaml"))
-
-
-def test_answers_that_failed_are_told_with_their_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prose, refused = Fault("model", "no usable sample at step 0 (decide): prose"), Fault("model", "m: refused")
-    answers = [result(f"q{i}", fault=prose if i < 2 else None) for i in range(9)] + [result("q9", fault=refused)]
-    write_evaluation(tmp_path, 0, answers)
-    write_evaluation(tmp_path, 1, [*answers[2:9], *(result(f"p{i}") for i in range(2)), result("q9", fault=refused)])
-    show_results(RunFolder(tmp_path), smoke=False)
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
-    assert told == [
-        "note: iteration 0, world: 3 of 10 answers failed: m: refused (1), no usable sample (2)",
-        "note: iteration 1, world: 1 of 10 answers failed: m: refused (1)",
-    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -23,8 +23,10 @@ from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Sampling, Trajectory
 from rest_react.remote.budget import Budget, Meter
 from rest_react.search.bm25 import Bm25Search
-from rest_react.stages.rollouts import TRAJECTORIES, roll_out
-from rest_react.storage.run_folder import RunFolder, in_order, read_lines
+from rest_react.stages.rollouts import TRAJECTORIES, in_order, roll_out
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import refuse_damaged_stages
 from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.world import World, build_world
@@ -285,7 +287,7 @@ def test_after_kills_no_finished_call_no_upload_and_no_job_is_made_twice(killed:
 def test_after_kills_every_stage_is_whole_and_nothing_half_written_is_left(killed: tuple[Provider, Run]) -> None:
     _, run = killed
     folder = RunFolder(run.folder / "smoke")
-    folder.check()
+    refuse_damaged_stages(folder.root)
     assert len(list(folder.root.glob("iter_1/**/summary.json"))) == 5
     assert [path for path in folder.root.rglob("*") if path.name.endswith(".tmp") or path.name == ".taken"] == []
 

@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import typing
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -33,14 +33,6 @@ from rest_react.metrics.costs import NO_PRICE
 from rest_react.remote.redaction import secret_in
 from rest_react.storage.locked_settings import flatten
 
-# What of its own a run may have that takes over from another one (`grow.reuse`): what comes after the first Grow; after
-# iteration 0; and what makes it a student, which learns from the other model's data.
-_AFTER_GROW = (
-    "improve.", "reward_model.", "learning_seed", "finetune.start_from", "finetune.mix_demonstrations", "evaluate.",
-    "grader.", "grow.reuse", "grow.trajectories_per_question",
-)  # fmt: skip
-_AFTER_START = (*_AFTER_GROW, "grow.")
-_OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
 # Of the call that renders a chat template, not of the template; and fields of a request that change what is rendered.
 _NO_TEMPLATE_ARGUMENTS = {
     "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
@@ -378,29 +370,6 @@ def _missing_files(path: str, source: FileQuestions, s: Settings) -> Iterator[st
 
 def _asks_reward_model(s: Settings) -> bool:
     return s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
-
-
-def shared_stages(
-    differing: Collection[str], start: str, iteration: int, through: int = 0
-) -> tuple[list[str], list[str]]:
-    """What a run has in common with one whose settings differ in these keys, as stages below the run's folder; and the
-    keys that forbid to take over anything. Iterations up to `through` it takes as they are, whichever way they were
-    made.
-
-    >>> shared_stages(["improve.selector", "grader.kind"], "demonstrations", 2)
-    (['iter_0/grow', 'iter_0/improve', 'iter_0/finetune', 'iter_1/grow'], [])
-    """
-    if any(key.startswith("policy.") for key in differing):
-        data = [f"iter_{k}/{stage}" for k in range(1, iteration + 1) for stage in ("grow", "improve")]
-        return data, [key for key in differing if not key.startswith(_OF_A_STUDENT)]
-    untrained = ("finetune.",) if start == "prompted" else ()
-    whole = ["grow", "improve", "finetune"]
-    if not any(key.startswith(("evaluate.", "grader.")) for key in differing):
-        whole.append("evaluate")
-    stages = [f"iter_{k}/{stage}" for k in range(min(through, iteration) + 1) for stage in whole]
-    if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
-        stages.append("iter_1/grow")
-    return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]
 
 
 def nearest(name: str, names: list[str]) -> str:

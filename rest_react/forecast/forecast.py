@@ -20,7 +20,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rest_react.config.checks import shared_stages
 from rest_react.config.settings import (
     FileQuestions,
     Model,
@@ -34,8 +33,11 @@ from rest_react.config.settings import (
 )
 from rest_react.forecast.speed_probe import PROBED, measured_speed
 from rest_react.records import STEP_KINDS
+from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import sealed_view
-from rest_react.storage.run_folder import RunFolder, read_summary
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import differing_settings
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
 
 SEARCHES = 2.5
@@ -257,7 +259,9 @@ def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
     shared: set[str] = set()
     if s.grow.reuse is not None:
         source = RunFolder(folder.root.parent / s.grow.reuse)
-        stages, wrong = shared_stages(source.differing(sealed_view(s)), s.start, s.iteration, s.grow.reuse_through)
+        stages, wrong = shared_stages(
+            differing_settings(source.root, sealed_view(s)), s.start, s.iteration, s.grow.reuse_through
+        )
         shared = set() if wrong else set(stages)
 
     def complete(iteration: int, *stage: str) -> bool:

@@ -4,7 +4,7 @@
         ...  # asks the model, and writes what it says to `path`
 
 Every stage that asks a model keeps this rule (stages.executor). Where no request was accepted,
-`path` is deleted: nothing in it is worth keeping, and the settings may be changed (store.RunFolder.seal).
+`path` is deleted: nothing in it is worth keeping, and the settings may be changed (settings_file).
 Not here: which error reply is a refusal (error_meanings).
 """
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import yaml
 
-from rest_react.console import percent, points, span, visible
 from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
+from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.results_json import Accuracy, ResultRow
+from rest_react.text_safety import visible
 
 _PAPER = Path(__file__).parent / "templates" / "paper.yaml"
 _GENERATIONS = {1: "1st generation", 2: "2nd generation"}

@@ -10,7 +10,7 @@ Not here: the numbers (rows) and the table (report).
 
 from collections.abc import Sequence
 
-from rest_react.console import percent, span
+from rest_react.reporting.number_formats import percent, span
 from rest_react.reporting.results_json import Difference, ResultRow
 
 

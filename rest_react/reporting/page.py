@@ -32,13 +32,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from markupsafe import Markup
 
-from rest_react.console import percent, plain, points
 from rest_react.errors import short_reason
 from rest_react.records import Ranking, Result, Step, Trajectory
+from rest_react.reporting.number_formats import percent, points
 from rest_react.seeds import derive_seed
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.run_folder import iterations, read_lines, read_summary
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import iterations
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.agent import actions_of
+from rest_react.text_safety import plain
 from rest_react.training.loss_curve import loss_lines
 
 if TYPE_CHECKING:

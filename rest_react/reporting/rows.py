@@ -28,7 +28,9 @@ from rest_react.reporting.results_json import (
     RuleDisagreement,
 )
 from rest_react.stages.evaluate import RESULTS
-from rest_react.storage.run_folder import iterations, read_lines, read_summary
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import iterations
+from rest_react.storage.summaries import read_summary
 
 _Values = dict[str, list[float | None]]
 

@@ -18,7 +18,7 @@ instead of raising it; the caller sends the iteration again with the next comman
 Artifacts are named by the run and found again by their content: the model that iteration 1 logs is the very one that
 iteration 2 uses, which is how W&B draws the line from one iteration to the next.
 
-Not here: computing metrics, and what the verbs write to disk; nothing ever reads back from a tracker.
+Not here: computing metrics, and what the stages write to disk; nothing ever reads back from a tracker.
 """
 
 import hashlib

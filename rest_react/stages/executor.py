@@ -6,7 +6,7 @@
 time and never held: memory holds the ids alone. `rank(id, item)` makes the record. Each record is on disk the moment it
 is made, in order of arrival; the last step sorts the file. A record that `StageRecords.keep` refuses is taken out when
 the stage resumes and made again; every other one is never repeated.
-Not here: how a line reaches the disk (store.JsonLines), what makes a request a refusal (refusals, error_meanings), and
+Not here: how a line reaches the disk (storage.jsonl), what makes a request a refusal (refusals, error_meanings), and
 the summary that marks a stage complete (each stage writes its own).
 """
 
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.console import progress
 from rest_react.errors import StageIncomplete
+from rest_react.progress import progress
 from rest_react.remote.refusals import refusals_watched
-from rest_react.storage.run_folder import JsonLines, Record, read_lines
+from rest_react.storage.jsonl import JsonLines, Record, read_lines
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)

@@ -16,8 +16,8 @@ import msgspec
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef
-from rest_react.storage.files import make_folder
-from rest_react.storage.run_folder import read_summary, write_json, write_summary
+from rest_react.storage.files import make_folder, write_json
+from rest_react.storage.summaries import read_summary, write_summary
 
 MODEL = "model.json"
 

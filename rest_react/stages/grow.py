@@ -19,7 +19,8 @@ from rest_react.metrics.costs import Price, bill
 from rest_react.questions import overlap
 from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
-from rest_react.storage.run_folder import read_lines, read_summary, write_summary
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.search_qa.agent import SearchAgent, Select
 
 

@@ -31,7 +31,8 @@ from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.storage.run_folder import read_lines, read_summary, reopen, replace_lines, write_summary
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.search_qa.actions import (
     Answer,
     CheckAnswer,

@@ -13,7 +13,6 @@ from rest_react.records import Question, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.storage.run_folder import in_order
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 
 TRAJECTORIES = "trajectories.jsonl"
@@ -77,3 +76,10 @@ _RECORDS = StageRecords(
     answers=_first_answer,
     failed=lambda trajectory: trajectory.fault is not None,
 )
+
+
+def in_order(questions: Sequence[str], repeats: int) -> Iterator[str]:
+    """Trajectory ids in their canonical order: by question, then by repeat."""
+    for question in questions:
+        for repeat in range(repeats):
+            yield f"{question}.{repeat}"

@@ -6,11 +6,13 @@
     flush_tree(draft)                       # every file and folder below, before a rename says that it is complete
     with draft_folder(cache, ".smollm2.") as draft:   # what killed processes left there is removed first
 
-What the disk refuses is a `DiskError`. Not here: what the files mean (store), and whether they are damaged (integrity).
+What the disk refuses is a `DiskError`.
+Not here: what the files mean (jsonl, summaries), and whether they are damaged (integrity).
 """
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -18,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from rest_react.errors import disk_errors
 
@@ -45,6 +49,12 @@ def write_file(path: Path, content: bytes | str) -> None:
     """Writes a whole file; text as UTF-8, half of a surrogate pair as a question mark."""
     with replacing(path) as file:
         file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes a whole JSON file, atomically, with sorted keys."""
+    text = json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False)
+    write_file(path, text + "\n")
 
 
 def make_folder(folder: Path) -> None:

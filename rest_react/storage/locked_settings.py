@@ -1,9 +1,9 @@
 """Which settings are locked: a run folder keeps those that can change a result, and refuses other values of them.
 
-    folder.seal(sealed_view(settings), environment)      # the locked settings, flat: {"agent.max_searches": 5, ...}
+    sealed_view(settings)      # the locked settings, flat: {"agent.max_searches": 5, ...}
 
 Everything is locked unless UNSEALED names it. Settings may be a dataclass or a plain nested mapping.
-Not here: the comparison with what a folder holds (run_folder).
+Not here: the comparison with what a folder holds (settings_file).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

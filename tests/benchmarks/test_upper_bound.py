@@ -14,7 +14,8 @@ from rest_react.judges.grader import rule_verdict
 from rest_react.records import Example, Trajectory
 from rest_react.stages.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.run_folder import RunFolder, read_lines
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.actions import Answer, Search
 from rest_react.tasks.search_qa.parsing import parse
 

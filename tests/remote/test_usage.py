@@ -18,7 +18,8 @@ from rest_react.remote.usage import Tokens, Usage, charged, most_tokens, told, w
 from rest_react.run import run
 from rest_react.setting_types import Mode
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.run_folder import RunFolder, read_lines
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
 from tests.loopback import Reply, Request, serve
 from tests.serving import Service
 from tests.test_over_http import BASE, HOSTED

@@ -13,7 +13,7 @@ import yaml
 from rest_react.errors import RunFolderError
 from rest_react.report import main, write_comparison
 from rest_react.reporting.compare import Run, compare
-from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
 from tests.runs import HOSTILE, result, write_evaluation
 from tests.runs import row as result_row
 
@@ -194,7 +194,7 @@ def runs(tmp_path):
     for name, verdict in (("one", "incorrect"), ("two", "correct")):
         write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")], benchmark=HOSTILE[:8])
         (tmp_path / name / "iter_1" / "finetune").mkdir()
-        RunFolder(tmp_path / name).seal({"improve.selector": name, "note": HOSTILE + name}, {"python": "3"})
+        lock_settings(tmp_path / name, {"improve.selector": name, "note": HOSTILE + name}, {"python": "3"})
     return tmp_path
 
 
@@ -245,7 +245,7 @@ def test_a_sweep_over_examples_is_drawn_with_the_spread_of_its_fine_tunings(tmp_
         (stage / "finetune").mkdir()
         facts = {"schema": 1, "seconds": 1.0, "examples": limit or 1234}
         (stage / "finetune" / "summary.json").write_text(json.dumps(facts))
-        RunFolder(tmp_path / name).seal({"improve.max_examples": limit}, {"python": "3"})
+        lock_settings(tmp_path / name, {"improve.max_examples": limit}, {"python": "3"})
     write_comparison([tmp_path / name for name in ("few", "few_too", "many")], tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     chart = text.partition("Accuracy by number of training examples with")[2].partition("</svg>")[0]

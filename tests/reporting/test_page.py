@@ -10,7 +10,7 @@ import pytest
 
 from rest_react.records import Fault, Ranking, Result, Trajectory
 from rest_react.reporting.page import PER_BLOCK, pack, tables
-from rest_react.storage.run_folder import read_lines
+from rest_react.storage.jsonl import read_lines
 from tests.runs import result, scripted_run, trajectory, write_evaluation, write_lines
 
 

@@ -15,7 +15,7 @@ import pytest
 from rest_react.records import Candidate, Fault, Hit, Ranking, Result, Step, StepKind, Trajectory
 from rest_react.report import write_report
 from rest_react.reporting.page import LARGEST, fill, pack
-from rest_react.storage.run_folder import read_lines
+from rest_react.storage.jsonl import read_lines
 from tests.runs import result, scripted_run, trajectory, write_evaluation, write_lines
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

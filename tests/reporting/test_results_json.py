@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from rest_react.errors import RunFolderError
 from rest_react.reporting.results_json import Results, json_schema, read_results
-from rest_react.storage.run_folder import SCHEMA, write_json
+from rest_react.storage.files import write_json
+from rest_react.storage.run_folder import SCHEMA
 from tests.runs import row
 
 DOCS = Path(__file__).parents[2] / "docs"

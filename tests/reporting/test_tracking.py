@@ -14,9 +14,13 @@ import pytest
 from rest_react.errors import OutsideFault
 from rest_react.records import Result, Verdict
 from rest_react.report import write_report
+from rest_react.reporting.track_iteration import send
 from rest_react.reporting.tracking import NoTracker, Tolerant, WandbTracker, numbers, tracker_mode
-from rest_react.run import send
-from rest_react.storage.run_folder import RunFolder, read_lines, write_json, write_summary
+from rest_react.storage.files import write_json
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
+from rest_react.storage.summaries import write_summary
 from tests.runs import scripted_run, write_evaluation, write_lines
 
 
@@ -424,7 +428,7 @@ def test_an_iteration_s_run_holds_its_losses_its_tables_and_its_artifacts(tmp_pa
 @pytest.mark.parametrize("mixed", [True, False])
 def test_an_iteration_uses_the_demonstrations_where_they_are_mixed_with_its_rows(tmp_path: Path, mixed: bool) -> None:
     folder = three_evaluations(tmp_path / "demo")
-    folder.seal({"finetune.mix_demonstrations": mixed}, {})
+    lock_settings(folder.root, {"finetune.mix_demonstrations": mixed}, {})
 
     def made(k: int, verb: str, used: bool = False) -> tuple[str, list[Path], str, bool]:
         stage = folder.stage(k, verb)

@@ -15,7 +15,8 @@ from rest_react.reporting.rows import compute_rows
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.evaluate import RESULTS, evaluate, reopen_unscored
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.run_folder import read_lines, read_summary
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
     Answer,
     CheckAnswer,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rest_react.errors import StageIncomplete, UsageError
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.storage.run_folder import read_lines
+from rest_react.storage.jsonl import read_lines
 from tests.doors import Killed
 
 

@@ -9,7 +9,7 @@ import pytest
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.stages.finetune import MODEL, finetune, read_model
-from rest_react.storage.run_folder import read_summary
+from rest_react.storage.summaries import read_summary
 
 BASE = ModelRef("tiny-random", "base", tuned=False)
 TUNED = ModelRef("iter_1/finetune/model", "local", tuned=True)

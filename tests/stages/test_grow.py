@@ -14,7 +14,8 @@ from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.grow import count, grow, refuse_overlap
 from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, improve
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.run_folder import read_lines, read_summary, replace_lines
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import Search, Terminate, render_output
 from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM

@@ -24,7 +24,8 @@ from rest_react.stages.improve import (
     targets_of,
     usable_candidates,
 )
-from rest_react.storage.run_folder import read_lines, read_summary, replace_lines
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,

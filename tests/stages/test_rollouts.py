@@ -9,8 +9,8 @@ from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageEr
 from rest_react.records import Fault, Trajectory
 from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
-from rest_react.stages.rollouts import TRAJECTORIES, roll_out
-from rest_react.storage.run_folder import in_order, read_lines
+from rest_react.stages.rollouts import TRAJECTORIES, in_order, roll_out
+from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.world import build_world
@@ -121,3 +121,7 @@ async def _calls_of(ids: set[str]) -> int:
         question = by_id[id_.rpartition(".")[0]]
         await answer_question(agent(spied), question, trajectory_id=id_, seed=derive_seed(3, id_))
     return len(spied.prompts)
+
+
+def test_ids_are_ordered_by_question_and_then_by_repeat() -> None:
+    assert list(in_order(["q1", "q2"], 2)) == ["q1.0", "q1.1", "q2.0", "q2.1"]

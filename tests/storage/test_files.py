@@ -1,3 +1,4 @@
+import json
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import DiskError, disk_errors
+from rest_react.records import Passage
 from rest_react.storage.files import (
     clear_drafts,
     cut_torn_line,
@@ -19,6 +21,7 @@ from rest_react.storage.files import (
     refuse_unwritable,
     replacing,
     write_file,
+    write_json,
 )
 from tests.power_cut import recorded
 
@@ -44,6 +47,22 @@ def test_a_failure_in_the_middle_leaves_the_old_file_and_no_draft(tmp_path: Path
         file.write(b"new")
         raise KeyboardInterrupt
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "old"}
+
+
+def test_json_is_replaced_whole_and_with_sorted_keys(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "model.json"
+    write_json(path, Passage("b", "ä", ""))
+    write_json(path, Passage("a", "ö", ""))
+    assert path.read_text(encoding="utf-8") == '{\n "id": "a",\n "text": "",\n "title": "ö"\n}\n'
+    assert [file.name for file in path.parent.iterdir()] == ["model.json"]
+    with pytest.raises(TypeError):
+        write_json(path, object())
+    assert json.loads(path.read_text(encoding="utf-8"))["id"] == "a"
+
+
+def test_half_a_surrogate_pair_in_json_is_replaced(tmp_path: Path) -> None:
+    write_json(tmp_path / "summary.json", {"fault": "\ud83d"})
+    assert (tmp_path / "summary.json").read_text(encoding="utf-8") == '{\n "fault": "?"\n}\n'
 
 
 @given(st.lists(st.sampled_from([b"a", b"\n", b"{}", b"\0"])).map(b"".join))

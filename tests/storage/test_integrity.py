@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from rest_react.config.cli import compose
 from rest_react.errors import RunFolderError
 from rest_react.run import run as run_settings
-from rest_react.storage.run_folder import RunFolder, read_summary, write_summary
+from rest_react.stages.reuse import copy_stage
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
 from rest_react.weights import resolve_weights
 from tests.power_cut import recorded
 from tests.runs import scripted_run
@@ -145,7 +147,7 @@ def test_changed_weights_are_refused_where_they_are_loaded(copied: Path) -> None
 def test_a_stage_of_another_run_is_not_taken_over_damaged(smoke: Path, copied: Path) -> None:
     emptied(copied / "iter_1/improve/rankings.jsonl")
     with pytest.raises(RunFolderError, match=r"rankings\.jsonl is empty"):
-        RunFolder(copied.parent / "mine").take_over(RunFolder(copied), "iter_1/improve")
+        copy_stage(RunFolder(copied), RunFolder(copied.parent / "mine"), "iter_1/improve")
     assert not (copied.parent / "mine/iter_1/improve").exists()
 
 
@@ -214,7 +216,7 @@ def test_whenever_the_power_is_cut_a_complete_stage_is_whole(tmp_path: Path) -> 
 
     def look() -> None:
         left = disk.after_power_cut(tmp_path / "left")
-        RunFolder(left).check()
+        refuse_damaged_stages(left)
         complete.append(len(list(left.rglob("summary.json"))))
 
     with recorded(tmp_path / "run") as disk:

@@ -1,0 +1,39 @@
+"""How numbers are written in tables, pages and sentences.
+
+    >>> percent(0.4166), points(-0.05), span(Difference(mean=0.1, low=0.05, high=0.15), "+")
+    ('41.7%', '-5.0', '[+5.0, +15.0]')
+
+Not here: the numbers (results_json).
+"""
+
+from typing import Protocol
+
+
+def percent(value: float | None) -> str:
+    """A share."""
+    return "n/a" if value is None else f"{100 * value:.1f}%"
+
+
+def points(value: float | None) -> str:
+    """A difference of shares, in percentage points."""
+    return "n/a" if value is None else f"{100 * value:+.1f}"
+
+
+class Interval(Protocol):
+    """Whatever has two ends; both None where nothing was scored."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+def span(interval: Interval, sign: str = "") -> str:
+    """An interval in percent or percentage points, without a unit to keep columns narrow."""
+    low, high = interval.low, interval.high
+    return "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
+def number(value: float | None, digits: int) -> str:
+    """Any other number."""
+    return "n/a" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,106 @@
+"""Sends each iteration to the experiment tracker once: its numbers, its loss curve, samples, data and models.
+
+    tracking = IterationTracking(folder, "wandb", "offline", open_tracker)
+    tracking.track(1)       # True: iteration 1 was new to the record; False: this tracker has it already
+
+A tracker must not end the work: what it did not take is noted in the iteration's `tracking/summary.json`, and the next
+command sends the iteration again.
+Not here: the trackers (tracking), and how the numbers are computed (rows).
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from rest_react.console import say
+from rest_react.protocols import Tracker
+from rest_react.reporting.page import loss_curve, tables
+from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.tracking import Mode, Tolerant, numbers, tracker_mode
+from rest_react.stages.finetune import MODEL
+from rest_react.stages.improve import EXAMPLES
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import locked_settings
+from rest_react.storage.summaries import read_summary, write_summary
+
+OpenTracker: TypeAlias = Callable[[int, Mode], Tracker]
+
+
+class IterationTracking:
+    """What one command sends to a run's tracker, and what it has told about it."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        kind: Literal["none", "wandb"],
+        mode: Literal["offline", "online"],
+        open_tracker: OpenTracker,
+    ) -> None:
+        self._folder, self._kind, self._mode, self._open = folder, kind, mode, open_tracker
+        self._said: set[str] = set()
+        self._unreachable: list[str] = []  # why the tracker takes nothing
+
+    def track(self, k: int) -> bool:
+        """Sends iteration k unless this tracker has it already. Returns True if the numbers are new to the record."""
+        done = self._folder.stage(k, "tracking")
+        mode, variable = tracker_mode(self._kind, self._mode)
+        to = {"tracking": "none", "mode": self._mode} if mode == "none" else {"tracking": self._kind, "mode": mode}
+        sent = read_summary(done) or {}
+        same = mode == "none" or (sent.get("tracking"), sent.get("mode", mode)) == (self._kind, mode)
+        if sent and same and not sent.get("problems"):
+            return False
+        if variable:
+            used = "nothing is sent to W&B" if mode == "none" else f"W&B is used {mode}"
+            self._say_once(f"note: {variable} is set in the environment: {used}")
+        problems = self._unreachable or self._send(k, mode)
+        if not problems and mode == "offline":
+            self._say_once(f"W&B is offline; send its files with: wandb sync {self._folder.root}/wandb/offline-run-*")
+        write_summary(done, to | ({"problems": problems} if problems else {}))
+        return not (sent and problems)
+
+    def _send(self, k: int, mode: Mode) -> list[str]:
+        """Sends iteration k and returns what the tracker did not take. Once it took nothing, or did not finish, it is
+        not tried again in this command: each time W&B waits minutes for its server."""
+        tracker = Tolerant(self._open(k, mode))
+        send(self._folder, k, tracker)
+        taken, problems = tracker.taken, len(tracker.problems)
+        tracker.finish()
+        if not taken or len(tracker.problems) > problems:
+            self._unreachable = tracker.problems
+        if tracker.problems:
+            what = f"Iteration {k} was sent to W&B only in part" if taken else "Nothing could be sent to W&B"
+            say(f"note: {what}: {'; '.join(tracker.problems)}")
+            say("The run continues; the same command sends it again.")
+        return tracker.problems
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            say(text)
+
+
+def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
+    """Sends an iteration's numbers and loss curve, each once; samples of its records; and as artifacts the model that
+    grew, the examples selected from it, the demonstrations mixed with them, and the model that they trained."""
+    rows = (row for row in compute_rows(folder.root) if row.iteration == k)
+    measured = {f"evaluate/{row.benchmark}": numbers(msgspec.to_builtins(row)) for row in rows}
+    for name in ("grow", "improve", "finetune", *measured):
+        summary = read_summary(folder.stage(k, *name.split("/")))
+        if summary is not None:
+            held = numbers(summary) | measured.get(name, {})
+            tracker.log(name, {key: value for key, value in held.items() if key not in ("schema", "iteration")})
+    if points := loss_curve(folder.stage(k, "finetune")):
+        tracker.curve("finetune", "loss", points)
+    for name, table in tables(folder.root, k).items():
+        if table:
+            tracker.table(name, table)
+    # Iteration 0 has training rows only where the run began with demonstrations.
+    mixed = [(0, "improve")] if k and locked_settings(folder.root).get("finetune.mix_demonstrations") else []
+    for iteration, name in ((k - 1, "finetune"), *mixed, (k, "improve"), (k, "finetune")):
+        stage = folder.stage(iteration, name)
+        if read_summary(stage) is not None:
+            files_of = (EXAMPLES,) if name == "improve" else (MODEL, "loss.jsonl")
+            files = [stage / file for file in files_of if (stage / file).exists()]
+            label, kind = ("examples", "dataset") if name == "improve" else ("model", "model")
+            tracker.artifact(f"{iteration}-{label}", files, kind=kind, used=iteration < k)

@@ -1,0 +1,123 @@
+"""Reuse: the stages of another run that this run would only do again (`grow.reuse`).
+
+    locked = sealed_view(settings)
+    reuse_stages(base, folder, locked, start="demonstrations", iteration=2)     # base's iteration 0 and first Grow
+
+Which stages are shared follows from the settings that differ (`shared_stages`). The two runs share the files as hard
+links; a complete stage never changes its files. What is there already stays.
+Not here: the settings themselves, and what a stage does with what it finds.
+"""
+
+import os
+import shutil
+from collections.abc import Collection, Mapping
+
+from rest_react.console import say
+from rest_react.errors import UsageError, disk_errors
+from rest_react.records import Trajectory
+from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.files import flush, flush_tree, make_folder, remove
+from rest_react.storage.integrity import SUMMARY
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.run_folder import HALF_COPIED, RunFolder
+from rest_react.storage.settings_file import differing_settings, locked_settings
+from rest_react.storage.summaries import read_summary
+
+# Settings that may differ from the reused run's: of what comes after its first Grow; of what comes after iteration 0;
+# and of a student, which learns from the other model's data.
+_AFTER_GROW = (
+    "improve.", "reward_model.", "learning_seed", "finetune.start_from", "finetune.mix_demonstrations", "evaluate.",
+    "grader.", "grow.reuse", "grow.trajectories_per_question",
+)  # fmt: skip
+_AFTER_START = (*_AFTER_GROW, "grow.")
+_OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
+
+
+def reuse_stages(
+    source: RunFolder,
+    folder: RunFolder,
+    settings: Mapping[str, object],
+    *,
+    start: str,
+    iteration: int,
+    through: int = 0,
+    repeats: int = 1,
+) -> None:
+    """Copies the stages that `source` has finished and a run with these locked settings would repeat into `folder`.
+
+    `start`, `iteration`, `through` and `repeats` are the settings start, iteration, grow.reuse_through and
+    grow.trajectories_per_question.
+
+    Raises UsageError where `source` is no run, where no stage would be the same, or where one is not complete there.
+    """
+    if not locked_settings(source.root):
+        raise UsageError(f"grow.reuse: {source.root} holds no run; name one that lies beside this one")
+    differing = differing_settings(source.root, settings)
+    stages, wrong = shared_stages(differing, start, iteration, through)
+    if wrong:
+        told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
+        raise UsageError(f"grow.reuse: nothing of {source.root} would be the same with these settings:{told}")
+    for stage in stages:
+        done_here = stage.startswith("iter_0") or stage.endswith("/evaluate")  # where it was not done there
+        if not done_here and read_summary(source.root / stage) is None:
+            raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
+    fewer_repeats = "grow.trajectories_per_question" in differing and not through
+    for stage in stages:
+        if stage == "iter_1/grow" and fewer_repeats and not (folder.root / stage / TRAJECTORIES).exists():
+            _copy_repeats(source, folder, stage, repeats)
+        else:
+            copy_stage(source, folder, stage)
+    say(f"taken over from {source.root}: {', '.join(stages)}")
+
+
+def shared_stages(
+    differing: Collection[str], start: str, iteration: int, through: int = 0
+) -> tuple[list[str], list[str]]:
+    """The stages that a run shares with one whose settings differ in these keys, as folders below the run's; and the
+    keys that forbid to reuse anything. Iterations up to `through` are reused as they are, whichever way they were made.
+
+    >>> shared_stages(["improve.selector", "grader.kind"], "demonstrations", 2)
+    (['iter_0/grow', 'iter_0/improve', 'iter_0/finetune', 'iter_1/grow'], [])
+    """
+    if any(key.startswith("policy.") for key in differing):
+        data = [f"iter_{k}/{stage}" for k in range(1, iteration + 1) for stage in ("grow", "improve")]
+        return data, [key for key in differing if not key.startswith(_OF_A_STUDENT)]
+    untrained = ("finetune.",) if start == "prompted" else ()
+    whole = ["grow", "improve", "finetune"]
+    if not any(key.startswith(("evaluate.", "grader.")) for key in differing):
+        whole.append("evaluate")
+    stages = [f"iter_{k}/{stage}" for k in range(min(through, iteration) + 1) for stage in whole]
+    if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
+        stages.append("iter_1/grow")
+    return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]
+
+
+def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
+    """Copies a complete stage, and every complete one below it, as hard links where the disk allows."""
+    for summary in sorted((source.root / stage).rglob(SUMMARY)):
+        target = folder.root / summary.parent.relative_to(source.root)
+        if not target.exists():
+            read_summary(summary.parent)  # refuses damaged files
+            unfinished = folder.root / HALF_COPIED
+            remove(unfinished)
+            make_folder(target.parent)
+            with disk_errors(target):
+                shutil.copytree(summary.parent, unfinished, copy_function=_link)
+                flush_tree(unfinished)
+                unfinished.replace(target)
+            flush(target.parent)
+
+
+def _copy_repeats(source: RunFolder, folder: RunFolder, stage: str, repeats: int) -> None:
+    """Copies the first `repeats` trajectories of each question; Grow adds those that are missing."""
+    trajectories = read_lines(source.root / stage / TRAJECTORIES, Trajectory)
+    kept = (trajectory for trajectory in trajectories if int(trajectory.id.rpartition(".")[2]) < repeats)
+    replace_lines(folder.root / stage / TRAJECTORIES, kept)
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one that knows no links
+        return shutil.copy2(source, target)
+    return target

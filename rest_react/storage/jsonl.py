@@ -1,0 +1,144 @@
+"""Append-only files of records: one JSON object a line, each id once.
+
+    log = JsonLines(stage / "trajectories.jsonl", Trajectory)
+    done = log.resume(keep=lambda t: t.fault is None)        # repairs a torn last line, drops what is owed again
+    log.append(trajectory)                                   # one write per record: on disk or not at all
+    log.finish(order=["w1.0", "w1.1"])                       # sorts the file
+    replace_lines(stage / "examples.jsonl", examples)        # or writes a whole file at once
+
+A file only grows by whole lines or is replaced whole, so a kill at any moment costs the line in flight.
+Not here: what the records mean, and which of them are owed again (each stage says so).
+"""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from rest_react.errors import RunFolderError, disk_errors
+from rest_react.storage.files import cut_torn_line, make_folder, replacing
+
+
+class Record(Protocol):
+    """Whatever has an id can be stored."""
+
+    @property
+    def id(self) -> str: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+class JsonLines(Generic[R]):
+    """An append-only file of records, one JSON object a line, each id once. Memory holds ids, never records."""
+
+    def __init__(self, path: Path, kind: type[R]) -> None:
+        self.path = path
+        self._kind = kind
+        self._encoder = msgspec.json.Encoder()
+        self._file: int | None = None
+
+    def resume(self, keep: Callable[[R], bool] = lambda _: True) -> set[str]:
+        """Opens the file for appending and returns the ids that are already in it. A torn last line is cut off;
+        records that `keep` refuses are taken out, since they are owed again."""
+        make_folder(self.path.parent)
+        cut_torn_line(self.path)
+        done: set[str] = set()
+        dropped = False
+        for record in read_lines(self.path, self._kind):
+            if keep(record):
+                done.add(record.id)
+            else:
+                dropped = True
+        if dropped:
+            replace_lines(self.path, (r for r in read_lines(self.path, self._kind) if r.id in done))
+        with disk_errors(self.path):
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        return done
+
+    def append(self, record: R) -> None:
+        """Writes one whole line in one call."""
+        if self._file is None:
+            raise RuntimeError("append before resume")
+        line = _line(self._encoder, record)
+        whole = os.fstat(self._file).st_size
+        with disk_errors(self.path):
+            if os.write(self._file, line) != len(line):
+                # A worker that is not stopped yet must not write on behind half a line.
+                os.ftruncate(self._file, whole)
+                raise OSError(errno.ENOSPC, "only part of a line was written")
+
+    def finish(self, order: Iterable[str]) -> None:
+        """Closes the file and brings its lines into `order`; ids that are missing from the file are passed over."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        where = {id_: (start, length) for id_, start, length in _line_spans(self.path)}
+        spans = [where.pop(id_) for id_ in order if id_ in where]
+        if where:
+            raise RunFolderError(
+                f"{self.path} holds {len(where)} records that this stage does not know, e.g. {next(iter(where))!r}; "
+                "did the questions change? Move the file away, or give the run another name (run=<name>)"
+            )
+        if spans == sorted(spans):
+            return
+        with self.path.open("rb") as source, replacing(self.path) as target:
+            for start, length in spans:
+                source.seek(start)
+                target.write(source.read(length))
+
+
+def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a file, one at a time; none if there is no file. A damaged line is an error that names it."""
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(kind)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                if not line.endswith(b"\n"):
+                    return
+                raise RunFolderError(
+                    f"{path}, line {number} is damaged ({error}); take the line out and its work is done again"
+                ) from error
+
+
+def replace_lines(path: Path, records: Iterable[object]) -> int:
+    """Writes a whole file of records, atomically; returns how many."""
+    encoder = msgspec.json.Encoder()
+    count = 0
+    with replacing(path) as file:
+        for record in records:
+            file.write(_line(encoder, record))
+            count += 1
+    return count
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+def _line(encoder: msgspec.json.Encoder, record: object) -> bytes:
+    try:
+        return encoder.encode(record) + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, as some providers send it; no file can hold one
+        text = json.dumps(msgspec.to_builtins(record), separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
+
+
+def _line_spans(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Id, offset and length of every line."""
+    decoder = msgspec.json.Decoder(_Id)
+    start = 0
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            yield decoder.decode(line).id, start, len(line)
+            start += len(line)

@@ -1,0 +1,161 @@
+"""settings.yaml: a run folder keeps its locked settings, and refuses other values of them.
+
+    lock_settings(folder.root, sealed_view(settings), environment)   # refuses other settings, naming each
+    differing_settings(folder.root, sealed_view(settings))           # {"seed": "0 in the folder, 1 now"}
+    locked_settings(folder.root)                                     # {"seed": 0, "agent.select": "perplexity", ...}
+
+Settings are flat here (dotted key to value). A setting may still change while no finished work depends on it.
+Not here: which settings are locked (locked_settings).
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+
+from rest_react.errors import RunFolderError
+from rest_react.records import Fault
+from rest_react.storage.files import write_file
+from rest_react.storage.integrity import SUMMARY
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.locked_settings import is_unsealed
+from rest_react.storage.run_folder import SCHEMA
+
+_ABSENT = "(absent)"
+# Where the work is that depends on these settings; as long as there is none, they may change.
+_WORK_OF = {
+    "grader.": "iter_*/evaluate/*/results.jsonl",
+    "reward_model.": "iter_*/improve/*",
+    "improve.": "iter_*/improve/*",
+    "finetune.": "iter_*/finetune/*",
+}
+# They bound what a judge writes. A reply within two bounds is the same under both, so these may change at any time;
+# what one of them cut off or made a server refuse is asked again.
+LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
+_OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a job that was begun
+_NAME = "settings.yaml"
+
+
+class _SettingsFile(msgspec.Struct, frozen=True):
+    """What settings.yaml holds."""
+
+    schema: int
+    settings: dict[str, Any]
+    environments: Annotated[list[dict[str, str]], msgspec.Meta(min_length=1)]
+
+
+class _OwedVerdict(msgspec.Struct):
+    owed: bool = False
+
+
+class _Owed(msgspec.Struct):
+    """The fields of a record that tell whether its work is owed again."""
+
+    id: str
+    fault: Fault | None = None
+    verdict: _OwedVerdict | None = None
+    verdict_before_checks: _OwedVerdict | None = None
+    status: str = ""
+
+    @property
+    def is_owed(self) -> bool:
+        verdicts = (self.verdict, self.verdict_before_checks)
+        outside = self.fault is not None and self.fault.whose == "outside"
+        return outside or self.status == "errored" or any(one is not None and one.owed for one in verdicts)
+
+
+def lock_settings(root: Path, settings: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
+    """Writes settings.yaml on the first run; afterwards raises RunFolderError where settings differ, naming each.
+
+    Where nothing was finished yet, the first settings may have been unable to work: such a folder takes others. The
+    `environment` (package versions, the prompts' hash) may change: each change is recorded, and returned as a warning.
+    """
+    kept = _read(root)
+    if kept is None:
+        _write(root, _SettingsFile(SCHEMA, dict(settings), [dict(environment)]))
+        return []
+    differing = differing_settings(root, settings)
+    if differing and _nothing_finished(root):
+        for begun in root.glob("iter_*"):
+            shutil.rmtree(begun)
+        _write(root, _SettingsFile(SCHEMA, dict(settings), [dict(environment)]))
+        return ["settings were changed, with which nothing had been finished"]
+    if differing and all(_is_unused(root, key) for key in differing):
+        _write(root, _SettingsFile(SCHEMA, dict(settings), kept.environments))
+        return [f"{', '.join(differing)} changed; no finished work depends on it"]
+    if differing:
+        raise RunFolderError(
+            f"{root} was made with other settings:\n"
+            + "".join(f"  {key}: {difference}\n" for key, difference in differing.items())
+            + "Give these settings a name of their own (run=<name>), or go back to the folder's."
+        )
+    last = kept.environments[-1]
+    changes = [
+        f"{name}: {last.get(name, _ABSENT)} before, {environment.get(name, _ABSENT)} now"
+        for name in sorted({*last, *environment})
+        if last.get(name) != environment.get(name)
+    ]
+    if changes:
+        _write(root, _SettingsFile(kept.schema, kept.settings, [*kept.environments, dict(environment)]))
+    return changes
+
+
+def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, str]:
+    """What to tell of each setting that differs from the folder's; empty where the folder has no settings yet."""
+    kept = _read(root)
+    if kept is None:
+        return {}
+    # A key that was locked in an earlier version and is not any more is not compared.
+    before = {key: value for key, value in kept.settings.items() if key in settings or not is_unsealed(key)}
+    return {
+        key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
+        for key in sorted({*before, *settings})
+        if key not in before or key not in settings or before[key] != settings[key]
+    }
+
+
+def locked_settings(root: Path) -> dict[str, Any]:
+    """The folder's settings, flat; empty where it has none yet."""
+    kept = _read(root)
+    return {} if kept is None else kept.settings
+
+
+def _nothing_finished(root: Path) -> bool:
+    """Whether no stage is complete and every record, if there is any, is an outside fault, owed again."""
+    if any(root.rglob(SUMMARY)):
+        return False
+    records = (record for path in root.rglob("*.jsonl") for record in read_lines(path, _Owed))
+    return all(record.is_owed for record in records)
+
+
+def _is_unused(root: Path, key: str) -> bool:
+    """Whether no work in the folder depends on the setting yet."""
+    if key in LIMITS_OF_JUDGES:
+        return True
+    patterns = [pattern for group, pattern in _WORK_OF.items() if key.startswith(group)]
+    if not patterns:
+        return False
+    found = [path for path in root.glob(patterns[0]) if path.name not in _OF_A_HOSTED_JOB]
+    lines = (line for path in found if path.suffix == ".jsonl" for line in read_lines(path, _Owed))
+    return all(path.suffix == ".jsonl" for path in found) and all(line.is_owed for line in lines)
+
+
+def _shown(settings: Mapping[str, object], key: str) -> str:
+    return repr(settings[key]) if key in settings else _ABSENT
+
+
+def _read(root: Path) -> _SettingsFile | None:
+    path = root / _NAME
+    if not path.exists():
+        return None
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_bytes()), type=_SettingsFile)
+    except (yaml.YAMLError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}); restore it, or choose another run=<name>") from error
+
+
+def _write(root: Path, value: _SettingsFile) -> None:
+    write_file(root / _NAME, yaml.safe_dump(msgspec.to_builtins(value), sort_keys=False))

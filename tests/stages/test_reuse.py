@@ -1,0 +1,118 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from rest_react.config.cli import compose
+from rest_react.config.settings import Settings
+from rest_react.errors import RunFolderError, UsageError
+from rest_react.records import Trajectory
+from rest_react.stages.reuse import copy_stage, reuse_stages
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
+from rest_react.storage.summaries import write_summary
+from tests.runs import trajectory, write_lines
+
+STAGES = ("evaluate/world", "finetune", "grow", "improve")
+ITERATION_0, ITERATION_1 = ([f"iter_{k}/{stage}" for stage in STAGES] for k in (0, 1))
+TRAJECTORIES = "iter_1/grow/trajectories.jsonl"
+
+
+def settings(*overrides: str) -> Settings:
+    return compose(["experiment=smoke", "world.train=6", "iteration=1", *overrides])
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> RunFolder:
+    """A run with two complete iterations after the first, and two trajectories per question in the first Grow."""
+    folder = RunFolder(tmp_path / "smoke")
+    lock_settings(folder.root, sealed_view(settings("iteration=2", "grow.trajectories_per_question=2")), {})
+    for k in (0, 1, 2):
+        for name in STAGES:
+            stage = folder.stage(k, *name.split("/"))
+            if name == "grow":
+                write_lines(stage / "trajectories.jsonl", [trajectory("q", repeat=repeat) for repeat in (0, 1)])
+            write_summary(stage, {})
+    return folder
+
+
+def reused(source: RunFolder, *overrides: str) -> list[str]:
+    """The stages that a run with these settings takes from the source."""
+    folder = RunFolder(source.root.parent / "mine")
+    common = ("run=mine", "grow.reuse=smoke", "grow.trajectories_per_question=2")
+    s = settings(*common, *overrides)
+    chosen = {"start": s.start, "iteration": s.iteration, "through": s.grow.reuse_through}
+    reuse_stages(source, folder, sealed_view(s), **chosen, repeats=s.grow.trajectories_per_question)
+    summaries = folder.root.glob("iter_*/**/summary.json")
+    return sorted(path.parent.relative_to(folder.root).as_posix() for path in summaries)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "taken"),
+    [
+        (["improve.selector=random", "finetune.start_from=previous"], [*ITERATION_0, "iter_1/grow"]),
+        (["learning_seed=7", "improve.max_examples=3"], [*ITERATION_0, "iter_1/grow"]),
+        (["evaluate.repeats=2"], [*ITERATION_0[1:], "iter_1/grow"]),
+        (["grow.samples=2"], ITERATION_0),
+        (["grow.samples=2", "grow.reuse_through=1"], [*ITERATION_0, *ITERATION_1]),
+        (["grow.samples=2", "grow.reuse_through=2"], [*ITERATION_0, *ITERATION_1]),  # not beyond iteration=1
+        (["evaluate.repeats=2", "grow.reuse_through=1"], [*ITERATION_0[1:], *ITERATION_1[1:]]),
+        (["policy.model=another", "iteration=2"], ["iter_1/grow", "iter_1/improve", "iter_2/grow", "iter_2/improve"]),
+    ],
+    ids=lambda value: " ".join(value) if "=" in value[0] else "",
+)
+def test_the_reused_stages_follow_from_the_settings_that_differ(
+    source: RunFolder, overrides: list[str], taken: list[str]
+) -> None:
+    assert reused(source, *overrides) == taken
+
+
+@pytest.mark.parametrize(("repeats", "kept"), [(1, ["q.0"]), (2, ["q.0", "q.1"]), (3, ["q.0", "q.1"])])
+def test_a_run_with_another_number_of_repeats_begins_with_those_it_has_in_common(
+    source: RunFolder, repeats: int, kept: list[str]
+) -> None:
+    stages = reused(source, f"grow.trajectories_per_question={repeats}", "improve.selector=random")
+    assert ("iter_1/grow" in stages) == (repeats == 2)  # else Grow completes the stage
+    mine = source.root.parent / "mine"
+    assert [one.id for one in read_lines(mine / TRAJECTORIES, Trajectory)] == kept
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["world.train=4"], "world.train: 6 in the folder, 4 now"),
+        (["agent.self_checks=false"], "agent.self_checks: True in the folder, False now"),
+        (["policy.model=another", "improve.selector=random"], "improve.selector: perplexity in the folder"),
+        (["policy.model=another", "iteration=3"], "smoke/iter_3/grow is not complete; finish that run first"),
+    ],
+)
+def test_nothing_is_reused_from_a_run_of_another_kind(source: RunFolder, overrides: list[str], told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told).replace("perplexity", "'perplexity'")):
+        reused(source, *overrides)
+    assert not (source.root.parent / "mine").exists()
+
+
+def test_a_folder_without_a_run_cannot_be_reused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke holds no run"):
+        reused(RunFolder(tmp_path / "smoke"))
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_copied_stage_shares_its_files_and_replaces_none(source: RunFolder, tmp_path: Path) -> None:
+    mine = RunFolder(tmp_path / "mine")
+    copy_stage(source, mine, "iter_1/grow")
+    assert (mine.root / TRAJECTORIES).samefile(source.root / TRAJECTORIES)
+    own = mine.stage(1, "improve")
+    write_summary(own, {"examples": 7})
+    before = (own / "summary.json").read_bytes()
+    copy_stage(source, mine, "iter_1/improve")
+    assert (own / "summary.json").read_bytes() == before
+
+
+def test_a_damaged_stage_is_not_copied(source: RunFolder, tmp_path: Path) -> None:
+    (source.root / TRAJECTORIES).write_text("")
+    with pytest.raises(RunFolderError, match=r"trajectories\.jsonl is empty"):
+        copy_stage(source, mine := RunFolder(tmp_path / "mine"), "iter_1/grow")
+    assert not mine.stage(1, "grow").exists()

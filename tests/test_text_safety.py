@@ -1,0 +1,62 @@
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.text_safety import plain, printable, visible
+
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@given(st.text())
+def test_no_text_can_move_the_cursor_recolour_or_reorder_a_line(text: str) -> None:
+    shown = printable(text)
+    assert {unicodedata.category(c) for c in shown if c != "\n"} & UNSEEN == set()
+    assert shown.count("\n") == text.count("\n")
+    assert shown.encode("utf-8").decode("utf-8") == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, Ünïcödé, 日本, 🦉", "plain, Ünïcödé, 日本, 🦉"),
+        ("two\nlines", "two\nlines"),
+        ("\x1b[31mred\x1b[0m", "\\u001b[31mred\\u001b[0m"),
+        ("\x9b2J\r\b\x07", "\\u009b2J\\u000d\\u0008\\u0007"),
+        ("\u202egnp.exe\u2066", "\\u202egnp.exe\\u2066"),
+        ("a\u2028b\u2029c", "a\\u2028b\\u2029c"),
+        ("10\u00a0km\u3000wide", "10 km wide"),
+        ("half \ud83d", "half \\ud83d"),
+        ("\U000e0041", "\\U000e0041"),
+    ],
+)
+def test_what_is_dangerous_is_shown_as_its_code(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+HIDDEN = st.sampled_from([chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in UNSEEN])
+
+
+@given(st.text(st.characters() | HIDDEN))
+def test_nothing_on_a_page_hides_or_reorders_text(text: str) -> None:
+    shown = visible(text)
+    assert len(shown) == len(text)
+    assert {c for c in shown if unicodedata.category(c) in UNSEEN} <= {"\n", "\t"}
+    assert [c for c in shown if c in "\n\t"] == [c for c in text if c in "\n\t"]
+    assert {c for c in plain(text) if unicodedata.category(c) in UNSEEN} == set()
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        *"\x00\x1b\r\x7f\x85\xad\u061c\u180e\u200b\u200d\u200e\u202e\u2060\u2066\u2028\u2029\ufeff\ufff9\ud83d\ue000",
+        "\U000e0041",
+        "\U000e0001",
+        "\U0010ffff",
+    ],
+)
+def test_what_has_no_shape_is_shown_as_a_mark_on_a_page(character: str) -> None:
+    assert visible(f"a{character}b\n\tc, 日本 🦉") == "a\ufffdb\n\tc, 日本 🦉"
+    assert plain(f"a{character}b") == ("a b" if character.isspace() else "a\ufffdb")
