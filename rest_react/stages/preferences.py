@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rest_react.records import Example, Preference, Ranking, Step
 from rest_react.stages.improve import SLIP, Rules, targets_of, trainable_steps
-from rest_react.storage.run_folder import read_lines
+from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.search_qa.agent import CUT_OFF
 
 
