@@ -364,7 +364,7 @@ class Parts:
 def _corpus(path: str) -> tuple[Passage, ...]:
     """The passages of a file, which some query must be able to find."""
     from rest_react.questions import read_corpus
-    from rest_react.search.words import passage_words
+    from rest_react.search.word_tokenizer import passage_words
 
     passages = tuple(read_corpus(Path(path)))
     if not any(passage_words(passage.title, passage.text) for passage in passages):

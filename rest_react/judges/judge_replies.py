@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from rest_react.model_output.call_text import Unreadable, span
+from rest_react.model_output.lenient_parser import Unreadable, span
 from rest_react.model_output.thinking import after_thinking
 from rest_react.records import Verdict
 from rest_react.tasks.search_qa.states import STOP

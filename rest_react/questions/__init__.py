@@ -4,14 +4,15 @@
     passages = read_corpus(Path("corpus.tsv"))
     benchmark = sample(read_hub("hotpotqa/hotpot_qa", "fullwiki", "validation", revision), 500, seed=0)
 
-`files` reads rows, `cells` what one row holds, `spelt` lists that a text spells; `labelled` and `corpus` make records
-of them, `hub` loads data sets, `sampling` and `overlap` work on records. docs/data_formats.md has the table of formats.
+`file_formats` reads rows, `row_values` reads one row's values, `list_literals` parses lists written as text;
+`labelled_questions` and `corpus` make records, `hub` loads data sets, `sampling` and `overlap` work on records.
+docs/data_formats.md has the table of formats.
 Not here: hiding labels from Grow is the caller's last step (`unlabelled`); the built-in world (`world`).
 """
 
 from rest_react.questions.corpus import read_corpus
 from rest_react.questions.hub import read_hub
-from rest_react.questions.labelled import read_questions
+from rest_react.questions.labelled_questions import read_questions
 from rest_react.questions.overlap import overlap
 from rest_react.questions.sampling import sample, unlabelled
 

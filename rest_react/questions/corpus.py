@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rest_react.questions.cells import BadRow, Row, checked, collect, first, text
-from rest_react.questions.files import rows
+from rest_react.questions.file_formats import rows
+from rest_react.questions.row_values import BadRow, Row, checked, collect, first, text
 from rest_react.records import Passage
 
 _IDS = ("id", "_id", "docid", "doc_id", "pid")

@@ -16,8 +16,8 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from rest_react.errors import OutsideFault, UsageError, outside
-from rest_react.questions.cells import checked
-from rest_react.questions.labelled import columns_of, from_rows, like_answers, read_questions
+from rest_react.questions.labelled_questions import columns_of, from_rows, like_answers, read_questions
+from rest_react.questions.row_values import checked
 from rest_react.records import LabelledQuestion
 from rest_react.storage.files import draft_folder, flush, write_file
 

@@ -7,14 +7,14 @@
 The words of denial are read in the clause before the mention, some of them right behind it; a confession of not knowing
 counts anywhere. Words that stand in the same company in the question or a gold answer belong to a title (Never Let Me
 Go, The Wrong Man) and deny nothing. The rules are English, with the commonest denials of some other languages.
-Not here: lists of candidates (candidate_lists), choices that the question offers (rule_grader).
+Not here: several answers in a list (listed_answers), choices that the question offers (rule_grader).
 """
 
 import re
 from collections.abc import Iterable
 
-from rest_react.judges.answer_matching.candidate_lists import is_listed
 from rest_react.judges.answer_matching.canonical_text import canonicalise, cased_words, lower_case
+from rest_react.judges.answer_matching.listed_answers import is_listed
 
 # All patterns below read canonical text: lower case, one space between words and marks, "isn't" as "is not".
 _END_OF_CLAUSE = r"[.,;:!?()—]|but|until|only|and|because|since|as|although|while|which|who"

@@ -17,8 +17,8 @@ import regex
 
 from rest_react.judges.answer_matching.canonical_numbers import ordinal, roman_value
 from rest_react.judges.answer_matching.canonical_text import MARKS, canonicalise, cased_words, lower_case
-from rest_react.judges.answer_matching.places import place_level
-from rest_react.judges.answer_matching.word_forms import left_end, right_end, word_pattern
+from rest_react.judges.answer_matching.place_names import place_level
+from rest_react.judges.answer_matching.word_forms_by_script import left_end, right_end, word_pattern
 
 _FUNCTION_WORDS = frozenset(
     "a about after all also am an and any are as at be been before being both but by can could did do does each "

@@ -11,7 +11,7 @@ unit (`canonicalise`). Where a question offers choices, naming the gold one is n
 no other, so yes/no needs an explicit yes or no, and "A was born in 1950 and B in 1960" asserts nothing. It prefers to
 call a right answer wrong over the opposite; docs/metrics.md lists what it cannot see.
 Not here: the one form of texts (canonical_text), what counts as a mention (gold_mentions), denials (assertion),
-lists (candidate_lists), graders and LLM judges (grader).
+lists (listed_answers), graders and LLM judges (grader).
 """
 
 import re
@@ -20,9 +20,9 @@ from collections.abc import Sequence
 import regex
 
 from rest_react.judges.answer_matching.assertion import DENIAL, is_hearsay, objection
-from rest_react.judges.answer_matching.candidate_lists import mark_lines
 from rest_react.judges.answer_matching.canonical_text import canonicalise, cased_words, lower_case
 from rest_react.judges.answer_matching.gold_mentions import find_mentions, pattern_of, plain_words
+from rest_react.judges.answer_matching.listed_answers import mark_lines
 from rest_react.metrics.text_match import strip_citations
 from rest_react.records import LabelledQuestion, Verdict
 

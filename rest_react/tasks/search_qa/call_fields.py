@@ -13,7 +13,7 @@ import ast
 import re
 from collections.abc import Mapping
 
-from rest_react.model_output.call_text import Unreadable, read_call, read_object
+from rest_react.model_output.lenient_parser import Unreadable, read_call, read_object
 from rest_react.records import StepKind
 from rest_react.tasks.search_qa.actions import (
     Action,

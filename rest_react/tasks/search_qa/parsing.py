@@ -12,7 +12,7 @@ is assigned to ACTION_SELECTED, the last of them where nothing else lies between
 object behind the last `# step:` line. What only looks like a call ("I would Search (again) ...") is passed over. An
 answer may be plain prose that cites links (docs/forms.md has the table of all forms). No input raises; the work
 is linear in the text's length.
-Not here: the syntax of a call (call_text), its fields (call_fields), whether it makes sense in its trajectory (agent).
+Not here: the syntax of a call (lenient_parser), its fields (call_fields), whether it fits its trajectory (agent).
 """
 
 import re
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
-from rest_react.model_output.call_text import Unreadable, read_call, read_object, repaired, span
+from rest_react.model_output.lenient_parser import Unreadable, read_call, read_object, repaired, span
 from rest_react.model_output.thinking import after_thinking
 from rest_react.records import StepKind
 from rest_react.tasks.search_qa.actions import Action, Answer, CheckAnswer, ReviseAnswer

@@ -12,7 +12,7 @@ Not here: reading what is left (parsing).
 import re
 from collections.abc import Iterator
 
-from rest_react.model_output.call_text import Unreadable, repaired, span, string_end
+from rest_react.model_output.lenient_parser import Unreadable, repaired, span, string_end
 from rest_react.records import StepKind
 
 _FIELDS = ("ORIGINAL_QUESTION", "PAST_ACTIONS", "REMAINING_SEARCHES", "CURRENT_SEARCH_RESULTS", "ANSWER")

@@ -4,7 +4,7 @@
     texts([{"text": "Paris"}, {"text": "Rome"}], "answers")                          # ("Paris", "Rome")
 
 A bad row raises BadRow; `collect` gathers them all with their places, since a half-read benchmark is a wrong number.
-Not here: reading files (`files`), and which names a record needs (`labelled`, `corpus`).
+Not here: reading files (`file_formats`), and which names a record needs (`labelled_questions`, `corpus`).
 """
 
 import json
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from rest_react.errors import ConfigError
-from rest_react.questions.spelt import read_back
+from rest_react.questions.list_literals import read_list_literal
 from rest_react.records import LabelledQuestion, Passage
 
 Row: TypeAlias = Mapping[str, object]
@@ -39,7 +39,7 @@ def value(row: Row, column: str) -> object:
 
 def _part(whole: object, part: str, column: str) -> object:
     if isinstance(whole, str):
-        whole = _read_back(whole, column)
+        whole = _read_list_literal(whole, column)
     if isinstance(whole, Mapping):
         return whole.get(part)
     if isinstance(whole, Sequence) and not isinstance(whole, str):
@@ -78,7 +78,7 @@ def texts(found: object, name: str) -> tuple[str, ...]:
 
 def _members(found: object, name: str, member: bool) -> Iterator[object]:
     if isinstance(found, str):
-        read = _read_back(found, name, member)
+        read = _read_list_literal(found, name, member)
         if read is found:
             yield found
         else:
@@ -98,9 +98,9 @@ def _members(found: object, name: str, member: bool) -> Iterator[object]:
         yield found
 
 
-def _read_back(written: str, name: str, member: bool = False) -> object:
+def _read_list_literal(written: str, name: str, member: bool = False) -> object:
     try:
-        return read_back(written, member=member)
+        return read_list_literal(written, member=member)
     except (ValueError, SyntaxError) as error:
         shown = f"{written:.60}..." if len(written) > 60 else written
         raise BadRow(

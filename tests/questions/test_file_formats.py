@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ConfigError
 from rest_react.questions import read_questions
-from rest_react.questions.files import rows
+from rest_react.questions.file_formats import rows
 from tests.questions.sets import SET, write_jsonl
 
 

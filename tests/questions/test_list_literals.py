@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.questions.spelt import read_back
+from rest_react.questions.list_literals import read_list_literal
 
 
 @pytest.mark.parametrize(
@@ -32,16 +32,16 @@ from rest_react.questions.spelt import read_back
         ("[]", []),
     ],
 )
-def test_a_list_or_object_that_travelled_through_text_is_read_back(written: str, meant: object) -> None:
-    assert read_back(written) == meant
-    assert read_back(f"  {written}\n") == meant
+def test_a_list_or_object_that_travelled_through_text_is_read_list_literal(written: str, meant: object) -> None:
+    assert read_list_literal(written) == meant
+    assert read_list_literal(f"  {written}\n") == meant
 
 
 @pytest.mark.parametrize(
     "text", ["Paris", "", "(or nobody)", "[sic] who?", "Ada (organist)", "array of light", "('", "{", "5 [km]", "(a) b"]
 )
 def test_any_other_text_stays_as_it_is(text: str) -> None:
-    assert read_back(text) is text
+    assert read_list_literal(text) is text
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 )  # fmt: skip
 def test_what_looks_like_a_list_and_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        if read_back(text) is text:
+        if read_list_literal(text) is text:
             raise AssertionError(text)
 
 
 def test_a_member_in_brackets_is_a_text_unless_a_quotation_mark_follows_the_bracket() -> None:
-    assert read_back("[REC]", member=True) == "[REC]"
-    assert read_back("['Ada']", member=True) == ["Ada"]
+    assert read_list_literal("[REC]", member=True) == "[REC]"
+    assert read_list_literal("['Ada']", member=True) == ["Ada"]
 
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), min_size=1, max_size=5)
@@ -68,12 +68,17 @@ NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, m
 
 @given(NAMES)
 def test_every_spelling_of_a_list_gives_its_members(names: list[str]) -> None:
-    assert read_back(json.dumps(names)) == read_back(str(names)) == read_back(repr(tuple(names))) == names
-    assert read_back(str(np.array(names, dtype=object))) == names
-    assert read_back(repr({"value": names[0], "aliases": names})) == {"value": names[0], "aliases": names}
+    assert (
+        read_list_literal(json.dumps(names))
+        == read_list_literal(str(names))
+        == read_list_literal(repr(tuple(names)))
+        == names
+    )
+    assert read_list_literal(str(np.array(names, dtype=object))) == names
+    assert read_list_literal(repr({"value": names[0], "aliases": names})) == {"value": names[0], "aliases": names}
 
 
 @given(st.text("[](){}'\",: \\n.aN1e+-\n", max_size=20))
 def test_no_text_makes_it_fail_in_another_way(text: str) -> None:
     with contextlib.suppress(ValueError, SyntaxError):
-        read_back(text)
+        read_list_literal(text)

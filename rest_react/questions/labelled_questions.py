@@ -21,8 +21,8 @@ from dataclasses import fields as fields_of
 from pathlib import Path
 
 from rest_react.console import say
-from rest_react.questions.cells import BadRow, Row, checked, collect, first, text, texts, value
-from rest_react.questions.files import rows
+from rest_react.questions.file_formats import rows
+from rest_react.questions.row_values import BadRow, Row, checked, collect, first, text, texts, value
 from rest_react.records import LabelledQuestion, Question
 
 FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:]))

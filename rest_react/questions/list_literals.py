@@ -1,11 +1,11 @@
 """Lists and objects that a text column spells, read back without evaluating anything.
 
-    read_back('["politician", "writer"]')                 # JSON, as PopQA has it
-    read_back("['Jane Austen' 'J. Austen']")              # numpy, as pandas.to_csv writes an array
-    read_back("{'value': 'Ada', 'aliases': array(['A. Mell'], dtype=object)}")
+    read_list_literal('["politician", "writer"]')                 # JSON, as PopQA has it
+    read_list_literal("['Jane Austen' 'J. Austen']")              # numpy, as pandas.to_csv writes an array
+    read_list_literal("{'value': 'Ada', 'aliases': array(['A. Mell'], dtype=object)}")
 
 A text that spells neither list nor object is returned as it is.
-Not here: which texts of a row may spell a list (`cells`).
+Not here: which texts of a row may spell a list (`row_values`).
 """
 
 import ast
@@ -32,7 +32,7 @@ _DEEPEST = 20
 _Tokens = deque[tuple[str, str]]
 
 
-def read_back(text: str, *, member: bool = False) -> object:
+def read_list_literal(text: str, *, member: bool = False) -> object:
     """The list or object that the text spells, or the text. Raises ValueError for one that looks like a list or object
     and cannot be read. A `member` of a list may be a text in brackets, unless a quoted text follows the bracket."""
     bare = text.strip()

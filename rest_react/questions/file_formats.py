@@ -5,7 +5,7 @@
 
 What cannot be read goes to `problems` with its line, and no row or column is left out without one: a table's row with
 too few cells, two columns of one name, a key that stands twice.
-Not here: what the columns mean (`cells`, `labelled`, `corpus`).
+Not here: what the columns mean (`row_values`, `labelled_questions`, `corpus`).
 """
 
 import csv
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
-from rest_react.questions.cells import Row
+from rest_react.questions.row_values import Row
 
 Placed: TypeAlias = Iterator[tuple[str, Row]]
 

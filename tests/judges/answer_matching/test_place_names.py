@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.judges.answer_matching.places import place_level
+from rest_react.judges.answer_matching.place_names import place_level
 
 
 @pytest.mark.parametrize(

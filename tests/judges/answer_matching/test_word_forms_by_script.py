@@ -1,7 +1,7 @@
 import pytest
 import regex
 
-from rest_react.judges.answer_matching.word_forms import left_end, right_end, word_pattern
+from rest_react.judges.answer_matching.word_forms_by_script import left_end, right_end, word_pattern
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import re
 from collections.abc import Sequence
 
 from rest_react.judges.answer_matching.canonical_text import canonicalise, lower_case
-from rest_react.judges.answer_matching.places import place_level
+from rest_react.judges.answer_matching.place_names import place_level
 
 _SEPARATOR = re.compile(
     r"(?<!\S)([,;/|?!.—]|and|or|nor|versus|vs|plus|as well as|along with|together with|[+>→]|oder|und|ou"

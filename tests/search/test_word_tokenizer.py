@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.search.words import passage_words, query_words
+from rest_react.search.word_tokenizer import passage_words, query_words
 
 # One word or phrase a line, in spellings that are the same to a search.
 SAME = [

@@ -1,7 +1,7 @@
 import pytest
 
-from rest_react.judges.answer_matching.candidate_lists import is_listed, mark_lines
 from rest_react.judges.answer_matching.canonical_text import cased_words
+from rest_react.judges.answer_matching.listed_answers import is_listed, mark_lines
 
 
 @pytest.mark.parametrize(
