@@ -3,7 +3,7 @@
     search = Bm25Search(passages, index_folder=Path("cache/bm25"))
     await search.search("birthplace of Ada Mell", 3)     # [Hit(source="p00017", title="Ada Mell", snippet="...")]
 
-Title and text are indexed together and the text is the snippet; `words` says what a word is. Equal scores keep the
+Title and text are indexed together and the text is the snippet; `word_tokenizer` defines a word. Equal scores keep the
 order of the passages, so results are the same on every machine. With an `index_folder` the index is saved in a
 subfolder named by the corpus's hash and memory-mapped from there on, also by other processes; another corpus gets
 another subfolder, and all of them may be deleted at any time.
@@ -19,7 +19,7 @@ from typing import Any
 from rest_react.console import say
 from rest_react.errors import ConfigError
 from rest_react.records import Hit, Passage
-from rest_react.search import words
+from rest_react.search import word_tokenizer
 from rest_react.storage.files import clear_drafts, draft_folder, publish, remove
 
 _DRAFT = "unfinished-"
@@ -38,7 +38,7 @@ class Bm25Search:
         """At most k passages that share a word with the query, best first."""
         import numpy as np
 
-        tokens = self._index.get_tokens_ids(words.query_words(query))
+        tokens = self._index.get_tokens_ids(word_tokenizer.query_words(query))
         if not tokens or k < 1:
             return []
         scores = self._index.get_scores(tokens)
@@ -52,7 +52,7 @@ class Bm25Search:
 def _build(passages: Sequence[Passage]) -> Any:
     import bm25s
 
-    found = [words.passage_words(passage.title, passage.text) for passage in passages]
+    found = [word_tokenizer.passage_words(passage.title, passage.text) for passage in passages]
     if not any(found):
         raise ConfigError(["search.corpus: no passage holds a word to search for; is it the right file?"])
     index = bm25s.BM25()
@@ -64,7 +64,7 @@ def _saved(passages: Sequence[Passage], folder: Path) -> Any:
     """The index of exactly this corpus from the folder, built first where it is not there yet."""
     import bm25s
 
-    digest = hashlib.sha256(bm25s.__version__.encode() + Path(words.__file__).read_bytes())
+    digest = hashlib.sha256(bm25s.__version__.encode() + Path(word_tokenizer.__file__).read_bytes())
     for passage in passages:
         digest.update(f"\x1e{passage.id}\x1f{passage.title}\x1f{passage.text}".encode("utf-8", "replace"))
     place = folder / digest.hexdigest()[:16]
