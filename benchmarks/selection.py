@@ -41,7 +41,7 @@ from rest_react.stages.grow import grow
 from rest_react.stages.improve import usable_candidates
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 
@@ -69,7 +69,9 @@ def main() -> None:
     folder = RunFolder(given.folder)
     parts = Parts(settings, folder)
     with folder.locked():
-        lock_settings(folder.root, sealed_view(settings) | {"weights": str(weights)}, environment(parts.prompts_hash()))
+        lock_settings(
+            folder.root, locked_settings(settings) | {"weights": str(weights)}, environment(parts.prompts_hash())
+        )
         asyncio.run(grown(parts, weights, given.folder))
     judged = asyncio.run(steps_of(parts, given.folder))
     mixed = [step for step in judged if step.mixed]

@@ -23,7 +23,7 @@ from rest_react.stages.improve import EXAMPLES
 from rest_react.stages.reuse import copy_stage
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings, lock_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
@@ -74,14 +74,14 @@ def main() -> None:
     run, folder = RunFolder(given.run), RunFolder(given.run.parent / name)
     if not (given.run / "iter_0" / "finetune" / "summary.json").exists():
         arguments.error(f"{given.run} has no complete iteration 0; run it first, with run={given.run.name} iteration=0")
-    if differing := differing_settings(run.root, sealed_view(settings)):
+    if differing := differing_settings(run.root, locked_settings(settings)):
         arguments.error(f"give the run's own overrides: {', '.join(differing)} are not as {given.run} has them")
     parts = Parts(settings, folder)
     refuse_damaged_stages(run.root)
     with folder.locked():
         for shared in ("iter_0", "iter_1/grow"):
             copy_stage(run, folder, shared)
-        lock_settings(folder.root, sealed_view(settings), environment(parts.prompts_hash()))
+        lock_settings(folder.root, locked_settings(settings), environment(parts.prompts_hash()))
         asyncio.run(GoldLoop(settings, parts).run_to(given.iteration))
 
 

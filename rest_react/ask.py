@@ -25,7 +25,7 @@ from rest_react.records import ModelRef, Question, Step, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
 from rest_react.start import run_async
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
@@ -88,7 +88,7 @@ async def ask(settings: Settings, text: str) -> Trajectory:
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     model = _model(settings, parts)
-    if differing := differing_settings(folder.root, sealed_view(settings)):
+    if differing := differing_settings(folder.root, locked_settings(settings)):
         told = "".join(f"\n  {key}: {difference}" for key, difference in differing.items())
         say(f"note: {folder.root} was made with other settings; give those to ask what it was trained for:{told}")
     s = settings.evaluate

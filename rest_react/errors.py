@@ -3,7 +3,7 @@
     RestReactError
     ├── UsageError           ours to explain: the command or its settings cannot be carried out
     │   ├── ConfigError        one or many wrong settings, all told at once
-    │   ├── RunFolderError     the run's folder is in use, sealed by other settings, or damaged
+    │   ├── RunFolderError     the run's folder is in use, holds other settings, or is damaged
     │   └── DiskError          the disk is full or read-only, or refuses a file
     ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, not repeated
     ├── OutsideFault         network, quota, a dead process: recorded, and owed again on the next run
@@ -29,12 +29,16 @@ from rest_react.remote.redaction import redact
 class RestReactError(Exception):
     """Root of everything this package raises on purpose. Its message goes to files and to the terminal."""
 
+    exit_status = 1  # of a command that the error ends
+
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))
 
 
 class UsageError(RestReactError):
     """The command cannot be carried out as given; the message says the way out."""
+
+    exit_status = 2
 
 
 class ConfigError(UsageError):
@@ -47,7 +51,7 @@ class ConfigError(UsageError):
 
 
 class RunFolderError(UsageError):
-    """The run's folder refuses: locked by a live process, sealed by other settings, or damaged."""
+    """The run's folder is in use by a live process, holds other settings, or is damaged."""
 
 
 class DiskError(UsageError):
@@ -65,9 +69,13 @@ class OutsideFault(RestReactError):
 class StageIncomplete(RestReactError):
     """Outside faults are left after a stage's pass."""
 
+    exit_status = 3
+
 
 class BudgetReached(RestReactError):
     """The run stops before a call that might go over its budget."""
+
+    exit_status = 4
 
 
 def as_fault(error: ModelFault | OutsideFault) -> Fault:

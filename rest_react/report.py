@@ -12,7 +12,7 @@ Not here: the numbers themselves (reporting.rows, and what else a stage counts: 
 """
 
 from rest_react.start import start
-from rest_react.storage.settings_file import locked_settings
+from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import refuse_damaged_stages
 
 if __name__ == "__main__":  # in front of the imports, see there
@@ -247,7 +247,7 @@ def _page(view: Mapping[str, Any], run_folder: Path) -> str:
 
 def _write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> None:
     """A card in the Hub's format beside each iteration's model, and one beside its training rows."""
-    settings = locked_settings(run_folder)
+    settings = read_settings(run_folder)
     for k in iterations(run_folder):
         stage = run_folder / f"iter_{k}"
         grown, improved, tuned = (read_summary(stage / part) for part in _STAGES)
@@ -281,7 +281,7 @@ def _is_student(run_folder: Path, settings: Mapping[str, Any]) -> bool:
     """Whether the run learns from data of another model."""
     if not settings.get("grow.reuse"):
         return False
-    theirs = locked_settings(run_folder.parent / settings["grow.reuse"])
+    theirs = read_settings(run_folder.parent / settings["grow.reuse"])
     return any(theirs.get(key, value) != value for key, value in settings.items() if key.startswith("policy."))
 
 
@@ -351,7 +351,7 @@ def write_comparison(folders: Sequence[Path], page: Path) -> None:
 
 
 def _run(folder: Path, name: str) -> Run:
-    settings = locked_settings(folder)
+    settings = read_settings(folder)
     if not iterations(folder):
         raise RunFolderError(f"{folder} holds no run; give runs=[...] names of folders in `output`, or paths")
     refuse_damaged_stages(folder)

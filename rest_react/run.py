@@ -26,7 +26,7 @@ from rest_react.config.checks import benchmarks_for_testing, load_settings, miss
 from rest_react.config.settings import Bm25, Settings
 from rest_react.config.students import settings_of_student
 from rest_react.console import console, say
-from rest_react.errors import BudgetReached, ConfigError, RestReactError, StageIncomplete, UsageError, disk_errors
+from rest_react.errors import ConfigError, RestReactError, disk_errors
 from rest_react.forecast.forecast import duration_line, forecast_table, with_speed
 from rest_react.metrics.costs import NO_PRICE
 from rest_react.protocols import LLM
@@ -44,7 +44,7 @@ from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.start import run_async
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
@@ -59,7 +59,7 @@ class Loop:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
         self.grow_set = parts.grow_questions()
         self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
-        locked = sealed_view(settings)
+        locked = locked_settings(settings)
         self.tracking = IterationTracking(
             self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)
         )
@@ -75,7 +75,7 @@ class Loop:
             reuse_stages(
                 RunFolder(self.folder.root.parent / s.grow.reuse),
                 self.folder,
-                sealed_view(s),
+                locked_settings(s),
                 start=s.start,
                 iteration=s.iteration,
                 through=s.grow.reuse_through,
@@ -207,7 +207,7 @@ def run(settings: Settings) -> None:
         raise ConfigError(missing)
     loop = Loop(settings, parts)
     with folder.locked():
-        locked = sealed_view(settings)
+        locked = locked_settings(settings)
         reopen_where_limits_changed(folder, locked)
         for change in lock_settings(folder.root, locked, cli.environment(prompts) | loop.data_digests()):
             say(f"note: since this run began, {change}")
@@ -229,21 +229,15 @@ def main() -> None:
 
 
 def job(config: Any) -> Ended:
-    """One run, from its composed configuration to how it ended."""
+    """One run, from its composed configuration to how it ended. Hydra calls it by its name, in other processes too."""
     place = ""
     try:
         with disk_errors():
             settings = load_settings(cli.plain(config))
             place = str(cli.output_root(settings) / settings.run)
             run(settings)
-    except (ConfigError, UsageError) as error:
-        return Ended(2, place, str(error))
-    except StageIncomplete as error:
-        return Ended(3, place, str(error))
-    except BudgetReached as error:
-        return Ended(4, place, str(error))
     except RestReactError as error:
-        return Ended(1, place, str(error))
+        return Ended(error.exit_status, place, str(error))
     return Ended(0, place, "")
 
 

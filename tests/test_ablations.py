@@ -13,7 +13,7 @@ import pytest
 from rest_react.config.cli import CONFIGS, compose
 from rest_react.config.settings import Settings
 from rest_react.stages.reuse import shared_stages
-from rest_react.storage.locked_settings import flatten, sealed_view
+from rest_react.storage.locked_settings import flatten, locked_settings
 
 ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs" / "ablations.md").read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
 def test_the_test_set_is_asked_of_the_models_that_are_there() -> None:
     tested = made("experiment=[paper_gpu,second_generation,bamtwoogle]")
     assert list(tested.evaluate.benchmarks) == ["bamtwoogle"]
-    there, mine = (sealed_view(made(f"experiment=[{names}]")) for names in (
+    there, mine = (locked_settings(made(f"experiment=[{names}]")) for names in (
         "paper_gpu,second_generation", "paper_gpu,second_generation,bamtwoogle",
     ))  # fmt: skip
     differing = [key for key in {*there, *mine} if there.get(key) != mine.get(key)]
@@ -112,9 +112,9 @@ def test_every_override_of_the_table_changes_the_settings(override: str) -> None
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"checks"}))
 def test_the_members_of_a_family_share_at_least_iteration_0_with_its_first(family: str) -> None:
     first, *others = FAMILIES[family]
-    there = sealed_view(made(f"experiment={first}"))
+    there = locked_settings(made(f"experiment={first}"))
     for other in others:
-        mine = sealed_view(made(f"experiment={other}", f"grow.reuse={first}"))
+        mine = locked_settings(made(f"experiment={other}", f"grow.reuse={first}"))
         stages, wrong = shared_stages([key for key in there if there[key] != mine[key]], "demonstrations", 1)
         assert (wrong, "iter_0/finetune" in stages) == ([], True)
         assert ("iter_1/grow" in stages) == (family != "samples")

@@ -41,7 +41,7 @@ from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import improve
 from rest_react.storage.jsonl import replace_lines
-from rest_react.storage.locked_settings import UNSEALED
+from rest_react.storage.locked_settings import UNLOCKED
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.search_qa.world import build_world
@@ -291,10 +291,10 @@ def test_every_key_of_results_json_is_documented(tmp_path: Path) -> None:
     assert shares | set(asdict(row)) >= set(quoted(intervals)) >= shares
 
 
-def test_every_unsealed_setting_is_documented() -> None:
-    seal = section(RUN_FOLDER, "## settings.yaml, the seal")
-    top, groups = seal.split("At the top:")[1].split("A changed environment")[0].split("any group:")
-    assert quoted(top) + [f"*.{name}" for name in quoted(groups)] == list(UNSEALED)
+def test_every_setting_that_is_not_locked_is_documented() -> None:
+    text = section(RUN_FOLDER, "## settings.yaml: the locked settings")
+    top, groups = text.split("At the top:")[1].split("A changed environment")[0].split("any group:")
+    assert quoted(top) + [f"*.{name}" for name in quoted(groups)] == list(UNLOCKED)
 
 
 # ── docs/architecture.md ──────────────────────────────────────────────────────────────────────────────────────────────

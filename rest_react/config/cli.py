@@ -31,7 +31,7 @@ from rest_react.console import say
 from rest_react.errors import ConfigError, DiskError, RestReactError
 from rest_react.remote.redaction import secret_in
 from rest_react.storage.files import refuse_unwritable
-from rest_react.storage.locked_settings import flatten, sealed_view
+from rest_react.storage.locked_settings import flatten, locked_settings
 
 _HERE = Path(__file__).resolve().parents[1]
 # Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.
@@ -130,7 +130,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     shared = [job for job in found if (job.output, job.run) == (found[0].output, found[0].run) and not job.dry_run]
-    if not problems and any(sealed_view(job) != sealed_view(found[0]) for job in shared):
+    if not problems and any(locked_settings(job) != locked_settings(found[0]) for job in shared):
         keys = [job.key_or_group for job, *others in swept if others and not (CONFIGS / job.key_or_group).is_dir()]
         name = "_".join(["mine", *(f"${{{key}}}" for key in keys)])
         problems.append(

@@ -34,7 +34,7 @@ from rest_react.config.settings import (
 from rest_react.forecast.speed_probe import PROBED, measured_speed
 from rest_react.records import STEP_KINDS
 from rest_react.stages.reuse import shared_stages
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings
 from rest_react.storage.summaries import read_summary
@@ -260,7 +260,7 @@ def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
     if s.grow.reuse is not None:
         source = RunFolder(folder.root.parent / s.grow.reuse)
         stages, wrong = shared_stages(
-            differing_settings(source.root, sealed_view(s)), s.start, s.iteration, s.grow.reuse_through
+            differing_settings(source.root, locked_settings(s)), s.start, s.iteration, s.grow.reuse_through
         )
         shared = set() if wrong else set(stages)
 

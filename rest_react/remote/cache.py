@@ -27,7 +27,7 @@ import msgspec
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.protocols import LLM, Search
 from rest_react.records import Completion, Hit, Prompt, Sampling
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 
 FILE = "answers.sqlite"
 _TABLE = (
@@ -139,12 +139,12 @@ class CachedSearch:
 
 
 def door_name(settings: object, *more: object, weights: str = "") -> str:
-    """What the answers of a door depend on besides what it is asked: its sealed settings, and its weights; those in a
+    """What the answers of a door depend on besides what it is asked: its locked settings, and its weights; those in a
     folder are told from others that lay there before by size and time; the card that a report leaves there is none."""
     folder = Path(weights)
     files = [path for path in sorted(folder.glob("*")) if path.suffix != ".md"] if weights and folder.is_dir() else []
     stamps = [(path.name, state.st_size, state.st_mtime_ns) for path in files for state in [path.stat()]]
-    return json.dumps([sealed_view(settings, "door"), *more, weights, stamps], sort_keys=True)
+    return json.dumps([locked_settings(settings, "door"), *more, weights, stamps], sort_keys=True)
 
 
 def _key(*parts: object) -> str:

@@ -33,7 +33,7 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run's name, its rows of results.json and its sealed settings; by iteration and benchmark what each question's
+    """A run's name, its rows of results.json and its locked settings; by iteration and benchmark what each question's
     repeats scored; by iteration how many trajectories and examples it was trained on."""
 
     name: str

@@ -21,7 +21,7 @@ from rest_react.reporting.tracking import Mode, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL
 from rest_react.stages.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import locked_settings
+from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, write_summary
 
 OpenTracker: TypeAlias = Callable[[int, Mode], Tracker]
@@ -96,7 +96,7 @@ def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
         if table:
             tracker.table(name, table)
     # Iteration 0 has training rows only where the run began with demonstrations.
-    mixed = [(0, "improve")] if k and locked_settings(folder.root).get("finetune.mix_demonstrations") else []
+    mixed = [(0, "improve")] if k and read_settings(folder.root).get("finetune.mix_demonstrations") else []
     for iteration, name in ((k - 1, "finetune"), *mixed, (k, "improve"), (k, "finetune")):
         stage = folder.stage(iteration, name)
         if read_summary(stage) is not None:

@@ -1,6 +1,6 @@
 """Reopens complete stages where a judge's token limit changed: what that limit cut off or refused is asked again.
 
-    reopen_where_limits_changed(folder, sealed_view(settings))     # before the folder takes the new settings
+    reopen_where_limits_changed(folder, locked_settings(settings))     # before the folder takes the new settings
 
 Not here: which records those are (improve.reopen_refused, evaluate.reopen_unscored).
 """

@@ -1,6 +1,6 @@
 """Reuse: the stages of another run that this run would only do again (`grow.reuse`).
 
-    locked = sealed_view(settings)
+    locked = locked_settings(settings)
     reuse_stages(base, folder, locked, start="demonstrations", iteration=2)     # base's iteration 0 and first Grow
 
 Which stages are shared follows from the settings that differ (`shared_stages`). The two runs share the files as hard
@@ -20,7 +20,7 @@ from rest_react.storage.files import flush, flush_tree, make_folder, remove
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import HALF_COPIED, RunFolder
-from rest_react.storage.settings_file import differing_settings, locked_settings
+from rest_react.storage.settings_file import differing_settings, read_settings
 from rest_react.storage.summaries import read_summary
 
 # Settings that may differ from the reused run's: of what comes after its first Grow; of what comes after iteration 0;
@@ -50,7 +50,7 @@ def reuse_stages(
 
     Raises UsageError where `source` is no run, where no stage would be the same, or where one is not complete there.
     """
-    if not locked_settings(source.root):
+    if not read_settings(source.root):
         raise UsageError(f"grow.reuse: {source.root} holds no run; name one that lies beside this one")
     differing = differing_settings(source.root, settings)
     stages, wrong = shared_stages(differing, start, iteration, through)

@@ -1,8 +1,8 @@
 """Which settings are locked: a run folder keeps those that can change a result, and refuses other values of them.
 
-    sealed_view(settings)      # the locked settings, flat: {"agent.max_searches": 5, ...}
+    locked_settings(settings)      # the locked settings, flat: {"agent.max_searches": 5, ...}
 
-Everything is locked unless UNSEALED names it. Settings may be a dataclass or a plain nested mapping.
+Everything is locked unless UNLOCKED names it. Settings may be a dataclass or a plain nested mapping.
 Not here: the comparison with what a folder holds (settings_file).
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
 # What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
-UNSEALED = (
+UNLOCKED = (
     "run", "iteration", "students", "dry_run", "output", "cache", "replay", "budget", "tracking", "speed",
     "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
     "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
@@ -27,19 +27,19 @@ _SERVED_ALIKE = (
 )  # fmt: skip
 
 
-def sealed_view(settings: object, path: str = "") -> dict[str, object]:
+def locked_settings(settings: object, path: str = "") -> dict[str, object]:
     """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
     return {
-        place: _sealed_arguments(value) if place.endswith("extra_args") and isinstance(value, list) else value
+        place: _locked_arguments(value) if place.endswith("extra_args") and isinstance(value, list) else value
         for place, value in flatten(settings, path)
-        if not is_unsealed(place)
+        if is_locked(place)
     }
 
 
-def _sealed_arguments(arguments: Sequence[str]) -> list[str]:
+def _locked_arguments(arguments: Sequence[str]) -> list[str]:
     """A server's arguments without those that cannot change a result, each with its value.
 
-    >>> _sealed_arguments(["--enforce-eager", "--data-parallel-size", "2", "--quantization", "fp8"])
+    >>> _locked_arguments(["--enforce-eager", "--data-parallel-size", "2", "--quantization", "fp8"])
     ['--quantization', 'fp8']
     """
     kept: list[str] = []
@@ -63,7 +63,7 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield path, list(value) if isinstance(value, tuple) else value
 
 
-def is_unsealed(path: str) -> bool:
-    """Whether a setting cannot change a result."""
+def is_locked(path: str) -> bool:
+    """Whether a setting can change a result."""
     parts = path.split(".")
-    return parts[0] in UNSEALED or f"*.{''.join(parts[1:2])}" in UNSEALED
+    return parts[0] not in UNLOCKED and f"*.{''.join(parts[1:2])}" not in UNLOCKED

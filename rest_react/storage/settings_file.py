@@ -1,8 +1,8 @@
 """settings.yaml: a run folder keeps its locked settings, and refuses other values of them.
 
-    lock_settings(folder.root, sealed_view(settings), environment)   # refuses other settings, naming each
-    differing_settings(folder.root, sealed_view(settings))           # {"seed": "0 in the folder, 1 now"}
-    locked_settings(folder.root)                                     # {"seed": 0, "agent.select": "perplexity", ...}
+    lock_settings(folder.root, locked_settings(settings), environment)   # refuses other settings, naming each
+    differing_settings(folder.root, locked_settings(settings))           # {"seed": "0 in the folder, 1 now"}
+    read_settings(folder.root)                                     # {"seed": 0, "agent.select": "perplexity", ...}
 
 Settings are flat here (dotted key to value). A setting may still change while no finished work depends on it.
 Not here: which settings are locked (locked_settings).
@@ -21,7 +21,7 @@ from rest_react.records import Fault
 from rest_react.storage.files import write_file
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.locked_settings import is_unsealed
+from rest_react.storage.locked_settings import is_locked
 from rest_react.storage.run_folder import SCHEMA
 
 _ABSENT = "(absent)"
@@ -109,7 +109,7 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     if kept is None:
         return {}
     # A key that was locked in an earlier version and is not any more is not compared.
-    before = {key: value for key, value in kept.settings.items() if key in settings or not is_unsealed(key)}
+    before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})
@@ -117,7 +117,7 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     }
 
 
-def locked_settings(root: Path) -> dict[str, Any]:
+def read_settings(root: Path) -> dict[str, Any]:
     """The folder's settings, flat; empty where it has none yet."""
     kept = _read(root)
     return {} if kept is None else kept.settings

@@ -10,7 +10,7 @@ from rest_react.config.checks import load_settings, missing_keys, nearest
 from rest_react.config.cli import CONFIGS, plain
 from rest_react.config.settings import HubQuestions, OpenAIModel, Settings, Student
 from rest_react.errors import ConfigError
-from rest_react.storage.locked_settings import UNSEALED, flatten, sealed_view
+from rest_react.storage.locked_settings import UNLOCKED, flatten, locked_settings
 
 GROWN = (
     "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
@@ -426,17 +426,17 @@ CANNOT_CHANGE_A_RESULT = {
 }
 
 
-def test_the_seal_covers_everything_that_can_change_a_result() -> None:
+def test_everything_that_can_change_a_result_is_locked() -> None:
     settings = load_settings(values())
     everything = {path for path, _ in flatten(settings)}
     assert everything >= CANNOT_CHANGE_A_RESULT
-    assert set(sealed_view(settings)) == everything - CANNOT_CHANGE_A_RESULT
+    assert set(locked_settings(settings)) == everything - CANNOT_CHANGE_A_RESULT
 
 
-def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> None:
-    sealed = sealed_view(load_settings(values("experiment=paper_gpu")))
-    assert (sealed["policy.max_model_len"], sealed["policy.extra_args"]) == (16384, [])
-    held = {path.removeprefix("policy.") for path in sealed if path.startswith("policy.")}
+def test_where_and_how_a_policy_is_served_is_not_locked() -> None:
+    locked = locked_settings(load_settings(values("experiment=paper_gpu")))
+    assert (locked["policy.max_model_len"], locked["policy.extra_args"]) == (16384, [])
+    held = {path.removeprefix("policy.") for path in locked if path.startswith("policy.")}
     assert held == {"kind", "model", "mode", "system_turn", "max_model_len", "extra_args"}
 
 
@@ -448,24 +448,25 @@ def test_the_seal_of_a_served_policy_leaves_out_where_and_how_it_is_served() -> 
         ("[--tensor-parallel-size,2,-O,3,'--seed=1']", ["--tensor-parallel-size", "2", "--seed=1"]),
     ],
 )
-def test_arguments_of_a_server_that_cannot_change_a_result_are_not_sealed(given: str, held: list[str]) -> None:
+def test_arguments_of_a_server_that_cannot_change_a_result_are_not_locked(given: str, held: list[str]) -> None:
     assert (
-        sealed_view(load_settings(values("llm@policy=vllm", f"policy.extra_args={given}")))["policy.extra_args"] == held
+        locked_settings(load_settings(values("llm@policy=vllm", f"policy.extra_args={given}")))["policy.extra_args"]
+        == held
     )
 
 
-def test_a_benchmark_named_like_an_unsealed_setting_is_sealed() -> None:
+def test_a_benchmark_named_like_a_setting_that_is_not_locked_is_locked() -> None:
     given = values()
     given["evaluate"]["benchmarks"] = {"port": given["evaluate"]["benchmarks"]["world"]}
-    assert sealed_view(load_settings(given))["evaluate.benchmarks.port.split"] == "evaluation"
+    assert locked_settings(load_settings(given))["evaluate.benchmarks.port.split"] == "evaluation"
 
 
-def test_what_is_not_sealed_is_still_a_setting() -> None:
-    """A renamed setting must not stay behind in UNSEALED."""
+def test_every_name_in_unlocked_is_a_setting() -> None:
+    """A renamed setting must not stay behind in UNLOCKED."""
     import rest_react.config.settings as module
 
     names = {field.name for kind in vars(module).values() if is_dataclass(kind) for field in fields(kind)}
-    assert {entry.removeprefix("*.") for entry in UNSEALED} - names == set()
+    assert {entry.removeprefix("*.") for entry in UNLOCKED} - names == set()
 
 
 def test_the_nearest_name_is_offered_and_nothing_far_fetched() -> None:

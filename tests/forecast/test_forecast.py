@@ -10,7 +10,7 @@ from rich.console import Console
 from rest_react.config.cli import compose
 from rest_react.forecast.forecast import Forecast, duration_line, forecast, forecast_table
 from rest_react.protocols import Trainer
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import write_summary
@@ -193,7 +193,7 @@ def test_the_table_ends_with_the_sum(tmp_path: Path) -> None:
 
 def test_what_another_run_has_done_already_is_not_to_be_done_again(tmp_path: Path) -> None:
     source, mine = RunFolder(tmp_path / "source"), ["iteration=1", "run=mine", "grow.reuse=source"]
-    lock_settings(source.root, sealed_view(compose([*SMALL, "iteration=1", "run=source"])), {})
+    lock_settings(source.root, locked_settings(compose([*SMALL, "iteration=1", "run=source"])), {})
     assert stages(tmp_path / "mine", *mine) == stages(tmp_path / "mine", "iteration=1", "run=mine")
     for k, *stage in ((0, "finetune"), (0, "evaluate", "world"), (1, "grow"), (1, "finetune")):
         write_summary(source.stage(k, *stage), {"calls": 0})

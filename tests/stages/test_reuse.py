@@ -9,7 +9,7 @@ from rest_react.errors import RunFolderError, UsageError
 from rest_react.records import Trajectory
 from rest_react.stages.reuse import copy_stage, reuse_stages
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.locked_settings import sealed_view
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import write_summary
@@ -28,7 +28,7 @@ def settings(*overrides: str) -> Settings:
 def source(tmp_path: Path) -> RunFolder:
     """A run with two complete iterations after the first, and two trajectories per question in the first Grow."""
     folder = RunFolder(tmp_path / "smoke")
-    lock_settings(folder.root, sealed_view(settings("iteration=2", "grow.trajectories_per_question=2")), {})
+    lock_settings(folder.root, locked_settings(settings("iteration=2", "grow.trajectories_per_question=2")), {})
     for k in (0, 1, 2):
         for name in STAGES:
             stage = folder.stage(k, *name.split("/"))
@@ -44,7 +44,7 @@ def reused(source: RunFolder, *overrides: str) -> list[str]:
     common = ("run=mine", "grow.reuse=smoke", "grow.trajectories_per_question=2")
     s = settings(*common, *overrides)
     chosen = {"start": s.start, "iteration": s.iteration, "through": s.grow.reuse_through}
-    reuse_stages(source, folder, sealed_view(s), **chosen, repeats=s.grow.trajectories_per_question)
+    reuse_stages(source, folder, locked_settings(s), **chosen, repeats=s.grow.trajectories_per_question)
     summaries = folder.root.glob("iter_*/**/summary.json")
     return sorted(path.parent.relative_to(folder.root).as_posix() for path in summaries)
 

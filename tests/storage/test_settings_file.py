@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 from rest_react.errors import RunFolderError
 from rest_react.records import Fault, Trajectory
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import lock_settings, locked_settings
+from rest_react.storage.settings_file import lock_settings, read_settings
 from rest_react.storage.summaries import write_summary
 from tests.runs import trajectory, write_lines
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-SEALED: dict[str, object] = {"seed": 0, "agent.select": "perplexity", "policy.command": ["a", "b"], "data": None}
+SETTINGS: dict[str, object] = {"seed": 0, "agent.select": "perplexity", "policy.command": ["a", "b"], "data": None}
 HERE = {"python": "3.11.7", "prompts": "abcd"}
 
 
-def test_the_seal_refuses_other_settings_by_name_and_changes_nothing(tmp_path: Path) -> None:
+def test_other_settings_are_refused_by_name_and_change_nothing(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert lock_settings(folder.root, SEALED, HERE) == []
-    assert lock_settings(folder.root, SEALED, HERE) == []
+    assert lock_settings(folder.root, SETTINGS, HERE) == []
+    assert lock_settings(folder.root, SETTINGS, HERE) == []
     write_lines(folder.stage(0, "grow") / "trajectories.jsonl", [lost("a"), trajectory("b")])
     before = (tmp_path / "settings.yaml").read_bytes()
-    other = {**SEALED, "seed": 1, "agent.extra": True}
+    other = {**SETTINGS, "seed": 1, "agent.extra": True}
     del other["data"]
     with pytest.raises(RunFolderError) as refused:
         lock_settings(folder.root, other, {"python": "3.13.0"})
@@ -46,28 +46,28 @@ def lost(question: str) -> Trajectory:
 @pytest.mark.parametrize("done", [[], [trajectory("a")]], ids=["complete", "begun"])
 def test_nothing_finished_is_lost_to_other_settings(tmp_path: Path, stage: str, done: list[Trajectory]) -> None:
     folder = RunFolder(tmp_path)
-    lock_settings(folder.root, SEALED, HERE)
+    lock_settings(folder.root, SETTINGS, HERE)
     if done:
         write_lines(tmp_path / stage / "trajectories.jsonl", [lost("b"), *done])
     else:
         write_summary(tmp_path / stage, {})
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(RunFolderError, match="seed: 0 in the folder, 1 now"):
-        lock_settings(folder.root, {**SEALED, "seed": 1}, HERE)
+        lock_settings(folder.root, {**SETTINGS, "seed": 1}, HERE)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("begun", [[], [lost("a"), lost("b")]], ids=["nothing", "outside faults"])
 def test_a_folder_where_nothing_was_finished_takes_other_settings(tmp_path: Path, begun: list[Trajectory]) -> None:
-    folder, other = RunFolder(tmp_path), {**SEALED, "seed": 1}
-    lock_settings(folder.root, SEALED, HERE)
+    folder, other = RunFolder(tmp_path), {**SETTINGS, "seed": 1}
+    lock_settings(folder.root, SETTINGS, HERE)
     write_lines(folder.stage(0, "evaluate", "world") / "trajectories.jsonl", begun)
     assert lock_settings(folder.root, other, HERE) == ["settings were changed, with which nothing had been finished"]
-    assert locked_settings(folder.root) == other
+    assert read_settings(folder.root) == other
     assert sorted(path.name for path in tmp_path.iterdir()) == ["settings.yaml"]
     write_summary(folder.stage(0, "evaluate", "world"), {})
     with pytest.raises(RunFolderError, match="seed: 1 in the folder, 0 now"):
-        lock_settings(folder.root, SEALED, HERE)
+        lock_settings(folder.root, SETTINGS, HERE)
 
 
 GRADED = {"id": "q.0", "verdict": {"verdict": "correct"}}
@@ -86,10 +86,10 @@ OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
 )
 def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, group, file, none, some) -> None:
     folder = RunFolder(tmp_path)
-    before, after = {**SEALED, f"{group}.model": "a"}, {**SEALED, f"{group}.model": "b"}
+    before, after = {**SETTINGS, f"{group}.model": "a"}, {**SETTINGS, f"{group}.model": "b"}
     lock_settings(folder.root, before, HERE)
     write_summary(folder.stage(0, "grow"), {})
-    for work, chosen in ((none, after), (some, {**SEALED, f"{group}.model": "c"})):
+    for work, chosen in ((none, after), (some, {**SETTINGS, f"{group}.model": "c"})):
         if work is not None:
             write_lines(tmp_path / file, [work])
         if work is some and work is not None:
@@ -99,26 +99,26 @@ def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, grou
             assert lock_settings(folder.root, chosen, HERE) == [
                 f"{group}.model changed; no finished work depends on it"
             ]
-            assert locked_settings(folder.root) == chosen
+            assert read_settings(folder.root) == chosen
 
 
-def test_a_setting_that_was_sealed_once_and_is_not_any_more_is_not_compared(tmp_path) -> None:
+def test_a_setting_that_an_earlier_version_locked_is_not_compared(tmp_path) -> None:
     folder = RunFolder(tmp_path)
-    lock_settings(folder.root, {**SEALED, "grader.token_limit": "max_tokens"}, HERE)
+    lock_settings(folder.root, {**SETTINGS, "grader.token_limit": "max_tokens"}, HERE)
     write_summary(folder.stage(0, "grow"), {})
-    assert lock_settings(folder.root, SEALED, HERE) == []
+    assert lock_settings(folder.root, SETTINGS, HERE) == []
 
 
 def test_a_changed_environment_is_returned_once_and_recorded(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    lock_settings(folder.root, SEALED, HERE)
+    lock_settings(folder.root, SETTINGS, HERE)
     now = {"python": "3.13.0", "torch": "2.13"}
-    assert lock_settings(folder.root, SEALED, now) == [
+    assert lock_settings(folder.root, SETTINGS, now) == [
         "prompts: abcd before, (absent) now",
         "python: 3.11.7 before, 3.13.0 now",
         "torch: (absent) before, 2.13 now",
     ]
-    assert lock_settings(folder.root, SEALED, now) == []
+    assert lock_settings(folder.root, SETTINGS, now) == []
     text = (tmp_path / "settings.yaml").read_text(encoding="utf-8")
     assert text.startswith("schema: 1\nsettings:\n  seed: 0\n")
     assert text.endswith("environments:\n- python: 3.11.7\n  prompts: abcd\n- python: 3.13.0\n  torch: '2.13'\n")
@@ -129,15 +129,15 @@ def test_a_changed_environment_is_returned_once_and_recorded(tmp_path: Path) -> 
         TEXTS, st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS | st.lists(TEXTS)
     )
 )
-def test_any_settings_are_equal_to_themselves_after_a_trip_to_disk(sealed: dict[str, object]) -> None:
+def test_any_settings_are_equal_to_themselves_after_a_trip_to_disk(given_settings: dict[str, object]) -> None:
     with tempfile.TemporaryDirectory() as path:
         folder = RunFolder(Path(path))
-        lock_settings(folder.root, sealed, HERE)
-        assert lock_settings(folder.root, sealed, HERE) == []
+        lock_settings(folder.root, given_settings, HERE)
+        assert lock_settings(folder.root, given_settings, HERE) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "schema: 1\nsettings: {}\nenvironments: []\n", "- 1\n"])
 def test_a_damaged_settings_file_says_what_to_do(tmp_path: Path, text: str) -> None:
     (tmp_path / "settings.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"settings\.yaml is damaged"):
-        lock_settings(tmp_path, SEALED, HERE)
+        lock_settings(tmp_path, SETTINGS, HERE)
