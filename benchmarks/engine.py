@@ -116,9 +116,8 @@ def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> di
         batch_tokens=p.batch_tokens, dtype=dtype,
     )  # fmt: skip
     questions = parts.questions(s.grow.questions)
-    agent = parts.agent(
-        door, parts.search(questions.passages), samples=s.grow.samples, temperature=s.grow.temperature, tuned=True
-    )
+    task = parts.task(questions.passages)
+    policy = parts.sampled(door, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     read = 0
 
     def count(_: Any, arguments: Any, named: Any) -> None:
@@ -130,7 +129,7 @@ def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> di
         door._manager.model.register_forward_pre_hook(count, with_kwargs=True)
         start = time.perf_counter()
         await grow(
-            agent, unlabelled(questions.labelled), stage, repeats=s.grow.trajectories_per_question,
+            task, policy, unlabelled(questions.labelled), stage, repeats=s.grow.trajectories_per_question,
             seed=derive_seed(s.seed, "grow", 1), in_flight=p.in_flight, prices=parts.prices,
         )  # fmt: skip
         seconds = time.perf_counter() - start

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.grader import rule_verdict
+from rest_react.parsed import ParsedTrajectory
 from rest_react.protocols import Search as SearchDoor
 from rest_react.records import LabelledQuestion, Step, Trajectory
-from rest_react.stages.improve import violations_of
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -28,7 +28,8 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     empty_elements,
 )
-from rest_react.tasks.search_qa.agent import actions_of
+from rest_react.tasks.search_qa.step import parse_step
+from rest_react.tasks.search_qa.verifier import violations_of
 from rest_react.text_safety import escape_control_tokens
 
 HITS = 3  # whatever a walk is shown; one right query in 170 found its passage in the third place alone
@@ -57,10 +58,11 @@ async def judge_steps(
     missing = {escape_control_tokens(title) for title in gold}
     answer = ""
     judged = []
-    for index, (step, found) in enumerate(zip(trajectory.steps, violations_of(trajectory)[0], strict=True)):
+    parsed = ParsedTrajectory(trajectory, tuple(map(parse_step, trajectory.steps)))
+    for index, (parsed_step, found) in enumerate(zip(parsed.steps, violations_of(parsed).steps, strict=True)):
+        step, actions = parsed_step.step, [one.action for one in parsed_step.actions]
         if step.forced:
             continue
-        actions = actions_of(step)
         right = [
             None if a is None or empty_elements(a) else await _is_right(a, step, missing, answer, labelled, search)
             for a in actions

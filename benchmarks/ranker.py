@@ -21,7 +21,7 @@ from random import Random
 from benchmarks.scores import MARK, NO, YES
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.records import Example, ModelRef, Step, StepKind, Trajectory
+from rest_react.records import Example, ModelRef, Step, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import finetune
 from rest_react.stages.rollouts import TRAJECTORIES
@@ -79,7 +79,7 @@ def judged_row(id_: str, draw: int, step: Step, output: str, verdict: str) -> Ex
     return Example(f"{id_}.{draw}{verdict}", id_, 0, step.kind, f"{step.state}{output}{MARK}", verdict, "expert")
 
 
-def corruptions(kind: StepKind, state: str, output: str, rng: Random) -> Iterator[str]:
+def corruptions(kind: str, state: str, output: str, rng: Random) -> Iterator[str]:
     """The output, wrong in one way each."""
     match kind:
         case "decide":

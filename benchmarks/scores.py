@@ -27,8 +27,9 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault
 from rest_react.records import Prompt
 from rest_react.seeds import derive_seed
-from rest_react.stages.improve import usable_candidates
-from rest_react.tasks.search_qa.agent import actions_of, choose
+from rest_react.selection.filters import usable_candidates
+from rest_react.selection.selectors import choose
+from rest_react.tasks.search_qa.step import parse_step
 from rest_react.weights import encode_completion, encode_prompt
 
 Scores = Callable[[JudgedStep, Sequence[int]], list[float]]
@@ -50,7 +51,7 @@ def likelihood(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
 
 def majority(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
     """1 for the choice of `agent.select=majority`."""
-    best = choose(judged.step.candidates, actions_of(judged.step), "majority", among=usable)
+    best = choose(judged.step.candidates, parse_step(judged.step).actions, "majority", among=usable)
     return [float(i == best) for i in usable]
 
 
@@ -102,7 +103,7 @@ async def asked(parts: Parts, mixed: Sequence[JudgedStep]) -> dict[str, Sequence
 
     async def worker() -> None:
         for judged in owed:
-            shown = [judged.step.candidates[i].text for i in usable_candidates(judged.step)]
+            shown = [judged.step.candidates[i].text for i in usable_candidates(parse_step(judged.step))]
             try:
                 opinion = await reward_model.rank(judged.step.state, shown, seed=derive_seed(0, judged.id))
             except ModelFault:

@@ -37,13 +37,14 @@ from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.questions import unlabelled
 from rest_react.records import ModelRef, Trajectory
 from rest_react.seeds import derive_seed
+from rest_react.selection.filters import usable_candidates
 from rest_react.stages.grow import grow
-from rest_react.stages.improve import usable_candidates
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
+from rest_react.tasks.search_qa.step import parse_step
 
 SEED = 9001
 Choices = dict[str, dict[str, list[float]]]
@@ -89,13 +90,12 @@ async def grown(parts: Parts, weights: Path, folder: Path) -> None:
     """One trajectory per question by the policy, with the settings' sampling."""
     s = parts.settings
     door = parts.policy(ModelRef(str(weights.resolve()), "base", tuned=True))
-    agent = parts.agent(
-        door, parts.search(parts.world.passages), samples=s.grow.samples, temperature=s.grow.temperature, tuned=True
-    )
+    task = parts.task(parts.world.passages)
+    policy = parts.sampled(door, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     try:
         seed = derive_seed(SEED, "grow")
         await grow(
-            agent, unlabelled(parts.world.train), folder, repeats=1, seed=seed, in_flight=s.policy.in_flight,
+            task, policy, unlabelled(parts.world.train), folder, repeats=1, seed=seed, in_flight=s.policy.in_flight,
             prices=parts.prices,
         )  # fmt: skip
     finally:
@@ -131,7 +131,7 @@ def chosen(mixed: Sequence[JudgedStep], scores: Scores | None) -> Choices:
     """For each kind of step and for all: by question, how right the choice on each mixed step was."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for judged in mixed:
-        usable = usable_candidates(judged.step)
+        usable = usable_candidates(parse_step(judged.step))
         right = [bool(judged.right[i]) for i in usable]
         if scores is None:
             value = sum(right) / len(right)

@@ -30,6 +30,7 @@ from rest_react.metrics.costs import NO_PRICE
 from rest_react.records import Hit, Question
 from rest_react.stages.grow import grow
 from rest_react.storage.summaries import read_summary
+from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -39,8 +40,9 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     render_output,
 )
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
-from rest_react.tasks.search_qa.states import load_prompts, with_numbers
+from rest_react.tasks.search_qa.agent import SearchAgent
+from rest_react.tasks.search_qa.prompt_files import load_prompts, with_numbers
+from rest_react.tasks.search_qa.task import SearchQA
 
 LATENCY_S = 0.05
 SAMPLES, TOKENS = 4, 40
@@ -99,13 +101,11 @@ def walked(url: str, in_flight: int, trajectories: int, *, exemplars: bool = Fal
 
     async def work(stage: Path) -> None:
         llm = OpenAICompatible("fixed", base_url=url, api_key_env=None, max_in_flight=in_flight)
-        agent = SearchAgent(
-            llm, InMemory(), Sampler(SAMPLES, 0.5, 2 * TOKENS, "perplexity"),
-            with_numbers(load_prompts(), hits_per_search=3, max_searches=MAX_SEARCHES) if exemplars else None,
-            max_searches=MAX_SEARCHES,
-        )  # fmt: skip
+        prompts = with_numbers(load_prompts(), hits_per_search=3, max_searches=MAX_SEARCHES)
+        task = SearchQA(SearchAgent(InMemory(), prompts, max_searches=MAX_SEARCHES))
+        policy = Policy(llm, SAMPLES, 0.5, 2 * TOKENS, "perplexity", tuned=not exemplars)
         try:
-            await grow(agent, [question], stage, repeats=trajectories, seed=7, in_flight=in_flight, prices=FREE)
+            await grow(task, policy, [question], stage, repeats=trajectories, seed=7, in_flight=in_flight, prices=FREE)
         finally:
             await llm.aclose()
 

@@ -21,6 +21,7 @@ from rest_react.config import cli
 from rest_react.config.settings import Bm25, Settings
 from rest_react.console import say
 from rest_react.errors import RestReactError, UsageError, disk_errors
+from rest_react.parsed import ParsedStep
 from rest_react.records import ModelRef, Question, Step, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
@@ -37,7 +38,6 @@ from rest_react.tasks.search_qa.actions import (
     Search,
     Terminate,
 )
-from rest_react.tasks.search_qa.agent import answer_question
 from rest_react.text_safety import printable
 
 INDENT = " " * len("answer    ")
@@ -99,19 +99,18 @@ async def ask(settings: Settings, text: str) -> Trajectory:
         )
     first = next(iter(s.benchmarks.values()))
     closed = isinstance(settings.search, Bm25) and settings.search.corpus == "questions"
-    search = parts.search(parts.questions(first).passages if closed else None)
+    task = parts.task(parts.questions(first).passages if closed else None)
     llm = parts.policy(model)
-    agent = parts.agent(llm, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
+    policy = parts.sampled(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
+    seed = derive_seed(settings.seed, text)
     try:
-        return await answer_question(
-            agent, Question("asked", text), trajectory_id="asked.0", seed=derive_seed(settings.seed, text), watch=_show
-        )
+        return await task.rollout(Question("asked", text), policy, trajectory_id="asked.0", seed=seed, watch=_show)
     finally:
         await llm.aclose()
 
 
-def _show(step: Step, action: Action | None) -> None:
-    for line in describe(step, action):
+def _show(parsed: ParsedStep) -> None:
+    for line in describe(parsed.step, parsed.chosen.action if parsed.chosen else None):
         # One line each: a snippet must not be able to write a line of its own.
         print(printable(line.replace("\n", " ")), flush=True)
 

@@ -1,8 +1,8 @@
 """Settings into live parts: the one place that chooses between implementations.
 
     parts = Parts(settings, folder)
-    search = parts.search(parts.grow_questions().passages)
-    agent = parts.agent(parts.policy(model), search, samples=4, temperature=0.8, tuned=model.tuned)
+    task = parts.task(parts.grow_questions().passages)
+    policy = parts.sampled(parts.policy(model), samples=4, temperature=0.8, tuned=model.tuned)
 
 Plain `match` over `kind`; a new door is one case here, one dataclass in `settings` and one file in its package.
 Doors load and connect at their first call, so building is cheap and nothing is spent before it is needed.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rest_react.config.settings import (
     Bm25,
@@ -41,8 +41,9 @@ from rest_react.config.settings import (
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
 from rest_react.metrics.costs import Price
+from rest_react.prompts import StepPrompt
 from rest_react.protocols import LLM, Search, Tracker, Trainer
-from rest_react.records import LabelledQuestion, ModelRef, Passage, StepKind
+from rest_react.records import LabelledQuestion, ModelRef, Passage
 from rest_react.remote.budget import Budget, Meter, Metered
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, door_name
 from rest_react.remote.retry import READY_WITHIN_S
@@ -51,9 +52,8 @@ from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import OPENAI_URL, Mode
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
-from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS, StepPrompt, load_prompts, prompts_hash, with_numbers
-from rest_react.tasks.search_qa.verifier import violations
+from rest_react.tasks.protocol import Policy, Task
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS, load_prompts, prompts_hash, with_numbers
 from rest_react.tasks.search_qa.world import World, build_world
 from rest_react.training.contract import TrainingContext
 
@@ -94,7 +94,7 @@ class Parts:
         )
 
     @cached_property
-    def prompts(self) -> dict[StepKind, StepPrompt]:
+    def prompts(self) -> dict[str, StepPrompt]:
         """The prompt files in use."""
         return load_prompts(self._prompt_folder)
 
@@ -236,40 +236,49 @@ class Parts:
 
                 return Server(s.url, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries)
 
-    def agent(
-        self,
-        llm: LLM,
-        search: Search,
-        *,
-        samples: int,
-        temperature: float,
-        tuned: bool,
-        max_searches: int | None = None,
-    ) -> SearchAgent:
-        """The Search Agent around a policy; tuned policies see the bare state unless agent.exemplars says otherwise."""
+    def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
+        """The task on a question set with these passages."""
+        return self._task(self.search(passages), filters=filters)
+
+    def demonstrated_task(self) -> Task:
+        """The task as the scripted expert demonstrates it: on the built-in world, whatever the settings search."""
+        return self._task(self.closed_search(self.world.passages))
+
+    def task_reader(self, *, filters: bool = False) -> Task:
+        """The task for trajectories that exist: it reads, verifies and, with `filters`, says which may train."""
+        return self._task(None, filters=filters)
+
+    def _task(self, search: Search | None, *, filters: bool = False) -> Task:
+        from rest_react.tasks.search_qa.agent import SearchAgent
+        from rest_react.tasks.search_qa.task import SearchQA
+
+        improve = self.settings.improve
+        agent = None if search is None else SearchAgent(search, **self._agent_rules())
+        if not filters:
+            return SearchQA(agent)
+        return SearchQA(agent, only_grounded=improve.only_grounded, max_searches=improve.max_searches)
+
+    def _agent_rules(self) -> dict[str, Any]:
         a = self.settings.agent
-        shown = a.exemplars == "always" or (a.exemplars == "untuned" and not tuned)
-        searches = max_searches or a.max_searches
-        prompts = with_numbers(self.prompts, hits_per_search=a.hits_per_search, max_searches=searches)
-        return SearchAgent(
-            llm=llm,
-            search=search,
-            sampler=Sampler(samples, temperature, a.max_tokens, "perplexity" if a.select == "verified" else a.select),
-            prompts=prompts if shown else None,
-            max_searches=searches,
-            hits_per_search=a.hits_per_search,
-            self_checks=a.self_checks,
-            on_failed_check=a.on_failed_check,
-            max_research_rounds=a.max_research_rounds,
-            violations=violations if a.select == "verified" else None,
-        )
+        return {
+            "prompts": with_numbers(self.prompts, hits_per_search=a.hits_per_search, max_searches=a.max_searches),
+            "exemplars": a.exemplars,
+            "max_searches": a.max_searches,
+            "hits_per_search": a.hits_per_search,
+            "self_checks": a.self_checks,
+            "on_failed_check": a.on_failed_check,
+            "max_research_rounds": a.max_research_rounds,
+        }
+
+    def sampled(self, llm: LLM, *, samples: int, temperature: float, tuned: bool) -> Policy:
+        """A model as rollouts sample it."""
+        a = self.settings.agent
+        return Policy(llm, samples, temperature, a.max_tokens, a.select, tuned)
 
     def rules(self) -> Rules:
         """What Improve does."""
         s = self.settings.improve
-        return Rules(
-            s.selector, s.keep, s.only_grounded, s.max_searches, s.max_examples, s.tolerate_outside_faults
-        )  # fmt: skip
+        return Rules(s.selector, s.keep, s.max_examples, s.tolerate_outside_faults)
 
     def trainer(self, iteration: int) -> Trainer:
         """Who fine-tunes, for as many epochs as the iteration gets."""

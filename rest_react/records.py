@@ -15,9 +15,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-StepKind = Literal["decide", "summarise", "answer", "relevance", "grounding"]
-STEP_KINDS: tuple[StepKind, ...] = ("decide", "summarise", "answer", "relevance", "grounding")
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -163,7 +160,7 @@ class Step:
     counted from `first_link`.
     """
 
-    kind: StepKind
+    kind: str
     state: str
     candidates: tuple[Candidate, ...]
     chosen: int | None
@@ -216,7 +213,7 @@ class Ranking:
     """
 
     id: str
-    kind: StepKind
+    kind: str
     selector: str
     status: Literal["ranked", "fallback", "errored"]
     best: int
@@ -235,7 +232,7 @@ class Example:
     id: str
     trajectory_id: str
     step_index: int
-    kind: StepKind
+    kind: str
     prompt: str
     completion: str
     selector: str

@@ -29,6 +29,7 @@ from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, disk_errors
 from rest_react.forecast.forecast import duration_line, forecast_table, with_speed
 from rest_react.metrics.costs import NO_PRICE
+from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
 from rest_react.questions import unlabelled
 from rest_react.records import Example, ModelRef
@@ -49,7 +50,6 @@ from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
 from rest_react.sweep import Ended, sweep
-from rest_react.tasks.search_qa.states import exemplar_rows
 
 
 class Loop:
@@ -97,20 +97,22 @@ class Loop:
         finally:
             await policy.aclose()
 
-    async def run_grow(self, k: int, policy: LLM, model: ModelRef) -> None:
+    async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Samples trajectories with the previous iteration's policy; in iteration 0 with the scripted expert, as
         demonstrations."""
         s, stage = self.settings, self.folder.stage(k, "grow")
         if read_summary(stage) is not None:
             return
         if k == 0:
-            llm, tuned, samples, world = self.parts.expert(), True, 1, self.parts.world
-            questions, search = world.demonstrations, self.parts.closed_search(world.passages)
+            world = self.parts.world
+            policy = self.parts.sampled(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
+            questions, task = world.demonstrations, self.parts.demonstrated_task()
         else:
-            llm, tuned, samples = policy, model.tuned, s.grow.samples
-            questions, search = self.grow_set.labelled, self.parts.search(self.grow_set.passages)
+            policy = self.parts.sampled(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
+            questions, task = self.grow_set.labelled, self.parts.task(self.grow_set.passages)
         await grow(
-            self.parts.agent(llm, search, samples=samples, temperature=s.grow.temperature, tuned=tuned),
+            task,
+            policy,
             unlabelled(questions),
             stage,
             repeats=s.grow.trajectories_per_question if k else 1,
@@ -126,6 +128,7 @@ class Loop:
         reward_model = self.parts.reward_model() if k else None
         try:
             await improve(
+                self.parts.task_reader(filters=k > 0),
                 self.folder.stage(k, "grow") / TRAJECTORIES,
                 self.folder.stage(k, "improve"),
                 rules=self.parts.rules() if k else Rules("perplexity"),
@@ -162,15 +165,16 @@ class Loop:
             shown = chain(shown, exemplar_rows(self.parts.prompts))
         return chain(shown, own)
 
-    async def run_evaluate(self, k: int, policy: LLM, model: ModelRef) -> None:
+    async def run_evaluate(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Answers and grades the questions of every benchmark."""
         s = self.settings.evaluate
         grader = self.parts.grader()
+        policy = self.parts.sampled(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
         try:
             for name, benchmark in self.benchmarks.items():
-                search = self.parts.search(benchmark.passages)
                 await evaluate(
-                    self.parts.agent(policy, search, samples=s.samples, temperature=s.temperature, tuned=model.tuned),
+                    self.parts.task(benchmark.passages),
+                    policy,
                     benchmark.labelled,
                     grader,
                     self.folder.stage(k, "evaluate", name),

@@ -15,8 +15,10 @@ from rest_react.stages.evaluate import evaluate
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import Rules, improve
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
 from tests.doors import FREE
 
@@ -97,10 +99,12 @@ def scripted_run(folder: Path) -> Path:
     how = {"seed": 3, "in_flight": 4, "prices": FREE}
     for k, right in enumerate((0.4, 0.65)):
         llm = ScriptedLLM(world.plans, seed=k, right=right, wrong=0.75 - right, unparsable=0.25, empty=0.0)
-        agent = SearchAgent(llm, search, Sampler(3, 0.5, 128, "perplexity"), prompts=None, max_searches=4)
+        task = SearchQA(SearchAgent(search, max_searches=4))
+        policy = Policy(llm, 3, 0.5, 128, "perplexity", tuned=True)
         stage = folder / f"iter_{k}"
-        asyncio.run(grow(agent, unlabelled(world.train), stage / "grow", repeats=1, **how))
+        asyncio.run(grow(task, policy, unlabelled(world.train), stage / "grow", repeats=1, **how))
         trajectories = stage / "grow" / TRAJECTORIES
-        asyncio.run(improve(trajectories, stage / "improve", rules=Rules("perplexity"), reward_model=None, **how))
-        asyncio.run(evaluate(agent, world.evaluation, RuleGrader(), stage / "evaluate" / "world", repeats=2, **how))
+        asyncio.run(improve(task, trajectories, stage / "improve", rules=Rules("perplexity"), reward_model=None, **how))
+        evaluation = stage / "evaluate" / "world"
+        asyncio.run(evaluate(task, policy, world.evaluation, RuleGrader(), evaluation, repeats=2, **how))
     return folder

@@ -22,8 +22,10 @@ from rest_react.search.bm25 import Bm25Search
 from rest_react.search.retrieval_server import HttpSearch
 from rest_react.search.web import DuckDuckGo
 from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
-from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS, render_state
+from rest_react.tasks.search_qa.states import render_state
 from rest_react.training.dry_run import DryRunTrainer
 from rest_react.training.hosted import HostedTrainer
 from rest_react.training.local import LocalTrainer
@@ -174,11 +176,10 @@ def test_the_expert_is_wrong_as_often_as_the_settings_say_and_does_not_mark_it(
 
 
 def test_the_rules_choose_who_moves_on_where_they_are_asked_to(tmp_path: Path) -> None:
-    for select, used, otherwise in (("verified", True, "perplexity"), ("majority", False, "majority")):
+    for select in ("verified", "majority"):
         made = parts(tmp_path, "policy=scripted", f"agent.select={select}")
         llm = made.policy(made.starting_model())
-        agent = made.agent(llm, made.search(CORPUS), samples=2, temperature=1.0, tuned=True)
-        assert ((agent.violations is not None), agent.sampler.select) == (used, otherwise)
+        assert made.sampled(llm, samples=2, temperature=1.0, tuned=True) == Policy(llm, 2, 1.0, 128, select, tuned=True)
 
 
 def test_a_corpus_file_without_a_word_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -281,13 +281,13 @@ def test_the_engine_behind_the_wire_walks_as_in_process(
 ) -> None:
     service, settings, folder = engine_over_http
     parts = Parts(settings, RunFolder(tmp_path / "again"))
-    policy = Unwired(engine(str(service.weights(model_of(folder, 2))), settings.policy.mode))
+    llm = Unwired(engine(str(service.weights(model_of(folder, 2))), settings.policy.mode))
 
     async def again() -> None:
-        agent = parts.agent(policy, parts.search(parts.world.passages), samples=1, temperature=0.5, tuned=True)
         try:
             await evaluate(
-                agent,
+                parts.task(parts.world.passages),
+                parts.sampled(llm, samples=1, temperature=0.5, tuned=True),
                 parts.world.evaluation,
                 parts.grader(),
                 tmp_path,
@@ -300,7 +300,7 @@ def test_the_engine_behind_the_wire_walks_as_in_process(
                 title="again",
             )
         finally:
-            await policy.aclose()
+            await llm.aclose()
 
     asyncio.run(again())
     there, here = (

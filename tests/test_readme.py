@@ -256,16 +256,16 @@ class Untaught:
 def summaries(folder: RunFolder) -> Iterator[tuple[str, list[str]]]:
     """The keys of each stage's summary, from stages with next to nothing to do."""
     parts = Parts(compose(["experiment=smoke"]), folder)
-    search = parts.search(parts.world.passages)
-    agent = parts.agent(parts.expert(), search, samples=1, temperature=0.0, tuned=True)
+    task = parts.task(parts.world.passages)
+    policy = parts.sampled(parts.expert(), samples=1, temperature=0.0, tuned=True)
     stages = {name: folder.stage(1, name) for name in ("grow", "improve", "finetune", "evaluate")}
     few = {"seed": 0, "in_flight": 1, "prices": parts.prices}
-    asyncio.run(grow(agent, [], stages["grow"], repeats=1, **few))
+    asyncio.run(grow(task, policy, [], stages["grow"], repeats=1, **few))
     walks = stages["grow"] / "trajectories.jsonl"
-    asyncio.run(improve(walks, stages["improve"], rules=parts.rules(), reward_model=None, **few))
+    asyncio.run(improve(task, walks, stages["improve"], rules=parts.rules(), reward_model=None, **few))
     example = Example("t.0.0", "t.0", 0, "decide", "state", "completion", "perplexity")
     asyncio.run(finetune(Untaught(), [example], parts.starting_model(), stages["finetune"], seed=0))
-    asyncio.run(evaluate(agent, [], parts.grader(), stages["evaluate"], repeats=1, **few))
+    asyncio.run(evaluate(task, policy, [], parts.grader(), stages["evaluate"], repeats=1, **few))
     for name, stage in stages.items():
         yield name, sorted(set(read_summary(stage) or {}) - {"schema", "seconds"})
 
@@ -303,7 +303,7 @@ def test_every_setting_that_is_not_locked_is_documented() -> None:
 def test_the_floors_are_those_that_are_checked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     checked = project["tool"]["importlinter"]["contracts"][0]["layers"]
-    rows = [line for line in section(ARCHITECTURE, "## Floors").splitlines() if re.match(r"\| \d ", line)]
+    rows = [line for line in section(ARCHITECTURE, "## Floors").splitlines() if re.match(r"\| \d+ ", line)]
     assert [quoted(row) for row in rows] == [re.split(r" [|:] ", layer) for layer in checked]
 
 

@@ -27,8 +27,10 @@ from rest_react.stages.rollouts import TRAJECTORIES, in_order, roll_out
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import refuse_damaged_stages
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
 from tests.loopback import Reply, Request, serve
 from tests.serving import chat_prompt
@@ -148,9 +150,10 @@ def test_of_many_trajectories_none_is_lost_and_none_is_done_twice(tmp_path: Path
                 "m", base_url=f"{url}/v1", api_key_env=None, max_in_flight=24, timeout_s=0.5, tries=tries,
                 first_wait_s=0.01, meter=Meter(budget, "policy"),
             )  # fmt: skip
-            agent = SearchAgent(llm, search, Sampler(2, 0.5, 128, "perplexity"), prompts=None, max_searches=4)
+            task = SearchQA(SearchAgent(search, max_searches=4))
+            policy = Policy(llm, 2, 0.5, 128, "perplexity", tuned=True)
             try:
-                await roll_out(agent, questions, path, repeats=repeats, seed=3, in_flight=40, title="grow")
+                await roll_out(task, policy, questions, path, repeats=repeats, seed=3, in_flight=40, title="grow")
             finally:
                 await llm.aclose()
 

@@ -32,13 +32,13 @@ from rest_react.config.settings import (
     WorldQuestions,
 )
 from rest_react.forecast.speed_probe import PROBED, measured_speed
-from rest_react.records import STEP_KINDS
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings
 from rest_react.storage.summaries import read_summary
-from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
+from rest_react.tasks.search_qa.actions import STEP_KINDS
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 
 SEARCHES = 2.5
 STATE_TOKENS = 300

@@ -14,9 +14,9 @@ from typing import Protocol
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.answer_matching.rule_grader import rule_verdict
 from rest_react.judges.judge_replies import read_judgement
+from rest_react.prompts import STOP, verdict_prompt
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Prompt, Sampling, Verdict
-from rest_react.tasks.search_qa.states import STOP, verdict_prompt
 from rest_react.text_safety import escape_control_tokens, quote
 
 __all__ = ["Grader", "LLMGrader", "RuleGrader", "rule_verdict"]

@@ -22,8 +22,8 @@ from typing import Any
 
 from rest_react.model_output.lenient_parser import Unreadable, span
 from rest_react.model_output.thinking import after_thinking
+from rest_react.prompts import STOP
 from rest_react.records import Verdict
-from rest_react.tasks.search_qa.states import STOP
 
 # A line's head may carry marks ("**BEST:**", "### BEST"), but none of JSON; what follows may stand on the next line.
 _BEST = re.compile(r"^[^\w\n{\"']*BEST\b\W*[^\d\n]{0,20}(\d{1,3})\b([^\n]*)", re.IGNORECASE | re.MULTILINE)

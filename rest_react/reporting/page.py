@@ -40,8 +40,8 @@ from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.summaries import read_summary
-from rest_react.tasks.search_qa.agent import actions_of
 from rest_react.text_safety import plain
+from rest_react.tasks.search_qa.step import parse_step
 from rest_react.training.loss_curve import loss_lines
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _opened_step(step: Step, ranking: Ranking | None, *, whole: bool) -> dict[st
     were."""
     chosen = step.candidates[step.chosen] if step.chosen is not None else None
     alone = replace(step, candidates=(chosen,), chosen=0) if chosen else step
-    action = actions_of(alone)[0] if chosen else None
+    action = parse_step(alone).actions[0].action if chosen else None
     kept = step if whole else alone
     return {
         "kind": step.kind,

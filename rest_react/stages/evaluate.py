@@ -1,12 +1,12 @@
 """Evaluate: the policy answers a labelled benchmark, and a grader says what is right (paper section 4).
 
-    await evaluate(agent, benchmark, grader, folder.stage(1, "evaluate", "world"),
+    await evaluate(task, policy, benchmark, grader, folder.stage(1, "evaluate", "world"),
                    repeats=1, seed=7, in_flight=48, prices=prices)
 
-leaves trajectories.jsonl, results.jsonl and summary.json. This is the one verb that holds labels, and they go to the
-grader alone: the agent is handed plain questions. Every answer is graded twice, after and before the self-checks, on
-the same trajectory. A model's fault is incorrect, though a draft that it left is graded as one; an outside fault, or a
-verdict that could not be had, is unscored, and what is unscored for an outside fault is owed again on the next run.
+leaves trajectories.jsonl, results.jsonl and summary.json. This is the one stage that holds labels, and they go to the
+task's grade alone: its rollouts are given plain questions. A draft and the final answer are graded on the same
+trajectory. A model's fault is incorrect, though a draft that it left is graded as one; an outside fault, or a verdict
+that could not be had, is unscored, and what is unscored for an outside fault is owed again on the next run.
 
 Not here: accuracy, intervals and every other number of results.json (reporting.rows).
 """
@@ -15,23 +15,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
+from rest_react.judges.grader import Grader
 from rest_react.metrics.costs import Price, bill
-from rest_react.metrics.text_match import exact_match, f1
-from rest_react.records import LabelledQuestion, Result, Trajectory, Verdict
+from rest_react.records import LabelledQuestion, Result, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
-from rest_react.tasks.search_qa.agent import SearchAgent
+from rest_react.tasks.protocol import Policy, Task
 
 RESULTS = "results.jsonl"
 
 
 async def evaluate(
-    agent: SearchAgent,
+    task: Task,
+    policy: Policy,
     benchmark: Sequence[LabelledQuestion],
     grader: Grader,
     stage: Path,
@@ -53,12 +53,12 @@ async def evaluate(
     path = stage / TRAJECTORIES
     questions = [labelled.question for labelled in benchmark]
     await roll_out(
-        agent, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
+        task, policy, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
     if make_room:
-        await agent.llm.aclose()
+        await policy.llm.aclose()
     try:
-        await _grade_all(stage, benchmark, grader, seed, in_flight, f"{title}, grading", tolerated)
+        await _grade_all(stage, task, benchmark, grader, repeats, seed, in_flight, f"{title}, grading", tolerated)
     finally:
         if make_room:
             await grader.aclose()
@@ -72,8 +72,10 @@ async def evaluate(
 
 async def _grade_all(
     stage: Path,
+    task: Task,
     benchmark: Sequence[LabelledQuestion],
     grader: Grader,
+    repeats: int,
     seed: int,
     in_flight: int,
     title: str,
@@ -82,13 +84,16 @@ async def _grade_all(
     """Grades what is not graded yet, and again what is unscored: the fault, or the setting, may be cured."""
     by_id = {labelled.question.id: labelled for labelled in benchmark}
 
-    def items() -> Iterator[tuple[str, Trajectory]]:
-        return ((trajectory.id, trajectory) for trajectory in read_lines(stage / TRAJECTORIES, Trajectory))
+    items = ((trajectory.id, trajectory) for trajectory in read_lines(stage / TRAJECTORIES, Trajectory))
 
-    async def grade_one(id_: str, trajectory: Trajectory) -> Result:
-        return await grade(trajectory, by_id[trajectory.question_id], grader, seed=derive_seed(seed, id_, "grade"))
+    async def grade(id_: str, trajectory: Trajectory) -> Result:
+        labelled = by_id[trajectory.question_id]
+        return await task.grade(labelled, trajectory, grader, seed=derive_seed(seed, id_, "grade"))
 
-    await run_owed(_RECORDS, stage / RESULTS, items, grade_one, in_flight=in_flight, title=title, tolerated=tolerated)
+    await run_owed(
+        _RECORDS, stage / RESULTS, items, grade,
+        total=len(benchmark) * repeats, in_flight=in_flight, title=title, tolerated=tolerated,
+    )  # fmt: skip
 
 
 def _is_scored(result: Result) -> bool:
@@ -120,50 +125,6 @@ def _grader_answers(result: Result) -> Iterator[str | None]:
 _RECORDS = StageRecords(
     Result, noun="verdicts", role="grader", keep=_is_scored, outside_error=_outside_error, answers=_grader_answers
 )
-
-
-async def grade(trajectory: Trajectory, labelled: LabelledQuestion, grader: Grader, *, seed: int) -> Result:
-    """One line of results: the verdicts on the final answer and on the draft. Where a self-check itself fails, only the
-    answer is lost: the draft stays what it was."""
-    after = await _verdict(trajectory, trajectory.answer, labelled, grader, seed)
-    finished, usage = trajectory.outcome == "finished", trajectory.usage
-    if not finished and trajectory.draft and not after.owed:
-        before = await grader.grade(labelled, trajectory.draft, seed=seed)
-    else:
-        same = trajectory.draft == trajectory.answer
-        before = after if same else await _verdict(trajectory, trajectory.draft, labelled, grader, seed)
-    return Result(
-        id=trajectory.id,
-        question_id=trajectory.question_id,
-        kind=labelled.kind,
-        hops=labelled.hops,
-        outcome=trajectory.outcome,
-        fault=trajectory.fault,
-        answer=trajectory.answer,
-        draft=trajectory.draft,
-        verdict=after,
-        verdict_before_checks=before,
-        em=exact_match(trajectory.answer, labelled.answers) if finished else 0.0,
-        f1=f1(trajectory.answer, labelled.answers) if finished else 0.0,
-        searches=usage.searches,
-        calls=usage.calls,
-        tokens=usage.prompt_tokens + usage.completion_tokens,
-        question=trajectory.question,
-        golds=labelled.answers,
-        rule_verdict=rule_verdict(labelled, trajectory.answer)
-        if finished and not isinstance(grader, RuleGrader)
-        else None,
-    )
-
-
-async def _verdict(
-    trajectory: Trajectory, answer: str, labelled: LabelledQuestion, grader: Grader, seed: int
-) -> Verdict:
-    if trajectory.fault is None:
-        return await grader.grade(labelled, answer, seed=seed)
-    if trajectory.fault.whose == "outside":
-        return Verdict("unscored", f"outside fault: {trajectory.fault.message}", owed=True)
-    return Verdict("incorrect", f"the model's fault: {trajectory.fault.message}")
 
 
 def _grading_tokens(path: Path) -> tuple[int, int]:

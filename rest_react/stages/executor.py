@@ -1,9 +1,9 @@
 """The executor: brings a stage's file to one record per item, and resumes where the last run stopped.
 
-    await run_owed(RANKINGS, stage / "rankings.jsonl", items, rank, in_flight=8, title="improve, iteration 1")
+    await run_owed(RANKINGS, stage / "rankings.jsonl", items, rank, total=90, in_flight=8, title="improve, iteration 1")
 
-`items()` yields (id, item) in the order that the finished file has. It is called twice, so that items are read one at a
-time and never held: memory holds the ids alone. `rank(id, item)` makes the record. Each record is on disk the moment it
+`items` yields (id, item) in the order that the finished file has. It is read once, one item at a time, and memory holds
+the ids alone. `rank(id, item)` makes the record. Each record is on disk the moment it
 is made, in order of arrival; the last step sorts the file. A record that `StageRecords.keep` refuses is taken out when
 the stage resumes and made again; every other one is never repeated.
 Not here: how a line reaches the disk (storage.jsonl), what makes a request a refusal (refusals, error_meanings), and
@@ -48,15 +48,17 @@ class StageRecords(Generic[R]):
 async def run_owed(
     records: StageRecords[R],
     path: Path,
-    items: Callable[[], Iterable[tuple[str, T]]],
+    items: Iterable[tuple[str, T]],
     do: Callable[[str, T], Awaitable[R]],
     *,
+    total: int,
     in_flight: int,
     title: str,
     tolerated: float = 0.0,
     fewest_refusals: int = 2,
 ) -> None:
     """Does what `path` lacks, at most `in_flight` items at once, and leaves it with one record per item, in order.
+    There may be fewer items than `total`, which is for the progress.
 
     Raises StageIncomplete when external errors cost more than the `tolerated` share of all records, and UsageError,
     with `path` deleted, where the model refused every request and `fewest_refusals` of them or more: a setting is
@@ -64,19 +66,25 @@ async def run_owed(
     """
     log = JsonLines(path, records.kind)
     done = log.resume(keep=records.keep)
-    order = [id_ for id_, _ in items()]
-    owed = ((id_, item) for id_, item in items() if id_ not in done)
+    order: list[str] = []
     failed, lost, last_error = 0, 0, ""
+
+    def owed() -> Iterator[tuple[str, T]]:
+        for id_, item in items:
+            order.append(id_)
+            if id_ not in done:
+                yield id_, item
 
     def answers() -> Iterator[str | None]:
         return (answer for record in read_lines(path, records.kind) for answer in records.answers(record))
 
     watched = refusals_watched(path, answers, what=title, role=records.role, fewest=fewest_refusals)
-    with watched, progress(title, total=len(order), done=len(done)) as advance:
+    with watched, progress(title, total=total, done=len(done)) as advance:
+        left = owed()
 
         async def worker() -> None:
             nonlocal failed, lost, last_error
-            for id_, item in owed:
+            for id_, item in left:
                 record = await do(id_, item)
                 log.append(record)
                 if (error := records.outside_error(record)) is not None:
@@ -87,7 +95,9 @@ async def run_owed(
                 advance(note=", ".join(f"{count} {what}" for what, count in counts.items() if count))
                 await asyncio.sleep(0)  # where `do` waits for nobody, the others and Ctrl-C have their turn here
 
-        await gather_or_cancel(worker() for _ in range(min(in_flight, len(order) - len(done))))
+        await gather_or_cancel(worker() for _ in range(max(1, min(in_flight, total - len(done)))))
+        if len(order) < total:
+            advance(total - len(order))
         log.finish(order)
     if lost > tolerated * len(order):
         raise StageIncomplete(

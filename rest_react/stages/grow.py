@@ -1,11 +1,11 @@
-"""Grow: the policy walks a fixed set of unlabelled questions (paper section 3.3).
+"""Grow: the policy answers a fixed set of unlabelled questions (paper section 3.3).
 
-    await grow(agent, questions, folder.stage(1, "grow"), repeats=1, seed=7, in_flight=48, prices=prices)
+    await grow(task, policy, questions, folder.stage(1, "grow"), repeats=1, seed=7, in_flight=48, prices=prices)
 
 leaves trajectories.jsonl and summary.json in the stage's folder. The questions carry no labels: `Question` has no
 field for one. No trajectory is dropped here for how it ended; Improve reads the finished ones.
 `refuse_overlap` keeps benchmarks out of what is grown on.
-Not here: one trajectory (agent), and what is learnt from them (improve).
+Not here: one trajectory (the task), and what is learnt from them (improve).
 """
 
 import time
@@ -21,11 +21,12 @@ from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
-from rest_react.tasks.search_qa.agent import SearchAgent, Select
+from rest_react.tasks.protocol import Policy, Task
 
 
 async def grow(
-    agent: SearchAgent,
+    task: Task,
+    policy: Policy,
     questions: Sequence[Question],
     stage: Path,
     *,
@@ -42,9 +43,9 @@ async def grow(
     started = time.monotonic()
     path = stage / TRAJECTORIES
     await roll_out(
-        agent, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
+        task, policy, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
-    tally = count(path, agent.sampler.select)
+    tally = count(path, by_perplexity=policy.select in ("perplexity", "verified"))
     cost = bill(prices, policy=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
 
@@ -75,7 +76,7 @@ def refuse_overlap(
     return list(told.values())
 
 
-def count(path: Path, select: Select) -> dict[str, Any]:
+def count(path: Path, *, by_perplexity: bool) -> dict[str, Any]:
     """What a file of trajectories holds: outcomes, cost, and how much its samples differ (docs/metrics.md)."""
     tally: Counter[str] = Counter()
     faults: Counter[str] = Counter()
@@ -106,8 +107,8 @@ def count(path: Path, select: Select) -> dict[str, Any]:
         "searches_per_trajectory": _share(tally["searches"], tally["trajectories"]),
         "identical_share": _share(tally["identical"], tally["steps"]),
         "unparsable_share": _share(tally["unparsable"], tally["candidates"]),
-        "selected_by_majority_for_want_of_logprobs": tally["without_logprobs"] if select == "perplexity" else 0,
-        "selected_by_perplexity_of_whole_samples": tally["of_whole_samples"] if select == "perplexity" else 0,
+        "selected_by_majority_for_want_of_logprobs": tally["without_logprobs"] if by_perplexity else 0,
+        "selected_by_perplexity_of_whole_samples": tally["of_whole_samples"] if by_perplexity else 0,
     }
 
 

@@ -1,9 +1,9 @@
-"""Rollouts: the agent answers many questions, each as often as asked, into one file.
+"""Rollouts: the policy answers many questions, each as often as asked, into one file.
 
-    await roll_out(agent, questions, stage / "trajectories.jsonl", repeats=2, seed=7, in_flight=64, title="grow")
+    await roll_out(task, policy, questions, stage / "trajectories.jsonl", repeats=2, seed=7, in_flight=64, title="grow")
 
 Grow and evaluate share this. The seed of each trajectory follows from its id, "<question>.<repeat>".
-Not here: one trajectory (agent), resuming and concurrency (executor), and what a stage reports (grow, evaluate).
+Not here: one trajectory (the task), resuming and concurrency (executor), and what a stage reports (grow, evaluate).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,14 @@ from rest_react.records import Question, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
+from rest_react.tasks.protocol import Policy, Task
 
 TRAJECTORIES = "trajectories.jsonl"
 
 
 async def roll_out(
-    agent: SearchAgent,
+    task: Task,
+    policy: Policy,
     questions: Sequence[Question],
     path: Path,
     *,
@@ -36,15 +37,15 @@ async def roll_out(
     """
     by_id = {question.id: question for question in questions}
 
-    def items() -> Iterator[tuple[str, Question]]:
-        for id_ in in_order([question.id for question in questions], repeats):
-            yield id_, by_id[id_.rpartition(".")[0]]
+    ids = in_order([question.id for question in questions], repeats)
+    items = ((id_, by_id[id_.rpartition(".")[0]]) for id_ in ids)
 
     async def answer(id_: str, question: Question) -> Trajectory:
-        return await answer_question(agent, question, trajectory_id=id_, seed=derive_seed(seed, id_))
+        return await task.rollout(question, policy, trajectory_id=id_, seed=derive_seed(seed, id_))
 
     await run_owed(
-        _RECORDS, path, items, answer, in_flight=in_flight, title=title, tolerated=tolerated,
+        _RECORDS, path, items, answer,
+        total=len(questions) * repeats, in_flight=in_flight, title=title, tolerated=tolerated,
         fewest_refusals=repeats + 1,  # more than one question alone can bring
     )  # fmt: skip
 

@@ -6,7 +6,8 @@ from benchmarks.gold import JudgedStep, judge_steps
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Trajectory
 from rest_react.search.bm25 import Bm25Search
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
 from rest_react.tasks.search_qa.world import build_world
 
@@ -19,8 +20,8 @@ def titles(labelled: LabelledQuestion) -> list[str]:
 
 
 def walk(llm: LLM, labelled: LabelledQuestion, samples: int) -> Trajectory:
-    agent = SearchAgent(llm, SEARCH, Sampler(samples, 1.0, 128, "first"), None)
-    return asyncio.run(answer_question(agent, labelled.question, trajectory_id="q.0", seed=7))
+    policy = Policy(llm, samples, 1.0, 128, "first", tuned=True)
+    return asyncio.run(answer_question(SearchAgent(SEARCH), policy, labelled.question, trajectory_id="q.0", seed=7))
 
 
 def judged(llm: LLM, labelled: LabelledQuestion, samples: int) -> list[JudgedStep]:

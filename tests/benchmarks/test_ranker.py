@@ -9,8 +9,8 @@ from benchmarks.gold import judge_steps
 from benchmarks.ranker import corruptions, pairs
 from benchmarks.scores import MARK
 from rest_react.records import Candidate, LabelledQuestion, Step, Trajectory
-from rest_react.stages.improve import usable_candidates
-from rest_react.tasks.search_qa.agent import actions_of
+from rest_react.selection.filters import usable_candidates
+from rest_react.tasks.search_qa.step import parse_step
 from tests.benchmarks.test_gold import SEARCH, WORLD, scripted, titles, walk
 
 WALKS = [(question, walk(scripted(right=1.0), question, samples=1)) for question in WORLD.evaluation]
@@ -31,8 +31,8 @@ def verdicts(labelled: LabelledQuestion, trajectory: Trajectory) -> Counter[tupl
         if trajectory.steps[index].forced:
             continue
         changed, step = corrupted(trajectory, index)
-        assert None not in actions_of(step)
-        assert len(usable_candidates(step)) == len(step.candidates) > 1
+        assert all(parsed.action for parsed in parse_step(step).actions)
+        assert len(usable_candidates(parse_step(step))) == len(step.candidates) > 1
         judged = asyncio.run(judge_steps(changed, labelled, titles(labelled), SEARCH))
         (own,) = (j for j in judged if j.id == f"{trajectory.id}.{index}")
         assert own.right[0]

@@ -14,7 +14,7 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import write_summary
-from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.training.contract import TrainerSettings, TrainingContext
 
 SMALL = [

@@ -5,7 +5,7 @@ import pytest
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader, rule_verdict
 from rest_react.records import Completion, LabelledQuestion, Prompt, Question, Sampling, Verdict
-from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 
 PLACE = LabelledQuestion(Question("w1", "Where was Ada Mell born?"), ("Paris",))
 FRENCH = LabelledQuestion(Question("w5", "What is it?"), ("Paris", "Paname"))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rest_react.errors import OutsideFault
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.selection.reward_model import Opinion, RewardModel, read_ranking
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.scripted import RecordedLLM
-from rest_react.tasks.search_qa.states import PACKAGED_PROMPTS
 
 RANKING = (PACKAGED_PROMPTS / "ranking.txt").read_text(encoding="utf-8")
 JUDGED_GOOD = (PACKAGED_PROMPTS / "judged_good.txt").read_text(encoding="utf-8")

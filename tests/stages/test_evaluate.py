@@ -17,6 +17,7 @@ from rest_react.stages.evaluate import RESULTS, evaluate, reopen_unscored
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary
+from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import (
     Answer,
     CheckAnswer,
@@ -25,8 +26,9 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     render_output,
 )
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
+from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
 from tests.doors import FREE, Killed, Spied, recorded_search
 
@@ -49,8 +51,9 @@ def policy(draft: str = WRONG, relevance=PASSED, grounding=PASSED) -> RecordedLL
     )
 
 
-def agent(llm, search=None, samples=1) -> SearchAgent:
-    return SearchAgent(llm, search or recorded_search(), Sampler(samples, 0.5, 128, "perplexity"), None)
+def asked(llm, search=None, samples=1) -> tuple[SearchQA, Policy]:
+    task = SearchQA(SearchAgent(search or recorded_search()))
+    return task, Policy(llm, samples, 0.5, 128, "perplexity", tuned=True)
 
 
 def judge(*replies) -> LLMGrader:
@@ -63,8 +66,8 @@ def said(verdict: Verdict) -> tuple[str, str]:
 
 def run(stage: Path, llm, benchmark=BOTH, grader=None, **how) -> list[Result]:
     how = {"repeats": 1, "seed": 0, "in_flight": 1, "prices": FREE} | how
-    walker = llm if isinstance(llm, SearchAgent) else agent(llm)
-    asyncio.run(evaluate(walker, benchmark, grader or RuleGrader(), stage, **how))
+    task, policy = llm if isinstance(llm, tuple) else asked(llm)
+    asyncio.run(evaluate(task, policy, benchmark, grader or RuleGrader(), stage, **how))
     return list(read_lines(stage / RESULTS, Result))
 
 
@@ -207,7 +210,7 @@ CORPUS = Bm25Search(WORLD.passages)
 
 def test_the_scripted_expert_is_right_and_every_repeat_counts(tmp_path) -> None:
     expert = ScriptedLLM(WORLD.plans, seed=1, right=1.0, wrong=0.0, unparsable=0.0, empty=0.0)
-    results = run(tmp_path, agent(expert, CORPUS), WORLD.evaluation, repeats=2, in_flight=9)
+    results = run(tmp_path, asked(expert, CORPUS), WORLD.evaluation, repeats=2, in_flight=9)
     ids = [f"{labelled.question.id}.{repeat}" for labelled in WORLD.evaluation for repeat in range(2)]
     assert [(result.id, result.verdict.verdict) for result in results] == [(id_, "correct") for id_ in ids]
 
@@ -215,16 +218,16 @@ def test_the_scripted_expert_is_right_and_every_repeat_counts(tmp_path) -> None:
 @pytest.mark.parametrize("calls", [5, 30])
 def test_a_kill_changes_no_byte(tmp_path, calls) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    run(whole, agent(SCRIPTED, CORPUS, samples=2), WORLD.evaluation)
+    run(whole, asked(SCRIPTED, CORPUS, samples=2), WORLD.evaluation)
     with pytest.raises(Killed):
-        walker = agent(Spied(SCRIPTED, pauses=1, killed_after=calls), CORPUS, samples=2)
-        run(cut, walker, WORLD.evaluation, in_flight=4)
-    run(cut, agent(SCRIPTED, CORPUS, samples=2), WORLD.evaluation, in_flight=4)
+        how_asked = asked(Spied(SCRIPTED, pauses=1, killed_after=calls), CORPUS, samples=2)
+        run(cut, how_asked, WORLD.evaluation, in_flight=4)
+    run(cut, asked(SCRIPTED, CORPUS, samples=2), WORLD.evaluation, in_flight=4)
     results = (cut / RESULTS).read_bytes()
     assert results == (whole / RESULTS).read_bytes()
     (cut / "summary.json").unlink()
     (cut / RESULTS).write_bytes(results[: len(results) // 2])
-    run(cut, agent(SCRIPTED, CORPUS, samples=2), WORLD.evaluation, in_flight=4)
+    run(cut, asked(SCRIPTED, CORPUS, samples=2), WORLD.evaluation, in_flight=4)
     assert (cut / RESULTS).read_bytes() == results
 
 
@@ -245,7 +248,7 @@ def test_no_label_reaches_the_agent(tmp_path) -> None:
             return await CORPUS.search(query, k)
 
     llm = Spied(SCRIPTED)
-    run(tmp_path, agent(llm, Watched(), samples=2), secret)
+    run(tmp_path, asked(llm, Watched(), samples=2), secret)
     seen += [prompt.text for prompt in llm.prompts]
     assert len(seen) > 40
     words = ("Xyzzy", "Plugh", "frobnicate", "p-quux", "grue")
@@ -275,8 +278,8 @@ def test_a_trajectory_that_searches_is_counted_with_its_searches(tmp_path) -> No
         "\n# step: answer\n": [[render_output(Answer("t", RIGHT))]],
         " check\n": [[render_output(PASSED)]],
     }
-    walker = agent(RecordedLLM(replies), recorded_search({"x": []}))
-    (result,) = run(tmp_path, walker, [VELMAR])
+    how_asked = asked(RecordedLLM(replies), recorded_search({"x": []}))
+    (result,) = run(tmp_path, how_asked, [VELMAR])
     assert (result.searches, result.calls, result.verdict.verdict) == (1, 6, "correct")
 
 

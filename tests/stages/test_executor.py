@@ -74,7 +74,8 @@ def go(path: Path, do: Do, *, in_flight: int = 4, **how) -> bytes:
     def items() -> Iterator[tuple[str, int]]:
         return ((id_, number) for number, id_ in enumerate(IDS))
 
-    asyncio.run(run_owed(SQUARES, path, items, do, in_flight=in_flight, title="square", **how))
+    how = {"total": len(IDS)} | how
+    asyncio.run(run_owed(SQUARES, path, items(), do, in_flight=in_flight, title="square", **how))
     return path.read_bytes()
 
 
@@ -231,12 +232,13 @@ def test_a_finished_record_and_its_item_leave_memory(tmp_path) -> None:
         most_alive = max(most_alive, len(alive))
         return square
 
-    asyncio.run(run_owed(SQUARES, tmp_path / "a.jsonl", items, do, in_flight=2, title="square"))
+    how = {"total": len(IDS), "in_flight": 2, "title": "square"}
+    asyncio.run(run_owed(SQUARES, tmp_path / "a.jsonl", items(), do, **how))
     assert (tmp_path / "a.jsonl").read_bytes() == WHOLE
     assert most_alive <= 4  # of two workers, each with its last and its next
 
 
 def test_no_items_make_an_empty_file(tmp_path) -> None:
     path = tmp_path / "a.jsonl"
-    asyncio.run(run_owed(SQUARES, path, lambda: iter(()), Calculator(), in_flight=4, title="square"))
+    asyncio.run(run_owed(SQUARES, path, (), Calculator(), total=0, in_flight=4, title="square"))
     assert path.read_bytes() == b""

@@ -16,9 +16,11 @@ from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, improve
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
+from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import Search, Terminate, render_output
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent
+from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
+from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
 from tests.doors import FREE, Spied, recorded_search
 
@@ -27,26 +29,27 @@ SCRIPTED = ScriptedLLM(WORLD.plans, seed=1, right=0.5, wrong=0.3, unparsable=0.1
 QUESTIONS = (Question("a", "Alpha?"), Question("b", "Beta?"))
 
 
-def agent(llm, search=None, samples=4, select="perplexity") -> SearchAgent:
-    return SearchAgent(llm, search or recorded_search(), Sampler(samples, 0.5, 128, select), None, max_searches=4)
+def asked(llm, search=None, samples=4, select="perplexity") -> tuple[SearchQA, Policy]:
+    task = SearchQA(SearchAgent(search or recorded_search(), max_searches=4))
+    return task, Policy(llm, samples, 0.5, 128, select, tuned=True)
 
 
 def grown(llm, stage: Path, questions=QUESTIONS, **how) -> None:
     how = {"repeats": 1, "seed": 0, "in_flight": 4, "prices": FREE} | how
-    asyncio.run(grow(agent(llm), questions, stage, **how))
+    asyncio.run(grow(*asked(llm), questions, stage, **how))
 
 
 def test_a_grown_stage_is_complete_once_its_summary_is_there(tmp_path) -> None:
     llm = Spied(SCRIPTED)
     questions = unlabelled(WORLD.train)
-    walker = agent(llm, Bm25Search(WORLD.passages))
-    asyncio.run(grow(walker, questions, tmp_path, repeats=2, seed=0, in_flight=4, prices=FREE))
+    how = asked(llm, Bm25Search(WORLD.passages))
+    asyncio.run(grow(*how, questions, tmp_path, repeats=2, seed=0, in_flight=4, prices=FREE))
     summary, calls = read_summary(tmp_path), len(llm.prompts)
     assert summary is not None
     assert {key: summary[key] for key in ("schema", "trajectories", "calls")} == {
         "schema": 1, "trajectories": 12, "calls": calls,
     }  # fmt: skip
-    asyncio.run(grow(agent(llm), questions, tmp_path, repeats=9, seed=9, in_flight=4, prices=FREE))
+    asyncio.run(grow(*asked(llm), questions, tmp_path, repeats=9, seed=9, in_flight=4, prices=FREE))
     assert (read_summary(tmp_path), len(llm.prompts)) == (summary, calls)
 
 
@@ -108,7 +111,7 @@ def test_the_summary_counts_outcomes_costs_and_how_much_samples_differ(tmp_path)
         "searches_per_trajectory": 1.3333, "identical_share": 0.5, "unparsable_share": 0.125,
         "selected_by_majority_for_want_of_logprobs": 1, "selected_by_perplexity_of_whole_samples": 4,
     }  # fmt: skip
-    assert count(path, "perplexity") == expected
+    assert count(path, by_perplexity=True) == expected
     assert count(path, "first") == {
         **expected,
         "selected_by_majority_for_want_of_logprobs": 0,
@@ -130,8 +133,8 @@ def garbled(labelled: LabelledQuestion) -> LabelledQuestion:
 @pytest.mark.parametrize("selector", ["verified", "perplexity", "majority", "random"])
 def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_path, selector) -> None:
     async def bring(labelled, folder: Path) -> list[bytes]:
-        walker = agent(SCRIPTED, Bm25Search(WORLD.passages))
-        await grow(walker, unlabelled(labelled), folder / "grow", repeats=1, seed=5, in_flight=4, prices=FREE)
+        how = asked(SCRIPTED, Bm25Search(WORLD.passages))
+        await grow(*how, unlabelled(labelled), folder / "grow", repeats=1, seed=5, in_flight=4, prices=FREE)
         await improve(
             folder / "grow" / TRAJECTORIES, folder / "improve", rules=Rules(selector), reward_model=None, seed=6,
             in_flight=4, prices=FREE,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.metrics.costs import Price
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
+from rest_react.selection import filters
 from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.improve import (
     EXAMPLES,
@@ -21,8 +22,6 @@ from rest_react.stages.improve import (
     fallback_note,
     improve,
     reopen_refused,
-    targets_of,
-    usable_candidates,
 )
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
@@ -38,6 +37,8 @@ from rest_react.tasks.search_qa.actions import (
     render_output,
 )
 from rest_react.tasks.search_qa.scripted import RecordedLLM
+from rest_react.tasks.search_qa.step import parse_step
+from rest_react.tasks.search_qa.task import SearchQA
 from tests.doors import FREE, Killed, Spied
 
 RANK, JUDGE = "rank these", "is this good"
@@ -79,18 +80,27 @@ def run(
     seed=0,
     in_flight=4,
     prices=None,
+    task=None,
     **rules,
 ):
     grown, stage = folder / "trajectories.jsonl", folder / "improve"
     replace_lines(grown, trajectories)
     asyncio.run(
         improve(
-            grown, stage, rules=Rules(**({"selector": "perplexity"} | rules)), reward_model=model, seed=seed,
-            in_flight=in_flight, prices=prices or FREE,
+            task or SearchQA(), grown, stage, rules=Rules(**({"selector": "perplexity"} | rules)), reward_model=model,
+            seed=seed, in_flight=in_flight, prices=prices or FREE,
         )
     )  # fmt: skip
     rankings = list(read_lines(stage / RANKINGS, Ranking))
     return rankings, list(read_lines(stage / EXAMPLES, Example)), read_summary(stage) or {}
+
+
+def usable_candidates(step: Step) -> tuple[int, ...]:
+    return filters.usable_candidates(parse_step(step))
+
+
+def targets_of(step: Step) -> list[str]:
+    return [parsed.target for parsed in parse_step(step).actions]
 
 
 def opinion(ranking: Ranking) -> Ranking:
@@ -432,7 +442,7 @@ def test_ungrounded_trajectories_can_be_left_out(tmp_path) -> None:
         walked(answered, id_="unchecked.0"),
         walked(grounding(revised), grounding(PASSED), id_="searched_again.0"),
     ]
-    _, examples, summary = run(tmp_path / "a", trajectories, only_grounded=True)
+    _, examples, summary = run(tmp_path / "a", trajectories, task=SearchQA(only_grounded=True))
     assert [example.id for example in examples] == ["passed.0.0", "searched_again.0.0", "searched_again.0.1"]
     assert summary["filtered_trajectories"] == 3
     assert len(run(tmp_path / "b", trajectories)[1]) == 6
@@ -516,7 +526,7 @@ def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) 
 
 def test_long_searches_can_be_left_out(tmp_path) -> None:
     trajectories = [walked(decide(candidate(ADA)), id_=f"q{n}.0", searches=n) for n in range(4)]
-    _, examples, summary = run(tmp_path, trajectories, max_searches=2)
+    _, examples, summary = run(tmp_path, trajectories, task=SearchQA(max_searches=2))
     assert [example.trajectory_id for example in examples] == ["q0.0", "q1.0", "q2.0"]
     assert summary["filtered_trajectories"] == 1
 

@@ -11,8 +11,10 @@ from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
 from rest_react.stages.rollouts import TRAJECTORIES, in_order, roll_out
 from rest_react.storage.jsonl import read_lines
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
 from tests.doors import Killed, Spied
 
@@ -24,12 +26,15 @@ ORDER = list(in_order([question.id for question in QUESTIONS], 2))
 OUTAGE, REFUSED = OutsideFault("llm: HTTP 503"), ModelFault("llm: refused")
 
 
-def agent(llm) -> SearchAgent:
-    return SearchAgent(llm, SEARCH, Sampler(4, 0.5, 128, "perplexity"), prompts=None, max_searches=4)
+TASK = SearchQA(SearchAgent(SEARCH, max_searches=4))
+
+
+def policy(llm) -> Policy:
+    return Policy(llm, 4, 0.5, 128, "perplexity", tuned=True)
 
 
 def roll(path: Path, llm=SCRIPTED, *, in_flight=8, seed=3) -> bytes:
-    asyncio.run(roll_out(agent(llm), QUESTIONS, path, repeats=2, seed=seed, in_flight=in_flight, title="grow"))
+    asyncio.run(roll_out(TASK, policy(llm), QUESTIONS, path, repeats=2, seed=seed, in_flight=in_flight, title="grow"))
     return path.read_bytes()
 
 
@@ -45,7 +50,7 @@ def shut_for(*numbers: int, fault=OUTAGE) -> dict[str, ModelFault | OutsideFault
 def test_each_question_is_walked_as_often_as_asked_each_time_from_a_seed_of_its_own(tmp_path) -> None:
     async def walk(number: int, repeat: int) -> Trajectory:
         id_ = f"{QUESTIONS[number].id}.{repeat}"
-        return await answer_question(agent(SCRIPTED), QUESTIONS[number], trajectory_id=id_, seed=derive_seed(3, id_))
+        return await TASK.rollout(QUESTIONS[number], policy(SCRIPTED), trajectory_id=id_, seed=derive_seed(3, id_))
 
     roll(tmp_path / TRAJECTORIES)
     walked = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
@@ -119,7 +124,7 @@ async def _calls_of(ids: set[str]) -> int:
     by_id = {question.id: question for question in QUESTIONS}
     for id_ in ids:
         question = by_id[id_.rpartition(".")[0]]
-        await answer_question(agent(spied), question, trajectory_id=id_, seed=derive_seed(3, id_))
+        await TASK.rollout(question, policy(spied), trajectory_id=id_, seed=derive_seed(3, id_))
     return len(spied.prompts)
 
 

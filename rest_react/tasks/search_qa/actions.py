@@ -11,11 +11,13 @@ Not here: reading model output, and deciding what to do.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from rest_react.text_safety import quote
 
 END = "  # [END]"
+StepKind = Literal["decide", "summarise", "answer", "relevance", "grounding"]
+STEP_KINDS: tuple[StepKind, ...] = ("decide", "summarise", "answer", "relevance", "grounding")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ import re
 from collections.abc import Mapping
 
 from rest_react.model_output.lenient_parser import Unreadable, read_call, read_object
-from rest_react.records import StepKind
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -22,6 +21,7 @@ from rest_react.tasks.search_qa.actions import (
     LinkSelection,
     ReviseAnswer,
     Search,
+    StepKind,
     Terminate,
 )
 

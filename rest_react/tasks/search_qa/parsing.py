@@ -23,8 +23,7 @@ from typing import TypeAlias
 
 from rest_react.model_output.lenient_parser import Unreadable, read_call, read_object, repaired, span
 from rest_react.model_output.thinking import after_thinking
-from rest_react.records import StepKind
-from rest_react.tasks.search_qa.actions import Action, Answer, CheckAnswer, ReviseAnswer
+from rest_react.tasks.search_qa.actions import Action, Answer, CheckAnswer, ReviseAnswer, StepKind
 from rest_react.tasks.search_qa.call_fields import call_of_object, to_action
 from rest_react.tasks.search_qa.repeated_state import LEAD, OWN_CALLS, SELECTED, own_parts
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from rest_react.model_output.lenient_parser import Unreadable, repaired, span, string_end
-from rest_react.records import StepKind
+from rest_react.tasks.search_qa.actions import StepKind
 
 _FIELDS = ("ORIGINAL_QUESTION", "PAST_ACTIONS", "REMAINING_SEARCHES", "CURRENT_SEARCH_RESULTS", "ANSWER")
 _VOCABULARY = (

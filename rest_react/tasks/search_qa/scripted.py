@@ -29,7 +29,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 from rest_react.errors import ConfigError, ModelFault, OutsideFault
-from rest_react.records import Completion, Hop, Plan, Prompt, Sampling, StepKind
+from rest_react.records import Completion, Hop, Plan, Prompt, Sampling
 from rest_react.seeds import derive_seed
 from rest_react.tasks.search_qa.actions import (
     Action,
@@ -40,6 +40,7 @@ from rest_react.tasks.search_qa.actions import (
     ReviseAnswer,
     Search,
     SelectLink,
+    StepKind,
     Terminate,
     render_output,
 )

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rest_react.metrics.text_match import strip_citations
+from rest_react.parsed import ParsedTrajectory, Violations
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -24,6 +25,8 @@ from rest_react.tasks.search_qa.actions import (
     SelectLink,
     Terminate,
 )
+from rest_react.tasks.search_qa.memory import memories, shown_results
+from rest_react.text_safety import escape_control_tokens
 
 # A word that is a number or has a capital which is not due to the start of its sentence; "I" does not count.
 _NAME_OR_NUMBER = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")
@@ -69,6 +72,22 @@ def violations(
         case CheckAnswer(passed):
             found = _answer_violations(answer, question, selected)
             return found if passed else [] if found else ["the check fails an answer that violates no rule"]
+
+
+def violations_of(trajectory: ParsedTrajectory) -> Violations:
+    """What each candidate of each step violates, and what the final answer does."""
+    question = escape_control_tokens(trajectory.trajectory.question)
+    *before, end = memories(trajectory.steps)
+    steps = tuple(
+        tuple(
+            None
+            if parsed.action is None
+            else tuple(violations(parsed.action, question, memory.past, shown_results(step.step), memory.answer))
+            for parsed in step.actions
+        )
+        for step, memory in zip(trajectory.steps, before, strict=True)
+    )
+    return Violations(steps, tuple(violations(Answer("", end.answer), question, end.past)))
 
 
 def _query_violations(query: str, known: str, past: Sequence[PastAction]) -> list[str]:

@@ -7,19 +7,21 @@ import math
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.records import STEP_KINDS, Candidate, Completion, Hit, Prompt, Sampling, Step
+from rest_react.parsed import ParsedAction, ParsedStep
+from rest_react.prompts import Exemplar, StepPrompt
+from rest_react.records import Candidate, Completion, Hit, Prompt, Sampling, Step
+from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import (
+    STEP_KINDS,
     Action,
     Answer,
-    CheckAnswer,
     LinkSelection,
     Search,
     Terminate,
     render_output,
 )
-from rest_react.tasks.search_qa.agent import Sampled, Sampler, actions_of, choose, take_step
 from rest_react.tasks.search_qa.scripted import RecordedLLM
-from rest_react.tasks.search_qa.states import Exemplar, StepPrompt
+from rest_react.tasks.search_qa.step import Sampled, parse_step, take_step
 
 STATE = 'ORIGINAL_QUESTION = "Why?"\n\n# step: decision\n'
 ADA, BOB, STOP = Search("Ada", "x"), Search("Bob", "x"), Terminate("x")
@@ -38,10 +40,22 @@ def bare(action) -> str:
     return render_output(action).removesuffix("  # [END]")
 
 
+class Taken:
+    """A sampled step, and the action that it chose."""
+
+    def __init__(self, sampled: Sampled) -> None:
+        self.sampled, self.step = sampled, sampled.parsed.step
+        self.action = sampled.parsed.chosen.action if sampled.parsed.chosen else None
+
+
+def actions_of(step: Step) -> list[Action | None]:
+    return [parsed.action for parsed in parse_step(step).actions]
+
+
 def step(samples, kind="decide", select="perplexity", state=STATE, prompts=None, **shown):
     llm = RecordedLLM({"": [samples]})
-    sampler = Sampler(samples=len(samples), temperature=0.7, max_tokens=99, select=select)
-    return asyncio.run(take_step(llm, kind, state, prompts, sampler, 5, **shown)), llm
+    policy = Policy(llm, samples=len(samples), temperature=0.7, max_tokens=99, select=select, tuned=True)
+    return Taken(asyncio.run(take_step(policy, kind, state, prompts, 5, **shown))), llm
 
 
 def test_all_samples_are_stored_and_the_likeliest_readable_one_moves_on() -> None:
@@ -52,21 +66,26 @@ def test_all_samples_are_stored_and_the_likeliest_readable_one_moves_on() -> Non
         completion(STOP, logprob=-12.0, tokens=3),
     ]
     taken, llm = step(samples)
-    assert taken == Sampled(
-        Step(
-            "decide",
-            STATE,
-            (
-                Candidate("no call at all", 1, -0.1, "stop", "no call of ActionWrapper, Search or Terminate"),
-                Candidate(bare(ADA), 10, -30.0, "stop"),
-                Candidate(bare(BOB), 10, -20.0, "stop"),
-                Candidate(bare(STOP), 3, -12.0, "stop"),
-            ),
-            chosen=2,
+    none = "no call of ActionWrapper, Search or Terminate"
+    stored = Step(
+        "decide",
+        STATE,
+        (
+            Candidate("no call at all", 1, -0.1, "stop", none),
+            Candidate(bare(ADA), 10, -30.0, "stop"),
+            Candidate(bare(BOB), 10, -20.0, "stop"),
+            Candidate(bare(STOP), 3, -12.0, "stop"),
         ),
-        BOB,
-        prompt_tokens=9,
+        chosen=2,
     )
+    parsed = (
+        ParsedAction(None, none),
+        ParsedAction(ADA, "", bare(ADA), "search ada", complete=True),
+        ParsedAction(BOB, "", bare(BOB), "search bob", complete=True),
+        ParsedAction(STOP, "", bare(STOP), "terminate", complete=True),
+    )
+    assert taken.sampled == Sampled(ParsedStep(stored, parsed), prompt_tokens=9)
+    assert parse_step(stored) == ParsedStep(stored, parsed)
     assert llm.asked == [(Prompt("", STATE), Sampling(temperature=0.7, max_tokens=99, seed=5, stop=("# [END]",)))]
 
 
@@ -169,46 +188,5 @@ def test_a_link_that_was_not_shown_makes_a_candidate_unusable() -> None:
 @pytest.mark.parametrize("fault", [ModelFault("refused"), OutsideFault("HTTP 503")])
 def test_a_doors_fault_passes(fault) -> None:
     with pytest.raises(type(fault), match=str(fault)):
-        asyncio.run(take_step(RecordedLLM({"": [fault]}), "decide", STATE, None, Sampler(1, 0.5, 9, "first"), 0))
-
-
-def test_of_equally_likely_samples_the_first_moves_on() -> None:
-    assert choose([candidate("a"), candidate("b"), candidate("c")], [None, ADA, BOB], "perplexity") == 1
-
-
-def test_perplexity_is_per_token() -> None:
-    long, short = candidate("a", logprob=-4.0, tokens=8), candidate("b", logprob=-1.0, tokens=1)
-    assert (long.perplexity, short.perplexity) == (math.exp(0.5), math.exp(1.0))
-    assert choose([short, long], [ADA, BOB], "perplexity") == 1
-
-
-def test_without_log_probabilities_the_majority_decides() -> None:
-    """Thoughts do not count: two searches for the same thing are one decision."""
-    actions = [STOP, ADA, Search("ADA ", "another thought")]
-    unknown = [candidate("a", None), candidate("b", None), candidate("c", None)]
-    assert choose(unknown, actions, "perplexity") == 1
-    partly = [candidate("a", -0.1), candidate("b", None), candidate("c", -0.1)]
-    assert choose(partly, actions, "perplexity") == 1
-    assert choose([candidate("a"), candidate("b", -9.0), candidate("c")], actions, "majority") == 1
-
-
-def test_the_unreadable_need_no_log_probability() -> None:
-    assert (
-        choose([candidate("", None), candidate("b", -2.0), candidate("c", -1.0)], [None, ADA, BOB], "perplexity") == 2
-    )
-
-
-def test_a_tied_vote_goes_to_the_first() -> None:
-    assert choose([candidate("x")] * 4, [BOB, ADA, ADA, BOB], "majority") == 0
-
-
-def test_first_takes_the_first_readable_one() -> None:
-    assert choose([candidate("x")] * 3, [None, STOP, ADA], "first") == 1
-    assert choose([candidate("x")], [None], "first") is None
-    assert choose([], [], "majority") is None
-
-
-def test_who_may_not_win_still_has_a_vote() -> None:
-    actions = [Answer("", "Paris"), Answer("t", "Lyon"), Answer("t", "Paris")]
-    assert choose([candidate("x", None)] * 3, actions, "perplexity", among=(1, 2)) == 2
-    assert choose([candidate("x")] * 2, [CheckAnswer(True), CheckAnswer(False)], "majority", among=()) is None
+        policy = Policy(RecordedLLM({"": [fault]}), 1, 0.5, 9, "first", tuned=True)
+        asyncio.run(take_step(policy, "decide", STATE, None, 0))

@@ -9,7 +9,8 @@ from rest_react.errors import ModelFault, OutsideFault
 from rest_react.records import Candidate, Fault, Hit, Question, Step, Trajectory, Usage
 from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
-from rest_react.stages.improve import usable_candidates
+from rest_react.selection.filters import usable_candidates
+from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -20,9 +21,10 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     render_output,
 )
-from rest_react.tasks.search_qa.agent import Sampler, SearchAgent, answer_question
+from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
 from rest_react.tasks.search_qa.states import STEP_NAMES
+from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.world import build_world
 from tests.doors import recorded_search
 
@@ -56,9 +58,12 @@ def recorded(**replies: list[Action | str | ModelFault | OutsideFault]) -> Recor
     )
 
 
-def walk(llm, search=SEARCH, question=QUESTION, seed=7, samples=1, watch=lambda *_: None, **rules) -> Trajectory:
-    agent = SearchAgent(llm, search, Sampler(samples, 0.5, 128, "perplexity"), prompts=None, **rules)
-    return asyncio.run(answer_question(agent, question, trajectory_id=f"{question.id}.0", seed=seed, watch=watch))
+def walk(
+    llm, search=SEARCH, question=QUESTION, seed=7, samples=1, watch=lambda _: None, select="perplexity", **rules
+) -> Trajectory:
+    agent, policy = SearchAgent(search, **rules), Policy(llm, samples, 0.5, 128, select, tuned=True)
+    id_ = f"{question.id}.0"
+    return asyncio.run(answer_question(agent, policy, question, trajectory_id=id_, seed=seed, watch=watch))
 
 
 def full_walk(**rules) -> Trajectory:
@@ -161,7 +166,7 @@ def test_the_verifier_is_given_what_the_model_was_given() -> None:
         told.append((type(action), question, len(past), [item.link_id for item in shown], answer))
         return []
 
-    assert full_walk(samples=2, violations=violations) == full_walk(samples=2)
+    assert full_walk(samples=2, select="verified", violations=violations) == full_walk(samples=2)
     steps = [
         (Search, 0, [], ""),
         (LinkSelection, 1, [1, 2, 3], ""),
@@ -187,7 +192,7 @@ def test_a_spent_budget_terminates_without_asking_and_teaches_nothing() -> None:
     forced = trajectory.steps[2]
     state = f"{past(SAID_1, SAID_2)}REMAINING_SEARCHES = 0\n{ASKED}\n# step: decision\n"
     assert forced == Step("decide", state, (), None, forced=True)
-    assert usable_candidates(forced) == ()
+    assert usable_candidates(parse_step(forced)) == ()
     terminated = '    Terminate(thoughts="No searches remain, so I answer with what I have."),\n'
     assert trajectory.steps[3].state == f"{past(SAID_1, SAID_2, terminated)}{ASKED}\n# step: answer\n"
     assert (trajectory.outcome, trajectory.usage.calls, len(trajectory.steps)) == ("finished", 5, 6)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rest_react.records import STEP_KINDS, StepKind
 from rest_react.tasks.search_qa.actions import (
+    STEP_KINDS,
     Action,
     Answer,
     CheckAnswer,
@@ -21,6 +21,7 @@ from rest_react.tasks.search_qa.actions import (
     ReviseAnswer,
     Search,
     SelectLink,
+    StepKind,
     Terminate,
     render_item,
     render_output,

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rest_react.errors import ConfigError, OutsideFault
-from rest_react.records import STEP_KINDS, Completion, Hit, Hop, LabelledQuestion, Plan, Prompt, Sampling, StepKind
+from rest_react.records import Completion, Hit, Hop, LabelledQuestion, Plan, Prompt, Sampling
 from rest_react.search.bm25 import Bm25Search
 from rest_react.tasks.search_qa.actions import (
+    STEP_KINDS,
     Action,
     Answer,
     LinkSelection,
@@ -20,6 +21,7 @@ from rest_react.tasks.search_qa.actions import (
     ReviseAnswer,
     Search,
     SelectLink,
+    StepKind,
     Terminate,
     empty_elements,
 )

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import ConfigError
-from rest_react.records import STEP_KINDS, Prompt, StepKind, chat_turns
+from rest_react.prompts import STOP, Exemplar, StepPrompt, exemplar_rows, verdict_prompt
+from rest_react.records import Prompt, chat_turns
 from rest_react.tasks.search_qa.actions import (
+    STEP_KINDS,
     Answer,
     CheckAnswer,
     LinkSelection,
@@ -21,25 +23,20 @@ from rest_react.tasks.search_qa.actions import (
     ReviseAnswer,
     Search,
     SelectLink,
+    StepKind,
     Terminate,
     empty_elements,
     render_output,
 )
 from rest_react.tasks.search_qa.parsing import parse
-from rest_react.tasks.search_qa.states import (
+from rest_react.tasks.search_qa.prompt_files import (
     PACKAGED_PROMPTS,
-    STEP_NAMES,
-    STOP,
-    Exemplar,
-    StepPrompt,
-    exemplar_rows,
     load_prompts,
     prompt_for,
     prompts_hash,
-    render_state,
-    verdict_prompt,
     with_numbers,
 )
+from rest_react.tasks.search_qa.states import STEP_NAMES, render_state
 from rest_react.text_safety import escape_control_tokens
 
 PROMPTS = load_prompts()

@@ -1,0 +1,96 @@
+"""A ranking: the selector's choice of one step, and the reward model's yes or no on it (paper section 3.5).
+
+    ranking = await rank_step("q1.0.3", trajectory, 3, (0, 2), selector="reward_model", keep="all",
+                              reward_model=reward_model, seed=7)        # Ranking(best=2, order=(2, 0), ...)
+
+A verdict that an external fault prevented is `errored`: it is owed again on the next run, and filters nothing. A
+refusal or an unusable reply is a `fallback`: what the selector would choose without a reward model stands.
+Not here: which steps are ranked (filters), how a reward model is asked (reward_model).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from rest_react.errors import ModelFault, OutsideFault
+from rest_react.parsed import ParsedTrajectory
+from rest_react.records import Completion, Ranking
+from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.seeds import derive_seed
+from rest_react.selection.filters import Keep
+from rest_react.selection.reward_model import RewardModel
+from rest_react.selection.selectors import SELECTORS, SelectorName
+
+REFUSED = "model fault: "
+
+
+async def rank_step(
+    id_: str,
+    trajectory: ParsedTrajectory,
+    index: int,
+    usable: Sequence[int],
+    *,
+    selector: SelectorName,
+    keep: Keep,
+    reward_model: RewardModel | None,
+    seed: int,
+) -> Ranking:
+    """The selector's choice among the usable candidates, and the reward model's yes or no on it."""
+    parsed = trajectory.steps[index]
+    state, targets = parsed.step.state, [action.target for action in parsed.actions]
+    best = SELECTORS[selector](trajectory, index, usable, seed)
+    ranking = Ranking(id_, parsed.step.kind, selector, "ranked", best)
+    try:
+        if selector == "reward_model" and len(usable) > 1:
+            assert reward_model is not None
+            ranking = await _ranked(ranking, state, targets, usable, reward_model, seed)
+        if keep == "judged_good":
+            assert reward_model is not None
+            ranking = await _judged(ranking, state, targets, reward_model, derive_seed(seed, "good"))
+    except OutsideFault as error:
+        ranking = replace(ranking, status="errored", reply=f"outside fault: {error}")
+    return ranking
+
+
+def is_decided(ranking: Ranking) -> bool:
+    """Whether there is no reason to ask again: neither an external fault nor a refusal."""
+    replies = (ranking.reply, ranking.good_reply)
+    return ranking.status != "errored" and not any(reply.startswith(REFUSED) for reply in replies)
+
+
+def reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
+    """What the reward model said to each request for this ranking: for refusals_watched."""
+    if ranking.status == "errored":
+        yield LOST
+    elif ranking.status == "fallback" or ranking.order:
+        yield ranking.reply if ranking.reply.startswith(REFUSED) else ACCEPTED
+    if ranking.good_reply:
+        yield ranking.good_reply if ranking.good_reply.startswith(REFUSED) else ACCEPTED
+
+
+async def _ranked(
+    ranking: Ranking, state: str, targets: Sequence[str], usable: Sequence[int], reward_model: RewardModel, seed: int
+) -> Ranking:
+    try:
+        opinion = await reward_model.rank(state, [targets[i] for i in usable], seed=seed)
+    except ModelFault as error:
+        return replace(ranking, status="fallback", reply=f"{REFUSED}{error}")
+    ranking = _charged(replace(ranking, reply=opinion.reply.text), opinion.reply)
+    if not opinion.order:
+        return replace(ranking, status="fallback")
+    order = tuple(usable[place] for place in opinion.order)
+    return replace(ranking, best=order[0], order=order)
+
+
+async def _judged(
+    ranking: Ranking, state: str, targets: Sequence[str], reward_model: RewardModel, seed: int
+) -> Ranking:
+    try:
+        good, reply = await reward_model.is_good(state, targets[ranking.best], seed=seed)
+    except ModelFault as error:
+        return replace(ranking, good_reply=f"{REFUSED}{error}")
+    return _charged(replace(ranking, good=good, good_reply=reply.text), reply)
+
+
+def _charged(ranking: Ranking, reply: Completion) -> Ranking:
+    spent = ranking.prompt_tokens + reply.prompt_tokens, ranking.completion_tokens + reply.tokens
+    return replace(ranking, prompt_tokens=spent[0], completion_tokens=spent[1])

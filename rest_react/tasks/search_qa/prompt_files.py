@@ -1,0 +1,67 @@
+"""The prompt files of search_qa: one for each kind of call, and what a chat model is told last.
+
+    prompts = with_numbers(load_prompts(), hits_per_search=3, max_searches=10)
+    prompt_for("decide", state, prompts)
+
+`{hits_per_search}` and `{max_searches}` in the instructions stand for the settings of that name.
+Not here: the form of a prompt file (rest_react.prompts), and how a state looks (states).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from rest_react import prompts as files
+from rest_react.prompts import StepPrompt
+from rest_react.records import Prompt
+from rest_react.tasks.search_qa.actions import StepKind
+from rest_react.tasks.search_qa.parsing import parse
+from rest_react.tasks.search_qa.states import STEP_NAMES
+
+PACKAGED_PROMPTS = Path(__file__).parent / "prompts"
+# What a chat model is told behind the state. It names no call with a bracket behind it and holds no end mark to the
+# letter: a model that repeats its input would be stopped there.
+CLOSINGS: Mapping[StepKind, str] = {
+    "decide": "Now write the decision: one line, ACTION_SELECTED = and one call of ActionWrapper.",
+    "summarise": "Now write the summary: a comment line for each rejected link, then one line, ACTION_SELECTED = and "
+    "one call of LinkSelection.",
+    "answer": "Now write the answer: one line, ACTION_SELECTED = and one call of Answer.",
+    "relevance": "Now write the relevance check: comment lines that judge ANSWER, then one line, ACTION_SELECTED = and "
+    "one call of Check_Answer or Revise_Answer.",
+    "grounding": "Now write the grounding check: comment lines that compare ANSWER with the links, then one line, "
+    "ACTION_SELECTED = and one call of Check_Answer or Revise_Answer.",
+}
+
+
+def load_prompts(folder: Path = PACKAGED_PROMPTS) -> dict[str, StepPrompt]:
+    """Reads `<kind>.txt` for the five kinds of call. Raises ConfigError that names every missing or odd file."""
+    step_names = {str(kind): name for kind, name in STEP_NAMES.items()}
+    return files.load_prompts(folder, step_names, lambda kind, text: parse(cast(StepKind, kind), text).problem)
+
+
+def prompt_for(kind: StepKind, state: str, prompts: Mapping[str, StepPrompt] | None) -> Prompt:
+    """The prompt of a step: with instructions, exemplars and a closing line for an untuned model, the bare state for a
+    tuned one."""
+    if not prompts:
+        return Prompt(prefix="", state=state)
+    return prompts[kind].prompt(state, files.closing(CLOSINGS[kind]))
+
+
+def with_numbers(
+    prompts: Mapping[str, StepPrompt], *, hits_per_search: int, max_searches: int
+) -> dict[str, StepPrompt]:
+    """The prompts with the settings' numbers in their instructions."""
+    numbers = {"{hits_per_search}": str(hits_per_search), "{max_searches}": str(max_searches)}
+
+    def filled(text: str) -> str:
+        for mark, number in numbers.items():
+            text = text.replace(mark, number)
+        return text
+
+    return {kind: replace(prompt, instructions=filled(prompt.instructions)) for kind, prompt in prompts.items()}
+
+
+def prompts_hash(prompts: Mapping[str, StepPrompt], judges: Sequence[str]) -> str:
+    """Names the exact text of the steps' prompts and the judges'; stored with the run."""
+    return files.prompts_hash(prompts, CLOSINGS.values(), judges)

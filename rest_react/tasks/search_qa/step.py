@@ -1,0 +1,133 @@
+"""One step of the agent: sample, parse, choose (paper section 3.2).
+
+    sampled = await take_step(policy, "decide", state, prompts, seed)
+    sampled.parsed.step        # as it is stored, with all its samples, parsable or not
+    sampled.parsed.chosen      # the action that moves on, None where no sample can be used
+
+Not here: what a text says (parsing), and what the agent does next (agent).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rest_react.parsed import CUT_OFF, ParsedAction, ParsedStep
+from rest_react.prompts import STOP, StepPrompt
+from rest_react.records import Candidate, Completion, Hit, Sampling, Step
+from rest_react.selection.selectors import choose
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.search_qa.actions import (
+    STEP_KINDS,
+    Action,
+    LinkSelection,
+    StepKind,
+    canonical_text,
+    decision_of,
+    empty_elements,
+)
+from rest_react.tasks.search_qa.parsing import Parsed, parse
+from rest_react.tasks.search_qa.prompt_files import prompt_for
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A step, parsed, and the tokens of its prompt."""
+
+    parsed: ParsedStep
+    prompt_tokens: int
+
+
+async def take_step(
+    policy: Policy,
+    kind: StepKind,
+    state: str,
+    prompts: Mapping[str, StepPrompt] | None,
+    seed: int,
+    *,
+    hits: Sequence[Hit] = (),
+    first_link: int = 0,
+    sound: Callable[[Action], bool] = lambda _: True,
+) -> Sampled:
+    """Samples `kind` at `state` and chooses, among the `sound` ones where there are any. Raises what the client raises:
+    ModelFault, OutsideFault."""
+    sampling = Sampling(policy.temperature, policy.max_tokens, seed, stop=(STOP,))
+    completions = await policy.llm.sample(prompt_for(kind, state, prompts), n=policy.samples, sampling=sampling)
+    links = range(first_link, first_link + len(hits))
+    read = [_read(kind, completion, links, policy.max_tokens) for completion in completions]
+    candidates = tuple(candidate for candidate, _ in read)
+    actions = tuple(action for _, action in read)
+    usable = [i for i, parsed in enumerate(actions) if parsed.action is not None]
+    among = [i for i in usable if len(usable) > 1 and sound(actions[i].action)]
+    chosen = choose(candidates, actions, "perplexity" if policy.select == "verified" else policy.select, among or None)
+    step = Step(kind, state, candidates, chosen, hits=tuple(hits), first_link=first_link)
+    return Sampled(ParsedStep(step, actions), completions[0].prompt_tokens if completions else 0)
+
+
+def parse_step(step: Step) -> ParsedStep:
+    """What the candidates of a stored step stand for. Never raises."""
+    if step.kind not in STEP_KINDS:
+        return ParsedStep(step, (ParsedAction(None, f"search_qa has no step {step.kind}"),) * len(step.candidates))
+    links = range(step.first_link, step.first_link + len(step.hits))
+    return ParsedStep(
+        step,
+        tuple(
+            ParsedAction(None, candidate.problem)
+            if candidate.finish == CUT_OFF
+            else _parsed_action(_read_text(step.kind, candidate.text, links))
+            for candidate in step.candidates
+        ),
+    )
+
+
+def _parsed_action(parsed: Parsed) -> ParsedAction:
+    action = parsed.action
+    if action is None:
+        return ParsedAction(None, parsed.problem)
+    return ParsedAction(action, "", canonical_text(action), decision_of(action), not empty_elements(action))
+
+
+def _read_text(kind: StepKind, text: str, links: range) -> Parsed:
+    """The action a text stands for where these links were shown, or why it stands for none."""
+    parsed = parse(kind, text)
+    if isinstance(parsed.action, LinkSelection):
+        unknown = [i for i in parsed.action.selected_link_ids if i not in links]
+        if unknown:
+            return Parsed(None, f"selects link {unknown[0]}, which was not shown")
+    return parsed
+
+
+def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int) -> tuple[Candidate, ParsedAction]:
+    """The candidate to store, and its action. A sample that its token limit cut off has none, even where a repair
+    would find one: training on it would teach to stop in the middle."""
+    text = completion.text.split(STOP, 1)[0].rstrip()
+    parsed, finish = _read_text(kind, text, links), _finish(completion, max_tokens)
+    tokens, logprob = _over_action(completion, text, parsed.spans)
+    if finish == CUT_OFF:
+        cut = f"cut off at {completion.tokens} tokens"
+        parsed = Parsed(None, f"{cut}: {parsed.problem}" if parsed.problem else cut)
+    problem = parsed.problem
+    return Candidate(text, completion.tokens, completion.logprob, finish, problem, tokens, logprob), _parsed_action(
+        parsed
+    )
+
+
+def _finish(completion: Completion, max_tokens: int) -> str:
+    """How the sample ended. A text with its end mark is whole, whatever came after it. Some servers do not say that the
+    limit was reached, or say `stop`: then it shows in the count, and for `stop` in a text that ends in no bracket."""
+    if STOP in completion.text:
+        return "stop" if completion.finish == CUT_OFF else completion.finish
+    whole = completion.finish == "stop" and completion.text.rstrip().endswith((")", "]", "}", "`"))
+    if completion.finish in ("", "stop") and completion.tokens >= max_tokens and not whole:
+        return CUT_OFF
+    return completion.finish
+
+
+def _over_action(completion: Completion, text: str, spans: Sequence[tuple[int, int]]) -> tuple[int, float | None]:
+    """How many tokens stand in these parts of the text, and their log-probability; 0 and None where it is not known."""
+    places = [[len(text[:at].encode("utf-8", "replace")) for at in span] for span in spans]
+    starts = (0, *completion.token_ends)
+    inside = [
+        logprob
+        for start, end, logprob in zip(starts, completion.token_ends, completion.token_logprobs, strict=False)
+        if end > start and any(start < last and first < end for first, last in places)
+    ]
+    return len(inside), sum(inside) if inside else None

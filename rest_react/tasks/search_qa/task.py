@@ -1,0 +1,73 @@
+"""Search question answering as a `Task`: what of this package the loop needs.
+
+    task = SearchQA(SearchAgent(search, prompts, max_searches=5))
+    reader = SearchQA()          # reads trajectories: pages need no search engine
+
+Not here: the agent (agent), its verifier (verifier), and which settings make it (build).
+"""
+
+from dataclasses import dataclass
+
+from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
+from rest_react.judges.results import fault_verdict, result_of
+from rest_react.parsed import ParsedStep, ParsedTrajectory, Violations
+from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
+from rest_react.tasks.protocol import Policy, Watch
+from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
+from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
+from rest_react.tasks.search_qa.step import parse_step
+from rest_react.tasks.search_qa.verifier import violations_of
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQA:
+    """The task. `agent` is None where trajectories are only read. `only_grounded` and `max_searches` filter what may
+    train: by its last grounding check, and by its number of searches."""
+
+    agent: SearchAgent | None = None
+    only_grounded: bool = False
+    max_searches: int | None = None
+    name: str = "search_qa"
+    step_kinds: tuple[str, ...] = STEP_KINDS
+
+    async def rollout(
+        self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
+    ) -> Trajectory:
+        """One question, from the first decision to the last check."""
+        assert self.agent is not None
+        return await answer_question(self.agent, policy, question, trajectory_id=trajectory_id, seed=seed, watch=watch)
+
+    def parse(self, step: Step) -> ParsedStep:
+        """What the candidates of a step stand for."""
+        return parse_step(step)
+
+    async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
+        """The verdicts on the final answer and on the draft. Where a self-check itself fails, only the answer is lost:
+        the draft stays what it was."""
+
+        async def verdict(answer: str) -> Verdict:
+            return fault_verdict(trajectory) or await grader.grade(labelled, answer, seed=seed)
+
+        after = await verdict(trajectory.answer)
+        finished = trajectory.outcome == "finished"
+        if not finished and trajectory.draft and not after.owed:
+            before = await grader.grade(labelled, trajectory.draft, seed=seed)
+        else:
+            before = after if trajectory.draft == trajectory.answer else await verdict(trajectory.draft)
+        beside = finished and not isinstance(grader, RuleGrader)
+        by_rule = rule_verdict(labelled, trajectory.answer) if beside else None
+        return result_of(labelled, trajectory, after, before=before, rule_verdict=by_rule)
+
+    def may_train(self, trajectory: ParsedTrajectory) -> bool:
+        """Whether the filters are passed; they are off by default, as in the paper."""
+        if self.max_searches is not None and trajectory.trajectory.usage.searches > self.max_searches:
+            return False
+        if not self.only_grounded:
+            return True
+        checks = [parsed for parsed in trajectory.steps if parsed.step.kind == "grounding" and parsed.chosen]
+        last = checks[-1].chosen if checks else None
+        return last is not None and isinstance(last.action, CheckAnswer) and last.action.passed
+
+    def violations(self, trajectory: ParsedTrajectory) -> Violations:
+        """What each candidate and the answer violate of the rules of the built-in world's questions."""
+        return violations_of(trajectory)

@@ -1,0 +1,67 @@
+"""The selectors on hand-made samples: which sample moves on, and which becomes the training target."""
+
+import math
+from typing import get_args
+
+from rest_react.parsed import ParsedAction
+from rest_react.records import Candidate
+from rest_react.selection.selectors import SELECTORS, SelectorName, choose
+
+
+def candidate(text: str, logprob: float | None = -1.0, tokens: int = 1) -> Candidate:
+    return Candidate(text, tokens, logprob, "stop")
+
+
+def parsed(decisions: list[str | None]) -> list[ParsedAction]:
+    """What samples with these decisions stand for; None stands for no action."""
+    return [ParsedAction(None) if d is None else ParsedAction(d, "", d, d, complete=True) for d in decisions]
+
+
+def test_every_name_that_the_settings_allow_is_a_selector() -> None:
+    assert set(SELECTORS) == set(get_args(SelectorName))
+
+
+def test_of_equally_likely_samples_the_first_moves_on() -> None:
+    assert choose([candidate("a"), candidate("b"), candidate("c")], parsed([None, "ada", "bob"]), "perplexity") == 1
+
+
+def test_perplexity_is_per_token() -> None:
+    long, short = candidate("a", logprob=-4.0, tokens=8), candidate("b", logprob=-1.0, tokens=1)
+    assert (long.perplexity, short.perplexity) == (math.exp(0.5), math.exp(1.0))
+    assert choose([short, long], parsed(["ada", "bob"]), "perplexity") == 1
+
+
+def test_without_log_probabilities_the_majority_decides() -> None:
+    actions = ["stop", "ada", "ada"]
+    unknown = [candidate("a", None), candidate("b", None), candidate("c", None)]
+    assert choose(unknown, parsed(actions), "perplexity") == 1
+    partly = [candidate("a", -0.1), candidate("b", None), candidate("c", -0.1)]
+    assert choose(partly, parsed(actions), "perplexity") == 1
+    assert choose([candidate("a"), candidate("b", -9.0), candidate("c")], parsed(actions), "majority") == 1
+
+
+def test_the_unreadable_need_no_log_probability() -> None:
+    assert (
+        choose(
+            [candidate("", None), candidate("b", -2.0), candidate("c", -1.0)],
+            parsed([None, "ada", "bob"]),
+            "perplexity",
+        )
+        == 2
+    )
+
+
+def test_a_tied_vote_goes_to_the_first() -> None:
+    assert choose([candidate("x")] * 4, parsed(["bob", "ada", "ada", "bob"]), "majority") == 0
+
+
+def test_first_takes_the_first_readable_one() -> None:
+    assert choose([candidate("x")] * 3, parsed([None, "stop", "ada"]), "first") == 1
+    assert choose([candidate("x")], parsed([None]), "first") is None
+    assert choose([], parsed([]), "majority") is None
+
+
+def test_who_may_not_win_still_has_a_vote() -> None:
+    actions = ["paris", "lyon", "paris"]
+    assert choose([candidate("x", None)] * 3, parsed(actions), "perplexity", among=(1, 2)) == 2
+    assert choose([candidate("x")] * 2, parsed(["passed", "failed"]), "majority", among=()) is None
