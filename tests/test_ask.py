@@ -238,7 +238,7 @@ def test_asking_gives_the_model_back_also_when_it_fails(output: Path, monkeypatc
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("rest_react.tasks.search_qa.scripted.ScriptedLLM.aclose", close)
-    monkeypatch.setattr(module, "answer_question", fail)
+    monkeypatch.setattr("rest_react.tasks.search_qa.task.answer_question", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         asyncio.run(module.ask(compose([*SMOKE, f"output={output}", "iteration=0"]), "Who?"))
     assert closed == [True]

@@ -112,7 +112,7 @@ def test_the_summary_counts_outcomes_costs_and_how_much_samples_differ(tmp_path)
         "selected_by_majority_for_want_of_logprobs": 1, "selected_by_perplexity_of_whole_samples": 4,
     }  # fmt: skip
     assert count(path, by_perplexity=True) == expected
-    assert count(path, "first") == {
+    assert count(path, by_perplexity=False) == {
         **expected,
         "selected_by_majority_for_want_of_logprobs": 0,
         "selected_by_perplexity_of_whole_samples": 0,
@@ -120,7 +120,7 @@ def test_the_summary_counts_outcomes_costs_and_how_much_samples_differ(tmp_path)
 
 
 def test_an_empty_file_counts_nothing(tmp_path) -> None:
-    assert set(map(json.dumps, count(tmp_path / TRAJECTORIES, "perplexity").values())) <= {"0", "0.0", "{}"}
+    assert set(map(json.dumps, count(tmp_path / TRAJECTORIES, by_perplexity=True).values())) <= {"0", "0.0", "{}"}
 
 
 def garbled(labelled: LabelledQuestion) -> LabelledQuestion:
@@ -133,10 +133,10 @@ def garbled(labelled: LabelledQuestion) -> LabelledQuestion:
 @pytest.mark.parametrize("selector", ["verified", "perplexity", "majority", "random"])
 def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_path, selector) -> None:
     async def bring(labelled, folder: Path) -> list[bytes]:
-        how = asked(SCRIPTED, Bm25Search(WORLD.passages))
-        await grow(*how, unlabelled(labelled), folder / "grow", repeats=1, seed=5, in_flight=4, prices=FREE)
+        task, policy = asked(SCRIPTED, Bm25Search(WORLD.passages))
+        await grow(task, policy, unlabelled(labelled), folder / "grow", repeats=1, seed=5, in_flight=4, prices=FREE)
         await improve(
-            folder / "grow" / TRAJECTORIES, folder / "improve", rules=Rules(selector), reward_model=None, seed=6,
+            task, folder / "grow" / TRAJECTORIES, folder / "improve", rules=Rules(selector), reward_model=None, seed=6,
             in_flight=4, prices=FREE,
         )  # fmt: skip
         files = (folder / "grow" / TRAJECTORIES, folder / "improve" / RANKINGS, folder / "improve" / EXAMPLES)
@@ -149,16 +149,16 @@ def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_
 
 def test_growing_on_a_benchmark_is_refused_unless_it_is_allowed_by_name() -> None:
     sets = {"mine": [Question("b", "Who wrote Middlemarch?")], "other": [Question("b", "Who wrote Emma?")]}
-    asked = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]
+    grown_on = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]
     note = (
         "grow.questions: 1 of 2 are questions of evaluate.benchmarks.mine, or nearly, e.g. 'who wrote middlemarch' "
         "and 'Who wrote Middlemarch?'"
     )
     with pytest.raises(ConfigError) as told:
-        refuse_overlap(asked, sets, ["other"])
+        refuse_overlap(grown_on, sets, ["other"])
     assert told.value.problems == (f"{note}; grow on others, or allow it by name: grow.allow_overlap=[mine]",)
     with pytest.raises(ConfigError) as told:
-        refuse_overlap(asked, sets, ["other"], test_only=["mine"])
+        refuse_overlap(grown_on, sets, ["other"], test_only=["mine"])
     assert told.value.problems == (f"{note}; grow on others",)
-    assert refuse_overlap(asked, sets, ["mine"]) == [note]
-    assert refuse_overlap(asked[1:], sets, []) == []
+    assert refuse_overlap(grown_on, sets, ["mine"]) == [note]
+    assert refuse_overlap(grown_on[1:], sets, []) == []
