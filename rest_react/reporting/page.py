@@ -40,8 +40,8 @@ from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.summaries import read_summary
-from rest_react.text_safety import plain
 from rest_react.tasks.search_qa.step import parse_step
+from rest_react.text_safety import plain
 from rest_react.training.loss_curve import loss_lines
 
 if TYPE_CHECKING:

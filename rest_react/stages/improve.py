@@ -49,7 +49,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class StepToRank:
     """A step to rank, and the candidates that may train."""
 
     trajectory: ParsedTrajectory
@@ -99,14 +99,14 @@ async def improve(
     started = time.monotonic()
     found, rankings = _Found(), stage / RANKINGS
 
-    def items() -> Iterator[tuple[str, _Item]]:
+    def items() -> Iterator[tuple[str, StepToRank]]:
         earlier = {ranking.id: ranking.best for ranking in read_lines(rankings, Ranking)}
-        for id_, item in _items(task, trajectories, rules, found.tally):
+        for id_, item in steps_to_rank(task, trajectories, rules, found.tally):
             if id_ in earlier:
                 found.choices[id_] = _choice(item, earlier[id_])
             yield id_, item
 
-    async def rank(id_: str, item: _Item) -> Ranking:
+    async def rank(id_: str, item: StepToRank) -> Ranking:
         ranking = await rank_step(
             id_, item.trajectory, item.index, item.usable,
             selector=rules.selector, keep=rules.keep, reward_model=reward_model, seed=derive_seed(seed, id_),
@@ -147,7 +147,9 @@ def reopen_refused(stage: Path) -> None:
 # ── one pass over the trajectories ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _items(task: Task, trajectories: Path, rules: Rules, tally: Counter[str]) -> Iterator[tuple[str, _Item]]:
+def steps_to_rank(
+    task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
+) -> Iterator[tuple[str, StepToRank]]:
     """Every step that may train, in (trajectory, step) order; counts on the way what may not."""
     for trajectory in read_lines(trajectories, Trajectory):
         for step in trajectory.steps:
@@ -162,7 +164,7 @@ def _items(task: Task, trajectories: Path, rules: Rules, tally: Counter[str]) ->
             continue
         tally["steps"] += sum(not step.forced for step in trajectory.steps)
         for index, usable in trainable_steps(parsed, task.violations, selector=rules.selector, keep=rules.keep):
-            yield f"{trajectory.id}.{index}", _Item(parsed, index, usable)
+            yield f"{trajectory.id}.{index}", StepToRank(parsed, index, usable)
 
 
 def _most_steps(trajectories: Path) -> int:
@@ -171,7 +173,7 @@ def _most_steps(trajectories: Path) -> int:
     return sum(not step.forced for trajectory in finished for step in trajectory.steps)
 
 
-def _choice(item: _Item, best: int) -> _Choice:
+def _choice(item: StepToRank, best: int) -> _Choice:
     step = item.step
     target = step.actions[best].target
     return _Choice(

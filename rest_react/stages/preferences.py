@@ -1,6 +1,6 @@
 """Preferences: of each step that trains, the selected candidate and one that is worse, for trainers such as DPO.
 
-    preferences(trajectories, rankings, examples, rules)     # Preference(completion="Search(...)", rejected="...")
+    preferences(task, trajectories, rankings, examples, rules)  # Preference(completion="Search(...)", rejected="...")
 
 The rejected candidate of a step is, in this order,
 
@@ -16,33 +16,38 @@ Not here: how candidates are ranked (improve, selection.reward_model).
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from rest_react.records import Example, Preference, Ranking, Step
-from rest_react.stages.improve import SLIP, Rules, targets_of, trainable_steps
+from rest_react.parsed import CUT_OFF, SLIP, ParsedStep
+from rest_react.records import Example, Preference, Ranking
+from rest_react.stages.improve import Rules, steps_to_rank
 from rest_react.storage.jsonl import read_lines
-from rest_react.tasks.search_qa.agent import CUT_OFF
+from rest_react.tasks.protocol import Task
 
 
-def preferences(trajectories: Path, rankings: Path, examples: Iterable[Example], rules: Rules) -> Iterator[Preference]:
+def preferences(
+    task: Task, trajectories: Path, rankings: Path, examples: Iterable[Example], rules: Rules
+) -> Iterator[Preference]:
     """The examples, in their order, whose step has a worse candidate. The files are those that the examples came from,
     `rules` those of the Improve stage that wrote them."""
     ranked = read_lines(rankings, Ranking)
+    steps = steps_to_rank(task, trajectories, rules, Counter())
     rejected = {
-        id_: rejected_candidate(step, usable, ranking)
-        for (id_, step, usable), ranking in zip(trainable_steps(trajectories, rules), ranked, strict=True)
+        id_: rejected_candidate(item.step, item.usable, ranking)
+        for (id_, item), ranking in zip(steps, ranked, strict=True)
     }
     for example in examples:
         if worse := rejected[example.id]:
             yield Preference(**{field.name: getattr(example, field.name) for field in fields(Example)}, rejected=worse)
 
 
-def rejected_candidate(step: Step, usable: Sequence[int], ranking: Ranking) -> str:
+def rejected_candidate(parsed: ParsedStep, usable: Sequence[int], ranking: Ranking) -> str:
     """The text to be preferred less than the step's best candidate; empty where there is none. `usable` are the
     candidates that may train."""
-    targets = targets_of(step)
+    step, targets = parsed.step, [action.target for action in parsed.actions]
     best = targets[ranking.best].strip()
     if ranking.order:
         return next((targets[i] for i in reversed(ranking.order) if targets[i].strip() != best), "")

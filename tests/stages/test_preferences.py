@@ -8,16 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.records import Candidate, Preference, Ranking, Step
-from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, targets_of, usable_candidates
+from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules
 from rest_react.stages.preferences import preferences, rejected_candidate
 from rest_react.tasks.search_qa.actions import Search
-from tests.stages.test_improve import ADA, BOB, CAT, candidate, decide, run, text, walked
+from rest_react.tasks.search_qa.step import parse_step
+from rest_react.tasks.search_qa.task import SearchQA
+from tests.stages.test_improve import (
+    ADA,
+    BOB,
+    CAT,
+    candidate,
+    decide,
+    run,
+    targets_of,
+    text,
+    usable_candidates,
+    walked,
+)
 
 EMPTY = Search("", "x")
 
 
 def rejected(step: Step, best: int, order: tuple[int, ...] = (), status: str = "ranked") -> str:
-    return rejected_candidate(step, usable_candidates(step), Ranking("q.0.0", "decide", "any", status, best, order))
+    ranking = Ranking("q.0.0", "decide", "any", status, best, order)
+    return rejected_candidate(parse_step(step), usable_candidates(step), ranking)
 
 
 def test_the_last_of_a_ranking_is_rejected() -> None:
@@ -61,7 +75,8 @@ def test_a_step_gives_one_row_with_its_state_its_example_and_the_rejected_text(t
 def rows_of(folder: Path, examples: list) -> list[Preference]:
     stage = folder / "improve"
     assert (stage / EXAMPLES).exists()
-    return list(preferences(folder / "trajectories.jsonl", stage / RANKINGS, examples, Rules("perplexity")))
+    rules = Rules("perplexity")
+    return list(preferences(SearchQA(), folder / "trajectories.jsonl", stage / RANKINGS, examples, rules))
 
 
 CANDIDATES = st.lists(

@@ -292,7 +292,11 @@ def test_a_hostile_page_stays_inside_its_string() -> None:
 def test_whoever_watches_sees_every_step_as_it_happens() -> None:
     seen = []
     llm = recorded(decide=[FIRST], summarise=[KEPT], answer=[DRAFT], relevance=["nonsense"])
-    trajectory = walk(llm, max_searches=1, watch=lambda parsed: seen.append((parsed.step, parsed.chosen.action if parsed.chosen else None)))
+    trajectory = walk(
+        llm,
+        max_searches=1,
+        watch=lambda parsed: seen.append((parsed.step, parsed.chosen.action if parsed.chosen else None)),
+    )
     assert seen == list(zip(trajectory.steps, [FIRST, KEPT, None, DRAFT, None], strict=True))
 
 
