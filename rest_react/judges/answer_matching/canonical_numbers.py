@@ -82,35 +82,35 @@ _UNITS = {
     "minutes": r"minutes?|mins?",
     "seconds": r"seconds?|secs?",
 }
-_CODES = "usd aud cad nzd hkd sgd eur gbp jpy cny rmb inr rub rs".split()
+_CURRENCY_CODES = "usd aud cad nzd hkd sgd eur gbp jpy cny rmb inr rub rs".split()
 _UNIT_NAMES = list(_UNITS)
 
 _I = re.IGNORECASE
-_WORDS_OF_SCALE = "|".join(_SCALES)
+_SCALE_WORDS = "|".join(_SCALES)
 _SIMPLE = "|".join(sorted(_CARDINALS, key=len, reverse=True))
-_CARDINAL = rf"(?:{_SIMPLE}|{_WORDS_OF_SCALE})"
+_CARDINAL = rf"(?:{_SIMPLE}|{_SCALE_WORDS})"
 _ORDINAL = rf"(?:{'|'.join(sorted(_ORDINALS, key=len, reverse=True))})"
-_JOINT = r"(?:[ -]|(?<=hundred|housand|million|billion|rillion) and )"
-_SPOKEN = re.compile(
-    rf"(?<![\w.,-])(?:(?:{_SIMPLE})(?:{_JOINT}{_CARDINAL}){{0,12}}(?:{_JOINT}{_ORDINAL})?|{_ORDINAL})(?![\w])",
+_NUMBER_JOIN = r"(?:[ -]|(?<=hundred|housand|million|billion|rillion) and )"
+_NUMBER_WORDS = re.compile(
+    rf"(?<![\w.,-])(?:(?:{_SIMPLE})(?:{_NUMBER_JOIN}{_CARDINAL}){{0,12}}(?:{_NUMBER_JOIN}{_ORDINAL})?|{_ORDINAL})(?![\w])",
     _I,
 )
 # A second that is a measure of time: "5 seconds" is read with the units, "a second" and "per second" stay.
 _TIME_BEFORE = re.compile(r"(?:\d[ -]|\b(?:per|an?|each|every|split) )$", _I)
-_A_SCALE = re.compile(rf"(?<!of )\b(half )?an? (?={_WORDS_OF_SCALE})", _I)
-_GROUPED = re.compile(
+_ARTICLE_BEFORE_SCALE = re.compile(rf"(?<!of )\b(half )?an? (?={_SCALE_WORDS})", _I)
+_DIGIT_GROUPS = re.compile(
     r"(?<![\d.,'])(?:\d{1,3}(?:[,\u00a0\u2009\u202f']\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:\.\d{3}){2,})(?![\d]|[.,']\d{3}(?!\d))"
 )
-_MIXED = re.compile(r"(?<![\w.,/])(\d{1,12}) ([1-9])/([2458])(?![\w/])")
-_SCALED = re.compile(rf"(?<![\w.])(\d{{1,15}}(?:\.\d{{1,12}})?)((?:[ -](?:{_WORDS_OF_SCALE})s?)+)\b", _I)
+_MIXED_FRACTION = re.compile(r"(?<![\w.,/])(\d{1,12}) ([1-9])/([2458])(?![\w/])")
+_NUMBER_AND_SCALE = re.compile(rf"(?<![\w.])(\d{{1,15}}(?:\.\d{{1,12}})?)((?:[ -](?:{_SCALE_WORDS})s?)+)\b", _I)
 _NUMBER = r"\d{1,30}(?:\.\d{1,30})?"
-_SIGN_FIRST = re.compile(
+_CURRENCY_SIGN_FIRST = re.compile(
     rf"(?<![\w$])((?:US|AU?|CA?|NZ|HK|SG?|R|MX|NT|CN|RMB|JP)?[$€£¥₹₩₽¢]) ?({_NUMBER})"
-    rf"(?: ?(k|mn?|bn?|tn)(?!\w)|[ -]({_WORDS_OF_SCALE})\b)?",
+    rf"(?: ?(k|mn?|bn?|tn)(?!\w)|[ -]({_SCALE_WORDS})\b)?",
     _I,
 )
-_SIGN_LAST = re.compile(rf"(?<![\w.])({_NUMBER}) ?([$€£¥₹₩₽¢])(?! ?[\d])")
-_CODE_FIRST = re.compile(rf"(?<!\w)({'|'.join(_CODES)})\.? ?({_NUMBER})(?![\w.])", _I)
+_CURRENCY_SIGN_LAST = re.compile(rf"(?<![\w.])({_NUMBER}) ?([$€£¥₹₩₽¢])(?! ?[\d])")
+_CURRENCY_CODE_FIRST = re.compile(rf"(?<!\w)({'|'.join(_CURRENCY_CODES)})\.? ?({_NUMBER})(?![\w.])", _I)
 _MEASURE = re.compile(
     rf"(?<![\w.])({_NUMBER})(?:[ -]?(?:" + "|".join(f"({spellings})" for spellings in _UNITS.values())
     + r")| ((?-i:s)))(?![\w/^])", _I
@@ -138,32 +138,32 @@ _BC = re.compile(r"(?<=\d|h|s|y) ?(?:b\. ?c\.(?: ?e\.)?|bce?)(?!\w)", _I)
 _AD_LAST = re.compile(r"(?<=\d|h|s|y) ?(?:a\. ?d\.|c\. ?e\.|AD|CE)(?!\w)")
 _AD_FIRST = re.compile(r"(?<!\w)(?:[aA]\. ?[dD]\.|AD|CE) ?(\d{1,4})(?!\w)")
 _ROMAN = re.compile(r"(?<![\w&.-])(?=[IVXLCDM]{2})(M{0,3})(CM|CD|D?C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})(?![\w&-])")
-_NUMBERED = re.compile(
+_NUMBERED_NOUN = re.compile(
     r"\b(war|part|type|act|book|volume|vol\.|chapter|phase|class|grade|level|title|article|section|mark) (I|V|X)(?!\w)",
     _I,
 )
 _WORLD_WAR = re.compile(r"\b(?:WW ?|world war )(I{1,2}|[12]|one|two)(?!\w)|\b(first|second) world war\b", _I)
-_LETTERS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_ROMAN_LETTERS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
 def canonical_numbers(text: str) -> str:
     """The text with its numbers in the one form; reads plain digits and hyphens, single spaces (see canonical_text).
     Linear in the text's length."""
-    text = _GROUPED.sub(lambda m: re.sub(r"\D", "", m[0]), text)
+    text = _DIGIT_GROUPS.sub(lambda m: re.sub(r"\D", "", m[0]), text)
     text = _WORLD_WAR.sub(_world_war, text)
-    text = _NUMBERED.sub(lambda m: f"{m[1]} {roman_value(m[2])}", text)
+    text = _NUMBERED_NOUN.sub(lambda m: f"{m[1]} {roman_value(m[2])}", text)
     text = _ROMAN.sub(_roman, text)
-    text = _A_SCALE.sub(lambda m: "0.5 " if m[1] else "1 ", text)
-    text = _SPOKEN.sub(_spoken, text)
+    text = _ARTICLE_BEFORE_SCALE.sub(lambda m: "0.5 " if m[1] else "1 ", text)
+    text = _NUMBER_WORDS.sub(_number_words, text)
     text = re.sub(r"\b(\d{1,18})(?:st|nd|rd|th)(?!\w)", lambda m: ordinal(int(m[1])), text, flags=_I)
     text = re.sub(r"\b(\d{1,2}) (?=centur)", lambda m: f"{ordinal(int(m[1]))} ", text)
     text = re.sub(r"\b(?:minus|negative) (?=\d)", "-", text, flags=_I)
-    text = _MIXED.sub(lambda m: _plain(Decimal(m[1]) + Decimal(m[2]) / Decimal(m[3])), text)
-    text = _SCALED.sub(_scaled, text)
-    text = _SIGN_FIRST.sub(_money, text)
-    text = _SIGN_LAST.sub(lambda m: f"{_plain(Decimal(m[1]))} {_CURRENCIES[m[2]]}", text)
-    text = _CODE_FIRST.sub(lambda m: f"{m[2]} {'rupees' if m[1].lower() == 'rs' else m[1]}", text)
-    text = _SCALED.sub(_scaled, text)
+    text = _MIXED_FRACTION.sub(lambda m: _decimal_text(Decimal(m[1]) + Decimal(m[2]) / Decimal(m[3])), text)
+    text = _NUMBER_AND_SCALE.sub(_multiply_by_scale, text)
+    text = _CURRENCY_SIGN_FIRST.sub(_money, text)
+    text = _CURRENCY_SIGN_LAST.sub(lambda m: f"{_decimal_text(Decimal(m[1]))} {_CURRENCIES[m[2]]}", text)
+    text = _CURRENCY_CODE_FIRST.sub(lambda m: f"{m[2]} {'rupees' if m[1].lower() == 'rs' else m[1]}", text)
+    text = _NUMBER_AND_SCALE.sub(_multiply_by_scale, text)
     text = _canonical_dates(text)
     text = _MEASURE.sub(_measure, text)
     text = _FROM_TO.sub(r"\1 to ", text)
@@ -182,7 +182,7 @@ def roman_value(numeral: str) -> int:
     """The value of a well-formed Roman numeral in capitals; 0 for any other text."""
     if not numeral or not re.fullmatch("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})", numeral):
         return 0
-    values = [_LETTERS[letter] for letter in numeral]
+    values = [_ROMAN_LETTERS[letter] for letter in numeral]
     return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
 
 
@@ -195,11 +195,11 @@ def _roman(match: re.Match[str]) -> str:
 
 
 def _world_war(match: re.Match[str]) -> str:
-    said = (match[1] or match[2]).lower()
-    return f"World War {1 if said in ('i', '1', 'one', 'first') else 2}"
+    word = (match[1] or match[2]).lower()
+    return f"World War {1 if word in ('i', '1', 'one', 'first') else 2}"
 
 
-def _spoken(match: re.Match[str]) -> str:
+def _number_words(match: re.Match[str]) -> str:
     """Number words as digits. Words that make no one number, as in "twelve fifteen", are several numbers; a lone "one"
     is mostly a pronoun and stays."""
     words = [word for word in re.split("[ -]", match[0].lower()) if word != "and"]
@@ -208,7 +208,7 @@ def _spoken(match: re.Match[str]) -> str:
     if words == ["second"] and _TIME_BEFORE.search(match.string, max(0, match.start() - 8), match.start()):
         return match[0]
     numbers: list[str] = []
-    total, group, begun = 0, 0, False
+    total, group, started = 0, 0, False
     for word in words:
         value = _CARDINALS.get(word, _ORDINALS.get(word))
         if value is None:
@@ -218,7 +218,7 @@ def _spoken(match: re.Match[str]) -> str:
                 total, group = total + group, 0
         elif value >= 100 and word in _ORDINALS:
             group = max(group, 1) * value
-        elif begun and not _fits(group, value):
+        elif started and not _can_follow(group, value):
             if total == 0 and 16 <= group <= 20 and value >= 10:  # nineteen eighty-four
                 group = group * 100 + value
             else:
@@ -226,35 +226,35 @@ def _spoken(match: re.Match[str]) -> str:
                 total, group = 0, value
         else:
             group += value
-        begun = True
+        started = True
     numbers.append(ordinal(total + group) if words[-1] in _ORDINALS else str(total + group))
     return " ".join(numbers)
 
 
-def _fits(group: int, value: int) -> bool:
+def _can_follow(group: int, value: int) -> bool:
     return group % 100 == 0 if value >= 10 else group % 10 == 0 and group % 100 != 10
 
 
-def _plain(value: Decimal) -> str:
+def _decimal_text(value: Decimal) -> str:
     """Digits without an exponent and without zeros at the end of a fraction."""
     return f"{value.normalize():f}"
 
 
-def _scaled(match: re.Match[str]) -> str:
+def _multiply_by_scale(match: re.Match[str]) -> str:
     value = Decimal(match[1])
     for scale in re.split("[ -]", match[2].strip(" -").lower()):
         value *= _SCALES[scale.removesuffix("s")]
-    return _plain(value) if value == int(value) and value < 10**30 else match[0]
+    return _decimal_text(value) if value == int(value) and value < 10**30 else match[0]
 
 
 def _money(match: re.Match[str]) -> str:
     scale = _MONEY_SCALES.get((match[3] or "").lower()) or (match[4] or "").lower()
-    return f"{_plain(Decimal(match[2]) * _SCALES.get(scale, 1))} {_CURRENCIES[match[1].upper()]}"
+    return f"{_decimal_text(Decimal(match[2]) * _SCALES.get(scale, 1))} {_CURRENCIES[match[1].upper()]}"
 
 
 def _measure(match: re.Match[str]) -> str:
     unit = "seconds" if match[match.re.groups] else _UNIT_NAMES[(match.lastindex or 2) - 2]
-    return f"{_plain(Decimal(match[1]))} {unit}"
+    return f"{_decimal_text(Decimal(match[1]))} {unit}"
 
 
 def _range(match: re.Match[str]) -> str:

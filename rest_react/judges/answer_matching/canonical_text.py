@@ -32,18 +32,18 @@ _SIGNS = str.maketrans(
     }
 )  # fmt: skip
 # Unicode does not decompose these; casefold() makes ss of ß.
-_PLAIN = dict(zip("øØłŁđĐðÐħĦıŧŦ", "oOlLdDdDhHitT", strict=True)) | {
+_BASE_LETTERS = dict(zip("øØłŁđĐðÐħĦıŧŦ", "oOlLdDdDhHitT", strict=True)) | {
     "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "þ": "th", "Þ": "Th",
 }  # fmt: skip
-_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
-_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
+_FROM_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_FROM_SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
 _SUPERSCRIPT = re.compile(r"(.?)([⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+)")
 _SUBSCRIPT = re.compile(r"(.?)([₀₁₂₃₄₅₆₇₈₉₊₋]+)")
-_VULGAR = re.compile(r"(\d?)([¼½¾⅐-⅞])")
+_FRACTION_SIGN = re.compile(r"(\d?)([¼½¾⅐-⅞])")
 _BREVE, _DIAERESIS = "\u0306", "\u0308"
 
 _I = re.IGNORECASE
-_ABBREVIATED = [
+_ABBREVIATIONS = [
     (re.compile(r"n't\b", _I), " not"),
     (re.compile(r"\bcannot\b", _I), "can not"),
     (re.compile(r"\b(it|that|he|she|there|what|who|where)'s\b", _I), r"\1 is"),
@@ -69,10 +69,10 @@ _ABBREVIATED = [
 # A hyphen inside a code (B-52, MI-6, 3-D) is left out, but not before a year or in "mid-90s".
 _CODE = re.compile(r"(?<![\w-])(?!(?:mid|pre|post|non|anti|late|sub|semi|ex|may)-)([A-Za-z]{1,4})-(?=\d)", _I)
 _DIGIT_CODE = re.compile(r"(?<![\w-])(\d{1,4})-(?=[A-Z](?!\w))")
-_BLOOD = re.compile(r"(?<![\w-])(AB|[A-Z])-(?![\w-])")
+_BLOOD_TYPE = re.compile(r"(?<![\w-])(AB|[A-Z])-(?![\w-])")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=\S)([^*_\n]{1,300})(?<=\S)\1(?![\w*])")
 _LONG_DASH = re.compile(r" - (?!\d)| ?--+ ?")
-_COMPARED = re.compile(r"([<>≤≥±]) (?=\d)")
+_SIGN_AND_SPACE = re.compile(r"([<>≤≥±]) (?=\d)")
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\. ?){1,8}[A-Za-z]\.")
 # Words with the digits and signs glued to them, then marks, then any other sign.
 _TOKEN = regex.compile(
@@ -92,13 +92,13 @@ def canonicalise(text: str) -> str:
 
 def cased_words(text: str) -> str:
     """As `canonicalise`, with the capitals that were written; `lower_case` of it has the same length."""
-    text = " ".join(_folded(text).split())
+    text = " ".join(_fold_characters(text).split())
     text = _LONG_DASH.sub(" — ", text)
     text = _EMPHASIS.sub(r"\2", text)
-    for pattern, plain in _ABBREVIATED:
-        text = pattern.sub(plain, text)
-    text = _DIGIT_CODE.sub(r"\1", _BLOOD.sub("\\1\u2212", text))
-    text = _COMPARED.sub(r"\1", text)
+    for pattern, replacement in _ABBREVIATIONS:
+        text = pattern.sub(replacement, text)
+    text = _DIGIT_CODE.sub(r"\1", _BLOOD_TYPE.sub("\\1\u2212", text))
+    text = _SIGN_AND_SPACE.sub(r"\1", text)
     text = canonical_numbers(text)
     text = _CODE.sub(r"\1", text)
     text = _INITIALS.sub(lambda m: m[0].replace(".", "").replace(" ", "") + " ", text)
@@ -111,15 +111,20 @@ def lower_case(text: str) -> str:
     return text.casefold().lower()  # Cherokee folds to capitals
 
 
-def _folded(text: str) -> str:
+def clauses_in_lower_case(text: str) -> str:
+    """What `cased_words` returned, in lower case and with a semicolon for each line break and long dash."""
+    return re.sub("[|—]", ";", lower_case(text))
+
+
+def _fold_characters(text: str) -> str:
     """Compatibility forms (full width, ligatures), Latin and Greek accents, digits of other scripts and super- and
     subscripts in plain characters; marks that make another letter in Cyrillic, Arabic, Indic, Thai or Japanese stay."""
     text = text.translate(_SIGNS)
     if text.isascii():
         return text
-    text = _SUPERSCRIPT.sub(_raised, text)
-    text = _SUBSCRIPT.sub(_lowered, text)
-    text = _VULGAR.sub(lambda m: f"{m[1]} {unicodedata.normalize('NFKD', m[2])}", text).translate(_SIGNS)
+    text = _SUPERSCRIPT.sub(_superscript, text)
+    text = _SUBSCRIPT.sub(_subscript, text)
+    text = _FRACTION_SIGN.sub(lambda m: f"{m[1]} {unicodedata.normalize('NFKD', m[2])}", text).translate(_SIGNS)
     kept: list[str] = []
     base = ""
     for char in unicodedata.normalize("NFKD", text):
@@ -131,10 +136,10 @@ def _folded(text: str) -> str:
             continue
         else:
             base = char
-        kept.append(str(unicodedata.decimal(char)) if category == "Nd" else _PLAIN.get(char, char))
-    whole = unicodedata.normalize("NFC", "".join(kept)).translate(_SIGNS)
+        kept.append(str(unicodedata.decimal(char)) if category == "Nd" else _BASE_LETTERS.get(char, char))
+    composed = unicodedata.normalize("NFC", "".join(kept)).translate(_SIGNS)
     # What grows when it is folded (ß) is folded now, so that lower case keeps the length.
-    return "".join(char if len(lower_case(char)) == 1 else lower_case(char) for char in whole)
+    return "".join(char if len(lower_case(char)) == 1 else lower_case(char) for char in composed)
 
 
 def _makes_a_letter(base: str, mark: str) -> bool:
@@ -142,15 +147,15 @@ def _makes_a_letter(base: str, mark: str) -> bool:
     return mark in (_BREVE, _DIAERESIS) and base not in "еЕ"
 
 
-def _raised(match: re.Match[str]) -> str:
+def _superscript(match: re.Match[str]) -> str:
     """A charge is plain (Ca²⁺ is Ca2+); an exponent keeps its sign (10² is 10^2)."""
-    before, raised = match[1], match[2].translate(_RAISED)
-    if raised[-1] in "+-" and (before.isalpha() or before.isdecimal()):
-        return before + raised.replace("-", "\u2212")
-    return f"{before}^{raised}"
+    before, digits = match[1], match[2].translate(_FROM_SUPERSCRIPT)
+    if digits[-1] in "+-" and (before.isalpha() or before.isdecimal()):
+        return before + digits.replace("-", "\u2212")
+    return f"{before}^{digits}"
 
 
-def _lowered(match: re.Match[str]) -> str:
+def _subscript(match: re.Match[str]) -> str:
     """After a letter or a bracket plain (H₂O is H2O); after a digit marked (10₂ is 10_2)."""
-    before, lowered = match[1], match[2].translate(_LOWERED)
-    return f"{before}_{lowered}" if before.isdecimal() else before + lowered
+    before, digits = match[1], match[2].translate(_FROM_SUBSCRIPT)
+    return f"{before}_{digits}" if before.isdecimal() else before + digits

@@ -1,13 +1,13 @@
-"""Where a gold answer stands in an answer, both as `cased_words` writes them.
+"""Finds the mentions of a gold answer in an answer, both in canonical words (`cased_words`).
 
-    >>> said = cased_words("She reigned after Louis the Fourteenth.")
-    >>> [said[start:end] for start, end in find_mentions(said, ["Louis XIV"], "")]
+    >>> answer = cased_words("She reigned after Louis the Fourteenth.")
+    >>> [answer[start:end] for start, end in find_mentions(answer, ["Louis XIV"], "")]
     ['Louis the 14th']
 
-A mention is the whole gold answer between word boundaries. Three kinds of text are no mention although they hold its
-letters: a number inside a range, a date or an amount ("1914 to 1918", "March 12", "5 percent" for 5); a name that goes
-on with a number ("Rocky 2" for Rocky); and a word such as "it", "no" or "May" that also is an alias, unless it is the
-whole answer or written with the alias's own capitals.
+A mention is the whole gold answer between word boundaries. Three kinds of text contain its letters and are no mention:
+a number inside a range, a date or an amount ("1914 to 1918", "March 12", "5 percent" for 5); a name that continues
+with a number ("Rocky 2" for Rocky); and an alias that is also a function word ("it", "no", "May"), unless it is the
+whole answer or has the alias's own capitals.
 Not here: whether the answer asserts what it mentions (assertion).
 """
 
@@ -32,65 +32,79 @@ _MONEY = "dollars|euros|pounds|yen|yuan|rupees|won|rubles|aud|cad|nzd|hkd|sgd|br
 _ASKS_MONEY = regex.compile(
     r"\b(?:cost|costs|price|prices|paid|pay|sold|worth|much|salary|budget|gross|grossed|earn)\b"
 )
-_PART_OF_A_NUMBER = regex.compile(rf"(?:\d to |\bwar |\b(?P<month>{_MONTHS}) )$")
-_GOES_ON = regex.compile(rf" (?:to -?\d|bc(?!\S)|(?P<unit>percent|{_MONEY})(?!\S))")
+_NUMBER_BEFORE = regex.compile(rf"(?:\d to |\bwar |\b(?P<month>{_MONTHS}) )$")
+_CONTINUATION = regex.compile(rf" (?:to -?\d|bc(?!\S)|(?P<unit>percent|{_MONEY})(?!\S))")
 _SEQUEL = regex.compile(
     r" \d{1,3}(?!\S)(?! (?:years|months|days|hours|minutes|seconds|km|m|mi|ft|kmh|mph|percent|times|and)\b)"
 )
-_FURTHER_WORD = regex.compile(r" (\p{Lu}\p{Ll}+)(?!\S)")
-_SAME_THING = frozenset(
+_NEXT_NAME_WORD = regex.compile(r" (\p{Lu}\p{Ll}+)(?!\S)")
+_GENERIC_WORDS = frozenset(
     "river city county province state island region company corporation club football band junior senior inc ltd "
     "university was is in on the".split()
 )
 _ORDINAL = regex.compile(r"(\d{1,4})(?:st|nd|rd|th)")
-_IS_WHOLE = regex.compile(r"(?:.{0,200}\b(?:answer|it|this|that) (?:is|was|would be|:) )?(?:: )?(?:the |an? )?")
+_WHOLE_ANSWER = regex.compile(r"(?:.{0,200}\b(?:answer|it|this|that) (?:is|was|would be|:) )?(?:: )?(?:the |an? )?")
 
 
-def plain_words(text: str) -> str:
-    """A gold answer or option with its capitals as words alone, without a leading article ("A" itself stays)."""
+def answer_words(text: str) -> str:
+    """A gold answer or option as canonical words with its capitals, without punctuation and without a leading article.
+
+    "A" alone stays.
+    """
     words = [word for word in cased_words(text).split() if word not in MARKS or word in "/|"]
     return " ".join(words[1:] if len(words) > 1 and words[0].lower() in ("the", "a", "an") else words)
 
 
-def find_mentions(said: str, golds: Sequence[str], question: str) -> list[tuple[int, int]]:
-    """Start and end of each mention of a gold answer (as it is written, not yet canonical) in the answer."""
-    low = lower_case(said)
-    asked = canonicalise(question)
-    found: dict[int, int] = {}
-    by_plain = {plain: gold for gold in golds if (plain := plain_words(gold))}
-    function_words = {plain for plain in by_plain if set(lower_case(plain).split()) <= _FUNCTION_WORDS}
-    for plain in function_words:
-        found |= _alias_mentions(said, low, plain)
-    if ordinary := [gold for plain, gold in by_plain.items() if plain not in function_words]:
-        for match in regex.finditer(pattern_of(ordinary), low):
-            if _stands_alone(low, match.start(), match.end(), asked) and not _name_goes_on(said, *match.span()):
-                found[match.start()] = max(match.end(), found.get(match.start(), 0))
-    return sorted(found.items())
+def canonical_words(text: str) -> str:
+    """`answer_words` in lower case."""
+    return lower_case(answer_words(text))
 
 
-def _alias_mentions(said: str, low: str, plain: str) -> dict[int, int]:
-    """A function word as an alias: the whole answer, or with the alias's own capitals inside a sentence."""
-    alias = lower_case(plain)
-    found = {}
-    shouted = said == said.upper()
-    for match in regex.finditer(rf"(?<!\S){regex.escape(alias)}(?!\S)", low):
+def find_mentions(answer: str, golds: Sequence[str], question: str) -> list[tuple[int, int]]:
+    """(start, end) of each mention in the answer, by character offsets, in order.
+
+    `answer` is a result of `cased_words`; `golds` and `question` are raw texts.
+    """
+    lowered = lower_case(answer)
+    question_text = canonicalise(question)
+    mentions: dict[int, int] = {}
+    by_form = {form: gold for gold in golds if (form := answer_words(gold))}
+    function_words = {form for form in by_form if set(lower_case(form).split()) <= _FUNCTION_WORDS}
+    for form in function_words:
+        mentions |= _alias_mentions(answer, lowered, form)
+    if ordinary := [gold for form, gold in by_form.items() if form not in function_words]:
+        for match in regex.finditer(pattern_of(ordinary), lowered):
+            start, end = match.span()
+            if _stands_alone(lowered, start, end, question_text) and not _name_continues(answer, start, end):
+                mentions[start] = max(end, mentions.get(start, 0))
+    return sorted(mentions.items())
+
+
+def _alias_mentions(answer: str, lowered: str, form: str) -> dict[int, int]:
+    """Mentions of an alias that is a function word: it is the whole answer, or has the alias's own capitals inside a
+    sentence."""
+    alias = lower_case(form)
+    mentions = {}
+    all_capitals = answer == answer.upper()
+    for match in regex.finditer(rf"(?<!\S){regex.escape(alias)}(?!\S)", lowered):
         start, end = match.span()
-        whole = low[end:].strip(" .!") == "" and _IS_WHOLE.fullmatch(low, 0, start)
-        own = said[start:end] == plain and plain != alias and not shouted and plain != "I"
-        opens = start == 0 or said[start - 2] in ".!?|:"
-        if whole or (own and (not opens or (len(plain) > 1 and plain.isupper()))):
-            found[start] = end
-    return found
+        is_whole_answer = lowered[end:].strip(" .!") == "" and _WHOLE_ANSWER.fullmatch(lowered, 0, start)
+        own_capitals = answer[start:end] == form and form != alias and not all_capitals and form != "I"
+        starts_sentence = start == 0 or answer[start - 2] in ".!?|:"
+        if is_whole_answer or (own_capitals and (not starts_sentence or (len(form) > 1 and form.isupper()))):
+            mentions[start] = end
+    return mentions
 
 
 def pattern_of(texts: Iterable[str]) -> str:
-    """Matches any of the texts in canonical lower case, the longest first."""
+    """A regular expression for any of the texts in canonical lower case, the longest first."""
     ordered = sorted(set(texts), key=lambda text: (-len(text), text))
-    return "|".join(_pattern(text) for text in ordered)
+    return "|".join(_text_pattern(text) for text in ordered)
 
 
-def _pattern(gold: str) -> str:
-    """Matches one text in canonical lower case, marks inside it or not, without a leading article."""
+def _text_pattern(gold: str) -> str:
+    """A regular expression for one text in canonical lower case, without a leading article; punctuation inside it is
+    optional."""
     tokens = lower_case(cased_words(gold)).split()
     words = [token for token in tokens if token not in MARKS or token in "/|"]
     if len(words) > 1 and words[0] in ("the", "a", "an"):
@@ -102,29 +116,28 @@ def _pattern(gold: str) -> str:
         following = tokens[i + 1] if i + 1 < len(tokens) else ""
         if token in MARKS and token not in "/|":
             marks += f"{regex.escape(token)} "
-        elif not (
-            _is_name(before) and token == "the" and _ORDINAL.fullmatch(following)
-        ):  # part of the ordinal's own pattern
+            continue
+        if not (_is_name(before) and token == "the" and _ORDINAL.fullmatch(following)):  # the ordinal's pattern has it
             if before:
-                pattern += _joint(before, token, marks)
-            pattern += _word(token, before, last=not following)
+                pattern += _between_words(before, token, marks)
+            pattern += _word_forms(token, before, last=not following)
             before, marks = token, ""
     return pattern + right_end(words[-1][-1]) + (f"(?: {marks.strip()})?" if marks else "")
 
 
-def _joint(before: str, word: str, marks: str) -> str:
-    """What may stand between two words: the marks that the gold answer has there, or one that parts no clauses. A code
-    may be written together or apart: MI 6."""
+def _between_words(before: str, word: str, marks: str) -> str:
+    """A regular expression for what may be between two words: the punctuation that the gold answer has there, or one
+    mark that separates no clauses. A code may have a space or none: MI6, MI 6."""
     between = rf" (?:{marks}|[.,:|—] )?" if marks else " (?:[.,:|—] )?"
     return f"(?:{between})?" if before.isalpha() and len(before) <= 4 and word.isdecimal() and not marks else between
 
 
 def _is_name(word: str) -> bool:
-    """Whether a number behind the word may be written in several ways: Louis XIV, but not "of the 14th"."""
+    """Whether a number after the word has several forms: Louis XIV, but not "of the 14th"."""
     return word.isalpha() and word not in _FUNCTION_WORDS
 
 
-def _word(word: str, before: str, last: bool) -> str:
+def _word_forms(word: str, before: str, last: bool) -> str:
     numbered = _is_name(before)
     if word.isdecimal() and numbered:
         return rf"(?:{word}|(?:the )?{ordinal(int(word[-18:]))})" if len(word) < 5 else word
@@ -141,34 +154,37 @@ def _word(word: str, before: str, last: bool) -> str:
     return word_pattern(word)
 
 
-def _name_goes_on(said: str, start: int, end: int) -> bool:
-    """Whether a name has a further word: Paris Hilton for Paris. A place behind it, a kind of thing (Hudson River) or a
-    title (Junior) leaves it the same, and in an answer that has capitals everywhere they say nothing."""
-    further = _FURTHER_WORD.match(said, end)
+def _name_continues(answer: str, start: int, end: int) -> bool:
+    """Whether the next word belongs to the name: Paris Hilton for Paris.
+
+    A place, a kind of thing (Hudson River) or a title (Junior) does not change the name. If every word of the answer
+    has a capital, capitals say nothing.
+    """
+    next_word = _NEXT_NAME_WORD.match(answer, end)
     if (
-        further is None
-        or not said[start].isupper()
-        or said[end - 1].isdigit()
-        or (said == said.title() and said.count(" ") > 4)
+        next_word is None
+        or not answer[start].isupper()
+        or answer[end - 1].isdigit()
+        or (answer == answer.title() and answer.count(" ") > 4)
     ):
         return False
-    return lower_case(further[1]) not in _SAME_THING and place_level(further[1]) == 0
+    return lower_case(next_word[1]) not in _GENERIC_WORDS and place_level(next_word[1]) == 0
 
 
-def _stands_alone(low: str, start: int, end: int, asked: str) -> bool:
-    """Whether what is matched there is no part of a longer number, date, amount or title."""
-    said = low[start:end]
-    goes_on = _GOES_ON.match(low, end)
-    if goes_on and goes_on[0].startswith(" bc"):
+def _stands_alone(lowered: str, start: int, end: int, question_text: str) -> bool:
+    """Whether the match is not part of a longer number, date, amount or title."""
+    answer = lowered[start:end]
+    continuation = _CONTINUATION.match(lowered, end)
+    if continuation and continuation[0].startswith(" bc"):
         return False
-    if not regex.fullmatch(r"[-+]?\d+(?:[.,]\d+)*s?", said):
-        return said[-1].isdigit() or _SEQUEL.match(low, end) is None
-    before = _PART_OF_A_NUMBER.search(low, max(0, start - 12), start)
-    if before and (not before["month"] or (said.isdigit() and int(said[:9]) <= 31)):
+    if not regex.fullmatch(r"[-+]?\d+(?:[.,]\d+)*s?", answer):
+        return answer[-1].isdigit() or _SEQUEL.match(lowered, end) is None
+    before = _NUMBER_BEFORE.search(lowered, max(0, start - 12), start)
+    if before and (not before["month"] or (answer.isdigit() and int(answer[:9]) <= 31)):
         return False
-    if goes_on is None:
+    if continuation is None:
         return True
-    unit = goes_on["unit"]
+    unit = continuation["unit"]
     if unit == "percent":
-        return "percent" in asked
-    return bool(unit) and (unit in asked.split() or _ASKS_MONEY.search(asked) is not None)
+        return "percent" in question_text
+    return bool(unit) and (unit in question_text.split() or _ASKS_MONEY.search(question_text) is not None)

@@ -1,31 +1,38 @@
 import pytest
 
-from rest_react.judges.answer_matching.assertion import is_hearsay, objection
+from rest_react.judges.answer_matching.assertion import is_hearsay, why_not_asserted
 from rest_react.judges.answer_matching.canonical_text import cased_words, lower_case
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("answer", "keyword"),
     [
-        ("It is Paris.", ""),
-        ("I doubt it is Paris.", "the answer says that it does not know"),
-        ("It is not Paris.", "the gold answer is denied or left open"),
-        ("Paris is unlikely.", "the gold answer is denied or left open"),
-        ("It is larger than Paris.", "the gold answer is named for comparison only ('than')"),
-        ("Is it Paris?", "the gold answer stands in a question"),
-        ("It is Paris. Actually, it is Lyon.", "the answer gives another one as well"),
-        ("Paris is near. The answer is Lyon.", "the answer concludes with another one"),
-        ("It is said to be Paris, but it is Lyon.", "the gold answer is only what others are said to hold"),
-        ("Paris, Lyon.", "the gold answer stands in a list of candidates"),
+        ("I doubt it is Paris.", "know"),
+        ("It is not Paris.", "denied"),
+        ("Paris is unlikely.", "denied"),
+        ("It is larger than Paris.", "comparison"),
+        ("Is it Paris?", "question"),
+        ("It is Paris. Actually, it is Lyon.", "gives another"),
+        ("Paris is near. The answer is Lyon.", "concludes"),
+        ("It is said to be Paris, but it is Lyon.", "opinion"),
+        ("Paris, Lyon.", "list"),
     ],
 )
-def test_an_objection_says_why_a_mention_does_not_count(answer, why):
-    said = cased_words(answer)
-    at = said.index("Paris")
-    assert objection(said, at, at + len("Paris"), "Where was she born?", ["Paris"]) == why
+def test_the_reason_says_why_a_mention_is_not_asserted(answer: str, keyword: str) -> None:
+    assert keyword in reason(answer)
 
 
-def test_a_concession_reports_what_others_hold():
-    said = lower_case(cased_words("Although some say Paris, it is Lyon."))
-    assert is_hearsay(said, said.index("paris"))
-    assert not is_hearsay(said, said.index("lyon"))
+def test_an_asserted_mention_has_no_reason_against_it() -> None:
+    assert reason("It is Paris.") == ""
+
+
+def reason(answer: str) -> str:
+    text = cased_words(answer)
+    at = text.index("Paris")
+    return why_not_asserted(text, at, at + len("Paris"), "Where was she born?", ["Paris"])
+
+
+def test_a_concession_that_reports_an_opinion_is_hearsay() -> None:
+    text = lower_case(cased_words("Although some say Paris, it is Lyon."))
+    assert is_hearsay(text, text.index("paris"))
+    assert not is_hearsay(text, text.index("lyon"))

@@ -9,7 +9,7 @@ from rest_react.judges.answer_matching.canonical_text import canonicalise
 
 
 @pytest.mark.parametrize(
-    ("text", "spelt"),
+    ("text", "canonical"),
     [
         ("born on March 12th, 1931 (1,204 metres up)", "born on 1931 march 12 ( 1204 m up )"),
         ("the 12th of Mar. 1931", "the 1931 march 12"),
@@ -37,8 +37,8 @@ from rest_react.judges.answer_matching.canonical_text import canonicalise
         ("100 and 1000", "100 and 1000"),
     ],
 )
-def test_numbers_have_one_spelling(text, spelt):
-    assert canonicalise(text) == spelt
+def test_numbers_dates_and_units_have_one_canonical_form(text, canonical):
+    assert canonicalise(text) == canonical
 
 
 def test_the_case_of_the_text_is_kept():
@@ -46,7 +46,7 @@ def test_the_case_of_the_text_is_kept():
 
 
 @given(st.integers(0, 10**9))
-def test_a_number_is_itself_however_it_is_grouped(number):
+def test_a_number_has_the_same_form_with_and_without_digit_groups(number):
     assert canonicalise(f"{number:,}") == canonicalise(f"{number}") == str(number)
 
 
@@ -54,7 +54,7 @@ _DAYS = st.dates(date(1000, 1, 1), date(2999, 12, 31))
 
 
 @given(_DAYS, _DAYS)
-def test_a_day_is_itself_in_every_form_and_no_other_day(one, other):
+def test_every_notation_of_a_day_has_one_form_and_other_days_have_another(one, other):
     def forms(day: date) -> set[str]:
         texts = (day.isoformat(), f"{day:%B} {day.day}, {day.year}", f"{ordinal(day.day)} of {day:%b} {day.year}")
         return {canonicalise(text) for text in texts}
@@ -64,10 +64,10 @@ def test_a_day_is_itself_in_every_form_and_no_other_day(one, other):
 
 
 @pytest.mark.parametrize(("numeral", "value"), [("XIV", 14), ("IIII", 0), ("MCMXCIX", 1999), ("", 0), ("VX", 0)])
-def test_roman_numerals_have_their_value(numeral, value):
+def test_well_formed_roman_numerals_have_a_value(numeral, value):
     assert roman_value(numeral) == value
 
 
-@pytest.mark.parametrize(("n", "said"), [(1, "1st"), (12, "12th"), (22, "22nd"), (103, "103rd"), (111, "111th")])
-def test_ordinals_have_their_ending(n, said):
-    assert ordinal(n) == said
+@pytest.mark.parametrize(("n", "text"), [(1, "1st"), (12, "12th"), (22, "22nd"), (103, "103rd"), (111, "111th")])
+def test_ordinals_have_the_right_suffix(n, text):
+    assert ordinal(n) == text

@@ -8,7 +8,7 @@ from rest_react.judges.answer_matching.canonical_text import canonicalise, cased
 
 
 @pytest.mark.parametrize(
-    ("text", "spelt"),
+    ("text", "canonical"),
     [
         ("She wasn't born there (it's small).", "she was not born there ( it is small ) ."),
         ("U.S. Army, J. R. R. Mell", "us army , jrr mell"),
@@ -26,24 +26,24 @@ from rest_react.judges.answer_matching.canonical_text import canonicalise, cased
         ("", ""),
     ],
 )
-def test_texts_have_one_spelling(text, spelt):
-    assert canonicalise(text) == spelt
+def test_texts_have_one_canonical_form(text, canonical):
+    assert canonicalise(text) == canonical
 
 
 @given(st.text())
-def test_a_spelling_is_lower_case_words_with_single_spaces(text):
-    spelt = canonicalise(text)
-    assert spelt == " ".join(spelt.split())
-    assert not any(char.isupper() for char in spelt)
+def test_a_canonical_text_is_lower_case_words_with_single_spaces(text):
+    canonical = canonicalise(text)
+    assert canonical == " ".join(canonical.split())
+    assert not any(char.isupper() for char in canonical)
 
 
 @given(st.text())
-def test_lower_case_keeps_every_word_at_its_place(text):
+def test_lower_case_keeps_the_length_so_offsets_stay_valid(text):
     cased = cased_words(text)
     assert len(lower_case(cased)) == len(cased)
 
 
-def assert_told_apart(one: str, other: str) -> None:
+def assert_different(one: str, other: str) -> None:
     assume(one != other)
     assert canonicalise(one) != canonicalise(other)
 
@@ -54,40 +54,40 @@ def assert_told_apart(one: str, other: str) -> None:
     st.integers(0, 999),
     st.sampled_from(["{0}{1}", "{0}-{1}", "{0}{1}{0}", "vitamin {0}{1}", "{0}{1}.", "the {0} {1}", "x{1}y{0}"]),
 )
-def test_codes_that_differ_in_a_digit_are_told_apart(letters, first, second, form):
+def test_codes_that_differ_in_a_digit_differ(letters, first, second, form):
     assume(letters not in ("st", "nd", "rd", "th", "may"))
-    assert_told_apart(form.format(letters.upper(), first), form.format(letters.upper(), second))
+    assert_different(form.format(letters.upper(), first), form.format(letters.upper(), second))
 
 
 @given(st.text(string.ascii_lowercase, min_size=1, max_size=6), st.text(string.ascii_lowercase, min_size=1, max_size=6))
-def test_codes_that_differ_in_a_letter_are_told_apart(first, second):
+def test_codes_that_differ_in_a_letter_differ(first, second):
     # Titles and companies have abbreviations: "mt" is "mount".
-    assert_told_apart(f"{first}7q", f"{second}7q")
+    assert_different(f"{first}7q", f"{second}7q")
 
 
 @given(st.text("パハバびひぴかがกขค้่าิีकखािी", min_size=1, max_size=8), st.text("パハバびひぴかがกขค้่าิีकखािी", max_size=8))
-def test_marks_that_make_another_letter_are_told_apart(first, second):
+def test_letters_with_and_without_a_mark_that_makes_another_letter_differ(first, second):
     assume(cased_words(first))
-    assert_told_apart(first, second)
+    assert_different(first, second)
 
 
 @pytest.mark.parametrize("sides", [("²", "2"), ("₂", "²"), ("+", "-"), ("♯", "♭"), ("++", "#"), ("+", "")])
 @given(word=st.sampled_from(["A", "B", "C", "x", "Fe3"]))
 def test_a_sign_behind_a_word_is_kept(sides, word):
-    assert_told_apart(word + sides[0], word + sides[1])
+    assert_different(word + sides[0], word + sides[1])
 
 
 @pytest.mark.parametrize("sign", ["-", "+", "$", "€", "£", "¥", "₹", "A$", "<", ">", "±", "10^", "1.", "1/"])
 @given(number=st.integers(1, 10**6))
 def test_a_sign_before_a_number_is_kept(sign, number):
-    assert_told_apart(f"{sign}{number}", f"{number}")
+    assert_different(f"{sign}{number}", f"{number}")
 
 
 @given(st.lists(st.sampled_from(["$", "€", "£", "¥", "₹", "₩", "A$", "C$", "HK$", "%"]), min_size=2, max_size=2))
-def test_currencies_are_told_apart(signs):
-    assert_told_apart(f"{signs[0]}500", f"{signs[1]}500")
+def test_currencies_differ(signs):
+    assert_different(f"{signs[0]}500", f"{signs[1]}500")
 
 
 @given(st.lists(st.integers(0, 99), min_size=2, max_size=4), st.lists(st.integers(0, 99), min_size=2, max_size=4))
-def test_versions_are_told_apart(first, second):
-    assert_told_apart("version " + ".".join(map(str, first)), "version " + ".".join(map(str, second)))
+def test_versions_differ(first, second):
+    assert_different("version " + ".".join(map(str, first)), "version " + ".".join(map(str, second)))

@@ -1,7 +1,7 @@
 import pytest
 
 from rest_react.judges.answer_matching.canonical_text import cased_words
-from rest_react.judges.answer_matching.gold_mentions import find_mentions, plain_words
+from rest_react.judges.answer_matching.gold_mentions import answer_words, find_mentions
 
 
 @pytest.mark.parametrize(
@@ -18,20 +18,20 @@ from rest_react.judges.answer_matching.gold_mentions import find_mentions, plain
         ("東京都の東京です", ["東京"], ["東京"]),
     ],
 )
-def test_mentions_are_the_whole_gold_answer_and_nothing_longer(answer, golds, mentions):
-    said = cased_words(answer)
-    assert [said[start:end] for start, end in find_mentions(said, golds, "What is it?")] == mentions
+def test_a_mention_is_the_whole_gold_answer_and_nothing_longer(answer, golds, mentions):
+    answer = cased_words(answer)
+    assert [answer[start:end] for start, end in find_mentions(answer, golds, "What is it?")] == mentions
 
 
-def test_an_amount_counts_where_the_question_asks_for_its_unit():
-    said = cased_words("It cost $500, or 5 percent.")
-    assert find_mentions(said, ["500"], "What did it cost?") == [(8, 11)]
-    assert find_mentions(said, ["500"], "How many people live there?") == []
-    assert find_mentions(said, ["5"], "How many people live there?") == []
+def test_a_number_with_a_unit_is_a_mention_only_if_the_question_asks_for_that_unit():
+    answer = cased_words("It cost $500, or 5 percent.")
+    assert find_mentions(answer, ["500"], "What did it cost?") == [(8, 11)]
+    assert find_mentions(answer, ["500"], "How many people live there?") == []
+    assert find_mentions(answer, ["5"], "How many people live there?") == []
 
 
 @pytest.mark.parametrize(
-    ("text", "plain"), [("The Lord of the Rings", "Lord of the Rings"), ("A", "A"), ("Who, me?", "Who me"), ("...", "")]
+    ("text", "form"), [("The Lord of the Rings", "Lord of the Rings"), ("A", "A"), ("Who, me?", "Who me"), ("...", "")]
 )
-def test_a_gold_answer_is_its_words_without_a_leading_article(text, plain):
-    assert plain_words(text) == plain
+def test_a_gold_answer_is_its_words_without_a_leading_article(text, form):
+    assert answer_words(text) == form

@@ -17,7 +17,7 @@ from rest_react.judges.answer_matching.listed_answers import is_listed, mark_lin
         ("", ""),
     ],
 )
-def test_lines_and_numbered_items_are_parted_by_a_bar(answer, line):
+def test_lines_and_numbered_items_are_separated_by_a_bar(answer, line):
     assert mark_lines(answer) == line
 
 
@@ -38,13 +38,13 @@ def test_lines_and_numbered_items_are_parted_by_a_bar(answer, line):
         ("Paris, 1931", False),
     ],
 )
-def test_another_candidate_beside_the_mention_makes_a_list(answer, listed):
-    said = cased_words(answer)
-    at = said.index("Paris")
-    assert is_listed(said, at, at + 5, ["Paris"]) is listed
+def test_another_answer_beside_the_mention_makes_a_list(answer, listed):
+    text = cased_words(answer)
+    at = text.index("Paris")
+    assert is_listed(text, at, at + 5, ["Paris"]) is listed
 
 
-def test_other_gold_answers_are_no_further_candidates():
-    said = cased_words("Mumbai, Bombay")
-    assert not is_listed(said, 0, 6, ["Mumbai", "Bombay"])
-    assert is_listed(said, 0, 6, ["Mumbai"])
+def test_another_gold_answer_beside_the_mention_makes_no_list():
+    answer = cased_words("Mumbai, Bombay")
+    assert not is_listed(answer, 0, 6, ["Mumbai", "Bombay"])
+    assert is_listed(answer, 0, 6, ["Mumbai"])

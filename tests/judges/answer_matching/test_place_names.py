@@ -7,5 +7,5 @@ from rest_react.judges.answer_matching.place_names import place_level
     ("name", "level"),
     [("Paris", 0), ("Texas", 1), ("TX", 1), ("France", 2), ("the Netherlands", 2), ("U.S.", 2), ("", 0)],
 )
-def test_states_and_countries_are_known_by_their_level(name, level):
+def test_states_have_level_1_and_countries_level_2(name, level):
     assert place_level(name) == level

@@ -6,29 +6,7 @@ from hypothesis import strategies as st
 
 from rest_react.judges.answer_matching.rule_grader import rule_verdict
 from rest_react.records import LabelledQuestion, Question
-
-PLACE = LabelledQuestion(Question("w1", "Where was Ada Mell born?"), ("Paris",))
-SAME = "Were Ada Mell and Bo Tarn born in the same town?"
-YES = LabelledQuestion(Question("w2", SAME), ("Yes",), ("Yes", "No"))
-NO = LabelledQuestion(Question("w2", SAME), ("no",))
-OLDER = LabelledQuestion(Question("w3", "Who is older, Ada Mell or Bo Tarn?"), ("Ada Mell",), ("Ada Mell", "Bo Tarn"))
-# The names do not stand in this question, so only the options say what competes.
-FIRST = LabelledQuestion(
-    Question("w4", "Who was born first, the mayor of Lund or the teacher of Kay Orr?"),
-    ("Ada Mell",),
-    ("Ada Mell", "Bo Tarn"),
-)
-
-
-def gold(*answers: str, text: str = "What is it?") -> LabelledQuestion:
-    return LabelledQuestion(Question("w5", text), answers)
-
-
-def is_right(question: LabelledQuestion, answer: str) -> bool:
-    verdict = rule_verdict(question, answer)
-    assert verdict.verdict != "unscored"
-    assert verdict.reason
-    return verdict.verdict == "correct"
+from tests.judges.answer_matching.labelled import OLDER, PLACE, YES, gold, is_right
 
 
 @pytest.mark.parametrize(
@@ -69,7 +47,7 @@ def is_right(question: LabelledQuestion, answer: str) -> bool:
         ("She is said to be from Paris.", True),
     ],
 )
-def test_an_open_question_needs_the_gold_answer_affirmed(answer, right):
+def test_an_open_question_is_right_only_if_the_answer_asserts_the_gold_answer(answer, right):
     assert is_right(PLACE, answer) is right
 
 
@@ -105,102 +83,8 @@ def test_an_open_question_needs_the_gold_answer_affirmed(answer, right):
         (gold("C++"), "C", False),
     ],
 )
-def test_numbers_dates_units_and_names_are_one_spelling(question, answer, right):
+def test_numbers_dates_units_and_names_match_in_every_notation(question, answer, right):
     assert is_right(question, answer) is right
-
-
-@pytest.mark.parametrize(
-    ("question", "answer", "right"),
-    [
-        (YES, "Yes, the birthplace of both is Lund [link_id=1] [link_id=4].", True),
-        (YES, "Ada was born in Lund, Bo as well, so yes.", True),
-        (YES, "According to [link_id=1], yes.", True),
-        (YES, "No.", False),
-        (YES, "Yes and no.", False),
-        (YES, "Yes or no?", False),
-        (YES, "Yes. So the answer is no.", False),
-        (YES, "The answer is not yes.", False),
-        (YES, "The eyes have it.", False),
-        (YES, "They were born in the same town.", False),
-        (NO, "No, Ada was born in Lund and Bo in Ystad.", True),
-        (NO, "No they were not.", True),
-        (NO, "The answer is no.", True),
-        (NO, "Yes, not far from each other.", False),
-        (NO, "I am not sure.", False),
-        (NO, "Not sure, no link says so.", False),
-        (NO, "Unclear: no.", False),
-        (NO, "No information was found.", False),
-        (NO, "There is no record of it.", False),
-        (NO, "No. 5 is a perfume.", False),
-        (NO, "", False),
-    ],
-)
-def test_yes_and_no_must_be_said_outright_and_alone(question, answer, right):
-    assert is_right(question, answer) is right
-
-
-@pytest.mark.parametrize("question", [OLDER, FIRST, LabelledQuestion(OLDER.question, ("Ada Mell",))])
-@pytest.mark.parametrize(
-    ("answer", "right"),
-    [
-        ("Ada Mell", True),
-        ("Ada Mell, not Bo Tarn.", True),
-        ("The answer is Ada Mell.", True),
-        ("Ada Mell is older than Bo Tarn.", True),
-        ("Ada Mell (born 1950) is 10 years older than Bo Tarn (born 1960).", True),
-        ("Ada Mell was born first, in 1950 [link_id=1]; the other in 1960 [link_id=2].", True),
-        ("Bo Tarn is younger than Ada Mell.", True),
-        ("Bo Tarn was born ten years after Ada Mell.", True),
-        ("Ada Mell was born in 1950 and Bo Tarn was born in 1960, so Ada Mell is older.", True),
-        ("Between Ada Mell and Bo Tarn, the older is Ada Mell.", True),
-        ("While Bo Tarn was born in 1960, Ada Mell was born earlier.", True),
-        ("It was Ada Mell. Bo Tarn was born in 1960.", True),
-        ("Bo Tarn", False),
-        ("Bo Tarn, not Ada Mell.", False),
-        ("Bo Tarn is older than Ada Mell.", False),
-        ("Ada Mell is younger than Bo Tarn.", False),
-        ("Ada Mell is not older than Bo Tarn.", False),
-        ("It is not Ada Mell.", False),
-        ("Ada Mell and Bo Tarn.", False),
-        ("Ada Mell or Bo Tarn.", False),
-        ("Ada Mell was born in 1950 and Bo Tarn in 1960.", False),
-        ("Ada Mell was born in 1950. Bo Tarn was born in 1960.", False),
-        ("Ada Mell was born in 1950 and Bo Tarn was born in 1960, so Bo Tarn is older.", False),
-        ("Both Ada Mell and Bo Tarn are equally old.", False),
-        ("It is unclear whether Ada Mell or Bo Tarn is older.", False),
-        ("Ada Mell is older. No wait, Bo Tarn is older.", False),
-        ("Ada Melling is older.", False),
-        ("", False),
-    ],
-)
-def test_a_choice_must_be_put_forward_and_alone(question, answer, right):
-    assert is_right(question, answer) is right
-
-
-@pytest.mark.parametrize("text", ["Is the Nile or the Amazon longer?", "Which is longer, the Amazon or the Nile?"])
-def test_choices_are_read_from_the_question_where_none_are_given(text):
-    answers = {
-        "The Nile is longer than the Amazon.": True,
-        "The Amazon is shorter than the Nile.": True,
-        "The Amazon is longer than the Nile.": False,
-        "The Nile and the Amazon.": False,
-    }
-    assert {answer: is_right(gold("The Nile", text=text), answer) for answer in answers} == answers
-
-
-def test_a_title_keeps_its_question_mark_and_its_words_of_comparison():
-    asked = gold("Would You Marry Mell?", text="Which film is older, The Last Rider or Would You Marry Mell??")
-    assert is_right(asked, "Would You Marry Mell?")
-    assert not is_right(asked, "Would You Marry Mell??")
-    other = gold("Stranger in Ostrim", text="Which film is newer, The Last Rider or Stranger in Ostrim?")
-    assert is_right(other, "The answer is Stranger in Ostrim [link_id=1].")
-    assert not is_right(other, "The answer is The Last Rider.")
-
-
-def test_one_option_inside_another_is_told_apart():
-    towns = LabelledQuestion(Question("w6", "Which has more bridges?"), ("Lund",), ("Lund", "North Lund"))
-    assert is_right(towns, "Lund has more bridges than North Lund.")
-    assert not is_right(towns, "North Lund has more bridges.")
 
 
 @pytest.mark.parametrize(
@@ -347,7 +231,7 @@ def test_one_option_inside_another_is_told_apart():
         (gold("60 years"), "60 months", False),
     ],
 )
-def test_letters_digits_and_signs_tell_apart_and_spellings_do_not(question, answer, right):
+def test_other_letters_digits_and_signs_are_wrong_and_other_spellings_are_right(question, answer, right):
     assert is_right(question, answer) is right
 
 
@@ -399,7 +283,7 @@ def test_letters_digits_and_signs_tell_apart_and_spellings_do_not(question, answ
         (gold("C♯"), "C♭", False),
     ],
 )
-def test_other_scripts_are_matched_with_their_particles_and_endings(question, answer, right):
+def test_gold_answers_in_other_scripts_match_with_particles_and_endings(question, answer, right):
     assert is_right(question, answer) is right
 
 
@@ -429,7 +313,7 @@ def test_other_scripts_are_matched_with_their_particles_and_endings(question, an
         (gold("Mumbai", "Bombay"), "Mumbai (Bombay)", True),
     ],
 )
-def test_an_alias_that_is_a_common_word_matches_no_common_word(question, answer, right):
+def test_an_alias_that_is_also_a_common_word_does_not_match_the_common_word(question, answer, right):
     assert is_right(question, answer) is right
 
 
@@ -574,7 +458,7 @@ def test_an_alias_that_is_a_common_word_matches_no_common_word(question, answer,
         ("She was born in the city of Paris.", True),
     ],
 )
-def test_denials_hedges_and_lists_are_not_answers_and_context_is_no_list(answer, right):
+def test_denials_hedges_and_lists_are_wrong_and_context_is_not_a_list(answer, right):
     assert is_right(PLACE, answer) is right
 
 
@@ -609,7 +493,7 @@ def test_denials_hedges_and_lists_are_not_answers_and_context_is_no_list(answer,
         ("Who wrote it?", "Bo Tarn, not Ada Mell", False),
     ],
 )
-def test_words_of_a_title_in_the_question_deny_nothing(text, answer, right):
+def test_a_word_of_denial_inside_a_title_of_the_question_denies_nothing(text, answer, right):
     assert is_right(gold("Ada Mell", text=text), answer) is right
 
 
@@ -627,7 +511,7 @@ SEPARATORS = [", ", "; ", " / ", " or ", " and ", "\n", "\n- ", " | ", "? ", ", 
     st.sampled_from(["{}", "{}.", "It is {}.", "The answer is {} [link_id=1].", "Candidates: {}", "- {}"]),
     st.data(),
 )
-def test_a_shuffled_list_of_candidates_is_never_right(names, separator, form, data):
+def test_a_list_of_several_answers_is_never_right(names, separator, form, data):
     right = data.draw(st.sampled_from(names))
     assert not is_right(gold(right), form.format(separator.join(names)))
 
@@ -636,7 +520,7 @@ def test_a_shuffled_list_of_candidates_is_never_right(names, separator, form, da
     st.lists(st.sampled_from(CITIES), min_size=2, unique=True),
     st.sampled_from(["{}. {} ", "{}) {} ", "({}) {} ", "{}. {}\n"]),
 )
-def test_a_numbered_list_of_candidates_is_never_right(names, form):
+def test_a_numbered_list_of_answers_is_never_right(names, form):
     assert not is_right(gold(names[0]), "".join(form.format(n, name) for n, name in enumerate(names, start=1)))
 
 
@@ -650,21 +534,16 @@ def test_a_numbered_list_of_candidates_is_never_right(names, form):
         ]
     ),
 )  # fmt: skip
-def test_an_asserted_answer_is_right_whatever_else_is_told(name, form):
+def test_an_asserted_answer_is_right_whatever_else_the_text_says(name, form):
     assert is_right(gold(name), form.format(name))
 
 
-def test_gold_answers_that_contradict_each_other_cannot_be_scored():
-    question = LabelledQuestion(Question("w7", SAME), ("yes", "no"))
-    assert rule_verdict(question, "Yes.").verdict == "unscored"
-
-
-def test_a_question_without_a_gold_answer_cannot_be_scored():
+def test_a_question_without_a_gold_answer_is_unscored():
     assert rule_verdict(gold(), "Paris").verdict == "unscored"
 
 
 @given(st.text(), st.text(min_size=1), st.lists(st.text(), max_size=2))
-def test_no_answer_makes_the_rule_raise(answer, right, options):
+def test_no_answer_raises(answer, right, options):
     question = LabelledQuestion(Question("q", f"{answer} or {right}?"), (right,), tuple(options))
     assert rule_verdict(question, answer).verdict in ("correct", "incorrect", "unscored")
 
@@ -681,7 +560,7 @@ def test_the_gold_answer_itself_is_right(question):
         *("Paris, Lyon? ", "- Paris\n", "1. Paris ", "東京か", "**a", "not , x , ", "2 to ", "x²", "e\u0301"),
     ],
 )
-def test_a_huge_answer_takes_no_more_than_linear_time(piece):
+def test_a_long_repetitive_answer_is_graded_within_two_seconds(piece):
     answer = piece * (60_000 // len(piece))
     for question in (PLACE, YES, OLDER):
         began = time.process_time()

@@ -26,6 +26,6 @@ from rest_react.judges.answer_matching.word_forms_by_script import left_end, rig
         ("paris", "parisville", False),
     ],
 )
-def test_a_word_is_found_with_its_particles_and_endings_only(word, text, found):
+def test_a_word_matches_with_its_own_particles_and_endings_only(word, text, found):
     pattern = left_end(word[0]) + word_pattern(word) + right_end(word[-1])
     assert (regex.search(pattern, text) is not None) is found

@@ -1,0 +1,148 @@
+"""Grades questions that offer choices: the answer must assert the gold choice and no other.
+
+    >>> older = LabelledQuestion(Question("w3", "Who is older, Ada or Bo?"), ("Ada",), options=("Ada", "Bo"))
+    >>> choice_verdict(older, cased_words("Ada is older than Bo."), ["ada"], ["bo"]).verdict
+    'correct'
+    >>> choice_verdict(older, cased_words("Ada was born in 1950 and Bo in 1960."), ["ada"], ["bo"]).reason
+    'mentions but does not assert the answer'
+
+Choices are replaced by @0 (gold), @1, @2, ...; then each clause is read on its own. A clause that answers the question
+in the opposite direction ("Bo is younger") asserts the other of two choices.
+Not here: yes/no questions (yes_no_questions).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import regex
+
+from rest_react.judges.answer_matching.assertion import DENIAL, why_not_asserted
+from rest_react.judges.answer_matching.canonical_text import canonicalise, clauses_in_lower_case, lower_case
+from rest_react.judges.answer_matching.gold_mentions import canonical_words, pattern_of
+from rest_react.records import LabelledQuestion, Verdict
+
+# All patterns below read canonical text: lower case, one space between words and marks, "isn't" as "is not".
+_COMPARATIVES = {"more recently": "later", "more recent": "later", "most recently": "latest", "most recent": "latest"}
+# What a question may compare: two dimensions (time, amount), each with two directions.
+_EARLY = "older oldest elder eldest earlier earliest 1st before sooner"
+_LATE = "younger youngest newer newest later latest after last"
+_MORE = (
+    "more most longer longest larger largest bigger biggest taller tallest higher highest greater greatest heavier "
+    "heaviest faster fastest deeper deepest wider widest farther farthest further furthest"
+)
+_LESS = (
+    "fewer fewest less least shorter shortest smaller smallest lower lowest lighter lightest slower slowest "
+    "shallower shallowest narrower narrowest closer closest nearer nearest"
+)
+_DIRECTIONS = tuple(tuple(frozenset(cues.split()) for cues in pair) for pair in ((_EARLY, _LATE), (_MORE, _LESS)))
+_CUE = "|".join(f"{_EARLY} {_LATE} {_MORE} {_LESS}".split())
+_CONTRAST = re.compile(
+    r"(?:, )?\b(?:(?P<cue>before|after)|(?:and |but )?not|rather than|instead of|unlike|as opposed to"
+    r"|(?:as )?compared (?:to|with)|in contrast to|over|than|versus|vs)(?: (?:the|that of|of|in|by|for))* @\d+"
+)
+_CHOICE = re.compile(r"\b(?:between|of|comparing) (?:the )?@\d+ (?:and|or) (?:the )?@\d+")
+_CLAUSES = re.compile(
+    r" ?[.;!?](?= |$)| ?(?:, )?\b(so|therefore|thus|hence|consequently|meaning|making|which means|which makes|while"
+    r"|whereas|but|however|and(?= @\d+ (?:is|was|has|had|did|never)))\b| ,(?= @\d+ (?:is|was|has|had)\b)"
+)
+_CONCLUSION_WORDS = frozenset(
+    ("so", "therefore", "thus", "hence", "consequently", "meaning", "making", "which means", "which makes")
+)
+_CHOICE_ALONE = re.compile(
+    r"^(?:.*\banswer (?:is|was|would be|:) |(?:it|that|this) (?:is|was) |answer : )?(?:the )?@\d+(?: ,)?"
+    r"(?: (?:since|because|as|by|with)\b.*)?$"
+)
+
+
+def options_in_question(question: str, golds: Sequence[str]) -> list[str]:
+    """The two choices of "..., A or B?" in canonical words, the gold one first; empty if neither is gold."""
+    gold = "|".join(rf"(?:the )?{re.escape(g)}" for g in golds)
+    canonical_question = canonicalise(question)
+    for pattern in (
+        rf"(?:[,:]|\bbetween|\bis|\bwas|\bdid|\bdoes) (?P<rival>[^,:?]{{1,80}}?) (?:, )?or (?P<gold>{gold})(?!\S)",
+        rf"(?<!\S)(?P<gold>{gold}) (?:, )?or (?P<rival>[^,:?]{{1,80}}?)(?= ?[,?]| ?$)",
+    ):
+        if match := re.search(pattern, canonical_question):
+            cut = re.split(rf" (?:(?:born|founded|built|opened|come|released) )?(?:{_CUE})\b", match["rival"])[0]
+            rival = match["rival"] if cut in ("", "the", "a", "an") else cut
+            return [canonical_words(match["gold"]), canonical_words(rival)]
+    return []
+
+
+def choice_verdict(question: LabelledQuestion, text: str, golds: Sequence[str], rivals: Sequence[str]) -> Verdict:
+    """Grades an answer (`text`, a result of `cased_words`) to a question that offers choices.
+
+    `golds` and `rivals` are the right and the wrong choices in canonical words; both must hold at least one.
+    """
+    choices = [*((gold, 0) for gold in golds), *((rival, i) for i, rival in enumerate(rivals, start=1))]
+    choices.sort(key=lambda choice: (-len(choice[0]), choice[0]))  # "New York City" before "New York"
+    pattern = regex.compile("|".join(f"({pattern_of([choice])})" for choice, _ in choices))
+
+    def mark(text: str) -> str:
+        return str(pattern.sub(lambda m: f"@{choices[(m.lastindex or 1) - 1][1]}", text))
+
+    marked = re.sub(r"\([^()]*\)", "", mark(clauses_in_lower_case(text)))
+    mentioned = {word for word in marked.split() if word.startswith("@")}
+    if "@0" not in mentioned:
+        return Verdict("incorrect", "the gold answer is not mentioned")
+    asserted = _asserted_choices(marked, _direction(mark(canonicalise(question.question.text))), len(rivals))
+    if asserted == {"@0"}:
+        start, end = list(pattern.finditer(lower_case(text)))[-1].span()
+        if any(gold.rstrip().endswith("?") for gold in question.answers) and text.startswith(" ?", end):
+            end += 2  # a title's own question mark
+        reason = ""
+        if mentioned == {"@0"}:
+            reason = why_not_asserted(text, start, end, question.question.text, question.answers)
+        return Verdict("incorrect", reason) if reason else Verdict("correct", "asserts the gold answer alone")
+    if "@0" in asserted:
+        return Verdict("incorrect", "asserts a competing answer as well")
+    return Verdict("incorrect", "asserts a competing answer" if asserted else "mentions but does not assert the answer")
+
+
+def _direction(question: str) -> tuple[int, int] | None:
+    """The comparison in a question: (dimension, direction), indices into `_DIRECTIONS`; None if it compares nothing."""
+    words = _unify_comparatives(question).split()
+    for dimension, pair in enumerate(_DIRECTIONS):
+        for direction, cues in enumerate(pair):
+            if not cues.isdisjoint(words):
+                return dimension, direction
+    return None
+
+
+def _unify_comparatives(text: str) -> str:
+    for phrase, word in _COMPARATIVES.items():
+        text = text.replace(phrase, word)
+    return text
+
+
+def _asserted_choices(text: str, direction: tuple[int, int] | None, rivals: int) -> set[str]:
+    """The choices that at least one clause asserts, without those named for contrast only ("than B", "not B")."""
+    text = _CHOICE.sub("", text)
+    text = _CONTRAST.sub(lambda m: f" {m['cue']}" if m["cue"] else "", text)
+    only_one_named = len(set(re.findall(r"@\d+", text))) == 1
+    asserted: set[str] = set()
+    parts = _CLAUSES.split(f"{text} ")
+    for conjunction, clause in zip([None, *parts[1::2]], parts[::2], strict=True):
+        named = set(re.findall(r"@\d+", clause))
+        if len(named) != 1 or DENIAL.search(clause.replace("not only", "")):
+            continue
+        stance = _stance(clause, direction)
+        concludes = conjunction in _CONCLUSION_WORDS or _CHOICE_ALONE.match(clause.strip(" ,")) is not None
+        if stance == "opposite" and rivals == 1:
+            asserted |= {"@0", "@1"} - named
+        elif stance == "same" or (stance == "none" and (only_one_named or concludes)):
+            asserted |= named
+    return asserted
+
+
+def _stance(clause: str, direction: tuple[int, int] | None) -> Literal["same", "opposite", "none"]:
+    """Which direction a clause speaks of, compared with the question's. Without a comparison in the question, every
+    clause counts as "same"."""
+    if direction is None:
+        return "same"
+    words = set(re.sub(r"\bat (?:least|most)\b", "", _unify_comparatives(clause)).split())
+    dimension, way = direction
+    if words & _DIRECTIONS[dimension][way]:
+        return "same"
+    return "opposite" if words & _DIRECTIONS[dimension][1 - way] else "none"
