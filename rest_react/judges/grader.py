@@ -1,11 +1,11 @@
-"""Grade one answer. Two graders with one contract: `rule` reads the text, an LLM judge is asked (paper section 4).
+"""Grades one answer, by rules or by an LLM judge (the paper's auto-eval, section 4).
 
-    >>> town = LabelledQuestion(Question("w1", "Where was Ada Mell born?"), ("Paris",))
-    >>> asyncio.run(RuleGrader().grade(town, "She was born in Paris [link_id=3].", seed=7)).verdict
+    >>> birthplace = LabelledQuestion(Question("w1", "Where was Ada Mell born?"), ("Paris",))
+    >>> asyncio.run(RuleGrader().grade(birthplace, "She was born in Paris [link_id=3].", seed=7)).verdict
     'correct'
 
-Not here: the rules (rule_grader), how a judge's reply is read (verdicts), averages (reporting.rows), who grades what
-(evaluate).
+Not here: the rules (answer_matching.rule_grader), parsing a judge's reply (judge_replies), averages (reporting.rows),
+which answers are graded (stages.evaluate).
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ __all__ = ["Grader", "LLMGrader", "RuleGrader", "rule_verdict"]
 
 
 class Grader(Protocol):
-    """An opinion on one answer. It never raises for an answer or a model's reply: what fails is `unscored`."""
+    """Grades one answer. Never raises because of an answer or a model's reply: a failure is the verdict `unscored`."""
 
     @property
     def name(self) -> str: ...
@@ -31,13 +31,13 @@ class Grader(Protocol):
     async def grade(self, question: LabelledQuestion, answer: str, *, seed: int) -> Verdict: ...
 
     async def aclose(self) -> None:
-        """Gives back what the grader holds."""
+        """Closes the grader's connections."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RuleGrader:
-    """`rule_verdict` as a grader."""
+    """Grades by `rule_verdict`; the seed has no effect."""
 
     name: str = "rule"
 
@@ -45,15 +45,16 @@ class RuleGrader:
         return rule_verdict(question, answer)
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Does nothing: this grader has no connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class LLMGrader:
-    """The paper's auto-eval: a model completes the next example of `template`, greedily.
+    """The paper's auto-eval (section 4): a model completes the next example of `template`, at temperature 0.
 
-    `template` is prompts/autoeval.txt: a header, exemplars, and the rule that opens the example to be completed. No
-    reply, or one without a verdict, is unscored; an empty answer is incorrect without being asked.
+    `template` is the text of prompts/autoeval.txt: a header, exemplars, and the line that begins the next example. A
+    reply without a verdict is `unscored`, and so is a failed call: `owed` (to be graded on the next run) after an
+    external error, `refused` after the model's own error. An empty answer is `incorrect` without a call.
     """
 
     llm: LLM
@@ -75,7 +76,7 @@ class LLMGrader:
         return replace(verdict, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens)
 
     async def aclose(self) -> None:
-        """Closes the judge's door."""
+        """Closes the judge's LLM client."""
         await self.llm.aclose()
 
     def _prompt(self, question: LabelledQuestion, answer: str) -> Prompt:

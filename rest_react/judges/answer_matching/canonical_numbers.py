@@ -1,11 +1,11 @@
-"""One form for numbers, ordinals, amounts of money, measures, years and dates inside a text. Case is kept.
+"""Rewrites numbers, ordinals, amounts of money, measures, years and dates in a text into one canonical form each.
 
     >>> canonical_numbers("Louis XIV paid US$1.2 billion on March 12th, 1931, the twenty-first time since 44 BCE.")
     'Louis 14 paid 1200000000 dollars on 1931 March 12, the 21st time since 44 bc.'
 
-Dates run from year to day, so that a gold answer of "1931" or "March 1931" is part of any fuller date. A date of three
-numbers is read as day, month, year where both readings are possible.
-Not here: letters, accents, signs and words (canonical_text, which calls this).
+Capitals stay. A date is written year first, so that a gold answer of "1931" or "1931 March" is part of every longer
+date. A date of three numbers is read as day, month, year where both orders are possible.
+Not here: letters, accents, signs and words (canonical_text, which calls this module).
 """
 
 import re
@@ -95,7 +95,7 @@ _NUMBER_WORDS = re.compile(
     rf"(?<![\w.,-])(?:(?:{_SIMPLE})(?:{_NUMBER_JOIN}{_CARDINAL}){{0,12}}(?:{_NUMBER_JOIN}{_ORDINAL})?|{_ORDINAL})(?![\w])",
     _I,
 )
-# A second that is a measure of time: "5 seconds" is read with the units, "a second" and "per second" stay.
+# "second" as a measure of time, no ordinal: "5 seconds" is rewritten as a unit, "a second" and "per second" stay.
 _TIME_BEFORE = re.compile(r"(?:\d[ -]|\b(?:per|an?|each|every|split) )$", _I)
 _ARTICLE_BEFORE_SCALE = re.compile(rf"(?<!of )\b(half )?an? (?={_SCALE_WORDS})", _I)
 _DIGIT_GROUPS = re.compile(
@@ -115,7 +115,7 @@ _MEASURE = re.compile(
     rf"(?<![\w.])({_NUMBER})(?:[ -]?(?:" + "|".join(f"({spellings})" for spellings in _UNITS.values())
     + r")| ((?-i:s)))(?![\w/^])", _I
 )  # fmt: skip
-# "may" is a verb where no number follows it.
+# "may" is a month only if a number follows it.
 _MONTH = (
     r"(?P<month>"
     + "|".join(f"{m}|{m[:3]}t?(?![a-z])" if m != "May" else r"(?-i:May)|may(?=,? \d)" for m in _MONTHS)
@@ -147,8 +147,11 @@ _ROMAN_LETTERS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 100
 
 
 def canonical_numbers(text: str) -> str:
-    """The text with its numbers in the one form; reads plain digits and hyphens, single spaces (see canonical_text).
-    Linear in the text's length."""
+    """The text with its numbers, amounts and dates in canonical form.
+
+    Expects ASCII digits and hyphens and single spaces, as `canonical_text` prepares them. Never raises; linear in the
+    text's length.
+    """
     text = _DIGIT_GROUPS.sub(lambda m: re.sub(r"\D", "", m[0]), text)
     text = _WORLD_WAR.sub(_world_war, text)
     text = _NUMBERED_NOUN.sub(lambda m: f"{m[1]} {roman_value(m[2])}", text)
@@ -173,7 +176,7 @@ def canonical_numbers(text: str) -> str:
 
 
 def ordinal(n: int) -> str:
-    """1st, 2nd, 3rd, 11th ..."""
+    """The number with its ordinal suffix: 1st, 2nd, 3rd, 11th."""
     suffix = "th" if 10 < n % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{n}{suffix}"
 
@@ -187,7 +190,8 @@ def roman_value(numeral: str) -> int:
 
 
 def _roman(match: re.Match[str]) -> str:
-    """Of two letters only those of I, V and X count: DC, CD, MD and the like are mostly abbreviations."""
+    """The value of a Roman numeral. Two letters count only if both are I, V or X, since DC, CD or MD are usually
+    abbreviations."""
     numeral = match[0]
     if not numeral or (len(numeral) == 2 and set(numeral) - set("IVX")):
         return numeral
@@ -200,8 +204,8 @@ def _world_war(match: re.Match[str]) -> str:
 
 
 def _number_words(match: re.Match[str]) -> str:
-    """Number words as digits. Words that make no one number, as in "twelve fifteen", are several numbers; a lone "one"
-    is mostly a pronoun and stays."""
+    """Number words as digits. Words that do not form one number ("twelve fifteen") become several numbers; "one" alone
+    is usually a pronoun and stays."""
     words = [word for word in re.split("[ -]", match[0].lower()) if word != "and"]
     if words == ["one"] or (len(words) == 1 and words[0] in _SCALES):
         return match[0]
@@ -236,7 +240,7 @@ def _can_follow(group: int, value: int) -> bool:
 
 
 def _decimal_text(value: Decimal) -> str:
-    """Digits without an exponent and without zeros at the end of a fraction."""
+    """The number in digits, without an exponent and without trailing zeros of a fraction."""
     return f"{value.normalize():f}"
 
 

@@ -1,11 +1,12 @@
-"""One form for texts that are compared word by word: accents, signs, abbreviations, numbers, dates and units.
+"""Rewrites a text into the canonical form in which answers are compared: accents, signs, abbreviations, numbers, dates.
 
     >>> canonicalise("She wasn't born in St. Malo on March 12th, 1931 (1,204 metres up).")
     'she was not born in saint malo on 1931 march 12 ( 1204 m up ) .'
 
-Letters, digits and signs that carry meaning stay, glued to their word: MI5, H2O, x^2, C++, パリ. `cased_words` is the
-same text with its capitals, character by character. docs/metrics.md lists what is and is not told apart.
-Not here: SQuAD's normalisation for EM and F1 (metrics.text_match), and whether an answer is right (rule_grader).
+The result is words and punctuation marks separated by single spaces. Letters, digits and signs that carry meaning stay
+part of their word: MI5, H2O, x^2, C++, パリ. `cased_words` returns the same text with its capitals; offsets agree.
+docs/metrics.md lists which texts have the same form.
+Not here: SQuAD's normalisation for EM and F1 (metrics.text_match); whether an answer is right (rule_grader).
 """
 
 import re
@@ -17,8 +18,8 @@ from rest_react.judges.answer_matching.canonical_numbers import canonical_number
 
 MARKS = ".,;:!?()/|—"
 
-# Hyphens, dashes and the minus sign; a long dash, which parts clauses, stays.
-# Punctuation of other scripts. Apostrophes.
+# Apostrophes, quotation marks, hyphens and the minus sign, punctuation of other scripts. A long dash separates clauses
+# and stays.
 _SIGNS = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u02bc\u02b9\u02bb\u02bd\u00b4`\uff07", "'"),
@@ -31,7 +32,7 @@ _SIGNS = str.maketrans(
         "؛": ";", "؟": "?", "♯": "#", "\u200b": " ", "№": "No. ", "\u2044": "/", "・": "・", "･": "・",
     }
 )  # fmt: skip
-# Unicode does not decompose these; casefold() makes ss of ß.
+# Letters that Unicode does not decompose into a base letter and an accent; casefold() turns ß into ss.
 _BASE_LETTERS = dict(zip("øØłŁđĐðÐħĦıŧŦ", "oOlLdDdDhHitT", strict=True)) | {
     "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "þ": "th", "Þ": "Th",
 }  # fmt: skip
@@ -66,7 +67,7 @@ _ABBREVIATIONS = [
     (re.compile(r"\bnumber one\b", _I), "number 1"),
     (re.compile(r" ?& ?"), " and "),
 ]  # fmt: skip
-# A hyphen inside a code (B-52, MI-6, 3-D) is left out, but not before a year or in "mid-90s".
+# The hyphen of a code (B-52, MI-6, 3-D) is dropped, but not the one before a year or in "mid-90s".
 _CODE = re.compile(r"(?<![\w-])(?!(?:mid|pre|post|non|anti|late|sub|semi|ex|may)-)([A-Za-z]{1,4})-(?=\d)", _I)
 _DIGIT_CODE = re.compile(r"(?<![\w-])(\d{1,4})-(?=[A-Z](?!\w))")
 _BLOOD_TYPE = re.compile(r"(?<![\w-])(AB|[A-Z])-(?![\w-])")
@@ -74,7 +75,7 @@ _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=\S)([^*_\n]{1,300})(?<=\S)
 _LONG_DASH = re.compile(r" - (?!\d)| ?--+ ?")
 _SIGN_AND_SPACE = re.compile(r"([<>≤≥±]) (?=\d)")
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\. ?){1,8}[A-Za-z]\.")
-# Words with the digits and signs glued to them, then marks, then any other sign.
+# Words with their digits and signs, then punctuation marks, then any other sign.
 _TOKEN = regex.compile(
     r"""(?:(?<![\p{L}\p{N}\p{M})])[-+±<>≤≥](?=\p{Nd}))?
         [\p{L}\p{N}][\p{L}\p{N}\p{M}・]*
@@ -86,12 +87,12 @@ _TOKEN = regex.compile(
 
 
 def canonicalise(text: str) -> str:
-    """The text in the one form, in lower case; empty if it holds no word at all. Linear in the text's length."""
+    """The text in canonical form and lower case; empty if it has no word. Never raises; linear in its length."""
     return lower_case(cased_words(text))
 
 
 def cased_words(text: str) -> str:
-    """As `canonicalise`, with the capitals that were written; `lower_case` of it has the same length."""
+    """The text in canonical form with its capitals; its `lower_case` has the same length, so offsets agree."""
     text = " ".join(_fold_characters(text).split())
     text = _LONG_DASH.sub(" — ", text)
     text = _EMPHASIS.sub(r"\2", text)
@@ -107,18 +108,19 @@ def cased_words(text: str) -> str:
 
 
 def lower_case(text: str) -> str:
-    """Lower case of what `cased_words` returns, of the same length."""
-    return text.casefold().lower()  # Cherokee folds to capitals
+    """The lower case of a result of `cased_words`, with the same length."""
+    return text.casefold().lower()  # casefold() turns Cherokee into capitals
 
 
 def clauses_in_lower_case(text: str) -> str:
-    """What `cased_words` returned, in lower case and with a semicolon for each line break and long dash."""
+    """A result of `cased_words` in lower case, with a semicolon for each line break and long dash."""
     return re.sub("[|—]", ";", lower_case(text))
 
 
 def _fold_characters(text: str) -> str:
-    """Compatibility forms (full width, ligatures), Latin and Greek accents, digits of other scripts and super- and
-    subscripts in plain characters; marks that make another letter in Cyrillic, Arabic, Indic, Thai or Japanese stay."""
+    """Folds compatibility forms (full width, ligatures), Latin and Greek accents, digits of other scripts, superscripts
+    and subscripts into base characters. Marks that make another letter in Cyrillic, Arabic, Indic, Thai or Japanese
+    stay."""
     text = text.translate(_SIGNS)
     if text.isascii():
         return text
@@ -138,17 +140,17 @@ def _fold_characters(text: str) -> str:
             base = char
         kept.append(str(unicodedata.decimal(char)) if category == "Nd" else _BASE_LETTERS.get(char, char))
     composed = unicodedata.normalize("NFC", "".join(kept)).translate(_SIGNS)
-    # What grows when it is folded (ß) is folded now, so that lower case keeps the length.
+    # A character that becomes longer in lower case (ß) is folded now, so that `lower_case` keeps the length.
     return "".join(char if len(lower_case(char)) == 1 else lower_case(char) for char in composed)
 
 
 def _makes_a_letter(base: str, mark: str) -> bool:
-    """Whether a Cyrillic letter with the mark is a letter of its own (й, ї, ў); ё is commonly written е."""
+    """Whether the mark makes another Cyrillic letter (й, ї, ў); ё does not count, since it is often written е."""
     return mark in (_BREVE, _DIAERESIS) and base not in "еЕ"
 
 
 def _superscript(match: re.Match[str]) -> str:
-    """A charge is plain (Ca²⁺ is Ca2+); an exponent keeps its sign (10² is 10^2)."""
+    """A charge becomes plain characters (Ca²⁺ is Ca2+); an exponent is marked (10² is 10^2)."""
     before, digits = match[1], match[2].translate(_FROM_SUPERSCRIPT)
     if digits[-1] in "+-" and (before.isalpha() or before.isdecimal()):
         return before + digits.replace("-", "\u2212")
@@ -156,6 +158,6 @@ def _superscript(match: re.Match[str]) -> str:
 
 
 def _subscript(match: re.Match[str]) -> str:
-    """After a letter or a bracket plain (H₂O is H2O); after a digit marked (10₂ is 10_2)."""
+    """Plain characters after a letter or a bracket (H₂O is H2O); marked after a digit (10₂ is 10_2)."""
     before, digits = match[1], match[2].translate(_FROM_SUBSCRIPT)
     return f"{before}_{digits}" if before.isdecimal() else before + digits

@@ -1,9 +1,9 @@
-"""Countries and the states of some of them, to tell "Austin, Texas" from "Austin, Dallas".
+"""Names of countries, and of states and provinces of some, to distinguish "Austin, Texas" from "Austin, Dallas".
 
     >>> place_level("Paris"), place_level("Texas"), place_level("the United States")
     (0, 1, 2)
 
-Not here: cities and smaller regions; what is not listed has level 0.
+Not here: cities and smaller regions. A name that is not in the lists has level 0.
 """
 
 from rest_react.judges.answer_matching.canonical_text import canonicalise
@@ -51,6 +51,6 @@ _LEVELS = {1: _names(_STATES), 2: _names(_COUNTRIES)}
 
 
 def place_level(name: str) -> int:
-    """2 for a country, 1 for a state or province, 0 for anything else."""
-    plain = canonicalise(name).removeprefix("the ")
-    return next((level for level, names in _LEVELS.items() if plain in names), 0)
+    """2 for a country, 1 for a state or province, 0 for any other text."""
+    canonical = canonicalise(name).removeprefix("the ")
+    return next((level for level, names in _LEVELS.items() if canonical in names), 0)

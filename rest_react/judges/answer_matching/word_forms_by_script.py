@@ -1,11 +1,11 @@
-"""Which endings and neighbours a gold answer may have in a text, by its script: a pattern for a word and its two ends.
+"""Regular expressions for a gold answer's word in other scripts: its inflected forms and its word boundaries.
 
     >>> regex.search(left_end("東") + word_pattern("東京") + right_end("京"), "答えは東京です。")[0]
     '東京'
 
-Words in Japanese, Chinese and Thai are not parted by spaces, so a word counts where a particle, a copula or a mark
-stands beside it: 東京です is Tokyo, 東京都庁 is not. Korean particles and Russian cases are endings of the word itself.
-Not here: other inflected languages, and any dictionary. What is not on the lists is no mention.
+Japanese, Chinese and Thai have no spaces between words, so a word counts only beside a particle, a copula or a
+punctuation mark: 東京です is Tokyo, 東京都庁 is not. Korean particles and Russian case endings are part of the word.
+Not here: other inflected languages, and dictionaries. A form that is not in the lists does not match.
 """
 
 import regex
@@ -29,8 +29,8 @@ _KOREAN = (
     "이다|다|입니다|이에요|예요|이었다|였다|이었습니다|였습니다|이며|이고|은|는|이|가|을|를|에|에서|에게|로|으로|까지|부터|라고|이라고"
     "|이라는|라는|인데|임|에서는|에는"
 )
-# Case endings by the ending of the nominative; "-а" after a consonant only behind a preposition, since it makes other
-# names as well (Александр, Александра).
+# Case endings, by the ending of the nominative. "-а" after a consonant counts only after a preposition, since it also
+# makes other names (Александр, Александра).
 _RUSSIAN = [
     ("а", "[аыиеу]|ой|ою"),
     ("я", "[яиею]|ей|ею"),
@@ -47,26 +47,26 @@ _IS_POINTED_SCRIPT = regex.compile(r"[\p{Arabic}\p{Hebrew}]")
 
 
 def left_end(first: str) -> str:
-    """What a word that begins with this character must follow."""
+    """A look-behind for what may precede a word that begins with this character."""
     if not _IS_UNSPACED.match(first):
         return r"(?<!\S)"
     return r"(?<=^|[^\p{L}\p{N}\p{M}・]" + (")" if regex.match(r"\p{Hiragana}", first) else f"|{_LEFT})")
 
 
 def right_end(last: str) -> str:
-    """What must follow a word that ends with this character; nothing of it is consumed."""
+    """A look-ahead for what may follow a word that ends with this character."""
     if _IS_HANGUL.match(last):
         return rf"(?=(?:{_KOREAN})?(?!\S))"
     return rf"(?=$|[^\p{{L}}\p{{N}}\p{{M}}・]|{_RIGHT})" if _IS_UNSPACED.match(last) else r"(?!\S)"
 
 
 def word_pattern(word: str) -> str:
-    """The word in lower case, in the forms that count as the same."""
+    """A regular expression for the word (in lower case) and its inflected forms."""
     if _IS_CYRILLIC.fullmatch(word) and len(word) >= 3:
         return _russian(word)
     if not _IS_POINTED_SCRIPT.search(word):
         return str(regex.escape(word))
-    # Points are mostly left out: written on both sides they must agree.
+    # Vowel points are usually omitted; if both sides have them, they must agree.
     if not regex.search(_POINTS, word):
         return "".join(rf"{regex.escape(letter)}{_POINTS}{{0,3}}" for letter in word)
     return "".join(f"{char}?" if regex.match(_POINTS, char) else regex.escape(char) for char in word)
