@@ -6,20 +6,20 @@
 The prefix is the system instruction, exemplars are turns of user and model, the state is the user's last turn.
 `candidate_count` asks for up to 8 samples at once; what a model that gives fewer leaves out, or one that refuses to
 give several, is asked for one by one.
-Log-probabilities are only served for some models (`logprobs=true` asks for them); the sum is the reply's own, else its
-average times the token count. Thinking counts against `max_tokens` and the budget, though in no sample's tokens, so a
-small budget for it, or 0 where the model allows that, keeps answers from being cut.
-Not here: Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which `openai_compatible` speaks to.
+Log-probabilities are only served for some models (`logprobs=true` asks for them). Thinking counts against `max_tokens`
+and the budget, though in no sample's tokens, so a small budget for it, or 0 where the model allows that, keeps answers
+from being cut.
+Not here: what a reply says (gemini_replies), Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which
+`openai_compatible` speaks to.
 """
 
 import asyncio
-import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
-from rest_react.llm.token_ends import token_ends
+from rest_react.llm.gemini_replies import GeminiReply, gemini_retry_after, read_gemini_reply
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.error_meanings import classify_error
@@ -29,34 +29,21 @@ from rest_react.remote.limiter import Limiter
 from rest_react.remote.redaction import redact_reply
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.setting_names import SettingNames
-from rest_react.remote.usage import Tokens, Usage, most_tokens, told, with_thoughts
-from rest_react.remote.wait_headers import requested_wait_s, retry_after_s
+from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import TooLarge, place_of
 from rest_react.seeds import derive_seed
 
 if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.errors import APIError
-    from google.genai.types import Candidate, GenerateContentConfig, GenerateContentResponse
+    from google.genai.types import GenerateContentConfig, GenerateContentResponse
     from openai import DefaultAsyncHttpxClient
 
 _MOST_CANDIDATES = 8
 
 
 class _OneAtATime(ModelFault):
-    """The model gives no second candidate; never leaves the door."""
-
-
-_CUT = {"MAX_TOKENS": "length", "STOP": "stop"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """The samples of one reply, the tokens of the thoughts before them, and what both took."""
-
-    completions: list[Completion]
-    thoughts: int
-    usage: Usage
+    """The model gives no second candidate; never leaves the client."""
 
 
 class Gemini:
@@ -129,15 +116,15 @@ class Gemini:
             await self._http.aclose()
             self._http = None
 
-    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> "_Reply":
+    async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> GeminiReply:
         """1 to n samples, the first of which is sample number `index`."""
         config = self._config(prompt, sampling, index, n)
 
-        async def attempt() -> _Reply:
+        async def attempt() -> GeminiReply:
             reply = await self._generate(prompt, config)
-            return _read_reply(reply, self._model, n, most)
+            return read_gemini_reply(reply, self._model, n, most)
 
-        def used(reply: _Reply) -> Usage:
+        def used(reply: GeminiReply) -> Usage:
             return reply.usage
 
         most = most_tokens(f"{prompt.prefix}{_contents(prompt)}".encode("utf-8", "replace"), n, sampling)
@@ -222,7 +209,7 @@ class Gemini:
             return UsageError(
                 f"{self._model}: {redact_reply(message, self._key)}; set another thinking_budget, or null"
             )
-        reply = ErrorReply(error.code, message, error.status or "", retry_after=_retry_after(error))
+        reply = ErrorReply(error.code, message, error.status or "", retry_after=gemini_retry_after(error))
         return classify_error(
             reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault
         )
@@ -233,65 +220,3 @@ def _contents(prompt: Prompt) -> list[dict[str, object]]:
     turns = chat_turns(replace(prompt, prefix=""))
     roles = {"user": "user", "assistant": "model"}
     return [{"role": roles[turn["role"]], "parts": [{"text": turn["content"]}]} for turn in turns]
-
-
-def _retry_after(error: "APIError") -> float | None:
-    """What the server asks to wait: a header, or a RetryInfo among the error's details (`"retryDelay": "34s"`)."""
-    headers: Any = getattr(error.response, "headers", None) or {}
-    details = error.details.get("error", {}).get("details", []) if isinstance(error.details, dict) else []
-    for detail in details:
-        delay = retry_after_s(str(detail.get("retryDelay", "")).removesuffix("s") or None)
-        if delay is not None:
-            return delay
-    return requested_wait_s(headers)
-
-
-def _read_reply(reply: "GenerateContentResponse", model: str, n: int, most: Tokens) -> _Reply:
-    if not reply.candidates:
-        feedback = reply.prompt_feedback
-        if feedback is not None and feedback.block_reason is not None:
-            raise ModelFault(f"{model}: the prompt was blocked ({feedback.block_reason.value})")
-        raise TryAgain("a reply without candidates")
-    candidates = sorted(reply.candidates, key=lambda candidate: candidate.index or 0)
-    given = reply.usage_metadata
-    in_, out, thoughts = (getattr(given, f"{name}_token_count", None) for name in ("prompt", "candidates", "thoughts"))
-    wrote = any(map(_text, candidates))
-    if thoughts is not None and not wrote:
-        out = out or 0  # left out where there is none
-    # Thoughts are billed as output.
-    both = out if thoughts is None or out is None else out + thoughts
-    usage = told(in_, both, most=with_thoughts(most, n) if thoughts else most, wrote=wrote)
-    if not usage.impossible and min(out or 0, thoughts or 0) < 0:
-        usage = Usage(impossible=f"{out} tokens of output and {thoughts} of thoughts")
-    if usage.impossible:
-        out = thoughts = None
-    share, rest = divmod(out or 0, len(candidates))
-    longest = most.completion // n
-    samples = [_completion(one, share + (i < rest), usage.prompt or 0, longest) for i, one in enumerate(candidates)]
-    if not usage.impossible and usage.completion is None and all(one.tokens for one in samples):
-        usage = replace(usage, completion=sum(one.tokens for one in samples) + (thoughts or 0))
-    return _Reply(samples[:n], thoughts or 0, usage)
-
-
-def _text(candidate: "Candidate") -> str:
-    parts = (candidate.content.parts if candidate.content else None) or []
-    return "".join(part.text for part in parts if part.text and not part.thought)
-
-
-def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int, longest: int) -> Completion:
-    text = _text(candidate)
-    finish = candidate.finish_reason.value if candidate.finish_reason else ""
-    given = candidate.logprobs_result
-    told = (given.chosen_candidates if given else None) or []
-    chosen = [token.log_probability for token in told]
-    known = [value for value in chosen if value is not None and math.isfinite(value)]
-    own = candidate.token_count or 0
-    tokens = len(chosen) or (own if 0 < own <= longest else token_share)
-    logprob = None
-    if known and len(known) == len(chosen):
-        logprob = sum(known)
-    elif not chosen and candidate.avg_logprobs is not None and math.isfinite(candidate.avg_logprobs) and tokens:
-        logprob = candidate.avg_logprobs * tokens
-    ends = token_ends(text, [(token.token or "").encode("utf-8", "replace") for token in told])
-    at = (ends, tuple(known)) if ends and len(known) == len(ends) else ((), ())
-    return Completion(text, tokens, logprob, _CUT.get(finish, finish.lower()), prompt_tokens, *at)

@@ -8,7 +8,7 @@ user message; `mode="completion"` sends all of it as one text, for base models. 
 prefix stands at the head of the first user message (`system_turn`). All samples are asked for in one request
 (`n_per_request`); what a server that ignores `n` leaves out is asked for one by one, sample i under a seed derived for
 i. At temperature 0 one sample is asked for, and stands for all n. JSON goes out and comes back as bytes on one kept
-aiohttp session: through the SDK's client and response models the same call costs ten times the CPU
+session (remote.http_client): through the SDK's client and response models the same call costs ten times the CPU
 (benchmarks/throughput.py).
 
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
@@ -33,13 +33,13 @@ from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.error_meanings import classify_error, meaning_of, tells_of_no_model
 from rest_react.remote.error_replies import ErrorInside, ErrorReply, error_reply
-from rest_react.remote.http_client import key_from, proxy_for, refuse_address
+from rest_react.remote.http_client import key_from, open_session, post, refuse_address
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.redaction import redact_reply
 from rest_react.remote.retry import Backoff, NotReady, TryAgain, retry, wait_until_ready
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens
-from rest_react.remote.whole_reply import MODEL_MB, beginning, whole
+from rest_react.remote.whole_reply import MODEL_MB
 from rest_react.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -250,35 +250,12 @@ class OpenAICompatible:
         return {name: value for name, value in body.items() if name not in self._omit} | self._extra_body
 
     async def _post(self, sent: bytes, body: Mapping[str, Any]) -> bytes:
-        from aiohttp import ClientError
-
         if self._session is None:
-            self._session = _open_session(self._address, self._key, self._timeout_s)
-        try:
-            async with self._session.post(self._address, data=sent, allow_redirects=False) as reply:
-                chunks = reply.content.iter_chunked(65_536)
-                if 200 <= reply.status < 300:
-                    return await whole(chunks, self._where, MODEL_MB)
-                raw = await beginning(chunks)
-        except (TimeoutError, ClientError) as error:
-            reason = f" ({error})" if str(error) else ""
-            raise TryAgain(f"{type(error).__name__}, no whole reply within {self._timeout_s:g} s{reason}") from error
-        raise self._explained(error_reply(reply.status, raw, reply.headers), body)
-
-
-def _open_session(address: str, key: str, timeout_s: float) -> "ClientSession":
-    """A session that keeps its connections, as many as the limiter asks for. `timeout_s` is for a whole reply: some
-    gateways send blank lines while waiting."""
-    from aiohttp import ClientSession, ClientTimeout, TCPConnector
-
-    return ClientSession(
-        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-        timeout=ClientTimeout(total=timeout_s),
-        # uvicorn, under many servers, closes what is idle for 5 s; a request sent at that moment would be lost.
-        connector=TCPConnector(limit=0, keepalive_timeout=4.0),
-        # Once, not with aiohttp's trust_env: that reads environment and ~/.netrc in two threads for each request.
-        proxy=proxy_for(address),
-    )
+            self._session = open_session(self._address, self._timeout_s, {"Authorization": f"Bearer {self._key}"})
+        reply = await post(self._session, self._address, sent, what=self._where, most_mb=MODEL_MB)
+        if 200 <= reply.status < 300:
+            return reply.body
+        raise self._explained(error_reply(reply.status, reply.body, reply.headers), body)
 
 
 def _asked_for(body: Mapping[str, object], n: int, sampling: Sampling) -> tuple[int, Sampling]:

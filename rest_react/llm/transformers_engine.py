@@ -1,4 +1,4 @@
-"""Weights in this process behind the async door, batched by transformers' continuous batching.
+"""A model in this process, batched by transformers' continuous batching.
 
     engine = TransformersEngine("smollm2-135m-instruct", mode="completion")
     await engine.sample(Prompt("", state), n=4, sampling=Sampling(0.8, 128, seed=7))
@@ -7,22 +7,21 @@ Requests join and leave the running batch at every token, so any number of traje
 of the key-value cache are shared by equal prefixes: the n samples of a prompt (they start once the first one's prompt
 is in the cache) and the steps of a trajectory, whose states only grow.
 
-Each token is drawn by one uniform number derived from (seed, sample, position): but for rounding, what a sample says
-does not depend on what else is in the batch, nor on the order of arrival. Log-probabilities are the model's own, before
-temperature.
-Not here: how prompts become tokens (weights), and servers of other people (openai_compatible, vllm_server).
+What a sample says does not depend on what else is in the batch (local_engine.seeded_draws).
+Not here: attention on a CPU (local_engine.cpu_attention), how prompts become tokens (weights), and servers
+(openai_compatible, vllm_server).
 """
 
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from logging import CRITICAL, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
+from rest_react.llm.local_engine.seeded_draws import Draw, draw_with, seeded_draws
 from rest_react.llm.token_ends import decoded_pieces, token_ends
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.seeds import derive_seed
@@ -33,20 +32,6 @@ if TYPE_CHECKING:
     import torch
 
 PAGE = 16
-_UNIT = 2.0**-63
-
-
-@dataclass(slots=True)
-class _Draw:
-    """One sample in flight: how it draws, what it drew."""
-
-    seed: int
-    temperature: float
-    stop: tuple[str, ...]
-    done: Callable[[Any], None]
-    prefilled: Callable[[], None] | None
-    logprobs: list[float] = field(default_factory=list)
-    stopped: bool = False
 
 
 class TransformersEngine:
@@ -73,7 +58,7 @@ class TransformersEngine:
         self._manager: Any = None
         self._on_cpu = True
         self._tokenizer: Any = None
-        self._draws: dict[str, _Draw] = {}
+        self._draws: dict[str, Draw] = {}
         self._count = 0
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
@@ -122,7 +107,7 @@ class TransformersEngine:
             loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(result))
 
         seed = derive_seed(sampling.seed, i)
-        self._draws[request] = _Draw(seed, sampling.temperature, sampling.stop, done, prefilled)
+        self._draws[request] = Draw(seed, sampling.temperature, sampling.stop, done, prefilled)
         accepted = self._manager.add_request(
             list(ids), request_id=request, max_new_tokens=sampling.max_tokens, eos_token_id=self._eos
         )
@@ -186,7 +171,7 @@ class TransformersEngine:
                     max_blocks_per_request=0,
                 ),
             )
-            _draw_with(manager, _seeded_draws(self._draws, self._eos[0], self._tokenizer))
+            draw_with(manager, seeded_draws(self._draws, self._eos[0], self._tokenizer))
             _deliver_to(manager, self._draws)
             manager.start()
             self._manager = manager
@@ -195,7 +180,7 @@ class TransformersEngine:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from rest_react.llm.cpu_attention import use_cpu_attention
+        from rest_react.llm.local_engine.cpu_attention import use_cpu_attention
 
         if self._device == "cuda" and not torch.cuda.is_available():
             raise UsageError("policy.device=cuda, but torch sees no GPU; use device=auto or device=cpu")
@@ -211,76 +196,7 @@ class TransformersEngine:
         return model, tokenizer
 
 
-def _seeded_draws(draws: dict[str, _Draw], eos: int, tokenizer: Any) -> Any:
-    """The logits processor that draws every token itself, by inverse transform, and leaves only that token possible."""
-    import torch
-    from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
-
-    class SeededDraws(ContinuousBatchingLogitsProcessor):
-        supported_kwargs: dict[str, type] = {}  # noqa: RUF012
-        ignored_kwargs: tuple[str, ...] = ()
-
-        def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
-            int32_tensor.zero_()
-
-        def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
-            self.batch = [(draws[r.state.request_id], r.state.generated_tokens) for r in requests_with_new_token]
-            return torch.zeros(len(self.batch), dtype=torch.int32)
-
-        def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
-            # Sequences whose prompt is still being read have a row too, behind the others and without meaning.
-            known = scores[: len(self.batch)]
-            ended = [_has_stopped(draw, generated, tokenizer) for draw, generated in self.batch]
-            drawn = _draw_tokens(known, [(draw, len(draw.logprobs)) for draw, _ in self.batch])
-            logprobs = known.gather(1, drawn[:, None])[:, 0] - known.logsumexp(1)
-            for row, (draw, _) in enumerate(self.batch):
-                if not ended[row]:
-                    draw.logprobs.append(float(logprobs[row]))
-                else:
-                    drawn[row] = eos
-                if draw.prefilled is not None:
-                    draw.prefilled()
-                    draw.prefilled = None
-            only = torch.full_like(scores, float("-inf"))
-            only[: len(self.batch)].scatter_(1, drawn[:, None], 0.0)
-            return only
-
-    return SeededDraws()
-
-
-def _has_stopped(draw: _Draw, generated: list[int], tokenizer: Any) -> bool:
-    """Whether a stop string stands in the text; its tail is enough to look at, token by token."""
-    if draw.stop and generated:
-        tail = tokenizer.decode(generated[-8:])
-        draw.stopped = draw.stopped or any(mark in tail for mark in draw.stop)
-    return draw.stopped
-
-
-def _draw_tokens(scores: "torch.Tensor", draws: Sequence[tuple[_Draw, int]]) -> "torch.Tensor":
-    """One token for each row of scores [rows, vocabulary]: the likeliest at temperature 0, else the one under which
-    the row's own uniform number falls."""
-    import torch
-
-    greedy = torch.tensor([draw.temperature == 0 for draw, _ in draws])
-    best = scores.argmax(1)
-    if bool(greedy.all()):
-        return best
-    temperatures = torch.tensor([draw.temperature or 1.0 for draw, _ in draws], dtype=scores.dtype)
-    uniform = torch.tensor([derive_seed(draw.seed, at) * _UNIT for draw, at in draws], dtype=scores.dtype)
-    mass = (scores / temperatures[:, None].to(scores.device)).softmax(1).cumsum(1)
-    under = uniform.to(scores.device)[:, None] * mass[:, -1:]
-    drawn = torch.searchsorted(mass, under, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
-    return torch.where(greedy.to(scores.device), best, drawn)
-
-
-def _draw_with(manager: Any, processor: Any) -> None:
-    """Puts our draws in place of the library's list of logits processors, which it builds from names it knows."""
-    processors = manager.logit_processor
-    processors.logits_processor[:] = [processor]
-    processors.tensors_required, processors.do_processing = 1, True
-
-
-def _deliver_to(manager: Any, draws: dict[str, _Draw]) -> None:
+def _deliver_to(manager: Any, draws: dict[str, Draw]) -> None:
     """Routes every finished request to its draw. The library's own handlers are bound to a running event loop and
     cannot be registered from the engine's thread, where the later samples of a prompt start."""
 

@@ -1,53 +1,53 @@
-"""A `vllm serve` of our own: started at the first call, waited for, asked like any OpenAI-compatible server, stopped.
+"""A `vllm serve` of our own: started at the first call, restarted for new weights and after a death, and stopped.
 
     server = VllmServer("Qwen/Qwen2.5-7B-Instruct", command=["vllm", "serve"], served_name="iteration-1",
                         log=folder / "vllm.log", max_model_len=16384, start_timeout_s=900)
     samples = await server.sample(prompt, n=4, sampling=sampling)
     await server.aclose()
 
+New weights: each iteration's policy is a new `VllmServer` over the tuned folder, after `aclose` of the one before, with
+a `served_name` of its own: a request meant for the old weights finds no model instead of an old answer. Tuned weights
+are whole, a LoRA is merged into them: no adapter is served.
+
+A death: a server that dies while it serves is started again, at most `restarts` times, and the calls that were in
+flight are made again: their seeds are the same, so are their samples. A start that no repetition can save (an unknown
+flag, no such model) is a UsageError. Death is seen by watching the process and, where /proc tells them, the processes
+of its engine: an API server whose engine was killed may answer health checks for ever (vllm_process). The server's
+output goes to `log`, and errors name the cause that stands there (vllm_log).
+
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
-`["uv", "run", ...]`). New weights get a new `served_name` each iteration: a request meant for the old ones finds no
-model instead of an old answer. A tuned model's weights are whole, a LoRA is merged into them: no adapter is served.
-
-The server's output goes to `log`; when it dies, the error names the cause found there (vllm_log). A start that no
-repetition can save (an unknown flag, no such model) is a UsageError. A server that dies while it serves is started
-again, at most `restarts` times, and the calls that were in flight are made again: their seeds are the same, so are
-their samples. Death is seen by watching the process and, where /proc tells them, the processes of its engine: an API
-server whose engine was killed may answer health checks for ever. The context length is `max_model_len`, or the model's
-own where that is shorter.
-
-It runs under `supervise`: in a process group of its own, which ends with `aclose` and, should this process be killed,
-with this process.
+`["uv", "run", ...]`). The context length is `max_model_len`, or the model's own where that is shorter. The server runs
+under `supervise`: it ends with `aclose` and, should this process be killed, with this process.
 Not here: choosing memory, parallelism or data types (`extra_args`), and the wire (openai_compatible).
 """
 
 import asyncio
 import json
-import os
-import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 from rest_react import supervise
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.llm.vllm_log import can_never_start, cause, own_length
+from rest_react.llm.vllm_log import own_length
+from rest_react.llm.vllm_process import (
+    HOST,
+    WATCH_S,
+    engine_processes,
+    free_port,
+    wait_until_healthy,
+    watch_for_death,
+)
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.setting_names import SettingNames
 from rest_react.weights import resolve_weights
 
-_HOST = "127.0.0.1"
-_WATCH_S = 1.0
 _LENGTH_FLAG = "--max-model-len"
 
 
@@ -138,14 +138,14 @@ class VllmServer:
                 if call.done() and not _is_outage(call):
                     return call.result()
                 # A connection breaks a moment before the process is seen to be gone.
-                reason = await _reason(now, 4 * _WATCH_S)
+                reason = await _reason(now, 4 * WATCH_S)
                 if reason is None:
                     return call.result()
             finally:
                 call.cancel()
                 with suppress(asyncio.CancelledError, OutsideFault, UsageError):
                     await call
-            await self._bury(now, reason)
+            await self._restart_after(now, reason)
 
     async def aclose(self) -> None:
         """Stops the server and everything it started, and waits until it is gone: its memory is free then."""
@@ -168,8 +168,9 @@ class VllmServer:
             assert self._now is not None
             return self._now
 
-    async def _bury(self, now: _Running, reason: str) -> None:
-        """Makes way for another start after a death, once for all whose calls were lost; the last death is final."""
+    async def _restart_after(self, now: _Running, reason: str) -> None:
+        """After a death, lets the next call start the server anew, once for all calls that were lost. After the last
+        restart that is allowed, every call fails."""
         async with self._starting:
             if self._now is not now:
                 return
@@ -182,20 +183,24 @@ class VllmServer:
             say(f"note: {reason} It is started again; calls in flight are repeated.")
 
     async def _started(self, model: str, length: int | None) -> _Running:
-        port = _free_port(self._port)
+        port = free_port(self._port)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         since = self._log.stat().st_size if self._log.exists() else 0
-        process = self._launch([*self._command, *self._arguments(model, port, length)])
+        with self._log.open("ab") as log:
+            process = supervise.start([*self._command, *self._arguments(model, port, length)], output=log)
         healthy = False
         try:
-            await self._wait_until_healthy(process, f"http://{_HOST}:{port}/health", since)
+            await wait_until_healthy(
+                process, f"http://{HOST}:{port}/health", self._log, since,
+                command=self._command[0], timeout_s=self._start_timeout_s,
+            )  # fmt: skip
             healthy = True
         finally:
             if not healthy:  # also when cancelled: a half-started server holds the GPU all the same
                 await asyncio.to_thread(supervise.stop, process, self._stop_timeout_s)
         llm = OpenAICompatible(
             self._served_name,
-            base_url=f"http://{_HOST}:{port}/v1",
+            base_url=f"http://{HOST}:{port}/v1",
             api_key_env=None,
             mode=self._mode,
             system_turn=self._system_turn,
@@ -206,62 +211,23 @@ class VllmServer:
             meter=self._meter,
             names=self._names,
         )
-        engine = await asyncio.to_thread(_engine_processes, process.pid)  # before a call can end one of them
+        engine = await asyncio.to_thread(engine_processes, process.pid)  # before a call can end one of them
         dead = asyncio.get_running_loop().create_future()
-        return _Running(process, llm, dead, asyncio.create_task(self._watch(process, engine, dead, since)))
+        watch = watch_for_death(process, engine, dead, self._log, since, command=self._command[0])
+        return _Running(process, llm, dead, asyncio.create_task(watch))
 
     async def _stop(self, now: _Running) -> None:
         now.watch.cancel()
         await now.llm.aclose()
         await asyncio.to_thread(supervise.stop, now.process, self._stop_timeout_s)
 
-    async def _watch(
-        self, process: subprocess.Popen[bytes], engine: Sequence[int], dead: "asyncio.Future[str]", since: int
-    ) -> None:
-        """Tells `dead` why, as soon as the server or a process of its engine is gone."""
-        while not dead.done():
-            code = process.poll()
-            lost = [pid for pid in engine if not _is_alive(pid)]
-            if code is not None or lost:
-                how = f"ended with exit code {code}" if code is not None else "lost a process of its engine"
-                await asyncio.sleep(_WATCH_S)  # its other processes still write why
-                why = await asyncio.to_thread(cause, self._log, since, started=True)
-                dead.set_result(f"{self._command[0]} {how}: {why} (log: {self._log}).")
-            await asyncio.sleep(_WATCH_S)
-
-    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return supervise.start(command, output=log)
-
     def _arguments(self, model: str, port: int, length: int | None) -> list[str]:
-        place = ["--host", _HOST, "--port", str(port), "--served-model-name", self._served_name]
+        place = ["--host", HOST, "--port", str(port), "--served-model-name", self._served_name]
         # Else what a request leaves out comes from the model's own generation config: top_p, a repetition penalty.
         plain = ("--generation-config", "vllm")
         own = any(flag.partition("=")[0].replace("_", "-") == _LENGTH_FLAG for flag in self._extra_args)
         context = [] if own or length is None else [_LENGTH_FLAG, str(length)]
         return [model, *place, *plain, *context, *self._extra_args]
-
-    async def _wait_until_healthy(self, process: subprocess.Popen[bytes], url: str, since: int) -> None:
-        deadline = time.monotonic() + self._start_timeout_s
-        pause_s = 0.05
-        while not await asyncio.to_thread(_answers, url):
-            code = process.poll()
-            if code is None and time.monotonic() < deadline:
-                await asyncio.sleep(pause_s)
-                pause_s = min(1.0, pause_s * 1.5)
-                continue
-            why = await asyncio.to_thread(cause, self._log, since, started=False)
-            if code == 127:
-                raise UsageError(f"{why}; install vLLM, or set policy.command to where it is")
-            if code is None:
-                raise OutsideFault(
-                    f"{self._command[0]} was not ready within {self._start_timeout_s:g} s: {why} (log: {self._log}). "
-                    "Raise policy.start_timeout_s if it was still loading"
-                )
-            died = f"{self._command[0]} ended at its start with exit code {code}: {why} (log: {self._log})"
-            if can_never_start(why):
-                raise UsageError(f"{died}. Correct policy.model, policy.max_model_len or policy.extra_args")
-            raise OutsideFault(died)
 
 
 def _is_outage(call: "asyncio.Future[Any]") -> bool:
@@ -284,44 +250,3 @@ def own_context(folder: Path) -> int | None:
     length = told.get("max_position_embeddings")
     stretched = (told.get("rope_scaling") or told.get("rope_parameters") or {}).get("factor")
     return length if isinstance(length, int) and not stretched else None
-
-
-def _engine_processes(group: int) -> list[int]:
-    """The processes of the group that do the server's work, where /proc tells: vLLM's own, or spawned by Python."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, ValueError):
-            command = (place / "cmdline").read_bytes()
-            if os.getpgid(int(place.name)) == group and (b"VLLM::" in command or b"spawn_main(" in command):
-                found.append(int(place.name))
-    return found
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _free_port(wanted: int) -> int:
-    """`wanted` if nobody listens there, any free one for 0. Another server's health must not be taken for ours."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, wanted))
-        except OSError as error:
-            raise UsageError(
-                f"port {wanted} is taken ({error.strerror}); stop what listens there, or set policy.port=0"
-            ) from error
-        return int(probe.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    # No proxy from the environment for our own machine.
-    opener = build_opener(ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (URLError, OSError, HTTPException):
-        return False

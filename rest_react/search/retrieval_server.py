@@ -12,22 +12,18 @@ outage. Redirects are refused, since they carry the query to another address.
 Not here: building or starting such a server.
 """
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.remote.http_client import proxy_for
+from rest_react.remote.http_client import open_session, post
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry, worth_retrying
 from rest_react.remote.wait_headers import requested_wait_s
-from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
+from rest_react.remote.whole_reply import PAGE_MB, place_of
 from rest_react.search.html_text import clean_html
-
-if TYPE_CHECKING:
-    from aiohttp import StreamReader
 
 
 class HttpSearch:
@@ -47,7 +43,6 @@ class HttpSearch:
             raise UsageError(f"search.url: {url!r} is no http:// or https:// address")
         self._url = url
         self._where = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
-        self._proxy = proxy_for(url)
         self._timeout_s = timeout_s
         self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
         self._limiter = Limiter(max_in_flight, requests_per_minute)
@@ -62,43 +57,23 @@ class HttpSearch:
         return await retry(attempt, what=self._where, backoff=self._backoff, limiter=self._limiter)
 
     async def _post(self, body: bytes) -> bytes:
-        from aiohttp import ClientError, ClientSession, ClientTimeout
-
-        try:
-            async with (
-                ClientSession(timeout=ClientTimeout(total=self._timeout_s), proxy=self._proxy) as session,
-                session.post(
-                    self._url, data=body, headers={"Content-Type": "application/json"}, allow_redirects=False
-                ) as reply,
-            ):
-                if 200 <= reply.status < 300:
-                    return await whole(reply.content.iter_chunked(65_536), self._where, PAGE_MB)
-                status, headers, said = reply.status, reply.headers, await _beginning(reply.content)
-        except (TimeoutError, ClientError, OSError) as error:
-            reason = f" ({type(error).__name__}: {error})" if str(error) else ""
-            raise TryAgain(f"no whole reply within {self._timeout_s:g} s{reason}") from error
-        said = f"HTTP {status}: {said}"
+        async with open_session(self._url, self._timeout_s) as session:
+            reply = await post(session, self._url, body, what=self._where, most_mb=PAGE_MB)
+        status = reply.status
+        if 200 <= status < 300:
+            return reply.body
+        said = f"HTTP {status}: {reply.body[:500].decode('utf-8', 'replace')[:300]}"
         if 300 <= status < 400:
-            place = place_of(headers.get("location", ""))
+            place = place_of(reply.headers.get("location", ""))
             raise UsageError(
                 f"{self._where}: HTTP {status}: it sends the query on to {place}, which is refused; "
                 "set search.url to the address that answers"
             )
         if worth_retrying(status):
-            raise TryAgain(said, requested_wait_s(headers))
+            raise TryAgain(said, requested_wait_s(reply.headers))
         if status in (401, 403, 404, 405):
             raise UsageError(f"{self._where}: {said}; is search.url an open /retrieve endpoint?")
         raise OutsideFault(f"{self._where}: {said}")
-
-
-async def _beginning(content: "StreamReader") -> str:
-    """The first words of an error reply; none where it breaks off, since the status says enough."""
-    from aiohttp import ClientError
-
-    try:
-        return (await content.read(500)).decode("utf-8", "replace")[:300]
-    except (TimeoutError, ClientError, OSError):
-        return ""
 
 
 class _Document(msgspec.Struct):

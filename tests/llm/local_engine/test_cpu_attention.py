@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from rest_react.llm.cpu_attention import attend  # noqa: E402
+from rest_react.llm.local_engine.cpu_attention import attend  # noqa: E402
 
 HEADS, GROUPS, SIZE = 6, 2, 8
 

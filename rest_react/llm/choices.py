@@ -1,0 +1,115 @@
+"""One choice of an OpenAI-shaped reply: its text, its end and its log-probabilities, in whatever fields they stand.
+
+    >>> choice = {"message": {"content": [{"type": "text", "text": "Paris"}]}, "finish_reason": "eos"}
+    >>> text_of(message_of(choice).get("content")), finish_of(choice["finish_reason"])
+    ('Paris', 'stop')
+
+Not here: what the choices of a reply add up to (replies), and the bytes that they come in (event_stream).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rest_react.llm.token_ends import token_ends
+
+_STOPPED = frozenset(
+    ("stop", "eos", "eos_token", "end", "end_turn", "end_of_text", "stop_sequence", "stop_str", "complete", "completed")
+)
+_CUT_OFF = frozenset(
+    ("length", "max_tokens", "max_length", "max_output_tokens", "max_completion_tokens", "model_length", "incomplete")
+)
+_FILTERED = frozenset(
+    (
+        "content_filter",
+        "content_filtered",
+        "safety",
+        "sensitive",
+        "moderation",
+        "blocklist",
+        "prohibited_content",
+        "recitation",
+        "spii",
+    )
+)
+TOOLS = ("tool_calls", "function_call")
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+_DEEPEST = 3  # of the lists and objects that text may lie in
+
+
+def in_order(choices: object) -> list[dict[str, Any]]:
+    """The choices by their indexes; as they came where a server leaves these out, or gives each the same."""
+    given = choices if isinstance(choices, list) else [choices]
+    found = [choice for choice in given if isinstance(choice, dict) and _is_readable(choice)]
+    indexes = [choice.get("index") for choice in found]
+    told = all(type(index) is int for index in indexes) and len(set(indexes)) == len(indexes)
+    return sorted(found, key=lambda choice: int(choice["index"])) if told else found
+
+
+def _is_readable(choice: Mapping[str, Any]) -> bool:
+    """Whether its text is of a known kind: one that is not is no empty sample, but none at all."""
+    content = message_of(choice).get("content")
+    return content is None or isinstance(content, str | list | dict)
+
+
+def message_of(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message of a choice; one with a text alone, or with a piece of a message, is read alike."""
+    for name in ("message", "delta"):
+        if isinstance(message := choice.get(name), dict):
+            return message if message.get("content") is not None else {**message, "content": choice.get("text")}
+    said = (choice.get(name) for name in ("message", "text", "content"))
+    return {"content": next((value for value in said if value is not None), None)}
+
+
+def text_of(content: object, deepest: int = _DEEPEST) -> str:
+    """A string, or all parts of text in a list of parts; thoughts among them are none."""
+    if isinstance(content, str):
+        return content
+    if deepest and isinstance(content, list):
+        return "".join(text_of(part, deepest - 1) for part in content if not is_thought(part))
+    if deepest and isinstance(content, dict):
+        held = (content.get(name) for name in ("text", "content", "value"))
+        return next((text for value in held if (text := text_of(value, deepest - 1))), "")
+    return ""
+
+
+def is_thought(part: object) -> bool:
+    """Whether a part of a message's content is what the model thought before it answered."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    return isinstance(kind, str) and kind.startswith(("think", "reason"))
+
+
+def finish_of(reason: object) -> str:
+    """Why a sample ended, in OpenAI's words where it can be told: stop, length, content_filter."""
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    word = reason.lower() if isinstance(reason, str) else ""
+    for name, words in (("stop", _STOPPED), ("length", _CUT_OFF), ("content_filter", _FILTERED)):
+        if word in words:
+            return name
+    return word
+
+
+def token_logprobs(logprobs: object) -> Iterator[object]:
+    """One entry for each token, a number where the server is right."""
+    if isinstance(logprobs, dict):
+        held = (logprobs.get(name) for name in ("content", "token_logprobs"))
+        logprobs = next((value for value in held if isinstance(value, list)), None)
+    for entry in logprobs if isinstance(logprobs, list) else ():
+        yield entry.get("logprob") if isinstance(entry, dict) else entry
+
+
+def choice_token_ends(text: str, logprobs: object) -> tuple[int, ...]:
+    """Where each token ends in the text; nothing where the tokens are not told, or do not spell it."""
+    held = logprobs if isinstance(logprobs, dict) else {}
+    content, tokens = held.get("content"), held.get("tokens")
+    told = content if isinstance(content, list) else tokens if isinstance(tokens, list) else []
+    words = [entry.get("token") if isinstance(entry, dict) else entry for entry in told]
+    spelled = [word.encode("utf-8", "replace") if isinstance(word, str) else b"" for word in words]
+    # A token that is a part of a character is told by its bytes alone.
+    return token_ends(text, spelled) or token_ends(text, [_bytes(entry) for entry in told])
+
+
+def _bytes(entry: object) -> bytes:
+    given = entry.get("bytes") if isinstance(entry, dict) else None
+    known = isinstance(given, list) and all(type(byte) is int and 0 <= byte < 256 for byte in given)
+    return bytes(given) if known and given else b""

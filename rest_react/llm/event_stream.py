@@ -1,0 +1,75 @@
+r"""The JSON of a reply, from its bytes: one object, or a stream of server-sent events put together.
+
+    >>> events = b'data: {"choices": [{"text": "Par"}]}\n\ndata: {"choices": [{"text": "is"}]}\n\ndata: [DONE]\n\n'
+    >>> parse_body(events)["choices"][0]["message"]["content"]
+    'Paris'
+
+Not here: what the object says (choices, replies).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from rest_react.llm.choices import THOUGHTS, TOOLS, in_order, message_of, text_of, token_logprobs
+
+
+def parse_body(raw: bytes) -> Any:
+    """Raises ValueError or RecursionError for what is neither."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    if raw.startswith((b"data:", b"event:", b"id:", b":")):
+        return _of_events(raw.decode("utf-8", "replace"))
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+        return _parse_slowly(raw.decode("utf-8", "replace"))
+
+
+def _parse_slowly(text: str) -> Any:
+    """What msgspec refuses: NaN and Infinity, which become null, and half of a surrogate pair."""
+    return json.loads(text, parse_constant=lambda _: None)
+
+
+def _of_events(text: str) -> Any:
+    """The reply that a stream of events spells out: its last whole reply, else all deltas put together."""
+    chunks: list[dict[str, Any]] = []
+    ended = False
+    for event in text.replace("\r\n", "\n").split("\n\n"):
+        data = "\n".join(line[5:].strip() for line in event.split("\n") if line.startswith("data:"))
+        if data == "[DONE]":
+            ended = True
+        elif data:
+            chunk = _parse_slowly(data)
+            if not isinstance(chunk, dict) or chunk.get("error"):
+                return chunk
+            chunks.append(chunk)
+    parts = [choice for chunk in chunks for choice in in_order(chunk.get("choices"))]
+    whole = [chunk for chunk in chunks if any("message" in choice for choice in in_order(chunk.get("choices")))]
+    if whole:
+        return whole[-1]
+    if not ended and not any(part.get("finish_reason") for part in parts):
+        raise ValueError("a stream of events that breaks off")
+    usage = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
+    return {"choices": list(_put_together(parts)), "usage": usage[-1] if usage else None}
+
+
+def _put_together(parts: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One choice for each index from its pieces."""
+    by_index: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        by_index.setdefault(str(part.get("index", 0)), []).append(part)
+    for pieces in by_index.values():
+        messages = [message_of(piece) for piece in pieces]
+        message = {
+            name: "".join(text_of(one.get(name)) for one in messages) for name in ("content", *THOUGHTS, "refusal")
+        }
+        message |= {name: one[name] for one in messages for name in TOOLS if one.get(name)}
+        logprobs = [list(token_logprobs(piece.get("logprobs"))) for piece in pieces]
+        yield {
+            "index": pieces[0].get("index"),
+            "message": message,
+            "finish_reason": next((p["finish_reason"] for p in reversed(pieces) if p.get("finish_reason")), None),
+            "logprobs": {"token_logprobs": [value for piece in logprobs for value in piece]},
+        }
