@@ -40,6 +40,7 @@ from rest_react.seeds import derive_seed
 from rest_react.selection.filters import usable_candidates
 from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -83,7 +84,7 @@ def main() -> None:
         found["ranking prompt"] = ranking(orders)
     results = {name: chosen(mixed, scores) for name, scores in found.items()}
     print(table(judged, mixed, results))
-    (given.folder / "selection.json").write_text(json.dumps(results, indent=1))
+    write_file(given.folder / "selection.json", json.dumps(results, indent=1))
 
 
 async def grown(parts: Parts, weights: Path, folder: Path) -> None:

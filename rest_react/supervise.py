@@ -3,20 +3,22 @@
     process = start(["vllm", "serve", "..."], output=log)
     stop(process, timeout_s=30)
 
-Each runs below a small supervisor (this file, as a script) that leads a process group of its own. The supervisor holds
-the read end of a pipe as its standard input; when the pipe closes, because of `stop` or because this process was killed
-with -9, the group gets SIGTERM, then SIGKILL. The command inherits the pipe: a process that left the group (torchrun
-starts such) may watch it as well. Ctrl-C on a terminal reaches none of them: whoever started them ends them.
+Each runs under a small supervisor (this file, run as a script) that leads a process group of its own. The supervisor's
+standard input is the read end of a pipe. When the pipe closes, because of `stop` or because this process was killed,
+SIGKILL included, the group gets SIGTERM, then SIGKILL. The command inherits the pipe, so a process that has left the
+group (torchrun starts such) can watch it too: `when_parent_ends`. Ctrl-C on a terminal does not reach any of them;
+whoever started them ends them.
 Not here: what is started, and what its end means.
 """
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -60,6 +62,20 @@ def exit_code(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
     return process.returncode
 
 
+def when_parent_ends(act: Callable[[], object]) -> None:
+    """Calls `act`, in a thread, once the pipe on standard input closes: whoever called `start` has ended. Does nothing
+    where standard input is no pipe, as in a command given by hand."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _signal_group(group: int, number: int) -> bool:
     """Whether there was anyone left to signal."""
     try:
@@ -78,14 +94,12 @@ def _run(command: Sequence[str]) -> int:
     except OSError as error:
         print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
         return 127
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    when_parent_ends(_end_group)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
-def _end_with_parent() -> None:
-    while os.read(0, 1024):
-        pass
+def _end_group() -> None:
     os.killpg(0, signal.SIGTERM)
     time.sleep(GRACE_S)
     os.killpg(0, signal.SIGKILL)

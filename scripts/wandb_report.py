@@ -21,6 +21,7 @@ import msgspec
 from rest_react.reporting.page import loss_curve
 from rest_react.reporting.results_json import read_results
 from rest_react.reporting.tracking import numbers
+from rest_react.storage.files import write_file
 
 METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 AFTER, BEFORE, GAIN = (
@@ -135,7 +136,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         sys.exit(f"{error.name} is missing; pip install -e '.[reports]'")
     if given.spec:
-        given.spec.write_text(report._to_model().model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
+        write_file(given.spec, report._to_model().model_dump_json(by_alias=True, exclude_none=True))
         print(given.spec)
     else:
         print(report.save(draft=True).url)

@@ -2,6 +2,8 @@
 
     clean_html("Founded by <b>Ada</b> Mell &amp; sons")      # "Founded by Ada Mell & sons"
 
+Passages and snippets are often no HTML at all (`x <5`, `List<int>`, `<f(x)>`, a text cut inside a tag), so what is no
+tag stays. A parser of HTML5 (selectolax) drops such words and joins the cells of a table row that stands alone.
 Not here: taking control tokens of a model apart (the agent does that to every hit).
 """
 
@@ -9,35 +11,25 @@ import html
 import re
 import unicodedata
 
-# No `<` inside a tag: an unfinished one ends where the next begins, and no text makes the scan go back.
-_TAG = re.compile(r"<!--|-->|<!doctype[^<>]*>|<(?P<close>/?)(?P<name>[a-z][a-z0-9:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
+# A quoted value may hold `>`. No `<` inside a tag, quoted or not: an unfinished tag ends where the next begins, so no
+# text makes the scan go back far.
+_REST = r"""(?:[\s/](?:(?>(?:[^<>"']|"[^"<]*"|'[^'<]*')*)|[^<>]*))?>"""
+_HIDDEN = r"script|style|noscript|template"
+_MARKUP = re.compile(
+    rf"""<!--(?:-?>|.*?(?:--!?>|\Z))"""  # a comment; one without an end hides all that follows, as in a browser
+    rf"""|<(?P<hidden>{_HIDDEN}){_REST}.*?(?:</(?P=hidden){_REST}|\Z)"""
+    rf"""|<!doctype[^<>]*>|</?(?P<name>[a-z][a-z0-9:-]*+){_REST}""",
+    re.IGNORECASE | re.DOTALL,
+)
 _INLINE = frozenset(
     ("a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u")
 )
-_HIDDEN = frozenset(("script", "style", "noscript", "template"))
 
 
 def clean_html(text: str) -> str:
     """The words a reader of the page would see."""
-    shown: list[str] = []
-    hidden_until, start = "", 0
-    for tag in _TAG.finditer(text):
-        if not hidden_until:
-            shown.append(text[start : tag.start()])
-        start = tag.end()
-        name = (tag["name"] or "").lower()
-        mark = f"/{name}" if tag["close"] else name or tag[0]
-        if hidden_until:
-            hidden_until = "" if mark == hidden_until else hidden_until
-        elif mark == "<!--":
-            hidden_until = "-->"
-        elif mark in _HIDDEN:
-            hidden_until = f"/{mark}"
-        if name not in _INLINE:
-            shown.append(" ")
-    if not hidden_until:
-        shown.append(text[start:])
-    plain = unicodedata.normalize("NFC", html.unescape("".join(shown)))
+    shown = _MARKUP.sub(lambda tag: "" if (tag["name"] or "").lower() in _INLINE else " ", text)
+    plain = unicodedata.normalize("NFC", html.unescape(shown))
     return " ".join("".join(" " if char.isspace() else char for char in plain if _visible(char)).split())
 
 

@@ -10,6 +10,7 @@ same. Not here: attention masks and the loss (worker.completion_loss).
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rest_react.weights.common_prefix import common_prefix_length
 from rest_react.weights.loss_mask import IGNORED
 
 
@@ -32,7 +33,7 @@ def merge_rows(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Tree:
     tree = Tree([], [], [], [])
     seen: list[tuple[Sequence[int], list[int]]] = []
     for input_ids, labels in rows:
-        above = max((path[: _alike(input_ids, other)] for other, path in seen), key=len, default=[])
+        above = max((path[: common_prefix_length(input_ids, other)] for other, path in seen), key=len, default=[])
         start, end = len(tree.input_ids), len(tree.input_ids) + len(input_ids) - len(above)
         path = [*above, *range(start, end)]
         seen.append((input_ids, path))
@@ -41,8 +42,3 @@ def merge_rows(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Tree:
         tree.spans.append((start, end, above))
         tree.targets.extend((path[i - 1], label) for i, label in enumerate(labels) if i and label != IGNORED)
     return tree
-
-
-def _alike(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens the two begin with alike."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -21,6 +21,20 @@ from rest_react.search.html_text import clean_html
         ("before<script>if (a < b) { x('</p>') }</script>after", "before after"),
         ("before<!-- hidden <b>words</b> -->after", "before after"),
         ("kept<script>never closed", "kept"),
+        ("one<SCRIPT src='x>y'>a</p><!-- </script >two", "one two"),
+        ("one<style>p::after { content: '</b>' }</style\n>two", "one two"),
+        ("a<script>b<script>c</script>d", "a d"),
+        ("a<template><p>b</p></template>c<noscript>d</noscript>", "a c"),
+        ("a<!-->b<!--->c<!-- d --!>e<!-- f > g -->h", "a b c e h"),
+        ("kept<!-- never closed <b>", "kept"),
+        ("an arrow --> stays", "an arrow --> stays"),
+        ("<a title=\"a > b\" href='x>y'>link</a> text", "link text"),
+        ("<a title=\"it's\">link</a>, <a title=don't>other</a>", "link, other"),
+        ('<a title="never closed>link</a>', "link"),
+        ("&amp;lt;b&amp;gt; is written twice", "&lt;b&gt; is written twice"),
+        ("&#0;&#x110000;&unknown;&copy", "\ufffd\ufffd&unknown;\xa9"),
+        ("<f(x)>, <x@y.org> and a cut <b", "<f(x)>, <x@y.org> and a cut <b"),
+        ("<td>one</td><td>two</td>", "one two"),
         ("zero\u200bwidth\x00 and\tline\nbreaks", "zerowidth and line breaks"),
         ("half \ud800 a pair", "half a pair"),
         ("", ""),
@@ -36,8 +50,11 @@ def test_no_text_makes_it_raise_and_spaces_are_single(raw):
     assert plain == " ".join(plain.split())
 
 
-@pytest.mark.parametrize("piece", ["<script", "<!--", "<a ", "<", "&", "<script>", "</"])
+HOSTILE = ["<script", "<!--", "<a ", "<", "&", "<script>", "</", '<a "', "<a \"'", "<script></", "<p>-->", "<a ''"]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
 def test_hostile_text_takes_no_longer_than_its_length_allows(piece):
-    started = time.perf_counter()
+    started = time.process_time()
     clean_html(piece * 100_000)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

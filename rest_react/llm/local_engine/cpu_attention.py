@@ -17,6 +17,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from rest_react.weights.common_prefix import common_prefix_length
+
 if TYPE_CHECKING:
     import torch
 
@@ -140,7 +142,7 @@ def _plan(kwargs: dict[str, Any], queries_per_key: int) -> _Plan:
         elif q1 > q0:  # else a row of no sequence, which fills up the batch
             decoding.append(_Sequence(q0, slots[k0:k1]))
     groups = []
-    for group in _alike(_families(decoding)):
+    for group in _groups_of_like_length(_families(decoding)):
         longest = max(len(family.slots) for family in group)
         mask = torch.zeros(len(group), 1, len(group[0].rows), longest, dtype=torch.bool)
         for at, family in enumerate(group):
@@ -174,8 +176,7 @@ def _is_worth_it(members: list[_Sequence]) -> bool:
 
 def _in_common(members: list[_Sequence]) -> int:
     """How many slots all begin with: of sorted ones, what the first and the last begin with."""
-    first, last = members[0].slots, members[-1].slots
-    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return common_prefix_length(members[0].slots, members[-1].slots)
 
 
 def _family(members: list[_Sequence]) -> _Family:
@@ -187,7 +188,7 @@ def _family(members: list[_Sequence]) -> _Family:
     return _Family([member.row for member in members], slots, common, own)
 
 
-def _alike(families: list[_Family]) -> Iterator[list[_Family]]:
+def _groups_of_like_length(families: list[_Family]) -> Iterator[list[_Family]]:
     """Families of one size and like length, so many at once that padding them costs less than calling for each."""
     families.sort(key=lambda family: (len(family.rows), len(family.slots)))
     for _, same in groupby(families, key=lambda family: len(family.rows)):

@@ -7,13 +7,12 @@ Not here: what is trained and how (supervised, dpo), and the form of what is pub
 
 import json
 import os
-import stat
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from rest_react import supervise
 from rest_react.errors import RestReactError, UsageError, disk_errors, outside
 from rest_react.storage.files import remove, write_file
 from rest_react.training.job import Job, read_job
@@ -28,7 +27,7 @@ Build: TypeAlias = "Callable[[Job[How]], tuple[Trainer, PreTrainedTokenizerBase]
 
 def main(path: Path, how: type[How], build: "Build[How]") -> int:
     """Runs the job with the trainer that `build` makes; an error goes to `error.json`, its traceback to the log."""
-    _die_with_parent()
+    supervise.when_parent_ends(lambda: os._exit(1))
     job = read_job(path, how)
     try:
         with outside("fine-tuning"), disk_errors(job.folder):
@@ -53,15 +52,3 @@ def run(job: Job[How], build: "Build[How]") -> None:
     if trainer.is_world_process_zero():
         del trainer
         publish(job.base, trained, tokenizer)
-
-
-def _die_with_parent() -> None:
-    """Ends this process when standard input, a pipe that nobody writes to, is closed: its other end died."""
-    if not stat.S_ISFIFO(os.fstat(0).st_mode):
-        return
-
-    def wait() -> None:
-        os.read(0, 1)
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
