@@ -45,7 +45,7 @@ from rest_react.prompts import StepPrompt
 from rest_react.protocols import LLM, Search, Tracker, Trainer
 from rest_react.records import LabelledQuestion, ModelRef, Passage
 from rest_react.remote.budget import Budget, Meter, Metered
-from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, door_name
+from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
 from rest_react.remote.retry import READY_WITHIN_S
 from rest_react.remote.setting_names import SettingNames
 from rest_react.selection.reward_model import RewardModel
@@ -212,7 +212,7 @@ class Parts:
         s = self.settings
         if self.cache is None or isinstance(s.search, Bm25):
             return self._search(passages)
-        return CachedSearch(None if s.replay else self._search(passages), door_name(s.search), self.cache)
+        return CachedSearch(None if s.replay else self._search(passages), client_name(s.search), self.cache)
 
     def closed_search(self, passages: Sequence[Passage]) -> Search:
         """BM25 over `passages`: what demonstrations search whatever the settings say, since they know one world."""
@@ -319,7 +319,7 @@ class Parts:
         if self.cache is None or isinstance(settings, ScriptedModel):
             return self._door(settings, model, weights, meter, mode)
         door = None if self.settings.replay else self._door(settings, model, weights, meter, mode)
-        return CachedLLM(door, door_name(settings, mode, weights=weights), self.cache)
+        return CachedLLM(door, client_name(settings, mode, weights=weights), self.cache)
 
     def _names(self, role: str, settings: Model) -> SettingNames:
         """What the settings of a role's model are called; a judge that is the `same` as the policy has the policy's."""

@@ -57,7 +57,7 @@ def test_each_kind_of_model_has_its_door(
     iteration = "iteration=0" if policy == "gemini" else "iteration=1"
     made = parts(tmp_path, f"policy={policy}", iteration, *hosted)
     llm = made.policy(made.starting_model())
-    assert type(llm.door if isinstance(llm, Metered) else llm) is door
+    assert type(llm.client if isinstance(llm, Metered) else llm) is door
 
 
 def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_merged_into_it(tmp_path: Path) -> None:

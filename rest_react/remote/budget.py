@@ -9,7 +9,7 @@
 A call starts once its worst case fits beside what is spent and the worst cases of all calls in flight; until then it
 waits for some of these to end. Where it does not fit though none is in flight, `BudgetReached` ends the run: within
 that one call's worst case of the limit, and not above it.
-Not here: calls per minute (remote), and what a stage cost (metrics.costs).
+Not here: calls per minute (limiter), and what a stage cost (metrics.costs).
 """
 
 import asyncio
@@ -196,19 +196,19 @@ class Meter:
 
 
 class Metered:
-    """An `LLM` in this process, its tokens counted. The doors to servers do that themselves, try by try."""
+    """An `LLM` in this process, its tokens counted. Clients of servers count by themselves, try by try."""
 
-    def __init__(self, door: LLM, meter: Meter) -> None:
-        self.door = door
+    def __init__(self, client: LLM, meter: Meter) -> None:
+        self.client = client
         self._meter = meter
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, once the budget has room for them."""
         async with self._meter.budget.call(self._meter.role, worst_case(prompt, n, sampling)) as bill:
-            completions = await self.door.sample(prompt, n=n, sampling=sampling)
+            completions = await self.client.sample(prompt, n=n, sampling=sampling)
             bill.owed = tokens_used(completions)
             return completions
 
     async def aclose(self) -> None:
         """Closes the model."""
-        await self.door.aclose()
+        await self.client.aclose()

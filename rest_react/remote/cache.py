@@ -4,12 +4,12 @@
     llm = CachedLLM(OpenAICompatible("Qwen/Qwen2.5-7B-Instruct", ...), "Qwen/Qwen2.5-7B-Instruct, chat", cache)
     search = CachedSearch(DuckDuckGo(), "duckduckgo, us-en", cache)
 
-A sample is known by its door's name, the whole prompt (whose state names the kind of call), how it was drawn and its
+A sample is known by its client's name, the whole prompt (whose state names the kind of call), how it was drawn and its
 index; a search by its engine, query and k. Seeds are derived from iteration, question, repeat and step, so two repeats
 of a question never share an answer, while the same experiment in another folder, or a stage that was cut short, finds
 its own again. What several processes ask at once is kept once, and all of them go on with that.
 
-A door of None is a recorded one: it replays what is kept and refuses to ask outside. The answers are JSON in one SQLite
+With a client of None, answers are only replayed: what is not kept is refused. The answers are JSON in one SQLite
 file, on a local disk; it may be deleted whenever nobody uses it.
 Not here: faults, which are never kept, and when an answer is too old.
 """
@@ -90,7 +90,7 @@ class CachedLLM:
     """An `LLM` in front of `llm`. `name` stands for all that its answers depend on besides prompt and sampling."""
 
     def __init__(self, llm: LLM | None, name: str, cache: Cache) -> None:
-        self.door = llm
+        self.client = llm
         self._name = name
         self._cache = cache
 
@@ -101,23 +101,23 @@ class CachedLLM:
         key = _key("sample", self._name, prompt.prefix, prompt.state, *how, *turns)
         kept = self._cache.find(key, n)
         if not kept:
-            if self.door is None:
+            if self.client is None:
                 raise OutsideFault(f"replay: no answer of {self._name} is kept for ...{prompt.state[-80:]!r}")
-            answer = await self.door.sample(prompt, n=n, sampling=sampling)
+            answer = await self.client.sample(prompt, n=n, sampling=sampling)
             kept = self._cache.keep(key, [_write(completion) for completion in answer])
         return [self._cache.read(text, Completion) for text in kept]
 
     async def aclose(self) -> None:
-        """Closes the door behind it."""
-        if self.door is not None:
-            await self.door.aclose()
+        """Closes the client behind it."""
+        if self.client is not None:
+            await self.client.aclose()
 
 
 class CachedSearch:
     """A `Search` in front of `search`, with a name as above."""
 
     def __init__(self, search: Search | None, name: str, cache: Cache) -> None:
-        self.door = search
+        self.client = search
         self._name = name
         self._cache = cache
 
@@ -125,9 +125,9 @@ class CachedSearch:
         """At most k hits; that there are none is an answer like any other."""
         kept = self._cache.find(self._key(query, k), 1)
         if not kept:
-            if self.door is None:
+            if self.client is None:
                 raise OutsideFault(f"replay: no answer of {self._name} is kept for query {query!r}")
-            kept = self.keep(query, k, await self.door.search(query, k))
+            kept = self.keep(query, k, await self.client.search(query, k))
         return self._cache.read(kept[0], list[Hit])
 
     def keep(self, query: str, k: int, hits: Sequence[Hit]) -> list[str]:
@@ -138,12 +138,13 @@ class CachedSearch:
         return _key("search", self._name, query, k)
 
 
-def door_name(settings: object, *more: object, weights: str = "") -> str:
-    """What the answers of a door depend on besides what it is asked: its locked settings, and its weights; those in a
-    folder are told from others that lay there before by size and time; the card that a report leaves there is none."""
+def client_name(settings: object, *more: object, weights: str = "") -> str:
+    """What a client's answers depend on besides what it is asked: its locked settings, and its weights. Weights in a
+    folder are told from others that lay there before by the sizes and times of their files, a report's card aside."""
     folder = Path(weights)
     files = [path for path in sorted(folder.glob("*")) if path.suffix != ".md"] if weights and folder.is_dir() else []
     stamps = [(path.name, state.st_size, state.st_mtime_ns) for path in files for state in [path.stat()]]
+    # "door" was the word for a client; another word would lose the answers of earlier versions.
     return json.dumps([locked_settings(settings, "door"), *more, weights, stamps], sort_keys=True)
 
 

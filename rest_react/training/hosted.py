@@ -348,8 +348,8 @@ class HostedTrainer:
             self._on_event(said)
 
     async def _asked(self, doing: str, call: Callable[[], Awaitable[T]], *, about: str = "", sent: int = 0) -> T:
-        """One request (or look, then request) with the door's patience; `about` names what may not be ready yet, `sent`
-        is how many bytes it uploads."""
+        """One request (or look, then request), retried; `about` names what may not be ready yet, `sent` is how many
+        bytes it uploads."""
         from openai import APIConnectionError, APIStatusError
 
         where = f"{self._base_url}, {doing}"

@@ -97,7 +97,7 @@ class Submitted(Exception):
 
 def in_process(folder: Path, *overrides: str) -> list[list[int]]:
     built = parts(folder, "smollm2", *overrides)
-    engine = cast("Any", built.policy(built.starting_model())).door
+    engine = cast("Any", built.policy(built.starting_model())).client
     assert isinstance(engine, TransformersEngine)
 
     def submit(ids: list[int], *_: object, **__: object) -> None:

@@ -202,7 +202,7 @@ def test_the_cache_stands_before_doors_that_ask_somebody(tmp_path: Path) -> None
     with_cache = parts(tmp_path, "policy=tiny", "search=http", f"cache={tmp_path}")
     assert type(with_cache.policy(with_cache.starting_model())) is CachedLLM
     door = with_cache.search(())
-    assert type(door) is CachedSearch and type(door.door) is HttpSearch
+    assert type(door) is CachedSearch and type(door.client) is HttpSearch
     scripted = parts(tmp_path, "policy=scripted", f"cache={tmp_path}")
     assert type(scripted.policy(scripted.starting_model())) is not CachedLLM
 
