@@ -7,7 +7,7 @@ Not here: progress bars (progress), results (report) and tracking.
 
 from rich.console import Console
 
-from rest_react.remote.redaction import redact
+from rest_react.redaction import redact
 from rest_react.text_safety import printable
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ r"""Untrusted text (web pages, model output) made fit for a prompt, a terminal, 
     >>> printable("\x1b[31mred"), visible("a\u202eb"), plain("a_b")
     ('\\u001b[31mred', 'a�b', 'a\\_b')
 
-Not here: secrets in messages (remote.redaction), and HTML, which Jinja's autoescape makes safe.
+Not here: secrets in messages (redaction), and HTML, which Jinja's autoescape makes safe.
 """
 
 import html

@@ -30,7 +30,7 @@ from rest_react.config.settings import (
 )
 from rest_react.errors import ConfigError
 from rest_react.metrics.costs import NO_PRICE
-from rest_react.remote.redaction import secret_in
+from rest_react.redaction import secret_in
 from rest_react.storage.locked_settings import flatten
 
 # Of the call that renders a chat template, not of the template; and fields of a request that change what is rendered.

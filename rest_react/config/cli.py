@@ -29,7 +29,7 @@ from rest_react.config.overrides import as_text, as_typed, text
 from rest_react.config.settings import Settings
 from rest_react.console import say
 from rest_react.errors import ConfigError, DiskError, RestReactError
-from rest_react.remote.redaction import secret_in
+from rest_react.redaction import secret_in
 from rest_react.storage.files import refuse_unwritable
 from rest_react.storage.locked_settings import flatten, locked_settings
 

@@ -21,12 +21,12 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.llm.gemini_replies import GeminiReply, gemini_retry_after, read_gemini_reply
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
+from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.error_meanings import classify_error
 from rest_react.remote.error_replies import ErrorReply
 from rest_react.remote.http_client import key_from, open_http
 from rest_react.remote.limiter import Limiter
-from rest_react.remote.redaction import redact_reply
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens

@@ -30,12 +30,12 @@ from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageErr
 from rest_react.llm.remedies import refuses_system_turn, remedy, why_empty
 from rest_react.llm.replies import Reply, read_reply
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
+from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.error_meanings import classify_error, meaning_of, tells_of_no_model
 from rest_react.remote.error_replies import ErrorInside, ErrorReply, error_reply
 from rest_react.remote.http_client import key_from, open_session, post, refuse_address
 from rest_react.remote.limiter import Limiter
-from rest_react.remote.redaction import redact_reply
 from rest_react.remote.retry import Backoff, NotReady, TryAgain, retry, wait_until_ready
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens

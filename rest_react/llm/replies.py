@@ -33,8 +33,8 @@ from rest_react.llm.choices import (
 )
 from rest_react.llm.event_stream import parse_body
 from rest_react.records import Completion
+from rest_react.redaction import redact_reply
 from rest_react.remote.error_replies import ErrorInside, read_error
-from rest_react.remote.redaction import redact_reply
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.usage import Tokens, Usage, told, with_thoughts
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from rest_react.errors import UsageError
-from rest_react.remote.redaction import secret_in
+from rest_react.redaction import secret_in
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.whole_reply import MODEL_MB, beginning, whole
 

@@ -35,12 +35,12 @@ from rest_react.console import say
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.metrics.costs import Price
 from rest_react.records import Example, ModelRef
+from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Budget, Meter, estimate
 from rest_react.remote.error_meanings import classify_error
 from rest_react.remote.error_replies import error_reply
 from rest_react.remote.http_client import key_from, open_client, refuse_address
 from rest_react.remote.limiter import Limiter
-from rest_react.remote.redaction import redact_reply
 from rest_react.remote.retry import READY_WITHIN_S, Backoff, NotReady, TryAgain, retry, wait_until_ready
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Tokens
