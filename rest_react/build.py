@@ -292,7 +292,8 @@ class Parts:
         self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
     ) -> Tracker:
         """Where one iteration's numbers go besides the folder."""
-        from rest_react.reporting.tracking import NoTracker, WandbTracker
+        from rest_react.reporting.tracking.trackers import NoTracker
+        from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 
         if mode == "none":
             return NoTracker()

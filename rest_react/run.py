@@ -34,7 +34,7 @@ from rest_react.protocols import LLM
 from rest_react.questions import unlabelled
 from rest_react.records import Example, ModelRef
 from rest_react.report import show_results
-from rest_react.reporting.track_iteration import IterationTracking
+from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune

@@ -6,7 +6,7 @@
     python scripts/wandb_report.py outputs/default --entity me --spec report.json      # writes it down, asks nobody
 
 Needs `pip install -e '.[reports]'`. Tested as far as the specification that is sent to W&B; nobody has looked at a
-report on W&B's own pages yet. Not here: the numbers, which the run logged (rest_react/reporting/tracking.py).
+report on W&B's own pages yet. Not here: the numbers, which the run logged (rest_react/reporting/tracking/).
 """
 
 import argparse
@@ -18,10 +18,10 @@ from typing import Any
 
 import msgspec
 
-from rest_react.reporting.page import loss_curve
 from rest_react.reporting.results_json import read_results
-from rest_react.reporting.tracking import numbers
+from rest_react.reporting.tracking.trackers import numbers
 from rest_react.storage.files import write_file
+from rest_react.training.loss_curve import loss_curve
 
 METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 AFTER, BEFORE, GAIN = (

@@ -15,6 +15,7 @@ from rest_react.stages.evaluate import evaluate
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import Rules, improve
 from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.settings_file import lock_settings
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
@@ -90,6 +91,28 @@ def write_evaluation(run: Path, iteration: int, results, *, benchmark="world", r
     facts = {"schema": 1, "grader": "rule", "questions": 4, "repeats": repeats, "seconds": 90.0, "files": {}, **summary}
     (stage / "summary.json").write_text(json.dumps(facts))
     return stage
+
+
+def reported_run(folder: Path) -> Path:
+    """Two iterations: 1 of 4 right, then 3 of 4; with stage summaries, losses, settings and hostile texts."""
+    write_evaluation(folder, 0, [result(f"w{i}", verdict="correct" if i == 0 else "incorrect") for i in range(4)])
+    later = [result(f"w{i}", verdict="correct" if i < 3 else "incorrect", answer=HOSTILE) for i in range(4)]
+    stage = write_evaluation(folder, 1, later, cost_usd=0.25)
+    answers = [HOSTILE, "A" * 1_000_000, "Paris", "Lyon"]
+    write_lines(stage / "trajectories.jsonl", [trajectory(f"w{i}", a, text=HOSTILE) for i, a in enumerate(answers)])
+    for name, facts in {
+        "grow": {"trajectories": 30, "faults": {HOSTILE: 2}, "identical_share": 0.25, "seconds": 120.0},
+        "improve": {"selector": "perplexity", "examples": 251, "dropped_steps": 7, "seconds": 3.0},
+        "finetune": {"examples": 251, "model": "model", "seconds": 240.0},
+    }.items():
+        (folder / "iter_1" / name).mkdir(parents=True)
+        (folder / "iter_1" / name / "summary.json").write_text(json.dumps({"schema": 1, **facts}))
+    losses = [{"step": step, "loss": 3 / step} for step in range(1, 1001)]
+    write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", losses)
+    with (folder / "iter_1" / "finetune" / "loss.jsonl").open("a") as file:
+        file.write('{"step": 1001, "lo')
+    lock_settings(folder, {"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"}, {"python": "3"})
+    return folder
 
 
 def scripted_run(folder: Path) -> Path:

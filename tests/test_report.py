@@ -9,83 +9,26 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from huggingface_hub import ModelCard
-from huggingface_hub.repocard import metadata_load
 from msgspec import to_builtins
 from rich.console import Console
 
-from rest_react.errors import RunFolderError
-from rest_react.metrics.intervals import clustered_interval, detectable_difference
-from rest_react.records import Example, Fault, Verdict
-from rest_react.report import first_view, results_table, write_report
-from rest_react.reporting.results_json import Accuracy, FaultCount, PerCorrect, RuleDisagreement
+from rest_react.metrics.intervals import clustered_interval
+from rest_react.records import Fault, Verdict
+from rest_react.report import write_report
+from rest_react.reporting.results_json import Accuracy, RuleDisagreement
 from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.tables.results_table import first_view, results_table
 from rest_react.storage.settings_file import lock_settings
-from tests.runs import HOSTILE, result, trajectory, write_evaluation, write_lines
-
-ROW_KEYS = {
-    "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
-    "failed_share", "faults", "accuracy", "rule_disagreement", "before_checks", "checks", "vs_start", "vs_previous",
-    "by_kind", "by_hops", "em", "f1", "contained", "searches", "calls", "tokens", "correct", "per_correct",
-    "cost_usd", "cost_reason", "seconds",
-}  # fmt: skip
+from tests.runs import reported_run, result, write_evaluation
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Two iterations: 1 of 4 right, then 3 of 4; with stage summaries, losses, settings and hostile texts."""
-    folder = tmp_path / "demo"
-    write_evaluation(folder, 0, [result(f"w{i}", verdict="correct" if i == 0 else "incorrect") for i in range(4)])
-    later = [result(f"w{i}", verdict="correct" if i < 3 else "incorrect", answer=HOSTILE) for i in range(4)]
-    stage = write_evaluation(folder, 1, later, cost_usd=0.25)
-    answers = [HOSTILE, "A" * 1_000_000, "Paris", "Lyon"]
-    write_lines(stage / "trajectories.jsonl", [trajectory(f"w{i}", a, text=HOSTILE) for i, a in enumerate(answers)])
-    for name, facts in {
-        "grow": {"trajectories": 30, "faults": {HOSTILE: 2}, "identical_share": 0.25, "seconds": 120.0},
-        "improve": {"selector": "perplexity", "examples": 251, "dropped_steps": 7, "seconds": 3.0},
-        "finetune": {"examples": 251, "model": "model", "seconds": 240.0},
-    }.items():
-        (folder / "iter_1" / name).mkdir(parents=True)
-        (folder / "iter_1" / name / "summary.json").write_text(json.dumps({"schema": 1, **facts}))
-    losses = [{"step": step, "loss": 3 / step} for step in range(1, 1001)]
-    write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", losses)
-    with (folder / "iter_1" / "finetune" / "loss.jsonl").open("a") as file:
-        file.write('{"step": 1001, "lo')
-    lock_settings(folder, {"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"}, {"python": "3"})
-    return folder
+    return reported_run(tmp_path / "demo")
 
 
 def page_of(run: Path, *, smoke=False) -> str:
     return write_report(run, smoke=smoke).read_text(encoding="utf-8")
-
-
-def test_a_row_holds_every_number_of_an_evaluation(run):
-    start, later = map(to_builtins, compute_rows(run))
-    assert set(start) == set(later) == ROW_KEYS
-    share = clustered_interval({f"w{i}": [float(i < 3)] for i in range(4)})
-    interval = {"mean": share.mean, "low": share.low, "high": share.high}
-    nothing = clustered_interval({f"w{i}": [0.0] for i in range(4)}, scale=(-1, 1))
-    assert {k: later[k] for k in ROW_KEYS - {"vs_start", "vs_previous"}} == {
-        "iteration": 1, "benchmark": "world", "grader": "rule",
-        "questions": 4, "repeats": 1,
-        "unscored": 0, "unscored_share": 0.0, "failed": 0, "failed_share": 0.0, "faults": {},
-        "rule_disagreement": None, "accuracy": {**interval, "std": None}, "before_checks": {**interval, "std": None},
-        "checks": {
-            "mean": 0.0, "low": nothing.low, "high": nothing.high, "questions": 4,
-            "detectable": detectable_difference(nothing), "fixed": 0, "broken": 0,
-        },
-        "by_kind": {"bridge": {**interval, "questions": 4}}, "by_hops": {"2": {**interval, "questions": 4}},
-        "em": 0.0, "contained": 0.0, "f1": 0.5, "searches": 2.0, "calls": 9.0, "tokens": 1000.0, "correct": 3,
-        "per_correct": {
-            "searches": 8 / 3, "calls": 12.0, "tokens": 4000 / 3, "cost_usd": 0.25 / 3, "seconds": 30.0,
-        },
-        "cost_usd": 0.25, "cost_reason": None, "seconds": 90.0,
-    }  # fmt: skip
-    assert share.mean == 0.75
-    assert (start["vs_start"], start["vs_previous"]) == (None, None)
-    assert later["vs_start"] == later["vs_previous"]
-    assert (later["vs_start"]["mean"], later["vs_start"]["questions"]) == (0.5, 4)
-    assert (start["cost_usd"], start["cost_reason"]) == (None, "no price was recorded")
 
 
 def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):
@@ -109,93 +52,6 @@ def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):
         text = (folder / name).read_text(encoding="utf-8").replace("\\", "")
         assert "Rule grader differs" in text
         assert f"33.3% [{100 * (share.low or 0):.1f}, {100 * (share.high or 0):.1f}] of 3" in text
-
-
-def test_each_iteration_is_compared_with_the_start_and_with_the_one_before(tmp_path):
-    for iteration, right in ((0, 1), (1, 3), (2, 2), (4, 4)):
-        verdicts = ["correct" if i < right else "incorrect" for i in range(4)]
-        write_evaluation(tmp_path, iteration, [result(f"w{i}", verdict=v) for i, v in enumerate(verdicts)])
-    changes = [
-        tuple(change and change.mean for change in (row.vs_start, row.vs_previous)) for row in compute_rows(tmp_path)
-    ]
-    assert changes == [(None, None), (0.5, 0.5), (0.25, -0.25), (0.75, None)]  # iteration 3 is not complete
-
-
-def test_the_self_checks_are_measured_on_the_same_trajectories(tmp_path):
-    results = [
-        result("a", verdict="correct", before="incorrect"),
-        result("b", verdict="correct", before="incorrect"),
-        result("c", verdict="incorrect", before="correct"),
-        result("d", verdict="unscored", before="correct"),
-    ]
-    write_evaluation(tmp_path, 0, results)
-    (row,) = compute_rows(tmp_path)
-    assert (row.checks.fixed, row.checks.broken, row.checks.questions) == (2, 1, 3)
-    assert row.checks.mean == pytest.approx(1 / 3)
-    assert row.checks.low <= 1 / 3 <= row.checks.high
-
-
-def test_accuracy_is_told_by_kind_and_by_hops(tmp_path):
-    easy, hard = (replace(result(q), kind=kind, hops=hops) for q, kind, hops in (("a", "bridge", 2), ("b", "date", 4)))
-    other = replace(result("c", verdict="incorrect"), kind="date", hops=2)
-    unsaid = replace(result("d"), kind="", hops=None)
-    write_evaluation(tmp_path, 0, [easy, hard, other, unsaid])
-    (row,) = compute_rows(tmp_path)
-    by_kind, by_hops = ({name: (g.mean, g.questions) for name, g in of.items()} for of in (row.by_kind, row.by_hops))
-    assert by_kind == {"bridge": (1.0, 1), "date": (0.5, 2)}
-    assert by_hops == {"2": (0.5, 2), "4": (1.0, 1)}
-
-
-def test_what_a_correct_answer_costs_counts_the_wrong_ones_too(tmp_path):
-    results = [
-        result("a", searches=2, calls=8, tokens=100),
-        result("b", verdict="incorrect", searches=4, calls=12, tokens=300),
-        result("c", verdict="incorrect", fault=Fault("outside", "HTTP 503"), searches=9),
-    ]
-    write_evaluation(tmp_path, 0, results, cost_usd=0.5)
-    (row,) = compute_rows(tmp_path)
-    assert row.correct == 1
-    assert row.per_correct == PerCorrect(searches=6.0, calls=20.0, tokens=400.0, cost_usd=0.5, seconds=90.0)
-    write_evaluation(tmp_path, 0, results[1:])
-    (row,) = compute_rows(tmp_path)
-    assert row.per_correct == PerCorrect(searches=None, calls=None, tokens=None, cost_usd=None, seconds=None)
-
-
-def test_failures_are_told_by_fault(tmp_path):
-    faults = [Fault("model", "nothing parsable at step 3"), Fault("model", "nothing parsable at step 5")]
-    faults.append(Fault("outside", "HTTP 503: try again"))
-    results = [result(f"w{i}", verdict="incorrect", fault=fault) for i, fault in enumerate(faults)]
-    write_evaluation(tmp_path, 0, [*results, result("w3")])
-    (row,) = compute_rows(tmp_path)
-    assert row.faults == {
-        "HTTP 503": FaultCount(answers=1, share=0.25), "nothing parsable": FaultCount(answers=2, share=0.5),
-    }  # fmt: skip
-    assert (row.unscored_share, row.failed_share) == (0.25, 0.5)
-
-
-def test_unscored_answers_count_nowhere_and_failed_ones_are_wrong(tmp_path):
-    results = [
-        result("a", verdict="correct"),
-        result("b", verdict="correct", before="incorrect", fault=Fault("model", "nothing parsable"), searches=4),
-        result("c", verdict="incorrect", fault=Fault("outside", "HTTP 503"), searches=100, em=1.0),
-        result("d", verdict="unscored", before="correct"),
-    ]
-    write_evaluation(tmp_path, 0, results)
-    (row,) = compute_rows(tmp_path)
-    assert (row.questions, row.unscored, row.failed) == (4, 2, 1)
-    assert row.accuracy.mean == 0.5
-    assert row.before_checks.mean == pytest.approx(2 / 3)
-    assert (row.searches, row.em) == (pytest.approx(8 / 3), 0.0)
-
-
-def test_repeats_are_told_apart_by_the_id(tmp_path):
-    right = {("a.b", 0), ("a.b", 1), ("c", 1)}
-    pairs = [(q, r) for q in ("a.b", "c") for r in (0, 1)]
-    results = [result(q, r, "correct" if (q, r) in right else "incorrect") for q, r in pairs]
-    write_evaluation(tmp_path, 0, results, repeats=2)
-    (row,) = compute_rows(tmp_path)
-    assert (row.questions, row.repeats, row.accuracy.mean) == (2, 2, 0.75)
-    assert row.accuracy.std == pytest.approx(0.125**0.5)  # of 0.5 and 1.0
 
 
 def test_an_evaluation_without_one_scored_answer_has_no_numbers_but_a_row(tmp_path):
@@ -354,17 +210,6 @@ def test_a_run_with_nothing_complete_is_reported(tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())["rows"] == []
 
 
-def test_every_benchmark_is_compared_with_its_own_start(tmp_path):
-    for iteration, verdict in ((0, "incorrect"), (1, "correct")):
-        write_evaluation(tmp_path, iteration, [result("a", verdict="incorrect")], benchmark="hard")
-        write_evaluation(tmp_path, iteration, [result("a", verdict=verdict)], benchmark="world")
-    write_evaluation(tmp_path, 1, [result("a")], benchmark="late")
-    changes = {(r.iteration, r.benchmark): r.vs_start and r.vs_start.mean for r in compute_rows(tmp_path)}
-    assert changes == {
-        (0, "hard"): None, (0, "world"): None, (1, "hard"): 0.0, (1, "late"): None, (1, "world"): 1.0,
-    }  # fmt: skip
-
-
 def test_the_terminal_table_shows_accuracy_interval_and_change(run):
     console = Console(width=80, record=True, file=StringIO())
     console.print(results_table(compute_rows(run)))
@@ -373,131 +218,6 @@ def test_the_terminal_table_shows_accuracy_interval_and_change(run):
     assert "+50.0" in text
     assert "…" not in text
     assert "4 × 1" in text
-
-
-def test_a_damaged_summary_names_the_file_and_the_way_out(tmp_path):
-    stage = write_evaluation(tmp_path, 0, [result("a")])
-    (stage / "summary.json").write_text('{"schema": 1, "grader": "rule"}')
-    with pytest.raises(RunFolderError, match=r"summary\.json lacks repeats, seconds; remove the file"):
-        compute_rows(tmp_path)
-
-
-def _keys(value, path=""):
-    for key, inner in value.items():
-        yield f"{path}{key}"
-        if isinstance(inner, dict) and key not in ("by_kind", "by_hops", "faults"):  # these are keyed by data
-            yield from _keys(inner, f"{path}{key}.")
-
-
-def test_every_number_is_defined_in_the_docs(run):
-    text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    missing = [key for row in compute_rows(run) for key in _keys(to_builtins(row)) if f"`{key}`" not in text]
-    assert missing == []
-
-
-def front(path: Path) -> dict:
-    """What the Hub reads of a card, by the Hub's own reader."""
-    return metadata_load(path)
-
-
-def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = None, through: int = 1) -> Path:
-    """One iteration that was trained, with its rows."""
-    write_evaluation(folder, iteration, [result("a"), result("b", verdict="incorrect")])
-    stage = folder / f"iter_{iteration}"
-    row = Example("t.0.0", "t.0", 0, "decide", "state", "action", "perplexity")
-    write_lines(stage / "improve" / "examples.jsonl", [row, replace(row, id="t.0.1", step_index=1)])
-    for name, facts in {
-        "grow": {"trajectories": 1234},
-        "improve": {"examples": 2, "dropped_steps": 7},
-        "finetune": {"examples": 9, "model": "iter_1/finetune/model"},
-    }.items():
-        (stage / name).mkdir(exist_ok=True)
-        (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
-    settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
-    if reuse:
-        settings |= {"grow.reuse": reuse, "grow.reuse_through": through}
-    lock_settings(folder, settings, {"python": "3"})
-    return stage
-
-
-def test_a_model_s_card_tells_the_hub_its_base_and_its_accuracy(tmp_path):
-    stage = carded(tmp_path / "demo", "smollm2-135m-instruct")
-    (stage / "finetune" / "model").mkdir()
-    write_report(tmp_path / "demo", smoke=False)
-    card = stage / "finetune" / "model" / "README.md"
-    told = front(card)
-    assert (told["base_model"], told["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
-    (results,) = ModelCard.load(card).data.eval_results
-    assert (results.dataset_name, results.metric_type, results.metric_value) == ("world", "accuracy", 0.5)
-    text = card.read_text(encoding="utf-8")
-    assert "| training rows | 9 |" in text
-    assert "| 1 | world | 50.0% |" in text
-    assert "after iteration 1 of self-improvement" in text
-
-
-def test_the_demonstrations_card_tells_nothing_of_grow(tmp_path):
-    card = carded(tmp_path / "demo", "org/model", iteration=0) / "improve" / "README.md"
-    write_report(tmp_path / "demo", smoke=False)
-    text = card.read_text(encoding="utf-8")
-    assert "| world.demonstrations | 24 |" in text
-    assert "| policy.model | org/model |" in text
-    assert "grow." not in text
-    assert "improve." not in text
-
-
-def test_the_card_of_rows_taken_over_tells_whose_they_are(tmp_path):
-    card = carded(tmp_path / "demo", "org/model", reuse="first") / "improve" / "README.md"
-    write_report(tmp_path / "demo", smoke=False)
-    text = card.read_text(encoding="utf-8")
-    assert "| taken over from | first |" in text
-    assert "written by the agent of another run in iteration 1" in text
-    assert "grow.samples" not in text
-
-
-def test_a_student_s_rows_are_told_to_be_its_teacher_s(tmp_path):
-    carded(tmp_path / "teacher", "org/large")
-    stage = carded(tmp_path / "student", "org/small", reuse="teacher", through=0)
-    write_report(tmp_path / "student", smoke=False)
-    rows, model = ((stage / part / "README.md").read_text(encoding="utf-8") for part in ("improve", "finetune"))
-    assert "| taken over from | teacher |" in rows
-    assert "written by the agent of another run" in rows
-    assert "org/small" not in rows
-    assert "org/small" in model
-    own = carded(tmp_path / "own", "org/large", reuse="teacher", through=0) / "improve" / "README.md"
-    write_report(tmp_path / "own", smoke=False)
-    assert "written by the agent itself in iteration 1" in own.read_text(encoding="utf-8")
-
-
-def test_a_data_set_s_card_counts_its_rows(tmp_path):
-    stage = carded(tmp_path / "demo", "org/model")
-    write_report(tmp_path / "demo", smoke=False)
-    card = stage / "improve" / "README.md"
-    assert front(card)["configs"] == [{"config_name": "default", "data_files": "examples.jsonl"}]
-    assert front(card)["size_categories"] == ["n<1K"]
-    text = card.read_text(encoding="utf-8")
-    assert "| trajectories | 1234 |" in text
-    assert "| dropped steps | 7 |" in text
-    assert "| decide | 2 |" in text
-    assert "| grow.samples | 4 |" in text
-    assert "world.demonstrations" not in text
-    model = front(stage / "finetune" / "README.md")  # no weights here: a hosted model
-    assert model["base_model"] == "org/model"
-    assert "license" not in model
-
-
-def test_a_base_that_is_no_hub_id_is_left_out_and_hostile_names_stay_text(tmp_path):
-    stage = carded(tmp_path / "demo", HOSTILE)
-    write_report(tmp_path / "demo", smoke=True)
-    assert "A smoke run" in (stage / "improve" / "README.md").read_text(encoding="utf-8")
-    text = (stage / "finetune" / "README.md").read_text(encoding="utf-8")
-    assert "<script" not in text
-    assert front(stage / "finetune" / "README.md")["model-index"]
-
-
-def test_an_iteration_that_was_not_trained_has_no_card(tmp_path):
-    write_evaluation(tmp_path, 0, [result("a")])
-    write_report(tmp_path, smoke=False)
-    assert not list(tmp_path.rglob("README.md"))
 
 
 def test_the_first_view_leaves_out_columns_that_are_0_everywhere(run):

@@ -12,10 +12,10 @@ import pytest
 from msgspec import to_builtins
 
 from rest_react.report import write_report
-from rest_react.reporting.page import tables
 from rest_react.reporting.results_json import read_results
 from rest_react.reporting.rows import compute_rows
-from rest_react.reporting.tracking import numbers
+from rest_react.reporting.tracking.sample_tables import sample_tables
+from rest_react.reporting.tracking.trackers import numbers
 from tests.runs import scripted_run, write_lines
 
 PARTS = ("by_kind", "by_hops", "per_correct", "checks", "faults")
@@ -96,7 +96,7 @@ def test_its_tables_of_runs_hold_what_the_page_s_tables_hold_and_bars_draw_the_s
 
 def test_it_shows_the_tables_that_the_run_logs(run: Path, report: Any) -> None:
     text = json.dumps(report)
-    assert [name for name in tables(run, 1) if f'"{name}"' not in text] == []
+    assert [name for name in sample_tables(run, 1) if f'"{name}"' not in text] == []
 
 
 def test_it_has_the_table_of_results_and_says_what_the_numbers_mean(run: Path, report: Any) -> None:

@@ -8,39 +8,22 @@ the smallest one that so many questions would show, and with how many questions 
 found. The paper's numbers are PaLM 2's, on other questions with another search engine: they stand there for
 orientation, and no difference to them is computed.
 
-Not here: a run's own numbers (evaluate), and the page (report).
+Not here: a run's own numbers (rows), the paper's tables (paper_tables), the page (report).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import yaml
-
 from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
+from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
-from rest_react.reporting.results_json import Accuracy, ResultRow
+from rest_react.reporting.paper_tables import paper_tables
 from rest_react.text_safety import visible
 
-_PAPER = Path(__file__).parent / "templates" / "paper.yaml"
-_GENERATIONS = {1: "1st generation", 2: "2nd generation"}
-_PILOT = 500
 Table = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run's name, its rows of results.json and its locked settings; by iteration and benchmark what each question's
-    repeats scored; by iteration how many trajectories and examples it was trained on."""
-
-    name: str
-    rows: Sequence[ResultRow]
-    settings: Mapping[str, object]
-    answers: Mapping[tuple[int, str], Mapping[str, Sequence[float | None]]]
-    trained: Mapping[int, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +42,7 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
         "names": [visible(run.name) for run in runs],
         "benchmarks": [_benchmark(runs, name) for name in names],
         "settings": _settings(runs),
-        "paper": _beside_the_paper(runs),
+        "paper": paper_tables(runs),
         "notes": list(_notes(runs)),
     }
 
@@ -177,82 +160,3 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
 
 def _questions(run: Run, benchmark: str) -> set[str]:
     return {question for (_, name), answers in run.answers.items() if name == benchmark for question in answers}
-
-
-# ── the paper's tables ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _beside_the_paper(runs: Sequence[Run]) -> list[Table]:
-    """The four tables, with a column for each run and benchmark, or a row where they are not by generation."""
-    after, people, sizes, before = yaml.safe_load(_PAPER.read_text(encoding="utf-8"))
-    return [
-        _by_generation(after, runs, lambda row: row.accuracy),
-        _start_and_end(people, runs),
-        {**sizes, "own": 0, "rows": [*sizes["rows"], *_sizes(runs)]},
-        _by_generation(before, runs, lambda row: row.before_checks),
-    ]
-
-
-def _by_generation(table: Table, runs: Sequence[Run], share: Callable[[ResultRow], Accuracy]) -> Table:
-    columns = [(run, name) for run in runs for name in dict.fromkeys(row.benchmark for row in run.rows)]
-    shares = {
-        (_generation(run, row.iteration), run.name, row.benchmark): _share(share(row))
-        for run in runs
-        for row in run.rows
-    }
-    paper = {cells[0]: cells for cells in table["rows"]}
-    blank = [""] * (len(table["headings"]) - 1)
-    rows = [
-        [*paper.get(label, [label, *blank]), *(shares.get((label, run.name, name), "") for run, name in columns)]
-        for label in dict.fromkeys([*paper, *(label for label, _, _ in shares)])
-    ]
-    headings = [*table["headings"], *(f"{visible(run.name)}, {visible(name)}" for run, name in columns)]
-    return {**table, "headings": headings, "rows": rows, "own": len(columns)}
-
-
-def _generation(run: Run, iteration: int) -> str:
-    """As the paper calls it. Its pilot is a first generation of a prompted model: 500 trajectories, not ranked by a
-    reward model."""
-    prompted, selector = run.settings.get("start") == "prompted", run.settings.get("improve.selector")
-    if iteration == 1 and prompted and selector == "perplexity" and run.trained.get(1, (0, 0))[0] == _PILOT:
-        filtered = run.settings.get("improve.keep") == "judged_good"
-        return f"pilot, {'human filtered' if filtered else 'unfiltered'}"
-    if iteration == 0:
-        return "pre-trained (prompted)" if prompted else "start, tuned on demonstrations"
-    return _GENERATIONS.get(iteration, f"iteration {iteration}")
-
-
-def _start_and_end(table: Table, runs: Sequence[Run]) -> Table:
-    """One row for each benchmark; of each run its first and its last iteration, by its grader."""
-    ends = [(run, k) for run in runs if run.rows for k in sorted({run.rows[0].iteration, run.rows[-1].iteration})]
-    names = dict.fromkeys(row.benchmark for run in runs for row in run.rows)
-    rows = {cells[0].lower(): list(cells) for cells in table["rows"]}
-    for name in names:
-        rows.setdefault(name.lower(), [visible(name), *[""] * (len(table["headings"]) - 1)])
-    for label, cells in rows.items():
-        for run, k in ends:
-            found = [row for row in run.rows if row.benchmark.lower() == label and row.iteration == k]
-            cells.append(_share(found[0].accuracy) if found else "")
-    headings = [*table["headings"], *(_by(run, k) for run, k in ends)]
-    return {**table, "headings": headings, "rows": list(rows.values()), "own": len(ends)}
-
-
-def _by(run: Run, iteration: int) -> str:
-    graders = dict.fromkeys(row.grader for row in run.rows if row.iteration == iteration)
-    return f"{visible(run.name)}, iteration {iteration}, by {visible(' and '.join(graders))}"
-
-
-def _sizes(runs: Sequence[Run]) -> Iterator[list[str]]:
-    for run in runs:
-        for row in run.rows:
-            trajectories, examples = run.trained.get(row.iteration, (0, 0))
-            label = f"{visible(run.name)}, iteration {row.iteration}, {visible(row.benchmark)}"
-            yield [label, f"{trajectories:,}", f"{examples:,}", _share(row.accuracy)]
-
-
-def _share(share: Accuracy) -> str:
-    """As the paper writes it, with the interval behind."""
-    if share.mean is None:
-        return "n/a"
-    spread = "" if share.std is None else f" ± {100 * share.std:.1f}"
-    return f"{100 * share.mean:.1f}{spread} {span(share)}".strip()

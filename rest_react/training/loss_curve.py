@@ -2,13 +2,18 @@
 
     for line, end in loss_lines(folder / "loss.jsonl", position=0): ...     # {"step": 1, "loss": 3.2, ...}, 74
 
+    loss_curve(folder)[-1]      # (250, 1.4): the last step and its loss
+
 Not here: writing it (worker.callbacks).
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_POINTS = 300  # what a screen can show
 
 
 def loss_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, float], int]]:
@@ -25,6 +30,14 @@ def loss_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, float], 
             read = parsed_object(line)
             if isinstance(read.get("step"), int) and isinstance(read.get("loss"), (int, float)):
                 yield read, position
+
+
+def loss_curve(stage: Path) -> list[tuple[int, float]]:
+    """Training loss per step, thinned; its last step is always there. A torn last line is not read."""
+    read = (line for line, _ in loss_lines(stage / "loss.jsonl", 0))
+    steps = [(int(line["step"]), line["loss"]) for line in read if math.isfinite(line["loss"])]
+    kept = steps[:: -(-len(steps) // _POINTS) or 1]
+    return kept if kept[-1:] == steps[-1:] else [*kept, steps[-1]]
 
 
 def parsed_object(text: bytes) -> dict[str, Any]:

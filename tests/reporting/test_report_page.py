@@ -14,7 +14,8 @@ import pytest
 
 from rest_react.records import Candidate, Fault, Hit, Ranking, Result, Step, Trajectory
 from rest_react.report import write_report
-from rest_react.reporting.page import LARGEST, fill, pack
+from rest_react.reporting.packing import LARGEST, pack
+from rest_react.reporting.page import fill
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.search_qa.actions import StepKind
 from tests.runs import result, scripted_run, trajectory, write_evaluation, write_lines

@@ -15,14 +15,15 @@ import msgspec
 
 from rest_react.console import say
 from rest_react.protocols import Tracker
-from rest_react.reporting.page import loss_curve, tables
 from rest_react.reporting.rows import compute_rows
-from rest_react.reporting.tracking import Mode, Tolerant, numbers, tracker_mode
+from rest_react.reporting.tracking.sample_tables import sample_tables
+from rest_react.reporting.tracking.trackers import Mode, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL
 from rest_react.stages.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, write_summary
+from rest_react.training.loss_curve import loss_curve
 
 OpenTracker: TypeAlias = Callable[[int, Mode], Tracker]
 
@@ -92,7 +93,7 @@ def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
             tracker.log(name, {key: value for key, value in held.items() if key not in ("schema", "iteration")})
     if points := loss_curve(folder.stage(k, "finetune")):
         tracker.curve("finetune", "loss", points)
-    for name, table in tables(folder.root, k).items():
+    for name, table in sample_tables(folder.root, k).items():
         if table:
             tracker.table(name, table)
     # Iteration 0 has training rows only where the run began with demonstrations.

@@ -6,8 +6,8 @@ from typing import Literal
 import pytest
 
 from rest_react.errors import OutsideFault
-from rest_react.reporting.track_iteration import IterationTracking
-from rest_react.reporting.tracking import Mode, NoTracker
+from rest_react.reporting.tracking.track_iteration import IterationTracking
+from rest_react.reporting.tracking.trackers import Mode, NoTracker
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, write_summary
 

@@ -14,14 +14,50 @@ import pytest
 from rest_react.errors import OutsideFault
 from rest_react.records import Result, Verdict
 from rest_react.report import write_report
-from rest_react.reporting.track_iteration import send
-from rest_react.reporting.tracking import NoTracker, Tolerant, WandbTracker, numbers, tracker_mode
+from rest_react.reporting.tracking.track_iteration import send
+from rest_react.reporting.tracking.trackers import NoTracker, Tolerant, numbers
+from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import write_summary
 from tests.runs import scripted_run, write_evaluation, write_lines
+
+UNREACHABLE = """
+import sys, time
+from pathlib import Path
+from rest_react.reporting.tracking.trackers import Tolerant
+from rest_react.reporting.tracking.wandb_tracker import WandbTracker
+
+it = Tolerant(WandbTracker(Path(sys.argv[1]), run="demo", iteration=1, config={}, mode="online"))
+started = time.monotonic()
+for step in range(5):
+    it.log("grow", {"x": float(step)})
+it.finish()
+(problem,) = it.problems
+print(problem.split(":")[:2], time.monotonic() - started < 10)
+"""
+DYING = """
+import os, signal, sys, time
+from pathlib import Path
+from rest_react.reporting.tracking.trackers import Tolerant
+from rest_react.reporting.tracking.wandb_tracker import WandbTracker
+
+folder = Path(sys.argv[1])
+for iteration in (1, 2):
+    it = Tolerant(WandbTracker(folder, run="demo", iteration=iteration, config={}))
+    it.log("grow", {"x": 1.0})
+    if iteration == 1:
+        for status in Path("/proc").glob("[0-9]*/status"):
+            words = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            if int(words["PPid"]) == os.getpid():
+                os.kill(int(words["Pid"]), signal.SIGKILL)
+        time.sleep(0.2)
+    it.table("rows", [{"a": 1}])
+    it.finish()
+    print(len(it.problems), it.taken)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -57,29 +93,6 @@ def history(folder: Path) -> list[dict[str, Any]]:
 
 def tracker(folder: Path, iteration: int = 1) -> WandbTracker:
     return WandbTracker(folder, run="demo", iteration=iteration, config={"agent": {"samples": 4}})
-
-
-def test_the_numbers_of_a_summary_are_flat_finite_floats() -> None:
-    summary = {
-        "schema": 1,
-        "run": "demo",
-        "complete": True,
-        "cost_usd": None,
-        "loss": float("nan"),
-        "accuracy": {"mean": 0.5, "by_hops": {"2": 1}},
-        "shares": [1, 2],
-    }
-    assert numbers(summary) == {"schema": 1.0, "accuracy/mean": 0.5, "accuracy/by_hops/2": 1.0}
-
-
-def test_no_tracker_accepts_everything_and_never_imports_wandb() -> None:
-    code = (
-        "import sys; from pathlib import Path; from rest_react.reporting.tracking import NoTracker, WandbTracker;"
-        "t = NoTracker(); t.log('grow', {'x': 1.0}); t.table('rows', [{}]);"
-        "t.artifact('x', [Path('none')], kind='model'); t.finish();"
-        "sys.exit('wandb' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_offline_run_lies_whole_in_the_given_folder(tmp_path: Path, home: Path) -> None:
@@ -215,30 +228,6 @@ def test_online_without_a_key_says_the_way_out_at_once(tmp_path: Path) -> None:
         it.log("grow", {"x": 1.0})
 
 
-@pytest.mark.parametrize(
-    ("variables", "told"),
-    [
-        ({}, ("offline", "")),
-        ({"WANDB_MODE": "disabled"}, ("none", "WANDB_MODE=disabled")),
-        ({"WANDB_MODE": "offline"}, ("offline", "")),
-        ({"WANDB_MODE": "dryrun"}, ("offline", "")),
-        ({"WANDB_MODE": "online"}, ("online", "WANDB_MODE=online")),
-        ({"WANDB_MODE": "run"}, ("online", "WANDB_MODE=run")),
-        ({"WANDB_MODE": ""}, ("offline", "")),
-        ({"WANDB_DISABLED": "true"}, ("none", "WANDB_DISABLED=true")),
-        ({"WANDB_DISABLED": "false"}, ("offline", "")),
-        ({"WANDB_MODE": "online", "WANDB_DISABLED": "1"}, ("none", "WANDB_DISABLED=1")),
-    ],
-)
-def test_the_environment_s_mode_goes_before_the_setting(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: tuple[str, str]
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert tracker_mode("wandb", "offline") == told
-    assert tracker_mode("none", "online") == ("none", "")
-
-
 def refused(folder: Path, mode: Literal["offline", "online"] = "offline") -> Tolerant:
     """A tracker that was given an iteration, whatever became of it."""
     it = Tolerant(WandbTracker(folder, run="demo", iteration=1, config={}, mode=mode))
@@ -269,47 +258,11 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert it.problems == [f"only 3 MB are free in {tmp_path}; W&B may have lost what was sent"]
 
 
-UNREACHABLE = """
-import sys, time
-from pathlib import Path
-from rest_react.reporting.tracking import Tolerant, WandbTracker
-
-it = Tolerant(WandbTracker(Path(sys.argv[1]), run="demo", iteration=1, config={}, mode="online"))
-started = time.monotonic()
-for step in range(5):
-    it.log("grow", {"x": float(step)})
-it.finish()
-(problem,) = it.problems
-print(problem.split(":")[:2], time.monotonic() - started < 10)
-"""
-
-
 def test_a_server_out_of_reach_is_asked_once_and_told(tmp_path: Path) -> None:
     server = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "2"}
     code = [sys.executable, "-c", UNREACHABLE, str(tmp_path)]
     done = subprocess.run(code, env={**os.environ, **server}, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("['wandb', ' CommError'] True\n", "")
-
-
-DYING = """
-import os, signal, sys, time
-from pathlib import Path
-from rest_react.reporting.tracking import Tolerant, WandbTracker
-
-folder = Path(sys.argv[1])
-for iteration in (1, 2):
-    it = Tolerant(WandbTracker(folder, run="demo", iteration=iteration, config={}))
-    it.log("grow", {"x": 1.0})
-    if iteration == 1:
-        for status in Path("/proc").glob("[0-9]*/status"):
-            words = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
-            if int(words["PPid"]) == os.getpid():
-                os.kill(int(words["Pid"]), signal.SIGKILL)
-        time.sleep(0.2)
-    it.table("rows", [{"a": 1}])
-    it.finish()
-    print(len(it.problems), it.taken)
-"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds W&B's process in /proc")
@@ -321,7 +274,8 @@ def test_w_and_b_s_own_process_may_die(tmp_path: Path) -> None:
 def test_w_and_b_may_be_missing(tmp_path: Path) -> None:
     (tmp_path / "wandb.py").write_text("raise ImportError('protobuf is too new')")
     code = (
-        "import sys; from pathlib import Path; from rest_react.reporting.tracking import Tolerant, WandbTracker;"
+        "import sys; from pathlib import Path; from rest_react.reporting.tracking.trackers import Tolerant;"
+        "from rest_react.reporting.tracking.wandb_tracker import WandbTracker;"
         "it = Tolerant(WandbTracker(Path(sys.argv[1]), run='demo', iteration=1, config={}));"
         "it.log('grow', {'x': 1.0}); it.table('rows', [{}]); it.finish(); print(it.problems)"
     )

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import pytest
 
 from rest_react.records import Fault, Ranking, Result, Trajectory
-from rest_react.reporting.page import PER_BLOCK, pack, tables
+from rest_react.reporting.packing import PER_BLOCK, pack
 from rest_react.storage.jsonl import read_lines
 from tests.runs import result, scripted_run, trajectory, write_evaluation, write_lines
 
@@ -125,16 +125,3 @@ def test_a_failed_walk_has_its_fault_in_short_and_in_full(tmp_path):
 
 def test_a_folder_with_nothing_has_nothing(tmp_path):
     assert pack(tmp_path).trajectories == 0
-
-
-def test_the_tracker_s_tables_say_who_chose_what(run):
-    found = tables(run, 1)
-    walks = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
-    rankings = list(read_lines(run / "iter_1/improve/rankings.jsonl", Ranking))
-    steps = {f"{walk.id}.{n}": step for walk in walks for n, step in enumerate(walk.steps)}
-    assert {row["id"]: row["target"] for row in found["rankings"]} == {
-        ranking.id: steps[ranking.id].candidates[ranking.best].text for ranking in rankings
-    }
-    assert {row["stage"] for row in found["trajectories"]} == {"iter_1/grow", "iter_1/world"}
-    assert len(found["verdicts"]) == 16
-    assert tables(run, 7) == {"trajectories": [], "rankings": [], "verdicts": []}

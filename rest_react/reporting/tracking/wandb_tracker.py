@@ -1,6 +1,4 @@
-"""Experiment tracking, as two implementations of `records.Tracker`: none, and Weights & Biases.
-
-One W&B run per iteration, grouped by the run's name, so that W&B draws a metric over iterations from a group:
+"""Weights & Biases as a `Tracker`: one W&B run per iteration, grouped by the run's name.
 
     tracker = WandbTracker(Path("outputs/default"), run="default", iteration=1, config={"agent": {"samples": 4}})
     tracker.log("evaluate/bamboogle", numbers({"accuracy": {"mean": 0.41, "low": None}, "grader": "rule"}))
@@ -8,127 +6,34 @@ One W&B run per iteration, grouped by the run's name, so that W&B draws a metric
 
 The id of a W&B run follows from name and iteration, so running the same command again continues it, and a number or
 a table it already holds is not logged twice. Offline (the default) nothing can be asked of a server: a process that
-opens the W&B run takes the place of one that was cut short, whose folder `wandb/offline-run-*` it removes; so log every
-stage of the iteration, also those found complete on disk. Two run folders of one name in one W&B project are one run to
-W&B: name them apart.
+opens the W&B run takes the place of one that was interrupted, whose folder `wandb/offline-run-*` it removes; so log
+every stage of the iteration, also those that were complete on disk. Two run folders of one name in one W&B project are
+one run to W&B: name them apart.
 
-A tracker must not end the work. Whatever W&B raises or refuses becomes an `OutsideFault` here, and `Tolerant` notes it
-instead of raising it; the caller sends the iteration again with the next command. `tracker_mode` reads WANDB_MODE.
-
-Artifacts are named by the run and found again by their content: the model that iteration 1 logs is the very one that
-iteration 2 uses, which is how W&B draws the line from one iteration to the next.
-
-Not here: computing metrics, and what the stages write to disk; nothing ever reads back from a tracker.
+Whatever W&B raises or refuses becomes an `OutsideFault`. Artifacts are named by the run and identified by their
+content: the model that iteration 1 logs is the very one that iteration 2 uses, which is how W&B draws the line from
+one iteration to the next.
+Not here: what is sent (track_iteration, sample_tables); nothing is ever read back from a tracker.
 """
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from rest_react.errors import OutsideFault, outside
-from rest_react.protocols import Tracker
 
 if TYPE_CHECKING:
     import wandb
 
-Mode: TypeAlias = Literal["none", "offline", "online"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
-# What W&B itself takes WANDB_MODE for; `run` and `dryrun` are its older words.
-_MODES: Mapping[str, Mode] = {
-    "disabled": "none", "offline": "offline", "dryrun": "offline", "online": "online", "run": "online",
-}  # fmt: skip
 _LEAST_BYTES = 16_000_000
 _FINISH_S = 120.0  # W&B would try for days to reach its server
-
-
-def tracker_mode(kind: Literal["none", "wandb"], mode: Literal["offline", "online"]) -> tuple[Mode, str]:
-    """The mode to track in, and the environment variable that decides it instead of the settings, empty if none does.
-
-    >>> tracker_mode("wandb", "offline")                 # with WANDB_MODE=disabled in the environment
-    ('none', 'WANDB_MODE=disabled')
-    """
-    if kind == "none":
-        return "none", ""
-    if (disabled := os.environ.get("WANDB_DISABLED", "")).strip().casefold() in ("true", "1", "yes", "on"):
-        return "none", f"WANDB_DISABLED={disabled}"
-    given = os.environ.get("WANDB_MODE", "")
-    if (told := _MODES.get(given.strip().casefold(), mode)) != mode:
-        return told, f"WANDB_MODE={given}"
-    return mode, ""
-
-
-def numbers(summary: Mapping[str, object], prefix: str = "") -> dict[str, float]:
-    """The finite numbers of a summary, nested keys joined by `/`. What is unknown (None) stays away, it is no zero."""
-    flat: dict[str, float] = {}
-    for key, value in summary.items():
-        if isinstance(value, Mapping):
-            flat |= numbers(value, f"{prefix}{key}/")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            flat[f"{prefix}{key}"] = float(value)
-    return flat
-
-
-class NoTracker:
-    """Tracks nothing, and needs nothing installed."""
-
-    def log(self, stage: str, metrics: Mapping[str, float]) -> None:
-        """Nothing."""
-
-    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
-        """Nothing."""
-
-    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Nothing."""
-
-    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
-        """Nothing."""
-
-    def finish(self) -> None:
-        """Nothing."""
-
-
-class Tolerant:
-    """A tracker whose faults are kept as `problems` instead of raised; `taken` counts what it took."""
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-        self.problems: list[str] = []
-        self.taken = 0
-
-    def log(self, stage: str, metrics: Mapping[str, float]) -> None:
-        """As the tracker."""
-        self._try(lambda: self._tracker.log(stage, metrics))
-
-    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
-        """As the tracker."""
-        self._try(lambda: self._tracker.curve(stage, name, points))
-
-    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """As the tracker."""
-        self._try(lambda: self._tracker.table(name, rows))
-
-    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
-        """As the tracker."""
-        self._try(lambda: self._tracker.artifact(name, files, kind=kind, used=used))
-
-    def finish(self) -> None:
-        """As the tracker."""
-        self._try(self._tracker.finish)
-
-    def _try(self, part: Callable[[], None]) -> None:
-        try:
-            part()
-            self.taken += 1
-        except OutsideFault as error:
-            if str(error) not in self.problems:
-                self.problems.append(str(error))
 
 
 class WandbTracker:

@@ -1,0 +1,130 @@
+"""Cards in the Hub's format: one beside each iteration's model, one beside its training rows.
+
+    write_cards(Path("outputs/default"), rows, smoke=False)      # iter_1/improve/README.md, iter_1/finetune/README.md
+
+A card says how its model or rows were made (settings, counts of the stages) and holds the results of that iteration.
+Not here: uploading (export).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from rest_react.records import Example
+from rest_react.reporting.page import templates
+from rest_react.reporting.results_json import ResultRow
+from rest_react.reporting.tables.markdown import markdown_table
+from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS
+from rest_react.reporting.tables.stage_tables import STAGES
+from rest_react.stages.improve import EXAMPLES
+from rest_react.storage.files import write_file
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import iterations
+from rest_react.storage.settings_file import read_settings
+from rest_react.storage.summaries import read_summary
+from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
+
+_TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
+# What a card tells of how its model or rows were made: settings, and counts of Grow and Improve.
+_MADE = (
+    "policy.model", "seed", "start", "search.kind", "agent.max_searches", "grow.samples", "grow.temperature",
+    "grow.trajectories_per_question", "improve.selector", "improve.keep",
+)  # fmt: skip
+_MADE_BY_EXPERT = (
+    "policy.model", "seed", "start", "search.kind", "agent.max_searches", "world.demonstrations",
+    "demonstrations.epochs", "demonstrations.slip", "demonstrations.mistakes",
+)  # fmt: skip
+_COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
+
+
+def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> None:
+    """A card in the Hub's format beside each iteration's model, and one beside its training rows."""
+    settings = read_settings(run_folder)
+    for k in iterations(run_folder):
+        stage = run_folder / f"iter_{k}"
+        grown, improved, tuned = (read_summary(stage / part) for part in STAGES)
+        name = f"{run_folder.name}-{k}"
+        view = {"name": name, "iteration": k, "smoke": smoke}
+        made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
+        taken = k > 0 and (k <= settings.get("grow.reuse_through", 0) or _is_student(run_folder, settings))
+        if taken:  # the rows were made by another run, with settings of its own
+            made = [(key, value) for key, value in made if not key.startswith(("grow.", "improve."))]
+            made.append(("taken over from", settings["grow.reuse"]))
+        if improved is not None:
+            made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
+            kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
+            facts = [(key.replace("_", " "), made_of[key]) for key in _COUNTED if made_of.get(key) is not None]
+            front = _data_front(name, kinds.total())
+            written = [fact for fact in made if not (taken and fact[0] == "policy.model")]
+            rows_of = view | {"made": [*facts, *written], "kinds": kinds.most_common(), "taken": taken}
+            _card("data_card", stage / "improve", front=front, **rows_of)
+        if tuned is not None:
+            own = [row for row in rows if row.iteration == k]
+            results = markdown_table(HEADINGS, [[cell(row) for _, cell in COLUMNS] for row in own])
+            made = [("training rows", f"{tuned['examples']:,}"), *made]
+            made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
+            weights = stage / "finetune" / "model"
+            folder = weights if weights.is_dir() else stage / "finetune"
+            front = _model_front(name, str(settings.get("policy.model", "")), own)
+            _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
+
+
+def _is_student(run_folder: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether the run learns from data of another model."""
+    if not settings.get("grow.reuse"):
+        return False
+    theirs = read_settings(run_folder.parent / settings["grow.reuse"])
+    return any(theirs.get(key, value) != value for key, value in settings.items() if key.startswith("policy."))
+
+
+def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:
+    card = templates().get_template(f"{template}.md.j2")
+    write_file(folder / "README.md", card.render(front=Markup(front), **values))
+
+
+def _model_front(name: str, base: str, rows: Sequence[ResultRow]) -> str:
+    """What the Hub reads at the top of a model's card."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type="question-answering",
+            dataset_type=row.benchmark,
+            dataset_name=row.benchmark,
+            metric_type="accuracy",
+            metric_value=round(row.accuracy.mean, 4),
+            metric_name=f"accuracy, graded by {row.grader}",
+        )
+        for row in rows
+        if row.accuracy.mean is not None
+    ]
+    base = HUB_TWIN if base == EMBEDDED else base
+    data = ModelCardData(
+        model_name=name,
+        base_model=base if re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not Path(base).exists() else None,
+        license="apache-2.0" if base == HUB_TWIN else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=_TAGS,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml())
+
+
+def _data_front(name: str, rows: int) -> str:
+    """What the Hub reads at the top of a data set's card."""
+    from huggingface_hub import DatasetCardData
+
+    sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
+    data = DatasetCardData(
+        pretty_name=name,
+        task_categories=["text-generation"],
+        size_categories=[next((size for limit, size in sizes.items() if rows < limit), "1M<n<10M")],
+        configs=[{"config_name": "default", "data_files": EXAMPLES}],
+        tags=_TAGS,
+    )
+    return str(data.to_yaml())

@@ -1,0 +1,156 @@
+"""A run's trajectories, packed into the page so that they can be searched and read without a server.
+
+    packed = pack(Path("outputs/default"))
+    packed.index         # what is filtered and searched: columns, one entry a trajectory
+    packed.blocks[3]     # trajectories 96 to 127, with every sample
+
+Index and blocks are JSON, deflated, in base64: the page inflates the index when it is opened and a block when one of
+its trajectories is. States are not in it, because each repeats all that came before: the page renders them from the
+steps and shows them where their checksum is that of the state the model saw. Above `largest` only the trajectories of
+a seeded sample keep all their candidates, the others the one that moved on.
+Not here: what the page does with trajectories (templates/browser.js, templates/conversation.js).
+"""
+
+import base64
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rest_react.errors import short_reason
+from rest_react.records import Ranking, Step
+from rest_react.reporting.trajectories import RecordedTrajectory, recorded_trajectories
+from rest_react.seeds import derive_seed
+from rest_react.tasks.search_qa.step import parse_step
+
+LARGEST = 30_000_000
+PER_BLOCK = 32
+_LONGEST = 20_000  # characters of one text: more than anyone reads, and a page stays a page
+_SEARCHED = 240  # characters of an answer or a fault in the index
+_REMAINING = re.compile(r"^REMAINING_SEARCHES = (\d+)$", re.MULTILINE)
+Keep = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """`trajectories` are in it, `whole` of them with all their candidates; sizes are in characters."""
+
+    index: str
+    blocks: tuple[str, ...]
+    trajectories: int
+    whole: int
+
+    @property
+    def size(self) -> int:
+        """Of index and blocks together."""
+        return len(self.index) + sum(map(len, self.blocks))
+
+
+def pack(run_folder: Path, largest: int = LARGEST) -> Packed:
+    """All trajectories of the run's complete stages, in about `largest` characters."""
+    whole = _pack(run_folder, lambda _: True)
+    if whole.size <= largest:
+        return whole
+    bare = _pack(run_folder, lambda _: False)
+    share = max(0.0, 0.98 * (largest - bare.size) / max(whole.size - bare.size, 1))
+    return _pack(run_folder, lambda key: derive_seed("candidates", key) < share * 2**63)
+
+
+def _pack(run_folder: Path, keep: Keep) -> Packed:
+    columns: dict[str, list[object]] = {name: [] for name in _entry_names()}
+    blocks: list[str] = []
+    waiting: list[dict[str, Any]] = []
+    whole = 0
+    for recorded in recorded_trajectories(run_folder):
+        kept = keep(f"{recorded.stage}/{recorded.trajectory.id}")
+        whole += kept
+        for name, value in _entry(recorded).items():
+            columns[name].append(value)
+        waiting.append(_opened(recorded, whole=kept))
+        if len(waiting) == PER_BLOCK:
+            blocks.append(_deflated(waiting))
+            waiting = []
+    if waiting:
+        blocks.append(_deflated(waiting))
+    return Packed(_deflated({**columns, "per_block": PER_BLOCK}), tuple(blocks), len(columns["id"]), whole)
+
+
+def _deflated(value: object) -> str:
+    return base64.b64encode(zlib.compress(msgspec.json.encode(value), 9)).decode("ascii")
+
+
+def _entry_names() -> tuple[str, ...]:
+    return ("stage", "id", "question", "answer", "outcome", "before", "revised", "kind", "fault")
+
+
+def _entry(recorded: RecordedTrajectory) -> dict[str, object]:
+    """What the page filters by and searches."""
+    trajectory, result = recorded.trajectory, recorded.result
+    fault = trajectory.fault
+    return {
+        "stage": recorded.stage,
+        "id": trajectory.id,
+        "question": trajectory.question[:_LONGEST],
+        "answer": trajectory.answer[:_SEARCHED],
+        "outcome": recorded.outcome,
+        "before": result.verdict_before_checks.verdict if result and trajectory.draft else "",
+        "revised": trajectory.draft != trajectory.answer,
+        "kind": result.kind if result else "",
+        "fault": short_reason(fault.message)[:_SEARCHED] if fault else "",
+    }
+
+
+def _opened(recorded: RecordedTrajectory, *, whole: bool) -> dict[str, Any]:
+    """All that the page shows of one trajectory. `cut` where a text was too long for it."""
+    trajectory, result = recorded.trajectory, recorded.result
+    searches = next((found for step in trajectory.steps if (found := _REMAINING.search(step.state))), None)
+    opened = {
+        "draft": trajectory.draft,
+        "answer": trajectory.answer,
+        "fault": trajectory.fault,
+        "usage": trajectory.usage,
+        "verdict": result and result.verdict,
+        "before": result and result.verdict_before_checks,
+        "golds": result.golds if result else (),
+        "hops": result and result.hops,
+        "searches": int(searches[1]) if searches else 0,
+        "steps": [_opened_step(step, recorded.rankings.get(i), whole=whole) for i, step in enumerate(trajectory.steps)],
+        "cut": False,
+    }
+    plain: dict[str, Any] = msgspec.to_builtins(opened)
+    if len(msgspec.json.encode(plain)) > _LONGEST and (cut := _cut(plain)) != plain:
+        return {**cut, "cut": True}
+    return plain
+
+
+def _opened_step(step: Step, ranking: Ranking | None, *, whole: bool) -> dict[str, Any]:
+    """`action` is what the sample that moved on says, `shown` the checksum of the state, `samples` how many there
+    were."""
+    chosen = step.candidates[step.chosen] if step.chosen is not None else None
+    alone = replace(step, candidates=(chosen,), chosen=0) if chosen else step
+    action = parse_step(alone).actions[0].action if chosen else None
+    kept = step if whole else alone
+    return {
+        "kind": step.kind,
+        "shown": zlib.crc32(step.state.encode("utf-8")),
+        "candidates": kept.candidates,
+        "samples": len(step.candidates),
+        "chosen": kept.chosen,
+        "forced": step.forced,
+        "hits": step.hits,
+        "first": step.first_link,
+        "action": {"name": type(action).__name__, **asdict(action)} if action else None,
+        "ranking": ranking if whole else None,
+    }
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]} … ({len(value):,} characters)"
+    if isinstance(value, list):
+        return [_cut(inner) for inner in value]
+    return {key: _cut(inner) for key, inner in value.items()} if isinstance(value, dict) else value

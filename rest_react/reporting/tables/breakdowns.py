@@ -1,0 +1,69 @@
+"""What the page says of each benchmark: its rows, one sentence, and tables that break accuracy and costs down.
+
+    benchmark_views(rows)[0]["tables"][0]["name"]               # "By question type"
+
+Not here: the numbers (rows) and the sentence (headline).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rest_react.reporting.headline import detectable_line, headline
+from rest_react.reporting.number_formats import number, percent, span
+from rest_react.reporting.results_json import GroupAccuracy, ResultRow
+from rest_react.text_safety import visible
+
+
+def benchmark_views(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """The rows of each benchmark, and the tables that take them apart."""
+    own: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        own.setdefault(row.benchmark, []).append(row)
+    return [
+        {"name": visible(name), "rows": some, "tables": list(_breakdowns(some)), **_said(some[-1])}
+        for name, some in own.items()
+    ]
+
+
+def _said(last: ResultRow) -> dict[str, str]:
+    """What the last row means in a sentence, and what this many questions can show where that is another one."""
+    sentence = headline(last)
+    detectable = detectable_line(last.vs_start) if last.vs_start else ""
+    return {"headline": visible(sentence), "detectable": "" if detectable in sentence else detectable}
+
+
+def _breakdowns(rows: Sequence[ResultRow]) -> Iterator[dict[str, Any]]:
+    """One benchmark's rows in parts, one column per iteration."""
+    headings = ["", *(f"iteration {row.iteration}" for row in rows)]
+    for name, parts_of in _PARTS:
+        columns = [parts_of(row) for row in rows]
+        names = sorted({part for column in columns for part in column})
+        if names:
+            lines = [[visible(part).replace("_", " "), *(column.get(part, "") for column in columns)] for part in names]
+            yield {"name": name, "headings": headings, "rows": lines}
+
+
+def _shares(groups: Mapping[str, GroupAccuracy]) -> dict[str, str]:
+    return {name: f"{percent(part.mean)} {span(part)} of {part.questions}" for name, part in groups.items()}
+
+
+def _spent(row: ResultRow) -> dict[str, str]:
+    spent = asdict(row.per_correct).items()
+    return {name: number(value, 4 if name == "cost_usd" else 1) for name, value in spent}
+
+
+def _lost(row: ResultRow) -> dict[str, str]:
+    lost = {"unscored": f"{row.unscored} ({percent(row.unscored_share)})"}
+    lost["failed by the model's own fault"] = f"{row.failed} ({percent(row.failed_share)})"
+    faults = row.faults.items()
+    return lost | {f"fault: {name}": f"{part.answers} ({percent(part.share)})" for name, part in faults}
+
+
+_PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
+    ("By question type", lambda row: _shares(row.by_kind)),
+    ("By hops", lambda row: _shares(row.by_hops)),
+    ("What one correct answer took", _spent),
+    ("What the self-checks changed", lambda row: {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)}),
+    ("Faults", _lost),
+)

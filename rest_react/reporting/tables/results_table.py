@@ -1,0 +1,86 @@
+"""The table of results: one line for each row of results.json, a few columns to read first, and all of them.
+
+    console.print(results_table(compute_rows(Path("outputs/default"))))        # the terminal
+    [heading for heading, _ in first_view(rows)]        # ["Iteration", "Benchmark", "Accuracy", "95% interval", ...]
+
+The terminal, the page, report.md and the cards show these columns. Not here: how a number is written
+(number_formats), a benchmark's rows in parts (breakdowns).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from rest_react.reporting.number_formats import number, percent, points, span
+from rest_react.reporting.results_json import ChecksEffect, Difference, ResultRow, RuleDisagreement
+from rest_react.text_safety import visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_FIRST_VIEW = 9
+
+
+COLUMNS: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
+    ("Iteration", lambda row: str(row.iteration)),
+    ("Benchmark", lambda row: visible(row.benchmark)),
+    ("Accuracy", lambda row: percent(row.accuracy.mean)),
+    ("95% interval", lambda row: span(row.accuracy)),
+    ("vs start", lambda row: _change(row.vs_start)),
+    ("Before checks", lambda row: percent(row.before_checks.mean)),
+    ("F1", lambda row: percent(row.f1)),
+    ("Searches", lambda row: number(row.searches, 1)),
+    ("Answers", lambda row: f"{row.questions} × {row.repeats}"),
+    ("vs previous", lambda row: _change(row.vs_previous)),
+    ("EM", lambda row: percent(row.em)),
+    ("Contained", lambda row: percent(row.contained)),
+    ("Std over repeats", lambda row: percent(row.accuracy.std)),
+    ("Before checks, 95% interval", lambda row: span(row.before_checks)),
+    ("The checks' effect", lambda row: _change(row.checks)),
+    ("Unscored", lambda row: str(row.unscored)),
+    ("Failed", lambda row: str(row.failed)),
+    ("LLM calls", lambda row: number(row.calls, 1)),
+    ("Tokens", lambda row: number(row.tokens, 0)),
+    ("Minutes", lambda row: number(row.seconds / 60, 1)),
+    ("Cost, USD", lambda row: visible(row.cost_reason or "") if row.cost_usd is None else f"{row.cost_usd:.2f}"),
+    ("Grader", lambda row: visible(row.grader)),
+    ("Rule grader differs", lambda row: _differs(row.rule_disagreement)),
+)
+
+
+HEADINGS = tuple(heading for heading, _ in COLUMNS)
+
+
+def first_view(rows: Sequence[ResultRow]) -> list[tuple[str, Callable[[ResultRow], str]]]:
+    """The columns to read first: without those that are empty or 0 in every row, accuracy aside."""
+    columns = COLUMNS[:_FIRST_VIEW]
+    nothing = {"", percent(0.0), number(0.0, 1)}
+    return [
+        (heading, cell)
+        for heading, cell in columns
+        if heading in ("Iteration", "Accuracy") or not {cell(row) for row in rows} <= nothing
+    ]
+
+
+def results_table(rows: Sequence[ResultRow]) -> "Table":
+    """The rows for a terminal: the report's first view."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Results", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    columns = first_view(rows)
+    for heading, _ in columns:
+        longest_word = max(map(len, heading.split()))
+        justify: Literal["left", "right"] = "left" if heading == "Benchmark" else "right"
+        table.add_column(heading, justify=justify, min_width=longest_word)
+    for row in rows:
+        table.add_row(*(Text(cell(row)) for _, cell in columns))
+    return table
+
+
+def _change(change: Difference | ChecksEffect | None) -> str:
+    return "" if change is None else f"{points(change.mean)} {span(change, '+')}".strip()
+
+
+def _differs(share: RuleDisagreement | None) -> str:
+    return "" if share is None else f"{percent(share.mean)} {span(share)} of {share.answers}"

@@ -1,0 +1,65 @@
+"""What the summaries of grow, improve and finetune say: a table for each stage, and notes on what is missing.
+
+    stage_table(Path("outputs/default"), "grow")["rows"][0]      # ["trajectories", "40", "40"], one column an iteration
+
+Not here: evaluations (results_table).
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rest_react.reporting.number_formats import percent
+from rest_react.stages.improve import fallback_note
+from rest_react.storage.run_folder import iterations
+from rest_react.storage.summaries import read_summary
+from rest_react.text_safety import visible
+
+STAGES = ("grow", "improve", "finetune")
+
+
+def stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
+    """A stage's summaries side by side, one column per iteration."""
+    summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in iterations(run_folder)}
+    facts = {k: dict(_flat(summary)) for k, summary in summaries.items() if summary is not None}
+    if not facts:
+        return None
+    names = dict.fromkeys(name for column in facts.values() for name in column)
+    rows = [[name, *(column.get(name, "") for column in facts.values())] for name in names]
+    return {"name": stage.capitalize(), "headings": ["", *(f"iteration {k}" for k in facts)], "rows": rows}
+
+
+def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A summary's numbers in words: shares in percent, seconds as minutes, nested ones with their path."""
+    for key, value in summary.items():
+        name = f"{prefix}{visible(key).replace('_', ' ')}"
+        if key == "schema":
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif key == "seconds":
+            yield "minutes", f"{value / 60:.1f}"
+        elif key.endswith("_share") and isinstance(value, (int, float)):
+            yield name, percent(value)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield name, f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+        else:
+            yield name, visible(str(value))
+
+
+def incomplete_stages(run_folder: Path) -> Iterator[str]:
+    """What is begun but not complete."""
+    for iteration in iterations(run_folder):
+        folder = run_folder / f"iter_{iteration}"
+        for stage in [*(folder / name for name in STAGES), *sorted((folder / "evaluate").glob("*/"))]:
+            if stage.is_dir() and read_summary(stage) is None:
+                name = stage.relative_to(run_folder).as_posix()
+                yield f"{name} is not complete and left out; the same command again goes on from there"
+
+
+def fallback_notes(run_folder: Path) -> Iterator[str]:
+    """Iterations that trained on targets which the reward model did not choose."""
+    for iteration in iterations(run_folder):
+        summary = read_summary(run_folder / f"iter_{iteration}" / "improve")
+        if summary is not None and "fallback" in summary and (note := fallback_note(summary)):
+            yield visible(f"iteration {iteration}: {note}")

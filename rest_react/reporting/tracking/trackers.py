@@ -1,0 +1,108 @@
+"""Whether to track and how: the mode from settings and environment, no tracker, and a tracker that cannot end the work.
+
+    tracker = Tolerant(WandbTracker(...))
+    tracker.log("grow", numbers({"trajectories": 40, "grader": "rule"}))       # {"trajectories": 40.0}
+    tracker.problems                                                            # what it refused, to be sent again
+
+A tracker must not end the work: `Tolerant` keeps an `OutsideFault` as a problem instead of raising it, and the caller
+sends the iteration again with the next command. `tracker_mode` reads WANDB_MODE.
+Not here: Weights & Biases (wandb_tracker), what is sent (track_iteration).
+"""
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from rest_react.errors import OutsideFault
+from rest_react.protocols import Tracker
+
+Mode: TypeAlias = Literal["none", "offline", "online"]
+# What W&B itself takes WANDB_MODE for; `run` and `dryrun` are its older words.
+_MODES: Mapping[str, Mode] = {
+    "disabled": "none", "offline": "offline", "dryrun": "offline", "online": "online", "run": "online",
+}  # fmt: skip
+
+
+def tracker_mode(kind: Literal["none", "wandb"], mode: Literal["offline", "online"]) -> tuple[Mode, str]:
+    """The mode to track in, and the environment variable that decides it instead of the settings, empty if none does.
+
+    >>> tracker_mode("wandb", "offline")                 # with WANDB_MODE=disabled in the environment
+    ('none', 'WANDB_MODE=disabled')
+    """
+    if kind == "none":
+        return "none", ""
+    if (disabled := os.environ.get("WANDB_DISABLED", "")).strip().casefold() in ("true", "1", "yes", "on"):
+        return "none", f"WANDB_DISABLED={disabled}"
+    given = os.environ.get("WANDB_MODE", "")
+    if (told := _MODES.get(given.strip().casefold(), mode)) != mode:
+        return told, f"WANDB_MODE={given}"
+    return mode, ""
+
+
+def numbers(summary: Mapping[str, object], prefix: str = "") -> dict[str, float]:
+    """The finite numbers of a summary, nested keys joined by `/`. What is unknown (None) stays away, it is no zero."""
+    flat: dict[str, float] = {}
+    for key, value in summary.items():
+        if isinstance(value, Mapping):
+            flat |= numbers(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            flat[f"{prefix}{key}"] = float(value)
+    return flat
+
+
+class NoTracker:
+    """Tracks nothing, and needs nothing installed."""
+
+    def log(self, stage: str, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
+        """Nothing."""
+
+    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Nothing."""
+
+    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
+        """Nothing."""
+
+    def finish(self) -> None:
+        """Nothing."""
+
+
+class Tolerant:
+    """A tracker whose faults are kept as `problems` instead of raised; `taken` counts what it took."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self.problems: list[str] = []
+        self.taken = 0
+
+    def log(self, stage: str, metrics: Mapping[str, float]) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.log(stage, metrics))
+
+    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.curve(stage, name, points))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.table(name, rows))
+
+    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
+        """As the tracker."""
+        self._try(lambda: self._tracker.artifact(name, files, kind=kind, used=used))
+
+    def finish(self) -> None:
+        """As the tracker."""
+        self._try(self._tracker.finish)
+
+    def _try(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+            self.taken += 1
+        except OutsideFault as error:
+            if str(error) not in self.problems:
+                self.problems.append(str(error))

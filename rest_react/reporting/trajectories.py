@@ -1,0 +1,64 @@
+"""The trajectories of a run's complete stages, each with the grader's result and the rankings of its steps.
+
+    for recorded in recorded_trajectories(Path("outputs/default")): ...         # the last iteration first
+
+The page and the tracker's tables are made from them. Not here: what either shows (packing, tracking.sample_tables).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from rest_react.records import Ranking, Result, Trajectory
+from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import iterations
+from rest_react.storage.summaries import read_summary
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTrajectory:
+    """A trajectory, the grader's result of an evaluation, and Improve's rankings by the index of the step."""
+
+    stage: str
+    trajectory: Trajectory
+    result: Result | None
+    rankings: Mapping[int, Ranking]
+
+    @property
+    def outcome(self) -> str:
+        """correct, incorrect or unscored; finished where nothing grades it; failed (the model's fault) or outage."""
+        fault = self.trajectory.fault
+        if fault is not None:
+            return "failed" if fault.whose == "model" else "outage"
+        return self.result.verdict.verdict if self.result else "finished"
+
+
+def recorded_trajectories(run_folder: Path, only: int | None = None) -> Iterator[RecordedTrajectory]:
+    """The trajectories of complete stages, the last iteration first: those of each benchmark, then those grown."""
+    for k in reversed(iterations(run_folder)):
+        if only not in (None, k):
+            continue
+        folder = run_folder / f"iter_{k}"
+        for stage in (*sorted((folder / "evaluate").glob("*/")), folder / "grow"):
+            if read_summary(stage) is None:
+                continue
+            results = {result.id: result for result in read_lines(stage / "results.jsonl", Result)}
+            by_trajectory = _rankings(folder / "improve") if stage.name == "grow" else iter(())
+            ranked, rankings = next(by_trajectory, ("", {}))
+            for trajectory in read_lines(stage / TRAJECTORIES, Trajectory):
+                own: Mapping[int, Ranking] = {}
+                if trajectory.id == ranked:
+                    own = rankings
+                    ranked, rankings = next(by_trajectory, ("", {}))
+                yield RecordedTrajectory(f"iter_{k}/{stage.name}", trajectory, results.get(trajectory.id), own)
+
+
+def _rankings(stage: Path) -> Iterator[tuple[str, dict[int, Ranking]]]:
+    """By trajectory, in the order of the trajectories; none while the stage is incomplete."""
+    if read_summary(stage) is None:
+        return
+    lines = read_lines(stage / "rankings.jsonl", Ranking)
+    for id_, group in groupby(lines, key=lambda ranking: ranking.id.rpartition(".")[0]):
+        yield id_, {int(ranking.id.rpartition(".")[2]): ranking for ranking in group}

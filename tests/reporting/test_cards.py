@@ -1,0 +1,118 @@
+"""Cards in the Hub's format, read by the Hub's own reader."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from huggingface_hub import ModelCard
+from huggingface_hub.repocard import metadata_load
+
+from rest_react.records import Example
+from rest_react.report import write_report
+from rest_react.storage.settings_file import lock_settings
+from tests.runs import HOSTILE, result, write_evaluation, write_lines
+
+
+def front(path: Path) -> dict:
+    """What the Hub reads of a card, by the Hub's own reader."""
+    return metadata_load(path)
+
+
+def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = None, through: int = 1) -> Path:
+    """One iteration that was trained, with its rows."""
+    write_evaluation(folder, iteration, [result("a"), result("b", verdict="incorrect")])
+    stage = folder / f"iter_{iteration}"
+    row = Example("t.0.0", "t.0", 0, "decide", "state", "action", "perplexity")
+    write_lines(stage / "improve" / "examples.jsonl", [row, replace(row, id="t.0.1", step_index=1)])
+    for name, facts in {
+        "grow": {"trajectories": 1234},
+        "improve": {"examples": 2, "dropped_steps": 7},
+        "finetune": {"examples": 9, "model": "iter_1/finetune/model"},
+    }.items():
+        (stage / name).mkdir(exist_ok=True)
+        (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
+    settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
+    if reuse:
+        settings |= {"grow.reuse": reuse, "grow.reuse_through": through}
+    lock_settings(folder, settings, {"python": "3"})
+    return stage
+
+
+def test_a_model_s_card_tells_the_hub_its_base_and_its_accuracy(tmp_path):
+    stage = carded(tmp_path / "demo", "smollm2-135m-instruct")
+    (stage / "finetune" / "model").mkdir()
+    write_report(tmp_path / "demo", smoke=False)
+    card = stage / "finetune" / "model" / "README.md"
+    told = front(card)
+    assert (told["base_model"], told["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
+    (results,) = ModelCard.load(card).data.eval_results
+    assert (results.dataset_name, results.metric_type, results.metric_value) == ("world", "accuracy", 0.5)
+    text = card.read_text(encoding="utf-8")
+    assert "| training rows | 9 |" in text
+    assert "| 1 | world | 50.0% |" in text
+    assert "after iteration 1 of self-improvement" in text
+
+
+def test_the_demonstrations_card_tells_nothing_of_grow(tmp_path):
+    card = carded(tmp_path / "demo", "org/model", iteration=0) / "improve" / "README.md"
+    write_report(tmp_path / "demo", smoke=False)
+    text = card.read_text(encoding="utf-8")
+    assert "| world.demonstrations | 24 |" in text
+    assert "| policy.model | org/model |" in text
+    assert "grow." not in text
+    assert "improve." not in text
+
+
+def test_the_card_of_rows_taken_over_tells_whose_they_are(tmp_path):
+    card = carded(tmp_path / "demo", "org/model", reuse="first") / "improve" / "README.md"
+    write_report(tmp_path / "demo", smoke=False)
+    text = card.read_text(encoding="utf-8")
+    assert "| taken over from | first |" in text
+    assert "written by the agent of another run in iteration 1" in text
+    assert "grow.samples" not in text
+
+
+def test_a_student_s_rows_are_told_to_be_its_teacher_s(tmp_path):
+    carded(tmp_path / "teacher", "org/large")
+    stage = carded(tmp_path / "student", "org/small", reuse="teacher", through=0)
+    write_report(tmp_path / "student", smoke=False)
+    rows, model = ((stage / part / "README.md").read_text(encoding="utf-8") for part in ("improve", "finetune"))
+    assert "| taken over from | teacher |" in rows
+    assert "written by the agent of another run" in rows
+    assert "org/small" not in rows
+    assert "org/small" in model
+    own = carded(tmp_path / "own", "org/large", reuse="teacher", through=0) / "improve" / "README.md"
+    write_report(tmp_path / "own", smoke=False)
+    assert "written by the agent itself in iteration 1" in own.read_text(encoding="utf-8")
+
+
+def test_a_data_set_s_card_counts_its_rows(tmp_path):
+    stage = carded(tmp_path / "demo", "org/model")
+    write_report(tmp_path / "demo", smoke=False)
+    card = stage / "improve" / "README.md"
+    assert front(card)["configs"] == [{"config_name": "default", "data_files": "examples.jsonl"}]
+    assert front(card)["size_categories"] == ["n<1K"]
+    text = card.read_text(encoding="utf-8")
+    assert "| trajectories | 1234 |" in text
+    assert "| dropped steps | 7 |" in text
+    assert "| decide | 2 |" in text
+    assert "| grow.samples | 4 |" in text
+    assert "world.demonstrations" not in text
+    model = front(stage / "finetune" / "README.md")  # no weights here: a hosted model
+    assert model["base_model"] == "org/model"
+    assert "license" not in model
+
+
+def test_a_base_that_is_no_hub_id_is_left_out_and_hostile_names_stay_text(tmp_path):
+    stage = carded(tmp_path / "demo", HOSTILE)
+    write_report(tmp_path / "demo", smoke=True)
+    assert "A smoke run" in (stage / "improve" / "README.md").read_text(encoding="utf-8")
+    text = (stage / "finetune" / "README.md").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert front(stage / "finetune" / "README.md")["model-index"]
+
+
+def test_an_iteration_that_was_not_trained_has_no_card(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a")])
+    write_report(tmp_path, smoke=False)
+    assert not list(tmp_path.rglob("README.md"))

@@ -1,0 +1,26 @@
+"""What a tracker is given of an iteration's trajectories."""
+
+import pytest
+
+from rest_react.records import Ranking, Trajectory
+from rest_react.reporting.tracking.sample_tables import sample_tables
+from rest_react.storage.jsonl import read_lines
+from tests.runs import scripted_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return scripted_run(tmp_path_factory.mktemp("runs") / "demo")
+
+
+def test_the_tracker_s_tables_say_who_chose_what(run):
+    found = sample_tables(run, 1)
+    walks = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
+    rankings = list(read_lines(run / "iter_1/improve/rankings.jsonl", Ranking))
+    steps = {f"{walk.id}.{n}": step for walk in walks for n, step in enumerate(walk.steps)}
+    assert {row["id"]: row["target"] for row in found["rankings"]} == {
+        ranking.id: steps[ranking.id].candidates[ranking.best].text for ranking in rankings
+    }
+    assert {row["stage"] for row in found["trajectories"]} == {"iter_1/grow", "iter_1/world"}
+    assert len(found["verdicts"]) == 16
+    assert sample_tables(run, 7) == {"trajectories": [], "rankings": [], "verdicts": []}

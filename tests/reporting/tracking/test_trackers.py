@@ -1,0 +1,54 @@
+import subprocess
+import sys
+
+import pytest
+
+from rest_react.reporting.tracking.trackers import numbers, tracker_mode
+
+
+def test_the_numbers_of_a_summary_are_flat_finite_floats() -> None:
+    summary = {
+        "schema": 1,
+        "run": "demo",
+        "complete": True,
+        "cost_usd": None,
+        "loss": float("nan"),
+        "accuracy": {"mean": 0.5, "by_hops": {"2": 1}},
+        "shares": [1, 2],
+    }
+    assert numbers(summary) == {"schema": 1.0, "accuracy/mean": 0.5, "accuracy/by_hops/2": 1.0}
+
+
+def test_no_tracker_accepts_everything_and_never_imports_wandb() -> None:
+    code = (
+        "import sys; from pathlib import Path; from rest_react.reporting.tracking.trackers import NoTracker;"
+        "from rest_react.reporting.tracking.wandb_tracker import WandbTracker;"
+        "t = NoTracker(); t.log('grow', {'x': 1.0}); t.table('rows', [{}]);"
+        "t.artifact('x', [Path('none')], kind='model'); t.finish();"
+        "sys.exit('wandb' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, ("offline", "")),
+        ({"WANDB_MODE": "disabled"}, ("none", "WANDB_MODE=disabled")),
+        ({"WANDB_MODE": "offline"}, ("offline", "")),
+        ({"WANDB_MODE": "dryrun"}, ("offline", "")),
+        ({"WANDB_MODE": "online"}, ("online", "WANDB_MODE=online")),
+        ({"WANDB_MODE": "run"}, ("online", "WANDB_MODE=run")),
+        ({"WANDB_MODE": ""}, ("offline", "")),
+        ({"WANDB_DISABLED": "true"}, ("none", "WANDB_DISABLED=true")),
+        ({"WANDB_DISABLED": "false"}, ("offline", "")),
+        ({"WANDB_MODE": "online", "WANDB_DISABLED": "1"}, ("none", "WANDB_DISABLED=1")),
+    ],
+)
+def test_the_environment_s_mode_goes_before_the_setting(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: tuple[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert tracker_mode("wandb", "offline") == told
+    assert tracker_mode("none", "online") == ("none", "")
