@@ -4,7 +4,7 @@
     >>> asyncio.run(RuleGrader().grade(birthplace, "She was born in Paris [link_id=3].", seed=7)).verdict
     'correct'
 
-Not here: the rules (answer_matching.rule_grader), parsing a judge's reply (judge_replies), averages (reporting.rows),
+Not here: the rules (answer_matching.rule_grader), parsing a judge's reply (verdict_reply), averages (reporting.rows),
 which answers are graded (stages.evaluate).
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.answer_matching.rule_grader import rule_verdict
-from rest_react.judges.judge_replies import read_judgement
+from rest_react.judges.verdict_reply import read_judgement
 from rest_react.prompts import STOP, verdict_prompt
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Prompt, Sampling, Verdict

@@ -14,7 +14,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rest_react.judges.judge_replies import read_good, read_ranking
+from rest_react.judges.good_reply import read_good
+from rest_react.judges.ranking_reply import read_ranking
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.text_safety import escape_control_tokens

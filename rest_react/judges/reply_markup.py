@@ -1,0 +1,64 @@
+"""Helps to parse every kind of reply of a judge: markup around a verdict, labelled lines, JSON objects.
+
+    >>> strip_wrappers("<answer>\\boxed{3}</answer>").strip()
+    '3'
+    >>> list(parse_objects('{"best": 1} and then {"best": 3}'))
+    [{'best': 3}, {'best': 1}]
+
+Every function is linear in the reply's length and never raises.
+Not here: text before `</think>` (model_output.thinking); what a reply means (ranking_reply, good_reply, verdict_reply).
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rest_react.model_output.lenient_parser import Unreadable, span
+
+_HAS_COLON = re.compile(r"[^\w\n]*(?:\w+ )?\w+[^\w\n]*[:=]")
+_MOST_OBJECTS = 5
+# A quotation inside a sentence.
+QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”")
+
+
+def strip_wrappers(body: str) -> str:
+    """The reply without the tags and boxes that some models are trained to write around their verdicts."""
+    return re.sub(r"\\boxed\{([^{}]*)\}", r"\1", re.sub(r"</?(?:answer|verdict|output|result|response)>", " ", body))
+
+
+def last_labelled(pattern: re.Pattern[str], body: str) -> re.Match[str] | None:
+    """The last match of the pattern; matches with a colon have priority, since an explanation may begin with "Best so
+    far is 2"."""
+    matches = list(pattern.finditer(body))
+    matches = [match for match in matches if _HAS_COLON.match(match[0])] or matches
+    return matches[-1] if matches else None
+
+
+def parse_objects(body: str) -> Iterator[dict[Any, Any]]:
+    """The JSON objects or Python dictionaries in a reply, the last one first; at most five, from the beginning on."""
+    values, at = [], body.find("{")
+    for _ in range(_MOST_OBJECTS):
+        if at < 0:
+            break
+        try:
+            end = span(body, at)[0]
+        except Unreadable:
+            break
+        value = _literal(body[at:end])
+        if isinstance(value, dict):
+            values.append(value)
+        at = body.find("{", end)
+    yield from reversed(values)
+
+
+def _literal(source: str) -> Any:
+    try:
+        return json.loads(source, strict=False)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(source)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None

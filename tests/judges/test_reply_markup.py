@@ -1,0 +1,21 @@
+import re
+
+from rest_react.judges.reply_markup import last_labelled, parse_objects, strip_wrappers
+
+
+def test_tags_and_boxes_around_a_verdict_are_removed() -> None:
+    assert strip_wrappers("<verdict>True</verdict>").strip() == "True"
+    assert strip_wrappers("The best is \\boxed{3}.") == "The best is 3."
+
+
+def test_the_last_line_with_a_colon_counts_before_a_sentence_with_the_same_word() -> None:
+    best = re.compile(r"^BEST\W*(\d)", re.MULTILINE)
+    found = last_labelled(best, "BEST: 1\nBEST: 3\nBEST 2 comes next")
+    assert found is not None
+    assert found[1] == "3"
+    assert last_labelled(best, "none") is None
+
+
+def test_json_and_python_objects_are_parsed_the_last_one_first_and_broken_ones_are_skipped() -> None:
+    assert list(parse_objects("{\"a\": 1} {no object} {'b': 2,}")) == [{"b": 2}, {"a": 1}]
+    assert list(parse_objects('{"a": 1} {"never closed')) == [{"a": 1}]
