@@ -102,7 +102,7 @@ def test_each_kind_of_fine_tuning_has_its_trainer(
 
 def test_only_iteration_0_trains_for_the_demonstrations_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = parts(tmp_path, "policy=tiny", "demonstrations.epochs=7", "finetune.epochs=2")
-    epochs = [trainer._training.epochs for k in (0, 1) if isinstance(trainer := made.trainer(k), LocalTrainer)]
+    epochs = [trainer.training.epochs for k in (0, 1) if isinstance(trainer := made.trainer(k), LocalTrainer)]
     assert epochs == [7, 2]
     monkeypatch.setenv("OPENAI_API_KEY", "no-key")
     made = parts(tmp_path, "policy=openai", "finetune=hosted", "demonstrations.epochs=7")
