@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# One family of ablations: runs its members one after another, sharing what is the same (grow.reuse).
+# Runs one family of ablations: its members one after another, with shared stages (grow.reuse).
 #
 #   scripts/ablations.sh selector                    reward model, perplexity, random on the embedded default
 #   BASE=smoke scripts/ablations.sh trajectories     on another experiment
 #   scripts/ablations.sh samples iteration=2         with overrides for every member
-#   CHECK_ONLY=1 scripts/ablations.sh checks         only predicts what each would take
+#   CHECK_ONLY=1 scripts/ablations.sh checks         only predicts the cost of each
 #
-# Families: selector, trajectories, samples, checks, start, data_size. Runs go to OUTPUT (outputs/ablations); given
-# again, it goes on where it ended. The first member is run alone; the others take over from it what they would only do
-# again: iteration 0, and the first Grow where theirs would be the same. docs/ablations.md has what each is for.
+# Families: selector, trajectories, samples, checks, start, data_size. Runs go to OUTPUT (outputs/ablations); the
+# same command again resumes. The first member runs alone; the others reuse its stages that would be the same: iteration
+# 0, and the first Grow if its settings are the same. docs/ablations.md has the question of each family.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,7 +34,7 @@ on_base() { echo "experiment=[${BASE:+$BASE,}$1]"; }
 dry=()  # written ${dry[@]+...} below: to the bash of macOS an empty array is unset
 [ -n "${CHECK_ONLY:-}" ] && dry=(dry_run=true)
 reuse=(grow.reuse=$first)
-[ "$family" = checks ] && reuse=()  # another agent: nothing is the same
+[ "$family" = checks ] && reuse=()  # another agent: no stage is the same
 
 run "$(on_base "$first")" "$@" ${dry[@]+"${dry[@]}"}
 if [ "$family" = data_size ]; then

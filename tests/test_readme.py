@@ -184,7 +184,10 @@ def test_every_path_of_the_tree_exists() -> None:
         "docs/ablations.md",
         "docs/architecture.md",
         "docs/data_formats.md",
+        "docs/metrics.md",
         "docs/run_folder.md",
+        "docs/servers.md",
+        "benchmarks/README.md",
     ],
 )
 def test_every_link_between_our_pages_leads_somewhere(page: str) -> None:
