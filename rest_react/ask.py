@@ -92,7 +92,7 @@ async def ask(settings: Settings, text: str) -> Trajectory:
         told = "".join(f"\n  {key}: {difference}" for key, difference in differing.items())
         say(f"note: {folder.root} was made with other settings; give those to ask what it was trained for:{told}")
     s = settings.evaluate
-    if settings.agent.select == "verified" and s.samples > 1 and text not in parts.world.plans:
+    if settings.agent.select == "verified" and s.samples > 1 and text not in parts.built_in.plans:
         say(
             "note: agent.select=verified chooses samples by rules that are valid only for questions of the built-in "
             "world, and this is none of them; if you ask about anything else, set agent.select=perplexity"

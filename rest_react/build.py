@@ -41,7 +41,7 @@ from rest_react.config.settings import (
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
 from rest_react.metrics.costs import Price
-from rest_react.prompts import StepPrompt
+from rest_react.prompts import StepPrompt, prompts_hash
 from rest_react.protocols import LLM, Search, Tracker, Trainer
 from rest_react.records import LabelledQuestion, ModelRef, Passage
 from rest_react.remote.budget import Budget, Meter, Metered
@@ -52,8 +52,12 @@ from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import OPENAI_URL, Mode
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.completion import task as completion
+from rest_react.tasks.completion.items import Items, build_items
+from rest_react.tasks.completion.settings import CompletionSettings
 from rest_react.tasks.protocol import Policy, Task
-from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS, load_prompts, prompts_hash, with_numbers
+from rest_react.tasks.search_qa import prompt_files as search_qa
+from rest_react.tasks.search_qa.settings import SearchQASettings
 from rest_react.tasks.search_qa.world import World, build_world
 from rest_react.training.contract import TrainingContext
 
@@ -94,17 +98,32 @@ class Parts:
         )
 
     @cached_property
+    def items(self) -> Items:
+        """The built-in items of the task completion."""
+        w = self.settings.world
+        return build_items(w.seed, demonstrations=w.demonstrations, train=w.train, evaluation=w.evaluation)
+
+    @property
+    def built_in(self) -> World | Items:
+        """The task's built-in question sets."""
+        return self.items if isinstance(self.settings.task, CompletionSettings) else self.world
+
+    @cached_property
     def prompts(self) -> dict[str, StepPrompt]:
         """The prompt files in use."""
-        return load_prompts(self._prompt_folder)
+        if isinstance(self.settings.task, CompletionSettings):
+            return completion.load_prompts(self._prompt_folder)
+        return search_qa.load_prompts(self._prompt_folder)
 
     @property
     def _prompt_folder(self) -> Path:
-        return Path(self.settings.agent.prompts) if self.settings.agent.prompts else PACKAGED_PROMPTS
+        return Path(self.settings.agent.prompts or self.settings.task.packaged_prompts)
 
     def prompts_hash(self) -> str:
         """Names the exact text of all prompts."""
-        return prompts_hash(self.prompts, [self._text(name) for name in (RANKING, JUDGED_GOOD, AUTOEVAL)])
+        of_judges = [self._text(name) for name in self.settings.task.judge_prompts]
+        module = completion if isinstance(self.settings.task, CompletionSettings) else search_qa
+        return prompts_hash(self.prompts, module.CLOSINGS.values(), of_judges)
 
     def grow_questions(self) -> QuestionSet:
         """What Grow walks: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
@@ -125,8 +144,8 @@ class Parts:
 
         match source:
             case WorldQuestions(split=split):
-                found: Sequence[LabelledQuestion] = getattr(self.world, split)
-                passages: tuple[Passage, ...] | None = self.world.passages
+                found: Sequence[LabelledQuestion] = getattr(self.built_in, split)
+                passages: tuple[Passage, ...] | None = self.built_in.passages
                 seed = self.settings.world.seed
             case FileQuestions(path=path, corpus=corpus, fields=names, seed=seed):
                 found = read_questions(Path(path), names or None, labelled=labelled)
@@ -149,11 +168,19 @@ class Parts:
 
     def expert(self) -> LLM:
         """The scripted expert that writes demonstrations, careless as the settings say."""
-        from rest_react.tasks.search_qa.scripted import ScriptedLLM
-
         shown = self.settings.demonstrations
         shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
-        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=shown.slip, **shares)
+        return self._scripted(slip=shown.slip, **shares)
+
+    def _scripted(self, *, slip: float = 0.0, **shares: float) -> LLM:
+        """A policy that knows the answers of the task's built-in questions."""
+        if isinstance(self.settings.task, CompletionSettings):
+            from rest_react.tasks.completion.scripted import ScriptedCompletion
+
+            return ScriptedCompletion(self.items.plans, self.settings.task.labels, **shares)
+        from rest_react.tasks.search_qa.scripted import ScriptedLLM
+
+        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=slip, **shares)
 
     def reward_model(self) -> RewardModel | None:
         """The reward model where Improve asks one."""
@@ -238,17 +265,21 @@ class Parts:
 
     def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
         """The task on a question set with these passages."""
-        return self._task(self.search(passages), filters=filters)
+        searches = isinstance(self.settings.task, SearchQASettings)
+        return self._task(self.search(passages) if searches else None, filters=filters)
 
     def demonstrated_task(self) -> Task:
         """The task as the scripted expert demonstrates it: on the built-in world, whatever the settings search."""
-        return self._task(self.closed_search(self.world.passages))
+        passages = self.built_in.passages
+        return self._task(None if passages is None else self.closed_search(passages))
 
     def task_reader(self, *, filters: bool = False) -> Task:
         """The task for trajectories that exist: it reads, verifies and, with `filters`, says which may train."""
         return self._task(None, filters=filters)
 
     def _task(self, search: Search | None, *, filters: bool = False) -> Task:
+        if isinstance(self.settings.task, CompletionSettings):
+            return completion.Completion(self.prompts, self.settings.agent.exemplars, self.settings.task.labels)
         from rest_react.tasks.search_qa.agent import SearchAgent
         from rest_react.tasks.search_qa.task import SearchQA
 
@@ -261,7 +292,9 @@ class Parts:
     def _agent_rules(self) -> dict[str, Any]:
         a = self.settings.agent
         return {
-            "prompts": with_numbers(self.prompts, hits_per_search=a.hits_per_search, max_searches=a.max_searches),
+            "prompts": search_qa.with_numbers(
+                self.prompts, hits_per_search=a.hits_per_search, max_searches=a.max_searches
+            ),
             "exemplars": a.exemplars,
             "max_searches": a.max_searches,
             "hits_per_search": a.hits_per_search,
@@ -305,7 +338,7 @@ class Parts:
     def _text(self, name: str) -> str:
         path = self._prompt_folder / name
         if not path.exists():
-            path = PACKAGED_PROMPTS / name
+            path = self.settings.task.packaged_prompts / name
         return path.read_text(encoding="utf-8")
 
     def _judge(self, role: str, settings: RewardModelSettings) -> LLM:
@@ -339,13 +372,8 @@ class Parts:
                 )  # fmt: skip
                 return Metered(engine, meter)
             case ScriptedModel() as s:
-                from rest_react.tasks.search_qa.scripted import ScriptedLLM
-
-                scripted = ScriptedLLM(
-                    self.world.plans, seed=self.settings.seed,
-                    right=s.right, wrong=s.wrong, unparsable=s.unparsable, empty=s.empty,
-                )  # fmt: skip
-                return Metered(scripted, meter)
+                shares = {"right": s.right, "wrong": s.wrong, "unparsable": s.unparsable, "empty": s.empty}
+                return Metered(self._scripted(**shares), meter)
             case OpenAIModel() as s:
                 from rest_react.llm.openai_compatible import OpenAICompatible
 

@@ -104,9 +104,8 @@ class Loop:
         if read_summary(stage) is not None:
             return
         if k == 0:
-            world = self.parts.world
             policy = self.parts.sampled(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
-            questions, task = world.demonstrations, self.parts.demonstrated_task()
+            questions, task = self.parts.built_in.demonstrations, self.parts.demonstrated_task()
         else:
             policy = self.parts.sampled(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
             questions, task = self.grow_set.labelled, self.parts.task(self.grow_set.passages)

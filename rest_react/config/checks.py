@@ -119,7 +119,7 @@ def _field_names() -> list[str]:
     return sorted({field.name for kind in _dataclasses_of(Settings) for field in fields(kind)})
 
 
-_UNIONS = {"policy", "reward_model", "grader", "search", "questions", "finetune"}
+_UNIONS = {"task", "policy", "reward_model", "grader", "search", "questions", "finetune"}
 _NAMED_UNIONS = {"benchmarks", "also"}
 
 
@@ -183,6 +183,7 @@ def _impossible(s: Settings) -> Iterator[str]:
             yield f"evaluate.benchmarks: {name!r} must be a plain folder name"
     yield from _impossible_questions(s)
     yield from _verifier_of_other_questions(s)
+    yield from _impossible_for_task(s)
     yield from _impossible_students(s)
     if isinstance(s.search, Bm25) and s.search.corpus != "questions" and not Path(s.search.corpus).is_file():
         yield f"search.corpus: there is no file {s.search.corpus}; give a JSONL of passages, or `questions`"
@@ -263,6 +264,8 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
         for path, source in sources.items():
             if source.kind != "world":
                 yield f"{path}: policy=scripted knows the built-in world alone; use kind: world, or another policy"
+    if s.task.kind != "search_qa":
+        return
     if s.search.kind == "duckduckgo" or (isinstance(s.search, Bm25) and s.search.corpus != "questions"):
         web = s.search.kind == "duckduckgo"
         where, back = ("the web", "search=bm25") if web else ("search.corpus", "it to questions")
@@ -289,11 +292,26 @@ def _verifier_of_other_questions(s: Settings) -> Iterator[str]:
         ("improve.keep", s.improve.keep, grown, "all"),
     ):
         others = [name for name, source in sources.items() if source.kind != "world"]
+        if chosen == "verified" and s.task.kind != "search_qa":
+            yield f"{path}: task={s.task.kind} has no verifier; set {path}={other}"
+            continue
         if chosen == "verified" and others:
             yield (
                 f"{path}: the rules of `verified` are valid only for questions of the built-in world; they would "
                 f"reject most correct answers of {' and '.join(others)}; set {path}={other}"
             )
+
+
+def _impossible_for_task(s: Settings) -> Iterator[str]:
+    """Settings of search_qa that another task cannot follow."""
+    if s.task.kind == "search_qa":
+        return
+    if s.improve.only_grounded:
+        yield f"improve.only_grounded: task={s.task.kind} has no grounding check; set improve.only_grounded=false"
+    if s.improve.max_searches is not None:
+        yield f"improve.max_searches: task={s.task.kind} does not search; set improve.max_searches=null"
+    if s.grader.kind != "rule":
+        yield f"grader: task={s.task.kind} compares answers with the labels; set grader=rule"
 
 
 def _impossible_students(s: Settings) -> Iterator[str]:

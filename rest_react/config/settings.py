@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from rest_react.metrics.costs import Price
 from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, SystemTurn, Temperature
+from rest_react.tasks import TaskSettings
 from rest_react.training import Finetune
 
 
@@ -342,6 +343,7 @@ class Settings:
     budget: BudgetSettings
     data: str | None
     evaluate_data: str | None
+    task: Annotated[TaskSettings, BY_KIND]
     policy: Annotated[Model, BY_KIND]
     reward_model: Annotated[RewardModel, BY_KIND]
     grader: Annotated[Grader, BY_KIND]

@@ -37,8 +37,6 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings
 from rest_react.storage.summaries import read_summary
-from rest_react.tasks.search_qa.actions import STEP_KINDS
-from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 
 SEARCHES = 2.5
 STATE_TOKENS = 300
@@ -73,7 +71,7 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
     """The stages that are still to be done, in order."""
     s, complete = settings, _completed(settings, folder)
     pace = _pace(s, folder)
-    steps = 2 * min(pace.searches, s.agent.max_searches) + (4 if s.agent.self_checks else 2)
+    steps = s.task.calls(min(pace.searches, s.agent.max_searches), self_checks=s.agent.self_checks)
     for k in range(s.iteration + 1):
         # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
         if k or s.start == "demonstrations":
@@ -177,7 +175,7 @@ def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, pr
 
 def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
     """One call reads the state, every sample and the rules."""
-    shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(PACKAGED_PROMPTS / "ranking.txt")
+    shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(s.task.packaged_prompts / "ranking.txt")
     tokens_in, tokens_out = round(calls * shown), calls * s.improve.max_tokens // 2
     judge = s.policy if isinstance(s.reward_model, SameModel) else s.reward_model
     minutes = _minutes(s, judge, tokens_in, tokens_out)
@@ -188,7 +186,7 @@ def _grading(s: Settings, stage: str, answers: int) -> Forecast:
     """One call reads the question, the answer, the gold one and the rules."""
     assert not isinstance(s.grader, RuleGraderSettings)
     judge = s.policy if isinstance(s.grader, SameModel) else s.grader
-    tokens_in = answers * (_tokens(PACKAGED_PROMPTS / "autoeval.txt") + 2 * OUTPUT_TOKENS)
+    tokens_in = answers * (_tokens(s.task.packaged_prompts / "autoeval.txt") + 2 * OUTPUT_TOKENS)
     tokens_out = answers * OUTPUT_TOKENS
     minutes = _minutes(s, judge, tokens_in, tokens_out)
     return Forecast(stage, answers, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
@@ -232,8 +230,8 @@ def _prefix_tokens(s: Settings, iteration: int) -> int:
     tuned = iteration > 0 or s.start == "demonstrations"
     if s.agent.exemplars == "never" or (s.agent.exemplars == "untuned" and tuned):
         return 0
-    folder = Path(s.agent.prompts) if s.agent.prompts else PACKAGED_PROMPTS
-    return sum(_tokens(folder / f"{kind}.txt") for kind in STEP_KINDS) // len(STEP_KINDS)
+    folder = Path(s.agent.prompts) if s.agent.prompts else s.task.packaged_prompts
+    return sum(_tokens(folder / f"{kind}.txt") for kind in s.task.step_kinds) // len(s.task.step_kinds)
 
 
 def _tokens(text: Path) -> int:

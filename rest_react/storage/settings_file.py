@@ -37,6 +37,7 @@ _WORK_OF = {
 LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
 _OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a job that was begun
 _NAME = "settings.yaml"
+_BEFORE = {"task.kind": "search_qa"}  # settings that came later, and what the folders without them were made with
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
         return {}
     # A key that was locked in an earlier version and is not any more is not compared.
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
+    before = {key: value for key, value in _BEFORE.items() if key in settings} | before
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rest_react.errors import RunFolderError
 from rest_react.records import Fault, Trajectory
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import lock_settings, read_settings
+from rest_react.storage.settings_file import differing_settings, lock_settings, read_settings
 from rest_react.storage.summaries import write_summary
 from tests.runs import trajectory, write_lines
 
@@ -141,3 +141,10 @@ def test_a_damaged_settings_file_says_what_to_do(tmp_path: Path, text: str) -> N
     (tmp_path / "settings.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"settings\.yaml is damaged"):
         lock_settings(tmp_path, SETTINGS, HERE)
+
+
+def test_a_folder_from_before_there_were_tasks_is_one_of_search_qa(tmp_path: Path) -> None:
+    lock_settings(tmp_path, {"seed": 0}, {})
+    assert differing_settings(tmp_path, {"seed": 0, "task.kind": "search_qa"}) == {}
+    told = {"task.kind": "search_qa in the folder, completion now"}
+    assert differing_settings(tmp_path, {"seed": 0, "task.kind": "completion"}) == told

@@ -1,0 +1,96 @@
+"""The completion task, end to end on its scripted policy: grow, improve, fine-tune, evaluate."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rest_react.config.cli import compose
+from rest_react.errors import ConfigError
+from rest_react.records import Example, Ranking, Result, Trajectory
+from rest_react.run import run
+from rest_react.storage.jsonl import read_lines
+from rest_react.tasks.completion.items import LABELS, build_items
+from rest_react.tasks.completion.task import parse_label, render_state
+
+SMALL = ["experiment=completion_smoke", "world.demonstrations=4", "world.train=6", "world.evaluation=8"]
+
+
+def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(tmp_path: Path) -> None:
+    run(compose([*SMALL, "iteration=1", "finetune=dry_run", f"output={tmp_path}"]))
+    folder = tmp_path / "completion_smoke"
+    items = build_items(0, demonstrations=4, train=6, evaluation=8)
+
+    trajectories = list(read_lines(folder / "iter_1/grow/trajectories.jsonl", Trajectory))
+    assert [t.question for t in trajectories] == [item.question.text for item in items.train]
+    for trajectory in trajectories:
+        (step,) = trajectory.steps
+        assert (step.kind, step.state) == ("complete", render_state(trajectory.question))
+        assert (len(step.candidates), trajectory.usage.calls, trajectory.usage.searches) == (4, 1, 0)
+        assert trajectory.answer == ("" if step.chosen is None else step.candidates[step.chosen].text)
+    finished = [t for t in trajectories if t.outcome == "finished"]
+    assert finished
+
+    rankings = list(read_lines(folder / "iter_1/improve/rankings.jsonl", Ranking))
+    examples = list(read_lines(folder / "iter_1/improve/examples.jsonl", Example))
+    assert [ranking.id for ranking in rankings] == [f"{t.id}.0" for t in finished]
+    assert examples == [
+        Example(f"{t.id}.0", t.id, 0, "complete", render_state(t.question), t.answer, "perplexity") for t in finished
+    ]
+    assert {example.completion for example in examples} <= set(LABELS)
+
+    demonstrated = list(read_lines(folder / "iter_0/improve/examples.jsonl", Example))
+    assert [example.completion for example in demonstrated] == [item.answers[0] for item in items.demonstrations]
+
+    results = list(read_lines(folder / "iter_1/evaluate/world/results.jsonl", Result))
+    assert [result.golds for result in results] == [item.answers for item in items.evaluation]
+    for result in results:
+        right = result.fault is None and result.answer == result.golds[0]
+        assert (result.verdict.verdict, result.searches) == ("correct" if right else "incorrect", 0)
+    assert json.loads((folder / "results.json").read_text())
+    assert (folder / "iter_1/finetune/model.json").exists()
+    assert (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("delivery", "delivery"),
+        ("Delivery.  # [END]", "delivery"),
+        ('\n"BILLING"\nbecause of the invoice', "billing"),
+        ("<think>is it late?</think>service", "service"),
+        ("I would have to think about that.", None),
+        ("", None),
+        ("delivery or billing", None),
+    ],
+)
+def test_case_quotes_and_a_final_stop_do_not_matter(text: str, label: str | None) -> None:
+    parsed = parse_label(text, LABELS)
+    assert (parsed.action, parsed.target) == (label, label or "")
+    assert bool(parsed.problem) == (label is None)
+
+
+def test_without_labels_the_first_line_is_the_answer() -> None:
+    parsed = parse_label("\nForty-two.\nBecause.", ())
+    assert (parsed.action, parsed.target, parsed.decision) == ("Forty-two.", "Forty-two.", "forty-two")
+
+
+def test_no_two_sets_share_an_item() -> None:
+    items = build_items(3, demonstrations=20, train=20, evaluation=20)
+    assert len(items.plans) == 60
+    assert items == build_items(3, demonstrations=20, train=20, evaluation=20)
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("improve.only_grounded=true", "improve.only_grounded: task=completion has no grounding check"),
+        ("improve.max_searches=3", "improve.max_searches: task=completion does not search"),
+        ("improve.keep=verified", "improve.keep: task=completion has no verifier"),
+        ("agent.select=verified", "agent.select: task=completion has no verifier"),
+        ("grader=same", "grader: task=completion compares answers with the labels"),
+    ],
+)
+def test_a_setting_that_the_task_cannot_follow_is_an_error(setting: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        compose([*SMALL, setting])
