@@ -49,7 +49,7 @@ def test_several_problems_are_told_at_once_within_a_breath(tmp_path: Path) -> No
 
 def test_nothing_slow_is_loaded_to_find_a_misspelling(tmp_path: Path) -> None:
     loads = (
-        "import sys; import rest_react.run; from rest_react import cli\n"
+        "import sys; import rest_react.run; from rest_react.config import cli\n"
         "try: cli.checked(['agnt.select=first'])\n"
         f"except SystemExit as end: print(end.code, [name for name in {HEAVY} if name in sys.modules])"
     )
@@ -247,5 +247,6 @@ def test_every_group_has_its_files() -> None:
         "llm",
         "questions",
         "search",
+        "task",
         "tracking",
     }

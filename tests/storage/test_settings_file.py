@@ -146,5 +146,5 @@ def test_a_damaged_settings_file_says_what_to_do(tmp_path: Path, text: str) -> N
 def test_a_folder_from_before_there_were_tasks_is_one_of_search_qa(tmp_path: Path) -> None:
     lock_settings(tmp_path, {"seed": 0}, {})
     assert differing_settings(tmp_path, {"seed": 0, "task.kind": "search_qa"}) == {}
-    told = {"task.kind": "search_qa in the folder, completion now"}
+    told = {"task.kind": "'search_qa' in the folder, 'completion' now"}
     assert differing_settings(tmp_path, {"seed": 0, "task.kind": "completion"}) == told
