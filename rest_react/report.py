@@ -14,7 +14,6 @@ from rest_react.start import start
 if __name__ == "__main__":  # in front of the imports, see there
     start("rest_react.report")
 
-
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,14 +76,14 @@ def show_results(run_folder: Path, *, smoke: bool) -> None:
 
 
 def _page(view: Mapping[str, Any], run_folder: Path) -> str:
-    settings, walks = run_folder / "settings.yaml", pack(run_folder)
+    settings, packed = run_folder / "settings.yaml", pack(run_folder)
     curves = ((k, loss_curve(run_folder / f"iter_{k}" / "finetune")) for k in iterations(run_folder))
     return fill(
         "report.html.j2",
-        scripts=("browser.js", "conversation.js") if walks.trajectories else (),
+        scripts=("browser.js", "conversation.js") if packed.trajectories else (),
         **view,
         curves=[{"iteration": k, "points": points} for k, points in curves if points],
-        walks=walks,
+        packed=packed,
         settings=visible(settings.read_text(encoding="utf-8"), 50_000) if settings.exists() else "",
     )
 

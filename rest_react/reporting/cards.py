@@ -3,7 +3,7 @@
     write_cards(Path("outputs/default"), rows, smoke=False)      # iter_1/improve/README.md, iter_1/finetune/README.md
 
 A card says how its model or rows were made (settings, counts of the stages) and holds the results of that iteration.
-Not here: uploading (export).
+Not here: uploading to the Hub.
 """
 
 import re

@@ -357,7 +357,7 @@ def test_a_page_of_a_sample_says_so_and_each_step_how_many_samples_it_had(runs, 
     assert 0 < packed.whole < packed.trajectories == 44
     rest = dict.fromkeys(("notes", "stages", "benchmarks", "curves"), ())
     scripts = ("browser.js", "conversation.js")
-    html = fill("report.html.j2", scripts=scripts, title="Run", smoke=False, settings="", walks=packed, **rest)
+    html = fill("report.html.j2", scripts=scripts, title="Run", smoke=False, settings="", packed=packed, **rest)
     (tmp_path / "report.html").write_text(html, encoding="utf-8")
     page = open_page(tmp_path)
     note = (

@@ -16,7 +16,7 @@ from rest_react.text_safety import visible
 
 
 def benchmark_views(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """The rows of each benchmark, and the tables that take them apart."""
+    """The rows of each benchmark, and the tables that break them down."""
     own: dict[str, list[ResultRow]] = {}
     for row in rows:
         own.setdefault(row.benchmark, []).append(row)

@@ -48,13 +48,13 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def incomplete_stages(run_folder: Path) -> Iterator[str]:
-    """What is begun but not complete."""
+    """A note for each stage that has begun and is not complete."""
     for iteration in iterations(run_folder):
         folder = run_folder / f"iter_{iteration}"
         for stage in [*(folder / name for name in STAGES), *sorted((folder / "evaluate").glob("*/"))]:
             if stage.is_dir() and read_summary(stage) is None:
                 name = stage.relative_to(run_folder).as_posix()
-                yield f"{name} is not complete and left out; the same command again goes on from there"
+                yield f"{name} is not complete and is left out; run the same command again to finish it"
 
 
 def fallback_notes(run_folder: Path) -> Iterator[str]:
