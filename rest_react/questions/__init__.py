@@ -1,4 +1,4 @@
-"""Question sets and passages from files and from the Hub: rows in, checked records out.
+"""Reads question sets and passages from files and from the Hub, and checks every row.
 
     questions = read_questions(Path("questions.jsonl"))
     passages = read_corpus(Path("corpus.tsv"))
@@ -7,7 +7,7 @@
 `file_formats` reads rows, `row_values` reads one row's values, `list_literals` parses lists written as text;
 `labelled_questions` and `corpus` make records, `hub` loads data sets, `sampling` and `overlap` work on records.
 docs/data_formats.md has the table of formats.
-Not here: hiding labels from Grow is the caller's last step (`unlabelled`); the built-in world (`world`).
+Not here: hiding labels from Grow, which the caller does with `unlabelled`; the built-in world (tasks.search_qa.world).
 """
 
 from rest_react.questions.corpus import read_corpus

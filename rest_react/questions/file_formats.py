@@ -1,10 +1,11 @@
-"""The rows of a file, as publishers ship them: JSON lines, one JSON list, CSV, TSV and Parquet, plain or gzipped.
+"""Reads the rows of a file: JSON lines, one JSON list, CSV, TSV or Parquet, plain or gzipped.
 
     problems: list[str] = []
-    for place, row in rows(Path("hotpot_dev_fullwiki_v1.json"), problems): ...   # ("...json:1 item 1", {"_id": ...})
+    for place, row in read_rows(Path("hotpot_dev_fullwiki_v1.json"), problems):
+        ...                                                     # "...json:1 item 1", {"_id": "5a8b57f2...", ...}
 
-What cannot be read goes to `problems` with its line, and no row or column is left out without one: a table's row with
-too few cells, two columns of one name, a key that stands twice.
+Every row that cannot be read is a message in `problems` with its line; no row or column is skipped silently. That
+includes a row with too few cells, two columns with one name, and a duplicate key in an object.
 Not here: what the columns mean (`row_values`, `labelled_questions`, `corpus`).
 """
 
@@ -21,95 +22,101 @@ from rest_react.questions.row_values import Row
 
 Placed: TypeAlias = Iterator[tuple[str, Row]]
 
-_KINDS = ".json, .jsonl, .csv, .tsv (each also as .gz) or .parquet"
+_SUPPORTED = ".json, .jsonl, .csv, .tsv (each also as .gz) or .parquet"
 _GZIP = b"\x1f\x8b"
-_WIDE = (b"\xff\xfe", b"\xfe\xff")  # UTF-16 and UTF-32 begin like this
+_UTF16_START = (b"\xff\xfe", b"\xfe\xff")  # UTF-16 and UTF-32 begin like this
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"\s*")
-# Under these a file of one JSON object has its rows, as SQuAD's and TriviaQA's have.
+# Keys under which a file of one JSON object has its rows, as in SQuAD and TriviaQA.
 _WRAPPERS = frozenset(("data", "rows", "questions", "examples", "instances"))
-_LONGEST_CELL = 2**30  # csv's own limit is 131,072 characters, less than some contexts
+_LONGEST_CELL = 2**30  # the default of csv, 131,072 characters, is less than some contexts
 
 
-def rows(path: Path, problems: list[str]) -> Placed:
-    """Each row with its place."""
+def read_rows(path: Path, problems: list[str]) -> Placed:
+    """Each row with its place: "set.jsonl:3", "set.json:1 item 2", "set.parquet row 4".
+
+    Never raises for the file's contents or a missing file: appends a message to `problems`.
+    """
     suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     readers: dict[str, Callable[[Path, list[str]], Placed]] = {
-        ".jsonl": _json, ".json": _json, ".ndjson": _json, ".csv": _csv, ".tsv": _tsv, ".parquet": _parquet,
+        ".jsonl": _read_json, ".json": _read_json, ".ndjson": _read_json, ".csv": _read_csv, ".tsv": _read_tsv,
+        ".parquet": _read_parquet,
     }  # fmt: skip
     read = readers.get(suffix.lower())
     if read is None:
-        problems.append(f"{path}: a {suffix or 'nameless'} file cannot be read; give {_KINDS}")
+        problems.append(f"{path}: the file type {suffix or '(none)'} is not supported; use {_SUPPORTED}")
         return
-    before, some = len(problems), False
+    problems_before, any_row = len(problems), False
     try:
         for placed in read(path, problems):
-            some = True
+            any_row = True
             yield placed
-        if not some and len(problems) == before:
-            problems.append(f"{path}: no rows at all; is it the right file?")
+        if not any_row and len(problems) == problems_before:
+            problems.append(f"{path}: the file has no rows; check that it is the right file")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problems.append(f"{path}: the gzip file is damaged ({error}); fetch it again")
+        problems.append(f"{path}: the gzip file is damaged ({error}); download it again")
     except OSError as error:
         problems.append(f"{path}: {error.strerror or error}; check the path")
 
 
-def _opened(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked where it is gzipped, whatever its name says."""
+def _open(path: Path) -> BinaryIO:
+    """Opens the file for reading bytes; decompresses gzip, whatever the file's name."""
     with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
+        compressed = file.read(2) == _GZIP
+    return cast("BinaryIO", gzip.open(path, "rb")) if compressed else path.open("rb")
 
 
-def _is_wide(path: Path, problems: list[str]) -> bool:
-    with _opened(path) as file:
+def _is_utf16(path: Path, problems: list[str]) -> bool:
+    with _open(path) as file:
         start = file.read(4)
-    wide = start.startswith(_WIDE) or b"\0" in start
-    if wide:
+    is_utf16 = start.startswith(_UTF16_START) or b"\0" in start
+    if is_utf16:
         problems.append(f"{path}: the text is UTF-16, not UTF-8; convert it (iconv -f UTF-16 -t UTF-8)")
-    return wide
+    return is_utf16
 
 
 # ── JSON ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is repeated in one object")
     return found
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_once)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys)
 
 
-def _json(path: Path, problems: list[str]) -> Placed:
-    """Whether a file is lines or one document is seen from what it holds, not from its name."""
-    if _is_wide(path, problems):
+def _read_json(path: Path, problems: list[str]) -> Placed:
+    """JSON lines or one JSON document, decided by the file's contents, not by its name."""
+    if _is_utf16(path, problems):
         return
-    with _opened(path) as file:
+    with _open(path) as file:
         lines = (line for raw in file if (line := raw.removeprefix(_BOM).strip()))
         start, more = next(lines, b""), next(lines, None) is not None
     if start.startswith(b"["):
-        yield from _json_list(path, problems)
-    elif more and _object(start) is not None:
-        yield from _json_lines(path, problems)
+        yield from _read_json_list(path, problems)
+    elif more and _parse_object(start) is not None:
+        yield from _read_json_lines(path, problems)
     else:
-        with _opened(path) as file:
-            row = _object(file.read().removeprefix(_BOM))
+        with _open(path) as file:
+            row = _parse_object(file.read().removeprefix(_BOM))
         if row is None:
-            yield from _json_lines(path, problems)  # which tells where it breaks off
-        elif wrapped := _wrapped(row):
-            name, members = wrapped
+            yield from _read_json_lines(path, problems)  # reports the line of the error
+        elif nested := _rows_in_object(row):
+            name, members = nested
             yield from ((f"{path} {name}[{number}]", member) for number, member in enumerate(members))
         elif all(isinstance(found, (dict, list)) for found in row.values()):
-            problems.append(f"{path}: one object with all columns; write one object a row (pandas: orient='records')")
+            problems.append(
+                f"{path}: the file is one object with all columns; write one object per row (pandas: orient='records')"
+            )
         else:
             yield f"{path}:1", row
 
 
-def _object(raw: bytes) -> Row | None:
+def _parse_object(raw: bytes) -> Row | None:
     try:
         row = _DECODER.decode(raw.decode())
     except (ValueError, RecursionError):
@@ -117,8 +124,8 @@ def _object(raw: bytes) -> Row | None:
     return row if isinstance(row, dict) else None
 
 
-def _wrapped(row: Row) -> tuple[str, list[Row]] | None:
-    """The rows of a file whose one object holds nothing else of several parts."""
+def _rows_in_object(row: Row) -> tuple[str, list[Row]] | None:
+    """(key, rows) if the object has its rows in a list under one of `_WRAPPERS`, and no other list or object."""
     lists = [name for name, found in row.items() if isinstance(found, (list, dict))]
     if len(lists) == 1 and lists[0].lower() in _WRAPPERS:
         members = row[lists[0]]
@@ -127,30 +134,30 @@ def _wrapped(row: Row) -> tuple[str, list[Row]] | None:
     return None
 
 
-def _json_lines(path: Path, problems: list[str]) -> Placed:
-    with _opened(path) as file:
+def _read_json_lines(path: Path, problems: list[str]) -> Placed:
+    with _open(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.removeprefix(_BOM).strip():
                 continue
             try:
                 row = _DECODER.decode(line.decode("utf-8-sig"))
             except (ValueError, RecursionError) as error:
-                problems.append(f"{path}:{number}: no JSON ({error})")
+                problems.append(f"{path}:{number}: invalid JSON ({error})")
                 continue
             if isinstance(row, dict):
                 yield f"{path}:{number}", row
             else:
-                problems.append(f"{path}:{number}: no JSON object")
+                problems.append(f"{path}:{number}: not a JSON object")
 
 
-def _json_list(path: Path, problems: list[str]) -> Placed:
-    with _opened(path) as file:
+def _read_json_list(path: Path, problems: list[str]) -> Placed:
+    with _open(path) as file:
         raw = file.read()
     try:
         content = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        problems.append(f"{path}:{line}: the text is not UTF-8 ({error.reason}); save it as UTF-8")
+        problems.append(f"{path}:{line}: the text is not UTF-8 ({error.reason}); convert the file to UTF-8")
         return
     place = content.index("[") + 1
     number, line, counted = 0, 1, 0
@@ -162,17 +169,17 @@ def _json_list(path: Path, problems: list[str]) -> Placed:
             row, place = _DECODER.raw_decode(content, place)
             place = _after_space(content, place)
             if content[place : place + 1] not in (",", "]"):
-                raise ValueError("no comma follows, and the list does not end")
+                raise ValueError("a comma or the end of the list must follow")
         except (ValueError, RecursionError) as error:
-            problems.append(f"{where}: no JSON ({error}); the rest was not read")
+            problems.append(f"{where}: invalid JSON ({error}); the rest of the file was not read")
             return
         place += content[place] == ","
         if isinstance(row, dict):
             yield where, row
         else:
-            problems.append(f"{where}: no JSON object")
+            problems.append(f"{where}: not a JSON object")
     if content[place:].strip() != "]":
-        problems.append(f"{path}: the JSON list ends before the file does, or not at all; is the file whole?")
+        problems.append(f"{path}: the JSON list has no end, or text follows it; check that the file is complete")
 
 
 def _after_space(content: str, place: int) -> int:
@@ -183,62 +190,65 @@ def _after_space(content: str, place: int) -> int:
 # ── tables ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _csv(path: Path, problems: list[str]) -> Placed:
-    return _table(path, problems, ",")
+def _read_csv(path: Path, problems: list[str]) -> Placed:
+    return _read_table(path, problems, ",")
 
 
-def _tsv(path: Path, problems: list[str]) -> Placed:
-    return _table(path, problems, "\t")
+def _read_tsv(path: Path, problems: list[str]) -> Placed:
+    return _read_table(path, problems, "\t")
 
 
-def _table(path: Path, problems: list[str], delimiter: str) -> Placed:
-    if _is_wide(path, problems):
+def _read_table(path: Path, problems: list[str], delimiter: str) -> Placed:
+    if _is_utf16(path, problems):
         return
     csv.field_size_limit(_LONGEST_CELL)
-    with _opened(path) as file:
-        # Line by line, so that a line which is not UTF-8 is known by its number.
+    with _open(path) as file:
+        # Decodes line by line, so that the message names the line that is not UTF-8.
         lines = ((line if number else line.removeprefix(_BOM)).decode() for number, line in enumerate(file))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             header = next(reader, [])
-            if wrong := _wrong_header(header, delimiter):
-                problems.append(f"{path}:1: {wrong}")
+            if problem := _header_problem(header, delimiter):
+                problems.append(f"{path}:1: {problem}")
                 return
             end = reader.line_num
             for cells in reader:
                 where, end = f"{path}:{end + 1}", reader.line_num
                 if not cells:
                     continue
-                if wrong := _wrong_cells(cells, header, delimiter):
-                    problems.append(f"{where}: {wrong}")
+                if problem := _cells_problem(cells, header, delimiter):
+                    problems.append(f"{where}: {problem}")
                 else:
                     yield where, dict(zip(header, cells, strict=True))
         except (csv.Error, UnicodeDecodeError) as error:
             kind = "CSV" if delimiter == "," else "TSV"
-            problems.append(f"{path}:{reader.line_num + 1}: no {kind} in UTF-8 ({error}); the rest was not read")
+            problems.append(
+                f"{path}:{reader.line_num + 1}: invalid {kind} or not UTF-8 ({error}); "
+                "the rest of the file was not read"
+            )
 
 
-def _wrong_header(header: list[str], delimiter: str) -> str:
+def _header_problem(header: list[str], delimiter: str) -> str:
     if twice := next((name for name in header if header.count(name) > 1), None):
-        return f"two columns are called {twice!r}; rename one"
+        return f"two columns have the name {twice!r}; rename one"
     others = {"a semicolon": ";", "a tab": "\t", "a comma": ","}
     found = [name for name, sign in others.items() if sign != delimiter and len(header) == 1 and sign in header[0]]
     if found:
-        return f"the columns seem to be separated by {found[0]}; a .csv needs commas, a .tsv tabs"
+        return f"the separator seems to be {found[0]}; a .csv file needs commas, a .tsv file tabs"
     return ""
 
 
-def _wrong_cells(cells: list[str], header: list[str], delimiter: str) -> str:
+def _cells_problem(cells: list[str], header: list[str], delimiter: str) -> str:
     if len(cells) > len(header):
-        return "more cells than the header has columns; quote cells that hold the separator"
+        return "the row has more cells than the header has columns; quote cells that contain the separator"
     if len(cells) < len(header):
-        return f"{len(cells)} cells where the header has {len(header)} columns; is the line whole?"
+        return f"{len(cells)} cells, but the header has {len(header)} columns; check that the line is complete"
     if delimiter == "\t" and any("\t" in cell and "\n" in cell for cell in cells):
-        return 'a quotation mark opens a cell that goes on over several rows; write " at a cell\'s start as """'
+        return 'a cell that begins with " spans several rows; write a quotation mark at the start of a cell as """'
     return ""
 
 
-def _parquet(path: Path, problems: list[str]) -> Placed:
+def _read_parquet(path: Path, problems: list[str]) -> Placed:
     import pyarrow
     import pyarrow.parquet
 
@@ -247,7 +257,7 @@ def _parquet(path: Path, problems: list[str]) -> Placed:
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        problems.append(f"{path}: no Parquet file ({error})")
+        problems.append(f"{path}: not a Parquet file ({error})")
         return
     for number, row in enumerate(read, start=1):
         yield f"{path} row {number}", row

@@ -1,16 +1,16 @@
-"""Question sets as records.
+"""Reads question sets with their gold answers into records.
 
     read_questions(Path("questions.jsonl"))
     # {"id": "q1", "question": "Who wrote Middlemarch?", "answers": ["George Eliot", "Mary Ann Evans"]}
 
-`answers` is a list or one text, and may be called `answer`; "Detroit Red Wings (or Red Wings)" is two. Optional:
-`options`, `kind`, `hops`, `passages`, `explanation`. A row without an id gets one made from its text, the same on every
-machine. Files that name their columns otherwise are read with `fields`, from our name to theirs, dots reaching into
-nested ones and answers of several columns joined: `{"answers": "answer + aliases.text"}`.
+`answers` is a list or one text, and may be called `answer`; "Detroit Red Wings (or Red Wings)" is two answers. The
+fields `options`, `kind`, `hops`, `passages` and `explanation` are optional. A row without an id gets a hash of its
+question as id, the same on every machine. For other column names, `fields` maps our name to theirs; a dot reaches into
+an object and " + " joins the answers of several columns: `{"answers": "answer + aliases.text"}`.
 
-Every bad row is reported, all in one ConfigError, each with its line: a half-read benchmark would be a wrong number.
-A column that looks like answers and is not used is told.
-Not here: files (`files`), data sets on the Hub (`hub`).
+One ConfigError reports all bad rows, each with its line, since a benchmark of which some rows are missing gives a wrong
+number. A note on the terminal names each unused column that may hold gold answers.
+Not here: file formats (`file_formats`), data sets on the Hub (`hub`).
 """
 
 import difflib
@@ -21,8 +21,17 @@ from dataclasses import fields as fields_of
 from pathlib import Path
 
 from rest_react.console import say
-from rest_react.questions.file_formats import rows
-from rest_react.questions.row_values import BadRow, Row, checked, collect, first, text, texts, value
+from rest_react.questions.file_formats import read_rows
+from rest_react.questions.row_values import (
+    BadRow,
+    Row,
+    as_text,
+    as_texts,
+    first_value,
+    make_records,
+    raise_problems,
+    value_at,
+)
 from rest_react.records import LabelledQuestion, Question
 
 FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:]))
@@ -34,56 +43,65 @@ _NO_ANSWERS = re.compile(r"answerable|type|start|span|_in_|num|count|normali[sz]
 def read_questions(
     path: Path, fields: Mapping[str, str] | None = None, *, labelled: bool = True
 ) -> list[LabelledQuestion]:
-    """The questions of a file, in its order. With `labelled=False` (enough for Grow) a row may lack an answer. Raises
-    ConfigError for a file that cannot be read, all bad rows and repeated ids."""
+    """The questions of a file, in its order.
+
+    `fields` maps field names to the file's column names. With `labelled=False` (for Grow) a row needs no answer. Raises
+    ConfigError for an unreadable file, and with all bad rows and repeated ids.
+    """
     problems: list[str] = []
-    questions = from_rows(rows(path, problems), str(path), fields or {}, labelled, problems)
-    return checked(questions, problems)
+    questions = questions_from_rows(read_rows(path, problems), str(path), fields or {}, labelled, problems)
+    raise_problems(problems)
+    return questions
 
 
-def from_rows(
+def questions_from_rows(
     placed: Iterable[tuple[str, Row]], source: str, fields: Mapping[str, str], labelled: bool, problems: list[str]
 ) -> list[LabelledQuestion]:
-    """The questions of rows from anywhere; what is wrong goes to `problems`."""
+    """The questions of rows with their places ("set.jsonl:3"), wherever the rows come from.
+
+    Appends every problem to `problems`; `source` names the file or data set in messages.
+    """
     for name in fields:
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, n=1)
-            way_out = f"did you mean {near[0]}?" if near else f"known: {', '.join(FIELDS)}"
-            problems.append(f"fields.{name}: no field of a question; {way_out}")
+            advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(FIELDS)}"
+            problems.append(f"fields.{name}: a question has no such field; {advice}")
     columns = columns_of(fields)
     required = {"question", "answers"} if labelled else {"question"}
-    unseen = {name for name in FIELDS if name in fields or name in required}
-    present: dict[str, bool] = {}  # column: whether it holds texts
+    missing = {name for name in FIELDS if name in fields or name in required}
+    columns_seen: dict[str, bool] = {}  # column name: whether some row has a text there
     asked: set[str] = set()
-    repeats = 0
+    duplicates = 0
 
     def make(row: Row) -> Iterator[LabelledQuestion]:
-        nonlocal repeats
-        present.update((name, present.get(name) or _holds_text(found)) for name, found in row.items())
-        unseen.difference_update([name for name in unseen if _holds(row, columns[name])])
+        nonlocal duplicates
+        columns_seen.update((name, columns_seen.get(name) or _contains_text(content)) for name, content in row.items())
+        missing.difference_update([name for name in missing if _has_value(row, columns[name])])
         question = _question(row, columns, labelled)
-        if not labelled and first(row, columns["id"]) is None and question.question.id in asked:
-            repeats += 1  # a forum asks many a question twice; Grow asks it once
+        if not labelled and first_value(row, columns["id"]) is None and question.question.id in asked:
+            duplicates += 1  # a forum may repeat a question; Grow uses it once
         else:
             asked.add(question.question.id)
             yield question
 
     bad: list[str] = []
-    questions = collect(placed, make, lambda item: item.question.id, bad)
-    if not present:
-        unseen.clear()  # without a single row there are no columns to speak of
+    questions = make_records(placed, make, lambda item: item.question.id, bad)
+    if not columns_seen:
+        missing.clear()  # without any row, no column can be called missing
     problems += [
-        f"fields.{name}: {source} has nothing under {' or '.join(columns[name])!r} in any row; "
-        f"set it to the right one of its columns: {', '.join(present)}"
-        for name in sorted(unseen)
+        f"fields.{name}: no row of {source} has a value in {' or '.join(columns[name])!r}; "
+        f"set it to one of its columns: {', '.join(columns_seen)}"
+        for name in sorted(missing)
     ]
-    # One wrong name is one problem, not one for each row.
-    problems += [] if unseen & required else bad
-    if repeats:
-        say(f"note: {source}: {repeats} rows repeat a question; each question is used once")
-    unused = like_answers([name for name, holds in present.items() if holds], columns) if labelled else []
+    # One wrong column name is one problem, not one problem for each row.
+    problems += [] if missing & required else bad
+    if duplicates:
+        say(f"note: {source}: {duplicates} rows repeat a question; each question is used once")
+    unused = (
+        possible_answer_columns([name for name, holds in columns_seen.items() if holds], columns) if labelled else []
+    )
     if unused and not problems:
-        joined = " + ".join([*(name for name in columns["answers"] if name.split(".")[0] in present), *unused])
+        joined = " + ".join([*(name for name in columns["answers"] if name.split(".")[0] in columns_seen), *unused])
         say(
             f"note: {source}: {' and '.join(unused)} may hold gold answers and {'are' if unused[1:] else 'is'} not "
             f"used; to use {'them' if unused[1:] else 'it'}, set fields.answers: {joined!r}"
@@ -92,64 +110,64 @@ def from_rows(
 
 
 def columns_of(fields: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Under which columns to look for each field, in order."""
+    """The columns to read for each field, in order of priority."""
     columns = {name: tuple(column.strip() for column in fields.get(name, name).split(" + ")) for name in FIELDS}
     return {"id": ("id", "_id"), "answers": ("answers", "answer")} | {
         name: columns[name] for name in FIELDS if name in fields or name not in ("id", "answers")
     }
 
 
-def like_answers(names: Iterable[str], columns: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Those of a set's columns that no field uses and whose names sound like answers."""
+def possible_answer_columns(names: Iterable[str], columns: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The columns that no field uses and whose names suggest gold answers."""
     used = {column.split(".")[0] for some in columns.values() for column in some}
     return [name for name in names if name not in used and _LIKE_ANSWERS.search(name) and not _NO_ANSWERS.search(name)]
 
 
-def _holds(row: Row, columns: tuple[str, ...]) -> bool:
+def _has_value(row: Row, columns: tuple[str, ...]) -> bool:
     try:
-        return first(row, columns) is not None
+        return first_value(row, columns) is not None
     except BadRow:
         return True
 
 
-def _holds_text(found: object) -> bool:
-    if isinstance(found, Mapping):
-        return any(map(_holds_text, found.values()))
-    if isinstance(found, list):
-        return any(map(_holds_text, found))
-    return isinstance(found, str) and bool(found.strip())
+def _contains_text(content: object) -> bool:
+    if isinstance(content, Mapping):
+        return any(map(_contains_text, content.values()))
+    if isinstance(content, list):
+        return any(map(_contains_text, content))
+    return isinstance(content, str) and bool(content.strip())
 
 
 def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool) -> LabelledQuestion:
-    values = {name: first(row, columns[name]) for name in FIELDS if name != "answers"}
-    asked = text(values["question"], columns["question"][0])
+    values = {name: first_value(row, columns[name]) for name in FIELDS if name != "answers"}
+    question_text = as_text(values["question"], columns["question"][0])
     try:
-        found = [one for column in columns["answers"] for one in texts(value(row, column), "answers")]
+        content = [one for column in columns["answers"] for one in as_texts(value_at(row, column), "answers")]
     except BadRow:
         if labelled:
             raise
-        found = []  # Grow needs none, and a forum's may be anything
-    answers = tuple(dict.fromkeys(variant for one in found for variant in _VARIANT.split(one) if variant))
+        content = []  # Grow needs no answers, and a forum's may have any form
+    answers = tuple(dict.fromkeys(variant for one in content for variant in _VARIANT.split(one) if variant))
     if labelled and not answers:
-        raise BadRow(f"no answer under {' or '.join(columns['answers'])!r}")
+        raise BadRow(f"no answer in {' or '.join(columns['answers'])!r}")
     if values["id"] is None:
-        values["id"] = "q" + hashlib.sha256(" ".join(asked.split()).encode()).hexdigest()[:12]
+        values["id"] = "q" + hashlib.sha256(" ".join(question_text.split()).encode()).hexdigest()[:12]
     return LabelledQuestion(
-        question=Question(id=text(values["id"], "id"), text=asked),
+        question=Question(id=as_text(values["id"], "id"), text=question_text),
         answers=answers,
-        options=texts(values["options"], "options"),
-        kind=text(values["kind"] or "", "kind"),
+        options=as_texts(values["options"], "options"),
+        kind=as_text(values["kind"] or "", "kind"),
         hops=_count(values["hops"], "hops"),
-        passages=texts(values["passages"], "passages"),
-        explanation=text(values["explanation"] or "", "explanation"),
+        passages=as_texts(values["passages"], "passages"),
+        explanation=as_text(values["explanation"] or "", "explanation"),
     )
 
 
-def _count(found: object, name: str) -> int | None:
-    """A whole number, or that of an id that begins with it, as MuSiQue's do: `3hop1__9285_5188_23307`."""
-    if found is None:
+def _count(content: object, name: str) -> int | None:
+    """A whole number, or the number at the start of an id like MuSiQue's: `3hop1__9285_5188_23307`."""
+    if content is None:
         return None
-    match = re.fullmatch(r"(\d{1,6})(?:\.0|hop\w*)?", str(found).strip(), re.ASCII)
-    if isinstance(found, bool) or not match:
-        raise BadRow(f"{name!r} holds {found!r}, no count")
+    match = re.fullmatch(r"(\d{1,6})(?:\.0|hop\w*)?", str(content).strip(), re.ASCII)
+    if isinstance(content, bool) or not match:
+        raise BadRow(f"{name!r} is {content!r}; it must be a whole number")
     return int(match[1])

@@ -1,11 +1,14 @@
-"""Lists and objects that a text column spells, read back without evaluating anything.
+"""Parses lists and objects that were written into a text column, without evaluating them.
 
-    read_list_literal('["politician", "writer"]')                 # JSON, as PopQA has it
-    read_list_literal("['Jane Austen' 'J. Austen']")              # numpy, as pandas.to_csv writes an array
-    read_list_literal("{'value': 'Ada', 'aliases': array(['A. Mell'], dtype=object)}")
+    >>> read_list_literal('["politician", "writer"]')                 # JSON, as in PopQA
+    ['politician', 'writer']
+    >>> read_list_literal("['Jane Austen' 'J. Austen']")              # numpy, as pandas.to_csv writes an array
+    ['Jane Austen', 'J. Austen']
+    >>> read_list_literal("{'value': 'Ada', 'aliases': array(['A. Mell'], dtype=object)}")
+    {'value': 'Ada', 'aliases': ['A. Mell']}
 
-A text that spells neither list nor object is returned as it is.
-Not here: which texts of a row may spell a list (`row_values`).
+Any other text is returned as it is.
+Not here: which columns may contain a list (`row_values`).
 """
 
 import ast
@@ -13,8 +16,10 @@ import json
 import re
 from collections import deque
 
-# A list that was cut short as well: it begins with a bracket and a quotation mark.
-_LOOKS_SPELT = re.compile(r"\[.*\]|\{.*\}|[\[{]\s*['\"].*|\(\s*['\"].*\)|\(list\b.*\)|(?:np\.)?array\(.*\)", re.DOTALL)
+# This matches truncated lists too: they begin with a bracket and a quotation mark.
+_LOOKS_LIKE_LITERAL = re.compile(
+    r"\[.*\]|\{.*\}|[\[{]\s*['\"].*|\(\s*['\"].*\)|\(list\b.*\)|(?:np\.)?array\(.*\)", re.DOTALL
+)
 _QUOTED_MEMBER = re.compile(r"[\[({]\s*['\"]")
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")
@@ -33,57 +38,60 @@ _Tokens = deque[tuple[str, str]]
 
 
 def read_list_literal(text: str, *, member: bool = False) -> object:
-    """The list or object that the text spells, or the text. Raises ValueError for one that looks like a list or object
-    and cannot be read. A `member` of a list may be a text in brackets, unless a quoted text follows the bracket."""
-    bare = text.strip()
-    if not _LOOKS_SPELT.fullmatch(bare) or (member and not _QUOTED_MEMBER.match(bare)):
+    """The list or object in the text, or the text itself if it is neither.
+
+    Raises ValueError if the text looks like a list or an object but cannot be parsed. With `member=True` (the text is a
+    member of a list) a text in brackets stays a text, unless a quotation mark follows the bracket.
+    """
+    stripped = text.strip()
+    if not _LOOKS_LIKE_LITERAL.fullmatch(stripped) or (member and not _QUOTED_MEMBER.match(stripped)):
         return text
     try:
-        return json.loads(bare)
+        return json.loads(stripped)
     except (ValueError, RecursionError):
-        tokens = _tokens(bare)
-    value = _value(tokens, 0)
+        tokens = _tokenize(stripped)
+    value = _parse_value(tokens, 0)
     if tokens:
-        raise ValueError(f"{tokens[0][1]!r} follows its end")
+        raise ValueError(f"unexpected {tokens[0][1]!r} after its end")
     return value
 
 
-def _tokens(text: str) -> _Tokens:
+def _tokenize(text: str) -> _Tokens:
     tokens: _Tokens = deque()
     place = 0
     while place < len(text):
-        found = _TOKEN.match(text, place)
-        if not found:
-            raise ValueError(f"it cannot be read from {text[place : place + 20]!r} on")
-        tokens.append((str(found.lastgroup), found[str(found.lastgroup)]))
-        place = found.end()
+        match = _TOKEN.match(text, place)
+        if not match:
+            raise ValueError(f"unexpected text {text[place : place + 20]!r}")
+        tokens.append((str(match.lastgroup), match[str(match.lastgroup)]))
+        place = match.end()
     return tokens
 
 
-def _value(tokens: _Tokens, depth: int) -> object:
+def _parse_value(tokens: _Tokens, depth: int) -> object:
     if not tokens or depth > _DEEPEST:
-        raise ValueError("it is not closed" if depth <= _DEEPEST else "it is nested too deep")
-    kind, written = tokens.popleft()
+        raise ValueError("a closing bracket is missing" if depth <= _DEEPEST else f"more than {_DEEPEST} levels deep")
+    kind, source = tokens.popleft()
     if kind == "text":
-        return ast.literal_eval(written)
+        return ast.literal_eval(source)
     if kind == "number":
-        return int(written) if written.lstrip("+-").isdigit() else float(written)
-    if kind == "sign" and written in _CLOSING:
-        members, keyed = _members(tokens, _CLOSING[written], depth)
+        return int(source) if source.lstrip("+-").isdigit() else float(source)
+    if kind == "sign" and source in _CLOSING:
+        members, keyed = _parse_members(tokens, _CLOSING[source], depth)
         if members and keyed:
-            raise ValueError("some of its members have keys and some have none")
+            raise ValueError("some members have keys and some do not")
         return keyed or members
-    if kind == "name" and written in _NAMES:
-        return _NAMES[written]
-    if kind == "name" and written.rpartition(".")[2] in _CALLS and tokens and tokens.popleft() == ("sign", "("):
-        members, _ = _members(tokens, ")", depth)
+    if kind == "name" and source in _NAMES:
+        return _NAMES[source]
+    if kind == "name" and source.rpartition(".")[2] in _CALLS and tokens and tokens.popleft() == ("sign", "("):
+        members, _ = _parse_members(tokens, ")", depth)
         if len(members) == 1:
             return members[0]
-    raise ValueError(f"{written!r} is no value; texts need quotes")
+    raise ValueError(f"{source!r} is not a value; a text needs quotes")
 
 
-def _members(tokens: _Tokens, closing: str, depth: int) -> tuple[list[object], dict[str, object]]:
-    """Up to the closing bracket. numpy writes no commas."""
+def _parse_members(tokens: _Tokens, closing: str, depth: int) -> tuple[list[object], dict[str, object]]:
+    """The members up to the closing bracket, without and with keys. Commas are optional, since numpy writes none."""
     members: list[object] = []
     keyed: dict[str, object] = {}
     while tokens and tokens[0] != ("sign", closing):
@@ -94,13 +102,13 @@ def _members(tokens: _Tokens, closing: str, depth: int) -> tuple[list[object], d
             for _ in range(3):
                 tokens.popleft()
             continue
-        value = _value(tokens, depth + 1)
+        value = _parse_value(tokens, depth + 1)
         if tokens and tokens[0] == ("sign", ":"):
             tokens.popleft()
-            keyed[str(value)] = _value(tokens, depth + 1)
+            keyed[str(value)] = _parse_value(tokens, depth + 1)
         else:
             members.append(value)
     if not tokens:
-        raise ValueError("it is not closed")
+        raise ValueError("a closing bracket is missing")
     tokens.popleft()
     return members, keyed

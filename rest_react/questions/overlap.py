@@ -1,8 +1,8 @@
-"""Questions that two sets share: whoever grows on a benchmark's questions measures nothing.
+"""Finds questions that two sets share. A benchmark measures nothing if Grow used its questions.
 
     overlap(grown, benchmark)      # [(Question("g7", "Who wrote the novel Emma?"), Question("b2", "Who wrote Emma?"))]
 
-Not here: what is done about them (`grow`).
+Not here: what happens to them (`grow.allow_overlap`).
 """
 
 import re
@@ -16,31 +16,37 @@ _NEAR = 0.5
 
 
 def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tuple[Question, Question]]:
-    """Pairs of questions of both sets that are the same, whatever their case, accents, punctuation and spacing, or
-    nearly so: half of all their trigrams of words are shared, or one word and an article put in make one the other; and
-    each holds the other's names and numbers."""
-    held = [_Words(question.text) for question in benchmark]
-    where: dict[tuple[str, ...], list[int]] = {}
-    for number, other in enumerate(held):
+    """Pairs of equal or nearly equal questions, (from `grow`, from `benchmark`), in the order of `grow`.
+
+    Case, accents, punctuation and spacing do not count. Questions are nearly equal if they share half of all their word
+    trigrams, or if one is the other with one word and an article inserted; and if each contains all names and numbers
+    of the other.
+    """
+    benchmark_words = [_Words(question.text) for question in benchmark]
+    by_trigram: dict[tuple[str, ...], list[int]] = {}
+    for number, other in enumerate(benchmark_words):
         for trigram in other.trigrams:
-            where.setdefault(trigram, []).append(number)
+            by_trigram.setdefault(trigram, []).append(number)
     pairs = []
     for question in grow:
-        own = _Words(question.text)
-        shared = Counter(number for trigram in own.trigrams for number in where.get(trigram, ()))
+        words = _Words(question.text)
+        shared = Counter(number for trigram in words.trigrams for number in by_trigram.get(trigram, ()))
         for number, count in sorted(shared.items()):
-            other = held[number]
-            near = count / (own.size + other.size - count) >= _NEAR
-            # What is put in at one place breaks two trigrams of the shorter text.
-            near = near or (count + 2 >= min(own.size, other.size) and abs(own.length - other.length) <= 1)
-            if near and own.names <= other.words and other.names <= own.words:
+            other = benchmark_words[number]
+            near = count / (words.size + other.size - count) >= _NEAR
+            # An insertion at one place breaks two trigrams of the shorter text.
+            near = near or (count + 2 >= min(words.size, other.size) and abs(words.length - other.length) <= 1)
+            if near and words.names <= other.words and other.names <= words.words:
                 pairs.append((question, benchmark[number]))
     return pairs
 
 
 class _Words:
-    """A question's words, case and accents aside. `names` have a capital or a digit, the first word aside: questions
-    from one template differ in nothing else. In `trigrams` the ends are padded, so that each word is in three."""
+    """A question's words, without case and accents.
+
+    `names` are the words with a capital or a digit, except the first: questions from one template differ only in them.
+    `trigrams` are padded at both ends, so that each word is in three. `length` does not count articles.
+    """
 
     def __init__(self, text: str) -> None:
         bare = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))

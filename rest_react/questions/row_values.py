@@ -1,9 +1,12 @@
-"""What one row of a question set or a corpus holds: values by name, as texts.
+"""Reads the values of one row of a question set or a corpus: by column name, as texts.
 
-    value({"answer": {"value": "Ada", "aliases": ["A. Mell"]}}, "answer.value")      # "Ada"
-    texts([{"text": "Paris"}, {"text": "Rome"}], "answers")                          # ("Paris", "Rome")
+    >>> value_at({"answer": {"value": "Ada", "aliases": ["A. Mell"]}}, "answer.value")
+    'Ada'
+    >>> as_texts([{"text": "Paris"}, {"text": "Rome"}], "answers")
+    ('Paris', 'Rome')
 
-A bad row raises BadRow; `collect` gathers them all with their places, since a half-read benchmark is a wrong number.
+A bad row raises BadRow; `make_records` collects all bad rows with their places, since a benchmark of which some rows
+are missing gives a wrong number.
 Not here: reading files (`file_formats`), and which names a record needs (`labelled_questions`, `corpus`).
 """
 
@@ -19,109 +22,119 @@ from rest_react.records import LabelledQuestion, Passage
 Row: TypeAlias = Mapping[str, object]
 Record = TypeVar("Record", LabelledQuestion, Passage)
 
-_MOST_TOLD = 100
-# The parts of an object that are answers, in this order: SQuAD's and TriviaQA's, and lists of {"answer": ...}.
+_MOST_SHOWN = 100
+# Keys of an object that hold answers, in this order: SQuAD's and TriviaQA's, and those of lists of {"answer": ...}.
 _ANSWER_PARTS = ("text", "value", "answer", "answers", "aliases", "answeraliases")
 
 
 class BadRow(ValueError):
-    """Carries what is wrong with one row; never leaves this package."""
+    """One row is invalid; the message says why. Never leaves this package."""
 
 
-def value(row: Row, column: str) -> object:
-    """What a row holds under a column's name, or under a path into nested ones; of a list of objects, what each holds.
-    Blank, NaN and missing are None."""
-    found: object = row
+def value_at(row: Row, column: str) -> object:
+    """The value in a column, or at a path into nested objects ("answer.value").
+
+    A path into a list of objects gives a list with the value of each. Blank, NaN and missing values are None.
+    """
+    content: object = row
     for part in [column] if column in row else column.split("."):
-        found = _part(found, part, column)
-    return None if _blank(found) else found
+        content = _value_of_part(content, part, column)
+    return None if _is_blank(content) else content
 
 
-def _part(whole: object, part: str, column: str) -> object:
+def _value_of_part(whole: object, part: str, column: str) -> object:
     if isinstance(whole, str):
-        whole = _read_list_literal(whole, column)
+        whole = _parse_literal(whole, column)
     if isinstance(whole, Mapping):
         return whole.get(part)
     if isinstance(whole, Sequence) and not isinstance(whole, str):
-        found = [_part(item, part, column) for item in whole if isinstance(item, Mapping)]
-        return [item for item in found if item is not None] or None
+        content = [_value_of_part(item, part, column) for item in whole if isinstance(item, Mapping)]
+        return [item for item in content if item is not None] or None
     return None
 
 
-def first(row: Row, columns: Sequence[str]) -> object:
-    """What the first of these columns that holds anything holds."""
-    return next((found for column in columns if (found := value(row, column)) is not None), None)
+def first_value(row: Row, columns: Sequence[str]) -> object:
+    """The first value that is not None among these columns; None if there is none."""
+    return next((content for column in columns if (content := value_at(row, column)) is not None), None)
 
 
-def text(found: object, name: str) -> str:
-    """A text, or a number as one."""
-    if found is None:
-        raise BadRow(f"nothing under {name!r}")
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)  # pandas makes 1998.0 of a number where another row has none
-    if isinstance(found, bool) or not isinstance(found, (str, int, float)) or found in (math.inf, -math.inf):
-        raise BadRow(f"{name!r} holds {found if isinstance(found, float) else f'a {type(found).__name__}'}, no text")
-    written = str(found).strip()
-    if any("\ud800" <= char <= "\udfff" for char in written):
-        raise BadRow(f"{name!r} holds half a character (a lone surrogate)")
-    return written
+def as_text(content: object, name: str) -> str:
+    """A text or a number as a stripped text. Raises BadRow for any other value; `name` is the column in its message."""
+    if content is None:
+        raise BadRow(f"{name!r} is missing or empty")
+    if isinstance(content, float) and content.is_integer():
+        content = int(content)  # pandas writes 1998 as 1998.0 if another row has no number
+    if isinstance(content, bool) or not isinstance(content, (str, int, float)) or content in (math.inf, -math.inf):
+        kind = content if isinstance(content, float) else f"a {type(content).__name__}"
+        raise BadRow(f"{name!r} is {kind}; it must be a text or a number")
+    text = str(content).strip()
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise BadRow(f"{name!r} contains a lone surrogate (half a character); correct the text")
+    return text
 
 
-def texts(found: object, name: str) -> tuple[str, ...]:
-    """One text or many, each once: a list, an object, a list of objects, or a text that spells one of them. True and
-    false are how yes/no questions are answered."""
-    spelt = (
-        {True: "yes", False: "no"}[item] if isinstance(item, bool) else item for item in _members(found, name, False)
+def as_texts(content: object, name: str) -> tuple[str, ...]:
+    """The texts in a text, a list, an object, a list of objects, or a text that contains the literal of one of them.
+
+    Without repetitions; true and false become "yes" and "no". Raises BadRow.
+    """
+    members = (
+        {True: "yes", False: "no"}[item] if isinstance(item, bool) else item for item in _members(content, name, False)
     )
-    return tuple(dict.fromkeys(text(item, name) for item in spelt if not _blank(item)))
+    return tuple(dict.fromkeys(as_text(item, name) for item in members if not _is_blank(item)))
 
 
-def _members(found: object, name: str, member: bool) -> Iterator[object]:
-    if isinstance(found, str):
-        read = _read_list_literal(found, name, member)
-        if read is found:
-            yield found
+def _members(content: object, name: str, member: bool) -> Iterator[object]:
+    if isinstance(content, str):
+        read = _parse_literal(content, name, member)
+        if read is content:
+            yield content
         else:
             yield from _members(read, name, True)
-    elif isinstance(found, Mapping):
-        plain = {str(key).replace("_", "").lower(): key for key in found}
-        parts = [plain[part] for part in _ANSWER_PARTS if part in plain]
+    elif isinstance(content, Mapping):
+        keys = {str(key).replace("_", "").lower(): key for key in content}
+        parts = [keys[part] for part in _ANSWER_PARTS if part in keys]
         if not parts:
-            keys = ", ".join(map(str, found))
-            raise BadRow(f"{name!r} holds an object of {keys}; name the one to read, as in fields.{name}={name}.text")
+            known = ", ".join(map(str, content))
+            raise BadRow(
+                f"{name!r} is an object with the keys {known}; say which key to read, e.g. fields.{name}={name}.text"
+            )
         for part in parts:
-            yield from _members(found[part], name, True)
-    elif isinstance(found, Sequence):
-        for item in found:
+            yield from _members(content[part], name, True)
+    elif isinstance(content, Sequence):
+        for item in content:
             yield from _members(item, name, True)
     else:
-        yield found
+        yield content
 
 
-def _read_list_literal(written: str, name: str, member: bool = False) -> object:
+def _parse_literal(text: str, name: str, member: bool = False) -> object:
     try:
-        return read_list_literal(written, member=member)
+        return read_list_literal(text, member=member)
     except (ValueError, SyntaxError) as error:
-        shown = f"{written:.60}..." if len(written) > 60 else written
+        shown = f"{text:.60}..." if len(text) > 60 else text
         raise BadRow(
-            f"{name!r} holds {shown!r}, which looks like a list and cannot be read as one ({error}); "
-            f"write a list as JSON, and one text in brackets as {json.dumps([shown], ensure_ascii=False)}"
+            f"{name!r} is {shown!r}, which looks like a list but cannot be parsed ({error}); "
+            f"write a list as JSON, and a text in brackets as {json.dumps([shown], ensure_ascii=False)}"
         ) from error
 
 
-def _blank(found: object) -> bool:
-    if isinstance(found, str):
-        return not found.strip()
-    return found is None or (isinstance(found, float) and math.isnan(found))
+def _is_blank(content: object) -> bool:
+    if isinstance(content, str):
+        return not content.strip()
+    return content is None or (isinstance(content, float) and math.isnan(content))
 
 
-def collect(
+def make_records(
     rows: Iterable[tuple[str, Row]],
     make: Callable[[Row], Iterable[Record]],
     id_of: Callable[[Record], str],
     problems: list[str],
 ) -> list[Record]:
-    """The records that `make` makes of all rows; bad rows and repeated ids go to `problems`."""
+    """The records that `make` makes from all rows, each row with its place ("set.jsonl:3").
+
+    Appends one message to `problems` for each bad row and each repeated id.
+    """
     records = []
     places: dict[str, str] = {}
     for where, row in rows:
@@ -133,16 +146,16 @@ def collect(
         for record in made:
             earlier = places.setdefault(id_of(record), where)
             if earlier != where:
-                problems.append(f"{where}: id {id_of(record)!r} is already that of {earlier}; ids must be unique")
+                problems.append(f"{where}: id {id_of(record)!r} is already used at {earlier}; ids must be unique")
             records.append(record)
     return records
 
 
-def checked(records: list[Record], problems: Sequence[str]) -> list[Record]:
-    """The records, or a ConfigError with the problems."""
+def raise_problems(problems: Sequence[str]) -> None:
+    """Raises a ConfigError with the first 100 problems, if there are any."""
     if not problems:
-        return records
-    told = list(problems[:_MOST_TOLD])
-    if len(problems) > _MOST_TOLD:
-        told.append(f"... and {len(problems) - _MOST_TOLD} more")
-    raise ConfigError(told)
+        return
+    shown = list(problems[:_MOST_SHOWN])
+    if len(problems) > _MOST_SHOWN:
+        shown.append(f"... and {len(problems) - _MOST_SHOWN} more")
+    raise ConfigError(shown)

@@ -1,8 +1,8 @@
-"""Which of the questions are used, and what Grow may see of them.
+"""Draws a sample of the questions, and removes the labels before Grow sees them.
 
     grown = unlabelled(sample(questions, 500, seed=0))
 
-Not here: reading them (`labelled`, `hub`).
+Not here: reading them (`labelled_questions`, `hub`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,13 @@ from rest_react.seeds import derive_seed
 
 
 def sample(questions: Sequence[LabelledQuestion], n: int, seed: int) -> list[LabelledQuestion]:
-    """n of the questions, shuffled; which ones and in what order follows from their ids and `seed` alone."""
+    """`n` of the questions in random order. The result depends only on their ids and `seed`, not on their order; a
+    larger sample extends a smaller one. Raises ConfigError if there are fewer than `n`."""
     if n > len(questions):
-        raise ConfigError([f"sample: {n} questions asked for, there are only {len(questions)}; ask for at most that"])
+        raise ConfigError([f"sample: {n} is more than the {len(questions)} questions of the set; set a smaller number"])
     return sorted(questions, key=lambda item: (derive_seed("sample", seed, item.question.id), item.question.id))[:n]
 
 
 def unlabelled(questions: Iterable[LabelledQuestion]) -> list[Question]:
-    """The questions as Grow may see them."""
+    """The questions without answers and other labels, as Grow may see them."""
     return [item.question for item in questions]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ConfigError
 from rest_react.questions import read_questions
-from rest_react.questions.file_formats import rows
+from rest_react.questions.file_formats import read_rows
 from tests.questions.sets import SET, write_jsonl
 
 
@@ -68,36 +68,36 @@ def as_parquet(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("write", [as_jsonl, as_csv, as_parquet])
-def test_the_three_kinds_of_file_give_the_same_questions(write: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_jsonl_csv_and_parquet_give_the_same_questions(write: Callable[[Path], Path], tmp_path: Path) -> None:
     assert read_questions(write(tmp_path)) == SET
 
 
-def test_a_thousand_bad_rows_do_not_flood_the_terminal(tmp_path: Path) -> None:
+def test_a_thousand_bad_rows_give_at_most_a_hundred_messages(tmp_path: Path) -> None:
     rows = [{"id": 1, "question": "Who?", "answer": "A"}] * 1001
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as refused:
         read_questions(write_jsonl(tmp_path / "set.jsonl", *rows))
-    assert (len(told.value.problems), told.value.problems[-1]) == (101, "... and 900 more")
+    assert (len(refused.value.problems), refused.value.problems[-1]) == (101, "... and 900 more")
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
-        ("set.jsonl", b"", "no rows at all"),
-        ("set.csv", b"id,question\n", "no rows at all"),
-        ("set.csv", b"id,question,answer\na,Who, what?,x\n", "set.csv:2: more cells than the header"),
-        ("set.csv", b'id,question,answer\na,"Who?,x\n', "no CSV in UTF-8"),
-        ("set.csv", b"id,question,answer\na,\xff,x\n", "no CSV in UTF-8"),
-        ("set.parquet", b"PAR1 not really", "no Parquet file"),
-        ("set.txt", b"", "a .txt file cannot be read; give .json, .jsonl, .csv"),
+        ("set.jsonl", b"", "no rows"),
+        ("set.csv", b"id,question\n", "no rows"),
+        ("set.csv", b"id,question,answer\na,Who, what?,x\n", "set.csv:2: .* more cells"),
+        ("set.csv", b'id,question,answer\na,"Who?,x\n', "set.csv:3: invalid CSV"),
+        ("set.csv", b"id,question,answer\na,\xff,x\n", "set.csv:2: .*not UTF-8"),
+        ("set.parquet", b"PAR1 not really", "not a Parquet file"),
+        ("set.txt", b"", ".txt is not supported; use .json, .jsonl, .csv"),
     ],
 )
-def test_a_file_that_is_none_is_told(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_a_config_error(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         read_questions(tmp_path / name)
 
 
-def test_a_missing_file_and_a_folder_in_its_place_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_config_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file or directory; check the path"):
         read_questions(tmp_path / "none.jsonl")
     (tmp_path / "set.jsonl").mkdir()
@@ -113,14 +113,14 @@ def test_a_csv_text_may_start_with_a_bracket(tmp_path: Path) -> None:
 def read(path: Path) -> list[tuple[str, Any]]:
     """The rows with their places, below the file's name."""
     problems: list[str] = []
-    found = [(place.removeprefix(str(path)), row) for place, row in rows(path, problems)]
+    found = [(place.removeprefix(str(path)), row) for place, row in read_rows(path, problems)]
     assert problems == []
     return found
 
 
 def problems_of(path: Path) -> list[str]:
     problems: list[str] = []
-    list(rows(path, problems))
+    list(read_rows(path, problems))
     return [problem.removeprefix(str(path)) for problem in problems]
 
 
@@ -144,18 +144,18 @@ IN_LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
     ],
 )
 @pytest.mark.parametrize("write", ["plain", "mark", "gzip", "gzip under a plain name"])
-def test_rows_are_read_as_publishers_ship_them(
+def test_rows_are_read_from_every_supported_format(
     write: str, name: str, content: str, places: list[str], tmp_path: Path
 ) -> None:
     raw = content.encode("utf-8-sig" if write == "mark" else "utf-8")
     path = tmp_path / (f"{name}.gz" if write == "gzip" else name)
     path.write_bytes(gzip.compress(raw) if write.startswith("gzip") else raw)
     assert [row for _, row in read(path)] == ROWS
-    if name != "set.csv":  # where a blank line counts
+    if name != "set.csv":  # its blank line shifts the places
         assert [place for place, _ in read(path)] == places
 
 
-def test_one_object_is_one_row_on_one_line_or_on_many(tmp_path: Path) -> None:
+def test_one_object_is_one_row_on_one_line_or_on_several(tmp_path: Path) -> None:
     row = {"id": "a", "question": "Who?", "answers": [{"text": "Ada"}]}
     for content in (json.dumps(row), json.dumps(row, indent=2)):
         (tmp_path / "set.json").write_text(content)
@@ -163,7 +163,7 @@ def test_one_object_is_one_row_on_one_line_or_on_many(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
-def test_what_only_some_readers_take_for_a_line_end_stays_in_a_text(separator: str, tmp_path: Path) -> None:
+def test_characters_that_only_some_readers_treat_as_line_ends_stay_in_a_text(separator: str, tmp_path: Path) -> None:
     question = {"question": f"Who{separator}wrote?"}
     for name, content in (
         ("a.json", json.dumps([question], ensure_ascii=False)),
@@ -174,7 +174,7 @@ def test_what_only_some_readers_take_for_a_line_end_stays_in_a_text(separator: s
     assert [row for _, row in read(write_jsonl(tmp_path / "a.jsonl", question))] == [question]
 
 
-def test_a_quoted_line_break_is_part_of_a_cell_and_the_row_has_its_first_line(tmp_path: Path) -> None:
+def test_a_quoted_line_break_is_part_of_a_cell_and_the_place_is_the_first_line_of_the_row(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('question,answer\n"Who\nwrote?",Ada\nWhen?,"1931"\n')
     assert read(tmp_path / "a.csv") == [
         (":2", {"question": "Who\nwrote?", "answer": "Ada"}),
@@ -183,38 +183,40 @@ def test_a_quoted_line_break_is_part_of_a_cell_and_the_row_has_its_first_line(tm
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
-        ("a.csv", b"id;question;answer\na;Who?;x\n", ":1: the columns seem to be separated by a semicolon"),
-        ("a.csv", b"id\tquestion\na\tWho?\n", ":1: the columns seem to be separated by a tab"),
-        ("a.tsv", b"id,question\na,Who?\n", ":1: the columns seem to be separated by a comma"),
-        ("a.csv", b"id,id\na,b\n", ":1: two columns are called 'id'"),
-        ("a.csv", b"id,question\na,Who?\nb\n", ":3: 1 cells where the header has 2 columns"),
-        ("a.tsv", b'q\ta\n"Heroes\tBowie\nWho?\tAda"\tx\n', ":2: a quotation mark opens a cell that goes on"),
-        ("a.csv", b"id\n" + b"a\n" * 9999 + b"\xe9\n", ":10001: no CSV in UTF-8"),
-        ("a.json", b'[{"id": 1},\n{"id": 2, }]', ":2 item 2: no JSON"),
-        ("a.json", b'[{"id": 1}\n{"id": 2}]', ":1 item 1: no JSON (no comma follows"),
-        ("a.json", b'[{"id": 1}, {"id": 2}', ":1 item 2: no JSON"),
-        ("a.json", b'[{"id": 1},', ": the JSON list ends before the file does, or not at all"),
-        ("a.json", b'[{"id": 1}] [{"id": 2}]', ": the JSON list ends before the file does, or not at all"),
-        ("a.json", b'[{"id": 1},\n7]', ":2 item 2: no JSON object"),
+        ("a.csv", b"id;question;answer\na;Who?;x\n", ":1: the separator seems to be a semicolon"),
+        ("a.csv", b"id\tquestion\na\tWho?\n", ":1: the separator seems to be a tab"),
+        ("a.tsv", b"id,question\na,Who?\n", ":1: the separator seems to be a comma"),
+        ("a.csv", b"id,id\na,b\n", ":1: two columns have the name 'id'"),
+        ("a.csv", b"id,question\na,Who?\nb\n", ":3: 1 cells, but the header has 2 columns"),
+        ("a.tsv", b'q\ta\n"Heroes\tBowie\nWho?\tAda"\tx\n', ':2: a cell that begins with " spans several rows'),
+        ("a.csv", b"id\n" + b"a\n" * 9999 + b"\xe9\n", ":10001: invalid CSV or not UTF-8"),
+        ("a.json", b'[{"id": 1},\n{"id": 2, }]', ":2 item 2: invalid JSON"),
+        ("a.json", b'[{"id": 1}\n{"id": 2}]', ":1 item 1: invalid JSON (a comma or the end"),
+        ("a.json", b'[{"id": 1}, {"id": 2}', ":1 item 2: invalid JSON"),
+        ("a.json", b'[{"id": 1},', ": the JSON list has no end, or text follows it"),
+        ("a.json", b'[{"id": 1}] [{"id": 2}]', ": the JSON list has no end, or text follows it"),
+        ("a.json", b'[{"id": 1},\n7]', ":2 item 2: not a JSON object"),
         ("a.json", b'[{"id": 1},\n{"id": "\xff"}]', ":2: the text is not UTF-8"),
-        ("a.json", b"[" * 100_000, ":1 item 1: no JSON"),
-        ("a.jsonl", b'{"id": 1, "answer": "a", "answer": "b"}\n', ":1: no JSON (the key 'answer' stands twice"),
-        ("a.jsonl", '{"id": 1}\n'.encode("utf-16"), ": the text is UTF-16, not UTF-8; convert it"),
-        ("a.json", '[{"id": 1}]'.encode("utf-16-le"), ": the text is UTF-16, not UTF-8; convert it"),
-        ("a.json", b'{"id": {"0": 1}, "question": {"0": "Who?"}}', ": one object with all columns; write one object a"),
-        ("a.json", b'{"columns": ["id"], "data": [[1]]}', ": one object with all columns; write one object a row"),
-        ("a.csv", "id\n1\n".encode("utf-16"), ": the text is UTF-16, not UTF-8; convert it"),
+        ("a.json", b"[" * 100_000, ":1 item 1: invalid JSON"),
+        ("a.jsonl", b'{"id": 1, "answer": "a", "answer": "b"}\n', ":1: invalid JSON (the key 'answer' is repeated"),
+        ("a.jsonl", '{"id": 1}\n'.encode("utf-16"), ": the text is UTF-16, not UTF-8"),
+        ("a.json", '[{"id": 1}]'.encode("utf-16-le"), ": the text is UTF-16, not UTF-8"),
+        ("a.json", b'{"id": {"0": 1}, "question": {"0": "Who?"}}', ": the file is one object with all columns"),
+        ("a.json", b'{"columns": ["id"], "data": [[1]]}', ": the file is one object with all columns"),
+        ("a.csv", "id\n1\n".encode("utf-16"), ": the text is UTF-16, not UTF-8"),
         ("a.jsonl.gz", gzip.compress(b'{"id": 1}\n' * 99)[:-9], ": the gzip file is damaged"),
-        ("a.jsonl.zip", b"PK", ": a .zip file cannot be read"),
-        ("a", b"", ": a nameless file cannot be read"),
+        ("a.jsonl.zip", b"PK", ": the file type .zip is not supported"),
+        ("a", b"", ": the file type (none) is not supported"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_told_by_its_line(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+def test_every_unreadable_row_is_one_message_with_its_line(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes(content)
     problems = problems_of(tmp_path / name)
-    assert len(problems) == 1 and problems[0].startswith(told), problems
+    assert len(problems) == 1 and problems[0].startswith(message), problems
 
 
 @given(
@@ -222,7 +224,9 @@ def test_what_cannot_be_read_is_told_by_its_line(name: str, content: bytes, told
         st.dictionaries(st.text(max_size=4), st.text(max_size=9) | st.integers() | st.none(), max_size=3), min_size=2
     )
 )
-def test_lines_and_one_list_hold_the_same_rows(tmp_path_factory: pytest.TempPathFactory, written: list[Any]) -> None:
+def test_json_lines_and_a_json_list_give_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory, written: list[Any]
+) -> None:
     folder = tmp_path_factory.mktemp("rows")
     (folder / "a.json").write_text(
         json.dumps(written, ensure_ascii=False), encoding="utf-8", errors="replace", newline=""

@@ -11,7 +11,7 @@ from rest_react.records import LabelledQuestion, Question
 from tests.questions.sets import write_jsonl
 
 
-def test_fields_reach_columns_of_other_names_and_nested_ones(tmp_path: Path) -> None:
+def test_fields_map_to_other_column_names_and_into_objects(tmp_path: Path) -> None:
     path = write_jsonl(
         tmp_path / "set.jsonl", {"qid": 7, "q": {"text": "Who?"}, "answer": {"aliases": ["A", "B"]}, "a.b": "C"}
     )
@@ -21,13 +21,13 @@ def test_fields_reach_columns_of_other_names_and_nested_ones(tmp_path: Path) -> 
     ]
 
 
-def test_yes_and_no_may_be_given_as_booleans_and_repeats_are_one(tmp_path: Path) -> None:
+def test_booleans_are_yes_and_no_and_repetitions_count_once(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "set.jsonl", {"id": "a", "question": "Is it?", "answers": [True, "yes", " ", None]})
     assert read_questions(path)[0].answers == ("yes",)
 
 
-def test_a_variant_in_brackets_is_a_gold_answer_and_other_brackets_are_left_alone(tmp_path: Path) -> None:
-    """As BamTwoogle's CSV has them."""
+def test_a_variant_in_brackets_is_a_gold_answer_and_other_brackets_stay(tmp_path: Path) -> None:
+    """The form of BamTwoogle's CSV."""
     answers = {
         "Detroit Red Wings (or Red Wings)": ("Detroit Red Wings", "Red Wings"),
         "Waka Kotahi NZ Transport Agency (NZTA)": ("Waka Kotahi NZ Transport Agency (NZTA)",),
@@ -45,12 +45,12 @@ def test_both_variants_of_an_answer_are_right_and_score_in_full(tmp_path: Path) 
         tmp_path / "set.jsonl", {"question": "Who won?", "answers": ["Detroit Red Wings (or Red Wings)"]}
     )
     (labelled,) = read_questions(path)
-    for said in ("Detroit Red Wings", "Red Wings"):
-        verdict = rule_verdict(labelled, f"The {said} [link_id=1].").verdict
-        assert (verdict, exact_match(said, labelled.answers), f1(said, labelled.answers)) == ("correct", 1.0, 1.0)
+    for answer in ("Detroit Red Wings", "Red Wings"):
+        verdict = rule_verdict(labelled, f"The {answer} [link_id=1].").verdict
+        assert (verdict, exact_match(answer, labelled.answers), f1(answer, labelled.answers)) == ("correct", 1.0, 1.0)
 
 
-def test_a_missing_id_is_made_from_the_text_alone(tmp_path: Path) -> None:
+def test_a_missing_id_depends_only_on_the_question(tmp_path: Path) -> None:
     rows = [{"question": "Who?", "answer": "A"}, {"question": "Where?", "answer": "B"}]
     forward = read_questions(write_jsonl(tmp_path / "a.jsonl", *rows))
     backward = read_questions(write_jsonl(tmp_path / "b.jsonl", *reversed(rows)))
@@ -58,7 +58,7 @@ def test_a_missing_id_is_made_from_the_text_alone(tmp_path: Path) -> None:
     assert forward[0].question == Question(id="qd991a24e8e04", text="Who?")
 
 
-def test_all_bad_rows_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_one_error_reports_all_bad_rows_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "set.jsonl"
     lines = [
         b'{"id": "a", "question": "Who?", "answer": "x"}',
@@ -76,36 +76,35 @@ def test_all_bad_rows_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         b'{"id": "i", "question": "Who?", "answer": "x", "hops": "2-hop"}',
     ]
     path.write_bytes(b"\n".join(lines))
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as refused:
         read_questions(path)
-    problems = [problem.removeprefix(f"{path}:") for problem in told.value.problems]
+    problems = [problem.removeprefix(f"{path}:") for problem in refused.value.problems]
     assert sorted(int(problem.partition(":")[0]) for problem in problems) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
-    assert "5: nothing under 'question'" in problems
-    assert "6: no answer under 'answers or answer'" in problems
-    assert f"7: id 'a' is already that of {path}:1; ids must be unique" in problems
-    assert "8: 'hops' holds 'two', no count" in problems
-    assert "9: 'question' holds a list, no text" in problems
+    by_line = {int(problem.partition(":")[0]): problem for problem in problems}
+    assert "'question' is missing" in by_line[5]
+    assert "no answer in 'answers or answer'" in by_line[6]
+    assert "id 'a'" in by_line[7] and f"{path}:1" in by_line[7]
+    assert "'hops' is 'two'" in by_line[8]
+    assert "'question' is a list" in by_line[9]
 
 
-def test_the_same_question_twice_without_ids_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_question_without_ids_is_refused(tmp_path: Path) -> None:
     row = {"question": "Who?", "answer": "A"}
-    with pytest.raises(ConfigError, match="already that of"):
+    with pytest.raises(ConfigError, match="ids must be unique"):
         read_questions(write_jsonl(tmp_path / "set.jsonl", row, row))
 
 
 def test_a_wrong_column_name_is_one_problem_that_lists_the_columns(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "set.jsonl", *[{"id": i, "prompt": "Who?", "answer": "A"} for i in range(500)])
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as refused:
         read_questions(path, {"kind": "type"})
-    way_out = "in any row; set it to the right one of its columns: id, prompt, answer"
-    assert told.value.problems == (
-        f"fields.kind: {path} has nothing under 'type' {way_out}",
-        f"fields.question: {path} has nothing under 'question' {way_out}",
-    )
+    kind, question = refused.value.problems
+    assert kind.startswith("fields.kind: ") and "'type'" in kind and kind.endswith(": id, prompt, answer")
+    assert question.startswith("fields.question: ") and question.endswith(": id, prompt, answer")
 
 
-def test_an_unknown_field_is_told_with_the_nearest_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"fields\.questoin: no field of a question; did you mean question\?"):
+def test_an_unknown_field_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"fields\.questoin: .*did you mean question\?"):
         read_questions(
             write_jsonl(tmp_path / "set.jsonl", {"question": "Who?", "answer": "x"}), {"questoin": "question"}
         )
@@ -123,11 +122,11 @@ def test_questions_for_grow_need_no_answers(tmp_path: Path) -> None:
 def test_answers_of_several_columns_are_joined(tmp_path: Path) -> None:
     row = {"question": "Who?", "answer": "Ada", "answer_aliases": ["A. Mell", "Ada"], "more": {"text": "Mell"}}
     path = write_jsonl(tmp_path / "set.jsonl", row, {"question": "When?", "answer": "1931", "answer_aliases": []})
-    told = read_questions(path, {"answers": "answer + answer_aliases + more.text"})
-    assert [item.answers for item in told] == [("Ada", "A. Mell", "Mell"), ("1931",)]
+    questions = read_questions(path, {"answers": "answer + answer_aliases + more.text"})
+    assert [item.answers for item in questions] == [("Ada", "A. Mell", "Mell"), ("1931",)]
 
 
-def test_a_question_asked_twice_is_grown_on_once_and_a_broken_benchmark(tmp_path: Path) -> None:
+def test_a_repeated_question_is_used_once_by_grow_and_refused_in_a_benchmark(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "set.jsonl", *[{"question": "Why is the sky blue?", "answer": a} for a in "xy"])
     assert len(read_questions(path, labelled=False)) == 1
     with pytest.raises(ConfigError, match="ids must be unique"):
@@ -157,7 +156,7 @@ def test_a_question_asked_twice_is_grown_on_once_and_a_broken_benchmark(tmp_path
         ({"answer": False}, ("no",)),
     ],
 )
-def test_gold_answers_are_the_members_of_whatever_holds_them(
+def test_gold_answers_are_read_from_every_usual_structure(
     row: dict[str, object], golds: tuple[str, ...], tmp_path: Path
 ) -> None:
     (read,) = read_questions(write_jsonl(tmp_path / "set.jsonl", {"question": "Who?", **row}))
@@ -165,27 +164,25 @@ def test_gold_answers_are_the_members_of_whatever_holds_them(
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
-        ({"answers": "[Paris, Lyon]"}, "'answers' holds '[Paris, Lyon]', which looks like a list and cannot"),
-        ({"answers": "['a' 'b' ... 'z']"}, "which looks like a list and cannot be read as one"),
-        ({"answers": "(list (description Ada))"}, "which looks like a list and cannot be read as one"),
-        ({"answers": [{"label": "Paris", "qid": 9}]}, "'answers' holds an object of label, qid; name the one to read"),
-        ({"answers": float("inf")}, "'answers' holds inf, no text"),
-        ({"answers": []}, "no answer under 'answers or answer'"),
+        ({"answers": "[Paris, Lyon]"}, "'answers' is '[Paris, Lyon]', which looks like a list"),
+        ({"answers": "['a' 'b' ... 'z']"}, "looks like a list"),
+        ({"answers": "(list (description Ada))"}, "looks like a list"),
+        ({"answers": [{"label": "Paris", "qid": 9}]}, "'answers' is an object with the keys label, qid"),
+        ({"answers": float("inf")}, "'answers' is inf"),
+        ({"answers": []}, "no answer in 'answers or answer'"),
     ],
 )  # fmt: skip
-def test_answers_that_cannot_be_told_are_refused_by_their_line(
-    row: dict[str, object], told: str, tmp_path: Path
-) -> None:
+def test_ambiguous_answers_are_refused_with_their_line(row: dict[str, object], message: str, tmp_path: Path) -> None:
     good = {"question": "When?", "answer": "1931"}
     with pytest.raises(ConfigError) as refused:
         read_questions(write_jsonl(tmp_path / "set.jsonl", good, {"question": "Who?", **row}))
     (problem,) = refused.value.problems
-    assert problem.startswith(f"{tmp_path}/set.jsonl:2: ") and told in problem
+    assert problem.startswith(f"{tmp_path}/set.jsonl:2: ") and message in problem
 
 
-def test_a_path_reaches_into_lists_of_objects_and_into_text(tmp_path: Path) -> None:
+def test_a_path_reaches_into_lists_of_objects_and_into_literals(tmp_path: Path) -> None:
     rows = [
         {"question": "1?", "a": [{"label": "Ada"}, {"label": "Bo"}, {}]},
         {"question": "2?", "a": "[{'label': 'Ada'}]"},
@@ -195,17 +192,15 @@ def test_a_path_reaches_into_lists_of_objects_and_into_text(tmp_path: Path) -> N
     assert [one.answers for one in read] == [("Ada", "Bo"), ("Ada",), ("Ada",)]
 
 
-def test_numbers_are_ids_and_the_same_number_in_another_spelling_is_the_same_id(tmp_path: Path) -> None:
-    rows = [{"id": spelt, "question": f"Q{i}?", "answer": "x"} for i, spelt in enumerate([7, "7", 7.0, 8])]
+def test_one_number_as_int_float_or_text_is_one_id(tmp_path: Path) -> None:
+    rows = [{"id": id_, "question": f"Q{i}?", "answer": "x"} for i, id_ in enumerate([7, "7", 7.0, 8])]
     path = write_jsonl(tmp_path / "set.jsonl", *rows)
     with pytest.raises(ConfigError) as refused:
         read_questions(path)
-    assert refused.value.problems == tuple(
-        f"{path}:{line}: id '7' is already that of {path}:1; ids must be unique" for line in (2, 3)
-    )
+    assert [problem.partition(": id '7'")[0] for problem in refused.value.problems] == [f"{path}:2", f"{path}:3"]
 
 
-def test_hotpotqas_own_file_is_read_without_naming_its_columns(tmp_path: Path) -> None:
+def test_the_hotpotqa_file_is_read_without_column_names(tmp_path: Path) -> None:
     row = {"_id": "5a8b", "answer": "yes", "question": "Are both towns?", "supporting_facts": [["A", 0]], "type": "x"}
     (tmp_path / "hotpot.json").write_text(json.dumps([row | {"context": [["A", ["A is a town."]]]}]))
     assert read_questions(tmp_path / "hotpot.json", {"kind": "type"}) == [
@@ -213,7 +208,7 @@ def test_hotpotqas_own_file_is_read_without_naming_its_columns(tmp_path: Path) -
     ]
 
 
-def test_columns_that_may_hold_answers_and_are_not_used_are_told(
+def test_unused_columns_that_may_hold_answers_are_named_in_a_note(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     row = {
@@ -222,22 +217,20 @@ def test_columns_that_may_hold_answers_and_are_not_used_are_told(
     }  # fmt: skip
     path = write_jsonl(tmp_path / "set.jsonl", row)
     read_questions(path)
-    told = "answer_aliases and gold may hold gold answers and are not used"
-    assert (
-        f"note: {path}: {told}; to use them, set fields.answers: 'answer + answer_aliases + gold'"
-        in capfd.readouterr().err
-    )
+    note = capfd.readouterr().err
+    assert note.startswith(f"note: {path}: answer_aliases and gold ")
+    assert "fields.answers: 'answer + answer_aliases + gold'" in note
     read_questions(path, {"answers": "answer + answer_aliases + gold"})
     read_questions(path, labelled=False)
     assert capfd.readouterr().err == ""
 
 
-def test_rows_that_repeat_a_question_are_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_note_counts_the_rows_that_repeat_a_question(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write_jsonl(tmp_path / "set.jsonl", *[{"question": "Why?"}] * 3)
     assert len(read_questions(path, labelled=False)) == 1
-    assert f"note: {path}: 2 rows repeat a question; each question is used once" in capfd.readouterr().err
+    assert f"note: {path}: 2 rows repeat a question" in capfd.readouterr().err
 
 
-def test_grow_reads_a_question_whatever_its_answers_are(tmp_path: Path) -> None:
+def test_grow_reads_a_question_with_unreadable_answers(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "set.jsonl", {"question": "Why?", "answer": "[deleted]"})
     assert [(one.question.text, one.answers) for one in read_questions(path, labelled=False)] == [("Why?", ())]

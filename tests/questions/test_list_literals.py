@@ -10,7 +10,7 @@ from rest_react.questions.list_literals import read_list_literal
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("text", "content"),
     [
         ('["politician", "writer"]', ["politician", "writer"]),
         ("['Jane Austen', 'J. Austen']", ["Jane Austen", "J. Austen"]),
@@ -32,9 +32,9 @@ from rest_react.questions.list_literals import read_list_literal
         ("[]", []),
     ],
 )
-def test_a_list_or_object_that_travelled_through_text_is_read_list_literal(written: str, meant: object) -> None:
-    assert read_list_literal(written) == meant
-    assert read_list_literal(f"  {written}\n") == meant
+def test_a_list_or_object_written_as_text_is_parsed(text: str, content: object) -> None:
+    assert read_list_literal(text) == content
+    assert read_list_literal(f"  {text}\n") == content
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
         "(list (description Ada))", "['a'] ['b']", "[" * 99 + "]" * 98, "['a': 'b', 'c']", "[1.2.3]",
     ],
 )  # fmt: skip
-def test_what_looks_like_a_list_and_is_none_is_refused(text: str) -> None:
+def test_a_text_that_looks_like_a_list_but_cannot_be_parsed_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         if read_list_literal(text) is text:
             raise AssertionError(text)
@@ -67,7 +67,7 @@ NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, m
 
 
 @given(NAMES)
-def test_every_spelling_of_a_list_gives_its_members(names: list[str]) -> None:
+def test_json_python_and_numpy_literals_of_a_list_give_the_same_members(names: list[str]) -> None:
     assert (
         read_list_literal(json.dumps(names))
         == read_list_literal(str(names))
@@ -79,6 +79,6 @@ def test_every_spelling_of_a_list_gives_its_members(names: list[str]) -> None:
 
 
 @given(st.text("[](){}'\",: \\n.aN1e+-\n", max_size=20))
-def test_no_text_makes_it_fail_in_another_way(text: str) -> None:
+def test_no_text_raises_any_other_error(text: str) -> None:
     with contextlib.suppress(ValueError, SyntaxError):
         read_list_literal(text)

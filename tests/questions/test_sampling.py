@@ -13,7 +13,7 @@ def numbered(n: int) -> list[LabelledQuestion]:
 
 
 @given(order=st.permutations(numbered(12)), n=st.integers(0, 12), seed=st.integers(0, 5))
-def test_a_sample_depends_on_ids_and_seed_alone(order: list[LabelledQuestion], n: int, seed: int) -> None:
+def test_a_sample_depends_only_on_ids_and_seed(order: list[LabelledQuestion], n: int, seed: int) -> None:
     drawn = sample(order, n, seed)
     assert drawn == sample(numbered(12), n, seed)
     assert len({item.question.id for item in drawn}) == n
@@ -25,10 +25,10 @@ def test_another_seed_draws_another_sample_and_a_larger_one_extends_it() -> None
     assert sample(questions, 20, 0)[:10] == sample(questions, 10, 0)
 
 
-def test_more_questions_than_there_are_is_refused() -> None:
-    with pytest.raises(ConfigError, match="5 questions asked for, there are only 3"):
+def test_a_sample_larger_than_the_set_is_refused() -> None:
+    with pytest.raises(ConfigError, match="5 is more than the 3 questions"):
         sample(numbered(3), 5, 0)
 
 
-def test_unlabelled_questions_hold_nothing_but_id_and_text() -> None:
+def test_unlabelled_questions_have_only_id_and_text() -> None:
     assert unlabelled(SET) == [NOVEL.question, RIVER.question]
