@@ -1,19 +1,19 @@
-"""Whose fault is it? Every error answers that, and says what, where and the way out in its message.
+"""All errors of this package, by cause. Each message says what failed, why, and what to do.
 
     RestReactError
-    ├── UsageError           ours to explain: the command or its settings cannot be carried out
-    │   ├── ConfigError        one or many wrong settings, all told at once
-    │   ├── RunFolderError     the run's folder is in use, holds other settings, or is damaged
+    ├── UsageError           the command or its settings are wrong
+    │   ├── ConfigError        one or more wrong settings, all reported at once
+    │   ├── RunFolderError     the run's folder is in use, has other settings, or is damaged
     │   └── DiskError          the disk is full or read-only, or refuses a file
-    ├── ModelFault           the model's own: refused, too long, nothing parsable. A result: recorded, not repeated
-    ├── OutsideFault         network, quota, a dead process: recorded, and owed again on the next run
-    ├── StageIncomplete      a stage did all it could, but outside faults are left: run the same command again
-    └── BudgetReached        the next call might cost more than is left of `budget`: nobody's fault, the run stops
+    ├── ModelFault           caused by the model: refusal, context too long, no parsable sample. Recorded, not retried
+    ├── OutsideFault         external cause: network, quota, a dead process. Recorded, and retried by the next run
+    ├── StageIncomplete      a stage is finished except for external errors: run the same command again
+    └── BudgetReached        the next call might exceed `budget`: the run stops
 
 Example: a search outage raises `OutsideFault("duckduckgo: HTTP 503 after 5 tries")`; the trajectory is stored as
-failed with `Fault(whose="outside", ...)`, and the next run does it again.
+failed with `Fault(whose="outside", ...)`, and the next run repeats it.
 
-Not here: a catch-all for bugs. A `TypeError` of ours ends the run with its traceback.
+Not here: bugs. A `TypeError` in this package ends the run with its traceback.
 """
 
 import errno
@@ -27,7 +27,8 @@ from rest_react.redaction import redact
 
 
 class RestReactError(Exception):
-    """Root of everything this package raises on purpose. Its message goes to files and to the terminal."""
+    """Base class of all errors that this package raises on purpose. Secrets are removed from the message, which goes to
+    files and to the terminal."""
 
     exit_status = 1  # of a command that the error ends
 
@@ -36,13 +37,13 @@ class RestReactError(Exception):
 
 
 class UsageError(RestReactError):
-    """The command cannot be carried out as given; the message says the way out."""
+    """The command or its settings are wrong; the message says what to change."""
 
     exit_status = 2
 
 
 class ConfigError(UsageError):
-    """All wrong settings of a command at once, one line each: path, problem, way out."""
+    """All wrong settings of a command at once, one line each: setting, problem, what to do."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -51,7 +52,7 @@ class ConfigError(UsageError):
 
 
 class RunFolderError(UsageError):
-    """The run's folder is in use by a live process, holds other settings, or is damaged."""
+    """The run's folder is in use by a live process, has other settings, or is damaged."""
 
 
 class DiskError(UsageError):
@@ -59,32 +60,32 @@ class DiskError(UsageError):
 
 
 class ModelFault(RestReactError):
-    """The model's own failure; a result."""
+    """A failure caused by the model. It is a result: recorded, not retried."""
 
 
 class OutsideFault(RestReactError):
-    """A failure outside the model and this code; the work is owed again."""
+    """A failure with an external cause (network, quota, process); the next run retries the work."""
 
 
 class StageIncomplete(RestReactError):
-    """Outside faults are left after a stage's pass."""
+    """A stage is finished except for items that failed with external errors."""
 
     exit_status = 3
 
 
 class BudgetReached(RestReactError):
-    """The run stops before a call that might go over its budget."""
+    """The run stops before a call that might exceed its budget."""
 
     exit_status = 4
 
 
 def as_fault(error: ModelFault | OutsideFault) -> Fault:
-    """The record of a failure."""
+    """The record of an error, for results on disk."""
     return Fault("model" if isinstance(error, ModelFault) else "outside", str(error))
 
 
 def short_reason(message: str) -> str:
-    """What messages of one kind share: the message up to its details, behind the client's name without its address.
+    """The message without its details and without the client's address, to count messages of one kind.
 
     >>> short_reason("qwen2.5:7b at http://127.0.0.1:11434/v1: HTTP 503: overloaded (after 6 tries)")
     'qwen2.5:7b: HTTP 503'
@@ -92,16 +93,16 @@ def short_reason(message: str) -> str:
     'no usable sample'
     """
     client = re.match(r"(\S+?)(?: at \S+)?: ", message)
-    said = re.split(r":\s| at step| \(", message[client.end() :] if client else message, maxsplit=1)[0][:60]
-    return f"{client[1][:60]}: {said}" if client else said
+    summary = re.split(r":\s| at step| \(", message[client.end() :] if client else message, maxsplit=1)[0][:60]
+    return f"{client[1][:60]}: {summary}" if client else summary
 
 
 @contextmanager
 def outside(what: str) -> Iterator[None]:
-    """Turns anything a third-party client raises inside the block into an `OutsideFault` that names `what`.
+    """Raises an `OutsideFault` that names `what` for every exception of a third-party client inside the block.
 
-    For clients whose error types are not a closed list. Our own errors pass unchanged, and so does everything that
-    is no `Exception` (cancellation, Ctrl-C).
+    For clients without a closed list of error types. Errors of this package pass unchanged, and so does everything that
+    is not an `Exception` (cancellation, Ctrl-C).
     """
     try:
         yield
@@ -112,28 +113,31 @@ def outside(what: str) -> Iterator[None]:
 
 
 _FOLDERS = "output=, cache= or REST_REACT_CACHE"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-_IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
-_BROKEN = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_PERMISSION = (errno.EROFS, errno.EACCES, errno.EPERM)
+_NAME_CONFLICT = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_DEVICE_ERROR = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)
 
 
 @contextmanager
 def disk_errors(path: str | os.PathLike[str] | None = None) -> Iterator[None]:
-    """Turns what a disk refuses inside the block into a `DiskError`: what, where, the way out. `path` is where, unless
-    the error itself knows. An `OSError` of another kind (a lost connection, a missing file) passes unchanged."""
+    """Raises a `DiskError` for every `OSError` of a disk inside the block: full, read-only, no permission, damaged.
+
+    `path` is the file to name if the error itself names none. Another `OSError` (a lost connection, a missing file)
+    passes unchanged.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            way_out = "free some space and run the same command again"
-        elif error.errno in _REFUSED:
-            way_out = f"make it writable, or choose another folder ({_FOLDERS}), and run the command again"
-        elif error.errno in _IN_THE_WAY:
-            way_out = f"move what is in the way, or choose another folder ({_FOLDERS}), and run the command again"
-        elif error.errno in _BROKEN:
-            way_out = "check the disk (its driver's messages say more), then run the same command again"
+        if error.errno in _DISK_FULL:
+            advice = "free some space and run the same command again"
+        elif error.errno in _NO_PERMISSION:
+            advice = f"make it writable, or choose another folder ({_FOLDERS}), and run the command again"
+        elif error.errno in _NAME_CONFLICT:
+            advice = f"move what is in the way, or choose another folder ({_FOLDERS}), and run the command again"
+        elif error.errno in _DEVICE_ERROR:
+            advice = "check the disk (the system log has details), then run the same command again"
         else:
             raise
         where = error.filename or path or "a file"
-        raise DiskError(f"{where}: cannot be written or read ({error.strerror}); {way_out}") from error
+        raise DiskError(f"{where}: cannot be written or read ({error.strerror}); {advice}") from error

@@ -1,19 +1,19 @@
-"""How a command starts, and how it ends when it is told to.
+"""Starts a command, and ends it on Ctrl-C and signals.
 
     from rest_react.start import start
 
-    if __name__ == "__main__":          # in front of the module's other imports
+    if __name__ == "__main__":          # before the module's other imports
         start("rest_react.report")
 
-Imports take a second or more. `start` is there before them, so that Ctrl-C during them prints one line and no
-traceback; and it runs the module under its own name, so that a launcher can pickle what is in it.
+Imports take a second or more. `start` runs before them, so Ctrl-C during the imports prints one line and no traceback.
+It imports the module by its name, so a launcher can pickle the module's objects.
 
-SIGTERM and SIGHUP end a command as Ctrl-C does: what it started ends first, what is finished is kept, and the exit
-status is 128 plus the signal's number. Whatever does not listen (a thread that waits for a server) gets a few seconds.
+SIGTERM and SIGHUP end a command like Ctrl-C: child processes end first, finished work is saved, and the exit status is
+128 plus the signal's number. Code that does not react (a thread that waits for a server) is ended after 8 seconds.
 Not here: what a command does.
 """
 
-# As little as possible, and the rest inside the functions: Ctrl-C during these lines does print a traceback.
+# Few imports here, the others inside functions: Ctrl-C during these lines would print a traceback.
 import os
 import signal
 import sys
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
 
 INTERRUPTED = "Interrupted. Progress is saved; run the same command again to resume."
 _GRACE_S = 8.0
-_heard: list[int] = []
-_untold: list[str] = []  # what is said at the end of an interrupted command, once
+_signals: list[int] = []
+_last_messages: list[str] = []  # printed once, at the end of an interrupted command
 
 
 def start(module: str) -> "NoReturn":
-    """Imports the module by its name and runs its `main`. Ends the process."""
+    """Imports the module by its name, runs its `main`, and ends the process with its exit status."""
     _use_utf8()
-    _untold.append(INTERRUPTED if module == "rest_react.run" else "Interrupted.")
+    _last_messages.append(INTERRUPTED if module == "rest_react.run" else "Interrupted.")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` asks for one to be ignored
+        if signal.getsignal(number) is signal.SIG_DFL:  # not where `nohup` ignores the signal
             signal.signal(number, _as_ctrl_c)
     try:
         import importlib
 
         importlib.import_module(module).main()
     except KeyboardInterrupt:
-        _tell()
+        _print_last_message()
         end_soon()
         raise SystemExit(exit_status()) from None
     raise SystemExit(0)
 
 
 def rest_react() -> "NoReturn":
-    """The console command."""
+    """The console command `rest-react`: starts a run."""
     start("rest_react.run")
 
 
 def run_async(work: "Coroutine[Any, Any, Any]") -> "Any":
-    """`asyncio.run`, with an end to the wait for threads once it is interrupted."""
+    """`asyncio.run`, but an interrupt waits only a few seconds for threads."""
     import asyncio
 
     async def watched() -> "Any":
@@ -68,17 +68,16 @@ def run_async(work: "Coroutine[Any, Any, Any]") -> "Any":
 
 
 def exit_status() -> int:
-    """What an interrupted command ends with, as a shell would put it."""
-    return 128 + (_heard[0] if _heard else signal.SIGINT)
+    """The exit status of an interrupted command: 128 plus the signal's number."""
+    return 128 + (_signals[0] if _signals else signal.SIGINT)
 
 
 def end_soon() -> None:
-    """Ends the process in a few seconds if it has not ended by then. Its children hold a pipe to it and end as well."""
-
+    """Ends the process after 8 seconds if it still runs. Its child processes notice by a pipe and end too."""
     import threading
 
     def end() -> None:
-        _tell()
+        _print_last_message()
         os._exit(exit_status())
 
     timer = threading.Timer(_GRACE_S, end)
@@ -86,13 +85,13 @@ def end_soon() -> None:
     timer.start()
 
 
-def _tell() -> None:
-    while _untold:
-        print(_untold.pop(), file=sys.stderr, flush=True)
+def _print_last_message() -> None:
+    while _last_messages:
+        print(_last_messages.pop(), file=sys.stderr, flush=True)
 
 
 def _as_ctrl_c(number: int, frame: "FrameType | None") -> None:
-    _heard.append(number)
+    _signals.append(number)
     end_soon()
     handler = signal.getsignal(signal.SIGINT)  # asyncio's own while it runs, which cancels the main task
     if callable(handler):
@@ -102,8 +101,8 @@ def _as_ctrl_c(number: int, frame: "FrameType | None") -> None:
 
 
 def _use_utf8() -> None:
-    """Starts again in Python's UTF-8 mode where the locale's encoding is another one: questions, paths and files hold
-    any character. A terminal that takes only ASCII gets the others as their codes, in place of an error."""
+    """Restarts Python in UTF-8 mode if the locale has another encoding, since questions, paths and files may contain
+    any character. An ASCII terminal shows other characters as codes."""
     if sys.getfilesystemencoding().replace("-", "").casefold() != "utf8":
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONUTF8": "1"})
     for stream in (sys.stdout, sys.stderr):

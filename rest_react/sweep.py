@@ -1,4 +1,4 @@
-"""Many runs by one command: each job of a sweep for itself, and a table of all of them at the end.
+"""Runs a sweep: many runs with one command, and a table of their outcomes at the end.
 
     $ python -m rest_react.run -m 'run=mine_${seed}' seed=0,1,2
     ...
@@ -8,10 +8,10 @@
          3 of 50 trajectories failed because of external errors ...
     2    run=mine_2 seed=2  done                 /home/you/outputs/mine_2
 
-A job that fails does not keep the next one from running; Ctrl-C ends the sweep. Each job leaves `<number>.json` in the
-sweep's folder, so it may as well run on another machine (`hydra/launcher=submitit_slurm`, installed with the extra
-`slurm`): Hydra's launcher pickles `Job`, which is why nothing of it may live in `__main__`.
-Not here: what a job does (run), and composing its settings (cli).
+A failed job does not stop the next one; Ctrl-C ends the sweep. Each job writes `<number>.json` into the sweep's folder,
+so it can run on another machine (`hydra/launcher=submitit_slurm`, installed with the extra `slurm`). Hydra's launcher
+pickles `Job`, so `Job` must not be defined in `__main__`.
+Not here: what a job does (run), composing its settings (config.cli).
 """
 
 import json
@@ -43,7 +43,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its exit status, its folder (empty where its settings name none), and what it said last."""
+    """How a run ended: its exit status, its folder (empty if its settings name none) and its last message."""
 
     status: int
     folder: str
@@ -52,25 +52,25 @@ class Ended:
 
 @dataclass(frozen=True)
 class Job:
-    """What Hydra calls for each job of a sweep."""
+    """The callable that Hydra runs for each job of a sweep."""
 
     work: Callable[[Any], Ended]
     folder: Path
 
     def __call__(self, config: Any) -> None:
-        """Runs one job and records how it ended, whatever happens."""
+        """Runs one job and records its outcome, also after a bug or an interrupt."""
         from hydra.core.hydra_config import HydraConfig
 
         job = HydraConfig.get()
-        given = (override.partition("=") for override in job.overrides.task)
-        number, overrides = job.job.num, [f"{key}{equals}{text(value)}" for key, equals, value in given]
+        pairs = (override.partition("=") for override in job.overrides.task)
+        number, overrides = job.job.num, [f"{key}{equals}{text(value)}" for key, equals, value in pairs]
         say(f"job {number}: {' '.join(overrides)}")
         self._record(number, overrides, Ended(_RUNNING, "", "it was killed, or is still running"))
         ended: Ended | None = None
         try:
-            with outside("this job ended in a bug"):
+            with outside("the job ended with a bug"):
                 ended = self.work(config)
-        except OutsideFault as error:  # the jobs behind it run all the same
+        except OutsideFault as error:  # the next jobs still run
             traceback.print_exception(error.__cause__)
             ended = Ended(1, "", str(error))
         finally:
@@ -79,17 +79,19 @@ class Job:
             say(ended.message)
 
     def _record(self, number: int, overrides: list[str], ended: Ended) -> None:
-        told = {"job": number, "overrides": overrides, **asdict(ended)}
-        write_file(self.folder / f"{number}.json", json.dumps(told))
+        record = {"job": number, "overrides": overrides, **asdict(ended)}
+        write_file(self.folder / f"{number}.json", json.dumps(record))
 
 
 def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
-    """Runs every job of the sweep on the command line and prints the table. Returns the exit status: 0 where all jobs
-    are done, the failed jobs' own where they share one, else 1."""
+    """Runs every job of the sweep on the command line and prints the table of outcomes.
+
+    Returns the exit status: 0 if all jobs are done, the status of the failed jobs if it is the same for all, else 1.
+    """
     broken = False
     try:
         with_hydra(Job(work, folder))
-    except SystemExit as end:  # Hydra told what went wrong outside the jobs
+    except SystemExit as end:  # Hydra printed what went wrong outside the jobs
         broken = bool(end.code)
     finally:
         jobs = list(outcomes(folder))
@@ -102,13 +104,13 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
 
 
 def outcomes(folder: Path) -> Iterator[dict[str, Any]]:
-    """What became of each job that was started, by number."""
+    """The record of each started job, by job number."""
     for path in sorted(folder.glob("*.json"), key=lambda path: int(path.stem)):
         yield json.loads(path.read_text(encoding="utf-8"))
 
 
 def table(jobs: Sequence[Mapping[str, Any]]) -> str:
-    """A line for each job, with what its settings do not share with all others, and what it said if it failed."""
+    """One line per job with the overrides that differ between jobs, and the message of each failed job."""
     shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
     lines = [("Job", "Settings", "Outcome", "Folder")]
     for job in jobs:
@@ -118,5 +120,5 @@ def table(jobs: Sequence[Mapping[str, Any]]) -> str:
         lines.append((str(job["job"]), own, outcome, job["folder"] or "-"))
     widths = [max(len(line[i]) for line in lines) for i in range(3)]
     rows = ["  ".join([*map(str.ljust, line[:3], widths), line[3]]) for line in lines]
-    said = ["", *("".join(f"\n     {part}" for part in job["message"].splitlines()) for job in jobs)]
-    return "\n".join(map(str.__add__, rows, said))
+    messages = ["", *("".join(f"\n     {part}" for part in job["message"].splitlines()) for job in jobs)]
+    return "\n".join(map(str.__add__, rows, messages))

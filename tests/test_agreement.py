@@ -1,4 +1,4 @@
-"""The rating sheet: what a rater sees, and what comes out of it."""
+"""The rating sheet: its columns, and the agreement computed from it."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ CELLS = ((True, True, 20), (True, False, 5), (False, True, 10), (False, False, 1
 
 
 def example() -> tuple[list[Graded], dict[str, bool]]:
-    """50 answers to as many questions by five agents, and what people said of them."""
+    """50 answers to as many questions by five agents, and their ratings."""
     pairs = [(people, grader) for people, grader, n in CELLS for _ in range(n)]
     graded = [
         Graded(f"run iter_{i % 5} world", f"q{i}", f"Who is {i}?", ("Ada",), "Bob", grader)
@@ -48,7 +48,7 @@ def example() -> tuple[list[Graded], dict[str, bool]]:
     return graded, {f"q{i}": people for i, (people, _) in enumerate(pairs)}
 
 
-def test_accuracy_and_kappa_of_the_textbook_table() -> None:
+def test_accuracy_and_kappa_match_the_textbook_table() -> None:
     graded, ratings = example()
     scores = score(ratings, graded)
     assert (scores["answers"], scores["items"], scores["questions"]) == (50, 50, 50)
@@ -65,12 +65,12 @@ def test_accuracy_and_kappa_of_the_textbook_table() -> None:
 AGENTS = ((8, 1, 1, 0), (5, 2, 1, 2), (5, 0, 3, 2), (2, 1, 1, 6), (0, 1, 4, 5))
 
 
-def test_a_sheet_that_was_filled_in_gives_the_textbook_s_kappa_accuracy_and_correlations(tmp_path: Path) -> None:
+def test_a_rated_sheet_gives_the_kappa_accuracy_and_correlations_of_the_textbook(tmp_path: Path) -> None:
     people = {}
     for iteration, cells in enumerate(AGENTS):
         pairs = [pair[:2] for pair, n in zip(CELLS, cells, strict=True) for _ in range(n)]
         names = [f"w{iteration}-{i}" for i in range(len(pairs))]
-        people |= {f"Who is {name}?": said for name, (said, _) in zip(names, pairs, strict=True)}
+        people |= {f"Who is {name}?": rating for name, (rating, _) in zip(names, pairs, strict=True)}
         verdicts = [Verdict("correct" if grader else "incorrect") for _, grader in pairs]
         write_run(tmp_path / "run", iteration, list(map(result, names, ["Bob, so to say"] * len(names), verdicts)))
     graded, sheet, rated = graded_answers([tmp_path / "run"]), tmp_path / "sheet.csv", tmp_path / "rated.csv"
@@ -90,7 +90,7 @@ def test_a_sheet_that_was_filled_in_gives_the_textbook_s_kappa_accuracy_and_corr
     assert found == {name: (pytest.approx(value), n) for name, (value, n) in known.items()}
 
 
-def test_every_number_about_agreement_is_defined_in_the_docs() -> None:
+def test_the_docs_define_every_number_about_agreement() -> None:
     graded, ratings = example()
     scores = score(ratings, graded)
     text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ def test_every_number_about_agreement_is_defined_in_the_docs() -> None:
     assert {key for key in keys if f"`{key}`" not in section} == set()
 
 
-def test_agents_are_correlated_over_their_shares_of_right_answers() -> None:
+def test_correlations_compare_the_agents_shares_of_right_answers() -> None:
     """Agents with 1, 2, 3, 4 of 4 right by people; the grader sees 1, 3, 2, 4: Spearman is 1 - 6 * 2 / (4 * 15)."""
     graded, ratings = [], {}
     for agent, (people, grader) in enumerate([(1, 1), (2, 3), (3, 2), (4, 4)]):
@@ -117,34 +117,34 @@ def test_agents_are_correlated_over_their_shares_of_right_answers() -> None:
         assert -1 <= found["low"] < 0.8 < found["high"] <= 1
 
 
-def test_the_sheet_is_blind_shuffled_and_asks_for_each_answer_once(tmp_path: Path) -> None:
+def test_the_sheet_is_blind_and_shuffled_and_has_each_answer_once(tmp_path: Path) -> None:
     same = [result(f"w{i}", "Ada", Verdict("correct", "gold")) for i in range(20)]
     run = write_run(tmp_path / "default", 0, same)
     write_run(run, 1, [*same, result("w20", "Bob", Verdict("incorrect"))])
     graded = graded_answers([run])
     assert (len(graded), export(tmp_path / "sheet.csv", graded, sample=None, seed=0)) == (41, 21)
     text = (tmp_path / "sheet.csv").read_text(encoding="utf-8-sig")
-    told = [word for word in ("default", "iter_", "correct", "gold", "rule") if word in text.partition("\n")[2]]
-    assert told == []
+    leaked = [word for word in ("default", "iter_", "correct", "gold", "rule") if word in text.partition("\n")[2]]
+    assert leaked == []
     rows = list(csv.DictReader(text.splitlines()))
     assert sorted(row["question"] for row in rows) == sorted(f"Who is w{i}?" for i in range(21))
     assert [row["question"] for row in rows] != [answer.question for answer in graded][:21]
     assert {row["correct"] for row in rows} == {""}
 
 
-def test_a_sample_is_drawn_by_the_seed_alone_and_a_sheet_is_never_replaced(tmp_path: Path) -> None:
+def test_a_sample_depends_only_on_the_seed_and_a_sheet_is_never_overwritten(tmp_path: Path) -> None:
     graded, _ = example()
     assert export(tmp_path / "a.csv", graded, sample=10, seed=1) == 10
     export(tmp_path / "b.csv", list(reversed(graded)), sample=10, seed=1)
     export(tmp_path / "c.csv", graded, sample=10, seed=2)
     a, b, c = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
     assert a == b != c
-    with pytest.raises(UsageError, match="may hold ratings"):
+    with pytest.raises(UsageError, match="may contain ratings"):
         export(tmp_path / "a.csv", graded, sample=10, seed=1)
     assert (tmp_path / "a.csv").read_bytes() == a
 
 
-def test_failed_and_unscored_answers_and_unfinished_evaluations_are_in_no_sheet(tmp_path: Path) -> None:
+def test_failed_and_unscored_answers_and_unfinished_evaluations_are_not_in_the_sheet(tmp_path: Path) -> None:
     results = [
         result("a", "Ada", Verdict("correct")),
         result("b", "", Verdict("incorrect"), Fault("model", "nothing parsable")),
@@ -169,7 +169,7 @@ def test_no_cell_of_a_sheet_is_a_formula(hostile: str, tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_any_answer_survives_the_way_through_a_spreadsheet(tmp_path_factory, question: str, answer: str) -> None:
+def test_any_answer_survives_a_spreadsheet(tmp_path_factory, question: str, answer: str) -> None:
     folder = tmp_path_factory.mktemp("sheet")
     question, answer = (text.encode("utf-8", "replace").decode() for text in (question, answer))
     item = fingerprint(question, ("Ada",), answer)
@@ -177,34 +177,33 @@ def test_any_answer_survives_the_way_through_a_spreadsheet(tmp_path_factory, que
     sheet = (folder / "sheet.csv").read_bytes().decode("utf-8-sig")
     (row,) = csv.DictReader(sheet.splitlines(keepends=True))
     with (folder / "rated.csv").open("w", encoding="utf-8", newline="") as file:
-        saved = csv.DictWriter(file, row, delimiter=";")  # as spreadsheets in half of the world save it
+        saved = csv.DictWriter(file, row, delimiter=";")  # the separator of many locales
         saved.writeheader()
         saved.writerow(row | {"correct": "Yes"})
     assert read_ratings(folder / "rated.csv") == {item: True}
 
 
-def test_every_rating_that_is_neither_yes_nor_no_is_told_at_once(tmp_path: Path) -> None:
+def test_one_error_reports_every_rating_that_is_neither_yes_nor_no(tmp_path: Path) -> None:
     (tmp_path / "sheet.csv").write_text("item,correct\nq1,yes\nq2,maybe\nq3,\nq4,ja\nq5,FALSE\n")
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as refused:
         read_ratings(tmp_path / "sheet.csv")
-    assert told.value.problems == (
-        f"{tmp_path}/sheet.csv:3: 'maybe' is neither yes nor no",
-        f"{tmp_path}/sheet.csv:5: 'ja' is neither yes nor no",
-    )
+    third, fifth = refused.value.problems
+    assert third.startswith(f"{tmp_path}/sheet.csv:3: 'maybe'")
+    assert fifth.startswith(f"{tmp_path}/sheet.csv:5: 'ja'")
     (tmp_path / "sheet.csv").write_text("id,rating\nq1,yes\n")
-    with pytest.raises(ConfigError, match="has no column correct or item"):
+    with pytest.raises(ConfigError, match="no column correct or item"):
         read_ratings(tmp_path / "sheet.csv")
 
 
-def test_a_sheet_of_other_runs_and_an_unrated_one_are_refused() -> None:
+def test_a_sheet_of_other_runs_and_an_unrated_sheet_are_refused() -> None:
     graded, ratings = example()
-    with pytest.raises(UsageError, match=r"1 rated items are no answers of these runs, e\.g\. q99"):
+    with pytest.raises(UsageError, match=r"^1 rated items .* q99"):
         score({**ratings, "q99": True}, graded)
-    with pytest.raises(UsageError, match="no row is rated yet"):
+    with pytest.raises(UsageError, match="no row has a rating"):
         score({}, graded)
 
 
-def test_the_command_writes_a_sheet_and_reads_it_back(tmp_path: Path) -> None:
+def test_the_command_exports_a_sheet_and_scores_it(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", 0, [result(f"w{i}", "Ada", Verdict("correct")) for i in range(4)])
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
@@ -221,4 +220,4 @@ def test_the_command_writes_a_sheet_and_reads_it_back(tmp_path: Path) -> None:
     scores = json.loads((tmp_path / "ratings.json").read_text())
     assert (scores["schema"], scores["accuracy"]["value"], scores["pearson"]["value"]) == (1, 0.75, None)
     again = command("export", str(sheet), str(run))
-    assert (again.returncode, "may hold ratings" in again.stderr) == (2, True)
+    assert (again.returncode, "may contain ratings" in again.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""Whose fault an error is, and what messages of one kind share."""
+"""Short reasons: messages of one kind have the same one."""
 
 import pytest
 
@@ -20,5 +20,5 @@ from rest_react.errors import short_reason
         ("refused", "refused"),
     ],
 )
-def test_the_short_reason_is_what_messages_of_one_kind_share(message: str, reason: str) -> None:
+def test_the_short_reason_has_no_details_and_no_address(message: str, reason: str) -> None:
     assert short_reason(message) == reason

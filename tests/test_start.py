@@ -21,7 +21,7 @@ def command(output: Path, *overrides: str) -> list[str]:
     return [sys.executable, "-m", "rest_react.run", f"output={output}", *overrides]
 
 
-def those_that_name(folder: Path) -> list[str]:
+def processes_that_name(folder: Path) -> list[str]:
     """The command lines of live processes that name something in the folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -42,42 +42,42 @@ def test_a_signal_during_fine_tuning_ends_the_trainer_first(tmp_path: Path, numb
         wait_for(losses, seconds=120)
         deadline = time.monotonic() + 120
         # While the launcher is still importing, or once it trains.
-        while not (losses.read_bytes() if training else those_that_name(tmp_path / "smoke")):
+        while not (losses.read_bytes() if training else processes_that_name(tmp_path / "smoke")):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        told = time.monotonic()
+        sent = time.monotonic()
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
-    assert time.monotonic() - told < 10
-    assert those_that_name(tmp_path / "smoke") == []
+        _, stderr = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 10
+    assert processes_that_name(tmp_path / "smoke") == []
     assert process.returncode == 128 + number
-    assert said.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."
-    assert "Traceback" not in said
+    assert stderr.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."
+    assert "Traceback" not in stderr
 
 
-DEAF_SERVER = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)\n"
+IGNORING_SERVER = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-def test_a_server_that_does_not_listen_ends_all_the_same(tmp_path: Path) -> None:
+def test_a_server_that_ignores_the_signal_ends_too(tmp_path: Path) -> None:
     (tmp_path / "vllm").mkdir()
-    (tmp_path / "vllm" / "serve.py").write_text(DEAF_SERVER)
+    (tmp_path / "vllm" / "serve.py").write_text(IGNORING_SERVER)
     served = ("start=prompted", "iteration=0", "policy=vllm", "policy.model=m", "finetune=lora", "policy.extra_args=[]")
     words = command(tmp_path, *served, f"policy.command=[{sys.executable},{tmp_path}/vllm/serve.py]", "tracking=none")
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         wait_for(tmp_path / "default" / "vllm.log", seconds=60)
-        time.sleep(0.5)  # until the server has turned deaf
+        time.sleep(0.5)  # until the server ignores the signal
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=20)
     assert process.returncode == 143
-    assert said.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."
+    assert stderr.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."
     deadline = time.monotonic() + 15
-    while those_that_name(tmp_path / "vllm"):
+    while processes_that_name(tmp_path / "vllm"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_nohup_is_respected(tmp_path: Path) -> None:
+def test_a_command_under_nohup_ignores_sighup(tmp_path: Path) -> None:
     words = command(tmp_path, "experiment=smoke", "start=prompted", "iteration=0", "world.evaluation=2")
     with subprocess.Popen(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *words], stderr=subprocess.DEVNULL) as process:
         wait_for(tmp_path / "smoke" / "settings.yaml")
@@ -98,8 +98,8 @@ def test_a_signal_during_imports_prints_no_traceback(tmp_path: Path, number: int
         assert process.stdout is not None
         assert process.stdout.readline() == "importing\n"
         process.send_signal(number)
-        _, said = process.communicate(timeout=10)
-    assert (process.returncode, said) == (128 + number, "Interrupted.\n")
+        _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (128 + number, "Interrupted.\n")
 
 
 DEAF = """
@@ -118,7 +118,7 @@ def main():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_thread_that_does_not_listen_is_not_waited_for(tmp_path: Path, number: int) -> None:
+def test_an_interrupt_does_not_wait_for_a_blocked_thread(tmp_path: Path, number: int) -> None:
     (tmp_path / "deaf.py").write_text(DEAF)
     code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.start import start; start('deaf')"
     words = [sys.executable, "-c", code, str(tmp_path)]
@@ -126,12 +126,12 @@ def test_a_thread_that_does_not_listen_is_not_waited_for(tmp_path: Path, number:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(number)
-        _, said = process.communicate(timeout=10)
-    assert (process.returncode, said) == (128 + number, "Interrupted.\n")
+        _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (128 + number, "Interrupted.\n")
 
 
 @pytest.mark.parametrize("name", ["run", "ask", "agreement", "report"])
-def test_every_command_starts_in_front_of_its_imports(name: str) -> None:
+def test_every_command_starts_before_its_imports(name: str) -> None:
     _docstring, first, guard, *_ = ast.parse((ROOT / f"rest_react/{name}.py").read_text(encoding="utf-8")).body
     assert ast.unparse(first) == "from rest_react.start import start"
     assert ast.unparse(guard) == f"if __name__ == '__main__':\n    start('rest_react.{name}')"
@@ -148,7 +148,9 @@ def test_commands_work_in_an_ascii_locale(tmp_path: Path) -> None:
             [sys.executable, "-m", *words], env=environment, capture_output=True, check=False, timeout=100
         )
         assert b"Traceback" not in done.stderr
-        assert done.returncode == (0 if words[0].endswith("run") else 1), done.stderr  # the scripted model cannot know
+        assert done.returncode == (0 if words[0].endswith("run") else 1), (
+            done.stderr
+        )  # the scripted model has no answer
         assert done.stdout.isascii()
         assert done.stderr.isascii()
     assert (tmp_path / "größer" / "results.json").exists()

@@ -26,10 +26,10 @@ def run(where: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
 
 def recorded(where: Path) -> list[dict[str, Any]]:
     (folder,) = (where / "out" / "multirun").iterdir()
-    return [{key: value for key, value in told.items() if key != "message"} for told in outcomes(folder)]
+    return [{key: value for key, value in record.items() if key != "message"} for record in outcomes(folder)]
 
 
-def told(number: int, seed: int, status: int, where: Path) -> dict[str, Any]:
+def record_of(number: int, seed: int, status: int, where: Path) -> dict[str, Any]:
     shared = [override for override in QUICK if not override.startswith("run=")]
     return {
         "job": number,
@@ -39,7 +39,7 @@ def told(number: int, seed: int, status: int, where: Path) -> dict[str, Any]:
     }
 
 
-def test_a_sweep_goes_on_after_a_job_that_is_refused_and_ends_with_a_table(tmp_path: Path) -> None:
+def test_a_sweep_continues_after_a_refused_job_and_ends_with_a_table(tmp_path: Path) -> None:
     taken = tmp_path / "out" / "r_5"
     assert run(tmp_path, "seed=5", "agent.max_searches=2").returncode == 0
     done = run(tmp_path, "seed=5,6", "-m")
@@ -52,7 +52,7 @@ def test_a_sweep_goes_on_after_a_job_that_is_refused_and_ends_with_a_table(tmp_p
         "     Give these settings a name of their own (run=<name>), or go back to the folder's.",
         f"1    run=r_6 seed=6  done              {tmp_path / 'out' / 'r_6'}",
     ]
-    assert recorded(tmp_path) == [told(0, 5, 2, tmp_path), told(1, 6, 0, tmp_path)]
+    assert recorded(tmp_path) == [record_of(0, 5, 2, tmp_path), record_of(1, 6, 0, tmp_path)]
 
 
 def test_ctrl_c_ends_a_sweep_with_the_table(tmp_path: Path) -> None:
@@ -60,9 +60,9 @@ def test_ctrl_c_ends_a_sweep_with_the_table(tmp_path: Path) -> None:
     with subprocess.Popen(long, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         wait_for(tmp_path / "out/r_0/iter_0/evaluate/world/trajectories.jsonl")
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 143
-    *_, row, message, last = said.splitlines()
+    *_, row, message, last = stderr.splitlines()
     assert (row.startswith("0 "), "  interrupted (exit 143)  -" in row) == (True, True)
     assert message.strip() == "the job was interrupted"
     assert last == "Interrupted. Progress is saved; run the same command again to resume."
@@ -83,7 +83,7 @@ raise SystemExit(sweep(broken, Path(sys.argv.pop(1))))
 """
 
 
-def test_a_bug_in_one_job_is_told_with_its_traceback_and_the_next_one_runs(tmp_path: Path) -> None:
+def test_a_bug_in_one_job_prints_its_traceback_and_the_next_job_runs(tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", BROKEN, str(tmp_path / "jobs"), "-m", "seed=3,4", f"hydra.sweep.dir={tmp_path}/hydra"],
@@ -94,13 +94,13 @@ def test_a_bug_in_one_job_is_told_with_its_traceback_and_the_next_one_runs(tmp_p
     assert done.stderr.splitlines()[-5:] == [
         "Job  Settings  Outcome          Folder",
         "0    seed=3    failed (exit 1)  -",
-        "     this job ended in a bug: TypeError: no seed 3",
+        "     the job ended with a bug: TypeError: no seed 3",
         "1    seed=4    failed (exit 1)  -",
-        "     this job ended in a bug: TypeError: no seed 4",
+        "     the job ended with a bug: TypeError: no seed 4",
     ]
 
 
-def test_a_job_that_was_killed_has_no_outcome() -> None:
+def test_a_killed_job_has_no_outcome() -> None:
     jobs = [
         {"job": 0, "overrides": ["a=1", "seed=0"], "status": -1, "folder": "", "message": "it was killed"},
         {"job": 1, "overrides": ["a=1", "seed=1"], "status": 3, "folder": "/out/r", "message": "3 of 4 failed"},
@@ -114,11 +114,11 @@ def test_a_job_that_was_killed_has_no_outcome() -> None:
     ]
 
 
-def test_a_launcher_can_pickle_what_it_is_to_run() -> None:
+def test_a_launcher_can_pickle_a_job() -> None:
     import cloudpickle
 
     packed = cloudpickle.dumps(Job(job, Path("sweep")))
-    assert len(packed) < 500  # by name: nothing of the module travels along
+    assert len(packed) < 500  # pickled by name, without the module's contents
     assert pickle.loads(packed) == Job(job, Path("sweep"))  # noqa: S301
 
 

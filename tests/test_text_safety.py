@@ -32,7 +32,7 @@ def test_no_text_can_move_the_cursor_recolour_or_reorder_a_line(text: str) -> No
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_what_is_dangerous_is_shown_as_its_code(text: str, shown: str) -> None:
+def test_dangerous_characters_become_codes_on_a_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
@@ -40,7 +40,7 @@ HIDDEN = st.sampled_from([chr(code) for code in range(sys.maxunicode + 1) if uni
 
 
 @given(st.text(st.characters() | HIDDEN))
-def test_nothing_on_a_page_hides_or_reorders_text(text: str) -> None:
+def test_no_character_on_a_page_hides_or_reorders_text(text: str) -> None:
     shown = visible(text)
     assert len(shown) == len(text)
     assert {c for c in shown if unicodedata.category(c) in UNSEEN} <= {"\n", "\t"}
@@ -57,6 +57,6 @@ def test_nothing_on_a_page_hides_or_reorders_text(text: str) -> None:
         "\U0010ffff",
     ],
 )
-def test_what_has_no_shape_is_shown_as_a_mark_on_a_page(character: str) -> None:
+def test_an_invisible_character_becomes_a_replacement_character_on_a_page(character: str) -> None:
     assert visible(f"a{character}b\n\tc, 日本 🦉") == "a\ufffdb\n\tc, 日本 🦉"
     assert plain(f"a{character}b") == ("a b" if character.isspace() else "a\ufffdb")
