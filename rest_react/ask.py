@@ -7,8 +7,6 @@ Not here: many questions (evaluate), and an account of what happened (report).
 """
 
 from rest_react.start import start
-from rest_react.storage.settings_file import differing_settings
-from rest_react.storage.summaries import refuse_damaged_stages
 
 if __name__ == "__main__":  # in front of the imports, see there
     start("rest_react.ask")
@@ -28,7 +26,8 @@ from rest_react.stages.finetune import read_model
 from rest_react.start import run_async
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.summaries import read_summary
+from rest_react.storage.settings_file import differing_settings
+from rest_react.storage.summaries import read_summary, refuse_damaged_stages
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,

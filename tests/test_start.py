@@ -150,7 +150,7 @@ def test_commands_work_in_an_ascii_locale(tmp_path: Path) -> None:
         assert b"Traceback" not in done.stderr
         assert done.returncode == (0 if words[0].endswith("run") else 1), (
             done.stderr
-        )  # the scripted model has no answer
+        )  # it has no answer
         assert done.stdout.isascii()
         assert done.stderr.isascii()
     assert (tmp_path / "größer" / "results.json").exists()
