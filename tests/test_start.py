@@ -148,9 +148,7 @@ def test_commands_work_in_an_ascii_locale(tmp_path: Path) -> None:
             [sys.executable, "-m", *words], env=environment, capture_output=True, check=False, timeout=100
         )
         assert b"Traceback" not in done.stderr
-        assert done.returncode == (0 if words[0].endswith("run") else 1), (
-            done.stderr
-        )  # it has no answer
+        assert done.returncode == (0 if words[0].endswith("run") else 1), done.stderr  # it has no answer
         assert done.stdout.isascii()
         assert done.stderr.isascii()
     assert (tmp_path / "größer" / "results.json").exists()
