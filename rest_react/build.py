@@ -317,7 +317,12 @@ class Parts:
         """Who fine-tunes, for as many epochs as the iteration gets."""
         mode, template_kwargs = _asked_as(self.settings.policy)
         context = TrainingContext(
-            mode, template_kwargs, self.folder.root, f"iteration {iteration}: finetune", Meter(self.budget, "finetune")
+            mode,
+            template_kwargs,
+            self.folder.root,
+            f"iteration {iteration}: finetune",
+            Meter(self.budget, "finetune"),
+            demonstrations=iteration == 0,
         )
         return self.settings.finetune.open(context, self.settings.demonstrations.epochs if iteration == 0 else None)
 

@@ -39,7 +39,8 @@ from rest_react.seeds import derive_seed
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow, refuse_overlap
-from rest_react.stages.improve import EXAMPLES, Rules, improve
+from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, improve
+from rest_react.stages.preferences import preferences
 from rest_react.stages.reopen import reopen_where_limits_changed
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
@@ -155,8 +156,13 @@ class Loop:
         return s.seed if k == 0 or s.learning_seed is None else s.learning_seed
 
     def examples(self, k: int) -> Iterator[Example]:
-        """The examples that iteration k trains on: its own, and demonstrations where the settings mix them in."""
-        own: Iterable[Example] = read_lines(self.folder.stage(k, "improve") / EXAMPLES, Example)
+        """The examples that iteration k trains on: its own, and demonstrations where the settings mix them in; or
+        preferences, for trainers that learn from these."""
+        improved = self.folder.stage(k, "improve")
+        own: Iterable[Example] = read_lines(improved / EXAMPLES, Example)
+        if k and self.settings.finetune.learns_from == "preferences":
+            grown = self.folder.stage(k, "grow") / TRAJECTORIES
+            return preferences(grown, improved / RANKINGS, own, self.parts.rules())
         shown: Iterable[Example] = ()
         if k and self.settings.finetune.mix_demonstrations and self.settings.start == "demonstrations":
             shown = read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)

@@ -26,6 +26,7 @@ from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.states import render_state
+from rest_react.training.dpo import DpoTrainer
 from rest_react.training.dry_run import DryRunTrainer
 from rest_react.training.hosted import HostedTrainer
 from rest_react.training.local import LocalTrainer
@@ -90,7 +91,8 @@ def test_the_index_of_a_corpus_is_kept_in_the_run_s_folder_and_found_again(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("finetune", "trainer"), [("local", LocalTrainer), ("lora", LocalTrainer), ("hosted", HostedTrainer)]
+    ("finetune", "trainer"),
+    [("local", LocalTrainer), ("lora", LocalTrainer), ("dpo", DpoTrainer), ("hosted", HostedTrainer)],
 )
 def test_each_kind_of_fine_tuning_has_its_trainer(
     finetune: str, trainer: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -108,6 +110,15 @@ def test_only_iteration_0_trains_for_the_demonstrations_epochs(tmp_path: Path, m
     made = parts(tmp_path, "policy=openai", "finetune=hosted", "demonstrations.epochs=7")
     chosen = [t._hyperparameters for k in (0, 1) if isinstance(t := made.trainer(k), HostedTrainer)]
     assert chosen == [{"n_epochs": 7}, {}]
+
+
+def test_dpo_learns_demonstrations_by_supervised_fine_tuning_and_preferences_after_them(tmp_path: Path) -> None:
+    given = ("finetune.learning_rate=1e-5", "finetune.supervised_learning_rate=1e-3", "finetune.beta=0.3")
+    made = parts(tmp_path, "policy=tiny", "finetune=dpo", "demonstrations.epochs=7", "finetune.epochs=2", *given)
+    first, later = made.trainer(0), made.trainer(1)
+    assert isinstance(first, LocalTrainer) and isinstance(later, DpoTrainer)
+    assert (first.training.epochs, first.training.learning_rate) == (7, 1e-3)
+    assert (later.training.local.epochs, later.training.local.learning_rate, later.training.beta) == (2, 1e-5, 0.3)
 
 
 def test_a_reward_model_is_made_only_where_improve_asks_one(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from rest_react.records import (
     Fault,
     Hit,
     ModelRef,
+    Preference,
     Ranking,
     Result,
     Step,
@@ -239,6 +240,11 @@ def test_what_was_never_run_is_marked() -> None:
 
 
 # ── docs/run_folder.md ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_preference_is_documented_as_an_example_with_one_more_field() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", section(RUN_FOLDER, "### Preference"), re.MULTILINE)
+    assert [field.name for field in fields(Example)] + rows == [field.name for field in fields(Preference)]
 
 
 @pytest.mark.parametrize(

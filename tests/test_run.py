@@ -17,7 +17,7 @@ import pytest
 from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.questions import read_corpus, read_questions
-from rest_react.records import Example, LabelledQuestion, Question, Ranking, Result, Trajectory
+from rest_react.records import Example, LabelledQuestion, Preference, Question, Ranking, Result, Trajectory
 from rest_react.run import Loop
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
@@ -102,6 +102,31 @@ def test_every_file_of_a_run_reads_back_as_its_records(smoke: Path) -> None:
         assert example.prompt == steps[example.id].state
         assert example.completion == steps[example.id].candidates[ranking.best].text
     assert [r.id for r in results] == [f"eval-{i:03d}.0" for i in range(6)]
+
+
+def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_card_names_it(tmp_path: Path) -> None:
+    how = ("finetune=dpo", "finetune.batch_size=4", "finetune.micro_batch_size=4", "finetune.max_length=4096")
+    folder = finished(tmp_path, "experiment=smoke", "world.evaluation=2", *how, "finetune.threads=1", "iteration=1")
+    tuned = folder / "iter_1" / "finetune"
+    rows = list(read_lines(tuned / "preferences.jsonl", Preference))
+    examples = {example.id: example for example in read_lines(folder / "iter_1/improve/examples.jsonl", Example)}
+    assert 0 < len(rows) <= len(examples)
+    for row in rows:
+        example = examples[row.id]
+        assert (row.prompt, row.completion) == (example.prompt, example.completion)
+        assert row.rejected.strip() != row.completion.strip()
+    curve = [json.loads(line) for line in (tuned / "loss.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in curve] == list(range(1, -(-len(rows) // 4) + 1))
+    assert curve[0]["loss"] == pytest.approx(0.6931, abs=1e-3) and all(0 < line["loss"] < 1 for line in curve)
+    before, after = ((folder / f"iter_{k}/finetune/model/model.safetensors").read_bytes() for k in (0, 1))
+    assert before != after
+    summary = json.loads((tuned / "summary.json").read_text())
+    assert (summary["learns_from"], summary["base"]) == ("preferences", "iter_0/finetune/model")
+    assert summary["examples"] == len(rows)
+    assert json.loads((folder / "iter_0/finetune/summary.json").read_text())["learns_from"] == "examples"
+    card = (tuned / "model" / "README.md").read_text()
+    assert "(DPO) on pairs of samples, iter_0/finetune/model being the reference model" in " ".join(card.split())
+    assert "| learns from | examples | preferences |" in (folder / "report.md").read_text()
 
 
 def test_the_same_command_again_does_nothing_and_a_later_iteration_goes_on(smoke: Path, tmp_path: Path) -> None:

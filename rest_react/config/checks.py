@@ -210,12 +210,25 @@ def _impossible(s: Settings) -> Iterator[str]:
         yield f"finetune.kind: {s.finetune.kind} cannot tune policy.kind={s.policy.kind}; {way_out}"
     if s.finetune.tunes == "here" and s.policy.kind == "openai":
         yield f"finetune.kind: {s.finetune.kind} cannot tune policy.kind=openai; use finetune=hosted, or policy=vllm"
+    if s.finetune.learns_from == "preferences" and s.iteration:
+        yield from _impossible_preferences(s)
     yield from _trained_otherwise(s)
     yield from s.finetune.problems("finetune")
     for role, model in (("reward_model", s.reward_model), ("grader", s.grader)):
         judge = s.policy.kind if model.kind == "same" else model.kind
         if judge == "scripted" and (role == "grader" or _asks_reward_model(s)):
             yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
+
+
+def _impossible_preferences(s: Settings) -> Iterator[str]:
+    """A trainer of preferences needs samples to compare, and a policy that is tuned already: its reference model."""
+    if s.grow.samples == 1:
+        yield f"grow.samples: 1, but finetune.kind={s.finetune.kind} compares samples of a step; set it to 2 or more"
+    if s.start == "prompted" and s.agent.exemplars != "never":
+        yield (
+            f"finetune.kind: {s.finetune.kind} starts from a tuned policy, and with start=prompted there is none; use "
+            "start=demonstrations or, for a policy.model that is tuned already, agent.exemplars=never"
+        )
 
 
 def _trained_otherwise(s: Settings) -> Iterator[str]:

@@ -195,7 +195,8 @@ def _grading(s: Settings, stage: str, answers: int) -> Forecast:
 def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
     """Tokens that the trainer will read; all unknown where it does not say how often it reads a row."""
     stage = f"iteration {iteration}: finetune"
-    passes = s.finetune.passes(s.demonstrations.epochs if iteration == 0 else None)
+    shown = iteration == 0
+    passes = s.finetune.passes(s.demonstrations.epochs if shown else None, demonstrations=shown)
     if passes is None:
         return Forecast(stage, 0, None, 0, None, None)
     tokens = round(rows * (pace.tokens_in + pace.tokens_out) * passes)

@@ -66,6 +66,7 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
             own = [row for row in rows if row.iteration == k]
             results = markdown_table(HEADINGS, [[cell(row) for _, cell in COLUMNS] for row in own])
             made = [("training rows", f"{tuned['examples']:,}"), *made]
+            view["reference"] = tuned["base"] if tuned.get("learns_from") == "preferences" else ""
             made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
             weights = stage / "finetune" / "model"
             folder = weights if weights.is_dir() else stage / "finetune"

@@ -3,7 +3,7 @@
     model = await finetune(trainer, examples, base, folder.stage(1, "finetune"), seed=7)
 
 leaves model.json and summary.json in the stage's folder, and whatever the trainer keeps (weights, loss curve, a
-hosted job's id). A complete stage gives its model back at once.
+hosted job's id). A complete stage gives its model back at once. Trained on preferences, `base` is the reference model.
 Not here: how training is done (training/local, training/hosted).
 """
 
@@ -15,7 +15,7 @@ import msgspec
 
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.protocols import Trainer
-from rest_react.records import Example, ModelRef
+from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.summaries import read_summary, write_summary
 
@@ -34,12 +34,20 @@ async def finetune(
         raise UsageError(
             f"{stage}: no examples survived Improve, so there is nothing to fine-tune on. Look at the summary.json of "
             "grow and improve: are trajectories failing, or filters too strict? A small model may need more "
-            "demonstrations (world.demonstrations) or epochs (finetune.epochs)."
+            "demonstrations (world.demonstrations) or epochs (finetune.epochs). Preferences (finetune=dpo) need steps "
+            "whose samples differ: raise grow.samples or grow.temperature."
         )
     make_folder(stage)
     model = await trainer.train(rows, base, stage, seed)
     write_json(stage / MODEL, model)
-    write_summary(stage, {"examples": len(rows), "model": model.name, "seconds": round(time.monotonic() - started, 1)})
+    told = {
+        "examples": len(rows),
+        "learns_from": "preferences" if isinstance(rows[0], Preference) else "examples",
+        "base": base.name,
+        "model": model.name,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    write_summary(stage, told)
     return model
 
 

@@ -21,22 +21,25 @@ from rest_react.setting_types import Mode
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
     """What a run tells its trainer: how the policy is asked (so it is trained on the same tokens), the run's folder,
-    a title for progress, and where to account for money."""
+    a title for progress, where to account for money, and whether it is trained on demonstrations (iteration 0)."""
 
     mode: Mode
     chat_template_kwargs: Mapping[str, object]
     run_folder: Path
     title: str
     meter: Meter
+    demonstrations: bool
 
 
 class TrainerSettings(Protocol):
     """What the rest of the program asks of a trainer's settings. `tunes`: weights `here`, a model at its `provider`, or
-    `nothing`."""
+    `nothing`. `learns_from`: what its rows are after iteration 0, which has demonstrations alone, all of them examples;
+    `preferences` (records.Preference) need a policy that is tuned already."""
 
     __slots__ = ()
     tunes: ClassVar[Literal["here", "provider", "nothing"]]
     whole_epochs: ClassVar[bool] = False  # True: refuses half an epoch
+    learns_from: ClassVar[Literal["examples", "preferences"]] = "examples"
 
     def open(self, context: TrainingContext, epochs: float | None) -> Trainer:
         """The trainer; `epochs`, where given, takes the place of the settings' own."""
@@ -46,7 +49,7 @@ class TrainerSettings(Protocol):
         """Values that cannot go together, each with its way out; `path` is what the settings are called."""
         yield from ()
 
-    def passes(self, epochs: float | None) -> float | None:
+    def passes(self, epochs: float | None, *, demonstrations: bool) -> float | None:
         """How often it will read each row, for forecasts; `epochs` as for `open`. None: unknown."""
         return None
 

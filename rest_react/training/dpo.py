@@ -5,21 +5,80 @@
 
 The policy learns to prefer each row's completion to the rejected one, and is held near the reference model, the weights
 that it starts from (arXiv 2305.18290, equation 7). Calling `train` again resumes from the last checkpoint.
-Not here: which candidates make a row (selection.preferences), and the training itself (worker.dpo), which is launched
+Not here: which candidates make a row (stages.preferences), and the training itself (worker.dpo), which is launched
 and never imported.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Ge
+
+from rest_react.console import steps_progress
 from rest_react.errors import UsageError
+from rest_react.metrics.costs import NO_PRICE, Price
 from rest_react.records import Example, ModelRef, Preference
+from rest_react.setting_types import Count, NotNegative, Positive, Share
+from rest_react.training.contract import TrainerSettings, TrainingContext
 from rest_react.training.job import LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
+from rest_react.training.local import LocalTrainer, batch_problems, local_training
 
 PREFERENCES = "preferences.jsonl"
+_REFERENCE_PASS = 1 / 3  # a pass without gradients takes about a third of one with them
 _PROCESS = "rest_react.training.worker.dpo"
+
+
+@dataclass(frozen=True, slots=True)
+class DpoFinetune(TrainerSettings):
+    """DPO with TRL on this machine, in a process of its own; iteration 0 learns demonstrations by supervised
+    fine-tuning."""
+
+    tunes: ClassVar[Literal["here", "provider", "nothing"]] = "here"
+    learns_from: ClassVar[Literal["examples", "preferences"]] = "preferences"
+
+    kind: Literal["dpo"]
+    start_from: Literal["previous"]
+    mix_demonstrations: Literal[False]
+    method: Literal["full", "lora"]
+    beta: Positive
+    epochs: Positive
+    max_steps: Count | None
+    batch_size: Count
+    micro_batch_size: Count
+    learning_rate: Positive
+    supervised_learning_rate: Positive
+    warmup_ratio: Share
+    weight_decay: Annotated[float, Ge(0)]
+    max_length: Count
+    save_every: Count
+    lora_r: Count
+    lora_alpha: Count
+    lora_dropout: Share
+    optimizer: Literal["adamw", "adafactor"]
+    num_processes: Count
+    threads: NotNegative
+
+    def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer | DpoTrainer":
+        progress = steps_progress(context.title)
+        if context.demonstrations:
+            rate = self.supervised_learning_rate
+            supervised = local_training(self, context, epochs=epochs or self.epochs, learning_rate=rate)
+            return LocalTrainer(supervised, context.run_folder, progress)
+        training = DpoTraining(local_training(self, context, epochs=epochs or self.epochs), self.beta)
+        return DpoTrainer(training, context.run_folder, progress)
+
+    def problems(self, path: str) -> Iterator[str]:
+        yield from batch_problems(self, path)
+
+    def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
+        once = epochs or self.epochs
+        return once if demonstrations else 2 * once * (1 + _REFERENCE_PASS)
+
+    def training_price(self) -> Price:
+        return NO_PRICE
 
 
 @dataclass(frozen=True, slots=True)

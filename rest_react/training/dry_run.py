@@ -34,7 +34,7 @@ class DryFinetune(TrainerSettings):
     def open(self, context: TrainingContext, epochs: float | None) -> "DryRunTrainer":
         return DryRunTrainer(context.mode, self.max_length, context.run_folder, context.chat_template_kwargs)
 
-    def passes(self, epochs: float | None) -> float:
+    def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         return 0.0
 
     def training_price(self) -> Price:

@@ -93,7 +93,7 @@ class HostedFinetune(TrainerSettings):
             meter=context.meter, cancel=self.cancel,
         )  # fmt: skip
 
-    def passes(self, epochs: float | None) -> float:
+    def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         return epochs or self.epochs or _EPOCHS
 
     def training_price(self) -> Price:

@@ -9,9 +9,9 @@ never imported.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from annotated_types import Ge
 
@@ -25,6 +25,15 @@ from rest_react.training.launch import OnStep, train_in_process
 
 __all__ = ["LocalTrainer", "LocalTraining"]
 _PROCESS = "rest_react.training.worker.supervised"
+
+
+class _Batches(Protocol):
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def micro_batch_size(self) -> int: ...
+    @property
+    def num_processes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +63,36 @@ class LocalFinetune(TrainerSettings):
     threads: NotNegative
 
     def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer":
-        training = LocalTraining(
-            method=self.method, epochs=epochs or self.epochs, max_steps=self.max_steps, batch_size=self.batch_size,
-            micro_batch_size=self.micro_batch_size, learning_rate=self.learning_rate, warmup_ratio=self.warmup_ratio,
-            weight_decay=self.weight_decay, max_length=self.max_length, save_every=self.save_every, lora_r=self.lora_r,
-            lora_alpha=self.lora_alpha, lora_dropout=self.lora_dropout, optimizer=self.optimizer, mode=context.mode,
-            num_processes=self.num_processes, threads=self.threads or None,
-            chat_template_kwargs=context.chat_template_kwargs,
-        )  # fmt: skip
+        training = local_training(self, context, epochs=epochs or self.epochs)
         return LocalTrainer(training, run_folder=context.run_folder, on_step=steps_progress(context.title))
 
     def problems(self, path: str) -> Iterator[str]:
-        share = self.micro_batch_size * self.num_processes
-        if self.batch_size % share:
-            near = max(share, self.batch_size // share * share)
-            yield (
-                f"{path}.batch_size: {self.batch_size} is not a multiple of {path}.micro_batch_size × "
-                f"{path}.num_processes ({share}); set it to {near}"
-            )
+        yield from batch_problems(self, path)
 
-    def passes(self, epochs: float | None) -> float:
+    def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         return epochs or self.epochs
 
     def training_price(self) -> Price:
         return NO_PRICE
+
+
+def local_training(settings: object, context: TrainingContext, **other: float) -> LocalTraining:
+    """The fields of these names in the settings, or as given, and how the run asks its policy."""
+    asked = {"mode": context.mode, "chat_template_kwargs": context.chat_template_kwargs}
+    names = {field.name for field in fields(LocalTraining)} - asked.keys() - other.keys()
+    own: dict[str, Any] = {name: getattr(settings, name) for name in names}
+    return LocalTraining(**{**own, "threads": own["threads"] or None, **asked, **other})
+
+
+def batch_problems(settings: "_Batches", path: str) -> Iterator[str]:
+    """Batch sizes that cannot go together, with the way out."""
+    share = settings.micro_batch_size * settings.num_processes
+    if settings.batch_size % share:
+        near = max(share, settings.batch_size // share * share)
+        yield (
+            f"{path}.batch_size: {settings.batch_size} is not a multiple of {path}.micro_batch_size × "
+            f"{path}.num_processes ({share}); set it to {near}"
+        )
 
 
 class LocalTrainer:

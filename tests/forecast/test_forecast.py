@@ -128,6 +128,14 @@ def test_minutes_follow_the_measured_rates(tmp_path: Path) -> None:
     assert rows["iteration 1: finetune"].minutes == pytest.approx((180 + 90) * 360 * 2 / 50 / 60)
 
 
+def test_dpo_reads_both_completions_and_asks_the_reference_model_once(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "finetune=dpo", "finetune.epochs=3", "demonstrations.epochs=2", "speed.train=50")
+    assert rows["iteration 0: finetune"].prompt_tokens == 90 * 360 * 2
+    later = rows["iteration 1: finetune"]
+    assert later.prompt_tokens == pytest.approx(180 * 360 * 2 * 3 * 4 / 3)
+    assert later.minutes == pytest.approx(later.prompt_tokens / 50 / 60)
+
+
 @pytest.mark.parametrize("without", ["finetune.mix_demonstrations=false", "start=prompted"])
 def test_demonstrations_are_trained_on_again_where_they_are_kept(without: str, tmp_path: Path) -> None:
     trained = [

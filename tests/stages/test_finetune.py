@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from rest_react.errors import OutsideFault, UsageError
-from rest_react.records import Example, ModelRef
+from rest_react.records import Example, ModelRef, Preference
 from rest_react.stages.finetune import MODEL, finetune, read_model
 from rest_react.storage.summaries import read_summary
 
@@ -38,8 +39,15 @@ def test_the_trainer_gets_every_example_and_its_model_is_kept(tmp_path) -> None:
     assert model == read_model(stage) == TUNED
     summary = read_summary(stage) or {}
     assert {key: value for key, value in summary.items() if key != "seconds"} == {
-        "schema": 1, "examples": 3, "model": "iter_1/finetune/model",
+        "schema": 1, "examples": 3, "learns_from": "examples", "base": "tiny-random", "model": "iter_1/finetune/model",
     }  # fmt: skip
+
+
+def test_a_training_on_preferences_is_told_with_its_reference_model(tmp_path) -> None:
+    rows = [Preference(**asdict(row), rejected="worse") for row in ROWS]
+    asyncio.run(finetune(Told(), rows, TUNED, tmp_path, seed=7))
+    summary = read_summary(tmp_path) or {}
+    assert (summary["learns_from"], summary["base"]) == ("preferences", "iter_1/finetune/model")
 
 
 def test_a_complete_stage_gives_its_model_back_without_reading_an_example(tmp_path) -> None:
