@@ -106,7 +106,7 @@ def test_every_file_of_a_run_reads_back_as_its_records(smoke: Path) -> None:
 
 def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_card_names_it(tmp_path: Path) -> None:
     how = ("finetune=dpo", "finetune.batch_size=4", "finetune.micro_batch_size=4", "finetune.max_length=4096")
-    folder = finished(tmp_path, "experiment=smoke", "world.evaluation=2", *how, "finetune.threads=1", "iteration=1")
+    folder = finished(tmp_path, *SMALL, *how, "finetune.threads=1", "iteration=1")
     tuned = folder / "iter_1" / "finetune"
     rows = list(read_lines(tuned / "preferences.jsonl", Preference))
     examples = {example.id: example for example in read_lines(folder / "iter_1/improve/examples.jsonl", Example)}
@@ -116,7 +116,7 @@ def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_car
         assert (row.prompt, row.completion) == (example.prompt, example.completion)
         assert row.rejected.strip() != row.completion.strip()
     curve = [json.loads(line) for line in (tuned / "loss.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in curve] == list(range(1, -(-len(rows) // 4) + 1))
+    assert [line["step"] for line in curve] == [1, 2, 3]
     assert curve[0]["loss"] == pytest.approx(0.6931, abs=1e-3) and all(0 < line["loss"] < 1 for line in curve)
     before, after = ((folder / f"iter_{k}/finetune/model/model.safetensors").read_bytes() for k in (0, 1))
     assert before != after
@@ -124,8 +124,8 @@ def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_car
     assert (summary["learns_from"], summary["base"]) == ("preferences", "iter_0/finetune/model")
     assert summary["examples"] == len(rows)
     assert json.loads((folder / "iter_0/finetune/summary.json").read_text())["learns_from"] == "examples"
-    card = (tuned / "model" / "README.md").read_text()
-    assert "(DPO) on pairs of samples, iter_0/finetune/model being the reference model" in " ".join(card.split())
+    card = (tuned / "model" / "README.md").read_text().replace("\\_", "_")
+    assert "(DPO) on pairs of samples, iter_0/finetune/model being the reference model" in card
     assert "| learns from | examples | preferences |" in (folder / "report.md").read_text()
 
 
