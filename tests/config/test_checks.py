@@ -23,7 +23,7 @@ GROUPS = {
     "search": ("search", ("bm25", "duckduckgo", "http")),
     "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
     "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
-    "finetune": ("finetune", ("dry_run", "hosted", "local", "lora", "tiny")),
+    "finetune": ("finetune", ("dpo", "dry_run", "hosted", "local", "lora", "tiny")),
     "tracking": ("tracking", ("none", "wandb")),
 }
 
