@@ -162,7 +162,8 @@ class Loop:
         own: Iterable[Example] = read_lines(improved / EXAMPLES, Example)
         if k and self.settings.finetune.learns_from == "preferences":
             grown = self.folder.stage(k, "grow") / TRAJECTORIES
-            return preferences(grown, improved / RANKINGS, own, self.parts.rules())
+            task = self.parts.task_reader(filters=True)
+            return preferences(task, grown, improved / RANKINGS, own, self.parts.rules())
         shown: Iterable[Example] = ()
         if k and self.settings.finetune.mix_demonstrations and self.settings.start == "demonstrations":
             shown = read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)
