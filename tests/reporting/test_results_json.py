@@ -1,6 +1,7 @@
 """The format of results.json: its records, its schema, and the published files."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,21 @@ def validator() -> Draft202012Validator:
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
+
+
+def paths() -> Iterator[str]:
+    """Every field of a row, and those of the records in it, as `accuracy.mean`."""
+    definitions = json.loads(json_schema())["$defs"]
+    for name, field in definitions["ResultRow"]["properties"].items():
+        yield name
+        kinds = [kind["$ref"].rpartition("/")[2] for kind in field.get("anyOf", [field]) if "$ref" in kind]
+        yield from (f"{name}.{inner}" for kind in kinds for inner in definitions[kind]["properties"])
+
+
+def test_every_field_is_defined_in_the_docs() -> None:
+    text = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    assert {"accuracy.mean", "rule_disagreement.answers", "vs_start.detectable"} < set(paths())
+    assert [path for path in paths() if f"`{path}`" not in text] == []
 
 
 def test_what_is_written_fits_the_schema_and_is_read_back(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The rows of results.json, in numbers computed by hand."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from msgspec import to_builtins
@@ -158,16 +157,3 @@ def test_a_damaged_summary_names_the_file_and_the_way_out(tmp_path):
     (stage / "summary.json").write_text('{"schema": 1, "grader": "rule"}')
     with pytest.raises(RunFolderError, match=r"summary\.json lacks repeats, seconds; remove the file"):
         compute_rows(tmp_path)
-
-
-def _keys(value, path=""):
-    for key, inner in value.items():
-        yield f"{path}{key}"
-        if isinstance(inner, dict) and key not in ("by_kind", "by_hops", "faults"):  # these are keyed by data
-            yield from _keys(inner, f"{path}{key}.")
-
-
-def test_every_number_is_defined_in_the_docs(run):
-    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    missing = [key for row in compute_rows(run) for key in _keys(to_builtins(row)) if f"`{key}`" not in text]
-    assert missing == []
