@@ -12,7 +12,6 @@ if __name__ == "__main__":  # in front of the imports, see there
     start("rest_react.ask")
 
 import sys
-from collections.abc import Iterator
 
 from rest_react.build import Parts
 from rest_react.config import cli
@@ -20,7 +19,7 @@ from rest_react.config.settings import Bm25, Settings
 from rest_react.console import say
 from rest_react.errors import RestReactError, UsageError, disk_errors
 from rest_react.parsed import ParsedStep
-from rest_react.records import ModelRef, Question, Step, Trajectory
+from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
 from rest_react.start import run_async
@@ -28,62 +27,15 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
-from rest_react.tasks.search_qa.actions import (
-    Action,
-    Answer,
-    CheckAnswer,
-    LinkSelection,
-    ReviseAnswer,
-    Search,
-    Terminate,
-)
 from rest_react.text_safety import printable
 
 INDENT = " " * len("answer    ")
 HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]'
 
 
-def describe(step: Step, action: Action | None) -> Iterator[str]:
-    """What a step did, in a few plain lines."""
-    if step.forced:
-        yield "no searches remain"
-        return
-    match action:
-        case None:
-            yield f"{step.kind}: no sample could be read ({step.candidates[0].problem if step.candidates else 'none'})"
-        case Search(query, thoughts):
-            yield f"thinks    {thoughts}"
-            yield f"searches  {query}"
-        case LinkSelection(summary, thoughts, ids, comments):
-            for i, hit in enumerate(step.hits, start=step.first_link):
-                yield f"  {'*' if i in ids else ' '} [{i}] {hit.title}: {hit.snippet[:100]}"
-            yield from (f"  # {comment}" for comment in comments)
-            yield f"notes     {summary if ids else 'nothing is selected'}"
-            yield f"thinks    {thoughts}"
-        case Terminate(thoughts):
-            yield f"thinks    {thoughts}"
-            yield "stops searching"
-        case Answer(thoughts, answer):
-            yield f"thinks    {thoughts}"
-            yield f"drafts    {answer}"
-        case CheckAnswer(passed, comments):
-            yield from (f"  # {comment}" for comment in comments)
-            yield f"{step.kind} check {'passed' if passed else 'not passed'}"
-        case ReviseAnswer(revised, comments):
-            yield from (f"  # {comment}" for comment in comments)
-            yield f"{step.kind} check revises: {revised}"
-
-
-def sources(trajectory: Trajectory) -> Iterator[str]:
-    """The cited hits, one line each."""
-    for step in trajectory.steps:
-        for i, hit in enumerate(step.hits, start=step.first_link):
-            if f"[link_id={i}]" in trajectory.answer:
-                yield f"[link_id={i}] {hit.title} ({hit.source})"
-
-
-async def ask(settings: Settings, text: str) -> Trajectory:
-    """Answers one question, printing each step. Raises UsageError where the iteration has no model yet."""
+async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
+    """Answers one question, printing each step; returns the trajectory, and the sources that its answer cites. Raises
+    UsageError where the iteration has no model yet."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     model = _model(settings, parts)
@@ -101,17 +53,19 @@ async def ask(settings: Settings, text: str) -> Trajectory:
     task = parts.task(parts.questions(first).passages if closed else None)
     llm = parts.policy(model)
     policy = parts.sampled(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
-    seed = derive_seed(settings.seed, text)
+    seed, steps = derive_seed(settings.seed, text), list[ParsedStep]()
+
+    def show(parsed: ParsedStep) -> None:
+        steps.append(parsed)
+        for line in task.render(steps)[-1].lines:
+            # One line each: a snippet must not be able to write a line of its own.
+            print(printable(line.replace("\n", " ")), flush=True)
+
     try:
-        return await task.rollout(Question("asked", text), policy, trajectory_id="asked.0", seed=seed, watch=_show)
+        trajectory = await task.rollout(Question("asked", text), policy, trajectory_id="asked.0", seed=seed, watch=show)
+        return trajectory, list(task.citations(trajectory))
     finally:
         await llm.aclose()
-
-
-def _show(parsed: ParsedStep) -> None:
-    for line in describe(parsed.step, parsed.chosen.action if parsed.chosen else None):
-        # One line each: a snippet must not be able to write a line of its own.
-        print(printable(line.replace("\n", " ")), flush=True)
 
 
 def _model(settings: Settings, parts: Parts) -> ModelRef:
@@ -136,7 +90,7 @@ def main() -> None:
         raise SystemExit(0 if words and words[0] in ("-h", "--help") else 2)
     try:
         with disk_errors():
-            trajectory = run_async(ask(cli.compose(overrides), words[0]))
+            trajectory, cited = run_async(ask(cli.compose(overrides), words[0]))
     except UsageError as error:
         cli.stop(error, code=2)
     except RestReactError as error:
@@ -145,5 +99,5 @@ def main() -> None:
         print(printable(f"\nno answer: {trajectory.fault.message}"))
         raise SystemExit(1)
     print(printable("\nanswer    " + trajectory.answer.replace("\n", f"\n{INDENT}")))
-    for line in sources(trajectory):
+    for line in cited:
         print(printable(INDENT + line.replace("\n", " ")))

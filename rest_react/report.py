@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rest_react.build import task_of_folder
 from rest_react.config.overrides import split, text
 from rest_react.console import console, say
 from rest_react.errors import UsageError, disk_errors
@@ -37,6 +38,7 @@ from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS, first_v
 from rest_react.reporting.tables.stage_tables import STAGES, fallback_notes, incomplete_stages, stage_table
 from rest_react.storage.files import write_file, write_json
 from rest_react.storage.run_folder import SCHEMA, iterations
+from rest_react.storage.settings_file import read_settings
 from rest_react.text_safety import visible
 from rest_react.training.loss_curve import loss_curve
 
@@ -76,7 +78,7 @@ def show_results(run_folder: Path, *, smoke: bool) -> None:
 
 
 def _page(view: Mapping[str, Any], run_folder: Path) -> str:
-    settings, packed = run_folder / "settings.yaml", pack(run_folder)
+    settings, packed = run_folder / "settings.yaml", pack(run_folder, task_of_folder(read_settings(run_folder)))
     curves = ((k, loss_curve(run_folder / f"iter_{k}" / "finetune")) for k in iterations(run_folder))
     return fill(
         "report.html.j2",

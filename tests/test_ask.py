@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rest_react import ask as module
-from rest_react.ask import HELP, describe, main, sources
+from rest_react.ask import HELP, main
 from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
@@ -24,6 +24,7 @@ from rest_react.tasks.search_qa.actions import (
     Search,
     Terminate,
 )
+from rest_react.tasks.search_qa.conversation import describe, sources
 
 # The smoke experiment with nothing to train and no mistakes.
 SMOKE = (

@@ -1,21 +1,20 @@
 """A run's trajectories, packed into the page so that they can be searched and read without a server.
 
-    packed = pack(Path("outputs/default"))
+    packed = pack(Path("outputs/default"), task)
     packed.index         # what is filtered and searched: columns, one entry a trajectory
     packed.blocks[3]     # trajectories 96 to 127, with every sample
 
 Index and blocks are JSON, deflated, in base64: the page inflates the index when it is opened and a block when one of
-its trajectories is. States are not in it, because each repeats all that came before: the page renders them from the
-steps and shows them where their checksum is that of the state the model saw. Above `largest` only the trajectories of
+its trajectories is. Of each state it holds the lines that differ from the step before, because a state repeats all that
+came before it. What a step shows is up to its task (step_view). Above `largest` only the trajectories of
 a seeded sample keep all their candidates, the others the one that moved on.
 Not here: what the page does with trajectories (templates/browser.js, templates/conversation.js).
 """
 
 import base64
-import re
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,13 @@ from rest_react.errors import short_reason
 from rest_react.records import Ranking, Step
 from rest_react.reporting.trajectories import RecordedTrajectory, recorded_trajectories
 from rest_react.seeds import derive_seed
-from rest_react.tasks.search_qa.step import parse_step
+from rest_react.step_view import StepView
+from rest_react.tasks.protocol import Task
 
 LARGEST = 30_000_000
 PER_BLOCK = 32
 _LONGEST = 20_000  # characters of one text: more than anyone reads, and a page stays a page
 _SEARCHED = 240  # characters of an answer or a fault in the index
-_REMAINING = re.compile(r"^REMAINING_SEARCHES = (\d+)$", re.MULTILINE)
 Keep = Callable[[str], bool]
 
 
@@ -50,17 +49,17 @@ class Packed:
         return len(self.index) + sum(map(len, self.blocks))
 
 
-def pack(run_folder: Path, largest: int = LARGEST) -> Packed:
+def pack(run_folder: Path, task: Task, largest: int = LARGEST) -> Packed:
     """All trajectories of the run's complete stages, in about `largest` characters."""
-    whole = _pack(run_folder, lambda _: True)
+    whole = _pack(run_folder, task, lambda _: True)
     if whole.size <= largest:
         return whole
-    bare = _pack(run_folder, lambda _: False)
+    bare = _pack(run_folder, task, lambda _: False)
     share = max(0.0, 0.98 * (largest - bare.size) / max(whole.size - bare.size, 1))
-    return _pack(run_folder, lambda key: derive_seed("candidates", key) < share * 2**63)
+    return _pack(run_folder, task, lambda key: derive_seed("candidates", key) < share * 2**63)
 
 
-def _pack(run_folder: Path, keep: Keep) -> Packed:
+def _pack(run_folder: Path, task: Task, keep: Keep) -> Packed:
     columns: dict[str, list[object]] = {name: [] for name in _entry_names()}
     blocks: list[str] = []
     waiting: list[dict[str, Any]] = []
@@ -70,7 +69,7 @@ def _pack(run_folder: Path, keep: Keep) -> Packed:
         whole += kept
         for name, value in _entry(recorded).items():
             columns[name].append(value)
-        waiting.append(_opened(recorded, whole=kept))
+        waiting.append(_opened(recorded, task, whole=kept))
         if len(waiting) == PER_BLOCK:
             blocks.append(_deflated(waiting))
             waiting = []
@@ -104,10 +103,11 @@ def _entry(recorded: RecordedTrajectory) -> dict[str, object]:
     }
 
 
-def _opened(recorded: RecordedTrajectory, *, whole: bool) -> dict[str, Any]:
+def _opened(recorded: RecordedTrajectory, task: Task, *, whole: bool) -> dict[str, Any]:
     """All that the page shows of one trajectory. `cut` where a text was too long for it."""
     trajectory, result = recorded.trajectory, recorded.result
-    searches = next((found for step in trajectory.steps if (found := _REMAINING.search(step.state))), None)
+    parsed = [task.parse(_alone(step)) for step in trajectory.steps]
+    states = ["", *(step.state for step in trajectory.steps)]
     opened = {
         "draft": trajectory.draft,
         "answer": trajectory.answer,
@@ -117,8 +117,10 @@ def _opened(recorded: RecordedTrajectory, *, whole: bool) -> dict[str, Any]:
         "before": result and result.verdict_before_checks,
         "golds": result.golds if result else (),
         "hops": result and result.hops,
-        "searches": int(searches[1]) if searches else 0,
-        "steps": [_opened_step(step, recorded.rankings.get(i), whole=whole) for i, step in enumerate(trajectory.steps)],
+        "steps": [
+            _opened_step(step, view, states[i], recorded.rankings.get(i), whole=whole)
+            for i, (step, view) in enumerate(zip(trajectory.steps, task.render(parsed), strict=True))
+        ],
         "cut": False,
     }
     plain: dict[str, Any] = msgspec.to_builtins(opened)
@@ -127,25 +129,32 @@ def _opened(recorded: RecordedTrajectory, *, whole: bool) -> dict[str, Any]:
     return plain
 
 
-def _opened_step(step: Step, ranking: Ranking | None, *, whole: bool) -> dict[str, Any]:
-    """`action` is what the sample that moved on says, `shown` the checksum of the state, `samples` how many there
-    were."""
-    chosen = step.candidates[step.chosen] if step.chosen is not None else None
-    alone = replace(step, candidates=(chosen,), chosen=0) if chosen else step
-    action = parse_step(alone).actions[0].action if chosen else None
-    kept = step if whole else alone
+def _alone(step: Step) -> Step:
+    """The step with the sample that moved on alone."""
+    return step if step.chosen is None else replace(step, candidates=(step.candidates[step.chosen],), chosen=0)
+
+
+def _opened_step(step: Step, view: StepView, before: str, ranking: Ranking | None, *, whole: bool) -> dict[str, Any]:
+    """`state` is how many lines the state shares with that of the step before, and the other lines; `samples` is how
+    many candidates there were."""
+    kept = step if whole or step.chosen is None else _alone(step)
     return {
         "kind": step.kind,
-        "shown": zlib.crc32(step.state.encode("utf-8")),
+        "title": view.title,
+        "parts": view.parts,
+        "state": _difference(before, step.state),
         "candidates": kept.candidates,
         "samples": len(step.candidates),
         "chosen": kept.chosen,
-        "forced": step.forced,
-        "hits": step.hits,
-        "first": step.first_link,
-        "action": {"name": type(action).__name__, **asdict(action)} if action else None,
         "ranking": ranking if whole else None,
     }
+
+
+def _difference(before: str, state: str) -> dict[str, object]:
+    old, new = before.split("\n"), state.split("\n")
+    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    same = min(same, len(new) - 1)  # what follows has a line at least
+    return {"same": same, "rest": "\n".join(new[same:])}
 
 
 def _cut(value: Any) -> Any:

@@ -10,7 +10,7 @@ Stages, selection and pages know a task by this contract alone.
 Not here: which task a run has (build), and what parsed candidates are (parsed).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -18,6 +18,7 @@ from rest_react.judges.grader import Grader
 from rest_react.parsed import ParsedStep, ParsedTrajectory, Violations
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory
+from rest_react.step_view import StepView
 
 Watch: TypeAlias = Callable[[ParsedStep], None]
 
@@ -64,6 +65,14 @@ class Task(Protocol):
 
     def may_train(self, trajectory: ParsedTrajectory) -> bool:
         """Whether the filters of this task, as they are set, let this finished trajectory train."""
+        ...
+
+    def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
+        """How each step of a trajectory, or of its beginning, is shown to people: by pages, and by `ask`."""
+        ...
+
+    def citations(self, trajectory: Trajectory) -> Iterable[str]:
+        """What the answer cites, a line for each source; nothing where the task has no sources."""
         ...
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:

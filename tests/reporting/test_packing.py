@@ -11,6 +11,7 @@ import pytest
 from rest_react.records import Fault, Ranking, Result, Trajectory
 from rest_react.reporting.packing import PER_BLOCK, pack
 from rest_react.storage.jsonl import read_lines
+from rest_react.tasks.search_qa.task import SearchQA
 from tests.runs import result, scripted_run, trajectory, write_evaluation, write_lines
 
 
@@ -34,7 +35,7 @@ def entries(packed) -> dict[str, dict]:
 
 
 def test_every_trajectory_of_a_complete_stage_is_there_once_the_last_iteration_first(run):
-    packed = pack(run)
+    packed = pack(run, SearchQA())
     expected = [
         f"iter_{k}/{name}/{t.id}"
         for k in (1, 0)
@@ -47,7 +48,7 @@ def test_every_trajectory_of_a_complete_stage_is_there_once_the_last_iteration_f
 
 
 def test_an_entry_says_how_a_trajectory_ended(run):
-    found = entries(pack(run))
+    found = entries(pack(run, SearchQA()))
     results = list(read_lines(run / "iter_1/evaluate/world/results.jsonl", Result))
     said = {r.id: (r.verdict.verdict, r.verdict_before_checks.verdict, r.kind) for r in results if not r.fault}
     told = {i: found[f"iter_1/world/{i}"] for i in said}
@@ -56,48 +57,52 @@ def test_an_entry_says_how_a_trajectory_ended(run):
 
 
 def test_a_step_comes_with_all_its_samples_and_what_the_selector_said(run):
-    found = entries(pack(run))
+    found = entries(pack(run, SearchQA()))
     rankings = {r.id: r for r in read_lines(run / "iter_1/improve/rankings.jsonl", Ranking)}
     for walked in read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory):
+        lines = [""]
         for n, (step, shown) in enumerate(
             zip(walked.steps, found[f"iter_1/grow/{walked.id}"]["walk"]["steps"], strict=True)
         ):
             assert shown["candidates"] == [asdict(c) for c in step.candidates]
-            assert shown["shown"] == zlib.crc32(step.state.encode())
+            lines = [*lines[: shown["state"]["same"]], *shown["state"]["rest"].split("\n")]
+            assert "\n".join(lines) == step.state
             ranking = rankings.get(f"{walked.id}.{n}")
             assert (shown["ranking"] or {}).get("best") == (ranking.best if ranking else None)
-            assert (shown["action"] is None) == (step.chosen is None)
+            assert ("No sample" in str(shown["parts"]) or "No searches remain" in str(shown["parts"])) == (
+                step.chosen is None
+            )
 
 
 def test_what_is_not_complete_is_left_out(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "cut")
     (folder / "iter_1/evaluate/world/summary.json").unlink()
     (folder / "iter_1/improve/summary.json").unlink()
-    found = entries(pack(folder))
+    found = entries(pack(folder, SearchQA()))
     assert not [key for key in found if key.startswith("iter_1/world/")]
     steps = [step for key, e in found.items() if key.startswith("iter_1/") for step in e["walk"]["steps"]]
     assert [step["ranking"] for step in steps] == [None] * len(steps)
 
 
 def test_above_the_limit_a_sample_keeps_its_candidates(run):
-    everything = pack(run)
-    packed = pack(run, largest=int(0.9 * everything.size))
+    everything = pack(run, SearchQA())
+    packed = pack(run, SearchQA(), largest=int(0.9 * everything.size))
     assert packed.size < everything.size
     assert 0 < packed.whole < packed.trajectories == everything.trajectories
-    assert pack(run, largest=int(0.9 * everything.size)) == packed
+    assert pack(run, SearchQA(), largest=int(0.9 * everything.size)) == packed
     steps = [step for e in entries(packed).values() for step in e["walk"]["steps"]]
     whole = [step for e in entries(everything).values() for step in e["walk"]["steps"]]
     kept = [len(step["candidates"]) for step in steps]
     assert {(n, step["samples"]) for n, step in zip(kept, steps, strict=True)} == {(0, 0), (1, 3), (3, 3)}
     moved = [[s["candidates"][s["chosen"]] if s["chosen"] is not None else None for s in run] for run in (steps, whole)]
     assert moved[0] == moved[1]
-    assert pack(run, largest=0).whole == 0
+    assert pack(run, SearchQA(), largest=0).whole == 0
 
 
 def test_a_text_too_long_for_a_page_is_cut_and_says_so(tmp_path):
     stage = write_evaluation(tmp_path, 0, [result("a"), result("b")])
     write_lines(stage / "trajectories.jsonl", [trajectory("a", "A" * 1_000_000), trajectory("b")])
-    packed = pack(tmp_path)
+    packed = pack(tmp_path, SearchQA())
     long, short = (e["walk"] for e in entries(packed).values())
     assert long["answer"].endswith(" … (1,000,000 characters)")
     assert len(long["answer"]) < 21_000
@@ -116,7 +121,7 @@ def test_a_failed_walk_has_its_fault_in_short_and_in_full(tmp_path):
         for t, r in zip(walks, results, strict=True)
     ]
     write_lines(stage / "trajectories.jsonl", failed)
-    found = entries(pack(tmp_path))
+    found = entries(pack(tmp_path, SearchQA()))
     assert [(e["outcome"], e["fault"], e["walk"]["fault"]["message"]) for e in found.values()] == [
         ("failed", "no usable sample", "no usable sample at step 3 (answer): prose"),
         ("outage", "llm: HTTP 503", "llm: HTTP 503"),
@@ -124,4 +129,4 @@ def test_a_failed_walk_has_its_fault_in_short_and_in_full(tmp_path):
 
 
 def test_a_folder_with_nothing_has_nothing(tmp_path):
-    assert pack(tmp_path).trajectories == 0
+    assert pack(tmp_path, SearchQA()).trajectories == 0

@@ -1,12 +1,12 @@
 // One trajectory as a conversation: what the agent thought, asked, was shown, kept, wrote and changed, with all samples
-// of every step, and the state that the model saw, rendered anew from the steps before it. Its elements are made by `h`
+// of every step, and the state that the model saw. What a step shows is up to its task. Its elements are made by `h`
 // and `said` of browser.js, so that nothing a model or the web wrote can become markup.
 "use strict";
 
 // ── one trajectory as a conversation ────────────────────────────────────────────────────────────────────────────────
 
 function conversation(i, walk, parting) {
-  const states = statesOf(index.question[i], walk);
+  const states = statesOf(walk);
   const { usage, verdict, before } = walk;
   const tokens = (usage.prompt_tokens + usage.completion_tokens).toLocaleString("en");
   const facts = [`iteration ${iterationOf(i)}`, stageName(i), index.id[i], index.kind[i],
@@ -15,7 +15,7 @@ function conversation(i, walk, parting) {
     h("p.facts", chip(index.outcome[i]), changeChip(i),
       said("span.soft", facts.filter(Boolean).join(" · "))),
     walk.cut ? h("p.note", `Long texts are cut here; they are whole in ${index.stage[i]}.`) : null,
-    h("ol.steps", walk.steps.map((step, n) => stepView(step, walk, states[n], n === parting))),
+    h("ol.steps", walk.steps.map((step, n) => stepView(step, states[n], n === parting))),
     walk.fault ? h("p.note", said("span", `Ended by a fault of the ${walk.fault.whose}: ${walk.fault.message}`)) : null,
     h("section.final", h("h4", "Final answer"), said("blockquote", walk.answer || "(no answer)"),
       walk.golds.length ? h("p", "Gold: ", said("strong", walk.golds.join(" / "))) : null,
@@ -24,71 +24,41 @@ function conversation(i, walk, parting) {
         ? h("p", "Before the self-checks: ", chip(before.verdict), " ", said("span.soft", before.reason)) : null));
 }
 
-const TITLES = {
-  decide: "Decide", summarise: "Read the results", answer: "Answer",
-  relevance: "Check: does it answer the question?", grounding: "Check: do the links say so?",
-};
-
 // The first step that two walks do not share; past the end of both where they are the same.
 function firstDifference(one, other) {
-  const words = (walk) => walk.steps.map((step) => JSON.stringify([step.kind, step.hits, step.action]));
+  const words = (walk) => walk.steps.map((step) => JSON.stringify([step.kind, step.parts]));
   const [a, b] = [words(one), words(other)];
   const n = a.findIndex((text, i) => text !== b[i]);
   return n < 0 ? a.length : n;
 }
 
-function stepView(step, walk, state, parts) {
-  const body = { Search: asks, Terminate: stops, LinkSelection: reads, Answer: answers, CheckAnswer: checks,
-    ReviseAnswer: checks }[step.action?.name];
+function stepView(step, state, parts) {
   return h(`li.step.${step.kind}`,
-    h("h4", TITLES[step.kind], parts ? chipOf("warm", "they part here") : null),
-    step.action ? body(step.action, step, state) : h("p.note", step.forced
-      ? "No searches remain: the agent had to stop here." : "No sample could be used."),
-    step.action ? null : hitList(step, []),
+    h("h4", step.title, parts ? chipOf("warm", "they part here") : null),
+    step.parts.map(partView),
     step.candidates.length ? candidatesView(step) : null,
-    fold("What the model was shown", () => shownView(step, state, walk)));
+    fold("What the model was shown", () => said("pre.state", state)));
 }
 
-const thought = (text) => (text ? said("p.thought", text) : null);
-const remarks = (lines) => (lines.length ? h("ul.remarks", lines.map((line) => said("li", line))) : null);
-
-function asks(action) {
-  return [thought(action.thoughts), h("p.query", h("span.soft", "searches for "), said("q", action.query))];
+// A part of a step, as rest_react/step_view.py describes them.
+function partView(part) {
+  switch (part.kind) {
+    case "thoughts": return part.text ? said("p.thought", part.text) : null;
+    case "line": return h("p.query", h("span.soft", `${part.label} `), said("q", part.text));
+    case "note": return said("p.note", part.text);
+    case "comments": return part.lines.length ? h("ul.remarks", part.lines.map((line) => said("li", line))) : null;
+    case "quote": return said("blockquote", part.text);
+    case "verdict": return h("p", chipOf(part.good ? "good" : "warm", part.text), part.label ? ` ${part.label}` : "");
+    case "change": return difference(part.before, part.text);
+    case "sources": return part.sources.length ? h("ul.hits", part.sources.map(sourceView)) : said("p.soft", part.text);
+  }
 }
 
-function stops(action) {
-  return [thought(action.thoughts), h("p", "Stops searching.")];
-}
-
-function reads(action, step) {
-  const kept = action.selected_link_ids;
-  return [hitList(step, kept), remarks(action.comments), thought(action.thoughts),
-    kept.length ? said("blockquote", action.grounded_summarization) : h("p", "Nothing is selected.")];
-}
-
-function hitList(step, kept) {
-  if (step.kind !== "summarise") return null;
-  if (!step.hits.length) return h("p.soft", "The search found nothing.");
-  return h("ul.hits", step.hits.map((hit, n) => {
-    const chosen = kept.includes(step.first + n);
-    return h(chosen ? "li.kept" : "li",
-      h("p", h("span.soft", `[${step.first + n}] `), said("strong", hit.title),
-        chosen ? h("span.chip.good", "selected") : null),
-      said("p", hit.snippet), said("p.soft.source", hit.source));
-  }));
-}
-
-function answers(action) {
-  return [thought(action.thoughts), said("blockquote", action.answer)];
-}
-
-function checks(action, step, state) {
-  const passed = action.name === "CheckAnswer" && action.passed;
-  const verdict = passed ? chipOf("good", "passed") : chipOf("warm", action.name === "CheckAnswer" ? "failed" : "revised");
-  const revised = action.name === "ReviseAnswer" ? action.revised_answer : null;
-  return [h("p", verdict, passed ? " the answer stands" : ""), remarks(action.comments),
-    revised === null ? null : !state.applied ? h("p.soft", "It searched again instead of revising.")
-      : revised === state.answer ? h("p.soft", "The revision is the same text.") : difference(state.answer, revised)];
+function sourceView(source) {
+  return h(source.selected ? "li.kept" : "li",
+    h("p", h("span.soft", `[${source.number}] `), said("strong", source.title),
+      source.selected ? h("span.chip.good", "selected") : null),
+    said("p", source.text), said("p.soft.source", source.origin));
 }
 
 const chipOf = (meaning, text) => h(`span.chip.${meaning}`, text);
@@ -171,71 +141,13 @@ function rankingView(step) {
       said("pre", ranking.good_reply)] : null);
 }
 
-// ── states, rendered anew as rest_react/prompting.py does ───────────────────────────────────────────────────────────
+// ── states ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const CONTROL = "<(?=[|\\uff5c]|/?s>|start_of_turn>|end_of_turn>|/?think>|[eb]os>|</?SYS>)|\\[(?=END\\]|/?INST\\])";
-const STEP_NAMES = {
-  decide: "decision", summarise: "summary", answer: "answer", relevance: "relevance check", grounding: "grounding check",
-};
-
-function quoted(text) {
-  const left = new RegExp(`[\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]|${CONTROL}`, "giu");
-  return JSON.stringify(text).replace(left, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-const item = (hit, id) => `ResultItem(link_id=${id}, link_text=${quoted(hit.title)}, snippet=${quoted(hit.snippet)})`;
-
-// For each step: its state, the answer it was about, and whether its revision was applied.
-function statesOf(question, walk) {
-  const asked = `ORIGINAL_QUESTION = ${quoted(question.replace(new RegExp(CONTROL, "giu"), "$& "))}\n`;
-  const past = [];
-  let [remaining, answer] = [walk.searches, ""];
-  return walk.steps.map((step, n) => {
-    const { action, hits, first, kind } = step;
-    let text = asked + (past.length ? `PAST_ACTIONS = [\n${past.map((line) => `    ${line},\n`).join("")}]\n` : "PAST_ACTIONS = []\n");
-    if (kind === "decide") text += `REMAINING_SEARCHES = ${remaining}\n`;
-    if (kind === "summarise") {
-      const items = hits.map((hit, i) => `    ${item(hit, first + i)},\n`).join("");
-      text += `CURRENT_SEARCH_RESULTS = SearchResult(links=${hits.length ? `[\n${items}]` : "[]"})\n`;
-    }
-    text += asked;
-    const check = kind === "relevance" || kind === "grounding";
-    if (check) text += `ANSWER = ${quoted(answer)}\n`;
-    const state = { text: `${text}\n# step: ${STEP_NAMES[kind]}\n`, answer, applied: walk.steps[n + 1]?.kind !== "decide" };
-    if (step.forced) past.push(`Terminate(thoughts=${quoted("No searches remain, so I answer with what I have.")})`);
-    if (action?.name === "Search") {
-      past.push(`Search(query=${quoted(action.query)}, thoughts=${quoted(action.thoughts)})`);
-      remaining--;
-    }
-    if (action?.name === "Terminate") past.push(`Terminate(thoughts=${quoted(action.thoughts)})`);
-    if (action?.name === "LinkSelection") past.push(selection(action, hits, first));
-    if (action?.name === "Answer") {
-      past.push(`Answer(thoughts=${quoted(action.thoughts)}, answer=${quoted(action.answer)})`);
-      answer = action.answer;
-    }
-    if (action?.name === "ReviseAnswer" && state.applied) answer = action.revised_answer;
-    return state;
+// The state of each step: the lines that it shares with the step before, and its own.
+function statesOf(walk) {
+  let lines = [""];
+  return walk.steps.map(({ state }) => {
+    lines = [...lines.slice(0, state.same), ...state.rest.split("\n")];
+    return lines.join("\n");
   });
-}
-
-function selection(action, hits, first) {
-  const ids = hits.map((_, i) => first + i).filter((id) => action.selected_link_ids.includes(id));
-  const summary = ids.length ? action.grounded_summarization : "Nothing is selected.";
-  return `SelectLink(selected_links=[${ids.map((id) => item(hits[id - first], id)).join(", ")}], ` +
-    `grounded_summarization=${quoted(summary)}, thoughts=${quoted(action.thoughts)})`;
-}
-
-function shownView(step, state, walk) {
-  if (checksum(state.text) === step.shown) return said("pre.state", state.text);
-  return h("p.soft", walk.cut ? "A text in it was cut for this page; it is whole in the run's folder."
-    : "Another version of the program wrote this state; it is in the run's folder.");
-}
-
-function checksum(text) { // CRC-32 of the text in UTF-8
-  let crc = ~0;
-  for (const byte of new TextEncoder().encode(text)) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  }
-  return ~crc >>> 0;
 }

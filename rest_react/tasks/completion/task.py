@@ -10,7 +10,7 @@ other line is no answer; where it names none, the first line is the answer as it
 Not here: items and their labels (items, or a file of questions), and the scripted policy (scripted).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -40,6 +40,7 @@ from rest_react.records import (
 )
 from rest_react.seeds import derive_seed
 from rest_react.selection.selectors import choose
+from rest_react.step_view import Part, StepView
 from rest_react.tasks.protocol import Policy, Watch
 from rest_react.text_safety import escape_control_tokens, quote
 
@@ -130,6 +131,14 @@ class Completion:
         """This task has no filter of its own."""
         return True
 
+    def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
+        """The label as people read it."""
+        return [_view(parsed) for parsed in steps]
+
+    def citations(self, trajectory: Trajectory) -> Iterator[str]:
+        """A label cites nothing."""
+        return iter(())
+
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """This task has no verifier: no candidate violates anything."""
         return Violations(tuple(((),) * len(step.actions) for step in trajectory.steps))
@@ -142,6 +151,15 @@ class Completion:
     def _prompt(self, state: str, tuned: bool) -> Prompt:
         shown = self.exemplars == "always" or (self.exemplars == "untuned" and not tuned)
         return self.prompts[KIND].prompt(state, files.closing(CLOSINGS[KIND])) if shown else Prompt("", state)
+
+
+def _view(parsed: ParsedStep) -> StepView:
+    if parsed.chosen is None:
+        problem = parsed.actions[0].problem if parsed.actions else "none"
+        return StepView(
+            "Complete", (Part("note", "No sample could be used."),), (f"no sample can be used ({problem})",)
+        )
+    return StepView("Complete", (Part("quote", parsed.chosen.target),), (f"writes    {parsed.chosen.target}",))
 
 
 def _candidate(sample: Sample) -> Candidate:

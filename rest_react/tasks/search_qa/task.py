@@ -6,13 +6,16 @@
 Not here: the agent (agent), its verifier (verifier), and which settings make it (build).
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.parsed import ParsedStep, ParsedTrajectory, Violations
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
+from rest_react.step_view import StepView
 from rest_react.tasks.protocol import Policy, Watch
+from rest_react.tasks.search_qa import conversation
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 from rest_react.tasks.search_qa.step import parse_step
@@ -67,6 +70,14 @@ class SearchQA:
         checks = [parsed for parsed in trajectory.steps if parsed.step.kind == "grounding" and parsed.chosen]
         last = checks[-1].chosen if checks else None
         return last is not None and isinstance(last.action, CheckAnswer) and last.action.passed
+
+    def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
+        """Thoughts, searches, results and checks as people read them."""
+        return conversation.render(steps)
+
+    def citations(self, trajectory: Trajectory) -> Iterator[str]:
+        """The search results that the answer cites, one line each."""
+        return conversation.sources(trajectory)
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """What each candidate and the answer violate of the rules of the built-in world's questions."""

@@ -1,0 +1,128 @@
+"""How a step of the search agent is shown to people: on a page, and line by line in a terminal.
+
+    render(steps)[0].lines      # ("thinks    Who wrote it?", "searches  author of Dusk")
+
+Not here: the records of a view (step_view), and the state that the model was shown (states).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rest_react.parsed import ParsedStep
+from rest_react.records import Step, Trajectory
+from rest_react.step_view import Part, Source, StepView
+from rest_react.tasks.search_qa.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ReviseAnswer,
+    Search,
+    Terminate,
+)
+from rest_react.tasks.search_qa.memory import memories
+
+_TITLES: Mapping[str, str] = {
+    "decide": "Decide",
+    "summarise": "Read the results",
+    "answer": "Answer",
+    "relevance": "Check: does it answer the question?",
+    "grounding": "Check: do the links say so?",
+}
+
+
+def render(steps: Sequence[ParsedStep]) -> list[StepView]:
+    """The view of each step of a trajectory, or of its beginning."""
+    before = memories(steps)
+    views = []
+    for i, parsed in enumerate(steps):
+        action = parsed.chosen.action if parsed.chosen else None
+        searches_again = i + 1 < len(steps) and steps[i + 1].step.kind == "decide"
+        parts = tuple(_parts(parsed.step, action, before[i].answer, searches_again=searches_again))
+        views.append(
+            StepView(_TITLES.get(parsed.step.kind, parsed.step.kind), parts, tuple(describe(parsed.step, action)))
+        )
+    return views
+
+
+def _parts(step: Step, action: Action | None, current: str, *, searches_again: bool) -> Iterator[Part]:
+    """What the page shows. `current` is the answer that a check was about."""
+    selected = action.selected_link_ids if isinstance(action, LinkSelection) else ()
+    if action is None:
+        stopped = "No searches remain: the agent had to stop here."
+        yield Part("note", stopped if step.forced else "No sample could be used.")
+    if step.kind == "summarise":
+        yield Part("sources", "The search found nothing.", sources=tuple(_sources(step, selected)))
+    match action:
+        case Search(query, thoughts):
+            yield Part("thoughts", thoughts)
+            yield Part("line", query, label="searches for")
+        case Terminate(thoughts):
+            yield Part("thoughts", thoughts)
+            yield Part("note", "Stops searching.")
+        case LinkSelection(summary, thoughts, ids, comments):
+            yield Part("comments", lines=comments)
+            yield Part("thoughts", thoughts)
+            yield Part("quote", summary) if ids else Part("note", "Nothing is selected.")
+        case Answer(thoughts, answer):
+            yield Part("thoughts", thoughts)
+            yield Part("quote", answer)
+        case CheckAnswer(passed, comments):
+            yield (
+                Part("verdict", "passed", label="the answer stands")
+                if passed
+                else Part("verdict", "failed", good=False)
+            )
+            yield Part("comments", lines=comments)
+        case ReviseAnswer(revised, comments):
+            yield Part("verdict", "revised", good=False)
+            yield Part("comments", lines=comments)
+            if searches_again:
+                yield Part("note", "It searched again instead of revising.")
+            elif revised == current:
+                yield Part("note", "The revision is the same text.")
+            else:
+                yield Part("change", revised, before=current)
+
+
+def _sources(step: Step, selected: Sequence[int]) -> Iterator[Source]:
+    for number, hit in enumerate(step.hits, start=step.first_link):
+        yield Source(number, hit.title, hit.snippet, hit.source, number in selected)
+
+
+def describe(step: Step, action: Action | None) -> Iterator[str]:
+    """What a step did, in a few plain lines."""
+    if step.forced:
+        yield "no searches remain"
+        return
+    match action:
+        case None:
+            yield f"{step.kind}: no sample could be read ({step.candidates[0].problem if step.candidates else 'none'})"
+        case Search(query, thoughts):
+            yield f"thinks    {thoughts}"
+            yield f"searches  {query}"
+        case LinkSelection(summary, thoughts, ids, comments):
+            for i, hit in enumerate(step.hits, start=step.first_link):
+                yield f"  {'*' if i in ids else ' '} [{i}] {hit.title}: {hit.snippet[:100]}"
+            yield from (f"  # {comment}" for comment in comments)
+            yield f"notes     {summary if ids else 'nothing is selected'}"
+            yield f"thinks    {thoughts}"
+        case Terminate(thoughts):
+            yield f"thinks    {thoughts}"
+            yield "stops searching"
+        case Answer(thoughts, answer):
+            yield f"thinks    {thoughts}"
+            yield f"drafts    {answer}"
+        case CheckAnswer(passed, comments):
+            yield from (f"  # {comment}" for comment in comments)
+            yield f"{step.kind} check {'passed' if passed else 'not passed'}"
+        case ReviseAnswer(revised, comments):
+            yield from (f"  # {comment}" for comment in comments)
+            yield f"{step.kind} check revises: {revised}"
+
+
+def sources(trajectory: Trajectory) -> Iterator[str]:
+    """The cited hits, one line each."""
+    for step in trajectory.steps:
+        for i, hit in enumerate(step.hits, start=step.first_link):
+            if f"[link_id={i}]" in trajectory.answer:
+                yield f"[link_id={i}] {hit.title} ({hit.source})"
