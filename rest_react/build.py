@@ -82,15 +82,6 @@ class QuestionSet:
         return content.hexdigest()[:16]
 
 
-def task_of_folder(locked: Mapping[str, Any]) -> Task:
-    """The task of a run folder with these settings, to read its trajectories."""
-    if locked.get("task.kind") == "completion":
-        return completion.Completion(labels=tuple(locked.get("task.labels", ())))
-    from rest_react.tasks.search_qa.task import SearchQA
-
-    return SearchQA()
-
-
 class Parts:
     """Everything a run is put together from."""
 

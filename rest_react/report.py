@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.build import task_of_folder
 from rest_react.config.overrides import split, text
 from rest_react.console import console, say
 from rest_react.errors import UsageError, disk_errors
@@ -39,6 +38,7 @@ from rest_react.reporting.tables.stage_tables import STAGES, fallback_notes, inc
 from rest_react.storage.files import write_file, write_json
 from rest_react.storage.run_folder import SCHEMA, iterations
 from rest_react.storage.settings_file import read_settings
+from rest_react.tasks.of_folder import task_of_folder
 from rest_react.text_safety import visible
 from rest_react.training.loss_curve import loss_curve
 
