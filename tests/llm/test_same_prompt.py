@@ -21,7 +21,7 @@ from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.protocols import LLM
 from rest_react.records import Example, ModelRef, Prompt, Sampling
 from rest_react.storage.run_folder import RunFolder
-from rest_react.training.hosted import render_rows
+from rest_react.training.hosted.rows import render_rows
 from rest_react.training.job import prepare_job, read_job, read_rows
 from rest_react.training.local import LocalTrainer, LocalTraining
 from rest_react.weights import make_rows, resolve_weights

@@ -23,20 +23,17 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from rest_react.console import say
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
-from rest_react.metrics.costs import Price
 from rest_react.records import Example, ModelRef
 from rest_react.redaction import redact_reply
-from rest_react.remote.budget import Budget, Meter, estimate
+from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.error_meanings import classify_error
 from rest_react.remote.error_replies import error_reply
 from rest_react.remote.http_client import key_from, open_client, refuse_address
@@ -45,69 +42,19 @@ from rest_react.remote.retry import READY_WITHIN_S, Backoff, NotReady, TryAgain,
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Tokens
 from rest_react.remote.whole_reply import TooLarge
-from rest_react.setting_types import OPENAI_URL, Count, Positive
-from rest_react.storage.files import cut_torn_line, write_file
-from rest_react.training.contract import TrainerSettings, TrainingContext
-from rest_react.training.job_states import State, is_not_ready, state_of
+from rest_react.storage.files import write_file
+from rest_react.training.hosted.job_states import State, is_not_ready, state_of
+from rest_react.training.hosted.progress import Progress, events_on_disk, note_progress
+from rest_react.training.hosted.rows import render_rows, tokens_of
+from rest_react.training.hosted.server_lists import find_file, find_job, if_it_can_list, name_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.fine_tuning import FineTuningJob
 
 T = TypeVar("T")
-_MOST_BYTES = 512 * 1024 * 1024
 _SLOWEST_UPLOAD = 100_000  # bytes a second
-_EPOCHS = 3  # what providers choose for a small file when they are left to
-
-
-@dataclass(frozen=True, slots=True)
-class HostedFinetune(TrainerSettings):
-    """An OpenAI-shaped fine-tuning API at any base_url."""
-
-    tunes: ClassVar[Literal["here", "provider", "nothing"]] = "provider"
-    whole_epochs: ClassVar[bool] = True
-
-    kind: Literal["hosted"]
-    start_from: Literal["base", "previous"]
-    mix_demonstrations: bool
-    base_url: str | None
-    api_key_env: str | None
-    epochs: Count | None
-    batch_size: Count | None
-    learning_rate_multiplier: float | None
-    max_length: Count
-    poll_s: Positive
-    price: Price
-    cancel: bool
-
-    def open(self, context: TrainingContext, epochs: float | None) -> "HostedTrainer":
-        chosen = {
-            "n_epochs": self.epochs if epochs is None else int(epochs),
-            "batch_size": self.batch_size,
-            "learning_rate_multiplier": self.learning_rate_multiplier,
-        }
-        return HostedTrainer(
-            base_url=self.base_url or OPENAI_URL, api_key_env=self.api_key_env or None, poll_s=self.poll_s,
-            hyperparameters={name: value for name, value in chosen.items() if value is not None},
-            on_event=lambda event: say(f"{context.title}: {event}"), max_length=self.max_length,
-            meter=context.meter, cancel=self.cancel,
-        )  # fmt: skip
-
-    def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
-        return epochs or self.epochs or _EPOCHS
-
-    def training_price(self) -> Price:
-        return self.price
-
-
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    """`job.json`: what the server has said yes to so far."""
-
-    content: str
-    file: str = ""
-    job: str = ""
-    model: str = ""
+EPOCHS = 3  # what providers choose for a small file when they are left to
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +65,6 @@ class _Job:
     state: State
     model: str
     why: str
-
-
-class _Event(msgspec.Struct):
-    id: str
 
 
 class HostedTrainer:
@@ -191,20 +134,20 @@ class HostedTrainer:
 
     def _told(self, examples: Sequence[Example]) -> Tokens:
         """What the training will take, told before it takes it."""
-        epochs: Any = self._hyperparameters.get("n_epochs") or _EPOCHS
+        epochs: Any = self._hyperparameters.get("n_epochs") or EPOCHS
         once = sum(tokens_of(example) for example in examples)
         usd = self._meter.budget.usd(self._meter.role, once * epochs, 0)
         cost = "finetune.price is not set" if usd is None else f"about {usd:.2f} US dollars"
         self._on_event(f"{len(examples)} examples, about {once} tokens, {epochs} epochs: {cost}")
         return Tokens(once * epochs, 0)
 
-    async def _stop(self, client: "AsyncOpenAI", progress: _Progress, folder: Path) -> None:
+    async def _stop(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> None:
         """Asks for the end of the job that the folder knows of, or that a kill has kept from being noted."""
-        job = progress.job or (progress.file and await self._asked("looking", lambda: _find_job(client, progress.file)))
+        job = progress.job or (progress.file and await self._asked("looking", lambda: find_job(client, progress.file)))
         if not job:
             raise UsageError(f"{folder}: no job was begun here, so there is none to cancel; leave out finetune.cancel")
         await self._asked("cancelling the job", lambda: client.fine_tuning.jobs.cancel(job))
-        _note(folder, replace(progress, job=job))
+        note_progress(folder, replace(progress, job=job))
         raise UsageError(
             f"{self._base_url}: fine-tuning job {job} is cancelled, as asked for; without finetune.cancel, and once "
             f"{folder / 'job.json'} is deleted, the same command starts another"
@@ -214,12 +157,12 @@ class HostedTrainer:
         settings = [self._base_url, base.name, self._hyperparameters, job_seed, self._suffix]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + b"\n" + rows).hexdigest()[:32]
 
-    def _begun(self, folder: Path, content: str) -> _Progress:
+    def _begun(self, folder: Path, content: str) -> Progress:
         path = folder / "job.json"
         if not path.exists():
-            return _Progress(content)
+            return Progress(content)
         try:
-            progress = msgspec.json.decode(path.read_bytes(), type=_Progress)
+            progress = msgspec.json.decode(path.read_bytes(), type=Progress)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"{path} is damaged ({error}). Delete it and run the same command again: the job is looked for in the "
@@ -229,30 +172,30 @@ class HostedTrainer:
             raise UsageError(f"{path}: begun with other examples or settings; restore them, or delete it to start anew")
         return progress
 
-    async def _upload(self, client: "AsyncOpenAI", rows: bytes, progress: _Progress, folder: Path) -> _Progress:
+    async def _upload(self, client: "AsyncOpenAI", rows: bytes, progress: Progress, folder: Path) -> Progress:
         if progress.file:
             return progress
         name = f"rest-react-{progress.content}.jsonl"
 
         async def find_or_upload() -> str:
-            if found := await _find_file(client, name):
+            if found := await find_file(client, name):
                 return found
             file = await client.files.create(file=(name, rows, "application/jsonl"), purpose="fine-tune")
-            return _name(file.id)
+            return name_of(file.id)
 
-        return _note(
+        return note_progress(
             folder, replace(progress, file=await self._asked("uploading the examples", find_or_upload, sent=len(rows)))
         )
 
     async def _create(
-        self, client: "AsyncOpenAI", base: ModelRef, job_seed: int, progress: _Progress, folder: Path
-    ) -> _Progress:
+        self, client: "AsyncOpenAI", base: ModelRef, job_seed: int, progress: Progress, folder: Path
+    ) -> Progress:
         if progress.job:
             return progress
         hyperparameters: Any = self._hyperparameters  # the provider's own names; the SDK types only OpenAI's
 
         async def find_or_create() -> str:
-            if found := await _find_job(client, progress.file):
+            if found := await find_job(client, progress.file):
                 return found
             job = await client.fine_tuning.jobs.create(
                 model=base.name,
@@ -261,14 +204,16 @@ class HostedTrainer:
                 seed=job_seed,
                 suffix=self._suffix,
             )
-            return _name(job.id)
+            return name_of(job.id)
 
-        return _note(folder, replace(progress, job=await self._asked("creating the job", find_or_create, about="file")))
+        return note_progress(
+            folder, replace(progress, job=await self._asked("creating the job", find_or_create, about="file"))
+        )
 
-    async def _wait(self, client: "AsyncOpenAI", progress: _Progress, folder: Path) -> _Progress:
+    async def _wait(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> Progress:
         deadline = time.monotonic() + self._patience_s
         pause_s = self._poll_s
-        seen = _events_on_disk(folder)
+        seen = events_on_disk(folder)
         state: State = "running"
 
         async def look() -> _Job:
@@ -284,7 +229,7 @@ class HostedTrainer:
             before, state = state, job.state
             if state == "succeeded":
                 await self._news(client, progress.job, seen, folder)
-                done = _note(folder, replace(progress, model=job.model))
+                done = note_progress(folder, replace(progress, model=job.model))
                 await self._list_checkpoints(client, progress.job, folder)
                 return done
             if state in ("failed", "cancelled"):
@@ -306,7 +251,7 @@ class HostedTrainer:
 
         async def unseen() -> list[tuple[str, str, str]]:
             events: list[tuple[str, str, str]] = []
-            with _if_it_can_list():
+            with if_it_can_list():
                 # Newest first: one page is enough unless much has happened.
                 async for event in client.fine_tuning.jobs.list_events(job, limit=100):
                     if event.id in seen:
@@ -328,7 +273,7 @@ class HostedTrainer:
     async def _list_checkpoints(self, client: "AsyncOpenAI", job: str, folder: Path) -> None:
         async def listed() -> list[tuple[str, str]]:
             found = []
-            with _if_it_can_list():
+            with if_it_can_list():
                 async for one in client.fine_tuning.jobs.checkpoints.list(job):
                     fields = one.model_dump(mode="json", warnings=False)
                     # Not every provider gives a checkpoint a model's name.
@@ -399,94 +344,6 @@ class HostedTrainer:
             redact_reply(f"{error.code}: {error.message}", self._key) if error and error.message else "no reason given"
         )
         where = f" (parameter {error.param})" if error and error.param else ""
-        model = _name(job.fine_tuned_model) if job.fine_tuned_model else ""
+        model = name_of(job.fine_tuned_model) if job.fine_tuned_model else ""
         why = f"{self._base_url}: fine-tuning job {job.id} {job.status}: {said}{where}"
         return _Job(str(job.status), state_of(job.status), model, why)
-
-
-def tokens_of(example: Example) -> int:
-    """An example's length, estimated."""
-    return estimate(example.prompt) + estimate(example.completion)
-
-
-def render_rows(examples: Sequence[Example], fewest: int = 1, max_length: int | None = None) -> bytes:
-    """The upload, one chat a line. Raises UsageError naming what the API would refuse, before anything is sent."""
-    problems = [
-        f"{example.id}: its {field} is empty"
-        for example in examples
-        for field, text in (("prompt", example.prompt), ("completion", example.completion))
-        if not text.strip()
-    ]
-    problems += [
-        f"{example.id}: about {tokens_of(example)} tokens, more than finetune.max_length={max_length}"
-        for example in examples
-        if max_length is not None and tokens_of(example) > max_length
-    ]
-    if len(examples) < fewest:
-        problems.append(f"{len(examples)} examples, and the API takes no fewer than {fewest}")
-    if problems:
-        more = f" (and {len(problems) - 10} more)" if len(problems) > 10 else ""
-        raise UsageError("hosted fine-tuning, examples: " + "; ".join(problems[:10]) + more)
-    rows = b"".join(_row(example) for example in examples)
-    if len(rows) > _MOST_BYTES:
-        raise UsageError(f"hosted fine-tuning: {len(rows)} bytes of examples; the API takes {_MOST_BYTES}; use fewer")
-    return rows
-
-
-def _row(example: Example) -> bytes:
-    messages = [{"role": "user", "content": example.prompt}, {"role": "assistant", "content": example.completion}]
-    return json.dumps({"messages": messages}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-
-
-def _name(told: object) -> str:
-    """What a reply names; the SDK does not check that it is a text."""
-    if not isinstance(told, str) or not told.isprintable() or not told:
-        raise OutsideFault(f"the reply names {told!r:.80}")
-    return told
-
-
-async def _find_file(client: "AsyncOpenAI", name: str) -> str:
-    """The id of the file uploaded under that name; empty if there is none, or the server does not list its files."""
-    with _if_it_can_list():
-        async for file in client.files.list(purpose="fine-tune"):
-            if file.filename == name:
-                return _name(file.id)
-    return ""
-
-
-async def _find_job(client: "AsyncOpenAI", file: str) -> str:
-    """The id of a job on that file which has not failed; the file's name stands for all that the job depends on."""
-    with _if_it_can_list():
-        async for job in client.fine_tuning.jobs.list(limit=100):
-            if job.training_file == file and state_of(job.status) not in ("failed", "cancelled"):
-                return _name(job.id)
-    return ""
-
-
-@contextmanager
-def _if_it_can_list() -> Iterator[None]:
-    """Not every provider lists files, jobs or events: one that has no such route lists nothing."""
-    from openai import APIStatusError
-
-    try:
-        yield
-    except APIStatusError as error:
-        if error.status_code not in (404, 405, 501):
-            raise
-
-
-def _note(folder: Path, progress: _Progress) -> _Progress:
-    """Puts `job.json` on disk, whole or not at all, before anything else happens."""
-    write_file(folder / "job.json", json.dumps(asdict(progress), indent=1))
-    return progress
-
-
-def _events_on_disk(folder: Path) -> set[str]:
-    """The ids in `events.jsonl`; a line torn by a kill is cut off, a damaged one is passed over."""
-    path = folder / "events.jsonl"
-    cut_torn_line(path)
-    seen = set()
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        with suppress(msgspec.MsgspecError):
-            seen.add(msgspec.json.decode(line, type=_Event).id)
-    return seen

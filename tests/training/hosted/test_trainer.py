@@ -15,7 +15,8 @@ from rest_react.errors import BudgetReached, OutsideFault, RestReactError, Usage
 from rest_react.metrics.costs import Price
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter
-from rest_react.training.hosted import HostedTrainer, render_rows
+from rest_react.training.hosted import HostedTrainer
+from rest_react.training.hosted.rows import render_rows
 from tests.loopback import Reply, Request, serve
 from tests.odd_bodies import ODD_BODIES, endless
 

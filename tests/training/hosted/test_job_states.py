@@ -1,7 +1,7 @@
 import pytest
 
 from rest_react.remote.error_replies import ErrorReply
-from rest_react.training.job_states import is_not_ready, state_of
+from rest_react.training.hosted.job_states import is_not_ready, state_of
 
 
 @pytest.mark.parametrize(

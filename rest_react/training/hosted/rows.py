@@ -1,0 +1,49 @@
+"""The file that is uploaded: one chat of two messages for each example, checked before anything is sent.
+
+    {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "ACTION_SELECTED = ..."}]}
+
+Errors: UsageError, naming every example that the API would refuse. Not here: tokens by the provider's own tokenizer.
+"""
+
+import json
+from collections.abc import Sequence
+
+from rest_react.errors import UsageError
+from rest_react.records import Example
+from rest_react.remote.budget import estimate
+
+_MOST_BYTES = 512 * 1024 * 1024
+
+
+def tokens_of(example: Example) -> int:
+    """An example's length, estimated."""
+    return estimate(example.prompt) + estimate(example.completion)
+
+
+def render_rows(examples: Sequence[Example], fewest: int = 1, max_length: int | None = None) -> bytes:
+    """The upload, one chat a line. Raises UsageError naming what the API would refuse, before anything is sent."""
+    problems = [
+        f"{example.id}: its {field} is empty"
+        for example in examples
+        for field, text in (("prompt", example.prompt), ("completion", example.completion))
+        if not text.strip()
+    ]
+    problems += [
+        f"{example.id}: about {tokens_of(example)} tokens, more than finetune.max_length={max_length}"
+        for example in examples
+        if max_length is not None and tokens_of(example) > max_length
+    ]
+    if len(examples) < fewest:
+        problems.append(f"{len(examples)} examples, and the API takes no fewer than {fewest}")
+    if problems:
+        more = f" (and {len(problems) - 10} more)" if len(problems) > 10 else ""
+        raise UsageError("hosted fine-tuning, examples: " + "; ".join(problems[:10]) + more)
+    rows = b"".join(_row(example) for example in examples)
+    if len(rows) > _MOST_BYTES:
+        raise UsageError(f"hosted fine-tuning: {len(rows)} bytes of examples; the API takes {_MOST_BYTES}; use fewer")
+    return rows
+
+
+def _row(example: Example) -> bytes:
+    messages = [{"role": "user", "content": example.prompt}, {"role": "assistant", "content": example.completion}]
+    return json.dumps({"messages": messages}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
