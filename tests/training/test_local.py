@@ -19,21 +19,13 @@ from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MambaConfig,
-    MambaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
 )
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.training.dry_run import DryRunTrainer
 from rest_react.training.job import Job, prepare_resume, read_job
 from rest_react.training.local import LocalTrainer, LocalTraining
 from rest_react.training.order import training_order
-from rest_react.training.worker.completion_loss import reads_trees
 from rest_react.training.worker.run_job import run
 from rest_react.training.worker.supervised import supervised_trainer
 from rest_react.weights import make_rows, resolve_weights
@@ -139,14 +131,6 @@ def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path
         [line] = losses(tmp_path / str(size))
         assert line["loss"] == pytest.approx(total / count, abs=1e-4)
         assert line["tokens"] == sum(len(row.input_ids) for row in training_order(rows, 4, 1, seed=7))
-
-
-def test_only_models_that_predict_from_a_tree_what_they_predict_from_its_rows_are_given_trees() -> None:
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 64}
-    attention = sizes | {"intermediate_size": 32, "num_attention_heads": 2, "num_key_value_heads": 1}
-    assert reads_trees(LlamaForCausalLM(LlamaConfig(**attention)))
-    assert not reads_trees(MistralForCausalLM(MistralConfig(**attention, sliding_window=8)))
-    assert not reads_trees(MambaForCausalLM(MambaConfig(**sizes, state_size=4)))
 
 
 def test_killed_with_its_parent_and_run_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
@@ -330,10 +314,3 @@ def test_a_base_that_is_elsewhere_or_gone_is_a_usage_error(tmp_path: Path) -> No
         tune(tmp_path, SETTINGS, "a", ModelRef("ft:model", "hosted", tuned=True))
     with pytest.raises(UsageError, match="iter_1/finetune/model, which is not there"):
         tune(tmp_path, SETTINGS, "a", ModelRef("iter_1/finetune/model", "local", tuned=True))
-
-
-def test_a_dry_run_checks_the_rows_and_hands_the_base_back(tmp_path: Path) -> None:
-    ref = asyncio.run(DryRunTrainer("completion", 512, tmp_path).train(EXAMPLES, TINY, tmp_path, 7))
-    assert ref == ModelRef("tiny-random", "base", tuned=True)
-    with pytest.raises(UsageError, match=r"finetune\.max_length=20"):
-        asyncio.run(DryRunTrainer("completion", 20, tmp_path).train(EXAMPLES, TINY, tmp_path, 7))
