@@ -15,7 +15,7 @@ import sys
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.settings import Bm25, Settings
+from rest_react.config.settings import Settings
 from rest_react.console import say
 from rest_react.errors import RestReactError, UsageError, disk_errors
 from rest_react.parsed import ParsedStep
@@ -49,8 +49,7 @@ async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
             "world, and this is none of them; if you ask about anything else, set agent.select=perplexity"
         )
     first = next(iter(s.benchmarks.values()))
-    closed = isinstance(settings.search, Bm25) and settings.search.corpus == "questions"
-    task = parts.task(parts.questions(first).passages if closed else None)
+    task = parts.task(parts.questions(first).passages if settings.search.wants_passages() else None)
     llm = parts.policy(model)
     policy = parts.sampled(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
     seed, steps = derive_seed(settings.seed, text), list[ParsedStep]()

@@ -1,11 +1,11 @@
-"""Settings into live parts: the one place that chooses between implementations.
+"""Settings into live parts: which parts a run has, and what they are opened with.
 
     parts = Parts(settings, folder)
     task = parts.task(parts.grow_questions().passages)
     policy = parts.sampled(parts.policy(model), samples=4, temperature=0.8, tuned=model.tuned)
 
-Plain `match` over `kind`; a new door is one case here, one dataclass in `settings` and one file in its package.
-Doors load and connect at their first call, so building is cheap and nothing is spent before it is needed.
+A part's settings open it (`settings.search.open(...)`), so a new client is one file with both and a name in the union
+of its package. Clients load and connect at their first call, so building is cheap.
 Not here: the order in which parts are used (run).
 """
 
@@ -17,39 +17,22 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from rest_react.config.settings import (
-    Bm25,
-    DuckDuckGo,
-    FileQuestions,
-    GeminiModel,
-    HttpSearch,
-    HubQuestions,
-    Model,
-    OpenAIModel,
-    QuestionSource,
-    RuleGraderSettings,
-    SameModel,
-    ScriptedModel,
-    Settings,
-    TransformersModel,
-    VllmModel,
-    WorldQuestions,
-)
-from rest_react.config.settings import (
-    RewardModel as RewardModelSettings,
-)
+from rest_react.config.settings import Model, Questions, SameModel, Settings, model_behind
+from rest_react.config.settings import RewardModel as RewardModelSettings
 from rest_react.errors import ConfigError
-from rest_react.judges.grader import Grader, LLMGrader, RuleGrader
+from rest_react.judges.grader import Grader, LLMGrader, RuleGrader, RuleGraderSettings
+from rest_react.llm.contract import ModelContext
 from rest_react.metrics.costs import Price
 from rest_react.prompts import StepPrompt, prompts_hash
 from rest_react.protocols import LLM, Search, Tracker, Trainer
+from rest_react.questions.contract import QuestionContext
 from rest_react.records import LabelledQuestion, ModelRef, Passage
-from rest_react.remote.budget import Budget, Meter, Metered
+from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
-from rest_react.remote.retry import READY_WITHIN_S
 from rest_react.remote.setting_names import SettingNames
+from rest_react.search.contract import SearchContext
 from rest_react.selection.reward_model import RewardModel
-from rest_react.setting_types import OPENAI_URL, Mode
+from rest_react.setting_types import Mode
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.completion import task as completion
@@ -138,28 +121,20 @@ class Parts:
         corpora = [one.passages for one in sets.values() if one.passages is not None]
         return QuestionSet(tuple(found), tuple(chain(*corpora)) if len(corpora) == len(sets) else None)
 
-    def questions(self, source: QuestionSource, *, labelled: bool = True) -> QuestionSet:
+    def questions(self, source: Questions, *, labelled: bool = True) -> QuestionSet:
         """A question set, read and sampled; where answers are not needed, a row may lack them."""
-        from rest_react.questions import read_hub, read_questions, sample
+        from rest_react.questions import sample
 
-        match source:
-            case WorldQuestions(split=split):
-                found: Sequence[LabelledQuestion] = getattr(self.built_in, split)
-                passages: tuple[Passage, ...] | None = self.built_in.passages
-                seed = self.settings.world.seed
-            case FileQuestions(path=path, corpus=corpus, fields=names, seed=seed):
-                found = read_questions(Path(path), names or None, labelled=labelled)
-                passages = _corpus(corpus) if corpus else None
-            case HubQuestions(name=name, config=config, split=split_, revision=revision, fields=names, seed=seed):
-                found = read_hub(name, config, split_, revision, names, labelled=labelled)
-                passages = None
+        context = QuestionContext(lambda: self.built_in, self.settings.world.seed, _corpus)
+        opened = source.open(context, labelled=labelled)
+        found = opened.labelled
         if source.sample is not None:
-            found = sample(found, source.sample, seed)
-        return QuestionSet(tuple(found), passages)
+            found = sample(found, source.sample, opened.sample_seed)
+        return QuestionSet(tuple(found), opened.passages)
 
     def starting_model(self) -> ModelRef:
         """Iteration 0's weights before any training."""
-        where: Literal["base", "hosted"] = "hosted" if isinstance(self.settings.policy, OpenAIModel) else "base"
+        where: Literal["base", "hosted"] = "hosted" if self.settings.policy.tuned == "provider" else "base"
         return ModelRef(self.settings.policy.model, where, tuned=False)
 
     def policy(self, model: ModelRef) -> LLM:
@@ -196,32 +171,25 @@ class Parts:
         settings = self.settings.grader
         if isinstance(settings, RuleGraderSettings):
             return RuleGrader()
-        name = self.settings.policy.model if isinstance(settings, SameModel) else settings.model
+        model = model_behind(settings, self.settings.policy)
+        assert model is not None
         limit = self.settings.evaluate.grader_max_tokens
-        return LLMGrader(self._judge("grader", settings), self._text(AUTOEVAL), f"llm:{name}", max_tokens=limit)
+        return LLMGrader(self._judge("grader", settings), self._text(AUTOEVAL), f"llm:{model.model}", max_tokens=limit)
 
     @property
     def grader_needs_room(self) -> bool:
         """Whether the grader's weights should not lie in memory beside the policy's."""
-        heavy = ("transformers", "vllm")
-        grader = self.settings.grader.kind
-        kind = self.settings.policy.kind if grader == "same" else grader
-        return kind in heavy and self.settings.policy.kind in heavy
+        grader = model_behind(self.settings.grader, self.settings.policy)
+        return grader is not None and grader.runs == self.settings.policy.runs == "machine"
 
     @property
     def prices(self) -> dict[str, Price]:
         """What each role's tokens cost; a rule uses none."""
         s = self.settings
-        reward_model, grader = (
-            s.policy.price if isinstance(judge, (SameModel, RuleGraderSettings)) else judge.price
-            for judge in (s.reward_model, s.grader)
-        )
-        return {
-            "policy": s.policy.price,
-            "reward_model": reward_model,
-            "grader": grader,
-            "finetune": s.finetune.training_price(),
-        }
+        models = (model_behind(judge, s.policy) or s.policy for judge in (s.reward_model, s.grader))
+        reward_model, grader = (model.price for model in models)
+        tuning = s.finetune.training_price()
+        return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader, "finetune": tuning}
 
     @cached_property
     def budget(self) -> Budget:
@@ -237,7 +205,7 @@ class Parts:
     def search(self, passages: Sequence[Passage] | None) -> Search:
         """The search engine, over `passages` where it is closed; one that is open goes through the cache."""
         s = self.settings
-        if self.cache is None or isinstance(s.search, Bm25):
+        if self.cache is None or not s.search.asks_outside:
             return self._search(passages)
         return CachedSearch(None if s.replay else self._search(passages), client_name(s.search), self.cache)
 
@@ -248,20 +216,7 @@ class Parts:
         return Bm25Search(passages, self.folder.root / "bm25")
 
     def _search(self, passages: Sequence[Passage] | None) -> Search:
-        match self.settings.search:
-            case Bm25(corpus=corpus):
-                return self.closed_search(passages or () if corpus == "questions" else _corpus(corpus))
-            case DuckDuckGo() as s:
-                from rest_react.search.web import DuckDuckGo as Door
-
-                return Door(
-                    backend=s.backend, region=s.region, timeout_s=int(s.timeout_s), tries=s.tries,
-                    requests_per_minute=s.requests_per_minute,
-                )  # fmt: skip
-            case HttpSearch() as s:
-                from rest_react.search.retrieval_server import HttpSearch as Server
-
-                return Server(s.url, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries)
+        return self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", _corpus))
 
     def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
         """The task on a question set with these passages."""
@@ -315,7 +270,7 @@ class Parts:
 
     def trainer(self, iteration: int) -> Trainer:
         """Who fine-tunes, for as many epochs as the iteration gets."""
-        mode, template_kwargs = _asked_as(self.settings.policy)
+        mode, template_kwargs = self.settings.policy.trained_as()
         context = TrainingContext(
             mode,
             template_kwargs,
@@ -352,56 +307,26 @@ class Parts:
         return self._llm(role, self.settings.policy, self.starting_model(), mode=settings.mode)
 
     def _llm(self, role: str, settings: Model, model: ModelRef, mode: Mode | None = None) -> LLM:
-        """A model's door; where it asks anybody, behind the cache."""
+        """A model's client; where it asks anybody, behind the cache."""
         weights = str(self.folder.root / model.name) if model.where == "local" else model.name
-        meter = Meter(self.budget, role)
-        if self.cache is None or isinstance(settings, ScriptedModel):
-            return self._door(settings, model, weights, meter, mode)
-        door = None if self.settings.replay else self._door(settings, model, weights, meter, mode)
-        return CachedLLM(door, client_name(settings, mode, weights=weights), self.cache)
+        cached = self.cache is not None and settings.runs != "script"
+        client = None if cached and self.settings.replay else self._client(role, settings, model, weights, mode)
+        if self.cache is None or not cached:
+            assert client is not None
+            return client
+        return CachedLLM(client, client_name(settings, mode, weights=weights), self.cache)
+
+    def _client(self, role: str, settings: Model, model: ModelRef, weights: str, mode: Mode | None) -> LLM:
+        context = ModelContext(
+            weights, model, self.folder.root, self._scripted,
+            Meter(self.budget, role), self._names(role, settings),
+        )  # fmt: skip
+        return (settings if mode is None else settings.in_mode(mode)).open(context)
 
     def _names(self, role: str, settings: Model) -> SettingNames:
         """What the settings of a role's model are called; a judge that is the `same` as the policy has the policy's."""
         block = "policy" if settings is self.settings.policy else role
         return SettingNames(block, _MAX_TOKENS[role])
-
-    def _door(self, settings: Model, model: ModelRef, weights: str, meter: Meter, mode: Mode | None) -> LLM:
-        match settings:
-            case TransformersModel() as s:
-                from rest_react.llm.transformers_engine import TransformersEngine
-
-                engine = TransformersEngine(
-                    weights, mode=mode or s.mode, chat_template_kwargs=s.chat_template_kwargs, dtype=s.dtype,
-                    device=s.device, threads=s.threads, cache_tokens=s.cache_tokens, batch_requests=s.batch_requests,
-                    batch_tokens=s.batch_tokens,
-                )  # fmt: skip
-                return Metered(engine, meter)
-            case ScriptedModel() as s:
-                shares = {"right": s.right, "wrong": s.wrong, "unparsable": s.unparsable, "empty": s.empty}
-                return Metered(self._scripted(**shares), meter)
-            case OpenAIModel() as s:
-                from rest_react.llm.openai_compatible import OpenAICompatible
-
-                fresh = model.where == "hosted" and model.tuned
-                return OpenAICompatible(
-                    weights, names=self._names(meter.role, s), ready_within_s=READY_WITHIN_S if fresh else 0.0,
-                    base_url=s.base_url or OPENAI_URL, api_key_env=s.api_key_env or None,
-                    mode=mode or s.mode, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
-                    requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute, meter=meter,
-                    n_per_request=s.n_per_request, logprobs=s.logprobs, token_limit=s.token_limit, omit=s.omit,
-                    system_turn=s.system_turn, chat_template_kwargs=s.chat_template_kwargs, extra_body=s.extra_body,
-                )  # fmt: skip
-            case VllmModel() as s:
-                return _vllm(s, weights, model, self.folder, meter, mode, self._names(meter.role, s))
-            case GeminiModel() as s:
-                from rest_react.llm.gemini import Gemini
-
-                return Gemini(
-                    weights, names=self._names(meter.role, s),
-                    api_key_env=s.api_key_env, logprobs=s.logprobs, thinking_budget=s.thinking_budget,
-                    timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries, meter=meter,
-                    requests_per_minute=s.requests_per_minute, tokens_per_minute=s.tokens_per_minute,
-                )  # fmt: skip
 
 
 def _corpus(path: str) -> tuple[Passage, ...]:
@@ -413,26 +338,3 @@ def _corpus(path: str) -> tuple[Passage, ...]:
     if not any(passage_words(passage.title, passage.text) for passage in passages):
         raise ConfigError([f"{path}: no passage holds a word to search for; check that it is the right file"])
     return passages
-
-
-def _asked_as(policy: Model) -> tuple[Mode, Mapping[str, object]]:
-    """How the policy is asked, which is how it must be trained: mode, and arguments of its chat template."""
-    if isinstance(policy, (TransformersModel, VllmModel)):
-        return policy.mode, policy.chat_template_kwargs
-    return "completion", {}
-
-
-def _vllm(
-    s: VllmModel, weights: str, model: ModelRef, folder: RunFolder, meter: Meter, mode: Mode | None, names: SettingNames
-) -> LLM:
-    from rest_react.llm.vllm_server import VllmServer
-
-    return VllmServer(
-        weights, command=s.command, extra_args=s.extra_args, port=s.port, mode=mode or s.mode,
-        system_turn=s.system_turn, chat_template_kwargs=s.chat_template_kwargs,
-        # A name that begins with a dash would be read as an option.
-        served_name=model.name.replace("/", "-").lstrip("-"), log=folder.root / "vllm.log",
-        max_model_len=s.max_model_len,
-        start_timeout_s=s.start_timeout_s, timeout_s=s.timeout_s, max_in_flight=s.in_flight, tries=s.tries,
-        meter=meter, names=names,
-    )  # fmt: skip

@@ -17,13 +17,13 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.checks import benchmarks_for_testing, load_settings, missing_keys
-from rest_react.config.settings import Bm25, Settings
+from rest_react.config.checks import benchmarks_for_testing, missing_keys
+from rest_react.config.load import load_settings
+from rest_react.config.settings import Settings
 from rest_react.config.students import settings_of_student
 from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, disk_errors
@@ -199,8 +199,8 @@ class Loop:
         """Digests of the question sets and the corpus, whose content may change though their paths stay."""
         sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
         found = {name: one.digest() for name, one in sets.items()}
-        if isinstance(self.settings.search, Bm25) and self.settings.search.corpus != "questions":
-            with Path(self.settings.search.corpus).open("rb") as corpus:
+        if (file := self.settings.search.corpus_file()) is not None:
+            with file.open("rb") as corpus:
                 found["search.corpus"] = hashlib.file_digest(corpus, "sha256").hexdigest()[:16]
         return found
 

@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rest_react.config.checks import load_settings, nearest, secret_problem
+from rest_react.config.load import load_settings, nearest, secret_problem
 from rest_react.config.overrides import as_text, as_typed, text
 from rest_react.config.settings import Settings
 from rest_react.console import say

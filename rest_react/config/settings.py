@@ -1,114 +1,28 @@
-"""What can be set: plain frozen dataclasses without defaults; values live in configs/*.yaml, each fact once.
+"""What can be set: the run's own settings, and those of its parts, which stand beside the parts.
 
-`kind` tells the members of a union apart (`policy.kind: transformers | openai | ...`). A key never enters a setting:
-`api_key_env` names the environment variable that a door reads by itself.
-Not here: reading and checking (config), and building parts (build).
+`kind` tells the members of a union apart (`policy.kind: transformers | openai | ...`): `llm`, `search`, `questions` and
+`training` name theirs; the scripted policy and the built-in world belong to the task. Settings are frozen dataclasses
+without defaults; values are in configs/*.yaml, each once. A key never enters a setting: `api_key_env` names the
+environment variable that a client reads by itself.
+Not here: reading settings (load), combinations that cannot work (checks), and opening parts (build).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Ge, Interval, Le, MinLen
+from annotated_types import Ge, Le, MinLen
 from pydantic import BeforeValidator, Field
 
-from rest_react.metrics.costs import Price
-from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, SystemTurn, Temperature
+from rest_react.judges.grader import RuleGraderSettings
+from rest_react.llm import LanguageModel
+from rest_react.questions import QuestionSource
+from rest_react.search import SearchEngine
+from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, Temperature
 from rest_react.tasks import TaskSettings
+from rest_react.tasks.search_qa.scripted import ScriptedModel
+from rest_react.tasks.search_qa.world import WorldQuestions, WorldSettings
 from rest_react.training import Finetune
-
-
-@dataclass(frozen=True, slots=True)
-class TransformersModel:
-    """Weights in this process, on the CPU or one GPU, batched by transformers' continuous batching."""
-
-    kind: Literal["transformers"]
-    model: Name
-    mode: Mode
-    chat_template_kwargs: dict[str, object]
-    dtype: Literal["auto", "float32", "bfloat16"]
-    device: Literal["auto", "cpu", "cuda"]
-    threads: NotNegative
-    cache_tokens: Count
-    batch_requests: Count
-    batch_tokens: Count
-    in_flight: Count
-    price: Price
-
-
-@dataclass(frozen=True, slots=True)
-class OpenAIModel:
-    """Any OpenAI-compatible endpoint."""
-
-    kind: Literal["openai"]
-    model: Name
-    mode: Mode
-    system_turn: SystemTurn
-    chat_template_kwargs: dict[str, object]
-    base_url: str | None
-    api_key_env: str | None
-    logprobs: bool
-    n_per_request: bool
-    token_limit: Literal["max_tokens", "max_completion_tokens"]
-    omit: tuple[Literal["temperature", "seed", "stop"], ...]
-    extra_body: dict[str, object]
-    requests_per_minute: float | None
-    tokens_per_minute: float | None
-    in_flight: Count
-    timeout_s: Positive
-    tries: Count
-    price: Price
-
-
-@dataclass(frozen=True, slots=True)
-class VllmModel:
-    """`vllm serve`, started and stopped by the run; `command` may live in an environment of its own."""
-
-    kind: Literal["vllm"]
-    model: Name
-    mode: Mode
-    system_turn: SystemTurn
-    chat_template_kwargs: dict[str, object]
-    command: tuple[str, ...]
-    max_model_len: Count | None
-    extra_args: tuple[str, ...]
-    port: Annotated[int, Interval(ge=0, le=65535)]
-    start_timeout_s: Positive
-    in_flight: Count
-    timeout_s: Positive
-    tries: Count
-    price: Price
-
-
-@dataclass(frozen=True, slots=True)
-class GeminiModel:
-    """Gemini through google-genai."""
-
-    kind: Literal["gemini"]
-    model: Name
-    api_key_env: str
-    logprobs: bool
-    thinking_budget: Annotated[int, Ge(-1)] | None
-    requests_per_minute: float | None
-    tokens_per_minute: float | None
-    in_flight: Count
-    timeout_s: Positive
-    tries: Count
-    price: Price
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptedModel:
-    """The scripted policy: no model at all; shares of right, wrong, unparsable and empty samples."""
-
-    kind: Literal["scripted"]
-    model: Name
-    right: Share
-    wrong: Share
-    unparsable: Share
-    empty: Share
-    in_flight: Count
-    price: Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,100 +33,18 @@ class SameModel:
     mode: Mode
 
 
-@dataclass(frozen=True, slots=True)
-class RuleGraderSettings:
-    """The grader that needs no model."""
-
-    kind: Literal["rule"]
-
-
-Model: TypeAlias = TransformersModel | OpenAIModel | VllmModel | GeminiModel | ScriptedModel
+Model: TypeAlias = LanguageModel | ScriptedModel
 RewardModel: TypeAlias = Model | SameModel
 Grader: TypeAlias = Model | SameModel | RuleGraderSettings
+Questions: TypeAlias = QuestionSource | WorldQuestions
 BY_KIND = Field(discriminator="kind")
 
 
-@dataclass(frozen=True, slots=True)
-class Bm25:
-    """BM25 over `corpus`: a JSONL file, or `questions` for the corpus that came with the question set."""
-
-    kind: Literal["bm25"]
-    corpus: Name
-
-
-@dataclass(frozen=True, slots=True)
-class DuckDuckGo:
-    """The web, through ddgs with one fixed backend."""
-
-    kind: Literal["duckduckgo"]
-    backend: Name
-    region: Name
-    requests_per_minute: Positive
-    timeout_s: Positive
-    tries: Count
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSearch:
-    """A retrieval server that answers POST /retrieve."""
-
-    kind: Literal["http"]
-    url: Name
-    in_flight: Count
-    timeout_s: Positive
-    tries: Count
-
-
-SearchEngine: TypeAlias = Bm25 | DuckDuckGo | HttpSearch
-
-
-@dataclass(frozen=True, slots=True)
-class WorldQuestions:
-    """Questions of the built-in closed world."""
-
-    kind: Literal["world"]
-    split: Literal["demonstrations", "train", "evaluation"]
-    sample: Count | None
-
-
-@dataclass(frozen=True, slots=True)
-class FileQuestions:
-    """A file of questions; `fields` maps our names to its columns, `corpus` is the file of its passages."""
-
-    kind: Literal["file"]
-    path: Name
-    corpus: str | None
-    fields: dict[str, str]
-    sample: Count | None
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class HubQuestions:
-    """A data set on the Hub, at a pinned revision, or one file at a URL."""
-
-    kind: Literal["hub"]
-    name: Name
-    config: str | None
-    split: Name
-    revision: Name
-    fields: dict[str, str]
-    sample: Count | None
-    seed: int
-
-
-QuestionSource: TypeAlias = WorldQuestions | FileQuestions | HubQuestions
-
-
-@dataclass(frozen=True, slots=True)
-class WorldSettings:
-    """Size of the built-in world."""
-
-    seed: int
-    passages: Annotated[int, Interval(ge=10, le=100_000)]
-    demonstrations: NotNegative
-    train: NotNegative
-    evaluation: NotNegative
+def model_behind(judge: Grader, policy: Model) -> Model | None:
+    """The model that a judge asks: the policy's where it is the `same`; None where a rule judges."""
+    if isinstance(judge, SameModel):
+        return policy
+    return None if isinstance(judge, RuleGraderSettings) else judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +76,8 @@ class DemonstrationSettings:
 class GrowSettings:
     """Grow: trajectories over a fixed question set (paper section 3.3)."""
 
-    questions: Annotated[QuestionSource, BY_KIND]
-    also: dict[str, Annotated[QuestionSource, BY_KIND]]
+    questions: Annotated[Questions, BY_KIND]
+    also: dict[str, Annotated[Questions, BY_KIND]]
     allow_overlap: tuple[str, ...]
     reuse: str | None
     reuse_through: NotNegative
@@ -272,7 +104,7 @@ class ImproveSettings:
 class EvaluateSettings:
     """Evaluate: benchmarks by name, each asked `repeats` times (paper section 4)."""
 
-    benchmarks: dict[str, Annotated[QuestionSource, BY_KIND]]
+    benchmarks: dict[str, Annotated[Questions, BY_KIND]]
     repeats: Count
     samples: Count
     temperature: Temperature

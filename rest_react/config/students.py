@@ -7,16 +7,7 @@ Not here: which stages a student takes over from its teacher's run (stages.reuse
 
 from dataclasses import replace
 
-from rest_react.config.settings import (
-    Grader,
-    Model,
-    OpenAIModel,
-    SameModel,
-    Settings,
-    Student,
-    TransformersModel,
-    VllmModel,
-)
+from rest_react.config.settings import Grader, Model, SameModel, Settings, Student
 
 
 def settings_of_student(s: Settings, student: Student) -> Settings:
@@ -36,6 +27,4 @@ def settings_of_student(s: Settings, student: Student) -> Settings:
 
 def _named(grader: Grader, policy: Model) -> Grader:
     """The grader, by its name where it was the `same` as a policy that will be another: all models have one grader."""
-    if not isinstance(grader, SameModel) or not isinstance(policy, (TransformersModel, VllmModel, OpenAIModel)):
-        return grader
-    return replace(policy, mode=grader.mode)
+    return policy.in_mode(grader.mode) if isinstance(grader, SameModel) else grader

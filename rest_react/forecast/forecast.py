@@ -20,17 +20,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rest_react.config.settings import (
-    FileQuestions,
-    Model,
-    QuestionSource,
-    RuleGraderSettings,
-    SameModel,
-    Settings,
-    SpeedSettings,
-    TransformersModel,
-    WorldQuestions,
-)
+from rest_react.config.settings import Model, Questions, Settings, SpeedSettings, model_behind
 from rest_react.forecast.speed_probe import PROBED, measured_speed
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import locked_settings
@@ -43,7 +33,7 @@ STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
 VERIFIED = 0.25
 CHARACTERS_PER_TOKEN = 3.5
-REMOTE = ("openai", "gemini")  # `speed` is this machine's
+UNKNOWN_SIZE = 125  # questions of a set that does not say how many it has: as Bamboogle
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +83,8 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 prefix = _prefix_tokens(s, k)
                 stage = f"iteration {k}: evaluate {name}"
                 yield _rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix)
-                if not isinstance(s.grader, RuleGraderSettings):
-                    yield _grading(s, f"{stage}, grading", answers)
+                if (grader := model_behind(s.grader, s.policy)) is not None:
+                    yield _grading(s, grader, f"{stage}, grading", answers)
 
 
 def forecast_table(settings: Settings, folder: RunFolder) -> Table:
@@ -118,20 +108,15 @@ def with_speed(settings: Settings) -> Settings:
     """The settings with the speed of this machine where it is asked for: `speed` is null and a packaged model is the
     policy. Takes some ten seconds where nothing was measured today."""
     speed, policy = settings.speed, settings.policy
-    if None not in (speed.prefill, speed.decode, speed.train) or not _is_probed(settings):
+    threads = policy.cpu_threads()
+    if None not in (speed.prefill, speed.decode, speed.train) or policy.model not in PROBED or threads is None:
         return settings
-    assert isinstance(policy, TransformersModel)
     lora = getattr(settings.finetune, "method", "full") == "lora"
-    rates = measured_speed(policy.model, threads=policy.threads, lora=lora)
+    rates = measured_speed(policy.model, threads=threads, lora=lora)
     if rates is None:
         return settings
     known = (speed.prefill or rates.prefill, speed.decode or rates.decode, speed.train or rates.train)
     return replace(settings, speed=SpeedSettings(*known))
-
-
-def _is_probed(settings: Settings) -> bool:
-    policy = settings.policy
-    return isinstance(policy, TransformersModel) and policy.model in PROBED and policy.device != "cuda"
 
 
 def duration_line(settings: Settings, folder: RunFolder) -> str:
@@ -177,15 +162,13 @@ def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
     """One call reads the state, every sample and the rules."""
     shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(s.task.packaged_prompts / "ranking.txt")
     tokens_in, tokens_out = round(calls * shown), calls * s.improve.max_tokens // 2
-    judge = s.policy if isinstance(s.reward_model, SameModel) else s.reward_model
+    judge = model_behind(s.reward_model, s.policy) or s.policy
     minutes = _minutes(s, judge, tokens_in, tokens_out)
     return Forecast(stage, calls, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
 
 
-def _grading(s: Settings, stage: str, answers: int) -> Forecast:
+def _grading(s: Settings, judge: Model, stage: str, answers: int) -> Forecast:
     """One call reads the question, the answer, the gold one and the rules."""
-    assert not isinstance(s.grader, RuleGraderSettings)
-    judge = s.policy if isinstance(s.grader, SameModel) else s.grader
     tokens_in = answers * (_tokens(s.task.packaged_prompts / "autoeval.txt") + 2 * OUTPUT_TOKENS)
     tokens_out = answers * OUTPUT_TOKENS
     minutes = _minutes(s, judge, tokens_in, tokens_out)
@@ -206,24 +189,20 @@ def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
 
 
 def _minutes(s: Settings, model: Model, tokens_in: float, tokens_out: float) -> float | None:
-    if model.kind == "scripted":
+    if model.runs == "script":
         return 0.0
-    if model.kind in REMOTE or not s.speed.prefill or not s.speed.decode:
+    if model.runs == "server" or not s.speed.prefill or not s.speed.decode:
         return None
     return (tokens_in / s.speed.prefill + tokens_out / s.speed.decode) / 60
 
 
-def _size(s: Settings, source: QuestionSource) -> int:
-    """Questions in a set; an unsampled Hub set is taken for 125 (Bamboogle)."""
+def _size(s: Settings, source: Questions) -> int:
+    """Questions in a set."""
     if source.sample is not None:
         return source.sample
-    if isinstance(source, WorldQuestions):
-        return int(getattr(s.world, source.split))
-    if isinstance(source, FileQuestions):
-        from rest_react.questions import read_questions
-
-        return len(read_questions(Path(source.path), source.fields or None, labelled=False))
-    return 125
+    world = {"demonstrations": s.world.demonstrations, "train": s.world.train, "evaluation": s.world.evaluation}
+    size = source.size(world)
+    return UNKNOWN_SIZE if size is None else size
 
 
 def _prefix_tokens(s: Settings, iteration: int) -> int:

@@ -9,7 +9,7 @@ which answers are graded (stages.evaluate).
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.answer_matching.rule_grader import rule_verdict
@@ -33,6 +33,13 @@ class Grader(Protocol):
     async def aclose(self) -> None:
         """Closes the grader's connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGraderSettings:
+    """The grader that needs no model."""
+
+    kind: Literal["rule"]
 
 
 @dataclass(frozen=True, slots=True)

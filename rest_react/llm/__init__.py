@@ -1,0 +1,10 @@
+"""Clients of language models. A new one is a file with its settings and its client, and its settings' name here."""
+
+from typing import TypeAlias
+
+from rest_react.llm.gemini import GeminiModel
+from rest_react.llm.openai_compatible import OpenAIModel
+from rest_react.llm.transformers_engine import TransformersModel
+from rest_react.llm.vllm_server import VllmModel
+
+LanguageModel: TypeAlias = TransformersModel | OpenAIModel | VllmModel | GeminiModel

@@ -14,12 +14,16 @@ Not here: what a reply says (gemini_replies), Vertex AI, and the Gemini API's Op
 """
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from annotated_types import Ge
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
+from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned
 from rest_react.llm.gemini_replies import GeminiReply, gemini_retry_after, read_gemini_reply
+from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
@@ -32,6 +36,7 @@ from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import TooLarge, place_of
 from rest_react.seeds import derive_seed
+from rest_react.setting_types import Count, Name, Positive
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -44,6 +49,35 @@ _MOST_CANDIDATES = 8
 
 class _OneAtATime(ModelFault):
     """The model gives no second candidate; never leaves the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiModel(ModelSettings):
+    """Gemini through google-genai."""
+
+    runs: ClassVar[Runs] = "server"
+    tuned: ClassVar[Tuned] = "nowhere"
+    always_needs_key: ClassVar[bool] = True
+
+    kind: Literal["gemini"]
+    model: Name  # as the API calls it
+    api_key_env: str  # the environment variable that holds the key
+    logprobs: bool  # ask for log-probabilities, which some models serve
+    thinking_budget: Annotated[int, Ge(-1)] | None  # tokens, out of the limit of a sample; null: the model decides
+    requests_per_minute: float | None  # null: no limit
+    tokens_per_minute: float | None  # by the worst case of each call; null: no limit
+    in_flight: Count  # requests, and of a policy trajectories, at once
+    timeout_s: Positive  # seconds until a request is given up and tried again
+    tries: Count  # attempts at one request
+    price: Price  # US dollars per million tokens, input and output; null: unknown
+
+    def open(self, context: ModelContext) -> "Gemini":
+        return Gemini(
+            context.weights, names=context.names,
+            api_key_env=self.api_key_env, logprobs=self.logprobs, thinking_budget=self.thinking_budget,
+            timeout_s=self.timeout_s, max_in_flight=self.in_flight, tries=self.tries, meter=context.meter,
+            requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute,
+        )  # fmt: skip
 
 
 class Gemini:

@@ -18,17 +18,19 @@ Not here: what a reply says (replies), which setting cures a refusal (remedies),
 (vllm_server). One client serves one event loop.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import msgspec
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.remedies import refuses_system_turn, remedy, why_empty
 from rest_react.llm.replies import Reply, read_reply
+from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
@@ -36,11 +38,12 @@ from rest_react.remote.error_meanings import classify_error, meaning_of, tells_o
 from rest_react.remote.error_replies import ErrorInside, ErrorReply, error_reply
 from rest_react.remote.http_client import key_from, open_session, post, refuse_address
 from rest_react.remote.limiter import Limiter
-from rest_react.remote.retry import Backoff, NotReady, TryAgain, retry, wait_until_ready
+from rest_react.remote.retry import READY_WITHIN_S, Backoff, NotReady, TryAgain, retry, wait_until_ready
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import MODEL_MB
 from rest_react.seeds import derive_seed
+from rest_react.setting_types import OPENAI_URL, Count, Mode, Name, Positive, SystemTurn
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -52,6 +55,71 @@ class _Unclear(RestReactError):
 
 class _NoSystemTurn(ModelFault):
     """The server's template has no system turn; never leaves the client."""
+
+
+# Fields of a request that change what a chat template renders.
+_CHANGES_PROMPT = {
+    "chat_template", "chat_template_kwargs", "template_kwargs", "add_generation_prompt", "continue_final_message",
+    "add_special_tokens", "documents", "tools", "messages", "prompt", "enable_thinking", "thinking",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIModel(ModelSettings):
+    """Any OpenAI-compatible endpoint."""
+
+    runs: ClassVar[Runs] = "server"
+    tuned: ClassVar[Tuned] = "provider"
+
+    kind: Literal["openai"]
+    model: Name  # as the server calls it
+    mode: Mode  # chat: turns of a chat; completion: one text
+    # Instructions as a system turn; false: at the head of the user's, for templates without one; auto: false from the
+    # moment that the server refuses such a turn.
+    system_turn: SystemTurn
+    chat_template_kwargs: dict[str, object]  # arguments of the chat template, sent in chat mode
+    base_url: str | None  # null: api.openai.com
+    api_key_env: str | None  # the environment variable that holds the key; null: no key
+    logprobs: bool  # ask for the log-probabilities of the tokens, which perplexity needs
+    n_per_request: bool  # all samples of a step in one request; false: one request each
+    token_limit: Literal["max_tokens", "max_completion_tokens"]  # the field's name; reasoning models want the second
+    omit: tuple[Literal["temperature", "seed", "stop"], ...]  # fields that the server refuses, left out
+    extra_body: dict[str, object]  # joins every request and has the last word
+    requests_per_minute: float | None  # null: no limit
+    tokens_per_minute: float | None  # by the worst case of each call; null: no limit
+    in_flight: Count  # requests, and of a policy trajectories, at once
+    timeout_s: Positive  # seconds until a request is given up and tried again
+    tries: Count  # attempts at one request
+    price: Price  # US dollars per million tokens, input and output; null: unknown
+
+    def open(self, context: ModelContext) -> "OpenAICompatible":
+        fresh = context.model.where == "hosted" and context.model.tuned
+        return OpenAICompatible(
+            context.weights, names=context.names, ready_within_s=READY_WITHIN_S if fresh else 0.0,
+            base_url=self.base_url or OPENAI_URL, api_key_env=self.api_key_env or None,
+            mode=self.mode, timeout_s=self.timeout_s, max_in_flight=self.in_flight, tries=self.tries,
+            requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute,
+            meter=context.meter, n_per_request=self.n_per_request, logprobs=self.logprobs,
+            token_limit=self.token_limit, omit=self.omit, system_turn=self.system_turn,
+            chat_template_kwargs=self.chat_template_kwargs, extra_body=self.extra_body,
+        )  # fmt: skip
+
+    def in_mode(self, mode: Mode) -> Self:
+        return replace(self, mode=mode)
+
+    def problems(self, path: str) -> Iterator[str]:
+        return template_problems(path, self.chat_template_kwargs)
+
+    def problems_when_tuned(self, path: str) -> Iterator[str]:
+        if self.mode == "completion":
+            yield f"{path}.mode: completion, but a hosted job trains on chats; set {path}.mode=chat"
+        of_template = ["chat_template_kwargs"] if self.chat_template_kwargs else []
+        of_template += [f"extra_body.{name}" for name in self.extra_body if name in _CHANGES_PROMPT]
+        for name in of_template:
+            yield (
+                f"{path}.{name}: changes the prompt, and a hosted job trains on the provider's own; leave it out, or "
+                f"tune the model yourself with policy=vllm {path}.chat_template_kwargs=... finetune=local"
+            )
 
 
 class OpenAICompatible:

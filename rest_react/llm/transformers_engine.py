@@ -15,16 +15,21 @@ Not here: attention on a CPU (local_engine.cpu_attention), how prompts become to
 import asyncio
 import gc
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from logging import CRITICAL, getLogger
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
+from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.local_engine.seeded_draws import Draw, draw_with, seeded_draws
 from rest_react.llm.token_ends import decoded_pieces, token_ends
+from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Prompt, Sampling
+from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed
+from rest_react.setting_types import Count, Mode, Name, NotNegative
 from rest_react.weights import encode_prompt, resolve_weights
 from rest_react.weights.end_tokens import end_tokens
 
@@ -32,6 +37,47 @@ if TYPE_CHECKING:
     import torch
 
 PAGE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersModel(ModelSettings):
+    """Weights in this process, on the CPU or one GPU, batched by transformers' continuous batching."""
+
+    runs: ClassVar[Runs] = "machine"
+    tuned: ClassVar[Tuned] = "here"
+
+    kind: Literal["transformers"]
+    model: Name  # smollm2-135m-instruct, tiny-random, a Hub id or a folder
+    mode: Mode  # completion: the bare state as plain text; chat: through the model's chat template
+    chat_template_kwargs: dict[str, object]  # arguments of the chat template
+    dtype: Literal["auto", "float32", "bfloat16"]  # auto: bfloat16 where the processor is fast at it
+    device: Literal["auto", "cpu", "cuda"]  # auto: the GPU where there is one
+    threads: NotNegative  # 0: all cores
+    cache_tokens: Count  # size of the key-value cache, in tokens; too few, and prompts are read again
+    batch_requests: Count  # sequences in one forward pass
+    batch_tokens: Count  # tokens in one forward pass
+    in_flight: Count  # trajectories at once
+    price: Price  # US dollars per million tokens, input and output
+
+    def open(self, context: ModelContext) -> Metered:
+        engine = TransformersEngine(
+            context.weights, mode=self.mode, chat_template_kwargs=self.chat_template_kwargs, dtype=self.dtype,
+            device=self.device, threads=self.threads, cache_tokens=self.cache_tokens,
+            batch_requests=self.batch_requests, batch_tokens=self.batch_tokens,
+        )  # fmt: skip
+        return Metered(engine, context.meter)
+
+    def in_mode(self, mode: Mode) -> Self:
+        return replace(self, mode=mode)
+
+    def trained_as(self) -> tuple[Mode, Mapping[str, object]]:
+        return self.mode, self.chat_template_kwargs
+
+    def cpu_threads(self) -> int | None:
+        return None if self.device == "cuda" else self.threads
+
+    def problems(self, path: str) -> Iterator[str]:
+        return template_problems(path, self.chat_template_kwargs)
 
 
 class TransformersEngine:

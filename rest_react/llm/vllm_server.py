@@ -24,15 +24,18 @@ Not here: choosing memory, parallelism or data types (`extra_args`), and the wir
 import asyncio
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from annotated_types import Interval
 
 from rest_react import supervise
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
+from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm_log import own_length
 from rest_react.llm.vllm_process import (
@@ -43,9 +46,11 @@ from rest_react.llm.vllm_process import (
     wait_until_healthy,
     watch_for_death,
 )
+from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.setting_names import SettingNames
+from rest_react.setting_types import Count, Mode, Name, Positive, SystemTurn
 from rest_react.weights import resolve_weights
 
 _LENGTH_FLAG = "--max-model-len"
@@ -59,6 +64,67 @@ class _Running:
     llm: OpenAICompatible
     dead: "asyncio.Future[str]"
     watch: "asyncio.Task[None]"
+
+
+# Arguments of `vllm serve` with which a tuned model would be asked with other tokens than it was trained on.
+_OTHER_TEMPLATE = "serves another prompt than training sees; give the model's folder a tokenizer with that template"
+_CHANGES_SERVED_PROMPT = {
+    "--chat-template": _OTHER_TEMPLATE,
+    "--default-chat-template-kwargs": "serves another prompt than training sees; use policy.chat_template_kwargs",
+    "--tokenizer": "serves other tokens than training sees; name a model whose folder holds that tokenizer",
+    "--tokenizer-mode": "serves other tokens than training sees; leave it out",
+    "--tokenizer-revision": "serves other tokens than training sees; name a local copy of the model",
+    "--revision": "serves other weights than training starts from; name a local copy of that revision",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VllmModel(ModelSettings):
+    """`vllm serve`, started and stopped by the run; `command` may live in an environment of its own."""
+
+    runs: ClassVar[Runs] = "machine"
+    tuned: ClassVar[Tuned] = "here"
+
+    kind: Literal["vllm"]
+    model: Name  # a Hub id or a folder
+    mode: Mode  # chat: through the model's chat template; completion: one text
+    # Instructions as a system turn; false: at the head of the user's; auto: false where the template has none.
+    system_turn: SystemTurn
+    chat_template_kwargs: dict[str, object]  # arguments of the chat template, in requests and in training
+    command: tuple[str, ...]  # what starts the server
+    max_model_len: Count | None  # context in tokens, at most the model's own; null: the model's own
+    extra_args: tuple[str, ...]  # more arguments of `vllm serve`
+    port: Annotated[int, Interval(ge=0, le=65535)]  # 0: a free one
+    start_timeout_s: Positive  # seconds until a server that does not answer is given up
+    in_flight: Count  # requests, and of a policy trajectories, at once
+    timeout_s: Positive  # seconds until a request is given up and tried again
+    tries: Count  # attempts at one request
+    price: Price  # US dollars per million tokens, input and output; null: unknown
+
+    def open(self, context: ModelContext) -> "VllmServer":
+        return VllmServer(
+            context.weights, command=self.command, extra_args=self.extra_args, port=self.port, mode=self.mode,
+            system_turn=self.system_turn, chat_template_kwargs=self.chat_template_kwargs,
+            # A name that begins with a dash would be read as an option.
+            served_name=context.model.name.replace("/", "-").lstrip("-"), log=context.run_folder / "vllm.log",
+            max_model_len=self.max_model_len, start_timeout_s=self.start_timeout_s, timeout_s=self.timeout_s,
+            max_in_flight=self.in_flight, tries=self.tries, meter=context.meter, names=context.names,
+        )  # fmt: skip
+
+    def in_mode(self, mode: Mode) -> Self:
+        return replace(self, mode=mode)
+
+    def trained_as(self) -> tuple[Mode, Mapping[str, object]]:
+        return self.mode, self.chat_template_kwargs
+
+    def problems(self, path: str) -> Iterator[str]:
+        return template_problems(path, self.chat_template_kwargs)
+
+    def problems_when_tuned(self, path: str) -> Iterator[str]:
+        for flag in self.extra_args:
+            name = flag.partition("=")[0].replace("_", "-")
+            if name in _CHANGES_SERVED_PROMPT:
+                yield f"{path}.extra_args: {name} {_CHANGES_SERVED_PROMPT[name]}"
 
 
 class VllmServer:

@@ -10,10 +10,13 @@ docs/data_formats.md has the table of formats.
 Not here: hiding labels from Grow, which the caller does with `unlabelled`; the built-in world (tasks.search_qa.world).
 """
 
+from typing import TypeAlias
+
 from rest_react.questions.corpus import read_corpus
-from rest_react.questions.hub import read_hub
-from rest_react.questions.labelled_questions import read_questions
+from rest_react.questions.hub import HubQuestions, read_hub
+from rest_react.questions.labelled_questions import FileQuestions, read_questions
 from rest_react.questions.overlap import overlap
 from rest_react.questions.sampling import sample, unlabelled
 
-__all__ = ["overlap", "read_corpus", "read_hub", "read_questions", "sample", "unlabelled"]
+__all__ = ["QuestionSource", "overlap", "read_corpus", "read_hub", "read_questions", "sample", "unlabelled"]
+QuestionSource: TypeAlias = FileQuestions | HubQuestions

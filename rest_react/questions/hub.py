@@ -11,11 +11,14 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from rest_react.errors import OutsideFault, UsageError, outside
+from rest_react.questions.contract import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.labelled_questions import (
     columns_of,
     possible_answer_columns,
@@ -24,10 +27,32 @@ from rest_react.questions.labelled_questions import (
 )
 from rest_react.questions.row_values import raise_problems
 from rest_react.records import LabelledQuestion
+from rest_react.setting_types import Count, Name
 from rest_react.storage.files import draft_folder, flush, write_file
 
 _OR_OWN_FILE = "or use a file of your own (configs/questions/file.yaml)"
 _LONGEST_S, _MOST_BYTES = 600.0, 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class HubQuestions(QuestionSettings):
+    """A data set on the Hub, at a pinned revision, or one file at a URL."""
+
+    kind: Literal["hub"]
+    name: Name  # the data set's Hub id, or a URL
+    config: str | None  # the data set's configuration; null: it has one only
+    split: Name  # train, validation, test, ...
+    revision: Name  # a commit, so that the data stay the same
+    fields: dict[str, str]  # our names of columns to the data set's (docs/data_formats.md)
+    sample: Count | None  # so many questions, drawn at random; null: all
+    seed: int  # of the sample
+
+    def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
+        found = read_hub(self.name, self.config, self.split, self.revision, self.fields, labelled=labelled)
+        return OpenedQuestions(found, None, self.seed)
+
+    def origin(self) -> str:
+        return self.name
 
 
 def read_hub(

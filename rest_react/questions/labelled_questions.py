@@ -17,10 +17,13 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from pathlib import Path
+from typing import Literal
 
 from rest_react.console import say
+from rest_react.questions.contract import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.file_formats import read_rows
 from rest_react.questions.row_values import (
     BadRow,
@@ -33,11 +36,42 @@ from rest_react.questions.row_values import (
     value_at,
 )
 from rest_react.records import LabelledQuestion, Question
+from rest_react.setting_types import Count, Name
 
 FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:]))
 _VARIANT = re.compile(r"(?<=\S)\s*\(or\s+([^()]*[^()\s])\s*\)$")
 _LIKE_ANSWERS = re.compile(r"answer|alias|gold|target", re.IGNORECASE)
 _NO_ANSWERS = re.compile(r"answerable|type|start|span|_in_|num|count|normali[sz]ed|ids?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuestions(QuestionSettings):
+    """A file of questions."""
+
+    kind: Literal["file"]
+    path: Name  # JSONL, JSON, CSV, TSV, Parquet (docs/data_formats.md)
+    corpus: str | None  # the file of its passages; may be the question file, where its rows hold their contexts
+    fields: dict[str, str]  # our names of columns to the file's (docs/data_formats.md)
+    sample: Count | None  # so many questions, drawn at random; null: all
+    seed: int  # of the sample
+
+    def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
+        found = read_questions(Path(self.path), self.fields or None, labelled=labelled)
+        return OpenedQuestions(found, context.read_corpus(self.corpus) if self.corpus else None, self.seed)
+
+    def size(self, world: Mapping[str, int]) -> int:
+        return len(read_questions(Path(self.path), self.fields or None, labelled=False))
+
+    def origin(self) -> str:
+        return self.path
+
+    def setting_of_passages(self, path: str) -> str | None:
+        return f"{path}.corpus" if self.corpus is None else None
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        yield "path", self.path
+        if self.corpus is not None:
+            yield "corpus", self.corpus
 
 
 def read_questions(

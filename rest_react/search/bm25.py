@@ -12,17 +12,50 @@ Not here: a thread: a query takes milliseconds.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from rest_react.console import say
 from rest_react.errors import ConfigError
 from rest_react.records import Hit, Passage
 from rest_react.search import word_tokenizer
+from rest_react.search.contract import SearchContext, SearchSettings
+from rest_react.setting_types import Name
 from rest_react.storage.files import clear_drafts, draft_folder, publish, remove
 
 _DRAFT = "unfinished-"
+
+
+@dataclass(frozen=True, slots=True)
+class Bm25Settings(SearchSettings):
+    """BM25 in this process."""
+
+    asks_outside: ClassVar[bool] = False
+
+    kind: Literal["bm25"]
+    corpus: Name  # a JSONL file of passages, or `questions`: the passages that came with each question set
+
+    def open(self, context: SearchContext) -> "Bm25Search":
+        passages = context.passages or () if self.wants_passages() else context.read_corpus(self.corpus)
+        return Bm25Search(passages, context.index)
+
+    def wants_passages(self) -> bool:
+        return self.corpus == "questions"
+
+    def corpus_file(self) -> Path | None:
+        return None if self.wants_passages() else Path(self.corpus)
+
+    def lacks_world(self) -> str:
+        if self.wants_passages():
+            return ""
+        return "search.corpus knows nothing of the built-in world; ask other questions, or set it to questions"
+
+    def problems(self, path: str) -> Iterator[str]:
+        file = self.corpus_file()
+        if file is not None and not file.is_file():
+            yield f"{path}.corpus: there is no file {file}; give a JSONL of passages, or `questions`"
 
 
 class Bm25Search:

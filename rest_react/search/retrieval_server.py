@@ -12,6 +12,8 @@ outage. Redirects are refused, since they carry the query to another address.
 Not here: building or starting such a server.
 """
 
+from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,7 +25,23 @@ from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry, worth_retrying
 from rest_react.remote.wait_headers import requested_wait_s
 from rest_react.remote.whole_reply import PAGE_MB, place_of
+from rest_react.search.contract import SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html
+from rest_react.setting_types import Count, Name, Positive
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSearchSettings(SearchSettings):
+    """A retrieval server that answers POST /retrieve."""
+
+    kind: Literal["http"]
+    url: Name  # the whole address
+    in_flight: Count  # requests at once
+    timeout_s: Positive  # seconds until a request is given up and tried again
+    tries: Count  # attempts at one request
+
+    def open(self, context: SearchContext) -> "HttpSearch":
+        return HttpSearch(self.url, timeout_s=self.timeout_s, max_in_flight=self.in_flight, tries=self.tries)
 
 
 class HttpSearch:

@@ -16,7 +16,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urljoin, urlsplit
 
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
@@ -25,7 +25,9 @@ from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.wait_headers import requested_wait_s
 from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
+from rest_react.search.contract import SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html
+from rest_react.setting_types import Count, Name, Positive
 
 if TYPE_CHECKING:
     from primp import AsyncClient
@@ -41,6 +43,27 @@ _NO_RESULTS = (
     "//*[contains(concat(' ', normalize-space(@class), ' '), ' no-results ')"
     " or contains(concat(' ', normalize-space(@class), ' '), ' result--no-result ')]"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDuckGoSettings(SearchSettings):
+    """The web, through ddgs with one fixed backend."""
+
+    kind: Literal["duckduckgo"]
+    backend: Name  # any text engine of ddgs: duckduckgo, brave, mojeek, wikipedia, ...
+    region: Name  # country and language of the results
+    requests_per_minute: Positive  # at most
+    timeout_s: Positive  # seconds until a request is given up and tried again
+    tries: Count  # attempts at one request
+
+    def open(self, context: SearchContext) -> "DuckDuckGo":
+        return DuckDuckGo(
+            backend=self.backend, region=self.region, timeout_s=int(self.timeout_s), tries=self.tries,
+            requests_per_minute=self.requests_per_minute,
+        )  # fmt: skip
+
+    def lacks_world(self) -> str:
+        return "the web knows nothing of the built-in world; ask other questions, or set search=bm25"
 
 
 class DuckDuckGo:

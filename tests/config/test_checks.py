@@ -1,15 +1,18 @@
 import re
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from hydra import compose, initialize_config_dir
 
-from rest_react.config.checks import load_settings, missing_keys, nearest
+from rest_react.config.checks import missing_keys
 from rest_react.config.cli import CONFIGS, plain
-from rest_react.config.settings import HubQuestions, OpenAIModel, Settings, Student
+from rest_react.config.load import load_settings, nearest, records_of
+from rest_react.config.settings import Settings, Student
 from rest_react.errors import ConfigError
+from rest_react.llm.openai_compatible import OpenAIModel
+from rest_react.questions.hub import HubQuestions
 from rest_react.storage.locked_settings import UNLOCKED, flatten, locked_settings
 
 GROWN = (
@@ -467,9 +470,7 @@ def test_a_benchmark_named_like_a_setting_that_is_not_locked_is_locked() -> None
 
 def test_every_name_in_unlocked_is_a_setting() -> None:
     """A renamed setting must not stay behind in UNLOCKED."""
-    import rest_react.config.settings as module
-
-    names = {field.name for kind in vars(module).values() if is_dataclass(kind) for field in fields(kind)}
+    names = {field.name for kind in records_of(Settings) for field in fields(kind)}
     assert {entry.removeprefix("*.") for entry in UNLOCKED} - names == set()
 
 

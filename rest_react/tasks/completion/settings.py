@@ -8,7 +8,7 @@ Not here: the task (task).
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rest_react.setting_types import Name
 
@@ -17,8 +17,10 @@ from rest_react.setting_types import Name
 class CompletionSettings:
     """One call for each item; its first line is the answer, one of `labels` where there are any."""
 
+    searches: ClassVar[bool] = False  # and has no self-checks and no verifier
+
     kind: Literal["completion"]
-    labels: tuple[Name, ...]
+    labels: tuple[Name, ...]  # the answers that are possible; none: any text
 
     @property
     def packaged_prompts(self) -> Path:

@@ -23,14 +23,18 @@ Not here: plans (the world makes them), and any language model.
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from rest_react.errors import ConfigError, ModelFault, OutsideFault
+from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned
+from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Hop, Plan, Prompt, Sampling
+from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed
+from rest_react.setting_types import Count, Name, Share
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -83,6 +87,31 @@ class _State:
     selected: Mapping[str, int]
     queries: frozenset[str]
     came_up_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedModel(ModelSettings):
+    """The scripted policy: no model at all; shares of right, wrong, unparsable and empty samples."""
+
+    runs: ClassVar[Runs] = "script"
+    tuned: ClassVar[Tuned] = "here"
+
+    kind: Literal["scripted"]
+    model: Name  # what fine-tuning tunes all the same
+    right: Share  # of the samples, relative to the other three
+    wrong: Share  # samples with a plausible mistake
+    unparsable: Share  # samples that cannot be parsed
+    empty: Share  # samples with an empty element
+    in_flight: Count  # trajectories at once
+    price: Price  # US dollars per million tokens, input and output
+
+    def open(self, context: ModelContext) -> Metered:
+        shares = {name: getattr(self, name) for name in ("right", "wrong", "unparsable", "empty")}
+        return Metered(context.scripted(**shares), context.meter)
+
+    def problems(self, path: str) -> Iterator[str]:
+        if self.right + self.wrong + self.unparsable + self.empty <= 0:
+            yield f"{path}: right, wrong, unparsable and empty are all 0; give at least one a share"
 
 
 class ScriptedLLM:

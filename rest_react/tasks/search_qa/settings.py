@@ -8,7 +8,7 @@ Not here: the agent's rules, which are the group `agent` of the settings.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rest_react.tasks.search_qa.actions import STEP_KINDS
 
@@ -16,6 +16,8 @@ from rest_react.tasks.search_qa.actions import STEP_KINDS
 @dataclass(frozen=True, slots=True)
 class SearchQASettings:
     """Search question answering."""
+
+    searches: ClassVar[bool] = True
 
     kind: Literal["search_qa"]
 

@@ -20,10 +20,15 @@ Not here: searching the passages, and walking the plans (a scripted policy does)
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Interval
 
 from rest_react.errors import ConfigError
+from rest_react.questions.contract import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.records import Hop, LabelledQuestion, Passage, Plan, Question
 from rest_react.seeds import derive_seed
+from rest_react.setting_types import Count, NotNegative
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,39 @@ class _Names:
     def _name(self, rng: Random, kind: str, word: str) -> str:
         first, thing, trade = rng.choice(_FIRST), rng.choice(_THINGS), rng.choice(_TRADES)
         return _KINDS[kind].name.format(word=word, first=first, thing=thing, trade=trade)
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSettings:
+    """Size of the built-in world of invented entities."""
+
+    seed: int
+    passages: Annotated[int, Interval(ge=10, le=100_000)]  # in its corpus
+    demonstrations: NotNegative  # questions that a scripted expert answers, to begin with
+    train: NotNegative  # questions to grow on
+    evaluation: NotNegative  # questions to evaluate on
+
+
+@dataclass(frozen=True, slots=True)
+class WorldQuestions(QuestionSettings):
+    """Questions of the built-in world."""
+
+    is_world: ClassVar[bool] = True
+
+    kind: Literal["world"]
+    split: Literal["demonstrations", "train", "evaluation"]  # which of its sets
+    sample: Count | None  # so many questions, drawn at random; null: all
+
+    def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
+        world = context.world()
+        found = {"demonstrations": world.demonstrations, "train": world.train, "evaluation": world.evaluation}
+        return OpenedQuestions(found[self.split], world.passages, context.world_seed)
+
+    def size(self, world: Mapping[str, int]) -> int:
+        return world[self.split]
+
+    def setting_of_passages(self, path: str) -> str | None:
+        return None
 
 
 def build_world(seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> World:

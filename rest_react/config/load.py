@@ -1,0 +1,140 @@
+"""Reading the settings: every wrong value, missing key and impossible combination at once, before any work is done.
+
+    settings = load_settings(values)     # values: a composed config as nested dicts and lists
+
+Each problem is a line with its path and the way out.
+Not here: the settings themselves (settings), their values (configs/*.yaml), combinations that cannot work (checks).
+"""
+
+import difflib
+import re
+import typing
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from rest_react.config.checks import combination_problems
+from rest_react.config.settings import Settings
+from rest_react.errors import ConfigError
+from rest_react.redaction import secret_in
+from rest_react.storage.locked_settings import flatten
+
+_QUESTIONS = re.compile(r"^(?:grow|evaluate)\.")
+
+
+def load_settings(values: object) -> Settings:
+    """Checks a config, given as a plain nested mapping. Raises ConfigError with every problem at once."""
+    if problems := [*_not_utf8(values), *_secrets(values)]:
+        raise ConfigError(problems)
+    try:
+        settings: Settings = _adapter().validate_python(values)
+    except ValidationError as error:
+        raise ConfigError([_explain(dict(problem)) for problem in error.errors(include_url=False)]) from None
+    problems = list(combination_problems(settings))
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+@cache
+def _adapter() -> Any:
+    """Pydantic over the plain dataclasses, unknown keys forbidden and `kind` telling members of a union apart."""
+    # Hydra reads `run=2` as a number.
+    rules = ConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+    for kind in records_of(Settings):
+        kind.__pydantic_config__ = rules  # type: ignore[attr-defined]
+    return TypeAdapter(Settings)
+
+
+def records_of(root: type) -> Iterator[type]:
+    """The dataclass and all those that its fields may hold."""
+    seen: set[type] = set()
+    pending: list[Any] = [root]
+    while pending:
+        node = pending.pop()
+        if is_dataclass(node) and isinstance(node, type):
+            if node not in seen:
+                seen.add(node)
+                yield node
+                pending += typing.get_type_hints(node, include_extras=True).values()
+        else:
+            pending += typing.get_args(node)
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    """One line of ours for one problem of pydantic's: path, what is wrong, what would be right."""
+    path = _path(problem["loc"])
+    given = problem.get("input")
+    match problem["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            name = path.rpartition(".")[2]
+            if name in _field_names() and (_UNIONS | _NAMED_UNIONS) & set(path.split(".")[:-1]):
+                return f"{path}: there is no such setting for what is chosen here; leave it out: '~{path}'"
+            return f"{path}: there is no such setting; {nearest(name, _field_names())}"
+        case "missing" | "missing_argument":
+            return f"{path}: is missing; give {path}=..."
+        case "union_tag_not_found":
+            return f"{path}.kind: is missing; give {path}.kind=... and what belongs to it"
+        case "union_tag_invalid":
+            return f"{path}.kind: {problem['ctx']['tag']!r} is none of {problem['ctx']['expected_tags']}"
+    message = problem["msg"][:1].lower() + problem["msg"][1:]
+    return f"{path}: {message} (given: {given!r:.80})"
+
+
+@cache
+def _field_names() -> list[str]:
+    return sorted({field.name for kind in records_of(Settings) for field in fields(kind)})
+
+
+_UNIONS = {"task", "policy", "reward_model", "grader", "search", "questions", "finetune"}
+_NAMED_UNIONS = {"benchmarks", "also"}
+
+
+def _path(location: tuple[str | int, ...]) -> str:
+    """The dotted path of a problem, without the union tag that pydantic puts behind a union's field."""
+    parts = [str(part) for part in location]
+    tags = {i for i in range(1, len(parts)) if parts[i - 1] in _UNIONS or (i > 1 and parts[i - 2] in _NAMED_UNIONS)}
+    if parts[-1:] == ["kind"]:
+        tags.discard(len(parts) - 1)
+    return ".".join(part for i, part in enumerate(parts) if i not in tags)
+
+
+def _not_utf8(values: object) -> Iterator[str]:
+    """Bytes that Python could not read as text: no file of ours can hold them."""
+    for path, value in flatten(values):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and text.encode("utf-8", "replace") != text.encode("utf-8", "surrogatepass"):
+                yield f"{path}: {text!r} holds bytes that are not UTF-8; write it in UTF-8"
+
+
+def _secrets(values: object) -> Iterator[str]:
+    """Passwords and keys inside addresses."""
+    for path, value in flatten(values):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and (problem := secret_problem(path, text)):
+                yield problem
+
+
+def secret_problem(path: str, text: str) -> str:
+    """What is wrong with a text setting that holds a secret, without the secret; empty if it holds none."""
+    part, _, name = path.rpartition(".")
+    address = name in ("base_url", "url")
+    if not (secret := secret_in(text, address=address)):
+        return ""
+    way_out = "leave it out of the address"
+    if name == "base_url":
+        way_out = f"set an environment variable to it, and name that in {part}.api_key_env"
+    elif address:
+        way_out = "use an address that needs none, such as a tunnel to the server on this machine"
+    elif _QUESTIONS.search(path):
+        way_out = "download the file and give its path"
+    return f"{path}: holds {secret}, and settings are written to files; {way_out}"
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """A hint at the most similar of `names`, or at where to find them."""
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else "see --help for the groups and --cfg job for every setting"

@@ -1,0 +1,72 @@
+"""What the settings of a question set answer, and what it is read with.
+
+    opened = settings.grow.questions.open(QuestionContext(world, world_seed=0, read_corpus=read_corpus), labelled=False)
+
+Settings of a new source: a frozen dataclass beside its reader that subclasses `QuestionSettings`, and its name in the
+union of `questions`. Not here: sampling (sampling), and hiding the labels from Grow (`unlabelled`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from rest_react.records import LabelledQuestion, Passage
+
+
+class WorldSets(Protocol):
+    """The questions and passages of the built-in world."""
+
+    @property
+    def passages(self) -> tuple[Passage, ...] | None: ...
+    @property
+    def demonstrations(self) -> tuple[LabelledQuestion, ...]: ...
+    @property
+    def train(self) -> tuple[LabelledQuestion, ...]: ...
+    @property
+    def evaluation(self) -> tuple[LabelledQuestion, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionContext:
+    """What a run tells a source of questions: its built-in world and that world's seed, and how a corpus is read."""
+
+    world: Callable[[], WorldSets]
+    world_seed: int
+    read_corpus: Callable[[str], tuple[Passage, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedQuestions:
+    """All questions of a source, the passages they can be answered from if it has any, and the seed of its sample."""
+
+    labelled: Sequence[LabelledQuestion]
+    passages: tuple[Passage, ...] | None
+    sample_seed: int
+
+
+class QuestionSettings(Protocol):
+    """What the rest of the program asks of a question set's settings."""
+
+    __slots__ = ()
+    is_world: ClassVar[bool] = False  # asks about the built-in world
+
+    def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
+        """Reads the questions; where they need not be labelled, a row may lack answers."""
+        ...
+
+    def size(self, world: Mapping[str, int]) -> int | None:
+        """How many questions there are before sampling, for forecasts; `world`: questions in each set of the built-in
+        world. None: unknown."""
+        return None
+
+    def origin(self) -> str:
+        """The name by which a set for testing only would be known."""
+        return ""
+
+    def setting_of_passages(self, path: str) -> str | None:
+        """The setting that would give its passages; None where it has them. `path` is what the settings are called."""
+        return "search.corpus"
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """The files it needs, each with its setting's name."""
+        yield from ()

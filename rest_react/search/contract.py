@@ -1,0 +1,52 @@
+"""What the settings of a search engine answer, and what a client is made from.
+
+    search = settings.search.open(SearchContext(passages, index=folder.root / "bm25", read_corpus=read_corpus))
+
+Settings of a new engine: a frozen dataclass beside the client that subclasses `SearchSettings`, and its name in the
+union of `search`. Not here: the contract of the client itself (`Search`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from rest_react.protocols import Search
+from rest_react.records import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """What a run tells a search engine: the passages that came with the questions, a folder for an index, and how a
+    corpus file is read."""
+
+    passages: Sequence[Passage] | None
+    index: Path
+    read_corpus: Callable[[str], Sequence[Passage]]
+
+
+class SearchSettings(Protocol):
+    """What the rest of the program asks of a search engine's settings."""
+
+    __slots__ = ()
+    asks_outside: ClassVar[bool] = True  # results are worth a cache, and may change
+
+    def open(self, context: SearchContext) -> Search:
+        """The client. It connects or loads at its first call."""
+        ...
+
+    def wants_passages(self) -> bool:
+        """Whether it searches the passages that came with the questions."""
+        return False
+
+    def corpus_file(self) -> Path | None:
+        """The file it searches, where it searches one."""
+        return None
+
+    def lacks_world(self) -> str:
+        """Why it cannot find the passages of the built-in world, and the way out; empty where it may."""
+        return ""
+
+    def problems(self, path: str) -> Iterator[str]:
+        """Values that cannot work, each with its way out; `path` is what the settings are called."""
+        yield from ()
