@@ -30,7 +30,7 @@ class SameModel:
     """The policy's own starting weights, untuned, in another role."""
 
     kind: Literal["same"]
-    mode: Mode
+    mode: Mode  # chat: through the model's chat template; completion: one text
 
 
 Model: TypeAlias = LanguageModel | ScriptedModel
@@ -51,65 +51,72 @@ def model_behind(judge: Grader, policy: Model) -> Model | None:
 class AgentSettings:
     """The Search Agent's rules (paper sections 2 and 3)."""
 
-    max_searches: Count
-    hits_per_search: Count
+    max_searches: Count  # per question; then the agent must answer
+    hits_per_search: Count  # results that each search shows
+    # which sample of a step is followed: the likeliest that violates no rule (built-in world only), the likeliest of
+    # all, the most frequent, or the first
     select: Literal["verified", "perplexity", "majority", "first"]
-    max_tokens: Count
-    self_checks: bool
-    on_failed_check: Literal["revise", "research"]
-    max_research_rounds: NotNegative
-    prompts: str | None
-    exemplars: Literal["untuned", "always", "never"]
+    max_tokens: Count  # of one sample
+    self_checks: bool  # whether the relevance and the grounding of an answer are checked
+    on_failed_check: Literal["revise", "research"]  # revise: write a new answer; research: search again
+    max_research_rounds: NotNegative  # with research: how often a failed check may lead to more searches
+    prompts: str | None  # a folder of your own prompt files; null: the packaged ones
+    exemplars: Literal["untuned", "always", "never"]  # which policies are shown the few-shot exemplars
 
 
 @dataclass(frozen=True, slots=True)
 class DemonstrationSettings:
     """What an untrained small model is shown first: a scripted expert's walks, and the prompts' exemplars as steps."""
 
-    slip: Share
-    mistakes: Share
-    exemplars: bool
-    epochs: Positive | None
+    slip: Share  # how often the expert first asks a poor query or drafts a flawed answer, to show the repair
+    mistakes: Share  # how often the expert is wrong without noticing; such steps are imitated too
+    exemplars: bool  # the prompts' exemplars as training steps too
+    epochs: Positive | None  # over the demonstrations in iteration 0; null: finetune.epochs
 
 
 @dataclass(frozen=True, slots=True)
 class GrowSettings:
     """Grow: trajectories over a fixed question set (paper section 3.3)."""
 
-    questions: Annotated[Questions, BY_KIND]
-    also: dict[str, Annotated[Questions, BY_KIND]]
-    allow_overlap: tuple[str, ...]
-    reuse: str | None
+    questions: Annotated[Questions, BY_KIND]  # the question set
+    also: dict[str, Annotated[Questions, BY_KIND]]  # more question sets by name
+    allow_overlap: tuple[str, ...]  # benchmarks whose questions may be grown on; other overlap is refused
+    reuse: str | None  # a finished run; its stages that would be the same here are reused (docs/ablations.md)
+    # iterations of that run up to this one are reused whole, whatever the settings of the loop
     reuse_through: NotNegative
-    trajectories_per_question: Count
-    samples: Count
-    temperature: Temperature
-    tolerate_outside_faults: Share
+    trajectories_per_question: Count  # how often each question is asked
+    samples: Count  # of each step
+    temperature: Temperature  # of the samples
+    tolerate_outside_faults: Share  # the share of trajectories that may fail because of external errors
 
 
 @dataclass(frozen=True, slots=True)
 class ImproveSettings:
     """Improve: which sample becomes each step's training target, and which steps are kept (paper section 3.5)."""
 
+    # which sample becomes the target: by a reward model (the paper), the likeliest that violates no rule, the
+    # likeliest, the most frequent, or a random one
     selector: Literal["reward_model", "verified", "perplexity", "majority", "random"]
+    # which trajectories train: all, those that violate no rule (built-in world only), or those that the reward model
+    # calls good
     keep: Literal["all", "verified", "judged_good"]
-    only_grounded: bool
-    max_searches: Count | None
-    max_examples: Count | None
-    max_tokens: Count
-    tolerate_outside_faults: Share
+    only_grounded: bool  # drop trajectories whose grounding check did not pass
+    max_searches: Count | None  # drop trajectories with more searches; null: keep them
+    max_examples: Count | None  # train on so many, drawn at random; null: all
+    max_tokens: Count  # of the reward model's reply, its explanation first
+    tolerate_outside_faults: Share  # the share of rankings that may fail because of external errors
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
     """Evaluate: benchmarks by name, each asked `repeats` times (paper section 4)."""
 
-    benchmarks: dict[str, Annotated[Questions, BY_KIND]]
-    repeats: Count
-    samples: Count
-    temperature: Temperature
-    grader_max_tokens: Count
-    tolerate_outside_faults: Share
+    benchmarks: dict[str, Annotated[Questions, BY_KIND]]  # question sets by name
+    repeats: Count  # how often each question is asked
+    samples: Count  # of each step
+    temperature: Temperature  # of the samples
+    grader_max_tokens: Count  # of a grading model's reply; one that thinks first needs more
+    tolerate_outside_faults: Share  # the share of answers that may fail because of external errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +124,8 @@ class TrackingSettings:
     """Where metrics go besides the run folder."""
 
     kind: Literal["none", "wandb"]
-    mode: Literal["offline", "online"]
-    project: Name
+    mode: Literal["offline", "online"]  # offline: files in the run's folder, to send later
+    project: Name  # the project's name in Weights & Biases
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +133,9 @@ class Student:
     """A model tuned on this run's data, and how it is sampled when it is evaluated: null is as in `evaluate`. (It has
     defaults, since a name alone will do.)"""
 
-    model: Name
-    samples: Count | None = None
-    temperature: Temperature | None = None
+    model: Name  # a Hub id or a folder
+    samples: Count | None = None  # of each step when it is evaluated; null: evaluate.samples
+    temperature: Temperature | None = None  # of these samples; null: evaluate.temperature
 
     @property
     def name(self) -> str:
@@ -144,48 +151,52 @@ def _student_by_name(given: object) -> object:
 class BudgetSettings:
     """What a run may spend at most, all models and commands together; null is without limit."""
 
-    max_usd: Positive | None
-    max_tokens: Count | None
+    max_usd: Positive | None  # US dollars; needs every price; null: no limit
+    max_tokens: Count | None  # tokens in and out; null: no limit
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedSettings:
     """Tokens per second on this machine, for the estimate at the start and `dry_run`; null: measured or unknown."""
 
-    prefill: float | None
-    decode: float | None
-    train: float | None
+    prefill: float | None  # tokens that the policy reads per second
+    decode: float | None  # tokens that the policy writes per second, all sequences together
+    train: float | None  # tokens trained on per second
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a run needs to know."""
 
-    run: Annotated[str, MinLen(1)]
-    iteration: Annotated[int, Ge(0), Le(100)]
-    seed: int
-    learning_seed: int | None
+    run: Annotated[str, MinLen(1)]  # the name of the run's folder under `output`; the same name again resumes
+    iteration: Annotated[int, Ge(0), Le(100)]  # bring the run to it; 0 is the starting policy
+    seed: int  # all other seeds are derived from it
+    learning_seed: int | None  # of Improve and fine-tuning from iteration 1 on, to repeat these alone; null: seed
+    # distillation: models tuned on this run's data afterwards, each in a run <run>_<student>
     students: tuple[Annotated[Student, BeforeValidator(_student_by_name)], ...]
+    # prompted: no training before iteration 1, for models that can follow the prompts
     start: Literal["demonstrations", "prompted"]
-    smoke: bool
-    dry_run: bool
-    output: Name
+    smoke: bool  # marks every report as a smoke run
+    dry_run: bool  # predict calls, tokens, minutes and money of each stage, and stop
+    output: Name  # the folder that holds the runs
+    # a folder that keeps answers of models and web searches, so that none is paid for twice; null: none
     cache: str | None
-    replay: bool
-    budget: BudgetSettings
-    data: str | None
-    evaluate_data: str | None
-    task: Annotated[TaskSettings, BY_KIND]
-    policy: Annotated[Model, BY_KIND]
-    reward_model: Annotated[RewardModel, BY_KIND]
+    replay: bool  # ask no model and no web search, only the cache
+    budget: BudgetSettings  # see below
+    data: str | None  # for experiment=local_corpus: a folder with questions.jsonl and corpus.jsonl for Grow
+    evaluate_data: str | None  # the same for Evaluate
+    task: Annotated[TaskSettings, BY_KIND]  # what the model is asked to do: see Tasks
+    policy: Annotated[Model, BY_KIND]  # the model that is tuned: see Models
+    reward_model: Annotated[RewardModel, BY_KIND]  # ranks samples in Improve: see Models, or the policy itself (same)
+    # grades answers: see Models, the policy itself (same), or the rule grader (rule)
     grader: Annotated[Grader, BY_KIND]
-    search: Annotated[SearchEngine, BY_KIND]
-    world: WorldSettings
-    agent: AgentSettings
-    demonstrations: DemonstrationSettings
-    grow: GrowSettings
-    improve: ImproveSettings
-    finetune: Annotated[Finetune, BY_KIND]
-    evaluate: EvaluateSettings
-    tracking: TrackingSettings
-    speed: SpeedSettings
+    search: Annotated[SearchEngine, BY_KIND]  # see Search engines
+    world: WorldSettings  # see below
+    agent: AgentSettings  # see below
+    demonstrations: DemonstrationSettings  # see below
+    grow: GrowSettings  # see below
+    improve: ImproveSettings  # see below
+    finetune: Annotated[Finetune, BY_KIND]  # see Trainers
+    evaluate: EvaluateSettings  # see below
+    tracking: TrackingSettings  # see below
+    speed: SpeedSettings  # see below

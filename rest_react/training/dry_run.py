@@ -27,9 +27,10 @@ class DryFinetune(TrainerSettings):
     tunes: ClassVar[Literal["here", "provider", "nothing"]] = "nothing"
 
     kind: Literal["dry_run"]
+    # base: each iteration starts over (the paper); previous: goes on from the last one
     start_from: Literal["base", "previous"]
-    mix_demonstrations: bool
-    max_length: Count
+    mix_demonstrations: bool  # the demonstrations, if any, stay in the training data
+    max_length: Count  # tokens of a row; a longer row is an error, never cut
 
     def open(self, context: TrainingContext, epochs: float | None) -> "DryRunTrainer":
         return DryRunTrainer(context.mode, self.max_length, context.run_folder, context.chat_template_kwargs)

@@ -43,24 +43,25 @@ class LocalFinetune(TrainerSettings):
     tunes: ClassVar[Literal["here", "provider", "nothing"]] = "here"
 
     kind: Literal["local"]
+    # base: each iteration starts over (the paper); previous: goes on from the last one
     start_from: Literal["base", "previous"]
-    mix_demonstrations: bool
-    method: Literal["full", "lora"]
-    epochs: Positive
-    max_steps: Count | None
-    batch_size: Count
-    micro_batch_size: Count
-    learning_rate: Positive
-    warmup_ratio: Share
-    weight_decay: Annotated[float, Ge(0)]
-    max_length: Count
-    save_every: Count
-    lora_r: Count
-    lora_alpha: Count
-    lora_dropout: Share
-    optimizer: Literal["adamw", "adafactor"]
-    num_processes: Count
-    threads: NotNegative
+    mix_demonstrations: bool  # the demonstrations, if any, stay in the training data
+    method: Literal["full", "lora"]  # full: all weights; lora: low-rank adapters, merged afterwards
+    epochs: Positive  # passes over the rows
+    max_steps: Count | None  # at most so many optimiser steps; null: as many as the epochs take
+    batch_size: Count  # rows of an optimiser step, over all processes
+    micro_batch_size: Count  # rows of a forward pass
+    learning_rate: Positive  # at its highest
+    warmup_ratio: Share  # the share of the steps in which the learning rate rises
+    weight_decay: Annotated[float, Ge(0)]  # of the optimiser
+    max_length: Count  # tokens of a row; a longer row is an error, never cut
+    save_every: Count  # steps between checkpoints
+    lora_r: Count  # rank of the adapters
+    lora_alpha: Count  # scale of the adapters
+    lora_dropout: Share  # of the adapters
+    optimizer: Literal["adamw", "adafactor"]  # adafactor takes half the memory
+    num_processes: Count  # data-parallel processes, each with the whole model
+    threads: NotNegative  # of each process; 0: all cores shared among them
 
     def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer":
         training = local_training(self, context, epochs=epochs or self.epochs)

@@ -199,7 +199,7 @@ class _Names:
 class WorldSettings:
     """Size of the built-in world of invented entities."""
 
-    seed: int
+    seed: int  # another seed is another world
     passages: Annotated[int, Interval(ge=10, le=100_000)]  # in its corpus
     demonstrations: NotNegative  # questions that a scripted expert answers, to begin with
     train: NotNegative  # questions to grow on

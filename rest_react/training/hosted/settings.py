@@ -21,17 +21,18 @@ class HostedFinetune(TrainerSettings):
     whole_epochs: ClassVar[bool] = True
 
     kind: Literal["hosted"]
+    # base: each iteration starts over (the paper); previous: goes on from the last one
     start_from: Literal["base", "previous"]
-    mix_demonstrations: bool
-    base_url: str | None
-    api_key_env: str | None
-    epochs: Count | None
-    batch_size: Count | None
-    learning_rate_multiplier: float | None
-    max_length: Count
-    poll_s: Positive
-    price: Price
-    cancel: bool
+    mix_demonstrations: bool  # the demonstrations, if any, stay in the training data
+    base_url: str | None  # null: api.openai.com
+    api_key_env: str | None  # the environment variable that holds the key; null: no key
+    epochs: Count | None  # null: the provider decides
+    batch_size: Count | None  # null: the provider decides
+    learning_rate_multiplier: float | None  # null: the provider decides
+    max_length: Count  # tokens of a row; a longer row is an error, never cut
+    poll_s: Positive  # seconds between looks at the job, at first
+    price: Price  # US dollars per million tokens trained on, as input; null: unknown
+    cancel: bool  # stop the job that was started, and the run
 
     def open(self, context: TrainingContext, epochs: float | None) -> HostedTrainer:
         chosen = {

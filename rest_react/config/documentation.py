@@ -1,0 +1,156 @@
+"""Every setting with its type and its meaning, read from where it is declared; its default from configs/.
+
+    python -m rest_react.config.documentation > docs/settings.md
+
+A setting's meaning is the comment behind it in its dataclass, or the comment lines above it where it needs more room.
+The default is that of configs/config.yaml, or of the part's own file in configs/ (llm/openai.yaml, ...).
+Not here: how settings are given on the command line (cli).
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+import yaml
+
+from rest_react.config.cli import CONFIGS
+from rest_react.config.settings import GrowSettings, Settings, Student
+
+_FOLDERS = ("llm", "search", "questions", "finetune")
+# Files of configs/ that stand for a kind where none has its name.
+_EXAMPLES = {"transformers": ("llm/smollm2",), "world": ("questions/world_train",), "hub": ("questions/hotpotqa",)}
+
+_FIELD = re.compile(r"^    (\w+): (.+?)(?:\s+# (.+))?$")
+_COMMENT = re.compile(r"^    # (.+)$")
+_A_GROUP = "group"
+_TYPES = {
+    "Count": "whole number above 0", "NotNegative": "whole number, 0 or more", "Positive": "number above 0",
+    "Share": "0 to 1", "Temperature": "0 to 2", "Name": "text", "str": "text", "bool": "true or false",
+    "int": "whole number", "float": "number", "Mode": "chat, completion", "SystemTurn": "true, false, auto",
+    "dict[str, object]": "mapping", "dict[str, str]": "mapping", "tuple[str, ...]": "list", "None": "null",
+    "Price": "input and output",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SettingLine:
+    """A setting as its dataclass declares it: its name, its type in words, and its meaning."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+@cache
+def setting_lines(record: type) -> tuple[SettingLine, ...]:
+    """The settings of one dataclass, in their order; `kind` is left out, the group's heading names it.
+
+    >>> [line for line in setting_lines(Settings) if line.name == "iteration"]
+    [SettingLine(name='iteration', type='0 to 100', meaning='bring the run to it; 0 is the starting policy')]
+    """
+    names = {field.name for field in fields(record)}
+    found, above = [], []
+    for line in inspect.getsource(record).splitlines():
+        if comment := _COMMENT.match(line):
+            above.append(comment[1])
+        elif (field := _FIELD.match(line)) and field[1] in names:
+            if field[1] != "kind":
+                found.append(SettingLine(field[1], _in_words(field[2]), field[3] or " ".join(above)))
+            above = []
+        else:
+            above = []
+    return tuple(found)
+
+
+def _in_words(declared: str) -> str:
+    """A type as a user would put it.
+
+    >>> _in_words("Count | None"), _in_words('Literal["full", "lora"]')
+    ('whole number above 0 or null', 'full, lora')
+    """
+    declared = declared.partition(" = ")[0]
+    if bounds := re.match(r"Annotated\[\w+, Interval\(ge=([\d_]+), le=([\d_]+)\)\]$", declared):
+        return f"{bounds[1]} to {bounds[2]}".replace("_", ",")
+    if bounds := re.match(r"Annotated\[\w+, Ge\((-?\d+)\)(?:, Le\((\d+)\))?\](?: \| (None))?$", declared):
+        return (f"{bounds[1]} to {bounds[2]}" if bounds[2] else f"{bounds[1]} or more") + (
+            " or null" if bounds[3] else ""
+        )
+    if declared.startswith("Annotated[str"):
+        return "text"
+    if declared.startswith("tuple[Annotated["):
+        return "list"
+    if declared.startswith("Annotated[int, Ge(0), Le(100)]"):
+        return "0 to 100"
+    if choices := re.fullmatch(r"(tuple\[)?Literal\[(.+?)\](?:, \.\.\.\])?", declared):
+        return ("any of " if choices[1] else "") + choices[2].replace('"', "")
+    if declared in _TYPES:
+        return _TYPES[declared]
+    return " or ".join(_TYPES.get(part, _A_GROUP) for part in declared.split(" | "))
+
+
+def sections() -> Iterator[tuple[str, type, Mapping[str, object]]]:
+    """A heading, the dataclass below it and its defaults: the run, its groups, and each part that can be chosen."""
+    ours = _yaml("config")
+    yield "The run", Settings, {name: value for name, value in ours.items() if not isinstance(value, dict)}
+    chosen: dict[str, list[type]] = {"Models": [], "Search engines": [], "Question sets": [], "Trainers": []}
+    family = {
+        "policy": "Models", "reward_model": "Models", "grader": "Models", "search": "Search engines",
+        "finetune": "Trainers", "questions": "Question sets",
+    }  # fmt: skip
+    hints = get_type_hints(Settings) | {"questions": get_type_hints(GrowSettings)["questions"]}
+    for name, declared in hints.items():
+        if name in family:
+            known = chosen[family[name]]
+            known += [record for record in get_args(declared) if record not in known]
+        elif is_dataclass(declared) and isinstance(declared, type):
+            yield name, declared, _yaml("tracking/wandb") if name == "tracking" else ours[name]
+    yield "A student, in `students`", Student, {}
+    for heading, records in chosen.items():
+        for record in records:
+            kind = get_args(get_type_hints(record)["kind"])[0]
+            yield f"{heading}: {kind}", record, _yaml(*_EXAMPLES.get(kind, [f"{folder}/{kind}" for folder in _FOLDERS]))
+
+
+def _yaml(*names: str) -> dict[str, Any]:
+    """The values of the first of these files of configs/ that exists."""
+    file = next(path for name in names if (path := CONFIGS / f"{name}.yaml").is_file())
+    values: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return values
+
+
+def page() -> str:
+    """docs/settings.md."""
+    parts = [
+        "# Settings\n\nEvery setting, with its type, its default and its meaning. A setting of a group is given as "
+        "`group.setting=value`, for example\n`agent.max_searches=5` or `policy.in_flight=8`. A part is chosen by the "
+        "name of a file in `configs/`: `policy=openai`,\n`search=http`, `finetune=lora`; the files of the same kind "
+        "differ in their values, and the defaults here are those of one\nof them. `--cfg job` prints all values of a "
+        "command.\n\nThis page is generated: `python -m rest_react.config.documentation > docs/settings.md`\n"
+    ]
+    for heading, record, defaults in sections():
+        about = " ".join((inspect.getdoc(record) or "").split())
+        rows = [
+            f"| `{line.name}` | {line.type} | {_shown(line.name, defaults)} | {line.meaning} |"
+            for line in setting_lines(record)
+        ]
+        table = ["| setting | type or choices | default | meaning |", "|---|---|---|---|", *rows] if rows else []
+        parts.append("\n".join([f"## {heading}", "", about, *([""] if table else []), *table, ""]))
+    return "\n".join(parts)
+
+
+def _shown(name: str, defaults: Mapping[str, object]) -> str:
+    """A default as it stands in a YAML file; nothing where the group has files of its own, or there is none."""
+    if name not in defaults:
+        return ""
+    value = defaults[name]
+    if value == "???":
+        return "needed"
+    text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=1000)
+    return f"`{text.strip().removesuffix('...').strip()}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
