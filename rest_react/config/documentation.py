@@ -35,6 +35,18 @@ _TYPES = {
 }  # fmt: skip
 
 
+_HEAD = """\
+# Settings
+
+Every setting, with its type, its default and its meaning. A setting of a group is given as `group.setting=value`, for
+example `agent.max_searches=5` or `policy.in_flight=8`. A part is chosen by the name of a file in `configs/`:
+`policy=openai`, `search=http`, `finetune=lora`. Files of one kind differ in their values; the defaults here are those
+of one of them. `--cfg job` prints all values of a command.
+
+This page is generated: `python -m rest_react.config.documentation > docs/settings.md`
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class SettingLine:
     """A setting as its dataclass declares it: its name, its type in words, and its meaning."""
@@ -75,15 +87,12 @@ def _in_words(declared: str) -> str:
     if bounds := re.match(r"Annotated\[\w+, Interval\(ge=([\d_]+), le=([\d_]+)\)\]$", declared):
         return f"{bounds[1]} to {bounds[2]}".replace("_", ",")
     if bounds := re.match(r"Annotated\[\w+, Ge\((-?\d+)\)(?:, Le\((\d+)\))?\](?: \| (None))?$", declared):
-        return (f"{bounds[1]} to {bounds[2]}" if bounds[2] else f"{bounds[1]} or more") + (
-            " or null" if bounds[3] else ""
-        )
+        limits = f"{bounds[1]} to {bounds[2]}" if bounds[2] else f"{bounds[1]} or more"
+        return limits + (" or null" if bounds[3] else "")
     if declared.startswith("Annotated[str"):
         return "text"
     if declared.startswith("tuple[Annotated["):
         return "list"
-    if declared.startswith("Annotated[int, Ge(0), Le(100)]"):
-        return "0 to 100"
     if choices := re.fullmatch(r"(tuple\[)?Literal\[(.+?)\](?:, \.\.\.\])?", declared):
         return ("any of " if choices[1] else "") + choices[2].replace('"', "")
     if declared in _TYPES:
@@ -123,13 +132,7 @@ def _yaml(*names: str) -> dict[str, Any]:
 
 def page() -> str:
     """docs/settings.md."""
-    parts = [
-        "# Settings\n\nEvery setting, with its type, its default and its meaning. A setting of a group is given as "
-        "`group.setting=value`, for example\n`agent.max_searches=5` or `policy.in_flight=8`. A part is chosen by the "
-        "name of a file in `configs/`: `policy=openai`,\n`search=http`, `finetune=lora`; the files of the same kind "
-        "differ in their values, and the defaults here are those of one\nof them. `--cfg job` prints all values of a "
-        "command.\n\nThis page is generated: `python -m rest_react.config.documentation > docs/settings.md`\n"
-    ]
+    parts = [_HEAD]
     for heading, record, defaults in sections():
         about = " ".join((inspect.getdoc(record) or "").split())
         rows = [

@@ -97,7 +97,7 @@ class ImproveSettings:
     # which sample becomes the target: by a reward model (the paper), the likeliest that violates no rule, the
     # likeliest, the most frequent, or a random one
     selector: Literal["reward_model", "verified", "perplexity", "majority", "random"]
-    # which trajectories train: all, those that violate no rule (built-in world only), or those that the reward model
+    # which steps train: all, those that violate no rule (built-in world only), or those that the reward model
     # calls good
     keep: Literal["all", "verified", "judged_good"]
     only_grounded: bool  # drop trajectories whose grounding check did not pass
@@ -172,7 +172,7 @@ class Settings:
     iteration: Annotated[int, Ge(0), Le(100)]  # bring the run to it; 0 is the starting policy
     seed: int  # all other seeds are derived from it
     learning_seed: int | None  # of Improve and fine-tuning from iteration 1 on, to repeat these alone; null: seed
-    # distillation: models tuned on this run's data afterwards, each in a run <run>_<student>
+    # distillation: models tuned on this run's data afterwards, each in a run `<run>_<student>`
     students: tuple[Annotated[Student, BeforeValidator(_student_by_name)], ...]
     # prompted: no training before iteration 1, for models that can follow the prompts
     start: Literal["demonstrations", "prompted"]

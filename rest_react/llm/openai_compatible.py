@@ -74,8 +74,8 @@ class OpenAIModel(ModelSettings):
     kind: Literal["openai"]
     model: Name  # as the server calls it
     mode: Mode  # chat: turns of a chat; completion: one text
-    # Instructions as a system turn; false: at the head of the user's, for templates without one; auto: false from the
-    # moment that the server refuses such a turn.
+    # instructions as a system turn; false: at the head of the user's, for templates without one; auto: false from the
+    # moment that the server refuses such a turn
     system_turn: SystemTurn
     chat_template_kwargs: dict[str, object]  # arguments of the chat template, sent in chat mode
     base_url: str | None  # null: api.openai.com

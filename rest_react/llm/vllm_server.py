@@ -88,7 +88,7 @@ class VllmModel(ModelSettings):
     kind: Literal["vllm"]
     model: Name  # a Hub id or a folder
     mode: Mode  # chat: through the model's chat template; completion: one text
-    # Instructions as a system turn; false: at the head of the user's; auto: false where the template has none.
+    # instructions as a system turn; false: at the head of the user's; auto: false where the template has none
     system_turn: SystemTurn
     chat_template_kwargs: dict[str, object]  # arguments of the chat template, in requests and in training
     command: tuple[str, ...]  # what starts the server
