@@ -19,7 +19,7 @@ import yaml
 from rest_react.config.cli import CONFIGS
 from rest_react.config.settings import GrowSettings, Settings, Student
 
-_FOLDERS = ("llm", "search", "questions", "finetune")
+_FOLDERS = ("task", "llm", "search", "questions", "finetune")
 # Files of configs/ that stand for a kind where none has its name.
 _EXAMPLES = {"transformers": ("llm/smollm2",), "world": ("questions/world_train",), "hub": ("questions/hotpotqa",)}
 
@@ -30,8 +30,8 @@ _TYPES = {
     "Count": "whole number above 0", "NotNegative": "whole number, 0 or more", "Positive": "number above 0",
     "Share": "0 to 1", "Temperature": "0 to 2", "Name": "text", "str": "text", "bool": "true or false",
     "int": "whole number", "float": "number", "Mode": "chat, completion", "SystemTurn": "true, false, auto",
-    "dict[str, object]": "mapping", "dict[str, str]": "mapping", "tuple[str, ...]": "list", "None": "null",
-    "Price": "input and output",
+    "dict[str, object]": "mapping", "dict[str, str]": "mapping", "tuple[str, ...]": "list", "tuple[Name, ...]": "list",
+    "None": "null", "Price": "input and output",
 }  # fmt: skip
 
 
@@ -104,15 +104,15 @@ def sections() -> Iterator[tuple[str, type, Mapping[str, object]]]:
     """A heading, the dataclass below it and its defaults: the run, its groups, and each part that can be chosen."""
     ours = _yaml("config")
     yield "The run", Settings, {name: value for name, value in ours.items() if not isinstance(value, dict)}
-    chosen: dict[str, list[type]] = {"Models": [], "Search engines": [], "Question sets": [], "Trainers": []}
+    chosen: dict[str, list[type]] = {}
     family = {
-        "policy": "Models", "reward_model": "Models", "grader": "Models", "search": "Search engines",
+        "task": "Tasks", "policy": "Models", "reward_model": "Models", "grader": "Models", "search": "Search engines",
         "finetune": "Trainers", "questions": "Question sets",
     }  # fmt: skip
     hints = get_type_hints(Settings) | {"questions": get_type_hints(GrowSettings)["questions"]}
     for name, declared in hints.items():
         if name in family:
-            known = chosen[family[name]]
+            known = chosen.setdefault(family[name], [])
             known += [record for record in get_args(declared) if record not in known]
         elif is_dataclass(declared) and isinstance(declared, type):
             yield name, declared, _yaml("tracking/wandb") if name == "tracking" else ours[name]
