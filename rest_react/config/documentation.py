@@ -94,7 +94,7 @@ def _in_words(declared: str) -> str:
     if declared.startswith("tuple[Annotated["):
         return "list"
     if choices := re.fullmatch(r"(tuple\[)?Literal\[(.+?)\](?:, \.\.\.\])?", declared):
-        return ("any of " if choices[1] else "") + choices[2].replace('"', "")
+        return ("any of " if choices[1] else "") + choices[2].replace('"', "").replace("False", "false")
     if declared in _TYPES:
         return _TYPES[declared]
     return " or ".join(_TYPES.get(part, _A_GROUP) for part in declared.split(" | "))

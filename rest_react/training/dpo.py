@@ -40,26 +40,26 @@ class DpoFinetune(TrainerSettings):
     learns_from: ClassVar[Literal["examples", "preferences"]] = "preferences"
 
     kind: Literal["dpo"]
-    start_from: Literal["previous"]
-    mix_demonstrations: Literal[False]
-    method: Literal["full", "lora"]
-    beta: Positive
-    epochs: Positive
-    max_steps: Count | None
-    batch_size: Count
-    micro_batch_size: Count
-    learning_rate: Positive
-    supervised_learning_rate: Positive
-    warmup_ratio: Share
-    weight_decay: Annotated[float, Ge(0)]
-    max_length: Count
-    save_every: Count
-    lora_r: Count
-    lora_alpha: Count
-    lora_dropout: Share
-    optimizer: Literal["adamw", "adafactor"]
-    num_processes: Count
-    threads: NotNegative
+    start_from: Literal["previous"]  # DPO starts from the tuned policy, its reference model
+    mix_demonstrations: Literal[False]  # demonstrations have no rejected completion
+    method: Literal["full", "lora"]  # full: all weights; lora: low-rank adapters, merged afterwards
+    beta: Positive  # the larger, the nearer to the reference model
+    epochs: Positive  # passes over the rows
+    max_steps: Count | None  # at most so many optimiser steps; null: as many as the epochs take
+    batch_size: Count  # rows of an optimiser step, over all processes, each a pair of completions
+    micro_batch_size: Count  # rows of a forward pass
+    learning_rate: Positive  # at its highest
+    supervised_learning_rate: Positive  # the same for the demonstrations in iteration 0
+    warmup_ratio: Share  # the share of the steps in which the learning rate rises
+    weight_decay: Annotated[float, Ge(0)]  # of the optimiser
+    max_length: Count  # tokens of a row; a longer row is an error, never cut
+    save_every: Count  # steps between checkpoints
+    lora_r: Count  # rank of the adapters
+    lora_alpha: Count  # scale of the adapters
+    lora_dropout: Share  # of the adapters
+    optimizer: Literal["adamw", "adafactor"]  # adafactor takes half the memory
+    num_processes: Count  # data-parallel processes, each with the whole model
+    threads: NotNegative  # of each process; 0: all cores shared among them
 
     def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer | DpoTrainer":
         progress = steps_progress(context.title)
