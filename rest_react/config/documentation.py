@@ -124,12 +124,12 @@ def sections() -> Iterator[tuple[str, type, Mapping[str, object]]]:
 
 
 def _yaml(*names: str) -> dict[str, Any]:
-    """The values of the first of these files of configs/ that exists, with those of files beside it that it builds on."""
+    """The values of the first of these files of configs/ that exists, and of files that it builds on."""
     file = next(path for name in names if (path := CONFIGS / f"{name}.yaml").is_file())
     values: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     for base in values.pop("defaults", ()):
-        if (beside := file.with_name(f"{base}.yaml")).is_file():
-            values = _yaml(str(beside.relative_to(CONFIGS).with_suffix(""))) | values
+        if isinstance(base, str) and base != "_self_":
+            values = _yaml(str(file.with_name(base).relative_to(CONFIGS))) | values
     return values
 
 
