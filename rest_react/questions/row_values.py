@@ -20,6 +20,7 @@ from rest_react.questions.list_literals import read_list_literal
 from rest_react.records import LabelledQuestion, Passage
 
 Row: TypeAlias = Mapping[str, object]
+PlacedRows: TypeAlias = Iterator[tuple[str, Row]]  # ("set.jsonl:3", row)
 Record = TypeVar("Record", LabelledQuestion, Passage)
 
 _MOST_SHOWN = 100
