@@ -4,11 +4,10 @@
     python -m rest_react.agreement score ratings.csv outputs/default outputs/mine
 
 `export` writes a rating sheet, people write yes or no into its column `correct`, and `score` compares. Empty cells do
-not count. The sheet is blind: it names no verdict, run or iteration, its rows are shuffled, and an answer that several
-agents gave has one row. `score` identifies each row by the fingerprint in its first column, so it needs the same runs.
+not count. `score` identifies each row by the fingerprint in its first column, so it needs the same runs.
 
 An agent is one iteration of one run on one benchmark. Failed and unscored answers are not in the sheet.
-Not here: who is right where people and the grader disagree; agreement between people.
+Not here: the sheet (judges.rating_sheet); who is right where people and the grader disagree; agreement between people.
 """
 
 from rest_react.start import start
@@ -17,43 +16,23 @@ if __name__ == "__main__":  # before the other imports; the reason is in start.p
     start("rest_react.agreement")
 
 import argparse
-import csv
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rest_react.config.cli import stop
 from rest_react.console import console, say
-from rest_react.errors import ConfigError, RestReactError, RunFolderError, UsageError
+from rest_react.errors import RestReactError, RunFolderError, UsageError
+from rest_react.judges.rating_sheet import Graded, fingerprint, read_ratings, write_sheet
 from rest_react.metrics.agreement import cohens_kappa, correlation
 from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.records import Result
-from rest_react.seeds import derive_seed
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import SCHEMA
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
 from rest_react.text_safety import printable
-
-COLUMNS = ("item", "question", "reference", "answer", "correct", "comment")
-YES, NO = {"yes", "y", "true", "1", "correct"}, {"no", "n", "false", "0", "incorrect"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
-            "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
-_MOST_CHARACTERS = 30_000  # spreadsheets cut a cell at 32,767 characters
-
-
-@dataclass(frozen=True, slots=True)
-class Graded:
-    """One answer of one agent with the grader's verdict. `item` is the fingerprint of question, golds and answer."""
-
-    agent: str
-    item: str
-    question: str
-    golds: tuple[str, ...]
-    answer: str
-    correct: bool
 
 
 def graded_answers(runs: Sequence[Path]) -> list[Graded]:
@@ -81,63 +60,6 @@ def _graded(run: Path, stage: Path) -> Iterator[Graded]:
         if result.outcome == "finished" and result.verdict.verdict != "unscored":
             row = (result.question, result.golds, result.answer)
             yield Graded(agent, fingerprint(*row), *row, result.verdict.verdict == "correct")
-
-
-def fingerprint(question: str, golds: Sequence[str], answer: str) -> str:
-    """A hash of what a rater sees. It begins with a letter, since a spreadsheet reads 12e45 as a number."""
-    digest = hashlib.blake2b("\x1f".join((question, *golds, answer)).encode("utf-8", "replace"), digest_size=8)
-    return f"q{digest.hexdigest()}"
-
-
-def export(sheet: Path, graded: Sequence[Graded], *, sample: int | None, seed: int) -> int:
-    """Writes a new sheet with all distinct answers, or with a random `sample` of them, and returns the number of rows.
-
-    Raises UsageError if the sheet exists, since it may contain ratings.
-    """
-    items = {answer.item: answer for answer in graded}
-    selected = sorted(items.values(), key=lambda answer: derive_seed("rating", seed, answer.item))[:sample]
-    try:
-        with sheet.open(
-            "x", encoding="utf-8-sig", newline=""
-        ) as file:  # with a byte order mark, which tells spreadsheets the encoding
-            writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-            writer.writerow(COLUMNS)
-            for a in selected:
-                texts = map(_safe_cell, (a.question, "\n".join(a.golds), a.answer))
-                writer.writerow([a.item, *texts, "", ""])
-    except FileExistsError as error:
-        raise UsageError(f"{sheet} exists and may contain ratings; give another name") from error
-    return len(selected)
-
-
-def _safe_cell(text: str) -> str:
-    """Untrusted text for a spreadsheet cell: visible characters only, no formula, short enough."""
-    shown = printable(text.strip())[:_MOST_CHARACTERS]
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
-
-
-def read_ratings(sheet: Path) -> dict[str, bool]:
-    """The ratings by item, without empty cells. Raises ConfigError with every line that is neither yes nor no."""
-    ratings, problems = {}, []
-    # Spreadsheets save with the separator and encoding of their locale; item and rating are ASCII in all of them.
-    with sheet.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        delimiter = max(",;\t", key=file.readline().count)
-        file.seek(0)
-        rows = csv.DictReader(file, delimiter=delimiter)
-        missing = {"item", "correct"} - set(rows.fieldnames or ())
-        if missing:
-            raise ConfigError([f"{sheet}: no column {' or '.join(sorted(missing))}; give a sheet from `export`"])
-        for row in rows:
-            rating = (row["correct"] or "").strip().casefold()
-            if rating in YES | NO:
-                ratings[row["item"]] = rating in YES
-            elif rating:
-                problems.append(
-                    f"{sheet}:{rows.line_num}: {row['correct']!r} is neither yes nor no; correct the cell or empty it"
-                )
-    if problems:
-        raise ConfigError(problems)
-    return ratings
 
 
 def score(ratings: Mapping[str, bool], graded: Sequence[Graded]) -> dict[str, Any]:
@@ -210,7 +132,7 @@ def main() -> None:
     try:
         graded = graded_answers(arguments.runs)
         if arguments.what == "export":
-            rows = export(arguments.sheet, graded, sample=arguments.sample, seed=arguments.seed)
+            rows = write_sheet(arguments.sheet, graded, sample=arguments.sample, seed=arguments.seed)
             say(f"{arguments.sheet}: {rows} answers to rate; write yes or no into the column `correct`")
         else:
             scores = score(read_ratings(arguments.sheet), graded)

@@ -1,4 +1,4 @@
-"""The rating sheet: its columns, and the agreement computed from it."""
+"""The agreement of grader and people, computed from runs and a rating sheet."""
 
 import csv
 import json
@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rest_react.agreement import COLUMNS, Graded, export, fingerprint, graded_answers, read_ratings, score
-from rest_react.errors import ConfigError, UsageError
+from rest_react.agreement import graded_answers, score
+from rest_react.errors import UsageError
+from rest_react.judges.rating_sheet import COLUMNS, Graded, read_ratings, write_sheet
 from rest_react.records import Fault, Result, Verdict
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.summaries import write_summary
@@ -74,7 +73,7 @@ def test_a_rated_sheet_gives_the_kappa_accuracy_and_correlations_of_the_textbook
         verdicts = [Verdict("correct" if grader else "incorrect") for _, grader in pairs]
         write_run(tmp_path / "run", iteration, list(map(result, names, ["Bob, so to say"] * len(names), verdicts)))
     graded, sheet, rated = graded_answers([tmp_path / "run"]), tmp_path / "sheet.csv", tmp_path / "rated.csv"
-    assert export(sheet, graded, sample=None, seed=0) == 50
+    assert write_sheet(sheet, graded, sample=None, seed=0) == 50
     with sheet.open(encoding="utf-8-sig", newline="") as blank, rated.open("w", encoding="utf-8", newline="") as file:
         filled = csv.DictWriter(file, COLUMNS)
         filled.writeheader()
@@ -122,7 +121,7 @@ def test_the_sheet_is_blind_and_shuffled_and_has_each_answer_once(tmp_path: Path
     run = write_run(tmp_path / "default", 0, same)
     write_run(run, 1, [*same, result("w20", "Bob", Verdict("incorrect"))])
     graded = graded_answers([run])
-    assert (len(graded), export(tmp_path / "sheet.csv", graded, sample=None, seed=0)) == (41, 21)
+    assert (len(graded), write_sheet(tmp_path / "sheet.csv", graded, sample=None, seed=0)) == (41, 21)
     text = (tmp_path / "sheet.csv").read_text(encoding="utf-8-sig")
     leaked = [word for word in ("default", "iter_", "correct", "gold", "rule") if word in text.partition("\n")[2]]
     assert leaked == []
@@ -130,18 +129,6 @@ def test_the_sheet_is_blind_and_shuffled_and_has_each_answer_once(tmp_path: Path
     assert sorted(row["question"] for row in rows) == sorted(f"Who is w{i}?" for i in range(21))
     assert [row["question"] for row in rows] != [answer.question for answer in graded][:21]
     assert {row["correct"] for row in rows} == {""}
-
-
-def test_a_sample_depends_only_on_the_seed_and_a_sheet_is_never_overwritten(tmp_path: Path) -> None:
-    graded, _ = example()
-    assert export(tmp_path / "a.csv", graded, sample=10, seed=1) == 10
-    export(tmp_path / "b.csv", list(reversed(graded)), sample=10, seed=1)
-    export(tmp_path / "c.csv", graded, sample=10, seed=2)
-    a, b, c = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
-    assert a == b != c
-    with pytest.raises(UsageError, match="may contain ratings"):
-        export(tmp_path / "a.csv", graded, sample=10, seed=1)
-    assert (tmp_path / "a.csv").read_bytes() == a
 
 
 def test_failed_and_unscored_answers_and_unfinished_evaluations_are_not_in_the_sheet(tmp_path: Path) -> None:
@@ -156,43 +143,6 @@ def test_failed_and_unscored_answers_and_unfinished_evaluations_are_not_in_the_s
     assert [(a.agent, a.question) for a in graded_answers([run])] == [("run iter_0 world", "Who is a?")]
     with pytest.raises(UsageError, match=r"nowhere: no graded answer"):
         graded_answers([tmp_path / "nowhere"])
-
-
-@pytest.mark.parametrize(
-    "hostile", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\N{FULLWIDTH EQUALS SIGN}1"]
-)
-def test_no_cell_of_a_sheet_is_a_formula(hostile: str, tmp_path: Path) -> None:
-    graded = Graded("run iter_0 world", fingerprint(hostile, (hostile,), hostile), hostile, (hostile,), hostile, True)
-    export(tmp_path / "sheet.csv", [graded], sample=None, seed=0)
-    (row,) = csv.reader((tmp_path / "sheet.csv").read_text(encoding="utf-8-sig").splitlines()[1:])
-    assert {cell[:1] for cell in row} <= {"", "'", "q"}
-
-
-@given(st.text(max_size=300), st.text(max_size=300))
-def test_any_answer_survives_a_spreadsheet(tmp_path_factory, question: str, answer: str) -> None:
-    folder = tmp_path_factory.mktemp("sheet")
-    question, answer = (text.encode("utf-8", "replace").decode() for text in (question, answer))
-    item = fingerprint(question, ("Ada",), answer)
-    export(folder / "sheet.csv", [Graded("a", item, question, ("Ada",), answer, True)], sample=None, seed=0)
-    sheet = (folder / "sheet.csv").read_bytes().decode("utf-8-sig")
-    (row,) = csv.DictReader(sheet.splitlines(keepends=True))
-    with (folder / "rated.csv").open("w", encoding="utf-8", newline="") as file:
-        saved = csv.DictWriter(file, row, delimiter=";")  # the separator of many locales
-        saved.writeheader()
-        saved.writerow(row | {"correct": "Yes"})
-    assert read_ratings(folder / "rated.csv") == {item: True}
-
-
-def test_one_error_reports_every_rating_that_is_neither_yes_nor_no(tmp_path: Path) -> None:
-    (tmp_path / "sheet.csv").write_text("item,correct\nq1,yes\nq2,maybe\nq3,\nq4,ja\nq5,FALSE\n")
-    with pytest.raises(ConfigError) as refused:
-        read_ratings(tmp_path / "sheet.csv")
-    third, fifth = refused.value.problems
-    assert third.startswith(f"{tmp_path}/sheet.csv:3: 'maybe'")
-    assert fifth.startswith(f"{tmp_path}/sheet.csv:5: 'ja'")
-    (tmp_path / "sheet.csv").write_text("id,rating\nq1,yes\n")
-    with pytest.raises(ConfigError, match="no column correct or item"):
-        read_ratings(tmp_path / "sheet.csv")
 
 
 def test_a_sheet_of_other_runs_and_an_unrated_sheet_are_refused() -> None:

@@ -1,0 +1,93 @@
+"""The rating sheet: a CSV file in which people say which answers are right, to compare the grader with them.
+
+    write_sheet(Path("ratings.csv"), answers, sample=200, seed=0)     # 200 rows; the column `correct` is empty
+    read_ratings(Path("ratings.csv"))                            # {"q5a0e...": True, ...}, once people filled it
+
+The sheet is blind: it names no verdict, run or iteration, its rows are shuffled, and an answer that several agents gave
+has one row. Spreadsheets open and save it, so no cell is a formula, and every separator and encoding is read.
+Not here: where the answers are from, and what the ratings are compared with (the command rest_react.agreement).
+"""
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rest_react.errors import ConfigError, UsageError
+from rest_react.seeds import derive_seed
+from rest_react.text_safety import printable
+
+COLUMNS = ("item", "question", "reference", "answer", "correct", "comment")
+YES, NO = {"yes", "y", "true", "1", "correct"}, {"no", "n", "false", "0", "incorrect"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
+            "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+_MOST_CHARACTERS = 30_000  # spreadsheets cut a cell at 32,767 characters
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """One answer of one agent with the grader's verdict. `item` is the fingerprint of question, golds and answer."""
+
+    agent: str
+    item: str
+    question: str
+    golds: tuple[str, ...]
+    answer: str
+    correct: bool
+
+
+def fingerprint(question: str, golds: Sequence[str], answer: str) -> str:
+    """A hash of what a rater sees. It begins with a letter, since a spreadsheet reads 12e45 as a number."""
+    digest = hashlib.blake2b("\x1f".join((question, *golds, answer)).encode("utf-8", "replace"), digest_size=8)
+    return f"q{digest.hexdigest()}"
+
+
+def write_sheet(sheet: Path, graded: Sequence[Graded], *, sample: int | None, seed: int) -> int:
+    """Writes a new sheet with all distinct answers, or with a random `sample` of them, and returns the number of rows.
+
+    Raises UsageError if the sheet exists, since it may contain ratings.
+    """
+    items = {answer.item: answer for answer in graded}
+    selected = sorted(items.values(), key=lambda answer: derive_seed("rating", seed, answer.item))[:sample]
+    try:
+        # The byte order mark tells spreadsheets the encoding.
+        with sheet.open("x", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+            writer.writerow(COLUMNS)
+            for a in selected:
+                texts = map(_safe_cell, (a.question, "\n".join(a.golds), a.answer))
+                writer.writerow([a.item, *texts, "", ""])
+    except FileExistsError as error:
+        raise UsageError(f"{sheet} exists and may contain ratings; give another name") from error
+    return len(selected)
+
+
+def _safe_cell(text: str) -> str:
+    """Untrusted text for a spreadsheet cell: visible characters only, no formula, short enough."""
+    shown = printable(text.strip())[:_MOST_CHARACTERS]
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
+def read_ratings(sheet: Path) -> dict[str, bool]:
+    """The ratings by item, without empty cells. Raises ConfigError with every line that is neither yes nor no."""
+    ratings, problems = {}, []
+    # Spreadsheets save with the separator and encoding of their locale; item and rating are ASCII in all of them.
+    with sheet.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        delimiter = max(",;\t", key=file.readline().count)
+        file.seek(0)
+        rows = csv.DictReader(file, delimiter=delimiter)
+        missing = {"item", "correct"} - set(rows.fieldnames or ())
+        if missing:
+            raise ConfigError([f"{sheet}: no column {' or '.join(sorted(missing))}; give a sheet from `export`"])
+        for row in rows:
+            rating = (row["correct"] or "").strip().casefold()
+            if rating in YES | NO:
+                ratings[row["item"]] = rating in YES
+            elif rating:
+                problems.append(
+                    f"{sheet}:{rows.line_num}: {row['correct']!r} is neither yes nor no; correct the cell or empty it"
+                )
+    if problems:
+        raise ConfigError(problems)
+    return ratings
