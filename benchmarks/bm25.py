@@ -1,9 +1,9 @@
-"""BM25 and the built-in world at size: how long 100,000 passages take to make, index and search, and how much memory.
+"""Measures time and memory to build, index and search a world of 100,000 passages with BM25.
 
     python -m benchmarks.bm25            prints one line of JSON; --passages 10000 for another size
 
-Each part runs in a process of its own, so that its peak memory is its own. Queries are an expert's, from the world's
-plans. Not here: whether the right passage is found (tests/test_world.py).
+Each part runs in its own process, so peak memory is measured per part. The queries are those of the world's plans.
+Not here: whether search finds the right passage (tests/tasks/search_qa/test_world.py).
 """
 
 import argparse
@@ -25,31 +25,33 @@ HITS = 3
 
 
 def main() -> None:
-    """Runs the parts one after another and joins what they print."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--passages", type=int, default=100_000)
-    arguments.add_argument("--part", choices=("build", "query"))
-    arguments.add_argument("--folder", type=Path)
-    given = arguments.parse_args()
-    if given.part is not None:
-        print(json.dumps(build(given.passages, given.folder) if given.part == "build" else query(given)))
+    """Runs the parts one after another and prints their numbers as one line of JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--passages", type=int, default=100_000)
+    parser.add_argument("--part", choices=("build", "query"))
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    if arguments.part is not None:
+        print(
+            json.dumps(build(arguments.passages, arguments.folder) if arguments.part == "build" else query(arguments))
+        )
         return
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmarks.bm25", "--passages", str(given.passages), "--folder", folder]
+        command = [sys.executable, "-m", "benchmarks.bm25", "--passages", str(arguments.passages), "--folder", folder]
         parts = [
             subprocess.run([*command, "--part", part], check=True, capture_output=True, text=True)
             for part in ("build", "query")
         ]
-    print(json.dumps({"passages": given.passages, **json.loads(parts[0].stdout), **json.loads(parts[1].stdout)}))
+    print(json.dumps({"passages": arguments.passages, **json.loads(parts[0].stdout), **json.loads(parts[1].stdout)}))
 
 
 def world(passages: int) -> World:
-    """The world that is searched."""
+    """The built-in world of that size."""
     return build_world(0, passages=passages, demonstrations=0, train=0, evaluation=QUESTIONS)
 
 
 def build(passages: int, folder: Path) -> dict[str, float]:
-    """Seconds to make the world and to build and save its index; the process's peak memory in GiB."""
+    """Seconds to build the world and its saved index; the process's peak memory in GiB."""
     start = time.perf_counter()
     made = world(passages)
     between = time.perf_counter()
@@ -62,11 +64,11 @@ def build(passages: int, folder: Path) -> dict[str, float]:
     }
 
 
-def query(given: argparse.Namespace) -> dict[str, float]:
-    """Seconds to open the saved index, milliseconds a query, and the process's peak memory in GiB."""
-    made = world(given.passages)
+def query(arguments: argparse.Namespace) -> dict[str, float]:
+    """Seconds to open the saved index, milliseconds per query, and the process's peak memory in GiB."""
+    made = world(arguments.passages)
     start = time.perf_counter()
-    search = Bm25Search(made.passages, given.folder)
+    search = Bm25Search(made.passages, arguments.folder)
     opened = time.perf_counter() - start
     times = []
     for plan in made.plans.values():
@@ -84,7 +86,7 @@ def query(given: argparse.Namespace) -> dict[str, float]:
 
 
 def peak_gib() -> float:
-    """Peak resident memory of this process."""
+    """The peak resident memory of this process in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 

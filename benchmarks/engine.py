@@ -1,17 +1,17 @@
-"""The embedded engine against its own arithmetic: how much longer does a Grow take than its tokens alone would?
+"""Compares a Grow through the embedded engine with the time that plain forward passes need for the same tokens.
 
     python -m benchmarks.engine --run outputs/default            with the run's overrides, and its model of iteration 0
 
-Three times, one process, one model, one number type:
+Three measurements in one process, with one model and one number type:
 
     bare      prompt tokens ÷ prefill rate + generated tokens ÷ decode rate, both rates of plain forward passes; decode
               behind CONTEXT tokens in a static cache, with whichever of some batch sizes is fastest
-    engine    the Grow of the settings through the engine, into a folder that is thrown away
+    engine    the Grow of the settings through the engine, into a temporary folder
     padded    `--padded` of the same calls, evenly spread, through `generate`, n samples each, left-padded batches of 32
 
-`ratio` and `padded_ratio` are seconds ÷ bare seconds of the same tokens. `shared` is the part of the prompt tokens that
-the engine did not have to read, since another request with the same beginning had been read before; `shared_steps` is
-that part with each call's samples counted once: what steps of one trajectory share. Not here: quality, fine-tuning.
+`ratio` and `padded_ratio` are seconds ÷ bare seconds of the same tokens. `shared` is the share of prompt tokens that
+came from the prefix cache; `shared_steps` is that share with each call's samples counted once, which is what the steps
+of one trajectory share. Not here: quality, fine-tuning.
 """
 
 import argparse
@@ -44,25 +44,27 @@ DECODED_AT_ONCE = 16, 32, 48, 64, 96
 
 def main() -> None:
     """Prints one line of JSON."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--run", type=Path, default=Path("outputs/default"))
-    arguments.add_argument("--iteration", type=int, default=0, help="whose model grows")
-    arguments.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of all three")
-    arguments.add_argument("--padded", type=int, default=64, help="calls to repeat with padded generate")
-    arguments.add_argument("overrides", nargs="*", help="settings, as for a run")
-    given = arguments.parse_args()
-    folder = given.run / f"iter_{given.iteration}" / "finetune" / "model"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", type=Path, default=Path("outputs/default"))
+    parser.add_argument("--iteration", type=int, default=0, help="the iteration whose model grows")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="number type of all three measurements"
+    )
+    parser.add_argument("--padded", type=int, default=64, help="calls to repeat with padded generate")
+    parser.add_argument("overrides", nargs="*", help="settings, as for a run")
+    arguments = parser.parse_args()
+    folder = arguments.run / f"iter_{arguments.iteration}" / "finetune" / "model"
     if not folder.exists():
-        arguments.error(f"{folder}: no weights there; bring the run to its iteration {given.iteration} first")
-    settings = compose(given.overrides)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=given.dtype)
+        parser.error(f"{folder}: no weights; run up to iteration {arguments.iteration} first")
+    settings = compose(arguments.overrides)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=arguments.dtype)
     with torch.inference_mode():
         prefill, decode = prefill_rate(model), max(decode_rate(model, sequences) for sequences in DECODED_AT_ONCE)
     with tempfile.TemporaryDirectory() as stage:
-        engine = through_engine(Parts(settings, RunFolder(Path(stage))), folder, Path(stage), given.dtype)
+        engine = through_engine(Parts(settings, RunFolder(Path(stage))), folder, Path(stage), arguments.dtype)
         trajectories = list(read_lines(Path(stage) / TRAJECTORIES, Trajectory))
     states = [step.state for trajectory in trajectories for step in trajectory.steps if step.candidates]
-    spread = [states[i * len(states) // given.padded] for i in range(min(given.padded, len(states)))]
+    spread = [states[i * len(states) // arguments.padded] for i in range(min(arguments.padded, len(states)))]
     samples = settings.grow.samples
     padded = padded_generate(
         model, AutoTokenizer.from_pretrained(folder), spread, samples, settings.grow.temperature,
@@ -87,14 +89,16 @@ def main() -> None:
 
 
 def prefill_rate(model: Any) -> float:
-    """Tokens/s of the best of some forward passes over one prompt; logits for its last token alone."""
+    """Tokens/s of the fastest of ROUNDS forward passes over one prompt, with logits for its last token only."""
     prompt = torch.randint(model.config.vocab_size, (1, PREFILL))
     return PREFILL / min(_seconds(lambda: model(prompt, logits_to_keep=1)) for _ in range(ROUNDS))
 
 
 def decode_rate(model: Any, sequences: int) -> float:
-    """Tokens/s of the best of some forward passes over one token each of `sequences`. A static cache is read to its
-    end, CONTEXT, however much of it is filled."""
+    """Tokens/s of the fastest of ROUNDS forward passes over one token of each of `sequences` sequences.
+
+    The static cache is always read up to its size, CONTEXT tokens.
+    """
     cache = StaticCache(config=model.config, max_cache_len=CONTEXT)
     token = torch.randint(model.config.vocab_size, (sequences, 1))
     return sequences / min(_seconds(lambda: model(token, past_key_values=cache, use_cache=True)) for _ in range(ROUNDS))
@@ -107,16 +111,16 @@ def _seconds(work: Any) -> float:
 
 
 def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> dict[str, Any]:
-    """The Grow of the settings; seconds and tokens. Loading the weights is not counted."""
+    """Seconds and tokens of the Grow of the settings, without loading the weights."""
     s, p = parts.settings, parts.settings.policy
     assert isinstance(p, TransformersModel), "policy=smollm2"
-    door = TransformersEngine(
+    engine = TransformersEngine(
         str(weights), mode=p.mode, cache_tokens=p.cache_tokens, batch_requests=p.batch_requests,
         batch_tokens=p.batch_tokens, dtype=dtype,
     )  # fmt: skip
     questions = parts.questions(s.grow.questions)
     task = parts.task(questions.passages)
-    policy = parts.sampled(door, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
+    policy = parts.sampled(engine, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     read = 0
 
     def count(_: Any, arguments: Any, named: Any) -> None:
@@ -124,15 +128,15 @@ def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> di
         read += int((named["input_ids"] if "input_ids" in named else arguments[0]).numel())
 
     async def work() -> float:
-        await asyncio.to_thread(door._start)
-        door._manager.model.register_forward_pre_hook(count, with_kwargs=True)
+        await asyncio.to_thread(engine._start)
+        engine._manager.model.register_forward_pre_hook(count, with_kwargs=True)
         start = time.perf_counter()
         await grow(
             task, policy, unlabelled(questions.labelled), stage, repeats=s.grow.trajectories_per_question,
             seed=derive_seed(s.seed, "grow", 1), in_flight=p.in_flight, prices=parts.prices,
         )  # fmt: skip
         seconds = time.perf_counter() - start
-        await door.aclose()
+        await engine.aclose()
         return seconds
 
     seconds = asyncio.run(work())
@@ -150,7 +154,7 @@ def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> di
 def padded_generate(
     model: Any, tokenizer: Any, states: list[str], samples: int, temperature: float, max_tokens: int
 ) -> dict[str, Any]:
-    """The same calls the usual way; each batch runs until its longest sample ends."""
+    """Seconds and tokens of the calls through `generate`; each batch runs until its longest sample ends."""
     tokenizer.padding_side = "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     prompts = [encode_prompt(tokenizer, Prompt("", state), "completion") for state in states]
@@ -173,7 +177,7 @@ def padded_generate(
 
 
 def _length(generated: list[int], end: int) -> int:
-    """Up to the end and with it: what stands behind is padding."""
+    """The number of tokens up to and including the end token; the rest is padding."""
     return generated.index(end) + 1 if end in generated else len(generated)
 
 

@@ -1,14 +1,14 @@
-"""A reward model of the policy's own size: the policy, tuned to say whether a step's output is good.
+"""Trains a reward model of the policy's size: the policy, tuned to say whether a step's output is good.
 
     python -m benchmarks.ranker --run outputs/default        writes outputs/default/ranker/model
 
-It learns from the run's demonstrations alone. At each of their states the expert's output is a row that ends in
-" yes", and a corruption of it, such as small policies make, one that ends in " no": a query without its name, of
-another relation or of another name, an early end, a link that is not the one, a claim left out, a verdict turned
-around. Each state comes `--draws` times.
+It learns from the run's demonstrations only. For each of their states, the expert's output is a row that ends in
+" yes", and a corruption of it is a row that ends in " no". Corruptions imitate errors of small policies: a query
+without its name, with another relation or another name, an early Terminate, a wrong link, a missing claim, an inverted
+verdict. Each state has `--draws` pairs.
 
-Labels of questions that are grown on or evaluated are not used. Not here: how it is read (scores), and where it beats
-perplexity (selection).
+No label of a Grow or benchmark question is used. Not here: the scores that the ranker gives (scores), and whether it
+is better than perplexity (selection).
 """
 
 import argparse
@@ -32,22 +32,22 @@ from rest_react.storage.summaries import refuse_damaged_stages
 _NAME = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\b[A-Z][a-z]{3,}\b|\b\d{4}\b")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _QUERY = re.compile(r'query="([^"]*)"')
-_SHOWN = re.compile(r"^    ResultItem\(link_id=(\d+)", re.MULTILINE)
+_LINK = re.compile(r"^    ResultItem\(link_id=(\d+)", re.MULTILINE)
 _SELECTED = re.compile(r"selected_link_ids=\[(\d+)\]")
 _LAST_CLAIM = re.compile(r'(answer="[^"]*\]\.) [^"]*"')
 _TARGET = "ACTION_SELECTED = "
-_ENDS = f'{_TARGET}ActionWrapper(thoughts="I have it: {{}}.", action=Terminate())'
-_ASKS = f'{_TARGET}ActionWrapper(thoughts="Now: {{}}?", action=Search(query="{{}}"))'
+_TERMINATE = f'{_TARGET}ActionWrapper(thoughts="I have it: {{}}.", action=Terminate())'
+_SEARCH = f'{_TARGET}ActionWrapper(thoughts="Now: {{}}?", action=Search(query="{{}}"))'
 
 
 def main() -> None:
-    """Trains the ranker, or finds it trained."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--run", type=Path, default=Path("outputs/default"))
-    arguments.add_argument("--draws", type=int, default=2, help="corruptions of each output")
-    arguments.add_argument("overrides", nargs="*", help="the run's own overrides, and the ranker's finetune.*")
-    given = arguments.parse_args()
-    run = RunFolder(given.run)
+    """Trains the ranker, unless its folder has a complete one, and prints the path of its weights."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", type=Path, default=Path("outputs/default"))
+    parser.add_argument("--draws", type=int, default=2, help="corruptions of each output")
+    parser.add_argument("overrides", nargs="*", help="the run's own overrides, and the ranker's finetune.*")
+    arguments = parser.parse_args()
+    run = RunFolder(arguments.run)
     refuse_damaged_stages(run.root)
     steps = [
         (f"{trajectory.id}.{index}", step)
@@ -56,9 +56,9 @@ def main() -> None:
         if not step.forced
     ]
     policy = ModelRef(str((run.stage(0, "finetune") / "model").resolve()), "base", tuned=True)
-    trainer = Parts(compose(given.overrides), run).trainer(1)
-    asyncio.run(finetune(trainer, pairs(steps, given.draws), policy, given.run / "ranker", seed=0))
-    print(given.run / "ranker" / "model")
+    trainer = Parts(compose(arguments.overrides), run).trainer(1)
+    asyncio.run(finetune(trainer, pairs(steps, arguments.draws), policy, arguments.run / "ranker", seed=0))
+    print(arguments.run / "ranker" / "model")
 
 
 def pairs(steps: Sequence[tuple[str, Step]], draws: int) -> list[Example]:
@@ -67,53 +67,53 @@ def pairs(steps: Sequence[tuple[str, Step]], draws: int) -> list[Example]:
     for id_, step in steps:
         good = step.candidates[step.chosen or 0].text
         for draw in range(draws):
-            found = sorted({*corruptions(step.kind, step.state, good, Random(derive_seed(draw, id_)))} - {good})
-            if found:
-                bad = Random(derive_seed(draw, id_, "bad")).choice(found)
-                rows += [judged_row(id_, draw, step, text, said) for text, said in ((good, YES), (bad, NO))]
+            wrong = sorted({*corruptions(step.kind, step.state, good, Random(derive_seed(draw, id_)))} - {good})
+            if wrong:
+                bad = Random(derive_seed(draw, id_, "bad")).choice(wrong)
+                rows += [judged_row(id_, draw, step, text, verdict) for text, verdict in ((good, YES), (bad, NO))]
     return rows
 
 
 def judged_row(id_: str, draw: int, step: Step, output: str, verdict: str) -> Example:
-    """A state with an output, and what to say of it."""
+    """One training row: a state, an output, and the verdict to generate (YES or NO)."""
     return Example(f"{id_}.{draw}{verdict}", id_, 0, step.kind, f"{step.state}{output}{MARK}", verdict, "expert")
 
 
 def corruptions(kind: str, state: str, output: str, rng: Random) -> Iterator[str]:
-    """The output, wrong in one way each."""
+    """Corrupted versions of the output, each with one error."""
     match kind:
         case "decide":
             yield from _wrong_decisions(state, output, rng)
         case "summarise":
             yield from _wrong_links(state, output, rng)
-            yield from swapped(state, output, rng)
+            yield from replace_name(state, output, rng)
         case "answer":
             yield _LAST_CLAIM.sub(r'\1"', output)
-            yield from swapped(state, output, rng)
+            yield from replace_name(state, output, rng)
         case "relevance" | "grounding":
-            turned = {"True": "False", "False": "True"}
-            yield re.sub(r"passed=(True|False)", lambda said: f"passed={turned[said[1]]}", output)
+            opposite = {"True": "False", "False": "True"}
+            yield re.sub(r"passed=(True|False)", lambda match: f"passed={opposite[match[1]]}", output)
 
 
 def _wrong_decisions(state: str, output: str, rng: Random) -> Iterator[str]:
     question = _TEXT.findall(state)[0]
     before = _QUERY.findall(state)
-    asked = _QUERY.search(output)
-    if asked is None:
-        yield from (_ASKS.format(question.rstrip("?"), query) for query in (question, *before))
+    query_match = _QUERY.search(output)
+    if query_match is None:
+        yield from (_SEARCH.format(question.rstrip("?"), query) for query in (question, *before))
         return
-    query = asked[1]
+    query = query_match[1]
     relation, _, name = query.partition(" of ")
     others = [word for word in re.findall(r"\b[a-z]{4,}\b", question) if word not in query]
     wrong = [relation, *before[-1:]] + ([f"{rng.choice(others)} of {name}"] if others else [])
     yield from (output.replace(f'query="{query}"', f'query="{text}"') for text in wrong)
-    yield from (_ENDS.format(found) for found in _NAME.findall(name)[:1])
-    yield from swapped(state, output, rng)
+    yield from (_TERMINATE.format(part) for part in _NAME.findall(name)[:1])
+    yield from replace_name(state, output, rng)
 
 
 def _wrong_links(state: str, output: str, rng: Random) -> Iterator[str]:
     selected = _SELECTED.search(output)
-    others = [shown for shown in _SHOWN.findall(state) if selected is not None and shown != selected[1]]
+    others = [link for link in _LINK.findall(state) if selected is not None and link != selected[1]]
     if selected is not None and others:
         other = rng.choice(others)
         yield output.replace(selected[0], f"selected_link_ids=[{selected[1]}, {other}]")
@@ -122,13 +122,13 @@ def _wrong_links(state: str, output: str, rng: Random) -> Iterator[str]:
         )
 
 
-def swapped(state: str, output: str, rng: Random) -> Iterator[str]:
-    """The output with one name or year of its action replaced by another of the state's, where there is one."""
+def replace_name(state: str, output: str, rng: Random) -> Iterator[str]:
+    """The output with one name or year of its action replaced by another one of the state, if there is another."""
     head, mark, action = output.partition(_TARGET)
     names = set(_NAME.findall("\n".join(_TEXT.findall(state))))
-    found = sorted(names & set(_NAME.findall(action)))
-    if found:
-        old = rng.choice(found)
+    in_action = sorted(names & set(_NAME.findall(action)))
+    if in_action:
+        old = rng.choice(in_action)
         others = [name for name in sorted(names) if name not in action and name.isdigit() == old.isdigit()]
         if others:
             yield f"{head}{mark}{action.replace(old, rng.choice(others))}"

@@ -1,18 +1,17 @@
-"""What to choose a step's best candidate by: scores of its usable candidates, higher is better.
+"""Scores by which a selector chooses a step's best candidate: one number per usable candidate, higher is better.
 
     perplexity(judged, (0, 2, 3))      # [-1.04, -1.31, -1.2]
 
-    perplexity    the likeliest per token, as the default Improve does
-    likelihood    the likeliest as a whole
+    perplexity    the lowest perplexity per token, like the default Improve
+    likelihood    the highest log-probability of the whole output
     majority      the most frequent decision among the samples
-    rules         as in the default's rollouts: the likeliest that violates no rule
-    pmi           how much likelier the question makes the output: its log-probability by the policy, less that in the
-                  same state without the question
-    ranking       the reward model's order, from the ranking prompt; the likeliest where its reply is unusable
-    ranker        log-odds of " yes" by a model tuned to tell good from bad (benchmarks.ranker)
+    rules         the lowest perplexity without a rule violation, like the default rollouts
+    pmi           the log-probability of the output by the policy, minus that in the same state without the question
+    ranking       the reward model's order, from the ranking prompt; perplexity if its reply cannot be parsed
+    ranker        the log-odds of " yes" by a model tuned to tell good outputs from bad ones (benchmarks.ranker)
     ensemble      the sum of the ranks that some of these give
 
-None of them sees a label. Not here: which of them finds the right candidate (selection).
+No score sees a label. Not here: how often each score chooses a right candidate (selection).
 """
 
 import math
@@ -61,31 +60,31 @@ def rules(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
 
 
 def ensemble(*members: Scores) -> Scores:
-    """Minus the sum of the ranks that the members give; between equals the first member decides."""
+    """Minus the sum of the ranks that the members give; on a tie the first member decides."""
 
     def scores(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
-        given = [member(judged, usable) for member in members]
-        totals = [sum(sum(other > own[place] for other in own) for own in given) for place in range(len(usable))]
-        order = sorted(range(len(usable)), key=given[0].__getitem__)
-        return [1e-3 * order.index(place) - total for place, total in enumerate(totals)]
+        by_member = [member(judged, usable) for member in members]
+        totals = [sum(sum(other > own[index] for other in own) for own in by_member) for index in range(len(usable))]
+        order = sorted(range(len(usable)), key=by_member[0].__getitem__)
+        return [1e-3 * order.index(index) - total for index, total in enumerate(totals)]
 
     return scores
 
 
-def remembered(scores: Scores) -> Scores:
-    """The same, worked out once for each step, however many ask."""
-    found: dict[str, list[float]] = {}
+def cached_scores(scores: Scores) -> Scores:
+    """The same scores, computed once for each step."""
+    cache: dict[str, list[float]] = {}
 
-    def known(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
-        if judged.id not in found:
-            found[judged.id] = scores(judged, usable)
-        return found[judged.id]
+    def lookup(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
+        if judged.id not in cache:
+            cache[judged.id] = scores(judged, usable)
+        return cache[judged.id]
 
-    return known
+    return lookup
 
 
 def ranking(orders: Mapping[str, Sequence[int]]) -> Scores:
-    """Minus the place in the reward model's order, by the step's id; `perplexity` where there is none."""
+    """Minus the place in the reward model's order, by the step's id; `perplexity` for a step without an order."""
 
     def scores(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
         order = orders.get(judged.id)
@@ -94,22 +93,22 @@ def ranking(orders: Mapping[str, Sequence[int]]) -> Scores:
     return scores
 
 
-async def asked(parts: Parts, mixed: Sequence[JudgedStep]) -> dict[str, Sequence[int]]:
-    """The reward model's order of the usable candidates by step id, where its reply can be used."""
+async def ask_reward_model(parts: Parts, mixed: Sequence[JudgedStep]) -> dict[str, Sequence[int]]:
+    """The reward model's order of the usable candidates by step id, for the steps whose reply can be parsed."""
     reward_model = parts.reward_model()
     assert reward_model is not None, "improve.selector=reward_model"
     orders: dict[str, Sequence[int]] = {}
-    owed = iter(mixed)
+    remaining = iter(mixed)
 
     async def worker() -> None:
-        for judged in owed:
-            shown = [judged.step.candidates[i].text for i in usable_candidates(parse_step(judged.step))]
+        for judged in remaining:
+            outputs = [judged.step.candidates[i].text for i in usable_candidates(parse_step(judged.step))]
             try:
-                opinion = await reward_model.rank(judged.step.state, shown, seed=derive_seed(0, judged.id))
+                reply = await reward_model.rank(judged.step.state, outputs, seed=derive_seed(0, judged.id))
             except ModelFault:
                 continue
-            if opinion.order:
-                orders[judged.id] = opinion.order
+            if reply.order:
+                orders[judged.id] = reply.order
 
     try:
         await gather_or_cancel(worker() for _ in range(parts.settings.policy.in_flight))
@@ -119,7 +118,7 @@ async def asked(parts: Parts, mixed: Sequence[JudgedStep]) -> dict[str, Sequence
 
 
 class Reader:
-    """Log-probabilities of texts by a model's own weights, in float32."""
+    """Computes log-probabilities of texts by a model, in float32."""
 
     def __init__(self, weights: Path) -> None:
         import torch
@@ -129,11 +128,11 @@ class Reader:
         self._model: Any = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32)
 
     def pmi(self, judged: JudgedStep, usable: Sequence[int]) -> list[float]:
-        """How much the question adds to each candidate's log-probability."""
+        """The difference that the question makes to each candidate's log-probability."""
         state, texts = judged.step.state, [judged.step.candidates[i].text for i in usable]
         blind = _QUESTION.sub('ORIGINAL_QUESTION = ""', state)
         pairs = zip(self.logprobs(state, texts), self.logprobs(blind, texts), strict=True)
-        return [seeing - unseeing for seeing, unseeing in pairs]
+        return [with_question - without for with_question, without in pairs]
 
     def good(self, judged: JudgedStep, usable: Sequence[int]) -> list[float]:
         """Log-odds of " yes" against " no" after the state and each candidate."""
@@ -142,7 +141,7 @@ class Reader:
         return [yes - no for yes, no in odds]
 
     def logprobs(self, state: str, outputs: Sequence[str]) -> list[float]:
-        """Of each output after the state, which is read once. The end of the output counts."""
+        """The log-probability of each output after the state, with its end token. The state is read once."""
         import torch
 
         prompt = encode_prompt(self._tokenizer, Prompt("", state), "completion")

@@ -1,14 +1,14 @@
-"""How often does each selector choose a right candidate, where there is a choice between right and wrong?
+"""Measures how often each selector chooses a right candidate on steps with both right and wrong candidates.
 
     python -m benchmarks.selection --run outputs/default --questions 200
 
-The run's policy grows on questions of a world of its own seed, into --folder (resumable); `gold` judges every
-candidate; steps whose usable candidates are partly right are the mixed ones. The table has the share of right choices
-of each of `scores`, per kind of step and in all, with 95% intervals clustered by question, and the paired differences
-to perplexity and to rules. `random` is the expected share of a fair draw. --ask adds the ranking prompt, --ranker the
-tuned ranker and the ensembles.
+The run's policy grows on questions of a world with another seed, into --folder (resumable), and `gold` judges every
+candidate. Mixed steps are those with some right and some wrong usable candidates. The table shows the share of right
+choices for each of `scores`, by kind of step and in total, with 95% intervals clustered by question, and the paired
+differences from perplexity and from rules. `random` is the expected share of a random choice. --ask adds the ranking
+prompt; --ranker adds the tuned ranker and ensembles with it.
 
-Not here: training on any of this.
+Not here: training on these choices.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from benchmarks.gold import JudgedStep, judge_steps
 from benchmarks.scores import (
     Reader,
     Scores,
-    asked,
+    ask_reward_model,
+    cached_scores,
     ensemble,
     likelihood,
     majority,
     perplexity,
     ranking,
-    remembered,
     rules,
 )
 from rest_react.build import Parts
@@ -52,47 +52,47 @@ Choices = dict[str, dict[str, list[float]]]
 
 
 def main() -> None:
-    """Grows what is missing, then prints the table as Markdown and leaves the numbers in the folder."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--run", type=Path, default=Path("outputs/default"))
-    arguments.add_argument("--iteration", type=int, default=0, help="whose policy grows")
-    arguments.add_argument("--questions", type=int, default=200)
-    arguments.add_argument("--folder", type=Path, default=Path("outputs/selection"))
-    arguments.add_argument("--ask", action="store_true", help="ask the reward model of the settings too")
-    arguments.add_argument("--ranker", type=Path, help="weights of a tuned ranker (benchmarks.ranker)")
-    arguments.add_argument("overrides", nargs="*", help="the run's own overrides, and others")
-    given = arguments.parse_args()
-    weights = RunFolder(given.run).stage(given.iteration, "finetune") / "model"
-    for path in (weights, given.ranker):
+    """Grows the missing trajectories, prints the table as Markdown, and writes its numbers into the folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", type=Path, default=Path("outputs/default"))
+    parser.add_argument("--iteration", type=int, default=0, help="the iteration whose policy grows")
+    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--folder", type=Path, default=Path("outputs/selection"))
+    parser.add_argument("--ask", action="store_true", help="ask the reward model of the settings too")
+    parser.add_argument("--ranker", type=Path, help="weights of a tuned ranker (benchmarks.ranker)")
+    parser.add_argument("overrides", nargs="*", help="the run's own overrides, and others")
+    arguments = parser.parse_args()
+    weights = RunFolder(arguments.run).stage(arguments.iteration, "finetune") / "model"
+    for path in (weights, arguments.ranker):
         if path is not None and not path.exists():
-            arguments.error(f"{path}: no weights there; bring the run to its iteration {given.iteration} first")
-    world = [f"world.seed={SEED}", f"world.train={given.questions}", "world.passages=3000"]
-    settings = compose([*given.overrides, *world, "improve.selector=reward_model"])
-    folder = RunFolder(given.folder)
+            parser.error(f"{path}: no weights; run up to iteration {arguments.iteration} first")
+    world = [f"world.seed={SEED}", f"world.train={arguments.questions}", "world.passages=3000"]
+    settings = compose([*arguments.overrides, *world, "improve.selector=reward_model"])
+    folder = RunFolder(arguments.folder)
     parts = Parts(settings, folder)
     with folder.locked():
         lock_settings(
             folder.root, locked_settings(settings) | {"weights": str(weights)}, environment(parts.prompts_hash())
         )
-        asyncio.run(grown(parts, weights, given.folder))
-    judged = asyncio.run(steps_of(parts, given.folder))
+        asyncio.run(grow_trajectories(parts, weights, arguments.folder))
+    judged = asyncio.run(steps_of(parts, arguments.folder))
     mixed = [step for step in judged if step.mixed]
-    found = selectors(Reader(weights), Reader(given.ranker) if given.ranker else None)
-    if given.ask:
-        orders = asyncio.run(asked(parts, mixed))
-        print(f"{len(orders)} of {len(mixed)} rankings can be used.")
-        found["ranking prompt"] = ranking(orders)
-    results = {name: chosen(mixed, scores) for name, scores in found.items()}
+    by_name = selectors(Reader(weights), Reader(arguments.ranker) if arguments.ranker else None)
+    if arguments.ask:
+        orders = asyncio.run(ask_reward_model(parts, mixed))
+        print(f"{len(orders)} of {len(mixed)} rankings can be parsed.")
+        by_name["ranking prompt"] = ranking(orders)
+    results = {name: right_choices(mixed, scores) for name, scores in by_name.items()}
     print(table(judged, mixed, results))
-    write_file(given.folder / "selection.json", json.dumps(results, indent=1))
+    write_file(arguments.folder / "selection.json", json.dumps(results, indent=1))
 
 
-async def grown(parts: Parts, weights: Path, folder: Path) -> None:
+async def grow_trajectories(parts: Parts, weights: Path, folder: Path) -> None:
     """One trajectory per question by the policy, with the settings' sampling."""
     s = parts.settings
-    door = parts.policy(ModelRef(str(weights.resolve()), "base", tuned=True))
+    llm = parts.policy(ModelRef(str(weights.resolve()), "base", tuned=True))
     task = parts.task(parts.world.passages)
-    policy = parts.sampled(door, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
+    policy = parts.sampled(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     try:
         seed = derive_seed(SEED, "grow")
         await grow(
@@ -100,52 +100,52 @@ async def grown(parts: Parts, weights: Path, folder: Path) -> None:
             prices=parts.prices,
         )  # fmt: skip
     finally:
-        await door.aclose()
+        await llm.aclose()
 
 
 async def steps_of(parts: Parts, folder: Path) -> list[JudgedStep]:
-    """What was grown, judged."""
+    """Every step of the grown trajectories, judged by gold."""
     labelled = {question.question.id: question for question in parts.world.train}
     search = parts.search(parts.world.passages)
     judged = []
-    for walk in read_lines(folder / TRAJECTORIES, Trajectory):
-        titles = [hop.title for hop in parts.world.plans[walk.question].hops]
-        judged += await judge_steps(walk, labelled[walk.question_id], titles, search)
+    for trajectory in read_lines(folder / TRAJECTORIES, Trajectory):
+        titles = [hop.title for hop in parts.world.plans[trajectory.question].hops]
+        judged += await judge_steps(trajectory, labelled[trajectory.question_id], titles, search)
     return judged
 
 
 def selectors(policy: Reader, ranker: Reader | None) -> dict[str, Scores | None]:
-    """By name; None for a fair draw."""
-    pmi = remembered(policy.pmi)
-    found: dict[str, Scores | None] = {
+    """The scores by selector name; None for a random choice."""
+    pmi = cached_scores(policy.pmi)
+    by_name: dict[str, Scores | None] = {
         "random": None, "perplexity": perplexity, "likelihood": likelihood, "majority": majority, "rules": rules,
         "pmi": pmi, "rules + pmi": ensemble(rules, pmi),
     }  # fmt: skip
     if ranker is not None:
-        good = remembered(ranker.good)
-        found |= {"ranker": good, "perplexity + ranker": ensemble(perplexity, good)}
-        found |= {"rules + pmi + ranker": ensemble(rules, pmi, good)}
-    return found
+        good = cached_scores(ranker.good)
+        by_name |= {"ranker": good, "perplexity + ranker": ensemble(perplexity, good)}
+        by_name |= {"rules + pmi + ranker": ensemble(rules, pmi, good)}
+    return by_name
 
 
-def chosen(mixed: Sequence[JudgedStep], scores: Scores | None) -> Choices:
-    """For each kind of step and for all: by question, how right the choice on each mixed step was."""
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def right_choices(mixed: Sequence[JudgedStep], scores: Scores | None) -> Choices:
+    """By kind of step (and "all") and question: 1 for each mixed step with a right choice, else 0; chances for None."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for judged in mixed:
         usable = usable_candidates(parse_step(judged.step))
         right = [bool(judged.right[i]) for i in usable]
         if scores is None:
             value = sum(right) / len(right)
         else:
-            given = scores(judged, usable)
-            value = float(right[max(range(len(usable)), key=given.__getitem__)])
+            ranks = scores(judged, usable)
+            value = float(right[max(range(len(usable)), key=ranks.__getitem__)])
         for kind in (judged.step.kind, "all"):
-            found[kind][judged.question_id].append(value)
-    return {kind: dict(values) for kind, values in found.items()}
+            values[kind][judged.question_id].append(value)
+    return {kind: dict(by_question) for kind, by_question in values.items()}
 
 
 def table(judged: Sequence[JudgedStep], mixed: Sequence[JudgedStep], results: Mapping[str, Choices]) -> str:
-    """Markdown: one row per selector, one column per kind of step, and the differences to perplexity and to rules."""
+    """A Markdown table: a row per selector, a column per kind of step, differences from perplexity and rules."""
     kinds = [kind for kind in ("decide", "summarise", "answer", "relevance", "grounding") if kind in results["random"]]
     wrong = sum(not any(step.right) for step in judged)
     counts = {kind: sum(step.step.kind == kind for step in mixed) for kind in kinds}
@@ -172,7 +172,7 @@ def _percent(share: Share) -> str:
 
 
 def _points(values: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]]) -> str:
-    """Step by step, so that it is the difference of the shares."""
+    """The paired difference in percentage points, step by step, so that it equals the difference of the shares."""
     if values == reference:
         return ""
     pairs = {q: [a - b for a, b in zip(values[q], reference[q], strict=True)] for q in values}

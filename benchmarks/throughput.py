@@ -1,15 +1,16 @@
-"""How much of this process does a call of a served model cost, and how many a second does one core carry?
+"""Measures the client's cost per call of a served model, and the calls per second that one core can make.
 
     python -m benchmarks.throughput                             N = 1 ... 256 trajectories in flight, a table
     python -m benchmarks.throughput --memory 1000 10000         peak memory of Grows of so many trajectories
 
-A server in a process of its own, on a core of its own, answers every call after 50 ms with 4 samples of 40 tokens and
-their log-probabilities, all rendered beforehand. The client, on another core, is a real Grow: agent, HTTP, parsing,
-choosing, storing, and the reading back at the end. Every walk is eight calls: two searches, the answer, both checks.
+A server in its own process on its own core answers every call after 50 ms with 4 samples of 40 tokens and their
+log-probabilities, all rendered in advance. The client, on another core, is a real Grow: agent, HTTP, parsing,
+selection, storage, and the final summary. Every trajectory has eight calls: two searches with summaries, the answer,
+both checks.
 
-`of ideal` is calls/s against N / latency; `CPU ms` is the client's processor time, per call. Where something else runs
-on the machine calls/s are understated, and CPU ms are the figure to go by. `--exemplars` shows the prompts of an
-untuned policy instead of a tuned one's bare state. Searches are answered from memory. Not here: a real model's speed.
+`of ideal` is calls/s divided by N / latency; `CPU ms` is the client's processor time per call. If other processes run
+on the machine, calls/s are too low and CPU ms are the reliable figure. `--exemplars` uses the prompts of an untuned
+policy instead of a tuned policy's bare state. Search results come from memory. Not here: a real model's speed.
 """
 
 import argparse
@@ -60,27 +61,27 @@ FINDING = "The novel is by Imra Tesken and is set in Velmar, which the source sa
 
 def main() -> None:
     """Prints a table in Markdown."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--in-flight", type=int, nargs="+", default=IN_FLIGHT)
-    arguments.add_argument("--memory", type=int, nargs="+", help="trajectories; measures memory instead")
-    arguments.add_argument("--exemplars", action="store_true", help="as for an untuned policy")
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--in-flight", type=int, nargs="+", default=IN_FLIGHT)
+    parser.add_argument("--memory", type=int, nargs="+", help="trajectories; measures memory instead")
+    parser.add_argument("--exemplars", action="store_true", help="as for an untuned policy")
+    arguments = parser.parse_args()
     client_core, server_core = sorted(os.sched_getaffinity(0))[:2]
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=serve, args=(theirs, server_core), daemon=True)
+    parent_end, child_end = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(child_end, server_core), daemon=True)
     server.start()
     os.sched_setaffinity(0, {client_core})
-    url = f"http://127.0.0.1:{ours.recv()}/v1"
+    url = f"http://127.0.0.1:{parent_end.recv()}/v1"
     try:
-        if given.memory:
+        if arguments.memory:
             print("| trajectories | peak MiB |\n|---|---|")
-            for trajectories in given.memory:
-                print(f"| {trajectories} | {alone(peak_mib, url, trajectories):.1f} |", flush=True)
+            for trajectories in arguments.memory:
+                print(f"| {trajectories} | {in_fresh_process(peak_mib, url, trajectories):.1f} |", flush=True)
             return
         print("| in flight | calls | calls/s | of ideal | CPU ms |\n|---|---|---|---|---|")
-        walked(url, 32, 32, exemplars=given.exemplars)  # imports, and code that specialises
-        for in_flight in given.in_flight:
-            calls, seconds, cpu = walked(url, in_flight, max(10, 4 * in_flight), exemplars=given.exemplars)
+        run_grow(url, 32, 32, exemplars=arguments.exemplars)  # warm up: imports and specialised code
+        for in_flight in arguments.in_flight:
+            calls, seconds, cpu = run_grow(url, in_flight, max(10, 4 * in_flight), exemplars=arguments.exemplars)
             ideal = in_flight / LATENCY_S
             share, ms = calls / seconds / ideal, 1000 * cpu / calls
             print(f"| {in_flight} | {calls} | {calls / seconds:.0f} | {share:.2f} | {ms:.2f} |", flush=True)
@@ -89,14 +90,14 @@ def main() -> None:
 
 
 class InMemory:
-    """A `Search` that costs next to nothing: the same hits for every query."""
+    """A `Search` at almost no cost: the same hits for every query."""
 
     async def search(self, query: str, k: int) -> list[Hit]:
         return list(HITS[:k])
 
 
-def walked(url: str, in_flight: int, trajectories: int, *, exemplars: bool = False) -> tuple[int, float, float]:
-    """One Grow: its calls, its seconds, and its seconds of processor time."""
+def run_grow(url: str, in_flight: int, trajectories: int, *, exemplars: bool = False) -> tuple[int, float, float]:
+    """One Grow: (calls, wall seconds, processor seconds)."""
     question = Question("q", "In which town was the author of The Lantern of Dravol born?")
 
     async def work(stage: Path) -> None:
@@ -115,35 +116,35 @@ def walked(url: str, in_flight: int, trajectories: int, *, exemplars: bool = Fal
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         summary = read_summary(Path(folder)) or {}
     if summary["finished"] != summary["trajectories"] or summary["unparsable_share"]:
-        raise SystemExit(f"not every walk ended as it should: {summary}")
+        raise SystemExit(f"some trajectories failed or had unparsable samples, so the timing is invalid: {summary}")
     return summary["calls"], wall, cpu
 
 
-def alone(measure: Callable[..., float], *arguments: object) -> float:
-    """A measurement in a fresh process, so that its peak memory is its own."""
+def in_fresh_process(measure: Callable[..., float], *arguments: object) -> float:
+    """Runs a measurement in a fresh process, so that its peak memory does not include this one's."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(measure, arguments)
 
 
 def peak_mib(url: str, trajectories: int) -> float:
-    """The process's peak after a Grow."""
-    walked(url, 128, trajectories)
+    """The peak memory of this process after a Grow, in MiB."""
+    run_grow(url, 128, trajectories)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def serve(ready: Connection, core: int) -> None:
-    """Answers for ever; sends the port once it listens."""
+    """Serves until it is terminated; sends its port through `ready`."""
     os.sched_setaffinity(0, {core})
 
     async def forever() -> None:
-        server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0, backlog=1024)
+        server = await asyncio.get_running_loop().create_server(FixedReplies, "127.0.0.1", 0, backlog=1024)
         ready.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(forever())
 
 
-class Answering(asyncio.Protocol):
+class FixedReplies(asyncio.Protocol):
     """One connection: looks into each request just enough to see its length and what kind of step it is."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

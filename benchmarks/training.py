@@ -1,11 +1,11 @@
-"""Fine-tuning throughput: our worker against a bare SFTTrainer on the same rows, in tokens that are not padding.
+"""Compares the fine-tuning throughput of our worker with a plain SFTTrainer on the same rows, without padding tokens.
 
     python -m benchmarks.training --examples outputs/default/iter_0/finetune/examples.jsonl
 
-Both tune the embedded model for `--steps` steps with the batch sizes of the `finetune=` that is named, `lora` or
-`local`; `--rounds` times, each going first in turn. The first two steps of each are not counted. The bare one gets the
-rows tokenised, in the same order, with TRL's own loss and collator, and the same LoRA.
-Not here: what is learnt.
+Both train the embedded model for `--steps` steps with the batch sizes of `--finetune` (`lora` or `local`), `--rounds`
+times, and take turns in going first. The first two steps of each do not count. The plain SFTTrainer gets tokenised rows
+in the same order, with TRL's loss and collator, and the same LoRA.
+Not here: the quality of the trained model.
 """
 
 import argparse
@@ -39,21 +39,21 @@ WARM = 2
 
 def main() -> None:
     """Prints one line of JSON."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--examples", type=Path, required=True)
-    arguments.add_argument("--steps", type=int, default=24)
-    arguments.add_argument("--rounds", type=int, default=2)
-    arguments.add_argument("--finetune", choices=("lora", "local"), default="lora")
-    given = arguments.parse_args()
-    settings = compose([f"finetune={given.finetune}"])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--examples", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--finetune", choices=("lora", "local"), default="lora")
+    arguments = parser.parse_args()
+    settings = compose([f"finetune={arguments.finetune}"])
     how = settings.finetune
     assert isinstance(how, LocalFinetune)
-    cut = replace(settings, finetune=replace(how, max_steps=given.steps, save_every=given.steps + 1))
-    examples = read_rows(given.examples, Example)
+    cut = replace(settings, finetune=replace(how, max_steps=arguments.steps, save_every=arguments.steps + 1))
+    examples = read_rows(arguments.examples, Example)
     rows = make_rows(examples, AutoTokenizer.from_pretrained(resolve_weights(EMBEDDED)), "completion", 4096)
-    order = training_order(rows, how.batch_size, given.steps, seed=1)
+    order = training_order(rows, how.batch_size, arguments.steps, seed=1)
     found: dict[str, list[int]] = {"ours_tokens_s": [], "bare_tokens_s": []}
-    for number in range(given.rounds):
+    for number in range(arguments.rounds):
         for name in sorted(found, reverse=number % 2 == 0):
             with tempfile.TemporaryDirectory() as folder:
                 if name == "ours_tokens_s":
@@ -61,11 +61,11 @@ def main() -> None:
                 else:
                     rate = through_bare_trainer(order, how, Path(folder))
             found[name].append(round(rate))
-    print(json.dumps({"finetune": given.finetune, "steps": given.steps, **found}))
+    print(json.dumps({"finetune": arguments.finetune, "steps": arguments.steps, **found}))
 
 
 def through_worker(parts: Parts, examples: list[Example], folder: Path) -> float:
-    """Tokens/s by the worker's own log."""
+    """Tokens/s of our worker, from its log."""
     asyncio.run(parts.trainer(1).train(examples, parts.starting_model(), folder / "ours", 1))
     lines = [json.loads(line) for line in (folder / "ours" / "loss.jsonl").read_text().splitlines()]
     warm, last = lines[WARM - 1], lines[-1]
@@ -73,7 +73,7 @@ def through_worker(parts: Parts, examples: list[Example], folder: Path) -> float
 
 
 def through_bare_trainer(rows: list[Row], how: LocalFinetune, folder: Path) -> float:
-    """Tokens/s of SFTTrainer as it comes, on a CPU in float32."""
+    """Tokens/s of a plain SFTTrainer, on a CPU in float32."""
     lora = LoraConfig(
         r=how.lora_r, lora_alpha=how.lora_alpha, lora_dropout=how.lora_dropout, target_modules="all-linear",
         task_type="CAUSAL_LM",

@@ -1,12 +1,14 @@
-"""What labels would give: the same loop, with training targets chosen by the closed world's gold.
+"""Runs the same loop with training targets chosen by the closed world's gold labels, as an upper reference.
 
     python -m benchmarks.upper_bound --run outputs/embedded_full --iteration 3 experiment=embedded_full
 
-into outputs/embedded_full_gold. Takes the run's iteration 0 and first Grow, and its overrides, which must be those it
-was made with. From then on walks with a right answer train, each step on its likeliest right candidate (`gold`), or not
-where there is none. Walks still move on by the settings' own `agent.select`. Resumable like a run. Labels decide what
-is trained on: this is to compare with, never a result, which is why it is no selector of the package. It need not be a
-bound: gold asks less of a walk than rules do (docs/log.md).
+writes into outputs/embedded_full_gold. It reuses the run's iteration 0 and first Grow, so give that run's overrides.
+From then on, trajectories with a right answer are trained on: each step on its right candidate with the lowest
+perplexity (`gold`), steps without one not at all. Rollouts still select by `agent.select`. Resumable like a run.
+
+Labels decide the training data, so the result is a reference, never a result of the method; that is why this is not a
+selector of the package. It need not be a bound: gold demands less of a trajectory than the rules do (docs/log.md).
+Not here: the verdicts (gold).
 """
 
 import argparse
@@ -30,10 +32,10 @@ from rest_react.storage.summaries import read_summary, refuse_damaged_stages, wr
 
 
 class GoldLoop(Loop):
-    """The loop, but for who chooses the targets."""
+    """The loop, with targets chosen by gold."""
 
     async def run_improve(self, k: int) -> None:
-        """Writes Improve's examples by gold; Improve then finds its stage complete."""
+        """Writes Improve's examples by gold and marks the stage complete, so that Improve skips it."""
         stage = self.folder.stage(k, "improve")
         if k and read_summary(stage) is None:
             replace_lines(stage / EXAMPLES, await self.right_examples(k))
@@ -41,7 +43,10 @@ class GoldLoop(Loop):
         await super().run_improve(k)
 
     async def right_examples(self, k: int) -> list[Example]:
-        """Every step with a right candidate, with the likeliest of them, of the trajectories with a right answer."""
+        """One example for each step with a right candidate, of the trajectories with a right answer.
+
+        Its target is the right candidate with the lowest perplexity.
+        """
         world = self.parts.world
         labelled = {q.question.id: q for q in self.grow_set.labelled}
         search = self.parts.search(self.grow_set.passages)
@@ -62,27 +67,27 @@ class GoldLoop(Loop):
 
 
 def main() -> None:
-    """Takes iteration 0 and the first Grow, then goes on by gold."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--run", type=Path, required=True)
-    arguments.add_argument("--iteration", type=int, default=3)
-    arguments.add_argument("overrides", nargs="*", help="the run's own overrides, e.g. experiment=embedded_full")
-    given = arguments.parse_args()
-    name = f"{given.run.name}_gold"
-    overrides = [f"run={name}", f"output={given.run.parent.resolve()}", f"iteration={given.iteration}"]
-    settings = compose([*given.overrides, *overrides])
-    run, folder = RunFolder(given.run), RunFolder(given.run.parent / name)
-    if not (given.run / "iter_0" / "finetune" / "summary.json").exists():
-        arguments.error(f"{given.run} has no complete iteration 0; run it first, with run={given.run.name} iteration=0")
+    """Copies iteration 0 and the first Grow, then continues with gold targets."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--iteration", type=int, default=3)
+    parser.add_argument("overrides", nargs="*", help="the run's own overrides, e.g. experiment=embedded_full")
+    arguments = parser.parse_args()
+    name = f"{arguments.run.name}_gold"
+    overrides = [f"run={name}", f"output={arguments.run.parent.resolve()}", f"iteration={arguments.iteration}"]
+    settings = compose([*arguments.overrides, *overrides])
+    run, folder = RunFolder(arguments.run), RunFolder(arguments.run.parent / name)
+    if not (arguments.run / "iter_0" / "finetune" / "summary.json").exists():
+        parser.error(f"{arguments.run} has no complete iteration 0; first run run={arguments.run.name} iteration=0")
     if differing := differing_settings(run.root, locked_settings(settings)):
-        arguments.error(f"give the run's own overrides: {', '.join(differing)} are not as {given.run} has them")
+        parser.error(f"give the run's own overrides: {', '.join(differing)} differ from those of {arguments.run}")
     parts = Parts(settings, folder)
     refuse_damaged_stages(run.root)
     with folder.locked():
         for shared in ("iter_0", "iter_1/grow"):
             copy_stage(run, folder, shared)
         lock_settings(folder.root, locked_settings(settings), environment(parts.prompts_hash()))
-        asyncio.run(GoldLoop(settings, parts).run_to(given.iteration))
+        asyncio.run(GoldLoop(settings, parts).run_to(arguments.iteration))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks call right, on walks of the built-in world where the right thing is known."""
+"""Verdicts by gold, on trajectories of the built-in world whose right actions are known."""
 
 import asyncio
 
@@ -19,33 +19,33 @@ def titles(labelled: LabelledQuestion) -> list[str]:
     return [hop.title for hop in WORLD.plans[labelled.question.text].hops]
 
 
-def walk(llm: LLM, labelled: LabelledQuestion, samples: int) -> Trajectory:
+def expert_trajectory(llm: LLM, labelled: LabelledQuestion, samples: int) -> Trajectory:
     policy = Policy(llm, samples, 1.0, 128, "first", tuned=True)
     return asyncio.run(answer_question(SearchAgent(SEARCH), policy, labelled.question, trajectory_id="q.0", seed=7))
 
 
 def judged(llm: LLM, labelled: LabelledQuestion, samples: int) -> list[JudgedStep]:
-    return asyncio.run(judge_steps(walk(llm, labelled, samples), labelled, titles(labelled), SEARCH))
+    return asyncio.run(judge_steps(expert_trajectory(llm, labelled, samples), labelled, titles(labelled), SEARCH))
 
 
 def scripted(**shares: float) -> ScriptedLLM:
     return ScriptedLLM(WORLD.plans, seed=0, **({"right": 0.0, "wrong": 0.0, "unparsable": 0.0, "empty": 0.0} | shares))
 
 
-def test_everything_that_an_expert_does_is_right() -> None:
+def test_every_action_of_the_expert_is_right() -> None:
     for labelled in WORLD.evaluation:
         steps = judged(scripted(right=1.0), labelled, samples=1)
         assert [step.right for step in steps] == [(True,)] * len(steps)
         assert not any(step.mixed for step in steps)
 
 
-def test_what_cannot_be_used_is_neither_right_nor_wrong() -> None:
+def test_an_unusable_candidate_is_neither_right_nor_wrong() -> None:
     steps = judged(scripted(empty=1.0), WORLD.evaluation[0], samples=2)
     assert steps[0].right == (None, None)
     assert not steps[0].mixed
 
 
-def test_each_kind_of_step_knows_its_mistakes() -> None:
+def test_mistakes_in_each_kind_of_step_are_wrong() -> None:
     labelled = WORLD.evaluation[0]
     plan = WORLD.plans[labelled.question.text]
     first, second = plan.hops

@@ -1,4 +1,4 @@
-"""The ranker's bad examples, on the expert's own walks: they can be read, and the world's gold calls them wrong."""
+"""The ranker's corrupted rows, made from the expert's trajectories: they can be parsed, and gold calls them wrong."""
 
 import asyncio
 from collections import Counter
@@ -11,13 +11,13 @@ from benchmarks.scores import MARK
 from rest_react.records import Candidate, LabelledQuestion, Step, Trajectory
 from rest_react.selection.filters import usable_candidates
 from rest_react.tasks.search_qa.step import parse_step
-from tests.benchmarks.test_gold import SEARCH, WORLD, scripted, titles, walk
+from tests.benchmarks.test_gold import SEARCH, WORLD, expert_trajectory, scripted, titles
 
-WALKS = [(question, walk(scripted(right=1.0), question, samples=1)) for question in WORLD.evaluation]
+EXPERT = [(question, expert_trajectory(scripted(right=1.0), question, samples=1)) for question in WORLD.evaluation]
 
 
 def corrupted(trajectory: Trajectory, index: int) -> tuple[Trajectory, Step]:
-    """The walk with the corruptions of one step added to its samples."""
+    """The trajectory with the corruptions of one step added to its samples."""
     step = trajectory.steps[index]
     good = step.candidates[0]
     texts = sorted({*corruptions(step.kind, step.state, good.text, Random(index))} - {good.text})
@@ -40,9 +40,9 @@ def verdicts(labelled: LabelledQuestion, trajectory: Trajectory) -> Counter[tupl
     return found
 
 
-def test_most_corruptions_are_wrong_by_gold_and_all_can_be_read() -> None:
+def test_all_corruptions_can_be_parsed_and_gold_calls_most_wrong() -> None:
     found: Counter[tuple[str, bool | None]] = Counter()
-    for labelled, trajectory in WALKS:
+    for labelled, trajectory in EXPERT:
         found += verdicts(labelled, trajectory)
     wrong = {kind: found[kind, False] / (found[kind, False] + found[kind, True]) for kind, _ in found}
     assert wrong.keys() == {"decide", "summarise", "answer", "relevance", "grounding"}
@@ -50,8 +50,8 @@ def test_most_corruptions_are_wrong_by_gold_and_all_can_be_read() -> None:
     assert min(wrong.values()) > 0.5, wrong  # gold does not mind a wrong name beside the right link or answer
 
 
-def test_every_good_row_has_a_bad_one_of_the_same_state() -> None:
-    steps = [(f"{q.question.id}.{i}", s) for q, w in WALKS[:4] for i, s in enumerate(w.steps) if not s.forced]
+def test_every_good_row_has_a_bad_row_with_the_same_state() -> None:
+    steps = [(f"{q.question.id}.{i}", s) for q, w in EXPERT[:4] for i, s in enumerate(w.steps) if not s.forced]
     rows = pairs(steps, draws=2)
     assert len(rows) == 4 * len(steps)
     assert len({row.id for row in rows}) == len(rows)

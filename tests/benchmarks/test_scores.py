@@ -1,4 +1,4 @@
-"""What each score prefers, on a step of known samples, and log-probabilities against a plain forward pass."""
+"""The order that each score gives to known samples, and log-probabilities compared with a plain forward pass."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.gold import JudgedStep
-from benchmarks.scores import MARK, Reader, ensemble, likelihood, majority, perplexity, ranking, remembered, rules
+from benchmarks.scores import MARK, Reader, cached_scores, ensemble, likelihood, majority, perplexity, ranking, rules
 from rest_react.records import Candidate, Prompt, Step
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 from rest_react.weights.tiny import TINY
@@ -37,17 +37,17 @@ def test_perplexity_is_per_token_and_likelihood_is_not() -> None:
     assert perplexity(judged, (1,)) == [pytest.approx(-math.exp(0.3))]
 
 
-def test_rules_come_before_the_perplexity() -> None:
+def test_rules_count_before_perplexity() -> None:
     judged = step(SHORT, LONG, UNKNOWN, violations=(0, 1, 2))
     scores = rules(judged, USABLE)
     assert scores == [pytest.approx(1 + math.exp(-0.5)), pytest.approx(math.exp(-0.3)), 0.0]
 
 
-def test_majority_takes_the_most_frequent_decision() -> None:
+def test_majority_prefers_the_most_frequent_decision() -> None:
     assert majority(step(SHORT, LONG, LONG), USABLE) == [0.0, 1.0, 0.0]
 
 
-def test_an_ensemble_adds_ranks_and_its_first_member_decides_between_equals() -> None:
+def test_an_ensemble_adds_ranks_and_its_first_member_decides_on_a_tie() -> None:
     judged = step(SHORT, LONG, UNKNOWN)
     scores = ensemble(perplexity, likelihood)(judged, USABLE)
     assert max(USABLE, key=scores.__getitem__) == 1  # first and second, as the other is second and first
@@ -55,20 +55,20 @@ def test_an_ensemble_adds_ranks_and_its_first_member_decides_between_equals() ->
     assert max(USABLE, key=ensemble(likelihood, perplexity)(judged, USABLE).__getitem__) == 0
 
 
-def test_a_remembered_score_is_worked_out_once_for_each_step() -> None:
+def test_a_cached_score_is_computed_once_for_each_step() -> None:
     read = []
 
     def slow(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
         read.append(judged.id)
         return perplexity(judged, usable)
 
-    score, judged = remembered(slow), step(SHORT, LONG, UNKNOWN)
+    score, judged = cached_scores(slow), step(SHORT, LONG, UNKNOWN)
     assert score(judged, USABLE) == score(judged, USABLE) == perplexity(judged, USABLE)
     assert score(replace(judged, id="q.0.1"), USABLE) == perplexity(judged, USABLE)
     assert read == ["q.0.0", "q.0.1"]
 
 
-def test_an_unusable_ranking_leaves_the_likeliest() -> None:
+def test_a_step_without_a_ranking_is_scored_by_perplexity() -> None:
     judged = step(SHORT, LONG, UNKNOWN)
     assert ranking({"q.0.0": (2, 0, 1)})(judged, USABLE) == [-1.0, -2.0, 0.0]
     assert ranking({})(judged, USABLE) == perplexity(judged, USABLE)
@@ -90,16 +90,18 @@ def logprob(state: str, output: str) -> float:
     return float(logits[range(len(target)), target].sum())
 
 
-def test_log_probabilities_are_those_of_each_output_alone() -> None:
+def test_log_probabilities_equal_those_of_each_output_alone() -> None:
     outputs = [candidate.text for candidate in (SHORT, LONG, UNKNOWN)]
     assert reader().logprobs(STATE, outputs) == pytest.approx([logprob(STATE, text) for text in outputs], abs=1e-3)
 
 
-def test_pmi_is_what_the_question_adds_and_the_ranker_compares_yes_with_no() -> None:
+def test_pmi_is_the_difference_that_the_question_makes_and_the_ranker_compares_yes_with_no() -> None:
     blind = STATE.replace("Who wrote Middlemarch?", "")
     judged = step(SHORT, LONG, UNKNOWN)
     assert reader().pmi(judged, (1,)) == pytest.approx(
         [logprob(STATE, LONG.text) - logprob(blind, LONG.text)], abs=1e-3
     )
-    shown = f"{STATE}{SHORT.text}{MARK}"
-    assert reader().good(judged, (0,)) == pytest.approx([logprob(shown, " yes") - logprob(shown, " no")], abs=1e-3)
+    judged_output = f"{STATE}{SHORT.text}{MARK}"
+    assert reader().good(judged, (0,)) == pytest.approx(
+        [logprob(judged_output, " yes") - logprob(judged_output, " no")], abs=1e-3
+    )

@@ -1,4 +1,4 @@
-"""The selection table, in numbers computed by hand."""
+"""The selection table, compared with numbers computed by hand."""
 
 from benchmarks.gold import JudgedStep
 from benchmarks.scores import perplexity
@@ -19,12 +19,12 @@ MIXED = [
 ]
 
 
-def test_a_fair_draw_counts_by_its_chance_and_a_score_by_its_choice() -> None:
+def test_a_random_choice_counts_by_its_chance_and_a_score_by_its_choice() -> None:
     assert chosen(MIXED, None) == {kind: {"q1": [1 / 3, 0.5], "q2": [0.5]} for kind in ("decide", "all")}
     assert chosen(MIXED, perplexity) == {kind: {"q1": [1.0, 0.0], "q2": [1.0]} for kind in ("decide", "all")}
 
 
-def test_the_difference_is_that_of_the_shares() -> None:
+def test_the_paired_difference_equals_the_difference_of_the_shares() -> None:
     results = {"random": chosen(MIXED, None), "perplexity": chosen(MIXED, perplexity)}
     steps = [*MIXED, judged("q3", "decide", (True, None), (-1.0, -1.0)), judged("q3", "decide", (False,), (-1.0,))]
     head, _, heads, _, random, best = table(steps, MIXED, results | {"rules": results["perplexity"]}).splitlines()[:6]

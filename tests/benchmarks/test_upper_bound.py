@@ -1,4 +1,4 @@
-"""The upper bound, on a scripted run: it trains on what the world's gold calls right, and leaves the run as it was."""
+"""The upper bound of a scripted run: it trains on right candidates by gold and does not change the run."""
 
 import asyncio
 import subprocess
@@ -43,7 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def test_it_starts_with_the_run_s_own_iteration_0_and_first_grow(runs: Path) -> None:
+def test_it_reuses_the_iteration_0_and_first_grow_of_the_run(runs: Path) -> None:
     run, bound = (runs / name / "iter_1" / "grow" / TRAJECTORIES for name in ("smoke", "smoke_gold"))
     assert bound.samefile(run)
     run, bound = (files(runs / name / "iter_0") for name in ("smoke", "smoke_gold"))
@@ -53,34 +53,34 @@ def test_it_starts_with_the_run_s_own_iteration_0_and_first_grow(runs: Path) -> 
     assert yaml.safe_load((runs / "smoke_gold" / "settings.yaml").read_text())["settings"]["finetune.max_steps"] == 2
 
 
-def test_other_settings_than_the_run_s_are_refused(runs: Path) -> None:
+def test_settings_that_differ_from_the_run_are_refused(runs: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.upper_bound", "--run", str(runs / "smoke"), "experiment=smoke"]
     done = subprocess.run([*command, "seed=5"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "give the run's own overrides: finetune.max_steps, seed are not as" in " ".join(done.stderr.split())
+    assert "give the run's own overrides: finetune.max_steps, seed differ" in " ".join(done.stderr.split())
 
 
-def test_a_run_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_a_missing_run_is_refused_before_any_file_is_written(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.upper_bound", "--run", str(tmp_path / "smoke"), "experiment=smoke"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "has no complete iteration 0; run it first" in " ".join(done.stderr.split())
+    assert "has no complete iteration 0" in " ".join(done.stderr.split())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_target_is_right_and_steps_without_a_right_sample_are_left_out(runs: Path) -> None:
+def test_every_target_is_right_and_steps_without_a_right_sample_have_none(runs: Path) -> None:
     parts = Parts(compose(SETTINGS), RunFolder(runs / "smoke_gold"))
     labelled = {question.question.text: question for question in parts.world.train}
     search = parts.search(parts.grow_questions().passages)
     for k in (1, 2):
         stage = runs / "smoke_gold" / f"iter_{k}"
-        walks = {walk.id: walk for walk in read_lines(stage / "grow" / TRAJECTORIES, Trajectory)}
+        grown = {one.id: one for one in read_lines(stage / "grow" / TRAJECTORIES, Trajectory)}
         examples = list(read_lines(stage / "improve" / EXAMPLES, Example))
         assert {example.selector for example in examples} == {"gold"}
-        assert 0 < len(examples) < sum(not step.forced for walk in walks.values() for step in walk.steps)
+        assert 0 < len(examples) < sum(not step.forced for one in grown.values() for step in one.steps)
         kinds = set()
         for example in examples:
-            question = labelled[walks[example.trajectory_id].question]
+            question = labelled[grown[example.trajectory_id].question]
             match parse(example.kind, example.completion).action:
                 case Answer(answer=answer):
                     assert rule_verdict(question, answer).verdict == "correct"
