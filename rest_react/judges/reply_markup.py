@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rest_react.model_output.lenient_parser import Unreadable, span
+from rest_react.model_output.lenient_parser import Unreadable, bracket_span
 
 _HAS_COLON = re.compile(r"[^\w\n]*(?:\w+ )?\w+[^\w\n]*[:=]")
 _MOST_OBJECTS = 5
@@ -43,7 +43,7 @@ def parse_objects(body: str) -> Iterator[dict[Any, Any]]:
         if at < 0:
             break
         try:
-            end = span(body, at)[0]
+            end = bracket_span(body, at)[0]
         except Unreadable:
             break
         value = _literal(body[at:end])

@@ -1,12 +1,12 @@
-"""The text of one call, as models write it: cut out, repaired, and read as a syntax tree that is never run.
+"""Parses calls and objects in model output, with the usual syntax errors repaired, into trees that are never evaluated.
 
     >>> ast.unparse(read_call('Search(query="the "Beagle"", ) I hope this helps', 0)[0])
     'Search(query=\\'the "Beagle"\\')'
 
-A call is first cut at the bracket that closes it. If Python cannot read that, a repairing scan rewrites the common
-slips (smart quotes, unescaped quotes, raw line breaks, a missing quote or bracket at the end). Objects in braces are
-read as JSON, else as Python's dictionaries. Every function is linear in the text's length.
-Not here: what a call means (parsing).
+A call ends at its closing bracket. If Python cannot parse it, `repair_call` rewrites frequent errors: smart quotes,
+unescaped quotes, raw line breaks, a missing quote or bracket at the end. Objects in braces are parsed as JSON, then as
+Python dictionaries. Every function is linear in the text's length and raises only Unreadable.
+Not here: what a call means (tasks.search_qa.parsing).
 """
 
 import ast
@@ -19,7 +19,7 @@ from rest_react.text_safety import quote
 DEEPEST = 20
 _SMART_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "\u2018": "'", "’": "'"})
 _OPEN = {"(": ")", "[": "]", "{": "}"}
-# After a closing quote comes the end, a bracket, or a comma with the next argument (or a remark) behind it.
+# A closing quote is followed by the end, a bracket, or a comma with the next argument (or a remark) after it.
 _AFTER_STRING = re.compile(r"\s*(?:$|[)\]}]|,\s*(?:$|[A-Za-z_]+(?:\s*=|\()|\d+\s*[,)\]]|[\"'“„\u2018\[)\]#]))")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -27,12 +27,15 @@ _PREFIX = re.compile(r"(?<![A-Za-z0-9_])(?:[rRuU]|[fF][rR]?|[rR][fF])$")
 
 
 class Unreadable(ValueError):
-    """Carries the reason up to `parsing.parse`; never leaves it."""
+    """The text cannot be parsed; the message says why. The callers in `tasks` and `judges` catch it."""
 
 
-def span(text: str, start: int, *, lines: bool = True) -> tuple[int, list[tuple[int, int]]]:
-    """Where the first bracket from `start` on is closed, and where the strings before that are. With `lines=False` a
-    string in single quotes ends at its line. Raises Unreadable where nothing closes it."""
+def bracket_span(text: str, start: int, *, lines: bool = True) -> tuple[int, list[tuple[int, int]]]:
+    """(end, strings): the offset after the bracket that closes the first one from `start` on, and the (start, end) of
+    each string before it.
+
+    With `lines=False` a string in single quotes must end on its line. Raises Unreadable if no bracket closes it.
+    """
     strings: list[tuple[int, int]] = []
     depth, i = 0, start
     while i < len(text):
@@ -59,7 +62,7 @@ def span(text: str, start: int, *, lines: bool = True) -> tuple[int, list[tuple[
 
 
 def string_end(text: str, start: int, *, lines: bool) -> int:
-    """Where the string that opens at `start` is closed. Raises Unreadable where it is not."""
+    """The offset after the closing quote of the string at `start`. Raises Unreadable if there is none."""
     mark = text[start] * 3 if text.startswith(text[start] * 3, start) else text[start]
     i = start + len(mark)
     while i < len(text):
@@ -74,17 +77,20 @@ def string_end(text: str, start: int, *, lines: bool) -> int:
     raise Unreadable("the call never ends")
 
 
-def repaired(text: str, start: int) -> tuple[str, int]:
-    """The call rewritten, and where it ends: every string re-quoted at its plausible end, open brackets closed, remarks
-    dropped."""
+def repair_call(text: str, start: int) -> tuple[str, int]:
+    """(source, end): the repaired call at `start`, and the offset where it ends in `text`.
+
+    Each string ends at its first plausible closing quote and is quoted again, open brackets are closed, comments are
+    dropped. Raises Unreadable if brackets are nested too deep.
+    """
     out: list[str] = []
     closers: list[str] = []
     i = start
     while i < len(text):
         char = text[i]
-        plain = char.translate(_SMART_QUOTES)
-        if plain in "\"'":
-            content, i = _string_at(text, i, plain)
+        straight_quote = char.translate(_SMART_QUOTES)
+        if straight_quote in "\"'":
+            content, i = _string_at(text, i, straight_quote)
             if out and "{" not in content and _PREFIX.search("".join(out[-3:])):
                 while out and out[-1] in "rRuUfF":
                     out.pop()
@@ -112,81 +118,86 @@ def repaired(text: str, start: int) -> tuple[str, int]:
 
 
 def _string_at(text: str, start: int, closer: str) -> tuple[str, int]:
-    """The content of the string that opens at `start`, and where the text goes on. A quote closes it only where an
-    argument can end; what has no such end runs to the end of the text."""
+    """(content, end): the content of the string at `start`, and the offset after it.
+
+    A quote closes the string only where an argument can end; without such a quote the string is the rest of the text.
+    """
     triple = text[start] * 3
     if text.startswith(triple, start) and (end := text.find(triple, start + 3)) >= 0:
-        return _ESCAPE.sub(_unescaped, text[start + 3 : end]), end + 3
+        return _ESCAPE.sub(_unescape, text[start + 3 : end]), end + 3
     out: list[str] = []
     i = start + 1
     while i < len(text):
         char = text[i]
         if escape := _ESCAPE.match(text, i):
-            out.append(_unescaped(escape))
+            out.append(_unescape(escape))
             i = escape.end()
         elif char.translate(_SMART_QUOTES) == closer and _AFTER_STRING.match(text, i + 1):
             return "".join(out), i + 1
         else:
             out.append(char)
             i += 1
-    # The string was cut off: brackets at its very end are more likely the call's than the sentence's.
+    # The string has no end: brackets at the end of the text more likely belong to the call than to the string.
     return "".join(out).rstrip().removesuffix("))").removesuffix(")"), i
 
 
-def _unescaped(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> str:
     code = escape[1] or escape[2]
     return chr(int(code, 16)) if code else _LETTERS.get(escape[3], escape[3])
 
 
 def read_call(text: str, start: int) -> tuple[ast.Call, int]:
-    """The call at `start`, read as it is or repaired, and where it ends. Raises Unreadable with the first reason."""
+    """(call, end): the call at `start`, repaired if necessary, and the offset where it ends.
+
+    Raises Unreadable, with the reason why the unrepaired text cannot be parsed.
+    """
     try:
-        end = span(text, start)[0]
-        return _expression(text[start:end]), end
+        end = bracket_span(text, start)[0]
+        return _parse_call(text[start:end]), end
     except Unreadable as error:
         try:
-            source, end = repaired(text, start)
-            return _expression(source), min(end, len(text.rstrip()))
+            source, end = repair_call(text, start)
+            return _parse_call(source), min(end, len(text.rstrip()))
         except Unreadable:
             raise error from None
 
 
-def _expression(source: str) -> ast.Call:
-    # Inside brackets a line may break anywhere.
-    tree = _tree(f"({source})")
+def _parse_call(source: str) -> ast.Call:
+    # Brackets around the source allow line breaks anywhere.
+    tree = _parse_expression(f"({source})")
     if not isinstance(tree, ast.Call):
         raise Unreadable("not a call")
     return tree
 
 
 def read_object(text: str, start: int) -> tuple[ast.Dict, int]:
-    """The object in braces at `start`, of JSON or Python, and where it ends. Raises Unreadable."""
-    end = span(text, start)[0]
+    """(object, end): the JSON object or Python dictionary at `start`, and the offset of its end. Raises Unreadable."""
+    end = bracket_span(text, start)[0]
     source = text[start:end]
     try:
-        tree: ast.expr = _as_tree(json.loads(source, strict=False))
+        tree: ast.expr = _json_to_tree(json.loads(source, strict=False))
     except (ValueError, RecursionError):
-        tree = _tree(source)
+        tree = _parse_expression(source)
     if not isinstance(tree, ast.Dict):
         raise Unreadable("not an object")
     return tree, end
 
 
-def _as_tree(value: object) -> ast.expr:
-    """JSON's values as Python would have written them."""
+def _json_to_tree(value: object) -> ast.expr:
+    """A JSON value as the syntax tree of the same Python value."""
     match value:
         case dict():
-            return ast.Dict([ast.Constant(key) for key in value], [_as_tree(one) for one in value.values()])
+            return ast.Dict([ast.Constant(key) for key in value], [_json_to_tree(item) for item in value.values()])
         case list():
-            return ast.List([_as_tree(one) for one in value], ast.Load())
+            return ast.List([_json_to_tree(item) for item in value], ast.Load())
         case _:
             return ast.Constant(value)  # type: ignore[arg-type]
 
 
-def _tree(source: str) -> ast.expr:
+def _parse_expression(source: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
-            # A stray backslash in a string is a warning to Python, printed by some versions and raised by others.
+            # An invalid escape in a string gives a warning, which some versions of Python print and others raise.
             warnings.simplefilter("ignore")
             return ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
-from rest_react.model_output.lenient_parser import Unreadable, read_call, read_object, repaired, span
+from rest_react.model_output.lenient_parser import Unreadable, bracket_span, read_call, read_object, repair_call
 from rest_react.model_output.thinking import after_thinking
 from rest_react.tasks.search_qa.actions import Action, Answer, CheckAnswer, ReviseAnswer, StepKind
 from rest_react.tasks.search_qa.call_fields import call_of_object, to_action
@@ -134,7 +134,7 @@ def _in_order(kind: StepKind, part: str) -> Iterator[int]:
             assert next_object is not None
             yield next_object
             try:
-                end = span(part, next_object)[0]
+                end = bracket_span(part, next_object)[0]
             except Unreadable:
                 end = next_object + 1
             while next_call is not None and next_call < end:
@@ -160,7 +160,7 @@ def _outside_strings(pattern: re.Pattern[str], part: str) -> Iterator[int]:
                 continue
         else:
             try:
-                end, strings = span(part, start)
+                end, strings = bracket_span(part, start)
             except Unreadable:
                 end, strings = 0, []
         yield start
@@ -169,11 +169,11 @@ def _outside_strings(pattern: re.Pattern[str], part: str) -> Iterator[int]:
 def _end_of(part: str, start: int) -> int:
     """Where the call at `start` ends, repaired where it has to be."""
     try:
-        return span(part, start)[0]
+        return bracket_span(part, start)[0]
     except Unreadable:
         pass
     try:
-        return repaired(part, start)[1]
+        return repair_call(part, start)[1]
     except Unreadable:
         return start + 1
 

@@ -12,7 +12,7 @@ Not here: reading what is left (parsing).
 import re
 from collections.abc import Iterator
 
-from rest_react.model_output.lenient_parser import Unreadable, repaired, span, string_end
+from rest_react.model_output.lenient_parser import Unreadable, bracket_span, repair_call, string_end
 from rest_react.tasks.search_qa.actions import StepKind
 
 _FIELDS = ("ORIGINAL_QUESTION", "PAST_ACTIONS", "REMAINING_SEARCHES", "CURRENT_SEARCH_RESULTS", "ANSWER")
@@ -92,11 +92,11 @@ def _value_end(text: str, begin: int, *, own: bool) -> int:
     if first not in "([{" and not text.startswith("SearchResult", begin):
         return _line_end(text, begin)
     try:
-        return span(text, begin, lines=own)[0]
+        return bracket_span(text, begin, lines=own)[0]
     except Unreadable:
         pass
     try:
-        _, end = repaired(text, begin)
+        _, end = repair_call(text, begin)
     except Unreadable:
         return -1
     return end if own or (end < len(text) and _LINE_END.match(text, end)) else -1

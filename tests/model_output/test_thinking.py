@@ -1,0 +1,30 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.model_output.thinking import after_thinking
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("Lyon.", "Lyon."),
+        ("<think>Paris? No, Lyon.</think>\nLyon.", "Lyon."),
+        ("Paris? No, Lyon.</think>\nLyon.", "Lyon."),
+        ("<think>a</think>b<think>c</think>d", "d"),
+        ("[THINK]Paris?[/THINK] Lyon.", "Lyon."),
+        ("<|channel|>analysis<|message|>Paris?<|end|><|channel|>final<|message|>Lyon.", "Lyon."),
+        ('the tag "<think>" is only mentioned', 'the tag "<think>" is only mentioned'),
+        ("# <think> in a comment", "# <think> in a comment"),
+        ("<think>Paris? No, Ly", None),
+        ("<think>a</think>b<think>c", None),
+        ("", ""),
+    ],
+)
+def test_the_text_after_the_reasoning_is_the_answer(text: str, rest: str | None) -> None:
+    assert after_thinking(text) == rest
+
+
+@given(st.text(), st.text(st.characters(exclude_characters="<[◁")))
+def test_no_reasoning_changes_the_answer(reasoning: str, answer: str) -> None:
+    assert after_thinking(f"<think>{reasoning}</think>{answer}") == answer.lstrip()
