@@ -2,7 +2,7 @@
 
 from benchmarks.gold import JudgedStep
 from benchmarks.scores import perplexity
-from benchmarks.selection import chosen, table
+from benchmarks.selection import right_choices, table
 from rest_react.records import Candidate, Step
 
 
@@ -20,12 +20,12 @@ MIXED = [
 
 
 def test_a_random_choice_counts_by_its_chance_and_a_score_by_its_choice() -> None:
-    assert chosen(MIXED, None) == {kind: {"q1": [1 / 3, 0.5], "q2": [0.5]} for kind in ("decide", "all")}
-    assert chosen(MIXED, perplexity) == {kind: {"q1": [1.0, 0.0], "q2": [1.0]} for kind in ("decide", "all")}
+    assert right_choices(MIXED, None) == {kind: {"q1": [1 / 3, 0.5], "q2": [0.5]} for kind in ("decide", "all")}
+    assert right_choices(MIXED, perplexity) == {kind: {"q1": [1.0, 0.0], "q2": [1.0]} for kind in ("decide", "all")}
 
 
 def test_the_paired_difference_equals_the_difference_of_the_shares() -> None:
-    results = {"random": chosen(MIXED, None), "perplexity": chosen(MIXED, perplexity)}
+    results = {"random": right_choices(MIXED, None), "perplexity": right_choices(MIXED, perplexity)}
     steps = [*MIXED, judged("q3", "decide", (True, None), (-1.0, -1.0)), judged("q3", "decide", (False,), (-1.0,))]
     head, _, heads, _, random, best = table(steps, MIXED, results | {"rules": results["perplexity"]}).splitlines()[:6]
     assert head == "5 steps: 1 without a wrong candidate, 1 without a right one, 3 mixed (of 2 questions)."
