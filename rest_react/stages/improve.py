@@ -9,7 +9,7 @@ module: it reads trajectories, which have none.
 What trains is the action in its one spelling (ParsedAction.target): no code fence, nothing said around it. Each
 candidate is parsed once.
 Not here: which steps may train (selection.filters), which candidate is chosen (selection.selectors), how a choice is
-recorded (selection.rankings).
+recorded (selection.rankings), and what the summary counts (improve_summary).
 """
 
 import time
@@ -17,25 +17,23 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rest_react.console import say
-from rest_react.errors import short_reason
 from rest_react.metrics.costs import Price, bill
 from rest_react.parsed import CUT_OFF, ParsedStep, ParsedTrajectory
 from rest_react.records import Example, Ranking, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep, trainable_steps
-from rest_react.selection.rankings import REFUSED, is_decided, rank_step, reward_model_answers
+from rest_react.selection.rankings import is_decided, rank_step, reward_model_answers
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.selectors import SelectorName
 from rest_react.stages.executor import StageRecords, run_owed
+from rest_react.stages.improve_summary import Choice, notes_of, summary_of
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Task
 
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
-TOLD_FROM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +59,12 @@ class StepToRank:
         return self.trajectory.steps[self.index]
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What a ranking comes to: the training target, whether there was a choice, and whether the target is other than
-    what the rollout went on with, or spelled otherwise than its sample."""
-
-    target: str
-    had_a_choice: bool
-    changed: bool
-    respelled: bool
-
-
 @dataclass(slots=True)
 class _Found:
     """What one pass over the trajectories gathers; `choices` go by the id of the step."""
 
     tally: Counter[str] = field(default_factory=Counter)
-    choices: dict[str, _Choice] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
 
 
 async def improve(
@@ -120,10 +107,12 @@ async def improve(
     )  # fmt: skip
     examples = _examples(trajectories, rankings, found.choices)
     written = replace_lines(stage / EXAMPLES, _drawn(examples, rules.max_examples, seed))
-    tally = _summary(rankings, found, rules) | {"examples": written}
+    judged = rules.keep == "judged_good"
+    tally = summary_of(rankings, found.choices, found.tally, selector=rules.selector, judged=judged)
+    tally |= {"examples": written}
     cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
-    for note in _notes(tally):
+    for note in notes_of(tally):
         say(f"note: {title}: {note}")
 
 
@@ -173,10 +162,10 @@ def _most_steps(trajectories: Path) -> int:
     return sum(not step.forced for trajectory in finished for step in trajectory.steps)
 
 
-def _choice(item: StepToRank, best: int) -> _Choice:
+def _choice(item: StepToRank, best: int) -> Choice:
     step = item.step
     target = step.actions[best].target
-    return _Choice(
+    return Choice(
         target,
         had_a_choice=len(item.usable) > 1,
         changed=step.chosen is None or target != step.chosen.target,
@@ -184,7 +173,7 @@ def _choice(item: StepToRank, best: int) -> _Choice:
     )
 
 
-def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, _Choice]) -> Iterator[Example]:
+def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, Choice]) -> Iterator[Example]:
     """The training rows: each step's state and the target of its best candidate. What was judged bad is left out; what
     could not be judged stays."""
     steps = (
@@ -207,69 +196,3 @@ def _drawn(examples: Iterator[Example], n: int | None, seed: int) -> Iterator[Ex
     found = list(examples)
     kept = {e.id for e in sorted(found, key=lambda example: derive_seed(seed, "drawn", example.id))[:n]}
     yield from (example for example in found if example.id in kept)
-
-
-# ── what the summary says ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _summary(rankings: Path, found: _Found, rules: Rules) -> dict[str, Any]:
-    """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
-    tally = Counter(found.tally)
-    fallbacks: dict[str, tuple[int, str]] = {}  # by reason, how many and an example
-    for ranking in read_lines(rankings, Ranking):
-        choice = found.choices[ranking.id]
-        tally["ranked_steps"] += 1
-        tally["steps_with_a_choice"] += choice.had_a_choice
-        tally["targets_changed"] += choice.changed
-        tally["targets_respelled"] += choice.respelled
-        tally["examples"] += ranking.good is not False
-        tally[ranking.status] += 1
-        if ranking.status == "fallback":
-            refused = ranking.reply.startswith(REFUSED)
-            reason = short_reason(ranking.reply.removeprefix(REFUSED)) if refused else ""
-            example = ranking.reply if refused else f"no ranking in the reply {ranking.reply[:80]!r}"
-            fallbacks[reason] = (fallbacks.get(reason, (0, ""))[0] + 1, example)
-        tally["judged_bad"] += ranking.good is False
-        tally["not_judged"] += rules.keep == "judged_good" and ranking.good is None
-        tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
-    names = (
-        "examples unfinished_trajectories filtered_trajectories candidates candidates_cut_off steps "
-        "steps_with_a_choice targets_changed targets_respelled ranked fallback errored judged_bad not_judged "
-        "prompt_tokens completion_tokens"
-    )
-    return {
-        "selector": rules.selector,
-        "dropped_steps": tally["steps"] - tally["ranked_steps"],
-        **{name: tally[name] for name in names.split()},
-        "fallback_reason": _most_frequent_reason(fallbacks),
-    }
-
-
-def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:
-    """An example of the reason that most rankings share, and how many do."""
-    if not fallbacks:
-        return ""
-    times, example = max(fallbacks.values(), key=lambda found: found[0])
-    return f"{example[:200]} ({times} times)"
-
-
-def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
-    if note := fallback_note(summary):
-        yield note
-    if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
-        yield (
-            f"{summary['candidates_cut_off']} of {summary['candidates']} samples were cut off at their token limit and "
-            "do not train; raise agent.max_tokens"
-        )
-
-
-def fallback_note(summary: Mapping[str, Any]) -> str:
-    """A warning where more than a tenth of the steps with a choice were decided by no ranking."""
-    fallback, choices = summary["fallback"], summary["steps_with_a_choice"]
-    if fallback <= TOLD_FROM * choices:
-        return ""
-    reason = summary.get("fallback_reason") or "not recorded"
-    return (
-        f"the reward model decided {choices - fallback} of {choices} steps with a choice; for the other {fallback} the "
-        f"rollout's own choice is the training target (fallback). Most frequent reason: {reason}"
-    )

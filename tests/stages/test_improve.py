@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.metrics.costs import Price
+from rest_react.parsed import ParsedStep
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
 from rest_react.selection import filters
 from rest_react.selection.reward_model import RewardModel
@@ -19,10 +20,10 @@ from rest_react.stages.improve import (
     EXAMPLES,
     RANKINGS,
     Rules,
-    fallback_note,
     improve,
     reopen_refused,
 )
+from rest_react.stages.improve_summary import fallback_note
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
@@ -582,3 +583,20 @@ def test_a_larger_draw_of_examples_adds_to_a_smaller_one(tmp_path: Path) -> None
     assert drawn[5] < drawn[10] < drawn[99]
     _, other, _ = run(tmp_path / "other", [walked(*steps)], max_examples=5, seed=4)
     assert {example.id for example in other} != drawn[5]
+
+
+class _Counting(SearchQA):
+    """The task, which counts the candidates that it parses."""
+
+    parsed = 0
+
+    def parse(self, step: Step) -> ParsedStep:
+        type(self).parsed += len(step.candidates)
+        return super().parse(step)
+
+
+@pytest.mark.parametrize("rules", [{}, {"selector": "verified", "keep": "verified"}], ids=["perplexity", "verified"])
+def test_each_candidate_is_parsed_once(tmp_path: Path, rules: dict[str, str]) -> None:
+    _Counting.parsed = 0
+    run(tmp_path, MANY, task=_Counting(), **rules)
+    assert _Counting.parsed == sum(len(step.candidates) for walk in MANY for step in walk.steps)

@@ -9,9 +9,12 @@ from rest_react.config.cli import compose
 from rest_react.errors import ConfigError
 from rest_react.records import Example, Ranking, Result, Trajectory
 from rest_react.run import run
+from rest_react.step_view import Part, StepView
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.completion.items import LABELS, build_items
-from rest_react.tasks.completion.task import parse_label, render_state
+from rest_react.tasks.completion.task import Completion, parse_label, render_state
+from rest_react.tasks.of_folder import task_of_folder
 
 SMALL = ["experiment=completion_smoke", "world.demonstrations=4", "world.train=6", "world.evaluation=8"]
 
@@ -50,6 +53,12 @@ def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(
     assert json.loads((folder / "results.json").read_text())
     assert (folder / "iter_1/finetune/model.json").exists()
     assert (folder / "report.html").exists()
+
+    task = task_of_folder(read_settings(folder))
+    assert task == Completion(labels=LABELS)
+    (view,) = task.render([task.parse(finished[0].steps[0])])
+    answer = finished[0].answer
+    assert view == StepView("Complete", (Part("quote", answer),), (f"writes    {answer}",))
 
 
 @pytest.mark.parametrize(

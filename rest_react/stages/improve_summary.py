@@ -1,0 +1,97 @@
+"""What Improve's summary.json counts, and what of it the terminal tells.
+
+    summary_of(rankings, choices, counted, selector="perplexity", judged=False)["targets_changed"]     # 12
+    list(notes_of(summary))      # a line for many fallbacks, one for many samples that were cut off
+
+Not here: the stage itself (improve), and what the numbers mean (docs/metrics.md).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rest_react.errors import short_reason
+from rest_react.records import Ranking
+from rest_react.selection.rankings import REFUSED
+from rest_react.storage.jsonl import read_lines
+
+TOLD_FROM = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a ranking comes to: the training target, whether there was a choice, and whether the target is other than
+    what the rollout went on with, or spelled otherwise than its sample."""
+
+    target: str
+    had_a_choice: bool
+    changed: bool
+    respelled: bool
+
+
+def summary_of(
+    rankings: Path, choices: Mapping[str, Choice], counted: Counter[str], *, selector: str, judged: bool
+) -> dict[str, Any]:
+    """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
+    tally = Counter(counted)
+    fallbacks: dict[str, tuple[int, str]] = {}  # by reason, how many and an example
+    for ranking in read_lines(rankings, Ranking):
+        choice = choices[ranking.id]
+        tally["ranked_steps"] += 1
+        tally["steps_with_a_choice"] += choice.had_a_choice
+        tally["targets_changed"] += choice.changed
+        tally["targets_respelled"] += choice.respelled
+        tally["examples"] += ranking.good is not False
+        tally[ranking.status] += 1
+        if ranking.status == "fallback":
+            refused = ranking.reply.startswith(REFUSED)
+            reason = short_reason(ranking.reply.removeprefix(REFUSED)) if refused else ""
+            example = ranking.reply if refused else f"no ranking in the reply {ranking.reply[:80]!r}"
+            fallbacks[reason] = (fallbacks.get(reason, (0, ""))[0] + 1, example)
+        tally["judged_bad"] += ranking.good is False
+        tally["not_judged"] += judged and ranking.good is None
+        tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
+    names = (
+        "examples unfinished_trajectories filtered_trajectories candidates candidates_cut_off steps "
+        "steps_with_a_choice targets_changed targets_respelled ranked fallback errored judged_bad not_judged "
+        "prompt_tokens completion_tokens"
+    )
+    return {
+        "selector": selector,
+        "dropped_steps": tally["steps"] - tally["ranked_steps"],
+        **{name: tally[name] for name in names.split()},
+        "fallback_reason": _most_frequent_reason(fallbacks),
+    }
+
+
+def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:
+    """An example of the reason that most rankings share, and how many do."""
+    if not fallbacks:
+        return ""
+    times, example = max(fallbacks.values(), key=lambda found: found[0])
+    return f"{example[:200]} ({times} times)"
+
+
+def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What the terminal tells of a summary."""
+    if note := fallback_note(summary):
+        yield note
+    if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
+        yield (
+            f"{summary['candidates_cut_off']} of {summary['candidates']} samples were cut off at their token limit and "
+            "do not train; raise agent.max_tokens"
+        )
+
+
+def fallback_note(summary: Mapping[str, Any]) -> str:
+    """A warning where more than a tenth of the steps with a choice were decided by no ranking."""
+    fallback, choices = summary["fallback"], summary["steps_with_a_choice"]
+    if fallback <= TOLD_FROM * choices:
+        return ""
+    reason = summary.get("fallback_reason") or "not recorded"
+    return (
+        f"the reward model decided {choices - fallback} of {choices} steps with a choice; for the other {fallback} the "
+        f"rollout's own choice is the training target (fallback). Most frequent reason: {reason}"
+    )
