@@ -1,10 +1,11 @@
-"""The words that a reader of a web page or snippet would see.
+"""Converts HTML of a web page or snippet into the text that a reader sees.
 
-    clean_html("Founded by <b>Ada</b> Mell &amp; sons")      # "Founded by Ada Mell & sons"
+    >>> clean_html("Founded by <b>Ada</b> Mell &amp; sons")
+    'Founded by Ada Mell & sons'
 
-Passages and snippets are often no HTML at all (`x <5`, `List<int>`, `<f(x)>`, a text cut inside a tag), so what is no
-tag stays. A parser of HTML5 (selectolax) drops such words and joins the cells of a table row that stands alone.
-Not here: taking control tokens of a model apart (the agent does that to every hit).
+Passages and snippets are often not HTML (`x <5`, `List<int>`, `<f(x)>`, a text cut inside a tag), so only real tags are
+removed. An HTML5 parser (selectolax) drops such words, and joins the cells of a table row without its table.
+Not here: escaping a model's control tokens, which the agent does for every hit.
 """
 
 import html
@@ -27,12 +28,12 @@ _INLINE = frozenset(
 
 
 def clean_html(text: str) -> str:
-    """The words a reader of the page would see."""
-    shown = _MARKUP.sub(lambda tag: "" if (tag["name"] or "").lower() in _INLINE else " ", text)
-    plain = unicodedata.normalize("NFC", html.unescape(shown))
-    return " ".join("".join(" " if char.isspace() else char for char in plain if _visible(char)).split())
+    """The visible text on one line, with single spaces. Never raises; linear in the text's length."""
+    without_tags = _MARKUP.sub(lambda tag: "" if (tag["name"] or "").lower() in _INLINE else " ", text)
+    unescaped = unicodedata.normalize("NFC", html.unescape(without_tags))
+    return " ".join("".join(" " if char.isspace() else char for char in unescaped if _visible(char)).split())
 
 
 def _visible(char: str) -> bool:
-    """Not a control, format, surrogate or unassigned character; line breaks and tabs are space."""
+    """Whether the character is a space or not a control, format, surrogate or unassigned character."""
     return char.isspace() or unicodedata.category(char)[0] != "C"

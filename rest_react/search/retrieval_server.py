@@ -1,4 +1,4 @@
-"""Search by a retrieval server of one's own, of the Search-R1 kind.
+"""Searches through a retrieval server with the API of Search-R1.
 
     search = HttpSearch("http://localhost:8000/retrieve")
     hits = await search.search("who founded Ostrim", 3)       # [Hit(source="17", title="Ostrim", snippet="...")]
@@ -6,10 +6,10 @@
     POST /retrieve   {"queries": ["who founded Ostrim"], "topk": 3, "return_scores": true}
     {"result": [[{"document": {"id": "17", "contents": "\\"Ostrim\\"\\nOstrim is a town ..."}, "score": 12.5}, ...]]}
 
-The first line of `contents` is the title (in quotes in the usual Wikipedia dump), the rest the passage; a document
-without an id is known by its title. "No results" is an empty list in `result`; any other reply without documents is an
-outage. Redirects are refused, since they carry the query to another address.
-Not here: building or starting such a server.
+The first line of `contents` is the title (in quotes in the usual Wikipedia dump), the rest is the passage. A document
+without an id has its title as id. An empty list in `result` means no results; any other reply without documents is an
+outage. Redirects are refused, since they send the query to another address.
+Not here: starting such a server.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class HttpSearchSettings(SearchSettings):
 
 
 class HttpSearch:
-    """A `Search` over the `/retrieve` endpoint at `url` (the full address, with its path)."""
+    """A `Search` through the `/retrieve` endpoint at `url` (the full URL, with its path)."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class HttpSearch:
         first_wait_s: float = 0.5,
     ) -> None:
         if not url.startswith(("http://", "https://")):
-            raise UsageError(f"search.url: {url!r} is no http:// or https:// address")
+            raise UsageError(f"search.url: {url!r} is not a URL with http:// or https://; correct it")
         self._url = url
         self._where = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
         self._timeout_s = timeout_s
@@ -66,7 +66,7 @@ class HttpSearch:
         self._limiter = Limiter(max_in_flight, requests_per_minute)
 
     async def search(self, query: str, k: int) -> list[Hit]:
-        """At most k hits, best first."""
+        """At most `k` hits, best first. Raises OutsideFault after the last try, UsageError for a wrong URL."""
         body = msgspec.json.encode({"queries": [query], "topk": k, "return_scores": True})
 
         async def attempt() -> list[Hit]:
@@ -80,18 +80,18 @@ class HttpSearch:
         status = reply.status
         if 200 <= status < 300:
             return reply.body
-        said = f"HTTP {status}: {reply.body[:500].decode('utf-8', 'replace')[:300]}"
+        problem = f"HTTP {status}: {reply.body[:500].decode('utf-8', 'replace')[:300]}"
         if 300 <= status < 400:
-            place = place_of(reply.headers.get("location", ""))
+            target = place_of(reply.headers.get("location", ""))
             raise UsageError(
-                f"{self._where}: HTTP {status}: it sends the query on to {place}, which is refused; "
-                "set search.url to the address that answers"
+                f"{self._where}: HTTP {status}: the server redirects the query to {target}, which is refused; "
+                "set search.url to the final URL"
             )
         if worth_retrying(status):
-            raise TryAgain(said, requested_wait_s(reply.headers))
+            raise TryAgain(problem, requested_wait_s(reply.headers))
         if status in (401, 403, 404, 405):
-            raise UsageError(f"{self._where}: {said}; is search.url an open /retrieve endpoint?")
-        raise OutsideFault(f"{self._where}: {said}")
+            raise UsageError(f"{self._where}: {problem}; check that search.url is a /retrieve endpoint without a login")
+        raise OutsideFault(f"{self._where}: {problem}")
 
 
 class _Document(msgspec.Struct):
@@ -110,7 +110,7 @@ class _Reply(msgspec.Struct):
 
 
 def read_hits(raw: bytes) -> list[Hit]:
-    """The hits for the one query that was sent. Raises TryAgain for what is no such reply."""
+    """The hits for the one query of the request. Raises TryAgain if the reply has another form or reports an error."""
     try:
         reply = msgspec.json.decode(raw, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,15 +1,15 @@
-"""Search of the web, by one of the engines of the `ddgs` package.
+"""Searches the web through one engine of the `ddgs` package.
 
     search = DuckDuckGo(requests_per_minute=20)
     hits = await search.search("Ostrim founder", 3)      # [Hit(source="https://...", title="...", snippet="...")]
 
-One engine, since a mixture would change from call to call. ddgs builds its request and parses its page; the pages are
-fetched here, so that a whole reply has one time limit and one for its size, no page is awaited after Ctrl-C, and a
+One fixed engine, since a mixture would change from call to call. ddgs builds the request and parses the page. This
+module fetches the pages, so that a reply has one time limit and one size limit, Ctrl-C ends a request at once, and a
 redirect to another host is refused.
 
-"No results" is only what the engine itself says (`_says_there_are_none`). ddgs makes an empty list of every page that
-it finds nothing in: a refused request, a captcha, a changed layout. Those are outages.
-Not here: caching (`cache`), and taking control tokens apart (the agent does that to every hit).
+A search has no results only if the engine says so (`_says_no_results`). ddgs itself returns an empty list for every
+page that it cannot parse: a refused request, a captcha, a new layout. Those are outages here.
+Not here: caching (remote.cache); escaping control tokens, which the agent does for every hit.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from primp import AsyncClient
 
 _MOST_REDIRECTS = 5
-# What an engine writes where it found nothing; duckduckgo and startpage have an element of this class instead.
-_SENTENCES = {
+# The sentence of an engine for no results; duckduckgo and startpage have an element of class `no-results` instead.
+_NO_RESULTS_SENTENCES = {
     "brave": "not many great matches came back",
     "mojeek": "no pages found matching",
     "yahoo": "we did not find results for",
@@ -67,8 +67,10 @@ class DuckDuckGoSettings(SearchSettings):
 
 
 class DuckDuckGo:
-    """A `Search` over the web. `backend` is any text engine of ddgs: duckduckgo, brave, mojeek, wikipedia, ... The
-    default rate is what an engine takes from one address without objecting."""
+    """A `Search` over the web. `backend` is any text engine of ddgs: duckduckgo, brave, mojeek, wikipedia, ...
+
+    Engines usually accept the default rate from one IP address without refusing requests.
+    """
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class DuckDuckGo:
         self._limiter = Limiter(max_in_flight, requests_per_minute)
 
     async def search(self, query: str, k: int) -> list[Hit]:
-        """At most k hits, best first."""
+        """At most `k` hits, best first. Raises OutsideFault after the last try, UsageError for an unknown backend."""
         if not query.strip():
             return []
 
@@ -98,17 +100,16 @@ class DuckDuckGo:
         return await retry(attempt, what=self._backend, backoff=self._backoff, limiter=self._limiter)
 
     async def _ask(self, query: str) -> list[Hit]:
-        """The first page of results. The engine is run again with each page that it asked for, until it asks for no
-        more."""
+        """The hits of the first page. Runs the engine again after each fetched page, until it requests none."""
         engine, client, pages = self._engine()
         while True:
-            pages.shown = 0
+            pages.next_page = 0
             try:
                 with outside("ddgs"):
                     results = engine.search(query, region=self._region) or []
                     hits = [Hit(result.href, clean_html(result.title), clean_html(result.body)) for result in results]
                     hits = [hit for hit in hits if hit.source and (hit.title or hit.snippet)]
-                    if hits or _says_there_are_none(engine, [page.text for page in pages.fetched]):
+                    if hits or _says_no_results(engine, [page.text for page in pages.fetched]):
                         return hits
             except _PageWanted as wanted:
                 pages.fetched.append(await self._fetch(client, wanted))
@@ -116,19 +117,19 @@ class DuckDuckGo:
                 raise TryAgain(f"the page cannot be read ({str(error).removeprefix('ddgs: ')})") from error
             else:
                 raise TryAgain(
-                    "the page shows no results and does not say that there are none "
-                    "(a captcha, or another layout than ddgs knows)"
+                    "the page has no results and does not say that there are none "
+                    "(a captcha, or a layout that ddgs cannot parse)"
                 )
 
     def _engine(self) -> "tuple[Any, AsyncClient, _Pages]":
-        """A new engine and client each time: they come as another browser."""
+        """A new engine and client for each search, so that each search looks like another browser."""
         from ddgs.engines import ENGINES
         from primp import AsyncClient
 
         engines: Mapping[str, Any] = ENGINES["text"]
         if self._backend not in engines:
             known = ", ".join(sorted(engines))
-            raise UsageError(f"search.backend: ddgs has no text engine {self._backend!r}; it has {known}")
+            raise UsageError(f"search.backend: ddgs has no text engine {self._backend!r}; set one of {known}")
         engine = engines[self._backend](timeout=self._timeout_s)
         client = AsyncClient(
             timeout=self._timeout_s, impersonate="random", impersonate_os="random", follow_redirects=False
@@ -138,7 +139,7 @@ class DuckDuckGo:
         return engine, client, pages
 
     async def _fetch(self, client: "AsyncClient", wanted: "_PageWanted") -> "_Page":
-        """One page of the engine, from the host that was asked."""
+        """Fetches one page for the engine, following redirects on the same host only."""
         from primp import PrimpError
 
         method, url, how = wanted.method, wanted.url, wanted.how
@@ -151,7 +152,7 @@ class DuckDuckGo:
                     target = urljoin(url, reply.headers.get("location", ""))
                     await reply.aclose()
                     if urlsplit(target).netloc != urlsplit(url).netloc:
-                        raise TryAgain(f"it sends the query on to {place_of(target)}, which is refused")
+                        raise TryAgain(f"the engine redirects the query to {place_of(target)}, which is refused")
                     if reply.status_code not in (307, 308):
                         method, how = "GET", {}
                     url = target
@@ -161,13 +162,13 @@ class DuckDuckGo:
             raise TryAgain(f"no whole reply within {self._timeout_s} s ({type(error).__name__}: {error})") from error
         if reply.status_code != 200:
             headers = {name.lower(): value for name, value in reply.headers.items()}
-            refused = f"HTTP {reply.status_code}: the engine refused the request (it limits rates, or is down)"
-            raise TryAgain(refused, requested_wait_s(headers))
+            message = f"HTTP {reply.status_code}: the engine refused the request (rate limit or outage)"
+            raise TryAgain(message, requested_wait_s(headers))
         return _Page(raw)
 
 
 class _PageWanted(RestReactError):
-    """The engine asks for a page that is not fetched yet; never leaves this module."""
+    """The engine requests a page that is not fetched yet. Never leaves this module."""
 
     def __init__(self, method: str, url: str, how: dict[str, Any]) -> None:
         self.method, self.url, self.how = method, url, how
@@ -176,7 +177,7 @@ class _PageWanted(RestReactError):
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A fetched page as ddgs wants it."""
+    """A fetched page with the attributes that ddgs reads."""
 
     content: bytes
     status_code: int = 200
@@ -187,28 +188,28 @@ class _Page:
 
 
 class _Pages:
-    """Stands in for the HTTP client of an engine: hands it the pages that are fetched, in order."""
+    """Replaces the HTTP client of an engine: returns the fetched pages in order, then raises _PageWanted."""
 
     def __init__(self, client: Any) -> None:
-        self.client = client  # engines put their cookies there
+        self.client = client  # engines set their cookies on it
         self.fetched: list[_Page] = []
-        self.shown = 0
+        self.next_page = 0
 
     def request(self, method: str, url: str, **how: Any) -> _Page:
-        if self.shown == len(self.fetched):
+        if self.next_page == len(self.fetched):
             raise _PageWanted(method, url, how)
-        self.shown += 1
-        return self.fetched[self.shown - 1]
+        self.next_page += 1
+        return self.fetched[self.next_page - 1]
 
 
-def _says_there_are_none(engine: Any, pages: Sequence[str]) -> bool:
-    """Whether the engine itself says that it found nothing."""
+def _says_no_results(engine: Any, pages: Sequence[str]) -> bool:
+    """Whether the engine says that it has no results."""
     match engine.name:
-        case "wikipedia":  # the titles that it knows are none; or one of several meanings, which ddgs leaves out
+        case "wikipedia":  # no titles; or a disambiguation page, which ddgs drops
             known = json.loads(pages[0])
             return (len(known) == 4 and known[1] == []) or "may refer to:" in pages[-1]
         case "grokipedia":
             return "results" in json.loads(pages[-1])
         case "brave" | "mojeek" | "yahoo":
-            return _SENTENCES[engine.name] in clean_html(pages[-1]).casefold()
+            return _NO_RESULTS_SENTENCES[engine.name] in clean_html(pages[-1]).casefold()
     return bool(engine.extract_tree(pages[-1]).xpath(_NO_RESULTS))

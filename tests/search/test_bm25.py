@@ -21,12 +21,12 @@ def find(search: Bm25Search, query: str, k: int = 3) -> list[str]:
     return [hit.source for hit in asyncio.run(search.search(query, k))]
 
 
-def test_a_hit_is_the_passage_with_its_text_as_snippet() -> None:
+def test_a_hit_is_a_passage_with_its_text_as_snippet() -> None:
     hits = asyncio.run(Bm25Search(CORPUS).search("birthplace of Ada Mell", 1))
     assert hits == [Hit("p3", "Ada Mell", "Ada Mell was born in Torvik.")]
 
 
-def test_the_title_is_searched_as_well_as_the_text() -> None:
+def test_title_and_text_are_both_searched() -> None:
     assert find(Bm25Search(CORPUS), "Velmare") == ["p2"]
     assert find(Bm25Search(CORPUS), "empty") == ["p4"]
 
@@ -36,7 +36,7 @@ def test_a_query_without_known_words_has_no_results(query: str) -> None:
     assert find(Bm25Search(CORPUS), query) == []
 
 
-def test_passages_that_share_no_word_are_dropped() -> None:
+def test_passages_without_a_word_of_the_query_are_not_hits() -> None:
     assert sorted(find(Bm25Search(CORPUS), "Velmar", k=10)) == ["p0", "p1"]
 
 
@@ -46,11 +46,11 @@ def test_equal_scores_keep_the_order_of_the_passages(k: int) -> None:
     assert find(Bm25Search(twins), "twin", k) == [f"t{i}" for i in range(5)][:k]
 
 
-def test_no_hits_are_asked_for_and_none_come() -> None:
+def test_zero_hits_can_be_requested() -> None:
     assert find(Bm25Search(CORPUS), "Velmar", k=0) == []
 
 
-def test_a_saved_index_is_mapped_and_answers_the_same(tmp_path: Path) -> None:
+def test_a_saved_index_is_reused_and_gives_the_same_hits(tmp_path: Path) -> None:
     first = Bm25Search(CORPUS, tmp_path / "index")
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")}
     second = Bm25Search(CORPUS, tmp_path / "index")
@@ -59,20 +59,20 @@ def test_a_saved_index_is_mapped_and_answers_the_same(tmp_path: Path) -> None:
         assert find(first, query) == find(second, query) == find(Bm25Search(CORPUS), query) != []
 
 
-def test_another_corpus_is_indexed_anew_in_the_same_folder(tmp_path: Path) -> None:
+def test_another_corpus_gets_its_own_index_in_the_same_folder(tmp_path: Path) -> None:
     Bm25Search(CORPUS, tmp_path)
     changed = (*CORPUS[:1], Passage("p1", "Velmar", "A village famous for cheese."))
     assert find(Bm25Search(changed, tmp_path), "cheese") == ["p1"]
     assert find(Bm25Search(CORPUS, tmp_path), "cheese") == []
 
 
-def test_an_interrupted_build_is_not_mistaken_for_an_index(tmp_path: Path) -> None:
+def test_an_interrupted_build_is_not_used_as_an_index(tmp_path: Path) -> None:
     (tmp_path / "unfinished-1").mkdir()
     assert find(Bm25Search(CORPUS, tmp_path), "Torvik") == ["p3"]
     assert not (tmp_path / "unfinished-1").exists()
 
 
-def test_a_damaged_index_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_index_is_built_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Bm25Search(CORPUS, tmp_path)
     files = [path for path in tmp_path.glob("*/*") if path.suffix in (".npy", ".json")]
     assert len(files) > 3
@@ -83,7 +83,7 @@ def test_a_damaged_index_is_made_again(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_corpus_without_passages_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no passages"):
+    with pytest.raises(ConfigError, match="has no passages"):
         Bm25Search([])
 
 
@@ -114,7 +114,7 @@ MANY_SCRIPTS = [
 
 
 @pytest.mark.parametrize(
-    ("query", "wanted"),
+    ("query", "expected"),
     [
         ("日本の都市", "ja"), ("中国的城市", "zh"), ("대한민국 도시", "ko"), ("เมืองในประเทศไทย", "th"),
         ("भारत की राजधानी", "hi"), ("Orléans", "nfd"), ("Orleans", "nfd"), ("Lodz", "pl"), ("Malcolm X", "x"),
@@ -122,5 +122,5 @@ MANY_SCRIPTS = [
         ("O'Brien", "brien"), ("海", "zh"),
     ],
 )  # fmt: skip
-def test_names_are_found_in_every_script_and_spelling(query: str, wanted: str) -> None:
-    assert find(Bm25Search(MANY_SCRIPTS), query, k=1) == [wanted]
+def test_search_finds_names_in_every_script_and_spelling(query: str, expected: str) -> None:
+    assert find(Bm25Search(MANY_SCRIPTS), query, k=1) == [expected]

@@ -19,8 +19,8 @@ def result(*items):
 
 
 def ask(server: Server, k=3, **settings):
-    door = HttpSearch(f"{server.url}/retrieve", **{"tries": 3, "first_wait_s": 0.001, **settings})
-    return asyncio.run(door.search("who founded Ostrim", k))
+    client = HttpSearch(f"{server.url}/retrieve", **{"tries": 3, "first_wait_s": 0.001, **settings})
+    return asyncio.run(client.search("who founded Ostrim", k))
 
 
 def test_documents_become_hits_best_first():
@@ -33,7 +33,7 @@ def test_documents_become_hits_best_first():
     assert request.json == {"queries": ["who founded Ostrim"], "topk": 3, "return_scores": True}
 
 
-def test_no_results_are_an_empty_list():
+def test_no_results_give_an_empty_list():
     with serve(lambda _: result()) as server:
         assert ask(server) == []
 
@@ -55,7 +55,7 @@ def test_no_more_than_k_hits_are_returned():
     ],
     ids=["429", "503", "hang-up", "cut-json", "no-list", "other-shape"],
 )
-def test_an_outage_is_tried_again_and_an_outside_fault_when_it_lasts(bad):
+def test_an_outage_is_retried_and_then_an_outside_fault(bad):
     count = iter(range(100))
     with serve(lambda _: result(item("t\nx")) if next(count) == 2 else bad) as server:
         assert ask(server) == [Hit("t", "t", "x")]
@@ -64,14 +64,14 @@ def test_an_outage_is_tried_again_and_an_outside_fault_when_it_lasts(bad):
     assert len(server.requests) == 3
 
 
-def test_an_error_reply_that_breaks_off_is_an_outage_like_a_whole_one():
+def test_an_incomplete_error_reply_is_an_outage():
     stalls = Reply(503, b"loading", {"content-length": "900"})
     with serve(lambda _: stalls) as server, pytest.raises(OutsideFault, match=r"HTTP 503: .*\(after 2 tries\)"):
         ask(server, timeout_s=0.3, tries=2)
     assert len(server.requests) == 2
 
 
-def test_a_stalled_server_is_left_at_the_time_out():
+def test_a_request_to_a_stalled_server_ends_at_the_timeout():
     started = time.monotonic()
     with (
         serve(lambda _: Reply(200, {}, delay_s=30)) as server,
@@ -81,7 +81,7 @@ def test_a_stalled_server_is_left_at_the_time_out():
     assert time.monotonic() - started < 5
 
 
-def test_retry_after_is_honoured():
+def test_retry_after_is_respected():
     count = iter(range(100))
     busy = Reply(429, b"", {"retry-after": "0.3"})
     with serve(lambda _: result() if next(count) else busy) as server:
@@ -90,7 +90,7 @@ def test_retry_after_is_honoured():
     assert second.at - first.at >= 0.3
 
 
-def test_a_wrong_address_is_the_settings_fault_and_one_bad_query_is_not():
+def test_a_wrong_url_is_a_usage_error_and_one_bad_query_is_not():
     with serve(lambda _: Reply(404, b"not found")) as server, pytest.raises(UsageError, match=r"search\.url"):
         ask(server)
     with serve(lambda _: Reply(422, b"query too long")) as server, pytest.raises(OutsideFault, match="query too long"):
@@ -100,25 +100,25 @@ def test_a_wrong_address_is_the_settings_fault_and_one_bad_query_is_not():
         HttpSearch("file:///etc/hosts")
 
 
-def test_many_searches_run_at_once_but_no_more_than_allowed():
+def test_searches_run_in_parallel_up_to_the_limit():
     with serve(lambda _: Reply(200, result().body, delay_s=0.02)) as server:
 
         async def main():
-            door = HttpSearch(f"{server.url}/retrieve", max_in_flight=8)
-            await gather_or_cancel(door.search("q", 3) for _ in range(40))
+            client = HttpSearch(f"{server.url}/retrieve", max_in_flight=8)
+            await gather_or_cancel(client.search("q", 3) for _ in range(40))
 
         asyncio.run(main())
     assert 4 <= server.most_in_flight <= 8
 
 
-def test_a_retrieval_server_on_this_machine_is_asked_without_the_environment_s_proxy(monkeypatch):
+def test_a_local_server_is_requested_without_the_environment_s_proxy(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     with serve(lambda _: result(item("Ostrim\nA town."))) as server:
         assert ask(server) == [Hit("Ostrim", "Ostrim", "A town.")]
 
 
-def test_a_retrieval_server_elsewhere_is_asked_through_the_environment_s_proxy(monkeypatch):
+def test_a_remote_server_is_requested_through_the_environment_s_proxy(monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     with serve(lambda _: result(item("Ostrim\nA town."))) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
@@ -127,14 +127,14 @@ def test_a_retrieval_server_elsewhere_is_asked_through_the_environment_s_proxy(m
 
 
 def parts(first=b"", part=b" ", wait_s=0.0, times=10**9):
-    """A body that comes in small parts for as long as anybody listens."""
+    """A body that arrives in small parts until the client closes the connection."""
     yield first
     for _ in range(times):
         time.sleep(wait_s)
         yield part
 
 
-def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
+def test_a_slow_reply_has_one_time_limit_in_total():
     started = time.monotonic()
     with (
         serve(lambda _: Reply(200, parts(b'{"result": [[', wait_s=0.05))) as server,
@@ -144,7 +144,7 @@ def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
     assert time.monotonic() - started < 3
 
 
-def test_a_reply_without_end_is_left_at_its_limit():
+def test_an_endless_reply_is_refused_at_the_size_limit():
     body = parts(b'{"result": [[', part=b" " * 2**20)
     with serve(lambda _: Reply(200, body)) as server, pytest.raises(OutsideFault, match="larger than 16 MB"):
         ask(server)
@@ -172,18 +172,18 @@ def test_a_reply_without_end_is_left_at_its_limit():
         b"<html>Please prove that you are human</html>",
     ],
 )
-def test_a_reply_that_names_no_documents_is_an_outage_and_no_result(body):
+def test_a_reply_without_documents_is_an_outage_and_not_an_empty_result(body):
     with serve(lambda _: Reply(200, body)) as server, pytest.raises(OutsideFault, match=r"\(after 2 tries\)"):
         ask(server, tries=2)
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_does_not_carry_the_query_along(status):
+def test_a_redirect_is_refused_and_the_query_is_not_sent_to_it(status):
     with serve(lambda _: result(item("t\nx"))) as other:
         redirect = Reply(status, b"", {"location": f"{other.url}/retrieve"})
-        told = rf"sends the query on to {other.url}, which is refused; set search\.url"
-        with serve(lambda _: redirect) as server, pytest.raises(UsageError, match=told):
+        message = rf"{other.url}, which is refused; set search\.url"
+        with serve(lambda _: redirect) as server, pytest.raises(UsageError, match=message):
             ask(server)
         assert (len(server.requests), other.requests) == (1, [])
 
@@ -201,8 +201,8 @@ def test_an_interrupted_search_ends_at_once():
         assert time.monotonic() - started < 3
 
 
-def test_a_password_in_the_address_is_sent_and_not_shown():
-    with serve(lambda _: Reply(400, b"no")) as server, pytest.raises(OutsideFault) as told:
+def test_a_password_in_the_url_is_sent_and_not_shown():
+    with serve(lambda _: Reply(400, b"no")) as server, pytest.raises(OutsideFault) as refused:
         asyncio.run(HttpSearch(server.url.replace("://", "://ada:secret@"), tries=1).search("q", 1))
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(refused.value)
     assert server.requests[0].headers["authorization"].startswith("Basic ")

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 (letters that look alike are what this is about)
+# ruff: noqa: RUF001 (the tests need letters that look alike)
 import unicodedata
 
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rest_react.search.word_tokenizer import passage_words, query_words
 
-# One word or phrase a line, in spellings that are the same to a search.
+# One word or phrase per line, in spellings that search treats as the same.
 SAME = [
     ["Łódź", "łódź", "Lodz", "LODZ"],
     ["Straße", "strasse", "STRASSE"],
@@ -27,7 +27,7 @@ SAME = [
     ["Jean-Luc", "Jean‐Luc", "Jean Luc"],
     ["Ada's", "Ada’s", "Ada"],
 ]
-APART = [
+DIFFERENT = [
     ["C", "C++", "C#"],
     ["パリ", "ハリ", "バリ"],
     ["दिल", "दिली"],
@@ -38,12 +38,12 @@ APART = [
 
 
 @pytest.mark.parametrize("spellings", SAME, ids=lambda spellings: spellings[0])
-def test_spellings_of_one_name_are_the_same_words(spellings: list[str]) -> None:
+def test_spellings_of_one_name_give_the_same_words(spellings: list[str]) -> None:
     assert len({tuple(query_words(one)) for one in spellings}) == 1
 
 
-@pytest.mark.parametrize("names", APART, ids=lambda names: names[0])
-def test_different_names_are_different_words(names: list[str]) -> None:
+@pytest.mark.parametrize("names", DIFFERENT, ids=lambda names: names[0])
+def test_different_names_give_different_words(names: list[str]) -> None:
     assert len({tuple(query_words(one)) for one in names}) == len(names)
 
 
@@ -67,7 +67,7 @@ def test_different_names_are_different_words(names: list[str]) -> None:
         ("?! ...", []),
     ],
 )
-def test_the_words_of_a_query(text: str, words: list[str]) -> None:
+def test_a_query_is_split_into_words(text: str, words: list[str]) -> None:
     assert query_words(text) == words
 
 
@@ -82,12 +82,12 @@ def test_the_words_of_a_query(text: str, words: list[str]) -> None:
         ("水", "水は", ["水", "水は", "水", "は"]),
     ],
 )
-def test_the_words_of_a_passage(title: str, text: str, words: list[str]) -> None:
+def test_a_passage_is_split_into_words_of_title_and_text(title: str, text: str, words: list[str]) -> None:
     assert passage_words(title, text) == words
 
 
 @given(st.text(max_size=40) | st.text("aAéE\u0301ßIİıﬁΣς'’.&-+ 東京はท水𝔸", max_size=15))
-def test_any_text_has_words_and_its_composition_and_case_change_none(text: str) -> None:
+def test_unicode_composition_and_case_do_not_change_the_words(text: str) -> None:
     composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     assert query_words(composed) == query_words(decomposed)
     assert set(query_words(text.lower())) <= set(passage_words(text.lower(), ""))
