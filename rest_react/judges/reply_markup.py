@@ -1,4 +1,4 @@
-"""Helps to parse every kind of reply of a judge: markup around a verdict, labelled lines, JSON objects.
+r"""Helps to parse every kind of reply of a judge: markup around a verdict, labelled lines, JSON objects.
 
     >>> strip_wrappers("<answer>\\boxed{3}</answer>").strip()
     '3'

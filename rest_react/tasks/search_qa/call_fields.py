@@ -121,10 +121,10 @@ def _name_and_fields(call: ast.Call) -> tuple[str, dict[str, ast.expr]]:
         spelled = call.func.id
     else:
         raise Unreadable("not a call of a known name")
-    name = _plain(spelled)
+    name = _normalise_name(spelled)
     if name not in _FIELDS:
         raise Unreadable(f"unknown call {spelled[:40]}")
-    given = {_plain(keyword.arg): keyword.value for keyword in call.keywords if keyword.arg}
+    given = {_normalise_name(keyword.arg): keyword.value for keyword in call.keywords if keyword.arg}
     for keyword in call.keywords:
         if keyword.arg is None and isinstance(keyword.value, ast.Dict):
             given |= _items(keyword.value)
@@ -132,21 +132,21 @@ def _name_and_fields(call: ast.Call) -> tuple[str, dict[str, ast.expr]]:
     # A wrapper may carry its action's fields.
     wanted = (*_FIELDS[name], "query") if name == "actionwrapper" else _FIELDS[name]
     for field in wanted:
-        spellings = (_plain(field), *_ALIASES.get(field, ()))
+        spellings = (_normalise_name(field), *_ALIASES.get(field, ()))
         value = next((given[spelling] for spelling in spellings if spelling in given), None)
         if value is not None:
             fields[field] = value
     return name, fields
 
 
-def _plain(name: str) -> str:
+def _normalise_name(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def _items(node: ast.Dict) -> dict[str, ast.expr]:
     """The entries of an object by their plain names."""
     return {
-        _plain(key.value): value
+        _normalise_name(key.value): value
         for key, value in zip(node.keys, node.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(key.value, str)
     }
@@ -169,9 +169,9 @@ def call_of_object(kind: StepKind, node: ast.Dict, named: str = "", depth: int =
             return _with(call_of_object(kind, value, "", depth + 1), outer)
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             name = value.value.strip().rpartition(".")[2]
-            if _plain(name) in _NAMES[kind]:
+            if _normalise_name(name) in _NAMES[kind]:
                 return _call(name, _arguments(items), outer)
-            if any(_plain(value.value) in names for names in _NAMES.values()):
+            if any(_normalise_name(value.value) in names for names in _NAMES.values()):
                 raise Unreadable(f"an object that names {value.value[:40]}, which is no call of this step")
             if "(" in value.value and key != "type":
                 return _with(read_call(value.value.strip(), 0)[0], outer)
@@ -179,7 +179,7 @@ def call_of_object(kind: StepKind, node: ast.Dict, named: str = "", depth: int =
         if key in _NAMES[kind] and not (kind == "answer" and not isinstance(value, ast.Dict)):
             rest = {name: other for name, other in outer.items() if name != key}
             return _call(key, value, rest)
-    if _plain(named) in _NAMES[kind]:
+    if _normalise_name(named) in _NAMES[kind]:
         return _call(named, node, {})
     signature = {
         "decide": ("query", "search"),
@@ -214,7 +214,7 @@ def _call(name: str, arguments: ast.expr | None, more: Mapping[str, ast.expr]) -
 
 def _with(call: ast.Call, more: Mapping[str, ast.expr]) -> ast.Call:
     """A call with fields from around it, where it has none of that name."""
-    own = {_plain(keyword.arg) for keyword in call.keywords if keyword.arg}
+    own = {_normalise_name(keyword.arg) for keyword in call.keywords if keyword.arg}
     extra = [ast.keyword(key, value) for key, value in more.items() if key not in own]
     return ast.Call(call.func, call.args, [*call.keywords, *extra])
 
@@ -319,7 +319,7 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 def _numbers(node: ast.expr) -> list[int]:
     """The link ids that one element stands for: a number, a text with numbers, or a ResultItem."""
     if isinstance(node, ast.Call):
-        given = {_plain(keyword.arg): keyword.value for keyword in node.keywords if keyword.arg}
+        given = {_normalise_name(keyword.arg): keyword.value for keyword in node.keywords if keyword.arg}
         node = given.get("linkid", node.args[0] if node.args else node)
     elif isinstance(node, ast.Dict):
         items = _items(node)
