@@ -64,7 +64,7 @@ def read_judgement(reply: str) -> Verdict:
     """
     body = after_thinking(reply)
     if body is None:
-        return Verdict("unscored", f"the judge's reply ends inside its reasoning: {reply[:200]!r}")
+        return Verdict("unscored", f"the judge's reply ends inside its thoughts: {reply[:200]!r}")
     own_reply = _NEXT_EXAMPLE.split(strip_wrappers(body).split(STOP, 1)[0], maxsplit=1)[0]
     lines = [line.strip() for line in own_reply.splitlines()]
     headings = [line for line in lines if _HEADING.match(line)]
