@@ -20,6 +20,7 @@ GROWN = (
 )  # fmt: skip
 SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "vllm_remote")
 GROUPS = {
+    "task": ("task", ("search_qa", "completion")),
     "policy": ("llm", (*SERVED, "gemini", "scripted", "smollm2", "tiny", "vllm")),
     "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "vllm")),
     "grader": ("llm", (*SERVED, "gemini", "rule", "same", "smollm2", "tiny", "vllm")),
@@ -134,12 +135,13 @@ def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> Non
     company = {
         "hosted": ["llm@policy=openai"],
         **{server: ["finetune=hosted"] for server in SERVED},
+        "completion": [*ELSEWHERE],
         "gemini": ["start=prompted", "iteration=0"],
         "duckduckgo": [
             "questions@grow.questions=hotpotqa_train", "questions@evaluate.benchmarks.world=bamboogle", *ELSEWHERE,
         ],
     }  # fmt: skip
-    needed = company.get(option, []) if mount in ("policy", "finetune", "search") else []
+    needed = company.get(option, []) if mount in ("task", "policy", "finetune", "search") else []
     needed += ["search=http", *ELSEWHERE] if group == "questions" else []
     new = "+" if mount == "evaluate.benchmarks.more" else ""
     spelt = f"{group}={option}" if group == mount else f"{new}{group}@{mount}={option}"
