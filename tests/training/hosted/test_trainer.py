@@ -307,7 +307,7 @@ def test_after_a_kill_at_any_moment_there_is_one_upload_and_one_job(tmp_path, mo
     with serve(api.answer) as server:
         script = (
             "from pathlib import Path; from types import SimpleNamespace\n"
-            "from tests.training.test_hosted import train\n"
+            "from tests.training.hosted.test_trainer import train\n"
             f"train(SimpleNamespace(url={server.url!r}), Path({str(tmp_path)!r}))"
         )
         environment = {**os.environ, "PYTHONPATH": str(root)}
