@@ -5,7 +5,7 @@ and an OpenAI-shaped fine-tuning API beside them that really trains.
         OpenAICompatible("tiny-random", base_url=service.url, api_key_env=None, mode="chat")
 
 An uploaded file of chats becomes examples, a job a training process, and its end a model `ft:<base>:<job>`, which is
-served like any other. Not here: a service at its worst (test_under_fire), and fakes of the API (training/hosted/test_trainer).
+served like any other. Not here: a service at its worst (test_under_fire), fakes of the API (training/hosted).
 """
 
 import asyncio
