@@ -1,9 +1,9 @@
-"""What the settings of a question set answer, and what it is read with.
+"""The protocol of a question set's settings, and the context in which they read the questions.
 
     opened = settings.grow.questions.open(QuestionContext(world, world_seed=0, read_corpus=read_corpus), labelled=False)
 
-Settings of a new source: a frozen dataclass beside its reader that subclasses `QuestionSettings`, and its name in the
-union of `questions`. Not here: sampling (sampling), and hiding the labels from Grow (`unlabelled`).
+To add a source, write a frozen dataclass that subclasses `QuestionSettings` beside its reader, and add its name to the
+union in `questions/__init__.py`. Not here: sampling (sampling), hiding the labels from Grow (`unlabelled`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ class QuestionContext:
 
 @dataclass(frozen=True, slots=True)
 class OpenedQuestions:
-    """All questions of a source, the passages they can be answered from if it has any, and the seed of its sample."""
+    """All questions of a source, the passages of its closed corpus if it has one, and the seed of its sample."""
 
     labelled: Sequence[LabelledQuestion]
     passages: tuple[Passage, ...] | None
@@ -51,7 +51,7 @@ class QuestionSettings(Protocol):
     is_world: ClassVar[bool] = False  # asks about the built-in world
 
     def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
-        """Reads the questions; where they need not be labelled, a row may lack answers."""
+        """Reads the questions. With `labelled=False` a row needs no answer. Raises ConfigError for bad rows."""
         ...
 
     def size(self, world: Mapping[str, int]) -> int | None:

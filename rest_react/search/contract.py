@@ -1,9 +1,9 @@
-"""What the settings of a search engine answer, and what a client is made from.
+"""The protocol of a search engine's settings, and the context from which they open a client.
 
     search = settings.search.open(SearchContext(passages, index=folder.root / "bm25", read_corpus=read_corpus))
 
-Settings of a new engine: a frozen dataclass beside the client that subclasses `SearchSettings`, and its name in the
-union of `search`. Not here: the contract of the client itself (`Search`).
+To add an engine, write a frozen dataclass that subclasses `SearchSettings` beside its client, and add its name to the
+union in `search/__init__.py`. Not here: the protocol of the client (`protocols.Search`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
