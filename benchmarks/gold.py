@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.grader import rule_verdict
-from rest_react.parsed import ParsedTrajectory
+from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.protocols import Search as SearchClient
 from rest_react.records import LabelledQuestion, Step, Trajectory
 from rest_react.tasks.search_qa.actions import (

@@ -18,7 +18,7 @@ from rest_react.config import cli
 from rest_react.config.settings import Settings
 from rest_react.console import say
 from rest_react.errors import RestReactError, UsageError, disk_errors
-from rest_react.parsed import ParsedStep
+from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model

@@ -21,16 +21,16 @@ from rest_react.config.settings import Model, Questions, SameModel, Settings, mo
 from rest_react.config.settings import RewardModel as RewardModelSettings
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader, RuleGraderSettings
-from rest_react.llm.contract import ModelContext
+from rest_react.llm.model_settings import ModelContext
 from rest_react.metrics.costs import Price
 from rest_react.prompts import StepPrompt, prompts_hash
 from rest_react.protocols import LLM, Search, Tracker, Trainer
-from rest_react.questions.contract import QuestionContext
+from rest_react.questions.question_settings import QuestionContext
 from rest_react.records import LabelledQuestion, ModelRef, Passage
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
 from rest_react.remote.setting_names import SettingNames
-from rest_react.search.contract import SearchContext
+from rest_react.search.engine_settings import SearchContext
 from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import Mode
 from rest_react.stages.improve import Rules
@@ -42,7 +42,7 @@ from rest_react.tasks.protocol import Policy, Task
 from rest_react.tasks.search_qa import prompt_files as search_qa
 from rest_react.tasks.search_qa.settings import SearchQASettings
 from rest_react.tasks.search_qa.world import World, build_world
-from rest_react.training.contract import TrainingContext
+from rest_react.training.trainer_settings import TrainingContext
 
 _MAX_TOKENS = {
     "policy": "agent.max_tokens", "reward_model": "improve.max_tokens", "grader": "evaluate.grader_max_tokens",

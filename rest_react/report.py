@@ -38,7 +38,7 @@ from rest_react.reporting.tables.stage_tables import STAGES, fallback_notes, inc
 from rest_react.storage.files import write_file, write_json
 from rest_react.storage.run_folder import SCHEMA, iterations
 from rest_react.storage.settings_file import read_settings
-from rest_react.tasks.of_folder import task_of_folder
+from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.text_safety import visible
 from rest_react.training.loss_curve import loss_curve
 
@@ -78,7 +78,7 @@ def show_results(run_folder: Path, *, smoke: bool) -> None:
 
 
 def _page(view: Mapping[str, Any], run_folder: Path) -> str:
-    settings, packed = run_folder / "settings.yaml", pack(run_folder, task_of_folder(read_settings(run_folder)))
+    settings, packed = run_folder / "settings.yaml", pack(run_folder, task_of_run_folder(read_settings(run_folder)))
     curves = ((k, loss_curve(run_folder / f"iter_{k}" / "finetune")) for k in iterations(run_folder))
     return fill(
         "report.html.j2",

@@ -21,7 +21,7 @@ from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
-from tests.doors import FREE
+from tests.clients import FREE
 
 HOSTILE = "<script>alert(1)</script>\u202egnitide\u202c שלום | `x` </pre></style>"
 

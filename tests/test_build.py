@@ -24,8 +24,8 @@ from rest_react.search.web import DuckDuckGo
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
+from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
-from rest_react.tasks.search_qa.states import render_state
 from rest_react.training.dpo import DpoTrainer
 from rest_react.training.dry_run import DryRunTrainer
 from rest_react.training.hosted import HostedTrainer

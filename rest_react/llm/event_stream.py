@@ -4,7 +4,7 @@ r"""The JSON of a reply, from its bytes: one object, or a stream of server-sent 
     >>> parse_body(events)["choices"][0]["message"]["content"]
     'Paris'
 
-Not here: what the object says (choices, replies).
+Not here: what the object says (openai_choice, replies).
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from rest_react.llm.choices import THOUGHTS, TOOLS, in_order, message_of, text_of, token_logprobs
+from rest_react.llm.openai_choice import THOUGHTS, TOOLS, in_order, message_of, text_of, token_logprobs
 
 
 def parse_body(raw: bytes) -> Any:

@@ -10,7 +10,7 @@ of 0, a finish of "". Chat and completions replies are read, whole or as server-
 
 Tokens are counted by the log-probabilities where there are any: llama.cpp counts those of one sample for all `n`.
 Without them the reply's usage is shared out evenly, unless it is impossible: then the counts are unknown.
-Not here: one choice (choices), the bytes (event_stream), error replies (remote.error_replies), and what a sample
+Not here: one choice (openai_choice), the bytes (event_stream), error replies (remote.error_replies), and what a sample
 without text means for the run (openai_compatible).
 """
 
@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rest_react.llm.choices import (
+from rest_react.llm.event_stream import parse_body
+from rest_react.llm.openai_choice import (
     THOUGHTS,
     TOOLS,
     choice_token_ends,
@@ -31,7 +32,6 @@ from rest_react.llm.choices import (
     text_of,
     token_logprobs,
 )
-from rest_react.llm.event_stream import parse_body
 from rest_react.records import Completion
 from rest_react.redaction import redact_reply
 from rest_react.remote.error_replies import ErrorInside, read_error

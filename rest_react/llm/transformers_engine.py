@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
-from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.local_engine.seeded_draws import Draw, draw_with, seeded_draws
+from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.token_ends import decoded_pieces, token_ends
 from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Prompt, Sampling

@@ -1,6 +1,6 @@
 """One process of `vllm serve`: a free port for it, the wait until it answers, and the watch for its death.
 
-    process = supervise.start(["vllm", "serve", ..., "--port", str(free_port(0))], output=log_file)
+    process = child_processes.start(["vllm", "serve", ..., "--port", str(free_port(0))], output=log_file)
     await wait_until_healthy(process, "http://127.0.0.1:8000/health", log, since=0, timeout_s=900)
     await watch_for_death(process, engine_processes(process.pid), dead, log, since=0)      # sets `dead` to the reason
 

@@ -17,7 +17,7 @@ output goes to `log`, and errors name the cause that stands there (vllm_log).
 
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
 `["uv", "run", ...]`). The context length is `max_model_len`, or the model's own where that is shorter. The server runs
-under `supervise`: it ends with `aclose` and, should this process be killed, with this process.
+under `child_processes`: it ends with `aclose` and, should this process be killed, with this process.
 Not here: choosing memory, parallelism or data types (`extra_args`), and the wire (openai_compatible).
 """
 
@@ -32,10 +32,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Interval
 
-from rest_react import supervise
+from rest_react import child_processes
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
-from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned, template_problems
+from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm_log import own_length
 from rest_react.llm.vllm_process import (
@@ -253,7 +253,7 @@ class VllmServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         since = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
-            process = supervise.start([*self._command, *self._arguments(model, port, length)], output=log)
+            process = child_processes.start([*self._command, *self._arguments(model, port, length)], output=log)
         healthy = False
         try:
             await wait_until_healthy(
@@ -263,7 +263,7 @@ class VllmServer:
             healthy = True
         finally:
             if not healthy:  # also when cancelled: a half-started server holds the GPU all the same
-                await asyncio.to_thread(supervise.stop, process, self._stop_timeout_s)
+                await asyncio.to_thread(child_processes.stop, process, self._stop_timeout_s)
         llm = OpenAICompatible(
             self._served_name,
             base_url=f"http://{HOST}:{port}/v1",
@@ -285,7 +285,7 @@ class VllmServer:
     async def _stop(self, now: _Running) -> None:
         now.watch.cancel()
         await now.llm.aclose()
-        await asyncio.to_thread(supervise.stop, now.process, self._stop_timeout_s)
+        await asyncio.to_thread(child_processes.stop, now.process, self._stop_timeout_s)
 
     def _arguments(self, model: str, port: int, length: int | None) -> list[str]:
         place = ["--host", HOST, "--port", str(port), "--served-model-name", self._served_name]

@@ -18,13 +18,13 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from rest_react.errors import OutsideFault, UsageError, outside
-from rest_react.questions.contract import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.labelled_questions import (
     columns_of,
     possible_answer_columns,
     questions_from_rows,
     read_questions,
 )
+from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.row_values import raise_problems
 from rest_react.records import LabelledQuestion
 from rest_react.setting_types import Count, Name

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Literal
 
 from rest_react.console import say
-from rest_react.questions.contract import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.file_formats import read_rows
+from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.row_values import (
     BadRow,
     Row,

@@ -11,7 +11,7 @@ Not here: which of the candidates is best (selectors), and the rules of a verifi
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
-from rest_react.parsed import SLIP, ParsedStep, ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import SLIP, ParsedStep, ParsedTrajectory, Violations
 from rest_react.selection.selectors import SelectorName
 
 Keep = Literal["all", "verified", "judged_good"]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Literal, TypeAlias
 
-from rest_react.parsed import SLIP, ParsedAction, ParsedTrajectory
+from rest_react.parsed_trajectories import SLIP, ParsedAction, ParsedTrajectory
 from rest_react.records import Candidate
 
 Select = Literal["perplexity", "majority", "first"]

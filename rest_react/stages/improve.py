@@ -9,7 +9,7 @@ module: it reads trajectories, which have none.
 What trains is the action in its one spelling (ParsedAction.target): no code fence, nothing said around it. Each
 candidate is parsed once.
 Not here: which steps may train (selection.filters), which candidate is chosen (selection.selectors), how a choice is
-recorded (selection.rankings), and what the summary counts (improve_summary).
+recorded (selection.rank_step), and what the summary counts (improve_summary).
 """
 
 import time
@@ -20,11 +20,11 @@ from pathlib import Path
 
 from rest_react.console import say
 from rest_react.metrics.costs import Price, bill
-from rest_react.parsed import CUT_OFF, ParsedStep, ParsedTrajectory
+from rest_react.parsed_trajectories import CUT_OFF, ParsedStep, ParsedTrajectory
 from rest_react.records import Example, Ranking, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep, trainable_steps
-from rest_react.selection.rankings import is_decided, rank_step, reward_model_answers
+from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.selectors import SelectorName
 from rest_react.stages.executor import StageRecords, run_owed

@@ -14,7 +14,7 @@ from typing import Any
 
 from rest_react.errors import short_reason
 from rest_react.records import Ranking
-from rest_react.selection.rankings import REFUSED
+from rest_react.selection.rank_step import REFUSED
 from rest_react.storage.jsonl import read_lines
 
 TOLD_FROM = 0.1

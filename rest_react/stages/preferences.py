@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from rest_react.parsed import CUT_OFF, SLIP, ParsedStep
+from rest_react.parsed_trajectories import CUT_OFF, SLIP, ParsedStep
 from rest_react.records import Example, Preference, Ranking
 from rest_react.stages.improve import Rules, steps_to_rank
 from rest_react.storage.jsonl import read_lines

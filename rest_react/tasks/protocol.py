@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from rest_react.judges.grader import Grader
-from rest_react.parsed import ParsedStep, ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import ParsedStep, ParsedTrajectory, Violations
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory
 from rest_react.step_view import StepView

@@ -21,10 +21,10 @@ from rest_react.metrics.costs import NO_PRICE, Price
 from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.setting_types import Count, NotNegative, Positive, Share
-from rest_react.training.contract import TrainerSettings, TrainingContext
 from rest_react.training.job import LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
 from rest_react.training.local import LocalTrainer, batch_problems, local_training
+from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 
 PREFERENCES = "preferences.jsonl"
 _REFERENCE_PASS = 1 / 3  # a pass without gradients takes about a third of one with them

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rest_react import supervise
+from rest_react import child_processes
 from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.training.job import LocalTraining, prepare_job
@@ -56,11 +56,11 @@ async def train_in_process(
 
 async def _launch(command: Sequence[str], folder: Path, total: int, on_step: OnStep) -> None:
     with (folder / "train.log").open("ab") as log:
-        process = supervise.start(command, output=log, environment=_environment())
+        process = child_processes.start(command, output=log, environment=_environment())
         try:
             await _watch(process, folder / "loss.jsonl", total, on_step)
         finally:
-            await asyncio.to_thread(supervise.stop, process, _STOP_SECONDS)
+            await asyncio.to_thread(child_processes.stop, process, _STOP_SECONDS)
     if not (folder / "model").is_dir():
         _explain(folder, process.returncode)
 

@@ -19,9 +19,9 @@ from rest_react.metrics.costs import NO_PRICE, Price
 from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count, NotNegative, Positive, Share
-from rest_react.training.contract import TrainerSettings, TrainingContext
 from rest_react.training.job import EXAMPLES, LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
+from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 
 __all__ = ["LocalTrainer", "LocalTraining"]
 _PROCESS = "rest_react.training.worker.supervised"

@@ -25,7 +25,7 @@ def tiny_model() -> Path:
     """Seeded, so equal on every machine; named by the text its tokenizer learnt from: what states and actions look
     like, prompts and the code that spells them."""
     task = Path(__file__).parents[1] / "tasks" / "search_qa"
-    files = [task / "actions.py", task / "states.py", *sorted((task / "prompts").glob("*.txt"))]
+    files = [task / "actions.py", task / "render_state.py", *sorted((task / "prompts").glob("*.txt"))]
     texts = [path.read_text(encoding="utf-8") for path in files]
     digest = hashlib.sha256("\x1f".join([_CHATML, *texts]).encode()).hexdigest()[:12]
     folder = cache_folder() / f"{TINY}-{digest}"

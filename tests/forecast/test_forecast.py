@@ -15,7 +15,7 @@ from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import write_summary
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
-from rest_react.training.contract import TrainerSettings, TrainingContext
+from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 
 SMALL = [
     "world.demonstrations=10", "world.train=20", "world.evaluation=40", "improve.keep=all",

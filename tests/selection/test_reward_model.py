@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import OutsideFault
+from rest_react.judges.ranking_reply import read_ranking
 from rest_react.records import Completion, Prompt, Sampling
-from rest_react.selection.reward_model import Opinion, RewardModel, read_ranking
+from rest_react.selection.reward_model import Opinion, RewardModel
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 
@@ -148,7 +149,7 @@ def test_the_yes_or_no_line_is_read_or_left_open(reply, good) -> None:
     assert shown(llm) == ["the state", "the output"]
 
 
-def test_a_doors_fault_passes() -> None:
+def test_a_fault_of_the_client_passes() -> None:
     model = RewardModel(RecordedLLM({"": [OutsideFault("HTTP 503")]}), RANKING, JUDGED_GOOD, max_tokens=64)
     with pytest.raises(OutsideFault, match="HTTP 503"):
         asyncio.run(model.rank("the state", ["a", "b"], seed=0))

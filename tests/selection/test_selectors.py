@@ -3,7 +3,7 @@
 import math
 from typing import get_args
 
-from rest_react.parsed import ParsedAction
+from rest_react.parsed_trajectories import ParsedAction
 from rest_react.records import Candidate
 from rest_react.selection.selectors import SELECTORS, SelectorName, choose
 

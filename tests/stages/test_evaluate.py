@@ -30,7 +30,7 @@ from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
-from tests.doors import FREE, Killed, Spied, recorded_search
+from tests.clients import FREE, Killed, Spied, recorded_search
 
 VELMAR = LabelledQuestion(Question("a", "Where was Ada Mell born?"), ("Velmar",), kind="bridge", hops=2)
 TARN = LabelledQuestion(Question("b", "Where was Ado Mell born?"), ("Tarn",))

@@ -16,7 +16,7 @@ from rest_react.errors import StageIncomplete, UsageError
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines
-from tests.doors import Killed
+from tests.clients import Killed
 
 
 @dataclass(frozen=True)

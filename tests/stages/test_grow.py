@@ -22,7 +22,7 @@ from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
-from tests.doors import FREE, Spied, recorded_search
+from tests.clients import FREE, Spied, recorded_search
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=6, evaluation=0)
 SCRIPTED = ScriptedLLM(WORLD.plans, seed=1, right=0.5, wrong=0.3, unparsable=0.1, empty=0.1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.metrics.costs import Price
-from rest_react.parsed import ParsedStep
+from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
 from rest_react.selection import filters
 from rest_react.selection.reward_model import RewardModel
@@ -40,7 +40,7 @@ from rest_react.tasks.search_qa.actions import (
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.task import SearchQA
-from tests.doors import FREE, Killed, Spied
+from tests.clients import FREE, Killed, Spied
 
 RANK, JUDGE = "rank these", "is this good"
 ADA, BOB, CAT = Search("Ada", "x"), Search("Bob", "x"), Search("Cat", "x")

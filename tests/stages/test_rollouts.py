@@ -16,7 +16,7 @@ from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
-from tests.doors import Killed, Spied
+from tests.clients import Killed, Spied
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=5, evaluation=0)
 QUESTIONS = [labelled.question for labelled in WORLD.train]

@@ -20,7 +20,7 @@ from rest_react.errors import ModelFault, OutsideFault, as_fault
 from rest_react.judges.grader import Grader
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.model_output.thinking import after_thinking
-from rest_react.parsed import CUT_OFF, ParsedAction, ParsedStep, ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import CUT_OFF, ParsedAction, ParsedStep, ParsedTrajectory, Violations
 from rest_react.prompts import STOP, StepPrompt
 from rest_react.records import (
     Candidate,

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
-from rest_react.parsed import CUT_OFF, ParsedStep
+from rest_react.parsed_trajectories import CUT_OFF, ParsedStep
 from rest_react.prompts import StepPrompt
 from rest_react.protocols import Search as SearchClient
 from rest_react.records import Fault, Hit, Question, Step, Trajectory, Usage
@@ -39,7 +39,7 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
 )
 from rest_react.tasks.search_qa.memory import Memory, after
-from rest_react.tasks.search_qa.states import render_state
+from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.step import take_step
 from rest_react.text_safety import escape_control_tokens
 

@@ -2,12 +2,12 @@
 
     render(steps)[0].lines      # ("thinks    Who wrote it?", "searches  author of Dusk")
 
-Not here: the records of a view (step_view), and the state that the model was shown (states).
+Not here: the records of a view (step_view), and the state that the model was shown (render_state).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rest_react.parsed import ParsedStep
+from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Step, Trajectory
 from rest_react.step_view import Part, Source, StepView
 from rest_react.tasks.search_qa.actions import (

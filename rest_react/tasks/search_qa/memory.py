@@ -4,13 +4,13 @@
     [*before, end] = memories(trajectory)  # of every step of a finished trajectory, and after the last
 
 The agent, the verifier and the pages all take it from here.
-Not here: how a state shows it (states).
+Not here: how a state shows it (render_state).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rest_react.parsed import ParsedStep
+from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Step
 from rest_react.tasks.search_qa.actions import (
     Answer,

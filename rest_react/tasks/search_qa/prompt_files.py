@@ -4,7 +4,7 @@
     prompt_for("decide", state, prompts)
 
 `{hits_per_search}` and `{max_searches}` in the instructions stand for the settings of that name.
-Not here: the form of a prompt file (rest_react.prompts), and how a state looks (states).
+Not here: the form of a prompt file (rest_react.prompts), and how a state looks (render_state).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from rest_react.prompts import StepPrompt
 from rest_react.records import Prompt
 from rest_react.tasks.search_qa.actions import StepKind
 from rest_react.tasks.search_qa.parsing import parse
-from rest_react.tasks.search_qa.states import STEP_NAMES
+from rest_react.tasks.search_qa.render_state import STEP_NAMES
 
 PACKAGED_PROMPTS = Path(__file__).parent / "prompts"
 # What a chat model is told behind the state. It names no call with a bracket behind it and holds no end mark to the

@@ -29,7 +29,7 @@ from random import Random
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from rest_react.errors import ConfigError, ModelFault, OutsideFault
-from rest_react.llm.contract import ModelContext, ModelSettings, Runs, Tuned
+from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
 from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Hop, Plan, Prompt, Sampling
 from rest_react.remote.budget import Metered
@@ -48,7 +48,7 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     render_output,
 )
-from rest_react.tasks.search_qa.states import STEP_NAMES
+from rest_react.tasks.search_qa.render_state import STEP_NAMES
 from rest_react.text_safety import escape_control_tokens
 
 _KINDS: Mapping[str, StepKind] = {name: kind for kind, name in STEP_NAMES.items()}

@@ -10,7 +10,7 @@ Not here: what a text says (parsing), and what the agent does next (agent).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rest_react.parsed import CUT_OFF, ParsedAction, ParsedStep
+from rest_react.parsed_trajectories import CUT_OFF, ParsedAction, ParsedStep
 from rest_react.prompts import STOP, StepPrompt
 from rest_react.records import Candidate, Completion, Hit, Sampling, Step
 from rest_react.selection.selectors import choose

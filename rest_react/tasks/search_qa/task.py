@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.results import fault_verdict, result_of
-from rest_react.parsed import ParsedStep, ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import ParsedStep, ParsedTrajectory, Violations
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
 from rest_react.step_view import StepView
 from rest_react.tasks.protocol import Policy, Watch

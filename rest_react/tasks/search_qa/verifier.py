@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rest_react.metrics.text_match import strip_citations
-from rest_react.parsed import ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import ParsedTrajectory, Violations
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,

@@ -25,7 +25,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Interval
 
 from rest_react.errors import ConfigError
-from rest_react.questions.contract import OpenedQuestions, QuestionContext, QuestionSettings
+from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.records import Hop, LabelledQuestion, Passage, Plan, Question
 from rest_react.seeds import derive_seed
 from rest_react.setting_types import Count, NotNegative

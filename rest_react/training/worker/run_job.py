@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from rest_react import supervise
+from rest_react import child_processes
 from rest_react.errors import RestReactError, UsageError, disk_errors, outside
 from rest_react.storage.files import remove, write_file
 from rest_react.training.job import Job, read_job
@@ -27,7 +27,7 @@ Build: TypeAlias = "Callable[[Job[How]], tuple[Trainer, PreTrainedTokenizerBase]
 
 def main(path: Path, how: type[How], build: "Build[How]") -> int:
     """Runs the job with the trainer that `build` makes; an error goes to `error.json`, its traceback to the log."""
-    supervise.when_parent_ends(lambda: os._exit(1))
+    child_processes.when_parent_ends(lambda: os._exit(1))
     job = read_job(path, how)
     try:
         with outside("fine-tuning"), disk_errors(job.folder):

@@ -14,7 +14,7 @@ from rest_react.storage.jsonl import read_lines
 from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.completion.items import LABELS, build_items
 from rest_react.tasks.completion.task import Completion, parse_label, render_state
-from rest_react.tasks.of_folder import task_of_folder
+from rest_react.tasks.task_of_run_folder import task_of_run_folder
 
 SMALL = ["experiment=completion_smoke", "world.demonstrations=4", "world.train=6", "world.evaluation=8"]
 
@@ -54,7 +54,7 @@ def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(
     assert (folder / "iter_1/finetune/model.json").exists()
     assert (folder / "report.html").exists()
 
-    task = task_of_folder(read_settings(folder))
+    task = task_of_run_folder(read_settings(folder))
     assert task == Completion(labels=LABELS)
     (view,) = task.render([task.parse(finished[0].steps[0])])
     answer = finished[0].answer

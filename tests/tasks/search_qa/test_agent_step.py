@@ -7,7 +7,7 @@ import math
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.parsed import ParsedAction, ParsedStep
+from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import Exemplar, StepPrompt
 from rest_react.records import Candidate, Completion, Hit, Prompt, Sampling, Step
 from rest_react.tasks.protocol import Policy

@@ -22,11 +22,11 @@ from rest_react.tasks.search_qa.actions import (
     render_output,
 )
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
+from rest_react.tasks.search_qa.render_state import STEP_NAMES
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
-from rest_react.tasks.search_qa.states import STEP_NAMES
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.world import build_world
-from tests.doors import recorded_search
+from tests.clients import recorded_search
 
 # Line breaks and all: inside a quoted snippet there are none.
 MARKS = {kind: f"\n# step: {name}\n" for kind, name in STEP_NAMES.items()}

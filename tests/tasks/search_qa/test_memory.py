@@ -11,8 +11,8 @@ from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import Answer, LinkSelection, ReviseAnswer, SelectLink, Terminate, render_output
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 from rest_react.tasks.search_qa.memory import BUDGET_SPENT, NOTHING_SELECTED, memories, shown_results
+from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
-from rest_react.tasks.search_qa.states import render_state
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.world import build_world
 from tests.stages.test_improve import candidate

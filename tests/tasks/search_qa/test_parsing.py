@@ -28,7 +28,7 @@ from rest_react.tasks.search_qa.actions import (
     render_past,
 )
 from rest_react.tasks.search_qa.parsing import Parsed, parse
-from rest_react.tasks.search_qa.states import STEP_NAMES, render_state
+from rest_react.tasks.search_qa.render_state import STEP_NAMES, render_state
 
 # What parsing gives back is stripped, so only stripped texts can survive the round trip; everything inside may.
 texts = st.text(max_size=200).map(str.strip) | st.sampled_from(

@@ -26,8 +26,8 @@ from rest_react.tasks.search_qa.actions import (
     empty_elements,
 )
 from rest_react.tasks.search_qa.parsing import parse
+from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
-from rest_react.tasks.search_qa.states import render_state
 from rest_react.tasks.search_qa.world import build_world
 from rest_react.text_safety import escape_control_tokens
 

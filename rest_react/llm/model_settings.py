@@ -3,7 +3,7 @@
     llm = settings.policy.open(ModelContext(weights="Qwen/Qwen2.5-7B-Instruct", ...))
 
 Settings of a new client: a frozen dataclass beside the client that subclasses `ModelSettings`, and its name in the
-union of `llm`. Not here: the contract of the client itself (`LLM`).
+union of `llm`. Not here: the protocol of the client itself (`protocols.LLM`).
 """
 
 from collections.abc import Callable, Iterator, Mapping

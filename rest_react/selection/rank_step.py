@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.parsed import ParsedTrajectory
+from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.records import Completion, Ranking
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed

@@ -4,7 +4,7 @@
 
 Settings of a new trainer: a frozen dataclass beside the trainer that subclasses `TrainerSettings`, and its name in the
 union of `training`. What it does not define has a default here, and the defaults say "unknown".
-Not here: the contract of the trainer itself (`Trainer`).
+Not here: the protocol of the trainer itself (`protocols.Trainer`).
 """
 
 from collections.abc import Iterator, Mapping

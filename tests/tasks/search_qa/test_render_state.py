@@ -36,7 +36,7 @@ from rest_react.tasks.search_qa.prompt_files import (
     prompts_hash,
     with_numbers,
 )
-from rest_react.tasks.search_qa.states import STEP_NAMES, render_state
+from rest_react.tasks.search_qa.render_state import STEP_NAMES, render_state
 from rest_react.text_safety import escape_control_tokens
 
 PROMPTS = load_prompts()

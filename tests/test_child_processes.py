@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from rest_react import supervise
+from rest_react import child_processes
 
 # A command with a child of its own; both are deaf to SIGTERM. A second child has left the group and watches the pipe.
 DEAF = """
@@ -20,9 +20,9 @@ time.sleep(600)
 PARENT = """
 import sys, time
 from pathlib import Path
-from rest_react import supervise
-supervise.GRACE_S = 0.2
-supervise.start([sys.executable, "-c", sys.argv[1]], output=Path(sys.argv[2]).open("wb"))
+from rest_react import child_processes
+child_processes.GRACE_S = 0.2
+child_processes.start([sys.executable, "-c", sys.argv[1]], output=Path(sys.argv[2]).open("wb"))
 time.sleep(600)
 """
 
@@ -54,9 +54,9 @@ def zombie(pid: int) -> bool:
 
 def test_stop_ends_the_command_and_all_it_started(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
-        process = supervise.start([sys.executable, "-c", DEAF], output=log)
+        process = child_processes.start([sys.executable, "-c", DEAF], output=log)
     pids = numbers(tmp_path / "log")
-    supervise.stop(process, timeout_s=0.3)
+    child_processes.stop(process, timeout_s=0.3)
     assert gone([*pids, process.pid], 1)
 
 
@@ -72,10 +72,10 @@ def test_they_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 def test_the_exit_code_is_the_command_s_own(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         ends = [
-            supervise.start(words, output=log)
+            child_processes.start(words, output=log)
             for words in (["sh", "-c", "exit 3"], ["sh", "-c", "kill -9 $$"], ["/no/such/command"])
         ]
-    assert [supervise.exit_code(process, 20) for process in ends] == [3, 137, 127]
+    assert [child_processes.exit_code(process, 20) for process in ends] == [3, 137, 127]
     assert (tmp_path / "log").read_text() == "cannot start /no/such/command: No such file or directory\n"
     for process in ends:
-        supervise.stop(process, 1)
+        child_processes.stop(process, 1)
