@@ -19,8 +19,8 @@ from benchmarks.gold import judge_steps
 from rest_react.build import Parts
 from rest_react.config.cli import compose, environment
 from rest_react.judges.grader import rule_verdict
+from rest_react.loop import Loop
 from rest_react.records import Example, Trajectory
-from rest_react.run import Loop
 from rest_react.stages.improve import EXAMPLES
 from rest_react.stages.reuse import copy_stage
 from rest_react.stages.rollouts import TRAJECTORIES

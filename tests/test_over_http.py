@@ -23,9 +23,10 @@ from rest_react.config.settings import Settings
 from rest_react.errors import ModelFault
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
+from rest_react.loop import Loop
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Example, ModelRef, Prompt, Sampling, Trajectory
-from rest_react.run import Loop, run
+from rest_react.run import run
 from rest_react.seeds import derive_seed
 from rest_react.setting_types import Mode
 from rest_react.stages.evaluate import evaluate

@@ -16,9 +16,9 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
+from rest_react.loop import Loop
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, LabelledQuestion, Preference, Question, Ranking, Result, Trajectory
-from rest_react.run import Loop
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.weights import resolve_weights

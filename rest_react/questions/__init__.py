@@ -15,8 +15,17 @@ from typing import TypeAlias
 from rest_react.questions.corpus import read_corpus
 from rest_react.questions.hub import HubQuestions, read_hub
 from rest_react.questions.labelled_questions import FileQuestions, read_questions
-from rest_react.questions.overlap import overlap
+from rest_react.questions.overlap import overlap, refuse_overlap
 from rest_react.questions.sampling import sample, unlabelled
 
-__all__ = ["QuestionSource", "overlap", "read_corpus", "read_hub", "read_questions", "sample", "unlabelled"]
+__all__ = [
+    "QuestionSource",
+    "overlap",
+    "read_corpus",
+    "read_hub",
+    "read_questions",
+    "refuse_overlap",
+    "sample",
+    "unlabelled",
+]
 QuestionSource: TypeAlias = FileQuestions | HubQuestions

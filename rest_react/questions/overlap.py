@@ -2,14 +2,16 @@
 
     overlap(grown, benchmark)      # [(Question("g7", "Who wrote the novel Emma?"), Question("b2", "Who wrote Emma?"))]
 
-Not here: what happens to them (`grow.allow_overlap`).
+`refuse_overlap` checks what Grow answers against every benchmark, but for those that `grow.allow_overlap` names.
+Not here: overlap of passages; where the questions are from.
 """
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from rest_react.errors import ConfigError
 from rest_react.records import Question
 
 _NEAR = 0.5
@@ -39,6 +41,32 @@ def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tup
             if near and words.names <= other.words and other.names <= words.words:
                 pairs.append((question, benchmark[number]))
     return pairs
+
+
+def refuse_overlap(
+    questions: Sequence[Question],
+    benchmarks: Mapping[str, Sequence[Question]],
+    allowed: Collection[str],
+    test_only: Collection[str] = (),
+) -> list[str]:
+    """Raises ConfigError where questions of a benchmark are grown on, but for the `allowed` benchmarks, of which it
+    returns a note each. One for testing only is not offered to be allowed: the settings would refuse it."""
+    told = {}
+    for name, benchmark in benchmarks.items():
+        if pairs := overlap(questions, benchmark):
+            ours, theirs = pairs[0]
+            told[name] = (
+                f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} are questions of "
+                f"evaluate.benchmarks.{name}, or nearly, e.g. {ours.text!r} and {theirs.text!r}"
+            )
+    by_name = ", or allow it by name: grow.allow_overlap=[{}]"
+    if refused := [
+        f"{note}; grow on others{'' if name in test_only else by_name.format(name)}"
+        for name, note in told.items()
+        if name not in allowed
+    ]:
+        raise ConfigError(refused)
+    return list(told.values())
 
 
 class _Words:

@@ -4,19 +4,17 @@
 
 leaves trajectories.jsonl and summary.json in the stage's folder. The questions carry no labels: `Question` has no
 field for one. No trajectory is dropped here for how it ended; Improve reads the finished ones.
-`refuse_overlap` keeps benchmarks out of what is grown on.
 Not here: one trajectory (the task), and what is learnt from them (improve).
 """
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.errors import ConfigError, short_reason
+from rest_react.errors import short_reason
 from rest_react.metrics.costs import Price, bill
-from rest_react.questions import overlap
 from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.jsonl import read_lines
@@ -48,32 +46,6 @@ async def grow(
     tally = count(path, by_perplexity=policy.select in ("perplexity", "verified"))
     cost = bill(prices, policy=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
-
-
-def refuse_overlap(
-    questions: Sequence[Question],
-    benchmarks: Mapping[str, Sequence[Question]],
-    allowed: Collection[str],
-    test_only: Collection[str] = (),
-) -> list[str]:
-    """Raises ConfigError where questions of a benchmark are grown on, but for the `allowed` benchmarks, of which it
-    returns a note each. One for testing only is not offered to be allowed: the settings would refuse it."""
-    told = {}
-    for name, benchmark in benchmarks.items():
-        if pairs := overlap(questions, benchmark):
-            ours, theirs = pairs[0]
-            told[name] = (
-                f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} are questions of "
-                f"evaluate.benchmarks.{name}, or nearly, e.g. {ours.text!r} and {theirs.text!r}"
-            )
-    by_name = ", or allow it by name: grow.allow_overlap=[{}]"
-    if refused := [
-        f"{note}; grow on others{'' if name in test_only else by_name.format(name)}"
-        for name, note in told.items()
-        if name not in allowed
-    ]:
-        raise ConfigError(refused)
-    return list(told.values())
 
 
 def count(path: Path, *, by_perplexity: bool) -> dict[str, Any]:

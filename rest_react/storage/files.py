@@ -12,6 +12,7 @@ Not here: what the files mean (jsonl, summaries), and whether they are damaged (
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -85,6 +86,12 @@ def flush_tree(folder: Path) -> None:
         if not path.is_symlink():
             flush(path)
     flush(folder)
+
+
+def file_digest(path: Path) -> str:
+    """Names the exact content of a file: the start of its SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def cut_torn_line(path: Path) -> int:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.questions import overlap, unlabelled
+from rest_react.errors import ConfigError
+from rest_react.questions import overlap, refuse_overlap, unlabelled
 from rest_react.records import Question
 from rest_react.tasks.search_qa.world import build_world
 from tests.questions.sets import NOVEL, RIVER
@@ -98,3 +99,20 @@ def test_questions_of_one_world_do_not_overlap() -> None:
 def test_every_question_overlaps_with_itself(texts: list[str]) -> None:
     pairs = overlap([Question(f"b{i}", text) for i, text in enumerate(texts)], benchmark(*texts))
     assert {(f"b{i}", f"b{i}") for i in range(len(texts))} <= {(ours.id, theirs.id) for ours, theirs in pairs}
+
+
+def test_growing_on_a_benchmark_is_refused_unless_it_is_allowed_by_name() -> None:
+    sets = {"mine": [Question("b", "Who wrote Middlemarch?")], "other": [Question("b", "Who wrote Emma?")]}
+    grown_on = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]
+    note = (
+        "grow.questions: 1 of 2 are questions of evaluate.benchmarks.mine, or nearly, e.g. 'who wrote middlemarch' "
+        "and 'Who wrote Middlemarch?'"
+    )
+    with pytest.raises(ConfigError) as told:
+        refuse_overlap(grown_on, sets, ["other"])
+    assert told.value.problems == (f"{note}; grow on others, or allow it by name: grow.allow_overlap=[mine]",)
+    with pytest.raises(ConfigError) as told:
+        refuse_overlap(grown_on, sets, ["other"], test_only=["mine"])
+    assert told.value.problems == (f"{note}; grow on others",)
+    assert refuse_overlap(grown_on, sets, ["mine"]) == [note]
+    assert refuse_overlap(grown_on[1:], sets, []) == []

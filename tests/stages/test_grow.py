@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.errors import ConfigError, ModelFault, OutsideFault, StageIncomplete
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Fault, LabelledQuestion, Question, Step, Trajectory, Usage
 from rest_react.search.bm25 import Bm25Search
-from rest_react.stages.grow import count, grow, refuse_overlap
+from rest_react.stages.grow import count, grow
 from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, improve
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines
@@ -145,20 +145,3 @@ def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_
     true = asyncio.run(bring(WORLD.train, tmp_path / "true"))
     assert asyncio.run(bring([garbled(labelled) for labelled in WORLD.train], tmp_path / "garbled")) == true
     assert all(true)
-
-
-def test_growing_on_a_benchmark_is_refused_unless_it_is_allowed_by_name() -> None:
-    sets = {"mine": [Question("b", "Who wrote Middlemarch?")], "other": [Question("b", "Who wrote Emma?")]}
-    grown_on = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]
-    note = (
-        "grow.questions: 1 of 2 are questions of evaluate.benchmarks.mine, or nearly, e.g. 'who wrote middlemarch' "
-        "and 'Who wrote Middlemarch?'"
-    )
-    with pytest.raises(ConfigError) as told:
-        refuse_overlap(grown_on, sets, ["other"])
-    assert told.value.problems == (f"{note}; grow on others, or allow it by name: grow.allow_overlap=[mine]",)
-    with pytest.raises(ConfigError) as told:
-        refuse_overlap(grown_on, sets, ["other"], test_only=["mine"])
-    assert told.value.problems == (f"{note}; grow on others",)
-    assert refuse_overlap(grown_on, sets, ["mine"]) == [note]
-    assert refuse_overlap(grown_on[1:], sets, []) == []

@@ -1,0 +1,179 @@
+"""The loop of four stages. It does only what is missing on disk.
+
+    await Loop(settings, Parts(settings, folder)).run_to(iteration=3)
+
+    iteration 0      grow and improve demonstrations, finetune (a small model), or none of it (a large one); evaluate
+    iteration k      grow → improve → finetune → evaluate; then the report
+
+Each method reads the settings and hands one stage its arguments.
+Not here: what a stage does (stages), which clients, trainer and task there are (build), and the command (run).
+"""
+
+from collections.abc import Iterator
+
+from rest_react.build import Parts
+from rest_react.config.checks import benchmarks_for_testing
+from rest_react.config.settings import Settings
+from rest_react.console import say
+from rest_react.metrics.costs import NO_PRICE
+from rest_react.prompts import exemplar_rows
+from rest_react.protocols import LLM
+from rest_react.questions import refuse_overlap, unlabelled
+from rest_react.records import Example, ModelRef
+from rest_react.report import show_results
+from rest_react.reporting.tracking.track_iteration import IterationTracking
+from rest_react.seeds import derive_seed
+from rest_react.stages.evaluate import evaluate
+from rest_react.stages.finetune import finetune
+from rest_react.stages.grow import grow
+from rest_react.stages.improve import Rules, improve
+from rest_react.stages.reuse import reuse_stages
+from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.stages.training_data import preference_data, training_data
+from rest_react.storage.files import file_digest
+from rest_react.storage.locked_settings import locked_settings
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import read_summary
+
+
+class Loop:
+    """One run: its settings, its parts, its folder, and the questions that it grows and is evaluated on."""
+
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        self.settings, self.parts, self.folder = settings, parts, parts.folder
+        self.grow_set = parts.grow_questions()
+        self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
+        locked = locked_settings(settings)
+        self.tracking = IterationTracking(
+            self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)
+        )
+        asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
+        grown, allowed = unlabelled(self.grow_set.labelled), settings.grow.allow_overlap
+        for note in refuse_overlap(grown, asked, allowed, benchmarks_for_testing(settings)):
+            say(f"note: {note}")
+
+    async def run_to(self, iteration: int) -> None:
+        """Runs every stage up to `iteration` that is not complete yet."""
+        s = self.settings
+        if s.grow.reuse is not None:
+            reuse_stages(
+                RunFolder(self.folder.root.parent / s.grow.reuse),
+                self.folder,
+                locked_settings(s),
+                start=s.start,
+                iteration=s.iteration,
+                through=s.grow.reuse_through,
+                repeats=s.grow.trajectories_per_question,
+            )
+        model = self.parts.starting_model()
+        policy = self.parts.policy(model)
+        try:
+            for k in range(iteration + 1):
+                if k > 0 or s.start == "demonstrations":
+                    await self.run_grow(k, policy, model)
+                    await policy.aclose()  # leaves its memory to the reward model and to training
+                    await self.run_improve(k)
+                    model = await self.run_finetune(k, model)
+                    policy = self.parts.policy(model)
+                await self.run_evaluate(k, policy, model)
+                if self.tracking.track(k) or k == iteration:
+                    show_results(self.folder.root, smoke=s.smoke)
+        finally:
+            await policy.aclose()
+
+    async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
+        """Samples trajectories with the previous iteration's policy; in iteration 0 with the scripted expert, as
+        demonstrations."""
+        s, stage = self.settings, self.folder.stage(k, "grow")
+        if read_summary(stage) is not None:
+            return
+        if k == 0:
+            policy = self.parts.sampled(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
+            questions, task = self.parts.built_in.demonstrations, self.parts.demonstrated_task()
+        else:
+            policy = self.parts.sampled(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
+            questions, task = self.grow_set.labelled, self.parts.task(self.grow_set.passages)
+        await grow(
+            task,
+            policy,
+            unlabelled(questions),
+            stage,
+            repeats=s.grow.trajectories_per_question if k else 1,
+            seed=derive_seed(s.seed, "grow", k),
+            in_flight=s.policy.in_flight,
+            prices=self.parts.prices if k else {"policy": NO_PRICE},
+            tolerated=s.grow.tolerate_outside_faults,
+            title=f"iteration {k}: " + ("grow" if k else "demonstrate"),
+        )
+
+    async def run_improve(self, k: int) -> None:
+        """Selects training examples from the trajectories of Grow."""
+        reward_model = self.parts.reward_model() if k else None
+        try:
+            await improve(
+                self.parts.task_reader(filters=k > 0),
+                self.folder.stage(k, "grow") / TRAJECTORIES,
+                self.folder.stage(k, "improve"),
+                rules=self.parts.rules() if k else Rules("perplexity"),
+                reward_model=reward_model,
+                seed=derive_seed(self.training_seed(k), "improve", k),
+                in_flight=self.settings.policy.in_flight,
+                prices=self.parts.prices,
+                title=f"iteration {k}: improve",
+            )
+        finally:
+            if reward_model is not None:
+                await reward_model.llm.aclose()
+
+    async def run_finetune(self, k: int, model: ModelRef) -> ModelRef:
+        """Tunes the base model, or `model`, on the examples; returns the next model."""
+        base = self.parts.starting_model() if self.settings.finetune.start_from == "base" else model
+        seed = derive_seed(self.training_seed(k), "finetune", k) % 2**31
+        return await finetune(
+            self.parts.trainer(k), self.training_data(k), base, self.folder.stage(k, "finetune"), seed=seed
+        )
+
+    def training_data(self, k: int) -> Iterator[Example]:
+        """What iteration k trains on, as the settings of finetune and of demonstrations say."""
+        s, parts = self.settings, self.parts
+        if k and s.finetune.learns_from == "preferences":
+            return preference_data(self.folder, k, parts.task_reader(filters=True), parts.rules())
+        mixed = s.finetune.mix_demonstrations
+        exemplars = exemplar_rows(parts.prompts) if s.demonstrations.exemplars and (k == 0 or mixed) else ()
+        return training_data(self.folder, k, demonstrations=mixed and s.start == "demonstrations", exemplars=exemplars)
+
+    def training_seed(self, k: int) -> int:
+        """`learning_seed` where it is set, else `seed`: runs that share Grow may differ in what follows it."""
+        s = self.settings
+        return s.seed if k == 0 or s.learning_seed is None else s.learning_seed
+
+    async def run_evaluate(self, k: int, llm: LLM, model: ModelRef) -> None:
+        """Answers and grades the questions of every benchmark."""
+        s = self.settings.evaluate
+        grader = self.parts.grader()
+        policy = self.parts.sampled(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
+        try:
+            for name, benchmark in self.benchmarks.items():
+                await evaluate(
+                    self.parts.task(benchmark.passages),
+                    policy,
+                    benchmark.labelled,
+                    grader,
+                    self.folder.stage(k, "evaluate", name),
+                    repeats=s.repeats,
+                    seed=derive_seed(self.settings.seed, "evaluate", k, name),
+                    in_flight=self.settings.policy.in_flight,
+                    prices=self.parts.prices,
+                    tolerated=s.tolerate_outside_faults,
+                    make_room=self.parts.grader_needs_room,
+                    title=f"iteration {k}: evaluate {name}",
+                )
+        finally:
+            await grader.aclose()
+
+    def data_digests(self) -> dict[str, str]:
+        """Digests of the question sets and the corpus, whose content may change though their paths stay."""
+        sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
+        digests = {name: one.digest() for name, one in sets.items()}
+        corpus = self.settings.search.corpus_file()
+        return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}
