@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rest_react.config.settings import Model, Questions, SameModel, Settings, model_behind
 from rest_react.config.settings import RewardModel as RewardModelSettings
@@ -25,7 +25,7 @@ from rest_react.llm.model_settings import ModelContext
 from rest_react.metrics.costs import Price
 from rest_react.prompts import StepPrompt, prompts_hash
 from rest_react.protocols import LLM, Search, Tracker, Trainer
-from rest_react.questions.question_settings import QuestionContext
+from rest_react.questions.question_settings import BuiltInItems, QuestionContext
 from rest_react.records import LabelledQuestion, ModelRef, Passage
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
@@ -35,13 +35,10 @@ from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import Mode
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
-from rest_react.tasks.completion import task as completion
-from rest_react.tasks.completion.items import Items, build_items
-from rest_react.tasks.completion.settings import CompletionSettings
+from rest_react.tasks.task_settings import TaskContext
 from rest_react.tasks.protocol import Policy, Task
-from rest_react.tasks.search_qa import prompt_files as search_qa
-from rest_react.tasks.search_qa.settings import SearchQASettings
-from rest_react.tasks.search_qa.world import World, build_world
+from rest_react.tasks.rollout import StepPrompts
+from rest_react.tasks.search_qa.world import World
 from rest_react.training.trainer_settings import TrainingContext
 
 _MAX_TOKENS = {
@@ -73,30 +70,23 @@ class Parts:
         self.folder = folder
 
     @cached_property
-    def world(self) -> World:
-        """The built-in closed world."""
+    def built_in(self) -> BuiltInItems:
+        """The task's built-in question sets."""
         w = self.settings.world
-        return build_world(
+        return self.settings.task.built_in(
             w.seed, passages=w.passages, demonstrations=w.demonstrations, train=w.train, evaluation=w.evaluation
         )
 
-    @cached_property
-    def items(self) -> Items:
-        """The built-in items of the task completion."""
-        w = self.settings.world
-        return build_items(w.seed, demonstrations=w.demonstrations, train=w.train, evaluation=w.evaluation)
-
     @property
-    def built_in(self) -> World | Items:
-        """The task's built-in question sets."""
-        return self.items if isinstance(self.settings.task, CompletionSettings) else self.world
+    def world(self) -> World:
+        """The built-in closed world of search_qa, for whoever measures on it."""
+        assert isinstance(self.built_in, World)
+        return self.built_in
 
     @cached_property
     def prompts(self) -> dict[str, StepPrompt]:
         """The prompt files in use."""
-        if isinstance(self.settings.task, CompletionSettings):
-            return completion.load_prompts(self._prompt_folder)
-        return search_qa.load_prompts(self._prompt_folder)
+        return self.settings.task.load_prompts(self._prompt_folder)
 
     @property
     def _prompt_folder(self) -> Path:
@@ -105,8 +95,7 @@ class Parts:
     def prompts_hash(self) -> str:
         """Names the exact text of all prompts."""
         of_judges = [self._text(name) for name in self.settings.task.judge_prompts]
-        module = completion if isinstance(self.settings.task, CompletionSettings) else search_qa
-        return prompts_hash(self.prompts, module.CLOSINGS.values(), of_judges)
+        return prompts_hash(self.prompts, self.settings.task.closings.values(), of_judges)
 
     def grow_questions(self) -> QuestionSet:
         """What Grow walks: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
@@ -149,13 +138,7 @@ class Parts:
 
     def _scripted(self, *, slip: float = 0.0, **shares: float) -> LLM:
         """A policy that knows the answers of the task's built-in questions."""
-        if isinstance(self.settings.task, CompletionSettings):
-            from rest_react.tasks.completion.scripted import ScriptedCompletion
-
-            return ScriptedCompletion(self.items.plans, self.settings.task.labels, **shares)
-        from rest_react.tasks.search_qa.scripted import ScriptedLLM
-
-        return ScriptedLLM(self.world.plans, seed=self.settings.seed, slip=slip, **shares)
+        return self.settings.task.scripted(self.built_in, seed=self.settings.seed, slip=slip, **shares)
 
     def reward_model(self) -> RewardModel | None:
         """The reward model where Improve asks one."""
@@ -220,8 +203,7 @@ class Parts:
 
     def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
         """The task on a question set with these passages."""
-        searches = isinstance(self.settings.task, SearchQASettings)
-        return self._task(self.search(passages) if searches else None, filters=filters)
+        return self._task(self.search(passages) if self.settings.task.searches else None, filters=filters)
 
     def demonstrated_task(self) -> Task:
         """The task as the scripted expert demonstrates it: on the built-in world, whatever the settings search."""
@@ -233,30 +215,11 @@ class Parts:
         return self._task(None, filters=filters)
 
     def _task(self, search: Search | None, *, filters: bool = False) -> Task:
-        if isinstance(self.settings.task, CompletionSettings):
-            return completion.Completion(self.prompts, self.settings.agent.exemplars, self.settings.task.labels)
-        from rest_react.tasks.search_qa.agent import SearchAgent
-        from rest_react.tasks.search_qa.task import SearchQA
-
-        improve = self.settings.improve
-        agent = None if search is None else SearchAgent(search, **self._agent_rules())
+        agent, improve = self.settings.agent, self.settings.improve
+        prompts = StepPrompts(self.prompts, self.settings.task.closings, agent.exemplars)
         if not filters:
-            return SearchQA(agent)
-        return SearchQA(agent, only_grounded=improve.only_grounded, max_searches=improve.max_searches)
-
-    def _agent_rules(self) -> dict[str, Any]:
-        a = self.settings.agent
-        return {
-            "prompts": search_qa.with_numbers(
-                self.prompts, hits_per_search=a.hits_per_search, max_searches=a.max_searches
-            ),
-            "exemplars": a.exemplars,
-            "max_searches": a.max_searches,
-            "hits_per_search": a.hits_per_search,
-            "self_checks": a.self_checks,
-            "on_failed_check": a.on_failed_check,
-            "max_research_rounds": a.max_research_rounds,
-        }
+            return self.settings.task.open(TaskContext(prompts, agent, search))
+        return self.settings.task.open(TaskContext(prompts, agent, search, improve.only_grounded, improve.max_searches))
 
     def sampled(self, llm: LLM, *, samples: int, temperature: float, tuned: bool) -> Policy:
         """A model as rollouts sample it."""

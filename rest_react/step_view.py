@@ -8,6 +8,8 @@ Not here: which parts a step has (each task), and how a part looks (reporting/te
 from dataclasses import dataclass
 from typing import Literal
 
+from rest_react.parsed_trajectories import ParsedStep
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -41,3 +43,11 @@ class StepView:
     title: str
     parts: tuple[Part, ...]
     lines: tuple[str, ...] = ()
+
+
+def plain_view(title: str, parsed: ParsedStep) -> StepView:
+    """A step that shows no more than the text of its action."""
+    if parsed.chosen is None:
+        problem = parsed.actions[0].problem if parsed.actions else "none"
+        return StepView(title, (Part("note", "No sample could be used."),), (f"no sample can be used ({problem})",))
+    return StepView(title, (Part("quote", parsed.chosen.target),), (f"writes    {parsed.chosen.target}",))

@@ -185,6 +185,7 @@ def test_every_path_of_the_tree_exists() -> None:
         "docs/ablations.md",
         "docs/architecture.md",
         "docs/data_formats.md",
+        "docs/extending.md",
         "docs/metrics.md",
         "docs/run_folder.md",
         "docs/servers.md",

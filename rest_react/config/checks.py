@@ -150,7 +150,12 @@ def _verifier_of_other_questions(s: Settings) -> Iterator[str]:
 
 
 def _impossible_for_task(s: Settings) -> Iterator[str]:
-    """Settings of search_qa that another task cannot follow."""
+    """Settings that the task cannot follow: it has no such items, prompts, searches or checks."""
+    if not s.task.has_items:
+        yield from _impossible_without_items(s)
+    if _asks_reward_model(s) and "ranking.txt" not in s.task.judge_prompts:
+        way_out = "set improve.selector=perplexity improve.keep=all"
+        yield f"improve.selector: task={s.task.kind} has no prompt for a reward model; {way_out}"
     if s.task.searches:
         return
     if s.improve.only_grounded:
@@ -159,6 +164,19 @@ def _impossible_for_task(s: Settings) -> Iterator[str]:
         yield f"improve.max_searches: task={s.task.kind} does not search; set improve.max_searches=null"
     if s.grader.kind != "rule":
         yield f"grader: task={s.task.kind} compares answers with the labels; set grader=rule"
+
+
+def _impossible_without_items(s: Settings) -> Iterator[str]:
+    """What needs the built-in items of a task, or their scripted policy."""
+    asked = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
+    asked |= {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
+    for path, source in asked.items():
+        if source.is_world and (s.iteration or not path.startswith("grow.")):
+            yield f"{path}: task={s.task.kind} has no built-in items; give a set of your own (questions/file.yaml)"
+    if s.policy.runs == "script":
+        yield f"policy.kind: task={s.task.kind} has no scripted policy; choose another policy"
+    if s.start == "demonstrations" and s.world.demonstrations:
+        yield f"start: task={s.task.kind} has no demonstrations; set start=prompted"
 
 
 def _impossible_students(s: Settings) -> Iterator[str]:

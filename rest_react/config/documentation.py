@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -63,22 +63,22 @@ def setting_lines(record: type) -> tuple[SettingLine, ...]:
     >>> [line for line in setting_lines(Settings) if line.name == "iteration"]
     [SettingLine(name='iteration', type='0 to 100', meaning='bring the run to it; 0 is the starting policy')]
     """
-    names = {field.name for field in fields(record)}
+    names, hints = {field.name for field in fields(record)}, get_type_hints(record)
     found, above = [], []
     for line in inspect.getsource(record).splitlines():
         if comment := _COMMENT.match(line):
             above.append(comment[1])
         elif (field := _FIELD.match(line)) and field[1] in names:
             if field[1] != "kind":
-                found.append(SettingLine(field[1], _in_words(field[2]), field[3] or " ".join(above)))
+                found.append(SettingLine(field[1], _in_words(field[2], hints[field[1]]), field[3] or " ".join(above)))
             above = []
         else:
             above = []
     return tuple(found)
 
 
-def _in_words(declared: str) -> str:
-    """A type as a user would put it.
+def _in_words(declared: str, hint: object = None) -> str:
+    """A type as a user would put it; `hint` is what it stands for where it is a name for choices.
 
     >>> _in_words("Count | None"), _in_words('Literal["full", "lora"]')
     ('whole number above 0 or null', 'full, lora')
@@ -97,6 +97,8 @@ def _in_words(declared: str) -> str:
         return ("any of " if choices[1] else "") + choices[2].replace('"', "").replace("False", "false")
     if declared in _TYPES:
         return _TYPES[declared]
+    if get_origin(hint) is Literal:
+        return ", ".join(get_args(hint))
     return " or ".join(_TYPES.get(part, _A_GROUP) for part in declared.split(" | "))
 
 

@@ -18,8 +18,10 @@ from rest_react.judges.grader import RuleGraderSettings
 from rest_react.llm import LanguageModel
 from rest_react.questions import QuestionSource
 from rest_react.search import SearchEngine
+from rest_react.selection.selectors import SelectorName
 from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, Temperature
-from rest_react.tasks import TaskSettings
+from rest_react.tasks import ChosenTask
+from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.search_qa.scripted import ScriptedModel
 from rest_react.tasks.search_qa.world import WorldQuestions, WorldSettings
 from rest_react.training import Finetune
@@ -45,23 +47,6 @@ def model_behind(judge: Grader, policy: Model) -> Model | None:
     if isinstance(judge, SameModel):
         return policy
     return None if isinstance(judge, RuleGraderSettings) else judge
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
-    """The Search Agent's rules (paper sections 2 and 3)."""
-
-    max_searches: Count  # per question; then the agent must answer
-    hits_per_search: Count  # results that each search shows
-    # which sample of a step is followed: the likeliest that violates no rule (built-in world only), the likeliest of
-    # all, the most frequent, or the first
-    select: Literal["verified", "perplexity", "majority", "first"]
-    max_tokens: Count  # of one sample
-    self_checks: bool  # whether the relevance and the grounding of an answer are checked
-    on_failed_check: Literal["revise", "research"]  # revise: write a new answer; research: search again
-    max_research_rounds: NotNegative  # with research: how often a failed check may lead to more searches
-    prompts: str | None  # a folder of your own prompt files; null: the packaged ones
-    exemplars: Literal["untuned", "always", "never"]  # which policies are shown the few-shot exemplars
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +81,7 @@ class ImproveSettings:
 
     # which sample becomes the target: by a reward model (the paper), the likeliest that violates no rule, the
     # likeliest, the most frequent, or a random one
-    selector: Literal["reward_model", "verified", "perplexity", "majority", "random"]
+    selector: SelectorName
     # which steps train: all, those that violate no rule (built-in world only), or those that the reward model
     # calls good
     keep: Literal["all", "verified", "judged_good"]
@@ -185,7 +170,7 @@ class Settings:
     budget: BudgetSettings  # see below
     data: str | None  # for experiment=local_corpus: a folder with questions.jsonl and corpus.jsonl for Grow
     evaluate_data: str | None  # the same for Evaluate
-    task: Annotated[TaskSettings, BY_KIND]  # what the model is asked to do: see Tasks
+    task: Annotated[ChosenTask, BY_KIND]  # what the model is asked to do: see Tasks
     policy: Annotated[Model, BY_KIND]  # the model that is tuned: see Models
     reward_model: Annotated[RewardModel, BY_KIND]  # ranks samples in Improve: see Models, or the policy itself (same)
     # grades answers: see Models, the policy itself (same), or the rule grader (rule)

@@ -7,14 +7,14 @@ union in `questions/__init__.py`. Not here: sampling (sampling), hiding the labe
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from rest_react.records import LabelledQuestion, Passage
 
 
-class WorldSets(Protocol):
-    """The questions and passages of the built-in world."""
+class BuiltInItems(Protocol):
+    """The built-in questions of a task, and the passages they can be answered from, where it has any."""
 
     @property
     def passages(self) -> tuple[Passage, ...] | None: ...
@@ -24,13 +24,28 @@ class WorldSets(Protocol):
     def train(self) -> tuple[LabelledQuestion, ...]: ...
     @property
     def evaluation(self) -> tuple[LabelledQuestion, ...]: ...
+    @property
+    def plans(self) -> Mapping[str, object]:
+        """What the scripted policy knows, by the question's text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoItems:
+    """The built-in questions of a task that has none."""
+
+    passages: tuple[Passage, ...] | None = None
+    demonstrations: tuple[LabelledQuestion, ...] = ()
+    train: tuple[LabelledQuestion, ...] = ()
+    evaluation: tuple[LabelledQuestion, ...] = ()
+    plans: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionContext:
     """What a run tells a source of questions: its built-in world and that world's seed, and how a corpus is read."""
 
-    world: Callable[[], WorldSets]
+    world: Callable[[], BuiltInItems]
     world_seed: int
     read_corpus: Callable[[str], tuple[Passage, ...]]
 

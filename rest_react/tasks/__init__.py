@@ -2,7 +2,7 @@
 
     from rest_react.tasks.search_qa.task import SearchQA      # implements tasks.protocol.Task
 
-A new one is a package with its settings, their name in `TaskSettings`, and its case in `build`.
+A new one is a package with its settings and its task, and its settings' name in `ChosenTask`.
 Not here: stages and selection, which work on the trajectories of any task.
 """
 
@@ -11,4 +11,4 @@ from typing import TypeAlias
 from rest_react.tasks.completion.settings import CompletionSettings
 from rest_react.tasks.search_qa.settings import SearchQASettings
 
-TaskSettings: TypeAlias = SearchQASettings | CompletionSettings
+ChosenTask: TypeAlias = SearchQASettings | CompletionSettings

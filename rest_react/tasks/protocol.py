@@ -18,7 +18,7 @@ from rest_react.judges.grader import Grader
 from rest_react.parsed_trajectories import ParsedStep, ParsedTrajectory, Violations
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory
-from rest_react.step_view import StepView
+from rest_react.step_view import StepView, plain_view
 
 Watch: TypeAlias = Callable[[ParsedStep], None]
 
@@ -38,7 +38,10 @@ class Policy:
 
 
 class Task(Protocol):
-    """What a model is asked to do, and the rules that hold for this task alone."""
+    """What a model is asked to do, and the rules that hold for this task alone. A task that has no filter, verifier or
+    sources, and whose steps are shown as their text, subclasses it and leaves these methods out."""
+
+    __slots__ = ()
 
     @property
     def name(self) -> str: ...
@@ -65,16 +68,16 @@ class Task(Protocol):
 
     def may_train(self, trajectory: ParsedTrajectory) -> bool:
         """Whether the filters of this task, as they are set, let this finished trajectory train."""
-        ...
+        return True
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
         """How each step of a trajectory, or of its beginning, is shown to people: by pages, and by `ask`."""
-        ...
+        return [plain_view(parsed.step.kind.capitalize(), parsed) for parsed in steps]
 
     def citations(self, trajectory: Trajectory) -> Iterable[str]:
         """What the answer cites, a line for each source; nothing where the task has no sources."""
-        ...
+        return ()
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """What a verifier that needs no labels objects to; nothing where a task has none."""
-        ...
+        return Violations(tuple(((),) * len(step.actions) for step in trajectory.steps))

@@ -6,15 +6,20 @@ Not here: a task that rolls out, which needs clients (build).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from rest_react.tasks.completion.task import Completion
+from rest_react.tasks import ChosenTask
+from rest_react.tasks.task_settings import TaskContext
 from rest_react.tasks.protocol import Task
-from rest_react.tasks.search_qa.task import SearchQA
+
+_EARLIER = {"kind": "search_qa"}  # folders from before there were other tasks
 
 
 def task_of_run_folder(locked: Mapping[str, Any]) -> Task:
-    """The task of a run folder with these settings; search_qa where it is from before there were others."""
-    if locked.get("task.kind") == "completion":
-        return Completion(labels=tuple(locked.get("task.labels", ())))
-    return SearchQA()
+    """The task of a run folder with these settings."""
+    from pydantic import Field, TypeAdapter
+
+    kept = {name.removeprefix("task."): value for name, value in locked.items() if name.startswith("task.")}
+    by_kind: Any = TypeAdapter(Annotated[ChosenTask, Field(discriminator="kind")])
+    settings: ChosenTask = by_kind.validate_python(kept or _EARLIER)
+    return settings.open(TaskContext())

@@ -1,42 +1,47 @@
 """The settings of the task completion, and what the rest asks of them.
 
-    CompletionSettings("completion", labels=("billing", "delivery"))
+    CompletionSettings("completion", labels=("billing", "delivery")).open(TaskContext(prompts))
 
-Not here: the task (task).
+Not here: the task (task), its built-in items (items) and their scripted policy (scripted).
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from rest_react.protocols import LLM
+from rest_react.questions.question_settings import BuiltInItems
 from rest_react.setting_types import Name
+from rest_react.tasks.completion import task
+from rest_react.tasks.completion.items import Items, build_items
+from rest_react.tasks.task_settings import TaskContext, TaskSettings
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionSettings:
+class CompletionSettings(TaskSettings):
     """One call for each item; its first line is the answer, one of `labels` where there are any."""
 
-    searches: ClassVar[bool] = False  # and has no self-checks and no verifier
+    packaged_prompts: ClassVar[Path] = Path(__file__).parent / "prompts"
+    step_names: ClassVar[Mapping[str, str]] = task.STEP_NAMES
+    closings: ClassVar[Mapping[str, str]] = task.CLOSINGS
+    judge_prompts: ClassVar[tuple[str, ...]] = ("ranking.txt", "judged_good.txt")  # no LLM grader: labels are compared
+    has_items: ClassVar[bool] = True
 
     kind: Literal["completion"]
     labels: tuple[Name, ...]  # the answers that are possible; none: any text
 
-    @property
-    def packaged_prompts(self) -> Path:
-        """The folder of this task's prompt files."""
-        return Path(__file__).parent / "prompts"
+    def open(self, context: TaskContext) -> task.Completion:
+        return task.Completion(context.prompts, self.labels)
 
-    @property
-    def step_kinds(self) -> tuple[str, ...]:
-        """What its steps are called; each has a prompt file."""
-        return ("complete",)
+    def exemplar_problem(self, kind: str, completion: str) -> str:
+        return task.parse_label(completion, ()).problem
 
-    @property
-    def judge_prompts(self) -> Iterable[str]:
-        """The prompt files of judges. There is no LLM grader: answers are compared with the labels."""
-        return "ranking.txt", "judged_good.txt"
+    def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> Items:
+        return build_items(seed, demonstrations=demonstrations, train=train, evaluation=evaluation)
 
-    def calls(self, searches: float, *, self_checks: bool) -> float:
-        """How many calls of the model a trajectory takes."""
-        return 1
+    def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
+        from rest_react.tasks.completion.scripted import ScriptedCompletion
+
+        assert isinstance(items, Items)
+        return ScriptedCompletion(items.plans, self.labels, **shares)

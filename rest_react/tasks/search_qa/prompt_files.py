@@ -7,7 +7,7 @@
 Not here: the form of a prompt file (rest_react.prompts), and how a state looks (render_state).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -60,8 +60,3 @@ def with_numbers(
         return text
 
     return {kind: replace(prompt, instructions=filled(prompt.instructions)) for kind, prompt in prompts.items()}
-
-
-def prompts_hash(prompts: Mapping[str, StepPrompt], judges: Sequence[str]) -> str:
-    """Names the exact text of the steps' prompts and the judges'; stored with the run."""
-    return files.prompts_hash(prompts, CLOSINGS.values(), judges)

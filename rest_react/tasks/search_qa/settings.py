@@ -5,37 +5,68 @@
 Not here: the agent's rules, which are the group `agent` of the settings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
-from rest_react.tasks.search_qa.actions import STEP_KINDS
+from rest_react.protocols import LLM
+from rest_react.questions.question_settings import BuiltInItems
+from rest_react.tasks.task_settings import TaskContext, TaskSettings
+from rest_react.tasks.search_qa.actions import StepKind
+from rest_react.tasks.search_qa.agent import SearchAgent
+from rest_react.tasks.search_qa.parsing import parse
+from rest_react.tasks.search_qa.prompt_files import CLOSINGS, PACKAGED_PROMPTS, with_numbers
+from rest_react.tasks.search_qa.render_state import STEP_NAMES
+from rest_react.tasks.search_qa.task import SearchQA
+from rest_react.tasks.search_qa.world import World, build_world
 
 
 @dataclass(frozen=True, slots=True)
-class SearchQASettings:
+class SearchQASettings(TaskSettings):
     """Search question answering."""
 
+    packaged_prompts: ClassVar[Path] = PACKAGED_PROMPTS
+    step_names: ClassVar[Mapping[str, str]] = dict(STEP_NAMES.items())
+    closings: ClassVar[Mapping[str, str]] = dict(CLOSINGS.items())
+    judge_prompts: ClassVar[tuple[str, ...]] = ("ranking.txt", "judged_good.txt", "autoeval.txt")
     searches: ClassVar[bool] = True
+    has_items: ClassVar[bool] = True
 
     kind: Literal["search_qa"]
 
-    @property
-    def packaged_prompts(self) -> Path:
-        """The folder of this task's prompt files."""
-        return Path(__file__).parent / "prompts"
+    def open(self, context: TaskContext) -> SearchQA:
+        agent = _agent(context)
+        return SearchQA(agent, only_grounded=context.only_grounded, max_searches=context.max_searches)
 
-    @property
-    def step_kinds(self) -> tuple[str, ...]:
-        """What its steps are called; each has a prompt file."""
-        return STEP_KINDS
-
-    @property
-    def judge_prompts(self) -> Iterable[str]:
-        """The prompt files of judges."""
-        return "ranking.txt", "judged_good.txt", "autoeval.txt"
+    def exemplar_problem(self, kind: str, completion: str) -> str:
+        return parse(cast(StepKind, kind), completion).problem
 
     def calls(self, searches: float, *, self_checks: bool) -> float:
-        """How many calls of the model a trajectory with so many searches takes."""
         return 2 * searches + (4 if self_checks else 2)
+
+    def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> World:
+        return build_world(seed, passages=passages, demonstrations=demonstrations, train=train, evaluation=evaluation)
+
+    def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
+        from rest_react.tasks.search_qa.scripted import ScriptedLLM
+
+        assert isinstance(items, World)
+        return ScriptedLLM(items.plans, seed=seed, slip=slip, **shares)
+
+
+def _agent(context: TaskContext) -> SearchAgent | None:
+    """The agent, where there is something to search."""
+    a = context.agent
+    if a is None or context.search is None:
+        return None
+    return SearchAgent(
+        context.search,
+        with_numbers(context.prompts.by_kind, hits_per_search=a.hits_per_search, max_searches=a.max_searches),
+        a.exemplars,
+        a.max_searches,
+        a.hits_per_search,
+        a.self_checks,
+        a.on_failed_check,
+        a.max_research_rounds,
+    )

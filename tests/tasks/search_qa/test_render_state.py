@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import ConfigError
-from rest_react.prompts import STOP, Exemplar, StepPrompt, exemplar_rows, verdict_prompt
+from rest_react.prompts import STOP, Exemplar, StepPrompt, exemplar_rows, prompts_hash, verdict_prompt
 from rest_react.records import Prompt, chat_turns
 from rest_react.tasks.search_qa.actions import (
     STEP_KINDS,
@@ -30,10 +30,10 @@ from rest_react.tasks.search_qa.actions import (
 )
 from rest_react.tasks.search_qa.parsing import parse
 from rest_react.tasks.search_qa.prompt_files import (
+    CLOSINGS,
     PACKAGED_PROMPTS,
     load_prompts,
     prompt_for,
-    prompts_hash,
     with_numbers,
 )
 from rest_react.tasks.search_qa.render_state import STEP_NAMES, render_state
@@ -402,10 +402,12 @@ def test_one_letter_changes_the_hash() -> None:
         replace(decide, exemplars=(replace(first, completion=first.completion.replace("main", "Main")), *rest)),
         replace(decide, exemplars=tuple(rest)),
     ]
-    hashes = {prompts_hash({**PROMPTS, "decide": variant}, ["Rank."]) for variant in [decide, *variants]}
-    hashes.add(prompts_hash(PROMPTS, ["Rank!"]))
+    hashes = {
+        prompts_hash({**PROMPTS, "decide": variant}, CLOSINGS.values(), ["Rank."]) for variant in [decide, *variants]
+    }
+    hashes.add(prompts_hash(PROMPTS, CLOSINGS.values(), ["Rank!"]))
     assert len(hashes) == 6
-    assert prompts_hash(load_prompts(), ["Rank."]) in hashes
+    assert prompts_hash(load_prompts(), CLOSINGS.values(), ["Rank."]) in hashes
 
 
 def test_the_ranking_prompt_takes_inputs_and_outputs_as_they_are() -> None:

@@ -1,0 +1,28 @@
+"""The settings of the group `agent`: how every task samples its rollouts, and the rules of the search agent.
+
+    settings.agent.max_tokens        # agent.max_tokens=128
+
+Not here: how many samples a stage draws of each step (grow.samples, evaluate.samples).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rest_react.setting_types import Count, NotNegative
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The Search Agent's rules (paper sections 2 and 3)."""
+
+    max_searches: Count  # per question; then the agent must answer
+    hits_per_search: Count  # results that each search shows
+    # which sample of a step is followed: the likeliest that violates no rule (built-in world only), the likeliest of
+    # all, the most frequent, or the first
+    select: Literal["verified", "perplexity", "majority", "first"]
+    max_tokens: Count  # of one sample
+    self_checks: bool  # whether the relevance and the grounding of an answer are checked
+    on_failed_check: Literal["revise", "research"]  # revise: write a new answer; research: search again
+    max_research_rounds: NotNegative  # with research: how often a failed check may lead to more searches
+    prompts: str | None  # a folder of your own prompt files; null: the packaged ones
+    exemplars: Literal["untuned", "always", "never"]  # which policies are shown the few-shot exemplars

@@ -1,0 +1,106 @@
+"""A rollout step by step, for tasks that read each candidate by itself: sample, parse, choose, remember.
+
+    rollout = Rollout(policy, prompts, task.parse, seed, watch)
+    try:
+        draft = await rollout.ask("solve", state)                            # the chosen sample, as the task parsed it
+    except (ModelFault, OutsideFault) as error:
+        return rollout.failed(trajectory_id, question, error)
+    return rollout.finished(trajectory_id, question, answer=draft.target)
+
+Not here: the steps of the search agent (search_qa.step), whose candidates are read with the links they were shown.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from rest_react.errors import ModelFault, OutsideFault, as_fault
+from rest_react.parsed_trajectories import CUT_OFF, ParsedAction, ParsedStep
+from rest_react.prompts import STOP, StepPrompt, closing
+from rest_react.records import Candidate, Completion, Prompt, Question, Sampling, Step, Trajectory, Usage
+from rest_react.seeds import derive_seed
+from rest_react.selection.selectors import choose
+from rest_react.tasks.protocol import Policy, Watch
+
+
+@dataclass(frozen=True, slots=True)
+class StepPrompts:
+    """The prompts of a task's steps by kind, and what a chat model is told last. They are shown to the policies that
+    `exemplars` names; the others see the bare state."""
+
+    by_kind: Mapping[str, StepPrompt] = field(default_factory=dict)
+    closings: Mapping[str, str] = field(default_factory=dict)
+    exemplars: Literal["untuned", "always", "never"] = "untuned"
+
+    def prompt(self, kind: str, state: str, *, tuned: bool) -> Prompt:
+        """What a policy is asked at a step."""
+        shown = self.exemplars == "always" or (self.exemplars == "untuned" and not tuned)
+        return self.by_kind[kind].prompt(state, closing(self.closings[kind])) if shown else Prompt("", state)
+
+
+@dataclass(slots=True)
+class Rollout:
+    """What one trajectory has gathered so far. `parse` is the task's."""
+
+    policy: Policy
+    prompts: StepPrompts
+    parse: Callable[[Step], ParsedStep]
+    seed: int
+    watch: Watch
+    steps: list[Step] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+
+    async def ask(self, kind: str, state: str) -> ParsedAction:
+        """Takes one step: the sample that moves on. Raises ModelFault where no sample can be used, and what the client
+        raises."""
+        policy, index = self.policy, len(self.steps)
+        prompt = self.prompts.prompt(kind, state, tuned=policy.tuned)
+        sampling = Sampling(policy.temperature, policy.max_tokens, derive_seed(self.seed, index), stop=(STOP,))
+        samples = await policy.llm.sample(prompt, n=policy.samples, sampling=sampling)
+        actions = self.parse(Step(kind, state, tuple(map(_candidate, samples)), None)).actions
+        candidates = tuple(
+            replace(_candidate(sample), problem=action.problem) for sample, action in zip(samples, actions, strict=True)
+        )
+        chosen = choose(candidates, actions, "perplexity" if policy.select == "verified" else policy.select)
+        parsed = ParsedStep(Step(kind, state, candidates, chosen), actions)
+        self.steps.append(parsed.step)
+        self.usage = Usage(
+            index + 1,
+            self.usage.prompt_tokens + (samples[0].prompt_tokens if samples else 0),
+            self.usage.completion_tokens + sum(sample.tokens for sample in samples),
+        )
+        self.watch(parsed)
+        if parsed.chosen is None:
+            reasons = "; ".join(sorted({action.problem for action in actions}))
+            raise ModelFault(f"no usable sample at step {index} ({kind}): {reasons[:300]}")
+        return parsed.chosen
+
+    def finished(self, id_: str, question: Question, *, answer: str, draft: str | None = None) -> Trajectory:
+        """The trajectory with its answer; `draft` is an earlier answer, where there was one."""
+        before = answer if draft is None else draft
+        return Trajectory(
+            id_, question.id, question.text, "finished", None, tuple(self.steps), before, answer, self.usage
+        )
+
+    def failed(self, id_: str, question: Question, error: ModelFault | OutsideFault, *, draft: str = "") -> Trajectory:
+        """The trajectory that the error ended."""
+        return Trajectory(
+            id_, question.id, question.text, "failed", as_fault(error), tuple(self.steps), draft, "", self.usage
+        )
+
+
+def parse_each(step: Step, read: Callable[[str], ParsedAction]) -> ParsedStep:
+    """The step with each candidate read by its text alone; one that its token limit cut off stands for nothing."""
+
+    def parsed(candidate: Candidate) -> ParsedAction:
+        if candidate.finish == CUT_OFF:
+            return ParsedAction(None, candidate.problem or f"cut off at {candidate.tokens} tokens")
+        return read(candidate.text)
+
+    return ParsedStep(step, tuple(map(parsed, step.candidates)))
+
+
+def _candidate(sample: Completion) -> Candidate:
+    ended = STOP in sample.text
+    finish = "stop" if ended and sample.finish == CUT_OFF else sample.finish
+    return Candidate(sample.text.split(STOP, 1)[0].rstrip(), sample.tokens, sample.logprob, finish)
