@@ -35,10 +35,10 @@ from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import Mode
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
-from rest_react.tasks.task_settings import TaskContext
 from rest_react.tasks.protocol import Policy, Task
 from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.search_qa.world import World
+from rest_react.tasks.task_settings import TaskContext
 from rest_react.training.trainer_settings import TrainingContext
 
 _MAX_TOKENS = {

@@ -110,14 +110,12 @@ class Solver(Api):
         self.asked.append((body["model"], len(turns) > 1))
         rows, seats, taken = map(int, re.findall(r"has (\d+) rows of (\d+) seats\. (\d+)", state)[-1])
         free = rows * seats - taken
-        said = [
-            f"{rows} * {seats} - {taken} are free.\nAnswer: {free - (self.errs(state, i))}" for i in range(body.get("n", 1))
-        ]
+        numbers = [free - self.errs(state, i) for i in range(body.get("n", 1))]
         choices = [
-            {"index": i, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-            for i, text in enumerate(said)
+            {"index": i, "message": {"role": "assistant", "content": f"So many are free.\nAnswer: {number}"}}
+            for i, number in enumerate(numbers)
         ]
-        return Reply(200, {"choices": choices, "usage": {"prompt_tokens": 9, "completion_tokens": 9 * len(said)}})
+        return Reply(200, {"choices": choices, "usage": {"prompt_tokens": 9, "completion_tokens": 9 * len(numbers)}})
 
     @staticmethod
     def errs(state: str, sample: int) -> bool:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from rest_react.tasks import ChosenTask
-from rest_react.tasks.task_settings import TaskContext
 from rest_react.tasks.protocol import Task
+from rest_react.tasks.task_settings import TaskContext
 
 _EARLIER = {"kind": "search_qa"}  # folders from before there were other tasks
 

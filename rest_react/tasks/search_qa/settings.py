@@ -12,7 +12,6 @@ from typing import ClassVar, Literal, cast
 
 from rest_react.protocols import LLM
 from rest_react.questions.question_settings import BuiltInItems
-from rest_react.tasks.task_settings import TaskContext, TaskSettings
 from rest_react.tasks.search_qa.actions import StepKind
 from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.parsing import parse
@@ -20,6 +19,7 @@ from rest_react.tasks.search_qa.prompt_files import CLOSINGS, PACKAGED_PROMPTS, 
 from rest_react.tasks.search_qa.render_state import STEP_NAMES
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
+from rest_react.tasks.task_settings import TaskContext, TaskSettings
 
 
 @dataclass(frozen=True, slots=True)
