@@ -21,7 +21,8 @@ from rest_react.config.settings import Settings
 from rest_react.config.students import settings_of_student
 from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, disk_errors
-from rest_react.forecast.forecast import duration_line, forecast_table, with_speed
+from rest_react.forecast.machine_speed import with_speed
+from rest_react.forecast.table import duration_line, forecast_table
 from rest_react.loop import Loop
 from rest_react.stages.reopen import reopen_where_limits_changed
 from rest_react.start import run_async

@@ -9,7 +9,7 @@ sequences together, training on two steps that share their beginning.
 
     python -m rest_react.forecast.speed_probe smollm2-135m-instruct 0 lora             # prints the rates as JSON
 
-Not here: what the rates mean for a run (forecast), GPUs, and models that are not packaged: loading those may take
+Not here: what the rates mean for a run (estimate), GPUs, and models that are not packaged: loading those may take
 minutes.
 """
 

@@ -1,14 +1,12 @@
 import json
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
-from rich.console import Console
 
 from rest_react.config.cli import compose
-from rest_react.forecast.forecast import Forecast, duration_line, forecast, forecast_table
+from rest_react.forecast.estimate import Forecast, forecast
 from rest_react.protocols import Trainer
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -45,12 +43,6 @@ def stages(folder: Path, *overrides: str) -> list[Forecast]:
 
 def by_stage(folder: Path, *overrides: str) -> dict[str, Forecast]:
     return {row.stage: row for row in stages(folder, *overrides)}
-
-
-def printed(folder: Path, *overrides: str) -> str:
-    console = Console(width=200, record=True, file=StringIO())
-    console.print(forecast_table(compose([*SMALL, *overrides]), RunFolder(folder)))
-    return console.export_text()
 
 
 def test_every_stage_is_there_in_order_with_calls_from_the_flow(tmp_path: Path) -> None:
@@ -100,11 +92,6 @@ def test_a_trainer_that_says_nothing_about_its_cost_is_predicted_as_unknown(tmp_
     settings = replace(compose([*SMALL, "iteration=1"]), finetune=MADE_UP)
     rows = {row.stage: row for row in forecast(settings, RunFolder(tmp_path))}
     assert rows["iteration 1: finetune"] == Forecast("iteration 1: finetune", 0, None, 0, None, None)
-    console = Console(width=200, record=True, file=StringIO())
-    console.print(forecast_table(settings, RunFolder(tmp_path)))
-    total = [cell.strip() for cell in console.export_text().splitlines()[-2].strip(" │").split("│")]
-    assert (total[0], total[2], total[4:]) == ("all", "unknown", ["unknown", "unknown"])
-    assert duration_line(settings, RunFolder(tmp_path)) == ""
 
 
 def test_what_is_done_is_left_out_and_what_it_took_is_learnt_from(tmp_path: Path) -> None:
@@ -152,8 +139,6 @@ def test_a_quarter_of_the_grown_steps_is_taken_to_pass_the_rules(tmp_path: Path)
 def test_what_is_unknown_is_said_to_be_unknown(tmp_path: Path) -> None:
     remote = by_stage(tmp_path, "policy=openai", "finetune=hosted")
     assert {(row.minutes, row.usd) for row in remote.values()} == {(None, None)}
-    last = next(line for line in printed(tmp_path, "policy=openai", "finetune=hosted").splitlines() if "│ all " in line)
-    assert last.count("unknown") == 2
     assert by_stage(tmp_path, "speed.train=null")["iteration 1: finetune"].minutes is None
 
 
@@ -182,23 +167,6 @@ def test_questions_of_one_s_own_are_counted(tmp_path: Path) -> None:
     assert found["iteration 1: grow"].calls == 3 * 9
 
 
-def test_the_table_ends_with_the_sum(tmp_path: Path) -> None:
-    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
-    rows = stages(tmp_path, *fixed)
-    table = printed(tmp_path, *fixed)
-    assert "what default would still take (an estimate; nothing was run)" in table
-    cells = [cell.strip() for cell in next(line for line in table.splitlines() if "│ all " in line).split("│")[1:-1]]
-    assert cells == [
-        "all",
-        f"{sum(row.calls for row in rows):,}",
-        f"{sum(row.prompt_tokens for row in rows):,}",
-        f"{sum(row.completion_tokens for row in rows):,}",
-        f"{sum(row.minutes or 0 for row in rows):.1f}",
-        "0.00",
-    ]
-    assert not any(tmp_path.iterdir())
-
-
 def test_what_another_run_has_done_already_is_not_to_be_done_again(tmp_path: Path) -> None:
     source, mine = RunFolder(tmp_path / "source"), ["iteration=1", "run=mine", "grow.reuse=source"]
     lock_settings(source.root, locked_settings(compose([*SMALL, "iteration=1", "run=source"])), {})
@@ -210,29 +178,3 @@ def test_what_another_run_has_done_already_is_not_to_be_done_again(tmp_path: Pat
     more_samples = list(by_stage(tmp_path / "mine", *mine, "grow.samples=16"))
     assert more_samples == ["iteration 1: grow", *at_random]
     assert len(stages(tmp_path / "mine", *mine, "agent.self_checks=false")) == 5  # which the run itself would refuse
-
-
-def test_the_command_says_at_its_start_how_long_it_takes(tmp_path: Path) -> None:
-    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
-    rows = stages(tmp_path, *fixed)
-    settings = compose([*SMALL, *fixed])
-    total, first = (sum(row.minutes or 0 for row in some) for some in (rows, rows[:2]))
-    assert duration_line(settings, RunFolder(tmp_path)) == (
-        f"Estimate: about {total:.0f} minutes on this machine, the first row of results after about {first:.0f}. "
-        "Speed, in tokens per second: 450 read, 100 written, 50 trained on. dry_run=true shows each stage."
-    )
-
-
-def test_a_command_that_goes_on_names_the_next_row_of_results(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    for stage in (("finetune",), ("evaluate", "world")):
-        write_summary(folder.stage(0, *stage), {})
-    fixed = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
-    assert "the next row of results after about" in duration_line(compose([*SMALL, *fixed]), folder)
-
-
-@pytest.mark.parametrize(
-    "how", [["policy=openai", "finetune=hosted"], ["policy=scripted", "finetune=dry_run"], ["policy=tiny"]]
-)
-def test_a_duration_that_is_unknown_or_next_to_nothing_is_not_told(how: list[str], tmp_path: Path) -> None:
-    assert duration_line(compose([*SMALL, *how]), RunFolder(tmp_path)) == ""

@@ -1,27 +1,21 @@
-"""What a run would take, before it takes it: `dry_run=true` prints this table and stops.
+"""What a run would take, before it takes it: calls, tokens, minutes and dollars of each stage that is still to be done.
+
+    list(forecast(settings, folder))      # [Forecast("iteration 1: grow", 252, 75_600, 60_480, 6.8, 0.0), ...]
 
 Calls follow from the flow: a trajectory with T searches makes 2T+4 of them (2T+2 without self-checks). T, and tokens
 per call, are taken from this folder's last finished Grow where there is one, else from the paper (T = 2.5) and a rule
-of thumb. Minutes follow `speed`, which is measured where it is null and the embedded model runs on this CPU
-(speed_probe); money needs `price`. What is unknown is shown as unknown, never as nothing. A judge is taken to be called
-for every step, and a grader for every answer; both are called less where there is nothing to decide.
-Of the grown steps every one is taken to train, with `improve.keep=verified` a quarter (docs/log.md).
-
-    iteration 1: grow          252 calls, 75,600 tokens in, 60,480 out, 6.8 minutes, 0.00 dollars
-
-A command that starts work prints the sum first: "Estimate: about 34 minutes on this machine ...".
-
-Not here: benchmarks (benchmarks/) and limits on spending.
+of thumb. Minutes follow `speed` (machine_speed); money needs `price`. What is unknown is shown as unknown, never as
+nothing. A judge is taken to be called for every step, and a grader for every answer; both are called less where there
+is nothing to decide. Of the grown steps every one is taken to train, with `improve.keep=verified` a quarter
+(docs/log.md).
+Not here: how it is shown (table), benchmarks (benchmarks/) and limits on spending.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
-from rest_react.config.settings import Model, Questions, Settings, SpeedSettings, model_behind
-from rest_react.forecast.speed_probe import PROBED, measured_speed
+from rest_react.config.settings import Model, Questions, Settings, model_behind
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -85,70 +79,6 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 yield _rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix)
                 if (grader := model_behind(s.grader, s.policy)) is not None:
                     yield _grading(s, grader, f"{stage}, grading", answers)
-
-
-def forecast_table(settings: Settings, folder: RunFolder) -> Table:
-    """The forecast as a table with its sum."""
-    rows = list(forecast(settings, folder))
-    table = Table(title=f"what {settings.run} would still take (an estimate; nothing was run)")
-    for column in ("stage", "calls", "tokens in", "tokens out", "minutes", "US dollars"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
-    for row in rows:
-        table.add_row(row.stage, *_cells(row))
-    calls, tokens_out = sum(row.calls for row in rows), sum(row.completion_tokens for row in rows)
-    tokens_in = _sum(row.prompt_tokens for row in rows)
-    minutes, usd = _sum(row.minutes for row in rows), _sum(row.usd for row in rows)
-    total = Forecast("all", calls, None if tokens_in is None else round(tokens_in), tokens_out, minutes, usd)
-    table.add_section()
-    table.add_row("all", *_cells(total))
-    return table
-
-
-def with_speed(settings: Settings) -> Settings:
-    """The settings with the speed of this machine where it is asked for: `speed` is null and a packaged model is the
-    policy. Takes some ten seconds where nothing was measured today."""
-    speed, policy = settings.speed, settings.policy
-    threads = policy.cpu_threads()
-    if None not in (speed.prefill, speed.decode, speed.train) or policy.model not in PROBED or threads is None:
-        return settings
-    lora = getattr(settings.finetune, "method", "full") == "lora"
-    rates = measured_speed(policy.model, threads=threads, lora=lora)
-    if rates is None:
-        return settings
-    known = (speed.prefill or rates.prefill, speed.decode or rates.decode, speed.train or rates.train)
-    return replace(settings, speed=SpeedSettings(*known))
-
-
-def duration_line(settings: Settings, folder: RunFolder) -> str:
-    """How long the command will take on this machine; empty where that is unknown or under a minute."""
-    if not any(forecast(settings, folder)):
-        return ""
-    settings = with_speed(settings)
-    rows = list(forecast(settings, folder))
-    if any(row.minutes is None for row in rows):
-        return ""
-    minutes = [row.minutes or 0.0 for row in rows]
-    if sum(minutes) < 1:
-        return ""
-    first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
-    which, speed = ("first" if rows[first].stage.startswith("iteration 0:") else "next"), settings.speed
-    return (
-        f"Estimate: about {sum(minutes):.0f} minutes on this machine, the {which} row of results after about "
-        f"{sum(minutes[: first + 1]):.0f}. Speed, in tokens per second: {speed.prefill:.0f} read, {speed.decode:.0f} "
-        f"written, {speed.train:.0f} trained on. dry_run=true shows each stage."
-    )
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    """The sum; None where one of the values is unknown."""
-    known = list(values)
-    return None if None in known else sum(value or 0 for value in known)
-
-
-def _cells(row: Forecast) -> Iterator[str]:
-    yield from ("unknown" if n is None else f"{n:,}" for n in (row.calls, row.prompt_tokens, row.completion_tokens))
-    yield "unknown" if row.minutes is None else f"{row.minutes:.1f}"
-    yield "unknown" if row.usd is None else f"{row.usd:.2f}"
 
 
 def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, prefix: int) -> Forecast:

@@ -1,0 +1,65 @@
+"""Shows a forecast: `dry_run=true` prints the table and stops; a command that starts work prints one line.
+
+    console.print(forecast_table(with_speed(settings), folder))     # a row for each stage, and their sum
+    duration_line(settings, folder)                                 # "Estimate: about 34 minutes on this machine, ..."
+
+Not here: the numbers (estimate), and how fast this machine is (machine_speed).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from rich.table import Table
+
+from rest_react.config.settings import Settings
+from rest_react.forecast.estimate import Forecast, forecast
+from rest_react.forecast.machine_speed import with_speed
+from rest_react.storage.run_folder import RunFolder
+
+
+def forecast_table(settings: Settings, folder: RunFolder) -> Table:
+    """The forecast as a table with its sum."""
+    rows = list(forecast(settings, folder))
+    table = Table(title=f"what {settings.run} would still take (an estimate; nothing was run)")
+    for column in ("stage", "calls", "tokens in", "tokens out", "minutes", "US dollars"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for row in rows:
+        table.add_row(row.stage, *_cells(row))
+    calls, tokens_out = sum(row.calls for row in rows), sum(row.completion_tokens for row in rows)
+    tokens_in = _sum(row.prompt_tokens for row in rows)
+    minutes, usd = _sum(row.minutes for row in rows), _sum(row.usd for row in rows)
+    total = Forecast("all", calls, None if tokens_in is None else round(tokens_in), tokens_out, minutes, usd)
+    table.add_section()
+    table.add_row("all", *_cells(total))
+    return table
+
+
+def duration_line(settings: Settings, folder: RunFolder) -> str:
+    """How long the command will take on this machine; empty where that is unknown or under a minute."""
+    if not any(forecast(settings, folder)):
+        return ""
+    settings = with_speed(settings)
+    rows = list(forecast(settings, folder))
+    if any(row.minutes is None for row in rows):
+        return ""
+    minutes = [row.minutes or 0.0 for row in rows]
+    if sum(minutes) < 1:
+        return ""
+    first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
+    which, speed = ("first" if rows[first].stage.startswith("iteration 0:") else "next"), settings.speed
+    return (
+        f"Estimate: about {sum(minutes):.0f} minutes on this machine, the {which} row of results after about "
+        f"{sum(minutes[: first + 1]):.0f}. Speed, in tokens per second: {speed.prefill:.0f} read, {speed.decode:.0f} "
+        f"written, {speed.train:.0f} trained on. dry_run=true shows each stage."
+    )
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """The sum; None where one of the values is unknown."""
+    known = list(values)
+    return None if None in known else sum(value or 0 for value in known)
+
+
+def _cells(row: Forecast) -> Iterator[str]:
+    yield from ("unknown" if n is None else f"{n:,}" for n in (row.calls, row.prompt_tokens, row.completion_tokens))
+    yield "unknown" if row.minutes is None else f"{row.minutes:.1f}"
+    yield "unknown" if row.usd is None else f"{row.usd:.2f}"
