@@ -95,7 +95,7 @@ def test_a_sweep_is_checked_by_its_keys(tmp_path: Path) -> None:
         ("polcy=vllm", "polcy: there is no such setting; did you mean policy?"),
         ("iteratoin=3", "iteratoin: there is no such setting; did you mean iteration?"),
         ("serch=bm25", "serch: there is no such setting; did you mean search?"),
-        ("finetune=lorra", "finetune: there is no 'lorra'; choose one of dry_run, hosted, local, lora"),
+        ("finetune=lorra", "finetune: there is no 'lorra'; choose one of dpo, dry_run, hosted, local, lora, tiny"),
         ("experiment=paper", "experiment: there is no 'paper'; choose one of bamtwoogle, checks_none, "),
         ("experiment=[smoke,paper]", "experiment: there is no 'paper'; choose one of bamtwoogle, checks_none, "),
         ("grow.questions=hotpot", "grow.questions: there is no 'hotpot'; choose one of 2wikimultihopqa, "),
