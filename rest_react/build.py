@@ -98,7 +98,7 @@ class Parts:
         return prompts_hash(self.prompts, self.settings.task.closings.values(), of_judges)
 
     def grow_questions(self) -> QuestionSet:
-        """What Grow walks: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
+        """The questions of Grow: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
         grow = self.settings.grow
         sets = {"": self.questions(grow.questions, labelled=False)}
         sets |= {f"{name}-": self.questions(source, labelled=False) for name, source in grow.also.items()}
@@ -127,7 +127,7 @@ class Parts:
         return ModelRef(self.settings.policy.model, where, tuned=False)
 
     def policy(self, model: ModelRef) -> LLM:
-        """The policy's door onto `model`."""
+        """The policy's client of `model`."""
         return self._llm("policy", self.settings.policy, model)
 
     def expert(self) -> LLM:

@@ -189,7 +189,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One walk of the agent over one question. `draft` is the answer before the self-checks, `answer` the one after."""
+    """The agent's rollout on one question. `draft` is the answer before the self-checks, `answer` the one after."""
 
     id: str
     question_id: str

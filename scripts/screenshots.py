@@ -61,7 +61,7 @@ def photograph(browser: "Browser", report: Path, folder: Path, size: str, scheme
     first = page.locator("#list button").first
     if first.count():
         first.click()
-        page.wait_for_selector("#walk :is(h2, h3, h4)")
+        page.wait_for_selector("#trajectory :is(h2, h3, h4)")
         page.screenshot(path=folder / f"{size}-{scheme}-trajectory.png")
     context.close()
     return told

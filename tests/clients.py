@@ -1,4 +1,4 @@
-"""Doors for tests: one in front of another, that passes calls on, late, and remembers them; and a recorded search."""
+"""Clients for tests: one around another, that passes calls on, late, and remembers them; and a recorded search."""
 
 import asyncio
 import itertools

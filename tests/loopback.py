@@ -54,7 +54,7 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
     lock = threading.Lock()
     server = Server("", [])
 
-    class Door(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -106,7 +106,7 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
     class Listener(ThreadingHTTPServer):
         request_queue_size = 256  # with the usual 5, a hundred callers at once take seconds to get in
 
-    listener = Listener(("127.0.0.1", 0), Door)
+    listener = Listener(("127.0.0.1", 0), Handler)
     listener.daemon_threads = True
     server.url = f"http://127.0.0.1:{listener.server_address[1]}"
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

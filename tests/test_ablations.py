@@ -58,7 +58,7 @@ def test_a_row_of_the_paper_is_possible_on_the_paper_s_settings(member: str) -> 
     assert "run" in changed(on, member)
 
 
-def test_the_pilot_walks_500_questions_of_two_sets() -> None:
+def test_the_pilot_asks_500_questions_of_two_sets() -> None:
     grow = made("experiment=[paper_gpu,pilot_unfiltered]").grow
     assert (grow.questions.sample, {name: one.sample for name, one in grow.also.items()}) == (250, {"eli5": 250})
 

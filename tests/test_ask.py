@@ -225,8 +225,10 @@ def test_each_step_has_its_lines(seen: Step, action: Action | None, lines: list[
 def test_sources_are_the_cited_hits_alone() -> None:
     hits = (Hit("p1", "One", "first"), Hit("p2", "Two", "second"))
     steps = (step(hits=hits, first=1), step(hits=hits, first=11))
-    walk = Trajectory("q.0", "q", "Who?", "finished", None, steps, "", "It is so [link_id=2] [link_id=11].", Usage())
-    assert list(sources(walk)) == ["[link_id=2] Two (p2)", "[link_id=11] One (p1)"]
+    trajectory = Trajectory(
+        "q.0", "q", "Who?", "finished", None, steps, "", "It is so [link_id=2] [link_id=11].", Usage()
+    )
+    assert list(sources(trajectory)) == ["[link_id=2] Two (p2)", "[link_id=11] One (p1)"]
 
 
 def test_asking_gives_the_model_back_also_when_it_fails(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:

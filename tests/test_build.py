@@ -1,4 +1,4 @@
-"""Settings become parts: which door each kind opens, and what the parts share."""
+"""Settings become parts: which client each kind opens, and what the parts share."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def parts(folder: Path, *overrides: str) -> Parts:
 
 
 @pytest.mark.parametrize(
-    ("policy", "door"),
+    ("policy", "client"),
     [
         ("scripted", ScriptedLLM),
         ("smollm2", TransformersEngine),
@@ -49,8 +49,8 @@ def parts(folder: Path, *overrides: str) -> Parts:
         ("gemini", Gemini),
     ],
 )
-def test_each_kind_of_model_has_its_door(
-    policy: str, door: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_each_kind_of_model_has_its_client(
+    policy: str, client: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for key in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.setenv(key, "no-key")
@@ -58,7 +58,7 @@ def test_each_kind_of_model_has_its_door(
     iteration = "iteration=0" if policy == "gemini" else "iteration=1"
     made = parts(tmp_path, f"policy={policy}", iteration, *hosted)
     llm = made.policy(made.starting_model())
-    assert type(llm.client if isinstance(llm, Metered) else llm) is door
+    assert type(llm.client if isinstance(llm, Metered) else llm) is client
 
 
 def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_merged_into_it(tmp_path: Path) -> None:
@@ -76,11 +76,11 @@ def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_me
     ]
 
 
-@pytest.mark.parametrize(("search", "door"), [("bm25", Bm25Search), ("duckduckgo", DuckDuckGo), ("http", HttpSearch)])
-def test_each_kind_of_search_has_its_door(search: str, door: type, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("search", "client"), [("bm25", Bm25Search), ("duckduckgo", DuckDuckGo), ("http", HttpSearch)])
+def test_each_kind_of_search_has_its_client(search: str, client: type, tmp_path: Path) -> None:
     company = ["search.url=http://127.0.0.1:9/retrieve"] if search == "http" else []
     company += ["experiment=web"] if search == "duckduckgo" else []
-    assert type(parts(tmp_path, f"search={search}", *company).search(CORPUS)) is door
+    assert type(parts(tmp_path, f"search={search}", *company).search(CORPUS)) is client
 
 
 def test_the_index_of_a_corpus_is_kept_in_the_run_s_folder_and_found_again(tmp_path: Path) -> None:
@@ -145,14 +145,14 @@ def test_what_a_door_sends_with_every_request_is_a_setting(tmp_path: Path, monke
     prompt, sampling = Prompt("", "S"), Sampling(0, 9, 1)
     asked = ("policy.token_limit=max_completion_tokens", "+policy.extra_body={reasoning_effort: none}")
     openai = parts(tmp_path, "policy=openai", *asked, *prompted)
-    door = openai.policy(openai.starting_model())
-    assert isinstance(door, OpenAICompatible)
-    body = door._body(prompt, sampling, 0, 1)
+    client = openai.policy(openai.starting_model())
+    assert isinstance(client, OpenAICompatible)
+    body = client._body(prompt, sampling, 0, 1)
     assert (body["max_completion_tokens"], body["reasoning_effort"]) == (9, "none")
     gemini = parts(tmp_path, "policy=gemini", "policy.thinking_budget=7", *prompted)
-    door = gemini.policy(gemini.starting_model())
-    assert isinstance(door, Gemini)
-    thinking = door._config(prompt, sampling, 0, 1).thinking_config
+    client = gemini.policy(gemini.starting_model())
+    assert isinstance(client, Gemini)
+    thinking = client._config(prompt, sampling, 0, 1).thinking_config
     assert thinking is not None and thinking.thinking_budget == 7
 
 

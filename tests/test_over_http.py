@@ -49,13 +49,13 @@ HOSTED = (
 
 
 def as_sent(sampling: Sampling) -> Sampling:
-    """Whose seed is the one that a request of the door carries."""
+    """Whose seed is the one that a request of the client carries."""
     return replace(sampling, seed=derive_seed(sampling.seed, 0) % 2**31)
 
 
 @dataclass(frozen=True, slots=True)
 class Unwired:
-    """A model asked in process as the door asks it over the wire."""
+    """A model asked in process as the client asks it over the wire."""
 
     llm: LLM
 
@@ -107,10 +107,12 @@ def model_of(run_: Path, iteration: int) -> str:
 
 
 def calls(run_: Path, *stages: str) -> int:
-    return sum(walk.usage.calls for stage in stages for walk in read_lines(run_ / stage / TRAJECTORIES, Trajectory))
+    return sum(
+        trajectory.usage.calls for stage in stages for trajectory in read_lines(run_ / stage / TRAJECTORIES, Trajectory)
+    )
 
 
-def test_each_iteration_s_tuned_model_walks_the_next_one_and_is_evaluated(over_http: tuple[Service, Path]) -> None:
+def test_each_iteration_s_tuned_model_answers_in_the_next_one_and_is_evaluated(over_http: tuple[Service, Path]) -> None:
     service, folder = over_http
     first, second = model_of(folder, 1), model_of(folder, 2)
     assert [first, second] == [f"ft:{BASE}:ftjob-0", f"ft:{BASE}:ftjob-1"]
@@ -181,7 +183,7 @@ def engine(weights: str, mode: Mode) -> TransformersEngine:
     return TransformersEngine(weights, mode=mode, dtype="float32", device="cpu", threads=1)
 
 
-def door(service: Service, model: str, mode: Mode, **settings: bool) -> OpenAICompatible:
+def client(service: Service, model: str, mode: Mode, **settings: bool) -> OpenAICompatible:
     return OpenAICompatible(model, base_url=service.url, api_key_env=None, mode=mode, **settings)
 
 
@@ -223,18 +225,18 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.mark.parametrize("mode", ["chat", "completion"])
 def test_samples_over_the_wire_are_those_of_the_engine_in_process(engines: Service, mode: Mode) -> None:
     here = samples(Unwired(engine(BASE, mode)), PROMPTS, WARM, GREEDY, STOPPED)
-    there = samples(door(engines, BASE, mode), PROMPTS, WARM, GREEDY, STOPPED)
+    there = samples(client(engines, BASE, mode), PROMPTS, WARM, GREEDY, STOPPED)
     assert told(there) == told(here)
     assert [one.logprob for one in there] == pytest.approx([one.logprob for one in here], abs=1e-3)
     assert {one.finish for one in there} == {"stop", "length"}
-    bare = samples(door(engines, BASE, mode, logprobs=False), PROMPTS, WARM, GREEDY, STOPPED)
+    bare = samples(client(engines, BASE, mode, logprobs=False), PROMPTS, WARM, GREEDY, STOPPED)
     assert [one.text for one in bare] == [one.text for one in here]
     assert {one.logprob for one in bare} == {None}
 
 
 def test_a_prompt_that_does_not_fit_is_the_models_fault_on_this_side_of_the_wire_too(engines: Service) -> None:
     with pytest.raises(ModelFault, match="context too long"):
-        samples(door(engines, BASE, "completion"), [Prompt("", "word " * 20_000)], WARM)
+        samples(client(engines, BASE, "completion"), [Prompt("", "word " * 20_000)], WARM)
 
 
 def test_what_the_api_has_tuned_is_what_answers_under_the_tuned_name(engines: Service, tmp_path: Path) -> None:
@@ -242,7 +244,7 @@ def test_what_the_api_has_tuned_is_what_answers_under_the_tuned_name(engines: Se
     examples = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", PROMPTS[0].state, "Yes.", "first") for i in range(10)]
     model = asyncio.run(trainer.train(examples, ModelRef(BASE, "hosted", tuned=False), tmp_path, seed=3))
     here = samples(Unwired(engine(str(engines.weights(model.name)), "chat")), PROMPTS, WARM)
-    there, base = (samples(door(engines, name, "chat"), PROMPTS, WARM) for name in (model.name, BASE))
+    there, base = (samples(client(engines, name, "chat"), PROMPTS, WARM) for name in (model.name, BASE))
     assert told(there) == told(here)
     assert [one.logprob for one in there] == pytest.approx([one.logprob for one in here], abs=1e-3)
     assert told(there) != told(base)
@@ -267,17 +269,17 @@ def test_the_loop_reaches_its_end_with_the_engine_behind_the_wire(
     service, _, folder = engine_over_http
     models = [model_of(folder, k) for k in range(3)]
     assert len(set(models)) == 3
-    walked = [("iter_0/evaluate/world", "iter_1/grow"), ("iter_1/evaluate/world", "iter_2/grow")]
-    for model, stages in zip(models, [*walked, ("iter_2/evaluate/world",)], strict=True):
+    answered = [("iter_0/evaluate/world", "iter_1/grow"), ("iter_1/evaluate/world", "iter_2/grow")]
+    for model, stages in zip(models, [*answered, ("iter_2/evaluate/world",)], strict=True):
         assert service.calls[model] == calls(folder, *stages) > 0
     for stage, n in (("iter_1/grow", 4), ("iter_2/grow", 4), ("iter_2/evaluate/world", 1)):
-        walks = read_lines(folder / stage / TRAJECTORIES, Trajectory)
-        drawn = [step.candidates for walk in walks for step in walk.steps if not step.forced]
+        trajectories = read_lines(folder / stage / TRAJECTORIES, Trajectory)
+        drawn = [step.candidates for trajectory in trajectories for step in trajectory.steps if not step.forced]
         assert {len(candidates) for candidates in drawn} == {n}
         assert all(one.logprob is not None for candidates in drawn for one in candidates)
 
 
-def test_the_engine_behind_the_wire_walks_as_in_process(
+def test_the_engine_behind_the_wire_answers_as_in_process(
     engine_over_http: tuple[Service, Settings, Path], tmp_path: Path
 ) -> None:
     service, settings, folder = engine_over_http
@@ -306,13 +308,13 @@ def test_the_engine_behind_the_wire_walks_as_in_process(
     asyncio.run(again())
     there, here = (
         [
-            [(one.text, one.tokens, one.finish) for step in walk.steps for one in step.candidates]
-            for walk in read_lines(path / TRAJECTORIES, Trajectory)
+            [(one.text, one.tokens, one.finish) for step in trajectory.steps for one in step.candidates]
+            for trajectory in read_lines(path / TRAJECTORIES, Trajectory)
         ]
         for path in (folder / "iter_2/evaluate/world", tmp_path)
     )
     assert there == here
-    assert any(walk for walk in here)
+    assert any(trajectory for trajectory in here)
 
 
 # ── a server of other people's ────────────────────────────────────────────────────────────────────────────────────────

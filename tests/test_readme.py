@@ -271,8 +271,8 @@ def summaries(folder: RunFolder) -> Iterator[tuple[str, list[str]]]:
     stages = {name: folder.stage(1, name) for name in ("grow", "improve", "finetune", "evaluate")}
     few = {"seed": 0, "in_flight": 1, "prices": parts.prices}
     asyncio.run(grow(task, policy, [], stages["grow"], repeats=1, **few))
-    walks = stages["grow"] / "trajectories.jsonl"
-    asyncio.run(improve(task, walks, stages["improve"], rules=parts.rules(), reward_model=None, **few))
+    trajectories = stages["grow"] / "trajectories.jsonl"
+    asyncio.run(improve(task, trajectories, stages["improve"], rules=parts.rules(), reward_model=None, **few))
     example = Example("t.0.0", "t.0", 0, "decide", "state", "completion", "perplexity")
     asyncio.run(finetune(Untaught(), [example], parts.starting_model(), stages["finetune"], seed=0))
     asyncio.run(evaluate(task, policy, [], parts.grader(), stages["evaluate"], repeats=1, **few))

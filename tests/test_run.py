@@ -141,10 +141,10 @@ def test_demonstrations_search_the_world_they_are_of_whatever_the_run_searches(s
     elsewhere = ("search=http", "search.url=http://127.0.0.1:9/retrieve", "search.tries=1", "iteration=0")
     without_search = run(tmp_path, *SMALL, *elsewhere)
     assert without_search.returncode == 3, without_search.stderr[-3000:]
-    walks = "iter_0/grow/trajectories.jsonl"
-    assert (tmp_path / "smoke" / walks).read_bytes() == (smoke / walks).read_bytes()
+    trajectories = "iter_0/grow/trajectories.jsonl"
+    assert (tmp_path / "smoke" / trajectories).read_bytes() == (smoke / trajectories).read_bytes()
     examined = read_lines(tmp_path / "smoke/iter_0/evaluate/world/trajectories.jsonl", Trajectory)
-    assert not any(walk.outcome == "finished" for walk in examined)
+    assert not any(trajectory.outcome == "finished" for trajectory in examined)
 
 
 def test_a_run_stops_at_its_budget_and_goes_on_once_that_is_raised(smoke: Path, tmp_path: Path) -> None:
@@ -206,16 +206,18 @@ def test_a_run_takes_over_what_another_has_finished_and_ends_as_if_it_had_not(sm
 
 
 @pytest.mark.slow
-def test_a_second_generation_of_twice_the_walks_goes_on_from_the_same_first_one(smoke: Path) -> None:
+def test_a_second_generation_of_twice_the_trajectories_goes_on_from_the_same_first_one(smoke: Path) -> None:
     twice = ("run=second_2x", "iteration=2", "grow.trajectories_per_question=2")
     done = run(smoke.parent, *SMALL, *twice, "grow.reuse=smoke", "grow.reuse_through=1")
     assert done.returncode == 0, done.stderr[-3000:]
     own = smoke.parent / "second_2x"
     for name in ("grow/trajectories.jsonl", "improve/examples.jsonl", "finetune/model/model.safetensors"):
         assert (own / "iter_1" / name).stat().st_ino == (smoke / "iter_1" / name).stat().st_ino
-    walks = [json.loads(line)["id"] for line in (own / "iter_2/grow/trajectories.jsonl").read_text().splitlines()]
-    assert len(walks) == 12
-    assert {id_.rpartition(".")[2] for id_ in walks} == {"0", "1"}
+    trajectories = [
+        json.loads(line)["id"] for line in (own / "iter_2/grow/trajectories.jsonl").read_text().splitlines()
+    ]
+    assert len(trajectories) == 12
+    assert {id_.rpartition(".")[2] for id_ in trajectories} == {"0", "1"}
 
 
 def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) -> None:
@@ -255,9 +257,9 @@ def test_questions_or_passages_that_changed_under_their_path_are_told(tmp_path: 
 
 
 def test_missing_keys_are_told_together_before_anything_is_made(tmp_path: Path) -> None:
-    doors = ("policy=openai", "grader=gemini", "finetune=hosted", "start=prompted", "iteration=0")
+    clients = ("policy=openai", "grader=gemini", "finetune=hosted", "start=prompted", "iteration=0")
     keyless = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    refused = subprocess.run(command(tmp_path, *doors), env=keyless, capture_output=True, text=True, check=False)
+    refused = subprocess.run(command(tmp_path, *clients), env=keyless, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert re.findall(r"^  (\w+)\.api_key_env: the environment variable (\w+)", refused.stderr, re.MULTILINE) == [
         ("policy", "OPENAI_API_KEY"),
@@ -443,8 +445,8 @@ def once_around(output: Path, grow: Path, evaluate: Path) -> None:
         (k, "local", 2, 0) for k in (0, 1)
     ]
     asked = {line["question"] for line in lines(grow / "questions.jsonl")}
-    walked = [line["question"] for line in lines(output / "local_corpus/iter_1/grow/trajectories.jsonl")]
-    assert len(walked) == 2 and set(walked) <= asked
+    asked_of = [line["question"] for line in lines(output / "local_corpus/iter_1/grow/trajectories.jsonl")]
+    assert len(asked_of) == 2 and set(asked_of) <= asked
     for k in (0, 1):
         trained = {line["id"] for line in lines(output / f"local_corpus/iter_{k}/finetune/examples.jsonl")}
         assert len([id_ for id_ in trained if id_.startswith("exemplar.")]) == 31

@@ -142,7 +142,7 @@ def test_of_many_trajectories_none_is_lost_and_none_is_done_twice(tmp_path: Path
             met[fault] += 1
         return spoilt(fault, reply) if fault else reply
 
-    def walk_all(url: str, tries: int) -> bool:
+    def roll_out_all(url: str, tries: int) -> bool:
         """Whether nothing is owed any more."""
 
         async def main() -> None:
@@ -165,7 +165,7 @@ def test_of_many_trajectories_none_is_lost_and_none_is_done_twice(tmp_path: Path
 
     with serve(answer) as server:
         passes, kept = 0, dict[str, bytes]()
-        while not walk_all(server.url, tries=2 if passes == 0 else 4):
+        while not roll_out_all(server.url, tries=2 if passes == 0 else 4):
             passes += 1
             now = lines(path)
             assert list(now) == order
@@ -300,8 +300,8 @@ def test_the_tuned_model_s_name_reaches_its_evaluation_without_a_hand(killed: tu
     (base, tuned) = sorted(provider.models, key=len)
     assert tuned == f"ft:{base}:ftjob-0"
     assert json.loads((run.folder / "smoke/iter_1/finetune/model.json").read_text())["name"] == tuned
-    walks = read_lines(run.folder / "smoke/iter_1/evaluate/world/trajectories.jsonl", Trajectory)
-    assert provider.models[tuned] == sum(walk.usage.calls for walk in walks)
+    trajectories = read_lines(run.folder / "smoke/iter_1/evaluate/world/trajectories.jsonl", Trajectory)
+    assert provider.models[tuned] == sum(trajectory.usage.calls for trajectory in trajectories)
 
 
 def test_a_key_in_the_environment_stands_in_no_file_and_in_nothing_that_is_printed(

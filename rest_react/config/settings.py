@@ -51,7 +51,8 @@ def model_behind(judge: Grader, policy: Model) -> Model | None:
 
 @dataclass(frozen=True, slots=True)
 class DemonstrationSettings:
-    """What an untrained small model is shown first: a scripted expert's walks, and the prompts' exemplars as steps."""
+    """What an untrained small model learns first: a scripted expert's trajectories, and the prompts' exemplars as
+    steps."""
 
     slip: Share  # how often the expert first asks a poor query or drafts a flawed answer, to show the repair
     mistakes: Share  # how often the expert is wrong without noticing; such steps are imitated too

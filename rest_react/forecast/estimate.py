@@ -60,8 +60,8 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
         # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
         if k or s.start == "demonstrations":
             asked_of = sum(_size(s, source) for source in (s.grow.questions, *s.grow.also.values()))
-            walks = asked_of * s.grow.trajectories_per_question if k else s.world.demonstrations
-            calls = round(walks * steps)
+            trajectories = asked_of * s.grow.trajectories_per_question if k else s.world.demonstrations
+            calls = round(trajectories * steps)
             if k and not complete(k, "grow"):
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
             asked = (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")

@@ -46,7 +46,8 @@ async def evaluate(
 ) -> None:
     """Brings the stage to one graded answer per question and repeat. A complete stage is left as it is.
 
-    `make_room` closes the policy's door before the grader's opens, and that one after; each opens at its next call."""
+    `make_room` closes the policy's client before the grader is asked, and the grader's afterwards; each opens
+    again at its next call."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()

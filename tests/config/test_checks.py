@@ -90,8 +90,8 @@ def test_a_setting_of_another_kind_of_question_set_is_to_be_left_out(tmp_path: P
 def test_every_key_that_is_not_there_is_told_at_once_by_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    doors = ("llm@policy=openai", "finetune=hosted", "start=prompted", "llm@grader=gemini", "llm@reward_model=openai")
-    given = load_settings(values(*doors, "iteration=0"))
+    clients = ("llm@policy=openai", "finetune=hosted", "start=prompted", "llm@grader=gemini", "llm@reward_model=openai")
+    given = load_settings(values(*clients, "iteration=0"))
     openai = (
         "policy.api_key_env: the environment variable OPENAI_API_KEY is not set; set it to your key, or give "
         "policy.api_key_env=null if none is wanted"
@@ -101,7 +101,7 @@ def test_every_key_that_is_not_there_is_told_at_once_by_its_role(monkeypatch: py
     assert missing_keys(replace(given, iteration=1)) == [openai, gemini, openai.replace("policy", "finetune")]
     assert missing_keys(replace(given, replay=True)) == []
     monkeypatch.setenv("GEMINI_API_KEY", "a-key")
-    assert missing_keys(load_settings(values(*doors, "iteration=0", "policy.api_key_env=null"))) == []
+    assert missing_keys(load_settings(values(*clients, "iteration=0", "policy.api_key_env=null"))) == []
 
 
 def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:

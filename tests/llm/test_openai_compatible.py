@@ -432,24 +432,24 @@ def test_an_address_that_is_none_is_told_before_any_request():
 
 
 def test_a_missing_key_is_told_before_any_request(monkeypatch):
-    monkeypatch.delenv("DOOR_KEY", raising=False)
-    with serve(plain) as server, pytest.raises(UsageError, match="DOOR_KEY"):
-        ask(server, api_key_env="DOOR_KEY")
+    monkeypatch.delenv("CLIENT_KEY", raising=False)
+    with serve(plain) as server, pytest.raises(UsageError, match="CLIENT_KEY"):
+        ask(server, api_key_env="CLIENT_KEY")
     assert server.requests == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
 def test_the_key_is_sent_but_stands_in_no_message_traceback_or_log(monkeypatch, caplog, status):
-    monkeypatch.setenv("DOOR_KEY", KEY)
+    monkeypatch.setenv("CLIENT_KEY", KEY)
     caplog.set_level(logging.DEBUG)
     refusal = error(status, f"Incorrect API key provided: {KEY}")
     with serve(lambda _: refusal) as server, pytest.raises(RestReactError) as caught:
-        ask(server, api_key_env="DOOR_KEY", tries=1)
+        ask(server, api_key_env="CLIENT_KEY", tries=1)
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     told = "".join(traceback.format_exception(caught.value))
     assert KEY not in told
     assert KEY not in caplog.text
-    assert status not in (401, 403) or "DOOR_KEY" in str(caught.value)
+    assert status not in (401, 403) or "CLIENT_KEY" in str(caught.value)
 
 
 def test_calls_in_flight_and_their_rate_stay_within_the_limits_by_the_servers_own_count():

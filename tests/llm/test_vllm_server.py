@@ -16,7 +16,7 @@ from rest_react.records import Completion, Prompt, Sampling
 from rest_react.weights import resolve_weights
 from rest_react.weights.tiny import TINY
 
-# Speaks as much of `vllm serve` as the door needs. Its arguments and its process id are in what it answers.
+# Speaks as much of `vllm serve` as the client needs. Its arguments and its process id are in what it answers.
 FAKE_VLLM = """
 import json, os, signal, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -45,21 +45,21 @@ class Counting:
         self.closed += 1
 
 
-def sample(door, folder, prompt=PROMPT, n=2, sampling=SAMPLING, name="model") -> list[Completion]:
-    return asyncio.run(CachedLLM(door, name, Cache(folder)).sample(prompt, n=n, sampling=sampling))
+def sample(client, folder, prompt=PROMPT, n=2, sampling=SAMPLING, name="model") -> list[Completion]:
+    return asyncio.run(CachedLLM(client, name, Cache(folder)).sample(prompt, n=n, sampling=sampling))
 
 
-def search(door, folder, query="author of Dusk", k=2, name="engine") -> list[Hit]:
-    return asyncio.run(CachedSearch(door, name, Cache(folder)).search(query, k))
+def search(client, folder, query="author of Dusk", k=2, name="engine") -> list[Hit]:
+    return asyncio.run(CachedSearch(client, name, Cache(folder)).search(query, k))
 
 
 def test_an_answer_is_asked_for_once_and_comes_back_whole(tmp_path: Path) -> None:
-    door = Counting()
-    first = sample(door, tmp_path)
+    client = Counting()
+    first = sample(client, tmp_path)
     assert first == [Completion("1/0\ud800", 3, None, "stop", 11), Completion("1/1\ud800", 3, -0.1, "stop", 11)]
-    assert sample(door, tmp_path) == first
-    assert search(door, tmp_path) == search(door, tmp_path) == HITS
-    assert door.asked == 2
+    assert sample(client, tmp_path) == first
+    assert search(client, tmp_path) == search(client, tmp_path) == HITS
+    assert client.asked == 2
 
 
 @pytest.mark.parametrize(
@@ -78,31 +78,31 @@ def test_an_answer_is_asked_for_once_and_comes_back_whole(tmp_path: Path) -> Non
     ],
 )
 def test_whatever_can_change_an_answer_tells_it_apart(tmp_path: Path, other) -> None:
-    door = Counting()
-    assert sample(door, tmp_path) != sample(door, tmp_path, **other)
+    client = Counting()
+    assert sample(client, tmp_path) != sample(client, tmp_path, **other)
 
 
 @pytest.mark.parametrize("other", [{"name": "engine-2"}, {"query": "Author of Dusk"}, {"k": 3}])
 def test_searches_are_told_apart_by_engine_query_and_k(tmp_path: Path, other) -> None:
-    door = Counting()
-    search(door, tmp_path)
-    search(door, tmp_path, **other)
-    assert door.asked == 2
+    client = Counting()
+    search(client, tmp_path)
+    search(client, tmp_path, **other)
+    assert client.asked == 2
 
 
 def test_fewer_samples_are_the_first_of_those_kept_and_of_more_the_kept_ones_stay(tmp_path: Path) -> None:
-    door = Counting()
-    two = sample(door, tmp_path, n=2)
-    assert sample(door, tmp_path, n=1) == two[:1]
-    assert door.asked == 1
-    four = sample(door, tmp_path, n=4)
+    client = Counting()
+    two = sample(client, tmp_path, n=2)
+    assert sample(client, tmp_path, n=1) == two[:1]
+    assert client.asked == 1
+    four = sample(client, tmp_path, n=4)
     assert [one.text[:3] for one in four] == ["1/0", "1/1", "2/2", "2/3"]
 
 
 def test_no_results_is_an_answer_too(tmp_path: Path) -> None:
-    door = Counting(hits=[])
-    assert search(door, tmp_path) == search(door, tmp_path) == []
-    assert door.asked == 1
+    client = Counting(hits=[])
+    assert search(client, tmp_path) == search(client, tmp_path) == []
+    assert client.asked == 1
 
 
 @pytest.mark.parametrize("fault", [OutsideFault("HTTP 503"), ModelFault("refused")])
@@ -132,10 +132,10 @@ def test_a_recorded_door_replays_and_refuses_to_ask_outside(tmp_path: Path) -> N
 
 
 def test_closing_closes_the_door_behind_it(tmp_path: Path) -> None:
-    door = Counting()
-    asyncio.run(CachedLLM(door, "model", Cache(tmp_path)).aclose())
+    client = Counting()
+    asyncio.run(CachedLLM(client, "model", Cache(tmp_path)).aclose())
     asyncio.run(CachedLLM(None, "model", Cache(tmp_path)).aclose())
-    assert door.closed == 1
+    assert client.closed == 1
 
 
 def test_a_file_that_is_no_cache_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def test_any_text_comes_back_as_it_was(shared: Path, texts: list[str]) -> None:
 def _ask(folder: str, results) -> None:
     """One of several processes that ask the same at once; each would be given other answers."""
     cache = Cache(Path(folder))
-    door = Counting()
-    door.asked = hash(multiprocessing.current_process().name) % 10_000_000
+    client = Counting()
+    client.asked = hash(multiprocessing.current_process().name) % 10_000_000
     answers = []
     for seed in range(40):
         sampling = replace(SAMPLING, seed=seed)
-        answers.append(asyncio.run(CachedLLM(door, "model", cache).sample(PROMPT, n=2, sampling=sampling)))
+        answers.append(asyncio.run(CachedLLM(client, "model", cache).sample(PROMPT, n=2, sampling=sampling)))
     results.put([[one.text for one in answer] for answer in answers])
 
 
@@ -201,8 +201,8 @@ def parts(folder: Path, *overrides: str) -> Parts:
 def test_the_cache_stands_before_doors_that_ask_somebody(tmp_path: Path) -> None:
     with_cache = parts(tmp_path, "policy=tiny", "search=http", f"cache={tmp_path}")
     assert type(with_cache.policy(with_cache.starting_model())) is CachedLLM
-    door = with_cache.search(())
-    assert type(door) is CachedSearch and type(door.client) is HttpSearch
+    client = with_cache.search(())
+    assert type(client) is CachedSearch and type(client.client) is HttpSearch
     scripted = parts(tmp_path, "policy=scripted", f"cache={tmp_path}")
     assert type(scripted.policy(scripted.starting_model())) is not CachedLLM
 

@@ -27,7 +27,7 @@ def failing(times: int, error: Exception):
 
 def run(attempt, backoff=QUICK, limiter=None):
     async def main():
-        return await retry(attempt, what="door", backoff=backoff, limiter=limiter or Limiter(8))
+        return await retry(attempt, what="client", backoff=backoff, limiter=limiter or Limiter(8))
 
     return asyncio.run(main())
 
@@ -40,7 +40,7 @@ def test_a_passing_failure_is_tried_again_until_it_succeeds():
 
 def test_a_lasting_failure_ends_as_an_outside_fault_that_says_what_failed_last():
     attempt, calls = failing(99, TryAgain("HTTP 503"))
-    with pytest.raises(OutsideFault, match=r"^door: HTTP 503 \(after 4 tries\)$"):
+    with pytest.raises(OutsideFault, match=r"^client: HTTP 503 \(after 4 tries\)$"):
         run(attempt)
     assert len(calls) == 4
 
@@ -104,7 +104,7 @@ def test_no_more_calls_are_in_flight_than_allowed_and_waiting_between_tries_coun
 
         def call():
             state = []
-            return retry(lambda: attempt(state), what="door", backoff=QUICK, limiter=limiter)
+            return retry(lambda: attempt(state), what="client", backoff=QUICK, limiter=limiter)
 
         await gather_or_cancel(call() for _ in range(20))
         return most

@@ -88,8 +88,10 @@ def test_no_lie_of_a_server_reaches_what_a_run_writes(
     assert spent["prompt_tokens"] > 100 * calls  # each prompt has some kB
     assert calls <= spent["completion_tokens"] < 10_000 * calls
     stage = tmp_path / "smoke" / "iter_0" / "evaluate" / "world"
-    walks = read_lines(stage / TRAJECTORIES, Trajectory)
-    assert {(walk.usage.prompt_tokens, walk.usage.completion_tokens) for walk in walks} == {(0, 0)}
+    trajectories = read_lines(stage / TRAJECTORIES, Trajectory)
+    assert {(trajectory.usage.prompt_tokens, trajectory.usage.completion_tokens) for trajectory in trajectories} == {
+        (0, 0)
+    }
     summary = json.loads((stage / "summary.json").read_text())
     numbers = [value for key, value in summary.items() if "tokens" in key and isinstance(value, int | float)]
     assert numbers and all(0 <= value < 10**6 for value in numbers)

@@ -27,11 +27,12 @@ def inflated(text: str):
 def entries(packed) -> dict[str, dict]:
     """By key, each with its trajectory."""
     index = inflated(packed.index)
-    walks = [walk for block in packed.blocks for walk in inflated(block)]
+    trajectories = [one for block in packed.blocks for one in inflated(block)]
     per_block = index.pop("per_block")
     assert [len(inflated(block)) for block in packed.blocks[:-1]] == [per_block] * (len(packed.blocks) - 1)
     rows = [dict(zip(index, values, strict=True)) for values in zip(*index.values(), strict=True)]
-    return {f"{row['stage']}/{row['id']}": row | {"walk": walk} for row, walk in zip(rows, walks, strict=True)}
+    pairs = zip(rows, trajectories, strict=True)
+    return {f"{row['stage']}/{row['id']}": row | {"trajectory": one} for row, one in pairs}
 
 
 def test_every_trajectory_of_a_complete_stage_is_there_once_the_last_iteration_first(run):
@@ -59,15 +60,15 @@ def test_an_entry_says_how_a_trajectory_ended(run):
 def test_a_step_comes_with_all_its_samples_and_what_the_selector_said(run):
     found = entries(pack(run, SearchQA()))
     rankings = {r.id: r for r in read_lines(run / "iter_1/improve/rankings.jsonl", Ranking)}
-    for walked in read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory):
+    for stored in read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory):
         lines = [""]
         for n, (step, shown) in enumerate(
-            zip(walked.steps, found[f"iter_1/grow/{walked.id}"]["walk"]["steps"], strict=True)
+            zip(stored.steps, found[f"iter_1/grow/{stored.id}"]["trajectory"]["steps"], strict=True)
         ):
             assert shown["candidates"] == [asdict(c) for c in step.candidates]
             lines = [*lines[: shown["state"]["same"]], *shown["state"]["rest"].split("\n")]
             assert "\n".join(lines) == step.state
-            ranking = rankings.get(f"{walked.id}.{n}")
+            ranking = rankings.get(f"{stored.id}.{n}")
             assert (shown["ranking"] or {}).get("best") == (ranking.best if ranking else None)
             assert ("No sample" in str(shown["parts"]) or "No searches remain" in str(shown["parts"])) == (
                 step.chosen is None
@@ -80,7 +81,7 @@ def test_what_is_not_complete_is_left_out(run, tmp_path):
     (folder / "iter_1/improve/summary.json").unlink()
     found = entries(pack(folder, SearchQA()))
     assert not [key for key in found if key.startswith("iter_1/world/")]
-    steps = [step for key, e in found.items() if key.startswith("iter_1/") for step in e["walk"]["steps"]]
+    steps = [step for key, e in found.items() if key.startswith("iter_1/") for step in e["trajectory"]["steps"]]
     assert [step["ranking"] for step in steps] == [None] * len(steps)
 
 
@@ -90,8 +91,8 @@ def test_above_the_limit_a_sample_keeps_its_candidates(run):
     assert packed.size < everything.size
     assert 0 < packed.whole < packed.trajectories == everything.trajectories
     assert pack(run, SearchQA(), largest=int(0.9 * everything.size)) == packed
-    steps = [step for e in entries(packed).values() for step in e["walk"]["steps"]]
-    whole = [step for e in entries(everything).values() for step in e["walk"]["steps"]]
+    steps = [step for e in entries(packed).values() for step in e["trajectory"]["steps"]]
+    whole = [step for e in entries(everything).values() for step in e["trajectory"]["steps"]]
     kept = [len(step["candidates"]) for step in steps]
     assert {(n, step["samples"]) for n, step in zip(kept, steps, strict=True)} == {(0, 0), (1, 3), (3, 3)}
     moved = [[s["candidates"][s["chosen"]] if s["chosen"] is not None else None for s in run] for run in (steps, whole)]
@@ -103,26 +104,26 @@ def test_a_text_too_long_for_a_page_is_cut_and_says_so(tmp_path):
     stage = write_evaluation(tmp_path, 0, [result("a"), result("b")])
     write_lines(stage / "trajectories.jsonl", [trajectory("a", "A" * 1_000_000), trajectory("b")])
     packed = pack(tmp_path, SearchQA())
-    long, short = (e["walk"] for e in entries(packed).values())
+    long, short = (e["trajectory"] for e in entries(packed).values())
     assert long["answer"].endswith(" … (1,000,000 characters)")
     assert len(long["answer"]) < 21_000
     assert (long["cut"], short["cut"]) == (True, False)
     assert packed.size < 10_000
 
 
-def test_a_failed_walk_has_its_fault_in_short_and_in_full(tmp_path):
+def test_a_failed_trajectory_has_its_fault_in_short_and_in_full(tmp_path):
     fault = Fault("model", "no usable sample at step 3 (answer): prose")
     outage = Fault("outside", "llm: HTTP 503")
     results = [result("a", fault=fault), result("b", "unscored", fault=outage)]
     stage = write_evaluation(tmp_path, 0, results)
-    walks = [trajectory("a"), trajectory("b")]
+    trajectories = [trajectory("a"), trajectory("b")]
     failed = [
         Trajectory(t.id, t.question_id, t.question, "failed", r.fault, t.steps, "", "", t.usage)
-        for t, r in zip(walks, results, strict=True)
+        for t, r in zip(trajectories, results, strict=True)
     ]
     write_lines(stage / "trajectories.jsonl", failed)
     found = entries(pack(tmp_path, SearchQA()))
-    assert [(e["outcome"], e["fault"], e["walk"]["fault"]["message"]) for e in found.values()] == [
+    assert [(e["outcome"], e["fault"], e["trajectory"]["fault"]["message"]) for e in found.values()] == [
         ("failed", "no usable sample", "no usable sample at step 3 (answer): prose"),
         ("outage", "llm: HTTP 503", "llm: HTTP 503"),
     ]

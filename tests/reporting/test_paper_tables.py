@@ -32,15 +32,15 @@ def test_the_paper_s_numbers_stand_beside_those_of_the_same_generation():
 
 
 def test_a_first_generation_of_500_without_a_reward_model_is_the_pilot():
-    def of(keep, selector="perplexity", walks=500, start="prompted"):
+    def of(keep, selector="perplexity", trajectories=500, start="prompted"):
         settings = {"start": start, "improve.selector": selector, "improve.keep": keep}
-        return run(f"{keep} {selector} {walks} {start}", [row(1, 0.5)], settings, trained={1: (walks, 9)})
+        return run(f"{keep} {selector} {trajectories} {start}", [row(1, 0.5)], settings, trained={1: (trajectories, 9)})
 
     runs = [
         of("judged_good"),
         of("all"),
         of("all", "reward_model"),
-        of("all", walks=2000),
+        of("all", trajectories=2000),
         of("all", start="demonstrations"),
     ]
     table, *_ = compare(runs)["paper"]

@@ -90,17 +90,17 @@ def hostile_run(folder: Path) -> None:
         ]
         stages.append(write_evaluation(folder, k, results))
         hit_link = "javascript:window.attacked = 4"
-        walks = [
+        trajectories = [
             trajectory("a", ATTACK, ATTACK, source=hit_link),
             replace(trajectory("b", "", ATTACK), outcome="failed", fault=results[1].fault),
             trajectory("c", "A" * 1_000_000, "Q" * 1_000_000),
         ]
-        write_lines(stages[-1] / "trajectories.jsonl", walks)
+        write_lines(stages[-1] / "trajectories.jsonl", trajectories)
     grown = folder / "iter_1"
     candidates = (Candidate(ATTACK, 9, -1.0, "stop", ATTACK), Candidate("Terminate(thoughts='x')", 3, -9.0, "stop"))
-    walk = trajectory("g", ATTACK, ATTACK)
-    walk = replace(walk, steps=(Step("decide", ATTACK, candidates, 1), *walk.steps[1:]))
-    write_lines(grown / "grow/trajectories.jsonl", [walk])
+    grown_one = trajectory("g", ATTACK, ATTACK)
+    grown_one = replace(grown_one, steps=(Step("decide", ATTACK, candidates, 1), *grown_one.steps[1:]))
+    write_lines(grown / "grow/trajectories.jsonl", [grown_one])
     words = {"order": (1, 0), "reply": ATTACK, "good": False, "good_reply": ATTACK}
     write_lines(grown / "improve/rankings.jsonl", [Ranking("g.0.0", "decide", "reward_model", "ranked", 1, **words)])
     for name in ("grow", "improve"):
@@ -171,8 +171,8 @@ def test_filters_leave_what_was_asked_for(runs, open_page):
 def test_the_search_finds_words_of_question_answer_and_fault(runs, open_page):
     run = runs / "scripted"
     page = open_page(run)
-    walked = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
-    wanted = next(t for t in walked if t.outcome == "finished")
+    stored = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
+    wanted = next(t for t in stored if t.outcome == "finished")
     page.fill("#words", f"{wanted.question.upper()} train")
     assert f"iter_1/grow/{wanted.id}" in listed(page)
     page.fill("#words", f"{wanted.answer[:60]} finished")
@@ -187,26 +187,26 @@ def test_the_search_finds_words_of_question_answer_and_fault(runs, open_page):
 def test_a_trajectory_reads_as_a_conversation(runs, open_page):
     run = runs / "scripted"
     page = open_page(run)
-    walked = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
-    walk = next(t for t in walked if t.outcome == "finished" and t.usage.searches > 1)
+    stored = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
+    trajectory = next(t for t in stored if t.outcome == "finished" and t.usage.searches > 1)
     choose(page, "stage", "grow")
-    page.click(f'#list button[data-key="iter_1/grow/{walk.id}"]')
-    page.wait_for_selector("#walk .step")
-    assert page.inner_text("#walk h3") == walk.question
-    assert page.locator("#walk .step").count() == len(walk.steps)
-    hits = [hit for step in walk.steps for hit in step.hits]
-    assert texts(page, "#walk .hits strong") == [hit.title for hit in hits]
-    assert page.locator("#walk .hits .kept").count() > 0
-    assert texts(page, "#walk q")
-    assert page.inner_text("#walk .final blockquote") == walk.answer
-    first = page.locator("#walk .step").first
+    page.click(f'#list button[data-key="iter_1/grow/{trajectory.id}"]')
+    page.wait_for_selector("#trajectory .step")
+    assert page.inner_text("#trajectory h3") == trajectory.question
+    assert page.locator("#trajectory .step").count() == len(trajectory.steps)
+    hits = [hit for step in trajectory.steps for hit in step.hits]
+    assert texts(page, "#trajectory .hits strong") == [hit.title for hit in hits]
+    assert page.locator("#trajectory .hits .kept").count() > 0
+    assert texts(page, "#trajectory q")
+    assert page.inner_text("#trajectory .final blockquote") == trajectory.answer
+    first = page.locator("#trajectory .step").first
     first.locator("details").first.locator("summary").click()
     shown = first.locator(".candidates li")
     shown.first.wait_for()  # a toggled element is filled a moment after the click
-    distinct = {c.text for c in walk.steps[0].candidates}
+    distinct = {c.text for c in trajectory.steps[0].candidates}
     assert shown.count() == len(distinct)
-    assert set(texts(page, "#walk .step:first-child .candidates pre")) == distinct
-    chips = texts(page, "#walk .step:first-child .candidates .chip")
+    assert set(texts(page, "#trajectory .step:first-child .candidates pre")) == distinct
+    chips = texts(page, "#trajectory .step:first-child .candidates .chip")
     assert chips.count("moved on") == chips.count("training target") == 1
     assert "perplexity chose sample" in first.inner_text()
 
@@ -216,8 +216,8 @@ def test_every_state_is_shown_as_the_model_saw_it(runs, open_page):
     page = open_page(run)
     states = page.evaluate(
         """async () => Object.fromEntries(await Promise.all(keys.map(async (key, i) => {
-             const walk = await walkAt(i);
-             return [key, statesOf(walk)];
+             const trajectory = await trajectoryAt(i);
+             return [key, statesOf(trajectory)];
            })))"""
     )
     expected = {
@@ -239,15 +239,15 @@ def test_two_iterations_of_a_question_stand_side_by_side(runs, open_page):
     before = key.replace("iter_1", "iter_0")
     page.select_option("#beside", value=before)
     page.wait_for_selector(".columns")
-    now, then = page.locator(".columns .walk").all()
+    now, then = page.locator(".columns .trajectory").all()
     assert now.bounding_box()["y"] == then.bounding_box()["y"]
     id_ = key.rpartition("/")[2]
     answers = [results_of(run, k)[id_].answer or "(no answer)" for k in (1, 0)]
-    assert [walk.locator(".final blockquote").inner_text() for walk in (now, then)] == answers
+    assert [trajectory.locator(".final blockquote").inner_text() for trajectory in (now, then)] == answers
     assert now.locator(".facts .chip").all_inner_texts() == ["correct", "became right"]
     page.go_back()
     page.wait_for_selector(".columns", state="detached")
-    page.goto(f"file://{run}/report.html#walk={key}&with={before}")
+    page.goto(f"file://{run}/report.html#trajectory={key}&with={before}")
     page.wait_for_selector(".columns")
 
 
@@ -265,10 +265,10 @@ def test_the_keyboard_is_enough(runs, open_page):
     page.keyboard.press("ArrowUp")
     assert page.evaluate("document.activeElement.dataset.key") == keys[1]
     page.keyboard.press("Enter")
-    page.wait_for_selector("#walk .step")
-    assert page.evaluate("document.activeElement.id") == "walk"
+    page.wait_for_selector("#trajectory .step")
+    assert page.evaluate("document.activeElement.id") == "trajectory"
     page.keyboard.press("Escape")
-    page.wait_for_selector("#walk .step", state="detached")
+    page.wait_for_selector("#trajectory .step", state="detached")
     assert page.evaluate("document.activeElement.dataset.key") == keys[1]
 
 
@@ -278,11 +278,16 @@ def test_what_a_model_or_the_web_wrote_stays_text(runs, open_page):
     assert len(keys) == 7
     for key in keys:
         page.click(f'#list button[data-key="{key}"]')
-        page.wait_for_selector("#walk .step")
+        page.wait_for_selector("#trajectory .step")
         for _ in range(2):  # those inside what the first round opened, too
             page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
             page.wait_for_timeout(50)
-        assert page.evaluate("document.querySelectorAll('#walk a, #walk img, #walk script, iframe').length") == 0
+        assert (
+            page.evaluate(
+                "document.querySelectorAll('#trajectory a, #trajectory img, #trajectory script, iframe').length"
+            )
+            == 0
+        )
         seen = page.inner_text("body")
         assert not set(seen) & set("\u202e\u202c\x07\x00\u2028\u061c\u200b\U000e0041")
         if not key.endswith("c.0"):
@@ -291,20 +296,22 @@ def test_what_a_model_or_the_web_wrote_stays_text(runs, open_page):
     assert page.evaluate("document.querySelectorAll('script').length") == 4  # index, one block, two scripts
     hit = page.locator("#list button", has_text="a.0").first
     hit.click()
-    assert "javascript:window.attacked = 4" in page.inner_text("#walk")
+    assert "javascript:window.attacked = 4" in page.inner_text("#trajectory")
 
 
 def test_a_megabyte_is_cut_and_the_page_says_where_the_rest_is(runs, open_page):
-    page = open_page(runs / "hostile", "#walk=iter_1%2Fworld%2Fc.0")
-    page.wait_for_selector("#walk .final")
-    assert "(1,000,000 characters)" in page.inner_text("#walk .final")
-    assert "they are whole in iter_1/world" in page.inner_text("#walk")
+    page = open_page(runs / "hostile", "#trajectory=iter_1%2Fworld%2Fc.0")
+    page.wait_for_selector("#trajectory .final")
+    assert "(1,000,000 characters)" in page.inner_text("#trajectory .final")
+    assert "they are whole in iter_1/world" in page.inner_text("#trajectory")
 
 
-@pytest.mark.parametrize("fragment", ["#walk=<script>", "#walk=iter_9/x&with=%00", "#%E0%A4%A", "#trajectories"])
+@pytest.mark.parametrize(
+    "fragment", ["#trajectory=<script>", "#trajectory=iter_9/x&with=%00", "#%E0%A4%A", "#trajectories"]
+)
 def test_an_address_of_nothing_opens_nothing(runs, open_page, fragment):
     page = open_page(runs / "scripted", fragment)
-    assert page.locator("#walk .step").count() == 0
+    assert page.locator("#trajectory .step").count() == 0
     assert page.inner_text("#count") == "44 of 44"
 
 
@@ -332,7 +339,7 @@ def test_a_phone_shows_list_or_trajectory_and_nothing_sticks_out(runs, open_page
     page = open_page(runs / "scripted", size="phone", scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#list button").first.click()
-    page.wait_for_selector("#walk .step")
+    page.wait_for_selector("#trajectory .step")
     assert not page.is_visible("#list")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.click("text=Back to the list")
@@ -355,15 +362,17 @@ def test_a_page_of_a_sample_says_so_and_each_step_how_many_samples_it_had(runs, 
         "of the others only the sample that moved on. The run's folder has them all."
     )
     assert texts(page, "#trajectories > .note") == [note]
-    kept = page.evaluate("() => Promise.all(keys.map(async (key, i) => (await walkAt(i)).steps[0].candidates.length))")
+    kept = page.evaluate(
+        "() => Promise.all(keys.map(async (key, i) => (await trajectoryAt(i)).steps[0].candidates.length))"
+    )
     assert set(kept) == {1, 3}
     for count, label in ((1, "1 of 3 samples kept"), (3, "3 samples, ")):
         page.locator("#list button").nth(kept.index(count)).click()
-        page.wait_for_selector(f"#walk .step:first-child summary:has-text('{label}')")
+        page.wait_for_selector(f"#trajectory .step:first-child summary:has-text('{label}')")
     assert texts(open_page(runs / "scripted"), "#trajectories > .note") == []
 
 
-def long_walks(ids: list[str]) -> Iterator[Trajectory]:
+def long_trajectories(ids: list[str]) -> Iterator[Trajectory]:
     """Of 8 or 10 steps of four samples, which differ as a model's do, in a few of their few hundred characters."""
     draw = random.Random(7)
     words = ["".join(draw.choices("etaoinshrdlucmfwygp", k=draw.randint(2, 9))) for _ in range(2_000)]
@@ -396,7 +405,7 @@ def test_ten_thousand_trajectories_are_usable_in_three_seconds(chromium, tmp_pat
     ids = [f"w{i:04}" for i in range(MANY)]
     verdicts = ("correct", "incorrect")
     stage = write_evaluation(tmp_path, 0, [result(i, verdict=verdicts[n % 2]) for n, i in enumerate(ids)])
-    write_lines(stage / "trajectories.jsonl", long_walks(ids))
+    write_lines(stage / "trajectories.jsonl", long_trajectories(ids))
     report = write_report(tmp_path, smoke=False)
     assert 0.8 * LARGEST < report.stat().st_size < LARGEST
     session = chromium.new_browser_cdp_session()
@@ -414,10 +423,10 @@ def test_ten_thousand_trajectories_are_usable_in_three_seconds(chromium, tmp_pat
     page.fill("#words", "question w0777")
     page.wait_for_selector("#count:text-is('1 of 10,000')")
     page.click("#list button")
-    page.wait_for_selector("#walk .final")
+    page.wait_for_selector("#trajectory .final")
     seconds = sum(time - before.get(process, 0) for process, time in worked().items())
-    assert "Answer w0777." in page.inner_text("#walk .final")
-    assert page.locator("#walk .step").count() == 10
-    assert "4 samples" in page.locator("#walk .step").first.inner_text()
+    assert "Answer w0777." in page.inner_text("#trajectory .final")
+    assert page.locator("#trajectory .step").count() == 10
+    assert "4 samples" in page.locator("#trajectory .step").first.inner_text()
     assert 0 < seconds < 3
     page.close()

@@ -55,8 +55,8 @@ def test_a_grown_stage_is_complete_once_its_summary_is_there(tmp_path) -> None:
 
 def test_no_trajectory_is_dropped_for_how_it_ended(tmp_path) -> None:
     grown(RecordedLLM({"Alpha?": [ModelFault("gpt at https://api: refused (policy)")], "Beta?": [["prose"]]}), tmp_path)
-    walked = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
-    assert [(t.id, t.outcome, t.fault) for t in walked] == [
+    stored = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
+    assert [(t.id, t.outcome, t.fault) for t in stored] == [
         ("a.0", "failed", Fault("model", "gpt at https://api: refused (policy)")),
         (
             "b.0",

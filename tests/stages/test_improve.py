@@ -59,7 +59,7 @@ def decide(*candidates: Candidate, chosen: int | None = 0, state: str = "a state
     return Step("decide", state, candidates, chosen)
 
 
-def walked(*steps: Step, id_: str = "q.0", fault: Fault | None = None, searches: int = 1) -> Trajectory:
+def trajectory_of(*steps: Step, id_: str = "q.0", fault: Fault | None = None, searches: int = 1) -> Trajectory:
     outcome = "failed" if fault else "finished"
     return Trajectory(id_, id_.split(".")[0], "Q?", outcome, fault, steps, "d", "a", Usage(searches=searches))
 
@@ -110,13 +110,13 @@ def opinion(ranking: Ranking) -> Ranking:
 
 
 def chosen(folder: Path, step: Step, **how) -> int:
-    (ranking,), _, _ = run(folder, [walked(step)], **how)
+    (ranking,), _, _ = run(folder, [trajectory_of(step)], **how)
     return ranking.best
 
 
 def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> None:
     step = decide(candidate(ADA, 2.0), candidate("prose", 0.1), candidate(BOB, 1.0), candidate(CAT, 3.0))
-    rankings, examples, summary = run(tmp_path, [walked(step)])
+    rankings, examples, summary = run(tmp_path, [trajectory_of(step)])
     assert rankings == [Ranking("q.0.0", "decide", "perplexity", "ranked", best=2)]
     assert examples == [Example("q.0.0", "q.0", 0, "decide", "a state", text(BOB), "perplexity")]
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
@@ -145,7 +145,7 @@ def test_identical_candidates_are_one_to_choose_but_as_many_to_vote(tmp_path) ->
 def test_a_sample_cut_off_at_its_token_limit_never_trains(tmp_path) -> None:
     cut = replace(candidate(text(ADA)[:-9], 0.1, finish="length"), problem="cut off at 10 tokens")
     step, lost = decide(cut, candidate(BOB, 2.0), chosen=1), decide(cut, chosen=None)
-    trajectories = [walked(step), walked(lost, id_="r.0", fault=Fault("model", "no usable sample"))]
+    trajectories = [trajectory_of(step), trajectory_of(lost, id_="r.0", fault=Fault("model", "no usable sample"))]
     _, examples, summary = run(tmp_path, trajectories)
     assert [example.completion for example in examples] == [text(BOB)]
     assert (summary["candidates"], summary["candidates_cut_off"]) == (3, 2)
@@ -157,7 +157,7 @@ WRAPPED = "Certainly! Here is the next step:\n```python\n# Ada first.\n{}\n```\n
 
 def test_a_wrapped_sample_trains_as_its_action_alone_with_its_comments(tmp_path) -> None:
     steps = [decide(candidate(WRAPPED.format(text(ADA)))), decide(candidate(f"# Bob next.\n{text(BOB)}"), state="s2")]
-    _, examples, summary = run(tmp_path, [walked(*steps)])
+    _, examples, summary = run(tmp_path, [trajectory_of(*steps)])
     assert [example.completion for example in examples] == [
         f"# Ada first.\n{text(ADA)}",
         f"# Bob next.\n{text(BOB)}",
@@ -186,19 +186,19 @@ def test_samples_of_one_action_are_one_candidate_whatever_their_spelling(tmp_pat
     other = "action_selected = ActionWrapper(action = Search(query='Ada'), thoughts = 'x',)"
     step = decide(candidate(other, 3.0), candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=1)
     assert usable_candidates(step) == (0, 2)
-    (ranking,), (example,), summary = run(tmp_path / "likeliest", [walked(step)])
+    (ranking,), (example,), summary = run(tmp_path / "likeliest", [trajectory_of(step)])
     assert (ranking.best, example.completion) == (0, text(ADA))
     assert (summary["targets_changed"], summary["targets_respelled"]) == (0, 1)
     model = answers([["BEST: 1"]])
     alone = replace(step, candidates=step.candidates[:2])
-    _, _, summary = run(tmp_path / "alone", [walked(alone)], selector="reward_model", model=model)
+    _, _, summary = run(tmp_path / "alone", [trajectory_of(alone)], selector="reward_model", model=model)
     assert (model.llm.asked, summary["steps_with_a_choice"]) == ([], 0)
 
 
 def test_the_reward_model_is_shown_what_would_train(tmp_path) -> None:
     model = answers([["BEST: 1"]])
     step = decide(candidate(WRAPPED.format(text(ADA))), candidate(BOB))
-    run(tmp_path, [walked(step)], selector="reward_model", model=model)
+    run(tmp_path, [trajectory_of(step)], selector="reward_model", model=model)
     ((prompt, _),) = model.llm.asked
     assert text(ADA) in prompt.state
     assert "Certainly" not in prompt.state
@@ -225,7 +225,7 @@ def test_what_is_unparsable_empty_a_slip_or_of_unknown_links_never_trains() -> N
 
 def test_steps_with_nothing_usable_are_dropped_and_counted(tmp_path) -> None:
     steps = [decide(candidate(Search("Dan", ""))), decide(candidate(ADA)), Step("decide", "s", (), None, forced=True)]
-    rankings, examples, summary = run(tmp_path, [walked(*steps)])
+    rankings, examples, summary = run(tmp_path, [trajectory_of(*steps)])
     assert [ranking.id for ranking in rankings] == ["q.0.1"]
     assert [example.id for example in examples] == ["q.0.1"]
     assert (summary["steps"], summary["dropped_steps"], summary["steps_with_a_choice"]) == (2, 1, 0)
@@ -235,7 +235,7 @@ def test_the_chosen_candidate_replaces_its_own_target_and_no_later_state(tmp_pat
     first = decide(candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=0, state="first")
     second = decide(candidate(CAT), state=f"second, after {text(ADA)}")
     _, examples, summary = run(
-        tmp_path, [walked(first, second)], selector="reward_model", model=answers([["BEST: 1"], ["BEST: 2"]])
+        tmp_path, [trajectory_of(first, second)], selector="reward_model", model=answers([["BEST: 1"], ["BEST: 2"]])
     )
     assert [(example.prompt, example.selector) for example in examples] == [
         ("first", "reward_model"),
@@ -250,7 +250,7 @@ def test_the_reward_models_ranking_is_of_the_step_s_candidates(tmp_path, seed) -
     step = decide(candidate("prose"), candidate(ADA), candidate(ADA), candidate(BOB), candidate(CAT), chosen=2)
     reply = "EXPLANATION: x\nBEST: 3\nRANKING: 3, 1, 2"
     model = answers([[reply]])
-    (ranking,), (example,), _ = run(tmp_path, [walked(step)], selector="reward_model", model=model, seed=seed)
+    (ranking,), (example,), _ = run(tmp_path, [trajectory_of(step)], selector="reward_model", model=model, seed=seed)
     ((prompt, _),) = model.llm.asked
     shown = re.findall(r"query=\"(\w+)\"", prompt.state)
     index = {"Ada": 1, "Bob": 3, "Cat": 4}
@@ -262,7 +262,10 @@ def test_the_reward_models_ranking_is_of_the_step_s_candidates(tmp_path, seed) -
 def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
     model = answers([])
     (ranking,), _, _ = run(
-        tmp_path, [walked(decide(candidate("prose"), candidate(ADA), chosen=1))], selector="reward_model", model=model
+        tmp_path,
+        [trajectory_of(decide(candidate("prose"), candidate(ADA), chosen=1))],
+        selector="reward_model",
+        model=model,
     )
     assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "ranked", best=1)
     assert model.llm.asked == []
@@ -273,7 +276,9 @@ def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
 )
 def test_an_unusable_reply_leaves_the_rollouts_own_choice(tmp_path, reply, words) -> None:
     step = decide(candidate(ADA, 0.5), candidate(BOB, 2.0), candidate(BOB, 1.0), chosen=2)
-    (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=answers([reply]))
+    (ranking,), (example,), summary = run(
+        tmp_path, [trajectory_of(step)], selector="reward_model", model=answers([reply])
+    )
     assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "fallback", best=1, reply=words)
     assert example.completion == text(BOB)
     assert (summary["fallback"], summary["targets_changed"]) == (1, 0)
@@ -284,7 +289,12 @@ def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
     refused = ModelFault("judge: HTTP 400: too long")
     with pytest.raises(UsageError) as stopped:
-        run(tmp_path, [walked(*steps, decide(candidate(CAT)))], model=answers([refused] * 3, [refused] * 4), **how)
+        run(
+            tmp_path,
+            [trajectory_of(*steps, decide(candidate(CAT)))],
+            model=answers([refused] * 3, [refused] * 4),
+            **how,
+        )
     count = 3 if "selector" in how else 4
     assert str(stopped.value) == (
         f"improve: reward_model refused every one of {count} requests, e.g. model fault: judge: HTTP 400: too long\n"
@@ -292,7 +302,7 @@ def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again
         "server allows, and run again."
     )
     assert (read_summary(tmp_path / "improve"), (tmp_path / "improve" / RANKINGS).exists()) == (None, False)
-    rankings, _, _ = run(tmp_path, [walked(*steps)], model=answers([["BEST: 1"]]), **how)
+    rankings, _, _ = run(tmp_path, [trajectory_of(*steps)], model=answers([["BEST: 1"]]), **how)
     assert [ranking.status for ranking in rankings] == ["ranked"] * 3
 
 
@@ -300,7 +310,7 @@ def test_many_fallbacks_are_told_with_their_most_frequent_reason(tmp_path, capsy
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(5)]
     long = [ModelFault(f"judge at http://x: HTTP 400: prompt of {n} tokens is too long") for n in (501, 502)]
     model = answers([["BEST: 1"], ["well"], *long, ["BEST: 2"]])
-    _, _, summary = run(tmp_path, [walked(*steps)], selector="reward_model", model=model, in_flight=1)
+    _, _, summary = run(tmp_path, [trajectory_of(*steps)], selector="reward_model", model=model, in_flight=1)
     assert (summary["fallback"], summary["fallback_reason"]) == (
         3, "model fault: judge at http://x: HTTP 400: prompt of 502 tokens is too long (2 times)"
     )  # fmt: skip
@@ -316,7 +326,7 @@ def test_many_fallbacks_are_told_with_their_most_frequent_reason(tmp_path, capsy
 def test_a_reopened_improve_asks_again_what_was_refused_unless_a_training_used_it(tmp_path) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
     how, stage = {"selector": "reward_model", "in_flight": 1}, tmp_path / "improve"
-    run(tmp_path, [walked(*steps)], model=answers([["BEST: 1"], ModelFault("too long"), ["well"]]), **how)
+    run(tmp_path, [trajectory_of(*steps)], model=answers([["BEST: 1"], ModelFault("too long"), ["well"]]), **how)
     (tmp_path / "finetune").mkdir()
     (tmp_path / "finetune" / "job.json").touch()
     reopen_refused(stage)
@@ -324,7 +334,7 @@ def test_a_reopened_improve_asks_again_what_was_refused_unless_a_training_used_i
     (tmp_path / "finetune" / "job.json").unlink()
     reopen_refused(stage)
     again = answers([["BEST: 2"]])
-    rankings, _, _ = run(tmp_path, [walked(*steps)], model=again, **how)
+    rankings, _, _ = run(tmp_path, [trajectory_of(*steps)], model=again, **how)
     assert [ranking.status for ranking in rankings] == ["ranked", "ranked", "fallback"]
     assert len(again.llm.asked) == 1
 
@@ -332,23 +342,23 @@ def test_a_reopened_improve_asks_again_what_was_refused_unless_a_training_used_i
 def test_few_fallbacks_are_only_counted(tmp_path, capsys) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(10)]
     model = answers([["well"], *[["BEST: 1"]] * 9])
-    _, _, summary = run(tmp_path, [walked(*steps)], selector="reward_model", model=model, in_flight=1)
+    _, _, summary = run(tmp_path, [trajectory_of(*steps)], selector="reward_model", model=model, in_flight=1)
     assert (summary["fallback"], fallback_note(summary)) == (1, "")
     assert "fallback" not in capsys.readouterr().err
 
 
 def test_where_the_rollouts_choice_may_not_train_the_likeliest_that_may_is_left(tmp_path) -> None:
     step = decide(candidate(Search("Dan", ""), 0.1), candidate(ADA, 2.0), candidate(BOB, 1.0), chosen=0)
-    (ranking,), _, summary = run(tmp_path, [walked(step)], selector="reward_model", model=answers([["hm"]]))
+    (ranking,), _, summary = run(tmp_path, [trajectory_of(step)], selector="reward_model", model=answers([["hm"]]))
     assert (ranking.status, ranking.best, summary["targets_changed"]) == ("fallback", 2, 1)
 
 
 def test_unfinished_trajectories_never_train(tmp_path) -> None:
     step = decide(candidate(ADA))
     trajectories = [
-        walked(step, id_="a.0", fault=Fault("model", "x")),
-        walked(step, id_="b.0", fault=Fault("outside", "x")),
-        walked(step, id_="c.0"),
+        trajectory_of(step, id_="a.0", fault=Fault("model", "x")),
+        trajectory_of(step, id_="b.0", fault=Fault("outside", "x")),
+        trajectory_of(step, id_="c.0"),
     ]
     rankings, examples, summary = run(tmp_path, trajectories)
     assert [ranking.id for ranking in rankings] == [example.id for example in examples] == ["c.0.0"]
@@ -357,7 +367,7 @@ def test_unfinished_trajectories_never_train(tmp_path) -> None:
 
 def test_examples_come_in_the_order_of_trajectories_and_steps(tmp_path) -> None:
     steps = [decide(candidate(ADA), candidate(BOB)) for _ in range(12)]
-    trajectories = [walked(*steps, id_=id_) for id_ in ("q2.0", "q10.0", "q10.1")]
+    trajectories = [trajectory_of(*steps, id_=id_) for id_ in ("q2.0", "q10.0", "q10.1")]
     model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), pauses=4))
     rankings, examples, _ = run(tmp_path, trajectories, selector="reward_model", model=model, in_flight=9)
     order = [f"{trajectory.id}.{index}" for trajectory in trajectories for index in range(12)]
@@ -370,7 +380,7 @@ def test_what_is_judged_bad_is_left_out_and_what_is_not_judged_stays(tmp_path) -
     steps = [decide(candidate(action), state=action.query) for action in (ADA, BOB, CAT, Search("Dan", "x"))]
     good = [["GOOD: yes"], ["GOOD: no"], ["who knows"], ModelFault("too long")]
     rankings, examples, summary = run(
-        tmp_path, [walked(*steps)], keep="judged_good", model=answers([], good), in_flight=1
+        tmp_path, [trajectory_of(*steps)], keep="judged_good", model=answers([], good), in_flight=1
     )
     blank = Ranking("", "decide", "perplexity", "ranked", best=0)
     assert list(map(opinion, rankings)) == [
@@ -386,7 +396,9 @@ def test_what_is_judged_bad_is_left_out_and_what_is_not_judged_stays(tmp_path) -
 def test_the_winner_is_judged(tmp_path) -> None:
     model = answers([["BEST: 1"]], [["GOOD: no"]])
     step = decide(candidate(ADA), candidate(BOB))
-    (ranking,), examples, _ = run(tmp_path, [walked(step)], selector="reward_model", keep="judged_good", model=model)
+    (ranking,), examples, _ = run(
+        tmp_path, [trajectory_of(step)], selector="reward_model", keep="judged_good", model=model
+    )
     judged = model.llm.asked[1][0].state
     assert step.candidates[ranking.best].text in judged
     assert step.candidates[1 - ranking.best].text not in judged
@@ -397,12 +409,14 @@ def test_the_reward_models_tokens_are_counted_and_paid_for(tmp_path) -> None:
     model = answers([["BEST: 1"]], [["GOOD: yes"]])
     step = decide(candidate(ADA), candidate(BOB))
     how = {"selector": "reward_model", "keep": "judged_good", "model": model}
-    (ranking,), _, summary = run(tmp_path / "a", [walked(step)], prices={"reward_model": Price(1.0, 1000.0)}, **how)
+    (ranking,), _, summary = run(
+        tmp_path / "a", [trajectory_of(step)], prices={"reward_model": Price(1.0, 1000.0)}, **how
+    )
     prompts = sum(len(prompt.state.split()) for prompt, _ in model.llm.asked)
     assert (ranking.prompt_tokens, ranking.completion_tokens) == (prompts, 4)
     assert (summary["prompt_tokens"], summary["completion_tokens"]) == (prompts, 4)
     assert summary["cost_usd"] == pytest.approx((prompts + 4000) / 1e6)
-    _, _, summary = run(tmp_path / "b", [walked(step)], prices={"reward_model": Price(1.0, None)}, **how)
+    _, _, summary = run(tmp_path / "b", [trajectory_of(step)], prices={"reward_model": Price(1.0, None)}, **how)
     assert (summary["cost_usd"], summary["cost_reason"]) == (None, "reward_model.price is not set")
 
 
@@ -410,12 +424,12 @@ def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(4)]
     model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), shut={"state 2": OutsideFault("HTTP 503")}))
     with pytest.raises(StageIncomplete, match=r"1 of 4 rankings failed .* \(last error: outside fault: HTTP 503\)"):
-        run(tmp_path, [walked(*steps)], selector="reward_model", model=model)
+        run(tmp_path, [trajectory_of(*steps)], selector="reward_model", model=model)
     assert read_summary(tmp_path / "improve") is None
     left = list(read_lines(tmp_path / "improve" / RANKINGS, Ranking))
     assert [ranking.status for ranking in left] == ["ranked", "ranked", "errored", "ranked"]
     again = answers([["BEST: 1"]])
-    rankings, examples, _ = run(tmp_path, [walked(*steps)], selector="reward_model", model=again)
+    rankings, examples, _ = run(tmp_path, [trajectory_of(*steps)], selector="reward_model", model=again)
     assert ["state 2" in prompt.state for prompt, _ in again.llm.asked] == [True]
     assert (len(examples), rankings[:2] + rankings[3:]) == (4, left[:2] + left[3:])
 
@@ -423,7 +437,9 @@ def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
 def test_what_could_not_be_had_filters_nothing_where_it_is_tolerated(tmp_path) -> None:
     step = decide(candidate(ADA, 1.0), candidate(BOB, 0.5), chosen=1)
     model = answers([OutsideFault("HTTP 503")])
-    (ranking,), (example,), summary = run(tmp_path, [walked(step)], selector="reward_model", model=model, tolerated=1.0)
+    (ranking,), (example,), summary = run(
+        tmp_path, [trajectory_of(step)], selector="reward_model", model=model, tolerated=1.0
+    )
     reply = "outside fault: HTTP 503"
     assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "errored", best=1, reply=reply)
     assert (example.completion, summary["errored"]) == (text(BOB), 1)
@@ -437,11 +453,11 @@ def test_ungrounded_trajectories_can_be_left_out(tmp_path) -> None:
     answered = Step("answer", "s", (candidate(Answer("t", "a")),), 0)
     revised = ReviseAnswer("b", ("better",))
     trajectories = [
-        walked(grounding(PASSED), id_="passed.0"),
-        walked(grounding(revised), id_="revised.0"),
-        walked(grounding(CheckAnswer(False, ("no",))), id_="failed.0"),
-        walked(answered, id_="unchecked.0"),
-        walked(grounding(revised), grounding(PASSED), id_="searched_again.0"),
+        trajectory_of(grounding(PASSED), id_="passed.0"),
+        trajectory_of(grounding(revised), id_="revised.0"),
+        trajectory_of(grounding(CheckAnswer(False, ("no",))), id_="failed.0"),
+        trajectory_of(answered, id_="unchecked.0"),
+        trajectory_of(grounding(revised), grounding(PASSED), id_="searched_again.0"),
     ]
     _, examples, summary = run(tmp_path / "a", trajectories, task=SearchQA(only_grounded=True))
     assert [example.id for example in examples] == ["passed.0.0", "searched_again.0.0", "searched_again.0.1"]
@@ -472,7 +488,7 @@ def test_keep_verified_trains_on_samples_without_violations_of_trajectories_whos
             Step("answer", "s5", (candidate(Answer("t", " ".join(says))),), 0),
             Step("grounding", "s6", (candidate(PASSED),), 0),
         )
-        return replace(walked(*steps, id_=id_), question=ASKED, answer=" ".join(says))
+        return replace(trajectory_of(*steps, id_=id_), question=ASKED, answer=" ".join(says))
 
     trajectories = [
         answering("right.0", teacher, born),
@@ -494,13 +510,13 @@ def test_the_verified_selector_takes_the_likeliest_sample_without_violations_or_
         decide(candidate(off, 0.5), candidate(query, 1.0), candidate(Search("Ada Mell", "t"), 1.5), chosen=0),
         decide(candidate(off, 1.0), candidate(Search("teacher", "t"), 0.5), candidate("prose", 0.1), state="s1"),
     )
-    walk = replace(walked(*steps), question=ASKED)
+    trajectory = replace(trajectory_of(*steps), question=ASKED)
     for selector, best in (("verified", [1, 1]), ("perplexity", [0, 1])):
-        rankings, _, summary = run(tmp_path / selector, [walk], selector=selector)
+        rankings, _, summary = run(tmp_path / selector, [trajectory], selector=selector)
         assert [ranking.best for ranking in rankings] == best
     assert rankings[0] == Ranking("q.0.0", "decide", "perplexity", "ranked", best=0)
     assert summary["steps"] == 2
-    assert run(tmp_path / "keep", [walk], selector="verified", keep="verified")[0] == []
+    assert run(tmp_path / "keep", [trajectory], selector="verified", keep="verified")[0] == []
 
 
 def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) -> None:
@@ -515,8 +531,8 @@ def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) 
         decide(candidate(Terminate("t")), state="s6"),
         Step("answer", "s7", (candidate(Answer("t", f"{teacher} {born}")),), 0),
     )
-    walk = replace(walked(*steps), question=ASKED, answer=f"{teacher} {born}")
-    rankings, _, _ = run(tmp_path, [walk], keep="verified")
+    trajectory = replace(trajectory_of(*steps), question=ASKED, answer=f"{teacher} {born}")
+    rankings, _, _ = run(tmp_path, [trajectory], keep="verified")
     assert [(ranking.id, ranking.best) for ranking in rankings if ranking.kind == "decide"] == [
         ("q.0.0", 0),
         ("q.0.2", 0),  # to stop there would rest on nothing
@@ -526,14 +542,14 @@ def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) 
 
 
 def test_long_searches_can_be_left_out(tmp_path) -> None:
-    trajectories = [walked(decide(candidate(ADA)), id_=f"q{n}.0", searches=n) for n in range(4)]
+    trajectories = [trajectory_of(decide(candidate(ADA)), id_=f"q{n}.0", searches=n) for n in range(4)]
     _, examples, summary = run(tmp_path, trajectories, task=SearchQA(max_searches=2))
     assert [example.trajectory_id for example in examples] == ["q0.0", "q1.0", "q2.0"]
     assert summary["filtered_trajectories"] == 1
 
 
 MANY = [
-    walked(*(decide(candidate(ADA), candidate(BOB), state=f"{q}, {n}") for n in range(5)), id_=f"q{q}.0")
+    trajectory_of(*(decide(candidate(ADA), candidate(BOB), state=f"{q}, {n}") for n in range(5)), id_=f"q{q}.0")
     for q in range(4)
 ]
 
@@ -568,7 +584,7 @@ def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
 
 
 def test_terminating_is_learnt_like_any_other_action(tmp_path) -> None:
-    _, (example,), _ = run(tmp_path, [walked(decide(candidate(Terminate("I know enough."))))])
+    _, (example,), _ = run(tmp_path, [trajectory_of(decide(candidate(Terminate("I know enough."))))])
     assert example.completion == text(Terminate("I know enough."))
 
 
@@ -576,12 +592,12 @@ def test_a_larger_draw_of_examples_adds_to_a_smaller_one(tmp_path: Path) -> None
     steps = [decide(candidate(ADA), state=f"state {i}") for i in range(20)]
     drawn = {}
     for n in (5, 10, 99):
-        _, examples, summary = run(tmp_path / str(n), [walked(*steps)], max_examples=n, seed=3)
+        _, examples, summary = run(tmp_path / str(n), [trajectory_of(*steps)], max_examples=n, seed=3)
         assert summary["examples"] == len(examples) == min(n, 20)
         assert examples == sorted(examples, key=lambda example: example.step_index)
         drawn[n] = {example.id for example in examples}
     assert drawn[5] < drawn[10] < drawn[99]
-    _, other, _ = run(tmp_path / "other", [walked(*steps)], max_examples=5, seed=4)
+    _, other, _ = run(tmp_path / "other", [trajectory_of(*steps)], max_examples=5, seed=4)
     assert {example.id for example in other} != drawn[5]
 
 
@@ -599,4 +615,4 @@ class _Counting(SearchQA):
 def test_each_candidate_is_parsed_once(tmp_path: Path, rules: dict[str, str]) -> None:
     _Counting.parsed = 0
     run(tmp_path, MANY, task=_Counting(), **rules)
-    assert _Counting.parsed == sum(len(step.candidates) for walk in MANY for step in walk.steps)
+    assert _Counting.parsed == sum(len(step.candidates) for trajectory in MANY for step in trajectory.steps)

@@ -22,8 +22,8 @@ from tests.stages.test_improve import (
     run,
     targets_of,
     text,
+    trajectory_of,
     usable_candidates,
-    walked,
 )
 
 EMPTY = Search("", "x")
@@ -63,7 +63,7 @@ def test_a_step_gives_one_row_with_its_state_its_example_and_the_rejected_text(t
     alike = decide(candidate(CAT), candidate(CAT, 2.0), state="alike")
     one = decide(candidate(ADA), candidate(BOB, 2.0), state="one")
     last = decide(candidate(BOB), candidate("prose"))
-    _, examples, _ = run(tmp_path, [walked(one, alike, last), walked(alike, id_="r.0")])
+    _, examples, _ = run(tmp_path, [trajectory_of(one, alike, last), trajectory_of(alike, id_="r.0")])
     rows = list(rows_of(tmp_path, examples))
     assert rows == [
         Preference("q.0.0", "q.0", 0, "decide", "one", text(ADA), "perplexity", rejected=text(BOB)),

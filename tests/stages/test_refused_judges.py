@@ -83,9 +83,9 @@ def test_a_grader_that_refuses_all_stops_the_run_and_is_asked_again_when_it_is_c
     assert named in str(stopped.value)
     stage = tmp_path / "r/iter_0/evaluate/world"
     assert not (stage / "summary.json").exists() and not (stage / "results.jsonl").exists()
-    walks = (stage / "trajectories.jsonl").read_bytes()
+    trajectories = (stage / "trajectories.jsonl").read_bytes()
     command(lambda _: Reply(200, JUDGED), *GRADER, "grader.token_limit=max_completion_tokens", "grader.omit=[stop]")
-    assert (stage / "trajectories.jsonl").read_bytes() == walks
+    assert (stage / "trajectories.jsonl").read_bytes() == trajectories
     assert {line["verdict"]["reason"] for line in results(tmp_path) if line["outcome"] == "finished"} == {"Fine."}
     with pytest.raises(RunFolderError, match=r"grader\.omit"):
         command(lambda _: Reply(200, JUDGED), *GRADER)

@@ -47,16 +47,16 @@ def shut_for(*numbers: int, fault=OUTAGE) -> dict[str, ModelFault | OutsideFault
     return {QUESTIONS[number].text: fault for number in numbers}
 
 
-def test_each_question_is_walked_as_often_as_asked_each_time_from_a_seed_of_its_own(tmp_path) -> None:
-    async def walk(number: int, repeat: int) -> Trajectory:
+def test_each_question_has_as_many_rollouts_as_asked_each_from_a_seed_of_its_own(tmp_path) -> None:
+    async def rollout(number: int, repeat: int) -> Trajectory:
         id_ = f"{QUESTIONS[number].id}.{repeat}"
         return await TASK.rollout(QUESTIONS[number], policy(SCRIPTED), trajectory_id=id_, seed=derive_seed(3, id_))
 
     roll(tmp_path / TRAJECTORIES)
-    walked = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
-    assert walked == [asyncio.run(walk(number, repeat)) for number in range(5) for repeat in range(2)]
-    assert [trajectory.id for trajectory in walked] == ORDER
-    assert any(first.steps != second.steps for first, second in zip(walked[::2], walked[1::2], strict=True))
+    stored = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
+    assert stored == [asyncio.run(rollout(number, repeat)) for number in range(5) for repeat in range(2)]
+    assert [trajectory.id for trajectory in stored] == ORDER
+    assert any(first.steps != second.steps for first, second in zip(stored[::2], stored[1::2], strict=True))
 
 
 def test_the_order_of_arrival_changes_no_byte(tmp_path, expected) -> None:

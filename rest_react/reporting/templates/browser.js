@@ -1,6 +1,6 @@
 // The trajectory browser of report.html. The page holds an index (every trajectory, a few words each) and blocks (all
 // of some trajectories), both as deflated JSON: the index is inflated at once, a block when one of its trajectories is
-// opened. Which one is open stands in the address (#walk=...&with=...), so Back, Forward and links work.
+// opened. Which one is open stands in the address (#trajectory=...&with=...), so Back, Forward and links work.
 //
 // Whatever a model or the web wrote becomes text nodes, never markup: `h` is the only way elements are made here.
 "use strict";
@@ -49,7 +49,7 @@ async function inflate(element) {
   return JSON.parse(await new Response(stream).text());
 }
 
-async function walkAt(entry) {
+async function trajectoryAt(entry) {
   const block = Math.floor(entry / index.per_block);
   if (!opened.has(block)) {
     if (opened.size > 8) opened.delete(opened.keys().next().value);
@@ -166,11 +166,12 @@ const chip = (outcome) => h(`span.chip.${MEANING[outcome] || "plain"}`, outcome)
 
 function address() {
   const parts = new URLSearchParams(location.hash.slice(1));
-  return { key: parts.get("walk"), beside: parts.get("with") };
+  // Links to pages of earlier versions say "walk".
+  return { key: parts.get("trajectory") ?? parts.get("walk"), beside: parts.get("with") };
 }
 
 function go(key, beside) {
-  location.hash = new URLSearchParams({ walk: key, ...(beside ? { with: beside } : {}) }).toString();
+  location.hash = new URLSearchParams({ trajectory: key, ...(beside ? { with: beside } : {}) }).toString();
 }
 
 function close() {
@@ -189,19 +190,19 @@ async function show(event) {
   panes.classList.toggle("open", entry !== undefined);
   mark();
   if (entry === undefined) {
-    if (!key) find("walk").replaceChildren(h("p.soft.empty", "Choose a trajectory to read it step by step."));
+    if (!key) find("trajectory").replaceChildren(h("p.soft.empty", "Choose a trajectory to read it step by step."));
     return;
   }
   const entries = [entry, places.get(beside)].filter((i) => i !== undefined);
-  const walks = await Promise.all(entries.map(walkAt));
-  const parting = walks.length > 1 ? firstDifference(...walks) : -1;
+  const trajectories = await Promise.all(entries.map(trajectoryAt));
+  const parting = trajectories.length > 1 ? firstDifference(...trajectories) : -1;
   if (address().key !== key || address().beside !== beside) return; // another was opened meanwhile
-  find("walk").replaceChildren(
+  find("trajectory").replaceChildren(
     h("div.bar", closeButton(), comparison(entry, places.get(beside))),
     said("h3", index.question[entry]),
-    h(entries.length > 1 ? "div.columns" : "div", entries.map((i, n) => conversation(i, walks[n], parting))));
-  find("walk").focus({ preventScroll: true });
-  find("walk").scrollTop = 0;
+    h(entries.length > 1 ? "div.columns" : "div", entries.map((i, n) => conversation(i, trajectories[n], parting))));
+  find("trajectory").focus({ preventScroll: true });
+  find("trajectory").scrollTop = 0;
   const twoPanes = event && getComputedStyle(find("entries")).display !== "none";
   panes.scrollIntoView({ block: twoPanes ? "nearest" : "start" });
 }

@@ -5,28 +5,28 @@
 
 // ── one trajectory as a conversation ────────────────────────────────────────────────────────────────────────────────
 
-function conversation(i, walk, parting) {
-  const states = statesOf(walk);
-  const { usage, verdict, before } = walk;
+function conversation(i, trajectory, parting) {
+  const states = statesOf(trajectory);
+  const { usage, verdict, before } = trajectory;
   const tokens = (usage.prompt_tokens + usage.completion_tokens).toLocaleString("en");
   const facts = [`iteration ${iterationOf(i)}`, stageName(i), index.id[i], index.kind[i],
-    walk.hops ? `${walk.hops} hops` : "", `${usage.searches} searches`, `${usage.calls} calls`, `${tokens} tokens`];
-  return h("div.walk",
+    trajectory.hops ? `${trajectory.hops} hops` : "", `${usage.searches} searches`, `${usage.calls} calls`, `${tokens} tokens`];
+  return h("div.trajectory",
     h("p.facts", chip(index.outcome[i]), changeChip(i),
       said("span.soft", facts.filter(Boolean).join(" · "))),
-    walk.cut ? h("p.note", `Long texts are cut here; they are whole in ${index.stage[i]}.`) : null,
-    h("ol.steps", walk.steps.map((step, n) => stepView(step, states[n], n === parting))),
-    walk.fault ? h("p.note", said("span", `Ended by a fault of the ${walk.fault.whose}: ${walk.fault.message}`)) : null,
-    h("section.final", h("h4", "Final answer"), said("blockquote", walk.answer || "(no answer)"),
-      walk.golds.length ? h("p", "Gold: ", said("strong", walk.golds.join(" / "))) : null,
+    trajectory.cut ? h("p.note", `Long texts are cut here; they are whole in ${index.stage[i]}.`) : null,
+    h("ol.steps", trajectory.steps.map((step, n) => stepView(step, states[n], n === parting))),
+    trajectory.fault ? h("p.note", said("span", `Ended by a fault of the ${trajectory.fault.whose}: ${trajectory.fault.message}`)) : null,
+    h("section.final", h("h4", "Final answer"), said("blockquote", trajectory.answer || "(no answer)"),
+      trajectory.golds.length ? h("p", "Gold: ", said("strong", trajectory.golds.join(" / "))) : null,
       verdict ? h("p", chip(verdict.verdict), " ", said("span.soft", verdict.reason)) : null,
-      verdict && walk.draft && before.verdict !== verdict.verdict
+      verdict && trajectory.draft && before.verdict !== verdict.verdict
         ? h("p", "Before the self-checks: ", chip(before.verdict), " ", said("span.soft", before.reason)) : null));
 }
 
-// The first step that two walks do not share; past the end of both where they are the same.
+// The first step that two trajectories do not share; past the end of both where they are the same.
 function firstDifference(one, other) {
-  const words = (walk) => walk.steps.map((step) => JSON.stringify([step.kind, step.parts]));
+  const words = (trajectory) => trajectory.steps.map((step) => JSON.stringify([step.kind, step.parts]));
   const [a, b] = [words(one), words(other)];
   const n = a.findIndex((text, i) => text !== b[i]);
   return n < 0 ? a.length : n;
@@ -144,9 +144,9 @@ function rankingView(step) {
 // ── states ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // The state of each step: the lines that it shares with the step before, and its own.
-function statesOf(walk) {
+function statesOf(trajectory) {
   let lines = [""];
-  return walk.steps.map(({ state }) => {
+  return trajectory.steps.map(({ state }) => {
     lines = [...lines.slice(0, state.same), ...state.rest.split("\n")];
     return lines.join("\n");
   });

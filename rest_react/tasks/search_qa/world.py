@@ -1,20 +1,20 @@
 """The built-in closed world: invented entities, short passages about them, and questions of 2 or 3 hops.
 
 Six kinds of entity (book, bridge, festival, company, town, person) each have the same four facts: a person, a town, a
-year and a count. A passage states three of one entity in one of several forms; a question walks along them:
+year and a count. A passage states three of one entity in one of several forms; a question follows them:
 
     The Lantern of Dravol -- person --> Imra Tesken -- town --> Velmar -- year --> 1874
     "In which year was the birthplace of the author of The Lantern of Dravol founded?"        (kind date, 3 hops)
 
-Comparison and yes/no questions walk the same path from two entities. Three questions in four are plain chains of nouns
-("What is the founding year of the birthplace of the author of ...?"), the others are put as people put them. Every
-question has entities of its own, so the demonstrations, the training and the evaluation questions share none; the
+Comparison and yes/no questions follow the same path from two entities. Three questions in four are plain chains of
+nouns ("What is the founding year of the birthplace of the author of ...?"), the others are put as people put them.
+Every question has entities of its own, so the demonstrations, the training and the evaluation questions share none; the
 demonstrations show two kinds of question out of five, of two hops and a few relations. After each lookup their expert
-asks again what is left ("Now: In which year was Velmar founded?"). What is left of `passages` goes to
-distractors, first of all near-duplicates of the gold entities (Velmar and Velmare). Nothing here exists, so nothing a
-model has read before helps it.
+asks again what is left ("Now: In which year was Velmar founded?"). What is left of `passages` goes to distractors,
+first of all near-duplicates of the gold entities (Velmar and Velmare). Nothing here exists, so nothing a model has read
+before helps it.
 
-Not here: searching the passages, and walking the plans (a scripted policy does).
+Not here: searching the passages, and following the plans (a scripted policy does).
 """
 
 from collections.abc import Mapping
@@ -275,19 +275,19 @@ def _chain(
     rng: Random, names: _Names, kind: str, start: str, path: tuple[str, ...]
 ) -> tuple[list[_Entity], LabelledQuestion, Plan]:
     """A question along one path: who (bridge), in which year (date), how many (count)."""
-    walk = _walk(rng, names, start, path)
-    answer = walk[-1].facts[path[-1]]
+    chain = _entities(rng, names, start, path)
+    answer = chain[-1].facts[path[-1]]
     plain = rng.random() < _PLAIN
-    asks = _ask(walk[-1].kind, path[-1], plain=plain)
-    text = asks.format(_describe(rng, walk, path, plain=plain))
+    asks = _ask(chain[-1].kind, path[-1], plain=plain)
+    text = asks.format(_describe(rng, chain, path, plain=plain))
     # What is left to ask once a hop is known: the question again, from the entity that was found.
-    left = [asks.format(_describe(rng, walk[i:], path[i:], plain=True)) for i in range(1, len(walk))]
-    first, *others = _hops(walk, path)
+    left = [asks.format(_describe(rng, chain[i:], path[i:], plain=True)) for i in range(1, len(chain))]
+    first, *others = _hops(chain, path)
     hops = (first, *(replace(hop, thoughts=f"Now: {rest}") for hop, rest in zip(others, left, strict=True)))
     says = " ".join(f"{hop.finding.removesuffix('.')} {{{i}}}." for i, hop in enumerate(hops))
     plan = Plan(text, hops, f"I have it: {answer}.", says)
     answers = (answer, _COUNTS[answer]) if kind == "count" else (answer,)
-    return walk, _labelled(kind, plan, answers, ()), plan
+    return chain, _labelled(kind, plan, answers, ()), plan
 
 
 def _pair(
@@ -295,8 +295,8 @@ def _pair(
 ) -> tuple[list[_Entity], LabelledQuestion, Plan]:
     """A question about two entities along the same path: which was first (comparison), have they the same (yesno)."""
     length, relation = len(path), path[-1]
-    left = _walk(rng, names, start, path)
-    right = _walk(rng, names, start, path)
+    left = _entities(rng, names, start, path)
+    right = _entities(rng, names, start, path)
     # Half the yes/no questions are made true; two equal years would leave a comparison without an answer.
     if kind == "yesno" and rng.random() < 0.5:
         right[-1] = _changed(rng, right[-1], relation, left[-1].facts[relation])
@@ -335,17 +335,17 @@ def _labelled(kind: str, plan: Plan, answers: tuple[str, ...], options: tuple[st
     return LabelledQuestion(Question("", plan.question), answers, options, kind, len(plan.hops), titles, reason)
 
 
-def _walk(rng: Random, names: _Names, start: str, path: tuple[str, ...]) -> list[_Entity]:
+def _entities(rng: Random, names: _Names, start: str, path: tuple[str, ...]) -> list[_Entity]:
     """The entities along a path; each one's fact is the next one's name."""
-    walk = []
+    chain = []
     kind, name = start, names.fresh(rng, start)
     for relation in path:
         facts = {target: names.fresh(rng, target) for target in ("person", "town")}
         number = relation if relation in ("year", "count") else rng.choice(("year", "count"))
-        walk.append(_entity(rng, kind, name, facts, number))
+        chain.append(_entity(rng, kind, name, facts, number))
         if relation in facts:
             kind, name = relation, facts[relation]
-    return walk
+    return chain
 
 
 def _entity(rng: Random, kind: str, name: str, facts: Mapping[str, str], number: str) -> _Entity:
@@ -373,10 +373,10 @@ def _changed(rng: Random, entity: _Entity, relation: str, value: str) -> _Entity
     return _entity(rng, entity.kind, entity.name, {**entity.facts, relation: value}, relation)
 
 
-def _hops(walk: list[_Entity], path: tuple[str, ...]) -> tuple[Hop, ...]:
-    """What to look up at each entity of a walk."""
+def _hops(chain: list[_Entity], path: tuple[str, ...]) -> tuple[Hop, ...]:
+    """What to look up at each entity of a chain."""
     hops = []
-    for entity, relation in zip(walk, path, strict=True):
+    for entity, relation in zip(chain, path, strict=True):
         wanted = f"{_noun(entity.kind, relation)} of {entity.name}"
         found = f"The {wanted} is {entity.facts[relation]}."
         hops.append(Hop(wanted, f"I need the {_noun(entity.kind, relation)}.", entity.name, found))
@@ -397,16 +397,16 @@ def _ask(kind: str, relation: str, *, plain: bool) -> str:
     return {"person": who, "town": spoken.town[2], "year": when, "count": spoken.count[1]}[relation]
 
 
-def _describe(rng: Random, walk: list[_Entity], path: tuple[str, ...], *, plain: bool) -> str:
-    """The last entity of a walk, described from its first: "the birthplace of the author of The Lantern of Dravol"."""
-    text = walk[0].name
-    for entity, relation in zip(walk[:-1], path, strict=False):
+def _describe(rng: Random, chain: list[_Entity], path: tuple[str, ...], *, plain: bool) -> str:
+    """The last entity of a chain, described from its first: "the birthplace of the author of The Lantern of Dravol"."""
+    text = chain[0].name
+    for entity, relation in zip(chain[:-1], path, strict=False):
         spoken = _KINDS[entity.kind]
         clause = f"the person who {spoken.person[1]} {{}}" if relation == "person" else spoken.town[1]
-        # Clauses in clauses are hard to read, so only short walks have one.
+        # Clauses in clauses are hard to read, so only short chains have one.
         described = (
             clause
-            if not plain and len(walk) == 2 and rng.random() < 0.5
+            if not plain and len(chain) == 2 and rng.random() < 0.5
             else f"the {_noun(entity.kind, relation)} of {{}}"
         )
         text = described.format(text)

@@ -35,7 +35,7 @@ class Slots:
 @st.composite
 def batches(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
     """Sequences as (new tokens, their slots, which lie anywhere): some begin with all of an earlier one or with a part
-    of it, as samples of one prompt and steps of one walk do; some are prompts that are being read."""
+    of it, as samples of one prompt and steps of one trajectory do; some are prompts that are being read."""
     anywhere = draw(st.permutations(range(300)))
     found: list[tuple[int, list[int]]] = []
     for new, shared, own in draw(

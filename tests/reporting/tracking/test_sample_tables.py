@@ -15,9 +15,9 @@ def run(tmp_path_factory):
 
 def test_the_tracker_s_tables_say_who_chose_what(run):
     found = sample_tables(run, 1)
-    walks = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
+    trajectories = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
     rankings = list(read_lines(run / "iter_1/improve/rankings.jsonl", Ranking))
-    steps = {f"{walk.id}.{n}": step for walk in walks for n, step in enumerate(walk.steps)}
+    steps = {f"{trajectory.id}.{n}": step for trajectory in trajectories for n, step in enumerate(trajectory.steps)}
     assert {row["id"]: row["target"] for row in found["rankings"]} == {
         ranking.id: steps[ranking.id].candidates[ranking.best].text for ranking in rankings
     }

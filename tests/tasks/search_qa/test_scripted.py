@@ -70,7 +70,7 @@ def act(kind: StepKind, past: Sequence[PastAction], **rest: object) -> Action | 
 
 
 @dataclass
-class Walk:
+class Rollout:
     """A straight-line agent: no choice among samples, no failures, for the tests of the script alone."""
 
     llm: ScriptedLLM
@@ -123,24 +123,24 @@ def is_gold(question: LabelledQuestion, answer: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["bridge", "comparison", "date", "count", "yesno"])
-def test_a_walk_of_right_steps_reaches_the_gold_answer(kind: str) -> None:
+def test_a_rollout_of_right_steps_reaches_the_gold_answer(kind: str) -> None:
     questions = [question for question in ALL if question.kind == kind]
     assert questions
     for question in questions:
-        walk = Walk(scripted(), question.question.text)
-        answer = walk.run()
+        rollout = Rollout(scripted(), question.question.text)
+        answer = rollout.run()
         assert is_gold(question, answer), (question, answer)
         # One search may bring two wanted passages at once.
-        assert 2 * (question.hops or 0) + 2 <= len(walk.steps) <= 2 * (question.hops or 0) + 4
+        assert 2 * (question.hops or 0) + 2 <= len(rollout.steps) <= 2 * (question.hops or 0) + 4
         assert answer.count("[link_id=") == question.hops
 
 
 def test_states_and_completions_stay_short_enough_for_a_small_model() -> None:
     words: dict[StepKind, list[tuple[int, int]]] = defaultdict(list)
     for question in (*WORLD.train, *WORLD.evaluation):
-        walk = Walk(scripted(), question.question.text)
-        walk.run()
-        for kind, state, completion in walk.steps:
+        rollout = Rollout(scripted(), question.question.text)
+        rollout.run()
+        for kind, state, completion in rollout.steps:
             words[kind].append((len(state.split()), completion.tokens))
     for kind in STEP_KINDS:
         states, outputs = zip(*words[kind], strict=True)
@@ -153,30 +153,30 @@ def test_states_and_completions_stay_short_enough_for_a_small_model() -> None:
 def test_an_expert_that_slips_repairs_itself_and_marks_the_slips() -> None:
     kinds: set[str] = set()
     for question in ALL:
-        walk = Walk(scripted(slip=1.0), question.question.text)
-        answer = walk.run()
-        slips = [(kind, i) for i, (kind, _, completion) in enumerate(walk.steps) if completion.finish == "slip"]
+        rollout = Rollout(scripted(slip=1.0), question.question.text)
+        answer = rollout.run()
+        slips = [(kind, i) for i, (kind, _, completion) in enumerate(rollout.steps) if completion.finish == "slip"]
         assert [kind for kind, _ in slips] == ["decide", "answer"]
         assert slips[0][1] == 0
         assert is_gold(question, answer)
-        revised = [kind for kind, _, completion in walk.steps if "Revise_Answer" in completion.text]
+        revised = [kind for kind, _, completion in rollout.steps if "Revise_Answer" in completion.text]
         assert len(revised) == 1
         kinds.update(revised)
-        assert all(completion.finish in ("stop", "slip") for _, _, completion in walk.steps)
+        assert all(completion.finish in ("stop", "slip") for _, _, completion in rollout.steps)
     assert kinds == {"relevance", "grounding"}
 
 
 def test_a_bad_search_usually_leaves_nothing_and_the_next_one_says_so() -> None:
     empty = 0
     for question in ALL:
-        walk = Walk(scripted(slip=1.0), question.question.text)
-        walk.run()
-        summary = walk.past[1]
+        rollout = Rollout(scripted(slip=1.0), question.question.text)
+        rollout.run()
+        summary = rollout.past[1]
         assert isinstance(summary, SelectLink)
         if not summary.selected_links:
             empty += 1
             assert summary.grounded_summarization == "Nothing is selected."
-            repair = walk.past[2]
+            repair = rollout.past[2]
             assert isinstance(repair, Search) and repair.thoughts.startswith("That found nothing")
             assert repair.query == WORLD.plans[question.question.text].hops[0].query
     assert empty / len(ALL) > 0.9
@@ -247,17 +247,17 @@ def test_the_checks_revise_what_their_own_question_is_about(current: str, releva
 
 
 def test_a_question_without_a_plan_is_searched_for_and_answered_with_the_first_hit() -> None:
-    walk = Walk(scripted(), "Which people own a company of lamps?")
-    first = asyncio.run(SEARCH.search(walk.question, 3))[0]
-    assert walk.run() == f"{first.snippet} [link_id=1]"
-    nothing = Walk(scripted(), "zzz qqq?")
+    rollout = Rollout(scripted(), "Which people own a company of lamps?")
+    first = asyncio.run(SEARCH.search(rollout.question, 3))[0]
+    assert rollout.run() == f"{first.snippet} [link_id=1]"
+    nothing = Rollout(scripted(), "zzz qqq?")
     assert nothing.run() == "The links found do not settle this question."
 
 
 def states_along(question: LabelledQuestion) -> list[tuple[StepKind, str]]:
-    walk = Walk(scripted(slip=0.5), question.question.text)
-    walk.run()
-    return [(kind, state) for kind, state, _ in walk.steps]
+    rollout = Rollout(scripted(slip=0.5), question.question.text)
+    rollout.run()
+    return [(kind, state) for kind, state, _ in rollout.steps]
 
 
 STATES = [step for question in ALL for step in states_along(question)]
@@ -308,9 +308,9 @@ def test_shares_hold_on_hostile_questions_and_passages_without_a_plan(
 
 def test_wrong_answers_are_wrong() -> None:
     for question in ALL:
-        walk = Walk(scripted(), question.question.text)
-        walk.run()
-        for kind, state, _ in walk.steps:
+        rollout = Rollout(scripted(), question.question.text)
+        rollout.run()
+        for kind, state, _ in rollout.steps:
             if kind == "answer":
                 for completion in sample(scripted({"wrong": 1.0}), state, n=4):
                     action = parse(kind, completion.text).action

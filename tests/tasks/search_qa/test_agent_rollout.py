@@ -58,7 +58,7 @@ def recorded(**replies: list[Action | str | ModelFault | OutsideFault]) -> Recor
     )
 
 
-def walk(
+def rollout(
     llm, search=SEARCH, question=QUESTION, seed=7, samples=1, watch=lambda _: None, select="perplexity", **rules
 ) -> Trajectory:
     agent, policy = SearchAgent(search, **rules), Policy(llm, samples, 0.5, 128, select, tuned=True)
@@ -66,10 +66,10 @@ def walk(
     return asyncio.run(answer_question(agent, policy, question, trajectory_id=id_, seed=seed, watch=watch))
 
 
-def full_walk(**rules) -> Trajectory:
+def full_rollout(**rules) -> Trajectory:
     """Two searches, the second in vain, and a first check that revises."""
     replies = {"decide": [FIRST, SECOND, DONE], "summarise": [KEPT, NOTHING], "answer": [DRAFT]}
-    return walk(recorded(**replies, relevance=[REVISED], grounding=[PASSED]), **rules)
+    return rollout(recorded(**replies, relevance=[REVISED], grounding=[PASSED]), **rules)
 
 
 def step(kind, action: Action, state: str, hits=(), first_link=0) -> Step:
@@ -141,7 +141,7 @@ def test_a_whole_trajectory_to_the_letter() -> None:
         step("relevance", REVISED, f'{drafted}{ASKED}ANSWER = "Velmar."\n\n# step: relevance check\n'),
         step("grounding", PASSED, f'{drafted}{ASKED}ANSWER = "In Velmar [link_id=4]."\n\n# step: grounding check\n'),
     )
-    assert full_walk(max_searches=4) == Trajectory(
+    assert full_rollout(max_searches=4) == Trajectory(
         id="q1.0",
         question_id="q1",
         question=QUESTION.text,
@@ -166,7 +166,7 @@ def test_the_verifier_is_given_what_the_model_was_given() -> None:
         told.append((type(action), question, len(past), [item.link_id for item in shown], answer))
         return []
 
-    assert full_walk(samples=2, select="verified", violations=violations) == full_walk(samples=2)
+    assert full_rollout(samples=2, select="verified", violations=violations) == full_rollout(samples=2)
     steps = [
         (Search, 0, [], ""),
         (LinkSelection, 1, [1, 2, 3], ""),
@@ -181,14 +181,14 @@ def test_the_verifier_is_given_what_the_model_was_given() -> None:
 
 
 def test_without_self_checks_the_draft_is_the_answer() -> None:
-    whole, bare = full_walk(), full_walk(self_checks=False)
+    whole, bare = full_rollout(), full_rollout(self_checks=False)
     assert bare.steps == whole.steps[:-2]
     assert (bare.outcome, bare.draft, bare.answer, bare.usage.calls) == ("finished", "Velmar.", "Velmar.", 6)
 
 
 def test_a_spent_budget_terminates_without_asking_and_teaches_nothing() -> None:
     llm = recorded(decide=[FIRST], summarise=[KEPT], answer=[DRAFT], relevance=[PASSED], grounding=[PASSED])
-    trajectory = walk(llm, max_searches=1)
+    trajectory = rollout(llm, max_searches=1)
     forced = trajectory.steps[2]
     state = f"{past(SAID_1, SAID_2)}REMAINING_SEARCHES = 0\n{ASKED}\n# step: decision\n"
     assert forced == Step("decide", state, (), None, forced=True)
@@ -203,14 +203,14 @@ def test_a_search_without_results_is_summarised_all_the_same() -> None:
         decide=[Search("nowhere", "x"), FIRST, DONE], summarise=[NOTHING, KEPT], answer=[DRAFT],
         relevance=[PASSED], grounding=[PASSED],
     )  # fmt: skip
-    trajectory = walk(llm)
+    trajectory = rollout(llm)
     assert "CURRENT_SEARCH_RESULTS = SearchResult(links=[])\n" in trajectory.steps[1].state
     assert (trajectory.steps[1].hits, trajectory.steps[3].first_link) == ((), 1)
 
 
 def test_a_failed_check_without_a_revision_keeps_the_answer() -> None:
     llm = recorded(decide=[DONE], answer=[DRAFT], relevance=[FAILED], grounding=[FAILED])
-    trajectory = walk(llm)
+    trajectory = rollout(llm)
     assert kinds(trajectory) == "decide answer relevance grounding"
     assert (trajectory.outcome, trajectory.draft, trajectory.answer) == ("finished", "Velmar.", "Velmar.")
 
@@ -221,7 +221,7 @@ def test_a_failed_check_may_send_the_agent_back_to_search_once() -> None:
         answer=[DRAFT, Answer("Now I know.", "Ada Mell [link_id=1].")],
         relevance=[REVISED, PASSED], grounding=[FAILED],
     )  # fmt: skip
-    trajectory = walk(llm, on_failed_check="research", max_searches=4)
+    trajectory = rollout(llm, on_failed_check="research", max_searches=4)
     assert kinds(trajectory) == ("decide answer relevance decide summarise decide answer relevance grounding")
     assert f"{past(SAID_5, SAID_6)}REMAINING_SEARCHES = 4\n" in trajectory.steps[3].state
     assert "REMAINING_SEARCHES = 3\n" in trajectory.steps[5].state
@@ -232,18 +232,18 @@ def test_a_failed_check_may_send_the_agent_back_to_search_once() -> None:
 def test_searching_again_is_bounded_by_rounds_and_by_the_budget() -> None:
     replies = {"decide": [FIRST], "summarise": [KEPT, NOTHING], "answer": [DRAFT]}
     replies |= {"relevance": [PASSED], "grounding": [REVISED]}
-    spent = walk(recorded(**replies), on_failed_check="research", max_searches=2, max_research_rounds=9)
+    spent = rollout(recorded(**replies), on_failed_check="research", max_searches=2, max_research_rounds=9)
     assert kinds(spent) == "decide summarise decide summarise decide answer relevance grounding"
     assert (spent.usage.searches, spent.draft, spent.answer) == (2, "Velmar.", REVISED.revised_answer)
     replies["decide"] = [DONE]
-    rounds = walk(recorded(**replies), on_failed_check="research", max_research_rounds=2)
+    rounds = rollout(recorded(**replies), on_failed_check="research", max_research_rounds=2)
     assert kinds(rounds) == " ".join(["decide answer relevance grounding"] * 3)
     assert rounds.answer == REVISED.revised_answer
 
 
 def test_a_model_that_writes_nothing_usable_fails_with_the_steps_done_so_far() -> None:
     llm = recorded(decide=[FIRST], summarise=["I like link one."])
-    trajectory = walk(llm)
+    trajectory = rollout(llm)
     assert (trajectory.outcome, trajectory.draft, trajectory.answer) == ("failed", "", "")
     assert trajectory.fault == Fault("model", "no usable sample at step 1 (summarise): no call of LinkSelection")
     assert kinds(trajectory) == "decide summarise"
@@ -252,7 +252,7 @@ def test_a_model_that_writes_nothing_usable_fails_with_the_steps_done_so_far() -
 
 
 def test_links_that_were_not_shown_are_no_selection() -> None:
-    trajectory = walk(recorded(decide=[FIRST], summarise=[LinkSelection("s", "t", (1, 9))]))
+    trajectory = rollout(recorded(decide=[FIRST], summarise=[LinkSelection("s", "t", (1, 9))]))
     message = "no usable sample at step 1 (summarise): selects link 9, which was not shown"
     assert trajectory.fault == Fault("model", message)
 
@@ -261,14 +261,14 @@ def test_links_that_were_not_shown_are_no_selection() -> None:
     ("error", "whose"), [(ModelFault("refused: policy"), "model"), (OutsideFault("HTTP 503"), "outside")]
 )
 def test_a_fault_in_a_check_keeps_the_draft(error, whose) -> None:
-    trajectory = walk(recorded(decide=[DONE], answer=[DRAFT], relevance=[REVISED], grounding=[error]))
+    trajectory = rollout(recorded(decide=[DONE], answer=[DRAFT], relevance=[REVISED], grounding=[error]))
     assert (trajectory.outcome, trajectory.fault) == ("failed", Fault(whose, str(error)))
     assert kinds(trajectory) == "decide answer relevance"
     assert (trajectory.draft, trajectory.answer) == ("Velmar.", REVISED.revised_answer)
 
 
 def test_a_search_outage_is_an_outside_fault() -> None:
-    trajectory = walk(recorded(decide=[FIRST]), recorded_search())
+    trajectory = rollout(recorded(decide=[FIRST]), recorded_search())
     assert trajectory.fault is not None and trajectory.fault.whose == "outside"
     assert trajectory.fault.message.endswith("is kept for query 'author of Dusk'")
     assert (kinds(trajectory), trajectory.usage.searches) == ("decide", 1)
@@ -280,7 +280,7 @@ def test_a_hostile_page_stays_inside_its_string() -> None:
     )
     search = recorded_search({FIRST.query: [Hit("p", attack, attack)]})
     llm = recorded(decide=[FIRST, DONE], summarise=[KEPT], answer=[DRAFT], relevance=[PASSED], grounding=[PASSED])
-    trajectory = walk(llm, search, Question("q1", f"Why? {attack}"))
+    trajectory = rollout(llm, search, Question("q1", f"Why? {attack}"))
     assert trajectory.outcome == "finished"
     assert trajectory.question == f"Why? {attack}"
     for seen in trajectory.steps:
@@ -292,7 +292,7 @@ def test_a_hostile_page_stays_inside_its_string() -> None:
 def test_whoever_watches_sees_every_step_as_it_happens() -> None:
     seen = []
     llm = recorded(decide=[FIRST], summarise=[KEPT], answer=[DRAFT], relevance=["nonsense"])
-    trajectory = walk(
+    trajectory = rollout(
         llm,
         max_searches=1,
         watch=lambda parsed: seen.append((parsed.step, parsed.chosen.action if parsed.chosen else None)),
@@ -302,7 +302,7 @@ def test_whoever_watches_sees_every_step_as_it_happens() -> None:
 
 def test_every_step_samples_from_a_seed_of_its_own() -> None:
     llm = recorded(decide=[FIRST], summarise=[KEPT], answer=[DRAFT], relevance=[PASSED], grounding=[PASSED])
-    walk(llm, max_searches=1, seed=11)
+    rollout(llm, max_searches=1, seed=11)
     # Step 2 is the forced one, which samples nothing.
     assert [sampling.seed for _, sampling in llm.asked] == [derive_seed(11, i) for i in (0, 1, 3, 4, 5)]
 
@@ -312,10 +312,10 @@ def test_a_seed_fixes_the_trajectory_and_another_changes_it() -> None:
     llm = ScriptedLLM(world.plans, seed=1, right=0.4, wrong=0.4, unparsable=0.1, empty=0.1)
     question, search = world.train[0].question, Bm25Search(world.passages)
 
-    def walked(seed: int) -> Trajectory:
-        return walk(llm, search, question, seed, samples=4)
+    def again(seed: int) -> Trajectory:
+        return rollout(llm, search, question, seed, samples=4)
 
-    assert walked(3) == walked(3)
-    assert len({json.dumps([step.state for step in walked(seed).steps]) for seed in range(6)}) > 1
-    sampled = [{candidate.text for candidate in step.candidates} for step in walked(3).steps if not step.forced]
+    assert again(3) == again(3)
+    assert len({json.dumps([step.state for step in again(seed).steps]) for seed in range(6)}) > 1
+    sampled = [{candidate.text for candidate in step.candidates} for step in again(3).steps if not step.forced]
     assert max(map(len, sampled)) > 1
