@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from rest_react.errors import UsageError
 from rest_react.storage.files import cut_torn_line, write_file
 
 
@@ -27,6 +28,23 @@ class Progress:
 
 class _Event(msgspec.Struct):
     id: str
+
+
+def read_progress(folder: Path, content: str) -> Progress:
+    """What `job.json` says, or nothing yet. Raises UsageError if it is damaged or was begun with another `content`."""
+    path = folder / "job.json"
+    if not path.exists():
+        return Progress(content)
+    try:
+        progress = msgspec.json.decode(path.read_bytes(), type=Progress)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} is damaged ({error}). Delete it and run the same command again: the job is looked for in the "
+            "server's list, and another one is started, and paid for, only where that list has none."
+        ) from error
+    if progress.content != content:
+        raise UsageError(f"{path}: begun with other examples or settings; restore them, or delete it to start anew")
+    return progress
 
 
 def note_progress(folder: Path, progress: Progress) -> Progress:
