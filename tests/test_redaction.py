@@ -63,39 +63,43 @@ def test_a_proxy_s_password_is_blotted_out_in_every_form(monkeypatch: pytest.Mon
     assert redact(said) == "*** *** *** ***"
 
 
-WRITTEN = "and settings are written to files"
-NAME_IT = "set an environment variable to it, and name that in"
-
-
 @pytest.mark.parametrize(
-    ("override", "problem"),
+    ("override", "problem", "action"),
     [
         (
             f"policy.base_url=https://me:{PASSWORD}@host/v1",
-            f"policy.base_url: holds a user name or a password, {WRITTEN}; {NAME_IT} policy.api_key_env",
+            "policy.base_url: holds a user name or a password",
+            "policy.api_key_env",
         ),
         (
             f"finetune.base_url=me:{PASSWORD}@host/v1",
-            f"finetune.base_url: holds a user name or a password, {WRITTEN}; {NAME_IT} finetune.api_key_env",
+            "finetune.base_url: holds a user name or a password",
+            "finetune.api_key_env",
         ),
         (
             f"policy.base_url='https://host/v1?api_key={PASSWORD}'",
-            f"policy.base_url: holds a key, {WRITTEN}; {NAME_IT} policy.api_key_env",
+            "policy.base_url: holds a key",
+            "policy.api_key_env",
         ),
         (
             f"tracking.project=https://me:{PASSWORD}@host",
-            f"tracking.project: holds a user name or a password, {WRITTEN}; leave it out of the address",
+            "tracking.project: holds a user name or a password",
+            "remove it from the address",
         ),
         (
             f"policy.extra_body={{gateway: 'http://me:{PASSWORD}@host'}}",
-            f"policy.extra_body.gateway: holds a user name or a password, {WRITTEN}; leave it out of the address",
+            "policy.extra_body.gateway: holds a user name or a password",
+            "remove it from the address",
         ),
     ],
 )
-def test_a_setting_with_a_secret_is_refused_without_showing_it(override: str, problem: str) -> None:
+def test_a_setting_with_a_secret_is_refused_without_showing_it(override: str, problem: str, action: str) -> None:
     with pytest.raises(ConfigError) as told:
         compose([*SMOKE, *ASKED, override])
-    assert told.value.problems == (problem,)
+    (line,) = told.value.problems
+    assert line.startswith(problem)
+    assert action in line
+    assert PASSWORD not in line
 
 
 def test_a_secret_behind_an_interpolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

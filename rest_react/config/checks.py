@@ -1,9 +1,9 @@
-"""Settings that cannot go together, each as a line with its path and the way out.
+"""Combinations of settings that cannot work: one line each, with the setting and what to do.
 
     for problem in combination_problems(settings): ...
 
-What concerns one client alone is checked by its settings (`problems`), beside the client.
-Not here: values that are wrong by themselves (load).
+The settings of one client are checked beside the client (`problems`).
+Not here: single values that are wrong (config.load).
 """
 
 import os
@@ -14,27 +14,27 @@ from rest_react.config.settings import Questions, SameModel, Settings, model_beh
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.metrics.costs import NO_PRICE
 
-# Question sets that their authors made for testing alone, by a part of their names.
+# Question sets that their authors published for testing only, by a part of their names.
 TEST_ONLY = ("bamtwoogle",)
 
 
 def combination_problems(s: Settings) -> Iterator[str]:
-    """Combinations that cannot work, each with its way out."""
+    """One line for each combination that cannot work, with what to do."""
     if not _plain(s.run):
-        yield f"run: {s.run!r} must be a plain folder name (the folder above it is `output`)"
+        yield f"run: {s.run!r} is not a plain folder name; leave out / and leading dots (`output` sets its parent)"
     if (length := len(s.run.encode())) > 255:
-        yield f"run: is {length} bytes long, and a folder's name holds 255; shorten it"
+        yield f"run: the name is {length} bytes long, but a folder name has at most 255; shorten it"
     if s.output.startswith("~"):
-        yield "output: write the folder out in full; ~ is not expanded here"
+        yield "output: ~ is not expanded; give the full path"
     if s.replay and s.cache is None:
-        yield "replay: there is nothing to replay without a cache; give cache=<folder>"
+        yield "replay: needs a cache; set cache=<folder>"
     if s.budget.max_usd is not None:
         yield from _unpriced(s)
     if not s.evaluate.benchmarks:
-        yield "evaluate.benchmarks: name at least one"
+        yield "evaluate.benchmarks: is empty; add at least one benchmark"
     for name in s.evaluate.benchmarks:
         if not _plain(name):
-            yield f"evaluate.benchmarks: {name!r} must be a plain folder name"
+            yield f"evaluate.benchmarks: {name!r} is not a plain folder name; leave out / and leading dots"
     yield from _impossible_questions(s)
     yield from _verifier_of_other_questions(s)
     yield from _impossible_for_task(s)
@@ -45,30 +45,30 @@ def combination_problems(s: Settings) -> Iterator[str]:
             yield from model.problems(role)
     yield from s.finetune.problems("finetune")
     if s.grow.reuse == s.run:
-        yield "grow.reuse: a run cannot take over from itself; name another one"
+        yield "grow.reuse: a run cannot reuse its own stages; give the name of another run"
     if s.grow.reuse_through and s.grow.reuse is None:
-        yield "grow.reuse_through: names iterations of another run; name the run as well (grow.reuse)"
+        yield "grow.reuse_through: needs the run to reuse; set grow.reuse=<name of a run>"
     if s.start == "demonstrations" and s.world.demonstrations == 0 and not s.demonstrations.exemplars:
-        yield "start: demonstrations needs world.demonstrations above 0 or demonstrations.exemplars=true"
+        yield "start: there are no demonstrations; set world.demonstrations above 0 or demonstrations.exemplars=true"
     shown = s.agent.exemplars == "always" or (s.agent.exemplars == "untuned" and s.start == "prompted")
     judged = _asks_reward_model(s) or model_behind(s.grader, s.policy) is not None
     if s.agent.prompts and not (shown or judged or s.demonstrations.exemplars):
-        yield "agent.prompts: nobody reads them; give start=prompted, or demonstrations.exemplars=true to train on them"
+        yield "agent.prompts: is not used; set start=prompted, or demonstrations.exemplars=true to train on them"
     if s.improve.only_grounded and not s.agent.self_checks:
-        yield "improve.only_grounded: there is no grounding check with agent.self_checks=false; turn one of them round"
+        yield "improve.only_grounded: needs agent.self_checks=true; set it, or set improve.only_grounded=false"
     if s.finetune.whole_epochs and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
-        yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job takes whole epochs; round it"
+        yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job trains for whole epochs; round it"
     yield from _impossible_tuning(s)
     if s.finetune.learns_from == "preferences" and s.iteration:
         yield from _impossible_preferences(s)
     for role, judge in (("reward_model", s.reward_model), ("grader", s.grader)):
         asked = model_behind(judge, s.policy)
         if asked is not None and asked.runs == "script" and (role == "grader" or _asks_reward_model(s)):
-            yield f"{role}: the scripted policy knows plans, it cannot judge; choose another {role}"
+            yield f"{role}: the scripted policy cannot judge; choose another {role}"
 
 
 def _impossible_tuning(s: Settings) -> Iterator[str]:
-    """A policy that the trainer cannot tune, or would tune on other tokens than it is asked with."""
+    """A policy that the trainer cannot tune, or that would be trained and sampled with different tokens."""
     trains = s.iteration > 0 or s.start == "demonstrations"
     policy, trainer = s.policy, s.finetune
     if policy.tuned == "nowhere" and trains:
@@ -87,33 +87,35 @@ def _impossible_tuning(s: Settings) -> Iterator[str]:
 
 
 def _impossible_preferences(s: Settings) -> Iterator[str]:
-    """A trainer of preferences needs samples to compare, and a policy that is tuned already: its reference model."""
+    """A trainer that learns from preferences needs several samples per step, and a tuned policy as reference model."""
     if s.grow.samples == 1:
-        yield f"grow.samples: 1, but finetune.kind={s.finetune.kind} compares samples of a step; set it to 2 or more"
+        yield f"grow.samples: 1, but finetune.kind={s.finetune.kind} compares the samples of a step; set 2 or more"
     if s.start == "prompted" and s.agent.exemplars != "never":
         yield (
-            f"finetune.kind: {s.finetune.kind} starts from a tuned policy, and with start=prompted there is none; use "
-            "start=demonstrations or, for a policy.model that is tuned already, agent.exemplars=never"
+            f"finetune.kind: {s.finetune.kind} needs a tuned policy, but start=prompted gives none; set "
+            "start=demonstrations or, if policy.model is already tuned, agent.exemplars=never"
         )
 
 
 def _impossible_questions(s: Settings) -> Iterator[str]:
-    """The same of question sets: what is asked of whom, and where its passages are."""
+    """Question sets that may not be used, or that the policy or the search engine cannot work with."""
     grown = {"grow.questions": s.grow.questions}
     grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
     sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
     for path, source in grown.items():
         if _test_only(source.origin()):
-            yield f"{path}: {source.origin()} is for testing only; grow on another set"
+            yield f"{path}: {source.origin()} is for testing only; use another question set in Grow"
     for name in s.grow.allow_overlap:
         if name in benchmarks_for_testing(s):
-            yield f"grow.allow_overlap: {name} is for testing only; leave it out and grow on other questions"
+            yield f"grow.allow_overlap: {name} is for testing only; remove it, and use other questions in Grow"
     yield from dict.fromkeys(problem for path, source in sources.items() for problem in _missing_files(path, source, s))
     if s.policy.runs == "script":
         for path, source in sources.items():
             if not source.is_world:
-                way_out = "use kind: world, or another policy"
-                yield f"{path}: policy={s.policy.kind} knows the built-in world alone; {way_out}"
+                yield (
+                    f"{path}: policy={s.policy.kind} can answer only questions of the built-in world; use kind: world, "
+                    "or another policy"
+                )
     if not s.task.searches:
         return
     if lacking := s.search.lacks_world():
@@ -124,13 +126,13 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
         for path, source in sources.items():
             if own := source.setting_of_passages(path):
                 yield (
-                    f"{path}: has no corpus for search={s.search.kind}; set {own}=<passages.jsonl> (or to the question "
-                    "file, where its rows hold their contexts), or use experiment=web"
+                    f"{path}: has no corpus, but search={s.search.kind} needs one; set {own}=<passages.jsonl> (or the "
+                    "question file itself if its rows contain contexts), or use experiment=web"
                 )
 
 
 def _verifier_of_other_questions(s: Settings) -> Iterator[str]:
-    """`verified` with questions that its rules (tasks.search_qa.verifier) were not written for."""
+    """`verified` with questions for which its rules (tasks.search_qa.verifier) are not valid."""
     grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
     asked = grown | {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
     for path, chosen, sources, other in (
@@ -180,17 +182,17 @@ def _impossible_without_items(s: Settings) -> Iterator[str]:
 
 
 def _impossible_students(s: Settings) -> Iterator[str]:
-    """Students whose runs could not be told apart, or not be named."""
+    """Students whose runs would have no name, or the same name."""
     names = [student.name for student in s.students]
     for student, name in zip(s.students, names, strict=True):
         if not name or not _plain(name):
-            yield f"students: {student.model!r} ends in no name for its run; give a model's name or its folder"
+            yield f"students: {student.model!r} gives no name for the run of the student; give a model name or a folder"
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"students: {names.count(name)} of them would share the run {s.run}_{name}; give them in several commands"
+        yield f"students: {names.count(name)} of them have the same run {s.run}_{name}; use one command for each"
 
 
 def benchmarks_for_testing(s: Settings) -> set[str]:
-    """Benchmarks that no setting allows to be grown on, as `evaluate.benchmarks` calls them."""
+    """The names in `evaluate.benchmarks` of the sets that Grow must not use, whatever the settings."""
     return {name for name, source in s.evaluate.benchmarks.items() if _test_only(name) or _test_only(source.origin())}
 
 
@@ -199,28 +201,28 @@ def _test_only(name: str) -> bool:
 
 
 def _unpriced(s: Settings) -> Iterator[str]:
-    """What a limit in dollars cannot be kept without."""
+    """Prices that a limit in dollars needs and that are not set."""
     for role, part in _used(s).items():
         price = getattr(part, "price", NO_PRICE)
         for side in ("input", "output"):
             if getattr(price, side) is None:
-                yield f"{role}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
+                yield f"{role}.price.{side}: budget.max_usd needs this price; give US dollars per million tokens"
 
 
 def missing_keys(s: Settings) -> list[str]:
-    """A problem for each key that is not in its environment variable; a replay asks no model."""
+    """One line for each API key whose environment variable is not set. With `replay` only the trainer needs a key."""
     problems = []
     for role, part in _used(s).items():
-        name, asked = getattr(part, "api_key_env", None), role == "finetune" or not s.replay
-        if name and asked and not os.environ.get(name, "").strip():
-            needed = getattr(part, "always_needs_key", False)
-            out = "" if needed else f", or give {role}.api_key_env=null if none is wanted"
+        name, needed = getattr(part, "api_key_env", None), role == "finetune" or not s.replay
+        if name and needed and not os.environ.get(name, "").strip():
+            optional = not getattr(part, "always_needs_key", False)
+            out = f", or set {role}.api_key_env=null if the server needs none" if optional else ""
             problems.append(f"{role}.api_key_env: the environment variable {name} is not set; set it to your key{out}")
     return problems
 
 
 def _used(s: Settings) -> dict[str, object]:
-    """The parts that may cost something, by role."""
+    """The settings of the models and trainers that the run uses, by role."""
     used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
     if s.iteration > 0 and _asks_reward_model(s):
         used["reward_model"] = s.reward_model
@@ -237,9 +239,9 @@ def _missing_files(path: str, source: Questions, s: Settings) -> Iterator[str]:
     needed = next((name for name in ("data", "evaluate_data") if getattr(s, name) is None), None)
     for name, file in source.files():
         if file.startswith("None/") and needed:  # what `${data}/...` makes of null
-            yield f"{needed}: is needed; give {needed}=<folder with questions.jsonl and corpus.jsonl>"
+            yield f"{needed}: is not set; give {needed}=<folder with questions.jsonl and corpus.jsonl>"
         elif not Path(file).is_file():
-            yield f"{path}.{name}: there is no file {file}"
+            yield f"{path}.{name}: there is no file {file}; check the path"
 
 
 def _asks_reward_model(s: Settings) -> bool:

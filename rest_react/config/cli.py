@@ -1,15 +1,15 @@
-"""What stands between the shell and the loop: overrides checked by us, then Hydra.
+"""The command line: checks the overrides, then starts Hydra.
 
-Hydra stops at the first misspelt override, with a text about structs. `checked` composes the configuration once
-beforehand and tells every problem at once, each with its path and the nearest name, in about a second:
+Hydra stops at the first misspelt override, with a message about structs. `checked` composes the configuration first and
+reports all problems at once, each with the setting and the nearest name, in about a second:
 
     $ python -m rest_react.run agnt.select=first iteration=x
     2 problems in the settings:
       agnt.select: there is no such setting; did you mean agent.select?
       iteration: input should be a valid integer, ... (given: 'x')
 
-It also spells short names out: `policy=vllm` is Hydra's `llm@policy=vllm`. Text stays as it was typed (overrides).
-Not here: what the settings mean (settings) and what else is wrong with them (config).
+It also expands short names: `policy=vllm` is Hydra's `llm@policy=vllm`. Text stays as it was typed (config.overrides).
+Not here: what the settings mean (config.settings), wrong values (config.load), impossible combinations (config.checks).
 """
 
 import copy
@@ -36,7 +36,7 @@ from rest_react.storage.locked_settings import flatten, locked_settings
 _HERE = Path(__file__).resolve().parents[1]
 # Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.
 CONFIGS = next(folder for folder in (_HERE / "configs", _HERE.parent / "configs") if folder.is_dir())
-# Short names of groups that are mounted elsewhere than where they lie.
+# Short names of groups whose files are in one folder and whose settings are in another group.
 MOUNTS = {
     "policy": "llm@policy",
     "reward_model": "llm@reward_model",
@@ -59,10 +59,10 @@ PACKAGES = (
 
 
 def checked(arguments: Sequence[str]) -> list[str]:
-    """The arguments for Hydra, short names spelt out. Ends the process with every problem when there is one."""
+    """The arguments for Hydra, with short names expanded. Prints all problems, if any, and exits with 2."""
     if problems := [*filter(None, map(_secret, arguments)), *_secrets_of_files(arguments)]:
         stop(ConfigError(problems), code=2)  # before anything is written or printed, --cfg included
-    # Hydra understands -m before or behind all overrides, not between them.
+    # Hydra accepts -m before or after all overrides, not between them.
     sweeps = [argument for argument in arguments if argument in MULTIRUN][:1]
     multirun = bool(sweeps) or "hydra.mode=MULTIRUN" in arguments
     others = [spell_out(argument, multirun=multirun) for argument in arguments if argument not in MULTIRUN]
@@ -80,7 +80,7 @@ def checked(arguments: Sequence[str]) -> list[str]:
     except DiskError as error:
         stop(error, code=2)
     if multirun:
-        # In front: one that the user gave counts instead.
+        # First, so that a value from the user replaces it.
         return [*sweeps, as_text("hydra.sweep.dir", str(folder)), *others]
     if settings.dry_run:
         # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.
@@ -89,36 +89,36 @@ def checked(arguments: Sequence[str]) -> list[str]:
 
 
 def _secret(argument: str) -> str:
-    """What is wrong with an argument that holds a password or a key in an address."""
+    """The message for an argument whose address contains a password or a key; empty if it contains none."""
     key, _, value = argument.lstrip("+").partition("=")
     return secret_problem(key, value.strip("'\" ")) if value else secret_problem("argument", argument)
 
 
 def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
-    """The same of configuration files elsewhere, which Hydra alone composes, and copies into the run's folder."""
+    """The same for configuration files of the user: only Hydra reads them, and it copies them into the run's folder."""
     for option, following in pairwise([*arguments, ""]):
         name, _, value = option.partition("=")
         if name in ("--config-dir", "-cd", "--config-path", "-cp"):
             for path in sorted(Path(value or following).rglob("*.yaml")):
                 if secret := secret_in(path.read_text(encoding="utf-8", errors="replace")):
-                    yield f"{path}: holds {secret}, and settings are written to files; name an api_key_env instead"
+                    yield f"{path}: holds {secret}, and settings are saved in files; use api_key_env instead"
 
 
 def sweep_folder(arguments: Sequence[str]) -> Path | None:
-    """Where the sweep that `checked` returned these arguments for keeps what became of its jobs; None for one run."""
+    """Where a sweep records the outcomes of its jobs, from the arguments that `checked` returned; None for one run."""
     key = "hydra.sweep.dir="
     return next((Path(text(word.removeprefix(key))) for word in arguments[:2] if word.startswith(key)), None)
 
 
 def _new_sweep(settings: Settings) -> Path:
-    """A folder for a sweep, new to the second and process; of forecasts, one that is forgotten."""
+    """A new folder for a sweep, named by time and process; for a dry run, in the folder for temporary files."""
     root = Path(tempfile.gettempdir()) if settings.dry_run else output_root(settings)
     return root / "multirun" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.getpid()}"
 
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
-    """The settings that these overrides make; of a sweep, its first job's. Raises ConfigError with all problems, those
-    of later jobs too: each value of a sweep is tried with the first ones of the others."""
+    """The settings for these overrides; for a sweep, those of its first job. Raises ConfigError with all problems, also
+    those of later jobs: each value of a sweep is checked together with the first value of the other settings."""
     problems: list[str] = []
     swept = list(_jobs([spell_out(override, multirun=multirun) for override in overrides], multirun, problems))
     first = [job for job, *_ in swept]
@@ -134,7 +134,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
         keys = [job.key_or_group for job, *others in swept if others and not (CONFIGS / job.key_or_group).is_dir()]
         name = "_".join(["mine", *(f"${{{key}}}" for key in keys)])
         problems.append(
-            f"run: each job of a sweep needs a folder of its own, with what is swept in its name: 'run={name}'"
+            f"run: the jobs of a sweep need different folders; put the swept settings into the name: 'run={name}'"
         )
     if problems:
         raise ConfigError(problems)
@@ -162,12 +162,12 @@ def _composed(overrides: Sequence[Any]) -> Settings:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             config = hydra_compose("config", overrides=groups)
     except HydraException as error:
-        raise ConfigError([*problems, f"{' '.join(groups)}: cannot be composed: {error}"]) from None
+        raise ConfigError([*problems, f"{' '.join(groups)}: Hydra cannot compose these groups: {error}"]) from None
     OmegaConf.set_struct(config, False)
     settings, found = _with_values(config, values, open_)
     sound = [value for value in values if not any(problem.startswith(value.key_or_group) for problem in found)]
     if found and len(sound) < len(values):
-        # What is wrong by itself hides what does not go together: look again without it.
+        # Wrong values hide wrong combinations: check again without them.
         open_ |= {value.key_or_group for value in values if value not in sound}
         found += [problem for problem in _with_values(config, sound, open_)[1] if problem not in found]
     if settings is None or problems or found:
@@ -176,7 +176,7 @@ def _composed(overrides: Sequence[Any]) -> Settings:
 
 
 def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iterator[list[Any]]:
-    """Each override as Hydra reads it, a sweep as one per job. What is under hydra.* is left to Hydra."""
+    """Each override as Hydra parses it, a sweep as one override per job. Skips hydra.*, which Hydra checks itself."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import Glob, Transformer
     from hydra.errors import HydraException
@@ -186,7 +186,7 @@ def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iter
         try:
             override = parser.parse_override(given)
         except HydraException:
-            problems.append(f"{given}: is no override; write setting=value, with quotes around odd characters")
+            problems.append(f"{given}: is not an override; write setting=value, with quotes around special characters")
             continue
         key = override.key_or_group
         if key.startswith(("hydra.", "hydra/")):
@@ -194,14 +194,14 @@ def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iter
         if not override.is_sweep_override():
             yield [override]
         elif not multirun:
-            problems.append(f"{key}: several values are a sweep; add -m to run them all, or write a list as [a,b]")
+            problems.append(f"{key}: several values make a sweep; add -m to run them all, or write a list as [a,b]")
         elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
             choices = override.sweep_iterator(transformer=Transformer.encode)
             yield [parser.parse_override(f"{given.partition('=')[0]}={choice}") for choice in choices]
 
 
 def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[Settings | None, list[str]]:
-    """The settings with these values in place, or what is wrong with them; not what hangs on something `open_`."""
+    """The settings with these values, or their problems; without problems that depend on a setting in `open_`."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -229,14 +229,14 @@ def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[S
 
 
 def _left_open(group: Any) -> set[str]:
-    """What cannot be checked while this group's choice is unknown: the part it would have filled."""
+    """The settings that cannot be checked because the choice of this group is unknown."""
     if group.key_or_group == "experiment":
         return {*MOUNTS, "search", "finetune", "tracking", "evaluate.benchmarks"}
     return {group.package or group.key_or_group}
 
 
 def _has(config: Any, key: str) -> bool:
-    """Whether the key exists, be its value null or still missing."""
+    """Whether the key exists, also if its value is null or missing."""
     from omegaconf import DictConfig, OmegaConf
 
     parent, _, leaf = key.rpartition(".")
@@ -245,7 +245,7 @@ def _has(config: Any, key: str) -> bool:
 
 
 def plain(config: Any) -> Any:
-    """A composed config as nested dicts and lists, without Hydra's own part; missing values say so."""
+    """A composed config as nested dicts and lists, without Hydra's own part. Raises ConfigError for missing values."""
     from omegaconf import OmegaConf
 
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
@@ -259,25 +259,26 @@ def plain(config: Any) -> Any:
 
 
 def with_hydra(job: Callable[[Any], None]) -> None:
-    """Runs a job under Hydra: --help, --cfg, -m and the rest."""
+    """Runs a job under Hydra, which handles --help, --cfg and -m."""
     import hydra
 
     hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(job)()
 
 
 def stop(error: RestReactError, *, code: int) -> NoReturn:
-    """Ends the process with one message."""
+    """Prints the message and exits with `code`."""
     say(str(error))
     raise SystemExit(code)
 
 
 def output_root(settings: Settings) -> Path:
-    """Where run folders lie: `output` from the folder the command was given in."""
+    """The folder of the run folders: `output`, relative to the working directory."""
     return Path(settings.output).resolve()
 
 
 def environment(prompts: str) -> dict[str, str]:
-    """What may change under a run and is recorded: versions of what can move a result, and the prompts' hash."""
+    """What a run records about its environment: the versions of packages that can change a result, and the hash of the
+    prompts."""
     versions = {name: _version(name) for name in ("rest-react", *PACKAGES)}
     return {"prompts": prompts, "python": sys.version.split()[0], **versions}
 
@@ -290,7 +291,11 @@ def _version(name: str) -> str:
 
 
 def spell_out(argument: str, *, multirun: bool = False) -> str:
-    """An argument in Hydra's terms: the long name of a group, and text between quotes."""
+    """An argument as Hydra needs it: the long name of a group, and quotes around text.
+
+    >>> spell_out("policy=vllm")
+    'llm@policy=vllm'
+    """
     key, equals, value = argument.partition("=")
     return f"{MOUNTS[key]}={value}" if equals and key in MOUNTS else as_typed(argument, multirun=multirun)
 
@@ -309,5 +314,5 @@ def _group_problem(override: Any) -> str | None:
     choice = unknown[0]
     name = next((short for short, long in MOUNTS.items() if long == mount), mount)
     if choice is None and re.search(r"@(evaluate\.benchmarks|grow\.also)\.", mount):
-        return f"{mount}: null is no choice; to leave it out, give '~{mount.lstrip('+')}'"
-    return f"{name}: there is no {choice!r}; choose one of {', '.join(choices)}"
+        return f"{mount}: null is not a choice; to remove the entry, give '~{mount.lstrip('+')}'"
+    return f"{name}: there is no {'null' if choice is None else repr(choice)}; choose one of {', '.join(choices)}"

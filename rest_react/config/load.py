@@ -1,9 +1,9 @@
-"""Reading the settings: every wrong value, missing key and impossible combination at once, before any work is done.
+"""Reads the settings, and reports all wrong values, missing keys and impossible combinations at once.
 
     settings = load_settings(values)     # values: a composed config as nested dicts and lists
 
-Each problem is a line with its path and the way out.
-Not here: the settings themselves (settings), their values (configs/*.yaml), combinations that cannot work (checks).
+Each problem is one line with the setting and what to do.
+Not here: the settings themselves (config.settings), their values (configs/*.yaml), the combinations (config.checks).
 """
 
 import difflib
@@ -65,21 +65,23 @@ def records_of(root: type) -> Iterator[type]:
 
 
 def _explain(problem: dict[str, Any]) -> str:
-    """One line of ours for one problem of pydantic's: path, what is wrong, what would be right."""
+    """Our message for one pydantic error: the path, what is wrong, what to do."""
     path = _path(problem["loc"])
     given = problem.get("input")
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
             name = path.rpartition(".")[2]
             if name in _field_names() and (_UNIONS | _NAMED_UNIONS) & set(path.split(".")[:-1]):
-                return f"{path}: there is no such setting for what is chosen here; leave it out: '~{path}'"
+                return f"{path}: the kind chosen here has no such setting; remove it with '~{path}'"
             return f"{path}: there is no such setting; {nearest(name, _field_names())}"
         case "missing" | "missing_argument":
             return f"{path}: is missing; give {path}=..."
         case "union_tag_not_found":
-            return f"{path}.kind: is missing; give {path}.kind=... and what belongs to it"
+            return f"{path}.kind: is missing; give {path}.kind=... and the settings of that kind"
         case "union_tag_invalid":
-            return f"{path}.kind: {problem['ctx']['tag']!r} is none of {problem['ctx']['expected_tags']}"
+            return (
+                f"{path}.kind: there is no {problem['ctx']['tag']!r}; choose one of {problem['ctx']['expected_tags']}"
+            )
     message = problem["msg"][:1].lower() + problem["msg"][1:]
     return f"{path}: {message} (given: {given!r:.80})"
 
@@ -94,7 +96,7 @@ _NAMED_UNIONS = {"benchmarks", "also"}
 
 
 def _path(location: tuple[str | int, ...]) -> str:
-    """The dotted path of a problem, without the union tag that pydantic puts behind a union's field."""
+    """The dotted path of a setting, without the union tags that pydantic adds to it."""
     parts = [str(part) for part in location]
     tags = {i for i in range(1, len(parts)) if parts[i - 1] in _UNIONS or (i > 1 and parts[i - 2] in _NAMED_UNIONS)}
     if parts[-1:] == ["kind"]:
@@ -103,11 +105,11 @@ def _path(location: tuple[str | int, ...]) -> str:
 
 
 def _not_utf8(values: object) -> Iterator[str]:
-    """Bytes that Python could not read as text: no file of ours can hold them."""
+    """Texts with bytes that are not UTF-8: they cannot be saved in the run's files."""
     for path, value in flatten(values):
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and text.encode("utf-8", "replace") != text.encode("utf-8", "surrogatepass"):
-                yield f"{path}: {text!r} holds bytes that are not UTF-8; write it in UTF-8"
+                yield f"{path}: {text!r} is not valid UTF-8; write it in UTF-8"
 
 
 def _secrets(values: object) -> Iterator[str]:
@@ -119,22 +121,22 @@ def _secrets(values: object) -> Iterator[str]:
 
 
 def secret_problem(path: str, text: str) -> str:
-    """What is wrong with a text setting that holds a secret, without the secret; empty if it holds none."""
+    """The message for a setting that contains a secret, without the secret; empty if it contains none."""
     part, _, name = path.rpartition(".")
     address = name in ("base_url", "url")
     if not (secret := secret_in(text, address=address)):
         return ""
-    way_out = "leave it out of the address"
+    action = "remove it from the address"
     if name == "base_url":
-        way_out = f"set an environment variable to it, and name that in {part}.api_key_env"
+        action = f"store it in an environment variable, and set {part}.api_key_env to its name"
     elif address:
-        way_out = "use an address that needs none, such as a tunnel to the server on this machine"
+        action = "use an address without it, such as a tunnel to the server on this machine"
     elif _QUESTIONS.search(path):
-        way_out = "download the file and give its path"
-    return f"{path}: holds {secret}, and settings are written to files; {way_out}"
+        action = "download the file and give its path"
+    return f"{path}: holds {secret}, and settings are saved in files; {action}"
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """A hint at the most similar of `names`, or at where to find them."""
+    """A hint: the most similar of `names`, or where to find all of them."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]}?" if close else "see --help for the groups and --cfg job for every setting"

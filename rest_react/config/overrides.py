@@ -1,16 +1,15 @@
-"""Text settings on the command line, as they were typed.
+"""Keeps text settings of the command line as they were typed.
 
 Hydra's grammar reads `run=007` as 7 and `policy.model=1e3` as 1000.0, and refuses `data=~/it's here`. `as_typed` puts
-quotes around the value of every setting that is text, so that Hydra hands it on unchanged:
+quotes around the value of every setting that is text, so that Hydra does not change it:
 
     >>> as_typed("run=007"), as_typed("agent.max_searches=007")
     ("run='007'", 'agent.max_searches=007')
     >>> as_typed("policy.model=1.5b,0x10", multirun=True)
     "policy.model='1.5b','0x10'"
 
-What keeps its meaning: `null` where a setting may be null, `${seed}`, a value that stands in quotes already, and in a
-sweep commas and Hydra's functions. Not here: which settings there are (settings), and what is wrong with a value
-(config).
+Unchanged are `null` where a setting may be null, `${seed}`, a value in quotes, and in a sweep commas and Hydra's
+functions. Not here: which settings there are (config.settings), and wrong values (config.load).
 """
 
 import re
@@ -58,7 +57,7 @@ def _spelt(value: str, kinds: frozenset[object]) -> str:
 
 
 def _named_or_spelt(part: str, record: type) -> str:
-    """One of a list's records: by its name alone, or a mapping, in which the texts are quoted."""
+    """One record of a list: a name, or a mapping whose texts are quoted."""
     if not (part.startswith("{") and part.endswith("}")):
         return _quoted(part)
     hints = typing.get_type_hints(record)
@@ -68,7 +67,7 @@ def _named_or_spelt(part: str, record: type) -> str:
 
 
 def as_text(key: str, value: str) -> str:
-    """The override that sets `key` to this very text."""
+    """The override that sets `key` to exactly this text."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
     return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
@@ -79,7 +78,7 @@ def _quoted(text: str) -> str:
 
 
 def text(value: str) -> str:
-    """The text that a value stands for: what its quotes hold, or itself.
+    """The text of a value, without its quotes.
 
     >>> text("'007'"), text("it's")
     ('007', "it's")
@@ -90,7 +89,7 @@ def text(value: str) -> str:
 
 
 def split(text: str) -> list[str]:
-    """The parts of a text between its commas; those inside quotes, brackets and braces do not count.
+    """The parts of a text between commas, ignoring commas inside quotes, brackets and braces.
 
     >>> split("a, 'b,c', {d: [e,f]}, it's")
     ['a', "'b,c'", '{d: [e,f]}', "it's"]
@@ -110,8 +109,8 @@ def split(text: str) -> list[str]:
 
 @cache
 def _kinds(key: str) -> frozenset[object]:
-    """What types a setting may have if it is text in some way, by its dotted key; else nothing. Of `policy.model` each
-    of the policy's possible kinds has its say."""
+    """The types of a setting that is a text, a list of texts or a mapping of texts, by its dotted key; else empty.
+    For `policy.model`, the types in every kind of policy."""
     nodes: set[object] = {Settings}
     for name in key.split("."):
         nodes = {kind for node in nodes for kind in _member(node, name)}
@@ -122,7 +121,7 @@ def _kinds(key: str) -> frozenset[object]:
 
 
 def _listed_record(kinds: Collection[object]) -> type | None:
-    """The record that the setting lists, where it is a list of records that a name alone can stand for."""
+    """The record type of a setting that is a list of records; None for other settings."""
     for kind in kinds:
         members = typing.get_args(kind) if typing.get_origin(kind) is tuple else ()
         record = getattr(members[0], "__origin__", members[0]) if members else None

@@ -1,8 +1,8 @@
-"""Students: smaller models that are tuned on what a run has grown (`students=[...]`), each in a run of its own.
+"""Students (`students=[...]`): smaller models that are tuned on the data of a run, each in its own run.
 
     settings_of_student(settings, Student("base/1B"))     # run=<run>_1B policy.model=base/1B grow.reuse=<run>
 
-Not here: which stages a student takes over from its teacher's run (stages.reuse).
+Not here: which stages a student reuses from the run of its teacher (stages.reuse).
 """
 
 from dataclasses import replace
@@ -11,7 +11,8 @@ from rest_react.config.settings import Grader, Model, SameModel, Settings, Stude
 
 
 def settings_of_student(s: Settings, student: Student) -> Settings:
-    """The settings of a student's own run: it learns from what `s` has grown; it may be sampled in its own way."""
+    """The settings of the run of a student, which reuses the trajectories of the run with the settings `s`. A student
+    may set its own number of samples and temperature for evaluation."""
     samples = s.evaluate.samples if student.samples is None else student.samples
     temperature = s.evaluate.temperature if student.temperature is None else student.temperature
     return replace(
@@ -26,5 +27,5 @@ def settings_of_student(s: Settings, student: Student) -> Settings:
 
 
 def _named(grader: Grader, policy: Model) -> Grader:
-    """The grader, by its name where it was the `same` as a policy that will be another: all models have one grader."""
+    """The grader. `same` becomes the model of the teacher by name, so that all students have the same grader."""
     return policy.in_mode(grader.mode) if isinstance(grader, SameModel) else grader

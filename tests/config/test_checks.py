@@ -69,49 +69,50 @@ def data(folder: Path) -> Path:
     ],
     ids=" ".join,
 )
-def test_the_ways_to_run_it_are_possible(overrides: list[str]) -> None:
+def test_the_documented_ways_to_run_are_accepted(overrides: list[str]) -> None:
     assert isinstance(load_settings(values(*overrides)), Settings)
 
 
-def test_what_is_a_setting_of_another_choice_alone_is_to_be_left_out(tmp_path: Path) -> None:
+def test_a_setting_that_only_another_trainer_has_is_refused_and_can_be_removed(tmp_path: Path) -> None:
     hosted = ("experiment=local_corpus", f"data={data(tmp_path)}", "policy=openai", "finetune=hosted", "start=prompted")
     (told,) = problems(values(*(word.replace("policy", "llm@policy") for word in hosted)))
-    path, told = told.split(": there is no such setting for what is chosen here; ")
-    assert (path, told) == ("finetune.micro_batch_size", "leave it out: '~finetune.micro_batch_size'")
+    assert told.startswith("finetune.micro_batch_size: ")
+    assert "'~finetune.micro_batch_size'" in told
 
 
-def test_a_setting_of_another_kind_of_question_set_is_to_be_left_out(tmp_path: Path) -> None:
+def test_a_setting_that_only_another_question_set_has_is_refused_and_can_be_removed(tmp_path: Path) -> None:
     hub = ("experiment=local_corpus", f"data={data(tmp_path)}", "questions@grow.questions=hotpotqa_train")
-    assert problems(values(*hub))[0] == (
-        "grow.questions.path: there is no such setting for what is chosen here; leave it out: '~grow.questions.path'"
-    )
+    told = problems(values(*hub))[0]
+    assert told.startswith("grow.questions.path: ")
+    assert "'~grow.questions.path'" in told
 
 
-def test_every_key_that_is_not_there_is_told_at_once_by_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_missing_api_keys_are_reported_at_once_with_their_roles(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     clients = ("llm@policy=openai", "finetune=hosted", "start=prompted", "llm@grader=gemini", "llm@reward_model=openai")
     given = load_settings(values(*clients, "iteration=0"))
-    openai = (
-        "policy.api_key_env: the environment variable OPENAI_API_KEY is not set; set it to your key, or give "
-        "policy.api_key_env=null if none is wanted"
-    )
-    gemini = "grader.api_key_env: the environment variable GEMINI_API_KEY is not set; set it to your key"
-    assert missing_keys(given) == [openai, gemini]
-    assert missing_keys(replace(given, iteration=1)) == [openai, gemini, openai.replace("policy", "finetune")]
+
+    def settings_and_variables(s: Settings) -> list[tuple[str, str]]:
+        return [(told.split(":")[0], re.findall(r"[A-Z]+_API_KEY", told)[0]) for told in missing_keys(s)]
+
+    openai, gemini = ("policy.api_key_env", "OPENAI_API_KEY"), ("grader.api_key_env", "GEMINI_API_KEY")
+    assert settings_and_variables(given) == [openai, gemini]
+    assert ["api_key_env=null" in told for told in missing_keys(given)] == [True, False]  # Gemini always needs a key
+    assert settings_and_variables(replace(given, iteration=1)) == [openai, gemini, ("finetune.api_key_env", openai[1])]
     assert missing_keys(replace(given, replay=True)) == []
     monkeypatch.setenv("GEMINI_API_KEY", "a-key")
     assert missing_keys(load_settings(values(*clients, "iteration=0", "policy.api_key_env=null"))) == []
 
 
-def test_a_folder_of_one_s_own_is_possible(tmp_path: Path) -> None:
+def test_the_user_s_own_data_folder_is_accepted(tmp_path: Path) -> None:
     mine = load_settings(values("experiment=local_corpus", f"data={data(tmp_path)}"))
     assert list(mine.evaluate.benchmarks) == ["local"]
     assert mine.evaluate.benchmarks["local"] == mine.grow.questions
 
 
 @pytest.mark.parametrize("experiment", ["paper_gpu", "paper_openai"])
-def test_the_papers_experiments_depart_from_the_default_where_the_default_departs_from_the_paper(
+def test_the_papers_experiments_set_what_the_defaults_set_differently_from_the_paper(
     experiment: str,
 ) -> None:
     s = load_settings(values(f"experiment={experiment}"))
@@ -130,7 +131,7 @@ ELSEWHERE = ("agent.select=perplexity", "improve.keep=all")
 @pytest.mark.parametrize(
     ("mount", "option"), [(mount, option) for mount, (_, options) in GROUPS.items() for option in options]
 )
-def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> None:
+def test_every_choice_of_every_group_is_accepted(mount: str, option: str) -> None:
     group, _ = GROUPS[mount]
     company = {
         "hosted": ["llm@policy=openai"],
@@ -148,7 +149,7 @@ def test_every_choice_of_every_group_is_possible(mount: str, option: str) -> Non
     assert isinstance(load_settings(values(spelt, *needed)), Settings)
 
 
-def test_every_choice_of_every_group_is_tried_here() -> None:
+def test_the_test_above_covers_every_choice_of_every_group() -> None:
     tried: dict[str, set[str]] = {"experiment": set(), "questions": {"file"}}
     for group, options in GROUPS.values():
         tried.setdefault(group, set()).update(options)
@@ -158,7 +159,7 @@ def test_every_choice_of_every_group_is_tried_here() -> None:
     assert {**tried, "experiment": there["experiment"]} == there
 
 
-def test_published_sets_are_pinned_to_a_commit() -> None:
+def test_published_question_sets_are_pinned_to_a_commit() -> None:
     """A branch moves."""
     pins = {
         path.stem: values(f"+questions@evaluate.benchmarks.x={path.stem}")["evaluate"]["benchmarks"]["x"]["revision"]
@@ -177,7 +178,7 @@ def test_the_papers_experiments_grow_on_500_questions_of_each_of_its_four_sets()
         assert [(isinstance(one, HubQuestions), one.split, one.sample) for one in sets] == [(True, "train", 500)] * 4
 
 
-def test_all_problems_are_told_at_once_with_path_and_way_out() -> None:
+def test_all_problems_are_reported_at_once_with_the_setting_and_what_to_do() -> None:
     given = values()
     given["iteration"] = "x"
     given["agent"]["selct"] = "first"
@@ -192,17 +193,17 @@ def test_all_problems_are_told_at_once_with_path_and_way_out() -> None:
         "grow.temperature: input should be a finite number (given: inf)",
         "improve.keep: is missing; give improve.keep=...",
         "iteration: input should be a valid integer, unable to parse string as an integer (given: 'x')",
-        "policy.kind: 'vlm' is none of 'transformers', 'openai', 'vllm', 'gemini', 'scripted'",
-        "search.kind: is missing; give search.kind=... and what belongs to it",
+        "policy.kind: there is no 'vlm'; choose one of 'transformers', 'openai', 'vllm', 'gemini', 'scripted'",
+        "search.kind: is missing; give search.kind=... and the settings of that kind",
     ]
 
 
-def test_a_number_is_a_fine_name() -> None:
+def test_a_run_name_may_be_a_number() -> None:
     assert load_settings({**values(), "run": 12}).run == "12"
 
 
 @pytest.mark.parametrize("path", ["policy", "search", "grow", "grow.questions", "evaluate.benchmarks.world", "world"])
-def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
+def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
     given = values()
     part = given
     for name in path.split("."):
@@ -214,9 +215,9 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["run=a/b"], "run: 'a/b' must be a plain folder name"),
-        (["run=.."], "run: '..' must be a plain folder name"),
-        (["output='~/runs'"], "output: write the folder out in full"),
+        (["run=a/b"], "run: 'a/b'"),
+        (["run=.."], "run: '..'"),
+        (["output='~/runs'"], "output: ~"),
         (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
         (
             ["experiment=web", "search=bm25", "search.corpus=nowhere.jsonl"],
@@ -230,12 +231,12 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
             ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=http"],
             "grow.questions.path: there is no file no.jsonl",
         ),
-        (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus for search=bm25"),
+        (["questions@grow.questions=hotpotqa_train"], "grow.questions: has no corpus, but search=bm25 needs one"),
         (
             ["questions@grow.questions=file", "grow.questions.path=README.md"],
-            "grow.questions: has no corpus for search=bm25; set grow.questions.corpus=<passages.jsonl>",
+            "grow.questions: has no corpus, but search=bm25 needs one; set grow.questions.corpus=<passages.jsonl>",
         ),
-        (["agent.prompts=docs"], "agent.prompts: nobody reads them; give start=prompted, or demonstrations.exemplars"),
+        (["agent.prompts=docs"], "agent.prompts: is not used; set start=prompted"),
         (
             ["search=duckduckgo", "questions@evaluate.benchmarks.world=bamboogle"],
             "grow.questions: the web knows nothing of the built-in world",
@@ -244,18 +245,18 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
             ["search=duckduckgo", "iteration=0", "start=prompted"],
             "evaluate.benchmarks.world: the web knows nothing of the built-in world",
         ),
-        (["replay=true"], "replay: there is nothing to replay without a cache"),
+        (["replay=true"], "replay: needs a cache"),
         (["search=http", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),
         (["search=http", "+questions@grow.also.x=bamtwoogle"], "grow.also.x: https://raw.githubusercontent"),
-        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5: has no corpus for search=bm25"),
-        (["world.demonstrations=0"], "start: demonstrations needs world.demonstrations above 0"),
+        (["+questions@grow.also.eli5=eli5"], "grow.also.eli5: has no corpus, but search=bm25 needs one"),
+        (["world.demonstrations=0"], "start: there are no demonstrations; set world.demonstrations above 0"),
         (["finetune=hosted"], "finetune.kind: hosted cannot tune policy.kind=transformers"),
         (
             ["llm@policy=openai", "finetune=hosted", "demonstrations.epochs=2.5"],
-            "demonstrations.epochs: 2.5, but a hosted job takes whole epochs",
+            "demonstrations.epochs: 2.5, but",
         ),
-        (["finetune=dpo", "start=prompted"], "finetune.kind: dpo starts from a tuned policy, and with start=prompted"),
-        (["finetune=dpo", "grow.samples=1"], "grow.samples: 1, but finetune.kind=dpo compares samples of a step"),
+        (["finetune=dpo", "start=prompted"], "finetune.kind: dpo needs a tuned policy"),
+        (["finetune=dpo", "grow.samples=1"], "grow.samples: 1, but finetune.kind=dpo"),
         (["finetune=dpo", "finetune.start_from=base"], "finetune.start_from"),
         (["finetune=dpo", "finetune.batch_size=5", "finetune.micro_batch_size=2"], "finetune.batch_size: 5 is not"),
         (["llm@policy=openai"], "finetune.kind: local cannot tune policy.kind=openai"),
@@ -265,10 +266,10 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
             ["experiment=paper_gpu", "finetune.num_processes=3"],
             "finetune.batch_size: 64 is not a multiple of finetune.micro_batch_size × finetune.num_processes (12); set",
         ),
-        (["experiment=smoke", "improve.selector=reward_model"], "reward_model: the scripted policy knows plans"),
+        (["experiment=smoke", "improve.selector=reward_model"], "reward_model: the scripted policy cannot judge"),
         (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
-        (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy knows plans"),
-        (["llm@grader=scripted"], "grader: the scripted policy knows plans"),
+        (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy cannot judge"),
+        (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),
         (
             ["experiment=smoke", "search=http", "questions@grow.questions=bamboogle"],
             "grow.questions: policy=scripted",
@@ -279,7 +280,7 @@ def test_an_unknown_key_is_refused_wherever_it_is(path: str) -> None:
         ),
     ],
 )
-def test_what_cannot_work_is_refused(overrides: list[str], told: str) -> None:
+def test_an_impossible_combination_is_refused(overrides: list[str], told: str) -> None:
     asks_others = any("questions@" in override and "~" not in override for override in overrides)
     (problem,) = impossible(*overrides, *(ELSEWHERE if asks_others else []))
     assert problem.startswith(told)
@@ -322,7 +323,7 @@ def test_the_verifier_of_the_built_in_world_is_refused_for_other_questions(
     assert isinstance(load_settings(values(*given, *ELSEWHERE)), Settings)
 
 
-def test_a_student_is_a_name_or_says_how_it_is_sampled() -> None:
+def test_a_student_is_given_by_name_or_with_its_sampling_settings() -> None:
     given = "students=[base/3B,{model:base/1B,samples:16},{model:/models/tiny/,samples:8,temperature:0.7},7]"
     students = load_settings(values(given)).students
     assert students == (
@@ -339,16 +340,16 @@ def test_a_student_is_a_name_or_says_how_it_is_sampled() -> None:
         ("[a,{model:b,samples:0}]", "students.1.samples: input should be greater than 0 (given: 0)"),
         ("[{model:b,temperature:3}]", "students.0.temperature: input should be less than or equal to 2 (given: 3)"),
         ("['']", "students.0.model: string should have at least 1 character"),
-        ("[/]", "students: '/' ends in no name for its run; give a model's name or its folder"),
-        ("[a/x,{model:b/x,samples:2}]", "students: 2 of them would share the run default_x; give them in several"),
+        ("[/]", "students: '/' gives no name"),
+        ("[a/x,{model:b/x,samples:2}]", "students: 2 of them have the same run default_x"),
     ],
 )
-def test_a_student_that_cannot_be_is_refused(students: str, told: str) -> None:
+def test_a_wrong_student_is_refused(students: str, told: str) -> None:
     (problem,) = impossible(f"students={students}")
     assert problem.startswith(told)
 
 
-def test_a_benchmark_for_testing_only_cannot_be_allowed_to_be_grown_on(tmp_path: Path) -> None:
+def test_allow_overlap_refuses_a_benchmark_for_testing_only(tmp_path: Path) -> None:
     """Neither under its own name, nor by its file under another, and a copy that is grown on changes nothing."""
     copy = data(tmp_path) / "questions.jsonl"
     overrides = (
@@ -360,44 +361,43 @@ def test_a_benchmark_for_testing_only_cannot_be_allowed_to_be_grown_on(tmp_path:
         "questions@grow.questions=file",
         f"grow.questions.path={copy}",
     )
-    assert impossible(*overrides, "grow.allow_overlap=[bamtwoogle,world,renamed]", "replay=true") == [
-        "replay: there is nothing to replay without a cache; give cache=<folder>",
-        "grow.allow_overlap: bamtwoogle is for testing only; leave it out and grow on other questions",
-        "grow.allow_overlap: renamed is for testing only; leave it out and grow on other questions",
+    told = impossible(*overrides, "grow.allow_overlap=[bamtwoogle,world,renamed]", "replay=true")
+    assert [problem.split(" is for testing only")[0] for problem in told[1:]] == [
+        "grow.allow_overlap: bamtwoogle",
+        "grow.allow_overlap: renamed",
     ]
+    assert told[0].startswith("replay: ")
     assert load_settings(values(*overrides, "grow.allow_overlap=[world]")).grow.allow_overlap == ("world",)
 
 
-def test_a_budget_in_dollars_wants_the_price_of_every_part_that_costs() -> None:
-    wanted = [
-        f"{part}.price.{side}: budget.max_usd needs it; give US dollars per million tokens"
-        for part, side in (("policy", "input"), ("policy", "output"), ("reward_model", "output"), ("finetune", "input"))
-    ]
+def test_a_budget_in_dollars_needs_the_price_of_every_model_and_trainer() -> None:
+    prices = ["policy.price.input", "policy.price.output", "reward_model.price.output", "finetune.price.input"]
     asked = ("experiment=paper_openai", "llm@reward_model=gemini", "reward_model.price.input=1", "llm@grader=rule")
-    assert impossible(*asked, "budget.max_usd=5") == wanted
+    assert [problem.split(":")[0] for problem in impossible(*asked, "budget.max_usd=5")] == prices
     free = (*asked, "improve.selector=perplexity", "policy.price.input=1", "policy.price.output=4")
     assert load_settings(values(*free, "iteration=0", "budget.max_usd=5")).budget.max_usd == 5
     assert load_settings(values("budget.max_usd=5")).policy.price.input == 0
 
 
-def test_a_missing_data_folder_is_asked_for_once() -> None:
+def test_a_missing_data_folder_is_reported_once() -> None:
     assert impossible("experiment=local_corpus") == [
-        "data: is needed; give data=<folder with questions.jsonl and corpus.jsonl>"
+        "data: is not set; give data=<folder with questions.jsonl and corpus.jsonl>"
     ]
 
 
-def test_a_missing_file_of_the_data_folder_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_of_the_data_folder_is_reported_for_each_question_set(tmp_path: Path) -> None:
     (data(tmp_path) / "corpus.jsonl").unlink()
-    assert impossible("experiment=local_corpus", f"data={tmp_path}") == [
+    assert [problem.split(";")[0] for problem in impossible("experiment=local_corpus", f"data={tmp_path}")] == [
         f"grow.questions.corpus: there is no file {tmp_path}/corpus.jsonl",
         f"evaluate.benchmarks.local.corpus: there is no file {tmp_path}/corpus.jsonl",
     ]
 
 
-def test_a_benchmark_s_name_is_a_folder_s_name() -> None:
+def test_a_benchmark_name_must_be_a_folder_name() -> None:
     given = values()
     given["evaluate"]["benchmarks"]["a/b"] = given["evaluate"]["benchmarks"]["world"]
-    assert problems(given) == ["evaluate.benchmarks: 'a/b' must be a plain folder name"]
+    (told,) = problems(given)
+    assert told.startswith("evaluate.benchmarks: 'a/b' ")
 
 
 CANNOT_CHANGE_A_RESULT = {
@@ -435,14 +435,14 @@ CANNOT_CHANGE_A_RESULT = {
 }
 
 
-def test_everything_that_can_change_a_result_is_locked() -> None:
+def test_every_setting_that_can_change_a_result_is_locked() -> None:
     settings = load_settings(values())
     everything = {path for path, _ in flatten(settings)}
     assert everything >= CANNOT_CHANGE_A_RESULT
     assert set(locked_settings(settings)) == everything - CANNOT_CHANGE_A_RESULT
 
 
-def test_where_and_how_a_policy_is_served_is_not_locked() -> None:
+def test_the_address_and_speed_settings_of_a_policy_are_not_locked() -> None:
     locked = locked_settings(load_settings(values("experiment=paper_gpu")))
     assert (locked["policy.max_model_len"], locked["policy.extra_args"]) == (16384, [])
     held = {path.removeprefix("policy.") for path in locked if path.startswith("policy.")}
@@ -476,7 +476,7 @@ def test_every_name_in_unlocked_is_a_setting() -> None:
     assert {entry.removeprefix("*.") for entry in UNLOCKED} - names == set()
 
 
-def test_the_nearest_name_is_offered_and_nothing_far_fetched() -> None:
+def test_a_similar_name_is_suggested_and_a_dissimilar_one_is_not() -> None:
     assert nearest("agnt.select", ["agent.select", "policy"]) == "did you mean agent.select?"
     assert nearest("zzz", ["agent.select"]).startswith("see --help")
 
@@ -512,7 +512,7 @@ HOSTED_POLICY = ("llm@policy=openai", "finetune=hosted", "start=prompted")
         ),
     ],
 )
-def test_a_policy_that_would_be_asked_otherwise_than_it_is_trained_is_refused(
+def test_settings_that_would_sample_and_train_with_different_prompts_are_refused(
     overrides: tuple[str, ...], problem: str
 ) -> None:
     assert any(line.startswith(problem) for line in problems(values(*overrides)))
@@ -529,13 +529,13 @@ def test_a_policy_that_would_be_asked_otherwise_than_it_is_trained_is_refused(
         ("llm@policy=smollm2", "policy.mode=chat", TEMPLATE),
     ],
 )
-def test_a_policy_that_is_not_trained_or_trained_as_it_is_asked_may_have_any_template(
+def test_a_policy_may_have_any_template_if_it_is_not_trained_or_is_trained_with_that_template(
     overrides: tuple[str, ...],
 ) -> None:
     assert isinstance(load_settings(values(*overrides)), Settings)
 
 
-def test_the_block_for_reasoning_models_leaves_out_what_these_refuse() -> None:
+def test_the_settings_for_reasoning_models_omit_parameters_that_these_models_refuse() -> None:
     grader = load_settings(values("llm@grader=openai_reasoning", "evaluate.grader_max_tokens=4096")).grader
     assert isinstance(grader, OpenAIModel)
     assert (grader.omit, grader.token_limit, grader.logprobs, grader.n_per_request, grader.extra_body) == (
@@ -555,7 +555,7 @@ def test_the_block_for_reasoning_models_leaves_out_what_these_refuse() -> None:
         ("vllm_remote", {"top_k": -1, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}),
     ],
 )
-def test_a_server_s_block_asks_for_plain_sampling_and_takes_other_fields_beside(server: str, fields: object) -> None:
+def test_the_settings_of_a_server_ask_for_plain_sampling_and_allow_further_fields(server: str, fields: object) -> None:
     settings = load_settings(values(f"llm@policy={server}", "finetune=hosted", "+policy.extra_body={keep_alive: 60}"))
     assert isinstance(settings.policy, OpenAIModel)
     none = {"presence_penalty": 0.0, "frequency_penalty": 0.0}

@@ -15,7 +15,7 @@ RECORDS = [record for record in records_of(Settings) if record is not Price]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
-def test_every_setting_says_what_it_means(record: type) -> None:
+def test_every_setting_has_a_description(record: type) -> None:
     names = [field.name for field in fields(record) if field.name != "kind"]
     lines = setting_lines(record)
     assert [line.name for line in lines] == names

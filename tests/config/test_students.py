@@ -4,7 +4,7 @@ from rest_react.config.cli import compose
 from rest_react.config.students import settings_of_student
 
 
-def test_a_student_is_graded_as_its_teacher_is_and_sampled_in_its_own_way() -> None:
+def test_a_student_has_the_grader_of_its_teacher_and_its_own_sampling() -> None:
     told = "students=[base/3B,{model:base/1B,samples:16,temperature:0.7}]"
     served = ("policy=vllm", "policy.model=base/7B", "policy.mode=completion", told, "grader=same")
     teacher = compose(["experiment=smoke", *served])
