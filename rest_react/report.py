@@ -1,12 +1,12 @@
-"""The report of a run (results.json, report.md, report.html, cards), and the command that compares runs on one page.
+"""Writes the report of a run (results.json, report.md, report.html, cards); as a command, compares runs on one page.
 
     page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
 
     python -m rest_react.report 'runs=[perplexity,random]'          # outputs/compare_perplexity_random.html
 
-All outputs show the same rows; docs/metrics.md defines each number. An evaluation is in the report once its
-summary.json exists; stages that are not complete are named in a note.
-Not here: the numbers (reporting.rows), the tables (reporting.tables), how a page is made (reporting.page).
+All outputs show the same rows; docs/metrics.md defines each number. The report contains complete evaluations only (with
+a summary.json) and has a note for each incomplete stage.
+Not here: the numbers (reporting.rows), the tables (reporting.tables), rendering of pages (reporting.page).
 """
 
 from rest_react.start import start
@@ -46,7 +46,8 @@ _USAGE = "usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [pa
 
 
 def write_report(run_folder: Path, *, smoke: bool) -> Path:
-    """Writes results.json, report.md, report.html and the cards into the run's folder; returns the page."""
+    """Writes results.json, report.md, report.html and the cards into the run's folder. Returns the path of
+    report.html."""
     rows = compute_rows(run_folder)
     write_json(run_folder / RESULTS_JSON, Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows)))
     view = {
@@ -68,7 +69,7 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
 
 
 def show_results(run_folder: Path, *, smoke: bool) -> None:
-    """Writes the report's files; prints the table, what it means, and where many answers failed."""
+    """Writes the report and prints the table, a sentence for each benchmark, and notes on failures."""
     page = write_report(run_folder, smoke=smoke)
     rows = compute_rows(run_folder)
     console.print(results_table(rows))
@@ -91,7 +92,7 @@ def _page(view: Mapping[str, Any], run_folder: Path) -> str:
 
 
 def write_comparison(folders: Sequence[Path], page: Path) -> None:
-    """Writes one page over several runs. Raises RunFolderError where a folder is no run's, or damaged."""
+    """Writes the page that compares runs. Raises RunFolderError if a folder is not a run folder or is damaged."""
     names = [folder.name for folder in folders]
     alike = len(set(names)) < len(names)
     view = compare([read_run(folder, str(folder) if alike else folder.name) for folder in folders])
@@ -104,7 +105,7 @@ def write_comparison(folders: Sequence[Path], page: Path) -> None:
 
 
 def main() -> None:
-    """Several runs in one page. `output` is the folder they lie in, `page` the file to write."""
+    """The command line. `output` is the folder of the runs, `page` the file to write."""
     try:
         given = {key: value for key, _, value in (word.partition("=") for word in sys.argv[1:])}
         listed = given.get("runs", "").strip()
@@ -117,7 +118,7 @@ def main() -> None:
         names = "_".join(folder.name for folder in folders)
         page = Path(text(given.get("page", "")) or output / f"compare_{names}.html")
         if not page.parent.is_dir():
-            raise UsageError(f"{page}: there is no such folder; give page=<a file in a folder that is there>")
+            raise UsageError(f"{page}: its folder does not exist; give page=<a file in an existing folder>")
         with disk_errors():
             write_comparison(folders, page)
     except UsageError as error:

@@ -38,8 +38,8 @@ CURVES = (
 BREAKDOWNS = (
     ("by_kind", "By question type", "mean"),
     ("by_hops", "By hops", "mean"),
-    ("per_correct", "What one correct answer took", ""),
-    ("checks", "What the self-checks changed", ""),
+    ("per_correct", "Cost per correct answer", ""),
+    ("checks", "Effect of the self-checks", ""),
     ("faults", "Faults", "share"),
 )
 TABLES = ("verdicts", "trajectories", "rankings")
@@ -66,7 +66,10 @@ def build(run_folder: Path, *, entity: str, project: str) -> Any:
 
     blocks: list[Any] = [
         wr.TableOfContents(),
-        wr.P("One W&B run is one iteration. Intervals are 95%, clustered by question; one that holds 0 may be luck."),
+        wr.P(
+            "One W&B run is one iteration. Intervals are 95%, clustered by question. If the interval of a difference "
+            "contains 0, the difference may be chance."
+        ),
         wr.H2("Results"),
         wr.MarkdownBlock(results(run_folder)),
     ]

@@ -54,7 +54,7 @@ def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):
         assert f"33.3% [{100 * (share.low or 0):.1f}, {100 * (share.high or 0):.1f}] of 3" in text
 
 
-def test_an_evaluation_without_one_scored_answer_has_no_numbers_but_a_row(tmp_path):
+def test_an_evaluation_without_scored_answers_has_a_row_without_numbers(tmp_path):
     write_evaluation(tmp_path, 0, [result("a", verdict="unscored", fault=Fault("outside", "no network"))])
     (row,) = compute_rows(tmp_path)
     assert row.accuracy == Accuracy(mean=None, std=None, low=None, high=None)
@@ -78,7 +78,7 @@ def test_the_same_folder_gives_the_same_files(run):
 
 
 class Page(HTMLParser):
-    """Every tag, and whether they nest."""
+    """Collects all tags and checks that they nest."""
 
     VOID = frozenset({"meta", "line", "circle", "rect", "path", "input"})
 
@@ -100,7 +100,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_nothing_that_a_model_wrote_becomes_markup(run):
+def test_text_from_models_is_escaped(run):
     page = page_of(run)
     parsed = Page(page)
     assert parsed.open == []
@@ -113,7 +113,7 @@ def test_nothing_that_a_model_wrote_becomes_markup(run):
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_the_page_admits_its_own_style_and_scripts_alone(run):
+def test_the_content_security_policy_allows_only_the_page_s_own_style_and_scripts(run):
     page = page_of(run)
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', page)
     parts = re.findall(r"<(style|script)>(.*?)</\1>", page, flags=re.DOTALL)
@@ -136,16 +136,16 @@ def test_the_page_admits_its_own_style_and_scripts_alone(run):
     ]
 
 
-def test_a_run_without_trajectories_has_no_script(tmp_path):
+def test_the_page_of_a_run_without_trajectories_has_no_script(tmp_path):
     write_evaluation(tmp_path, 0, [result("a")])
     assert "<script" not in page_of(tmp_path)
 
 
-def test_a_million_characters_do_not_make_the_page_long(run):
+def test_very_long_texts_are_shortened_in_the_page(run):
     assert len(page_of(run)) < 100_000
 
 
-def test_the_page_draws_every_chart_inside_its_frame(run):
+def test_every_chart_stays_inside_its_frame(run):
     page = page_of(run)
     charts = re.findall(r"<svg viewBox=\"0 0 360 230\".*?</svg>", page, flags=re.DOTALL)
     assert [re.search(r'aria-label="([^"]+)"', chart)[1] for chart in charts] == [
@@ -171,13 +171,13 @@ def test_the_page_draws_every_chart_inside_its_frame(run):
     assert 200 <= len(curve) <= 301  # 1000 steps, thinned; the torn line is not read
 
 
-def test_a_smoke_run_says_so_in_its_title(run):
+def test_the_title_of_a_smoke_run_says_that_it_is_one(run):
     assert "<title>Smoke run demo</title>" in page_of(run, smoke=True)
     assert (run / "report.md").read_text().startswith("# Smoke run demo\n")
     assert "<title>Run demo</title>" in page_of(run)
 
 
-def test_the_markdown_holds_the_same_tables(run):
+def test_report_md_has_the_tables_of_the_page(run):
     write_report(run, smoke=False)
     text = (run / "report.md").read_text(encoding="utf-8")
     assert "| 1 | world | 75.0% |" in text
@@ -192,7 +192,7 @@ def test_the_markdown_holds_the_same_tables(run):
     assert "| unscored | 0 (0.0%) | 0 (0.0%) |" in text
 
 
-def test_a_run_with_its_baseline_alone_is_reported(tmp_path):
+def test_a_run_with_iteration_0_only_is_reported(tmp_path):
     write_evaluation(tmp_path, 0, [result("a")])
     (tmp_path / "iter_1" / "grow").mkdir(parents=True)
     page = page_of(tmp_path)
@@ -201,7 +201,7 @@ def test_a_run_with_its_baseline_alone_is_reported(tmp_path):
     assert len(compute_rows(tmp_path)) == 1
 
 
-def test_a_run_with_nothing_complete_is_reported(tmp_path):
+def test_a_run_without_a_complete_stage_is_reported(tmp_path):
     stage = write_evaluation(tmp_path, 0, [result("a")])
     (stage / "summary.json").unlink()
     page = page_of(tmp_path)
@@ -220,7 +220,7 @@ def test_the_terminal_table_shows_accuracy_interval_and_change(run):
     assert "4 × 1" in text
 
 
-def test_the_first_view_leaves_out_columns_that_are_0_everywhere(run):
+def test_the_main_columns_exclude_columns_that_are_0_in_every_row(run):
     rows = compute_rows(run)
     shown = [heading for heading, _ in first_view(rows)]
     without = [heading for heading, _ in first_view([replace(row, f1=0.0, searches=0.0) for row in rows])]
@@ -228,7 +228,7 @@ def test_the_first_view_leaves_out_columns_that_are_0_everywhere(run):
     assert "EM" not in shown and without[:3] == ["Iteration", "Benchmark", "Accuracy"]
 
 
-def test_the_page_says_what_the_result_means_and_what_could_be_seen(run):
+def test_the_page_has_the_headline_and_the_detectable_difference(run):
     page = page_of(run)
     assert "Iteration 1 is 50.0 points above the start on world" in page
     assert "differences of about" in page and "are detectable (80% power)" in page

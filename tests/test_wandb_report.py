@@ -74,7 +74,7 @@ def test_it_has_the_figures_and_tables_of_the_page(run: Path, report: Any) -> No
     page = (run / "report.html").read_text(encoding="utf-8").split('id="trajectories"')
     of_the_page = set(re.findall(r"<h3>(\w[^<]*)</h3>", page[0] + page[1].split('id="training"')[1]))
     figures = {"Accuracy per iteration", "Before and after the self-checks", "Searches per question"}
-    parts = {"By question type", "By hops", "What one correct answer took", "What the self-checks changed", "Faults"}
+    parts = {"By question type", "By hops", "Cost per correct answer", "Effect of the self-checks", "Faults"}
     assert of_the_page == figures | parts | {"Loss on the target tokens"}
     headings = {
         text for block in found(report, "blocks")[0] if block["type"] == "heading" for text in found(block, "text")

@@ -67,9 +67,7 @@ def key_from(api_key_env: str | None) -> str:
 def refuse_address(base_url: str) -> None:
     """Raises UsageError for what is no address, or one with a secret: an address stands in messages and files."""
     if secret := secret_in(base_url, address=True):
-        raise UsageError(
-            f"base_url: holds {secret}; store it in an environment variable and name that in api_key_env"
-        )
+        raise UsageError(f"base_url: holds {secret}; store it in an environment variable and name that in api_key_env")
     if not base_url.startswith(("http://", "https://")):
         raise UsageError(f"base_url: {base_url!r} is no http:// or https:// address")
 

@@ -1,8 +1,8 @@
-"""Cards in the Hub's format: one beside each iteration's model, one beside its training rows.
+"""Model cards and data cards in the format of the Hugging Face Hub, for each iteration.
 
     write_cards(Path("outputs/default"), rows, smoke=False)      # iter_1/improve/README.md, iter_1/finetune/README.md
 
-A card says how its model or rows were made (settings, counts of the stages) and holds the results of that iteration.
+A card gives the settings and counts behind the model or the training rows; a model card also gives its results.
 Not here: uploading to the Hub.
 """
 
@@ -29,7 +29,7 @@ from rest_react.storage.summaries import read_summary
 from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
 
 _TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
-# What a card tells of how its model or rows were made: settings, and counts of Grow and Improve.
+# Settings, and counts of Grow and Improve, that a card shows.
 _MADE = (
     "policy.model", "seed", "start", "search.kind", "agent.max_searches", "grow.samples", "grow.temperature",
     "grow.trajectories_per_question", "improve.selector", "improve.keep",
@@ -42,7 +42,7 @@ _COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_
 
 
 def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> None:
-    """A card in the Hub's format beside each iteration's model, and one beside its training rows."""
+    """Writes a card for each iteration's model and one for its training rows."""
     settings = read_settings(run_folder)
     for k in iterations(run_folder):
         stage = run_folder / f"iter_{k}"
@@ -53,7 +53,7 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
         taken = k > 0 and (k <= settings.get("grow.reuse_through", 0) or _is_student(run_folder, settings))
         if taken:  # the rows were made by another run, with settings of its own
             made = [(key, value) for key, value in made if not key.startswith(("grow.", "improve."))]
-            made.append(("taken over from", settings["grow.reuse"]))
+            made.append(("reused from", settings["grow.reuse"]))
         if improved is not None:
             made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
             kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
@@ -75,7 +75,7 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
 
 
 def _is_student(run_folder: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether the run learns from data of another model."""
+    """Whether the run is a student: it trains on the data of another model."""
     if not settings.get("grow.reuse"):
         return False
     theirs = read_settings(run_folder.parent / settings["grow.reuse"])
@@ -88,7 +88,7 @@ def _card(template: str, folder: Path, *, front: str, **values: Any) -> None:
 
 
 def _model_front(name: str, base: str, rows: Sequence[ResultRow]) -> str:
-    """What the Hub reads at the top of a model's card."""
+    """The metadata of a model card (YAML)."""
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
@@ -117,7 +117,7 @@ def _model_front(name: str, base: str, rows: Sequence[ResultRow]) -> str:
 
 
 def _data_front(name: str, rows: int) -> str:
-    """What the Hub reads at the top of a data set's card."""
+    """The metadata of a data card (YAML)."""
     from huggingface_hub import DatasetCardData
 
     sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}

@@ -1,14 +1,13 @@
-"""Runs side by side: how they differ, what differs in their settings, and the paper's tables beside their numbers.
+"""Compares runs: differences in accuracy, different settings, and the paper's tables with the numbers of the runs.
 
     view = compare([Run("perplexity", rows, settings, answers, examples), Run("random", ...)])
 
-The first run is the reference: every other one is compared with it at the iterations that both have and as both ended
-(a control that is its own iteration 0 against the loop's iteration 3), paired by question. Each difference comes with
-the smallest one that so many questions would show, and with how many questions it would take to see the difference
-found. The paper's numbers are PaLM 2's, on other questions with another search engine: they stand there for
-orientation, and no difference to them is computed.
+The first run is the reference. Every other run is compared with it, paired by question, at the iterations that both
+have and at the last iteration of each (a control that has only iteration 0, against iteration 3 of the loop). Each
+difference has the detectable difference (80% power) and the number of questions needed to detect the measured one.
+No difference to the paper's numbers is computed: they are from PaLM 2, other questions and another search engine.
 
-Not here: a run's own numbers (rows), the paper's tables (paper_tables), the page (report).
+Not here: the numbers of one run (reporting.rows), the paper's tables (reporting.paper_tables), the page (report).
 """
 
 import math
@@ -28,7 +27,7 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AccuracyBySize:
-    """The accuracy of all `runs` that were tuned on so many examples."""
+    """The accuracy of all `runs` runs that were tuned on `examples` examples."""
 
     examples: int
     runs: int
@@ -36,7 +35,8 @@ class AccuracyBySize:
 
 
 def compare(runs: Sequence[Run]) -> dict[str, Any]:
-    """All that the page shows: curves and differences for each benchmark, settings that differ, the paper's tables."""
+    """The content of the page: curves and differences for each benchmark, different settings, the paper's tables,
+    notes. `runs[0]` is the reference."""
     names = dict.fromkeys(row.benchmark for run in runs for row in run.rows)
     return {
         "names": [visible(run.name) for run in runs],
@@ -64,9 +64,9 @@ def _series(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
 
 
 def _by_examples(runs: Sequence[Run], benchmark: str) -> list[AccuracyBySize]:
-    """How much data: accuracy of the last iteration by the number of examples it was tuned on, all runs with that
-    number together. The interval is over other questions; `std` tells how far the fine-tunings lie apart. Empty unless
-    the runs were told to train on different numbers, and chose their targets alike."""
+    """The accuracy of the last iteration by its number of training examples, over all runs with that number. The
+    interval is over questions; `std` is the standard deviation between fine-tunings. Empty unless the runs differ in
+    `improve.max_examples` and agree in all other settings of Improve."""
     limit = "improve.max_examples"
     chosen = [{k: v for k, v in run.settings.items() if k.startswith("improve.") and k != limit} for run in runs]
     if len({run.settings.get(limit) for run in runs}) < 2 or any(other != chosen[0] for other in chosen):
@@ -93,7 +93,7 @@ def _size_table(sizes: Sequence[AccuracyBySize]) -> Table:
 
 
 def _together(runs: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, list[float | None]]:
-    """Each question's score in each of them, its repeats averaged: the spread over columns is that between runs."""
+    """For each question its mean score in each run, so that the spread over columns is the spread between runs."""
     return {question: [_mean(run.get(question, ())) for run in runs] for run in runs for question in run}
 
 
@@ -103,10 +103,11 @@ def _mean(scores: Sequence[float | None]) -> float | None:
 
 
 def _differences(runs: Sequence[Run], benchmark: str) -> Table:
-    """Each run against the first, where both answered some of the same questions."""
+    """Each run compared with the first, where both answered some of the same questions. Differences in percentage
+    points."""
     headings = [
-        "Run", "Iteration", "Against", "Its iteration", "Difference", "95% interval", "Questions in both",
-        "Would show from", "Questions to show this one",
+        "Run", "Iteration", "Reference", "Iteration of the reference", "Difference", "95% interval",
+        "Questions in both", "Detectable difference (80% power)", "Questions needed for 80% power",
     ]  # fmt: skip
     reference = runs[0]
     rows = []
@@ -124,7 +125,7 @@ def _differences(runs: Sequence[Run], benchmark: str) -> Table:
 
 
 def _pairs(run: Run, reference: Run, benchmark: str) -> list[tuple[int, int]]:
-    """The iterations of both to compare: those that both have, and the last of each."""
+    """The pairs of iterations to compare: those that both runs have, and the last of each."""
     own, theirs = ([k for k, name in answered.answers if name == benchmark] for answered in (run, reference))
     if not own or not theirs:
         return []
@@ -132,7 +133,7 @@ def _pairs(run: Run, reference: Run, benchmark: str) -> list[tuple[int, int]]:
 
 
 def _settings(runs: Sequence[Run]) -> Table:
-    """The settings that are not the same in all of them."""
+    """The settings that differ between the runs."""
     keys = sorted({key for run in runs for key in run.settings})
     values = [[visible(str(run.settings.get(key, "(not set)"))) for run in runs] for key in keys]
     differing = [[key, *cells] for key, cells in zip(keys, values, strict=True) if len(set(cells)) > 1]
@@ -142,19 +143,20 @@ def _settings(runs: Sequence[Run]) -> Table:
 def _notes(runs: Sequence[Run]) -> Iterator[str]:
     graders = {row.grader for run in runs for row in run.rows}
     if len(graders) > 1:
-        yield f"Graded by {' and '.join(map(visible, sorted(graders)))}: a difference may be the grader's."
+        names = " and ".join(map(visible, sorted(graders)))
+        yield f"The runs have different graders ({names}); differences in accuracy may come from the grader."
     for run in runs:
         if not run.rows:
             yield f"{visible(run.name)} has no complete evaluation yet."
         if run.settings.get("smoke"):
-            yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, its numbers mean nothing."
+            yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, so its numbers have no meaning."
     for run in runs[1:]:
         for name in dict.fromkeys(name for _, name in run.answers):
             own, theirs = _questions(run, name), _questions(runs[0], name)
             if theirs and not own & theirs:
                 yield (
-                    f"{visible(run.name)} and {visible(runs[0].name)} answered other questions of {visible(name)}: no "
-                    "difference is computed, and their curves are not to be compared."
+                    f"{visible(run.name)} and {visible(runs[0].name)} answered different questions of {visible(name)}; "
+                    "no difference is computed, and their curves cannot be compared."
                 )
 
 

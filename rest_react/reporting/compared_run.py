@@ -1,8 +1,8 @@
-"""A run as it is compared with others: its rows, settings, what each answer counts as, and how much it trained on.
+"""What a comparison needs of a run: its rows, settings, scores by question, and sizes of its training data.
 
     run = read_run(Path("outputs/random"), "random")
 
-Not here: the comparison (compare).
+Not here: the comparison (reporting.compare).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,9 @@ from rest_react.storage.summaries import read_summary, refuse_damaged_stages
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run's name, its rows of results.json and its locked settings; by iteration and benchmark what each question's
-    repeats scored; by iteration how many trajectories and examples it was trained on."""
+    """One run. `rows` are those of results.json, `settings` the locked ones; `answers` has, by iteration and
+    benchmark, the scores of each question (1, 0 or None, one per repeat); `trained` the numbers of trajectories and
+    examples by iteration."""
 
     name: str
     rows: Sequence[ResultRow]
@@ -30,10 +31,12 @@ class Run:
 
 
 def read_run(folder: Path, name: str) -> Run:
-    """Raises RunFolderError where the folder holds no run, or a damaged stage."""
+    """Reads a run. Raises RunFolderError if the folder is not a run folder, or has a damaged stage."""
     settings = read_settings(folder)
     if not iterations(folder):
-        raise RunFolderError(f"{folder} holds no run; give runs=[...] names of folders in `output`, or paths")
+        raise RunFolderError(
+            f"{folder} is not a run folder; give runs=[...] with names of folders in `output`, or paths"
+        )
     refuse_damaged_stages(folder)
     rows = compute_rows(folder)
     answers = {}

@@ -1,9 +1,9 @@
-"""Notes for the terminal where a tenth of the answers or more failed, or could not be graded.
+"""Notes for the terminal if at least a tenth of the answers failed or could not be graded.
 
     failure_notes(compute_rows(Path("outputs/default")))
     # ["note: iteration 1, world: 3 of 10 answers failed: m: refused (1), no usable sample (2)"]
 
-Not here: how failures are counted (rows).
+Not here: how failures are counted (reporting.rows).
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _SHARE = 0.1
 
 
 def failure_notes(rows: Sequence[ResultRow]) -> Iterator[str]:
-    """At most two notes per row of results."""
+    """Up to two notes for each row of results."""
     for row in rows:
         where = f"iteration {row.iteration}, {row.benchmark}"
         answers, reasons = row.questions * row.repeats, row.faults

@@ -1,16 +1,16 @@
-"""How numbers are written in tables, pages and sentences.
+"""Formats numbers for tables, pages and sentences.
 
     >>> percent(0.4166), points(-0.05), span(Difference(mean=0.1, low=0.05, high=0.15), "+")
     ('41.7%', '-5.0', '[+5.0, +15.0]')
 
-Not here: the numbers (results_json).
+Not here: the numbers (reporting.results_json).
 """
 
 from typing import Protocol
 
 
 def percent(value: float | None) -> str:
-    """A share."""
+    """A share as percent."""
     return "n/a" if value is None else f"{100 * value:.1f}%"
 
 
@@ -20,7 +20,7 @@ def points(value: float | None) -> str:
 
 
 class Interval(Protocol):
-    """Whatever has two ends; both None where nothing was scored."""
+    """Anything with two ends; both are None if nothing was scored."""
 
     @property
     def low(self) -> float | None: ...
@@ -29,7 +29,7 @@ class Interval(Protocol):
 
 
 def span(interval: Interval, sign: str = "") -> str:
-    """An interval in percent or percentage points, without a unit to keep columns narrow."""
+    """An interval in percent or percentage points, without the unit, which keeps columns narrow."""
     low, high = interval.low, interval.high
     return "" if low is None or high is None else f"[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
 

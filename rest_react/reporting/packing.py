@@ -1,14 +1,14 @@
-"""A run's trajectories, packed into the page so that they can be searched and read without a server.
+"""Packs the trajectories of a run into the page, so that they can be searched and read without a server.
 
     packed = pack(Path("outputs/default"), task)
-    packed.index         # what is filtered and searched: columns, one entry a trajectory
-    packed.blocks[3]     # trajectories 96 to 127, with every sample
+    packed.index         # for filters and search: columns with one entry per trajectory
+    packed.blocks[3]     # trajectories 96 to 127, with all samples
 
-Index and blocks are JSON, deflated, in base64: the page inflates the index when it is opened and a block when one of
-its trajectories is. Of each state it holds the lines that differ from the step before, because a state repeats all that
-came before it. What a step shows is up to its task (step_view). Above `largest` only the trajectories of
-a seeded sample keep all their candidates, the others the one that moved on.
-Not here: what the page does with trajectories (templates/browser.js, templates/conversation.js).
+Index and blocks are deflated JSON in base64. The page inflates the index at the start, and a block when one of its
+trajectories is opened. Of each state only the lines that differ from the previous state are packed, because a state
+repeats the previous one. The task decides what a step shows (step_view). If the data exceeds `largest`, only a seeded
+sample of the trajectories keeps all candidates; the others keep the chosen candidate of each step.
+Not here: how the page shows trajectories (templates/browser.js, templates/conversation.js).
 """
 
 import base64
@@ -29,14 +29,15 @@ from rest_react.tasks.protocol import Task
 
 LARGEST = 30_000_000
 PER_BLOCK = 32
-_LONGEST = 20_000  # characters of one text: more than anyone reads, and a page stays a page
+_LONGEST = 20_000  # characters of one text, which limits the size of the page
 _SEARCHED = 240  # characters of an answer or a fault in the index
 Keep = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """`trajectories` are in it, `whole` of them with all their candidates; sizes are in characters."""
+    """The packed data. `trajectories` counts the trajectories, `whole` those with all candidates; sizes are in
+    characters."""
 
     index: str
     blocks: tuple[str, ...]
@@ -45,12 +46,12 @@ class Packed:
 
     @property
     def size(self) -> int:
-        """Of index and blocks together."""
+        """The size of index and blocks together."""
         return len(self.index) + sum(map(len, self.blocks))
 
 
 def pack(run_folder: Path, task: Task, largest: int = LARGEST) -> Packed:
-    """All trajectories of the run's complete stages, in about `largest` characters."""
+    """Packs all trajectories of complete stages, in about `largest` characters."""
     whole = _pack(run_folder, task, lambda _: True)
     if whole.size <= largest:
         return whole
@@ -87,7 +88,7 @@ def _entry_names() -> tuple[str, ...]:
 
 
 def _entry(recorded: RecordedTrajectory) -> dict[str, object]:
-    """What the page filters by and searches."""
+    """One entry of the index."""
     trajectory, result = recorded.trajectory, recorded.result
     fault = trajectory.fault
     return {
@@ -104,7 +105,7 @@ def _entry(recorded: RecordedTrajectory) -> dict[str, object]:
 
 
 def _opened(recorded: RecordedTrajectory, task: Task, *, whole: bool) -> dict[str, Any]:
-    """All that the page shows of one trajectory. `cut` where a text was too long for it."""
+    """One trajectory for the page; `cut` is True if a text was shortened."""
     trajectory, result = recorded.trajectory, recorded.result
     parsed = [task.parse(_alone(step)) for step in trajectory.steps]
     states = ["", *(step.state for step in trajectory.steps)]
@@ -130,13 +131,13 @@ def _opened(recorded: RecordedTrajectory, task: Task, *, whole: bool) -> dict[st
 
 
 def _alone(step: Step) -> Step:
-    """The step with the sample that moved on alone."""
+    """The step with its chosen candidate only."""
     return step if step.chosen is None else replace(step, candidates=(step.candidates[step.chosen],), chosen=0)
 
 
 def _opened_step(step: Step, view: StepView, before: str, ranking: Ranking | None, *, whole: bool) -> dict[str, Any]:
-    """`state` is how many lines the state shares with that of the step before, and the other lines; `samples` is how
-    many candidates there were."""
+    """One step for the page. `state` has the number of lines shared with the previous state and the other lines;
+    `samples` is the number of candidates before packing."""
     kept = step if whole or step.chosen is None else _alone(step)
     return {
         "kind": step.kind,
@@ -153,7 +154,7 @@ def _opened_step(step: Step, view: StepView, before: str, ranking: Ranking | Non
 def _difference(before: str, state: str) -> dict[str, object]:
     old, new = before.split("\n"), state.split("\n")
     same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    same = min(same, len(new) - 1)  # what follows has a line at least
+    same = min(same, len(new) - 1)  # the rest has at least one line
     return {"same": same, "rest": "\n".join(new[same:])}
 
 

@@ -1,9 +1,9 @@
-"""A page: one template of templates/ filled in, as one file that asks nothing of the network.
+"""Renders a page from a template of templates/ as one file that needs no network.
 
     text = fill("report.html.j2", scripts=("browser.js",), title="Run default", ...)
 
-Style, scripts and data are in the file, and its content security policy admits nothing else. Whatever is put into a
-template is escaped. Not here: what stands on a page (report), and the trajectories in it (packing).
+Style, scripts and data are in the file, and its content security policy allows nothing else. All values are escaped.
+Not here: the content of a page (report), and the trajectories in it (reporting.packing).
 """
 
 import base64
@@ -25,7 +25,7 @@ _PARTS = Path(__file__).parent / "templates"
 
 
 def fill(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
-    """A page of templates/, with its style and scripts in it and a policy that admits these alone."""
+    """Renders a template with its style and scripts, and a security policy that allows only these."""
     style = (_PARTS / "page.css").read_text(encoding="utf-8")
     code = [(_PARTS / name).read_text(encoding="utf-8") for name in scripts]
     policy = f"default-src 'none'; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
@@ -36,7 +36,7 @@ def fill(template: str, *, scripts: Sequence[str] = (), **values: Any) -> str:
 
 
 def templates() -> "Environment":
-    """Templates; whatever is put into one is escaped."""
+    """The Jinja environment of templates/. All values are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -51,5 +51,5 @@ def templates() -> "Environment":
 
 
 def _hash(text: str) -> str:
-    """How a content security policy names a style or a script."""
+    """The hash of a style or a script in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,9 +1,9 @@
-"""The paper's four tables as printed, with the numbers of these runs as further columns or rows.
+"""The paper's four tables with the numbers of these runs as further columns or rows.
 
     paper_tables([run])[0]["headings"][-2:]                     # ["PaLM 2-L", "default, world"]
 
 The paper's numbers are in templates/paper.yaml (arXiv 2312.10003, tables 1 to 4).
-Not here: differences between runs (compare); none is computed against the paper, whose questions are others.
+Not here: differences between runs (reporting.compare). Differences to the paper are not computed: its questions differ.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ Table = dict[str, Any]
 
 
 def paper_tables(runs: Sequence[Run]) -> list[Table]:
-    """The four tables, with a column for each run and benchmark, or a row where they are not by generation."""
+    """The four tables. Tables by generation get a column for each run and benchmark, the others rows."""
     after, people, sizes, before = yaml.safe_load(_PAPER.read_text(encoding="utf-8"))
     return [
         _by_generation(after, runs, lambda row: row.accuracy),
@@ -52,8 +52,8 @@ def _by_generation(table: Table, runs: Sequence[Run], share: Callable[[ResultRow
 
 
 def _generation(run: Run, iteration: int) -> str:
-    """As the paper calls it. Its pilot is a first generation of a prompted model: 500 trajectories, not ranked by a
-    reward model."""
+    """The paper's name for an iteration. Its pilot is a first generation of a prompted model with 500 trajectories
+    and no ranking by a reward model."""
     prompted, selector = run.settings.get("start") == "prompted", run.settings.get("improve.selector")
     if iteration == 1 and prompted and selector == "perplexity" and run.trained.get(1, (0, 0))[0] == _PILOT:
         filtered = run.settings.get("improve.keep") == "judged_good"
@@ -64,7 +64,7 @@ def _generation(run: Run, iteration: int) -> str:
 
 
 def _start_and_end(table: Table, runs: Sequence[Run]) -> Table:
-    """One row for each benchmark; of each run its first and its last iteration, by its grader."""
+    """One row for each benchmark, and columns for the first and the last iteration of each run, with the grader."""
     ends = [(run, k) for run in runs if run.rows for k in sorted({run.rows[0].iteration, run.rows[-1].iteration})]
     names = dict.fromkeys(row.benchmark for run in runs for row in run.rows)
     rows = {cells[0].lower(): list(cells) for cells in table["rows"]}
@@ -92,7 +92,7 @@ def _sizes(runs: Sequence[Run]) -> Iterator[list[str]]:
 
 
 def _share(share: Accuracy) -> str:
-    """As the paper writes it, with the interval behind."""
+    """The accuracy as in the paper, followed by the interval."""
     if share.mean is None:
         return "n/a"
     spread = "" if share.std is None else f" ± {100 * share.std:.1f}"

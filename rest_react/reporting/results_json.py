@@ -1,13 +1,13 @@
-"""The format of results.json: frozen records, and the JSON schema that is written from them.
+"""The format of results.json: frozen records, and the JSON schema that is generated from them.
 
     results = read_results(Path("outputs/default"))
     results.rows[-1].accuracy.mean                                                  # 0.41
 
     python -m rest_react.reporting.results_json > docs/results.schema.json          # after a change of these records
 
-Shares lie between 0 and 1. A number is None where nothing was scored, `low` and `high` are the ends of a 95% interval.
-docs/metrics.md defines every field. A field that is added later needs a default, so that older files stay readable.
-Not here: how the numbers are computed (rows).
+Shares are between 0 and 1. A number is None if nothing was scored; `low` and `high` are the ends of a 95% interval.
+docs/metrics.md defines every field. New fields need a default, so that older files stay readable.
+Not here: how the numbers are computed (reporting.rows).
 """
 
 import json
@@ -44,8 +44,8 @@ class GroupAccuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How much higher one accuracy is than another, paired by question; differences below `detectable` cannot be seen
-    with so many `questions`."""
+    """One accuracy minus another, paired by question. `detectable` is the smallest difference that this many
+    `questions` detect with 80% power."""
 
     mean: float | None
     low: float | None
@@ -56,7 +56,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChecksEffect:
-    """What the self-checks changed: a `Difference`, and how many answers they corrected and spoilt."""
+    """The effect of the self-checks: a `Difference`, and the numbers of answers that they corrected (`fixed`) and made
+    incorrect (`broken`)."""
 
     mean: float | None
     low: float | None
@@ -79,7 +80,7 @@ class RuleDisagreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultCount:
-    """How many answers failed for one reason, and their share of all answers."""
+    """The number of answers that failed for one reason, and their share of all answers."""
 
     answers: int
     share: float
@@ -87,7 +88,7 @@ class FaultCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerCorrect:
-    """What all answers together took, divided by the number of correct ones."""
+    """The cost of all answers divided by the number of correct answers."""
 
     searches: float | None
     calls: float | None
@@ -141,7 +142,7 @@ class Results:
 
 
 def read_results(run_folder: Path) -> Results:
-    """A run's results.json. Raises RunFolderError where there is none, or one of another format."""
+    """Reads results.json. Raises RunFolderError if the file is missing or has another format."""
     path = run_folder / RESULTS_JSON
     if not path.exists():
         raise RunFolderError(f"{run_folder} has no {RESULTS_JSON}; run the command of this run again to write it")
@@ -152,7 +153,7 @@ def read_results(run_folder: Path) -> Results:
 
 
 def json_schema() -> str:
-    """The JSON schema (draft 2020-12) of results.json, as docs/results.schema.json holds it."""
+    """The JSON schema (draft 2020-12) of results.json: the content of docs/results.schema.json."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Results)}
     return json.dumps(schema, indent=1) + "\n"
 

@@ -3,8 +3,8 @@
     rows = compute_rows(Path("outputs/default"))
     rows[-1].accuracy.mean, rows[-1].vs_start.low              # 0.41, 0.101
 
-Every number follows from the lines of results.jsonl and the stage's summary; docs/metrics.md defines each one.
-Not here: how an interval is made (metrics.intervals), the format of results.json (results_json), tables (tables).
+Every number is computed from results.jsonl and the summary of the stage; docs/metrics.md defines each one.
+Not here: intervals (metrics.intervals), the format of results.json (reporting.results_json), tables (reporting.tables).
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ _Values = dict[str, list[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """One result as it counts: `after` and `before` the self-checks are 1, 0 or None (unscored)."""
+    """A result with its scores `after` and `before` the self-checks: 1, 0 or None (unscored)."""
 
     result: Result
     after: float | None
@@ -73,7 +73,7 @@ def _row(
     start: _Values | None,
     previous: _Values | None,
 ) -> ResultRow:
-    """`after` holds what the answers of this evaluation count as, `start` and `previous` those of earlier ones."""
+    """`after` has the scores of this evaluation, `start` and `previous` those of earlier evaluations."""
     repeats, cost = summary["repeats"], summary.get("cost_usd")
     before = _by_question(scored, repeats, lambda s: s.before)
     answers = [s.result for s in scored if not s.outside]
@@ -114,14 +114,15 @@ def _row(
 
 
 def correctness(stage: Path, repeats: int) -> Mapping[str, Sequence[float | None]]:
-    """What each question's answers count as, one entry per repeat: 1, 0, or None where unscored. Keys hold the id and
-    the text: runs on other worlds have other questions under the same ids."""
+    """The scores of each question, one per repeat: 1, 0, or None if unscored. Keys contain the id and the text, because
+    different worlds use the same ids for different questions."""
     results = (replace(r, question_id=f"{r.question_id}: {r.question}") for r in read_lines(stage / RESULTS, Result))
     return _by_question(map(_counted, results), repeats, lambda s: s.after)
 
 
 def _counted(result: Result) -> _Scored:
-    """An answer that the model failed to give is wrong; an answer lost to an outside fault is unscored."""
+    """An answer that failed because of the model is incorrect; one that failed because of an external error is
+    unscored."""
     if result.fault is not None and result.fault.whose == "outside":
         return _Scored(result, None, None)
     values: dict[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
@@ -163,8 +164,7 @@ def _checks_effect(after: _Values, before: _Values, scored: Sequence[_Scored]) -
 
 
 def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> RuleDisagreement | None:
-    """Over finished answers on which both graders have a verdict; None where the rule grader was not asked beside
-    another grader."""
+    """Computed over finished answers with verdicts of both graders; None if only one grader was used."""
 
     def differs(s: _Scored) -> float | None:
         beside = s.result.rule_verdict
@@ -181,7 +181,7 @@ def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> RuleDisagreem
 
 
 def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], str]) -> dict[str, GroupAccuracy]:
-    """The accuracy within each group of questions; empty where the questions name no group."""
+    """The accuracy of each group of questions; empty if the questions have no groups."""
     groups: dict[str, list[_Scored]] = {}
     for s in scored:
         if name := group(s.result):
@@ -196,7 +196,7 @@ def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], s
 
 
 def _faults(scored: Sequence[_Scored]) -> dict[str, FaultCount]:
-    """By reason, the model's faults and outside faults alike."""
+    """Counts by reason, for model errors and external errors."""
     reasons = Counter(short_reason(s.result.fault.message) for s in scored if s.result.fault is not None)
     return {reason: FaultCount(answers=count, share=count / len(scored)) for reason, count in sorted(reasons.items())}
 

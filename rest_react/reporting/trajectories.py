@@ -2,7 +2,8 @@
 
     for recorded in recorded_trajectories(Path("outputs/default")): ...         # the last iteration first
 
-The page and the tracker's tables are made from them. Not here: what either shows (packing, tracking.sample_tables).
+The page and the tables of the tracker use them.
+Not here: what these show (reporting.packing, reporting.tracking.sample_tables).
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from rest_react.storage.summaries import read_summary
 
 @dataclass(frozen=True, slots=True)
 class RecordedTrajectory:
-    """A trajectory, the grader's result of an evaluation, and Improve's rankings by the index of the step."""
+    """A trajectory with its graded result (if it was evaluated) and the rankings of its steps, by step index."""
 
     stage: str
     trajectory: Trajectory
@@ -28,7 +29,7 @@ class RecordedTrajectory:
 
     @property
     def outcome(self) -> str:
-        """correct, incorrect or unscored; finished where nothing grades it; failed (the model's fault) or outage."""
+        """correct, incorrect or unscored; finished (not graded); failed (model error) or outage (external error)."""
         fault = self.trajectory.fault
         if fault is not None:
             return "failed" if fault.whose == "model" else "outage"
@@ -36,7 +37,7 @@ class RecordedTrajectory:
 
 
 def recorded_trajectories(run_folder: Path, only: int | None = None) -> Iterator[RecordedTrajectory]:
-    """The trajectories of complete stages, the last iteration first: those of each benchmark, then those grown."""
+    """The trajectories of complete stages, last iteration first, in each iteration the benchmarks before Grow."""
     for k in reversed(iterations(run_folder)):
         if only not in (None, k):
             continue
@@ -56,7 +57,7 @@ def recorded_trajectories(run_folder: Path, only: int | None = None) -> Iterator
 
 
 def _rankings(stage: Path) -> Iterator[tuple[str, dict[int, Ranking]]]:
-    """By trajectory, in the order of the trajectories; none while the stage is incomplete."""
+    """The rankings of each trajectory, in the order of the trajectories; empty while the stage is incomplete."""
     if read_summary(stage) is None:
         return
     lines = read_lines(stage / "rankings.jsonl", Ranking)

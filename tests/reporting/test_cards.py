@@ -38,7 +38,7 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
     return stage
 
 
-def test_a_model_s_card_tells_the_hub_its_base_and_its_accuracy(tmp_path):
+def test_a_model_card_has_the_base_model_and_the_accuracy(tmp_path):
     stage = carded(tmp_path / "demo", "smollm2-135m-instruct")
     (stage / "finetune" / "model").mkdir()
     write_report(tmp_path / "demo", smoke=False)
@@ -53,7 +53,7 @@ def test_a_model_s_card_tells_the_hub_its_base_and_its_accuracy(tmp_path):
     assert "after iteration 1 of self-improvement" in text
 
 
-def test_the_demonstrations_card_tells_nothing_of_grow(tmp_path):
+def test_the_card_of_demonstrations_has_no_settings_of_grow(tmp_path):
     card = carded(tmp_path / "demo", "org/model", iteration=0) / "improve" / "README.md"
     write_report(tmp_path / "demo", smoke=False)
     text = card.read_text(encoding="utf-8")
@@ -63,21 +63,21 @@ def test_the_demonstrations_card_tells_nothing_of_grow(tmp_path):
     assert "improve." not in text
 
 
-def test_the_card_of_rows_taken_over_tells_whose_they_are(tmp_path):
+def test_the_card_of_reused_rows_names_their_run(tmp_path):
     card = carded(tmp_path / "demo", "org/model", reuse="first") / "improve" / "README.md"
     write_report(tmp_path / "demo", smoke=False)
     text = card.read_text(encoding="utf-8")
-    assert "| taken over from | first |" in text
+    assert "| reused from | first |" in text
     assert "written by the agent of another run in iteration 1" in text
     assert "grow.samples" not in text
 
 
-def test_a_student_s_rows_are_told_to_be_its_teacher_s(tmp_path):
+def test_the_card_of_a_student_names_its_teacher(tmp_path):
     carded(tmp_path / "teacher", "org/large")
     stage = carded(tmp_path / "student", "org/small", reuse="teacher", through=0)
     write_report(tmp_path / "student", smoke=False)
     rows, model = ((stage / part / "README.md").read_text(encoding="utf-8") for part in ("improve", "finetune"))
-    assert "| taken over from | teacher |" in rows
+    assert "| reused from | teacher |" in rows
     assert "written by the agent of another run" in rows
     assert "org/small" not in rows
     assert "org/small" in model
@@ -86,7 +86,7 @@ def test_a_student_s_rows_are_told_to_be_its_teacher_s(tmp_path):
     assert "written by the agent itself in iteration 1" in own.read_text(encoding="utf-8")
 
 
-def test_a_data_set_s_card_counts_its_rows(tmp_path):
+def test_a_data_card_counts_its_rows(tmp_path):
     stage = carded(tmp_path / "demo", "org/model")
     write_report(tmp_path / "demo", smoke=False)
     card = stage / "improve" / "README.md"
@@ -103,7 +103,7 @@ def test_a_data_set_s_card_counts_its_rows(tmp_path):
     assert "license" not in model
 
 
-def test_a_base_that_is_no_hub_id_is_left_out_and_hostile_names_stay_text(tmp_path):
+def test_a_base_model_that_is_not_on_the_hub_is_omitted_and_names_are_escaped(tmp_path):
     stage = carded(tmp_path / "demo", HOSTILE)
     write_report(tmp_path / "demo", smoke=True)
     assert "A smoke run" in (stage / "improve" / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Runs side by side, in numbers computed by hand."""
+"""Comparisons of runs, with numbers computed by hand."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def answered(*values):
     return {f"q{i}": [value] for i, value in enumerate(values)}
 
 
-def test_a_run_is_compared_with_the_first_one_question_by_question():
+def test_each_run_is_compared_with_the_first_paired_by_question():
     one = {(1, "world"): answered(1, 0, 0, 0), (0, "world"): answered(0, 0, 0, 0)}
     two = {(1, "world"): answered(1, 1, 0, None), (2, "world"): answered(1, 1, 1, 1)}
     rows = [row(1, 0.25, benchmark="world")]
@@ -43,7 +43,7 @@ def test_a_run_is_compared_with_the_first_one_question_by_question():
     assert ends[:5] == ["two", "2", "one", "1", "+75.0"]
 
 
-def test_a_control_of_one_iteration_is_compared_with_how_the_loop_ended():
+def test_a_control_with_one_iteration_is_compared_with_the_last_iteration_of_the_loop():
     loop = {(k, name): answered(*values) for k, *values in [(0, 0, 0), (3, 1, 1)] for name in ("world", "other")}
     control = {(0, "world"): answered(1, 0), (1, "third"): answered(1, 1)}
     rows = [row(0, 0.5, benchmark=name) for name in ("world", "other", "third")]
@@ -58,7 +58,7 @@ def test_a_control_of_one_iteration_is_compared_with_how_the_loop_ended():
     }
 
 
-def test_equal_runs_need_no_number_of_questions():
+def test_equal_runs_have_no_number_of_questions_needed():
     answers = {(1, "world"): answered(1, 0)}
     rows = [row(1, 0.5, benchmark="world")]
     (benchmark,) = compare([run(name, rows, answers=answers) for name in "ab"])["benchmarks"]
@@ -66,7 +66,7 @@ def test_equal_runs_need_no_number_of_questions():
     assert (cells[4], cells[-1]) == ("+0.0", "")
 
 
-def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
+def test_runs_with_different_max_examples_give_a_curve_over_training_examples():
     def tuned(examples, limit, *values):
         answers, trained = {(1, "world"): answered(*values)}, {1: (9, examples)}
         return run(
@@ -90,7 +90,7 @@ def test_runs_told_to_train_on_different_numbers_of_examples_make_one_curve():
     assert unlike["sizes"] == []
 
 
-def test_the_spread_between_fine_tunings_is_not_that_of_their_repeats():
+def test_the_std_between_fine_tunings_does_not_include_the_std_over_repeats():
     rows, answers = [row(1, 0.5, benchmark="world")], {(1, "world"): {"q": [1.0, 0.0], "r": [1.0, 0.0]}}
     sizes = {"a": 10, "b": 10, "c": 20}
     runs = [run(name, rows, {"improve.max_examples": limit}, answers, {1: (9, limit)}) for name, limit in sizes.items()]
@@ -98,7 +98,7 @@ def test_the_spread_between_fine_tunings_is_not_that_of_their_repeats():
     assert benchmark["sizes"][0].accuracy.std == 0.0
 
 
-def test_settings_that_differ_are_told_and_no_others():
+def test_only_different_settings_are_listed():
     one, two = {"seed": 0, "improve.selector": "random", "old": 1}, {"seed": 0, "improve.selector": "perplexity"}
     assert compare([run("a", [], one), run("b", [], two)])["settings"] == {
         "headings": ["Setting", "a", "b"],
@@ -106,20 +106,20 @@ def test_settings_that_differ_are_told_and_no_others():
     }
 
 
-def test_runs_that_were_graded_differently_say_so():
+def test_a_note_names_different_graders_and_runs_without_evaluation():
     notes = compare([run("a", [row(0, 0.5)]), run("b", [row(0, 0.5, grader="gpt")]), run("c", [])])["notes"]
-    assert notes == ["Graded by gpt and rule: a difference may be the grader's.", "c has no complete evaluation yet."]
+    assert [("gpt and rule" in note, note.startswith("c ")) for note in notes] == [(True, False), (False, True)]
 
 
-def test_runs_on_other_questions_and_smoke_runs_say_so():
+def test_a_note_names_smoke_runs_and_runs_on_different_questions():
     one, same, other = (
         {(0, "world"): answers} for answers in (answered(1, 0), answered(0, 0, 1), {"q0: of another world": [1]})
     )
     rows = [row(0, 0.5, benchmark="world")]
     compared = [run("one", rows, answers=one), run("same", rows, {"smoke": True}, same), run("other", rows, (), other)]
     smoke, unlike = compare(compared)["notes"]
-    assert smoke == "same is a smoke run: its rollouts are scripted, its numbers mean nothing."
-    assert unlike.startswith("other and one answered other questions of world: no difference is computed")
+    assert smoke.startswith("same is a smoke run")
+    assert unlike.startswith("other and one answered different questions of world")
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def runs(tmp_path):
     return tmp_path
 
 
-def test_the_command_writes_one_page_over_the_runs(runs):
+def test_the_command_writes_one_page_for_all_runs(runs):
     command = [sys.executable, "-m", "rest_react.report", "runs=[one,two]", f"output={runs}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     page = runs / "compare_one_two.html"
@@ -144,7 +144,7 @@ def test_the_command_writes_one_page_over_the_runs(runs):
     assert "&lt;script&gt;" in text
 
 
-def test_runs_may_be_named_by_their_paths(runs, monkeypatch, capsys):
+def test_runs_may_be_given_as_paths(runs, monkeypatch, capsys):
     monkeypatch.chdir(runs)
     monkeypatch.setattr(sys, "argv", ["report", "runs=[./one,two]", "output=."])
     main()
@@ -154,7 +154,7 @@ def test_runs_may_be_named_by_their_paths(runs, monkeypatch, capsys):
     assert capsys.readouterr().err.count("comparison: ") == 2
 
 
-def test_runs_are_named_as_they_were_typed(runs, monkeypatch, capsys):
+def test_names_of_runs_are_read_as_text(runs, monkeypatch, capsys):
     names = ("007", "1e3", "a, b")
     for name in names:
         shutil.copytree(runs / "one", runs / name)
@@ -166,13 +166,13 @@ def test_runs_are_named_as_they_were_typed(runs, monkeypatch, capsys):
     assert all(name in page for name in names)
 
 
-def test_questions_of_two_worlds_under_the_same_ids_are_not_paired(runs):
+def test_different_questions_with_the_same_id_are_not_paired(runs):
     write_evaluation(runs / "three", 1, [result("a", asked="Who?"), result("c")], benchmark=HOSTILE[:8])
     write_comparison([runs / "one", runs / "three"], runs / "page.html")
     assert "Questions in both" not in (runs / "page.html").read_text(encoding="utf-8")
 
 
-def test_a_sweep_over_examples_is_drawn_with_the_spread_of_its_fine_tunings(tmp_path):
+def test_the_page_has_a_chart_over_training_examples_with_the_std_between_fine_tunings(tmp_path):
     for name, limit, verdict in (("few", 10, "incorrect"), ("few_too", 10, "correct"), ("many", None, "correct")):
         stage = write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")]).parents[1]
         (stage / "finetune").mkdir()
@@ -188,7 +188,7 @@ def test_a_sweep_over_examples_is_drawn_with_the_spread_of_its_fine_tunings(tmp_
     assert "<td>35.4%</td>" in text
 
 
-def test_runs_whose_folders_are_called_alike_go_by_their_paths(runs, tmp_path):
+def test_runs_with_the_same_folder_name_are_shown_with_their_paths(runs, tmp_path):
     other = tmp_path / "elsewhere" / "one"
     shutil.copytree(runs / "two", other)
     write_comparison([runs / "one", other], tmp_path / "page.html")
@@ -200,21 +200,22 @@ def test_runs_whose_folders_are_called_alike_go_by_their_paths(runs, tmp_path):
 @pytest.mark.parametrize(
     "words", [["runs=one"], ["rns=[one]"], [], ["runs=[one,two]", "iteration=2"], ["runs=[]"], ["--help"]]
 )
-def test_another_command_is_told_the_right_one(words):
+def test_wrong_arguments_print_the_usage(words):
     command = [sys.executable, "-m", "rest_react.report", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.split(":")[0]) == (2, "usage")
 
 
-def test_a_page_that_cannot_be_written_is_told_with_the_way_out(runs, tmp_path):
+def test_a_page_in_a_missing_folder_is_refused(runs, tmp_path):
     page = tmp_path / "missing" / "page.html"
     command = [sys.executable, "-m", "rest_react.report", "runs=[one,two]", f"output={runs}", f"page={page}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     told = "".join(done.stderr.split())  # the terminal may have broken the line
-    assert told == "".join(f"{page}: there is no such folder; give page=<a file in a folder that is there>".split())
+    assert told.startswith(f"{page}:")
+    assert "page=<" in told
 
 
-def test_a_folder_that_is_no_run_is_named(runs):
-    with pytest.raises(RunFolderError, match="three holds no run; give runs="):
+def test_a_folder_that_is_not_a_run_is_refused(runs):
+    with pytest.raises(RunFolderError, match="three is not a run folder; give runs="):
         write_comparison([runs / "one", runs / "three"], runs / "page.html")

@@ -6,7 +6,7 @@ from rest_react.reporting.rows import compute_rows
 from tests.runs import result, write_evaluation
 
 
-def test_answers_that_failed_are_told_with_their_reasons(tmp_path: Path) -> None:
+def test_failed_answers_are_reported_with_their_reasons(tmp_path: Path) -> None:
     prose, refused = Fault("model", "no usable sample at step 0 (decide): prose"), Fault("model", "m: refused")
     answers = [result(f"q{i}", fault=prose if i < 2 else None) for i in range(9)] + [result("q9", fault=refused)]
     write_evaluation(tmp_path, 0, answers)
@@ -17,7 +17,7 @@ def test_answers_that_failed_are_told_with_their_reasons(tmp_path: Path) -> None
     ]
 
 
-def test_unscored_answers_are_told_from_a_tenth_on(tmp_path: Path) -> None:
+def test_unscored_answers_are_reported_from_a_tenth_of_all_answers(tmp_path: Path) -> None:
     for iteration, unscored in ((0, 1), (1, 0)):
         lost = [result(f"q{i}", verdict="unscored") for i in range(unscored)]
         write_evaluation(tmp_path, iteration, [*lost, *(result(f"p{i}") for i in range(10 - unscored))])

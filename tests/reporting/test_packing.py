@@ -35,7 +35,7 @@ def entries(packed) -> dict[str, dict]:
     return {f"{row['stage']}/{row['id']}": row | {"trajectory": one} for row, one in pairs}
 
 
-def test_every_trajectory_of_a_complete_stage_is_there_once_the_last_iteration_first(run):
+def test_every_trajectory_of_a_complete_stage_is_packed_once_last_iteration_first(run):
     packed = pack(run, SearchQA())
     expected = [
         f"iter_{k}/{name}/{t.id}"
@@ -48,7 +48,7 @@ def test_every_trajectory_of_a_complete_stage_is_there_once_the_last_iteration_f
     assert len(expected) > PER_BLOCK
 
 
-def test_an_entry_says_how_a_trajectory_ended(run):
+def test_an_index_entry_has_the_outcome_of_the_trajectory(run):
     found = entries(pack(run, SearchQA()))
     results = list(read_lines(run / "iter_1/evaluate/world/results.jsonl", Result))
     said = {r.id: (r.verdict.verdict, r.verdict_before_checks.verdict, r.kind) for r in results if not r.fault}
@@ -57,7 +57,7 @@ def test_an_entry_says_how_a_trajectory_ended(run):
     assert {e["outcome"] for key, e in found.items() if "/grow/" in key} <= {"finished", "failed"}
 
 
-def test_a_step_comes_with_all_its_samples_and_what_the_selector_said(run):
+def test_a_step_is_packed_with_all_samples_and_its_ranking(run):
     found = entries(pack(run, SearchQA()))
     rankings = {r.id: r for r in read_lines(run / "iter_1/improve/rankings.jsonl", Ranking)}
     for stored in read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory):
@@ -75,7 +75,7 @@ def test_a_step_comes_with_all_its_samples_and_what_the_selector_said(run):
             )
 
 
-def test_what_is_not_complete_is_left_out(run, tmp_path):
+def test_incomplete_stages_are_not_packed(run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "cut")
     (folder / "iter_1/evaluate/world/summary.json").unlink()
     (folder / "iter_1/improve/summary.json").unlink()
@@ -85,7 +85,7 @@ def test_what_is_not_complete_is_left_out(run, tmp_path):
     assert [step["ranking"] for step in steps] == [None] * len(steps)
 
 
-def test_above_the_limit_a_sample_keeps_its_candidates(run):
+def test_above_the_limit_only_some_trajectories_keep_all_candidates(run):
     everything = pack(run, SearchQA())
     packed = pack(run, SearchQA(), largest=int(0.9 * everything.size))
     assert packed.size < everything.size
@@ -100,7 +100,7 @@ def test_above_the_limit_a_sample_keeps_its_candidates(run):
     assert pack(run, SearchQA(), largest=0).whole == 0
 
 
-def test_a_text_too_long_for_a_page_is_cut_and_says_so(tmp_path):
+def test_a_very_long_text_is_shortened_and_marked(tmp_path):
     stage = write_evaluation(tmp_path, 0, [result("a"), result("b")])
     write_lines(stage / "trajectories.jsonl", [trajectory("a", "A" * 1_000_000), trajectory("b")])
     packed = pack(tmp_path, SearchQA())
@@ -111,7 +111,11 @@ def test_a_text_too_long_for_a_page_is_cut_and_says_so(tmp_path):
     assert packed.size < 10_000
 
 
+<<<<<<< HEAD
 def test_a_failed_trajectory_has_its_fault_in_short_and_in_full(tmp_path):
+=======
+def test_a_failed_trajectory_has_its_error_in_short_and_in_full(tmp_path):
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
     fault = Fault("model", "no usable sample at step 3 (answer): prose")
     outage = Fault("outside", "llm: HTTP 503")
     results = [result("a", fault=fault), result("b", "unscored", fault=outage)]
@@ -129,5 +133,5 @@ def test_a_failed_trajectory_has_its_fault_in_short_and_in_full(tmp_path):
     ]
 
 
-def test_a_folder_with_nothing_has_nothing(tmp_path):
+def test_an_empty_folder_gives_an_empty_pack(tmp_path):
     assert pack(tmp_path, SearchQA()).trajectories == 0

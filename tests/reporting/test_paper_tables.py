@@ -16,7 +16,7 @@ def run(name, rows, settings=(), answers=(), trained=()):
     return Run(name, rows, dict(settings), dict(answers), dict(trained))
 
 
-def test_the_paper_s_numbers_stand_beside_those_of_the_same_generation():
+def test_a_run_s_numbers_are_in_the_row_of_the_same_generation():
     rows = [row(0, 0.5), row(1, 0.6, before=0.55, std=0.021), row(3, 0.7)]
     table, _, _, before = compare([run("mine", rows, {"start": "prompted"})])["paper"]
     assert table["headings"][-2:] == ["PaLM 2-L", "mine, bamboogle"]
@@ -31,8 +31,13 @@ def test_the_paper_s_numbers_stand_beside_those_of_the_same_generation():
     assert before["rows"][2] == ["1st generation", "54.8 ± 3.7", "61.2 ± 2.5", "73.1 ± 3.0", "55.0"]
 
 
+<<<<<<< HEAD
 def test_a_first_generation_of_500_without_a_reward_model_is_the_pilot():
     def of(keep, selector="perplexity", trajectories=500, start="prompted"):
+=======
+def test_a_first_generation_of_500_trajectories_without_a_reward_model_is_the_pilot():
+    def of(keep, selector="perplexity", walks=500, start="prompted"):
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
         settings = {"start": start, "improve.selector": selector, "improve.keep": keep}
         return run(f"{keep} {selector} {trajectories} {start}", [row(1, 0.5)], settings, trained={1: (trajectories, 9)})
 
@@ -52,7 +57,7 @@ def test_a_first_generation_of_500_without_a_reward_model_is_the_pilot():
     }
 
 
-def test_a_start_from_demonstrations_is_no_prompted_model():
+def test_a_start_from_demonstrations_has_its_own_row():
     table, *_ = compare([run("mine", [row(0, 0.5)], {"start": "demonstrations"})])["paper"]
     assert table["rows"][0] == ["pre-trained (prompted)", "", "", "70.3 ± 3.5", ""]
     assert table["rows"][-1] == ["start, tuned on demonstrations", "", "", "", "50.0 [40.0, 60.0]"]
@@ -74,7 +79,7 @@ def test_the_paper_s_benchmarks_are_found_by_name_and_others_follow():
     ]
 
 
-def test_no_benchmark_of_an_iteration_is_missing_beside_people():
+def test_every_benchmark_of_an_iteration_is_in_the_table_graded_by_people():
     rows = [row(1, 0.8, benchmark="world"), row(1, 0.6, benchmark="mine")]
     _, people, *_ = compare([run("one", rows)])["paper"]
     assert [(cells[0], cells[-1]) for cells in people["rows"][-2:]] == [
@@ -83,7 +88,7 @@ def test_no_benchmark_of_an_iteration_is_missing_beside_people():
     ]
 
 
-def test_the_paper_s_tables_are_whole():
+def test_the_paper_s_tables_are_complete():
     tables = yaml.safe_load(_PAPER.read_text(encoding="utf-8"))
     assert [len(table["rows"]) for table in tables] == [4, 2, 6, 4]
     for table in tables:

@@ -107,7 +107,7 @@ def hostile_run(folder: Path) -> None:
         (grown / name / "summary.json").write_text(json.dumps({"schema": 1, "faults": {ATTACK: 1}, "seconds": 1.0}))
 
 
-def test_pictures_are_taken_of_both_sizes_and_schemes(runs, tmp_path):
+def test_screenshots_are_taken_in_both_sizes_and_colour_schemes(runs, tmp_path):
     script = Path(__file__).parents[2] / "scripts" / "screenshots.py"
     command = [sys.executable, script, runs / "hostile/report.html", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -139,7 +139,7 @@ def right(r: Result) -> bool:
     return r.fault is None and r.verdict.verdict == "correct"
 
 
-def test_filters_leave_what_was_asked_for(runs, open_page):
+def test_filters_show_the_matching_trajectories(runs, open_page):
     run = runs / "scripted"
     page = open_page(run)
     assert page.inner_text("#count") == "44 of 44"
@@ -184,7 +184,7 @@ def test_the_search_finds_words_of_question_answer_and_fault(runs, open_page):
     assert page.inner_text("#count") == "0 of 44"
 
 
-def test_a_trajectory_reads_as_a_conversation(runs, open_page):
+def test_a_trajectory_is_shown_as_a_conversation(runs, open_page):
     run = runs / "scripted"
     page = open_page(run)
     stored = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
@@ -205,13 +205,19 @@ def test_a_trajectory_reads_as_a_conversation(runs, open_page):
     shown.first.wait_for()  # a toggled element is filled a moment after the click
     distinct = {c.text for c in trajectory.steps[0].candidates}
     assert shown.count() == len(distinct)
+<<<<<<< HEAD
     assert set(texts(page, "#trajectory .step:first-child .candidates pre")) == distinct
     chips = texts(page, "#trajectory .step:first-child .candidates .chip")
     assert chips.count("moved on") == chips.count("training target") == 1
+=======
+    assert set(texts(page, "#walk .step:first-child .candidates pre")) == distinct
+    chips = texts(page, "#walk .step:first-child .candidates .chip")
+    assert chips.count("chosen in the rollout") == chips.count("training target") == 1
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
     assert "perplexity chose sample" in first.inner_text()
 
 
-def test_every_state_is_shown_as_the_model_saw_it(runs, open_page):
+def test_every_state_is_shown_exactly_as_the_model_saw_it(runs, open_page):
     run = runs / "scripted"
     page = open_page(run)
     states = page.evaluate(
@@ -230,7 +236,7 @@ def test_every_state_is_shown_as_the_model_saw_it(runs, open_page):
     assert sum(map(len, expected.values())) > 200
 
 
-def test_two_iterations_of_a_question_stand_side_by_side(runs, open_page):
+def test_two_iterations_of_a_question_are_shown_side_by_side(runs, open_page):
     run = runs / "scripted"
     page = open_page(run)
     (key, *_) = choose(page, "change", "right")
@@ -243,15 +249,20 @@ def test_two_iterations_of_a_question_stand_side_by_side(runs, open_page):
     assert now.bounding_box()["y"] == then.bounding_box()["y"]
     id_ = key.rpartition("/")[2]
     answers = [results_of(run, k)[id_].answer or "(no answer)" for k in (1, 0)]
+<<<<<<< HEAD
     assert [trajectory.locator(".final blockquote").inner_text() for trajectory in (now, then)] == answers
     assert now.locator(".facts .chip").all_inner_texts() == ["correct", "became right"]
+=======
+    assert [walk.locator(".final blockquote").inner_text() for walk in (now, then)] == answers
+    assert now.locator(".facts .chip").all_inner_texts() == ["correct", "became correct"]
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
     page.go_back()
     page.wait_for_selector(".columns", state="detached")
     page.goto(f"file://{run}/report.html#trajectory={key}&with={before}")
     page.wait_for_selector(".columns")
 
 
-def test_the_keyboard_is_enough(runs, open_page):
+def test_the_page_can_be_used_with_the_keyboard_only(runs, open_page):
     page = open_page(runs / "scripted")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "words"
@@ -272,7 +283,7 @@ def test_the_keyboard_is_enough(runs, open_page):
     assert page.evaluate("document.activeElement.dataset.key") == keys[1]
 
 
-def test_what_a_model_or_the_web_wrote_stays_text(runs, open_page):
+def test_text_from_models_and_the_web_is_not_markup(runs, open_page):
     page = open_page(runs / "hostile")
     keys = listed(page)
     assert len(keys) == 7
@@ -299,6 +310,7 @@ def test_what_a_model_or_the_web_wrote_stays_text(runs, open_page):
     assert "javascript:window.attacked = 4" in page.inner_text("#trajectory")
 
 
+<<<<<<< HEAD
 def test_a_megabyte_is_cut_and_the_page_says_where_the_rest_is(runs, open_page):
     page = open_page(runs / "hostile", "#trajectory=iter_1%2Fworld%2Fc.0")
     page.wait_for_selector("#trajectory .final")
@@ -310,12 +322,23 @@ def test_a_megabyte_is_cut_and_the_page_says_where_the_rest_is(runs, open_page):
     "fragment", ["#trajectory=<script>", "#trajectory=iter_9/x&with=%00", "#%E0%A4%A", "#trajectories"]
 )
 def test_an_address_of_nothing_opens_nothing(runs, open_page, fragment):
+=======
+def test_a_very_long_text_is_shortened_and_the_page_names_the_full_file(runs, open_page):
+    page = open_page(runs / "hostile", "#walk=iter_1%2Fworld%2Fc.0")
+    page.wait_for_selector("#walk .final")
+    assert "(1,000,000 characters)" in page.inner_text("#walk .final")
+    assert "are in iter_1/world" in page.inner_text("#walk")
+
+
+@pytest.mark.parametrize("fragment", ["#walk=<script>", "#walk=iter_9/x&with=%00", "#%E0%A4%A", "#trajectories"])
+def test_an_address_of_an_unknown_trajectory_opens_nothing(runs, open_page, fragment):
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
     page = open_page(runs / "scripted", fragment)
     assert page.locator("#trajectory .step").count() == 0
     assert page.inner_text("#count") == "44 of 44"
 
 
-def test_script_that_got_in_would_not_run(runs, chromium):
+def test_the_content_security_policy_blocks_foreign_scripts(runs, chromium):
     """The content security policy, should all else fail."""
     page = chromium.new_page()
     page.goto(f"file://{runs}/scripted/report.html")
@@ -335,7 +358,7 @@ def test_script_that_got_in_would_not_run(runs, chromium):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_list_or_trajectory_and_nothing_sticks_out(runs, open_page, scheme):
+def test_a_phone_shows_the_list_or_the_trajectory_without_horizontal_scrolling(runs, open_page, scheme):
     page = open_page(runs / "scripted", size="phone", scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#list button").first.click()
@@ -348,7 +371,7 @@ def test_a_phone_shows_list_or_trajectory_and_nothing_sticks_out(runs, open_page
     assert (sum(map(int, background[4:-1].split(","))) < 200) == (scheme == "dark")
 
 
-def test_a_page_of_a_sample_says_so_and_each_step_how_many_samples_it_had(runs, open_page, tmp_path):
+def test_a_page_without_all_samples_has_a_note_and_shows_how_many_samples_each_step_had(runs, open_page, tmp_path):
     everything = pack(runs / "scripted", SearchQA())
     packed = pack(runs / "scripted", SearchQA(), largest=int(0.9 * everything.size))
     assert 0 < packed.whole < packed.trajectories == 44
@@ -357,6 +380,7 @@ def test_a_page_of_a_sample_says_so_and_each_step_how_many_samples_it_had(runs, 
     html = fill("report.html.j2", scripts=scripts, title="Run", smoke=False, settings="", packed=packed, **rest)
     (tmp_path / "report.html").write_text(html, encoding="utf-8")
     page = open_page(tmp_path)
+<<<<<<< HEAD
     note = (
         f"To keep this page small, {packed.whole} of 44 trajectories, drawn at random, have all their samples here; "
         "of the others only the sample that moved on. The run's folder has them all."
@@ -365,6 +389,11 @@ def test_a_page_of_a_sample_says_so_and_each_step_how_many_samples_it_had(runs, 
     kept = page.evaluate(
         "() => Promise.all(keys.map(async (key, i) => (await trajectoryAt(i)).steps[0].candidates.length))"
     )
+=======
+    (note,) = texts(page, "#trajectories > .note")
+    assert f"{packed.whole} of 44 trajectories" in note
+    kept = page.evaluate("() => Promise.all(keys.map(async (key, i) => (await walkAt(i)).steps[0].candidates.length))")
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
     assert set(kept) == {1, 3}
     for count, label in ((1, "1 of 3 samples kept"), (3, "3 samples, ")):
         page.locator("#list button").nth(kept.index(count)).click()
@@ -401,7 +430,7 @@ def long_trajectories(ids: list[str]) -> Iterator[Trajectory]:
 
 
 @pytest.mark.slow
-def test_ten_thousand_trajectories_are_usable_in_three_seconds(chromium, tmp_path):
+def test_a_page_with_ten_thousand_trajectories_needs_less_than_three_seconds_of_cpu(chromium, tmp_path):
     ids = [f"w{i:04}" for i in range(MANY)]
     verdicts = ("correct", "incorrect")
     stage = write_evaluation(tmp_path, 0, [result(i, verdict=verdicts[n % 2]) for n, i in enumerate(ids)])

@@ -1,8 +1,8 @@
-"""What the page says of each benchmark: its rows, one sentence, and tables that break accuracy and costs down.
+"""The page's section for each benchmark: its rows, one sentence, and tables by question type, hops, cost and error.
 
     benchmark_views(rows)[0]["tables"][0]["name"]               # "By question type"
 
-Not here: the numbers (rows) and the sentence (headline).
+Not here: the numbers (reporting.rows) and the sentence (reporting.headline).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ def benchmark_views(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def _said(last: ResultRow) -> dict[str, str]:
-    """What the last row means in a sentence, and what this many questions can show where that is another one."""
+    """The sentence for the last row, and the detectable difference if that sentence does not contain it."""
     sentence = headline(last)
     detectable = detectable_line(last.vs_start) if last.vs_start else ""
     return {"headline": visible(sentence), "detectable": "" if detectable in sentence else detectable}
 
 
 def _breakdowns(rows: Sequence[ResultRow]) -> Iterator[dict[str, Any]]:
-    """One benchmark's rows in parts, one column per iteration."""
+    """The tables of one benchmark, with one column per iteration."""
     headings = ["", *(f"iteration {row.iteration}" for row in rows)]
     for name, parts_of in _PARTS:
         columns = [parts_of(row) for row in rows]
@@ -55,7 +55,7 @@ def _spent(row: ResultRow) -> dict[str, str]:
 
 def _lost(row: ResultRow) -> dict[str, str]:
     lost = {"unscored": f"{row.unscored} ({percent(row.unscored_share)})"}
-    lost["failed by the model's own fault"] = f"{row.failed} ({percent(row.failed_share)})"
+    lost["failed (model error)"] = f"{row.failed} ({percent(row.failed_share)})"
     faults = row.faults.items()
     return lost | {f"fault: {name}": f"{part.answers} ({percent(part.share)})" for name, part in faults}
 
@@ -63,7 +63,7 @@ def _lost(row: ResultRow) -> dict[str, str]:
 _PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
     ("By question type", lambda row: _shares(row.by_kind)),
     ("By hops", lambda row: _shares(row.by_hops)),
-    ("What one correct answer took", _spent),
-    ("What the self-checks changed", lambda row: {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)}),
+    ("Cost per correct answer", _spent),
+    ("Effect of the self-checks", lambda row: {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)}),
     ("Faults", _lost),
 )

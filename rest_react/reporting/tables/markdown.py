@@ -1,9 +1,9 @@
-"""report.md: the tables of the page as Markdown.
+"""Writes report.md: the tables of the page as Markdown.
 
     markdown_table(["Iteration", "Accuracy"], [["0", "41.0%"]])
 
-Model output and names are escaped (text_safety.plain). Not here: what the tables hold (results_table, breakdowns,
-stage_tables).
+Model output and names are escaped (text_safety.plain).
+Not here: the content of the tables (results_table, breakdowns, stage_tables).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from rest_react.text_safety import plain
 
 
 def report_markdown(view: Mapping[str, Any]) -> str:
-    """The text of report.md; `view` is what the page is filled with."""
+    """The text of report.md; `view` has the values of the page (report.write_report)."""
     parts = [f"# {plain(view['title'])}", *(f"> {plain(note)}" for note in view["notes"])]
     parts += [f"{plain(benchmark['headline'])}" for benchmark in view["benchmarks"]]
     parts += ["## Results", markdown_table(view["first_headings"], view["first_table"])]
     parts.append(
         "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "
-        "Intervals are 95%, clustered by question; unscored answers count nowhere, failed ones as incorrect."
+        "Intervals are 95%, clustered by question. Unscored answers are excluded; failed answers count as incorrect."
     )
     parts += ["## Results, all columns", markdown_table(view["headings"], view["table"])]
     for benchmark in view["benchmarks"]:
@@ -32,6 +32,6 @@ def report_markdown(view: Mapping[str, Any]) -> str:
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose cells show their text as it is."""
+    """A Markdown table with escaped cells."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(plain(cell) for cell in line) + " |" for line in lines)

@@ -1,10 +1,10 @@
-"""The table of results: one line for each row of results.json, a few columns to read first, and all of them.
+"""The table of results: one line for each row of results.json, with the main columns or with all columns.
 
     console.print(results_table(compute_rows(Path("outputs/default"))))        # the terminal
     [heading for heading, _ in first_view(rows)]        # ["Iteration", "Benchmark", "Accuracy", "95% interval", ...]
 
-The terminal, the page, report.md and the cards show these columns. Not here: how a number is written
-(number_formats), a benchmark's rows in parts (breakdowns).
+The terminal, the page, report.md and the cards show these columns.
+Not here: number formats (reporting.number_formats), tables by question type and error (breakdowns).
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ COLUMNS: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("Contained", lambda row: percent(row.contained)),
     ("Std over repeats", lambda row: percent(row.accuracy.std)),
     ("Before checks, 95% interval", lambda row: span(row.before_checks)),
-    ("The checks' effect", lambda row: _change(row.checks)),
+    ("Effect of checks", lambda row: _change(row.checks)),
     ("Unscored", lambda row: str(row.unscored)),
     ("Failed", lambda row: str(row.failed)),
     ("LLM calls", lambda row: number(row.calls, 1)),
@@ -51,7 +51,7 @@ HEADINGS = tuple(heading for heading, _ in COLUMNS)
 
 
 def first_view(rows: Sequence[ResultRow]) -> list[tuple[str, Callable[[ResultRow], str]]]:
-    """The columns to read first: without those that are empty or 0 in every row, accuracy aside."""
+    """The main columns, without those that are empty or 0 in every row. Iteration and accuracy always stay."""
     columns = COLUMNS[:_FIRST_VIEW]
     nothing = {"", percent(0.0), number(0.0, 1)}
     return [
@@ -62,7 +62,7 @@ def first_view(rows: Sequence[ResultRow]) -> list[tuple[str, Callable[[ResultRow
 
 
 def results_table(rows: Sequence[ResultRow]) -> "Table":
-    """The rows for a terminal: the report's first view."""
+    """The main columns as a table for the terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -1,8 +1,8 @@
-"""What the summaries of grow, improve and finetune say: a table for each stage, and notes on what is missing.
+"""A table of the summaries of grow, improve and finetune, and notes on incomplete stages.
 
     stage_table(Path("outputs/default"), "grow")["rows"][0]      # ["trajectories", "40", "40"], one column an iteration
 
-Not here: evaluations (results_table).
+Not here: evaluations (reporting.tables.results_table).
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ STAGES = ("grow", "improve", "finetune")
 
 
 def stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
-    """A stage's summaries side by side, one column per iteration."""
+    """The summaries of a stage, one column per iteration; None if there is none."""
     summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in iterations(run_folder)}
     facts = {k: dict(_flat(summary)) for k, summary in summaries.items() if summary is not None}
     if not facts:
@@ -30,7 +30,7 @@ def stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
 
 
 def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A summary's numbers in words: shares in percent, seconds as minutes, nested ones with their path."""
+    """The entries of a summary as text: shares in percent, seconds in minutes, nested entries with their path."""
     for key, value in summary.items():
         name = f"{prefix}{visible(key).replace('_', ' ')}"
         if key == "schema":
@@ -48,17 +48,17 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def incomplete_stages(run_folder: Path) -> Iterator[str]:
-    """A note for each stage that has begun and is not complete."""
+    """A note for each stage that has started but is not complete."""
     for iteration in iterations(run_folder):
         folder = run_folder / f"iter_{iteration}"
         for stage in [*(folder / name for name in STAGES), *sorted((folder / "evaluate").glob("*/"))]:
             if stage.is_dir() and read_summary(stage) is None:
                 name = stage.relative_to(run_folder).as_posix()
-                yield f"{name} is not complete and is left out; run the same command again to finish it"
+                yield f"{name} is not complete, so it is not in this report; run the same command again to finish it"
 
 
 def fallback_notes(run_folder: Path) -> Iterator[str]:
-    """Iterations that trained on targets which the reward model did not choose."""
+    """A note for each iteration with many training targets that the reward model did not choose."""
     for iteration in iterations(run_folder):
         summary = read_summary(run_folder / f"iter_{iteration}" / "improve")
         if summary is not None and "fallback" in summary and (note := fallback_note(summary)):

@@ -1,8 +1,14 @@
+<<<<<<< HEAD
 // The trajectory browser of report.html. The page holds an index (every trajectory, a few words each) and blocks (all
 // of some trajectories), both as deflated JSON: the index is inflated at once, a block when one of its trajectories is
 // opened. Which one is open stands in the address (#trajectory=...&with=...), so Back, Forward and links work.
+=======
+// The trajectory browser of report.html. The page contains an index (a short entry for each trajectory) and blocks (the
+// full data of some trajectories), both as deflated JSON. The index is inflated at the start, a block when one of its
+// trajectories is opened. The address names the open trajectories (#walk=...&with=...), so Back, Forward and links work.
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
 //
-// Whatever a model or the web wrote becomes text nodes, never markup: `h` is the only way elements are made here.
+// Text from models and the web becomes text nodes, never markup: all elements are created by `h`.
 "use strict";
 
 const AT_ONCE = 100; // entries of the list drawn at a time
@@ -17,7 +23,7 @@ function h(spec, ...children) {
   return element;
 }
 
-// Untrusted text without the characters that hide or reorder what is read, in its own direction.
+// Untrusted text without characters that hide or reorder text, with its own text direction.
 function said(spec, text) {
   const element = h(spec, visible(text));
   element.dir = "auto";
@@ -25,10 +31,10 @@ function said(spec, text) {
 }
 
 function visible(text) {
-  return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd"); // as console.visible does
+  return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd"); // as text_safety.visible does
 }
 
-function fold(summary, make) { // made when it is first opened: most never are
+function fold(summary, make) { // content is created when it is first opened
   const details = h("details", h("summary", summary));
   details.addEventListener("toggle", () => details.childElementCount === 1 && details.append(...[make()].flat()));
   return details;
@@ -39,8 +45,8 @@ function fold(summary, make) { // made when it is first opened: most never are
 let index = null; // columns
 let keys = []; // "iter_1/world/eval-003.0" of each entry
 let places = new Map(); // key -> entry
-let haystack = []; // what is searched, lower case
-let changes = []; // what became of the answer since the first iteration: "right", "wrong" or ""
+let haystack = []; // the searchable text of each entry, lower case
+let changes = []; // how the answer changed since the first iteration: "right", "wrong" or ""
 const opened = new Map(); // block -> trajectories, the last few
 
 async function inflate(element) {
@@ -64,7 +70,7 @@ async function load() {
   places = new Map(keys.map((key, i) => [key, i]));
   haystack = keys.map((key, i) =>
     [index.question[i], index.answer[i], index.outcome[i], index.fault[i], index.id[i]].join("\n").toLowerCase());
-  const firsts = new Map(); // the first iteration comes last in the index, and so stays
+  const firsts = new Map(); // the first iteration is last in the index, so its values remain
   keys.forEach((key, i) => graded(i) && firsts.set(`${stageName(i)}/${index.id[i]}`, graded(i)));
   changes = keys.map((key, i) => {
     const first = firsts.get(`${stageName(i)}/${index.id[i]}`);
@@ -143,13 +149,13 @@ function entryButton(i, first) {
     said("span.asked", index.question[i].slice(0, 300)),
     said("span.answered", index.answer[i] || index.fault[i] || "(no answer)"));
   button.type = "button";
-  button.tabIndex = first ? 0 : -1; // one stop for Tab; the arrows go on from there
+  button.tabIndex = first ? 0 : -1; // one tab stop for the list; arrow keys move inside it
   button.dataset.key = keys[i];
   button.addEventListener("click", () => go(keys[i]));
   return button;
 }
 
-function mark() { // shows in the list what is open beside it
+function mark() { // marks the open trajectory in the list
   const { key } = address();
   for (const button of find("list").querySelectorAll("button")) {
     button.setAttribute("aria-current", String(button.dataset.key === key));
@@ -159,7 +165,7 @@ function mark() { // shows in the list what is open beside it
 const MEANING = {
   correct: "good", incorrect: "bad", failed: "bad", outage: "warm", unscored: "warm", finished: "plain",
 };
-const changeChip = (i) => (changes[i] ? h(`span.chip.${changes[i] === "right" ? "good" : "bad"}`, `became ${changes[i]}`) : null);
+const changeChip = (i) => (changes[i] ? h(`span.chip.${changes[i] === "right" ? "good" : "bad"}`, `became ${changes[i] === "right" ? "correct" : "incorrect"}`) : null);
 const chip = (outcome) => h(`span.chip.${MEANING[outcome] || "plain"}`, outcome);
 
 // ── the address ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,10 +200,17 @@ async function show(event) {
     return;
   }
   const entries = [entry, places.get(beside)].filter((i) => i !== undefined);
+<<<<<<< HEAD
   const trajectories = await Promise.all(entries.map(trajectoryAt));
   const parting = trajectories.length > 1 ? firstDifference(...trajectories) : -1;
   if (address().key !== key || address().beside !== beside) return; // another was opened meanwhile
   find("trajectory").replaceChildren(
+=======
+  const walks = await Promise.all(entries.map(walkAt));
+  const parting = walks.length > 1 ? firstDifference(...walks) : -1;
+  if (address().key !== key || address().beside !== beside) return; // the user opened another one
+  find("walk").replaceChildren(
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
     h("div.bar", closeButton(), comparison(entry, places.get(beside))),
     said("h3", index.question[entry]),
     h(entries.length > 1 ? "div.columns" : "div", entries.map((i, n) => conversation(i, trajectories[n], parting))));
@@ -226,7 +239,7 @@ function comparison(entry, beside) {
   select.firstChild.value = "";
   select.id = "beside";
   select.addEventListener("change", () => go(keys[entry], select.value));
-  return h("label.inline", "Beside it: ", select);
+  return h("label.inline", "Compare with: ", select);
 }
 
 // ── keys, and the beginning ─────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
-// One trajectory as a conversation: what the agent thought, asked, was shown, kept, wrote and changed, with all samples
-// of every step, and the state that the model saw. What a step shows is up to its task. Its elements are made by `h`
-// and `said` of browser.js, so that nothing a model or the web wrote can become markup.
+// Shows one trajectory as a conversation: thoughts, searches, results, answers, checks and revisions, with all samples of
+// each step and the state that the model saw. The task decides what a step shows. Elements are created by `h` and `said`
+// of browser.js, so text from models and the web cannot become markup.
 "use strict";
 
 // ── one trajectory as a conversation ────────────────────────────────────────────────────────────────────────────────
@@ -14,17 +14,29 @@ function conversation(i, trajectory, parting) {
   return h("div.trajectory",
     h("p.facts", chip(index.outcome[i]), changeChip(i),
       said("span.soft", facts.filter(Boolean).join(" · "))),
+<<<<<<< HEAD
     trajectory.cut ? h("p.note", `Long texts are cut here; they are whole in ${index.stage[i]}.`) : null,
     h("ol.steps", trajectory.steps.map((step, n) => stepView(step, states[n], n === parting))),
     trajectory.fault ? h("p.note", said("span", `Ended by a fault of the ${trajectory.fault.whose}: ${trajectory.fault.message}`)) : null,
     h("section.final", h("h4", "Final answer"), said("blockquote", trajectory.answer || "(no answer)"),
       trajectory.golds.length ? h("p", "Gold: ", said("strong", trajectory.golds.join(" / "))) : null,
+=======
+    walk.cut ? h("p.note", `Long texts are shortened here; the full texts are in ${index.stage[i]}.`) : null,
+    h("ol.steps", walk.steps.map((step, n) => stepView(step, states[n], n === parting))),
+    walk.fault ? h("p.note", said("span", `${walk.fault.whose === "model" ? "Model error" : "External error"}: ${walk.fault.message}`)) : null,
+    h("section.final", h("h4", "Final answer"), said("blockquote", walk.answer || "(no answer)"),
+      walk.golds.length ? h("p", "Gold: ", said("strong", walk.golds.join(" / "))) : null,
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
       verdict ? h("p", chip(verdict.verdict), " ", said("span.soft", verdict.reason)) : null,
       verdict && trajectory.draft && before.verdict !== verdict.verdict
         ? h("p", "Before the self-checks: ", chip(before.verdict), " ", said("span.soft", before.reason)) : null));
 }
 
+<<<<<<< HEAD
 // The first step that two trajectories do not share; past the end of both where they are the same.
+=======
+// The index of the first step that differs between two trajectories; the length if they are equal.
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
 function firstDifference(one, other) {
   const words = (trajectory) => trajectory.steps.map((step) => JSON.stringify([step.kind, step.parts]));
   const [a, b] = [words(one), words(other)];
@@ -34,13 +46,13 @@ function firstDifference(one, other) {
 
 function stepView(step, state, parts) {
   return h(`li.step.${step.kind}`,
-    h("h4", step.title, parts ? chipOf("warm", "they part here") : null),
+    h("h4", step.title, parts ? chipOf("warm", "first difference") : null),
     step.parts.map(partView),
     step.candidates.length ? candidatesView(step) : null,
-    fold("What the model was shown", () => said("pre.state", state)));
+    fold("State shown to the model", () => said("pre.state", state)));
 }
 
-// A part of a step, as rest_react/step_view.py describes them.
+// One part of a step (rest_react/step_view.py).
 function partView(part) {
   switch (part.kind) {
     case "thoughts": return part.text ? said("p.thought", part.text) : null;
@@ -63,7 +75,7 @@ function sourceView(source) {
 
 const chipOf = (meaning, text) => h(`span.chip.${meaning}`, text);
 
-// What a revision changed, word by word (the longest common subsequence); long texts are shown one after the other.
+// The words that a revision changed (longest common subsequence); long texts are shown one after the other.
 function difference(before, after) {
   const [a, b] = [visible(before).split(/(?<=\s)/), visible(after).split(/(?<=\s)/)];
   if (a.length * b.length > 250000) return [h("blockquote", h("del", a.join(""))), h("blockquote", h("ins", b.join("")))];
@@ -73,7 +85,7 @@ function difference(before, after) {
       same[i][j] = a[i].trim() === b[j].trim() ? same[i + 1][j + 1] + 1 : Math.max(same[i + 1][j], same[i][j + 1]);
     }
   }
-  const runs = []; // neighbours of one kind as one element
+  const runs = []; // consecutive words of one kind become one element
   const add = (kind, word) => (runs.at(-1)?.kind === kind ? runs.at(-1).words.push(word) : runs.push({ kind, words: [word] }));
   for (let i = 0, j = 0; i < a.length || j < b.length;) {
     if (i < a.length && j < b.length && a[i].trim() === b[j].trim()) { add("span", b[j++]); i++; }
@@ -100,7 +112,7 @@ function candidatesView(step) {
   return fold(label, () => [h("ol.candidates", groups.map((group) => candidateView(group, step, groups.length === 1))), rankingView(step)]);
 }
 
-// Equal texts together, the likeliest first, then those without a perplexity.
+// Groups equal texts, lowest perplexity first, then those without a perplexity.
 function grouped(step) {
   const groups = new Map();
   step.candidates.forEach((candidate, i) => {
@@ -123,7 +135,7 @@ function candidateView({ candidate, at, perplexity }, step, alone) {
     candidate.finish === "stop" ? "" : candidate.finish];
   return h("li",
     h("p", said("span.soft", facts.filter(Boolean).join(" · ")),
-      at.includes(step.chosen) ? chipOf("plain", "moved on") : null,
+      at.includes(step.chosen) ? chipOf("plain", "chosen in the rollout") : null,
       ranking && at.includes(ranking.best) ? chipOf("good", "training target") : null,
       candidate.problem ? chipOf("bad", "unusable") : null),
     candidate.problem ? said("p.soft", candidate.problem) : null,
@@ -133,18 +145,23 @@ function candidateView({ candidate, at, perplexity }, step, alone) {
 function rankingView(step) {
   const ranking = step.ranking;
   if (!ranking) return null;
-  const words = { ranked: "chose", fallback: "gave no usable reply, so this stands:", errored: "could not be asked; owed:" };
+  const words = { ranked: "chose", fallback: "gave no usable reply; fallback:", errored: "failed; the next run retries it; until then:" };
   return h("div.ranking",
     h("p", said("span", `${ranking.selector.replace("_", " ")} ${words[ranking.status]} sample ${ranking.best + 1}`)),
-    ranking.reply ? [h("p.soft", "Its words (it saw the samples shuffled, so its numbers are others):"), said("pre", ranking.reply)] : null,
-    ranking.good_reply ? [h("p.soft", `Good enough to learn from? ${ranking.good === null ? "unreadable" : ranking.good ? "yes" : "no"}`),
+    ranking.reply ? [h("p.soft", "Its reply (it saw the samples in shuffled order, so its numbers differ):"), said("pre", ranking.reply)] : null,
+    ranking.good_reply ? [h("p.soft", `Good enough to train on? ${ranking.good === null ? "no readable answer" : ranking.good ? "yes" : "no"}`),
       said("pre", ranking.good_reply)] : null);
 }
 
 // ── states ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+<<<<<<< HEAD
 // The state of each step: the lines that it shares with the step before, and its own.
 function statesOf(trajectory) {
+=======
+// The state of each step: the lines shared with the previous state, and its own lines.
+function statesOf(walk) {
+>>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
   let lines = [""];
   return trajectory.steps.map(({ state }) => {
     lines = [...lines.slice(0, state.same), ...state.rest.split("\n")];
