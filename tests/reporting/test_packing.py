@@ -111,11 +111,7 @@ def test_a_very_long_text_is_shortened_and_marked(tmp_path):
     assert packed.size < 10_000
 
 
-<<<<<<< HEAD
-def test_a_failed_trajectory_has_its_fault_in_short_and_in_full(tmp_path):
-=======
 def test_a_failed_trajectory_has_its_error_in_short_and_in_full(tmp_path):
->>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
     fault = Fault("model", "no usable sample at step 3 (answer): prose")
     outage = Fault("outside", "llm: HTTP 503")
     results = [result("a", fault=fault), result("b", "unscored", fault=outage)]

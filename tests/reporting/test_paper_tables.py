@@ -31,13 +31,8 @@ def test_a_run_s_numbers_are_in_the_row_of_the_same_generation():
     assert before["rows"][2] == ["1st generation", "54.8 ± 3.7", "61.2 ± 2.5", "73.1 ± 3.0", "55.0"]
 
 
-<<<<<<< HEAD
-def test_a_first_generation_of_500_without_a_reward_model_is_the_pilot():
-    def of(keep, selector="perplexity", trajectories=500, start="prompted"):
-=======
 def test_a_first_generation_of_500_trajectories_without_a_reward_model_is_the_pilot():
-    def of(keep, selector="perplexity", walks=500, start="prompted"):
->>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
+    def of(keep, selector="perplexity", trajectories=500, start="prompted"):
         settings = {"start": start, "improve.selector": selector, "improve.keep": keep}
         return run(f"{keep} {selector} {trajectories} {start}", [row(1, 0.5)], settings, trained={1: (trajectories, 9)})
 

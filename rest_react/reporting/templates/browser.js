@@ -1,12 +1,6 @@
-<<<<<<< HEAD
-// The trajectory browser of report.html. The page holds an index (every trajectory, a few words each) and blocks (all
-// of some trajectories), both as deflated JSON: the index is inflated at once, a block when one of its trajectories is
-// opened. Which one is open stands in the address (#trajectory=...&with=...), so Back, Forward and links work.
-=======
 // The trajectory browser of report.html. The page contains an index (a short entry for each trajectory) and blocks (the
 // full data of some trajectories), both as deflated JSON. The index is inflated at the start, a block when one of its
-// trajectories is opened. The address names the open trajectories (#walk=...&with=...), so Back, Forward and links work.
->>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
+// trajectories is opened. The address names the open trajectories (#trajectory=...&with=...), so Back, Forward and links work.
 //
 // Text from models and the web becomes text nodes, never markup: all elements are created by `h`.
 "use strict";
@@ -200,17 +194,10 @@ async function show(event) {
     return;
   }
   const entries = [entry, places.get(beside)].filter((i) => i !== undefined);
-<<<<<<< HEAD
   const trajectories = await Promise.all(entries.map(trajectoryAt));
   const parting = trajectories.length > 1 ? firstDifference(...trajectories) : -1;
-  if (address().key !== key || address().beside !== beside) return; // another was opened meanwhile
-  find("trajectory").replaceChildren(
-=======
-  const walks = await Promise.all(entries.map(walkAt));
-  const parting = walks.length > 1 ? firstDifference(...walks) : -1;
   if (address().key !== key || address().beside !== beside) return; // the user opened another one
-  find("walk").replaceChildren(
->>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
+  find("trajectory").replaceChildren(
     h("div.bar", closeButton(), comparison(entry, places.get(beside))),
     said("h3", index.question[entry]),
     h(entries.length > 1 ? "div.columns" : "div", entries.map((i, n) => conversation(i, trajectories[n], parting))));

@@ -14,29 +14,17 @@ function conversation(i, trajectory, parting) {
   return h("div.trajectory",
     h("p.facts", chip(index.outcome[i]), changeChip(i),
       said("span.soft", facts.filter(Boolean).join(" · "))),
-<<<<<<< HEAD
-    trajectory.cut ? h("p.note", `Long texts are cut here; they are whole in ${index.stage[i]}.`) : null,
+    trajectory.cut ? h("p.note", `Long texts are shortened here; the full texts are in ${index.stage[i]}.`) : null,
     h("ol.steps", trajectory.steps.map((step, n) => stepView(step, states[n], n === parting))),
-    trajectory.fault ? h("p.note", said("span", `Ended by a fault of the ${trajectory.fault.whose}: ${trajectory.fault.message}`)) : null,
+    trajectory.fault ? h("p.note", said("span", `${trajectory.fault.whose === "model" ? "Model error" : "External error"}: ${trajectory.fault.message}`)) : null,
     h("section.final", h("h4", "Final answer"), said("blockquote", trajectory.answer || "(no answer)"),
       trajectory.golds.length ? h("p", "Gold: ", said("strong", trajectory.golds.join(" / "))) : null,
-=======
-    walk.cut ? h("p.note", `Long texts are shortened here; the full texts are in ${index.stage[i]}.`) : null,
-    h("ol.steps", walk.steps.map((step, n) => stepView(step, states[n], n === parting))),
-    walk.fault ? h("p.note", said("span", `${walk.fault.whose === "model" ? "Model error" : "External error"}: ${walk.fault.message}`)) : null,
-    h("section.final", h("h4", "Final answer"), said("blockquote", walk.answer || "(no answer)"),
-      walk.golds.length ? h("p", "Gold: ", said("strong", walk.golds.join(" / "))) : null,
->>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
       verdict ? h("p", chip(verdict.verdict), " ", said("span.soft", verdict.reason)) : null,
       verdict && trajectory.draft && before.verdict !== verdict.verdict
         ? h("p", "Before the self-checks: ", chip(before.verdict), " ", said("span.soft", before.reason)) : null));
 }
 
-<<<<<<< HEAD
-// The first step that two trajectories do not share; past the end of both where they are the same.
-=======
 // The index of the first step that differs between two trajectories; the length if they are equal.
->>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
 function firstDifference(one, other) {
   const words = (trajectory) => trajectory.steps.map((step) => JSON.stringify([step.kind, step.parts]));
   const [a, b] = [words(one), words(other)];
@@ -155,13 +143,8 @@ function rankingView(step) {
 
 // ── states ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-<<<<<<< HEAD
-// The state of each step: the lines that it shares with the step before, and its own.
-function statesOf(trajectory) {
-=======
 // The state of each step: the lines shared with the previous state, and its own lines.
-function statesOf(walk) {
->>>>>>> feb8550 (reporting in plain English: columns, notes, pages and cards; tests assert facts)
+function statesOf(trajectory) {
   let lines = [""];
   return trajectory.steps.map(({ state }) => {
     lines = [...lines.slice(0, state.same), ...state.rest.split("\n")];
