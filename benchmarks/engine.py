@@ -120,7 +120,7 @@ def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> di
     )  # fmt: skip
     questions = parts.questions(s.grow.questions)
     task = parts.task(questions.passages)
-    policy = parts.sampled(engine, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
+    policy = parts.policy(engine, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     read = 0
 
     def count(_: Any, arguments: Any, named: Any) -> None:

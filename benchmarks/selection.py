@@ -90,9 +90,9 @@ def main() -> None:
 async def grow_trajectories(parts: Parts, weights: Path, folder: Path) -> None:
     """One trajectory per question by the policy, with the settings' sampling."""
     s = parts.settings
-    llm = parts.policy(ModelRef(str(weights.resolve()), "base", tuned=True))
+    llm = parts.llm(ModelRef(str(weights.resolve()), "base", tuned=True))
     task = parts.task(parts.world.passages)
-    policy = parts.sampled(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
+    policy = parts.policy(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     try:
         seed = derive_seed(SEED, "grow")
         await grow(

@@ -3,7 +3,7 @@
 Shows thoughts, searches, what was selected, checks and citations as they happen, by the model that iteration left in
 the run's folder, over the corpus of the run's first benchmark. Settings are the command's own, as in `run`: give those
 that the run was given; where they differ from the folder's, a note says so. Nothing is written.
-Not here: many questions (evaluate), and an account of what happened (report).
+Not here: many questions (stages.evaluate), and an account of what happened (report).
 """
 
 from rest_react.start import start
@@ -50,8 +50,8 @@ async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
         )
     first = next(iter(s.benchmarks.values()))
     task = parts.task(parts.questions(first).passages if settings.search.wants_passages() else None)
-    llm = parts.policy(model)
-    policy = parts.sampled(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
+    llm = parts.llm(model)
+    policy = parts.policy(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
     seed, steps = derive_seed(settings.seed, text), list[ParsedStep]()
 
     def show(parsed: ParsedStep) -> None:

@@ -2,7 +2,7 @@
 
     parts = Parts(settings, folder)
     task = parts.task(parts.grow_questions().passages)
-    policy = parts.sampled(parts.policy(model), samples=4, temperature=0.8, tuned=model.tuned)
+    policy = parts.policy(parts.llm(model), samples=4, temperature=0.8, tuned=model.tuned)
 
 A part's settings open it (`settings.search.open(...)`), so a new client is one file with both and a name in the union
 of its package. Clients load and connect at their first call, so building is cheap.
@@ -126,7 +126,7 @@ class Parts:
         where: Literal["base", "hosted"] = "hosted" if self.settings.policy.tuned == "provider" else "base"
         return ModelRef(self.settings.policy.model, where, tuned=False)
 
-    def policy(self, model: ModelRef) -> LLM:
+    def llm(self, model: ModelRef) -> LLM:
         """The policy's client of `model`."""
         return self._llm("policy", self.settings.policy, model)
 
@@ -221,8 +221,8 @@ class Parts:
             return self.settings.task.open(TaskContext(prompts, agent, search))
         return self.settings.task.open(TaskContext(prompts, agent, search, improve.only_grounded, improve.max_searches))
 
-    def sampled(self, llm: LLM, *, samples: int, temperature: float, tuned: bool) -> Policy:
-        """A model as rollouts sample it."""
+    def policy(self, llm: LLM, *, samples: int, temperature: float, tuned: bool) -> Policy:
+        """The policy: a client with how rollouts sample it."""
         a = self.settings.agent
         return Policy(llm, samples, temperature, a.max_tokens, a.select, tuned)
 

@@ -66,20 +66,20 @@ class Loop:
                 repeats=s.grow.trajectories_per_question,
             )
         model = self.parts.starting_model()
-        policy = self.parts.policy(model)
+        llm = self.parts.llm(model)
         try:
             for k in range(iteration + 1):
                 if k > 0 or s.start == "demonstrations":
-                    await self.run_grow(k, policy, model)
-                    await policy.aclose()  # leaves its memory to the reward model and to training
+                    await self.run_grow(k, llm, model)
+                    await llm.aclose()  # leaves its memory to the reward model and to training
                     await self.run_improve(k)
                     model = await self.run_finetune(k, model)
-                    policy = self.parts.policy(model)
-                await self.run_evaluate(k, policy, model)
+                    llm = self.parts.llm(model)
+                await self.run_evaluate(k, llm, model)
                 if self.tracking.track(k) or k == iteration:
                     show_results(self.folder.root, smoke=s.smoke)
         finally:
-            await policy.aclose()
+            await llm.aclose()
 
     async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Samples trajectories with the previous iteration's policy; in iteration 0 with the scripted expert, as
@@ -88,10 +88,10 @@ class Loop:
         if read_summary(stage) is not None:
             return
         if k == 0:
-            policy = self.parts.sampled(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
+            policy = self.parts.policy(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
             questions, task = self.parts.built_in.demonstrations, self.parts.demonstrated_task()
         else:
-            policy = self.parts.sampled(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
+            policy = self.parts.policy(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
             questions, task = self.grow_set.labelled, self.parts.task(self.grow_set.passages)
         await grow(
             task,
@@ -151,7 +151,7 @@ class Loop:
         """Answers and grades the questions of every benchmark."""
         s = self.settings.evaluate
         grader = self.parts.grader()
-        policy = self.parts.sampled(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
+        policy = self.parts.policy(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
         try:
             for name, benchmark in self.benchmarks.items():
                 await evaluate(

@@ -8,7 +8,7 @@
 Every error of this package and every line on the terminal goes through `redact`. Settings with a secret are refused
 (config, cli), since they are written to files.
 What a server says in an error may repeat the API key, so it goes through `redact_reply` first.
-Not here: where keys come from (http_client).
+Not here: where keys come from (remote.http_client).
 """
 
 import base64

@@ -57,7 +57,7 @@ def test_each_kind_of_model_has_its_client(
     hosted = ("start=prompted", "finetune=hosted") if policy in ("openai", "gemini") else ()
     iteration = "iteration=0" if policy == "gemini" else "iteration=1"
     made = parts(tmp_path, f"policy={policy}", iteration, *hosted)
-    llm = made.policy(made.starting_model())
+    llm = made.llm(made.starting_model())
     assert type(llm.client if isinstance(llm, Metered) else llm) is client
 
 
@@ -68,7 +68,7 @@ def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_me
     tuned = ModelRef("iter_1/finetune/model", "local", tuned=True)
     (tmp_path / "iter_1/finetune/adapter").mkdir(parents=True)
     with pytest.raises(OutsideFault, match="ended at its start with exit code 3"):
-        asyncio.run(made.policy(tuned).sample(Prompt("", "state"), n=1, sampling=Sampling(0.5, 10, 1)))
+        asyncio.run(made.llm(tuned).sample(Prompt("", "state"), n=1, sampling=Sampling(0.5, 10, 1)))
     assert (tmp_path / "serve.py.told").read_text().split("\n") == [
         str(tmp_path / "iter_1/finetune/model"),
         *("--host", "127.0.0.1", "--port", "8011", "--served-model-name", "iter_1-finetune-model"),
@@ -145,12 +145,12 @@ def test_what_a_door_sends_with_every_request_is_a_setting(tmp_path: Path, monke
     prompt, sampling = Prompt("", "S"), Sampling(0, 9, 1)
     asked = ("policy.token_limit=max_completion_tokens", "+policy.extra_body={reasoning_effort: none}")
     openai = parts(tmp_path, "policy=openai", *asked, *prompted)
-    client = openai.policy(openai.starting_model())
+    client = openai.llm(openai.starting_model())
     assert isinstance(client, OpenAICompatible)
     body = client._body(prompt, sampling, 0, 1)
     assert (body["max_completion_tokens"], body["reasoning_effort"]) == (9, "none")
     gemini = parts(tmp_path, "policy=gemini", "policy.thinking_budget=7", *prompted)
-    client = gemini.policy(gemini.starting_model())
+    client = gemini.llm(gemini.starting_model())
     assert isinstance(client, Gemini)
     thinking = client._config(prompt, sampling, 0, 1).thinking_config
     assert thinking is not None and thinking.thinking_budget == 7
@@ -189,8 +189,8 @@ def test_the_expert_is_wrong_as_often_as_the_settings_say_and_does_not_mark_it(
 def test_the_rules_choose_who_moves_on_where_they_are_asked_to(tmp_path: Path) -> None:
     for select in ("verified", "majority"):
         made = parts(tmp_path, "policy=scripted", f"agent.select={select}")
-        llm = made.policy(made.starting_model())
-        assert made.sampled(llm, samples=2, temperature=1.0, tuned=True) == Policy(llm, 2, 1.0, 128, select, tuned=True)
+        llm = made.llm(made.starting_model())
+        assert made.policy(llm, samples=2, temperature=1.0, tuned=True) == Policy(llm, 2, 1.0, 128, select, tuned=True)
 
 
 def test_a_corpus_file_without_a_word_is_refused_by_its_name(tmp_path: Path) -> None:

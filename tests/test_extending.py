@@ -85,13 +85,13 @@ def test_the_selector_chooses_every_target(copy: Path) -> None:
 
 def test_the_search_engine_finds_what_the_agent_answers_from(copy: Path) -> None:
     follow("A search engine", copy)
-    walks = lines(copy / "outputs" / "sqlite" / "iter_0" / "evaluate" / "world" / "trajectories.jsonl")
-    hits = [hit for walk in walks for step in walk["steps"] for hit in step["hits"]]
+    trajectories = lines(copy / "outputs" / "sqlite" / "iter_0" / "evaluate" / "world" / "trajectories.jsonl")
+    hits = [hit for trajectory in trajectories for step in trajectory["steps"] for hit in step["hits"]]
     with closing(sqlite3.connect(copy / "world.db")) as database:
         passages = set(database.execute("SELECT id, title, text FROM passages"))
-    assert len(hits) > len(walks)
+    assert len(hits) > len(trajectories)
     assert {(hit["source"], hit["title"], hit["snippet"]) for hit in hits} <= passages
-    answered = [walk["answer"] for walk in walks if walk["outcome"] == "finished"]
+    answered = [trajectory["answer"] for trajectory in trajectories if trajectory["outcome"] == "finished"]
     assert any("[link_id=" in answer for answer in answered)
 
 
@@ -129,13 +129,13 @@ def test_the_task_grows_improves_is_tuned_and_graded_with_its_draft(copy: Path) 
     run = copy / "outputs" / "word_problems"
     tuned = f"ft:my-model:{service.jobs[0]['id']}"
     assert set(service.asked) == {("my-model", True), (tuned, False)}
-    walks = lines(run / "iter_1" / "grow" / "trajectories.jsonl")
-    assert [[step["kind"] for step in walk["steps"]] for walk in walks] == [["solve", "check"]] * 12
+    trajectories = lines(run / "iter_1" / "grow" / "trajectories.jsonl")
+    assert [[step["kind"] for step in trajectory["steps"]] for trajectory in trajectories] == [["solve", "check"]] * 12
     examples = lines(run / "iter_1" / "improve" / "examples.jsonl")
     assert [(row["kind"], row["completion"].splitlines()[-1]) for row in examples] == [
         (kind, f"Answer: {number}")
-        for walk in walks
-        for kind, number in (("solve", walk["draft"]), ("check", walk["answer"]))
+        for trajectory in trajectories
+        for kind, number in (("solve", trajectory["draft"]), ("check", trajectory["answer"]))
     ]
     problems = {row["id"]: row for row in lines(copy / "test.jsonl")}
     for result in lines(run / "iter_1" / "evaluate" / "test" / "results.jsonl"):

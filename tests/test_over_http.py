@@ -72,8 +72,8 @@ class Unwired:
 class ScriptedParts(Parts):
     """A run's parts with a policy that is asked as over the wire."""
 
-    def policy(self, model: ModelRef) -> LLM:
-        return Unwired(super().policy(model))
+    def llm(self, model: ModelRef) -> LLM:
+        return Unwired(super().llm(model))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servic
 
     def open_model(name: str, asked: Mode) -> LLM:
         assert asked == "chat"
-        return parts.policy(ModelRef(name, "hosted", tuned=name != BASE))
+        return parts.llm(ModelRef(name, "hosted", tuned=name != BASE))
 
     with serving(open_model, folder / "service") as service:
         urls = (f"policy.base_url={service.url}", f"finetune.base_url={service.url}")
@@ -290,7 +290,7 @@ def test_the_engine_behind_the_wire_answers_as_in_process(
         try:
             await evaluate(
                 parts.task(parts.world.passages),
-                parts.sampled(llm, samples=1, temperature=0.5, tuned=True),
+                parts.policy(llm, samples=1, temperature=0.5, tuned=True),
                 parts.world.evaluation,
                 parts.grader(),
                 tmp_path,

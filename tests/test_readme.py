@@ -267,7 +267,7 @@ def summaries(folder: RunFolder) -> Iterator[tuple[str, list[str]]]:
     """The keys of each stage's summary, from stages with next to nothing to do."""
     parts = Parts(compose(["experiment=smoke"]), folder)
     task = parts.task(parts.world.passages)
-    policy = parts.sampled(parts.expert(), samples=1, temperature=0.0, tuned=True)
+    policy = parts.policy(parts.expert(), samples=1, temperature=0.0, tuned=True)
     stages = {name: folder.stage(1, name) for name in ("grow", "improve", "finetune", "evaluate")}
     few = {"seed": 0, "in_flight": 1, "prices": parts.prices}
     asyncio.run(grow(task, policy, [], stages["grow"], repeats=1, **few))

@@ -6,7 +6,7 @@
 
 A refusal is the settings' where it names a field of the request and says that it is not taken, whatever its status: no
 request of this client could succeed. Only a message's beginning is read, since its end may repeat the prompt.
-Not here: refusals of one prompt, the key, quotas and outages (remote).
+Not here: refusals of one prompt, the key, quotas and outages (remote.error_meanings).
 """
 
 import re

@@ -5,7 +5,7 @@
 
 Positions are bytes of the text in UTF-8, since a token may end inside a character. Servers cut the text (stop strings,
 white space, what a model thought first) but list every token, so the text is looked for in what the tokens spell.
-Not here: log-probabilities, and which tokens count (agent).
+Not here: log-probabilities, and which tokens count (tasks.search_qa.step).
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ of the key-value cache are shared by equal prefixes: the n samples of a prompt (
 is in the cache) and the steps of a trajectory, whose states only grow.
 
 What a sample says does not depend on what else is in the batch (local_engine.seeded_draws).
-Not here: attention on a CPU (local_engine.cpu_attention), how prompts become tokens (weights), and servers
+Not here: attention on a CPU (local_engine.cpu_attention), how prompts become tokens (weights.tokens), and servers
 (openai_compatible, vllm_server).
 """
 

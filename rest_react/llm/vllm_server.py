@@ -1,4 +1,4 @@
-"""A `vllm serve` of our own: started at the first call, restarted for new weights and after a death, and stopped.
+"""A `vllm serve` of our own, one for each model: started at the first call, started again if it dies, and stopped.
 
     server = VllmServer("Qwen/Qwen2.5-7B-Instruct", command=["vllm", "serve"], served_name="iteration-1",
                         log=folder / "vllm.log", max_model_len=16384, start_timeout_s=900)

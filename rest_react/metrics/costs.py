@@ -3,7 +3,8 @@
     >>> Price(input=0.4, output=1.6).usd(1_000_000, 500_000)
     1.2
 
-Not here: which price a model has (its setting `price`) and the limit on what a run may spend (remote.budget).
+Not here: which price a model has, which is its setting `price` in configs/llm/*.yaml (for example `policy.price`), or
+`finetune.price` in configs/finetune/hosted.yaml for a training; and the limit on what a run may spend (remote.budget).
 """
 
 from collections.abc import Mapping

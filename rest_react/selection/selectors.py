@@ -6,7 +6,7 @@
 A selector is a function that sees the whole parsed trajectory, the index of one of its steps, the candidates that may
 train (indexes, of equal targets the first) and a seed; it returns one of these candidates. To add one: write it, and
 enter it in `SelectorName` and `SELECTORS`.
-Not here: which candidates may train (filters), and what a reward model is asked (reward_model, rankings).
+Not here: which candidates may train (filters), and what a reward model is asked (reward_model, rank_step).
 """
 
 from collections import Counter

@@ -6,8 +6,8 @@
 the ids alone. `rank(id, item)` makes the record. Each record is on disk the moment it
 is made, in order of arrival; the last step sorts the file. A record that `StageRecords.keep` refuses is taken out when
 the stage resumes and made again; every other one is never repeated.
-Not here: how a line reaches the disk (storage.jsonl), what makes a request a refusal (refusals, error_meanings), and
-the summary that marks a stage complete (each stage writes its own).
+Not here: how a line reaches the disk (storage.jsonl), what makes a request a refusal (remote.refusals,
+remote.error_meanings), and the summary that marks a stage complete (each stage writes its own).
 """
 
 import asyncio

@@ -4,7 +4,7 @@
 
 leaves model.json and summary.json in the stage's folder, and whatever the trainer keeps (weights, loss curve, a
 hosted job's id). A complete stage gives its model back at once. Trained on preferences, `base` is the reference model.
-Not here: how training is done (training/local, training/hosted).
+Not here: how training is done (training.local, training.hosted).
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The contract of a task: everything that the loop asks of one. Each task is a package beside this module.
+"""The protocol of a task: everything that the loop asks of one. Each task is a package beside this module.
 
     task = parts.task(passages)                                          # build chooses; e.g. search_qa.task.SearchQA
     policy = Policy(llm, samples=4, temperature=1.0, max_tokens=128, select="perplexity", tuned=True)
@@ -6,7 +6,7 @@
     parsed = [task.parse(step) for step in trajectory.steps]
     result = await task.grade(labelled, trajectory, grader, seed=7)
 
-Stages, selection and pages know a task by this contract alone.
+Stages, selection and pages know a task by this protocol alone.
 Not here: which task a run has (build), and what parsed candidates are (parsed).
 """
 

@@ -4,7 +4,7 @@
     task = settings.task.open(TaskContext())                                     # reads trajectories that exist
 
 Settings of a new task: a frozen dataclass in the task's package that subclasses `TaskSettings`, and its name in the
-union of `tasks`. Not here: the contract of the task itself (protocol).
+union of `tasks`. Not here: the protocol of the task itself (protocol).
 """
 
 from collections.abc import Mapping

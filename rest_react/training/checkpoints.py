@@ -5,7 +5,7 @@
 
 The last two are kept, so that a kill or a power cut during one leaves the other. A checkpoint without files.json (an
 earlier version's, or a kill came before it) is whole if the Trainer's own last file is and none is empty.
-Not here: what a checkpoint holds (the Trainer's matter) and the loss curve (local).
+Not here: what a checkpoint holds (the Trainer's matter) and the loss curve (loss_curve).
 """
 
 import json

@@ -3,7 +3,7 @@
     model = await DryRunTrainer("chat", 1024, run_folder).train(examples, base, folder, seed=7)      # the base
 
 For tests of the loop, and for seeing what a fine-tuning stage would be given.
-Not here: `dry_run=true`, which forecasts a run (forecast).
+Not here: `dry_run=true`, which forecasts a run (forecast.estimate).
 """
 
 import asyncio

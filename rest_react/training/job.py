@@ -24,7 +24,7 @@ from rest_react.training.checkpoints import last_checkpoint
 from rest_react.training.loss_curve import loss_lines
 from rest_react.weights import resolve_weights
 
-EXAMPLES = "examples.jsonl"
+JOB_EXAMPLES = "examples.jsonl"
 How = TypeVar("How")
 Row = TypeVar("Row")
 

@@ -19,7 +19,7 @@ from rest_react.metrics.costs import NO_PRICE, Price
 from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count, NotNegative, Positive, Share
-from rest_react.training.job import EXAMPLES, LocalTraining
+from rest_react.training.job import JOB_EXAMPLES, LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 
@@ -110,6 +110,6 @@ class LocalTrainer:
         """Tunes `base`, or resumes an earlier call that was interrupted; returns at once if it had finished."""
         how = self.training
         return await train_in_process(
-            _PROCESS, {EXAMPLES: examples}, base, folder, seed,
+            _PROCESS, {JOB_EXAMPLES: examples}, base, folder, seed,
             training=how, sizes=how, run_folder=self._run_folder, on_step=self._on_step,
         )  # fmt: skip

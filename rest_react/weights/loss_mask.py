@@ -5,7 +5,8 @@
     labels      -100 -100 ...     | completion tokens ... <eos>
 
 A row that is too long is an error, never cut: the end that a cut removes is the target.
-Not here: in which order rows are trained on, and what a micro-batch of them becomes (training).
+Not here: in which order rows are trained on, and what a micro-batch of them becomes (training.order,
+training.prefix_tree).
 """
 
 from collections.abc import Mapping, Sequence

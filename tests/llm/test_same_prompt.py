@@ -97,7 +97,7 @@ class Submitted(Exception):
 
 def in_process(folder: Path, *overrides: str) -> list[list[int]]:
     built = parts(folder, "smollm2", *overrides)
-    engine = cast("Any", built.policy(built.starting_model())).client
+    engine = cast("Any", built.llm(built.starting_model())).client
     assert isinstance(engine, TransformersEngine)
 
     def submit(ids: list[int], *_: object, **__: object) -> None:
@@ -137,14 +137,14 @@ def behind_vllm(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) 
     with tokenising(folder) as (place, server):
         monkeypatch.setattr(vllm_server, "free_port", lambda _: int(place.url.rpartition(":")[2]))
         built = parts(folder, "vllm", idle, *overrides)
-        return asked(built.policy(built.starting_model()), server)
+        return asked(built.llm(built.starting_model()), server)
 
 
 def behind_a_server(folder: Path, *overrides: str) -> list[list[int]]:
     with tokenising(folder) as (place, server):
         address = (f"policy.base_url={place.url}/v1", "policy.api_key_env=''", "finetune=hosted", "iteration=0")
         built = parts(folder, "openai", *address, *overrides)
-        return asked(built.policy(built.starting_model()), server)
+        return asked(built.llm(built.starting_model()), server)
 
 
 def trained_on(folder: Path, kind: str, *overrides: str) -> list[int]:

@@ -200,11 +200,11 @@ def parts(folder: Path, *overrides: str) -> Parts:
 
 def test_the_cache_stands_before_doors_that_ask_somebody(tmp_path: Path) -> None:
     with_cache = parts(tmp_path, "policy=tiny", "search=http", f"cache={tmp_path}")
-    assert type(with_cache.policy(with_cache.starting_model())) is CachedLLM
+    assert type(with_cache.llm(with_cache.starting_model())) is CachedLLM
     client = with_cache.search(())
     assert type(client) is CachedSearch and type(client.client) is HttpSearch
     scripted = parts(tmp_path, "policy=scripted", f"cache={tmp_path}")
-    assert type(scripted.policy(scripted.starting_model())) is not CachedLLM
+    assert type(scripted.llm(scripted.starting_model())) is not CachedLLM
 
 
 def test_two_models_two_modes_and_weights_made_anew_never_share_an_answer(tmp_path: Path) -> None:
@@ -212,15 +212,15 @@ def test_two_models_two_modes_and_weights_made_anew_never_share_an_answer(tmp_pa
     base = made.starting_model()
     local = replace(base, where="local", name="model")
     (tmp_path / "model").mkdir()
-    names = [made.policy(base)._name, made._llm("policy", made.settings.policy, base, "chat")._name]
+    names = [made.llm(base)._name, made._llm("policy", made.settings.policy, base, "chat")._name]
     for weights in ("old", "other"):
         (tmp_path / "model/weights.safetensors").write_text(weights)
-        names.append(made.policy(local)._name)
+        names.append(made.llm(local)._name)
     assert len(set(names)) == 4
     (tmp_path / "model/README.md").write_text("the card of a report")
-    assert made.policy(local)._name == names[-1]
+    assert made.llm(local)._name == names[-1]
     assert (
-        made.policy(base)._name
+        made.llm(base)._name
         == parts(tmp_path, "policy=tiny", "policy.in_flight=3", f"cache={tmp_path}").policy(base)._name
     )
 
@@ -238,4 +238,4 @@ def test_a_replay_needs_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     made = parts(tmp_path, "policy=openai", "finetune=hosted", f"cache={tmp_path}", "replay=true")
     with pytest.raises(OutsideFault, match="replay"):
-        asyncio.run(made.policy(made.starting_model()).sample(PROMPT, n=1, sampling=SAMPLING))
+        asyncio.run(made.llm(made.starting_model()).sample(PROMPT, n=1, sampling=SAMPLING))

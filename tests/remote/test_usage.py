@@ -51,7 +51,7 @@ def scripted_service(folder: Path) -> Service:
     parts = Parts(compose(["experiment=smoke"]), RunFolder(folder / "unused"))
 
     def open_model(name: str, asked: Mode) -> LLM:
-        return parts.policy(ModelRef(name, "hosted", tuned=False))
+        return parts.llm(ModelRef(name, "hosted", tuned=False))
 
     return Service(open_model, folder / "service")
 

@@ -5,7 +5,7 @@
 
 A tracker must not end the work: what it did not take is noted in the iteration's `tracking/summary.json`, and the next
 command sends the iteration again.
-Not here: the trackers (tracking), and how the numbers are computed (rows).
+Not here: the trackers (trackers), and how the numbers are computed (reporting.rows).
 """
 
 from collections.abc import Callable

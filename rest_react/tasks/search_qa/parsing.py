@@ -12,7 +12,8 @@ is assigned to ACTION_SELECTED, the last of them where nothing else lies between
 object behind the last `# step:` line. What only looks like a call ("I would Search (again) ...") is passed over. An
 answer may be plain prose that cites links (docs/forms.md has the table of all forms). No input raises; the work
 is linear in the text's length.
-Not here: the syntax of a call (lenient_parser), its fields (call_fields), whether it fits its trajectory (agent).
+Not here: the syntax of a call (model_output.lenient_parser), its fields (call_fields), whether it fits its trajectory
+(agent).
 """
 
 import re

@@ -4,7 +4,7 @@
     ('succeeded', 'succeeded', 'failed', 'running')
 
 A state that is not known is that of a job which still runs.
-Not here: asking, and waiting (hosted).
+Not here: asking, and waiting (trainer).
 """
 
 import re

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rest_react.records import Example
-from rest_react.training.job import EXAMPLES, Job, LocalTraining, read_rows
+from rest_react.training.job import JOB_EXAMPLES, Job, LocalTraining, read_rows
 from rest_react.training.order import count_steps, training_order
 from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, tokens_after_steps
 from rest_react.training.worker.completion_loss import as_padded, as_tree, completion_trainer, reads_trees
@@ -31,7 +31,7 @@ def supervised_trainer(job: Job[LocalTraining]) -> "tuple[SFTTrainer, PreTrained
 
     folder, how = Path(job.folder), job.training
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    examples = read_rows(folder / EXAMPLES, Example)
+    examples = read_rows(folder / JOB_EXAMPLES, Example)
     rows = make_rows(examples, tokenizer, how.mode, how.max_length, how.chat_template_kwargs)
     steps = count_steps(len(rows), how.batch_size, how.epochs, how.max_steps)
     order = training_order(rows, how.batch_size, steps, job.seed)
