@@ -5,7 +5,7 @@
 
 A model stops where it was taught to only if that token is asked for, and the three need not agree: a base's generation
 config may name one end while fine-tuning (weights.encode_completion) and the template write another.
-Not here: which of them a training target ends with (loss_mask, tokens).
+Not here: which of them a training target ends with (tokens.encode_completion).
 """
 
 from collections.abc import Sequence
