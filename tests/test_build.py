@@ -138,7 +138,7 @@ def test_the_grader_is_a_rule_or_a_model(tmp_path: Path) -> None:
     assert not parts(tmp_path).grader_needs_room
 
 
-def test_what_a_door_sends_with_every_request_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_client_sends_with_every_request_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.setenv(key, "no-key")
     prompted = ("start=prompted", "finetune=hosted", "iteration=0")

@@ -284,7 +284,7 @@ def test_a_stalled_server_is_left_at_the_deadline():
         (reply(candidate("", finish="SAFETY")), ModelFault, "refused \\(safety\\)"),
     ],
 )
-def test_what_cannot_pass_is_not_repeated_and_is_laid_at_the_right_door(bad, kind, words):
+def test_a_permanent_error_is_not_retried_and_names_whose_fault_it_is(bad, kind, words):
     with serve(lambda _: bad) as server, pytest.raises(kind, match=words):
         ask(server)
     assert len(server.requests) == 1

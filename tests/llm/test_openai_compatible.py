@@ -337,7 +337,7 @@ def test_retry_after_is_honoured():
         (chat({"message": {"content": None, "refusal": "I cannot"}}), ModelFault, "refused \\(refusal\\)"),
     ],
 )
-def test_what_cannot_pass_is_not_repeated_and_is_laid_at_the_right_door(reply, kind, words):
+def test_a_permanent_error_is_not_retried_and_names_whose_fault_it_is(reply, kind, words):
     with serve(lambda _: reply) as server, pytest.raises(kind, match=words):
         ask(server)
     assert len(server.requests) == 1

@@ -122,7 +122,7 @@ def test_an_empty_page_of_an_engine_is_not_kept_as_no_results(tmp_path: Path, em
         assert search(HttpSearch(server.url, tries=1), tmp_path) == search(None, tmp_path) == []
 
 
-def test_a_recorded_door_replays_and_refuses_to_ask_outside(tmp_path: Path) -> None:
+def test_a_recorded_client_replays_and_refuses_to_ask_outside(tmp_path: Path) -> None:
     kept, hits = sample(Counting(), tmp_path), search(Counting(), tmp_path)
     assert (sample(None, tmp_path), search(None, tmp_path)) == (kept, hits)
     with pytest.raises(OutsideFault, match=r"no answer of model is kept for \.\.\.'other'"):
@@ -131,7 +131,7 @@ def test_a_recorded_door_replays_and_refuses_to_ask_outside(tmp_path: Path) -> N
         search(None, tmp_path, query="other")
 
 
-def test_closing_closes_the_door_behind_it(tmp_path: Path) -> None:
+def test_closing_a_cached_client_closes_the_client_behind_it(tmp_path: Path) -> None:
     client = Counting()
     asyncio.run(CachedLLM(client, "model", Cache(tmp_path)).aclose())
     asyncio.run(CachedLLM(None, "model", Cache(tmp_path)).aclose())
@@ -198,7 +198,7 @@ def parts(folder: Path, *overrides: str) -> Parts:
     return Parts(compose(["tracking=none", "start=prompted", *overrides]), RunFolder(folder))
 
 
-def test_the_cache_stands_before_doors_that_ask_somebody(tmp_path: Path) -> None:
+def test_the_cache_stands_before_clients_that_ask_somebody(tmp_path: Path) -> None:
     with_cache = parts(tmp_path, "policy=tiny", "search=http", f"cache={tmp_path}")
     assert type(with_cache.llm(with_cache.starting_model())) is CachedLLM
     client = with_cache.search(())
@@ -221,7 +221,7 @@ def test_two_models_two_modes_and_weights_made_anew_never_share_an_answer(tmp_pa
     assert made.llm(local)._name == names[-1]
     assert (
         made.llm(base)._name
-        == parts(tmp_path, "policy=tiny", "policy.in_flight=3", f"cache={tmp_path}").policy(base)._name
+        == parts(tmp_path, "policy=tiny", "policy.in_flight=3", f"cache={tmp_path}").llm(base)._name
     )
 
 

@@ -186,7 +186,7 @@ def test_a_link_that_was_not_shown_makes_a_candidate_unusable() -> None:
 
 
 @pytest.mark.parametrize("fault", [ModelFault("refused"), OutsideFault("HTTP 503")])
-def test_a_doors_fault_passes(fault) -> None:
+def test_a_fault_of_the_client_passes(fault) -> None:
     with pytest.raises(type(fault), match=str(fault)):
         policy = Policy(RecordedLLM({"": [fault]}), 1, 0.5, 9, "first", tuned=True)
         asyncio.run(take_step(policy, "decide", STATE, None, 0))
