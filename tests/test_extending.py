@@ -95,6 +95,32 @@ def test_the_search_engine_finds_what_the_agent_answers_from(copy: Path) -> None
     assert any("[link_id=" in answer for answer in answered)
 
 
+def test_a_task_without_items_of_its_own_says_what_it_cannot_do(copy: Path) -> None:
+    add("A task", copy)
+    with pytest.raises(AssertionError) as told:
+        called(
+            [
+                "python",
+                "-m",
+                "rest_react.run",
+                *"experiment=smoke task=word_problems improve.selector=reward_model reward_model=tiny".split(),
+            ],
+            copy,
+        )
+    problems = [line.strip().partition(": ") for line in str(told.value).splitlines() if line.startswith("  ")]
+    assert [
+        (path, what.partition("; ")[0].removeprefix("task=word_problems has no ")) for path, _, what in problems
+    ] == [
+        ("agent.select", "verifier"),
+        ("improve.keep", "verifier"),
+        ("grow.questions", "built-in items"),
+        ("evaluate.benchmarks.world", "built-in items"),
+        ("policy.kind", "scripted policy"),
+        ("start", "demonstrations"),
+        ("improve.selector", "prompt for a reward model"),
+    ]
+
+
 class Solver(Api):
     """A service whose model solves halls, at times with a wrong number, and always checks right; it tunes at once."""
 
@@ -149,17 +175,22 @@ def test_the_task_grows_improves_is_tuned_and_graded_with_its_draft(copy: Path) 
     assert 0 < rows[1]["before_checks"]["mean"] < 1
 
 
-def test_the_trainer_takes_the_weights_that_the_script_leaves(copy: Path) -> None:
+def test_the_trainer_takes_the_weights_that_the_script_leaves_once_there_is_one(copy: Path) -> None:
     from safetensors.torch import load_file
 
     from rest_react.weights import resolve_weights
 
-    follow("A trainer", copy)
+    add("A trainer", copy)
+    write_script, end, run = blocks("A trainer", "bash")[0].rpartition("EOF\n")
+    with pytest.raises(AssertionError, match=r"finetune\.script ended with status 2: .*my_training\.py"):
+        called(["bash", "-eu"], copy, given=run)
+    for commands in (write_script + end, run):
+        called(["bash", "-eu"], copy, given=commands)
     stage = copy / "outputs" / "script" / "iter_0" / "finetune"
     job = lines(stage / "rows.jsonl")
     summary = json.loads((stage / "summary.json").read_text(encoding="utf-8"))
     assert (summary["examples"], summary["model"]) == (len(job), "iter_0/finetune/model")
-    assert (stage / "train.log").read_text(encoding="utf-8").count("loss ") == len(job)
+    assert (stage / "train.log").read_text(encoding="utf-8").count("loss ") == len(job) > 0
     before = load_file(Path(resolve_weights("tiny-random")) / "model.safetensors")
     after = load_file(stage / "model" / "model.safetensors")
     changed = {name for name in before if not before[name].equal(after[name])}
