@@ -1,14 +1,14 @@
-"""One question, answered before your eyes: `python -m rest_react.ask "Who ...?" run=default iteration=1`.
+"""Answers one question and prints each step: `python -m rest_react.ask "Who ...?" run=default iteration=1`.
 
-Shows thoughts, searches, what was selected, checks and citations as they happen, by the model that iteration left in
-the run's folder, over the corpus of the run's first benchmark. Settings are the command's own, as in `run`: give those
-that the run was given; where they differ from the folder's, a note says so. Nothing is written.
-Not here: many questions (stages.evaluate), and an account of what happened (report).
+Prints thoughts, searches, selected results, checks and citations as they happen. The model is the one that the
+iteration trained; it searches the corpus of the run's first benchmark. Give the same settings as for the run; if they
+differ from those of the run folder, a note says so. Nothing is written to disk.
+Not here: many questions (stages.evaluate), and the report of a run (report).
 """
 
 from rest_react.start import start
 
-if __name__ == "__main__":  # in front of the imports, see there
+if __name__ == "__main__":  # before the other imports; the reason is in start.py
     start("rest_react.ask")
 
 import sys
@@ -34,19 +34,19 @@ HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=
 
 
 async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
-    """Answers one question, printing each step; returns the trajectory, and the sources that its answer cites. Raises
-    UsageError where the iteration has no model yet."""
+    """Answers one question and prints each step. Returns the trajectory and the sources that its answer cites. Raises
+    UsageError if the iteration has no model yet."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     model = _model(settings, parts)
     if differing := differing_settings(folder.root, locked_settings(settings)):
         told = "".join(f"\n  {key}: {difference}" for key, difference in differing.items())
-        say(f"note: {folder.root} was made with other settings; give those to ask what it was trained for:{told}")
+        say(f"note: these settings differ from those of {folder.root}; give the same settings as for the run:{told}")
     s = settings.evaluate
     if settings.agent.select == "verified" and s.samples > 1 and text not in parts.built_in.plans:
         say(
             "note: agent.select=verified chooses samples by rules that are valid only for questions of the built-in "
-            "world, and this is none of them; if you ask about anything else, set agent.select=perplexity"
+            "world, and this question is not one of them; set agent.select=perplexity"
         )
     first = next(iter(s.benchmarks.values()))
     task = parts.task(parts.questions(first).passages if settings.search.wants_passages() else None)
@@ -57,7 +57,7 @@ async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
     def show(parsed: ParsedStep) -> None:
         steps.append(parsed)
         for line in task.render(steps)[-1].lines:
-            # One line each: a snippet must not be able to write a line of its own.
+            # One line each, so that a snippet cannot imitate other lines.
             print(printable(line.replace("\n", " ")), flush=True)
 
     try:
@@ -75,7 +75,7 @@ def _model(settings: Settings, parts: Parts) -> ModelRef:
     if settings.iteration == 0 and settings.start == "prompted":
         return parts.starting_model()
     raise UsageError(
-        f"{parts.folder.root} has no model of iteration {settings.iteration}; make it with\n"
+        f"{parts.folder.root} has no model of iteration {settings.iteration}; train it with\n"
         f"  python -m rest_react.run run={settings.run} iteration={settings.iteration} <and its other settings>"
     )
 

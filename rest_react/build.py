@@ -1,12 +1,12 @@
-"""Settings into live parts: which parts a run has, and what they are opened with.
+"""Opens the parts of a run from its settings: task, clients, trainer, tracker, question sets.
 
     parts = Parts(settings, folder)
     task = parts.task(parts.grow_questions().passages)
     policy = parts.policy(parts.llm(model), samples=4, temperature=0.8, tuned=model.tuned)
 
-A part's settings open it (`settings.search.open(...)`), so a new client is one file with both and a name in the union
-of its package. Clients load and connect at their first call, so building is cheap.
-Not here: the order in which parts are used (run).
+The settings of a part open it (`settings.search.open(...)`), so a new client is one file with its settings and its
+class, and a name in the union of its package. Clients load and connect at their first call, so opening is cheap.
+Not here: the order of the stages (loop).
 """
 
 import hashlib
@@ -49,13 +49,13 @@ RANKING, JUDGED_GOOD, AUTOEVAL = "ranking.txt", "judged_good.txt", "autoeval.txt
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
-    """Questions with their labels, and the passages they can be answered from, if they came with any."""
+    """Questions with labels, and the passages with their answers; None if the set has no passages."""
 
     labelled: tuple[LabelledQuestion, ...]
     passages: tuple[Passage, ...] | None
 
     def digest(self) -> str:
-        """Names the exact content."""
+        """A hash of the content (16 hex digits)."""
         content = hashlib.sha256()
         for item in chain(self.labelled, self.passages or ()):
             content.update(repr(item).encode("utf-8", "replace"))
@@ -63,7 +63,7 @@ class QuestionSet:
 
 
 class Parts:
-    """Everything a run is put together from."""
+    """All parts of a run."""
 
     def __init__(self, settings: Settings, folder: RunFolder) -> None:
         self.settings = settings
@@ -79,7 +79,7 @@ class Parts:
 
     @property
     def world(self) -> World:
-        """The built-in closed world of search_qa, for whoever measures on it."""
+        """The built-in closed world of search_qa, for benchmarks."""
         assert isinstance(self.built_in, World)
         return self.built_in
 
@@ -93,12 +93,13 @@ class Parts:
         return Path(self.settings.agent.prompts or self.settings.task.packaged_prompts)
 
     def prompts_hash(self) -> str:
-        """Names the exact text of all prompts."""
+        """A hash of the text of all prompts."""
         of_judges = [self._text(name) for name in self.settings.task.judge_prompts]
         return prompts_hash(self.prompts, self.settings.task.closings.values(), of_judges)
 
     def grow_questions(self) -> QuestionSet:
-        """The questions of Grow: `grow.questions`, and the sets of `grow.also` with their names before their ids."""
+        """The questions of Grow: `grow.questions` and the sets of `grow.also`. Ids of the latter start with the
+        set's name."""
         grow = self.settings.grow
         sets = {"": self.questions(grow.questions, labelled=False)}
         sets |= {f"{name}-": self.questions(source, labelled=False) for name, source in grow.also.items()}
@@ -111,7 +112,7 @@ class Parts:
         return QuestionSet(tuple(found), tuple(chain(*corpora)) if len(corpora) == len(sets) else None)
 
     def questions(self, source: Questions, *, labelled: bool = True) -> QuestionSet:
-        """A question set, read and sampled; where answers are not needed, a row may lack them."""
+        """Reads a question set and draws its sample. With `labelled=False` rows may have no answers."""
         from rest_react.questions import sample
 
         context = QuestionContext(lambda: self.built_in, self.settings.world.seed, _corpus)
@@ -122,16 +123,16 @@ class Parts:
         return QuestionSet(tuple(found), opened.passages)
 
     def starting_model(self) -> ModelRef:
-        """Iteration 0's weights before any training."""
+        """The weights before any training."""
         where: Literal["base", "hosted"] = "hosted" if self.settings.policy.tuned == "provider" else "base"
         return ModelRef(self.settings.policy.model, where, tuned=False)
 
     def llm(self, model: ModelRef) -> LLM:
-        """The policy's client of `model`."""
+        """A client of `model` with the settings of the policy."""
         return self._llm("policy", self.settings.policy, model)
 
     def expert(self) -> LLM:
-        """The scripted expert that writes demonstrations, careless as the settings say."""
+        """The scripted expert that writes demonstrations, with the errors that the settings demand."""
         shown = self.settings.demonstrations
         shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
         return self._scripted(slip=shown.slip, **shares)
@@ -141,7 +142,7 @@ class Parts:
         return self.settings.task.scripted(self.built_in, seed=self.settings.seed, slip=slip, **shares)
 
     def reward_model(self) -> RewardModel | None:
-        """The reward model where Improve asks one."""
+        """The reward model; None if Improve does not use one."""
         improve = self.settings.improve
         if improve.selector != "reward_model" and improve.keep != "judged_good":
             return None
@@ -150,7 +151,7 @@ class Parts:
         return RewardModel(judge, ranking, judged_good, improve.max_tokens)
 
     def grader(self) -> Grader:
-        """Who says what is right."""
+        """The grader."""
         settings = self.settings.grader
         if isinstance(settings, RuleGraderSettings):
             return RuleGrader()
@@ -161,13 +162,13 @@ class Parts:
 
     @property
     def grader_needs_room(self) -> bool:
-        """Whether the grader's weights should not lie in memory beside the policy's."""
+        """Whether grader and policy both load weights on this machine, so that only one should be in memory."""
         grader = model_behind(self.settings.grader, self.settings.policy)
         return grader is not None and grader.runs == self.settings.policy.runs == "machine"
 
     @property
     def prices(self) -> dict[str, Price]:
-        """What each role's tokens cost; a rule uses none."""
+        """The price of the tokens of each role."""
         s = self.settings
         models = (model_behind(judge, s.policy) or s.policy for judge in (s.reward_model, s.grader))
         reward_model, grader = (model.price for model in models)
@@ -176,24 +177,25 @@ class Parts:
 
     @cached_property
     def budget(self) -> Budget:
-        """What the run has spent and may spend."""
+        """The budget, which counts what the run spends."""
         limits = self.settings.budget
         return Budget(self.prices, max_usd=limits.max_usd, max_tokens=limits.max_tokens)
 
     @cached_property
     def cache(self) -> Cache | None:
-        """Where answers are kept between runs."""
+        """The cache of replies; None if the settings have none."""
         return Cache(Path(self.settings.cache)) if self.settings.cache else None
 
     def search(self, passages: Sequence[Passage] | None) -> Search:
-        """The search engine, over `passages` where it is closed; one that is open goes through the cache."""
+        """The search engine: over `passages`, or on the web with the cache."""
         s = self.settings
         if self.cache is None or not s.search.asks_outside:
             return self._search(passages)
         return CachedSearch(None if s.replay else self._search(passages), client_name(s.search), self.cache)
 
     def closed_search(self, passages: Sequence[Passage]) -> Search:
-        """BM25 over `passages`: what demonstrations search whatever the settings say, since they know one world."""
+        """BM25 over `passages`. Demonstrations always use it, because the scripted expert knows only the built-in
+        world."""
         from rest_react.search.bm25 import Bm25Search
 
         return Bm25Search(passages, self.folder.root / "bm25")
@@ -202,16 +204,16 @@ class Parts:
         return self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", _corpus))
 
     def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
-        """The task on a question set with these passages."""
+        """The task, for rollouts on a question set with these passages."""
         return self._task(self.search(passages) if self.settings.task.searches else None, filters=filters)
 
     def demonstrated_task(self) -> Task:
-        """The task as the scripted expert demonstrates it: on the built-in world, whatever the settings search."""
+        """The task for the rollouts of the scripted expert, on the built-in world whatever the settings search."""
         passages = self.built_in.passages
         return self._task(None if passages is None else self.closed_search(passages))
 
     def task_reader(self, *, filters: bool = False) -> Task:
-        """The task for trajectories that exist: it reads, verifies and, with `filters`, says which may train."""
+        """The task for stored trajectories: it parses and verifies them and, with `filters`, says which may train."""
         return self._task(None, filters=filters)
 
     def _task(self, search: Search | None, *, filters: bool = False) -> Task:
@@ -227,12 +229,12 @@ class Parts:
         return Policy(llm, samples, temperature, a.max_tokens, a.select, tuned)
 
     def rules(self) -> Rules:
-        """What Improve does."""
+        """The settings of Improve."""
         s = self.settings.improve
         return Rules(s.selector, s.keep, s.max_examples, s.tolerate_outside_faults)
 
     def trainer(self, iteration: int) -> Trainer:
-        """Who fine-tunes, for as many epochs as the iteration gets."""
+        """The trainer, with the number of epochs of the iteration."""
         mode, template_kwargs = self.settings.policy.trained_as()
         context = TrainingContext(
             mode,
@@ -247,7 +249,7 @@ class Parts:
     def tracker(
         self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
     ) -> Tracker:
-        """Where one iteration's numbers go besides the folder."""
+        """The experiment tracker of one iteration."""
         from rest_react.reporting.tracking.trackers import NoTracker
         from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 
@@ -270,7 +272,7 @@ class Parts:
         return self._llm(role, self.settings.policy, self.starting_model(), mode=settings.mode)
 
     def _llm(self, role: str, settings: Model, model: ModelRef, mode: Mode | None = None) -> LLM:
-        """A model's client; where it asks anybody, behind the cache."""
+        """The client of a model, with the cache if there is one. The scripted policy is never cached."""
         weights = str(self.folder.root / model.name) if model.where == "local" else model.name
         cached = self.cache is not None and settings.runs != "script"
         client = None if cached and self.settings.replay else self._client(role, settings, model, weights, mode)
@@ -287,17 +289,17 @@ class Parts:
         return (settings if mode is None else settings.in_mode(mode)).open(context)
 
     def _names(self, role: str, settings: Model) -> SettingNames:
-        """What the settings of a role's model are called; a judge that is the `same` as the policy has the policy's."""
+        """The names of a role's settings, for messages. For a judge that is `same`, those of the policy."""
         block = "policy" if settings is self.settings.policy else role
         return SettingNames(block, _MAX_TOKENS[role])
 
 
 def _corpus(path: str) -> tuple[Passage, ...]:
-    """The passages of a file, which some query must be able to find."""
+    """The passages of a file. Raises ConfigError if no passage has a word that BM25 can search."""
     from rest_react.questions import read_corpus
     from rest_react.search.word_tokenizer import passage_words
 
     passages = tuple(read_corpus(Path(path)))
     if not any(passage_words(passage.title, passage.text) for passage in passages):
-        raise ConfigError([f"{path}: no passage holds a word to search for; check that it is the right file"])
+        raise ConfigError([f"{path}: no passage contains a searchable word; check that it is the right file"])
     return passages

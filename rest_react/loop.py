@@ -1,12 +1,12 @@
-"""The loop of four stages. It does only what is missing on disk.
+"""The loop of four stages. It runs only the stages that are not complete on disk.
 
     await Loop(settings, Parts(settings, folder)).run_to(iteration=3)
 
     iteration 0      grow and improve demonstrations, finetune (a small model), or none of it (a large one); evaluate
     iteration k      grow → improve → finetune → evaluate; then the report
 
-Each method reads the settings and hands one stage its arguments.
-Not here: what a stage does (stages), which clients, trainer and task there are (build), and the command (run).
+Each method passes the settings of one stage to it.
+Not here: the stages (stages), the clients, trainer and task (build), and the command (run).
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ from rest_react.storage.summaries import read_summary
 
 
 class Loop:
-    """One run: its settings, its parts, its folder, and the questions that it grows and is evaluated on."""
+    """One run: its settings, parts, folder, and the question sets of Grow and Evaluate."""
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
@@ -71,7 +71,7 @@ class Loop:
             for k in range(iteration + 1):
                 if k > 0 or s.start == "demonstrations":
                     await self.run_grow(k, llm, model)
-                    await llm.aclose()  # leaves its memory to the reward model and to training
+                    await llm.aclose()  # frees its memory for the reward model and for training
                     await self.run_improve(k)
                     model = await self.run_finetune(k, model)
                     llm = self.parts.llm(model)
@@ -82,8 +82,8 @@ class Loop:
             await llm.aclose()
 
     async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
-        """Samples trajectories with the previous iteration's policy; in iteration 0 with the scripted expert, as
-        demonstrations."""
+        """Samples trajectories with the policy of the previous iteration; in iteration 0, demonstrations of the
+        scripted expert."""
         s, stage = self.settings, self.folder.stage(k, "grow")
         if read_summary(stage) is not None:
             return
@@ -134,7 +134,7 @@ class Loop:
         )
 
     def training_data(self, k: int) -> Iterator[Example]:
-        """What iteration k trains on, as the settings of finetune and of demonstrations say."""
+        """The training data of iteration k, according to the settings `finetune` and `demonstrations`."""
         s, parts = self.settings, self.parts
         if k and s.finetune.learns_from == "preferences":
             return preference_data(self.folder, k, parts.task_reader(filters=True), parts.rules())
@@ -143,7 +143,8 @@ class Loop:
         return training_data(self.folder, k, demonstrations=mixed and s.start == "demonstrations", exemplars=exemplars)
 
     def training_seed(self, k: int) -> int:
-        """`learning_seed` where it is set, else `seed`: runs that share Grow may differ in what follows it."""
+        """The seed of Improve and Finetune: `learning_seed` if it is set, else `seed`. Runs that share Grow may
+        differ in it."""
         s = self.settings
         return s.seed if k == 0 or s.learning_seed is None else s.learning_seed
 
@@ -172,7 +173,7 @@ class Loop:
             await grader.aclose()
 
     def data_digests(self) -> dict[str, str]:
-        """Digests of the question sets and the corpus, whose content may change though their paths stay."""
+        """Digests of the question sets and the corpus, to detect changed content under the same path."""
         sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
         digests = {name: one.digest() for name, one in sets.items()}
         corpus = self.settings.search.corpus_file()

@@ -1,11 +1,11 @@
-"""What the stages ask of a client: `LLM`, `Search`, `Trainer`, `Tracker`. Each has several implementations.
+"""The interfaces of clients: `LLM`, `Search`, `Trainer`, `Tracker`. Each has several implementations.
 
     async def ask(llm: LLM) -> str:
         [completion] = await llm.sample(prompt, n=1, sampling=Sampling(temperature=0.7, max_tokens=256, seed=1))
         return completion.text
 
 Clients are in llm/, search/, training/ and reporting/tracking; build opens those that the settings name.
-Not here: what passes between them (records).
+Not here: the records that they exchange (records).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ from rest_react.records import Completion, Example, Hit, ModelRef, Prompt, Sampl
 
 class LLM(Protocol):
     """A client of a language model. Errors: `ModelFault` (refused, too long), `OutsideFault`, and `UsageError` where
-    no call could succeed (no key, no such model), which ends the run."""
+    no call can succeed (missing key, unknown model), which ends the run."""
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order."""
         ...
 
     async def aclose(self) -> None:
-        """Releases what the client holds (memory, connections, a process)."""
+        """Releases memory, connections and processes. A later call opens them again."""
         ...
 
 
 class Search(Protocol):
-    """A client of a search engine. No results is an empty list; an outage is an `OutsideFault`."""
+    """A client of a search engine. No results are an empty list; an outage raises `OutsideFault`."""
 
     async def search(self, query: str, k: int) -> list[Hit]:
         """At most k hits, best first."""
@@ -37,11 +37,11 @@ class Search(Protocol):
 
 
 class Trainer(Protocol):
-    """Fine-tuning, local or hosted (paper section 3.4): loss on the completions alone."""
+    """Fine-tuning, local or hosted, with the loss on the completions only (paper section 3.4)."""
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
-        """Tunes `base` on `examples`, working in `folder`. Calling again with the same arguments resumes; a hosted
-        job's id is on disk there before the first wait."""
+        """Tunes `base` on `examples` and returns the new model. Keeps its files in `folder`. A second call with the
+        same arguments resumes, and the id of a hosted job is saved before the first wait."""
         ...
 
 

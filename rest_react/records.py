@@ -1,14 +1,14 @@
 """The nouns of the system: questions, prompts, trajectories, rankings, examples, verdicts, results.
 
-Every record is a frozen dataclass that goes to disk as one JSON object, field by field (storage.jsonl writes it).
-Ids are built from parts, so that they can be read and sorted: a trajectory is `<question_id>.<repeat>`, a step of it
+Every record is a frozen dataclass that is saved as one JSON object, field by field (storage.jsonl).
+Ids are built from parts: the id of a trajectory is `<question_id>.<repeat>`, that of a step
 `<trajectory_id>.<step_index>`.
 
-Example: `Question(id="w17", text="Who founded the town where Ada Mell was born?")` goes through the agent and
-becomes `Trajectory(id="w17.0", question_id="w17", outcome="finished", ...)`.
+Example: from `Question(id="w17", text="Who founded the town where Ada Mell was born?")` the agent makes
+`Trajectory(id="w17.0", question_id="w17", outcome="finished", ...)`.
 
-Not here: behaviour. What can be computed from a record (a perplexity) is a property; everything else is a function
-in the module that needs it. What clients must offer is in protocols, how seeds are made in seeds.
+Not here: behaviour. Values computed from one record (a perplexity) are properties; everything else is a function in the
+module that needs it. The interfaces of clients are in protocols, seeds in seeds.
 """
 
 import math
@@ -18,7 +18,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that Grow and the agent ever see of a question: there is no field a label could hide in."""
+    """A question without labels: all that Grow and the agent see."""
 
     id: str
     text: str
@@ -26,10 +26,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class LabelledQuestion:
-    """A question with its gold answers, for evaluation alone.
+    """A question with its gold answers, used only in evaluation.
 
-    `answers` are equally good variants. `options` are the competing answers of a comparison or yes/no question;
-    `passages` are the ids of the gold passages; `explanation` says why the answer is right.
+    `answers` are equivalent gold answers. `options` are the possible answers of a comparison or yes/no question;
+    `passages` are the ids of the gold passages; `explanation` says why the answer is correct.
     """
 
     question: Question
@@ -61,7 +61,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One lookup of a perfect agent: what it asks and why, the title of the gold passage, and what that says."""
+    """One search of the scripted expert: query and thoughts, the title of the gold passage, and the fact in it."""
 
     query: str
     thoughts: str
@@ -81,8 +81,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered prompt. All calls of a kind share `prefix` (instructions) and `turns` (exemplars, each a state and its
-    completion); `state` is this step. `closing` ends the last turn of a chat and says what to write."""
+    """A rendered prompt. All calls of a step kind share `prefix` (instructions) and `turns` (exemplars, each a
+    state and its completion); `state` is the current step. `closing` is the last instruction of a chat."""
 
     prefix: str
     state: str
@@ -91,7 +91,8 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """The whole prompt for a base model: exemplars under numbered rules, then the rule of the one to complete."""
+        """The prompt as one text, for a base model: the exemplars with numbered headings, then the state to
+        complete."""
         if not self.turns:
             return self.prefix + self.state
         shown = "".join(f"{example_rule(i)}{a}{b}\n\n" for i, (a, b) in enumerate(self.turns, start=1))
@@ -100,8 +101,8 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample one step. Sample i of it draws from `derive_seed(seed, i)`, so arrival order changes nothing.
-    Judges set `logprobs` to False: nobody reads those of a verdict, and many models refuse to give any."""
+    """How to sample one step. Sample i has the seed `derive_seed(seed, i)`, so the order of arrival has no effect.
+    Judges set `logprobs` to False: they are not needed, and many models refuse to return them."""
 
     temperature: float
     max_tokens: int
@@ -113,9 +114,9 @@ class Sampling:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One sample of an LLM. `logprob` sums the natural log-probabilities of its `tokens` tokens at temperature 1,
-    None where the provider gives none. `prompt_tokens` counts the whole prompt, cached or not; the first sample's, that
-    of every request which the samples of its call took. Token i has `token_logprobs[i]` and ends before byte
-    `token_ends[i]` of the text in UTF-8; both are empty where that is not known."""
+    None if the provider gives none. `prompt_tokens` counts the whole prompt, cached or not; that of the first sample
+    counts the prompts of all requests of its call. Token i has `token_logprobs[i]` and ends before byte
+    `token_ends[i]` of the text in UTF-8; both are empty if they are unknown."""
 
     text: str
     tokens: int
@@ -128,9 +129,9 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sample as stored with its step; `problem` says why it cannot be used, empty when it can. `action_tokens` and
-    `action_logprob` are its tokens and their sum of log-probabilities over its action alone (comments and call), 0 and
-    None where the provider does not tell them apart."""
+    """A sample as stored in its step. `problem` says why it cannot be used; empty if it can. `action_tokens` and
+    `action_logprob` count the tokens and sum the log-probabilities of its action only (comments and call); 0 and
+    None if the provider does not give them per token."""
 
     text: str
     tokens: int
@@ -143,7 +144,7 @@ class Candidate:
     @property
     def perplexity(self) -> float | None:
         """exp of the mean negative log-probability per token (the length-normalised reading of paper section 3.2): over
-        the action, or over the whole sample where only its sum is known."""
+        the action, or over the whole sample if only the sum is known."""
         whole = self.action_logprob is None or self.action_tokens == 0
         logprob, tokens = (self.logprob, self.tokens) if whole else (self.action_logprob, self.action_tokens)
         if logprob is None or tokens == 0:
@@ -153,11 +154,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One reasoning step: the state shown to the model and everything it sampled.
+    """One reasoning step: the state shown to the model, and all samples.
 
-    `chosen` indexes the candidate that moved the trajectory on; None when the step was `forced` by the search budget
-    or when no candidate could be used. `hits` are the results a summarise step was shown, with their link ids
-    counted from `first_link`.
+    `chosen` is the index of the candidate that continued the rollout; None if the step was `forced` by the search limit
+    or no candidate could be used. `hits` are the search results of a summarise step; their link ids start at
+    `first_link`.
     """
 
     kind: str
@@ -171,7 +172,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why something failed. `whose` decides what follows: `outside` is owed again, `model` is a result and stays."""
+    """Why something failed. `outside`: an external error, which the next run retries. `model`: an error of the
+    model, which is a result and is kept."""
 
     whose: Literal["model", "outside"]
     message: str
@@ -179,7 +181,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a trajectory cost: LLM calls, tokens in and out, searches made."""
+    """The resources of a trajectory: LLM calls, tokens in and out, searches."""
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -204,12 +206,12 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What a selector said of one step (paper section 3.5). `best` indexes the step's candidates.
+    """The choice of a selector for one step (paper section 3.5). `best` is the index of the chosen candidate.
 
-    `ranked`: the selector decided. `fallback`: its reply was unusable, so the rollout's own choice stands.
-    `errored`: the reply could not be had (an outside fault); it is owed again and filters nothing.
-    `good` is the yes/no line of `improve.keep=judged_good`, None where it was not asked or could not be had.
-    The tokens are those of the reward model's calls.
+    `ranked`: the selector decided. `fallback`: the reply was unusable, so the candidate chosen in the rollout is the
+    target. `errored`: the request failed because of an external error; the next run retries it, and it filters nothing.
+    `good` is the yes or no of `improve.keep=judged_good`; None if it was not requested or the reply had neither.
+    The tokens are those of the calls to the reward model.
     """
 
     id: str
@@ -227,7 +229,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row of training data: the bare state as prompt, the selected candidate as completion."""
+    """One training row: the state (without instructions) as prompt, the selected candidate as completion."""
 
     id: str
     trajectory_id: str
@@ -240,16 +242,16 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Preference(Example):
-    """An example with a second completion that is worse than its own: a row for trainers that learn from preferences
-    (DPO). Trainers that learn from completions alone take it as any other example."""
+    """An example with a second, worse completion, for trainers that learn from preferences (DPO). Other trainers
+    treat it as a plain example."""
 
     rejected: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A policy's weights. `name` is a Hub id, a hosted model's name or, for `local`, a path inside the run folder. An
-    untuned model is prompted with exemplars, a tuned one is not."""
+    """The weights of a policy. `name` is a Hub id, the name of a hosted model or, for `local`, a path in the run
+    folder. An untuned model is prompted with exemplars, a tuned one is not."""
 
     name: str
     where: Literal["base", "local", "hosted"]
@@ -258,8 +260,9 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A grader's opinion of one answer, and the tokens it took. `unscored`: it could not be had; never counted as
-    wrong. `owed`: an external fault was why, so it is asked for again. `refused`: the grader refused the request."""
+    """The verdict of a grader on one answer, and the tokens used. `unscored`: there is no verdict; not counted as
+    incorrect. `owed`: because of an external error, so the next run retries it. `refused`: the grader refused the
+    request."""
 
     verdict: Literal["correct", "incorrect", "unscored"]
     reason: str = ""
@@ -271,10 +274,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of `evaluate/<benchmark>/results.jsonl`: one question answered once, and what the grader said.
+    """One line of `evaluate/<benchmark>/results.jsonl`: one answer to one question, and its verdicts.
 
-    `golds` are the answers it was graded against, so that a line can be judged again by itself. `rule_verdict` is the
-    rule grader's verdict on the answer where another grader was asked; None otherwise, and in older files.
+    `golds` are the gold answers, so that a line can be graded again without other files. `rule_verdict` is the
+    verdict of the rule grader if another grader was used; else None, also in older files.
     """
 
     id: str
@@ -298,7 +301,7 @@ class Result:
 
 
 def example_rule(number: int) -> str:
-    """What opens an exemplar in a prompt that is one text."""
+    """The heading of an exemplar in a prompt that is one text."""
     rule = "#" * 25
     return f"{rule}\n# Example {number}:\n{rule}\n"
 
@@ -306,7 +309,7 @@ def example_rule(number: int) -> str:
 def chat_turns(prompt: Prompt, *, system: bool = True) -> list[dict[str, str]]:
     """The prompt as the turns of a chat: a system turn, exemplars as user and assistant turns, and the user's last one.
 
-    With `system=False`, for templates without a system turn, the prefix stands at the head of the first user turn.
+    With `system=False`, for templates without a system turn, the first user turn starts with the prefix.
     """
     head = [{"role": "system", "content": prompt.prefix}] if prompt.prefix and system else []
     turns = [

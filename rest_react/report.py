@@ -11,7 +11,7 @@ Not here: the numbers (reporting.rows), the tables (reporting.tables), rendering
 
 from rest_react.start import start
 
-if __name__ == "__main__":  # in front of the imports, see there
+if __name__ == "__main__":  # before the other imports; the reason is in start.py
     start("rest_react.report")
 
 import sys

@@ -1,13 +1,13 @@
-"""The command. `python -m rest_react.run iteration=3` brings a run to iteration 3, doing only what is missing on disk.
+"""The command: `python -m rest_react.run iteration=3` runs all stages up to iteration 3 that are not complete on disk.
 
-If a run is interrupted, run the same command again; it resumes. Configuration is Hydra's: configs/config.yaml holds
-every setting. A sweep (`-m seed=0,1`) is one run for each value.
-Not here: the order of the stages (loop); which clients, trainer and task there are (build); a sweep's table (sweep).
+If a run is interrupted, run the same command again; it resumes. Hydra reads the configuration; configs/config.yaml has
+all settings. A sweep (`-m seed=0,1`) is one run for each value.
+Not here: the order of the stages (loop); the clients, trainer and task (build); the table of a sweep (sweep).
 """
 
 from rest_react.start import start
 
-if __name__ == "__main__":  # in front of the imports, see there
+if __name__ == "__main__":  # before the other imports; the reason is in start.py
     start("rest_react.run")
 
 import sys
@@ -34,7 +34,8 @@ from rest_react.sweep import Ended, sweep
 
 
 def run(settings: Settings) -> None:
-    """Runs the loop to `settings.iteration`, then its students. Raises RestReactError; finished work stays."""
+    """Runs the loop to `settings.iteration`, then its students. Raises RestReactError; complete work is kept on
+    disk."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     prompts = parts.prompts_hash()
@@ -59,7 +60,7 @@ def run(settings: Settings) -> None:
 
 
 def main() -> None:
-    """The command line: checks everything, then hands over to Hydra."""
+    """The command line: checks the settings, then starts Hydra."""
     sys.argv[1:] = arguments = cli.checked(sys.argv[1:])
     if (folder := cli.sweep_folder(arguments)) is not None:
         raise SystemExit(sweep(job, folder))
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def job(config: Any) -> Ended:
-    """One run, from its composed configuration to how it ended. Hydra calls it by its name, in other processes too."""
+    """One run with a composed configuration; returns how it ended. Hydra calls it by name, also in other processes."""
     place = ""
     try:
         with disk_errors():

@@ -61,7 +61,7 @@ def test_each_kind_of_model_has_its_client(
     assert type(llm.client if isinstance(llm, Metered) else llm) is client
 
 
-def test_a_tuned_model_is_served_whole_not_once_more_with_the_adapter_that_is_merged_into_it(tmp_path: Path) -> None:
+def test_a_merged_model_is_served_without_its_adapter(tmp_path: Path) -> None:
     script = tmp_path / "serve.py"
     script.write_text("import sys; open(__file__ + '.told', 'w').write('\\n'.join(sys.argv[1:])); sys.exit(3)")
     made = parts(tmp_path, "policy=vllm", f"policy.command=[{sys.executable},{script}]", "policy.extra_args=[--seed,7]")
@@ -83,7 +83,7 @@ def test_each_kind_of_search_has_its_client(search: str, client: type, tmp_path:
     assert type(parts(tmp_path, f"search={search}", *company).search(CORPUS)) is client
 
 
-def test_the_index_of_a_corpus_is_kept_in_the_run_s_folder_and_found_again(tmp_path: Path) -> None:
+def test_the_index_of_a_corpus_is_saved_in_the_run_folder_and_reused(tmp_path: Path) -> None:
     first, second = (parts(tmp_path).search(CORPUS) for _ in range(2))
     (index,) = (tmp_path / "bm25").glob("[!.]*")
     assert [asyncio.run(s.search("who founded Velmar", 3))[0].title for s in (first, second)] == ["Velmar"] * 2
@@ -121,7 +121,7 @@ def test_dpo_learns_demonstrations_by_supervised_fine_tuning_and_preferences_aft
     assert (later.training.local.epochs, later.training.local.learning_rate, later.training.beta) == (2, 1e-5, 0.3)
 
 
-def test_a_reward_model_is_made_only_where_improve_asks_one(tmp_path: Path) -> None:
+def test_there_is_a_reward_model_only_if_improve_uses_one(tmp_path: Path) -> None:
     asked = {
         (selector, keep): parts(tmp_path, f"improve.selector={selector}", f"improve.keep={keep}").reward_model()
         for selector in ("perplexity", "reward_model")
@@ -156,7 +156,7 @@ def test_what_a_client_sends_with_every_request_is_a_setting(tmp_path: Path, mon
     assert thinking is not None and thinking.thinking_budget == 7
 
 
-def test_a_judge_s_prompt_of_one_s_own_changes_the_hash_of_the_prompts(tmp_path: Path) -> None:
+def test_a_user_s_own_judge_prompt_changes_the_hash_of_the_prompts(tmp_path: Path) -> None:
     mine = tmp_path / "prompts"
     shutil.copytree(PACKAGED_PROMPTS, mine)
     hashes = []
@@ -168,13 +168,13 @@ def test_a_judge_s_prompt_of_one_s_own_changes_the_hash_of_the_prompts(tmp_path:
     assert len(set(hashes)) == 4
 
 
-def test_the_fake_trainer_is_a_choice_like_the_others(tmp_path: Path) -> None:
+def test_the_dry_run_trainer_can_be_chosen(tmp_path: Path) -> None:
     made = parts(tmp_path, "finetune=dry_run", "start=prompted", "policy=tiny")
     assert type(made.trainer(1)) is DryRunTrainer
 
 
 @pytest.mark.parametrize(("mistakes", "low", "high"), [(0.0, 0.0, 0.0), (0.3, 0.2, 0.4), (1.0, 1.0, 1.0)])
-def test_the_expert_is_wrong_as_often_as_the_settings_say_and_does_not_mark_it(
+def test_the_expert_makes_unmarked_errors_as_often_as_the_settings_say(
     mistakes: float, low: float, high: float, tmp_path: Path
 ) -> None:
     made = parts(tmp_path, f"demonstrations.mistakes={mistakes}", "demonstrations.slip=0")
@@ -186,18 +186,18 @@ def test_the_expert_is_wrong_as_often_as_the_settings_say_and_does_not_mark_it(
     assert {sample.finish for sample in samples} == {"stop"}
 
 
-def test_the_rules_choose_who_moves_on_where_they_are_asked_to(tmp_path: Path) -> None:
+def test_select_verified_uses_the_rules(tmp_path: Path) -> None:
     for select in ("verified", "majority"):
         made = parts(tmp_path, "policy=scripted", f"agent.select={select}")
         llm = made.llm(made.starting_model())
         assert made.policy(llm, samples=2, temperature=1.0, tuned=True) == Policy(llm, 2, 1.0, 128, select, tuned=True)
 
 
-def test_a_corpus_file_without_a_word_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_corpus_without_a_searchable_word_is_refused_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_text('{"id": "1", "text": "!!!"}\n{"id": "2", "text": "the of"}\n')
     (tmp_path / "questions.jsonl").write_text('{"question": "Who?", "answer": "Ada"}\n')
     made = parts(tmp_path / "run", "experiment=local_corpus", f"data={tmp_path}")
-    with pytest.raises(ConfigError, match=rf"{tmp_path}/corpus\.jsonl: no passage holds a word to search for"):
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/corpus\.jsonl: no passage contains a searchable word"):
         made.grow_questions()
 
 

@@ -78,7 +78,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return finished(tmp_path_factory.mktemp("smoke"), *SMALL, "iteration=2")
 
 
-def test_a_smoke_run_leaves_every_stage_complete_and_a_report_that_says_so(smoke: Path) -> None:
+def test_a_smoke_run_completes_every_stage_and_marks_its_report(smoke: Path) -> None:
     for k in (0, 1, 2):
         for stage in ("grow", "improve", "finetune", "evaluate/world"):
             assert (smoke / f"iter_{k}" / stage / "summary.json").exists()
@@ -129,7 +129,7 @@ def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_car
     assert "| learns from | examples | preferences |" in (folder / "report.md").read_text()
 
 
-def test_the_same_command_again_does_nothing_and_a_later_iteration_goes_on(smoke: Path, tmp_path: Path) -> None:
+def test_the_same_command_again_does_nothing_and_a_later_iteration_continues(smoke: Path, tmp_path: Path) -> None:
     first = finished(tmp_path, *SMALL, "iteration=1")
     before = {path: path.stat().st_mtime_ns for path in first.rglob("*.jsonl")}
     finished(tmp_path, *SMALL, "iteration=1")
@@ -137,7 +137,7 @@ def test_the_same_command_again_does_nothing_and_a_later_iteration_goes_on(smoke
     assert contents(finished(tmp_path, *SMALL, "iteration=2")) == contents(smoke)
 
 
-def test_demonstrations_search_the_world_they_are_of_whatever_the_run_searches(smoke: Path, tmp_path: Path) -> None:
+def test_demonstrations_search_the_built_in_world_whatever_the_run_searches(smoke: Path, tmp_path: Path) -> None:
     elsewhere = ("search=http", "search.url=http://127.0.0.1:9/retrieve", "search.tries=1", "iteration=0")
     without_search = run(tmp_path, *SMALL, *elsewhere)
     assert without_search.returncode == 3, without_search.stderr[-3000:]
@@ -147,7 +147,7 @@ def test_demonstrations_search_the_world_they_are_of_whatever_the_run_searches(s
     assert not any(trajectory.outcome == "finished" for trajectory in examined)
 
 
-def test_a_run_stops_at_its_budget_and_goes_on_once_that_is_raised(smoke: Path, tmp_path: Path) -> None:
+def test_a_run_stops_at_its_budget_and_resumes_with_a_larger_one(smoke: Path, tmp_path: Path) -> None:
     def spent() -> int:
         accounts = json.loads((tmp_path / "smoke/spending.json").read_text())
         return sum(account["prompt_tokens"] + account["completion_tokens"] for account in accounts.values())
@@ -160,7 +160,7 @@ def test_a_run_stops_at_its_budget_and_goes_on_once_that_is_raised(smoke: Path, 
     assert contents(finished(tmp_path, *SMALL, "iteration=2")) == contents(smoke)
 
 
-def test_other_settings_in_the_same_folder_are_refused_by_name(smoke: Path) -> None:
+def test_different_settings_in_the_same_folder_are_refused(smoke: Path) -> None:
     before = contents(smoke)
     refused = run(smoke.parent, *SMALL, "iteration=2", "grow.samples=2", "agent.max_searches=3")
     assert refused.returncode == 2
@@ -194,7 +194,7 @@ def test_labels_never_reach_grow_or_improve(smoke: Path, tmp_path: Path) -> None
     assert [row["accuracy"]["mean"] for row in rows] == [0, 0, 0]
 
 
-def test_a_run_takes_over_what_another_has_finished_and_ends_as_if_it_had_not(smoke: Path, tmp_path: Path) -> None:
+def test_a_run_that_reuses_stages_has_the_same_files_as_one_that_does_not(smoke: Path, tmp_path: Path) -> None:
     mine = (*SMALL, "run=random", "improve.selector=random", "iteration=1")
     alone = tmp_path / "alone"
     assert run(alone, *mine).returncode == 0
@@ -232,7 +232,7 @@ def test_a_student_is_tuned_and_evaluated_on_its_teacher_s_data(tmp_path: Path) 
     assert (own / "iter_1/finetune/model/model.safetensors").exists()
 
 
-def test_questions_or_passages_that_changed_under_their_path_are_told(tmp_path: Path) -> None:
+def test_changed_questions_or_passages_under_the_same_path_are_reported(tmp_path: Path) -> None:
     questions, corpus, searched = (tmp_path / name for name in ("questions.jsonl", "corpus.jsonl", "searched.jsonl"))
     given = ["experiment=local_corpus", f"data={tmp_path}", f"output={tmp_path}", f"search.corpus={searched}"]
 
@@ -256,7 +256,7 @@ def test_questions_or_passages_that_changed_under_their_path_are_told(tmp_path: 
     assert changes == {"nothing": [], "an answer": sets, "a passage": sets, "the corpus": ["search.corpus"]}
 
 
-def test_missing_keys_are_told_together_before_anything_is_made(tmp_path: Path) -> None:
+def test_missing_keys_are_reported_together_before_any_file_is_written(tmp_path: Path) -> None:
     clients = ("policy=openai", "grader=gemini", "finetune=hosted", "start=prompted", "iteration=0")
     keyless = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     refused = subprocess.run(command(tmp_path, *clients), env=keyless, capture_output=True, text=True, check=False)
@@ -269,7 +269,7 @@ def test_missing_keys_are_told_together_before_anything_is_made(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_says_that_it_goes_on(tmp_path: Path, number: int) -> None:
+def test_an_interrupted_run_says_that_it_can_be_resumed(tmp_path: Path, number: int) -> None:
     with subprocess.Popen(command(tmp_path, *LONGER), stderr=subprocess.PIPE, text=True) as process:
         wait_for(tmp_path / "smoke/iter_0/grow/trajectories.jsonl")
         process.send_signal(number)
@@ -373,7 +373,7 @@ def test_twenty_kills_at_any_moment_leave_the_files_of_an_uninterrupted_run(tmp_
     assert {stage.split("/")[1] for stage in inside} == {"grow", "improve", "finetune", "evaluate"}
 
 
-def test_a_run_on_real_questions_and_passages_goes_once_around(tmp_path: Path) -> None:
+def test_a_run_on_real_questions_and_passages_completes_one_iteration(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     questions = [
@@ -398,7 +398,7 @@ def test_a_run_on_real_questions_and_passages_goes_once_around(tmp_path: Path) -
 
 
 @pytest.mark.skipif("REST_REACT_DATA" not in os.environ, reason="REST_REACT_DATA names no folder of real questions")
-def test_a_run_on_the_real_data_sets_goes_once_around(tmp_path: Path) -> None:
+def test_a_run_on_the_real_data_sets_completes_one_iteration(tmp_path: Path) -> None:
     data = Path(os.environ["REST_REACT_DATA"])
     once_around(tmp_path, data / "hotpotqa_train100", data / "musique_dev100")
 
@@ -411,7 +411,7 @@ def test_a_run_on_the_real_data_sets_goes_once_around(tmp_path: Path) -> None:
         ("2wikimultihopqa_590", 590, 6119), ("bamboogle", 125, 0), ("bamtwoogle", 100, 0),
     ],
 )  # fmt: skip
-def test_the_real_data_sets_are_read_whole(name: str, questions: int, passages: int) -> None:
+def test_the_real_data_sets_are_read_completely(name: str, questions: int, passages: int) -> None:
     folder = Path(os.environ["REST_REACT_DATA"]) / name
     read = read_questions(folder / "questions.jsonl")
     corpus = read_corpus(folder / "corpus.jsonl") if passages else []

@@ -61,7 +61,7 @@ def setting_lines(record: type) -> tuple[SettingLine, ...]:
     """The settings of one dataclass, in their order; `kind` is left out, the group's heading names it.
 
     >>> [line for line in setting_lines(Settings) if line.name == "iteration"]
-    [SettingLine(name='iteration', type='0 to 100', meaning='bring the run to it; 0 is the starting policy')]
+    [SettingLine(name='iteration', type='0 to 100', meaning='the last iteration to run; 0 is the starting policy')]
     """
     names, hints = {field.name for field in fields(record)}, get_type_hints(record)
     found, above = [], []

@@ -1,10 +1,12 @@
-"""What can be set: the run's own settings, and those of its parts, which stand beside the parts.
+"""All settings: those of the run, and those of its parts, which are defined beside the parts.
 
-`kind` tells the members of a union apart (`policy.kind: transformers | openai | ...`): `llm`, `search`, `questions` and
-`training` name theirs; the scripted policy and the built-in world belong to the task. Settings are frozen dataclasses
-without defaults; values are in configs/*.yaml, each once. A key never enters a setting: `api_key_env` names the
-environment variable that a client reads by itself.
-Not here: reading settings (load), combinations that cannot work (checks), and opening parts (build).
+    settings.agent.max_searches        # agent.max_searches=5
+
+`kind` selects the member of a union (`policy.kind: transformers | openai | ...`). `llm`, `search`, `questions` and
+`training` define their unions; the scripted policy and the built-in world belong to the task search_qa. Settings are
+frozen dataclasses without defaults; each value is in one file of configs/. No setting contains an API key:
+`api_key_env` is the name of the environment variable that the client reads.
+Not here: reading settings (config.load), impossible combinations (config.checks), and opening parts (build).
 """
 
 from collections.abc import Mapping
@@ -29,7 +31,7 @@ from rest_react.training import Finetune
 
 @dataclass(frozen=True, slots=True)
 class SameModel:
-    """The policy's own starting weights, untuned, in another role."""
+    """The untuned weights of the policy, used as a judge."""
 
     kind: Literal["same"]
     mode: Mode  # chat: through the model's chat template; completion: one text
@@ -43,7 +45,7 @@ BY_KIND = Field(discriminator="kind")
 
 
 def model_behind(judge: Grader, policy: Model) -> Model | None:
-    """The model that a judge asks: the policy's where it is the `same`; None where a rule judges."""
+    """The model of a judge: that of the policy if the judge is `same`; None for the rule grader."""
     if isinstance(judge, SameModel):
         return policy
     return None if isinstance(judge, RuleGraderSettings) else judge
@@ -51,13 +53,13 @@ def model_behind(judge: Grader, policy: Model) -> Model | None:
 
 @dataclass(frozen=True, slots=True)
 class DemonstrationSettings:
-    """What an untrained small model learns first: a scripted expert's trajectories, and the prompts' exemplars as
-    steps."""
+    """The demonstrations on which a small model is trained first: trajectories of a scripted expert, and the
+    exemplars of the prompts."""
 
-    slip: Share  # how often the expert first asks a poor query or drafts a flawed answer, to show the repair
-    mistakes: Share  # how often the expert is wrong without noticing; such steps are imitated too
-    exemplars: bool  # the prompts' exemplars as training steps too
-    epochs: Positive | None  # over the demonstrations in iteration 0; null: finetune.epochs
+    slip: Share  # how often the expert makes an error first (a poor query, a flawed draft) and then corrects it
+    mistakes: Share  # how often the expert makes an error without correcting it; these steps train too
+    exemplars: bool  # also train on the exemplars of the prompts
+    epochs: Positive | None  # epochs over the demonstrations in iteration 0; null: finetune.epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ class GrowSettings:
 
     questions: Annotated[Questions, BY_KIND]  # the question set
     also: dict[str, Annotated[Questions, BY_KIND]]  # more question sets by name
-    allow_overlap: tuple[str, ...]  # benchmarks whose questions may be grown on; other overlap is refused
-    reuse: str | None  # a finished run; its stages that would be the same here are reused (docs/ablations.md)
-    # iterations of that run up to this one are reused whole, whatever the settings of the loop
+    allow_overlap: tuple[str, ...]  # benchmarks whose questions may be used in Grow; other overlap is refused
+    reuse: str | None  # a complete run; stages that would be the same are reused from it (docs/ablations.md)
+    # iterations of that run up to this one are reused, whatever their settings
     reuse_through: NotNegative
     trajectories_per_question: Count  # how often each question is asked
     samples: Count  # of each step
@@ -80,16 +82,16 @@ class GrowSettings:
 class ImproveSettings:
     """Improve: which sample becomes each step's training target, and which steps are kept (paper section 3.5)."""
 
-    # which sample becomes the target: by a reward model (the paper), the likeliest that violates no rule, the
-    # likeliest, the most frequent, or a random one
+    # which sample becomes the target: the reward model's choice (the paper), the one with the lowest perplexity that
+    # violates no rule, the one with the lowest perplexity, the most frequent, or a random one
     selector: SelectorName
     # which steps train: all, those that violate no rule (built-in world only), or those that the reward model
-    # calls good
+    # judges good
     keep: Literal["all", "verified", "judged_good"]
     only_grounded: bool  # drop trajectories whose grounding check did not pass
     max_searches: Count | None  # drop trajectories with more searches; null: keep them
-    max_examples: Count | None  # train on so many, drawn at random; null: all
-    max_tokens: Count  # of the reward model's reply, its explanation first
+    max_examples: Count | None  # number of examples to train on, drawn at random; null: all
+    max_tokens: Count  # of the reward model's reply, including its explanation
     tolerate_outside_faults: Share  # the share of rankings that may fail because of external errors
 
 
@@ -101,13 +103,13 @@ class EvaluateSettings:
     repeats: Count  # how often each question is asked
     samples: Count  # of each step
     temperature: Temperature  # of the samples
-    grader_max_tokens: Count  # of a grading model's reply; one that thinks first needs more
+    grader_max_tokens: Count  # of the grader's reply; a reasoning model needs more
     tolerate_outside_faults: Share  # the share of answers that may fail because of external errors
 
 
 @dataclass(frozen=True, slots=True)
 class TrackingSettings:
-    """Where metrics go besides the run folder."""
+    """The experiment tracker to which metrics are logged."""
 
     kind: Literal["none", "wandb"]
     mode: Literal["offline", "online"]  # offline: files in the run's folder, to send later
@@ -116,16 +118,16 @@ class TrackingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """A model tuned on this run's data, and how it is sampled when it is evaluated: null is as in `evaluate`. (It has
-    defaults, since a name alone will do.)"""
+    """A model tuned on the data of this run, and how it is sampled in evaluation. Has defaults, because a name is
+    enough."""
 
     model: Name  # a Hub id or a folder
-    samples: Count | None = None  # of each step when it is evaluated; null: evaluate.samples
+    samples: Count | None = None  # of each step in evaluation; null: evaluate.samples
     temperature: Temperature | None = None  # of these samples; null: evaluate.temperature
 
     @property
     def name(self) -> str:
-        """What its run is called after the run that it learns from."""
+        """The last part of the name of its run, `<run>_<name>`."""
         return self.model.rstrip("/").rpartition("/")[2]
 
 
@@ -135,15 +137,15 @@ def _student_by_name(given: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSettings:
-    """What a run may spend at most, all models and commands together; null is without limit."""
+    """Limits on the spending of a run, over all models and commands; null: no limit."""
 
-    max_usd: Positive | None  # US dollars; needs every price; null: no limit
+    max_usd: Positive | None  # US dollars; all prices must be set; null: no limit
     max_tokens: Count | None  # tokens in and out; null: no limit
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedSettings:
-    """Tokens per second on this machine, for the estimate at the start and `dry_run`; null: measured or unknown."""
+    """Tokens per second of this machine, for the estimate at the start and `dry_run`; null: measured or unknown."""
 
     prefill: float | None  # tokens that the policy reads per second
     decode: float | None  # tokens that the policy writes per second, all sequences together
@@ -152,22 +154,22 @@ class SpeedSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run needs to know."""
+    """All settings of a run."""
 
-    run: Annotated[str, MinLen(1)]  # the name of the run's folder under `output`; the same name again resumes
-    iteration: Annotated[int, Ge(0), Le(100)]  # bring the run to it; 0 is the starting policy
+    run: Annotated[str, MinLen(1)]  # the name of the run's folder in `output`; the same name resumes the run
+    iteration: Annotated[int, Ge(0), Le(100)]  # the last iteration to run; 0 is the starting policy
     seed: int  # all other seeds are derived from it
-    learning_seed: int | None  # of Improve and fine-tuning from iteration 1 on, to repeat these alone; null: seed
-    # distillation: models tuned on this run's data afterwards, each in a run `<run>_<student>`
+    learning_seed: int | None  # seed of Improve and fine-tuning from iteration 1 on; null: seed
+    # distillation: models tuned afterwards on the data of this run, each in a run `<run>_<student>`
     students: tuple[Annotated[Student, BeforeValidator(_student_by_name)], ...]
     # prompted: no training before iteration 1, for models that can follow the prompts
     start: Literal["demonstrations", "prompted"]
     smoke: bool  # marks every report as a smoke run
-    dry_run: bool  # predict calls, tokens, minutes and money of each stage, and stop
-    output: Name  # the folder that holds the runs
-    # a folder that keeps answers of models and web searches, so that none is paid for twice; null: none
+    dry_run: bool  # print a forecast (calls, tokens, minutes, dollars of each stage) and stop
+    output: Name  # the folder of the run folders
+    # a folder that caches replies of models and web searches, so that none is paid for twice; null: none
     cache: str | None
-    replay: bool  # ask no model and no web search, only the cache
+    replay: bool  # use only cached replies, without any request to a model or the web
     budget: BudgetSettings  # see below
     data: str | None  # for experiment=local_corpus: a folder with questions.jsonl and corpus.jsonl for Grow
     evaluate_data: str | None  # the same for Evaluate

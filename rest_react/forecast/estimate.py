@@ -1,14 +1,13 @@
-"""What a run would take, before it takes it: calls, tokens, minutes and dollars of each stage that is still to be done.
+"""Estimates the remaining stages of a run: calls, tokens, minutes and dollars.
 
     list(forecast(settings, folder))      # [Forecast("iteration 1: grow", 252, 75_600, 60_480, 6.8, 0.0), ...]
 
-Calls follow from the flow: a trajectory with T searches makes 2T+4 of them (2T+2 without self-checks). T, and tokens
-per call, are taken from this folder's last finished Grow where there is one, else from the paper (T = 2.5) and a rule
-of thumb. Minutes follow `speed` (machine_speed); money needs `price`. What is unknown is shown as unknown, never as
-nothing. A judge is taken to be called for every step, and a grader for every answer; both are called less where there
-is nothing to decide. Of the grown steps every one is taken to train, with `improve.keep=verified` a quarter
-(docs/log.md).
-Not here: how it is shown (table), benchmarks (benchmarks/) and limits on spending.
+A trajectory with T searches makes 2T+4 calls (2T+2 without self-checks). T and the tokens per call are those of the
+last complete Grow of this folder; without one, T = 2.5 as in the paper, and rough constants. Minutes need `speed`
+(forecast.machine_speed), dollars need `price`; an unknown number is None, never 0. The estimate assumes
+that the reward model ranks every step, the grader grades every answer, and every step trains (a quarter of them with
+`improve.keep=verified`, see docs/log.md).
+Not here: the printed table (forecast.table), measured benchmarks (benchmarks/), and limits on spending (remote.budget).
 """
 
 from collections.abc import Callable, Iterator
@@ -27,12 +26,13 @@ STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
 VERIFIED = 0.25
 CHARACTERS_PER_TOKEN = 3.5
-UNKNOWN_SIZE = 125  # questions of a set that does not say how many it has: as Bamboogle
+UNKNOWN_SIZE = 125  # questions of a set whose size is unknown: the size of Bamboogle
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """One stage: LLM calls, tokens in and out (of training: tokens trained on), minutes, dollars; None is unknown."""
+    """One stage: LLM calls, tokens in and out (for training, tokens trained on), minutes, US dollars. None is
+    unknown."""
 
     stage: str
     calls: int
@@ -44,7 +44,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """What one trajectory takes: searches, and tokens of one call, in (the state alone) and out (one sample)."""
+    """Searches per trajectory, and tokens per call: in (the state without the prefix) and out (one sample)."""
 
     searches: float
     tokens_in: float
@@ -52,7 +52,7 @@ class _Pace:
 
 
 def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
-    """The stages that are still to be done, in order."""
+    """The stages that are not complete, in order."""
     s, complete = settings, _completed(settings, folder)
     pace = _pace(s, folder)
     steps = s.task.calls(min(pace.searches, s.agent.max_searches), self_checks=s.agent.self_checks)
@@ -89,7 +89,7 @@ def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, pr
 
 
 def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
-    """One call reads the state, every sample and the rules."""
+    """One call reads the state, all samples and the instructions."""
     shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(s.task.packaged_prompts / "ranking.txt")
     tokens_in, tokens_out = round(calls * shown), calls * s.improve.max_tokens // 2
     judge = model_behind(s.reward_model, s.policy) or s.policy
@@ -98,7 +98,7 @@ def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
 
 
 def _grading(s: Settings, judge: Model, stage: str, answers: int) -> Forecast:
-    """One call reads the question, the answer, the gold one and the rules."""
+    """One call reads the question, the answer, the gold answers and the instructions."""
     tokens_in = answers * (_tokens(s.task.packaged_prompts / "autoeval.txt") + 2 * OUTPUT_TOKENS)
     tokens_out = answers * OUTPUT_TOKENS
     minutes = _minutes(s, judge, tokens_in, tokens_out)
@@ -106,7 +106,7 @@ def _grading(s: Settings, judge: Model, stage: str, answers: int) -> Forecast:
 
 
 def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
-    """Tokens that the trainer will read; all unknown where it does not say how often it reads a row."""
+    """The tokens that the trainer reads; unknown if the trainer does not say how often it reads a row."""
     stage = f"iteration {iteration}: finetune"
     shown = iteration == 0
     passes = s.finetune.passes(s.demonstrations.epochs if shown else None, demonstrations=shown)
@@ -127,7 +127,7 @@ def _minutes(s: Settings, model: Model, tokens_in: float, tokens_out: float) -> 
 
 
 def _size(s: Settings, source: Questions) -> int:
-    """Questions in a set."""
+    """The number of questions of a set."""
     if source.sample is not None:
         return source.sample
     world = {"demonstrations": s.world.demonstrations, "train": s.world.train, "evaluation": s.world.evaluation}
@@ -136,7 +136,7 @@ def _size(s: Settings, source: Questions) -> int:
 
 
 def _prefix_tokens(s: Settings, iteration: int) -> int:
-    """Mean length of the instructions and exemplars that the model of an iteration is shown."""
+    """The mean number of tokens of the instructions and exemplars in a prompt of this iteration's model."""
     tuned = iteration > 0 or s.start == "demonstrations"
     if s.agent.exemplars == "never" or (s.agent.exemplars == "untuned" and tuned):
         return 0
@@ -149,7 +149,7 @@ def _tokens(text: Path) -> int:
 
 
 def _pace(s: Settings, folder: RunFolder) -> _Pace:
-    """Measured by the last finished Grow. Its prompts are states alone, unless it was shown the prefix as well."""
+    """The pace of the last complete Grow; its tokens per call without those of the prefix."""
     for k in range(s.iteration, 0, -1):
         summary = read_summary(folder.stage(k, "grow"))
         if summary is not None and summary["calls"]:
@@ -163,7 +163,7 @@ def _pace(s: Settings, folder: RunFolder) -> _Pace:
 
 
 def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
-    """Whether a stage of an iteration is done here, or in the run that it will be taken over from."""
+    """A function that says whether a stage is complete in this run, or in the run from which it is reused."""
     shared: set[str] = set()
     if s.grow.reuse is not None:
         source = RunFolder(folder.root.parent / s.grow.reuse)

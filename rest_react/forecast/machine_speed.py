@@ -1,8 +1,8 @@
-"""Fills in `speed`, the tokens per second of this machine, where the settings leave it open.
+"""Sets `speed`, the tokens per second of this machine, if the settings do not give it.
 
     with_speed(settings).speed      # SpeedSettings(prefill=910.0, decode=240.0, train=130.0)
 
-Not here: the measurement (speed_probe).
+Not here: the measurement (forecast.speed_probe).
 """
 
 from dataclasses import replace
@@ -12,8 +12,8 @@ from rest_react.forecast.speed_probe import PROBED, measured_speed
 
 
 def with_speed(settings: Settings) -> Settings:
-    """The settings with the speed of this machine where it is asked for: `speed` is null and a packaged model is the
-    policy. Takes some ten seconds where nothing was measured today."""
+    """The settings with the speed of this machine, if `speed` is null and the policy is an embedded model.
+    Measuring takes about ten seconds, once a day."""
     speed, policy = settings.speed, settings.policy
     threads = policy.cpu_threads()
     if None not in (speed.prefill, speed.decode, speed.train) or policy.model not in PROBED or threads is None:

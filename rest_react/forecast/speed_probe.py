@@ -1,11 +1,11 @@
-"""How fast this machine is: tokens per second that the embedded model reads, writes and is trained on.
+"""Measures the speed of this machine with the embedded model: tokens per second for prefill, decoding and training.
 
     rates = measured_speed("smollm2-135m-instruct", threads=0, lora=True)     # Rates(prefill=910.0, decode=240.0, ...)
 
-The measurement takes some ten seconds in a process of its own, so that its memory is free again before the work
-starts. The result is kept for a day in the cache folder, one file per processor, model and setting: a machine that is
-busy now may be idle tomorrow. Rates follow what the engine and the trainer do: reading 512 tokens at once, writing 32
-sequences together, training on two steps that share their beginning.
+The measurement takes about ten seconds in a separate process, so its memory is free again before the run starts. The
+result is cached for a day, one file per processor, model and setting; a day, because other processes may slow the
+machine down now. The measurement does what the engine and the trainer do: it reads 512 tokens at once, writes 32
+sequences together, and trains on two steps with a common prefix.
 
     python -m rest_react.forecast.speed_probe smollm2-135m-instruct 0 lora             # prints the rates as JSON
 
@@ -44,7 +44,7 @@ _SHARED, _OWN = 240, 120  # tokens of two training rows: their common beginning,
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Tokens per second: read (`prefill`), written (`decode`, all sequences together), trained on (`train`)."""
+    """Tokens per second: `prefill` (read), `decode` (written, all sequences together), `train` (trained on)."""
 
     prefill: float
     decode: float
@@ -52,24 +52,24 @@ class Rates:
 
 
 def measured_speed(model: str, *, threads: int, lora: bool) -> Rates | None:
-    """The rates of this machine, measured now or within the last day; None where no measurement came about."""
+    """The rates of this machine, measured now or within the last day; None if the measurement failed."""
     kept = _place(model, threads, lora)
     if (rates := kept_rates(kept)) is not None:
         return rates
-    resolve_weights(model)  # may convert the model once, which is no part of its speed
+    resolve_weights(model)  # may convert the model once, which must not be measured
     command = [sys.executable, "-m", "rest_react.forecast.speed_probe", model, str(threads), "lora" if lora else "full"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
         rates = msgspec.json.decode(done.stdout.splitlines()[-1], type=Rates)
     except (subprocess.TimeoutExpired, IndexError, msgspec.MsgspecError):
         return None
-    with suppress(DiskError):  # a cache that takes no file costs one measurement at each start
+    with suppress(DiskError):  # without a cache, each start measures again
         write_file(kept, json.dumps(asdict(rates)))
     return rates
 
 
 def kept_rates(path: Path) -> Rates | None:
-    """What was measured within the last day; None where there is nothing, or a file that a kill cut short."""
+    """The rates measured within the last day; None if there is no file, or a truncated one."""
     if not path.exists() or time.time() - path.stat().st_mtime > _KEPT_S:
         return None
     try:
@@ -117,7 +117,7 @@ def _prefill_rate(model: Any) -> float:
 
 
 def _decode_rate(model: Any) -> float:
-    """Tokens per second over a batch whose sequences have a context each."""
+    """Decoded tokens per second of a batch; each sequence has a context."""
     import torch
     from transformers import DynamicCache
 
@@ -137,7 +137,7 @@ def _decode_rate(model: Any) -> float:
 
 
 def _train_rate(model: Any, lora: bool) -> float:
-    """Tokens of training rows per second, forward and backward, the common beginning read once as in training."""
+    """Training tokens per second, forward and backward, with the common prefix read once as in training."""
     from torch.nn.functional import cross_entropy
 
     from rest_react.training.worker.completion_loss import as_tree
@@ -163,7 +163,7 @@ def _train_rate(model: Any, lora: bool) -> float:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """What the second run takes; the first one warms up."""
+    """The seconds of the second call; the first one is a warm-up."""
     work()
     started = time.perf_counter()
     work()
@@ -171,11 +171,11 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Prints the rates of the CPU. On a machine with a GPU nothing is measured: the model may run there."""
+    """Prints the rates of the CPU. Refuses machines with a GPU, because the model may run there."""
     import torch
 
     if torch.cuda.is_available():
-        raise SystemExit("speed_probe measures CPUs alone, and this machine has a GPU")
+        raise SystemExit("speed_probe measures only CPUs, but this machine has a GPU; set the speed.* settings")
     print(json.dumps(asdict(probe(sys.argv[1], threads=int(sys.argv[2]), lora=sys.argv[3] == "lora"))))
 
 

@@ -1,9 +1,9 @@
-"""Shows a forecast: `dry_run=true` prints the table and stops; a command that starts work prints one line.
+"""Prints a forecast: `dry_run=true` prints the table and stops; every other command prints one line at its start.
 
-    console.print(forecast_table(with_speed(settings), folder))     # a row for each stage, and their sum
+    console.print(forecast_table(with_speed(settings), folder))     # one row per stage, and the total
     duration_line(settings, folder)                                 # "Estimate: about 34 minutes on this machine, ..."
 
-Not here: the numbers (estimate), and how fast this machine is (machine_speed).
+Not here: the numbers (forecast.estimate) and the speed of this machine (forecast.machine_speed).
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from rest_react.storage.run_folder import RunFolder
 
 
 def forecast_table(settings: Settings, folder: RunFolder) -> Table:
-    """The forecast as a table with its sum."""
+    """The forecast as a table with a row for the total."""
     rows = list(forecast(settings, folder))
-    table = Table(title=f"what {settings.run} would still take (an estimate; nothing was run)")
+    table = Table(title=f"Forecast for the remaining stages of {settings.run} (an estimate; no stage was run)")
     for column in ("stage", "calls", "tokens in", "tokens out", "minutes", "US dollars"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for row in rows:
@@ -27,14 +27,14 @@ def forecast_table(settings: Settings, folder: RunFolder) -> Table:
     calls, tokens_out = sum(row.calls for row in rows), sum(row.completion_tokens for row in rows)
     tokens_in = _sum(row.prompt_tokens for row in rows)
     minutes, usd = _sum(row.minutes for row in rows), _sum(row.usd for row in rows)
-    total = Forecast("all", calls, None if tokens_in is None else round(tokens_in), tokens_out, minutes, usd)
+    total = Forecast("total", calls, None if tokens_in is None else round(tokens_in), tokens_out, minutes, usd)
     table.add_section()
-    table.add_row("all", *_cells(total))
+    table.add_row("total", *_cells(total))
     return table
 
 
 def duration_line(settings: Settings, folder: RunFolder) -> str:
-    """How long the command will take on this machine; empty where that is unknown or under a minute."""
+    """The estimated duration of the command on this machine; empty if it is unknown or under a minute."""
     if not any(forecast(settings, folder)):
         return ""
     settings = with_speed(settings)
@@ -47,14 +47,14 @@ def duration_line(settings: Settings, folder: RunFolder) -> str:
     first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
     which, speed = ("first" if rows[first].stage.startswith("iteration 0:") else "next"), settings.speed
     return (
-        f"Estimate: about {sum(minutes):.0f} minutes on this machine, the {which} row of results after about "
-        f"{sum(minutes[: first + 1]):.0f}. Speed, in tokens per second: {speed.prefill:.0f} read, {speed.decode:.0f} "
-        f"written, {speed.train:.0f} trained on. dry_run=true shows each stage."
+        f"Estimate: about {sum(minutes):.0f} minutes on this machine; the {which} row of results after about "
+        f"{sum(minutes[: first + 1]):.0f} minutes. Tokens per second: {speed.prefill:.0f} prefill, {speed.decode:.0f} "
+        f"decode, {speed.train:.0f} training. For each stage, run with dry_run=true."
     )
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
-    """The sum; None where one of the values is unknown."""
+    """The sum; None if one value is unknown."""
     known = list(values)
     return None if None in known else sum(value or 0 for value in known)
 

@@ -1,11 +1,11 @@
-"""How far two raters agree: Cohen's kappa, and the correlation of two lists of numbers.
+"""Agreement of two raters: Cohen's kappa, and the correlation of two lists of numbers.
 
     >>> cohens_kappa({"q1": [(True, True)], "q2": [(False, False)]}).mean          # (one rater, the other), per answer
     1.0
     >>> correlation([0.2, 0.4, 0.6], [0.1, 0.5, 0.6], "spearman").value
     1.0
 
-Not here: which answers are rated, and by whom (the command rest_react.agreement).
+Not here: which answers are rated, and by whom (rest_react.agreement).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from rest_react.metrics.intervals import Share, bootstrap_interval
 
 
 def cohens_kappa(pairs_by_question: Mapping[str, Sequence[tuple[bool, bool]]]) -> Share:
-    """Cohen's kappa of two raters: agreement beyond what their shares of yes would give by chance. One list of pairs
-    per question; None where chance alone agrees fully (neither ever said anything else)."""
+    """Cohen's kappa of two raters: agreement beyond the agreement expected by chance. One list of pairs per question.
+    None if both raters always give the same verdict, where kappa is not defined."""
     import numpy as np
 
     if not pairs_by_question:
@@ -27,14 +27,14 @@ def cohens_kappa(pairs_by_question: Mapping[str, Sequence[tuple[bool, bool]]]) -
     kappa = float(_kappa(*table.sum(axis=0)))
     if np.isnan(kappa):
         return Share(None, None, None, None, len(table), 1)
-    # One imaginary question where the two agree and one where they do not, as everywhere.
+    # Two imaginary questions, one with agreement and one without (see metrics.intervals).
     half = table.sum() / len(table) / 2
     low, high = bootstrap_interval([*table.T], [[half, 0], [0, half], [0, half], [half, 0]], _kappa_of_samples)
     return Share(kappa, None, low, high, len(table), 1)
 
 
 def _kappa(both: Any, first: Any, second: Any, neither: Any) -> Any:
-    """From the four cells of the table of counts; numbers or arrays of them."""
+    """Kappa from the four cells of the contingency table (numbers or arrays)."""
     import numpy as np
 
     n = both + first + second + neither
@@ -50,8 +50,8 @@ def _kappa_of_samples(*cells: Any, axis: int = -1) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """A correlation coefficient over `n` pairs with its p-value and 95% interval; None where there are too few pairs
-    (below 3, for the interval below 4) or one side does not vary."""
+    """A correlation coefficient over `n` pairs with its p-value and 95% interval. None if there are too few pairs
+    (fewer than 3; for the interval fewer than 4) or one side does not vary."""
 
     value: float | None
     p: float | None
@@ -61,8 +61,8 @@ class Correlation:
 
 
 def correlation(x: Sequence[float], y: Sequence[float], kind: Literal["pearson", "spearman"]) -> Correlation:
-    """Pearson's or Spearman's. Intervals by Fisher's transformation; Spearman's with the variance of Bonett and Wright
-    (2000)."""
+    """Pearson's or Spearman's correlation. Intervals by Fisher's transformation; for Spearman with the variance of
+    Bonett and Wright (2000)."""
     import numpy as np
     from scipy.stats import norm, pearsonr, spearmanr
 

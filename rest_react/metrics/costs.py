@@ -1,10 +1,10 @@
-"""What tokens cost, and what a stage cost.
+"""Prices of tokens, and the cost of a stage.
 
     >>> Price(input=0.4, output=1.6).usd(1_000_000, 500_000)
     1.2
 
-Not here: which price a model has, which is its setting `price` in configs/llm/*.yaml (for example `policy.price`), or
-`finetune.price` in configs/finetune/hosted.yaml for a training; and the limit on what a run may spend (remote.budget).
+Not here: the price of a model (its setting `price` in configs/llm/*.yaml, for example `policy.price`), the price of
+training (`finetune.price` in configs/finetune/hosted.yaml), and limits on spending (remote.budget).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Price:
     output: float | None
 
     def usd(self, prompt_tokens: int, completion_tokens: int) -> float | None:
-        """What these tokens cost; None where tokens were used whose price is unknown."""
+        """The cost of these tokens in US dollars; None if the price of used tokens is unknown."""
         parts = [(self.input, prompt_tokens), (self.output, completion_tokens)]
         if any(price is None and tokens for price, tokens in parts):
             return None
@@ -30,8 +30,8 @@ NO_PRICE = Price(0.0, 0.0)
 
 
 def bill(prices: Mapping[str, Price], **tokens: tuple[int, int]) -> dict[str, object]:
-    """What a stage cost: for each role (policy, reward_model, grader) its tokens in and out. Null with a reason where
-    tokens were used whose price is unknown.
+    """The cost of a stage from the tokens (in, out) of each role (policy, reward_model, grader). None with a reason if
+    the price of used tokens is unknown.
 
     >>> bill({"policy": Price(1.0, None)}, policy=(1000, 10))
     {'cost_usd': None, 'cost_reason': 'policy.price is not set'}

@@ -3,10 +3,10 @@
     >>> clustered_interval({"w1": [1.0], "w2": [0.0], "w3": [1.0]})     # one value per repeat, None where unscored
     Share(mean=0.6666666666666666, std=None, low=0.2, high=1.0, n=3, repeats=1)
 
-The interval is a percentile bootstrap over *questions*, because the repeats of one question are no independent
-evidence. Every resample is drawn from the questions and one imaginary question at each end of the scale, so that 0
-right answers out of 40 do not give the interval [0, 0]. docs/metrics.md has the definitions and the measured coverage.
-Not here: which answers count and as what (reporting.rows), agreement of two raters (agreement).
+The interval is a percentile bootstrap over *questions*, because repeats of one question are not independent.
+Every resample is drawn from the questions and one imaginary question at each end of the scale, so that 0 correct
+answers out of 40 do not give the interval [0, 0]. docs/metrics.md has the definitions and the measured coverage.
+Not here: how an answer is scored (reporting.rows), agreement of two raters (metrics.agreement).
 """
 
 import statistics
@@ -21,10 +21,10 @@ _RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A mean over questions with its 95% interval (`low`, `high`); all None where nothing was scored.
+    """A mean over questions with its 95% interval (`low`, `high`); all None if nothing was scored.
 
     `n` counts the questions with a scored value. `std` is the sample standard deviation of the `repeats` per-repeat
-    means, the paper's "±"; None below two repeats.
+    means, the paper's "±"; None with fewer than two repeats.
     """
 
     mean: float | None
@@ -40,8 +40,8 @@ def clustered_interval(
 ) -> Share:
     """Mean, spread and interval of values on a bounded `scale`: one list per question, entry r is repeat r.
 
-    None is unscored and counts nowhere. The mean is over all scored values alike; nothing depends on the order of
-    the questions.
+    None means unscored and is ignored. The mean is over all scored values. The result does not depend on the order
+    of the questions.
     """
     scored = {q: [v for v in values if v is not None] for q, values in sorted(values_by_question.items())}
     scored = {q: values for q, values in scored.items() if values}
@@ -62,8 +62,8 @@ def paired_difference(
     *,
     scale: tuple[float, float] = (0.0, 1.0),
 ) -> Share:
-    """How much higher than `reference`: the mean over questions scored on both sides of the difference of their
-    means. Pairing takes the questions' own difficulty out, so the interval is narrower than that of two means."""
+    """The mean difference to `reference`, over questions scored in both. Pairing removes the difficulty of the
+    questions, so the interval is narrower than that of two separate means."""
     differences: dict[str, list[float | None]] = {}
     for question in values_by_question.keys() & reference.keys():
         ours, theirs = _mean(values_by_question[question]), _mean(reference[question])
@@ -74,8 +74,8 @@ def paired_difference(
 
 
 def detectable_difference(share: Share) -> float | None:
-    """The smallest true difference that would leave 0 outside the interval in 80 of 100 evaluations of this size, where
-    the answers spread as they did in `share`, a paired difference."""
+    """The smallest true difference that an evaluation of this size detects (the interval excludes 0) with 80%
+    power, given the variation in `share`, a paired difference."""
     from scipy.stats import norm
 
     if share.low is None or share.high is None:
@@ -98,8 +98,8 @@ def _spread_of_repeats(lists: Iterable[Sequence[float | None]], repeats: int) ->
 def bootstrap_interval(
     columns: Sequence[Sequence[float]], imaginary: Sequence[Sequence[float]], statistic: Callable[..., Any]
 ) -> tuple[float, float]:
-    """The 2.5% and 97.5% points of a statistic over resampled questions. Each column holds one number per question;
-    `imaginary` adds those of the two imaginary ones."""
+    """The 2.5% and 97.5% quantiles of a statistic over resampled questions. Each column has one number per question;
+    `imaginary` has the numbers of the two imaginary questions."""
     import numpy as np
     from scipy.stats import bootstrap
 

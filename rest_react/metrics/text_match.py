@@ -1,4 +1,4 @@
-"""How far an answer's text matches the gold answers: exact match, word overlap and containment, citations left out.
+"""Compares the text of an answer with the gold answers: exact match, F1 and containment, without citations.
 
     >>> f1("The Rhine, according to [link_id=3].", ["Rhine river"])
     0.6666666666666666
@@ -6,7 +6,7 @@
     (1.0, 1.0)
 
 Source: the evaluation script of SQuAD (Rajpurkar et al. 2016).
-Not here: whether an answer is right (judges), and one spelling for numbers, names and dates (judges.answer_matching).
+Not here: whether an answer is correct (judges), and canonical numbers, names and dates (judges.answer_matching).
 """
 
 import re
@@ -23,7 +23,7 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 def strip_citations(text: str) -> str:
     """The text without `[link_id=3]` and without "According to [link_id=3],"."""
-    # Spaces collapse first: on long runs of them the pattern would take quadratic time.
+    # Collapse spaces first: on long runs of spaces the pattern takes quadratic time.
     bare = _CITATION.sub(" ", " ".join(text.split()))
     return _LOOSE.sub("", " ".join(bare.split())).strip(" ,")
 
@@ -35,19 +35,19 @@ def normalise(text: str) -> str:
 
 
 def exact_match(answer: str, golds: Iterable[str]) -> float:
-    """1 if the whole answer, citations aside, is one of the gold answers after `normalise`, else 0."""
+    """1 if the answer without citations equals a gold answer after `normalise`, else 0."""
     said = normalise(strip_citations(answer))
     return float(any(said == normalise(gold) for gold in golds))
 
 
 def contained(answer: str, golds: Iterable[str]) -> float:
-    """1 if a gold answer stands in the answer word for word after `normalise`, else 0; "not Paris" holds Paris."""
+    """1 if the answer contains a gold answer word for word after `normalise`, else 0; "not Paris" contains Paris."""
     said = f" {normalise(strip_citations(answer))} "
     return float(any(f" {words} " in said for gold in golds if (words := normalise(gold))))
 
 
 def f1(answer: str, golds: Iterable[str]) -> float:
-    """SQuAD's word-overlap F1 after `normalise`, citations aside; the best over the gold answers."""
+    """SQuAD's word-overlap F1 after `normalise`, without citations; the maximum over the gold answers."""
     said = normalise(strip_citations(answer)).split()
     return max((_overlap(said, normalise(gold).split()) for gold in golds), default=0.0)
 

@@ -1,11 +1,11 @@
-"""The filters: which trajectories, which steps and which candidates may train (paper section 3.5).
+"""The filters: which steps and candidates may become training targets (paper section 3.5).
 
     for index, usable in trainable_steps(trajectory, task.violations, selector="perplexity", keep="all"):
         ...                                     # candidates usable[0], usable[1], ... of step `index` may train
 
-A step trains if its trajectory finished and its task lets it train, the step was not forced, and at least one sample is
-whole, parses and has no empty element.
-Not here: which of the candidates is best (selectors), and the rules of a verifier (the task).
+A step may train if its trajectory finished and its task allows it, the step was not forced, and at least one sample is
+not cut off, parses and has no empty element.
+Not here: which candidate is best (selection.selectors), and the rules of a verifier (tasks.search_qa.verifier).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +21,8 @@ Verifier: TypeAlias = Callable[[ParsedTrajectory], Violations]
 def trainable_steps(
     trajectory: ParsedTrajectory, verify: Verifier, *, selector: SelectorName, keep: Keep
 ) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Index and usable candidates of every step that may train. `verify` says which rules a trajectory violates; it is
-    asked where `verified` is set."""
+    """The index and the usable candidates of every step that may train. `verify` gives the rules that a trajectory
+    violates; it is called only if `selector` or `keep` is `verified`."""
     for index, usable in enumerate(candidates_of(trajectory, verify, selector=selector, keep=keep)):
         if usable:
             yield index, usable
@@ -31,8 +31,8 @@ def trainable_steps(
 def candidates_of(
     trajectory: ParsedTrajectory, verify: Verifier, *, selector: SelectorName, keep: Keep
 ) -> Sequence[tuple[int, ...]]:
-    """The usable candidates of each step. The selector `verified` leaves those without violations if there are any;
-    `keep="verified"` leaves these alone, and no candidate at all if the answer violates a rule."""
+    """The usable candidates of each step. With the selector `verified`, only candidates without violations if there are
+    any. With `keep="verified"`, only candidates without violations, and none if the answer violates a rule."""
     every = [usable_candidates(step) for step in trajectory.steps]
     if "verified" not in (selector, keep):
         return every
@@ -46,8 +46,8 @@ def candidates_of(
 
 
 def usable_candidates(step: ParsedStep) -> tuple[int, ...]:
-    """Indexes of the candidates that may become a training target: whole, parsable, no element empty, no scripted slip,
-    and of equal targets the first."""
+    """The indexes of candidates that may become a training target: not cut off, parsable, no empty element, not an
+    error injected by the scripted policy. Of equal targets only the first."""
     first_with: dict[str, int] = {}
     for index, (candidate, action) in enumerate(zip(step.step.candidates, step.actions, strict=True)):
         if action.action is not None and action.complete and candidate.finish != SLIP:

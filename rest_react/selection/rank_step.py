@@ -1,11 +1,11 @@
-"""A ranking: the selector's choice of one step, and the reward model's yes or no on it (paper section 3.5).
+"""Ranks one step: the choice of the selector, and the reward model's yes or no on it (paper section 3.5).
 
     ranking = await rank_step("q1.0.3", trajectory, 3, (0, 2), selector="reward_model", keep="all",
                               reward_model=reward_model, seed=7)        # Ranking(best=2, order=(2, 0), ...)
 
-A verdict that an external fault prevented is `errored`: it is owed again on the next run, and filters nothing. A
-refusal or an unusable reply is a `fallback`: what the selector would choose without a reward model stands.
-Not here: which steps are ranked (filters), how a reward model is asked (reward_model).
+A ranking that failed because of an external error is `errored`: the next run retries it, and it filters nothing. After
+a refusal or an unusable reply it is a `fallback`: the target is the one chosen without a reward model.
+Not here: which steps are ranked (selection.filters), the request to the reward model (selection.reward_model).
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ async def rank_step(
     reward_model: RewardModel | None,
     seed: int,
 ) -> Ranking:
-    """The selector's choice among the usable candidates, and the reward model's yes or no on it."""
+    """Ranks a step. `usable` are the candidates that may train. External errors are recorded, not raised."""
     parsed = trajectory.steps[index]
     state, targets = parsed.step.state, [action.target for action in parsed.actions]
     best = SELECTORS[selector](trajectory, index, usable, seed)
@@ -52,13 +52,13 @@ async def rank_step(
 
 
 def is_decided(ranking: Ranking) -> bool:
-    """Whether there is no reason to ask again: neither an external fault nor a refusal."""
+    """Whether the ranking is final: no external error, no refusal."""
     replies = (ranking.reply, ranking.good_reply)
     return ranking.status != "errored" and not any(reply.startswith(REFUSED) for reply in replies)
 
 
 def reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
-    """What the reward model said to each request for this ranking: for refusals_watched."""
+    """One entry per request to the reward model, for remote.refusals.refusals_watched."""
     if ranking.status == "errored":
         yield LOST
     elif ranking.status == "fallback" or ranking.order:

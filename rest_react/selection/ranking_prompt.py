@@ -1,10 +1,10 @@
-"""The prompt of a ranking: a numbered list of the candidates in a shuffled order, so that none profits from its place.
+"""The prompt of a ranking: a numbered list of the candidates in random order, so that their position has no effect.
 
     prompt = RankingPrompt.shuffled(template, state, ["a", "b", "c"], seed=7)
     prompt.text                                 # "... *** Model Output #1:\\n```\\nc\\n``` ..."
     prompt.order("BEST: 1\\nRANKING: 1, 2, 3")  # the candidates' indexes, best first, e.g. (2, 0, 1)
 
-Not here: how the numbers of a reply are read (judges.ranking_reply), and the request itself (reward_model).
+Not here: parsing of the reply (judges.ranking_reply), and the request (selection.reward_model).
 """
 
 import random
@@ -19,15 +19,14 @@ from rest_react.text_safety import escape_control_tokens
 
 @dataclass(frozen=True, slots=True)
 class RankingPrompt:
-    """The text of a request, and which candidate (by its index) it shows at each place."""
+    """The text of a request, and the index of the candidate at each place."""
 
     text: str
     shown: tuple[int, ...]
 
     @classmethod
     def shuffled(cls, template: str, state: str, candidates: Sequence[str], seed: int) -> Self:
-        """Fills {inputs} with the state and {outputs} with the numbered candidates, in an order that follows from
-        the seed."""
+        """Fills {inputs} with the state and {outputs} with the numbered candidates, shuffled by the seed."""
         shown = list(range(len(candidates)))
         random.Random(seed).shuffle(shown)
         outputs = "\n\n".join(
@@ -36,15 +35,15 @@ class RankingPrompt:
         return cls(fill_in(template, inputs=inert(state), outputs=outputs), tuple(shown))
 
     def order(self, reply: str) -> tuple[int, ...]:
-        """The indexes of the candidates, best first, that the numbers of a reply stand for; empty if it has none."""
+        """The indexes of the candidates, best first, from the numbers in a reply; empty if it has no ranking."""
         return tuple(self.shown[place] for place in read_ranking(reply, len(self.shown)))
 
 
 def fill_in(template: str, **parts: str) -> str:
-    """Puts the parts in at their marks in one pass, so that braces in a part mean nothing."""
+    """Replaces the placeholders in one pass, so that braces in a value are not replaced."""
     return re.sub(r"\{(\w+)\}", lambda mark: parts.get(mark[1], mark[0]), template)
 
 
 def inert(text: str) -> str:
-    """Untrusted text, fit to stand between fences: nothing inside can close them, or a turn of a chat."""
+    """Untrusted text for use between code fences: it cannot close the fence or the turn of a chat."""
     return re.sub("`{3,}", lambda fence: " ".join(fence[0]), escape_control_tokens(text)).rstrip()

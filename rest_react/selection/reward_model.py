@@ -1,12 +1,12 @@
-"""The reward model: an LLM asked which candidate of a step is best (paper section 3.5 and its rater prompt).
+"""The reward model: an LLM that ranks the candidates of a step (paper section 3.5 and its rater prompt).
 
     reward = RewardModel(llm, ranking_prompt, judged_good_prompt, max_tokens=256)
     opinion = await reward.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), reply=Completion(...))
 
-A reply that cannot be read is an Opinion without an order, never an error.
-Not here: the shuffled list of candidates in the prompt (ranking_prompt), how a reply is read (judges.ranking_reply,
-judges.good_reply), which candidates are worth showing (filters), what becomes of the winner (rank_step), and rules that
-need no model (tasks.search_qa.verifier).
+A reply that cannot be parsed gives an empty order, not an error.
+Not here: the shuffled list of candidates in the prompt (selection.ranking_prompt), parsing of replies
+(judges.ranking_reply, judges.good_reply), which candidates are shown (selection.filters), how the choice is recorded
+(selection.rank_step), and rules that need no model (tasks.search_qa.verifier).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from rest_react.selection.ranking_prompt import RankingPrompt, fill_in, inert
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """The candidates' indexes, best first, and the reply; no order where the reply was unusable."""
+    """The indexes of the candidates, best first, and the reply; `order` is empty if the reply was unusable."""
 
     order: tuple[int, ...]
     reply: Completion
@@ -28,8 +28,9 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class RewardModel:
-    """Ranks and approves. `ranking` and `judged_good` are templates with {inputs} and {outputs} or {output}, fences
-    around {inputs} and {output} included; {outputs} brings its own."""
+    """Ranks candidates and judges one. `ranking` is a template with {inputs} and {outputs}, `judged_good` one with
+    {inputs} and {output}. The templates have the code fences around {inputs} and {output}; {outputs} contains its
+    own."""
 
     llm: LLM
     ranking: str
@@ -37,13 +38,14 @@ class RewardModel:
     max_tokens: int
 
     async def rank(self, state: str, candidates: Sequence[str], *, seed: int) -> Opinion:
-        """Orders distinct candidates; raises what the client raises."""
+        """Ranks distinct candidates. Raises the errors of the client."""
         prompt = RankingPrompt.shuffled(self.ranking, state, candidates, seed)
         reply = await self._ask(prompt.text, seed)
         return Opinion(prompt.order(reply.text), reply)
 
     async def is_good(self, state: str, candidate: str, *, seed: int) -> tuple[bool | None, Completion]:
-        """The yes/no line on one candidate, None where the reply has none; raises what the client raises."""
+        """The yes or no on one candidate (None if the reply has neither) and the reply. Raises the errors of the
+        client."""
         reply = await self._ask(fill_in(self.judged_good, inputs=inert(state), output=inert(candidate)), seed)
         return read_good(reply.text), reply
 

@@ -1,12 +1,12 @@
-"""The selectors: which sample of a step moves a trajectory on, and which becomes its training target.
+"""The selectors: choose the sample that continues a rollout, and the sample that becomes a training target.
 
-    choose(step.candidates, actions, "perplexity")             # while a trajectory is sampled: agent.select
-    SELECTORS["majority"](trajectory, 3, (0, 2), seed=7)       # afterwards, in Improve: improve.selector
+    choose(step.candidates, actions, "perplexity")             # in a rollout: agent.select
+    SELECTORS["majority"](trajectory, 3, (0, 2), seed=7)       # in Improve: improve.selector
 
 A selector is a function that sees the whole parsed trajectory, the index of one of its steps, the candidates that may
 train (indexes, of equal targets the first) and a seed; it returns one of these candidates. To add one: write it, and
 enter it in `SelectorName` and `SELECTORS`.
-Not here: which candidates may train (filters), and what a reward model is asked (reward_model, rank_step).
+Not here: which candidates may train (selection.filters), and the reward model (selection.reward_model, rank_step).
 """
 
 from collections import Counter
@@ -28,10 +28,11 @@ def choose(
     select: Select,
     among: Sequence[int] | None = None,
 ) -> int | None:
-    """The index of the sample that moves on: a parsable one, from `among` where given, the first of equals.
+    """The index of the sample that continues the rollout; None if no sample parses. Only samples in `among` can be
+    chosen, if it is given; of equal samples the first is.
 
-    `perplexity` needs log-probabilities of all of them and is `majority` where a provider gives none. Every parsable
-    sample has a vote, whether it can win or not.
+    `perplexity` needs the log-probabilities of all samples; without them it is `majority`. In a majority vote every
+    parsable sample has a vote, also those that are not in `among`.
     """
     decisions = {i: parsed.decision for i, parsed in enumerate(actions) if parsed.action is not None}
     usable = [i for i in decisions if among is None or i in among]
@@ -45,29 +46,29 @@ def choose(
 
 
 def perplexity(trajectory: ParsedTrajectory, index: int, usable: Sequence[int], seed: int) -> int:
-    """The likeliest sample."""
+    """The sample with the lowest perplexity."""
     return _chosen(trajectory, index, usable, "perplexity")
 
 
 def majority(trajectory: ParsedTrajectory, index: int, usable: Sequence[int], seed: int) -> int:
-    """The first sample of the decision that most samples share."""
+    """The first sample with the most frequent decision."""
     return _chosen(trajectory, index, usable, "majority")
 
 
 def random(trajectory: ParsedTrajectory, index: int, usable: Sequence[int], seed: int) -> int:
-    """Any sample."""
+    """A random sample."""
     return Random(seed).choice(usable)
 
 
 def rollouts_choice(trajectory: ParsedTrajectory, index: int, usable: Sequence[int], seed: int) -> int:
-    """What stands where no reward model decides: the sample that the rollout went on with, or the likeliest where that
-    one may not train."""
+    """The choice without a reward model: the sample chosen in the rollout, or the one with the lowest perplexity if
+    that sample may not train."""
     step = trajectory.steps[index]
     same = [i for i in usable if step.chosen is not None and step.actions[i].target == step.chosen.target]
     return same[0] if same else _chosen(trajectory, index, usable, "perplexity")
 
 
-# `verified` is perplexity among the candidates that filters.candidates_of leaves it.
+# `verified` is perplexity among the candidates of filters.candidates_of.
 SELECTORS: Mapping[SelectorName, Selector] = {
     "reward_model": rollouts_choice,
     "verified": perplexity,
@@ -78,7 +79,7 @@ SELECTORS: Mapping[SelectorName, Selector] = {
 
 
 def _chosen(trajectory: ParsedTrajectory, index: int, usable: Sequence[int], select: Select) -> int:
-    """Chooses among all samples whose target is that of a usable one, so that each of them counts."""
+    """Chooses among all samples whose target equals that of a usable one, so that duplicates count as votes."""
     parsed = trajectory.steps[index]
     first_with = {parsed.actions[i].target: i for i in usable}
     among = [

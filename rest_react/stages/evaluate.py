@@ -1,12 +1,12 @@
-"""Evaluate: the policy answers a labelled benchmark, and a grader says what is right (paper section 4).
+"""Evaluate: the policy answers the questions of a benchmark, and a grader grades the answers (paper section 4).
 
     await evaluate(task, policy, benchmark, grader, folder.stage(1, "evaluate", "world"),
                    repeats=1, seed=7, in_flight=48, prices=prices)
 
-leaves trajectories.jsonl, results.jsonl and summary.json. This is the one stage that holds labels, and they go to the
-task's grade alone: its rollouts are given plain questions. A draft and the final answer are graded on the same
-trajectory. A model's fault is incorrect, though a draft that it left is graded as one; an outside fault, or a verdict
-that could not be had, is unscored, and what is unscored for an outside fault is owed again on the next run.
+writes trajectories.jsonl, results.jsonl and summary.json. Only this stage has labels, and only the task's `grade` gets
+them: rollouts get plain questions. The draft and the final answer of a trajectory are both graded. A trajectory that
+failed because of the model is incorrect (its draft, if there is one, is graded as usual). A trajectory or a verdict
+that failed because of an external error is unscored, and the next run retries it.
 
 Not here: accuracy, intervals and every other number of results.json (reporting.rows).
 """
@@ -44,10 +44,10 @@ async def evaluate(
     make_room: bool = False,
     title: str = "evaluate",
 ) -> None:
-    """Brings the stage to one graded answer per question and repeat. A complete stage is left as it is.
+    """Answers each question `repeats` times and grades the answers. Does nothing if the stage is complete.
 
-    `make_room` closes the policy's client before the grader is asked, and the grader's afterwards; each opens
-    again at its next call."""
+    `make_room` closes the client of the policy before grading and that of the grader afterwards, to free memory; each
+    opens again at its next call."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
@@ -82,7 +82,8 @@ async def _grade_all(
     title: str,
     tolerated: float,
 ) -> None:
-    """Grades what is not graded yet, and again what is unscored: the fault, or the setting, may be cured."""
+    """Grades the answers that have no verdict, and retries unscored ones: the error may be gone, or a setting
+    changed."""
     by_id = {labelled.question.id: labelled for labelled in benchmark}
 
     items = ((trajectory.id, trajectory) for trajectory in read_lines(stage / TRAJECTORIES, Trajectory))
@@ -102,19 +103,20 @@ def _is_scored(result: Result) -> bool:
 
 
 def reopen_unscored(stage: Path) -> None:
-    """Has the unscored answers of a complete evaluation graded again by the next command."""
+    """Makes a complete evaluation incomplete if it has unscored answers, so that the next command grades these
+    again."""
     if read_summary(stage) is not None and not all(map(_is_scored, read_lines(stage / RESULTS, Result))):
         reopen(stage)
 
 
 def _outside_error(result: Result) -> str | None:
-    """Why a verdict could not be had, where that was an external fault."""
+    """The external error because of which a verdict is missing; None if there is none."""
     owed = [verdict for verdict in (result.verdict, result.verdict_before_checks) if verdict.owed]
     return owed[0].reason if owed else None
 
 
 def _grader_answers(result: Result) -> Iterator[str | None]:
-    """What the grader said to each request for this result, an empty answer being none: for refusals_watched."""
+    """One entry per request to the grader, for remote.refusals.refusals_watched. Empty answers are not requests."""
     asked = [] if result.fault else [(result.answer, result.verdict)]
     if result.fault or result.draft != result.answer:
         asked.append((result.draft, result.verdict_before_checks))
@@ -129,7 +131,7 @@ _RECORDS = StageRecords(
 
 
 def _grading_tokens(path: Path) -> tuple[int, int]:
-    """In and out; a draft that is the answer was graded once."""
+    """Tokens in and out. A draft that equals the answer was graded once."""
     prompt = completion = 0
     for result in read_lines(path, Result):
         twice = result.draft != result.answer or result.outcome == "failed"

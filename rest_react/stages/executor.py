@@ -1,13 +1,13 @@
-"""The executor: brings a stage's file to one record per item, and resumes where the last run stopped.
+"""The executor: makes one record per item of a stage, and resumes an interrupted stage.
 
     await run_owed(RANKINGS, stage / "rankings.jsonl", items, rank, total=90, in_flight=8, title="improve, iteration 1")
 
-`items` yields (id, item) in the order that the finished file has. It is read once, one item at a time, and memory holds
-the ids alone. `rank(id, item)` makes the record. Each record is on disk the moment it
-is made, in order of arrival; the last step sorts the file. A record that `StageRecords.keep` refuses is taken out when
-the stage resumes and made again; every other one is never repeated.
-Not here: how a line reaches the disk (storage.jsonl), what makes a request a refusal (remote.refusals,
-remote.error_meanings), and the summary that marks a stage complete (each stage writes its own).
+`items` yields (id, item) in the order of the finished file. It is read once, one item at a time; only the ids stay in
+memory. `rank(id, item)` makes the record. Each record is saved when it is made, in order of arrival; the last step
+sorts the file. When a stage resumes, records that `StageRecords.keep` rejects are removed and made again; all others
+are kept.
+Not here: writing lines to disk (storage.jsonl), which requests count as refusals (remote.refusals,
+remote.error_meanings), and the summary that marks a stage as complete (each stage writes its own).
 """
 
 import asyncio
@@ -28,12 +28,12 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class StageRecords(Generic[R]):
-    """The records of one stage, and what the executor asks of one.
+    """The type of a stage's records, and functions of a record that the executor needs.
 
-    `noun` is their name in messages (trajectories, rankings); `role` is the group of settings of the model that is
-    asked (policy, reward_model). `keep` says whether a record stands when the stage resumes. `outside_error` is the
-    external error that a record was lost to, None if it was not. `answers` has an entry per request, as
-    refusals_watched reads them. `failed` says whether to count a record as failed beside the progress.
+    `noun` is their name in messages (trajectories, rankings); `role` is the settings group of the model that makes them
+    (policy, reward_model). `keep` says whether to keep a record when the stage resumes. `outside_error` is the external
+    error because of which a record failed, or None. `answers` has one entry per request, for
+    remote.refusals.refusals_watched. `failed` says whether the progress counts a record as failed.
     """
 
     kind: type[R]
@@ -57,12 +57,12 @@ async def run_owed(
     tolerated: float = 0.0,
     fewest_refusals: int = 2,
 ) -> None:
-    """Does what `path` lacks, at most `in_flight` items at once, and leaves it with one record per item, in order.
-    There may be fewer items than `total`, which is for the progress.
+    """Makes the records that are missing in `path`, at most `in_flight` at once, and sorts the file by item.
+    `total` is for the progress; there may be fewer items.
 
-    Raises StageIncomplete when external errors cost more than the `tolerated` share of all records, and UsageError,
-    with `path` deleted, where the model refused every request and `fewest_refusals` of them or more: a setting is
-    wrong. Any other error of `do` cancels the rest and passes unchanged; records made before it are kept.
+    Raises StageIncomplete if more than the `tolerated` share of all records failed because of external errors. Raises
+    UsageError and deletes `path` if the model refused every request, and at least `fewest_refusals`: a setting is
+    wrong. Any other error of `do` cancels the rest and is raised unchanged; records made before it are kept.
     """
     log = JsonLines(path, records.kind)
     done = log.resume(keep=records.keep)
@@ -91,9 +91,9 @@ async def run_owed(
                     lost, last_error = lost + 1, error
                 elif records.failed(record):
                     failed += 1
-                counts = {"failed": failed, "outside faults": lost}
+                counts = {"failed": failed, "external errors": lost}
                 advance(note=", ".join(f"{count} {what}" for what, count in counts.items() if count))
-                await asyncio.sleep(0)  # where `do` waits for nobody, the others and Ctrl-C have their turn here
+                await asyncio.sleep(0)  # if `do` never waits, other tasks and Ctrl-C run here
 
         await gather_or_cancel(worker() for _ in range(max(1, min(in_flight, total - len(done)))))
         if len(order) < total:

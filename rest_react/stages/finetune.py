@@ -1,10 +1,10 @@
-"""Finetune: examples and starting weights in, the next model of the same size out (paper section 3.4).
+"""Finetune: trains the next model on the examples (paper section 3.4).
 
     model = await finetune(trainer, examples, base, folder.stage(1, "finetune"), seed=7)
 
-leaves model.json and summary.json in the stage's folder, and whatever the trainer keeps (weights, loss curve, a
-hosted job's id). A complete stage gives its model back at once. Trained on preferences, `base` is the reference model.
-Not here: how training is done (training.local, training.hosted).
+writes model.json and summary.json into the stage's folder, beside the files of the trainer (weights, loss curve, id
+of a hosted job). A complete stage returns its model at once. For preferences, `base` is also the reference model.
+Not here: the training itself (training.local, training.hosted).
 """
 
 import time
@@ -25,17 +25,17 @@ MODEL = "model.json"
 async def finetune(
     trainer: Trainer, examples: Iterable[Example], base: ModelRef, stage: Path, *, seed: int
 ) -> ModelRef:
-    """Tunes `base` on `examples`. Raises UsageError when there is nothing to learn from."""
+    """Tunes `base` on `examples`. Raises UsageError if there are no examples."""
     if read_summary(stage) is not None:
         return read_model(stage)
     started = time.monotonic()
     rows = list(examples)
     if not rows:
         raise UsageError(
-            f"{stage}: no examples survived Improve, so there is nothing to fine-tune on. Look at the summary.json of "
-            "grow and improve: are trajectories failing, or filters too strict? A small model may need more "
-            "demonstrations (world.demonstrations) or epochs (finetune.epochs). Preferences (finetune=dpo) need steps "
-            "whose samples differ: raise grow.samples or grow.temperature."
+            f"{stage}: Improve selected no examples, so there is no training data. Check the summary.json of grow and "
+            "improve: did trajectories fail, or are the filters too strict? A small model may need more demonstrations "
+            "(world.demonstrations) or epochs (finetune.epochs). Preferences (finetune=dpo) need steps whose samples "
+            "differ: raise grow.samples or grow.temperature."
         )
     make_folder(stage)
     model = await trainer.train(rows, base, stage, seed)
@@ -52,12 +52,12 @@ async def finetune(
 
 
 def read_model(stage: Path) -> ModelRef:
-    """The model a complete stage left."""
+    """The model of a complete stage. Raises RunFolderError if model.json cannot be read."""
     path = stage / MODEL
     try:
         return msgspec.json.decode(path.read_bytes(), type=ModelRef)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RunFolderError(
-            f"{path} cannot be read ({error}). Delete it and {stage / 'summary.json'}, then run the same command: "
-            "the file is made again from the weights, or from the hosted job, that the stage left."
+            f"{path} cannot be read ({error}). Delete it and {stage / 'summary.json'}, then run the same command "
+            "again: it makes the file from the weights or the hosted job of the stage."
         ) from error

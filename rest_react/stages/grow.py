@@ -2,9 +2,9 @@
 
     await grow(task, policy, questions, folder.stage(1, "grow"), repeats=1, seed=7, in_flight=48, prices=prices)
 
-leaves trajectories.jsonl and summary.json in the stage's folder. The questions carry no labels: `Question` has no
-field for one. No trajectory is dropped here for how it ended; Improve reads the finished ones.
-Not here: one trajectory (the task), and what is learnt from them (improve).
+writes trajectories.jsonl and summary.json into the stage's folder. The questions carry no labels: `Question` has no
+field for one. Failed trajectories are kept; Improve uses the finished ones.
+Not here: one rollout (tasks), and the selection of training data (stages.improve).
 """
 
 import time
@@ -35,7 +35,7 @@ async def grow(
     tolerated: float = 0.0,
     title: str = "grow",
 ) -> None:
-    """Brings the stage to `repeats` trajectories per question. A complete stage is left as it is."""
+    """Samples `repeats` trajectories per question. Does nothing if the stage is complete."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
@@ -49,7 +49,7 @@ async def grow(
 
 
 def count(path: Path, *, by_perplexity: bool) -> dict[str, Any]:
-    """What a file of trajectories holds: outcomes, cost, and how much its samples differ (docs/metrics.md)."""
+    """The counts of a file of trajectories: outcomes, tokens, and how much samples differ (docs/metrics.md)."""
     tally: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     for trajectory in read_lines(path, Trajectory):

@@ -1,15 +1,15 @@
-"""Improve: which sample of each step becomes its training target, and which steps train (paper section 3.5).
+"""Improve: selects the training target of each step, and the steps that train (paper section 3.5).
 
     await improve(task, grown / "trajectories.jsonl", folder.stage(1, "improve"), rules=Rules("perplexity"), ...)
 
-leaves rankings.jsonl, examples.jsonl and summary.json. Off-policy, as in the paper: the chosen sample replaces the
-target of its own step alone; later states keep the sample that the rollout went on with. Labels cannot reach this
-module: it reads trajectories, which have none.
+writes rankings.jsonl, examples.jsonl and summary.json. Off-policy, as in the paper: the selected sample becomes the
+target of its own step only; later states keep the sample that was chosen in the rollout. This module has no access to
+labels: it reads trajectories, which have none.
 
-What trains is the action in its one spelling (ParsedAction.target): no code fence, nothing said around it. Each
+The target is the canonical text of the action (ParsedAction.target), without code fence and surrounding text. Each
 candidate is parsed once.
-Not here: which steps may train (selection.filters), which candidate is chosen (selection.selectors), how a choice is
-recorded (selection.rank_step), and what the summary counts (improve_summary).
+Not here: which steps may train (selection.filters), the choice of the candidate (selection.selectors), the record
+of the choice (selection.rank_step), and the counts of the summary (stages.improve_summary).
 """
 
 import time
@@ -38,7 +38,7 @@ EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What Improve was told to do."""
+    """The settings of Improve."""
 
     selector: SelectorName
     keep: Keep = "all"
@@ -48,7 +48,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class StepToRank:
-    """A step to rank, and the candidates that may train."""
+    """A step to rank, with the indexes of the candidates that may train."""
 
     trajectory: ParsedTrajectory
     index: int
@@ -61,7 +61,7 @@ class StepToRank:
 
 @dataclass(slots=True)
 class _Found:
-    """What one pass over the trajectories gathers; `choices` go by the id of the step."""
+    """The results of one pass over the trajectories; `choices` by the id of the step."""
 
     tally: Counter[str] = field(default_factory=Counter)
     choices: dict[str, Choice] = field(default_factory=dict)
@@ -79,8 +79,8 @@ async def improve(
     prices: Mapping[str, Price],
     title: str = "improve",
 ) -> None:
-    """Brings the stage to one ranking per trainable step and the examples they choose. A complete stage is left as
-    it is. Raises StageIncomplete when more than `rules.tolerated` of the rankings are owed again."""
+    """Ranks every trainable step and writes the examples. Does nothing if the stage is complete. Raises
+    StageIncomplete if more than the share `rules.tolerated` of the rankings failed because of external errors."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
@@ -127,7 +127,8 @@ _RECORDS = StageRecords(
 
 
 def reopen_refused(stage: Path) -> None:
-    """Has the refused rankings of a complete Improve done again by the next command, unless a training used them."""
+    """Makes a complete Improve incomplete if it has refused rankings, so that the next command retries these; unless a
+    training has already used them."""
     used = any((stage.parent / "finetune").glob("*"))
     if not used and read_summary(stage) is not None and not all(map(is_decided, read_lines(stage / RANKINGS, Ranking))):
         reopen(stage)
@@ -139,7 +140,7 @@ def reopen_refused(stage: Path) -> None:
 def steps_to_rank(
     task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
 ) -> Iterator[tuple[str, StepToRank]]:
-    """Every step that may train, in (trajectory, step) order; counts on the way what may not."""
+    """Every step that may train, in order of trajectory and step. Counts the others in `tally`."""
     for trajectory in read_lines(trajectories, Trajectory):
         for step in trajectory.steps:
             tally["candidates"] += len(step.candidates)
@@ -157,7 +158,7 @@ def steps_to_rank(
 
 
 def _most_steps(trajectories: Path) -> int:
-    """How many steps may train at most."""
+    """An upper bound on the number of steps that may train."""
     finished = (t for t in read_lines(trajectories, Trajectory) if t.outcome == "finished")
     return sum(not step.forced for trajectory in finished for step in trajectory.steps)
 
@@ -174,8 +175,8 @@ def _choice(item: StepToRank, best: int) -> Choice:
 
 
 def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, Choice]) -> Iterator[Example]:
-    """The training rows: each step's state and the target of its best candidate. What was judged bad is left out; what
-    could not be judged stays."""
+    """The training rows: the state of each step and the target of its best candidate. Steps judged bad are left
+    out; steps that could not be judged are kept."""
     steps = (
         (trajectory.id, index, step)
         for trajectory in read_lines(trajectories, Trajectory)
@@ -189,7 +190,7 @@ def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, Choice])
 
 
 def _drawn(examples: Iterator[Example], n: int | None, seed: int) -> Iterator[Example]:
-    """n of them at random, in their order; a larger n only adds to a smaller one's."""
+    """A random sample of n examples, in order. A larger n with the same seed contains the sample of a smaller n."""
     if n is None:
         yield from examples
         return

@@ -1,9 +1,9 @@
-"""What Improve's summary.json counts, and what of it the terminal tells.
+"""The counts of Improve's summary.json, and the notes on the terminal.
 
     summary_of(rankings, choices, counted, selector="perplexity", judged=False)["targets_changed"]     # 12
-    list(notes_of(summary))      # a line for many fallbacks, one for many samples that were cut off
+    list(notes_of(summary))      # one note for many fallbacks, one for many truncated samples
 
-Not here: the stage itself (improve), and what the numbers mean (docs/metrics.md).
+Not here: the stage (stages.improve), and the definitions of the numbers (docs/metrics.md).
 """
 
 from collections import Counter
@@ -22,8 +22,9 @@ TOLD_FROM = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a ranking comes to: the training target, whether there was a choice, and whether the target is other than
-    what the rollout went on with, or spelled otherwise than its sample."""
+    """The result of a ranking: the training target, whether there was more than one candidate (`had_a_choice`), and
+    whether the target differs from the action chosen in the rollout (`changed`) or from the text of its sample
+    (`respelled`)."""
 
     target: str
     had_a_choice: bool
@@ -34,9 +35,9 @@ class Choice:
 def summary_of(
     rankings: Path, choices: Mapping[str, Choice], counted: Counter[str], *, selector: str, judged: bool
 ) -> dict[str, Any]:
-    """Counts of what was ranked, kept and dropped, and why (docs/metrics.md)."""
+    """The counts of ranked, kept and dropped steps (docs/metrics.md)."""
     tally = Counter(counted)
-    fallbacks: dict[str, tuple[int, str]] = {}  # by reason, how many and an example
+    fallbacks: dict[str, tuple[int, str]] = {}  # by reason: count and example
     for ranking in read_lines(rankings, Ranking):
         choice = choices[ranking.id]
         tally["ranked_steps"] += 1
@@ -67,7 +68,7 @@ def summary_of(
 
 
 def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:
-    """An example of the reason that most rankings share, and how many do."""
+    """An example of the most frequent reason, with its count."""
     if not fallbacks:
         return ""
     times, example = max(fallbacks.values(), key=lambda found: found[0])
@@ -75,7 +76,7 @@ def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:
 
 
 def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
-    """What the terminal tells of a summary."""
+    """The notes on a summary for the terminal."""
     if note := fallback_note(summary):
         yield note
     if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
@@ -86,7 +87,7 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def fallback_note(summary: Mapping[str, Any]) -> str:
-    """A warning where more than a tenth of the steps with a choice were decided by no ranking."""
+    """A note if more than a tenth of the steps with a choice have no ranking; else empty."""
     fallback, choices = summary["fallback"], summary["steps_with_a_choice"]
     if fallback <= TOLD_FROM * choices:
         return ""

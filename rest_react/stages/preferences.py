@@ -1,18 +1,19 @@
-"""Preferences: of each step that trains, the selected candidate and one that is worse, for trainers such as DPO.
+"""Preferences for trainers such as DPO: the selected candidate of each training step, and a worse one.
 
     preferences(task, trajectories, rankings, examples, rules)  # Preference(completion="Search(...)", rejected="...")
 
-The rejected candidate of a step is, in this order,
+The rejected candidate of a step is the first of these that exists:
 
-1. the last of the reward model's ranking;
-2. the likeliest of those that may not train: they do not parse, have an empty element or violate a rule;
-3. the likeliest of the others, which the selector did not choose; but after a failed ranking (`fallback`) none of them
-   is known to be worse.
+1. the last candidate in the reward model's ranking;
+2. the candidate with the lowest perplexity that may not train: it does not parse, has an empty element or violates a
+   rule;
+3. the candidate with the lowest perplexity that the selector did not choose; not after a failed ranking (`fallback`),
+   because then no candidate is known to be worse.
 
-A candidate that parses is spelled as a training target is, so that the two never differ in their spelling alone.
-Samples that were cut off at their token limit, and scripted slips, are not taken. A step without a rejected candidate
-of another text gives no preference.
-Not here: how candidates are ranked (improve, selection.reward_model).
+A parsable candidate is written in its canonical form, so that the two completions never differ in spelling only.
+Samples that were cut off at the token limit, and errors injected by the scripted policy, are not used. A step without a
+different rejected candidate gives no preference.
+Not here: the ranking of candidates (stages.improve, selection.reward_model).
 """
 
 import math
@@ -31,8 +32,8 @@ from rest_react.tasks.protocol import Task
 def preferences(
     task: Task, trajectories: Path, rankings: Path, examples: Iterable[Example], rules: Rules
 ) -> Iterator[Preference]:
-    """The examples, in their order, whose step has a worse candidate. The files are those that the examples came from,
-    `rules` those of the Improve stage that wrote them."""
+    """A preference for each example whose step has a worse candidate, in order. The files are those from which
+    Improve made the examples, with the same `rules`."""
     ranked = read_lines(rankings, Ranking)
     steps = steps_to_rank(task, trajectories, rules, Counter())
     rejected = {
@@ -45,8 +46,7 @@ def preferences(
 
 
 def rejected_candidate(parsed: ParsedStep, usable: Sequence[int], ranking: Ranking) -> str:
-    """The text to be preferred less than the step's best candidate; empty where there is none. `usable` are the
-    candidates that may train."""
+    """The text of the rejected candidate; empty if there is none. `usable` are the candidates that may train."""
     step, targets = parsed.step, [action.target for action in parsed.actions]
     best = targets[ranking.best].strip()
     if ranking.order:

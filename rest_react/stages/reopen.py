@@ -1,8 +1,8 @@
-"""Reopens complete stages where a judge's token limit changed: what that limit cut off or refused is asked again.
+"""Reopens complete stages after a change of a judge's token limit: refused and unscored requests are made again.
 
-    reopen_where_limits_changed(folder, locked_settings(settings))     # before the folder takes the new settings
+    reopen_where_limits_changed(folder, locked_settings(settings))     # before the new settings are saved
 
-Not here: which records those are (improve.reopen_refused, evaluate.reopen_unscored).
+Not here: which records are made again (stages.improve.reopen_refused, stages.evaluate.reopen_unscored).
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from rest_react.storage.settings_file import LIMITS_OF_JUDGES, differing_setting
 
 
 def reopen_where_limits_changed(folder: RunFolder, settings: Mapping[str, object]) -> None:
-    """Makes those stages incomplete, if the limits of judges alone differ from the folder's settings."""
+    """Makes these stages incomplete if only token limits of judges differ from the folder's settings."""
     differing = differing_settings(folder.root, settings)
     if not set(differing) <= set(LIMITS_OF_JUDGES):
         return

@@ -1,11 +1,11 @@
-"""Reuse: the stages of another run that this run would only do again (`grow.reuse`).
+"""Reuse: copies stages of another run that would be the same in this run (`grow.reuse`).
 
     locked = locked_settings(settings)
     reuse_stages(base, folder, locked, start="demonstrations", iteration=2)     # base's iteration 0 and first Grow
 
-Which stages are shared follows from the settings that differ (`shared_stages`). The two runs share the files as hard
-links; a complete stage never changes its files. What is there already stays.
-Not here: the settings themselves, and what a stage does with what it finds.
+The settings that differ decide which stages are shared (`shared_stages`). The two runs share files as hard links,
+because a complete stage never changes its files. Stages that exist in this run are kept.
+Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve, ...).
 """
 
 import os
@@ -23,8 +23,8 @@ from rest_react.storage.run_folder import HALF_COPIED, RunFolder
 from rest_react.storage.settings_file import differing_settings, read_settings
 from rest_react.storage.summaries import read_summary
 
-# Settings that may differ from the reused run's: of what comes after its first Grow; of what comes after iteration 0;
-# and of a student, which learns from the other model's data.
+# Settings that may differ from those of the reused run: to share its first Grow; to share iteration 0; for a student,
+# which trains on the data of another model.
 _AFTER_GROW = (
     "improve.", "reward_model.", "learning_seed", "finetune.start_from", "finetune.mix_demonstrations", "evaluate.",
     "grader.", "grow.reuse", "grow.trajectories_per_question",
@@ -43,20 +43,20 @@ def reuse_stages(
     through: int = 0,
     repeats: int = 1,
 ) -> None:
-    """Copies the stages that `source` has finished and a run with these locked settings would repeat into `folder`.
+    """Copies the complete stages of `source` that would be the same with these locked settings into `folder`.
 
     `start`, `iteration`, `through` and `repeats` are the settings start, iteration, grow.reuse_through and
     grow.trajectories_per_question.
 
-    Raises UsageError where `source` is no run, where no stage would be the same, or where one is not complete there.
+    Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
     if not read_settings(source.root):
-        raise UsageError(f"grow.reuse: {source.root} holds no run; name one that lies beside this one")
+        raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
     differing = differing_settings(source.root, settings)
     stages, wrong = shared_stages(differing, start, iteration, through)
     if wrong:
         told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
-        raise UsageError(f"grow.reuse: nothing of {source.root} would be the same with these settings:{told}")
+        raise UsageError(f"grow.reuse: no stage of {source.root} can be reused, because these settings differ:{told}")
     for stage in stages:
         done_here = stage.startswith("iter_0") or stage.endswith("/evaluate")  # where it was not done there
         if not done_here and read_summary(source.root / stage) is None:
@@ -67,14 +67,14 @@ def reuse_stages(
             _copy_repeats(source, folder, stage, repeats)
         else:
             copy_stage(source, folder, stage)
-    say(f"taken over from {source.root}: {', '.join(stages)}")
+    say(f"reused from {source.root}: {', '.join(stages)}")
 
 
 def shared_stages(
     differing: Collection[str], start: str, iteration: int, through: int = 0
 ) -> tuple[list[str], list[str]]:
-    """The stages that a run shares with one whose settings differ in these keys, as folders below the run's; and the
-    keys that forbid to reuse anything. Iterations up to `through` are reused as they are, whichever way they were made.
+    """The stages that two runs share if their settings differ in these keys, as folders below the run folder; and
+    the keys because of which nothing can be reused. Iterations up to `through` are reused whatever their settings.
 
     >>> shared_stages(["improve.selector", "grader.kind"], "demonstrations", 2)
     (['iter_0/grow', 'iter_0/improve', 'iter_0/finetune', 'iter_1/grow'], [])
@@ -93,7 +93,7 @@ def shared_stages(
 
 
 def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
-    """Copies a complete stage, and every complete one below it, as hard links where the disk allows."""
+    """Copies a complete stage, and every complete stage below it, as hard links if the disk allows them."""
     for summary in sorted((source.root / stage).rglob(SUMMARY)):
         target = folder.root / summary.parent.relative_to(source.root)
         if not target.exists():
@@ -109,7 +109,7 @@ def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
 
 
 def _copy_repeats(source: RunFolder, folder: RunFolder, stage: str, repeats: int) -> None:
-    """Copies the first `repeats` trajectories of each question; Grow adds those that are missing."""
+    """Copies the first `repeats` trajectories of each question; Grow adds the missing ones."""
     trajectories = read_lines(source.root / stage / TRAJECTORIES, Trajectory)
     kept = (trajectory for trajectory in trajectories if int(trajectory.id.rpartition(".")[2]) < repeats)
     replace_lines(folder.root / stage / TRAJECTORIES, kept)
@@ -118,6 +118,6 @@ def _copy_repeats(source: RunFolder, folder: RunFolder, stage: str, repeats: int
 def _link(source: str, target: str) -> str:
     try:
         os.link(source, target)
-    except OSError:  # another disk, or one that knows no links
+    except OSError:  # another disk, or one without hard links
         return shutil.copy2(source, target)
     return target

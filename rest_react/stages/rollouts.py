@@ -1,9 +1,9 @@
-"""Rollouts: the policy answers many questions, each as often as asked, into one file.
+"""Rollouts: the policy answers many questions, each `repeats` times, and the trajectories go to one file.
 
     await roll_out(task, policy, questions, stage / "trajectories.jsonl", repeats=2, seed=7, in_flight=64, title="grow")
 
-Grow and evaluate share this. The seed of each trajectory follows from its id, "<question>.<repeat>".
-Not here: one trajectory (the task), resuming and concurrency (executor), and what a stage reports (grow, evaluate).
+Used by grow and evaluate. The seed of each trajectory is derived from its id, "<question>.<repeat>".
+Not here: one rollout (tasks), resuming and concurrency (stages.executor), summaries (stages.grow, stages.evaluate).
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,10 +30,10 @@ async def roll_out(
     title: str,
     tolerated: float = 0.0,
 ) -> None:
-    """Brings `path` to one trajectory per question and repeat, in their canonical order.
+    """Samples one trajectory per question and repeat into `path`, in canonical order.
 
-    Raises StageIncomplete when outside faults are left on more than the `tolerated` share of the trajectories, and
-    UsageError where the model refused several questions, and all of them, at the first call: a setting is wrong.
+    Raises StageIncomplete if more than the `tolerated` share of the trajectories failed because of external errors, and
+    UsageError if the model refused the first call of every question (two or more): a setting is wrong.
     """
     by_id = {question.id: question for question in questions}
 
@@ -56,7 +56,7 @@ def _outside_error(trajectory: Trajectory) -> str | None:
 
 
 def _first_answer(trajectory: Trajectory) -> Iterator[str | None]:
-    """What the policy said to the first call: for refusals_watched."""
+    """One entry for the first call to the policy, for remote.refusals.refusals_watched."""
     if trajectory.fault is None or trajectory.steps:
         yield ACCEPTED
     else:
@@ -64,7 +64,7 @@ def _first_answer(trajectory: Trajectory) -> Iterator[str | None]:
 
 
 def _stands(trajectory: Trajectory) -> bool:
-    """Whether there is no reason to do it again: a fault of the model is a result."""
+    """Whether the trajectory is final: an error of the model is a result, an external error is not."""
     return trajectory.fault is None or trajectory.fault.whose == "model"
 
 

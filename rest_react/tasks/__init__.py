@@ -1,9 +1,9 @@
-"""The tasks, one package each: what a model is asked to do, and the rules that hold for this task alone.
+"""The tasks: one package each, with everything that is specific to the task.
 
     from rest_react.tasks.search_qa.task import SearchQA      # implements tasks.protocol.Task
 
-A new one is a package with its settings and its task, and its settings' name in `ChosenTask`.
-Not here: stages and selection, which work on the trajectories of any task.
+A new task is a package with its settings and its class, and the name of its settings in `ChosenTask`.
+Not here: stages and selection, which work with every task.
 """
 
 from typing import TypeAlias

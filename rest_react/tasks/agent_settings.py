@@ -1,8 +1,8 @@
-"""The settings of the group `agent`: how every task samples its rollouts, and the rules of the search agent.
+"""The settings group `agent`: how tasks sample their rollouts, and the limits of the search agent.
 
     settings.agent.max_tokens        # agent.max_tokens=128
 
-Not here: how many samples a stage draws of each step (grow.samples, evaluate.samples).
+Not here: the number of samples per step (grow.samples, evaluate.samples).
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class AgentSettings:
 
     max_searches: Count  # per question; then the agent must answer
     hits_per_search: Count  # results that each search shows
-    # which sample of a step is followed: the likeliest that violates no rule (built-in world only), the likeliest of
-    # all, the most frequent, or the first
+    # which sample continues the rollout: the one with the lowest perplexity that violates no rule (built-in world
+    # only), the one with the lowest perplexity, the most frequent, or the first
     select: Literal["verified", "perplexity", "majority", "first"]
     max_tokens: Count  # of one sample
-    self_checks: bool  # whether the relevance and the grounding of an answer are checked
+    self_checks: bool  # whether the agent checks the relevance and the grounding of its answer
     on_failed_check: Literal["revise", "research"]  # revise: write a new answer; research: search again
     max_research_rounds: NotNegative  # with research: how often a failed check may lead to more searches
     prompts: str | None  # a folder of your own prompt files; null: the packaged ones

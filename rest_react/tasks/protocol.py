@@ -1,13 +1,13 @@
-"""The protocol of a task: everything that the loop asks of one. Each task is a package beside this module.
+"""The interface of a task. Each task is a package beside this module.
 
-    task = parts.task(passages)                                          # build chooses; e.g. search_qa.task.SearchQA
+    task = parts.task(passages)                                          # e.g. search_qa.task.SearchQA
     policy = Policy(llm, samples=4, temperature=1.0, max_tokens=128, select="perplexity", tuned=True)
     trajectory = await task.rollout(question, policy, trajectory_id="q1.0", seed=7)
     parsed = [task.parse(step) for step in trajectory.steps]
     result = await task.grade(labelled, trajectory, grader, seed=7)
 
-Stages, selection and pages know a task by this protocol alone.
-Not here: which task a run has (build), and what parsed candidates are (parsed).
+Stages, selection and pages use only this interface.
+Not here: which task a run has (build), and parsed candidates (parsed_trajectories).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,9 +25,9 @@ Watch: TypeAlias = Callable[[ParsedStep], None]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A model and how a rollout samples it: so many samples of each step, of at most `max_tokens` tokens. `select` says
-    which sample moves a trajectory on; `verified` prefers samples without violations. An untuned model is shown the
-    task's prompts."""
+    """A model, and how a rollout samples it: `samples` samples per step with at most `max_tokens` tokens each. `select`
+    chooses the sample that continues the rollout; `verified` prefers samples without violations. An untuned model gets
+    the prompts of the task."""
 
     llm: LLM
     samples: int
@@ -38,8 +38,8 @@ class Policy:
 
 
 class Task(Protocol):
-    """What a model is asked to do, and the rules that hold for this task alone. A task that has no filter, verifier or
-    sources, and whose steps are shown as their text, subclasses it and leaves these methods out."""
+    """A task. A subclass may leave out `may_train`, `render`, `citations` and `violations`, whose defaults mean: no
+    filter, steps shown as text, no sources, no verifier."""
 
     __slots__ = ()
 
@@ -48,36 +48,36 @@ class Task(Protocol):
 
     @property
     def step_kinds(self) -> tuple[str, ...]:
-        """What the steps of its trajectories are called."""
+        """The kinds of steps of its trajectories."""
         ...
 
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
     ) -> Trajectory:
-        """One trajectory. Never raises for a fault of the model or of a server: the trajectory holds it. `seed` fixes
-        every draw; `watch` sees each step as it happens."""
+        """Makes one trajectory. Errors of the model or of a server are not raised: they are its `fault`. All sampling
+        follows from `seed`; `watch` is called after each step."""
         ...
 
     def parse(self, step: Step) -> ParsedStep:
-        """What the candidates of a stored step stand for. Depends on the step alone and never raises."""
+        """Parses the candidates of a stored step. A pure function of the step that never raises."""
         ...
 
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
-        """The verdict on one trajectory: the only method that is given labels."""
+        """Grades one trajectory. Only this method gets labels."""
         ...
 
     def may_train(self, trajectory: ParsedTrajectory) -> bool:
-        """Whether the filters of this task, as they are set, let this finished trajectory train."""
+        """Whether this finished trajectory passes the filters in the settings of this task."""
         return True
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
-        """How each step of a trajectory, or of its beginning, is shown to people: by pages, and by `ask`."""
+        """The views of the steps, for pages and `ask`. `steps` may be the first steps of a trajectory."""
         return [plain_view(parsed.step.kind.capitalize(), parsed) for parsed in steps]
 
     def citations(self, trajectory: Trajectory) -> Iterable[str]:
-        """What the answer cites, a line for each source; nothing where the task has no sources."""
+        """The sources that the answer cites, one line each; empty if the task has no sources."""
         return ()
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
-        """What a verifier that needs no labels objects to; nothing where a task has none."""
+        """The violations that a verifier without labels finds; none if the task has no verifier."""
         return Violations(tuple(((),) * len(step.actions) for step in trajectory.steps))

@@ -1,13 +1,13 @@
-"""A rollout step by step, for tasks that read each candidate by itself: sample, parse, choose, remember.
+"""A rollout step by step (sample, parse, choose, store), for tasks that parse each candidate by its text alone.
 
     rollout = Rollout(policy, prompts, task.parse, seed, watch)
     try:
-        draft = await rollout.ask("solve", state)                            # the chosen sample, as the task parsed it
+        draft = await rollout.ask("solve", state)                            # the chosen sample, parsed
     except (ModelFault, OutsideFault) as error:
         return rollout.failed(trajectory_id, question, error)
     return rollout.finished(trajectory_id, question, answer=draft.target)
 
-Not here: the steps of the search agent (search_qa.step), whose candidates are read with the links they were shown.
+Not here: the steps of the search agent (tasks.search_qa.step), whose candidates are parsed with the links of the state.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,22 +25,22 @@ from rest_react.tasks.protocol import Policy, Watch
 
 @dataclass(frozen=True, slots=True)
 class StepPrompts:
-    """The prompts of a task's steps by kind, and what a chat model is told last. They are shown to the policies that
-    `exemplars` names; the others see the bare state."""
+    """The prompts of a task by step kind, and the last instruction to a chat model. `exemplars` says which policies get
+    them; other policies get the state only."""
 
     by_kind: Mapping[str, StepPrompt] = field(default_factory=dict)
     closings: Mapping[str, str] = field(default_factory=dict)
     exemplars: Literal["untuned", "always", "never"] = "untuned"
 
     def prompt(self, kind: str, state: str, *, tuned: bool) -> Prompt:
-        """What a policy is asked at a step."""
+        """The prompt of a step."""
         shown = self.exemplars == "always" or (self.exemplars == "untuned" and not tuned)
         return self.by_kind[kind].prompt(state, closing(self.closings[kind])) if shown else Prompt("", state)
 
 
 @dataclass(slots=True)
 class Rollout:
-    """What one trajectory has gathered so far. `parse` is the task's."""
+    """The steps and usage of a trajectory so far. `parse` is that of the task."""
 
     policy: Policy
     prompts: StepPrompts
@@ -51,8 +51,8 @@ class Rollout:
     usage: Usage = field(default_factory=Usage)
 
     async def ask(self, kind: str, state: str) -> ParsedAction:
-        """Takes one step: the sample that moves on. Raises ModelFault where no sample can be used, and what the client
-        raises."""
+        """Takes one step and returns the chosen sample. Raises ModelFault if no sample is usable, and errors of the
+        client."""
         policy, index = self.policy, len(self.steps)
         prompt = self.prompts.prompt(kind, state, tuned=policy.tuned)
         sampling = Sampling(policy.temperature, policy.max_tokens, derive_seed(self.seed, index), stop=(STOP,))
@@ -76,21 +76,21 @@ class Rollout:
         return parsed.chosen
 
     def finished(self, id_: str, question: Question, *, answer: str, draft: str | None = None) -> Trajectory:
-        """The trajectory with its answer; `draft` is an earlier answer, where there was one."""
+        """The trajectory with its answer; `draft` is an earlier answer, if there was one."""
         before = answer if draft is None else draft
         return Trajectory(
             id_, question.id, question.text, "finished", None, tuple(self.steps), before, answer, self.usage
         )
 
     def failed(self, id_: str, question: Question, error: ModelFault | OutsideFault, *, draft: str = "") -> Trajectory:
-        """The trajectory that the error ended."""
+        """The trajectory that failed with this error."""
         return Trajectory(
             id_, question.id, question.text, "failed", as_fault(error), tuple(self.steps), draft, "", self.usage
         )
 
 
 def parse_each(step: Step, read: Callable[[str], ParsedAction]) -> ParsedStep:
-    """The step with each candidate read by its text alone; one that its token limit cut off stands for nothing."""
+    """Parses each candidate of a step by its text. A candidate that was cut off at the token limit has no action."""
 
     def parsed(candidate: Candidate) -> ParsedAction:
         if candidate.finish == CUT_OFF:

@@ -1,8 +1,8 @@
-"""The task that a run folder's trajectories are of, to read and to show them.
+"""The task of a run folder, to read and show its trajectories.
 
     task_of_run_folder({"task.kind": "completion", "task.labels": ["a", "b"]}).parse(step)
 
-Not here: a task that rolls out, which needs clients (build).
+Not here: tasks for rollouts, which need clients (build).
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from rest_react.tasks import ChosenTask
 from rest_react.tasks.protocol import Task
 from rest_react.tasks.task_settings import TaskContext
 
-_EARLIER = {"kind": "search_qa"}  # folders from before there were other tasks
+_EARLIER = {"kind": "search_qa"}  # for run folders made when there was only this task
 
 
 def task_of_run_folder(locked: Mapping[str, Any]) -> Task:

@@ -1,10 +1,10 @@
-"""What a task's settings answer, and what a task is made from.
+"""The interface of a task's settings, and the context with which they open the task.
 
-    task = settings.task.open(TaskContext(prompts, settings.agent, search))      # rolls out
-    task = settings.task.open(TaskContext())                                     # reads trajectories that exist
+    task = settings.task.open(TaskContext(prompts, settings.agent, search))      # for rollouts
+    task = settings.task.open(TaskContext())                                     # for stored trajectories
 
-Settings of a new task: a frozen dataclass in the task's package that subclasses `TaskSettings`, and its name in the
-union of `tasks`. Not here: the protocol of the task itself (protocol).
+The settings of a new task are a frozen dataclass in the task's package that subclasses `TaskSettings`, and its name in
+the union in tasks/__init__.py. Not here: the interface of the task (tasks.protocol).
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ from rest_react.tasks.rollout import StepPrompts
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """What a run tells its task: the prompts of its steps, the settings of the group `agent`, the search engine where
-    the task searches, and the filters of what may train."""
+    """What a task is opened with: its prompts, the settings group `agent`, the search engine (if it searches), and the
+    filters of training data."""
 
     prompts: StepPrompts = StepPrompts()  # noqa: RUF009
     agent: AgentSettings | None = None
@@ -35,10 +35,10 @@ class TaskContext:
 
 
 class TaskSettings(Protocol):
-    """What the rest of the program asks of a task's settings.
+    """The interface of a task's settings.
 
-    `step_names`: the kinds of its steps, each with the name by which a state's last line calls it (`# step: <name>`);
-    each kind has a prompt file `<kind>.txt` in `packaged_prompts`. `closings`: what a chat model is told last, by kind.
+    `step_names`: the kinds of its steps, each with its name in the last line of a state (`# step: <name>`); each kind
+    has a prompt file `<kind>.txt` in `packaged_prompts`. `closings`: the last instruction to a chat model, by kind.
     `judge_prompts`: the prompt files of judges, among ranking.txt, judged_good.txt and autoeval.txt."""
 
     __slots__ = ()
@@ -50,31 +50,31 @@ class TaskSettings(Protocol):
     has_items: ClassVar[bool] = False  # True: it has built-in items and a scripted policy that knows them
 
     def open(self, context: TaskContext) -> Task:
-        """The task. Nothing is loaded before its first rollout."""
+        """Opens the task. Nothing is loaded before the first rollout."""
         ...
 
     @property
     def step_kinds(self) -> tuple[str, ...]:
-        """What its steps are called."""
+        """The kinds of its steps."""
         return tuple(self.step_names)
 
     def load_prompts(self, folder: Path) -> dict[str, StepPrompt]:
-        """The prompt files of its steps in a folder. Raises ConfigError that names every missing or odd file."""
+        """The prompt files of its steps in a folder. Raises ConfigError with every missing or invalid file."""
         return files.load_prompts(folder, self.step_names, self.exemplar_problem)
 
     def exemplar_problem(self, kind: str, completion: str) -> str:
-        """What is wrong with the completion of a prompt's exemplar, empty if nothing is."""
+        """The error in the completion of an exemplar; empty if there is none."""
         return ""
 
     def calls(self, searches: float, *, self_checks: bool) -> float:
-        """How many calls of the model a trajectory with so many searches takes, for forecasts."""
+        """The number of LLM calls of a trajectory with this number of searches, for forecasts."""
         return len(self.step_names)
 
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> BuiltInItems:
-        """Its built-in items, in sets of these sizes."""
+        """Its built-in items, in sets with these sizes."""
         return NoItems()
 
     def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
-        """A policy that knows the answers of its built-in items, and errs in these shares (right, wrong, unparsable,
-        empty)."""
+        """A policy that knows the answers of the built-in items, with these shares of right, wrong, unparsable and
+        empty samples."""
         raise UsageError("policy.kind: this task has no scripted policy; choose another policy")

@@ -74,7 +74,7 @@ def test_help_shows_the_choices(tmp_path: Path) -> None:
 def test_a_dry_run_prints_a_forecast_and_writes_no_file(tmp_path: Path) -> None:
     told = run("experiment=smoke", "dry_run=true", "run=mine", "output=out", where=tmp_path)
     assert told.returncode == 0, told.stderr
-    assert "what mine would still take (an estimate; nothing was run)" in told.stdout + told.stderr
+    assert "Forecast for the remaining stages of mine" in told.stdout + told.stderr
     assert "iteration 1: finetune" in told.stdout + told.stderr
     assert list(tmp_path.iterdir()) == []
 

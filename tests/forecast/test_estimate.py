@@ -45,7 +45,7 @@ def by_stage(folder: Path, *overrides: str) -> dict[str, Forecast]:
     return {row.stage: row for row in stages(folder, *overrides)}
 
 
-def test_every_stage_is_there_in_order_with_calls_from_the_flow(tmp_path: Path) -> None:
+def test_the_forecast_has_every_stage_in_order_with_its_number_of_calls(tmp_path: Path) -> None:
     rows = stages(tmp_path, "iteration=1", "grow.samples=4", "evaluate.samples=1", "evaluate.repeats=2")
     calls = 2 * 2.5 + 4
     assert [(row.stage, row.calls) for row in rows] == [
@@ -59,12 +59,12 @@ def test_every_stage_is_there_in_order_with_calls_from_the_flow(tmp_path: Path) 
     assert (grown.prompt_tokens, grown.completion_tokens) == (180 * 300, 180 * 4 * 60)
 
 
-def test_fewer_checks_and_searches_are_fewer_calls(tmp_path: Path) -> None:
+def test_fewer_checks_and_searches_give_fewer_calls(tmp_path: Path) -> None:
     rows = by_stage(tmp_path, "agent.self_checks=false", "agent.max_searches=1")
     assert rows["iteration 1: grow"].calls == 20 * (2 * 1 + 2)
 
 
-def test_a_prompted_start_has_nothing_to_tune_and_shows_the_exemplars_once(tmp_path: Path) -> None:
+def test_a_prompted_start_has_no_training_and_counts_the_exemplars_until_the_model_is_tuned(tmp_path: Path) -> None:
     rows = by_stage(tmp_path, "start=prompted", "iteration=2")
     sizes = [(PACKAGED_PROMPTS / f"{kind}.txt").stat().st_size for kind in
              ("decide", "summarise", "answer", "relevance", "grounding")]  # fmt: skip
@@ -78,7 +78,7 @@ def test_a_prompted_start_has_nothing_to_tune_and_shows_the_exemplars_once(tmp_p
     assert always["iteration 1: grow"].prompt_tokens == 180 * (300 + shown)
 
 
-def test_a_reward_model_is_asked_for_every_step_and_a_grader_for_every_answer(tmp_path: Path) -> None:
+def test_the_reward_model_ranks_every_step_and_the_grader_grades_every_answer(tmp_path: Path) -> None:
     once = by_stage(tmp_path, "improve.selector=reward_model")
     both = by_stage(tmp_path, "improve.selector=reward_model", "improve.keep=judged_good", "grader=openai")
     assert once["iteration 1: improve"].calls == 180
@@ -88,13 +88,13 @@ def test_a_reward_model_is_asked_for_every_step_and_a_grader_for_every_answer(tm
     assert "iteration 1: evaluate world, grading" not in once
 
 
-def test_a_trainer_that_says_nothing_about_its_cost_is_predicted_as_unknown(tmp_path: Path) -> None:
+def test_a_trainer_with_unknown_passes_has_an_unknown_cost(tmp_path: Path) -> None:
     settings = replace(compose([*SMALL, "iteration=1"]), finetune=MADE_UP)
     rows = {row.stage: row for row in forecast(settings, RunFolder(tmp_path))}
     assert rows["iteration 1: finetune"] == Forecast("iteration 1: finetune", 0, None, 0, None, None)
 
 
-def test_what_is_done_is_left_out_and_what_it_took_is_learnt_from(tmp_path: Path) -> None:
+def test_complete_stages_are_left_out_and_set_the_tokens_per_call(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for stage in (("finetune",), ("evaluate", "world")):
         write_summary(folder.stage(0, *stage), {})
@@ -124,25 +124,25 @@ def test_dpo_reads_both_completions_and_asks_the_reference_model_once(tmp_path: 
 
 
 @pytest.mark.parametrize("without", ["finetune.mix_demonstrations=false", "start=prompted"])
-def test_demonstrations_are_trained_on_again_where_they_are_kept(without: str, tmp_path: Path) -> None:
+def test_mixed_demonstrations_count_in_every_training(without: str, tmp_path: Path) -> None:
     trained = [
         by_stage(tmp_path, "finetune.epochs=2", *how)["iteration 1: finetune"].prompt_tokens for how in ([], [without])
     ]
     assert trained == [(180 + 90) * 360 * 2, 180 * 360 * 2]
 
 
-def test_a_quarter_of_the_grown_steps_is_taken_to_pass_the_rules(tmp_path: Path) -> None:
+def test_with_keep_verified_a_quarter_of_the_steps_trains(tmp_path: Path) -> None:
     rows = by_stage(tmp_path, "finetune.epochs=2", "improve.keep=verified", "finetune.mix_demonstrations=false")
     assert rows["iteration 1: finetune"].prompt_tokens == 180 // 4 * 360 * 2
 
 
-def test_what_is_unknown_is_said_to_be_unknown(tmp_path: Path) -> None:
+def test_unknown_numbers_are_none(tmp_path: Path) -> None:
     remote = by_stage(tmp_path, "policy=openai", "finetune=hosted")
     assert {(row.minutes, row.usd) for row in remote.values()} == {(None, None)}
     assert by_stage(tmp_path, "speed.train=null")["iteration 1: finetune"].minutes is None
 
 
-def test_money_follows_the_prices_of_who_is_asked(tmp_path: Path) -> None:
+def test_dollars_follow_the_prices_of_each_model(tmp_path: Path) -> None:
     rows = by_stage(
         tmp_path, "policy=openai", "policy.price.input=2", "policy.price.output=10", "finetune=hosted", "grow.samples=4"
     )
@@ -150,12 +150,12 @@ def test_money_follows_the_prices_of_who_is_asked(tmp_path: Path) -> None:
     assert grown.usd == pytest.approx((180 * 300 * 2 + 180 * 4 * 60 * 10) / 1e6)
 
 
-def test_a_scripted_policy_and_the_fake_trainer_take_nothing(tmp_path: Path) -> None:
+def test_a_scripted_policy_and_the_dry_run_trainer_take_no_time(tmp_path: Path) -> None:
     rows = stages(tmp_path, "policy=scripted", "finetune=dry_run")
     assert {(row.minutes, row.usd) for row in rows} == {(0.0, 0.0)}
 
 
-def test_questions_of_one_s_own_are_counted(tmp_path: Path) -> None:
+def test_the_questions_of_a_user_s_file_are_counted(tmp_path: Path) -> None:
     rows = [json.dumps({"id": str(i), "question": f"Who {i}?", "answers": ["A"]}) for i in range(7)]
     (tmp_path / "questions.jsonl").write_text("\n".join(rows) + "\n\n")
     (tmp_path / "corpus.jsonl").write_text('{"id": "p", "title": "A", "text": "B"}\n')
@@ -167,7 +167,7 @@ def test_questions_of_one_s_own_are_counted(tmp_path: Path) -> None:
     assert found["iteration 1: grow"].calls == 3 * 9
 
 
-def test_what_another_run_has_done_already_is_not_to_be_done_again(tmp_path: Path) -> None:
+def test_stages_reused_from_another_run_are_left_out(tmp_path: Path) -> None:
     source, mine = RunFolder(tmp_path / "source"), ["iteration=1", "run=mine", "grow.reuse=source"]
     lock_settings(source.root, locked_settings(compose([*SMALL, "iteration=1", "run=source"])), {})
     assert stages(tmp_path / "mine", *mine) == stages(tmp_path / "mine", "iteration=1", "run=mine")

@@ -13,7 +13,7 @@ def test_the_probe_measures_all_three_rates_of_a_model() -> None:
     assert min(rates.prefill, rates.decode, rates.train) > 0
 
 
-def test_a_measurement_is_kept_for_a_day_and_made_again_when_it_is_older_or_damaged(
+def test_a_measurement_is_cached_for_a_day_and_repeated_if_it_is_older_or_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REST_REACT_CACHE", str(tmp_path))

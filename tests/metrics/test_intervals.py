@@ -79,7 +79,7 @@ def test_the_interval_covers_the_truth_95_times_in_100(questions, repeats, true)
     assert 0.93 <= covered / 400 <= 0.97
 
 
-def test_the_interval_of_a_difference_rather_covers_too_much():
+def test_the_interval_of_a_difference_covers_at_least_95_percent():
     """Two policies, one 10 points better on each question. The imaginary questions lie at -1 and +1, further
     out than averages over repeats do."""
     random_ = random.Random(3)
@@ -102,7 +102,7 @@ def test_the_detectable_difference_follows_from_the_standard_error():
     assert detectable_difference(Share(None, None, None, None, 0, 0)) is None
 
 
-def test_a_paired_difference_takes_questions_scored_on_both_sides():
+def test_a_paired_difference_uses_questions_scored_in_both_evaluations():
     now = {"a": [1.0, 1.0], "b": [1.0, 0.0], "c": [1.0], "d": [None]}
     then = {"a": [0.0, 0.0], "b": [1.0, None], "d": [1.0], "e": [1.0]}
     difference = paired_difference(now, then)
@@ -119,7 +119,7 @@ def test_pairing_is_narrower_than_two_separate_means():
     assert difference.high - difference.low < separate.high - separate.low
 
 
-def test_equal_results_leave_room_for_a_small_difference():
+def test_equal_results_have_an_interval_around_0():
     difference = paired_difference(shares(10, 30), shares(10, 30))
     assert difference.mean == 0.0
     assert -0.1 < difference.low < 0 < difference.high < 0.1

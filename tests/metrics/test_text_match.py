@@ -16,21 +16,21 @@ from rest_react.metrics.text_match import contained, exact_match, f1, normalise,
         ("According to the mayor, [sic] 3.", "According to the mayor, [sic] 3."),
     ],
 )
-def test_citations_leave_no_trace(text, bare):
+def test_citations_are_removed(text, bare):
     assert strip_citations(text) == bare
 
 
-def test_normalisation_is_that_of_squad():
+def test_normalisation_is_squad_s():
     assert normalise("  The Quick,  brown-fox's A an THE  theatre!") == "quick brownfoxs theatre"
 
 
-def test_exact_match_takes_the_whole_answer_and_any_gold():
+def test_exact_match_compares_the_whole_answer_with_each_gold_answer():
     assert exact_match("The Rhine [link_id=2].", ["Danube", "rhine"]) == 1.0
     assert exact_match("It is the Rhine.", ["rhine"]) == 0.0
     assert exact_match("x", []) == 0.0
 
 
-def test_f1_is_the_overlap_of_words_with_the_best_gold():
+def test_f1_is_the_word_overlap_with_the_best_gold_answer():
     # 1 common word: precision 1/2, recall 1/3.
     assert f1("blue river", ["long river bed"]) == pytest.approx(2 * (1 / 2) * (1 / 3) / (1 / 2 + 1 / 3))
     assert f1("blue river", ["long river bed", "Blue River"]) == 1.0
@@ -53,5 +53,5 @@ def test_f1_is_the_overlap_of_words_with_the_best_gold():
         ("Anything.", ["the", ""], 0.0),
     ],
 )
-def test_an_answer_contains_a_gold_one_word_for_word(answer, golds, holds):
+def test_contained_needs_a_gold_answer_word_for_word(answer, golds, holds):
     assert contained(answer, golds) == holds

@@ -25,13 +25,13 @@ def results() -> Results:
     return Results(schema=SCHEMA, run="demo", rows=(row(0, 0.5), row(1, None)))
 
 
-def test_the_schema_in_the_docs_is_that_of_the_records() -> None:
+def test_the_schema_in_docs_is_up_to_date() -> None:
     told = "run: python -m rest_react.reporting.results_json > docs/results.schema.json"
     assert SCHEMA_FILE.read_text(encoding="utf-8") == json_schema(), told
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
-def test_a_published_file_fits_the_schema_and_no_number_of_it_is_lost(path: Path, tmp_path: Path) -> None:
+def test_a_published_file_matches_the_schema_and_is_read_without_loss(path: Path, tmp_path: Path) -> None:
     held = json.loads(path.read_text(encoding="utf-8"))
     validator().validate(held)
     write_json(tmp_path / "results.json", msgspec.json.decode(path.read_bytes(), type=Results))
@@ -65,13 +65,13 @@ def test_every_field_is_defined_in_the_docs() -> None:
     assert [path for path in paths() if f"`{path}`" not in text] == []
 
 
-def test_what_is_written_fits_the_schema_and_is_read_back(tmp_path: Path) -> None:
+def test_a_written_file_matches_the_schema_and_is_read_back(tmp_path: Path) -> None:
     write_json(tmp_path / "results.json", results())
     validator().validate(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
     assert read_results(tmp_path) == results()
 
 
-def test_a_file_written_before_a_field_was_added_is_read(tmp_path: Path) -> None:
+def test_a_file_without_a_later_field_is_readable(tmp_path: Path) -> None:
     held = plain(results())
     for one in held["rows"]:
         del one["rule_disagreement"]
@@ -92,7 +92,7 @@ def test_a_file_of_another_format_is_refused_with_the_field_that_differs(tmp_pat
         read_results(tmp_path)
 
 
-def test_a_folder_without_results_names_the_way_to_them(tmp_path: Path) -> None:
+def test_a_folder_without_results_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"has no results\.json; run the command"):
         read_results(tmp_path)
 

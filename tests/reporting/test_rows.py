@@ -78,7 +78,7 @@ def test_the_self_checks_are_measured_on_the_same_trajectories(tmp_path):
     assert row.checks.low <= 1 / 3 <= row.checks.high
 
 
-def test_accuracy_is_told_by_kind_and_by_hops(tmp_path):
+def test_accuracy_is_given_by_kind_and_by_hops(tmp_path):
     easy, hard = (replace(result(q), kind=kind, hops=hops) for q, kind, hops in (("a", "bridge", 2), ("b", "date", 4)))
     other = replace(result("c", verdict="incorrect"), kind="date", hops=2)
     unsaid = replace(result("d"), kind="", hops=None)
@@ -89,7 +89,7 @@ def test_accuracy_is_told_by_kind_and_by_hops(tmp_path):
     assert by_hops == {"2": (0.5, 2), "4": (1.0, 1)}
 
 
-def test_what_a_correct_answer_costs_counts_the_wrong_ones_too(tmp_path):
+def test_the_cost_per_correct_answer_includes_incorrect_answers(tmp_path):
     results = [
         result("a", searches=2, calls=8, tokens=100),
         result("b", verdict="incorrect", searches=4, calls=12, tokens=300),
@@ -104,7 +104,7 @@ def test_what_a_correct_answer_costs_counts_the_wrong_ones_too(tmp_path):
     assert row.per_correct == PerCorrect(searches=None, calls=None, tokens=None, cost_usd=None, seconds=None)
 
 
-def test_failures_are_told_by_fault(tmp_path):
+def test_failures_are_counted_by_reason(tmp_path):
     faults = [Fault("model", "nothing parsable at step 3"), Fault("model", "nothing parsable at step 5")]
     faults.append(Fault("outside", "HTTP 503: try again"))
     results = [result(f"w{i}", verdict="incorrect", fault=fault) for i, fault in enumerate(faults)]
@@ -116,7 +116,7 @@ def test_failures_are_told_by_fault(tmp_path):
     assert (row.unscored_share, row.failed_share) == (0.25, 0.5)
 
 
-def test_unscored_answers_count_nowhere_and_failed_ones_are_wrong(tmp_path):
+def test_unscored_answers_are_excluded_and_failed_ones_are_incorrect(tmp_path):
     results = [
         result("a", verdict="correct"),
         result("b", verdict="correct", before="incorrect", fault=Fault("model", "nothing parsable"), searches=4),
@@ -131,7 +131,7 @@ def test_unscored_answers_count_nowhere_and_failed_ones_are_wrong(tmp_path):
     assert (row.searches, row.em) == (pytest.approx(8 / 3), 0.0)
 
 
-def test_repeats_are_told_apart_by_the_id(tmp_path):
+def test_repeats_are_identified_by_the_id(tmp_path):
     right = {("a.b", 0), ("a.b", 1), ("c", 1)}
     pairs = [(q, r) for q in ("a.b", "c") for r in (0, 1)]
     results = [result(q, r, "correct" if (q, r) in right else "incorrect") for q, r in pairs]
@@ -152,7 +152,7 @@ def test_every_benchmark_is_compared_with_its_own_start(tmp_path):
     }  # fmt: skip
 
 
-def test_a_damaged_summary_names_the_file_and_the_way_out(tmp_path):
+def test_a_damaged_summary_is_refused_with_its_file_and_what_to_do(tmp_path):
     stage = write_evaluation(tmp_path, 0, [result("a")])
     (stage / "summary.json").write_text('{"schema": 1, "grader": "rule"}')
     with pytest.raises(RunFolderError, match=r"summary\.json lacks repeats, seconds; remove the file"):

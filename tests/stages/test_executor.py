@@ -97,7 +97,7 @@ def test_no_more_items_are_in_flight_than_allowed(tmp_path, in_flight, most) -> 
 
 
 @given(pauses=st.integers(0, 9), killed_after=st.integers(0, 11), in_flight=st.integers(1, 12), torn=st.integers(0, 40))
-def test_after_a_kill_only_what_is_not_on_disk_is_done(pauses, killed_after, in_flight, torn) -> None:
+def test_after_a_kill_only_missing_records_are_made(pauses, killed_after, in_flight, torn) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.jsonl"
         with pytest.raises(Killed):
@@ -133,7 +133,7 @@ def test_an_external_error_leaves_the_stage_incomplete_and_only_its_item_is_done
     assert again.asked == ["n2", "n7"]
 
 
-def test_an_external_error_without_a_message_is_one_as_well(tmp_path) -> None:
+def test_an_external_error_may_have_an_empty_message(tmp_path) -> None:
     with pytest.raises(StageIncomplete, match=r"1 of 12 squares"):
         go(tmp_path / "a.jsonl", Calculator(instead={"n2": Square("n2", 0, lost="")}))
 
@@ -161,14 +161,14 @@ def test_a_model_that_refuses_every_request_is_a_wrong_setting_and_nothing_is_ke
     assert go(path, Calculator()) == WHOLE
 
 
-def test_fewer_refusals_than_asked_for_or_one_answer_among_them_are_results(tmp_path) -> None:
+def test_few_refusals_or_refusals_with_one_answer_among_them_are_results(tmp_path) -> None:
     refused = {id_: Square(id_, 0, refused="no") for id_ in IDS}
     assert go(tmp_path / "a.jsonl", Calculator(instead=refused), fewest_refusals=13).count(b'"no"') == 12
     del refused["n5"]
     assert go(tmp_path / "b.jsonl", Calculator(instead=refused)).count(b'"no"') == 11
 
 
-def test_a_bug_cancels_the_rest_passes_unchanged_and_keeps_what_was_done_before(tmp_path) -> None:
+def test_a_bug_cancels_the_rest_is_raised_unchanged_and_keeps_earlier_records(tmp_path) -> None:
     path, cancelled, bug = tmp_path / "a.jsonl", [], ZeroDivisionError("a bug")
 
     async def do(id_: str, number: int) -> Square:
@@ -190,7 +190,7 @@ def test_a_bug_cancels_the_rest_passes_unchanged_and_keeps_what_was_done_before(
     assert path.read_bytes() == b"".join(WHOLE.splitlines(keepends=True)[:2])
 
 
-def test_where_nothing_is_waited_for_the_others_have_their_turn(tmp_path) -> None:
+def test_workers_take_turns_even_if_nothing_waits(tmp_path) -> None:
     by_worker: dict[object, list[str]] = {}
 
     async def do(id_: str, number: int) -> Square:
@@ -201,19 +201,19 @@ def test_where_nothing_is_waited_for_the_others_have_their_turn(tmp_path) -> Non
     assert list(by_worker.values()) == [IDS[::2], IDS[1::2]]
 
 
-def test_progress_tells_the_items_done_earlier_and_counts_failures_and_external_errors(tmp_path, capsys) -> None:
+def test_progress_counts_items_of_earlier_runs_failures_and_external_errors(tmp_path, capsys) -> None:
     path = tmp_path / "a.jsonl"
     instead = {"n1": Square("n1", -1), "n5": Square("n5", -1), "n9": Square("n9", 0, lost="HTTP 503")}
     with pytest.raises(StageIncomplete):
         go(path, Calculator(instead=instead))
     told = capsys.readouterr().err
-    assert (told.split(",")[0], told.split("s  ", 1)[1]) == ("square: 12/12", "2 failed, 1 outside faults\n")
+    assert (told.split(",")[0], told.split("s  ", 1)[1]) == ("square: 12/12", "2 failed, 1 external errors\n")
     go(path, Calculator())
     told = capsys.readouterr().err
     assert told.startswith("square: 12/12") and told.endswith(" 0 s\n")
 
 
-def test_a_finished_record_and_its_item_leave_memory(tmp_path) -> None:
+def test_finished_records_and_items_are_freed(tmp_path) -> None:
     alive: WeakSet[Square] = WeakSet()
     taken, most_alive, calculator = 0, 0, Calculator()
 
@@ -238,7 +238,7 @@ def test_a_finished_record_and_its_item_leave_memory(tmp_path) -> None:
     assert most_alive <= 4  # of two workers, each with its last and its next
 
 
-def test_no_items_make_an_empty_file(tmp_path) -> None:
+def test_without_items_the_file_is_empty(tmp_path) -> None:
     path = tmp_path / "a.jsonl"
     asyncio.run(run_owed(SQUARES, path, (), Calculator(), total=0, in_flight=4, title="square"))
     assert path.read_bytes() == b""

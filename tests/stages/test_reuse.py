@@ -95,7 +95,7 @@ def test_nothing_is_reused_from_a_run_of_another_kind(source: RunFolder, overrid
 
 
 def test_a_folder_without_a_run_cannot_be_reused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke holds no run"):
+    with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke is not a run folder"):
         reused(RunFolder(tmp_path / "smoke"))
     assert not (tmp_path / "mine").exists()
 

@@ -1,8 +1,8 @@
-"""What one iteration's trajectories, rankings and verdicts say, as tables for an experiment tracker.
+"""Tables of one iteration's trajectories, rankings and verdicts for an experiment tracker.
 
     sample_tables(Path("outputs/default"), 1)["verdicts"]      # [{"id": "eval-000.0", "verdict": "correct", ...}, ...]
 
-Of too many rows a seeded sample. Not here: sending them (track_iteration).
+Large tables are sampled (seeded). Not here: sending them (reporting.tracking.track_iteration).
 """
 
 import heapq
@@ -17,7 +17,7 @@ _ROWS = {"trajectories": 200, "rankings": 2_000, "verdicts": 5_000}
 
 
 def sample_tables(run_folder: Path, iteration: int) -> dict[str, list[dict[str, object]]]:
-    """What one iteration's trajectories, rankings and verdicts say, a row each; of too many a seeded sample."""
+    """Tables with one row per trajectory, ranking and verdict of an iteration; large tables are sampled (seeded)."""
     rows = {"trajectories": _trajectory_row, "rankings": _ranking_rows, "verdicts": _verdict_row}
     found = {}
     for name, read in rows.items():

@@ -1,11 +1,11 @@
-"""Sends each iteration to the experiment tracker once: its numbers, its loss curve, samples, data and models.
+"""Logs each iteration to the experiment tracker once: metrics, loss curve, samples, data and models.
 
     tracking = IterationTracking(folder, "wandb", "offline", open_tracker)
-    tracking.track(1)       # True: iteration 1 was new to the record; False: this tracker has it already
+    tracking.track(1)       # True if it logged iteration 1; False if this tracker already has it
 
-A tracker must not end the work: what it did not take is noted in the iteration's `tracking/summary.json`, and the next
-command sends the iteration again.
-Not here: the trackers (trackers), and how the numbers are computed (reporting.rows).
+Errors of a tracker do not stop the run: they are saved in the iteration's `tracking/summary.json`, and the next command
+logs the iteration again.
+Not here: the trackers (reporting.tracking.trackers, wandb_tracker), and the numbers (reporting.rows).
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ OpenTracker: TypeAlias = Callable[[int, Mode], Tracker]
 
 
 class IterationTracking:
-    """What one command sends to a run's tracker, and what it has told about it."""
+    """Logs the iterations of a run, and remembers which notes were printed."""
 
     def __init__(
         self,
@@ -40,10 +40,11 @@ class IterationTracking:
     ) -> None:
         self._folder, self._kind, self._mode, self._open = folder, kind, mode, open_tracker
         self._said: set[str] = set()
-        self._unreachable: list[str] = []  # why the tracker takes nothing
+        self._unreachable: list[str] = []  # why the tracker accepts nothing
 
     def track(self, k: int) -> bool:
-        """Sends iteration k unless this tracker has it already. Returns True if the numbers are new to the record."""
+        """Logs iteration k unless this tracker already has it. Returns False if it has it, or if an earlier command
+        logged it and logging failed again."""
         done = self._folder.stage(k, "tracking")
         mode, variable = tracker_mode(self._kind, self._mode)
         to = {"tracking": "none", "mode": self._mode} if mode == "none" else {"tracking": self._kind, "mode": mode}
@@ -61,8 +62,8 @@ class IterationTracking:
         return not (sent and problems)
 
     def _send(self, k: int, mode: Mode) -> list[str]:
-        """Sends iteration k and returns what the tracker did not take. Once it took nothing, or did not finish, it is
-        not tried again in this command: each time W&B waits minutes for its server."""
+        """Logs iteration k and returns the errors. If the tracker accepted nothing or did not finish, this command
+        does not try again: W&B waits minutes for its server each time."""
         tracker = Tolerant(self._open(k, mode))
         send(self._folder, k, tracker)
         taken, problems = tracker.taken, len(tracker.problems)
@@ -70,9 +71,9 @@ class IterationTracking:
         if not taken or len(tracker.problems) > problems:
             self._unreachable = tracker.problems
         if tracker.problems:
-            what = f"Iteration {k} was sent to W&B only in part" if taken else "Nothing could be sent to W&B"
+            what = f"Iteration {k} was only partly sent to W&B" if taken else "Nothing was sent to W&B"
             say(f"note: {what}: {'; '.join(tracker.problems)}")
-            say("The run continues; the same command sends it again.")
+            say("The run continues. Run the same command again to retry the rest.")
         return tracker.problems
 
     def _say_once(self, text: str) -> None:
@@ -82,8 +83,8 @@ class IterationTracking:
 
 
 def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
-    """Sends an iteration's numbers and loss curve, each once; samples of its records; and as artifacts the model that
-    grew, the examples selected from it, the demonstrations mixed with them, and the model that they trained."""
+    """Logs the metrics and the loss curve of an iteration, samples of its records, and as artifacts: the model of
+    Grow, the selected examples, the demonstrations mixed with them, and the trained model."""
     rows = (row for row in compute_rows(folder.root) if row.iteration == k)
     measured = {f"evaluate/{row.benchmark}": numbers(msgspec.to_builtins(row)) for row in rows}
     for name in ("grow", "improve", "finetune", *measured):

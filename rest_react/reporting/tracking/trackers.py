@@ -1,12 +1,12 @@
-"""Whether to track and how: the mode from settings and environment, no tracker, and a tracker that cannot end the work.
+"""The mode of tracking (from settings and environment), no tracker, and a tracker whose errors do not stop the run.
 
     tracker = Tolerant(WandbTracker(...))
     tracker.log("grow", numbers({"trajectories": 40, "grader": "rule"}))       # {"trajectories": 40.0}
-    tracker.problems                                                            # what it refused, to be sent again
+    tracker.problems                                                            # its errors
 
-A tracker must not end the work: `Tolerant` keeps an `OutsideFault` as a problem instead of raising it, and the caller
-sends the iteration again with the next command. `tracker_mode` reads WANDB_MODE.
-Not here: Weights & Biases (wandb_tracker), what is sent (track_iteration).
+`Tolerant` keeps each `OutsideFault` as a problem instead of raising it; the next command logs the iteration again.
+`tracker_mode` reads WANDB_MODE.
+Not here: Weights & Biases (wandb_tracker), what is logged (track_iteration).
 """
 
 import math
@@ -19,14 +19,14 @@ from rest_react.errors import OutsideFault
 from rest_react.protocols import Tracker
 
 Mode: TypeAlias = Literal["none", "offline", "online"]
-# What W&B itself takes WANDB_MODE for; `run` and `dryrun` are its older words.
+# The values of WANDB_MODE; `run` and `dryrun` are older names.
 _MODES: Mapping[str, Mode] = {
     "disabled": "none", "offline": "offline", "dryrun": "offline", "online": "online", "run": "online",
 }  # fmt: skip
 
 
 def tracker_mode(kind: Literal["none", "wandb"], mode: Literal["offline", "online"]) -> tuple[Mode, str]:
-    """The mode to track in, and the environment variable that decides it instead of the settings, empty if none does.
+    """The mode of tracking, and the environment variable that overrides the settings (empty if none does).
 
     >>> tracker_mode("wandb", "offline")                 # with WANDB_MODE=disabled in the environment
     ('none', 'WANDB_MODE=disabled')
@@ -42,7 +42,7 @@ def tracker_mode(kind: Literal["none", "wandb"], mode: Literal["offline", "onlin
 
 
 def numbers(summary: Mapping[str, object], prefix: str = "") -> dict[str, float]:
-    """The finite numbers of a summary, nested keys joined by `/`. What is unknown (None) stays away, it is no zero."""
+    """The finite numbers of a summary, nested keys joined by `/`. Unknown numbers (None) are left out."""
     flat: dict[str, float] = {}
     for key, value in summary.items():
         if isinstance(value, Mapping):
@@ -53,7 +53,7 @@ def numbers(summary: Mapping[str, object], prefix: str = "") -> dict[str, float]
 
 
 class NoTracker:
-    """Tracks nothing, and needs nothing installed."""
+    """Logs nothing, and needs no package."""
 
     def log(self, stage: str, metrics: Mapping[str, float]) -> None:
         """Nothing."""
@@ -72,7 +72,7 @@ class NoTracker:
 
 
 class Tolerant:
-    """A tracker whose faults are kept as `problems` instead of raised; `taken` counts what it took."""
+    """A tracker that keeps errors as `problems` instead of raising them; `taken` counts successful calls."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker

@@ -4,16 +4,14 @@
     tracker.log("evaluate/bamboogle", numbers({"accuracy": {"mean": 0.41, "low": None}, "grader": "rule"}))
     tracker.finish()                      # the W&B run holds evaluate/bamboogle/accuracy/mean = 0.41
 
-The id of a W&B run follows from name and iteration, so running the same command again continues it, and a number or
-a table it already holds is not logged twice. Offline (the default) nothing can be asked of a server: a process that
-opens the W&B run takes the place of one that was interrupted, whose folder `wandb/offline-run-*` it removes; so log
-every stage of the iteration, also those that were complete on disk. Two run folders of one name in one W&B project are
-one run to W&B: name them apart.
+The id of a W&B run is derived from name and iteration, so the same command continues it, and numbers and tables that it
+already has are not logged twice. Offline (the default) there is no server to ask: a new process replaces an interrupted
+one and removes its folder `wandb/offline-run-*`, so log every stage of the iteration, also those that were complete on
+disk. Two run folders with the same name in one W&B project are one run to W&B: give them different names.
 
-Whatever W&B raises or refuses becomes an `OutsideFault`. Artifacts are named by the run and identified by their
-content: the model that iteration 1 logs is the very one that iteration 2 uses, which is how W&B draws the line from
-one iteration to the next.
-Not here: what is sent (track_iteration, sample_tables); nothing is ever read back from a tracker.
+All errors of W&B become an `OutsideFault`. Artifacts are named by the run and identified by their content: iteration 2
+uses the model that iteration 1 logged, so W&B shows the lineage of the iterations.
+Not here: what is logged (track_iteration, sample_tables). Nothing is read back from a tracker.
 """
 
 import hashlib
@@ -37,7 +35,7 @@ _FINISH_S = 120.0  # W&B would try for days to reach its server
 
 
 class WandbTracker:
-    """One iteration as one W&B run, opened by the first thing logged: an iteration with no news leaves no trace.
+    """One iteration as one W&B run. The first call opens it, so an iteration without new data creates no run.
 
     `config` must be free of secrets; W&B reads its own key (WANDB_API_KEY, or what `wandb login` stored). Everything
     W&B writes about the run lies under `folder/wandb`.
@@ -64,7 +62,7 @@ class WandbTracker:
         self._failed: OutsideFault | None = None
 
     def log(self, stage: str, metrics: Mapping[str, float]) -> None:
-        """Logs each metric as `<stage>/<metric>`, unless the W&B run already holds that very number."""
+        """Logs each metric as `<stage>/<metric>`, unless the W&B run already has this number."""
         with outside("wandb"):
             run = self._opened()
             named = {f"{stage}/{name}": float(value) for name, value in metrics.items()}
@@ -74,7 +72,7 @@ class WandbTracker:
                 run.log({"iteration": self._iteration, **news})
 
     def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
-        """Logs values as `<stage>/<name>` over `<stage>/step`, from the step on that the W&B run does not hold yet."""
+        """Logs values as `<stage>/<name>` over `<stage>/step`, from the first step that the W&B run does not have."""
         with outside("wandb"):
             run = self._opened()
             axis = f"{stage}/step"
@@ -85,8 +83,8 @@ class WandbTracker:
                     run.log({"iteration": self._iteration, axis: step, f"{stage}/{name}": value})
 
     def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Logs rows as a table, unless the W&B run already holds one of this name; a cell that is neither text nor a
-        number is written as JSON. `<name>_rows` counts the rows given, also those beyond W&B's limit."""
+        """Logs rows as a table, unless the W&B run already has a table with this name. A cell that is neither text
+        nor a number is written as JSON. `<name>_rows` counts all rows, also those beyond W&B's limit."""
         columns: list[str | int] = list(dict.fromkeys(column for row in rows for column in row))
         with outside("wandb"):
             run = self._opened()
@@ -100,7 +98,7 @@ class WandbTracker:
             run.log({"iteration": self._iteration, name: table, f"{name}_rows": len(rows)})
 
     def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
-        """Stores files as `<run>-<name>`, or, `used`, notes that this iteration was made from them."""
+        """Stores files as artifact `<run>-<name>`; with `used`, records that this iteration used the artifact."""
         with outside("wandb"):
             run = self._opened()
             import wandb
@@ -116,7 +114,7 @@ class WandbTracker:
                 run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
 
     def finish(self) -> None:
-        """Writes out what is pending and closes the W&B run, if one was opened."""
+        """Sends pending data and closes the W&B run, if one is open."""
         run, self._run = self._run, None
         if run is None:
             return
@@ -135,7 +133,7 @@ class WandbTracker:
             raise
 
     def _opened(self) -> "wandb.Run":
-        """The W&B run. What kept it from opening is raised again at once: W&B waits minutes for a server."""
+        """The W&B run. If opening failed before, raises that error at once: W&B waits minutes for a server."""
         if self._failed is not None:
             raise self._failed
         if self._run is None:
@@ -148,7 +146,7 @@ class WandbTracker:
         return self._run
 
     def _open(self) -> "wandb.Run":
-        # Its own lines would stand between ours, advertisements among them; what fails is raised as well.
+        # W&B prints lines of its own; its errors are also raised.
         os.environ.update(WANDB_SILENT="true", WANDB_DISABLE_WEAVE="true")
         import wandb
 
@@ -156,7 +154,7 @@ class WandbTracker:
         (self._folder / "wandb").mkdir(parents=True, exist_ok=True)
         _need_space(self._folder)
         os.environ.setdefault("WANDB_DATA_DIR", str(self._folder / "wandb"))
-        # Asked first, as W&B itself would wait for a key to be typed.
+        # Checked first, because W&B would wait for the user to type a key.
         if self._mode == "online" and not wandb.login(prompt=False, verify=False):
             raise OutsideFault(
                 "there is no W&B key; set WANDB_API_KEY or run `wandb login`, "
@@ -173,7 +171,7 @@ class WandbTracker:
             id=id_,
             dir=str(self._folder),
             mode=self._mode,
-            # Offline there is nothing to resume from, and W&B would warn about being asked to.
+            # W&B warns if it is told to resume offline.
             resume="allow" if self._mode == "online" else None,
             config=self._config,
             settings=wandb.Settings(
@@ -190,9 +188,9 @@ class WandbTracker:
 
 
 def _need_space(folder: Path) -> None:
-    """Raises OutsideFault on a full disk. W&B's own process tells it to its log alone and loses what it was given."""
+    """Raises OutsideFault on a full disk. W&B's own process writes that only to its log, and loses data."""
     if (free := shutil.disk_usage(folder).free) < _LEAST_BYTES:
-        raise OutsideFault(f"only {free / 1e6:.0f} MB are free in {folder}; W&B may have lost what was sent")
+        raise OutsideFault(f"only {free / 1e6:.0f} MB are free in {folder}; W&B may have lost data, so free some space")
 
 
 def _cell(value: object) -> str | int | float | None:

@@ -1,6 +1,6 @@
-"""Completion: one call for each item; a text goes in, a label comes out. The smallest task, to start another one from.
+"""Completion: one call per item, from a text to a label. The smallest task, as a template for others.
 
     Completion(prompts, labels=("billing", "delivery"))      # task.Completion implements tasks.protocol.Task
 
-Not here: tasks of several steps (search_qa).
+Not here: tasks with several steps (tasks.search_qa).
 """

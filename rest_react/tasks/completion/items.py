@@ -1,10 +1,10 @@
-"""Built-in items of the completion task: invented complaints of one sentence, each of one of four classes.
+"""Built-in items of the completion task: invented complaints of one sentence, in four classes.
 
     build_items(0, demonstrations=4, train=6, evaluation=8).train[0]
     # LabelledQuestion(Question("train-000", "The parcel for order 4821 to Dravol came 9 days late."), ("delivery",))
 
-Each item names an order of its own, so that no two sets share one.
-Not here: items of a user's own, which are a question file (`grow.questions=file`).
+Each item has a different order number, so the sets have no item in common.
+Not here: a user's own items, which are a question file (`grow.questions=file`).
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ class Items:
 
 
 def build_items(seed: int, *, demonstrations: int, train: int, evaluation: int) -> Items:
-    """The sets of these sizes; classes take turns."""
+    """Builds sets with these sizes; the classes alternate."""
     rng = Random(seed)
     sizes = {"demo": demonstrations, "train": train, "eval": evaluation}
     orders = iter(rng.sample(range(1000, 1_000_000), sum(sizes.values())))

@@ -1,10 +1,10 @@
-"""The scripted policy of the completion task: it knows each item's label, and errs in known shares.
+"""The scripted policy of the completion task: it knows the label of each item, and makes errors in known shares.
 
     ScriptedCompletion({"The parcel is late.": "delivery"}, LABELS, right=0.6, wrong=0.2, unparsable=0.1, empty=0.1)
 
-Only the prompt and the sampling's seed decide what comes out. Samples drawn as `right` are a little likelier than the
-others. An item without a label gets the first one.
-Not here: any language model.
+The output depends only on the prompt and the seed. Right samples have slightly higher log-probabilities than others. An
+item without a label gets the first label.
+Not here: language models (llm).
 """
 
 import ast
@@ -44,7 +44,7 @@ class ScriptedCompletion:
         return [self._sample(right, prompt.state, seen, Random(derive_seed(sampling.seed, i))) for i in range(n)]
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Nothing to release."""
 
     def _sample(self, right: str, state: str, seen: int, rng: Random) -> Completion:
         drawn = rng.choices(list(self._shares), list(self._shares.values()))[0]

@@ -1,8 +1,8 @@
-"""The settings of the task completion, and what the rest asks of them.
+"""The settings of the task completion.
 
     CompletionSettings("completion", labels=("billing", "delivery")).open(TaskContext(prompts))
 
-Not here: the task (task), its built-in items (items) and their scripted policy (scripted).
+Not here: the task (tasks.completion.task), its built-in items and its scripted policy (items, scripted).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from rest_react.tasks.task_settings import TaskContext, TaskSettings
 
 @dataclass(frozen=True, slots=True)
 class CompletionSettings(TaskSettings):
-    """One call for each item; its first line is the answer, one of `labels` where there are any."""
+    """One call per item. The first line of the output is the answer; if `labels` are set, it must be one of them."""
 
     packaged_prompts: ClassVar[Path] = Path(__file__).parent / "prompts"
     step_names: ClassVar[Mapping[str, str]] = task.STEP_NAMES
@@ -29,7 +29,7 @@ class CompletionSettings(TaskSettings):
     has_items: ClassVar[bool] = True
 
     kind: Literal["completion"]
-    labels: tuple[Name, ...]  # the answers that are possible; none: any text
+    labels: tuple[Name, ...]  # the possible answers; empty: any text
 
     def open(self, context: TaskContext) -> task.Completion:
         return task.Completion(context.prompts, self.labels)

@@ -1,13 +1,13 @@
-"""The completion task: one call for each item, read as a label, and graded by an exact match.
+"""The completion task: one call per item, parsed as a label and graded by exact match.
 
     TEXT = "The parcel to Velmar came a week late."
 
     # step: completion
     delivery  # [END]
 
-Case, quotes and a final stop do not matter: `"Delivery."` is the label delivery. Where `task.labels` names labels, any
-other line is no answer; where it names none, the first line is the answer as it stands.
-Not here: items and their labels (items, or a file of questions), and the scripted policy (scripted).
+Case, quotes and a final full stop are ignored: `"Delivery."` is the label delivery. If `task.labels` is set, any other
+line is not an answer; if it is empty, the first line is the answer.
+Not here: items and their labels (tasks.completion.items, or a question file), and the scripted policy (scripted).
 """
 
 from dataclasses import dataclass
@@ -30,17 +30,17 @@ _AROUND = " \t.,:;!*`'\"“”\u2018’"
 
 
 def render_state(text: str) -> str:
-    """The state of the one step."""
+    """The state of the only step."""
     return f"TEXT = {quote(escape_control_tokens(text))}\n\n# step: {STEP_NAMES[KIND]}\n"
 
 
 def label_key(text: str) -> str:
-    """What two spellings of a label share."""
+    """The normalised form of a label, for comparison."""
     return " ".join(text.strip(_AROUND).casefold().split())
 
 
 def parse_label(text: str, labels: tuple[str, ...]) -> ParsedAction:
-    """The label that an output names: its first line, as `labels` spell it. Never raises."""
+    """The label in an output: its first line, in the spelling of `labels`. Never raises."""
     said = after_thinking(text)
     if said is None:
         return ParsedAction(None, "the text ends inside its thoughts")
@@ -55,7 +55,7 @@ def parse_label(text: str, labels: tuple[str, ...]) -> ParsedAction:
 
 @dataclass(frozen=True, slots=True)
 class Completion(Task):
-    """The task. Where `labels` are given, an answer is one of them."""
+    """The task. If `labels` is not empty, an answer must be one of them."""
 
     prompts: StepPrompts = StepPrompts()  # noqa: RUF009
     labels: tuple[str, ...] = ()
@@ -74,11 +74,11 @@ class Completion(Task):
         return rollout.finished(trajectory_id, question, answer=label.target)
 
     def parse(self, step: Step) -> ParsedStep:
-        """The label that each candidate names. One that its token limit cut off names none."""
+        """Parses the label of each candidate. A candidate cut off at the token limit has none."""
         return parse_each(step, lambda text: parse_label(text, self.labels))
 
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
-        """Correct where the answer is one of the item's labels, whichever grader is set."""
+        """Correct if the answer is one of the labels of the item. The grader is not used."""
         verdict = fault_verdict(trajectory)
         if verdict is None:
             right = label_key(trajectory.answer) in map(label_key, labelled.answers)

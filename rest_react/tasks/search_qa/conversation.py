@@ -1,8 +1,8 @@
-"""How a step of the search agent is shown to people: on a page, and line by line in a terminal.
+"""Renders the steps of the search agent for the page and for the terminal.
 
     render(steps)[0].lines      # ("thinks    Who wrote it?", "searches  author of Dusk")
 
-Not here: the records of a view (step_view), and the state that the model was shown (render_state).
+Not here: the records of a view (step_view), and the state for the model (tasks.search_qa.render_state).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,13 +25,13 @@ _TITLES: Mapping[str, str] = {
     "decide": "Decide",
     "summarise": "Read the results",
     "answer": "Answer",
-    "relevance": "Check: does it answer the question?",
-    "grounding": "Check: do the links say so?",
+    "relevance": "Relevance check: does it answer the question?",
+    "grounding": "Grounding check: do the links support it?",
 }
 
 
 def render(steps: Sequence[ParsedStep]) -> list[StepView]:
-    """The view of each step of a trajectory, or of its beginning."""
+    """The view of each step. `steps` may be the first steps of a trajectory."""
     before = memories(steps)
     views = []
     for i, parsed in enumerate(steps):
@@ -45,13 +45,13 @@ def render(steps: Sequence[ParsedStep]) -> list[StepView]:
 
 
 def _parts(step: Step, action: Action | None, current: str, *, searches_again: bool) -> Iterator[Part]:
-    """What the page shows. `current` is the answer that a check was about."""
+    """The parts of a step on the page. `current` is the answer that a check is about."""
     selected = action.selected_link_ids if isinstance(action, LinkSelection) else ()
     if action is None:
-        stopped = "No searches remain: the agent had to stop here."
+        stopped = "No searches remain, so the agent must answer."
         yield Part("note", stopped if step.forced else "No sample could be used.")
     if step.kind == "summarise":
-        yield Part("sources", "The search found nothing.", sources=tuple(_sources(step, selected)))
+        yield Part("sources", "The search returned no results.", sources=tuple(_sources(step, selected)))
     match action:
         case Search(query, thoughts):
             yield Part("thoughts", thoughts)
@@ -68,7 +68,7 @@ def _parts(step: Step, action: Action | None, current: str, *, searches_again: b
             yield Part("quote", answer)
         case CheckAnswer(passed, comments):
             yield (
-                Part("verdict", "passed", label="the answer stands")
+                Part("verdict", "passed", label="the answer is kept")
                 if passed
                 else Part("verdict", "failed", good=False)
             )
@@ -77,9 +77,9 @@ def _parts(step: Step, action: Action | None, current: str, *, searches_again: b
             yield Part("verdict", "revised", good=False)
             yield Part("comments", lines=comments)
             if searches_again:
-                yield Part("note", "It searched again instead of revising.")
+                yield Part("note", "The agent searched again instead of revising.")
             elif revised == current:
-                yield Part("note", "The revision is the same text.")
+                yield Part("note", "The revision has the same text.")
             else:
                 yield Part("change", revised, before=current)
 
@@ -90,13 +90,13 @@ def _sources(step: Step, selected: Sequence[int]) -> Iterator[Source]:
 
 
 def describe(step: Step, action: Action | None) -> Iterator[str]:
-    """What a step did, in a few plain lines."""
+    """The lines of a step on the terminal."""
     if step.forced:
         yield "no searches remain"
         return
     match action:
         case None:
-            yield f"{step.kind}: no sample could be read ({step.candidates[0].problem if step.candidates else 'none'})"
+            yield f"{step.kind}: no sample is usable ({step.candidates[0].problem if step.candidates else 'none'})"
         case Search(query, thoughts):
             yield f"thinks    {thoughts}"
             yield f"searches  {query}"

@@ -1,10 +1,10 @@
-"""What the agent remembers between steps: PAST_ACTIONS and the current answer.
+"""The memory of the agent between steps: PAST_ACTIONS and the current answer.
 
-    memory = after(Memory(), parsed)       # of a decision: the search is the last entry of memory.past
-    [*before, end] = memories(trajectory)  # of every step of a finished trajectory, and after the last
+    memory = after(Memory(), parsed)       # after a decision, memory.past ends with the search
+    [*before, end] = memories(trajectory)  # before every step, and after the last
 
-The agent, the verifier and the pages all take it from here.
-Not here: how a state shows it (render_state).
+Used by the agent, the verifier and the pages.
+Not here: how a state shows it (tasks.search_qa.render_state).
 """
 
 from collections.abc import Sequence
@@ -29,15 +29,15 @@ BUDGET_SPENT = "No searches remain, so I answer with what I have."
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`past` is PAST_ACTIONS, which keeps the draft; `answer` is the current text, "" before the first."""
+    """`past` is PAST_ACTIONS, including the draft; `answer` is the current answer, "" before the draft."""
 
     past: tuple[PastAction, ...] = ()
     answer: str = ""
 
 
 def after(memory: Memory, parsed: ParsedStep, *, searches_again: bool = False) -> Memory:
-    """The memory after a step. Of the results that a summary was shown, it keeps those selected. A revision replaces
-    the answer, unless the agent searches again instead."""
+    """The memory after a step. Of the search results it keeps the selected ones. A revision replaces the answer, unless
+    the agent searches again instead."""
     if parsed.step.forced:
         return replace(memory, past=(*memory.past, Terminate(BUDGET_SPENT)))
     match parsed.chosen.action if parsed.chosen else None:
@@ -64,5 +64,5 @@ def memories(steps: Sequence[ParsedStep]) -> list[Memory]:
 
 
 def shown_results(step: Step) -> tuple[ResultItem, ...]:
-    """The results that a summary was shown, under their link ids."""
+    """The search results of a summarise step with their link ids."""
     return tuple(ResultItem(step.first_link + i, hit.title, hit.snippet) for i, hit in enumerate(step.hits))

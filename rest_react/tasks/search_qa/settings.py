@@ -1,8 +1,8 @@
-"""The settings of the task search_qa, and what the rest asks of them.
+"""The settings of the task search_qa.
 
     SearchQASettings("search_qa").calls(searches=2.5, self_checks=True)      # 9.0 calls of the model
 
-Not here: the agent's rules, which are the group `agent` of the settings.
+Not here: the limits of the agent, which are the settings group `agent` (tasks.agent_settings).
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class SearchQASettings(TaskSettings):
 
 
 def _agent(context: TaskContext) -> SearchAgent | None:
-    """The agent, where there is something to search."""
+    """The agent; None without a search engine."""
     a = context.agent
     if a is None or context.search is None:
         return None

@@ -13,7 +13,7 @@ def run(tmp_path_factory):
     return scripted_run(tmp_path_factory.mktemp("runs") / "demo")
 
 
-def test_the_tracker_s_tables_say_who_chose_what(run):
+def test_the_tables_have_the_chosen_sample_the_target_and_the_selector(run):
     found = sample_tables(run, 1)
     trajectories = list(read_lines(run / "iter_1/grow/trajectories.jsonl", Trajectory))
     rankings = list(read_lines(run / "iter_1/improve/rankings.jsonl", Ranking))

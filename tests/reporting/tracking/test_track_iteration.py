@@ -59,16 +59,15 @@ def test_an_iteration_is_sent_once_to_each_tracker(tmp_path: Path) -> None:
     assert commands[-1].summary(1) == {"schema": 1, "tracking": "wandb", "mode": "offline"}
 
 
-def test_a_tracker_that_takes_nothing_is_told_once_and_the_next_command_sends_again(
+def test_a_failing_tracker_is_reported_once_and_the_next_command_tries_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = Command(tmp_path, refuses=True)
     assert [first.tracking.track(k) for k in (0, 1)] == [True, True]
     assert first.opened == [(0, "offline")]
-    assert capsys.readouterr().err.splitlines() == [
-        "note: Nothing could be sent to W&B: wandb: no space",
-        "The run continues; the same command sends it again.",
-    ]
+    note, advice = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: Nothing was sent to W&B") and note.endswith("wandb: no space")
+    assert "same command again" in advice
     failed = {"schema": 1, "tracking": "wandb", "mode": "offline", "problems": ["wandb: no space"]}
     assert [first.summary(k) for k in (0, 1)] == [failed, failed]
     second = Command(tmp_path)
@@ -78,23 +77,22 @@ def test_a_tracker_that_takes_nothing_is_told_once_and_the_next_command_sends_ag
     assert capsys.readouterr().err == f"W&B is offline; send its files with: {to_send}\n"
 
 
-def test_an_iteration_that_fails_again_is_nothing_new(tmp_path: Path) -> None:
+def test_track_returns_false_if_logging_fails_again(tmp_path: Path) -> None:
     assert [Command(tmp_path, refuses=True).tracking.track(1) for _ in range(2)] == [True, False]
 
 
-def test_a_tracker_that_does_not_finish_is_tried_once_a_command(
+def test_a_tracker_that_does_not_finish_is_tried_once_per_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = Command(tmp_path, finishes=False)
     assert [command.tracking.track(k) for k in (1, 2)] == [True, True]
     assert command.opened == [(1, "offline")]
-    assert capsys.readouterr().err == (
-        "note: Iteration 1 was sent to W&B only in part: wandb: TimeoutError: Timed out finishing run.\n"
-        "The run continues; the same command sends it again.\n"
-    )
+    note, advice = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: Iteration 1 ") and note.endswith("wandb: TimeoutError: Timed out finishing run.")
+    assert "same command again" in advice
 
 
-def test_the_environment_may_turn_the_tracker_off(
+def test_an_environment_variable_turns_the_tracker_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")

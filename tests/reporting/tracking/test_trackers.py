@@ -45,7 +45,7 @@ def test_no_tracker_accepts_everything_and_never_imports_wandb() -> None:
         ({"WANDB_MODE": "online", "WANDB_DISABLED": "1"}, ("none", "WANDB_DISABLED=1")),
     ],
 )
-def test_the_environment_s_mode_goes_before_the_setting(
+def test_the_environment_variable_overrides_the_setting(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: tuple[str, str]
 ) -> None:
     for name, value in variables.items():
