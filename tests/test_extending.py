@@ -210,6 +210,18 @@ def test_all_additions_together_are_well_formed(copy: Path) -> None:
     called([ruff, "check", "--no-cache", *sources], copy)
 
 
+def test_the_page_of_settings_has_the_additions(copy: Path) -> None:
+    for section in ADDITIONS:
+        add(section, copy)
+    page = called([sys.executable, "-m", "rest_react.config.documentation"], copy)
+    assert "verified, perplexity, majority, random, consensus |" in page
+    for kind, setting in (
+        ("Search engines: sqlite", "path"), ("Tasks: word_problems", "only_confirmed"), ("Trainers: script", "script")
+    ):  # fmt: skip
+        _, heading, body = page.partition(f"\n## {kind}\n")
+        assert f"| `{setting}` |" in body.partition("\n## ")[0], heading
+
+
 @pytest.mark.slow
 def test_all_additions_together_have_sound_types_and_imports(copy: Path) -> None:
     for section in ADDITIONS:
