@@ -77,7 +77,7 @@ def when_parent_ends(act: Callable[[], object]) -> None:
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Whether there was anyone left to signal."""
+    """Sends a signal to a process group. Returns False if the group has no process left."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

@@ -175,7 +175,7 @@ def test_a_second_live_process_in_the_folder_is_refused(tmp_path: Path) -> None:
         second = run(tmp_path, *LONGER)
         first.kill()
     assert second.returncode == 2
-    assert "in use by another live process" in second.stderr
+    assert "in use by another running process" in second.stderr
 
 
 def test_labels_never_reach_grow_or_improve(smoke: Path, tmp_path: Path) -> None:

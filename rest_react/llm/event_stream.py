@@ -50,7 +50,7 @@ def _of_events(text: str) -> Any:
     if whole:
         return whole[-1]
     if not ended and not any(part.get("finish_reason") for part in parts):
-        raise ValueError("a stream of events that breaks off")
+        raise ValueError("the event stream ended early")
     usage = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
     return {"choices": list(_put_together(parts)), "usage": usage[-1] if usage else None}
 

@@ -136,8 +136,8 @@ class Gemini:
             raise ModelFault(f"{self._model}: refused ({finish})")
         if thoughts and finish == "length":
             raise ModelFault(
-                f"{self._model}: the reply has no text: its thoughts took all tokens; raise {self._names.max_tokens}, "
-                f"or set {self._names.setting('thinking_budget')} to 0 or to fewer tokens than that"
+                f"{self._model}: the reply has no text: thinking used all tokens; raise {self._names.max_tokens}, or "
+                f"set {self._names.setting('thinking_budget')} to 0 or to a lower number than that"
             )
 
     async def aclose(self) -> None:
@@ -228,8 +228,8 @@ class Gemini:
         if 300 <= error.code < 400:
             to = place_of(str(getattr(error.response, "headers", {}).get("location") or ""))
             return UsageError(
-                f"{self._model}: HTTP {error.code}: the request is sent on to {to}, which is refused, since the prompt "
-                "would go along; check the proxy, and GOOGLE_GEMINI_BASE_URL if you set it"
+                f"{self._model}: HTTP {error.code}: the server redirects to {to}. Redirects are not followed, because "
+                "they would send the prompt to another address; check the proxy and GOOGLE_GEMINI_BASE_URL, if set"
             )
         # A wrong key and a missing feature are answered with 400 as well.
         if "API_KEY_INVALID" in str(error.details):
@@ -241,7 +241,7 @@ class Gemini:
             return UsageError(f"{refusal}; set logprobs=false")
         if error.code == 400 and "thinking" in message.lower():
             return UsageError(
-                f"{self._model}: {redact_reply(message, self._key)}; set another thinking_budget, or null"
+                f"{self._model}: {redact_reply(message, self._key)}; set thinking_budget to another number, or to null"
             )
         reply = ErrorReply(error.code, message, error.status or "", retry_after=gemini_retry_after(error))
         return classify_error(

@@ -42,7 +42,7 @@ def read_gemini_reply(reply: "GenerateContentResponse", model: str, n: int, most
         feedback = reply.prompt_feedback
         if feedback is not None and feedback.block_reason is not None:
             raise ModelFault(f"{model}: the prompt was blocked ({feedback.block_reason.value})")
-        raise TryAgain("a reply without candidates")
+        raise TryAgain("the reply has no candidates")
     candidates = sorted(reply.candidates, key=lambda candidate: candidate.index or 0)
     given = reply.usage_metadata
     in_, out, thoughts = (getattr(given, f"{name}_token_count", None) for name in ("prompt", "candidates", "thoughts"))
@@ -53,7 +53,7 @@ def read_gemini_reply(reply: "GenerateContentResponse", model: str, n: int, most
     both = out if thoughts is None or out is None else out + thoughts
     usage = told(in_, both, most=with_thoughts(most, n) if thoughts else most, wrote=wrote)
     if not usage.impossible and min(out or 0, thoughts or 0) < 0:
-        usage = Usage(impossible=f"{out} tokens of output and {thoughts} of thoughts")
+        usage = Usage(impossible=f"{out} output and {thoughts} thinking tokens")
     if usage.impossible:
         out = thoughts = None
     share, rest = divmod(out or 0, len(candidates))

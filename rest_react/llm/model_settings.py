@@ -79,4 +79,4 @@ class ModelSettings(Protocol):
 def template_problems(path: str, arguments: Mapping[str, object]) -> Iterator[str]:
     """Arguments that no chat template takes."""
     for name in sorted({*arguments} & _NO_TEMPLATE_ARGUMENTS):
-        yield f"{path}.chat_template_kwargs: {name} is not an argument of a template; leave it out"
+        yield f"{path}.chat_template_kwargs: {name} is not an argument of a chat template; remove it"

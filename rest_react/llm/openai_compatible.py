@@ -112,13 +112,13 @@ class OpenAIModel(ModelSettings):
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
         if self.mode == "completion":
-            yield f"{path}.mode: completion, but a hosted job trains on chats; set {path}.mode=chat"
+            yield f"{path}.mode: completion, but a hosted job trains a chat model; set {path}.mode=chat"
         of_template = ["chat_template_kwargs"] if self.chat_template_kwargs else []
         of_template += [f"extra_body.{name}" for name in self.extra_body if name in _CHANGES_PROMPT]
         for name in of_template:
             yield (
-                f"{path}.{name}: changes the prompt, and a hosted job trains on the provider's own; leave it out, or "
-                f"tune the model yourself with policy=vllm {path}.chat_template_kwargs=... finetune=local"
+                f"{path}.{name}: changes the prompt, but a hosted job trains with the provider's template; remove it, "
+                f"or tune the model yourself with policy=vllm {path}.chat_template_kwargs=... finetune=local"
             )
 
 
@@ -235,7 +235,7 @@ class OpenAICompatible:
             return await self._sent(prompt, sampling, index, n, system_turn=self._system_turn)
         except _NoSystemTurn as refusal:
             if self._system_turn:
-                say(f"note: {refusal}; instructions stand in the user's turn from now on")
+                say(f"note: {refusal}; from now on, instructions are sent in the user's turn")
                 self._system_turn = False
             return await self._sent(prompt, sampling, index, n, system_turn=False)
 
@@ -276,7 +276,7 @@ class OpenAICompatible:
         )
         new = self._ready_within_s > 0 and not self._has_answered
         if new and isinstance(error, UsageError) and tells_of_no_model(reply):
-            return NotReady(f"{self._where}: the model is not served yet", error)
+            return NotReady(f"{self._where}: the model is not available yet", error)
         return error
 
     async def _whose_fault(self, refusal: "_Unclear", prompt: Prompt, sampling: Sampling, n: int) -> RestReactError:
@@ -287,8 +287,8 @@ class OpenAICompatible:
             await self._tried(harmless, sampling, index=0, n=n)
         except (_Unclear, ModelFault):
             if self._has_answered:
-                return OutsideFault(f"{refusal} (and since then every request is refused)")
-            return UsageError(f"{refusal} (every request is refused, also a harmless one); {self._names.way_out()}")
+                return OutsideFault(f"{refusal} (the server has refused every request since then)")
+            return UsageError(f"{refusal} (the server also refuses a harmless test request); {self._names.way_out()}")
         return ModelFault(str(refusal))
 
     def _body(

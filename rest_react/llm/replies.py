@@ -67,7 +67,7 @@ def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
         # Gateways report an upstream's failure inside a reply with status 200.
         if (found := _error_in(body, given)) is not None:
             raise ErrorInside(read_error(200, found))
-        raise TryAgain(f"a reply without choices: {_shown(raw, key)}")
+        raise TryAgain(f"the reply has no choices: {_shown(raw, key)}")
     usage = _usage(body.get("usage"), choices, most)
     share, rest = divmod(usage.completion or 0, len(choices))
     completions = [_completion(choice, share + (i < rest), usage.prompt or 0) for i, choice in enumerate(choices)]

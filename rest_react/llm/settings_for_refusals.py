@@ -78,16 +78,16 @@ def why_empty(field: str, cut_off: bool, names: SettingNames) -> str:
     extra_body, template = names.setting("extra_body"), names.setting("chat_template_kwargs")
     if field in ("tool_calls", "function_call"):
         return (
-            f"the reply has no text, but {field}: the server reads the answer as a call of a tool; start it without a "
+            f"the reply has {field} instead of text: the server parses the answer as a tool call; start it without a "
             f"tool-call parser, or set '+{extra_body}={{tool_choice: none}}'"
         )
     why = (
-        f"its thoughts took all tokens; raise {names.max_tokens}, or"
+        f"thinking used all tokens; raise {names.max_tokens}, or"
         if cut_off
-        else "the server takes all of it for thoughts;"
+        else "the server parses the whole reply as thinking;"
     )
     return (
-        f"the reply has no text, but {field}: {why} turn thinking off: "
+        f"the reply has {field} instead of text: {why} turn thinking off: "
         f"'+{template}={{enable_thinking: false}}', or "
         f"'+{extra_body}={{reasoning_effort: none}}', or start the server without a reasoning parser"
     )

@@ -117,10 +117,13 @@ class TransformersEngine:
         longest = len(ids) + sampling.max_tokens
         if longest > self._context:
             raise ModelFault(
-                f"context too long: {len(ids)} prompt tokens and {sampling.max_tokens} to come, {self._context} fit"
+                f"context too long: {len(ids)} prompt tokens and up to {sampling.max_tokens} new ones, but the model's "
+                f"context is {self._context}"
             )
         if self._on_cpu and 2 * longest > self._cache_tokens:
-            raise UsageError(f"cache_tokens={self._cache_tokens}: a prompt wants {2 * longest}; set at least that")
+            raise UsageError(
+                f"policy.cache_tokens={self._cache_tokens} is too small: a prompt needs {2 * longest}; raise it"
+            )
         futures = [self._loop.create_future() for _ in range(n)]
 
         def submit_others() -> None:
@@ -159,7 +162,7 @@ class TransformersEngine:
         )
         if accepted is None:
             self._draws.pop(request)
-            done(self._manager.background_thread_status.fatal_error or "it is stopping")
+            done(self._manager.background_thread_status.fatal_error or "the engine is stopping")
 
     def _completion(self, result: Any, prompt_tokens: int) -> Completion:
         output, draw = result if isinstance(result, tuple) else (None, None)
@@ -200,7 +203,10 @@ class TransformersEngine:
             self._context = int(getattr(model.config, "max_position_embeddings", 4096))
             self._eos = end_tokens(self._tokenizer, model.generation_config.eos_token_id)
             if not self._eos:
-                raise UsageError(f"{self._weights} names no end-of-sequence token, so no sample would end")
+                raise UsageError(
+                    f"{self._weights} has no end-of-sequence token, so no sample would end; add one to its tokenizer "
+                    "or generation config"
+                )
             manager = model.init_continuous_batching(
                 generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                     do_sample=False, eos_token_id=self._eos, pad_token_id=self._eos[0], max_new_tokens=16

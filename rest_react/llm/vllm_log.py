@@ -64,7 +64,7 @@ def cause(log: Path, since: int, *, started: bool) -> str:
         if found:
             return _with_details(lines, found[-1] if started and fatal is None else found[0])
     if started:
-        return "its log holds no error (was it killed, or out of memory?)"
+        return "its log shows no error (was it killed, or out of memory?)"
     last = [line for line in lines if not _FOLLOWS.search(line)] or lines
     return " | ".join(last[-_TAIL_LINES:])[-_LONGEST:] or "it logged nothing"
 

@@ -39,13 +39,13 @@ async def wait_until_healthy(
             continue
         why = await asyncio.to_thread(cause, log, since, started=False)
         if code == 127:
-            raise UsageError(f"{why}; install vLLM, or set policy.command to where it is")
+            raise UsageError(f"{why}; install vLLM, or set policy.command to its path")
         if code is None:
             raise OutsideFault(
                 f"{command} was not ready within {timeout_s:g} s: {why} (log: {log}). "
                 "Raise policy.start_timeout_s if it was still loading"
             )
-        died = f"{command} ended at its start with exit code {code}: {why} (log: {log})"
+        died = f"{command} failed to start (exit code {code}): {why} (log: {log})"
         if can_never_start(why):
             raise UsageError(f"{died}. Correct policy.model, policy.max_model_len or policy.extra_args")
         raise OutsideFault(died)
@@ -65,7 +65,7 @@ async def watch_for_death(
         code = process.poll()
         lost = [pid for pid in engine if not _is_alive(pid)]
         if code is not None or lost:
-            how = f"ended with exit code {code}" if code is not None else "lost a process of its engine"
+            how = f"ended with exit code {code}" if code is not None else "lost an engine process"
             await asyncio.sleep(WATCH_S)  # its other processes still write why
             why = await asyncio.to_thread(cause, log, since, started=True)
             dead.set_result(f"{command} {how}: {why} (log: {log}).")
@@ -98,6 +98,6 @@ def free_port(wanted: int) -> int:
             probe.bind((HOST, wanted))
         except OSError as error:
             raise UsageError(
-                f"port {wanted} is taken ({error.strerror}); stop what listens there, or set policy.port=0"
+                f"port {wanted} is in use ({error.strerror}); stop the program that uses it, or set policy.port=0"
             ) from error
         return int(probe.getsockname()[1])

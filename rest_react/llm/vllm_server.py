@@ -67,14 +67,14 @@ class _Running:
 
 
 # Arguments of `vllm serve` with which a tuned model would be asked with other tokens than it was trained on.
-_OTHER_TEMPLATE = "serves another prompt than training sees; give the model's folder a tokenizer with that template"
+_OTHER_TEMPLATE = "makes serving differ from training; save that template with the tokenizer in the model's folder"
 _CHANGES_SERVED_PROMPT = {
     "--chat-template": _OTHER_TEMPLATE,
-    "--default-chat-template-kwargs": "serves another prompt than training sees; use policy.chat_template_kwargs",
-    "--tokenizer": "serves other tokens than training sees; name a model whose folder holds that tokenizer",
-    "--tokenizer-mode": "serves other tokens than training sees; leave it out",
-    "--tokenizer-revision": "serves other tokens than training sees; name a local copy of the model",
-    "--revision": "serves other weights than training starts from; name a local copy of that revision",
+    "--default-chat-template-kwargs": "makes serving differ from training; use policy.chat_template_kwargs",
+    "--tokenizer": "makes serving differ from training; use a model whose folder has that tokenizer",
+    "--tokenizer-mode": "makes serving differ from training; remove it",
+    "--tokenizer-revision": "makes serving differ from training; use a local copy of the model",
+    "--revision": "makes serving differ from training; use a local copy of that revision",
 }
 
 
@@ -153,7 +153,7 @@ class VllmServer:
         names: SettingNames | None = None,
     ) -> None:
         if not command:
-            raise UsageError('policy.command is empty; set it to how vLLM is started, e.g. ["vllm", "serve"]')
+            raise UsageError('policy.command is empty; set it to the command that starts vLLM, e.g. ["vllm", "serve"]')
         self._model = model
         self._command = tuple(command)
         self._served_name = served_name
@@ -189,7 +189,7 @@ class VllmServer:
             own = own_length(str(error))
             if length is None or own is None or own >= length:
                 raise
-            say(f"note: {self._model} has a context of {own} tokens, not {length}; the server is started with that")
+            say(f"note: {self._model} has a context of {own} tokens; the server uses it instead of {length}")
             self._max_model_len = own
             self._now = await self._started(model, own)
 
@@ -243,10 +243,12 @@ class VllmServer:
             self._now = None
             await self._stop(now)
             if self._restarts_left == 0:
-                self._failed = OutsideFault(f"{reason} It was started again as often as allowed.")
+                self._failed = OutsideFault(
+                    f"{reason} The server is not restarted again: the limit of restarts is reached."
+                )
                 return
             self._restarts_left -= 1
-            say(f"note: {reason} It is started again; calls in flight are repeated.")
+            say(f"note: {reason} The server is restarted, and calls in flight are repeated.")
 
     async def _started(self, model: str, length: int | None) -> _Running:
         port = free_port(self._port)

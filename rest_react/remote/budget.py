@@ -105,8 +105,8 @@ class Budget:
                 self._accounts = msgspec.json.decode(path.read_bytes(), type=dict[str, _Account])
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise RunFolderError(
-                    f"{path} is damaged ({error}), so what the run has spent is not known. Restore it from a copy, or "
-                    "delete it: the count starts at 0, so lower `budget` by what was spent (see the summaries)."
+                    f"{path} is damaged ({error}), so the run's spending so far is unknown. Restore it from a copy. Or "
+                    "delete it: the count then starts at 0, so lower `budget` by the amount spent (see the summaries)."
                 ) from error
         else:
             write_file(path, self._content())  # whole from its first moment on: it is never empty
@@ -121,8 +121,8 @@ class Budget:
         while refusal := self._refusal(role, worst):
             if not self._in_flight:
                 raise BudgetReached(
-                    f"{refusal}. What is finished is kept: raise the limit and run the same command again. "
-                    "(With cache=<folder> the calls of unfinished trajectories are not paid again.)"
+                    f"{refusal}. Finished work is saved: raise the limit and run the same command again. "
+                    "(With cache=<folder>, calls of unfinished trajectories are not paid for twice.)"
                 )
             await self._settled.wait()
         bill = Bill(worst)
@@ -157,12 +157,18 @@ class Budget:
         if self._max_tokens is not None:
             taken = sum(account.prompt_tokens + account.completion_tokens for account in self._accounts.values())
             if taken + worst.total > self._max_tokens:
-                return f"budget.max_tokens={self._max_tokens}: {taken} are taken, and a call may take {worst.total}"
+                return (
+                    f"budget.max_tokens={self._max_tokens} would be exceeded: {taken} tokens are used, and the next "
+                    f"call may use up to {worst.total}"
+                )
         if self._max_usd is not None:
             spent = sum(self._known(name, a.prompt_tokens, a.completion_tokens) for name, a in self._accounts.items())
             price = self._known(role, worst.prompt, worst.completion)
             if spent + price > self._max_usd:
-                return f"budget.max_usd={self._max_usd}: {spent:.4f} are spent, and a call may cost {price:.4f}"
+                return (
+                    f"budget.max_usd={self._max_usd} would be exceeded: {spent:.4f} US dollars are spent, and the next "
+                    f"call may cost up to {price:.4f}"
+                )
         return ""
 
     def charge(self, role: str, usage: Usage, worst: Tokens) -> Tokens:
@@ -170,8 +176,8 @@ class Budget:
         if usage.impossible and role not in self._doubted:
             self._doubted.add(role)
             say(
-                f"note: {role or 'model'}: the server reports {usage.impossible} for a call, which is impossible; "
-                "calls with such counts are charged at the most that they can take"
+                f"note: {role or 'model'}: the server reports an impossible usage for a call ({usage.impossible}); "
+                "such calls are charged at their maximum"
             )
         return charged(usage, worst)
 
@@ -183,7 +189,7 @@ class Budget:
     def _known(self, role: str, prompt: int, completion: int) -> float:
         usd = self.usd(role, prompt, completion)
         if usd is None:
-            raise UsageError(f"budget.max_usd: the price of {role} is not known; set {role}.price")
+            raise UsageError(f"budget.max_usd: the price of {role} is unknown; set {role}.price")
         return usd
 
 

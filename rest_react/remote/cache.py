@@ -83,7 +83,7 @@ class Cache:
         return self._opened
 
     def _unusable(self, error: Exception) -> UsageError:
-        return UsageError(f"{self._path} cannot be used ({error}); free some space, delete it, or set cache=null")
+        return UsageError(f"{self._path} cannot be used ({error}); free disk space, delete the file, or set cache=null")
 
 
 class CachedLLM:
@@ -102,7 +102,7 @@ class CachedLLM:
         kept = self._cache.find(key, n)
         if not kept:
             if self.client is None:
-                raise OutsideFault(f"replay: no answer of {self._name} is kept for ...{prompt.state[-80:]!r}")
+                raise OutsideFault(f"replay: the cache has no answer of {self._name} to ...{prompt.state[-80:]!r}")
             answer = await self.client.sample(prompt, n=n, sampling=sampling)
             kept = self._cache.keep(key, [_write(completion) for completion in answer])
         return [self._cache.read(text, Completion) for text in kept]
@@ -126,7 +126,7 @@ class CachedSearch:
         kept = self._cache.find(self._key(query, k), 1)
         if not kept:
             if self.client is None:
-                raise OutsideFault(f"replay: no answer of {self._name} is kept for query {query!r}")
+                raise OutsideFault(f"replay: the cache has no answer of {self._name} to query {query!r}")
             kept = self.keep(query, k, await self.client.search(query, k))
         return self._cache.read(kept[0], list[Hit])
 

@@ -179,18 +179,18 @@ def classify_error(
     if 300 <= status < 400:
         setting = (names or SettingNames()).setting("base_url")
         return UsageError(
-            f"{where}: HTTP {status}: it sends the request on to {place_of(reply.location)}, which is refused, since "
-            f"the prompt would go along; set {setting} to the address that answers"
+            f"{where}: HTTP {status}: the server redirects to {place_of(reply.location)}. Redirects are not followed, "
+            f"because they would send the prompt to another address; set {setting} to the final address"
         )
     if meaning == "again":
         return TryAgain(said, reply.retry_after, refused=True)
     if meaning == "account":
-        return OutsideFault(f"{where}: quota used up, or the account is closed ({said})")
+        return OutsideFault(f"{where}: quota used up or account closed ({said})")
     if meaning == "key" or (meaning == "unclear" and status == 403):
         names_key = f"the key in {api_key_env}" if api_key_env else ""
-        hint = f"{names_key} is not accepted" if names_key else "it wants a key; name one in api_key_env"
+        hint = f"{names_key} is not accepted" if names_key else "the server requires a key; set api_key_env"
         if meaning == "unclear":
-            hint = f"check {names_key or 'api_key_env'} and what it may be used for"
+            hint = f"check {names_key or 'api_key_env'} and its permissions"
         return UsageError(f"{where}: HTTP {status}, access refused: {hint} ({redact_reply(reply.message, key)})")
     if meaning == "settings":
         return UsageError(f"{where}: {said}; {(names or SettingNames()).way_out(reply)}")

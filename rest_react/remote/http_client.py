@@ -69,7 +69,7 @@ def refuse_address(base_url: str) -> None:
     if secret := secret_in(base_url, address=True):
         raise UsageError(f"base_url: holds {secret}; store it in an environment variable and name that in api_key_env")
     if not base_url.startswith(("http://", "https://")):
-        raise UsageError(f"base_url: {base_url!r} is no http:// or https:// address")
+        raise UsageError(f"base_url: {base_url!r} is not an http:// or https:// address")
 
 
 @dataclass(frozen=True, slots=True)

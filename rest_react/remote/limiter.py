@@ -75,8 +75,8 @@ class Limiter:
             return 0.0
         if tokens > self._tokens_per_minute:
             raise UsageError(
-                f"tokens_per_minute={self._tokens_per_minute:g}: one call may take {tokens}; raise it, or ask for "
-                "fewer samples or a smaller max_tokens"
+                f"tokens_per_minute={self._tokens_per_minute:g} is too low: one call may use {tokens} tokens; raise "
+                "it, or lower the number of samples or max_tokens"
             )
         while self._last_minute and self._last_minute[0][0] + self._minute_s <= now:
             self._last_minutes_tokens -= self._last_minute.popleft()[1]

@@ -39,6 +39,7 @@ def refusals_watched(
     if refused >= fewest:
         path.unlink()
         raise UsageError(
-            f"{what}: {role} refused every one of {refused} requests, e.g. {last}\n"
-            f"None of them is kept. Change {role}.model, {role}.base_url or what its server allows, and run again."
+            f"{what}: {role} refused all {refused} requests (last refusal: {last})\n"
+            f"Nothing was saved. Change {role}.model, {role}.base_url or the limits of its server, and run the same "
+            "command again."
         )

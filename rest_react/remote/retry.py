@@ -111,7 +111,10 @@ async def retry(
         except TryAgain as error:
             failures += 1
             if error.after_s is not None and error.after_s > backoff.patience_s:
-                raise OutsideFault(f"{what}: {error}; it asks to wait {error.after_s:.0f} s, so not now") from error
+                raise OutsideFault(
+                    f"{what}: {error}; the server asks to wait {error.after_s:.0f} s, more than the longest wait of "
+                    f"{backoff.patience_s:.0f} s"
+                ) from error
             if failures >= backoff.tries:
                 count = "1 try" if failures == 1 else f"{failures} tries"
                 raise OutsideFault(f"{what}: {error} (after {count})") from error
@@ -146,7 +149,7 @@ async def wait_until_ready(
             if clock() + wait_s > give_up_at:
                 raise error.lasting from None
             if not told:
-                tell(f"{error}; waiting up to {within_s / 60:.0f} minutes for it")
+                tell(f"{error}; trying again for up to {within_s / 60:.0f} minutes")
                 told = True
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, _LONGEST_LOOK_S)

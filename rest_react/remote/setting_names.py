@@ -41,7 +41,7 @@ _WAYS_OUT = (
     (any_spelling("country|region|territory|location"), "{block}base_url to a provider that serves your country"),
     (
         any_spelling(r"param=model|\bmodels?\b.{0,100}\bnot\b|(?:invalid|unknown|access) model"),
-        "{block}model to one that is served",
+        "{block}model to a model that the server offers",
     ),
 )
 

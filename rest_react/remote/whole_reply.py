@@ -27,7 +27,7 @@ async def whole(chunks: AsyncIterator[bytes], what: str, most_mb: int) -> bytes:
     async for chunk in chunks:
         raw += chunk
         if len(raw) > most_mb * 1024**2:
-            raise TooLarge(f"{what}: the reply is larger than {most_mb} MB; it is not read to its end")
+            raise TooLarge(f"{what}: the reply is larger than {most_mb} MB, so it was not read completely")
     return bytes(raw)
 
 

@@ -159,7 +159,7 @@ class DuckDuckGo:
                     reply = await client.request(method, url, stream=True, **how)
                 raw = await whole(reply.aiter_bytes(), self._backend, PAGE_MB)
         except (TimeoutError, PrimpError) as error:
-            raise TryAgain(f"no whole reply within {self._timeout_s} s ({type(error).__name__}: {error})") from error
+            raise TryAgain(f"no complete reply within {self._timeout_s} s ({type(error).__name__}: {error})") from error
         if reply.status_code != 200:
             headers = {name.lower(): value for name, value in reply.headers.items()}
             message = f"HTTP {reply.status_code}: the engine refused the request (rate limit or outage)"

@@ -133,7 +133,7 @@ def damage(path: Path, state: FileState, *, whole: bool = True) -> str:
         return f"holds {now.rows} rows instead of {state.rows}"
     if state.bytes is not None and size != state.bytes:
         return f"holds {size:,} bytes instead of {state.bytes:,}"
-    return "" if state.digest in (None, now.digest) else "has another content"
+    return "" if state.digest in (None, now.digest) else "has different content"
 
 
 def _refuse(stage: Path, files: Mapping[str, FileState]) -> None:
@@ -142,8 +142,8 @@ def _refuse(stage: Path, files: Mapping[str, FileState]) -> None:
     told = "".join(f"{stage / name} {wrong}\n" for name, wrong in damaged.items())
     again = _to_delete(stage, damaged)
     raise RunFolderError(
-        f"{told}The stage was complete with other content: the file was cut, deleted or changed afterwards. "
-        "Restore it from a copy, or do the work again: delete what follows, then run the same command.\n"
+        f"{told}The stage was complete, but this was cut, deleted or changed afterwards. Restore it from a copy, or "
+        "repeat the work: delete the paths below, then run the same command again.\n"
         f"  rm -r {shlex.join(map(str, again))}"
     )
 

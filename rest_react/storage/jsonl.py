@@ -81,7 +81,7 @@ class JsonLines(Generic[R]):
         spans = [where.pop(id_) for id_ in order if id_ in where]
         if where:
             raise RunFolderError(
-                f"{self.path} holds {len(where)} records that this stage does not know, e.g. {next(iter(where))!r}; "
+                f"{self.path} has {len(where)} records that do not belong to this stage, e.g. {next(iter(where))!r}; "
                 "did the questions change? Move the file away, or give the run another name (run=<name>)"
             )
         if spans == sorted(spans):
@@ -105,7 +105,8 @@ def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
                 if not line.endswith(b"\n"):
                     return
                 raise RunFolderError(
-                    f"{path}, line {number} is damaged ({error}); take the line out and its work is done again"
+                    f"{path}, line {number} is damaged ({error}); delete the line and run the same command again: its "
+                    "work is repeated"
                 ) from error
 
 

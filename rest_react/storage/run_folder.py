@@ -41,7 +41,7 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RunFolderError(
-                    f"{self.root} is in use by another live process; wait for it, stop it, or choose another run=<name>"
+                    f"{self.root} is in use by another running process; wait for it, stop it, or use another run=<name>"
                 ) from error
             self._clear_leftovers()
             yield

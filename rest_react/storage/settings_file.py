@@ -83,15 +83,15 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
         for begun in root.glob("iter_*"):
             shutil.rmtree(begun)
         _write(root, _SettingsFile(SCHEMA, dict(settings), [dict(environment)]))
-        return ["settings were changed, with which nothing had been finished"]
+        return ["settings changed; no stage had finished with the previous ones"]
     if differing and all(_is_unused(root, key) for key in differing):
         _write(root, _SettingsFile(SCHEMA, dict(settings), kept.environments))
         return [f"{', '.join(differing)} changed; no finished work depends on it"]
     if differing:
         raise RunFolderError(
-            f"{root} was made with other settings:\n"
+            f"{root} was created with other settings:\n"
             + "".join(f"  {key}: {difference}\n" for key, difference in differing.items())
-            + "Give these settings a name of their own (run=<name>), or go back to the folder's."
+            + "Use another name for the new settings (run=<name>), or restore the folder's settings."
         )
     last = kept.environments[-1]
     changes = [

@@ -44,7 +44,7 @@ def read_summary(stage: Path) -> dict[str, Any] | None:
         files = stored_files(content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RunFolderError(
-            f"{path} is damaged ({error}); delete it and run the same command again: the stage is completed again"
+            f"{path} is damaged ({error}); delete it and run the same command again to complete the stage anew"
         ) from error
     if files is None:
         _note_unchecked(stage)
@@ -68,4 +68,4 @@ def _note_unchecked(stage: Path) -> None:
     run = next((folder.parent for folder in stage.parents if folder.name.startswith("iter_")), stage)
     if run not in _unchecked:
         _unchecked.add(run)
-        say(f"note: {run} was made by an earlier version: of its files only the rows are checked for damage")
+        say(f"note: {run} was created by an earlier version, so only the row counts of its files are checked")

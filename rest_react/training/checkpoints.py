@@ -42,7 +42,7 @@ def last_checkpoint(checkpoints: Path) -> Path | None:
         damaged = damaged or f"{checkpoint}: {wrong}"
         remove(checkpoint)
     if damaged:
-        say(f"note: fine-tuning: {damaged}; it goes on from {whole.name if whole else 'the start'}")
+        say(f"note: fine-tuning: {damaged}; training resumes from {whole.name if whole else 'the start'}")
     return whole
 
 

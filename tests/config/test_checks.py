@@ -488,7 +488,7 @@ HOSTED_POLICY = ("llm@policy=openai", "finetune=hosted", "start=prompted")
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
-        ((*HOSTED_POLICY, "policy.mode=completion"), "policy.mode: completion, but a hosted job trains on chats"),
+        ((*HOSTED_POLICY, "policy.mode=completion"), "policy.mode: completion, but a hosted job trains a chat model"),
         ((*HOSTED_POLICY, TEMPLATE), "policy.chat_template_kwargs: changes the prompt"),
         (
             (*HOSTED_POLICY, "+policy.extra_body={chat_template_kwargs: {enable_thinking: false}}"),
@@ -496,19 +496,19 @@ HOSTED_POLICY = ("llm@policy=openai", "finetune=hosted", "start=prompted")
         ),
         (
             ("llm@policy=vllm", "policy.extra_args=[--chat-template, mine.jinja]"),
-            "policy.extra_args: --chat-template serves another prompt than training sees",
+            "policy.extra_args: --chat-template makes serving differ from training",
         ),
         (
             ("llm@policy=vllm", "policy.extra_args=['--default_chat_template_kwargs={}']"),
-            "policy.extra_args: --default-chat-template-kwargs serves another prompt than training sees; use",
+            "policy.extra_args: --default-chat-template-kwargs makes serving differ from training; use policy.",
         ),
         (
             ("llm@policy=vllm", "policy.extra_args=[--tokenizer, other]"),
-            "policy.extra_args: --tokenizer serves other tokens",
+            "policy.extra_args: --tokenizer makes serving differ from training; use a model",
         ),
         (
             ("llm@policy=vllm", "+policy.chat_template_kwargs={add_generation_prompt: false}"),
-            "policy.chat_template_kwargs: add_generation_prompt is not an argument of a template; leave it out",
+            "policy.chat_template_kwargs: add_generation_prompt is not an argument of a chat template",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import re
 import time
 import traceback
 from dataclasses import replace
@@ -187,10 +188,8 @@ def test_a_reply_that_is_all_thought_is_a_fault_that_names_the_settings():
     names = SettingNames("grader", "evaluate.grader_max_tokens")
     with serve(lambda _: cut_off) as server, pytest.raises(ModelFault) as caught:
         ask(server, names=names)
-    assert str(caught.value) == (
-        "gemini-x: the reply has no text: its thoughts took all tokens; raise evaluate.grader_max_tokens, or set "
-        "grader.thinking_budget to 0 or to fewer tokens than that"
-    )
+    told = r"gemini-x: .*thinking used all tokens; raise evaluate\.grader_max_tokens, or set grader\.thinking_budget"
+    assert re.match(told, str(caught.value))
 
 
 @pytest.mark.parametrize("value", ["null", "NaN", "-Infinity"])
@@ -321,10 +320,8 @@ def test_a_redirect_does_not_carry_the_prompt_along(status):
         redirect = Reply(status, b"", {"location": f"{other.url}/v1?key=hunter2"})
         with serve(lambda _: redirect) as server, pytest.raises(UsageError) as caught:
             ask(server)
-        assert str(caught.value) == (
-            f"gemini-x: HTTP {status}: the request is sent on to {other.url}, which is refused, since the prompt would "
-            "go along; check the proxy, and GOOGLE_GEMINI_BASE_URL if you set it"
-        )
+        told = rf"gemini-x: HTTP {status}: .*redirects to {other.url}\. .*GOOGLE_GEMINI_BASE_URL"
+        assert re.match(told, str(caught.value)) and "hunter2" not in str(caught.value)
         assert (len(server.requests), other.requests) == (1, [])
 
 

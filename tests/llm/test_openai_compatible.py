@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import re
 import threading
 import time
 import traceback
@@ -223,7 +224,7 @@ def test_where_the_server_has_no_system_turn_instructions_go_into_the_user_s_fro
     folded = [{"role": "user", "content": "Instructions.\nQUESTION = 1\n"}]
     # In any order: the two calls at once race.
     assert sorted(request.json["messages"] == folded for request in server.requests) == [False, False, True, True, True]
-    assert capsys.readouterr().err.count("instructions stand in the user's turn") == 1
+    assert capsys.readouterr().err.count("in the user's turn") == 1
 
 
 def test_the_system_turn_is_a_setting():
@@ -249,7 +250,7 @@ def test_a_reply_whose_text_is_all_thought_is_a_fault_that_names_the_setting(fin
     thought = {"message": {"content": None, "reasoning_content": "Hm."}, "finish_reason": finish}
     with (
         serve(lambda _: chat(thought)) as server,
-        pytest.raises(ModelFault, match=r"no text, but reasoning_content.*thinking off"),
+        pytest.raises(ModelFault, match=r"reasoning_content instead of text.*thinking off"),
     ):
         ask(server)
 
@@ -295,7 +296,7 @@ def test_a_stalled_server_is_left_at_the_deadline_and_tried_again():
 def test_nobody_listening_is_an_outside_fault():
     with serve(plain) as server:
         pass
-    with pytest.raises(OutsideFault, match="no whole reply"):
+    with pytest.raises(OutsideFault, match="no complete reply"):
         ask(server)
 
 
@@ -329,7 +330,7 @@ def test_retry_after_is_honoured():
         (error(400, "flagged: " + "x " * 99 + "Who wrote 'stop' ?"), ModelFault, "flagged"),
         (Reply(400, {"status": 400, "model": "x", "reason": "prompt too long"}), ModelFault, "prompt too long"),
         (error(400, "not 'none'", code="invalid_value", param="reasoning_effort"), UsageError, "not 'none'"),
-        (error(401, "bad key"), UsageError, "wants a key"),
+        (error(401, "bad key"), UsageError, "set api_key_env"),
         (error(404, "no model some-model"), UsageError, "no model some-model"),
         (error(402, "pay"), OutsideFault, "quota used up"),
         (error(429, "quota", code="insufficient_quota"), OutsideFault, "quota used up"),
@@ -358,10 +359,8 @@ def test_a_refusal_in_unknown_words_is_of_one_request_where_a_harmless_one_is_an
 def test_a_refusal_of_all_requests_in_unknown_words_is_the_settings_fault():
     with serve(lambda _: error(400, "njet")) as server, pytest.raises(UsageError) as caught:
         ask(server, names=SettingNames("grader"))
-    assert str(caught.value) == (
-        f"some-model at {server.url}/v1: HTTP 400: njet (every request is refused, also a harmless one); "
-        "check grader.model, grader.base_url and grader.token_limit"
-    )
+    assert str(caught.value).startswith(f"some-model at {server.url}/v1: HTTP 400: njet (")
+    assert str(caught.value).endswith("; check grader.model, grader.base_url and grader.token_limit")
 
 
 def test_a_refusal_of_all_requests_in_unknown_words_after_good_ones_is_an_outside_fault():
@@ -376,7 +375,7 @@ def test_a_refusal_of_all_requests_in_unknown_words_after_good_ones_is_an_outsid
     count = iter(range(100))
     with (
         serve(lambda request: error(400, "njet") if next(count) else plain(request)) as server,
-        pytest.raises(OutsideFault, match="since then every request is refused"),
+        pytest.raises(OutsideFault, match="refused every request since then"),
     ):
         asyncio.run(twice(f"{server.url}/v1"))
 
@@ -387,8 +386,8 @@ def test_a_model_that_was_made_just_now_is_waited_for_and_one_that_stays_unknown
     with serve(lambda request: plain(request) if next(count) > 2 else unknown) as server:
         assert len(ask(server, ready_within_s=60)) == 1
     assert len(server.requests) == 4
-    assert "the model is not served yet; waiting up to 1 minutes for it" in " ".join(capsys.readouterr().err.split())
-    with serve(lambda _: unknown) as server, pytest.raises(UsageError, match="does not exist; set model to one"):
+    assert "not available yet; trying again for up to 1 minutes" in " ".join(capsys.readouterr().err.split())
+    with serve(lambda _: unknown) as server, pytest.raises(UsageError, match="does not exist; set model to a model"):
         ask(server, ready_within_s=0.01)
 
 
@@ -427,7 +426,7 @@ def test_one_filtered_sample_of_several_is_kept_as_a_sample():
 
 
 def test_an_address_that_is_none_is_told_before_any_request():
-    with pytest.raises(UsageError, match="'localhost:8000/v1' is no http"):
+    with pytest.raises(UsageError, match="'localhost:8000/v1' is not an http"):
         OpenAICompatible("m", base_url="localhost:8000/v1", api_key_env=None)
 
 
@@ -558,13 +557,11 @@ def test_a_redirect_does_not_carry_the_prompt_along(status):
     with serve(plain) as other:
         place = other.url.replace("://", "://me:hunter2@")
         redirect = Reply(status, b"", {"location": f"{place}/v1/chat/completions?key=hunter2"})
-        told = (
-            f"some-model at {{}}/v1: HTTP {status}: it sends the request on to {other.url}, which is refused, since "
-            "the prompt would go along; set grader.base_url to the address that answers"
-        )
+
         with serve(lambda _: redirect) as server, pytest.raises(UsageError) as caught:
             ask(server, names=SettingNames("grader"))
-        assert str(caught.value) == told.format(server.url)
+        told = rf"some-model at {server.url}/v1: HTTP {status}: .*redirects to {other.url}\. .*; set grader\.base_url"
+        assert re.match(told, str(caught.value)) and "hunter2" not in str(caught.value)
         assert (len(server.requests), other.requests) == (1, [])
 
 
@@ -580,8 +577,7 @@ def test_no_body_ends_the_run_with_a_traceback(status, body):
 def test_a_reply_without_end_is_left_at_its_limit_and_charged(tmp_path):
     budget = Budget()
     budget.keep_in(tmp_path / "spending.json")
-    told = "the reply is larger than 64 MB; it is not read to its end"
-    with serve(lambda _: Reply(200, endless())) as server, pytest.raises(OutsideFault, match=told):
+    with serve(lambda _: Reply(200, endless())) as server, pytest.raises(OutsideFault, match="larger than 64 MB"):
         ask(server, meter=Meter(budget, "policy"))
     assert len(server.requests) == 1
     worst = worst_case(PROMPT, 1, SAMPLING)
@@ -599,7 +595,7 @@ def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
     started = time.monotonic()
     with (
         serve(lambda _: Reply(200, endless(part=b" ", wait_s=0.05))) as server,
-        pytest.raises(OutsideFault, match=r"no whole reply within 0\.3 s.*\(after 2 tries\)"),
+        pytest.raises(OutsideFault, match=r"no complete reply within 0\.3 s.*\(after 2 tries\)"),
     ):
         ask(server, timeout_s=0.3, tries=2)
     assert time.monotonic() - started < 3

@@ -154,7 +154,7 @@ def test_what_is_no_choice_is_left_out():
 
 @pytest.mark.parametrize("choices", [[], None, "x", 5, [None], [said(5)], [{"text": True}]])
 def test_a_reply_without_a_readable_sample_is_none(choices):
-    with pytest.raises(TryAgain, match="a reply without choices"):
+    with pytest.raises(TryAgain, match="the reply has no choices"):
         read_reply(json.dumps({"choices": choices}).encode())
 
 

@@ -112,8 +112,8 @@ def test_other_refusals_are_none_of_the_system_turn(message):
 
 def test_an_empty_reply_names_the_setting_that_cures_it():
     cut_off = why_empty("reasoning", True, SettingNames("policy", "evaluate.grader_max_tokens"))
-    assert "its thoughts took all tokens; raise evaluate.grader_max_tokens, or turn thinking off" in cut_off
+    assert "thinking used all tokens; raise evaluate.grader_max_tokens, or turn thinking off" in cut_off
     assert "'+policy.chat_template_kwargs={enable_thinking: false}'" in cut_off
     names = SettingNames("grader")
-    assert "takes all of it for thoughts; turn thinking off" in why_empty("reasoning_content", False, names)
+    assert "parses the whole reply as thinking; turn thinking off" in why_empty("reasoning_content", False, names)
     assert "'+grader.extra_body={tool_choice: none}'" in why_empty("tool_calls", False, names)

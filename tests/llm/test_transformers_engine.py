@@ -115,7 +115,7 @@ def test_a_prompt_that_does_not_fit_is_the_models_fault() -> None:
 
 
 def test_a_cache_too_small_for_a_prompt_is_the_settings_fault() -> None:
-    with pytest.raises(UsageError, match=r"cache_tokens=256: a prompt wants \d+; set at least that"):
+    with pytest.raises(UsageError, match=r"cache_tokens=256 is too small: a prompt needs \d+"):
         with_engine(lambda engine: engine.sample(Prompt("", "word " * 200), n=1, sampling=greedy()), cache_tokens=256)
 
 

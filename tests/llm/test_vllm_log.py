@@ -77,7 +77,7 @@ def test_without_an_error_the_last_lines_are_told(tmp_path: Path) -> None:
         == "line 4 | line 5 | line 6 | line 7 | line 8"
     )
     assert died(tmp_path) == "it logged nothing"
-    assert died(tmp_path, "INFO: Shutting down", started=True).startswith("its log holds no error (was it killed")
+    assert died(tmp_path, "INFO: Shutting down", started=True).startswith("its log shows no error")
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,9 @@ def test_an_empty_page_of_an_engine_is_not_kept_as_no_results(tmp_path: Path, em
 def test_a_recorded_client_replays_and_refuses_to_ask_outside(tmp_path: Path) -> None:
     kept, hits = sample(Counting(), tmp_path), search(Counting(), tmp_path)
     assert (sample(None, tmp_path), search(None, tmp_path)) == (kept, hits)
-    with pytest.raises(OutsideFault, match=r"no answer of model is kept for \.\.\.'other'"):
+    with pytest.raises(OutsideFault, match=r"no answer of model to \.\.\.'other'"):
         sample(None, tmp_path, prompt=Prompt("", "other"))
-    with pytest.raises(OutsideFault, match="no answer of engine is kept for query 'other'"):
+    with pytest.raises(OutsideFault, match="no answer of engine to query 'other'"):
         search(None, tmp_path, query="other")
 
 
@@ -149,7 +149,7 @@ def test_a_damaged_answer_is_refused_with_the_way_out(tmp_path: Path, answer: st
     sample(Counting(), tmp_path)
     with sqlite3.connect(tmp_path / FILE) as answers:
         answers.execute("UPDATE answers SET answer = ?", (answer,))
-    with pytest.raises(UsageError, match=r"answers\.sqlite cannot be used .* delete it"):
+    with pytest.raises(UsageError, match=r"answers\.sqlite cannot be used .* delete the file"):
         sample(Counting(), tmp_path)
 
 

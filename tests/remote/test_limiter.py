@@ -80,7 +80,7 @@ def test_a_call_larger_than_a_minutes_tokens_can_never_start():
         async with Limiter(1, tokens_per_minute=100).slot(Tokens(101, 0)):
             pass
 
-    with pytest.raises(UsageError, match="tokens_per_minute=100: one call may take 101"):
+    with pytest.raises(UsageError, match=r"tokens_per_minute=100 .*101 tokens"):
         asyncio.run(main())
 
 

@@ -14,7 +14,7 @@ def test_a_setting_has_its_block_in_front_where_there_is_one():
     [
         (ErrorReply(400, "no", param="n"), "set grader.n_per_request=false"),
         (ErrorReply(400, "max_tokens is too large"), "set improve.max_tokens to what grader allows"),
-        (ErrorReply(404, "The model `m` does not exist"), "set grader.model to one that is served"),
+        (ErrorReply(404, "The model `m` does not exist"), "set grader.model to a model that the server offers"),
         (ErrorReply(400, "x" * 300 + "logprobs"), "check grader.model, grader.base_url and grader.token_limit"),
         (None, "check grader.model, grader.base_url and grader.token_limit"),
     ],

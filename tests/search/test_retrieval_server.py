@@ -75,7 +75,7 @@ def test_a_request_to_a_stalled_server_ends_at_the_timeout():
     started = time.monotonic()
     with (
         serve(lambda _: Reply(200, {}, delay_s=30)) as server,
-        pytest.raises(OutsideFault, match=r"no whole reply within 0\.2 s"),
+        pytest.raises(OutsideFault, match=r"no complete reply within 0\.2 s"),
     ):
         ask(server, timeout_s=0.2, tries=2)
     assert time.monotonic() - started < 5
@@ -138,7 +138,7 @@ def test_a_slow_reply_has_one_time_limit_in_total():
     started = time.monotonic()
     with (
         serve(lambda _: Reply(200, parts(b'{"result": [[', wait_s=0.05))) as server,
-        pytest.raises(OutsideFault, match=r"no whole reply within 0\.3 s.*\(after 2 tries\)"),
+        pytest.raises(OutsideFault, match=r"no complete reply within 0\.3 s.*\(after 2 tries\)"),
     ):
         ask(server, timeout_s=0.3, tries=2)
     assert time.monotonic() - started < 3

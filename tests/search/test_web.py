@@ -207,7 +207,7 @@ def test_a_page_has_a_time_limit_and_a_size_limit(engine):
     started = time.monotonic()
     with serve(lambda _: Reply(200, parts(b"<html>", wait_s=0.05), HTML)) as server:
         engine(server)
-        with pytest.raises(OutsideFault, match="no whole reply within 1 s"):
+        with pytest.raises(OutsideFault, match="no complete reply within 1 s"):
             ask(timeout_s=1, tries=1)
     assert time.monotonic() - started < 5
     with serve(lambda _: Reply(200, parts(b"<html>", b" " * 2**20), HTML)) as server:

@@ -289,11 +289,10 @@ REFUSED = ModelFault("judge: HTTP 400: the prompt is longer than the context")
 def test_a_grader_that_refuses_every_answer_stops_the_run_and_only_grading_is_done_again(tmp_path) -> None:
     with pytest.raises(UsageError) as stopped:
         run(tmp_path, policy(RIGHT), grader=judge(REFUSED, REFUSED))
-    assert str(stopped.value) == (
-        "evaluate, grading: grader refused every one of 2 requests, e.g. "
-        "llm:tiny: judge: HTTP 400: the prompt is longer than the context\n"
-        "None of them is kept. Change grader.model, grader.base_url or what its server allows, and run again."
-    )
+    problem, way_out = str(stopped.value).splitlines()
+    assert problem.startswith("evaluate, grading: grader refused all 2 requests ")
+    assert "llm:tiny: judge: HTTP 400: the prompt is longer than the context" in problem
+    assert "Change grader.model, grader.base_url" in way_out
     assert (read_summary(tmp_path), (tmp_path / RESULTS).exists()) == (None, False)
     results = run(tmp_path, RecordedLLM({}), grader=judge(TRUE, FALSE))
     assert [result.verdict.verdict for result in results] == ["correct", "incorrect"]

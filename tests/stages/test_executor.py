@@ -154,10 +154,9 @@ def test_a_model_that_refuses_every_request_is_a_wrong_setting_and_nothing_is_ke
     refused = {id_: Square(id_, 0, refused=f"no {id_}") for id_ in IDS}
     with pytest.raises(UsageError) as stopped:
         go(path, Calculator(instead=refused), in_flight=1)
-    assert str(stopped.value) == (
-        "square: calculator refused every one of 12 requests, e.g. no n11\n"
-        "None of them is kept. Change calculator.model, calculator.base_url or what its server allows, and run again."
-    )
+    problem, way_out = str(stopped.value).splitlines()
+    assert problem == "square: calculator refused all 12 requests (last refusal: no n11)"
+    assert "Change calculator.model, calculator.base_url" in way_out
     assert go(path, Calculator()) == WHOLE
 
 

@@ -296,11 +296,9 @@ def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again
             **how,
         )
     count = 3 if "selector" in how else 4
-    assert str(stopped.value) == (
-        f"improve: reward_model refused every one of {count} requests, e.g. model fault: judge: HTTP 400: too long\n"
-        "None of them is kept. Change reward_model.model, reward_model.base_url or what its "
-        "server allows, and run again."
-    )
+    problem, way_out = str(stopped.value).splitlines()
+    assert problem.startswith(f"improve: reward_model refused all {count} requests ")
+    assert "judge: HTTP 400: too long" in problem and "Change reward_model.model" in way_out
     assert (read_summary(tmp_path / "improve"), (tmp_path / "improve" / RANKINGS).exists()) == (None, False)
     rankings, _, _ = run(tmp_path, [trajectory_of(*steps)], model=answers([["BEST: 1"]]), **how)
     assert [ranking.status for ranking in rankings] == ["ranked"] * 3

@@ -140,7 +140,7 @@ def test_changed_weights_are_refused_where_they_are_loaded(copied: Path) -> None
     content[-1] ^= 1
     assert resolve_weights(str(weights.parent)) == weights.parent
     weights.write_bytes(content)
-    with pytest.raises(RunFolderError, match=r"model\.safetensors has another content"):
+    with pytest.raises(RunFolderError, match=r"model\.safetensors has different content"):
         resolve_weights(str(weights.parent))
 
 

@@ -110,7 +110,7 @@ def test_finish_refuses_a_record_that_nobody_asked_for_and_leaves_the_file_alone
     path = tmp_path / "notes.jsonl"
     log = written(path, Note("b", "2"), Note("stray", "?"), Note("a", "1"))
     before = path.read_bytes()
-    with pytest.raises(RunFolderError, match=r"holds 1 records that this stage does not know, e\.g\. 'stray'"):
+    with pytest.raises(RunFolderError, match=r"has 1 records that do not belong to this stage, e\.g\. 'stray'"):
         log.finish(["a", "b"])
     assert path.read_bytes() == before
 
@@ -124,7 +124,7 @@ def test_a_damaged_line_in_the_middle_is_an_error_that_names_file_and_line(tmp_p
     written(path, Note("a", "1"), Note("c", "3"))
     first, last = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + line + b"\n" + last)
-    with pytest.raises(RunFolderError, match=r"notes\.jsonl, line 2 is damaged .*; take the line out"):
+    with pytest.raises(RunFolderError, match=r"notes\.jsonl, line 2 is damaged .*; delete the line"):
         JsonLines(path, Note).resume()
 
 

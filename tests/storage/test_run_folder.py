@@ -25,7 +25,7 @@ def test_a_second_live_process_is_refused_until_the_first_is_dead(tmp_path: Path
     try:
         assert first.stdout is not None
         assert first.stdout.readline() == "locked\n"
-        with pytest.raises(RunFolderError, match="is in use by another live process"), folder.locked():
+        with pytest.raises(RunFolderError, match="is in use by another running process"), folder.locked():
             pass
     finally:
         first.kill()

@@ -28,12 +28,12 @@ def test_other_settings_are_refused_by_name_and_change_nothing(tmp_path: Path) -
     del other["data"]
     with pytest.raises(RunFolderError) as refused:
         lock_settings(folder.root, other, {"python": "3.13.0"})
-    assert str(refused.value).splitlines() == [
-        f"{tmp_path} was made with other settings:",
+    problem, *differences, way_out = str(refused.value).splitlines()
+    assert problem.startswith(f"{tmp_path} ") and "run=<name>" in way_out
+    assert differences == [
         "  agent.extra: (absent) in the folder, True now",
         "  data: None in the folder, (absent) now",
         "  seed: 0 in the folder, 1 now",
-        "Give these settings a name of their own (run=<name>), or go back to the folder's.",
     ]
     assert (tmp_path / "settings.yaml").read_bytes() == before
 
@@ -62,7 +62,7 @@ def test_a_folder_where_nothing_was_finished_takes_other_settings(tmp_path: Path
     folder, other = RunFolder(tmp_path), {**SETTINGS, "seed": 1}
     lock_settings(folder.root, SETTINGS, HERE)
     write_lines(folder.stage(0, "evaluate", "world") / "trajectories.jsonl", begun)
-    assert lock_settings(folder.root, other, HERE) == ["settings were changed, with which nothing had been finished"]
+    assert lock_settings(folder.root, other, HERE) == ["settings changed; no stage had finished with the previous ones"]
     assert read_settings(folder.root) == other
     assert sorted(path.name for path in tmp_path.iterdir()) == ["settings.yaml"]
     write_summary(folder.stage(0, "evaluate", "world"), {})

@@ -51,7 +51,7 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(
     damage(folder / "checkpoint-12" / name)
     assert last_checkpoint(folder) == folder / "checkpoint-8"
     told = capsys.readouterr().err.replace("\n", "")
-    assert f"checkpoint-12: {name} " in told and told.endswith("it goes on from checkpoint-8")
+    assert f"checkpoint-12: {name} " in told and told.endswith("resumes from checkpoint-8")
     assert not (folder / "checkpoint-12").exists()
 
 
@@ -62,7 +62,7 @@ def test_without_a_whole_checkpoint_training_begins_at_the_start(
     for step in (4, 8):
         emptied(folder / f"checkpoint-{step}" / "files.json")
     assert last_checkpoint(folder) is None
-    assert capsys.readouterr().err.replace("\n", "").endswith("it goes on from the start")
+    assert capsys.readouterr().err.replace("\n", "").endswith("resumes from the start")
     assert last_checkpoint(tmp_path / "missing") is None
 
 

@@ -50,11 +50,11 @@ def test_a_row_that_is_too_long_is_an_error_and_never_cut(tokenizer: PreTrainedT
         f"fine-tuning: 7 of 8 examples are longer than finetune.max_length={limit}: w1.0.0 ({limit + 1} tokens), w2.0.0"
     )
     assert "w6.0.0" not in str(error.value)
-    assert " and 2 more; the cut would remove their targets. Set finetune.max_length=" in str(error.value)
+    assert " and 2 more. " in str(error.value) and "Set finetune.max_length=" in str(error.value)
 
 
 def test_no_examples_is_an_error(tokenizer: PreTrainedTokenizerBase) -> None:
-    with pytest.raises(UsageError, match="no example to train on"):
+    with pytest.raises(UsageError, match="no examples to train on"):
         make_rows([], tokenizer, "completion", 512)
 
 

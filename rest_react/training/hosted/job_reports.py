@@ -47,15 +47,15 @@ async def look_at(service: Service, client: "AsyncOpenAI", job: str) -> Job:
         state = state_of(told.status)
         model = name_of(told.fine_tuned_model) if told.fine_tuned_model else ""
         if state == "succeeded" and not model:
-            said = f"{service.base_url}: job {job} succeeded, and its model has no name yet"
-            raise NotReady(said, OutsideFault(f"{said}; run the same command again to look once more"))
+            said = f"{service.base_url}: job {job} succeeded, but its model has no name yet"
+            raise NotReady(said, OutsideFault(f"{said}; run the same command again to check again"))
         error = told.error
         said = service.redact(f"{error.code}: {error.message}") if error and error.message else "no reason given"
         where = f" (parameter {error.param})" if error and error.param else ""
         why = f"{service.base_url}: fine-tuning job {told.id} {told.status}: {said}{where}"
         return Job(str(told.status), state, model, why)
 
-    return await service.ask("looking at the job", look, about="job")
+    return await service.ask("checking the job", look, about="job")
 
 
 async def new_events(service: Service, client: "AsyncOpenAI", job: str, seen: set[str]) -> list[Report]:

@@ -39,11 +39,13 @@ def read_progress(folder: Path, content: str) -> Progress:
         progress = msgspec.json.decode(path.read_bytes(), type=Progress)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path} is damaged ({error}). Delete it and run the same command again: the job is looked for in the "
-            "server's list, and another one is started, and paid for, only where that list has none."
+            f"{path} is damaged ({error}). Delete it and run the same command again: it searches the server's list "
+            "for the job, and starts (and pays for) a new one only if the list has none."
         ) from error
     if progress.content != content:
-        raise UsageError(f"{path}: begun with other examples or settings; restore them, or delete it to start anew")
+        raise UsageError(
+            f"{path}: the job was started with other examples or settings; restore them, or delete it to start another"
+        )
     return progress
 
 

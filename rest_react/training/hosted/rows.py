@@ -34,13 +34,16 @@ def render_rows(examples: Sequence[Example], fewest: int = 1, max_length: int | 
         if max_length is not None and tokens_of(example) > max_length
     ]
     if len(examples) < fewest:
-        problems.append(f"{len(examples)} examples, and the API takes no fewer than {fewest}")
+        problems.append(f"{len(examples)} examples, but the API requires at least {fewest}")
     if problems:
         more = f" (and {len(problems) - 10} more)" if len(problems) > 10 else ""
         raise UsageError("hosted fine-tuning, examples: " + "; ".join(problems[:10]) + more)
     rows = b"".join(_row(example) for example in examples)
     if len(rows) > _MOST_BYTES:
-        raise UsageError(f"hosted fine-tuning: {len(rows)} bytes of examples; the API takes {_MOST_BYTES}; use fewer")
+        raise UsageError(
+            f"hosted fine-tuning: the examples have {len(rows)} bytes, more than the API's limit of {_MOST_BYTES}; use "
+            "fewer examples"
+        )
     return rows
 
 

@@ -50,5 +50,5 @@ def if_it_can_list() -> Iterator[None]:
 def name_of(told: object) -> str:
     """What a reply names; the SDK does not check that it is a text."""
     if not isinstance(told, str) or not told.isprintable() or not told:
-        raise OutsideFault(f"the reply names {told!r:.80}")
+        raise OutsideFault(f"the reply has an invalid name or id: {told!r:.80}")
     return told

@@ -1,7 +1,7 @@
 """A fine-tuning service and how it is asked: requests are retried, and no message contains the key.
 
     service = Service("https://api.openai.com/v1", "OPENAI_API_KEY", 300.0, Backoff(), READY_WITHIN_S, say)
-    job = await service.ask("looking at the job", lambda: client.fine_tuning.jobs.retrieve("ftjob-xyz"), about="job")
+    job = await service.ask("checking the job", lambda: client.fine_tuning.jobs.retrieve("ftjob-xyz"), about="job")
 
 What the service has just said yes to and is not ready for yet (a file that is still processed, a job that is not found
 right away) is waited for some minutes. A refusal is a UsageError that names the setting; a reply that cannot be read is
@@ -83,7 +83,7 @@ class Service:
                         async with asyncio.timeout(within_s):
                             return await call()
                     except TimeoutError as error:
-                        raise OutsideFault(f"no whole reply within {within_s:g} s") from error
+                        raise OutsideFault(f"no complete reply within {within_s:g} s") from error
                     except APIConnectionError as error:
                         if isinstance(error.__cause__, TooLarge):
                             raise error.__cause__ from None

@@ -88,7 +88,7 @@ class HostedTrainer:
         """Tunes `base`, or goes on with what `folder` says was begun."""
         if base.where == "local":
             raise UsageError(
-                f"hosted fine-tuning cannot start from local weights ({base.name}); name a model of the API"
+                f"hosted fine-tuning cannot start from local weights ({base.name}); use a model that the API offers"
             )
         rows = render_rows(examples, self._fewest_examples, self._max_length)
         job_seed = seed % 2**31  # what the API takes
@@ -120,15 +120,15 @@ class HostedTrainer:
     async def _stop(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> None:
         """Asks for the end of the job that the folder knows of, or that a kill has kept from being noted."""
         job = progress.job or (
-            progress.file and await self._service.ask("looking", lambda: find_job(client, progress.file))
+            progress.file and await self._service.ask("searching for the job", lambda: find_job(client, progress.file))
         )
         if not job:
-            raise UsageError(f"{folder}: no job was begun here, so there is none to cancel; leave out finetune.cancel")
+            raise UsageError(f"{folder}: no job was started here, so there is none to cancel; remove finetune.cancel")
         await self._service.ask("cancelling the job", lambda: client.fine_tuning.jobs.cancel(job))
         note_progress(folder, replace(progress, job=job))
         raise UsageError(
-            f"{self._base_url}: fine-tuning job {job} is cancelled, as asked for; without finetune.cancel, and once "
-            f"{folder / 'job.json'} is deleted, the same command starts another"
+            f"{self._base_url}: fine-tuning job {job} was cancelled. To start a new job, delete {folder / 'job.json'} "
+            "and run the same command without finetune.cancel"
         )
 
     def _content_of(self, rows: bytes, base: ModelRef, job_seed: int) -> str:
@@ -186,13 +186,15 @@ class HostedTrainer:
                 await self._record_checkpoints(client, progress.job, folder)
                 return done
             if state in ("failed", "cancelled"):
-                raise UsageError(f"{job.why}; mend the cause, then delete {folder / 'job.json'} to start another")
+                raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
             if state == "paused" != before:
-                self._tell(f"job {progress.job} is paused; resume it at the provider, or stop it: finetune.cancel=true")
+                self._tell(
+                    f"job {progress.job} is paused; resume it at the provider, or cancel it with finetune.cancel=true"
+                )
             if time.monotonic() > deadline:
                 raise OutsideFault(
-                    f"{self._base_url}: job {progress.job} is {job.status!r} after {self._patience_s:g} s; it goes on "
-                    "there, and the same command goes on waiting"
+                    f"{self._base_url}: job {progress.job} is {job.status!r} after {self._patience_s:g} s; it "
+                    "continues on the server. Run the same command again to keep waiting"
                 )
             pause_s = self._poll_s if news else min(max(60.0, self._poll_s), pause_s * 1.5)
             await asyncio.sleep(pause_s)

@@ -34,7 +34,6 @@ def refuse_not_finite(model: "PreTrainedModel", losses: Path) -> None:
 
 def _diverged(what: str, step: int, learning_rate: float) -> str:
     return (
-        f"fine-tuning: {what} at step {step}, learning rate {learning_rate:g}: the training diverged, and nothing of "
-        "it is published. Start a new run (run=<name>) with a lower finetune.learning_rate or a higher "
-        "finetune.warmup_ratio"
+        f"fine-tuning: {what} at step {step}, learning rate {learning_rate:g}: the training diverged, and no model was "
+        "saved. Start a new run (run=<name>) with a lower finetune.learning_rate or a higher finetune.warmup_ratio"
     )

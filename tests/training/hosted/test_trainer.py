@@ -198,7 +198,7 @@ def test_a_paused_job_is_told_once_and_waited_for(tmp_path):
     api, told = Api(["paused", "paused", "running", "succeeded"]), []
     with serve(api.answer) as server:
         assert train(server, tmp_path, on_event=told.append).name == "ft:base-model:ftjob-0"
-    said = "job ftjob-0 is paused; resume it at the provider, or stop it: finetune.cancel=true"
+    said = "job ftjob-0 is paused; resume it at the provider, or cancel it with finetune.cancel=true"
     assert told.count(said) == 1
 
 
@@ -227,7 +227,7 @@ def test_what_the_service_is_not_ready_for_yet_is_waited_for_and_told_once(tmp_p
         model = train(server, tmp_path, on_event=told.append, tries=1)
     assert model.name == "ft:base-model:ftjob-0"
     assert (len(api.files), len(api.jobs)) == (1, 1)
-    assert sum("; waiting up to 10 minutes for it" in line for line in told) == 1
+    assert sum("up to 10 minutes" in line for line in told) == 1
 
 
 @pytest.mark.parametrize("moment", NOT_READY)
@@ -326,7 +326,7 @@ def test_other_examples_or_another_seed_are_another_job_and_refused_in_the_same_
     api = Api()
     with serve(api.answer) as server:
         train(server, tmp_path)
-        with pytest.raises(UsageError, match=r"job\.json: begun with other examples"):
+        with pytest.raises(UsageError, match=r"job\.json: .* other examples or settings"):
             train(server, tmp_path, examples=EXAMPLES[:2])
         api.looks = 0
         assert train(server, tmp_path / "other", seed=6).name == "ft:base-model:ftjob-1"
@@ -338,7 +338,7 @@ def test_rows_are_checked_before_anything_is_sent(tmp_path):
     with serve(Api().answer) as server:
         with pytest.raises(UsageError, match=r"q9\.0\.1: its prompt is empty; q9\.0\.1: its completion is empty"):
             train(server, tmp_path, examples=bad)
-        with pytest.raises(UsageError, match="3 examples, and the API takes no fewer than 10"):
+        with pytest.raises(UsageError, match=r"3 examples, .* at least 10"):
             train(server, tmp_path, fewest_examples=10)
         with pytest.raises(UsageError, match="local weights"):
             train(server, tmp_path, base=ModelRef("/weights", "local", tuned=True))
@@ -363,7 +363,7 @@ def purse(folder, **limits):
 def test_what_training_takes_is_told_and_counted_before_anything_is_sent(tmp_path):
     told, tokens = [], 21 * 3
     with serve(Api().answer) as server:
-        with pytest.raises(BudgetReached, match=r"max_usd=0\.006: 0\.0000 are spent, and a call may cost 0\.0063"):
+        with pytest.raises(BudgetReached, match=r"max_usd=0\.006 .*: 0\.0000 US dollars .* 0\.0063"):
             train(server, tmp_path / "a", meter=purse(tmp_path, max_usd=0.006), on_event=told.append)
         assert told == ["3 examples, about 21 tokens, 3 epochs: about 0.01 US dollars"]
         assert server.requests == []
@@ -376,11 +376,11 @@ def test_what_training_takes_is_told_and_counted_before_anything_is_sent(tmp_pat
 def test_a_job_is_cancelled_on_request_and_another_one_starts_only_when_told_to(tmp_path):
     api = Api(["running"])
     with serve(api.answer) as server:
-        with pytest.raises(UsageError, match="no job was begun here"):
+        with pytest.raises(UsageError, match=r"no job .* remove finetune\.cancel"):
             train(server, tmp_path, cancel=True)
         with pytest.raises(OutsideFault, match="'running'"):
             train(server, tmp_path, patience_s=0.0)
-        with pytest.raises(UsageError, match=r"job ftjob-0 is cancelled, as asked for.*job\.json is deleted"):
+        with pytest.raises(UsageError, match=r"job ftjob-0 was cancelled.* delete .*job\.json"):
             train(server, tmp_path, cancel=True)
         with pytest.raises(UsageError, match="ftjob-0 cancelled"):
             train(server, tmp_path)
@@ -397,7 +397,7 @@ def test_a_job_that_a_kill_kept_from_being_noted_can_be_cancelled(tmp_path):
             train(server, tmp_path, patience_s=0.0)
         note = json.loads((tmp_path / "job.json").read_text())
         (tmp_path / "job.json").write_text(json.dumps(note | {"job": ""}))
-        with pytest.raises(UsageError, match="job ftjob-0 is cancelled"):
+        with pytest.raises(UsageError, match="job ftjob-0 was cancelled"):
             train(server, tmp_path, cancel=True)
 
 
@@ -527,7 +527,7 @@ def test_odd_events_and_checkpoints_are_kept_as_far_as_they_can_be_read(tmp_path
 def test_a_redirect_does_not_carry_the_examples_along(tmp_path, route, status):
     with serve(Api().answer) as other:
         redirect = Reply(status, b"", {"location": f"{other.url}/v1/files?key=hunter2"})
-        told = f"HTTP {status}: it sends the request on to {other.url}, which is refused.*; set finetune.base_url to"
+        told = f"HTTP {status}: .*redirects to {other.url}.*; set finetune.base_url to"
         with serve(spoilt(Api(), route, lambda: redirect)) as server, pytest.raises(UsageError, match=told) as caught:
             train(server, tmp_path)
         assert ("hunter2" in str(caught.value), other.requests) == (False, [])
@@ -546,7 +546,7 @@ def test_a_reply_that_trickles_has_one_limit_for_all_of_it(tmp_path):
     started = time.monotonic()
     with (
         serve(spoilt(Api(), "job", lambda: Reply(200, endless(part=b" ", wait_s=0.05)))) as server,
-        pytest.raises(OutsideFault, match=r"no whole reply within 0\.5 s.*\(after 2 tries\)"),
+        pytest.raises(OutsideFault, match=r"no complete reply within 0\.5 s.*\(after 2 tries\)"),
     ):
         train(server, tmp_path, timeout_s=0.5, tries=2)
     assert time.monotonic() - started < 5
