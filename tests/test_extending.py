@@ -48,7 +48,9 @@ def add(section: str, copy: Path) -> None:
 def called(words: list[str], copy: Path, given: str = "", status: int = 0) -> str:
     """What a command printed; it must end with this status."""
     paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PYTHONPATH": str(copy), "GIT_CEILING_DIRECTORIES": str(copy.parent), "PATH": paths}
+    environment = os.environ | {
+        "PYTHONPATH": str(copy), "GIT_CEILING_DIRECTORIES": str(copy.parent), "PATH": paths, "OMP_NUM_THREADS": "1"
+    }  # fmt: skip
     done = subprocess.run(
         words, cwd=copy, env=environment, input=given, capture_output=True, text=True, check=False, timeout=300
     )
