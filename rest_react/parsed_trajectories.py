@@ -1,6 +1,6 @@
-"""What the candidates of a trajectory stand for, as their task has parsed them: each candidate once.
+"""Parsed trajectories: each candidate of a trajectory as its task has parsed it.
 
-    step = task.parse(step)                    # of a Step as it is stored
+    step = task.parse(step)                    # from a stored Step
     step.actions[0].target                     # 'ACTION_SELECTED = ActionWrapper(thoughts="First.", action=...)'
     ParsedTrajectory(trajectory, (step, ...))  # what selectors and filters see
 
@@ -19,11 +19,11 @@ SLIP = "slip"  # and where a scripted expert made a mistake on purpose, to show 
 
 @dataclass(frozen=True, slots=True)
 class ParsedAction:
-    """What one candidate stands for.
+    """One parsed candidate.
 
-    `action` is a record of its task, None where the text stands for none: `problem` says why. `target` is the training
-    text, which spells equal actions alike. `decision` is what majority votes count: equal for actions that differ in
-    their reasons alone. `complete` says that no element is empty.
+    `action` is a record of the task; None if the text has no action, and `problem` says why. `target` is the training
+    text in canonical form, the same for equal actions. `decision` is the key for majority votes, the same for actions
+    that differ only in their reasons. `complete` says that no element is empty.
     """
 
     action: Any
@@ -35,20 +35,20 @@ class ParsedAction:
 
 @dataclass(frozen=True, slots=True)
 class ParsedStep:
-    """A step, and what each of its candidates stands for."""
+    """A step with its parsed candidates."""
 
     step: Step
     actions: tuple[ParsedAction, ...]
 
     @property
     def chosen(self) -> ParsedAction | None:
-        """The action that moved the trajectory on."""
+        """The action of the chosen candidate; None if there is none."""
         return None if self.step.chosen is None else self.actions[self.step.chosen]
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedTrajectory:
-    """A trajectory with its steps parsed."""
+    """A trajectory with its parsed steps."""
 
     trajectory: Trajectory
     steps: tuple[ParsedStep, ...]
@@ -56,8 +56,8 @@ class ParsedTrajectory:
 
 @dataclass(frozen=True, slots=True)
 class Violations:
-    """The rules that a trajectory violates, one message each: by step and candidate (None where a candidate stands for
-    no action), and those of the final answer."""
+    """The rules that a trajectory violates, one message each: by step and candidate (None if a candidate has no
+    action), and for the final answer."""
 
     steps: tuple[tuple[tuple[str, ...] | None, ...], ...] = ()
     answer: tuple[str, ...] = ()

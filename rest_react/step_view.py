@@ -1,8 +1,8 @@
-"""How a step is shown to people: a heading and parts of a few kinds, which a page shows alike for every task.
+"""The view of a step: a title and parts of a few kinds, which the page shows in the same way for every task.
 
     StepView("Decide", (Part("thoughts", "Who wrote it?"), Part("line", "author of Dusk", label="searches for")))
 
-Not here: which parts a step has (each task), and how a part looks (reporting/templates/conversation.js).
+Not here: the parts of a step (its task), and how a part is displayed (reporting/templates/conversation.js).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rest_react.parsed_trajectories import ParsedStep
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document that a step was shown. `origin` is where it is from, `selected` whether the step keeps it."""
+    """A document in the state of a step. `origin` is its address or id; `selected` says whether the step keeps it."""
 
     number: int
     title: str
@@ -24,8 +24,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part. `text` is a thought, a note, a quoted text, the short word of a verdict, or what stands quoted behind
-    `label`; `before` is the text that a `change` replaces; `lines` are comments; `good` colours a verdict."""
+    """One part. `text` is a thought, a note, a quoted text, a verdict, or the quoted text after `label`; `before` is
+    the text that a `change` replaces; `lines` are comments; `good` sets the colour of a verdict."""
 
     kind: Literal["thoughts", "line", "note", "comments", "quote", "sources", "verdict", "change"]
     text: str = ""
@@ -38,7 +38,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """A step under its heading. `lines` say the same in a terminal."""
+    """A step: title and parts for the page, `lines` for the terminal."""
 
     title: str
     parts: tuple[Part, ...]
@@ -46,7 +46,7 @@ class StepView:
 
 
 def plain_view(title: str, parsed: ParsedStep) -> StepView:
-    """A step that shows no more than the text of its action."""
+    """A step that shows only the text of its action."""
     if parsed.chosen is None:
         problem = parsed.actions[0].problem if parsed.actions else "none"
         return StepView(title, (Part("note", "No sample could be used."),), (f"no sample can be used ({problem})",))

@@ -1,7 +1,7 @@
-"""The action vocabulary: what the agent may do, as plain records, and their one canonical spelling.
+"""The actions of the agent as records, and their canonical text.
 
-The model writes Python-looking calls ("code as prompt", paper section 3.1), and `render_output` is the spelling that
-exemplars, demonstrations and training targets share:
+The model writes Python-looking calls ("code as prompt", paper section 3.1). Exemplars, demonstrations and training
+targets all have the form that `render_output` writes:
 
     >>> print(render_output(Search(query="where Ada Mell was born", thoughts="Where first.")))
     ACTION_SELECTED = ActionWrapper(thoughts="Where first.", action=Search(query="where Ada Mell was born"))  # [END]
@@ -22,7 +22,7 @@ STEP_KINDS: tuple[StepKind, ...] = ("decide", "summarise", "answer", "relevance"
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Ask the search tool."""
+    """Send a query to the search engine."""
 
     query: str
     thoughts: str = ""
@@ -39,7 +39,7 @@ class Terminate:
 
 @dataclass(frozen=True, slots=True)
 class LinkSelection:
-    """What a summarise step writes: `comments` reject links one by one, the rest keeps what helps."""
+    """The action of a summarise step: `comments` say why links are rejected; the other fields keep the useful links."""
 
     grounded_summarization: str
     thoughts: str
@@ -58,7 +58,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class CheckAnswer:
-    """A self-check's verdict: the current answer stands. `passed=False` without a revision changes nothing."""
+    """The verdict of a self-check that keeps the current answer. `passed=False` without a revision changes nothing."""
 
     passed: bool
     comments: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class CheckAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReviseAnswer:
-    """A self-check's verdict: the answer is replaced."""
+    """The verdict of a self-check that replaces the answer."""
 
     revised_answer: str
     comments: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class ReviseAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ResultItem:
-    """A search hit under its link id, unique over the trajectory."""
+    """A search result with its link id, which is unique in the trajectory."""
 
     link_id: int
     link_text: str
@@ -83,7 +83,7 @@ class ResultItem:
 
 @dataclass(frozen=True, slots=True)
 class SelectLink:
-    """The trace a summary leaves in PAST_ACTIONS: the selected results alone; the others are forgotten."""
+    """The entry of a summary in PAST_ACTIONS, with the selected results only."""
 
     selected_links: tuple[ResultItem, ...]
     grounded_summarization: str
@@ -95,7 +95,7 @@ PastAction: TypeAlias = Search | SelectLink | Terminate | Answer
 
 
 def render_output(action: Action) -> str:
-    """The completion a model should write for `action`, `# [END]` included. A comment is one line, never empty."""
+    """The completion for `action`, including `# [END]`. A comment is one line and not empty."""
     comments = "".join(f"# {line}\n" for line in action.comments)
     match action:
         case Search(query, thoughts):
@@ -117,17 +117,17 @@ def render_output(action: Action) -> str:
 
 
 def canonical_text(action: Action) -> str:
-    """The training target for `action`: its one spelling, without the end mark, for which the end token stands."""
+    """The training target for `action`: its canonical text without the end mark, which the end token replaces."""
     return render_output(action).removesuffix(END)
 
 
 def render_item(item: ResultItem) -> str:
-    """A result as the prompts show it."""
+    """A search result as text of a prompt."""
     return f"ResultItem(link_id={item.link_id}, link_text={quote(item.link_text)}, snippet={quote(item.snippet)})"
 
 
 def render_past(action: PastAction) -> str:
-    """An entry of PAST_ACTIONS."""
+    """An entry of PAST_ACTIONS as text of a prompt."""
     match action:
         case Search(query, thoughts):
             return f"Search(query={quote(query)}, thoughts={quote(thoughts)})"
@@ -144,10 +144,9 @@ def render_past(action: PastAction) -> str:
 
 
 def empty_elements(action: Action) -> tuple[str, ...]:
-    """The names of the elements left empty (the paper's rules for raters: an output with an empty element is bad).
+    """The names of empty elements (the paper's rules for raters: an output with an empty element is bad).
 
-    Comments count for the self-checks, which have nothing else to reason with; a summary that rejects no link needs
-    none.
+    Self-checks need comments, because they have no other reasoning; a summary that rejects no link needs none.
     """
     match action:
         case Search(query, thoughts):
@@ -166,7 +165,7 @@ def empty_elements(action: Action) -> tuple[str, ...]:
 
 
 def decision_of(action: Action) -> str:
-    """What the action comes down to, thoughts and comments aside: the key that majority votes are counted by."""
+    """The action without thoughts and comments: the key for majority votes."""
     match action:
         case Search(query):
             return f"search {' '.join(query.lower().split())}"

@@ -1,4 +1,4 @@
-"""The Search Agent (paper section 2): one question, one straight line of awaits, one trajectory.
+"""The Search Agent (paper section 2): answers one question and returns the trajectory.
 
     while searches remain:  decide ─ Search(query) → search tool → summarise → decide again
                                    └ Terminate     → on
@@ -48,7 +48,7 @@ Violations: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequence[Re
 
 @dataclass(frozen=True, slots=True)
 class SearchAgent:
-    """The agent's rules. `prompts` are shown to the policies that `exemplars` names; the others see the bare state.
+    """The agent's rules. `exemplars` says which policies get the `prompts`; other policies get the state only.
     `violations` are the rules by which `select="verified"` chooses."""
 
     search: SearchClient
@@ -64,7 +64,7 @@ class SearchAgent:
 
 @dataclass(slots=True)
 class _Rollout:
-    """What one trajectory has gathered so far."""
+    """The steps, memory and usage of a trajectory so far."""
 
     policy: Policy
     prompts: Mapping[str, StepPrompt] | None
@@ -90,9 +90,10 @@ async def answer_question(
     seed: int,
     watch: Watch = lambda _: None,
 ) -> Trajectory:
-    """Follows one question to its end; never raises for a fault of the model or of the outside.
+    """Answers one question. Errors of the model and external errors are not raised: they are in the trajectory
+    (`fault`).
 
-    `seed` fixes every draw; step i samples from `derive_seed(seed, i)`. `watch` sees each step as it happens.
+    All sampling follows from `seed`; step i has the seed `derive_seed(seed, i)`. `watch` is called after each step.
     """
     shown = agent.exemplars == "always" or (agent.exemplars == "untuned" and not policy.tuned)
     rollout = _Rollout(policy, agent.prompts if shown else None, escape_control_tokens(question.text), seed, watch)
@@ -119,7 +120,7 @@ async def answer_question(
 
 
 async def _research(agent: SearchAgent, rollout: _Rollout) -> None:
-    """decide, search, summarise until the model terminates or the budget makes it (paper section 3.2)."""
+    """Decides, searches and summarises until the model terminates or no searches remain (paper section 3.2)."""
     while True:
         remaining = agent.max_searches - rollout.searches
         state = render_state("decide", rollout.question, rollout.memory.past, remaining=remaining)
@@ -140,7 +141,7 @@ async def _research(agent: SearchAgent, rollout: _Rollout) -> None:
 
 
 async def _summarise(agent: SearchAgent, rollout: _Rollout, hits: list[Hit]) -> None:
-    """Keeps what helps of the hits under link ids that run on over the trajectory; the rest is forgotten."""
+    """Summarises the hits. Selected hits stay in the memory under link ids that are unique in the trajectory."""
     first = rollout.next_link
     rollout.next_link += len(hits)
     items = [ResultItem(first + i, hit.title, hit.snippet) for i, hit in enumerate(hits)]
@@ -156,8 +157,8 @@ async def _write_answer(agent: SearchAgent, rollout: _Rollout) -> None:
 
 
 async def _check(agent: SearchAgent, rollout: _Rollout, rounds: int) -> None:
-    """The two self-checks on the current text, while PAST_ACTIONS keeps the draft. A check that fails revises (the
-    paper), or sends the agent back to search, at most `rounds` times and only while searches remain."""
+    """The two self-checks of the current answer; PAST_ACTIONS keeps the draft. After a failed check the answer is
+    revised (the paper), or the agent searches again: at most `rounds` times, and only while searches remain."""
     checks: tuple[StepKind, ...] = ("relevance", "grounding")
     for kind in checks:
         state = render_state(kind, rollout.question, rollout.memory.past, answer=rollout.memory.answer)
@@ -182,7 +183,7 @@ async def _step(
     hits: Sequence[Hit] = (),
     first_link: int = 0,
 ) -> ParsedStep:
-    """A step that has an action. Raises ModelFault where no sample can be used."""
+    """Takes a step. Raises ModelFault if no sample is usable."""
     seed = derive_seed(rollout.seed, len(rollout.steps))
     shown = [ResultItem(first_link + i, hit.title, hit.snippet) for i, hit in enumerate(hits)]
     memory = rollout.memory
@@ -208,7 +209,7 @@ async def _step(
 
 
 def _action(parsed: ParsedStep) -> Action:
-    """The action that moved a step on, which has one."""
+    """The action of the chosen sample, which must exist."""
     assert parsed.chosen is not None
     action: Action = parsed.chosen.action
     return action

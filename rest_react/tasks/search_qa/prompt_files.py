@@ -1,10 +1,10 @@
-"""The prompt files of search_qa: one for each kind of call, and what a chat model is told last.
+"""The prompt files of search_qa: one per step kind, and the last instructions to a chat model.
 
     prompts = with_numbers(load_prompts(), hits_per_search=3, max_searches=10)
     prompt_for("decide", state, prompts)
 
 `{hits_per_search}` and `{max_searches}` in the instructions stand for the settings of that name.
-Not here: the form of a prompt file (rest_react.prompts), and how a state looks (render_state).
+Not here: the format of a prompt file (rest_react.prompts), and the text of a state (tasks.search_qa.render_state).
 """
 
 from collections.abc import Mapping
@@ -35,14 +35,14 @@ CLOSINGS: Mapping[StepKind, str] = {
 
 
 def load_prompts(folder: Path = PACKAGED_PROMPTS) -> dict[str, StepPrompt]:
-    """Reads `<kind>.txt` for the five kinds of call. Raises ConfigError that names every missing or odd file."""
+    """Reads `<kind>.txt` for the five step kinds. Raises ConfigError with every missing or invalid file."""
     step_names = {str(kind): name for kind, name in STEP_NAMES.items()}
     return files.load_prompts(folder, step_names, lambda kind, text: parse(cast(StepKind, kind), text).problem)
 
 
 def prompt_for(kind: StepKind, state: str, prompts: Mapping[str, StepPrompt] | None) -> Prompt:
-    """The prompt of a step: with instructions, exemplars and a closing line for an untuned model, the bare state for a
-    tuned one."""
+    """The prompt of a step: for an untuned model with instructions, exemplars and a closing line, for a tuned model the
+    state only."""
     if not prompts:
         return Prompt(prefix="", state=state)
     return prompts[kind].prompt(state, files.closing(CLOSINGS[kind]))
@@ -51,7 +51,7 @@ def prompt_for(kind: StepKind, state: str, prompts: Mapping[str, StepPrompt] | N
 def with_numbers(
     prompts: Mapping[str, StepPrompt], *, hits_per_search: int, max_searches: int
 ) -> dict[str, StepPrompt]:
-    """The prompts with the settings' numbers in their instructions."""
+    """The prompts with the numbers of the settings in their instructions."""
     numbers = {"{hits_per_search}": str(hits_per_search), "{max_searches}": str(max_searches)}
 
     def filled(text: str) -> str:

@@ -1,6 +1,6 @@
-"""State in, text out: renders the state of every step.
+"""Renders the state of each step as text.
 
-A state is a few Python assignments, ends by naming its call, and stops right where the model must go on. For the
+A state is a few Python assignments. It ends with the name of the step, where the model continues. For the
 decision after one search:
 
     ORIGINAL_QUESTION = "Who founded the town where Ada Mell was born?"

@@ -1,10 +1,10 @@
 """One step of the agent: sample, parse, choose (paper section 3.2).
 
     sampled = await take_step(policy, "decide", state, prompts, seed)
-    sampled.parsed.step        # as it is stored, with all its samples, parsable or not
-    sampled.parsed.chosen      # the action that moves on, None where no sample can be used
+    sampled.parsed.step        # as stored, with all samples, also those that do not parse
+    sampled.parsed.chosen      # the chosen action; None if no sample is usable
 
-Not here: what a text says (parsing), and what the agent does next (agent).
+Not here: parsing of a text (tasks.search_qa.parsing), and the next step (tasks.search_qa.agent).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ from rest_react.tasks.search_qa.prompt_files import prompt_for
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A step, parsed, and the tokens of its prompt."""
+    """A parsed step, and the number of tokens of its prompt."""
 
     parsed: ParsedStep
     prompt_tokens: int
@@ -47,8 +47,8 @@ async def take_step(
     first_link: int = 0,
     sound: Callable[[Action], bool] = lambda _: True,
 ) -> Sampled:
-    """Samples `kind` at `state` and chooses, among the `sound` ones where there are any. Raises what the client raises:
-    ModelFault, OutsideFault."""
+    """Samples a step of this kind at `state` and chooses a sample; if some samples are `sound`, one of these. Raises
+    the errors of the client: ModelFault, OutsideFault."""
     sampling = Sampling(policy.temperature, policy.max_tokens, seed, stop=(STOP,))
     completions = await policy.llm.sample(prompt_for(kind, state, prompts), n=policy.samples, sampling=sampling)
     links = range(first_link, first_link + len(hits))
@@ -63,7 +63,7 @@ async def take_step(
 
 
 def parse_step(step: Step) -> ParsedStep:
-    """What the candidates of a stored step stand for. Never raises."""
+    """Parses the candidates of a stored step. Never raises."""
     if step.kind not in STEP_KINDS:
         return ParsedStep(step, (ParsedAction(None, f"search_qa has no step {step.kind}"),) * len(step.candidates))
     links = range(step.first_link, step.first_link + len(step.hits))
@@ -86,7 +86,7 @@ def _parsed_action(parsed: Parsed) -> ParsedAction:
 
 
 def _read_text(kind: StepKind, text: str, links: range) -> Parsed:
-    """The action a text stands for where these links were shown, or why it stands for none."""
+    """Parses a text. `links` are the link ids in its state; a selection of other ids is a problem."""
     parsed = parse(kind, text)
     if isinstance(parsed.action, LinkSelection):
         unknown = [i for i in parsed.action.selected_link_ids if i not in links]
@@ -96,8 +96,8 @@ def _read_text(kind: StepKind, text: str, links: range) -> Parsed:
 
 
 def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int) -> tuple[Candidate, ParsedAction]:
-    """The candidate to store, and its action. A sample that its token limit cut off has none, even where a repair
-    would find one: training on it would teach to stop in the middle."""
+    """The candidate to store, and its action. A sample that was cut off at the token limit has no action, even if a
+    repair could find one: training on it would teach the model to stop in the middle."""
     text = completion.text.split(STOP, 1)[0].rstrip()
     parsed, finish = _read_text(kind, text, links), _finish(completion, max_tokens)
     tokens, logprob = _over_action(completion, text, parsed.spans)
@@ -111,8 +111,9 @@ def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int)
 
 
 def _finish(completion: Completion, max_tokens: int) -> str:
-    """How the sample ended. A text with its end mark is whole, whatever came after it. Some servers do not say that the
-    limit was reached, or say `stop`: then it shows in the count, and for `stop` in a text that ends in no bracket."""
+    """How the sample ended. A text with the end mark is complete, whatever follows it. Some servers do not report that
+    the limit was reached, or report `stop`. Then the number of tokens shows it; for `stop` the text must also not end
+    with a bracket."""
     if STOP in completion.text:
         return "stop" if completion.finish == CUT_OFF else completion.finish
     whole = completion.finish == "stop" and completion.text.rstrip().endswith((")", "]", "}", "`"))
@@ -122,7 +123,8 @@ def _finish(completion: Completion, max_tokens: int) -> str:
 
 
 def _over_action(completion: Completion, text: str, spans: Sequence[tuple[int, int]]) -> tuple[int, float | None]:
-    """How many tokens stand in these parts of the text, and their log-probability; 0 and None where it is not known."""
+    """The number of tokens in these parts of the text, and the sum of their log-probabilities; 0 and None if
+    unknown."""
     places = [[len(text[:at].encode("utf-8", "replace")) for at in span] for span in spans]
     starts = (0, *completion.token_ends)
     inside = [

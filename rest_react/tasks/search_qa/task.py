@@ -1,7 +1,7 @@
-"""Search question answering as a `Task`: what of this package the loop needs.
+"""Search question answering as a `Task`.
 
     task = SearchQA(SearchAgent(search, prompts, max_searches=5))
-    reader = SearchQA()          # reads trajectories: pages need no search engine
+    reader = SearchQA()          # for stored trajectories, without a search engine
 
 Not here: the agent (agent), its verifier (verifier), and which settings make it (build).
 """
@@ -24,8 +24,8 @@ from rest_react.tasks.search_qa.verifier import violations_of
 
 @dataclass(frozen=True, slots=True)
 class SearchQA:
-    """The task. `agent` is None where trajectories are only read. `only_grounded` and `max_searches` filter what may
-    train: by its last grounding check, and by its number of searches."""
+    """The task. `agent` is None if trajectories are only read. `only_grounded` and `max_searches` filter training data
+    by the last grounding check and by the number of searches."""
 
     agent: SearchAgent | None = None
     only_grounded: bool = False
@@ -36,17 +36,17 @@ class SearchQA:
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
     ) -> Trajectory:
-        """One question, from the first decision to the last check."""
+        """Answers one question, from the first decision to the last self-check."""
         assert self.agent is not None
         return await answer_question(self.agent, policy, question, trajectory_id=trajectory_id, seed=seed, watch=watch)
 
     def parse(self, step: Step) -> ParsedStep:
-        """What the candidates of a step stand for."""
+        """Parses the candidates of a step."""
         return parse_step(step)
 
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
-        """The verdicts on the final answer and on the draft. Where a self-check itself fails, only the answer is lost:
-        the draft stays what it was."""
+        """Grades the final answer and the draft. If a self-check failed, there is no final answer, but the draft is
+        still graded."""
 
         async def verdict(answer: str) -> Verdict:
             return fault_verdict(trajectory) or await grader.grade(labelled, answer, seed=seed)
@@ -62,7 +62,7 @@ class SearchQA:
         return result_of(labelled, trajectory, after, before=before, rule_verdict=by_rule)
 
     def may_train(self, trajectory: ParsedTrajectory) -> bool:
-        """Whether the filters are passed; they are off by default, as in the paper."""
+        """Whether the trajectory passes the filters, which are off by default, as in the paper."""
         if self.max_searches is not None and trajectory.trajectory.usage.searches > self.max_searches:
             return False
         if not self.only_grounded:
@@ -72,7 +72,7 @@ class SearchQA:
         return last is not None and isinstance(last.action, CheckAnswer) and last.action.passed
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
-        """Thoughts, searches, results and checks as people read them."""
+        """The views of the steps: thoughts, searches, results, checks."""
         return conversation.render(steps)
 
     def citations(self, trajectory: Trajectory) -> Iterator[str]:
@@ -80,5 +80,5 @@ class SearchQA:
         return conversation.sources(trajectory)
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
-        """What each candidate and the answer violate of the rules of the built-in world's questions."""
+        """The violations of each candidate and of the answer, by the rules for questions of the built-in world."""
         return violations_of(trajectory)

@@ -1,11 +1,11 @@
-"""The rule-based verifier: which rules a search agent's action violates. No model and no gold answer is needed.
+"""The rule-based verifier: finds the rules that an action of the search agent violates, without a model or labels.
 
     >>> violations(Search("birth of Ada Mell"), "Who taught Ada Mell?", past=())
     ['the query has a word from neither the question nor the results: birth']
 
-The rules were written for the questions of the built-in world, which lead from fact to fact, and for its pages. They
-reject most correct answers to other questions, so the settings allow them for `kind: world` alone (config.checks).
-Not here: what is done with a violation (agent for `agent.select`, improve for `improve.selector` and `improve.keep`).
+The rules are valid only for the multi-hop questions and the passages of the built-in world. They reject most correct
+answers to other questions, so the settings allow them only with `kind: world` (config.checks).
+Not here: the use of violations (tasks.search_qa.agent for `agent.select`, selection.filters for Improve).
 """
 
 import re
@@ -43,8 +43,8 @@ _STEM = 4  # founder, founded and founding agree in their first four letters
 def violations(
     action: Action, question: str, past: Sequence[PastAction], shown: Sequence[ResultItem] = (), answer: str = ""
 ) -> list[str]:
-    """The rules that an action violates, one message each; empty where it violates none. `shown` are the search results
-    that a summary is about, `answer` the text that a check is about.
+    """The rules that an action violates, one message each; empty if there are none. `shown` are the search results for
+    a summary, `answer` the text for a check.
 
     A query is new, uses words of the question or of the results, and contains a known name. Each claim of a summary or
     an answer cites a selected link, contains its page's title, says what the page says, and adds something new. A
@@ -75,7 +75,7 @@ def violations(
 
 
 def violations_of(trajectory: ParsedTrajectory) -> Violations:
-    """What each candidate of each step violates, and what the final answer does."""
+    """The violations of each candidate of each step, and of the final answer."""
     question = escape_control_tokens(trajectory.trajectory.question)
     *before, end = memories(trajectory.steps)
     steps = tuple(
@@ -122,7 +122,7 @@ def _answer_violations(answer: str, question: str, selected: Mapping[int, Result
 
 
 def _claim_violations(text: str, known: str, links: Mapping[int, ResultItem]) -> list[str]:
-    """`known` is what had been said before the text; `links` are those that it may cite."""
+    """`known` is the text before this one; `links` are the links that it may cite."""
     found = []
     said = set(_words(known))
     page_words = {i: set(_words(f"{item.link_text} {item.snippet}")) for i, item in links.items()}

@@ -33,7 +33,8 @@ from rest_react.setting_types import Count, NotNegative
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A corpus, three sets of questions about it, and for each question, by its text, how an expert answers it."""
+    """A corpus, three sets of questions about it, and the plan of the scripted expert for each question (by its
+    text)."""
 
     passages: tuple[Passage, ...]
     demonstrations: tuple[LabelledQuestion, ...]
@@ -161,7 +162,7 @@ _TAILS = (
 
 
 class _Names:
-    """Hands out names never used before, and remembers the people and towns that were mentioned."""
+    """Gives new names, and stores the people and towns that were mentioned."""
 
     def __init__(self) -> None:
         self._used: set[str] = {*_FIRST, *_THINGS, *_TRADES}
@@ -181,7 +182,7 @@ class _Names:
         return name
 
     def near(self, rng: Random, entity: _Entity) -> str:
-        """A new name that is easily taken for the entity's: another first name, a letter more."""
+        """A new name that resembles the entity's name: another first name, or one more letter."""
         word = entity.name.split()[0 if entity.kind in ("town", "bridge", "festival", "company") else -1]
         name = entity.name
         while name in self._used:
@@ -199,9 +200,9 @@ class _Names:
 class WorldSettings:
     """Size of the built-in world of invented entities."""
 
-    seed: int  # another seed is another world
-    passages: Annotated[int, Interval(ge=10, le=100_000)]  # in its corpus
-    demonstrations: NotNegative  # questions that a scripted expert answers, to begin with
+    seed: int  # a different seed gives a different world
+    passages: Annotated[int, Interval(ge=10, le=100_000)]  # number of passages in its corpus
+    demonstrations: NotNegative  # number of questions that the scripted expert answers as demonstrations
     train: NotNegative  # questions to grow on
     evaluation: NotNegative  # questions to evaluate on
 
@@ -229,8 +230,8 @@ class WorldQuestions(QuestionSettings):
 
 
 def build_world(seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> World:
-    """The world of this seed. More passages leave the questions as they are; so do more training questions those of
-    the other two sets. Raises ConfigError where the questions need more passages."""
+    """Builds the world of a seed. The questions do not depend on the number of passages, and the other two sets do not
+    depend on the number of training questions. Raises ConfigError if the questions need more passages."""
     names = _Names()
     entities: list[_Entity] = []
     asked: dict[str, list[LabelledQuestion]] = {"eval": [], "demo": [], "train": []}
@@ -259,7 +260,7 @@ def build_world(seed: int, *, passages: int, demonstrations: int, train: int, ev
 
 
 def _form(rng: Random, split: str, number: int) -> tuple[str, str, tuple[str, ...]]:
-    """What to ask: the kind of question, the kind of entity to start from, the path of relations."""
+    """The kind of question, the kind of its first entity, and the path of relations."""
     if split == "demo":
         kind, start, *path = _DEMONSTRATED[number % len(_DEMONSTRATED)]
         return kind, start, tuple(path)
@@ -374,7 +375,7 @@ def _changed(rng: Random, entity: _Entity, relation: str, value: str) -> _Entity
 
 
 def _hops(chain: list[_Entity], path: tuple[str, ...]) -> tuple[Hop, ...]:
-    """What to look up at each entity of a chain."""
+    """The searches along a chain of entities."""
     hops = []
     for entity, relation in zip(chain, path, strict=True):
         wanted = f"{_noun(entity.kind, relation)} of {entity.name}"
