@@ -1,14 +1,14 @@
-"""Processes that end when this one ends, with everything they started.
+"""Starts child processes that end when this process ends, together with everything they started.
 
     process = start(["vllm", "serve", "..."], output=log)
     stop(process, timeout_s=30)
 
-Each runs under a small supervisor (this file, run as a script) that leads a process group of its own. The supervisor's
-standard input is the read end of a pipe. When the pipe closes, because of `stop` or because this process was killed,
-SIGKILL included, the group gets SIGTERM, then SIGKILL. The command inherits the pipe, so a process that has left the
-group (torchrun starts such) can watch it too: `when_parent_ends`. Ctrl-C on a terminal does not reach any of them;
-whoever started them ends them.
-Not here: what is started, and what its end means.
+Each command runs under a small supervisor (this file, run as a script), which leads its own process group. The
+supervisor's standard input is the read end of a pipe. The pipe closes on `stop`, and when this process ends for any
+reason, SIGKILL included. The group then gets SIGTERM, and SIGKILL ten seconds later. The command inherits the pipe, so
+a process that has left the group (torchrun starts such processes) can watch the pipe too: `when_parent_ends`. Ctrl-C on
+a terminal does not reach the children; the process that started them ends them.
+Not here: which commands are started, and how their exit codes are interpreted (llm.vllm_process, training.launch).
 """
 
 import os
@@ -22,15 +22,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import BinaryIO
 
-GRACE_S = 10.0  # between SIGTERM and SIGKILL where nobody is left to call `stop`
+GRACE_S = 10.0  # between SIGTERM and SIGKILL if the parent has ended and cannot call `stop`
 _REAP_S = 5.0
 
 
 def start(
     command: Sequence[str], *, output: BinaryIO, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts a command; its exit code is the supervisor's, as a shell would give it, and 127 if it cannot be started.
-    All it prints goes to `output`."""
+    """Starts a command. The supervisor returns the command's exit code as a shell would, or 127 if the command cannot
+    be started. Standard output and standard error go to `output`."""
     return subprocess.Popen(
         [sys.executable, "-P", __file__, *command],
         stdin=subprocess.PIPE,
@@ -42,12 +42,12 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
-    """SIGTERM to the group, SIGKILL to what is left of it, then waits for the group to be empty."""
+    """Sends SIGTERM to the group, after `timeout_s` SIGKILL to the remaining processes, and waits until all ended."""
     if process.stdin is not None:
         process.stdin.close()
     _signal_group(process.pid, signal.SIGTERM)
     exit_code(process, timeout_s)
-    # Killed at once, but in a container without an init nobody reaps them, and the group never gets empty.
+    # In a container without an init process nobody reaps orphans, so the group may never become empty.
     deadline = time.monotonic() + _REAP_S
     while _signal_group(process.pid, signal.SIGKILL) and time.monotonic() < deadline:
         process.poll()
@@ -56,15 +56,15 @@ def stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
 
 
 def exit_code(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
-    """Waits for the end; None while it runs."""
+    """Waits up to `timeout_s` for the process to end; returns its exit code, or None if it still runs."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout_s)
     return process.returncode
 
 
 def when_parent_ends(act: Callable[[], object]) -> None:
-    """Calls `act`, in a thread, once the pipe on standard input closes: whoever called `start` has ended. Does nothing
-    where standard input is no pipe, as in a command given by hand."""
+    """Calls `act` in a thread when the pipe on standard input closes, which means that the process that called `start`
+    has ended. Does nothing if standard input is not a pipe, as in a command typed by hand."""
     if not stat.S_ISFIFO(os.fstat(0).st_mode):
         return
 

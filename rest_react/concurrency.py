@@ -1,8 +1,8 @@
-"""Coroutines that run at once, of which one may fail.
+"""Runs coroutines concurrently and cancels the others when one fails.
 
     replies = await gather_or_cancel(ask(i) for i in range(4))       # the first error cancels the other calls
 
-Not here: limits on how many run at once (remote.limiter, stages.executor).
+Not here: limits on concurrency (remote.limiter, stages.executor).
 """
 
 import asyncio
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all, in order. The first error cancels the others and is raised."""
+    """The results of all coroutines, in order. The first error cancels the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]

@@ -1,8 +1,8 @@
-"""The terminal: plain lines on standard error, without secrets and without what could move the cursor.
+"""Prints plain lines on standard error, without secrets and without control characters.
 
     say("report: outputs/default/report.html")
 
-Not here: progress bars (progress), results (report) and tracking.
+Not here: progress bars (progress), results (reporting).
 """
 
 from rich.console import Console
@@ -14,5 +14,5 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Plain text without secrets: markup in it is text, and an error message may quote anything."""
+    """Prints any `text`: secrets are redacted, control characters are escaped, and markup is shown as it is."""
     console.print(printable(redact(text)), markup=False)

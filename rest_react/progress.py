@@ -1,9 +1,10 @@
-"""Progress with a rate and the time left.
+"""Shows progress with a rate and the remaining time.
 
     with progress("grow, iteration 1", total=40, done=12) as advance:
         advance()
 
-On a terminal it is a bar; elsewhere a line at most every 15 seconds, so that a log stays readable.
+On a terminal it is a bar. Elsewhere it is a line at most every 15 seconds, so that logs stay short.
+Not here: other messages (console).
 """
 
 import atexit
@@ -22,7 +23,7 @@ Advance = Callable[..., None]
 
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Advance]:
-    """A bar over `total` items of which `done` were finished earlier. `advance(n=1, note="")` moves it on."""
+    """Progress over `total` items, `done` of which were finished earlier. `advance(n=1, note="")` counts n more."""
     if console.is_terminal:
         columns = (
             SpinnerColumn(),
@@ -67,9 +68,10 @@ def _lines(title: str, total: int, done: int) -> Advance:
 
 
 def steps_progress(title: str) -> Callable[[int, int, float], None]:
-    """A callback `(step, total, loss)` for training, which tells its length once it starts; resumed, it starts late."""
+    """A callback `(step, total, loss)` for training. The bar opens at the first call, since the number of steps is
+    unknown before; a resumed training starts at a later step."""
     bar = contextlib.ExitStack()
-    atexit.register(bar.close)  # training that fails leaves its bar open, and the cursor hidden
+    atexit.register(bar.close)  # a failed training would leave the bar open and the cursor hidden
     advance: Advance | None = None
     at = 0
 

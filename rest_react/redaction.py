@@ -1,4 +1,4 @@
-"""Secrets in text: passwords and keys inside addresses, and those of the proxies that the environment names.
+"""Redacts secrets in text: passwords and keys inside URLs, and those of the proxies in the environment.
 
     >>> redact("no reply from http://me:hunter2@proxy:3128/v1?api_key=abc&n=1")
     'no reply from http://***@proxy:3128/v1?api_key=***&n=1'
@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-# What stands before the host, up to the last @; a password may hold / or # as well, where no port could stand.
+# User and password: the text before the host, up to the last @. A password may contain / or # where no port can be.
 _USER = re.compile(r"""(?<=://)(?:[^\s/?#"<>]*@|[^\s/?#@:"<>]*:(?!\d{0,5}(?:[/?#\s"']|$))[^\s@"<>]*@)""")
 _PART = r"[\w.%\[\]-]*"
 _SECRET_NAME = (
@@ -26,13 +26,13 @@ _SECRET_NAME = (
 )
 _QUERY = re.compile(rf"""([?&;](?:{_SECRET_NAME})=)[^\s&#"'<>]+""", re.IGNORECASE)
 _HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?\w+\s+)[^\s"']+""", re.IGNORECASE)
-# Parts of a key as error messages show them (`sk-ab***yz`, `sk-...wxyz`), and the digests of one.
+# Parts of a key as error messages show them (`sk-ab***yz`, `sk-...wxyz`), and digests of a key.
 _KEY_LIKE = re.compile(r"[^\s'\"`=:]*\*{3,}[^\s'\"`.,]*|\bsk-[\w.-]{4,}|\w+-[\w-]*\.{3}\w{2,}|\b[0-9a-f]{32,}\b")
-_SHORTEST = 5  # characters; blotting out a shorter one would maim words
+_SHORTEST = 5  # characters; replacing shorter secrets would also replace parts of ordinary words
 
 
 def redact(text: str) -> str:
-    """The text without secrets, and without what no file can hold (half of a surrogate pair)."""
+    """The text with each secret replaced by ***, and each lone surrogate (which no UTF-8 file can hold) by `?`."""
     text = text.encode("utf-8", "replace").decode("utf-8")
     text = _HEADER.sub(r"\1***", _QUERY.sub(r"\1***", _USER.sub("***@", text)))
     for secret in _of_proxies():
@@ -41,15 +41,15 @@ def redact(text: str) -> str:
 
 
 def secret_in(text: str, *, address: bool = False) -> str:
-    """What kind of secret an address inside the text holds, empty if none. `address`: the whole text is one, so that
-    it need not begin with http://."""
+    """The kind of secret in a URL inside the text; empty if there is none. `address`: the whole text is an address,
+    with or without http://."""
     if _USER.search(text) or (address and re.match(r"[^/?#]*@", text)):
         return "a user name or a password"
     return "a key" if _QUERY.search(text) else ""
 
 
 def _of_proxies() -> Iterator[str]:
-    """User and password of each proxy in the environment, in the forms in which an error may show them."""
+    """User and password of each proxy in the environment, in every encoding in which an error may show them."""
     for name, value in os.environ.items():
         if name.lower().endswith("_proxy") and "@" in value:
             user = value.rpartition("@")[0].rpartition("://")[2]
@@ -61,9 +61,9 @@ def _of_proxies() -> Iterator[str]:
 
 
 def redact_reply(text: str, key: str, longest: int = 300) -> str:
-    """A server's words on one line, bounded, the key and what looks like parts of one blotted out."""
+    """A server's message on one line of at most `longest` characters; the key, and parts of keys, become ***."""
     line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
-    # A short key ("none") is a placeholder, and blotting it out would maim words.
+    # A short key ("none") is a placeholder; replacing it would also replace parts of ordinary words.
     if len(key) >= 8:
         line = line.replace(key, "***")
         line = _KEY_LIKE.sub("***", line)

@@ -1,4 +1,4 @@
-"""What a run may spend: tokens and dollars of all its models together, counted on disk.
+"""Limits what a run spends: tokens and dollars of all its models together, counted on disk.
 
     budget = Budget({"policy": Price(0.4, 1.6)}, max_usd=5.0)
     budget.keep_in(folder / "spending.json")
@@ -6,9 +6,9 @@
         completions = ...
         bill.owed = tokens_used(completions)
 
-A call starts once its worst case fits beside what is spent and the worst cases of all calls in flight; until then it
-waits for some of these to end. Where it does not fit though none is in flight, `BudgetReached` ends the run: within
-that one call's worst case of the limit, and not above it.
+A call starts if the amount spent, the worst cases of all calls in flight and its own worst case fit into the limit.
+Otherwise it waits for calls in flight to end. If none is in flight, `BudgetReached` ends the run. So spending never
+exceeds the limit, and ends at most one call's worst case below it.
 Not here: calls per minute (limiter), and what a stage cost (metrics.costs).
 """
 
@@ -39,12 +39,12 @@ NOTHING = Tokens(0, 0)
 
 
 def estimate(text: str) -> int:
-    """The tokens of a text, on the high side of what tokenizers make of prose: one for three bytes."""
+    """The estimated number of tokens of a text: one for three bytes of UTF-8, more than tokenizers make of prose."""
     return -(-len(text.encode("utf-8", "replace")) // 3)
 
 
 def worst_case(prompt: Prompt, n: int, sampling: Sampling) -> Tokens:
-    """What a call may take: its prompt, estimated, and n samples to their limit."""
+    """The most tokens a call may use: the estimated prompt, and n samples of `sampling.max_tokens`."""
     return Tokens(_prompt_tokens(prompt), n * sampling.max_tokens)
 
 
@@ -54,12 +54,12 @@ def _prompt_tokens(prompt: Prompt) -> int:
 
 
 def tokens_used(completions: Sequence[Completion]) -> Tokens:
-    """What the samples of one request took; they share its prompt."""
+    """The tokens used by one request, whose samples share the prompt."""
     return Tokens(completions[0].prompt_tokens, sum(one.tokens for one in completions)) if completions else NOTHING
 
 
 def with_all_prompts(replies: Sequence[Sequence[Completion]]) -> list[Completion]:
-    """The samples of several requests as those of one call: its prompt was read, and paid for, with each of them."""
+    """The samples of several requests as those of one call. Each request paid for the prompt, so its tokens add up."""
     first, *others = [one for reply in replies for one in reply]
     return [replace(first, prompt_tokens=sum(reply[0].prompt_tokens for reply in replies)), *others]
 
@@ -75,14 +75,15 @@ class _Account(msgspec.Struct):
 
 @dataclass(slots=True)
 class Bill:
-    """One call's claim on the budget: `worst` while it runs, `owed` once it has ended."""
+    """What one call is charged: `worst` while it runs, `owed` after it has ended."""
 
     worst: Tokens
     owed: Tokens = NOTHING
 
 
 class Budget:
-    """What the models of a run have spent and still may, over all its commands; prices by role."""
+    """The spending of a run's models and its limits, over all commands of the run. Prices are by role, in US dollars
+    per million tokens."""
 
     def __init__(
         self, prices: Mapping[str, Price] | None = None, *, max_usd: float | None = None, max_tokens: int | None = None
@@ -98,8 +99,8 @@ class Budget:
         self._doubted: set[str] = set()
 
     def keep_in(self, path: Path) -> None:
-        """Goes on from what the file says and keeps it true at every moment: after a kill, the calls that were in
-        flight count as their worst case."""
+        """Continues from the spending in the file and keeps the file up to date. After a kill, the calls that were in
+        flight count as their worst case. Raises RunFolderError if the file is damaged."""
         if path.exists():
             try:
                 self._accounts = msgspec.json.decode(path.read_bytes(), type=dict[str, _Account])
@@ -117,7 +118,8 @@ class Budget:
 
     @asynccontextmanager
     async def call(self, role: str, worst: Tokens) -> AsyncIterator[Bill]:
-        """A call that may take so much; its bill says at the end what it took."""
+        """Reserves `worst` for a call and charges `bill.owed` when the block ends. Waits while the call does not fit;
+        raises BudgetReached if it cannot fit any more, UsageError if a price is needed and unknown."""
         while refusal := self._refusal(role, worst):
             if not self._in_flight:
                 raise BudgetReached(
@@ -153,7 +155,7 @@ class Budget:
         return msgspec.json.encode(self._accounts).ljust(_FILE_BYTES - 1) + b"\n"
 
     def _refusal(self, role: str, worst: Tokens) -> str:
-        """Why a call cannot start now; empty where it can."""
+        """Why a call cannot start now; empty if it can."""
         if self._max_tokens is not None:
             taken = sum(account.prompt_tokens + account.completion_tokens for account in self._accounts.values())
             if taken + worst.total > self._max_tokens:
@@ -172,7 +174,8 @@ class Budget:
         return ""
 
     def charge(self, role: str, usage: Usage, worst: Tokens) -> Tokens:
-        """What a call costs whose server tells this usage. Says once for each role that a usage is impossible."""
+        """The tokens to charge for a call, from the usage that the server reported. Prints a note, once for each role,
+        if a usage is impossible."""
         if usage.impossible and role not in self._doubted:
             self._doubted.add(role)
             say(
@@ -182,7 +185,7 @@ class Budget:
         return charged(usage, worst)
 
     def usd(self, role: str, prompt: int, completion: int) -> float | None:
-        """What tokens cost in a role; None where its price is not known."""
+        """The price of tokens of a role in US dollars; None if it is unknown."""
         price = self._prices.get(role)
         return None if price is None else price.usd(prompt, completion)
 
@@ -202,14 +205,15 @@ class Meter:
 
 
 class Metered:
-    """An `LLM` in this process, its tokens counted. Clients of servers count by themselves, try by try."""
+    """An `LLM` in this process whose tokens are charged to the budget. Clients of servers charge each try by themselves
+    (remote.retry)."""
 
     def __init__(self, client: LLM, meter: Meter) -> None:
         self.client = client
         self._meter = meter
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of one prompt, once the budget has room for them."""
+        """n samples of one prompt; waits until they fit into the budget."""
         async with self._meter.budget.call(self._meter.role, worst_case(prompt, n, sampling)) as bill:
             completions = await self.client.sample(prompt, n=n, sampling=sampling)
             bill.owed = tokens_used(completions)

@@ -1,17 +1,18 @@
-"""Answers kept on disk: what a model or a search engine has said once is not asked, or paid for, a second time.
+"""Caches the answers of models and search engines on disk, so that no request is made and paid for twice.
 
     cache = Cache(Path("cache"))
     llm = CachedLLM(OpenAICompatible("Qwen/Qwen2.5-7B-Instruct", ...), "Qwen/Qwen2.5-7B-Instruct, chat", cache)
     search = CachedSearch(DuckDuckGo(), "duckduckgo, us-en", cache)
 
-A sample is known by its client's name, the whole prompt (whose state names the kind of call), how it was drawn and its
-index; a search by its engine, query and k. Seeds are derived from iteration, question, repeat and step, so two repeats
-of a question never share an answer, while the same experiment in another folder, or a stage that was cut short, finds
-its own again. What several processes ask at once is kept once, and all of them go on with that.
+The key of a sample is the client's name, the whole prompt (its state names the kind of call), the sampling settings and
+the sample's index. The key of a search is the engine, the query and k. Seeds are derived from iteration, question,
+repeat and step. So two repeats of a question never share an answer, but an interrupted stage, or the same experiment in
+another folder, finds its answers again. If several processes make the same request at once, all use the answer that was
+stored first.
 
-With a client of None, answers are only replayed: what is not kept is refused. The answers are JSON in one SQLite
-file, on a local disk; it may be deleted whenever nobody uses it.
-Not here: faults, which are never kept, and when an answer is too old.
+With a client of None, answers are only replayed: a request that is not in the cache raises OutsideFault. The answers
+are JSON in one SQLite file, which must be on a local disk and may be deleted while no process uses it.
+Not here: faults are never cached, and answers never expire.
 """
 
 import hashlib
@@ -36,18 +37,18 @@ _TABLE = (
 _FIND = "SELECT answer FROM answers WHERE key = ? AND part < ? ORDER BY part"
 _KEEP = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?)"
 T = TypeVar("T")
-_PATIENCE_S = 60.0  # for other processes' writes, which take milliseconds
+_PATIENCE_S = 60.0  # wait for writes of other processes, which take milliseconds
 
 
 class Cache:
-    """The answers in a folder. Raises UsageError where it cannot be read or written."""
+    """The answers in a folder. Every method raises UsageError if the file cannot be read or written."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._opened: sqlite3.Connection | None = None
 
     def find(self, key: str, parts: int) -> list[str]:
-        """The first so many parts of an answer; empty unless all of them are kept."""
+        """The first `parts` parts of an answer; empty unless all of them are stored."""
         try:
             rows = self._connection().execute(_FIND, (key, parts)).fetchall()
         except (sqlite3.Error, OSError) as error:
@@ -55,7 +56,7 @@ class Cache:
         return [text for (text,) in rows] if len(rows) == parts else []
 
     def keep(self, key: str, parts: Sequence[str]) -> list[str]:
-        """Keeps all parts or, when killed, none; returns what is kept: the parts that were there first stay."""
+        """Stores all parts in one transaction and returns the stored ones. Parts that were stored earlier stay."""
         try:
             with self._connection() as transaction:
                 transaction.executemany(_KEEP, [(key, i, part) for i, part in enumerate(parts)])
@@ -64,7 +65,7 @@ class Cache:
         return self.find(key, len(parts))
 
     def read(self, text: str, kind: type[T]) -> T:
-        """An answer that was kept."""
+        """A stored answer, decoded as `kind`."""
         try:
             return msgspec.convert(json.loads(text), kind)
         except (ValueError, msgspec.ValidationError) as error:
@@ -87,7 +88,8 @@ class Cache:
 
 
 class CachedLLM:
-    """An `LLM` in front of `llm`. `name` stands for all that its answers depend on besides prompt and sampling."""
+    """An `LLM` that asks `llm` for answers that are not cached. `name` identifies everything that answers depend on
+    besides prompt and sampling (see `client_name`)."""
 
     def __init__(self, llm: LLM | None, name: str, cache: Cache) -> None:
         self.client = llm
@@ -95,7 +97,7 @@ class CachedLLM:
         self._cache = cache
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of one prompt; asked for together as soon as one of them is not kept."""
+        """n samples of one prompt. If one is not cached, all n are requested."""
         how = [sampling.temperature, sampling.max_tokens, sampling.seed, *sampling.stop]
         turns = [[prompt.turns, prompt.closing]] if prompt.turns or prompt.closing else []
         key = _key("sample", self._name, prompt.prefix, prompt.state, *how, *turns)
@@ -108,13 +110,13 @@ class CachedLLM:
         return [self._cache.read(text, Completion) for text in kept]
 
     async def aclose(self) -> None:
-        """Closes the client behind it."""
+        """Closes the client."""
         if self.client is not None:
             await self.client.aclose()
 
 
 class CachedSearch:
-    """A `Search` in front of `search`, with a name as above."""
+    """A `Search` that asks `search` for results that are not cached; `name` as in CachedLLM."""
 
     def __init__(self, search: Search | None, name: str, cache: Cache) -> None:
         self.client = search
@@ -122,7 +124,7 @@ class CachedSearch:
         self._cache = cache
 
     async def search(self, query: str, k: int) -> list[Hit]:
-        """At most k hits; that there are none is an answer like any other."""
+        """At most k hits. An empty result is cached like any other."""
         kept = self._cache.find(self._key(query, k), 1)
         if not kept:
             if self.client is None:
@@ -131,7 +133,7 @@ class CachedSearch:
         return self._cache.read(kept[0], list[Hit])
 
     def keep(self, query: str, k: int, hits: Sequence[Hit]) -> list[str]:
-        """Keeps an answer; returns the kept one, as JSON."""
+        """Stores an answer; returns the stored one as JSON."""
         return self._cache.keep(self._key(query, k), [_write(hits)])
 
     def _key(self, query: str, k: int) -> str:
@@ -139,8 +141,9 @@ class CachedSearch:
 
 
 def client_name(settings: object, *more: object, weights: str = "") -> str:
-    """What a client's answers depend on besides what it is asked: its locked settings, and its weights. Weights in a
-    folder are told from others that lay there before by the sizes and times of their files, a report's card aside."""
+    """Identifies what a client's answers depend on besides the request: its locked settings and its weights. If the
+    weights are in a folder, the names, sizes and times of its files tell new weights from old; cards (.md) do not
+    count."""
     folder = Path(weights)
     files = [path for path in sorted(folder.glob("*")) if path.suffix != ".md"] if weights and folder.is_dir() else []
     stamps = [(path.name, state.st_size, state.st_mtime_ns) for path in files for state in [path.stat()]]
@@ -153,5 +156,5 @@ def _key(*parts: object) -> str:
 
 
 def _write(answer: object) -> str:
-    # ASCII alone: half of a surrogate pair, as some providers send it, is no UTF-8.
+    # ASCII only: some providers send lone surrogates, which UTF-8 cannot encode.
     return json.dumps(msgspec.to_builtins(answer))

@@ -1,12 +1,12 @@
-"""What an error reply means: try again, the account, the key, the settings, or this one request.
+"""Classifies error replies of servers: retry, account, key, settings, or this one request.
 
     reply = error_reply(400, b'{"error": {"message": "Budget has been exceeded! ..."}}', headers={})
     meaning_of(reply)                              # "account": an external fault, which says nothing about the model
     raise classify_error(reply, where="m at https://...", api_key_env="KEY", key=key, refused=ModelFault)
 
-The status alone says little: gateways report money, overload and moderation as 400, 403, 404 or inside a reply of
-status 200. So codes and wording are read first (`_RULES`, the first that matches) and the status last (`_BY_STATUS`). A
-refusal that no rule knows is `unclear`; a client may find out with a harmless request (openai_compatible).
+The status alone is not enough: gateways report quota, overload and moderation as 400, 403, 404, or inside a reply of
+status 200. So the codes and the message are matched first (`_RULES`, first match) and the status last (`_BY_STATUS`). A
+refusal that matches no rule is `unclear`; a client can resolve it with a harmless request (llm.openai_compatible).
 Not here: reading a reply (error_replies), and which setting to change (setting_names).
 """
 
@@ -22,23 +22,23 @@ from rest_react.remote.whole_reply import place_of
 
 Meaning = Literal[
     "again",  # the same request may succeed later
-    "account",  # no money, no quota, a closed account, a firewall: an external fault that waiting does not cure
+    "account",  # no money, no quota, a closed account, a firewall: an external fault that waiting does not fix
     "key",  # the key is wrong or missing
     "settings",  # no request with these settings can succeed
-    "request",  # this request alone is refused: too long, or filtered
-    "unclear",  # a refusal of this request, or of all
+    "request",  # only this request is refused: it is too long, or filtered
+    "unclear",  # either this request or every request is refused
 ]
-# Names of settings in a provider's words. In quotes, since they are words of any text as well: `'n' : at most 1`.
+# Parameters as providers name them. Matched in quotes, since they are also ordinary words: `'n' : at most 1`.
 _NAMES = "n|logprobs|top_logprobs|seed|stop|temperature|top_p|reasoning_effort"
 
 _EVERY = frozenset(range(100, 600))
 _CLIENT = frozenset(range(400, 500)) - {429}
 _NOT_429 = _EVERY - {429}
 
-# A rate limit tells when to come again; some providers call it a quota (Gemini), which else is about money.
+# A rate limit says when to retry. Some providers (Gemini) call it a quota, a word that otherwise means money.
 _WAIT = any_spelling(r"(?:re ?try|try again) (?:in|after) [\d.]+ ?(?:s\b|ms|m\d|min|h\d|sec)")
 
-# Money comes first: LiteLLM gives it the type `auth_error`, others the status 403.
+# Account errors are matched first: LiteLLM gives them the type `auth_error`, others the status 403.
 _ACCOUNT = any_spelling(
     r"""
     budget exceeded
@@ -123,7 +123,7 @@ _UNSUPPORTED = any_spelling(
     [`'\"](?:{_NAMES})[`'\"]|\b(?:top_)?logprobs\b|\breasoning_effort\b
     """
 )
-# (what it means, at which statuses, codes and wording): the first that matches.
+# (meaning, statuses, pattern for codes and message); the first match decides.
 _RULES: tuple[tuple[Meaning, frozenset[int], re.Pattern[str]], ...] = (
     ("account", _EVERY, _ACCOUNT),
     ("settings", _CLIENT, _UNKNOWN_PARAMETER),
@@ -141,9 +141,9 @@ _BY_STATUS: dict[int, Meaning] = {
 
 
 def meaning_of(reply: ErrorReply) -> Meaning:
-    """What the error means for this request and for others."""
+    """The meaning of an error reply (see `Meaning`)."""
     if 300 <= reply.status < 400:
-        return "settings"  # to follow it would carry the prompt to another address
+        return "settings"  # a redirect; following it would send the prompt to another address
     if reply.status == 429 and (_WAIT.search(reply.message) or (reply.retry_after and "EXHAUSTED" in reply.code)):
         return "again"
     said = reply.words
@@ -158,7 +158,7 @@ def meaning_of(reply: ErrorReply) -> Meaning:
 
 
 def tells_of_no_model(reply: ErrorReply) -> bool:
-    """Whether the server does not know the model, or not yet."""
+    """Whether the server says that the model does not exist (yet)."""
     said = reply.words
     return reply.status == 404 or (reply.status in _CLIENT and _WRONG_MODEL_OR_PLACE.search(said) is not None)
 
@@ -172,7 +172,8 @@ def classify_error(
     refused: type[ModelFault] | type[UsageError],
     names: SettingNames | None = None,
 ) -> RestReactError | TryAgain:
-    """The error to raise; `refused` is what a refusal of this one request counts as."""
+    """The error to raise for a reply: TryAgain, OutsideFault (account), UsageError (key or settings), or `refused` if
+    only this request is refused. `where` begins the message; `key` is redacted; `names` names the settings."""
     status = reply.status
     said = f"HTTP {status}: {redact_reply(reply.message, key)}"
     meaning = meaning_of(reply)

@@ -1,10 +1,10 @@
-"""Error replies of model servers, read: status, message, codes and the wait they ask for.
+"""Parses error replies of model servers: status, message, codes and the requested wait.
 
     >>> error_reply(429, b'{"error": {"message": "slow down", "code": "rate_limit"}}', {"retry-after": "7"})
     ErrorReply(status=429, message='slow down', code='rate_limit', param='', retry_after=7.0, location='')
 
-Providers and gateways use several shapes of JSON, and proxies HTML pages; each becomes one `ErrorReply`.
-Not here: what the error means (error_meanings), and the replies of Google's SDK (llm.gemini).
+Providers and gateways use several JSON formats, and proxies send HTML pages; each becomes an `ErrorReply`.
+Not here: what the error means (error_meanings), and errors of Google's SDK (llm.gemini).
 """
 
 import json
@@ -15,13 +15,13 @@ from typing import Any
 
 from rest_react.remote.wait_headers import requested_wait_s
 
-_READ = 300  # characters of a message
+_READ = 300  # characters of a message that rules match
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """An error as a provider words it. `code` holds all its codes and types; `retry_after` is in seconds, `location`
-    is where a redirect leads."""
+    """An error in the provider's words. `code` has all its codes and types, separated by spaces; `retry_after` is in
+    seconds; `location` is the target of a redirect."""
 
     status: int
     message: str
@@ -32,13 +32,13 @@ class ErrorReply:
 
     @property
     def words(self) -> str:
-        """What rules look at: codes, the parameter's name, and the beginning of the message, which may repeat the
-        prompt further on."""
+        """The text that rules match: codes, the parameter's name, and the first 300 characters of the message. The rest
+        may repeat the prompt."""
         return f"{self.code} param={self.param}: {self.message[:_READ]}"
 
 
 class ErrorInside(Exception):
-    """An error that stands in a reply of status 200; never leaves a client."""
+    """A reply of status 200 that contains an error; only raised inside clients."""
 
     def __init__(self, reply: ErrorReply) -> None:
         self.reply = reply
@@ -46,14 +46,14 @@ class ErrorInside(Exception):
 
 
 def any_spelling(patterns: str) -> re.Pattern[str]:
-    """A pattern for any of those given, one a line. A space in them stands for every way in which codes and class names
-    join words: `rate limit`, `rate_limit`, `RateLimit`."""
+    """One pattern that matches any of the given ones (one per line). A space also matches `_`, `-` and nothing:
+    `rate limit`, `rate_limit`, `RateLimit`."""
     lines = [line.strip().replace(" ", "[ _-]?") for line in patterns.strip().splitlines()]
     return re.compile("|".join(lines), re.IGNORECASE)
 
 
 def error_reply(status: int, raw: bytes, headers: Mapping[str, str]) -> ErrorReply:
-    """Reads an error reply, whose body is JSON of one of several shapes or a proxy's HTML page."""
+    """Parses an error reply. Its body is JSON in one of several formats, or a proxy's HTML page. Never raises."""
     text = raw.decode("utf-8", "replace")
     try:
         body = json.loads(text)
@@ -64,10 +64,11 @@ def error_reply(status: int, raw: bytes, headers: Mapping[str, str]) -> ErrorRep
 
 
 def read_error(status: int, body: Any, retry_after: float | None = None) -> ErrorReply:
-    """The same of a body that is read already. One inside a reply of status 200 may tell its own status."""
+    """As `error_reply`, for a decoded body. An error inside a reply of status 200 may contain its own status; without
+    one it counts as 500."""
     try:
         return _read_error(status, body, retry_after)
-    except RecursionError:  # what could just be read may be nested too deep to be shown
+    except RecursionError:  # JSON that can be decoded may be nested too deep to be encoded again
         return ErrorReply(500 if status < 300 else status, "an error nested too deep to be read", "", "", retry_after)
 
 
@@ -80,7 +81,7 @@ def _read_error(status: int, body: Any, retry_after: float | None) -> ErrorReply
     inner = fields.get("message")
     detail = inner.get("detail") if isinstance(inner, dict) else fields.get("detail")
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):
-        # FastAPI's; what it says besides may repeat the whole prompt.
+        # FastAPI's format; its other fields may repeat the whole prompt.
         loc = detail[0].get("loc")
         place = [str(part) for part in loc] if isinstance(loc, list) else []
         said = f"{'.'.join(place)}: {detail[0].get('msg', '')}"
@@ -100,14 +101,14 @@ def _read_error(status: int, body: Any, retry_after: float | None) -> ErrorReply
 
 
 def _from_behind(fields: dict[str, Any]) -> str:
-    """What a gateway hands on of its provider's words (OpenRouter: `Provider returned error`, and these in `raw`)."""
+    """The provider's message that a gateway passes on (OpenRouter: `Provider returned error`, details in `raw`)."""
     metadata = fields.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     return f": {raw if isinstance(raw, str) else json.dumps(raw)}" if raw else ""
 
 
 def _inner_codes(fields: dict[str, Any]) -> list[str]:
-    """Codes of the inner error (Azure's), and `content_filter` where OpenRouter gives reasons for a flag."""
+    """Codes of the inner error (Azure), and `content_filter` if OpenRouter says that the input was flagged."""
     inner, metadata = fields.get("innererror"), fields.get("metadata")
     found = [str(inner.get("code"))] if isinstance(inner, dict) else []
     if isinstance(metadata, dict):

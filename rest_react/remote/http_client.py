@@ -1,16 +1,16 @@
-"""HTTP clients: how requests leave this machine, by which proxy, with which key.
+"""Opens HTTP clients with the right proxy, key, time limit and size limit.
 
     async with open_session("http://localhost:8000/retrieve", timeout_s=30) as session:
         reply = await post(session, "http://localhost:8000/retrieve", b"{}", what="retrieval", most_mb=16)
     client = open_client("https://api.openai.com/v1", key_from("OPENAI_API_KEY"), timeout_s=120)     # the SDK's
 
-No client follows a redirect, which would carry a prompt to another address, and none reads a reply without a limit.
-A key lives in its environment variable and in the client, nowhere else.
+No client follows redirects, because they would send a prompt to another address. Every client limits the size of a
+reply. A key is only in its environment variable and in the client.
 
-Our own requests are aiohttp's: one costs 0.2 ms of CPU where httpx takes 2 to 3.6 (16 to 256 at once). The SDKs of
-OpenAI (fine-tuning) and Google bring httpx, whose transport `open_http` bounds.
-Not here: retries (retry), what a reply says (error_replies, and each client), and the pages of search engines, which
-`primp` fetches as a browser would (search.web).
+Our own requests use aiohttp: one costs 0.2 ms of CPU, with httpx 2 to 3.6 ms (16 to 256 at once). The SDKs of OpenAI
+(fine-tuning) and Google use httpx; `open_http` limits its replies.
+Not here: retries (retry), parsing replies (error_replies, and each client), and pages of search engines, which `primp`
+fetches like a browser (search.web).
 """
 
 import os
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 
 def proxy_for(address: str) -> str | None:
-    """The proxy that the environment names for this address; None for this machine's own (loopback) addresses, whatever
-    the environment says: the proxy of a cluster cannot reach them."""
+    """The proxy from the environment for this address. Always None for loopback addresses, since a cluster's proxy
+    cannot reach them."""
     url = urlsplit(address)
     if is_loopback(address) or proxy_bypass(url.netloc.rpartition("@")[2]):
         return None
@@ -55,7 +55,7 @@ def is_loopback(address: str) -> bool:
 
 
 def key_from(api_key_env: str | None) -> str:
-    """The API key in the environment variable of that name; a placeholder where None says that none is wanted."""
+    """The API key in that environment variable; a placeholder for None (no key needed). Raises UsageError if unset."""
     if api_key_env is None:
         return "none"
     key = os.environ.get(api_key_env, "").strip()
@@ -65,7 +65,7 @@ def key_from(api_key_env: str | None) -> str:
 
 
 def refuse_address(base_url: str) -> None:
-    """Raises UsageError for what is no address, or one with a secret: an address stands in messages and files."""
+    """Raises UsageError if `base_url` is not an http(s) URL, or contains a secret: messages and files show the URL."""
     if secret := secret_in(base_url, address=True):
         raise UsageError(f"base_url: holds {secret}; store it in an environment variable and name that in api_key_env")
     if not base_url.startswith(("http://", "https://")):
@@ -74,7 +74,7 @@ def refuse_address(base_url: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A reply whose body is whole; of an error only the beginning."""
+    """A reply with its complete body, or with the beginning of the body if it is an error."""
 
     status: int
     headers: Mapping[str, str]
@@ -82,14 +82,14 @@ class HttpReply:
 
 
 def open_session(address: str, timeout_s: float, headers: Mapping[str, str] | None = None) -> "ClientSession":
-    """Connections to one address, as many as the limiter asks for, kept open. `timeout_s` is for a whole reply: some
-    gateways send blank lines while waiting."""
+    """A session that keeps its connections open, without a limit on their number (the limiter sets one). `timeout_s`
+    limits a complete reply, since some gateways send blank lines while they wait."""
     from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
     return ClientSession(
         headers={"Content-Type": "application/json", **(headers or {})},
         timeout=ClientTimeout(total=timeout_s),
-        # uvicorn, under many servers, closes what is idle for 5 s; a request sent at that moment would be lost.
+        # uvicorn closes connections that are idle for 5 s; a request sent at that moment would be lost.
         connector=TCPConnector(limit=0, keepalive_timeout=4.0),
         # Once, not with aiohttp's trust_env: that reads environment and ~/.netrc in two threads for each request.
         proxy=proxy_for(address),
@@ -97,8 +97,8 @@ def open_session(address: str, timeout_s: float, headers: Mapping[str, str] | No
 
 
 async def post(session: "ClientSession", address: str, body: bytes, *, what: str, most_mb: int) -> HttpReply:
-    """The reply to a POST, whatever its status. Raises TryAgain where it does not come whole within the session's time,
-    and TooLarge for one of more than `most_mb`."""
+    """The reply to a POST, of any status. Raises TryAgain if it is not complete within the session's time limit, and
+    TooLarge if it has more than `most_mb` MB."""
     from aiohttp import ClientError
 
     status = ""
@@ -115,7 +115,7 @@ async def post(session: "ClientSession", address: str, body: bytes, *, what: str
 
 
 async def answers(url: str, timeout_s: float = 5.0) -> bool:
-    """Whether a GET is answered with status 200."""
+    """Whether a GET returns status 200."""
     from aiohttp import ClientError
 
     try:
@@ -126,7 +126,7 @@ async def answers(url: str, timeout_s: float = 5.0) -> bool:
 
 
 def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
-    """A client that keeps its connections and leaves retrying to us."""
+    """An OpenAI SDK client that keeps its connections open and does not retry (remote.retry does)."""
     from openai import AsyncOpenAI
 
     http_client = open_http(base_url)
@@ -134,8 +134,8 @@ def open_client(base_url: str, key: str, timeout_s: float) -> "AsyncOpenAI":
 
 
 def open_http(address: str) -> "DefaultAsyncHttpxClient":
-    """What an SDK sends its requests with: it follows no redirect, and reads no reply that is larger than a model's.
-    The environment's proxy is not asked for this machine's own addresses, which SDKs do by themselves."""
+    """An httpx client for SDKs: it follows no redirects, reads at most MODEL_MB of a reply, and uses no proxy for
+    loopback addresses (the SDKs' own clients would)."""
     from openai import DefaultAsyncHttpxClient
 
     class Client(DefaultAsyncHttpxClient):

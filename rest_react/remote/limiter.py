@@ -1,10 +1,10 @@
-"""Limits on calls to a remote service: how many at once, requests and tokens per minute, and the budget.
+"""Limits calls to a remote service: calls in flight, requests and tokens per minute, and the budget.
 
     limiter = Limiter(64, requests_per_minute=600, tokens_per_minute=200_000, meter=Meter(budget, "policy"))
     async with limiter.slot(worst_case(prompt, n, sampling)) as bill:       # waits until the call may start
         ...
 
-Not here: retries, which take a new slot each (retry), and what may be spent in all (budget).
+Not here: retries, each of which takes a new slot (retry), and the total spending (budget).
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from rest_react.remote.usage import Tokens, Usage
 
 
 class Limiter:
-    """At most `max_in_flight` calls at a time, their starts spread evenly over the minute, first come first served;
-    and no minute in which the calls that start may take more than `tokens_per_minute`.
+    """Allows `max_in_flight` calls at a time, spreads their starts evenly over the minute (first come, first served),
+    and starts no more calls in a minute than may use `tokens_per_minute` tokens.
 
-    Evenly, because a burst at the end of one minute and another at the start of the next would be twice the limit
-    in the minute between, by the server's count. Tokens are those of the worst case, as servers count them that must
-    decide before they answer. Every call's bill goes to the `meter`.
+    Starts are spread evenly, because two bursts on both sides of a minute's end would be twice the limit in the minute
+    around it. Tokens are counted by the worst case of each call, as servers count that decide before they answer. The
+    `meter` charges every call to the budget.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Limiter:
     ) -> None:
         self._slots = asyncio.Semaphore(max_in_flight)
         self._turnstile = asyncio.Lock()
-        # A little longer than the server's: requests do not arrive as evenly as they are sent.
+        # 1% longer than the server's minute: requests do not arrive as evenly as they are sent.
         self._minute_s = 1.01 * minute_s
         self._interval_s = self._minute_s / requests_per_minute if requests_per_minute else 0.0
         self._opens_at = 0.0
@@ -47,9 +47,10 @@ class Limiter:
 
     @asynccontextmanager
     async def slot(self, worst: Tokens = NOTHING) -> AsyncIterator[Bill]:
-        """A place among the calls in flight, from the moment the call may start, and its bill."""
+        """Waits until the call may start; holds a place among the calls in flight until the block ends. Yields its
+        bill. Raises UsageError if one call may use more than `tokens_per_minute`."""
         clock = asyncio.get_running_loop().time
-        # The budget first: whoever had to wait for it must not start beside the turnstile.
+        # Budget first: a call that waited for the budget must still pass the turnstile.
         async with self._meter.budget.call(self._meter.role, worst) as bill, self._slots:
             async with self._turnstile:
                 while (wait := max(self._opens_at, self._room_at(worst.total, clock())) - clock()) > 0:
@@ -58,11 +59,11 @@ class Limiter:
             yield bill
 
     def charge(self, usage: Usage, worst: Tokens) -> Tokens:
-        """What a call costs that may take `worst`, by what its server tells."""
+        """The tokens to charge for a call, from the usage that the server reported."""
         return self._meter.budget.charge(self._meter.role, usage, worst)
 
     def _count(self, tokens: int, now: float) -> float:
-        """Books a call that starts now; its share of a minute, in seconds."""
+        """Counts a call that starts now; returns its share of the minute, in seconds."""
         if not self._tokens_per_minute:
             return 0.0
         self._last_minute.append((now, tokens))
@@ -70,7 +71,7 @@ class Limiter:
         return self._minute_s * tokens / self._tokens_per_minute
 
     def _room_at(self, tokens: int, now: float) -> float:
-        """When the calls of the last minute leave room for so many tokens, as far as can be seen now."""
+        """The earliest time at which the calls of the last minute leave room for `tokens`, as far as known now."""
         if not self._tokens_per_minute:
             return 0.0
         if tokens > self._tokens_per_minute:
@@ -85,5 +86,5 @@ class Limiter:
         return self._last_minute[0][0] + self._minute_s
 
     def hold(self, seconds: float) -> None:
-        """No call starts for that long, including those already waiting."""
+        """Starts no call for that long; calls that already wait are delayed too."""
         self._opens_at = max(self._opens_at, asyncio.get_running_loop().time() + seconds)

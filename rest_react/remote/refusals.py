@@ -1,10 +1,10 @@
-"""Refusals by a model's server: one is a result of its request, and where every request is refused a setting is wrong.
+"""Stops a stage whose model refuses every request: one refusal is a result, refusals alone mean a wrong setting.
 
     with refusals_watched(path, lambda: answers_in(path), what="improve", role="reward_model"):
-        ...  # asks the model, and writes what it says to `path`
+        ...  # asks the model, and writes its replies to `path`
 
-Every stage that asks a model keeps this rule (stages.executor). Where no request was accepted,
-`path` is deleted: nothing in it is worth keeping, and the settings may be changed (settings_file).
+Every stage that asks a model uses this (stages.executor). If no request was accepted, `path` is deleted, so that the
+settings may be changed (storage.settings_file).
 Not here: which error reply is a refusal (error_meanings).
 """
 
@@ -21,10 +21,10 @@ ACCEPTED, LOST = None, ""
 def refusals_watched(
     path: Path, answers: Callable[[], Iterable[str | None]], *, what: str, role: str, fewest: int = 2
 ) -> Iterator[None]:
-    """Raises UsageError after the block where every request was refused, `fewest` of them or more, and deletes `path`;
-    it also does so where the block itself raises UsageError before a request was accepted.
+    """Deletes `path` and raises UsageError after the block if all requests were refused, and there were at least
+    `fewest`. Also deletes `path` if the block itself raises UsageError before a request was accepted.
 
-    `answers` has an entry for each request: ACCEPTED, the words of its refusal, or LOST for an external fault."""
+    `answers` has an entry for each request: ACCEPTED, the message of its refusal, or LOST for an external fault."""
     try:
         yield
     except UsageError:

@@ -1,18 +1,18 @@
-"""What is retried, how often and for how long; the same for every remote service.
+"""Retries calls to remote services with exponential back-off, in the same way for every service.
 
     reply = await retry(post, what="https://api.example/v1", backoff=Backoff(tries=5), limiter=limiter,
                         worst=worst_case(prompt, n, sampling), used=usage)
 
-A client raises `TryAgain` for a failure that may pass, such as HTTP 429 or a lost connection; any other error ends the
-call. `Backoff` says how many tries there are and how long the waits between them; a `Retry-After` takes precedence, and
-holds every caller behind the same limiter. After the last try, `OutsideFault` tells the last failure.
+A client raises `TryAgain` for a temporary failure, such as HTTP 429 or a lost connection. Any other error ends the
+call. `Backoff` sets the number of tries and the waits between them. A `Retry-After` takes precedence and delays every
+call of the same limiter. After the last try, `OutsideFault` reports the last failure.
 
-Each try takes its own place in the limiter and in the budget; waiting between tries holds neither. What a service has
-just confirmed and cannot serve yet (a new model, an uploaded file) is waited for by `wait_until_ready`, for minutes.
+Each try takes its own place in the limiter and in the budget; the wait between tries takes neither. A new model or an
+uploaded file may be unavailable for some minutes after the service has confirmed it; `wait_until_ready` waits for it.
 
-No retry library (tenacity): the wait is the limiter's as well, and each try has a bill, so only the loop's frame would
-be the library's.
-Not here: which replies may pass (error_meanings), and the time limit of a single try (each client's).
+Why no retry library (tenacity): the limiter takes part in the wait, and each try is charged, so a library would replace
+only the loop itself.
+Not here: which replies are temporary failures (error_meanings), and the time limit of a single try (each client).
 """
 
 import asyncio
@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 
 class TryAgain(Exception):
-    """A try failed in a way that may pass; never leaves a client. `after_s` is what the server asked to wait; `refused`
-    says that it declined to do the work, while a reply that got lost may be billed all the same."""
+    """A try failed temporarily; only raised inside clients. `after_s` is the wait that the server requested. `refused`:
+    the server refused the request, so it is not billed; a request whose reply got lost may be billed."""
 
     def __init__(self, message: str, after_s: float | None = None, *, refused: bool = False) -> None:
         self.after_s = after_s
@@ -86,23 +86,24 @@ async def retry(
     worst: Tokens = NOTHING,
     used: Callable[[T], Usage] = lambda _: Usage(),
 ) -> T:
-    """The first success of `attempt`, which raises TryAgain for what may pass. Any other error passes unchanged.
-    A try may take `worst`, and has taken what `used` reads from its reply, where that is possible."""
+    """The result of the first successful `attempt`, which raises TryAgain for temporary failures; other errors pass
+    unchanged. Each try reserves `worst` in the budget and is charged what `used` reads from its reply. Raises
+    OutsideFault after the last try, or if the server asks for a wait longer than `backoff.patience_s`."""
     failures = 0
     while True:
         try:
             async with limiter.slot(worst) as bill:
-                bill.owed = worst  # a try that is cut off here may be billed all the same
+                bill.owed = worst  # a try that is cancelled here may still be billed
                 try:
                     reply = await attempt()
                 except RestReactError as error:
-                    if not isinstance(error, TooLarge):  # which was generated
+                    if not isinstance(error, TooLarge):  # a reply that is too large was generated, so it is billed
                         bill.owed = NOTHING
                     raise
                 except TryAgain as error:
                     if not error.billed:
                         bill.owed = NOTHING
-                    # Before the slot is free: whoever gets it next must already find the limiter held.
+                    # Hold the limiter before the slot is free, so that the next call waits too.
                     if error.after_s is not None and error.after_s <= backoff.patience_s:
                         limiter.hold(error.after_s)
                     raise
@@ -118,28 +119,29 @@ async def retry(
             if failures >= backoff.tries:
                 count = "1 try" if failures == 1 else f"{failures} tries"
                 raise OutsideFault(f"{what}: {error} (after {count})") from error
-        # Results never depend on it, so the clock may pick the jitter: two processes must not knock in step.
+        # The jitter comes from the clock, so that two processes do not retry in step; results do not depend on it.
         jitter = derive_seed("back-off", what, failures, monotonic_ns()) / 2**63
         await asyncio.sleep(backoff.wait_s(failures, jitter))
 
 
 class NotReady(RestReactError):
-    """The service is not ready for this request yet; never leaves a client. `lasting` is the error to raise when it
-    stays so."""
+    """The service is not ready for this request yet; only raised inside clients. `lasting` is the error to raise if it
+    does not become ready."""
 
     def __init__(self, message: str, lasting: RestReactError) -> None:
         self.lasting = lasting
         super().__init__(message)
 
 
-READY_WITHIN_S = 600.0  # how long services may take until what they have just confirmed can be used
+READY_WITHIN_S = 600.0  # how long a new model or file may be unavailable after the service has confirmed it
 _LONGEST_LOOK_S = 15.0
 
 
 async def wait_until_ready(
     call: Callable[[], Awaitable[T]], *, first_wait_s: float, tell: Callable[[str], None], within_s: float
 ) -> T:
-    """The result of `call`, repeated while it raises NotReady, for at most so long. `tell` hears of it once."""
+    """The result of `call`, which is repeated while it raises NotReady, for at most `within_s` seconds; then raises
+    `lasting`. `tell` is called once with a message."""
     clock, wait_s, told = asyncio.get_running_loop().time, first_wait_s, False
     give_up_at = clock() + within_s
     while True:

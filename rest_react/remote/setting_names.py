@@ -1,4 +1,4 @@
-"""What a client's settings are called in messages, and which of them to change when a server refuses a request.
+"""Names a client's settings in messages, and finds the setting to change when a server refuses a request.
 
     >>> refusal = ErrorReply(400, "`logprobs` is not supported with this model")
     >>> SettingNames("grader").way_out(refusal)
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rest_react.remote.error_replies import ErrorReply, any_spelling
 
-# The setting that cures a refusal: (what is refused, what to set); the first that matches.
+# (pattern of a refusal, setting that fixes it); the first match decides.
 _WAYS_OUT = (
     (
         any_spelling(
@@ -48,17 +48,17 @@ _WAYS_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class SettingNames:
-    """What a client's settings are called, for messages: those in `block` (e.g. `grader`), and its token limit."""
+    """The names of a client's settings for messages: `block` (e.g. `grader`), and the setting of its token limit."""
 
     block: str = ""
     max_tokens: str = "max_tokens"
 
     def setting(self, name: str) -> str:
-        """A setting of the block by its whole name."""
+        """The full name of a setting of the block."""
         return f"{self.block}.{name}" if self.block else name
 
     def way_out(self, reply: ErrorReply | None = None) -> str:
-        """Which setting to change."""
+        """The advice which setting to change, e.g. `set grader.logprobs=false`."""
         block = f"{self.block}." if self.block else ""
         said = reply.words if reply else ""
         for pattern, setting in _WAYS_OUT:

@@ -1,4 +1,4 @@
-"""What a server says that a call took, and whether that is possible.
+"""Checks the token usage that a server reports for a call.
 
     >>> most = Tokens(4_000, 160)
     >>> told(11, 12, most=most, wrote=True)
@@ -8,23 +8,23 @@
     >>> charged(_, Tokens(40, 160))
     Tokens(prompt=40, completion=160)
 
-A count that cannot be would lower the budget's sum or end the run at once. So a usage with one is not believed at all:
-its call is charged at its worst case. So is each count that a server does not tell.
-Not here: how servers spell their usage (llm.replies, llm.gemini), and what is spent (budget).
+An impossible count would lower the budget's sum, or end the run at once. So if one count is impossible, the whole usage
+is ignored and the call is charged at its worst case. A count that the server does not report is charged so too.
+Not here: the formats in which servers report usage (llm.replies, llm.gemini_replies), and the spending (budget).
 """
 
 from dataclasses import dataclass
 
 from rest_react.records import Sampling
 
-_OF_TEMPLATE = 2048  # tokens that a server may put around a prompt: a template's own system turn, tools, dates
-_SLACK = 16  # tokens that a server may count beyond the limit of a sample: its end, marks around it
-_THOUGHTS = 65_536  # before one sample, where a server does not count them against the limit
+_OF_TEMPLATE = 2048  # tokens that a server may add to a prompt: the template's system turn, tools, dates
+_SLACK = 16  # tokens that a server may count beyond a sample's limit: end of turn, special tokens
+_THOUGHTS = 65_536  # thinking tokens of one sample, if the server does not count them against the limit
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens of one call, in and out."""
+    """Tokens of one call: input and output."""
 
     prompt: int
     completion: int
@@ -37,7 +37,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The counts that a server tells, None where it does not; `impossible` quotes one that cannot be."""
+    """The reported counts, None if a count is not reported; `impossible` quotes an impossible usage, else empty."""
 
     prompt: int | None = None
     completion: int | None = None
@@ -45,18 +45,19 @@ class Usage:
 
 
 def most_tokens(request: bytes, n: int, sampling: Sampling) -> Tokens:
-    """More than any call with this request can take, thoughts aside: no token is shorter than a byte, and some servers
-    count the prompt for each of the n samples."""
+    """An upper bound on the tokens of a call with this request, without thinking. A token has at least one byte, and
+    some servers count the prompt once for each of the n samples."""
     return Tokens(n * (len(request) + _OF_TEMPLATE), n * (sampling.max_tokens + _SLACK))
 
 
 def with_thoughts(most: Tokens, n: int) -> Tokens:
-    """The same where the reply tells of thoughts, which some servers do not count against the limit."""
+    """The upper bound for a reply with thinking tokens, which some servers do not count against the limit."""
     return Tokens(most.prompt, most.completion + n * _THOUGHTS)
 
 
 def told(prompt: int | None, completion: int | None, *, most: Tokens | None, wrote: bool) -> Usage:
-    """The usage of a call whose server tells these counts; `wrote` says that its reply holds text."""
+    """The usage from the counts that a server reports. `most` is the upper bound; `wrote`: the reply contains text, so
+    at least one completion token."""
     least = 1 if wrote else 0
     in_, out = (None, None) if most is None else (most.prompt, most.completion)
     if _is_possible(prompt, 1, in_) and _is_possible(completion, least, out):
@@ -65,7 +66,7 @@ def told(prompt: int | None, completion: int | None, *, most: Tokens | None, wro
 
 
 def charged(usage: Usage, worst: Tokens) -> Tokens:
-    """What the budget charges for a call."""
+    """The tokens that the budget charges for a call: the reported counts, or those of the worst case."""
     return Tokens(
         worst.prompt if usage.prompt is None else usage.prompt,
         worst.completion if usage.completion is None else usage.completion,

@@ -1,4 +1,4 @@
-"""How long a server's reply asks to wait: `Retry-After` and the headers of rate limits, as providers spell them.
+"""Reads the wait that a server's reply requests: `Retry-After` and the providers' rate-limit headers.
 
     >>> requested_wait_s({"retry-after": "7"})
     7.0
@@ -15,9 +15,9 @@ from email.utils import parsedate_to_datetime
 
 
 def requested_wait_s(headers: Mapping[str, str]) -> float | None:
-    """How long a reply asks to wait; None where it does not say. Names of headers in lower case, or any case where the
-    mapping takes both. A gateway (LiteLLM) passes its provider's headers on with `llm_provider-` before the name; some
-    providers tell only when the limit that is used up (0 remain) is reset."""
+    """The requested wait in seconds; None if there is none. Header names must be in lower case, unless the mapping
+    ignores case. A gateway (LiteLLM) passes on its provider's headers with the prefix `llm_provider-`. Some providers
+    only tell when the exhausted limit (0 remaining) is reset."""
     for prefix in ("", "llm_provider-"):
         milliseconds = _number(headers.get(f"{prefix}retry-after-ms"))
         if milliseconds is not None:
@@ -39,7 +39,7 @@ _UNITS_S = (86400, 3600, 60, 1, 0.001)
 
 
 def _reset_s(header: str | None) -> float | None:
-    """When a limit is reset, from now: a duration (`6m0s`, `120ms`, `1.5`), or a moment in seconds or milliseconds."""
+    """Seconds until a limit is reset, from a duration (`6m0s`, `120ms`, `1.5`) or a Unix time in s or ms."""
     number = _number(header)
     if number is not None:
         moment = number / 1000 if number > 1e11 else number
@@ -56,7 +56,7 @@ def _number(text: str | None) -> float | None:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Reads a Retry-After header, in seconds or as a date. None when there is none or it cannot be read."""
+    """The wait of a Retry-After header (seconds or a date), in seconds; None if it is missing or unreadable."""
     if header is None:
         return None
     text = header.strip()

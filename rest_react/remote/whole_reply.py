@@ -1,10 +1,10 @@
-"""A server's reply, read within limits: an endless body would fill the memory, and a redirect carry a prompt elsewhere.
+"""Reads a server's reply up to a size limit, so that an endless body cannot fill the memory.
 
     raw = await whole(reply.content.iter_chunked(65_536), "http://127.0.0.1:8000/retrieve", 16)
-    said = await beginning(reply.content.iter_chunked(65_536))      # of an error: more than its first words is no use
+    said = await beginning(reply.content.iter_chunked(65_536))      # the first 256 KB, enough for an error message
     place_of("https://me:pw@elsewhere.example/v1?key=x")            # "https://elsewhere.example", for messages
 
-Not here: the time limit, which is the caller's and holds for the whole reply (`asyncio.timeout`).
+Not here: the time limit, which the caller sets for the complete reply.
 """
 
 from collections.abc import AsyncIterator
@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 
 from rest_react.errors import OutsideFault
 
-PAGE_MB = 16  # a page has less than one, a retrieval server's long passages a few
-MODEL_MB = 64  # many long samples with the log-probabilities of their tokens have a few
+PAGE_MB = 16  # a page has less than 1 MB, long passages of a retrieval server a few MB
+MODEL_MB = 64  # many long samples with the log-probabilities of their tokens have a few MB
 _ERROR_BYTES = 256 * 1024
 
 
 class TooLarge(OutsideFault):
-    """A reply larger than the limit: asking again would bring the same."""
+    """A reply is larger than the limit. Not retried, since the same request would get the same reply."""
 
 
 async def whole(chunks: AsyncIterator[bytes], what: str, most_mb: int) -> bytes:
-    """All chunks as one. Raises TooLarge for more than that."""
+    """All chunks joined. Raises TooLarge for more than `most_mb` MB; `what` begins its message."""
     raw = bytearray()
     async for chunk in chunks:
         raw += chunk
@@ -32,7 +32,7 @@ async def whole(chunks: AsyncIterator[bytes], what: str, most_mb: int) -> bytes:
 
 
 async def beginning(chunks: AsyncIterator[bytes]) -> bytes:
-    """The first chunks, as many as an error message may need."""
+    """The first chunks, up to 256 KB: enough for an error message."""
     raw = bytearray()
     async for chunk in chunks:
         raw += chunk
@@ -42,7 +42,7 @@ async def beginning(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 def place_of(location: str) -> str:
-    """Where a redirect leads, without what may be secret: scheme, host and port."""
+    """The target of a redirect without possible secrets: only scheme, host and port."""
     try:
         parts = urlsplit(location)
     except ValueError:
