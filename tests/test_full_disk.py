@@ -26,7 +26,7 @@ def run(output: Path, *more: str, limited: Callable[[], None] | None = None) -> 
     [(10_000, "smoke/hydra"), (500_000, "finetune")],
     ids=["its own configuration", "weights"],
 )
-def test_a_file_that_cannot_grow_is_told_with_the_way_out(tmp_path: Path, largest: int, where: str) -> None:
+def test_a_file_that_cannot_grow_is_reported_with_what_to_do(tmp_path: Path, largest: int, where: str) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
@@ -49,7 +49,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_fills_up_during_fine_tuning_is_told_and_the_command_goes_on_once_there_is_room(
+def test_a_full_disk_during_fine_tuning_is_reported_and_the_command_resumes_later(
     small_disk: Path,
 ) -> None:
     status, told = run(small_disk)
@@ -65,7 +65,7 @@ def test_a_disk_that_fills_up_during_fine_tuning_is_told_and_the_command_goes_on
 
 
 @pytest.mark.parametrize("place", ["output", "output/deeper"])
-def test_a_file_where_the_run_s_folder_should_be_is_told(tmp_path: Path, place: str) -> None:
+def test_a_file_in_place_of_the_run_folder_is_reported(tmp_path: Path, place: str) -> None:
     (tmp_path / "output").touch()
     status, told = run(tmp_path / place)
     assert status == 2
@@ -73,7 +73,7 @@ def test_a_file_where_the_run_s_folder_should_be_is_told(tmp_path: Path, place: 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_of_somebody_else_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     status, told = run(tmp_path / "output")
     assert status == 2

@@ -145,9 +145,7 @@ def test_each_iteration_is_one_upload_and_one_job_that_really_trains_from_the_ba
     assert not second.equal(first)
 
 
-def test_what_lies_on_disk_is_what_the_same_samples_give_without_the_wire(
-    over_http: tuple[Service, Path], in_process: Path
-) -> None:
+def test_the_record_files_equal_those_of_a_run_in_process(over_http: tuple[Service, Path], in_process: Path) -> None:
     _, folder = over_http
     names = [path.relative_to(in_process) for path in sorted(in_process.glob("iter_*/*/*.jsonl"))]
     names += [path.relative_to(in_process) for path in sorted(in_process.glob("iter_*/evaluate/world/*.jsonl"))]
@@ -158,9 +156,7 @@ def test_what_lies_on_disk_is_what_the_same_samples_give_without_the_wire(
         assert b'"logprob":null' not in path.read_bytes()
 
 
-def test_the_rows_of_results_are_those_of_the_run_without_the_wire(
-    over_http: tuple[Service, Path], in_process: Path
-) -> None:
+def test_the_rows_of_results_equal_those_of_a_run_in_process(over_http: tuple[Service, Path], in_process: Path) -> None:
     rows, expected = (
         timeless(json.loads((folder / "results.json").read_text())["rows"]) for folder in (over_http[1], in_process)
     )
@@ -223,7 +219,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("mode", ["chat", "completion"])
-def test_samples_over_the_wire_are_those_of_the_engine_in_process(engines: Service, mode: Mode) -> None:
+def test_samples_over_http_equal_those_of_the_engine_in_process(engines: Service, mode: Mode) -> None:
     here = samples(Unwired(engine(BASE, mode)), PROMPTS, WARM, GREEDY, STOPPED)
     there = samples(client(engines, BASE, mode), PROMPTS, WARM, GREEDY, STOPPED)
     assert told(there) == told(here)
@@ -234,12 +230,12 @@ def test_samples_over_the_wire_are_those_of_the_engine_in_process(engines: Servi
     assert {one.logprob for one in bare} == {None}
 
 
-def test_a_prompt_that_does_not_fit_is_the_models_fault_on_this_side_of_the_wire_too(engines: Service) -> None:
+def test_a_prompt_that_is_too_long_is_a_model_error_over_http_too(engines: Service) -> None:
     with pytest.raises(ModelFault, match="context too long"):
         samples(client(engines, BASE, "completion"), [Prompt("", "word " * 20_000)], WARM)
 
 
-def test_what_the_api_has_tuned_is_what_answers_under_the_tuned_name(engines: Service, tmp_path: Path) -> None:
+def test_the_tuned_name_is_served_with_the_tuned_model(engines: Service, tmp_path: Path) -> None:
     trainer = HostedTrainer(base_url=engines.url, api_key_env=None, poll_s=0.05)
     examples = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", PROMPTS[0].state, "Yes.", "first") for i in range(10)]
     model = asyncio.run(trainer.train(examples, ModelRef(BASE, "hosted", tuned=False), tmp_path, seed=3))
@@ -263,7 +259,7 @@ def engine_over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
         yield service, settings, folder / "smoke"
 
 
-def test_the_loop_reaches_its_end_with_the_engine_behind_the_wire(
+def test_the_loop_completes_with_the_engine_over_http(
     engine_over_http: tuple[Service, Settings, Path],
 ) -> None:
     service, _, folder = engine_over_http
@@ -279,7 +275,7 @@ def test_the_loop_reaches_its_end_with_the_engine_behind_the_wire(
         assert all(one.logprob is not None for candidates in drawn for one in candidates)
 
 
-def test_the_engine_behind_the_wire_answers_as_in_process(
+def test_the_engine_over_http_answers_as_in_process(
     engine_over_http: tuple[Service, Settings, Path], tmp_path: Path
 ) -> None:
     service, settings, folder = engine_over_http
@@ -347,7 +343,7 @@ def transformers_serve(model: Path, log_file: Path) -> Iterator[str]:
             process.kill()
 
 
-def test_transformers_serve_gives_every_sample_asked_for_though_it_knows_no_n(tmp_path: Path) -> None:
+def test_transformers_serve_returns_all_samples_although_it_does_not_support_n(tmp_path: Path) -> None:
     weights = shutil.copytree(resolve_weights(BASE), tmp_path / "tiny")
     # Without this it decodes greedily, whatever temperature is asked for.
     (weights / "generation_config.json").write_text(json.dumps({"do_sample": True}))

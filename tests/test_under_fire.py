@@ -126,7 +126,7 @@ def lines(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.slow)])
-def test_of_many_trajectories_none_is_lost_and_none_is_done_twice(tmp_path: Path, count: int) -> None:
+def test_no_trajectory_is_lost_or_repeated(tmp_path: Path, count: int) -> None:
     world = build_world(7, passages=300, demonstrations=0, train=20, evaluation=0)
     questions = [labelled.question for labelled in world.train]
     repeats = count // len(questions)
@@ -287,7 +287,7 @@ def test_after_kills_no_finished_call_no_upload_and_no_job_is_made_twice(killed:
     assert (len(provider.tuning.files), len(provider.tuning.jobs)) == (1, 1)
 
 
-def test_after_kills_every_stage_is_whole_and_nothing_half_written_is_left(killed: tuple[Provider, Run]) -> None:
+def test_after_kills_every_stage_is_complete_and_no_partial_file_is_left(killed: tuple[Provider, Run]) -> None:
     _, run = killed
     folder = RunFolder(run.folder / "smoke")
     refuse_damaged_stages(folder.root)
@@ -295,7 +295,7 @@ def test_after_kills_every_stage_is_whole_and_nothing_half_written_is_left(kille
     assert [path for path in folder.root.rglob("*") if path.name.endswith(".tmp") or path.name == ".taken"] == []
 
 
-def test_the_tuned_model_s_name_reaches_its_evaluation_without_a_hand(killed: tuple[Provider, Run]) -> None:
+def test_the_evaluation_uses_the_tuned_model_s_name(killed: tuple[Provider, Run]) -> None:
     provider, run = killed
     (base, tuned) = sorted(provider.models, key=len)
     assert tuned == f"ft:{base}:ftjob-0"
@@ -304,7 +304,7 @@ def test_the_tuned_model_s_name_reaches_its_evaluation_without_a_hand(killed: tu
     assert provider.models[tuned] == sum(trajectory.usage.calls for trajectory in trajectories)
 
 
-def test_a_key_in_the_environment_stands_in_no_file_and_in_nothing_that_is_printed(
+def test_an_api_key_is_in_no_file_and_no_output(
     killed: tuple[Provider, Run],
 ) -> None:
     _, run = killed

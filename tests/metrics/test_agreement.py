@@ -5,7 +5,7 @@ from rest_react.metrics.agreement import cohens_kappa, correlation
 from rest_react.metrics.intervals import Share
 
 
-def test_cohens_kappa_by_hand_and_where_chance_explains_everything():
+def test_cohens_kappa_equals_values_computed_by_hand_and_is_none_for_constant_raters():
     # Agreement 3/4; yes 1/2 and 3/4 of the time, so by chance 1/2 * 3/4 + 1/2 * 1/4 = 1/2.
     pairs = {"a": [(True, True), (False, True)], "b": [(True, True), (False, False)]}
     assert cohens_kappa(pairs).mean == pytest.approx((3 / 4 - 1 / 2) / (1 - 1 / 2))
@@ -13,7 +13,7 @@ def test_cohens_kappa_by_hand_and_where_chance_explains_everything():
     assert cohens_kappa({}) == Share(None, None, None, None, 0, 0)
 
 
-def test_full_agreement_on_few_answers_does_not_claim_certainty():
+def test_full_agreement_on_few_answers_has_a_wide_interval():
     share = cohens_kappa({f"q{i}": [(i % 2 == 0, i % 2 == 0)] for i in range(20)})
     assert share.mean == 1.0
     assert 0.6 < share.low < 0.95
@@ -27,7 +27,7 @@ def test_kappa_of_repeats_is_clustered_by_question():
     assert tenfold.high - tenfold.low == pytest.approx(once.high - once.low, abs=0.1)
 
 
-def test_correlations_by_hand():
+def test_correlations_equal_values_computed_by_hand():
     x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 1.0, 4.0, 3.0, 10.0]
     # Deviations: x -2 -1 0 1 2, y -2 -3 0 -1 6; 18 / sqrt(10 * 50).
     assert correlation(x, y, "pearson").value == pytest.approx(18 / 500**0.5)

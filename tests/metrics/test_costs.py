@@ -17,5 +17,5 @@ from rest_react.metrics.costs import NO_PRICE, Price, bill
         ),
     ],
 )
-def test_a_bill_is_exact_or_says_what_is_missing(prices, usd, reason) -> None:
+def test_a_bill_is_exact_or_names_the_missing_price(prices, usd, reason) -> None:
     assert bill(prices, policy=(1000, 10), grader=(200, 0)) == {"cost_usd": usd, "cost_reason": reason}

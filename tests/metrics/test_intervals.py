@@ -13,20 +13,20 @@ def shares(right: int, wrong: int) -> dict[str, list[float | None]]:
     return {f"w{i:03d}": [float(i < right)] for i in range(right + wrong)}
 
 
-def test_mean_and_spread_of_repeats_by_hand():
+def test_mean_and_std_of_repeats_equal_values_computed_by_hand():
     # Repeats: (1+0+1)/3, (1+0)/2, and the mean is over 5 scored answers.
     share = clustered_interval({"a": [1.0, 1.0], "b": [0.0, 0.0], "c": [1.0, None]})
     assert (share.mean, share.n, share.repeats) == (0.6, 3, 2)
     assert share.std == pytest.approx(np.std([2 / 3, 1 / 2], ddof=1))
 
 
-def test_one_repeat_has_no_spread_and_nothing_scored_has_no_mean():
+def test_one_repeat_has_no_std_and_without_scores_there_is_no_mean():
     assert clustered_interval({"a": [1.0], "b": [0.0]}).std is None
     assert clustered_interval({"a": [None, None]}) == Share(None, None, None, None, 0, 2)
     assert clustered_interval({}) == Share(None, None, None, None, 0, 0)
 
 
-def test_no_right_answer_out_of_forty_does_not_claim_certainty():
+def test_0_correct_answers_of_40_have_a_wide_interval():
     none, one = clustered_interval(shares(0, 40)), clustered_interval(shares(1, 39))
     assert (none.mean, none.low) == (0.0, 0.0)
     wilson = binomtest(0, 40).proportion_ci(method="wilson").high
@@ -38,27 +38,27 @@ def test_no_right_answer_out_of_forty_does_not_claim_certainty():
     assert clustered_interval({"a": [1.0]}).low == 0.0
 
 
-def test_with_many_questions_the_interval_is_the_textbook_one():
+def test_with_many_questions_the_interval_is_the_normal_approximation():
     share = clustered_interval(shares(300, 700))
     wilson = binomtest(300, 1000).proportion_ci(method="wilson")
     assert share.low == pytest.approx(wilson.low, abs=0.005)
     assert share.high == pytest.approx(wilson.high, abs=0.005)
 
 
-def test_repeats_of_a_question_are_no_new_evidence():
+def test_repeats_of_a_question_do_not_narrow_the_interval():
     once, tenfold = shares(15, 25), {q: values * 10 for q, values in shares(15, 25).items()}
     narrow, wide = clustered_interval(once), clustered_interval(tenfold)
     assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, abs=0.03)
 
 
-def test_the_order_of_questions_changes_nothing():
+def test_the_order_of_questions_has_no_effect():
     values = {f"w{i}": [float(i % 3 == 0), None if i % 5 == 0 else 1.0] for i in range(30)}
     assert clustered_interval(dict(reversed(values.items()))) == clustered_interval(values)
 
 
 @settings(max_examples=40)
 @given(st.dictionaries(st.text(), st.lists(st.none() | st.sampled_from([0.0, 1.0]), min_size=1, max_size=4)))
-def test_the_mean_lies_in_its_interval_and_the_interval_on_the_scale(values):
+def test_the_mean_is_inside_its_interval_and_the_interval_inside_the_scale(values):
     share = clustered_interval(values)
     if share.n:
         assert 0 <= share.low <= share.mean <= share.high <= 1
@@ -67,7 +67,7 @@ def test_the_mean_lies_in_its_interval_and_the_interval_on_the_scale(values):
 
 
 @pytest.mark.parametrize(("questions", "repeats", "true"), [(60, 4, 0.3), (40, 2, 0.5), (100, 3, 0.85)])
-def test_the_interval_covers_the_truth_95_times_in_100(questions, repeats, true):
+def test_the_interval_covers_the_true_value_in_95_percent(questions, repeats, true):
     """Questions of different difficulty, their repeats clustered; the true accuracy is known."""
     random_ = random.Random(11)
     covered = 0

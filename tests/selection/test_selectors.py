@@ -21,7 +21,7 @@ def test_every_name_that_the_settings_allow_is_a_selector() -> None:
     assert set(SELECTORS) == set(get_args(SelectorName))
 
 
-def test_of_equally_likely_samples_the_first_moves_on() -> None:
+def test_of_samples_with_equal_perplexity_the_first_is_chosen() -> None:
     assert choose([candidate("a"), candidate("b"), candidate("c")], parsed([None, "ada", "bob"]), "perplexity") == 1
 
 
@@ -40,7 +40,7 @@ def test_without_log_probabilities_the_majority_decides() -> None:
     assert choose([candidate("a"), candidate("b", -9.0), candidate("c")], parsed(actions), "majority") == 1
 
 
-def test_the_unreadable_need_no_log_probability() -> None:
+def test_unparsable_samples_need_no_log_probabilities() -> None:
     assert (
         choose(
             [candidate("", None), candidate("b", -2.0), candidate("c", -1.0)],
@@ -51,17 +51,17 @@ def test_the_unreadable_need_no_log_probability() -> None:
     )
 
 
-def test_a_tied_vote_goes_to_the_first() -> None:
+def test_in_a_tied_vote_the_first_is_chosen() -> None:
     assert choose([candidate("x")] * 4, parsed(["bob", "ada", "ada", "bob"]), "majority") == 0
 
 
-def test_first_takes_the_first_readable_one() -> None:
+def test_first_chooses_the_first_parsable_sample() -> None:
     assert choose([candidate("x")] * 3, parsed([None, "stop", "ada"]), "first") == 1
     assert choose([candidate("x")], parsed([None]), "first") is None
     assert choose([], parsed([]), "majority") is None
 
 
-def test_who_may_not_win_still_has_a_vote() -> None:
+def test_samples_that_cannot_be_chosen_still_vote() -> None:
     actions = ["paris", "lyon", "paris"]
     assert choose([candidate("x", None)] * 3, parsed(actions), "perplexity", among=(1, 2)) == 2
     assert choose([candidate("x")] * 2, parsed(["passed", "failed"]), "majority", among=()) is None

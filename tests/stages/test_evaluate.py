@@ -71,7 +71,7 @@ def run(stage: Path, llm, benchmark=BOTH, grader=None, **how) -> list[Result]:
     return list(read_lines(stage / RESULTS, Result))
 
 
-def test_the_same_trajectory_is_graded_before_and_after_its_checks(tmp_path) -> None:
+def test_draft_and_final_answer_of_a_trajectory_are_graded(tmp_path) -> None:
     llm = policy(relevance=ReviseAnswer("Velmar", ("No, there.",)))
     (result,) = run(tmp_path, llm, [VELMAR])
     (trajectory,) = read_lines(tmp_path / TRAJECTORIES, Trajectory)
@@ -102,7 +102,7 @@ def test_the_same_trajectory_is_graded_before_and_after_its_checks(tmp_path) -> 
     }  # fmt: skip
 
 
-def test_the_cost_is_that_of_the_policys_and_the_graders_tokens(tmp_path) -> None:
+def test_the_cost_includes_the_tokens_of_policy_and_grader(tmp_path) -> None:
     prices = {"policy": Price(1.0, 10.0), "grader": Price(100.0, 1000.0)}
     revising = policy(relevance=ReviseAnswer("Velmar", ("No, there.",)))
     (result,) = run(tmp_path / "a", revising, [VELMAR], judge(TRUE, FALSE), prices=prices)
@@ -118,7 +118,7 @@ def test_the_cost_is_that_of_the_policys_and_the_graders_tokens(tmp_path) -> Non
     assert (unpriced["cost_usd"], unpriced["cost_reason"]) == (None, "grader.price is not set")
 
 
-def test_the_rule_graders_verdict_stands_beside_that_of_a_language_model(tmp_path) -> None:
+def test_a_result_has_the_verdict_of_the_rule_grader_beside_that_of_an_llm_grader(tmp_path) -> None:
     (result,) = run(tmp_path / "judged", policy(RIGHT), [VELMAR], judge(FALSE))
     assert said(result.verdict)[0] == "incorrect"
     assert result.rule_verdict == rule_verdict(VELMAR, result.answer)
@@ -127,7 +127,7 @@ def test_the_rule_graders_verdict_stands_beside_that_of_a_language_model(tmp_pat
     assert alone.rule_verdict is None
 
 
-def test_a_result_of_an_older_version_has_no_verdict_of_the_rule_beside_it(tmp_path) -> None:
+def test_a_result_of_an_older_version_has_no_rule_verdict(tmp_path) -> None:
     run(tmp_path, policy(RIGHT), [VELMAR], judge(TRUE))
     line = json.loads((tmp_path / RESULTS).read_text(encoding="utf-8"))
     del line["rule_verdict"]
@@ -136,7 +136,7 @@ def test_a_result_of_an_older_version_has_no_verdict_of_the_rule_beside_it(tmp_p
     assert result.rule_verdict is None
 
 
-def test_an_answer_that_the_checks_left_alone_is_graded_once(tmp_path) -> None:
+def test_an_answer_that_equals_the_draft_is_graded_once(tmp_path) -> None:
     grader = judge(TRUE, FALSE)
     (result,) = run(tmp_path, policy(RIGHT), [VELMAR], grader)
     assert result.verdict == result.verdict_before_checks
@@ -145,7 +145,7 @@ def test_an_answer_that_the_checks_left_alone_is_graded_once(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("broken", "draft"), [("decision", "incorrect"), ("grounding check", "correct")])
-def test_a_models_fault_is_incorrect_and_its_draft_what_it_was(tmp_path, broken, draft) -> None:
+def test_a_trajectory_that_failed_is_incorrect_and_its_draft_is_graded_as_usual(tmp_path, broken, draft) -> None:
     llm = Spied(policy(RIGHT), shut={f"# step: {broken}": ModelFault("refused")})
     (result,) = run(tmp_path / "iter_0" / "evaluate" / "world", llm, [VELMAR])
     wrong = Verdict("incorrect", "the model's fault: refused")
@@ -157,7 +157,7 @@ def test_a_models_fault_is_incorrect_and_its_draft_what_it_was(tmp_path, broken,
     assert (row.before_checks.mean, row.accuracy.mean, row.checks.broken) == (right, 0.0, right)
 
 
-def test_an_outage_of_the_policy_is_owed_and_where_tolerated_unscored(tmp_path) -> None:
+def test_an_outage_of_the_policy_is_retried_or_unscored_if_tolerated(tmp_path) -> None:
     llm = Spied(policy(RIGHT), shut={"Ada Mell": OutsideFault("HTTP 503")})
     with pytest.raises(StageIncomplete, match="1 of 2 trajectories failed because of external errors"):
         run(tmp_path / "a", llm)
@@ -169,7 +169,7 @@ def test_an_outage_of_the_policy_is_owed_and_where_tolerated_unscored(tmp_path) 
     assert again.verdict.verdict == "correct"
 
 
-def test_a_verdict_that_an_outage_cost_is_asked_for_again_and_no_other(tmp_path) -> None:
+def test_only_verdicts_lost_to_an_outage_are_requested_again(tmp_path) -> None:
     llm = Spied(policy(RIGHT))
     with pytest.raises(StageIncomplete, match=r"1 of 2 verdicts failed .* \(last error: llm:tiny: HTTP 503\)"):
         run(tmp_path, llm, grader=judge(OutsideFault("HTTP 503"), FALSE))
@@ -183,7 +183,7 @@ def test_a_verdict_that_an_outage_cost_is_asked_for_again_and_no_other(tmp_path)
     assert (len(llm.prompts), len(grader.llm.asked)) == (calls, 1)
 
 
-def test_an_outage_between_the_two_verdicts_is_owed_as_well(tmp_path) -> None:
+def test_an_outage_between_the_two_verdicts_is_retried(tmp_path) -> None:
     llm = policy(relevance=ReviseAnswer(RIGHT, ("No, there.",)))
     with pytest.raises(StageIncomplete):
         run(tmp_path, llm, [VELMAR], judge(TRUE, OutsideFault("HTTP 503")))
@@ -192,13 +192,13 @@ def test_an_outage_between_the_two_verdicts_is_owed_as_well(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("reply", [["who knows"], ModelFault("too long")])
-def test_a_judge_that_does_not_say_leaves_the_answer_unscored_for_good(tmp_path, reply) -> None:
+def test_a_reply_without_a_verdict_is_unscored_and_not_retried(tmp_path, reply) -> None:
     (result,) = run(tmp_path, policy(RIGHT), [VELMAR], judge(reply))
     assert (result.verdict.verdict, result.verdict.owed) == ("unscored", False)
     assert read_summary(tmp_path) is not None
 
 
-def test_verdicts_may_be_missing_where_it_is_tolerated(tmp_path) -> None:
+def test_up_to_the_tolerated_share_verdicts_may_be_missing(tmp_path) -> None:
     results = run(tmp_path, policy(RIGHT), grader=judge(OutsideFault("HTTP 503"), FALSE), tolerated=0.5)
     assert [result.verdict.verdict for result in results] == ["unscored", "incorrect"]
 
@@ -257,7 +257,7 @@ def test_no_label_reaches_the_agent(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("make_room", [True, False])
-def test_the_policy_makes_room_for_the_grader_and_the_grader_for_the_next_benchmark(tmp_path, make_room) -> None:
+def test_policy_and_grader_are_closed_for_each_other_if_memory_is_short(tmp_path, make_room) -> None:
     llm = Spied(policy(RIGHT))
     grader = judge(TRUE, FALSE)
     grader = replace(grader, llm=Spied(grader.llm))
@@ -265,7 +265,7 @@ def test_the_policy_makes_room_for_the_grader_and_the_grader_for_the_next_benchm
     assert llm.closed == grader.llm.closed == make_room
 
 
-def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
+def test_a_complete_stage_is_not_changed(tmp_path) -> None:
     before = run(tmp_path, policy(RIGHT))
     assert run(tmp_path, Spied(policy(), killed_after=0), [VELMAR]) == before
     assert json.loads((tmp_path / "summary.json").read_text())["questions"] == 2
@@ -286,7 +286,7 @@ def test_a_trajectory_that_searches_is_counted_with_its_searches(tmp_path) -> No
 REFUSED = ModelFault("judge: HTTP 400: the prompt is longer than the context")
 
 
-def test_a_grader_that_refuses_every_answer_stops_the_run_and_only_grading_is_done_again(tmp_path) -> None:
+def test_a_grader_that_refuses_every_answer_stops_the_run_and_only_grading_is_repeated(tmp_path) -> None:
     with pytest.raises(UsageError) as stopped:
         run(tmp_path, policy(RIGHT), grader=judge(REFUSED, REFUSED))
     problem, way_out = str(stopped.value).splitlines()
@@ -298,7 +298,7 @@ def test_a_grader_that_refuses_every_answer_stops_the_run_and_only_grading_is_do
     assert [result.verdict.verdict for result in results] == ["correct", "incorrect"]
 
 
-def test_a_grader_whose_settings_are_refused_leaves_no_verdict_behind_that_needed_no_grader(
+def test_after_refusals_of_the_grader_s_settings_no_verdict_is_kept(
     tmp_path,
 ) -> None:
     class Wrong:
@@ -314,7 +314,7 @@ def test_a_grader_whose_settings_are_refused_leaves_no_verdict_behind_that_neede
     assert not (tmp_path / RESULTS).exists()
 
 
-def test_a_single_refusal_by_the_grader_is_unscored_with_its_reason_and_is_not_owed(tmp_path) -> None:
+def test_a_single_refusal_by_the_grader_is_unscored_and_not_retried(tmp_path) -> None:
     first, second = run(tmp_path, policy(RIGHT), grader=judge(REFUSED, TRUE))
     reason = "llm:tiny: judge: HTTP 400: the prompt is longer than the context"
     assert first.verdict == Verdict("unscored", reason, owed=False, refused=True)
@@ -322,7 +322,7 @@ def test_a_single_refusal_by_the_grader_is_unscored_with_its_reason_and_is_not_o
     assert read_summary(tmp_path) is not None
 
 
-def test_a_reopened_evaluation_grades_again_what_is_unscored_and_nothing_else(tmp_path) -> None:
+def test_a_reopened_evaluation_grades_only_unscored_answers_again(tmp_path) -> None:
     run(tmp_path, policy(RIGHT), grader=judge(REFUSED, TRUE))
     reopen_unscored(tmp_path)
     again = judge(FALSE)
@@ -333,6 +333,6 @@ def test_a_reopened_evaluation_grades_again_what_is_unscored_and_nothing_else(tm
     assert read_summary(tmp_path) is not None
 
 
-def test_refusals_beside_an_outage_are_not_taken_for_a_refusal_of_all(tmp_path) -> None:
+def test_refusals_during_an_outage_do_not_count_as_a_refusal_of_all(tmp_path) -> None:
     with pytest.raises(StageIncomplete):
         run(tmp_path, policy(RIGHT), grader=judge(REFUSED, OutsideFault("HTTP 503")))

@@ -83,7 +83,7 @@ WHOLE = b"".join(b'{"id":"n%d","value":%d,"lost":null,"refused":""}\n' % (i, i *
 
 
 @pytest.mark.parametrize("pauses", range(5))
-def test_the_file_has_the_order_of_the_items_whatever_the_order_of_arrival(tmp_path, pauses) -> None:
+def test_the_file_is_in_the_order_of_the_items_whatever_the_order_of_arrival(tmp_path, pauses) -> None:
     calculator = Calculator(pauses=pauses)
     assert go(tmp_path / "a.jsonl", calculator) == WHOLE
     assert calculator.asked[:4] == IDS[:4]
@@ -110,14 +110,14 @@ def test_after_a_kill_only_missing_records_are_made(pauses, killed_after, in_fli
         assert again.asked == [id_ for id_ in IDS if id_ not in kept]
 
 
-def test_a_finished_file_is_not_done_again(tmp_path) -> None:
+def test_a_complete_file_is_not_made_again(tmp_path) -> None:
     go(tmp_path / "a.jsonl", Calculator())
     again = Calculator()
     assert go(tmp_path / "a.jsonl", again) == WHOLE
     assert again.asked == []
 
 
-def test_an_external_error_leaves_the_stage_incomplete_and_only_its_item_is_done_again(tmp_path) -> None:
+def test_an_external_error_leaves_the_stage_incomplete_and_only_its_item_is_retried(tmp_path) -> None:
     path = tmp_path / "a.jsonl"
     lost = {id_: Square(id_, 0, lost=f"HTTP 503 for {id_}") for id_ in ("n2", "n7")}
     with pytest.raises(StageIncomplete) as stopped:
@@ -149,7 +149,7 @@ def test_up_to_the_tolerated_share_of_items_may_be_lost(tmp_path, tolerated, is_
     assert [square.lost for square in read_lines(path, Square)] == ["HTTP 503"] * 3 + [None] * 9
 
 
-def test_a_model_that_refuses_every_request_is_a_wrong_setting_and_nothing_is_kept(tmp_path) -> None:
+def test_if_the_model_refuses_every_request_a_setting_is_wrong_and_nothing_is_kept(tmp_path) -> None:
     path = tmp_path / "a.jsonl"
     refused = {id_: Square(id_, 0, refused=f"no {id_}") for id_ in IDS}
     with pytest.raises(UsageError) as stopped:

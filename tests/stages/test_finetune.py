@@ -43,28 +43,28 @@ def test_the_trainer_gets_every_example_and_its_model_is_kept(tmp_path) -> None:
     }  # fmt: skip
 
 
-def test_a_training_on_preferences_is_told_with_its_reference_model(tmp_path) -> None:
+def test_the_summary_of_a_training_on_preferences_names_its_reference_model(tmp_path) -> None:
     rows = [Preference(**asdict(row), rejected="worse") for row in ROWS]
     asyncio.run(finetune(Told(), rows, TUNED, tmp_path, seed=7))
     summary = read_summary(tmp_path) or {}
     assert (summary["learns_from"], summary["base"]) == ("preferences", "iter_1/finetune/model")
 
 
-def test_a_complete_stage_gives_its_model_back_without_reading_an_example(tmp_path) -> None:
+def test_a_complete_stage_returns_its_model_without_reading_examples(tmp_path) -> None:
     asyncio.run(finetune(Told(), ROWS, BASE, tmp_path, seed=7))
     trainer, rows = Told(), iter(ROWS)
     assert asyncio.run(finetune(trainer, rows, BASE, tmp_path, seed=7)) == TUNED
     assert (trainer.told, len(list(rows))) == ([], 3)
 
 
-def test_nothing_to_learn_from_is_told_with_the_way_out(tmp_path) -> None:
+def test_training_without_examples_is_refused_with_what_to_do(tmp_path) -> None:
     trainer = Told()
     with pytest.raises(UsageError, match=r"no examples.*summary\.json.*world\.demonstrations"):
         asyncio.run(finetune(trainer, [], BASE, tmp_path / "finetune", seed=7))
     assert (trainer.told, read_summary(tmp_path / "finetune")) == ([], None)
 
 
-def test_a_training_that_fails_is_tried_again_on_the_next_run(tmp_path) -> None:
+def test_a_failed_training_is_retried_by_the_next_run(tmp_path) -> None:
     with pytest.raises(OutsideFault, match="HTTP 503"):
         asyncio.run(finetune(Told(OutsideFault("HTTP 503")), ROWS, BASE, tmp_path, seed=7))
     assert (read_summary(tmp_path), (tmp_path / MODEL).exists()) == (None, False)

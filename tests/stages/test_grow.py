@@ -39,7 +39,7 @@ def grown(llm, stage: Path, questions=QUESTIONS, **how) -> None:
     asyncio.run(grow(*asked(llm), questions, stage, **how))
 
 
-def test_a_grown_stage_is_complete_once_its_summary_is_there(tmp_path) -> None:
+def test_grow_is_complete_when_its_summary_exists(tmp_path) -> None:
     llm = Spied(SCRIPTED)
     questions = unlabelled(WORLD.train)
     how = asked(llm, Bm25Search(WORLD.passages))
@@ -53,7 +53,7 @@ def test_a_grown_stage_is_complete_once_its_summary_is_there(tmp_path) -> None:
     assert (read_summary(tmp_path), len(llm.prompts)) == (summary, calls)
 
 
-def test_no_trajectory_is_dropped_for_how_it_ended(tmp_path) -> None:
+def test_failed_trajectories_are_kept(tmp_path) -> None:
     grown(RecordedLLM({"Alpha?": [ModelFault("gpt at https://api: refused (policy)")], "Beta?": [["prose"]]}), tmp_path)
     stored = list(read_lines(tmp_path / TRAJECTORIES, Trajectory))
     assert [(t.id, t.outcome, t.fault) for t in stored] == [
@@ -91,7 +91,7 @@ def sample(text: str, logprob: float | None = -1.0, problem: str = "") -> Candid
     return Candidate(text, 5, logprob, "stop", problem)
 
 
-def test_the_summary_counts_outcomes_costs_and_how_much_samples_differ(tmp_path) -> None:
+def test_the_summary_counts_outcomes_tokens_and_different_samples(tmp_path) -> None:
     search, stop = render_output(Search("q", "t")), render_output(Terminate("t"))
     steps = (
         Step("decide", "s", (sample(search), sample(search)), 0),
@@ -119,7 +119,7 @@ def test_the_summary_counts_outcomes_costs_and_how_much_samples_differ(tmp_path)
     }
 
 
-def test_an_empty_file_counts_nothing(tmp_path) -> None:
+def test_the_counts_of_an_empty_file_are_0(tmp_path) -> None:
     assert set(map(json.dumps, count(tmp_path / TRAJECTORIES, by_perplexity=True).values())) <= {"0", "0.0", "{}"}
 
 
@@ -131,7 +131,7 @@ def garbled(labelled: LabelledQuestion) -> LabelledQuestion:
 
 
 @pytest.mark.parametrize("selector", ["verified", "perplexity", "majority", "random"])
-def test_garbage_for_every_gold_answer_changes_no_byte_of_the_training_data(tmp_path, selector) -> None:
+def test_wrong_gold_answers_do_not_change_the_training_data(tmp_path, selector) -> None:
     async def bring(labelled, folder: Path) -> list[bytes]:
         task, policy = asked(SCRIPTED, Bm25Search(WORLD.passages))
         await grow(task, policy, unlabelled(labelled), folder / "grow", repeats=1, seed=5, in_flight=4, prices=FREE)

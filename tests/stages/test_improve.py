@@ -114,7 +114,7 @@ def chosen(folder: Path, step: Step, **how) -> int:
     return ranking.best
 
 
-def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> None:
+def test_an_example_is_the_state_and_the_candidate_with_the_lowest_perplexity(tmp_path) -> None:
     step = decide(candidate(ADA, 2.0), candidate("prose", 0.1), candidate(BOB, 1.0), candidate(CAT, 3.0))
     rankings, examples, summary = run(tmp_path, [trajectory_of(step)])
     assert rankings == [Ranking("q.0.0", "decide", "perplexity", "ranked", best=2)]
@@ -128,13 +128,13 @@ def test_the_example_is_the_bare_state_and_the_likeliest_candidate(tmp_path) -> 
     }  # fmt: skip
 
 
-def test_the_majority_is_of_decisions_and_the_first_of_it_is_taken(tmp_path) -> None:
+def test_majority_counts_decisions_and_takes_the_first_candidate_with_the_most_frequent_one(tmp_path) -> None:
     same = (Search("bob", "one thought"), Search("Bob ", "another"))
     step = decide(candidate(ADA, 0.1), candidate(same[0], 3.0), candidate(same[1], 2.0))
     assert chosen(tmp_path, step, selector="majority") == 1
 
 
-def test_identical_candidates_are_one_to_choose_but_as_many_to_vote(tmp_path) -> None:
+def test_identical_candidates_are_one_choice_but_each_has_a_vote(tmp_path) -> None:
     step = decide(candidate(ADA), candidate(BOB), candidate(BOB), candidate("prose"))
     assert usable_candidates(step) == (0, 1)
     assert chosen(tmp_path / "a", step, selector="majority") == 1
@@ -155,7 +155,7 @@ def test_a_sample_cut_off_at_its_token_limit_never_trains(tmp_path) -> None:
 WRAPPED = "Certainly! Here is the next step:\n```python\n# Ada first.\n{}\n```\nI hope that this helps."
 
 
-def test_a_wrapped_sample_trains_as_its_action_alone_with_its_comments(tmp_path) -> None:
+def test_only_the_action_and_comments_of_a_wrapped_sample_train(tmp_path) -> None:
     steps = [decide(candidate(WRAPPED.format(text(ADA)))), decide(candidate(f"# Bob next.\n{text(BOB)}"), state="s2")]
     _, examples, summary = run(tmp_path, [trajectory_of(*steps)])
     assert [example.completion for example in examples] == [
@@ -176,13 +176,13 @@ WRITTEN = st.one_of(
 
 
 @given(written=WRITTEN, before=st.sampled_from(["", "Sure! Here it is:\n\n", "```python\n"]))
-def test_a_target_is_its_own_target_and_that_of_itself_in_a_wrapping(written, before: str) -> None:
+def test_parsing_a_target_or_a_wrapped_target_gives_the_same_target(written, before: str) -> None:
     kind, action = written
     target = canonical_text(action)
     assert targets_of(Step(kind, "s", (candidate(f"{before}{target}\n```"), candidate(target)), 0)) == [target, target]
 
 
-def test_samples_of_one_action_are_one_candidate_whatever_their_spelling(tmp_path) -> None:
+def test_samples_with_the_same_action_are_one_candidate_whatever_their_spelling(tmp_path) -> None:
     other = "action_selected = ActionWrapper(action = Search(query='Ada'), thoughts = 'x',)"
     step = decide(candidate(other, 3.0), candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=1)
     assert usable_candidates(step) == (0, 2)
@@ -195,7 +195,7 @@ def test_samples_of_one_action_are_one_candidate_whatever_their_spelling(tmp_pat
     assert (model.llm.asked, summary["steps_with_a_choice"]) == ([], 0)
 
 
-def test_the_reward_model_is_shown_what_would_train(tmp_path) -> None:
+def test_the_reward_model_sees_the_training_targets(tmp_path) -> None:
     model = answers([["BEST: 1"]])
     step = decide(candidate(WRAPPED.format(text(ADA))), candidate(BOB))
     run(tmp_path, [trajectory_of(step)], selector="reward_model", model=model)
@@ -204,14 +204,14 @@ def test_the_reward_model_is_shown_what_would_train(tmp_path) -> None:
     assert "Certainly" not in prompt.state
 
 
-def test_random_is_drawn_from_the_seed_and_reaches_every_usable_candidate(tmp_path) -> None:
+def test_random_follows_the_seed_and_can_choose_every_usable_candidate(tmp_path) -> None:
     step = decide(candidate(ADA), candidate("prose"), candidate(BOB), candidate(CAT))
     best = [chosen(tmp_path / str(seed), step, selector="random", seed=seed) for seed in range(20)]
     assert set(best) == {0, 2, 3}
     assert best == [chosen(tmp_path / f"{seed}again", step, selector="random", seed=seed) for seed in range(20)]
 
 
-def test_what_is_unparsable_empty_a_slip_or_of_unknown_links_never_trains() -> None:
+def test_unparsable_empty_and_erroneous_samples_and_unknown_links_never_train() -> None:
     empty = Search("Dan", "")
     step = decide(candidate("prose"), candidate(empty), candidate(ADA, finish="slip"), candidate(ADA), candidate(BOB))
     assert usable_candidates(step) == (3, 4)
@@ -223,7 +223,7 @@ def test_what_is_unparsable_empty_a_slip_or_of_unknown_links_never_trains() -> N
     assert usable_candidates(Step("decide", "s", (), None, forced=True)) == ()
 
 
-def test_steps_with_nothing_usable_are_dropped_and_counted(tmp_path) -> None:
+def test_steps_without_a_usable_candidate_are_dropped_and_counted(tmp_path) -> None:
     steps = [decide(candidate(Search("Dan", ""))), decide(candidate(ADA)), Step("decide", "s", (), None, forced=True)]
     rankings, examples, summary = run(tmp_path, [trajectory_of(*steps)])
     assert [ranking.id for ranking in rankings] == ["q.0.1"]
@@ -231,7 +231,7 @@ def test_steps_with_nothing_usable_are_dropped_and_counted(tmp_path) -> None:
     assert (summary["steps"], summary["dropped_steps"], summary["steps_with_a_choice"]) == (2, 1, 0)
 
 
-def test_the_chosen_candidate_replaces_its_own_target_and_no_later_state(tmp_path) -> None:
+def test_the_chosen_candidate_replaces_its_target_and_no_later_state(tmp_path) -> None:
     first = decide(candidate(ADA, 1.0), candidate(BOB, 2.0), chosen=0, state="first")
     second = decide(candidate(CAT), state=f"second, after {text(ADA)}")
     _, examples, summary = run(
@@ -246,7 +246,7 @@ def test_the_chosen_candidate_replaces_its_own_target_and_no_later_state(tmp_pat
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_reward_models_ranking_is_of_the_step_s_candidates(tmp_path, seed) -> None:
+def test_the_reward_model_ranks_the_candidates_of_the_step(tmp_path, seed) -> None:
     step = decide(candidate("prose"), candidate(ADA), candidate(ADA), candidate(BOB), candidate(CAT), chosen=2)
     reply = "EXPLANATION: x\nBEST: 3\nRANKING: 3, 1, 2"
     model = answers([[reply]])
@@ -259,7 +259,7 @@ def test_the_reward_models_ranking_is_of_the_step_s_candidates(tmp_path, seed) -
     assert example.completion == step.candidates[order[0]].text
 
 
-def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
+def test_one_usable_candidate_is_not_ranked(tmp_path) -> None:
     model = answers([])
     (ranking,), _, _ = run(
         tmp_path,
@@ -274,7 +274,7 @@ def test_one_usable_candidate_needs_no_opinion(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("reply", "words"), [(["I cannot choose."], "I cannot choose."), (ModelFault("too long"), "model fault: too long")]
 )
-def test_an_unusable_reply_leaves_the_rollouts_own_choice(tmp_path, reply, words) -> None:
+def test_after_an_unusable_reply_the_rollout_s_choice_is_the_target(tmp_path, reply, words) -> None:
     step = decide(candidate(ADA, 0.5), candidate(BOB, 2.0), candidate(BOB, 1.0), chosen=2)
     (ranking,), (example,), summary = run(
         tmp_path, [trajectory_of(step)], selector="reward_model", model=answers([reply])
@@ -285,7 +285,7 @@ def test_an_unusable_reply_leaves_the_rollouts_own_choice(tmp_path, reply, words
 
 
 @pytest.mark.parametrize("how", [{"selector": "reward_model"}, {"keep": "judged_good"}], ids=["ranks", "judges"])
-def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again(tmp_path, how) -> None:
+def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_retried(tmp_path, how) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
     refused = ModelFault("judge: HTTP 400: too long")
     with pytest.raises(UsageError) as stopped:
@@ -304,7 +304,7 @@ def test_a_reward_model_that_refuses_every_step_stops_the_run_and_is_asked_again
     assert [ranking.status for ranking in rankings] == ["ranked"] * 3
 
 
-def test_many_fallbacks_are_told_with_their_most_frequent_reason(tmp_path, capsys) -> None:
+def test_many_fallbacks_are_reported_with_their_most_frequent_reason(tmp_path, capsys) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(5)]
     long = [ModelFault(f"judge at http://x: HTTP 400: prompt of {n} tokens is too long") for n in (501, 502)]
     model = answers([["BEST: 1"], ["well"], *long, ["BEST: 2"]])
@@ -321,7 +321,7 @@ def test_many_fallbacks_are_told_with_their_most_frequent_reason(tmp_path, capsy
     assert f"note: improve: {note}" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_reopened_improve_asks_again_what_was_refused_unless_a_training_used_it(tmp_path) -> None:
+def test_a_reopened_improve_retries_refused_rankings_unless_a_training_used_them(tmp_path) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(3)]
     how, stage = {"selector": "reward_model", "in_flight": 1}, tmp_path / "improve"
     run(tmp_path, [trajectory_of(*steps)], model=answers([["BEST: 1"], ModelFault("too long"), ["well"]]), **how)
@@ -345,7 +345,9 @@ def test_few_fallbacks_are_only_counted(tmp_path, capsys) -> None:
     assert "fallback" not in capsys.readouterr().err
 
 
-def test_where_the_rollouts_choice_may_not_train_the_likeliest_that_may_is_left(tmp_path) -> None:
+def test_if_the_rollout_s_choice_is_not_usable_the_usable_candidate_with_the_lowest_perplexity_is_taken(
+    tmp_path,
+) -> None:
     step = decide(candidate(Search("Dan", ""), 0.1), candidate(ADA, 2.0), candidate(BOB, 1.0), chosen=0)
     (ranking,), _, summary = run(tmp_path, [trajectory_of(step)], selector="reward_model", model=answers([["hm"]]))
     assert (ranking.status, ranking.best, summary["targets_changed"]) == ("fallback", 2, 1)
@@ -374,7 +376,7 @@ def test_examples_come_in_the_order_of_trajectories_and_steps(tmp_path) -> None:
     assert model.llm.most_at_once == 9
 
 
-def test_what_is_judged_bad_is_left_out_and_what_is_not_judged_stays(tmp_path) -> None:
+def test_steps_judged_bad_are_left_out_and_unjudged_steps_are_kept(tmp_path) -> None:
     steps = [decide(candidate(action), state=action.query) for action in (ADA, BOB, CAT, Search("Dan", "x"))]
     good = [["GOOD: yes"], ["GOOD: no"], ["who knows"], ModelFault("too long")]
     rankings, examples, summary = run(
@@ -391,7 +393,7 @@ def test_what_is_judged_bad_is_left_out_and_what_is_not_judged_stays(tmp_path) -
     assert (summary["judged_bad"], summary["not_judged"], summary["examples"]) == (1, 2, 3)
 
 
-def test_the_winner_is_judged(tmp_path) -> None:
+def test_the_selected_candidate_is_judged(tmp_path) -> None:
     model = answers([["BEST: 1"]], [["GOOD: no"]])
     step = decide(candidate(ADA), candidate(BOB))
     (ranking,), examples, _ = run(
@@ -403,7 +405,7 @@ def test_the_winner_is_judged(tmp_path) -> None:
     assert (ranking.good, examples) == (False, [])
 
 
-def test_the_reward_models_tokens_are_counted_and_paid_for(tmp_path) -> None:
+def test_the_tokens_of_the_reward_model_are_counted_and_priced(tmp_path) -> None:
     model = answers([["BEST: 1"]], [["GOOD: yes"]])
     step = decide(candidate(ADA), candidate(BOB))
     how = {"selector": "reward_model", "keep": "judged_good", "model": model}
@@ -418,7 +420,7 @@ def test_the_reward_models_tokens_are_counted_and_paid_for(tmp_path) -> None:
     assert (summary["cost_usd"], summary["cost_reason"]) == (None, "reward_model.price is not set")
 
 
-def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
+def test_only_rankings_lost_to_an_outage_are_requested_again(tmp_path) -> None:
     steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(4)]
     model = reward_model(Spied(RecordedLLM({RANK: [["BEST: 1"]]}), shut={"state 2": OutsideFault("HTTP 503")}))
     with pytest.raises(StageIncomplete, match=r"1 of 4 rankings failed .* \(last error: outside fault: HTTP 503\)"):
@@ -432,7 +434,7 @@ def test_what_an_outage_cost_is_asked_again_and_nothing_else(tmp_path) -> None:
     assert (len(examples), rankings[:2] + rankings[3:]) == (4, left[:2] + left[3:])
 
 
-def test_what_could_not_be_had_filters_nothing_where_it_is_tolerated(tmp_path) -> None:
+def test_tolerated_missing_verdicts_filter_nothing(tmp_path) -> None:
     step = decide(candidate(ADA, 1.0), candidate(BOB, 0.5), chosen=1)
     model = answers([OutsideFault("HTTP 503")])
     (ranking,), (example,), summary = run(
@@ -517,7 +519,7 @@ def test_the_verified_selector_takes_the_likeliest_sample_without_violations_or_
     assert run(tmp_path / "keep", [trajectory], selector="verified", keep="verified")[0] == []
 
 
-def test_what_is_summed_up_of_no_link_is_nothing_that_searching_found(tmp_path) -> None:
+def test_a_summary_without_selected_links_does_not_support_a_query(tmp_path) -> None:
     teacher, born = TEACHER.format(3), BORN.format(5)
     steps = (
         decide(candidate(Search("Ada Mell", "t"))),
@@ -563,7 +565,7 @@ def files(folder: Path) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("calls", [1, 20])
-def test_a_kill_while_ranking_changes_no_byte(tmp_path, calls) -> None:
+def test_a_kill_while_ranking_does_not_change_the_files(tmp_path, calls) -> None:
     judged(tmp_path / "whole")
     with pytest.raises(Killed):
         judged(tmp_path / "cut", killed_after=calls)
@@ -573,7 +575,7 @@ def test_a_kill_while_ranking_changes_no_byte(tmp_path, calls) -> None:
     assert len(llm.prompts) == 2 * (20 - len(kept))
 
 
-def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
+def test_a_complete_stage_is_not_changed(tmp_path) -> None:
     run(tmp_path, MANY)
     before = files(tmp_path), (tmp_path / "improve" / "summary.json").read_bytes()
     run(tmp_path, MANY[:1], selector="random")
@@ -581,12 +583,12 @@ def test_a_complete_stage_is_left_as_it_is(tmp_path) -> None:
     assert json.loads(before[1])["examples"] == 20
 
 
-def test_terminating_is_learnt_like_any_other_action(tmp_path) -> None:
+def test_terminate_trains_like_any_other_action(tmp_path) -> None:
     _, (example,), _ = run(tmp_path, [trajectory_of(decide(candidate(Terminate("I know enough."))))])
     assert example.completion == text(Terminate("I know enough."))
 
 
-def test_a_larger_draw_of_examples_adds_to_a_smaller_one(tmp_path: Path) -> None:
+def test_a_larger_sample_of_examples_contains_the_smaller_one(tmp_path: Path) -> None:
     steps = [decide(candidate(ADA), state=f"state {i}") for i in range(20)]
     drawn = {}
     for n in (5, 10, 99):

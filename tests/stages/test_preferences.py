@@ -34,22 +34,22 @@ def rejected(step: Step, best: int, order: tuple[int, ...] = (), status: str = "
     return rejected_candidate(parse_step(step), usable_candidates(step), ranking)
 
 
-def test_the_last_of_a_ranking_is_rejected() -> None:
+def test_the_last_candidate_of_a_ranking_is_rejected() -> None:
     step = decide(candidate(ADA), candidate(BOB), candidate("prose"), candidate(CAT))
     assert rejected(step, best=1, order=(1, 3, 0)) == text(ADA)
 
 
-def test_without_a_ranking_the_likeliest_candidate_that_may_not_train_is_rejected() -> None:
+def test_without_a_ranking_the_unusable_candidate_with_the_lowest_perplexity_is_rejected() -> None:
     step = decide(candidate(ADA, 0.1), candidate("prose", 3.0), candidate(EMPTY, 2.0), candidate(BOB, 1.0))
     assert rejected(step, best=0) == text(EMPTY)
 
 
-def test_where_every_candidate_may_train_the_likeliest_other_one_is_rejected() -> None:
+def test_if_every_candidate_is_usable_the_other_one_with_the_lowest_perplexity_is_rejected() -> None:
     step = decide(candidate(ADA, 2.0), candidate(BOB, 1.0), candidate(CAT, None), candidate(ADA, 0.5))
     assert rejected(step, best=0) == text(BOB)
 
 
-def test_after_a_failed_ranking_only_a_candidate_that_may_not_train_is_rejected() -> None:
+def test_after_a_failed_ranking_only_an_unusable_candidate_is_rejected() -> None:
     assert rejected(decide(candidate(ADA), candidate(BOB)), best=0, status="fallback") == ""
     assert rejected(decide(candidate(ADA), candidate(BOB), candidate("prose")), best=0, status="fallback") == "prose"
 

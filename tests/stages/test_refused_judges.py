@@ -75,7 +75,7 @@ GRADER = ("grader=openai", "grader.model=judge", "grader.api_key_env=KEY", "grad
     ],
     ids=["parameter", "model", "key", "context", "unknown-words"],
 )
-def test_a_grader_that_refuses_all_stops_the_run_and_is_asked_again_when_it_is_corrected(
+def test_a_grader_that_refuses_all_stops_the_run_and_is_retried_after_the_correction(
     command, tmp_path, reply, named
 ) -> None:
     with pytest.raises(UsageError) as stopped:
@@ -91,7 +91,7 @@ def test_a_grader_that_refuses_all_stops_the_run_and_is_asked_again_when_it_is_c
         command(lambda _: Reply(200, JUDGED), *GRADER)
 
 
-def test_what_a_graders_token_limit_spoilt_is_graded_again_under_another(command, tmp_path) -> None:
+def test_answers_unscored_because_of_the_token_limit_are_graded_again_with_another_limit(command, tmp_path) -> None:
     count = iter(range(100))
 
     def tight(body: dict[str, Any]) -> Reply:

@@ -63,14 +63,14 @@ def reused(source: RunFolder, *overrides: str) -> list[str]:
     ],
     ids=lambda value: " ".join(value) if "=" in value[0] else "",
 )
-def test_the_reused_stages_follow_from_the_settings_that_differ(
+def test_the_settings_that_differ_decide_which_stages_are_reused(
     source: RunFolder, overrides: list[str], taken: list[str]
 ) -> None:
     assert reused(source, *overrides) == taken
 
 
 @pytest.mark.parametrize(("repeats", "kept"), [(1, ["q.0"]), (2, ["q.0", "q.1"]), (3, ["q.0", "q.1"])])
-def test_a_run_with_another_number_of_repeats_begins_with_those_it_has_in_common(
+def test_a_run_with_another_number_of_repeats_reuses_the_common_repeats(
     source: RunFolder, repeats: int, kept: list[str]
 ) -> None:
     stages = reused(source, f"grow.trajectories_per_question={repeats}", "improve.selector=random")
@@ -88,13 +88,13 @@ def test_a_run_with_another_number_of_repeats_begins_with_those_it_has_in_common
         (["policy.model=another", "iteration=3"], "smoke/iter_3/grow is not complete; finish that run first"),
     ],
 )
-def test_nothing_is_reused_from_a_run_of_another_kind(source: RunFolder, overrides: list[str], told: str) -> None:
+def test_a_run_with_incompatible_settings_is_not_reused(source: RunFolder, overrides: list[str], told: str) -> None:
     with pytest.raises(UsageError, match=re.escape(told).replace("perplexity", "'perplexity'")):
         reused(source, *overrides)
     assert not (source.root.parent / "mine").exists()
 
 
-def test_a_folder_without_a_run_cannot_be_reused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_cannot_be_reused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke is not a run folder"):
         reused(RunFolder(tmp_path / "smoke"))
     assert not (tmp_path / "mine").exists()

@@ -47,7 +47,7 @@ def shut_for(*numbers: int, fault=OUTAGE) -> dict[str, ModelFault | OutsideFault
     return {QUESTIONS[number].text: fault for number in numbers}
 
 
-def test_each_question_has_as_many_rollouts_as_asked_each_from_a_seed_of_its_own(tmp_path) -> None:
+def test_each_question_has_the_given_number_of_rollouts_with_different_seeds(tmp_path) -> None:
     async def rollout(number: int, repeat: int) -> Trajectory:
         id_ = f"{QUESTIONS[number].id}.{repeat}"
         return await TASK.rollout(QUESTIONS[number], policy(SCRIPTED), trajectory_id=id_, seed=derive_seed(3, id_))
@@ -59,7 +59,7 @@ def test_each_question_has_as_many_rollouts_as_asked_each_from_a_seed_of_its_own
     assert any(first.steps != second.steps for first, second in zip(stored[::2], stored[1::2], strict=True))
 
 
-def test_the_order_of_arrival_changes_no_byte(tmp_path, expected) -> None:
+def test_the_order_of_arrival_does_not_change_the_file(tmp_path, expected) -> None:
     spied = Spied(SCRIPTED, pauses=1)
     assert roll(tmp_path / TRAJECTORIES, spied) == expected
     assert spied.most_at_once == 8
@@ -69,7 +69,7 @@ def test_another_seed_makes_other_trajectories(tmp_path, expected) -> None:
     assert roll(tmp_path / TRAJECTORIES, seed=4) != expected
 
 
-def test_what_an_outage_cost_is_done_again_and_nothing_else(tmp_path, expected) -> None:
+def test_only_trajectories_lost_to_an_outage_are_retried(tmp_path, expected) -> None:
     path = tmp_path / TRAJECTORIES
     with pytest.raises(StageIncomplete, match=r"4 of 10 trajectories failed .* \(last error: llm: HTTP 503\)"):
         roll(path, Spied(SCRIPTED, shut=shut_for(1, 3)))
@@ -85,7 +85,7 @@ def test_what_an_outage_cost_is_done_again_and_nothing_else(tmp_path, expected) 
     assert asked == {QUESTIONS[1].text, QUESTIONS[3].text}
 
 
-def test_a_models_fault_is_a_result_and_is_never_repeated(tmp_path) -> None:
+def test_an_error_of_the_model_is_a_result_and_is_not_retried(tmp_path) -> None:
     path = tmp_path / TRAJECTORIES
     first = roll(path, Spied(SCRIPTED, shut=shut_for(2, fault=REFUSED)))
     again = Spied(SCRIPTED)
@@ -94,7 +94,7 @@ def test_a_models_fault_is_a_result_and_is_never_repeated(tmp_path) -> None:
     assert [t.id for t in read_lines(path, Trajectory) if t.fault == Fault("model", "llm: refused")] == ORDER[4:6]
 
 
-def test_a_model_that_refuses_everything_at_once_is_a_wrong_setting_and_no_result(tmp_path, expected) -> None:
+def test_if_the_model_refuses_every_first_call_a_setting_is_wrong(tmp_path, expected) -> None:
     path = tmp_path / TRAJECTORIES
     with pytest.raises(UsageError) as stopped:
         roll(path, Spied(SCRIPTED, shut=shut_for(0, 1, 2, 3, 4, fault=REFUSED)))
@@ -105,7 +105,7 @@ def test_a_model_that_refuses_everything_at_once_is_a_wrong_setting_and_no_resul
 
 
 @pytest.mark.parametrize("calls", [1, 40])
-def test_a_kill_costs_what_was_in_flight_and_no_byte_of_the_rest(tmp_path, expected, calls) -> None:
+def test_a_kill_loses_only_trajectories_in_flight(tmp_path, expected, calls) -> None:
     path = tmp_path / TRAJECTORIES
     with pytest.raises(Killed):
         roll(path, Spied(SCRIPTED, pauses=1, killed_after=calls))

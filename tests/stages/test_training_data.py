@@ -26,11 +26,11 @@ def folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def test_an_iteration_trains_on_its_own_examples_alone(folder: RunFolder) -> None:
+def test_an_iteration_trains_only_on_its_own_examples(folder: RunFolder) -> None:
     assert list(training_data(folder, 2, demonstrations=False)) == [OWN]
 
 
-def test_demonstrations_and_exemplars_stand_before_the_iteration_s_own_examples(folder: RunFolder) -> None:
+def test_demonstrations_and_exemplars_come_before_the_iteration_s_own_examples(folder: RunFolder) -> None:
     rows = training_data(folder, 2, demonstrations=True, exemplars=[EXEMPLAR])
     assert list(rows) == [SHOWN, EXEMPLAR, OWN]
 

@@ -49,7 +49,7 @@ def said(text: str, finish: str = "stop") -> Completion:
     return Completion(text, 3, -1.0, finish, 10)
 
 
-def test_a_rollout_gathers_its_steps_and_what_they_took() -> None:
+def test_a_rollout_collects_its_steps_and_usage() -> None:
     seen: list[ParsedStep] = []
     llm = Sayings([said("two words"), said("yes  # [END] more", "length")], [said("no"), said("no")])
     taken = rollout(llm, watch=seen.append)
@@ -78,7 +78,7 @@ def test_a_rollout_gathers_its_steps_and_what_they_took() -> None:
         ([said("cut", "length")], "model", "no usable sample at step 1 (say): cut off at 3 tokens", 2),
     ],
 )
-def test_a_rollout_that_fails_keeps_what_it_had(reply, whose: str, message: str, steps: int) -> None:
+def test_a_failed_rollout_keeps_its_steps(reply, whose: str, message: str, steps: int) -> None:
     taken = rollout(Sayings([said("yes")], reply))
     asyncio.run(taken.ask("say", "first"))
     with pytest.raises((ModelFault, OutsideFault)) as error:
@@ -92,7 +92,7 @@ def test_a_rollout_that_fails_keeps_what_it_had(reply, whose: str, message: str,
     ("exemplars", "tuned", "shown"),
     [("untuned", False, True), ("untuned", True, False), ("always", True, True), ("never", False, False)],
 )
-def test_exemplars_are_shown_to_the_policies_that_the_setting_names(exemplars: str, tuned: bool, shown: bool) -> None:
+def test_the_setting_decides_which_policies_get_exemplars(exemplars: str, tuned: bool, shown: bool) -> None:
     llm = Sayings([said("yes")])
     asyncio.run(rollout(llm, tuned=tuned, exemplars=exemplars).ask("say", "state"))
     expected = SHOWN.prompt("state", closing("Now say it.")) if shown else Prompt("", "state")

@@ -73,7 +73,7 @@ def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(
         ("delivery or billing", None),
     ],
 )
-def test_case_quotes_and_a_final_stop_do_not_matter(text: str, label: str | None) -> None:
+def test_case_quotes_and_a_final_full_stop_are_ignored(text: str, label: str | None) -> None:
     parsed = parse_label(text, LABELS)
     assert (parsed.action, parsed.target) == (label, label or "")
     assert bool(parsed.problem) == (label is None)
@@ -100,6 +100,6 @@ def test_no_two_sets_share_an_item() -> None:
         ("grader=same", "grader: task=completion compares answers with the labels"),
     ],
 )
-def test_a_setting_that_the_task_cannot_follow_is_an_error(setting: str, told: str) -> None:
+def test_a_setting_that_the_task_does_not_support_is_refused(setting: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         compose([*SMALL, setting])
