@@ -5,10 +5,10 @@
     >>> secret_in("http://me:hunter2@host/v1"), secret_in("https://host/v1?key=abc"), secret_in("https://host:8000/v1")
     ('a user name or a password', 'a key', '')
 
-Every error of this package and every line on the terminal goes through `redact`. Settings with a secret are refused
-(config, cli), since they are written to files.
-What a server says in an error may repeat the API key, so it goes through `redact_reply` first.
-Not here: where keys come from (remote.http_client).
+Every error of this package and every line on the terminal passes through `redact`. Settings with a secret are refused
+(config.checks), because settings are written to files.
+A server's error message may repeat the API key, so it passes through `redact_reply` first.
+Not here: reading keys from the environment (remote.http_client).
 """
 
 import base64

@@ -1,11 +1,12 @@
-"""Checkpoints of a local training: sealed by the worker once they are on the disk, taken up again only where whole.
+"""Checkpoints of a local training: the worker seals them once they are on disk; only complete ones are resumed from.
 
     seal_checkpoint(folder / "checkpoints" / "checkpoint-40")      # flushed; files.json says what its files hold
-    last_checkpoint(folder / "checkpoints")                        # the last whole one, or None; the others are removed
+    last_checkpoint(folder / "checkpoints")                        # the last complete one, or None; removes later ones
 
-The last two are kept, so that a kill or a power cut during one leaves the other. A checkpoint without files.json (an
-earlier version's, or a kill came before it) is whole if the Trainer's own last file is and none is empty.
-Not here: what a checkpoint holds (the Trainer's matter) and the loss curve (loss_curve).
+Two checkpoints are kept, so that a kill or a power cut while one is written leaves the other. A checkpoint without
+files.json (of an earlier version, or after a kill) counts as complete if the last file that the Trainer writes is
+readable and no file is empty.
+Not here: the content of a checkpoint (written by transformers' Trainer), and the loss curve (loss_curve).
 """
 
 import json
@@ -23,7 +24,7 @@ _STATE = "trainer_state.json"  # the Trainer writes it last
 
 
 def seal_checkpoint(checkpoint: Path) -> None:
-    """Puts a checkpoint on the disk and notes what its files hold."""
+    """Flushes a checkpoint to disk and writes the sizes and digests of its files to files.json."""
     flush_tree(checkpoint)
     files = [path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != _FILES]
     states = {path.relative_to(checkpoint).as_posix(): measure(path) for path in files}
@@ -31,7 +32,7 @@ def seal_checkpoint(checkpoint: Path) -> None:
 
 
 def last_checkpoint(checkpoints: Path) -> Path | None:
-    """The last whole checkpoint; what came after it is removed, and told where it is damaged."""
+    """The last complete checkpoint, or None. Removes later, damaged ones and prints a note about them."""
     found = {path: int(path.name.removeprefix("checkpoint-")) for path in checkpoints.glob("checkpoint-*")}
     whole, damaged = None, ""
     for checkpoint in sorted(found, key=lambda path: found[path], reverse=True):
@@ -47,7 +48,7 @@ def last_checkpoint(checkpoints: Path) -> Path | None:
 
 
 def _wrong_with(checkpoint: Path) -> str:
-    """Why a checkpoint cannot be gone on from; empty where it can."""
+    """Why a checkpoint cannot be resumed from; empty if it can."""
     try:
         states = msgspec.json.decode((checkpoint / _FILES).read_bytes(), type=dict[str, FileState])
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""Direct preference optimisation (DPO) on this machine, in a process of its own.
+"""Direct preference optimisation (DPO) on this machine, in its own process.
 
     trainer = DpoTrainer(DpoTraining(local=training, beta=0.1), run_folder)
     model = await trainer.train(preferences, policy, run_folder / "iter_2" / "finetune", seed=7)
 
-The policy learns to prefer each row's completion to the rejected one, and is held near the reference model, the weights
-that it starts from (arXiv 2305.18290, equation 7). Calling `train` again resumes from the last checkpoint.
+The policy learns to prefer each row's completion to the rejected one, and stays near the reference model, which is the
+model that training starts from (arXiv 2305.18290, equation 7). Calling `train` again resumes from the last checkpoint.
 Not here: which candidates make a row (stages.preferences), and the training itself (worker.dpo), which is launched
 and never imported.
 """
@@ -83,7 +83,7 @@ class DpoFinetune(TrainerSettings):
 
 @dataclass(frozen=True, slots=True)
 class DpoTraining:
-    """How to train: as `local` says, its sizes counted in rows, each a pair of completions. The larger `beta`, the
+    """Settings of DPO. The sizes in `local` count rows, each a pair of completions. A larger `beta` keeps the policy
     nearer to the reference model."""
 
     local: LocalTraining
@@ -91,7 +91,7 @@ class DpoTraining:
 
 
 class DpoTrainer:
-    """`protocols.Trainer` on this machine. `on_step(step, total_steps, loss)` is called as training goes on."""
+    """A `protocols.Trainer` on this machine. `on_step(step, total_steps, loss)` is called after each step."""
 
     def __init__(
         self, training: DpoTraining, run_folder: Path, on_step: OnStep = lambda step, total, loss: None
@@ -101,7 +101,7 @@ class DpoTrainer:
         self._on_step = on_step
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
-        """Tunes `base`, the reference model, on preferences. Raises UsageError where an example is none."""
+        """Tunes `base`, the reference model, on preferences. Raises UsageError if a row has no rejected completion."""
         if plain := [example.id for example in examples if not isinstance(example, Preference)]:
             raise UsageError(f"fine-tuning by DPO: {len(plain)} rows ({plain[0]}, ...) have no rejected completion")
         return await train_in_process(

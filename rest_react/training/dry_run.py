@@ -1,8 +1,8 @@
-"""The trainer that trains nothing (`finetune=dry_run`): it only checks the examples.
+"""A trainer that trains nothing (`finetune=dry_run`): it only checks the examples.
 
     model = await DryRunTrainer("chat", 1024, run_folder).train(examples, base, folder, seed=7)      # the base
 
-For tests of the loop, and for seeing what a fine-tuning stage would be given.
+For tests of the loop, and to check the input of a fine-tuning stage.
 Not here: `dry_run=true`, which forecasts a run (forecast.estimate).
 """
 
@@ -43,7 +43,7 @@ class DryFinetune(TrainerSettings):
 
 
 class DryRunTrainer:
-    """Checks the examples and returns the base as tuned."""
+    """Checks the examples and returns `base` marked as tuned."""
 
     def __init__(
         self,

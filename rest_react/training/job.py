@@ -1,9 +1,10 @@
-"""A training's job: what its process reads, where it starts from, and what an earlier, interrupted one left.
+"""Prepares the folder of a training: the job that its process reads, and the state of an interrupted training.
 
-    folder/examples.jsonl   what to train on           folder/job.json     how (`Job`); accelerate.json beside it
-    folder/loss.jsonl       one line per step          folder/train.log    what the process printed
-    folder/checkpoints/     while it runs              folder/error.json   why it failed
-    folder/model/           the weights, written last: there means complete     folder/adapter/   LoRA's, beside them
+    folder/examples.jsonl   the training data          folder/job.json     the settings (`Job`), with accelerate.json
+    folder/loss.jsonl       one line per step          folder/train.log    the output of the process
+    folder/checkpoints/     during the training        folder/error.json   why it failed
+    folder/model/           the weights, written last: if it exists, the training is complete
+    folder/adapter/         the LoRA adapter, if one was trained
 
 Not here: starting the process (launch).
 """
@@ -31,8 +32,8 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class LocalTraining:
-    """How to tune. `batch_size` is examples per optimiser step over all processes; a forward pass takes
-    `micro_batch_size` of them. `save_every` counts steps between checkpoints, `threads` is per process."""
+    """Settings of a training. `batch_size` is the examples per optimiser step over all processes, `micro_batch_size`
+    those of a forward pass, `save_every` the steps between checkpoints, `threads` the threads of each process."""
 
     method: Literal["full", "lora"]
     mode: Literal["chat", "completion"]
@@ -61,7 +62,7 @@ class LocalTraining:
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[How]):
-    """What the process reads from `folder/job.json`. `base` is a folder or a Hub id; it resumes from `checkpoint`."""
+    """The content of `folder/job.json`. `base` is a folder or a Hub id; the training resumes from `checkpoint`."""
 
     base: str
     folder: str
@@ -71,13 +72,13 @@ class Job(Generic[How]):
 
 
 def read_job(path: Path, how: type[How]) -> Job[How]:
-    """The inverse of writing a job's `asdict` as JSON; `how` is the type of its settings."""
+    """Reads a job; `how` is the type of its settings."""
     fields = json.loads(path.read_text(encoding="utf-8"))
     return Job(**{**fields, "training": msgspec.convert(fields["training"], how)})
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
-    """The rows of a job: the records in a file of JSON lines."""
+    """The rows of a job, from a JSON Lines file."""
     with path.open("rb") as lines:
         return [msgspec.json.decode(line, type=kind) for line in lines]
 
@@ -90,11 +91,15 @@ def prepare_job(
     training: Any,
     run_folder: Path,
 ) -> bool:
-    """Writes what the process reads; `rows` are records by the name of their file. True if the training is done."""
+    """Writes the files that the process reads; `rows` maps file names to records. True if the training is complete."""
     make_folder(folder)
     files = {name: "".join(json.dumps(asdict(row)) + "\n" for row in records) for name, records in rows.items()}
     if (folder / "model").is_dir():
-        for left in ("trained", "model.tmp", "checkpoints"):  # a kill came between the last two moves of the process
+        for left in (
+            "trained",
+            "model.tmp",
+            "checkpoints",
+        ):  # left by a kill between publishing the model and cleaning up
             remove(folder / left)
         for name, lines in files.items():
             if not (folder / name).exists():
@@ -111,8 +116,8 @@ def prepare_job(
 
 
 def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
-    """What `from_pretrained` loads for `base`. A local model's folder holds merged weights, so a LoRA can be tuned
-    again like any other model."""
+    """The argument of `from_pretrained` for `base`. A local model's folder has merged weights, so a model tuned with
+    LoRA can be tuned again. Raises UsageError if `base` is hosted or its folder does not exist."""
     match base.where:
         case "base":
             return resolve_weights(base.name)
@@ -130,8 +135,8 @@ def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
 
 
 def prepare_resume(folder: Path) -> str | None:
-    """The last whole checkpoint. Clears away what came after it: checkpoints that a kill cut short, and the steps they
-    lost, which will be logged again."""
+    """The last complete checkpoint, or None. Removes incomplete checkpoints and the lines of loss.jsonl after it; these
+    steps are trained and logged again."""
     for draft in ("trained", "model.tmp"):
         remove(folder / draft)
     checkpoint = last_checkpoint(folder / "checkpoints")

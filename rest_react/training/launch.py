@@ -1,11 +1,10 @@
-"""A training process from start to end: started by `accelerate launch`, watched, ended with its parent.
+"""Runs a training process: starts it with `accelerate launch`, reports its steps, and ends it with its parent.
 
     await train_in_process("rest_react.training.worker.supervised", {"examples.jsonl": examples}, base, folder, ...)
 
-`num_processes` processes run data-parallel on GPUs or CPU cores, each with the whole model. The configuration that
-`accelerate config` may have written on this machine is not read. The process holds the read end of a pipe as its
-standard input and ends when the pipe closes: no kill of this process, SIGKILL included, leaves a trainer behind.
-Errors: what the process wrote to `error.json`, else OutsideFault with the end of its log, DiskError on a full disk.
+`num_processes` processes run data-parallel on GPUs or CPU cores, each with the whole model. A configuration written by
+`accelerate config` is ignored. The process runs under `child_processes`, so it also ends when this process is killed.
+Errors: the error in `error.json`; without one, OutsideFault with the end of the log, or DiskError on a full disk.
 Not here: models sharded over several GPUs.
 """
 
@@ -44,8 +43,8 @@ async def train_in_process(
     run_folder: Path,
     on_step: OnStep,
 ) -> ModelRef:
-    """Tunes `base` by `python -m <module> folder/job.json`, or resumes an earlier call that was interrupted; returns at
-    once if it had finished. `training` goes into the job, `sizes` says how many steps and processes it takes."""
+    """Tunes `base` with `python -m <module> folder/job.json`, or resumes an interrupted call; returns at once if the
+    training has finished. `training` is written to the job; `sizes` gives the number of steps and processes."""
     if not await asyncio.to_thread(prepare_job, rows, base, folder, seed, training, run_folder):
         count = max(map(len, rows.values()))
         total = count_steps(count, sizes.batch_size, sizes.epochs, sizes.max_steps)
@@ -66,7 +65,7 @@ async def _launch(command: Sequence[str], folder: Path, total: int, on_step: OnS
 
 
 async def _watch(process: subprocess.Popen[bytes], losses: Path, total: int, on_step: OnStep) -> None:
-    """Reports steps until the process ends; those of an earlier, interrupted call come first."""
+    """Calls `on_step` for each step until the process ends, first for the steps of an interrupted call."""
     position, ended = 0, False
     while not ended:
         ended = process.poll() is not None
@@ -85,7 +84,7 @@ def _command(module: str, training: LocalTraining, job: Path) -> list[str]:
         *("--num_cpu_threads_per_process", str(threads), "--mixed_precision", "no", "--dynamo_backend", "no"),
     ]
     if training.num_processes > 1:
-        # accelerate's word for "start them with torchrun"; with `--cpu` it would start one process and say nothing.
+        # `--multi_gpu` makes accelerate use torchrun; with `--cpu` it would start a single process without a warning.
         options += ["--multi_gpu", "--main_process_port", "0"]
     else:
         # TRL refuses a process that sees several GPUs.
@@ -94,14 +93,14 @@ def _command(module: str, training: LocalTraining, job: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The child finds this package wherever it was imported from, and prints as it goes."""
+    """The child imports this package from the same place, and prints without buffering."""
     package_root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def _explain(folder: Path, status: int | None) -> None:
-    """Raises what stopped the worker: its own words if it left any, else how it ended and the last it printed."""
+    """Raises the error of the worker: the message in error.json, else its exit status and its last output."""
     error = folder / "error.json"
     told = parsed_object(error.read_bytes()) if error.is_file() else {}
     free = shutil.disk_usage(folder).free

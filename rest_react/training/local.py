@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on this machine, in a process of its own, so that its memory comes back when it ends.
+"""Supervised fine-tuning on this machine, in its own process, so that all memory is freed when it ends.
 
     trainer = LocalTrainer(training, run_folder)
     model = await trainer.train(examples, base, run_folder / "iter_1" / "finetune", seed=7)
@@ -78,7 +78,7 @@ class LocalFinetune(TrainerSettings):
 
 
 def local_training(settings: object, context: TrainingContext, **other: float) -> LocalTraining:
-    """The fields of these names in the settings, or as given, and how the run asks its policy."""
+    """The training settings from `settings`, with `other` replacing some, in the policy's mode and chat template."""
     asked = {"mode": context.mode, "chat_template_kwargs": context.chat_template_kwargs}
     names = {field.name for field in fields(LocalTraining)} - asked.keys() - other.keys()
     own: dict[str, Any] = {name: getattr(settings, name) for name in names}
@@ -86,7 +86,7 @@ def local_training(settings: object, context: TrainingContext, **other: float) -
 
 
 def batch_problems(settings: "_Batches", path: str) -> Iterator[str]:
-    """Batch sizes that cannot go together, with the way out."""
+    """Batch sizes that do not fit together, each with a valid value."""
     share = settings.micro_batch_size * settings.num_processes
     if settings.batch_size % share:
         near = max(share, settings.batch_size // share * share)
@@ -97,7 +97,7 @@ def batch_problems(settings: "_Batches", path: str) -> Iterator[str]:
 
 
 class LocalTrainer:
-    """`protocols.Trainer` on this machine. `on_step(step, total_steps, loss)` is called as training goes on."""
+    """A `protocols.Trainer` on this machine. `on_step(step, total_steps, loss)` is called after each step."""
 
     def __init__(
         self, training: LocalTraining, run_folder: Path, on_step: OnStep = lambda step, total, loss: None
@@ -107,7 +107,7 @@ class LocalTrainer:
         self._on_step = on_step
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
-        """Tunes `base`, or resumes an earlier call that was interrupted; returns at once if it had finished."""
+        """Tunes `base`, or resumes an interrupted call; returns at once if the training has finished."""
         how = self.training
         return await train_in_process(
             _PROCESS, {JOB_EXAMPLES: examples}, base, folder, seed,

@@ -17,8 +17,8 @@ _POINTS = 300  # what a screen can show
 
 
 def loss_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, float], int]]:
-    """The whole lines after `position`, each with the position behind it. A line being written waits; a damaged one is
-    passed over."""
+    """The complete lines after byte `position`, each with the position of the next line. An incomplete last line is
+    left for the next call; damaged lines are skipped."""
     if not losses.is_file():
         return
     with losses.open("rb") as file:
@@ -33,7 +33,7 @@ def loss_lines(losses: Path, position: int) -> Iterator[tuple[dict[str, float], 
 
 
 def loss_curve(stage: Path) -> list[tuple[int, float]]:
-    """Training loss per step, thinned; its last step is always there. A torn last line is not read."""
+    """Training loss per step, about 300 points at most, always with the last step. Ignores an incomplete last line."""
     read = (line for line, _ in loss_lines(stage / "loss.jsonl", 0))
     steps = [(int(line["step"]), line["loss"]) for line in read if math.isfinite(line["loss"])]
     kept = steps[:: -(-len(steps) // _POINTS) or 1]
@@ -41,7 +41,7 @@ def loss_curve(stage: Path) -> list[tuple[int, float]]:
 
 
 def parsed_object(text: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one of a text that is none, as a kill or a power cut leaves it."""
+    """A JSON object; empty if the text is not one, as after a kill or a power cut."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""In which order examples are trained on, and in how many optimiser steps.
+"""The order of the training examples, and the number of optimiser steps.
 
     steps = count_steps(len(rows), batch_size=8, epochs=2, max_steps=None)
     for row in training_order(rows, 8, steps, seed=7): ...        # 8 × steps rows, shuffled anew in each epoch
@@ -16,7 +16,7 @@ from rest_react.seeds import derive_seed
 
 
 class OfTrajectory(Protocol):
-    """A training row knows which trajectory its step is from."""
+    """A training row with the id of its trajectory."""
 
     @property
     def trajectory(self) -> str: ...
@@ -32,11 +32,11 @@ def count_steps(rows: int, batch_size: int, epochs: float, max_steps: int | None
 
 
 def training_order(rows: Sequence[Row], batch_size: int, steps: int, seed: int) -> list[Row]:
-    """The rows in the order they are trained on: one shuffle per epoch after another, cut into `steps` full batches.
+    """The rows in training order: a new shuffle for each epoch, cut into `steps` full batches.
 
-    Shuffled are pairs of steps that follow each other: they begin alike, and a micro-batch reads that once. Whether
-    whole trajectories in a row, which would save more, teach as much is not settled (docs/log.md).
-    The order depends on nothing but its arguments, so a resumed job, or one on more processes, sees the same batches.
+    Pairs of consecutive steps stay together, because they share a prefix that a micro-batch computes once. Keeping
+    whole trajectories together would save more; whether it trains as well is open (docs/log.md).
+    The order depends only on the arguments, so a resumed job, or one on more processes, gets the same batches.
     """
     trajectories: dict[str, list[Row]] = {}
     for row in rows:

@@ -1,10 +1,10 @@
-"""Rows that begin alike become one sequence in which their common beginning stands once: a prefix tree.
+"""Merges rows with common prefixes into one sequence that contains each prefix once: a prefix tree.
 
     tree = merge_rows([([1, 2, 3, 8], [-100, -100, -100, 8]), ([1, 2, 4], [-100, -100, 4])])
     tree.input_ids      # [1, 2, 3, 8, 4]
 
-The steps of a trajectory begin alike, so a forward pass over the tree is shorter than one over the rows, and trains the
-same. Not here: attention masks and the loss (worker.completion_loss).
+The steps of a trajectory share prefixes, so a forward pass over the tree is shorter than one over the rows, with the
+same loss. Not here: attention masks and the loss (worker.completion_loss).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,10 @@ from rest_react.weights.loss_mask import IGNORED
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Rows as one sequence. A token's position is its place in its row, and it sees those before it there, no others.
+    """Rows as one sequence. A token's position is its index in its row; it attends only to earlier tokens of the row.
 
-    `spans` are (start, end, above): the tokens from start to end follow those at the indexes `above`, then each other.
-    `targets` are (index, token): after the token at this index comes that one.
+    `spans` are (start, end, above): the tokens from start to end follow the tokens at the indexes `above`.
+    `targets` are (index, token): `token` is the target after the token at `index`.
     """
 
     input_ids: list[int]
@@ -29,7 +29,7 @@ class Tree:
 
 
 def merge_rows(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Tree:
-    """The tree of rows given as input ids and labels: training on it is training on each of them."""
+    """The tree of rows, each given as input ids and labels. Its loss is the loss of the rows."""
     tree = Tree([], [], [], [])
     seen: list[tuple[Sequence[int], list[int]]] = []
     for input_ids, labels in rows:

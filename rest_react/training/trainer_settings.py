@@ -1,9 +1,9 @@
-"""What a trainer's settings answer, and what a trainer is made from.
+"""The protocol of a trainer's settings, and the context from which a trainer is created.
 
     trainer = settings.finetune.open(TrainingContext(mode="chat", run_folder=folder.root, ...), epochs=None)
 
 Settings of a new trainer: a frozen dataclass beside the trainer that subclasses `TrainerSettings`, and its name in the
-union of `training`. What it does not define has a default here, and the defaults say "unknown".
+union of `training`. Methods that it does not define have defaults here, which mean "unknown".
 Not here: the protocol of the trainer itself (`protocols.Trainer`).
 """
 

@@ -1,9 +1,9 @@
-"""What a fine-tuning service reports of a job: its state, its events and its checkpoints.
+"""Reads what a fine-tuning service reports about a job: its state, its events and its checkpoints.
 
     job = await look_at(service, client, "ftjob-xyz")          # Job("running", "running", model="", why="...")
     events = await new_events(service, client, "ftjob-xyz", seen=set())
 
-Not here: how long a job is waited for, and where its events are kept (trainer).
+Not here: how long to wait for a job, and where its events are stored (trainer).
 """
 
 import json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A look at a job; `why` is for one that ended badly."""
+    """The state of a job at one moment; `why` describes the failure of a failed or cancelled job."""
 
     status: str
     state: State

@@ -1,9 +1,9 @@
-"""The states of a hosted fine-tuning job, and the replies that say no more than "not yet", as providers word them.
+"""Maps providers' names for the states of a fine-tuning job, and recognises replies that mean "not ready yet".
 
     >>> state_of("SUCCEEDED"), state_of("JOB_STATE_COMPLETED"), state_of("user_error"), state_of("defrosting")
     ('succeeded', 'succeeded', 'failed', 'running')
 
-A state that is not known is that of a job which still runs.
+An unknown state counts as running.
 Not here: asking, and waiting (trainer).
 """
 
@@ -28,17 +28,19 @@ _NOT_YET = re.compile(
 )
 
 
-_OTHER_THINGS = re.compile("model|route|path|url|endpoint|page|<html", re.IGNORECASE)  # that may be missing for good
+_OTHER_THINGS = re.compile(
+    "model|route|path|url|endpoint|page|<html", re.IGNORECASE
+)  # things whose absence is permanent
 
 
 def state_of(status: object) -> State:
-    """What a job's status means."""
+    """The state that a provider's status means."""
     word = re.sub(r"[\s-]+", "_", str(status).strip()).lower().removeprefix("job_state_").removeprefix("status_")
     return next((state for state, words in _STATES.items() if word in words), "running")
 
 
 def is_not_ready(reply: ErrorReply, *, about: str) -> bool:
-    """Whether the service only needs more time for what it has just said yes to: `about` is `file` or `job`."""
+    """Whether the reply means that a file or job (`about`) which the service has accepted is not ready yet."""
     if reply.status in (401, 402, 429):
         return False
     if reply.status in (409, 425):

@@ -18,7 +18,7 @@ from rest_react.storage.files import cut_torn_line, write_file
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`job.json`: what the server has said yes to so far."""
+    """The content of `job.json`: the ids that the server has returned so far."""
 
     content: str
     file: str = ""
@@ -31,7 +31,7 @@ class _Event(msgspec.Struct):
 
 
 def read_progress(folder: Path, content: str) -> Progress:
-    """What `job.json` says, or nothing yet. Raises UsageError if it is damaged or was begun with another `content`."""
+    """The progress in `job.json`, if it exists. Raises UsageError if it is damaged or belongs to another `content`."""
     path = folder / "job.json"
     if not path.exists():
         return Progress(content)
@@ -50,13 +50,13 @@ def read_progress(folder: Path, content: str) -> Progress:
 
 
 def note_progress(folder: Path, progress: Progress) -> Progress:
-    """Puts `job.json` on disk, whole or not at all, before anything else happens."""
+    """Writes `job.json` atomically; called before the next request."""
     write_file(folder / "job.json", json.dumps(asdict(progress), indent=1))
     return progress
 
 
 def events_on_disk(folder: Path) -> set[str]:
-    """The ids in `events.jsonl`; a line torn by a kill is cut off, a damaged one is passed over."""
+    """The ids in `events.jsonl`. An incomplete last line (after a kill) is removed; damaged lines are skipped."""
     path = folder / "events.jsonl"
     cut_torn_line(path)
     seen = set()

@@ -1,8 +1,10 @@
-"""The file that is uploaded: one chat of two messages for each example, checked before anything is sent.
+"""Renders the upload of a hosted training: one chat of two messages for each example, checked before it is sent.
 
     {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "ACTION_SELECTED = ..."}]}
 
-Errors: UsageError, naming every example that the API would refuse. Not here: tokens by the provider's own tokenizer.
+Errors: UsageError that names up to ten examples which the API would refuse. Tokens are estimates; the provider's own
+tokenizer may count others.
+Not here: uploading (trainer).
 """
 
 import json
@@ -16,12 +18,12 @@ _MOST_BYTES = 512 * 1024 * 1024
 
 
 def tokens_of(example: Example) -> int:
-    """An example's length, estimated."""
+    """The estimated number of tokens of an example."""
     return estimate(example.prompt) + estimate(example.completion)
 
 
 def render_rows(examples: Sequence[Example], fewest: int = 1, max_length: int | None = None) -> bytes:
-    """The upload, one chat a line. Raises UsageError naming what the API would refuse, before anything is sent."""
+    """The upload, one chat per line. Raises UsageError that names the rows which the API would refuse."""
     problems = [
         f"{example.id}: its {field} is empty"
         for example in examples

@@ -1,8 +1,9 @@
-"""What a fine-tuning server already has: the file and the job of an earlier command, found in its lists.
+"""Finds the file and the job of an earlier command in the lists of a fine-tuning server.
 
     file = await find_file(client, "rest-react-9f2c.jsonl")      # "file-abc"; empty if there is none
 
-So no second job is started, and paid for, after a kill. A server that lists nothing (404, 405, 501) has an empty list.
+So a run that was killed does not start, and pay for, a second job. Servers without lists (404, 405, 501)
+count as empty.
 Not here: uploading and starting (trainer).
 """
 
@@ -27,7 +28,8 @@ async def find_file(client: "AsyncOpenAI", name: str) -> str:
 
 
 async def find_job(client: "AsyncOpenAI", file: str) -> str:
-    """The id of a job on that file which has not failed; the file's name stands for all that the job depends on."""
+    """The id of a job on that file that has not failed; empty if there is none. The file's name is a digest of
+    everything that the job depends on."""
     with if_it_can_list():
         async for job in client.fine_tuning.jobs.list(limit=100):
             if job.training_file == file and state_of(job.status) not in ("failed", "cancelled"):
@@ -37,7 +39,7 @@ async def find_job(client: "AsyncOpenAI", file: str) -> str:
 
 @contextmanager
 def if_it_can_list() -> Iterator[None]:
-    """Not every provider lists files, jobs or events: one that has no such route lists nothing."""
+    """Ignores the error of a provider without a route for lists (404, 405, 501)."""
     from openai import APIStatusError
 
     try:
@@ -48,7 +50,7 @@ def if_it_can_list() -> Iterator[None]:
 
 
 def name_of(told: object) -> str:
-    """What a reply names; the SDK does not check that it is a text."""
+    """The name or id in a reply. Raises OutsideFault if it is not a printable text, which the SDK does not check."""
     if not isinstance(told, str) or not told.isprintable() or not told:
         raise OutsideFault(f"the reply has an invalid name or id: {told!r:.80}")
     return told

@@ -1,11 +1,10 @@
-"""A fine-tuning service and how it is asked: requests are retried, and no message contains the key.
+"""Sends requests to a fine-tuning service with retries; no message contains the key.
 
     service = Service("https://api.openai.com/v1", "OPENAI_API_KEY", 300.0, Backoff(), READY_WITHIN_S, say)
     job = await service.ask("checking the job", lambda: client.fine_tuning.jobs.retrieve("ftjob-xyz"), about="job")
 
-What the service has just said yes to and is not ready for yet (a file that is still processed, a job that is not found
-right away) is waited for some minutes. A refusal is a UsageError that names the setting; a reply that cannot be read is
-an OutsideFault.
+A file or a job may be unavailable for some minutes after the service has accepted it; requests wait for it. A refusal
+raises a UsageError that names the setting, an unreadable reply an OutsideFault.
 Not here: which requests there are (trainer, job_reports, server_lists).
 """
 
@@ -33,8 +32,8 @@ _IN_FLIGHT = 4
 
 
 class Service:
-    """One service, and how it is asked. `timeout_s` is the limit for a whole reply, `ready_within_s` for waiting until
-    something is ready; `tell` hears of such a wait. Raises UsageError for an address that contains a secret."""
+    """One service. `timeout_s` limits a complete reply, `ready_within_s` the wait for a file or job to become ready;
+    `tell` is called with a message about such a wait. Raises UsageError for an address that contains a secret."""
 
     def __init__(
         self,

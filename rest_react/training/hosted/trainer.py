@@ -1,20 +1,20 @@
-"""Fine-tuning by somebody else's GPU: the OpenAI-shaped API at any `base_url` (files, jobs, events, model).
+"""Fine-tunes a model through an OpenAI-compatible fine-tuning API at any `base_url` (files, jobs, events, model).
 
     trainer = HostedTrainer(base_url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY",
                             hyperparameters={"n_epochs": 3})
     model = await trainer.train(examples, base=ModelRef("gpt-4.1-mini", "base", tuned=False), folder=folder, seed=0)
 
-Every example becomes one chat of two messages, the bare state and the completion; the API trains on the completion.
-All rows are checked, and their tokens and price told, before anything is sent; a price that the budget has no room for
-ends the run there. What is done stands in `folder/job.json` the moment it is known:
+Every example becomes a chat of two messages, the state and the completion; the API trains on the completion. Before
+anything is sent, all rows are checked and their tokens and price are printed; if the price exceeds the budget, the run
+ends. Each completed step is saved in `folder/job.json` at once:
 
     {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:..."}
 
-`content` names the rows, the base and the hyperparameters, and the file is uploaded under it. So a run that is killed
-between the server's yes and our note of it finds the file and the job again by listing them, and no second one is made;
-a server that cannot list has that one gap. Training the same once more takes another `seed`. Events go to
-`folder/events.jsonl`, the checkpoints of a job that is done to `folder/checkpoints.jsonl`: they can be asked by name
-like the model. With `cancel` the job is stopped instead.
+`content` is a digest of the rows, the base and the hyperparameters, and part of the uploaded file's name. If a run is
+killed after the server accepted a file or a job and before job.json was written, the next run finds both in the
+server's lists and does not create a second job. On a server without lists it may create one. To train the same again,
+use another `seed`. Events go to `folder/events.jsonl`; the checkpoints of a finished job go to
+`folder/checkpoints.jsonl` and can be used by name like the model. With `cancel` the job is cancelled instead.
 Not here: how a request is retried (service), what a job reports (job_reports), tokens by the provider's own tokenizer.
 """
 
@@ -47,8 +47,9 @@ EPOCHS = 3  # what providers choose for a small file when they are left to
 
 
 class HostedTrainer:
-    """A `Trainer` over the fine-tuning API. `poll_s` is the first wait between looks at a job, growing to a minute
-    while nothing happens; after `patience_s` the job is left running and the next run goes on waiting."""
+    """A `Trainer` that uses the fine-tuning API. The job is checked every `poll_s` seconds at first, and up to every
+    minute while nothing happens. After `patience_s` seconds `train` raises OutsideFault; the job continues on the
+    server, and the next run waits for it again."""
 
     def __init__(
         self,
@@ -85,7 +86,8 @@ class HostedTrainer:
         self._cancel = cancel
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
-        """Tunes `base`, or goes on with what `folder` says was begun."""
+        """Tunes `base`, or continues the job in `folder/job.json`. Raises UsageError if the job failed, if a row is
+        invalid or if `base` is local; BudgetReached if the budget is too small; OutsideFault for external failures."""
         if base.where == "local":
             raise UsageError(
                 f"hosted fine-tuning cannot start from local weights ({base.name}); use a model that the API offers"
@@ -109,7 +111,7 @@ class HostedTrainer:
         return ModelRef(name=progress.model, where="hosted", tuned=True)
 
     def _told(self, examples: Sequence[Example]) -> Tokens:
-        """What the training will take, told before it takes it."""
+        """The estimated tokens of the training; prints them with their price."""
         epochs: Any = self._hyperparameters.get("n_epochs") or EPOCHS
         once = sum(tokens_of(example) for example in examples)
         usd = self._meter.budget.usd(self._meter.role, once * epochs, 0)
@@ -118,7 +120,7 @@ class HostedTrainer:
         return Tokens(once * epochs, 0)
 
     async def _stop(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> None:
-        """Asks for the end of the job that the folder knows of, or that a kill has kept from being noted."""
+        """Cancels the job in `folder/job.json`, or the job that a killed run started without saving its id."""
         job = progress.job or (
             progress.file and await self._service.ask("searching for the job", lambda: find_job(client, progress.file))
         )

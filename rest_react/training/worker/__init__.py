@@ -1,9 +1,9 @@
-"""The processes that train: one module for each way of training, started by `training.launch`.
+"""The training processes: one module per training method, started by `training.launch`.
 
     python -m accelerate.commands.launch ... -m rest_react.training.worker.supervised <folder>/job.json
 
-TRL gets rows that are tokenised and in their final order; it neither shuffles nor cuts them. The same job on the same
-number of threads gives the same bytes on a CPU, interrupted or not. Weights are trained in float32 (under bfloat16
-autocast on a GPU, where a LoRA's frozen base is bfloat16 as well) and published in the base's own type.
+TRL gets tokenised rows in their final order; it neither shuffles nor truncates them. On a CPU, the same job with the
+same number of threads gives the same bytes, interrupted or not. Weights are trained in float32 (with bfloat16 autocast
+on a GPU, where a LoRA's frozen base is in bfloat16) and published in the base's data type.
 Not here: starting and watching the process, and which checkpoint it resumes from (training.launch, training.job).
 """

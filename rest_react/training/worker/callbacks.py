@@ -1,8 +1,8 @@
-"""What is done after each step of a training: a line in the loss curve; and after each checkpoint: its seal.
+"""Callbacks of a training: write a line of the loss curve after each step, and seal each checkpoint.
 
     {"step": 40, "loss": 0.31, "learning_rate": 0.0002, "tokens": 81920, "seconds": 93.5}       a line of loss.jsonl
 
-Not here: reading the curve (training.loss_curve), and what makes a checkpoint whole (training.checkpoints).
+Not here: reading the curve (training.loss_curve), and when a checkpoint is complete (training.checkpoints).
 """
 
 import json

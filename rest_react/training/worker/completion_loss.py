@@ -2,10 +2,10 @@
 
     trainer = completion_trainer()(model=model, data_collator=as_tree if reads_trees(model) else as_padded, ...)
 
-The steps of a trajectory begin alike, so the rows of a micro-batch become one tree in which that stands once
-(training.prefix_tree); models whose attention cannot do that (recurrent layers, sliding windows) get them padded.
-The output layer runs only where there is a target: with a vocabulary of 49,152 the logits of the prompts would cost
-more than the rest of the forward pass.
+The steps of a trajectory share prefixes, so the rows of a micro-batch become one tree that contains each prefix once
+(training.prefix_tree). Models that cannot attend over a tree (recurrent layers, sliding windows) get padded rows. The
+output layer runs only at targets: with a vocabulary of 49,152 the logits of the prompts would cost more than the rest
+of the forward pass.
 Not here: which tokens are targets (weights.loss_mask).
 """
 
@@ -53,7 +53,10 @@ def completion_trainer() -> "type[SFTTrainer]":
 
 
 def as_tree(rows: Features) -> "dict[str, torch.Tensor]":
-    """Rows as one sequence, each token with its own view of what comes before it."""
+    """Rows as one sequence with an attention mask that gives each token the earlier tokens of its row.
+
+    Shapes: input_ids and position_ids [1, tokens], attention_mask [1, 1, tokens, tokens], columns and labels
+    [1, targets]."""
     import torch
 
     tree = merge_rows([(row["input_ids"], row["labels"]) for row in rows])
@@ -74,7 +77,7 @@ def as_tree(rows: Features) -> "dict[str, torch.Tensor]":
 
 
 def as_padded(rows: Features) -> "dict[str, torch.Tensor]":
-    """Rows below each other, padded at their ends."""
+    """Rows padded at their ends: input_ids [rows, tokens], columns [1, columns], labels [rows, columns]."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -93,7 +96,7 @@ def as_padded(rows: Features) -> "dict[str, torch.Tensor]":
 
 
 def reads_trees(model: "PreTrainedModel") -> bool:
-    """Whether the model predicts from a tree what it predicts from its rows, tried on two short ones."""
+    """Whether the model gives the same logits for a tree as for its rows, tested on two short rows."""
     import torch
 
     if getattr(model.config, "sliding_window", None) is not None:  # would show on long rows alone

@@ -1,7 +1,7 @@
-"""A training that diverges ends at once, and nothing of it is published.
+"""Stops a training that diverges, so that its model is not published.
 
-A loss, the norm of a gradient or a weight that is NaN or infinite is an error with its step and learning rate.
-Not here: a loss that is finite and rises; the loss curve shows it (report.html).
+A loss, a gradient norm or a weight that is NaN or infinite raises an error with the step and the learning rate.
+Not here: a finite loss that rises; the loss curve in report.html shows it.
 """
 
 import json

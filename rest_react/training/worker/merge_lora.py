@@ -1,9 +1,9 @@
-"""A LoRA's weights are merged into those of its base.
+"""Merges a LoRA adapter into its base model.
 
     model = merge_lora("HuggingFaceTB/SmolLM2-135M-Instruct", folder / "trained")
 
-Every engine can then load the model, and it can be tuned again like any other. The sum is taken in float32, since
-bfloat16 would lose small changes. Not here: what is published (publish).
+Every engine can load the merged model, and it can be tuned again. The sum is computed in float32, since bfloat16 would
+lose small changes. Not here: publishing the model (publish).
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def merge_lora(base: str, adapter: Path) -> "PreTrainedModel":
-    """The base with the adapter in that folder merged in."""
+    """The base model with the adapter in that folder merged into it, in float32."""
     from peft import PeftModel
 
     merged: PreTrainedModel = PeftModel.from_pretrained(load_model(base), str(adapter)).merge_and_unload()

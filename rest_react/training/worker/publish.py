@@ -1,11 +1,11 @@
-"""What a training saved becomes `model/`, which is there only when it is whole.
+"""Publishes the model that a training saved as `model/`, which exists only when it is complete.
 
     publish("HuggingFaceTB/SmolLM2-135M-Instruct", folder / "trained", tokenizer)      # folder/model, folder/adapter
 
-A LoRA is merged into its base and kept beside as `adapter/`. The model has the base's own number type, and names every
-token that ends its turn. It is loaded again from disk, so nothing is asked of the Trainer's wrappers (data-parallel, a
-LoRA), which all save alike.
-Errors: UsageError where a weight is not finite. Not here: checkpoints (callbacks).
+A LoRA is merged into its base and also kept as `adapter/`. The model has the base's data type, and its generation
+config lists every token that ends a turn. The saved model is loaded from disk, so this does not depend on the
+Trainer's wrappers (data-parallel, LoRA).
+Errors: UsageError if a weight is not finite. Not here: checkpoints (callbacks).
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Puts the model that `trained` holds into `model/` beside it, renamed last, and removes the checkpoints."""
+    """Writes the model in `trained` to `model/` beside it, renaming it last, and removes the checkpoints."""
     from transformers import AutoConfig
 
     folder, lora = trained.parent, (trained / "adapter_config.json").is_file()
@@ -32,10 +32,10 @@ def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> N
     model = model if dtype is None else model.to(dtype)
     refuse_not_finite(model, folder / "loss.jsonl")
     ends = end_tokens(tokenizer, model.generation_config.eos_token_id)
-    model.generation_config.eos_token_id = ends  # it stops where it was taught to, whoever serves it
+    model.generation_config.eos_token_id = ends  # every server then stops at the token that training used
     model.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
-    flush_tree(draft)  # what the name `model` promises must be on the disk before the name is
+    flush_tree(draft)  # the content must be on disk before the folder gets its final name
     if lora:
         flush_tree(trained)
         remove(folder / "adapter")

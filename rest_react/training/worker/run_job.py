@@ -1,8 +1,8 @@
-"""A training process from its job to the published model; errors end up in `folder/error.json`.
+"""Runs a training job and publishes the model; errors are written to `folder/error.json`.
 
     sys.exit(main(Path(sys.argv[1]), LocalTraining, supervised_trainer))
 
-Not here: what is trained and how (supervised, dpo), and the form of what is published (publish).
+Not here: the training methods (supervised, dpo), and the format of the published model (publish).
 """
 
 import json
@@ -35,7 +35,7 @@ def main(path: Path, how: type[How], build: "Build[How]") -> int:
     except RestReactError as error:
         traceback.print_exception(error)
         fault = "usage" if isinstance(error, UsageError) else "outside"
-        for draft in ("model.tmp", "trained"):  # on a full disk they leave no room for the reason
+        for draft in ("model.tmp", "trained"):  # on a full disk, free room for error.json
             remove(Path(job.folder) / draft)
         told = json.dumps({"fault": fault, "message": str(error)})
         write_file(Path(job.folder) / "error.json", told)

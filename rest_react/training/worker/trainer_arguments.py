@@ -1,8 +1,8 @@
-"""How TRL's trainers are set up: the model, the LoRA, and the arguments that all ways of training share.
+"""Sets up TRL's trainers: the model, the LoRA, and the arguments that all training methods share.
 
     SFTConfig(**trainer_arguments(folder, seed, how, steps), max_length=None)
 
-Not here: what is particular to one way of training (supervised, dpo).
+Not here: arguments of one training method (supervised, dpo).
 """
 
 import math
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
-    """The model to be trained, in the number type that it is trained in."""
+    """The model to train, in the data type of the training."""
     import torch
     from transformers import AutoModelForCausalLM
 
