@@ -68,7 +68,7 @@ class ModelSettings(Protocol):
         return None
 
     def problems(self, path: str) -> Iterator[str]:
-        """Values that cannot go together, each with its way out; `path` is what the settings are called."""
+        """One message for each impossible combination, with what to do; `path` is the name of these settings."""
         yield from ()
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:

@@ -49,19 +49,19 @@ def refuse_overlap(
     allowed: Collection[str],
     test_only: Collection[str] = (),
 ) -> list[str]:
-    """Raises ConfigError where questions of a benchmark are grown on, but for the `allowed` benchmarks, of which it
-    returns a note each. One for testing only is not offered to be allowed: the settings would refuse it."""
+    """Raises ConfigError if Grow has questions of a benchmark that is not `allowed`. Returns a note for each `allowed`
+    one. The message does not suggest to allow a `test_only` benchmark, because the settings refuse that."""
     told = {}
     for name, benchmark in benchmarks.items():
         if pairs := overlap(questions, benchmark):
             ours, theirs = pairs[0]
             told[name] = (
-                f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} are questions of "
-                f"evaluate.benchmarks.{name}, or nearly, e.g. {ours.text!r} and {theirs.text!r}"
+                f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} questions equal or nearly equal "
+                f"questions of evaluate.benchmarks.{name}, e.g. {ours.text!r} and {theirs.text!r}"
             )
-    by_name = ", or allow it by name: grow.allow_overlap=[{}]"
+    by_name = ", or allow it with grow.allow_overlap=[{}]"
     if refused := [
-        f"{note}; grow on others{'' if name in test_only else by_name.format(name)}"
+        f"{note}; use other questions in Grow{'' if name in test_only else by_name.format(name)}"
         for name, note in told.items()
         if name not in allowed
     ]:

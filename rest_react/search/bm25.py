@@ -50,7 +50,7 @@ class Bm25Settings(SearchSettings):
     def lacks_world(self) -> str:
         if self.wants_passages():
             return ""
-        return "search.corpus knows nothing of the built-in world; ask other questions, or set it to questions"
+        return "search.corpus does not contain the built-in world; use other questions, or set it to `questions`"
 
     def problems(self, path: str) -> Iterator[str]:
         file = self.corpus_file()

@@ -44,9 +44,9 @@ class SearchSettings(Protocol):
         return None
 
     def lacks_world(self) -> str:
-        """Why it cannot find the passages of the built-in world, and the way out; empty where it may."""
+        """Why it cannot find the passages of the built-in world, and what to do; empty if it can."""
         return ""
 
     def problems(self, path: str) -> Iterator[str]:
-        """Values that cannot work, each with its way out; `path` is what the settings are called."""
+        """One message for each wrong value, with what to do; `path` is the name of these settings."""
         yield from ()

@@ -63,7 +63,7 @@ class DuckDuckGoSettings(SearchSettings):
         )  # fmt: skip
 
     def lacks_world(self) -> str:
-        return "the web knows nothing of the built-in world; ask other questions, or set search=bm25"
+        return "the web does not contain the built-in world; use other questions, or set search=bm25"
 
 
 class DuckDuckGo:

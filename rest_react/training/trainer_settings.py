@@ -46,7 +46,7 @@ class TrainerSettings(Protocol):
         ...
 
     def problems(self, path: str) -> Iterator[str]:
-        """Values that cannot go together, each with its way out; `path` is what the settings are called."""
+        """One message for each impossible combination, with what to do; `path` is the name of these settings."""
         yield from ()
 
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float | None:

@@ -101,18 +101,18 @@ def test_every_question_overlaps_with_itself(texts: list[str]) -> None:
     assert {(f"b{i}", f"b{i}") for i in range(len(texts))} <= {(ours.id, theirs.id) for ours, theirs in pairs}
 
 
-def test_growing_on_a_benchmark_is_refused_unless_it_is_allowed_by_name() -> None:
+def test_questions_of_a_benchmark_are_refused_in_grow_unless_allowed_by_name() -> None:
     sets = {"mine": [Question("b", "Who wrote Middlemarch?")], "other": [Question("b", "Who wrote Emma?")]}
     grown_on = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]
-    note = (
-        "grow.questions: 1 of 2 are questions of evaluate.benchmarks.mine, or nearly, e.g. 'who wrote middlemarch' "
-        "and 'Who wrote Middlemarch?'"
-    )
     with pytest.raises(ConfigError) as told:
         refuse_overlap(grown_on, sets, ["other"])
-    assert told.value.problems == (f"{note}; grow on others, or allow it by name: grow.allow_overlap=[mine]",)
+    (problem,) = told.value.problems
+    facts = ["1 of 2", "evaluate.benchmarks.mine", "'who wrote middlemarch'", "'Who wrote Middlemarch?'"]
+    assert [fact for fact in facts if fact not in problem] == []
+    assert problem.startswith("grow.questions: ") and "grow.allow_overlap=[mine]" in problem
     with pytest.raises(ConfigError) as told:
         refuse_overlap(grown_on, sets, ["other"], test_only=["mine"])
-    assert told.value.problems == (f"{note}; grow on others",)
-    assert refuse_overlap(grown_on, sets, ["mine"]) == [note]
+    assert "allow_overlap" not in told.value.problems[0]
+    (note,) = refuse_overlap(grown_on, sets, ["mine"])
+    assert problem.startswith(note)
     assert refuse_overlap(grown_on[1:], sets, []) == []
