@@ -1,12 +1,12 @@
-"""From the syntax tree of a call to an action: names, fields and their values, however they are spelled.
+"""Turns the syntax tree of a call into an action, accepting many spellings of names, fields and values.
 
     >>> to_action(read_call('Check_Answer(passed="yes")', 0)[0], ("It names the year.",))
     CheckAnswer(passed=True, comments=('It names the year.',))
 
-Strings may be joined (`"a" "b"`, `"a" + "b"`) or f-strings. A placeholder stays as it is written in thoughts, which
-nobody acts on, and makes every other field unreadable: its value is not known. Nothing is evaluated.
-`call_of_object` makes a call of an object, as models write it that were tuned to call tools.
-Not here: finding the call in a text (parsing).
+Strings may be joined (`"a" "b"`, `"a" + "b"`) or f-strings. In thoughts a placeholder is kept as text; any other field
+with a placeholder is unreadable, because its value is unknown. Nothing is evaluated.
+`call_of_object` turns a JSON object into a call, for models that were tuned to call tools.
+Not here: finding the call in a text (tasks.search_qa.parsing).
 """
 
 import ast
@@ -71,7 +71,7 @@ _DEEPEST = 6
 
 
 def to_action(call: ast.Call, comments: tuple[str, ...]) -> Action:
-    """The action that a call stands for. Raises Unreadable."""
+    """The action of a call. Raises Unreadable."""
     name, fields = _name_and_fields(call)
     match name:
         case "actionwrapper":
@@ -144,7 +144,7 @@ def _normalise_name(name: str) -> str:
 
 
 def _items(node: ast.Dict) -> dict[str, ast.expr]:
-    """The entries of an object by their plain names."""
+    """The entries of an object by their normalised names."""
     return {
         _normalise_name(key.value): value
         for key, value in zip(node.keys, node.values, strict=True)
@@ -153,8 +153,8 @@ def _items(node: ast.Dict) -> dict[str, ast.expr]:
 
 
 def call_of_object(kind: StepKind, node: ast.Dict, named: str = "", depth: int = 0) -> ast.Call:
-    """The call that an object stands for: `{"name": "Search", "arguments": {...}}`, `{"Search": {...}}`,
-    `{"action": "Search", "query": ...}`, or the fields alone; `named` is what stands before the object. Raises
+    """The call in an object: `{"name": "Search", "arguments": {...}}`, `{"Search": {...}}`,
+    `{"action": "Search", "query": ...}`, or the fields only; `named` is the name before the object. Raises
     Unreadable."""
     if depth > _DEEPEST:
         raise Unreadable("objects nested too deep")
@@ -205,7 +205,7 @@ def _arguments(items: Mapping[str, ast.expr]) -> ast.expr | None:
 
 
 def _call(name: str, arguments: ast.expr | None, more: Mapping[str, ast.expr]) -> ast.Call:
-    """A call of `name`: a lone value is its first field."""
+    """A call of `name`; a single value is its first field."""
     given = _items(arguments) if isinstance(arguments, ast.Dict) else {}
     lone = isinstance(arguments, ast.Constant) and arguments.value not in (None, "", True)
     args = [arguments] if lone and arguments is not None else []
@@ -213,7 +213,7 @@ def _call(name: str, arguments: ast.expr | None, more: Mapping[str, ast.expr]) -
 
 
 def _with(call: ast.Call, more: Mapping[str, ast.expr]) -> ast.Call:
-    """A call with fields from around it, where it has none of that name."""
+    """The call with fields of its wrapper that it does not have itself."""
     own = {_normalise_name(keyword.arg) for keyword in call.keywords if keyword.arg}
     extra = [ast.keyword(key, value) for key, value in more.items() if key not in own]
     return ast.Call(call.func, call.args, [*call.keywords, *extra])
@@ -243,7 +243,7 @@ def _clean(text: str) -> str:
 
 
 def _joined(node: ast.expr, *, placeholders: bool = False) -> str | None:
-    """The text of strings joined by `+` or of an f-string; None where there is something else among them."""
+    """The text of strings joined by `+`, or of an f-string; None if there is anything else."""
     texts: list[str] = []
     while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         right = _joined(node.right, placeholders=placeholders)
@@ -264,7 +264,7 @@ def _joined(node: ast.expr, *, placeholders: bool = False) -> str | None:
 
 
 def _piece(node: ast.expr, *, placeholders: bool) -> str | None:
-    """A piece of an f-string: text, a constant in braces, or the placeholder as it is written."""
+    """A part of an f-string: text, a constant in braces, or the placeholder as text."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     value = node.value if isinstance(node, ast.FormattedValue) else node
@@ -317,7 +317,7 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 
 
 def _numbers(node: ast.expr) -> list[int]:
-    """The link ids that one element stands for: a number, a text with numbers, or a ResultItem."""
+    """The link ids in one element: a number, a text with numbers, or a ResultItem."""
     if isinstance(node, ast.Call):
         given = {_normalise_name(keyword.arg): keyword.value for keyword in node.keywords if keyword.arg}
         node = given.get("linkid", node.args[0] if node.args else node)

@@ -1,4 +1,4 @@
-"""Text in, structure out: reads what a model wrote for one step, forgivingly, and never runs it.
+"""Parses the output of a model for one step. Lenient, and never runs the text.
 
     >>> parse("decide", "ACTION_SELECTED = ActionWrapper(thoughts='x', action=Search(query='y'))  # [END]").action
     Search(query='y', thoughts='x', comments=())
@@ -7,13 +7,13 @@
     >>> parse("decide", "I would search for y.").problem
     'no call of ActionWrapper, Search or Terminate'
 
-What a model thinks aloud and what it repeats of its state is left out first (thinking, repeated_state). Then comes what
-is assigned to ACTION_SELECTED, the last of them where nothing else lies between, else the first usable call or JSON
-object behind the last `# step:` line. What only looks like a call ("I would Search (again) ...") is passed over. An
-answer may be plain prose that cites links (docs/forms.md has the table of all forms). No input raises; the work
-is linear in the text's length.
-Not here: the syntax of a call (model_output.lenient_parser), its fields (call_fields), whether it fits its trajectory
-(agent).
+First, the thoughts of a reasoning model and repeated parts of the state are removed (model_output.thinking,
+repeated_state). The action is the value of ACTION_SELECTED (the last one, if several follow each other); else the first
+usable call or JSON object after the last `# step:` line. Text that only looks like a call ("I would Search (again)
+...") is ignored. An answer may be plain prose with citations (docs/forms.md lists all forms). Never raises; the time is
+linear in the length of the text.
+Not here: the syntax of a call (model_output.lenient_parser), its fields (tasks.search_qa.call_fields), and whether it
+fits its trajectory (tasks.search_qa.step).
 """
 
 import re
@@ -34,7 +34,7 @@ _END = re.compile(r"#\s*\[END\]")
 
 
 def _starts(names: tuple[str, ...]) -> re.Pattern[str]:
-    """Where a call of one of these names starts; case and underscores do not matter."""
+    """The positions where calls of these names start; case and underscores are ignored."""
     loose = [re.sub("_|(?<=[a-z])(?=[A-Z])", "_?", name) for name in names]
     return re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(loose)})\s*\(", re.IGNORECASE)
 
@@ -50,7 +50,7 @@ _OBJECT = re.compile(
 )
 _TOOL_NAME = re.compile(r"<function=(\w{1,40})>\s*$|(?<!\w)(\w{1,40})(?:\[ARGS\])?[\s:]*$")
 _CITED = re.compile(r"\[link_id=\d{1,9}(?:\s*,\s*(?:link_id=)?\d{1,9})*\]")
-# What is no answer though it cites links: refusals, apologies, plans.
+# Text with citations that is not an answer: refusals, apologies, plans.
 _REFUSAL = re.compile(
     r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|afraid|unable|not able)|sorry\b|apologi[sz]e|apologies"
     r"|I (?:can(?:not|['’]t| not)|could(?: not|n['’]t)|won['’]t|will not|do(?: not|n['’]t) (?:have|know|feel))"
@@ -65,8 +65,8 @@ _OPENER = re.compile(r"(?:sure|certainly|of course|okay|ok|here(?:['’]s| is| a
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An action, or None and why there is none. `spans` is where the action stands in the text, as (start, end): its
-    comment lines and its call; none where that is not known."""
+    """An action, or None and the problem. `spans` are the positions (start, end) of its comment lines and its call in
+    the text; empty if unknown."""
 
     action: Action | None
     problem: str = ""
@@ -77,7 +77,7 @@ Part: TypeAlias = tuple[int, str]
 
 
 def parse(kind: StepKind, text: str) -> Parsed:
-    """Reads the action of `kind` in `text`. Never raises."""
+    """Parses the action of a step of this kind. Never raises."""
     if len(text) > _LONGEST:
         return Parsed(None, f"longer than {_LONGEST} characters")
     said = after_thinking(text.encode("utf-8", "replace").decode("utf-8"))
@@ -100,7 +100,7 @@ def parse(kind: StepKind, text: str) -> Parsed:
 
 
 def _candidates(kind: StepKind, parts: list[Part]) -> Iterator[tuple[Part, int]]:
-    """Where calls and objects start that may be the action, the likeliest first."""
+    """The positions of calls and objects that may be the action, most likely first."""
     checks = kind in ("relevance", "grounding")
     assigned = [(part, starts) for part in parts if (starts := list(_assigned(kind, part[1])))]
     for part, starts in assigned[:_MOST_CALLS]:
@@ -114,7 +114,7 @@ def _candidates(kind: StepKind, parts: list[Part]) -> Iterator[tuple[Part, int]]
 
 
 def _assigned(kind: StepKind, part: str) -> Iterator[int]:
-    """Where the calls and objects of this step start that ACTION_SELECTED is set to, none inside another."""
+    """The positions of the calls and objects that are assigned to ACTION_SELECTED, without nested ones."""
     end = 0
     for match in islice(_ASSIGNED.finditer(part), 2 * _MOST_CALLS):
         at = match.end()
@@ -126,7 +126,7 @@ def _assigned(kind: StepKind, part: str) -> Iterator[int]:
 
 
 def _in_order(kind: StepKind, part: str) -> Iterator[int]:
-    """Calls and objects as they follow each other; what lies inside an object or a string is none."""
+    """The positions of calls and objects in order, without those inside an object or a string."""
     objects = (match.end() for match in _OBJECT.finditer(part))
     calls = _outside_strings(_STARTS[kind], part)
     next_object, next_call = next(objects, None), next(calls, None)
@@ -148,7 +148,7 @@ def _in_order(kind: StepKind, part: str) -> Iterator[int]:
 
 
 def _outside_strings(pattern: re.Pattern[str], part: str) -> Iterator[int]:
-    """Where calls start, outside comment lines and the strings of a call around them."""
+    """The positions of calls that are not in comment lines or in strings of an enclosing call."""
     strings: list[tuple[int, int]] = []
     end = 0
     for match in pattern.finditer(part):
@@ -168,7 +168,7 @@ def _outside_strings(pattern: re.Pattern[str], part: str) -> Iterator[int]:
 
 
 def _end_of(part: str, start: int) -> int:
-    """Where the call at `start` ends, repaired where it has to be."""
+    """The end of the call at `start`, after repair if needed."""
     try:
         return bracket_span(part, start)[0]
     except Unreadable:
@@ -180,7 +180,7 @@ def _end_of(part: str, start: int) -> int:
 
 
 def _read(kind: StepKind, part: str, start: int) -> tuple[Action, list[tuple[int, int]]]:
-    """The action at `start`, and where its comments and its call stand."""
+    """The action at `start`, and the positions of its comments and its call."""
     comments, spans = _comments(part[:start])
     if part.startswith("{", start):
         node, end = read_object(part, start)
@@ -197,7 +197,7 @@ def _read(kind: StepKind, part: str, start: int) -> tuple[Action, list[tuple[int
 
 
 def _revision(part: str, start: int) -> tuple[ReviseAnswer, list[tuple[int, int]]] | None:
-    """The revision that follows a check which failed."""
+    """The revision that follows a failed check."""
     match = _REVISE.search(part, start)
     if match is None:
         return None
@@ -211,7 +211,7 @@ def _revision(part: str, start: int) -> tuple[ReviseAnswer, list[tuple[int, int]
 
 
 def _comments(text: str) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
-    """The comment lines before a call, without their marks, and where they stand."""
+    """The comment lines before a call, without `#`, and their positions."""
     comments, spans = [], []
     start = 0
     for line in text.splitlines(keepends=True):

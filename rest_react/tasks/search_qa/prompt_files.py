@@ -20,8 +20,8 @@ from rest_react.tasks.search_qa.parsing import parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES
 
 PACKAGED_PROMPTS = Path(__file__).parent / "prompts"
-# What a chat model is told behind the state. It names no call with a bracket behind it and holds no end mark to the
-# letter: a model that repeats its input would be stopped there.
+# The last instruction to a chat model, after the state. It contains no call with a bracket and no exact end mark,
+# because a model that repeats its input would be stopped there.
 CLOSINGS: Mapping[StepKind, str] = {
     "decide": "Now write the decision: one line, ACTION_SELECTED = and one call of ActionWrapper.",
     "summarise": "Now write the summary: a comment line for each rejected link, then one line, ACTION_SELECTED = and "

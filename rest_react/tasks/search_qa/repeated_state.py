@@ -1,12 +1,11 @@
-"""What an output says itself, where it repeats the state it was shown: models for chat often do so first.
+"""Removes repeated parts of the state from an output: chat models often repeat the state first.
 
     >>> own_parts("answer", 'PAST_ACTIONS = [\\n    Answer(answer="old"),\\n]\\n# step: answer\\nAnswer(answer="new")')
     [(64, '\\nAnswer(answer="new")')]
 
-The fields of a state, the entries of PAST_ACTIONS and calls of other steps are taken out whole, strings respected, so
-that no text of a search result, which stands quoted in them, can be read as the model's own. Linear in the text's
-length.
-Not here: reading what is left (parsing).
+Fields of a state, entries of PAST_ACTIONS and calls of other steps are removed as a whole, including their strings, so
+that quoted text of search results is not parsed as output of the model. The time is linear in the length of the text.
+Not here: parsing the rest (tasks.search_qa.parsing).
 """
 
 import re
@@ -35,8 +34,8 @@ _MOST_FAILURES = 8  # scans that find no end, each of which may read the whole t
 
 
 def _opening(kind: StepKind) -> re.Pattern[str]:
-    """What begins a repeated piece, or a call of this step, which is passed over whole. ANSWER is a field of the states
-    of the two checks alone."""
+    """Matches the start of a repeated part, or of a call of this step, which is skipped as a whole. Only the states of
+    the two checks have the field ANSWER."""
     fields = [field for field in _FIELDS if field != "ANSWER" or kind in ("relevance", "grounding")]
     foreign = [name for name in _VOCABULARY if name not in OWN_CALLS[kind]]
     return re.compile(
@@ -53,7 +52,7 @@ _LINE_END = re.compile(r"[,;]?[ \t]*(?:#[^\n]*)?$", re.MULTILINE)
 
 
 def own_parts(kind: StepKind, text: str) -> list[tuple[int, str]]:
-    """What is left of an output without the pieces of a state, in order, each with its place in the text."""
+    """The parts of an output that do not repeat the state, in order, each with its position in the text."""
     parts, at = [], 0
     for start, end in _repeated(kind, text):
         parts.append((at, text[at:start]))
@@ -81,8 +80,8 @@ def _repeated(kind: StepKind, text: str) -> Iterator[tuple[int, int]]:
 
 
 def _value_end(text: str, begin: int, *, own: bool) -> int:
-    """Where a call, list, string or plain value ends, or -1. A repeated string holds no line break; one of the model's
-    own may."""
+    """The end of a call, list, string or plain value; -1 if there is none. A repeated string has no line break; a
+    string of the model may have one."""
     first = text[begin : begin + 1]
     if first in ("'", '"'):
         try:

@@ -1,23 +1,22 @@
-"""Two fake language models: `ScriptedLLM`, a perfect agent with known plans, made imperfect in known shares, and
-`RecordedLLM`, which gives back texts that were put in.
+"""Two fake language models: `ScriptedLLM`, which follows known plans and makes errors in known shares, and
+`RecordedLLM`, which returns recorded texts.
 
-The scripted one reads the state it is given (which is Python, so `ast` reads it) and writes what the question's `Plan`
-says comes next. For the plan "author of The Lantern of Dravol", then "birthplace of Imra Tesken", after the first is
-found:
+`ScriptedLLM` parses the state (Python, read with `ast`) and writes the next action of the question's `Plan`. For the
+plan "author of The Lantern of Dravol", then "birthplace of Imra Tesken", after the first search:
 
     ACTION_SELECTED = ActionWrapper(thoughts="I need the birthplace of Imra Tesken.", action=Search(...))  # [END]
 
-Every sample is drawn by itself: right, wrong (a plausible mistake), unparsable, or with an empty element. Only the
-prompt and the sampling's seed decide what comes out. With `slip` it is the expert that writes demonstrations: at times
+Each sample is drawn independently: right, wrong (a plausible error), unparsable, or with an empty element. The output
+depends only on the prompt and the seed. With `slip` it is the expert that writes demonstrations: at times
 it searches badly or drafts a flawed answer, so that its next steps show the repair. Such outputs are marked by
 `finish="slip"`, so that nobody is trained on them. A question without a plan is searched for as it stands and answered
 with the first hit.
 
-The recorded one says exactly what a test or a demonstration of one trajectory needs, faults included:
+`RecordedLLM` returns exactly the texts that a test needs, and raises recorded errors:
 
     RecordedLLM({"# step: decision": [["ACTION_SELECTED = ..."], OutsideFault("HTTP 503")]})
 
-Not here: plans (the world makes them), and any language model.
+Not here: plans (tasks.search_qa.world), and language models (llm).
 """
 
 import ast
@@ -75,8 +74,8 @@ _CALLS: Mapping[str, _Readable] = {
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A rendered state, read back. `selected` maps the title of every link held to its id;
-    `came_up_empty` says that the last search left nothing."""
+    """A parsed state. `selected` maps the title of each selected link to its id; `came_up_empty` says that nothing was
+    selected from the last search."""
 
     kind: StepKind
     question: str
@@ -91,13 +90,13 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedModel(ModelSettings):
-    """The scripted policy: no model at all; shares of right, wrong, unparsable and empty samples."""
+    """The scripted policy, without a language model: shares of right, wrong, unparsable and empty samples."""
 
     runs: ClassVar[Runs] = "script"
     tuned: ClassVar[Tuned] = "here"
 
     kind: Literal["scripted"]
-    model: Name  # what fine-tuning tunes all the same
+    model: Name  # the model that fine-tuning tunes
     right: Share  # of the samples, relative to the other three
     wrong: Share  # samples with a plausible mistake
     unparsable: Share  # samples that cannot be parsed
@@ -166,7 +165,7 @@ class ScriptedLLM:
         return completions
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Nothing to release."""
 
     def _slipped(self, state: _State, plan: Plan) -> Action | None:
         """The flawed action this step gets instead of the right one, if any: a function of question and state."""
@@ -189,11 +188,11 @@ Reply: TypeAlias = Sequence[str | Completion] | ModelFault | OutsideFault
 
 
 class RecordedLLM:
-    """An `LLM` that replies by the book: the first mark of `replies` that stands in the prompt says which replies are
-    meant, and the nth call with that mark gets the nth of them, the last one from then on.
+    """An `LLM` that returns recorded replies. The first key of `replies` that the prompt contains selects the replies;
+    the nth call with that key gets the nth reply, and later calls the last one.
 
-    A reply is a fault to raise, or the samples, gone through again where more are asked for than there are. A plain
-    text has one token a word, all equally likely. `asked` keeps every prompt and how it was to be sampled.
+    A reply is an error to raise, or a list of samples, which repeats if more are requested. A plain text has one token
+    per word, with equal log-probabilities. `asked` has every prompt and its sampling settings.
     """
 
     def __init__(self, replies: Mapping[str, Sequence[Reply]]) -> None:
@@ -202,7 +201,7 @@ class RecordedLLM:
         self.asked: list[tuple[Prompt, Sampling]] = []
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of the reply that is next."""
+        """n samples of the next reply."""
         self.asked.append((prompt, sampling))
         text = prompt.text
         mark = next((mark for mark in self._replies if mark in text), None)
@@ -215,7 +214,7 @@ class RecordedLLM:
         return [_recorded(reply[i % len(reply)], text) for i in range(n)]
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Nothing to release."""
 
 
 def _recorded(sample: str | Completion, prompt: str) -> Completion:
@@ -226,7 +225,7 @@ def _recorded(sample: str | Completion, prompt: str) -> Completion:
 
 
 def _read(text: str) -> _State:
-    """The inverse of `prompting.render_state`."""
+    """Parses a state: the inverse of `render_state`."""
     fields: dict[str, Any] = {}
     for statement in ast.parse(text).body:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
@@ -258,7 +257,7 @@ def _value(node: ast.expr) -> Any:
 
 
 def _improvised(state: _State) -> Plan:
-    """The plan for a question nobody planned: search for its text, believe the first hit."""
+    """A plan for a question without one: search for its text, and answer with the first hit."""
     items = [item for action in state.past if isinstance(action, SelectLink) for item in action.selected_links]
     first = next(iter((*items, *state.results)), ResultItem(0, "", ""))
     finding = _line(first.snippet[:300]) or _line(first.link_text) or "This link says nothing."
@@ -267,12 +266,12 @@ def _improvised(state: _State) -> Plan:
 
 
 def _line(text: str) -> str:
-    """Untrusted text as one harmless line, fit for a comment."""
+    """Untrusted text as one line, safe in a comment."""
     return escape_control_tokens(" ".join(text.split()))
 
 
 def _right(state: _State, plan: Plan) -> Action:
-    """What a perfect agent does in this state."""
+    """The correct action in this state."""
     match state.kind:
         case "decide":
             return _decide(state, plan)
@@ -287,7 +286,7 @@ def _right(state: _State, plan: Plan) -> Action:
 
 
 def _next_hop(state: _State, plan: Plan) -> Hop | None:
-    """The first lookup that is neither done nor tried in vain."""
+    """The first hop whose search is neither done nor without result."""
     if state.remaining == 0:
         return None
     open_hops = (hop for hop in plan.hops if _link(state, hop) is None and hop.query not in state.queries)
@@ -307,7 +306,7 @@ def _decide(state: _State, plan: Plan) -> Search | Terminate:
 
 
 def _summarise(state: _State, plan: Plan) -> LinkSelection:
-    """Selects the gold links that are not held yet, one per lookup."""
+    """Selects the gold links that are not selected yet, one per hop."""
     shown = {item.link_text: item.link_id for item in reversed(state.results)}
     wanted = {escape_control_tokens(hop.title): hop for hop in plan.hops if _link(state, hop) is None}
     chosen = {shown[title]: hop for title, hop in wanted.items() if title in shown}
@@ -338,7 +337,7 @@ def _cites(links: Iterable[int]) -> str:
 
 
 def _check_relevance(state: _State, plan: Plan) -> CheckAnswer | ReviseAnswer:
-    """Does it answer the question? Citations are the other check's business."""
+    """Checks whether the answer fits the question; the grounding check covers citations."""
     expected = _answer(state, plan).answer
     if _CITATION.sub("", state.answer) == _CITATION.sub("", expected):
         return CheckAnswer(True, ("The answer says what the question asks for.",))
@@ -346,7 +345,7 @@ def _check_relevance(state: _State, plan: Plan) -> CheckAnswer | ReviseAnswer:
 
 
 def _check_grounding(state: _State, plan: Plan) -> CheckAnswer | ReviseAnswer:
-    """Is every claim cited from a link that was selected?"""
+    """Checks whether every claim cites a selected link."""
     expected = _answer(state, plan).answer
     if state.answer != expected:
         return ReviseAnswer(expected, ("The answer does not cite the links that support it.",))
@@ -356,7 +355,7 @@ def _check_grounding(state: _State, plan: Plan) -> CheckAnswer | ReviseAnswer:
 
 
 def _wrong(state: _State, plan: Plan, right: Action, rng: Random) -> Action:
-    """A plausible mistake of the same kind of call; never the right action."""
+    """A plausible error with the same kind of call; never the right action."""
     match right:
         case Search(query):
             vague = _vague(next((hop for hop in plan.hops if hop.query == query), plan.hops[0]))
@@ -380,7 +379,7 @@ def _wrong(state: _State, plan: Plan, right: Action, rng: Random) -> Action:
 
 
 def _wrong_answer(state: _State, plan: Plan) -> str:
-    """A confident answer that is not the plan's: the opposite, or a name met on the way."""
+    """A wrong answer: the opposite, or a name from an earlier hop."""
     cites = _cites(state.selected.values())
     for said, opposite in (("Yes,", "No, they differ"), ("No,", "Yes, they are the same")):
         if plan.answer.startswith(said):
@@ -390,7 +389,7 @@ def _wrong_answer(state: _State, plan: Plan) -> str:
 
 
 def _vague(hop: Hop) -> str:
-    """The lookup's query without the name that would make it work."""
+    """The query of a hop without the name that it needs."""
     vague = " ".join(hop.query.replace(hop.title, "it").split()) if hop.title else hop.query
     return vague if vague != hop.query else "more about it"
 
@@ -404,13 +403,13 @@ def _emptied(right: Action) -> Action:
 
 
 def _unparsable(text: str, rng: Random) -> str:
-    """Prose instead of a call, or a text cut off before its call began."""
+    """Prose instead of a call, or a text that ends before its call."""
     prose = "Let me think about what is known so far and what should be done next."
     head = text.partition("ACTION_SELECTED = ")
     return rng.choice((prose, f"{head[0]}{head[1]}{head[2][: rng.randrange(1, 5)]}"))
 
 
 def _logprob(drawn: str, words: int, state: str, text: str) -> float:
-    """Sums up to a plausible perplexity; the same text in the same state always gets the same one."""
+    """The log-probability of a text, plausible and always the same for the same text and state."""
     mean, spread = _LOGPROBS[drawn]
     return words * min(Random(derive_seed("logprob", state, text)).gauss(mean, spread), -0.01)
