@@ -44,7 +44,7 @@ def changed(base: str, member: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_a_member_goes_on_top_of_the_default_and_of_the_paper_and_changes_little(member: str) -> None:
+def test_a_member_can_be_combined_with_the_default_and_the_paper_and_changes_few_settings(member: str) -> None:
     assert isinstance(made(f"experiment={member}"), Settings)
     for base in ("embedded_full", "paper_gpu"):
         keys = set(changed(base, member))
@@ -53,12 +53,12 @@ def test_a_member_goes_on_top_of_the_default_and_of_the_paper_and_changes_little
 
 
 @pytest.mark.parametrize("member", OF_THE_PAPER)
-def test_a_row_of_the_paper_is_possible_on_the_paper_s_settings(member: str) -> None:
+def test_each_row_of_the_paper_composes_with_the_paper_s_settings(member: str) -> None:
     on = "paper_gpu,pilot_unfiltered" if member == "pilot_filtered" else "paper_gpu"
     assert "run" in changed(on, member)
 
 
-def test_the_pilot_asks_500_questions_of_two_sets() -> None:
+def test_the_pilot_uses_500_questions_of_two_sets() -> None:
     grow = made("experiment=[paper_gpu,pilot_unfiltered]").grow
     assert (grow.questions.sample, {name: one.sample for name, one in grow.also.items()}) == (250, {"eli5": 250})
 
@@ -71,7 +71,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
     assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *others}
 
 
-def test_the_test_set_is_asked_of_the_models_that_are_there() -> None:
+def test_the_test_set_evaluates_existing_models() -> None:
     tested = made("experiment=[paper_gpu,second_generation,bamtwoogle]")
     assert list(tested.evaluate.benchmarks) == ["bamtwoogle"]
     there, mine = (locked_settings(made(f"experiment=[{names}]")) for names in (
@@ -120,7 +120,7 @@ def test_the_members_of_a_family_share_at_least_iteration_0_with_its_first(famil
         assert ("iter_1/grow" in stages) == (family != "samples")
 
 
-def test_members_of_a_family_have_runs_of_their_own() -> None:
+def test_members_of_a_family_have_different_runs() -> None:
     for members in FAMILIES.values():
         runs = [made(f"experiment={member}").run for member in members]
         assert len(set(runs)) == len(runs)

@@ -102,7 +102,7 @@ def filled(words: list[str], folders: dict[str, str]) -> list[str]:
     return words
 
 
-def test_the_two_commands_come_first() -> None:
+def test_the_readme_starts_with_the_two_commands() -> None:
     assert [command.split()[:2] for command in commands()[:2]] == [["make", "run"], ["make", "test"]]
 
 
@@ -144,7 +144,7 @@ def test_every_script_exists_and_can_be_read() -> None:
         subprocess.run([*reader, script], cwd=ROOT, check=True)
 
 
-def test_the_tracker_s_own_command_is_installed_with_us() -> None:
+def test_the_command_of_the_tracker_is_installed() -> None:
     assert any(command.startswith("wandb sync ") for command in commands())
     assert "wandb" in {script.name for script in importlib.metadata.entry_points(group="console_scripts")}
 
@@ -192,7 +192,7 @@ def test_every_path_of_the_tree_exists() -> None:
         "benchmarks/README.md",
     ],
 )
-def test_every_link_between_our_pages_leads_somewhere(page: str) -> None:
+def test_every_link_between_pages_works(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(((?!https?://)[^)]+)\)", text):
         path, _, anchor = link.partition("#")
@@ -235,7 +235,7 @@ def test_every_benchmark_has_a_command_that_its_module_understands() -> None:
         compose([word for word in shlex.split(given) if "=" in word])
 
 
-def test_what_was_never_run_is_marked() -> None:
+def test_untested_commands_are_marked() -> None:
     assert "Not yet run on a GPU" in section(README, "### GPUs")
     assert "Not yet run against the real services" in section(README, "### Hosted models")
 

@@ -44,20 +44,20 @@ ASKED = (
         ("half a pair: \ud83d", "half a pair: ?"),
     ],
 )
-def test_secrets_in_addresses_are_blotted_out_and_nothing_else(text: str, shown: str) -> None:
+def test_only_secrets_in_addresses_are_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
     assert str(OutsideFault(text)) == shown
     assert bool(secret_in(text)) == ("***@" in shown or "=***" in shown)
 
 
 @given(st.text(), st.sampled_from(["http://me:hunter2@host/v1", "https://host/?key=hunter2"]), st.text())
-def test_no_text_around_an_address_saves_its_secret(before: str, address: str, after: str) -> None:
+def test_secrets_are_redacted_whatever_text_surrounds_the_address(before: str, address: str, after: str) -> None:
     shown = redact(f"{before} {address} {after}")
     assert "hunter2" not in shown
     assert redact(shown) == shown
 
 
-def test_a_proxy_s_password_is_blotted_out_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_s_password_is_redacted_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter%232@proxy:3128")
     said = "me:hunter%232 hunter%232 hunter#2 bWU6aHVudGVyIzI="
     assert redact(said) == "*** *** *** ***"
@@ -139,7 +139,7 @@ def files_with(folder: Path, secret: str) -> list[Path]:
         ("nonsense", f"no.such.setting=http://me:{PASSWORD}@127.0.0.1:9/v1"),
     ],
 )
-def test_a_command_with_a_password_writes_and_prints_none_of_it(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_password_in_a_command_is_neither_written_nor_printed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     status, printed = run(tmp_path, *SMOKE, *ASKED, *arguments)
     assert status == 2
     assert "holds a user name or a password" in printed
@@ -147,7 +147,7 @@ def test_a_command_with_a_password_writes_and_prints_none_of_it(tmp_path: Path, 
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_password_in_a_configuration_file_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_password_in_a_user_s_configuration_file_is_refused(tmp_path: Path) -> None:
     mine = tmp_path / "mine" / "experiment" / "mine.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text(f"# @package _global_\npolicy:\n  base_url: http://me:{PASSWORD}@127.0.0.1:9/v1\n")
@@ -158,7 +158,7 @@ def test_a_password_in_a_configuration_file_elsewhere_is_refused(tmp_path: Path)
         assert f"{mine}: holds a user name or a password" in printed
 
 
-def test_a_proxy_s_password_is_used_and_stands_in_no_file_and_no_line(tmp_path: Path) -> None:
+def test_a_proxy_s_password_is_used_and_neither_written_nor_printed(tmp_path: Path) -> None:
     def refuse(request: object) -> Reply:
         sent = dict(request.headers)["proxy-authorization"]  # type: ignore[attr-defined]
         return Reply(503, f"{PASSWORD} of http://me:{PASSWORD}@proxy, {sent}".encode())
@@ -190,7 +190,7 @@ API_KEY = "sk-proj-Ab12Cd34Ef56Gh78"
         "88dc28d0f030c55ed4ab77ed8faf098196cb1c05",
     ],
 )
-def test_a_key_and_parts_of_it_are_blotted_out_of_what_is_quoted(shown) -> None:
+def test_a_key_and_its_parts_are_redacted_in_quoted_replies(shown) -> None:
     assert redact_reply(f"Incorrect API key provided: {shown}. Get one.", API_KEY).startswith(
         "Incorrect API key provided: ***"
     )

@@ -107,7 +107,7 @@ def test_it_has_the_table_of_results_and_says_what_the_numbers_mean(run: Path, r
     assert "## Intervals" not in meaning
 
 
-def test_a_folder_without_a_report_is_told_apart(tmp_path: Path) -> None:
+def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
     done = asked(tmp_path, "--entity", "me", "--spec", tmp_path / "x.json")
     assert done.returncode == 1
     assert "holds no results.json" in done.stderr

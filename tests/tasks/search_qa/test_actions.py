@@ -55,7 +55,7 @@ def test_a_quoted_text_reads_back_as_itself_and_stays_on_one_line(text: str) -> 
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_ends_no_string_line_section_or_turn(text: str) -> None:
+def test_hostile_text_cannot_end_a_string_line_section_or_turn(text: str) -> None:
     literal = quote(text)
     assert ast.literal_eval(literal) == text
     assert literal.splitlines() == [literal]
@@ -66,20 +66,20 @@ def test_hostile_text_ends_no_string_line_section_or_turn(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_neutralised_text_holds_no_control_token(text: str) -> None:
+def test_escaped_text_has_no_control_token(text: str) -> None:
     plain = escape_control_tokens(text)
     assert [token for token in TOKENS if token.lower() in plain.lower()] == []
     assert plain.replace(" ", "") == text.replace(" ", "")
 
 
 @given(st.text(alphabet=st.characters()))
-def test_neutralising_can_be_stored_and_twice_is_once(text: str) -> None:
+def test_escaping_is_idempotent_and_can_be_stored(text: str) -> None:
     plain = escape_control_tokens(text)
     plain.encode("utf-8")
     assert escape_control_tokens(plain) == plain
 
 
-def test_ordinary_text_is_neither_escaped_nor_taken_apart() -> None:
+def test_ordinary_text_is_not_changed() -> None:
     text = "Jørn Utzon’s 5 < 6 [link_id=1] <b>bold</b> [ENDING] — 東京 🎉"
     assert escape_control_tokens(text) == text
     assert quote(text) == f'"{text}"'
@@ -127,7 +127,7 @@ def test_ordinary_text_is_neither_escaped_nor_taken_apart() -> None:
         ),
     ],
 )
-def test_every_output_has_one_spelling(action: Action, text: str) -> None:
+def test_every_action_has_one_canonical_output(action: Action, text: str) -> None:
     assert render_output(action) == text
 
 
@@ -150,7 +150,7 @@ def test_every_output_has_one_spelling(action: Action, text: str) -> None:
         ),
     ],
 )
-def test_every_past_action_has_one_spelling(action: PastAction, text: str) -> None:
+def test_every_past_action_has_one_canonical_text(action: PastAction, text: str) -> None:
     assert render_past(action) == text
 
 
@@ -183,7 +183,7 @@ def test_empty_elements_are_named(action: Action, names: tuple[str, ...]) -> Non
         (ReviseAnswer("A b", ("a",)), ReviseAnswer("a  B")),
     ],
 )
-def test_votes_go_by_the_decision_and_not_by_its_reasons(one: Action, other: Action) -> None:
+def test_votes_count_decisions_without_their_reasons(one: Action, other: Action) -> None:
     assert decision_of(one) == decision_of(other)
 
 

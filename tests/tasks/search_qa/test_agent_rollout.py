@@ -101,7 +101,7 @@ def past(*entries: str) -> str:
     return f"{ASKED}PAST_ACTIONS = [\n{''.join(entries)}]\n"
 
 
-def test_a_whole_trajectory_to_the_letter() -> None:
+def test_a_complete_trajectory_has_exactly_these_steps() -> None:
     """Two searches make 2 × 2 + 4 calls; link ids run on; only what was selected is remembered, with its snippet; the
     second check sees the revised text, while the draft stays in the past."""
     results_1 = (
@@ -159,7 +159,7 @@ def test_a_whole_trajectory_to_the_letter() -> None:
     )
 
 
-def test_the_verifier_is_given_what_the_model_was_given() -> None:
+def test_the_verifier_gets_the_state_of_the_model() -> None:
     told = []
 
     def violations(action, question, past, shown, answer) -> list[str]:
@@ -186,7 +186,7 @@ def test_without_self_checks_the_draft_is_the_answer() -> None:
     assert (bare.outcome, bare.draft, bare.answer, bare.usage.calls) == ("finished", "Velmar.", "Velmar.", 6)
 
 
-def test_a_spent_budget_terminates_without_asking_and_teaches_nothing() -> None:
+def test_without_remaining_searches_the_agent_terminates_without_a_call_and_the_step_is_forced() -> None:
     llm = recorded(decide=[FIRST], summarise=[KEPT], answer=[DRAFT], relevance=[PASSED], grounding=[PASSED])
     trajectory = rollout(llm, max_searches=1)
     forced = trajectory.steps[2]
@@ -198,7 +198,7 @@ def test_a_spent_budget_terminates_without_asking_and_teaches_nothing() -> None:
     assert (trajectory.outcome, trajectory.usage.calls, len(trajectory.steps)) == ("finished", 5, 6)
 
 
-def test_a_search_without_results_is_summarised_all_the_same() -> None:
+def test_a_search_without_results_is_summarised() -> None:
     llm = recorded(
         decide=[Search("nowhere", "x"), FIRST, DONE], summarise=[NOTHING, KEPT], answer=[DRAFT],
         relevance=[PASSED], grounding=[PASSED],
@@ -215,7 +215,7 @@ def test_a_failed_check_without_a_revision_keeps_the_answer() -> None:
     assert (trajectory.outcome, trajectory.draft, trajectory.answer) == ("finished", "Velmar.", "Velmar.")
 
 
-def test_a_failed_check_may_send_the_agent_back_to_search_once() -> None:
+def test_after_a_failed_check_the_agent_may_search_again_once() -> None:
     llm = recorded(
         decide=[DONE, FIRST, DONE], summarise=[KEPT],
         answer=[DRAFT, Answer("Now I know.", "Ada Mell [link_id=1].")],
@@ -229,7 +229,7 @@ def test_a_failed_check_may_send_the_agent_back_to_search_once() -> None:
     assert trajectory.usage.searches == 1
 
 
-def test_searching_again_is_bounded_by_rounds_and_by_the_budget() -> None:
+def test_searching_again_is_limited_by_rounds_and_remaining_searches() -> None:
     replies = {"decide": [FIRST], "summarise": [KEPT, NOTHING], "answer": [DRAFT]}
     replies |= {"relevance": [PASSED], "grounding": [REVISED]}
     spent = rollout(recorded(**replies), on_failed_check="research", max_searches=2, max_research_rounds=9)
@@ -241,7 +241,7 @@ def test_searching_again_is_bounded_by_rounds_and_by_the_budget() -> None:
     assert rounds.answer == REVISED.revised_answer
 
 
-def test_a_model_that_writes_nothing_usable_fails_with_the_steps_done_so_far() -> None:
+def test_a_trajectory_without_a_usable_sample_fails_and_keeps_its_steps() -> None:
     llm = recorded(decide=[FIRST], summarise=["I like link one."])
     trajectory = rollout(llm)
     assert (trajectory.outcome, trajectory.draft, trajectory.answer) == ("failed", "", "")
@@ -251,7 +251,7 @@ def test_a_model_that_writes_nothing_usable_fails_with_the_steps_done_so_far() -
     assert (trajectory.usage.calls, trajectory.usage.searches) == (2, 1)
 
 
-def test_links_that_were_not_shown_are_no_selection() -> None:
+def test_links_that_were_not_shown_cannot_be_selected() -> None:
     trajectory = rollout(recorded(decide=[FIRST], summarise=[LinkSelection("s", "t", (1, 9))]))
     message = "no usable sample at step 1 (summarise): selects link 9, which was not shown"
     assert trajectory.fault == Fault("model", message)
@@ -267,7 +267,7 @@ def test_a_fault_in_a_check_keeps_the_draft(error, whose) -> None:
     assert (trajectory.draft, trajectory.answer) == ("Velmar.", REVISED.revised_answer)
 
 
-def test_a_search_outage_is_an_outside_fault() -> None:
+def test_a_search_outage_is_an_external_error() -> None:
     trajectory = rollout(recorded(decide=[FIRST]), recorded_search())
     assert trajectory.fault is not None and trajectory.fault.whose == "outside"
     assert trajectory.fault.message.endswith("is kept for query 'author of Dusk'")
@@ -289,7 +289,7 @@ def test_a_hostile_page_stays_inside_its_string() -> None:
         assert all(line.count('"') - line.count('\\"') in (0, 2, 4, 6, 8) for line in seen.state.splitlines())
 
 
-def test_whoever_watches_sees_every_step_as_it_happens() -> None:
+def test_watch_is_called_after_every_step() -> None:
     seen = []
     llm = recorded(decide=[FIRST], summarise=[KEPT], answer=[DRAFT], relevance=["nonsense"])
     trajectory = rollout(
@@ -300,14 +300,14 @@ def test_whoever_watches_sees_every_step_as_it_happens() -> None:
     assert seen == list(zip(trajectory.steps, [FIRST, KEPT, None, DRAFT, None], strict=True))
 
 
-def test_every_step_samples_from_a_seed_of_its_own() -> None:
+def test_every_step_has_its_own_seed() -> None:
     llm = recorded(decide=[FIRST], summarise=[KEPT], answer=[DRAFT], relevance=[PASSED], grounding=[PASSED])
     rollout(llm, max_searches=1, seed=11)
     # Step 2 is the forced one, which samples nothing.
     assert [sampling.seed for _, sampling in llm.asked] == [derive_seed(11, i) for i in (0, 1, 3, 4, 5)]
 
 
-def test_a_seed_fixes_the_trajectory_and_another_changes_it() -> None:
+def test_the_same_seed_gives_the_same_trajectory_and_another_seed_another() -> None:
     world = build_world(7, passages=300, demonstrations=1, train=2, evaluation=1)
     llm = ScriptedLLM(world.plans, seed=1, right=0.4, wrong=0.4, unparsable=0.1, empty=0.1)
     question, search = world.train[0].question, Bm25Search(world.passages)

@@ -58,7 +58,7 @@ def step(samples, kind="decide", select="perplexity", state=STATE, prompts=None,
     return Taken(asyncio.run(take_step(policy, kind, state, prompts, 5, **shown))), llm
 
 
-def test_all_samples_are_stored_and_the_likeliest_readable_one_moves_on() -> None:
+def test_all_samples_are_stored_and_the_parsable_one_with_the_lowest_perplexity_is_chosen() -> None:
     samples = [
         completion("no call at all", logprob=-0.1),
         completion(ADA, logprob=-30.0, tokens=10),
@@ -89,38 +89,38 @@ def test_all_samples_are_stored_and_the_likeliest_readable_one_moves_on() -> Non
     assert llm.asked == [(Prompt("", STATE), Sampling(temperature=0.7, max_tokens=99, seed=5, stop=("# [END]",)))]
 
 
-def test_an_untuned_policy_is_shown_instructions_and_exemplars() -> None:
+def test_an_untuned_policy_gets_instructions_and_exemplars() -> None:
     shown = StepPrompt("Do it.\n", (Exemplar("a state\n", "an output  # [END]"),))
     _, llm = step([completion(ADA)], prompts=dict.fromkeys(STEP_KINDS, shown))
     ((prompt, _),) = llm.asked
     assert (prompt.prefix, prompt.state, prompt.turns) == ("Do it.\n\n", STATE, (("a state\n", "an output  # [END]"),))
 
 
-def test_a_sound_sample_moves_on_before_a_likelier_one_and_where_none_is_the_likeliest_does() -> None:
+def test_a_sound_sample_is_preferred_and_without_one_the_lowest_perplexity_decides() -> None:
     samples = [completion("prose", logprob=-0.1), completion(ADA, logprob=-1.0), completion(BOB, logprob=-9.0)]
     for sound, chosen in (([BOB], BOB), ([ADA, BOB], ADA), ([], ADA)):
         taken, _ = step(samples, sound=sound.__contains__)
         assert taken.action == chosen
 
 
-def test_nobody_is_asked_whether_the_only_sample_is_sound() -> None:
+def test_a_single_sample_is_not_checked() -> None:
     asked: list[Action] = []
     taken, _ = step([completion(ADA), completion("prose")], sound=lambda action: bool(asked.append(action)))
     assert (taken.action, asked) == (ADA, [])
 
 
-def test_what_follows_the_end_mark_is_not_kept() -> None:
+def test_text_after_the_end_mark_is_removed() -> None:
     taken, _ = step([completion(render_output(ADA) + "\n" + render_output(BOB))])
     assert (taken.action, taken.step.candidates[0].text) == (ADA, bare(ADA))
 
 
-def test_a_step_without_a_readable_sample_chooses_none() -> None:
+def test_a_step_without_a_parsable_sample_chooses_none() -> None:
     taken, _ = step([completion("prose"), completion("", tokens=0)])
     assert (taken.action, taken.step.chosen) == (None, None)
     assert all(candidate.problem for candidate in taken.step.candidates)
 
 
-def test_a_sample_that_was_cut_off_says_so() -> None:
+def test_a_truncated_sample_is_marked() -> None:
     taken, _ = step([completion("let me think", tokens=99, finish="length")])
     assert taken.step.candidates[0].problem == ("cut off at 99 tokens: no call of ActionWrapper, Search or Terminate")
 
@@ -138,7 +138,7 @@ def test_a_sample_that_was_cut_off_says_so() -> None:
         ("length", 99, '")  # [END]', True),  # the last token completed the end mark
     ],
 )
-def test_a_sample_that_its_token_limit_cut_off_moves_nothing_on(finish, tokens, end, used) -> None:
+def test_a_truncated_sample_is_not_chosen(finish, tokens, end, used) -> None:
     cut = f'ACTION_SELECTED = Answer(thoughts="Done.", answer="Ostrim was founded by Ada{end}'
     taken, _ = step([completion(cut, logprob=-0.1, tokens=tokens, finish=finish)], kind="answer")
     assert (taken.action is not None, taken.step.chosen) == ((True, 0) if used else (False, None))
@@ -155,7 +155,7 @@ def spelled(parts: dict[str, float], finish="stop") -> Completion:
     return Completion("".join(parts), len(parts), sum(parts.values()), finish, 9, tuple(ends), tuple(parts.values()))
 
 
-def test_perplexity_is_over_the_comments_and_the_call_and_nothing_around_them() -> None:
+def test_perplexity_is_over_the_comments_and_the_call_only() -> None:
     bare_call = {"ACTION_SELECTED": -0.5, " =": -0.1, " Search": -1.0, '("': -1.0, "née": -2.0, '")': -1.0}
     wrapped = {"Certainly": -0.01, "! Here it is:": -0.01, "\n```python": -0.01, "\n": -0.01, "# Why": -3.0,
                " not.": -3.0, "\n\n": -0.01, "Search": -1.0, '("': -1.0, "née": -2.0, '")\n': -1.0, "```": -0.01,
@@ -169,7 +169,7 @@ def test_perplexity_is_over_the_comments_and_the_call_and_nothing_around_them() 
     assert taken.step.chosen == 0
 
 
-def test_perplexity_is_of_the_whole_sample_where_its_tokens_are_not_told_apart() -> None:
+def test_perplexity_is_over_the_whole_sample_if_token_positions_are_unknown() -> None:
     taken, _ = step([completion(ADA, logprob=-30.0, tokens=10)])
     (sample,) = taken.step.candidates
     assert (sample.action_tokens, sample.action_logprob, sample.perplexity) == (0, None, math.exp(3))
@@ -186,7 +186,7 @@ def test_a_link_that_was_not_shown_makes_a_candidate_unusable() -> None:
 
 
 @pytest.mark.parametrize("fault", [ModelFault("refused"), OutsideFault("HTTP 503")])
-def test_a_fault_of_the_client_passes(fault) -> None:
+def test_errors_of_the_client_are_raised(fault) -> None:
     with pytest.raises(type(fault), match=str(fault)):
         policy = Policy(RecordedLLM({"": [fault]}), 1, 0.5, 9, "first", tuned=True)
         asyncio.run(take_step(policy, "decide", STATE, None, 0))

@@ -31,7 +31,7 @@ def rolled_out(number: int, on_failed_check: str, max_searches: int) -> Trajecto
 
 @pytest.mark.parametrize("on_failed_check", ["revise", "research"])
 @pytest.mark.parametrize("number", range(6))
-def test_the_memory_of_a_stored_trajectory_renders_every_state_again(number: int, on_failed_check: str) -> None:
+def test_the_memory_of_a_stored_trajectory_renders_the_stored_states(number: int, on_failed_check: str) -> None:
     trajectory = rolled_out(number, on_failed_check, max_searches=2 + number % 3)
     steps = [parse_step(step) for step in trajectory.steps]
     *before, end = memories(steps)
@@ -52,7 +52,7 @@ def step(kind: str, action, **fields) -> Step:
     return Step(kind, "s", (candidate(render_output(action).removesuffix("  # [END]")),), 0, **fields)
 
 
-def test_a_summary_leaves_what_it_selected_and_a_revision_before_a_new_search_leaves_nothing() -> None:
+def test_a_summary_adds_the_selected_links_and_a_revision_before_a_new_search_adds_nothing() -> None:
     hits = (Hit("p1", "One", "first"), Hit("p2", "Two", "second"))
     steps = [
         step("summarise", LinkSelection("Two.", "t", (5,)), hits=hits, first_link=4),

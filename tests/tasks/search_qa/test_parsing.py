@@ -66,7 +66,7 @@ steps = st.sampled_from(STEP_KINDS).flatmap(lambda kind: st.tuples(st.just(kind)
 
 @settings(max_examples=400)
 @given(steps)
-def test_what_is_rendered_is_parsed_back(step: tuple[StepKind, Action]) -> None:
+def test_rendered_actions_are_parsed_back(step: tuple[StepKind, Action]) -> None:
     kind, action = step
     assert parse(kind, render_output(action)) == Parsed(action)
 
@@ -80,7 +80,7 @@ def test_the_end_mark_may_be_missing_and_prose_may_follow(step: tuple[StepKind, 
 
 
 @given(st.sampled_from(STEP_KINDS), st.text(alphabet=st.characters()))
-def test_no_text_makes_it_raise(kind: StepKind, text: str) -> None:
+def test_no_text_raises(kind: StepKind, text: str) -> None:
     assert_reasoned(parse(kind, text))
 
 
@@ -95,13 +95,13 @@ def test_no_text_makes_it_raise(kind: StepKind, text: str) -> None:
         max_size=40,
     ).map("".join),
 )
-def test_no_salad_of_our_own_words_makes_it_raise(kind: StepKind, text: str) -> None:
+def test_no_random_mix_of_known_words_raises(kind: StepKind, text: str) -> None:
     assert_reasoned(parse(kind, text))
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(steps, st.data())
-def test_no_damage_to_a_good_output_makes_it_raise(step: tuple[StepKind, Action], data: st.DataObject) -> None:
+def test_no_damaged_output_raises(step: tuple[StepKind, Action], data: st.DataObject) -> None:
     kind, action = step
     text = render_output(action)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -112,7 +112,7 @@ def test_no_damage_to_a_good_output_makes_it_raise(step: tuple[StepKind, Action]
 
 
 @pytest.mark.parametrize("kind", STEP_KINDS)
-def test_every_truncation_of_an_output_is_read_or_refused_with_a_reason(kind: StepKind) -> None:
+def test_every_truncated_output_is_parsed_or_has_a_problem(kind: StepKind) -> None:
     outputs: dict[StepKind, Action] = {
         "decide": Search('the "Beagle" (ship)', "Darwin's ship [link_id=1]; now its commander."),
         "summarise": LinkSelection('It is "so" [link_id=1].', "Known\nnow.", (1, 12), ("link_id=2: no. Rejected.",)),
@@ -188,7 +188,7 @@ THOUGHT = Search("capital of Laos", "I need it.")
         '<thinking>Search("wrong")</thinking>Search(query="capital of Laos", thoughts="I need it.")',
     ],
 )
-def test_a_search_is_recognised_in_spite_of(text: str) -> None:
+def test_a_search_is_parsed_in_many_forms(text: str) -> None:
     assert parse("decide", text) == Parsed(THOUGHT)
 
 
@@ -278,7 +278,7 @@ def test_a_search_is_recognised_in_spite_of(text: str) -> None:
         ("grounding", 'Revise_Answer("b", reason="wrong\\nyear")', ReviseAnswer("b", ("wrong year",))),
     ],
 )
-def test_common_slips_are_forgiven(kind: StepKind, text: str, action: Action) -> None:
+def test_common_errors_are_accepted(kind: StepKind, text: str, action: Action) -> None:
     assert parse(kind, text) == Parsed(action)
 
 
@@ -335,11 +335,11 @@ def test_common_slips_are_forgiven(kind: StepKind, text: str, action: Action) ->
         ("relevance", "The answer is fine [link_id=1].", "no call of Check_Answer or Revise_Answer"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_its_reason(kind: StepKind, text: str, problem: str) -> None:
+def test_unusable_outputs_have_a_problem(kind: StepKind, text: str, problem: str) -> None:
     assert parse(kind, text) == Parsed(None, problem)
 
 
-def test_nothing_that_is_read_is_ever_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_output_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
     for text in (
         'Search(query=print("run"))',
         'Search(query=f"{print(1)}")',
@@ -354,7 +354,7 @@ def test_nothing_that_is_read_is_ever_run(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == ""
 
 
-def test_a_stray_backslash_is_no_warning() -> None:
+def test_a_stray_backslash_gives_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert parse("decide", r'Search(query="\d+ \(a\) \w")') == Parsed(Search(r"\d+ \(a\) \w"))
@@ -369,7 +369,7 @@ def test_a_stray_backslash_is_no_warning() -> None:
         "</think>", "_", "Search (", "ActionWrapper\n(",
     ],
 )  # fmt: skip
-def test_the_longest_repetitive_text_takes_no_time(kind: StepKind, unit: str) -> None:
+def test_very_long_repetitive_text_is_parsed_quickly(kind: StepKind, unit: str) -> None:
     for opening in ("", "Answer(", 'Search("', "LinkSelection(1,", "Check_Answer(passed=", "Revise_Answer(“"):
         text = (opening + unit * 20_000)[:20_000]
         start = time.process_time()
@@ -387,7 +387,7 @@ def test_the_longest_repetitive_text_takes_no_time(kind: StepKind, unit: str) ->
         "ResultItem(a\n" + "b" * 90 + "\n", "sorry ", '{"action": {',
     ],
 )  # fmt: skip
-def test_the_longest_repetitive_echo_takes_no_time(kind: StepKind, unit: str) -> None:
+def test_a_very_long_repeated_state_is_parsed_quickly(kind: StepKind, unit: str) -> None:
     start = time.process_time()
     assert_reasoned(parse(kind, (unit * 20_000)[:20_000]))
     assert time.process_time() - start < 2.0
@@ -425,7 +425,7 @@ def test_the_longest_repetitive_echo_takes_no_time(kind: StepKind, unit: str) ->
         '{"recipient_name": "functions.Search", "parameters": {"query": "capital of Laos", "thought": "I need it."}}',
     ],
 )
-def test_a_search_is_recognised_in_an_object(text: str) -> None:
+def test_a_search_is_parsed_in_json_objects(text: str) -> None:
     assert parse("decide", text) == Parsed(THOUGHT)
 
 
@@ -449,7 +449,7 @@ def test_a_search_is_recognised_in_an_object(text: str) -> None:
         ("grounding", '{"action": "Revise_Answer", "revised_answer": "b"}', ReviseAnswer("b")),
     ],
 )  # fmt: skip
-def test_objects_stand_for_every_kind_of_action(kind: StepKind, text: str, action: Action) -> None:
+def test_json_objects_give_every_kind_of_action(kind: StepKind, text: str, action: Action) -> None:
     assert parse(kind, text) == Parsed(action)
 
 
@@ -480,7 +480,7 @@ def test_prose_that_cites_links_is_an_answer(text: str, answer: Answer) -> None:
     assert parse("answer", text) == Parsed(answer)
 
 
-def test_a_call_that_cannot_be_used_is_not_taken_for_prose() -> None:
+def test_an_unusable_call_is_not_parsed_as_prose() -> None:
     assert parse("answer", 'Answer(thoughts="It was 1831 [link_id=1].")').action is None
 
 
@@ -537,9 +537,7 @@ WRAPPINGS: dict[str, Callable[[StepKind, str, str], str]] = {
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(case=repeated)
-def test_the_models_own_action_is_read_behind_the_state_that_it_repeats(
-    wrapping: str, case: tuple[StepKind, str, Action]
-) -> None:
+def test_the_action_is_parsed_after_a_repeated_state(wrapping: str, case: tuple[StepKind, str, Action]) -> None:
     kind, state, action = case
     assert parse(kind, WRAPPINGS[wrapping](kind, state, render_output(action))) == Parsed(action)
 
@@ -558,7 +556,7 @@ def test_nothing_quoted_in_a_repeated_result_is_an_action(kind: StepKind, shown:
     assert parse(kind, f"The results are:\n{lines}").action is None
 
 
-def test_the_old_query_is_not_taken_for_the_new_one() -> None:
+def test_the_query_of_a_repeated_state_is_not_parsed_as_the_new_one() -> None:
     past = (Search("old", "First."), SelectLink((ResultItem(1, "T", "S"),), "According to [link_id=1], S.", "Known."))
     state = render_state("decide", "Why?", past, remaining=3)
     new = Search("new", "Now this.")
@@ -580,13 +578,13 @@ def test_the_old_query_is_not_taken_for_the_new_one() -> None:
     assert parse("decide", state).problem == "no call of ActionWrapper, Search or Terminate"
 
 
-def test_what_a_model_imagines_after_its_action_is_not_read() -> None:
+def test_text_after_the_action_is_ignored() -> None:
     first = render_output(Search("first", "t")).removesuffix("  # [END]")
     then = render_state("decide", "Why?", (Search("first", "t"),), remaining=3) + render_output(Terminate("u"))
     assert parse("decide", f"{first}\n\n{then}") == Parsed(Search("first", "t"))
 
 
-def test_the_line_that_names_the_step_is_no_comment() -> None:
+def test_the_step_line_is_not_a_comment() -> None:
     for kind in ("summarise", "relevance"):
         text = f"# step: {STEP_NAMES[kind]}\n# One.\n" + (
             "LinkSelection('s', 't', [1])" if kind == "summarise" else "Check_Answer(True)"
@@ -596,7 +594,7 @@ def test_the_line_that_names_the_step_is_no_comment() -> None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(repeated)
-def test_the_spans_hold_the_comments_and_the_call_of_the_action_alone(case: tuple[StepKind, str, Action]) -> None:
+def test_the_spans_cover_only_the_comments_and_the_call(case: tuple[StepKind, str, Action]) -> None:
     kind, state, action = case
     output = render_output(action)
     text = f"<think>Hm.</think>\nSure:\n{state}{output}"
@@ -606,6 +604,6 @@ def test_the_spans_hold_the_comments_and_the_call_of_the_action_alone(case: tupl
     assert pieces == [*(f"# {comment}" for comment in action.comments), call]
 
 
-def test_the_span_of_a_revision_leaves_the_failed_check_out() -> None:
+def test_the_span_of_a_revision_excludes_the_failed_check() -> None:
     text = "# No.\nACTION_SELECTED = Check_Answer(passed=False)\nACTION_SELECTED = Revise_Answer('b')"
     assert [text[i:j] for i, j in parse("relevance", text).spans] == ["# No.", "Revise_Answer('b')"]

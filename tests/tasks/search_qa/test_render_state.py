@@ -115,7 +115,7 @@ def test_a_summary_state_shows_the_results_under_their_link_ids() -> None:
     )
 
 
-def test_nothing_found_and_nothing_done_are_empty_lists() -> None:
+def test_no_results_and_no_past_actions_are_empty_lists() -> None:
     assert "CURRENT_SEARCH_RESULTS = SearchResult(links=[])\n" in render_state("summarise", "Why?", PAST[:1])
     assert "PAST_ACTIONS = []\n" in render_state("decide", "Why?", (), remaining=10)
 
@@ -130,7 +130,7 @@ def test_the_two_checks_of_one_answer_have_different_states() -> None:
     assert 'Answer(thoughts="t", answer="draft")' in relevance
 
 
-def test_the_states_of_a_trajectory_share_all_that_came_before() -> None:
+def test_each_state_of_a_trajectory_repeats_the_earlier_entries() -> None:
     earlier = render_state("decide", "Why?", PAST, remaining=4)
     later = render_state("answer", "Why?", (*PAST, Terminate("t")))
     assert later.startswith(earlier[: earlier.index("]\nREMAINING")])
@@ -150,7 +150,7 @@ pasts: st.SearchStrategy[list[PastAction]] = st.lists(
 
 
 @given(st.sampled_from(STEP_KINDS), texts, pasts, st.integers(0, 10), st.lists(items, max_size=3), texts)
-def test_every_state_is_python_and_says_what_it_was_given(
+def test_every_state_is_python_with_the_given_values(
     kind: StepKind, question: str, past: list[PastAction], remaining: int, results: list[ResultItem], answer: str
 ) -> None:
     checked = answer if kind in ("relevance", "grounding") else None
@@ -175,7 +175,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("clean", [str, escape_control_tokens], ids=["quoted", "quoted and neutralised"])
 @pytest.mark.parametrize("kind", STEP_KINDS)
-def test_a_hostile_page_changes_no_line_of_the_state_but_its_own(kind: StepKind, clean: type[str]) -> None:
+def test_a_hostile_page_changes_only_its_own_line_of_the_state(kind: StepKind, clean: type[str]) -> None:
     def state(text: str) -> str:
         item = ResultItem(1, text, text)
         past = (Search(text, text), SelectLink((item,), text, text), Terminate(text), Answer(text, text))
@@ -262,7 +262,7 @@ def test_the_exemplars_show_every_kind_of_decision_often_enough() -> None:
 
 
 @pytest.mark.parametrize("kind", STEP_KINDS)
-def test_a_prompt_file_is_the_models_prefix_to_the_letter(kind: StepKind) -> None:
+def test_a_prompt_file_is_exactly_the_prefix_for_a_base_model(kind: StepKind) -> None:
     assert (PACKAGED_PROMPTS / f"{kind}.txt").read_text(encoding="utf-8") == PROMPTS[kind].prefix
 
 
@@ -275,7 +275,7 @@ def test_the_prefix_opens_the_example_that_the_state_completes() -> None:
     )
 
 
-def test_untuned_models_get_the_exemplars_and_tuned_ones_the_bare_state() -> None:
+def test_untuned_models_get_the_exemplars_and_tuned_ones_only_the_state() -> None:
     prompt = prompt_for("answer", "S\n", PROMPTS)
     shown = PROMPTS["answer"]
     assert prompt.prefix == f"{shown.instructions}\n"
@@ -285,7 +285,7 @@ def test_untuned_models_get_the_exemplars_and_tuned_ones_the_bare_state() -> Non
 
 
 @pytest.mark.parametrize("kind", STEP_KINDS)
-def test_a_chat_model_is_told_last_what_to_write(kind: StepKind) -> None:
+def test_the_last_instruction_to_a_chat_model_says_what_to_write(kind: StepKind) -> None:
     state = render_state(kind, "Why?", PAST, remaining=4, answer="x" if kind in ("relevance", "grounding") else None)
     *shown, last = chat_turns(prompt_for(kind, state, PROMPTS))
     assert [turn["role"] for turn in shown] == ["system", *["user", "assistant"] * COUNTS[kind]]
@@ -354,7 +354,7 @@ def test_the_closing_rule_may_be_left_out_and_exemplars_too(tmp_path: Path) -> N
     assert load_prompts(tmp_path) == {**PROMPTS, "decide": StepPrompt("Just decide.\n", ())}
 
 
-def test_missing_files_are_told_all_at_once(tmp_path: Path) -> None:
+def test_missing_files_are_reported_at_once(tmp_path: Path) -> None:
     shutil.copy(PACKAGED_PROMPTS / "answer.txt", tmp_path)
     with pytest.raises(ConfigError) as caught:
         load_prompts(tmp_path)
@@ -373,7 +373,7 @@ def test_missing_files_are_told_all_at_once(tmp_path: Path) -> None:
         ("action=Search(", "action=Fly(", "example 1 would teach an unusable output: unknown call Fly"),
     ],
 )
-def test_an_odd_file_is_refused_with_its_place(tmp_path: Path, old: str, new: str, problem: str) -> None:
+def test_an_invalid_file_is_refused_with_its_path(tmp_path: Path, old: str, new: str, problem: str) -> None:
     shutil.copytree(PACKAGED_PROMPTS, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "decide.txt"
     path.write_text(PROMPTS["decide"].prefix.replace(old, new, 1), encoding="utf-8")
@@ -393,7 +393,7 @@ def test_a_file_without_instructions_or_of_other_bytes_is_refused(tmp_path: Path
     assert "answer.txt: 'utf-8' codec can't decode" in second
 
 
-def test_one_letter_changes_the_hash() -> None:
+def test_every_letter_changes_the_hash() -> None:
     decide = PROMPTS["decide"]
     first, *rest = decide.exemplars
     variants = [

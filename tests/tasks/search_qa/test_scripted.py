@@ -150,7 +150,7 @@ def test_states_and_completions_stay_short_enough_for_a_small_model() -> None:
     assert sum(everything) / len(everything) < 150
 
 
-def test_an_expert_that_slips_repairs_itself_and_marks_the_slips() -> None:
+def test_injected_errors_are_marked_and_repaired_by_later_steps() -> None:
     kinds: set[str] = set()
     for question in ALL:
         rollout = Rollout(scripted(slip=1.0), question.question.text)
@@ -166,7 +166,7 @@ def test_an_expert_that_slips_repairs_itself_and_marks_the_slips() -> None:
     assert kinds == {"relevance", "grounding"}
 
 
-def test_a_bad_search_usually_leaves_nothing_and_the_next_one_says_so() -> None:
+def test_a_bad_search_usually_selects_nothing_and_the_next_thoughts_say_so() -> None:
     empty = 0
     for question in ALL:
         rollout = Rollout(scripted(slip=1.0), question.question.text)
@@ -182,7 +182,7 @@ def test_a_bad_search_usually_leaves_nothing_and_the_next_one_says_so() -> None:
     assert empty / len(ALL) > 0.9
 
 
-def test_slips_come_at_the_given_rate_and_depend_on_question_and_state_alone() -> None:
+def test_injected_errors_have_the_given_rate_and_depend_only_on_question_and_state() -> None:
     def slipping(seed: int) -> list[str]:
         llm = scripted(slip=0.3, seed=seed)
         states = [(q.question.text, render_state("decide", q.question.text, (), remaining=5)) for q in ALL]
@@ -192,13 +192,13 @@ def test_slips_come_at_the_given_rate_and_depend_on_question_and_state_alone() -
     assert 0.15 < len(slipping(0)) / len(ALL) < 0.45
 
 
-def test_the_first_open_lookup_is_searched_for() -> None:
+def test_the_first_open_hop_is_searched() -> None:
     assert act("decide", (), remaining=5) == Search("author of Dusk", "I need the author of Dusk.")
     assert act("decide", HELD[:2], remaining=4) == Search("birthplace of Ada Mell", "I need her birthplace.")
     assert act("decide", HELD, remaining=3) == Terminate("I have every fact.")
 
 
-def test_a_lookup_tried_in_vain_is_not_tried_again() -> None:
+def test_a_search_without_result_is_not_repeated() -> None:
     failed = (Search("author of Dusk", "x"), SelectLink((), "Nothing is selected.", "x"))
     expected = Search("birthplace of Ada Mell", "That found nothing, so I ask precisely.")
     assert act("decide", failed, remaining=4) == expected
@@ -222,7 +222,7 @@ def test_a_summary_selects_the_gold_link_and_comments_on_every_other() -> None:
     )
 
 
-def test_the_answer_cites_the_links_and_a_gap_is_admitted() -> None:
+def test_the_answer_cites_the_links_and_names_missing_facts() -> None:
     stop = Terminate("x")
     assert act("answer", (*HELD, stop)) == Answer("I have every fact.", FULL)
     assert act("answer", (*HELD[:2], stop)) == Answer(
@@ -265,7 +265,7 @@ STATES = [step for question in ALL for step in states_along(question)]
 
 @settings(max_examples=150)
 @given(st.sampled_from(STATES), st.integers(0, 2**62), st.sampled_from(["right", "wrong", "unparsable", "empty"]))
-def test_every_share_is_what_it_is_called_to_the_parser(step: tuple[StepKind, str], seed: int, share: str) -> None:
+def test_every_kind_of_sample_is_parsed_as_its_name_says(step: tuple[StepKind, str], seed: int, share: str) -> None:
     kind, state = step
     right = parse(kind, sample(scripted(), state)[0].text).action
     for completion in sample(scripted({share: 1.0}), state, n=4, seed=seed):
@@ -327,7 +327,7 @@ def test_shares_are_normalised_and_met() -> None:
     assert abs(unparsable - 0.2) < 0.04 and abs(empty - 0.1) < 0.03 and abs(right - 0.5) < 0.05
 
 
-def test_the_same_seed_repeats_itself_and_a_sample_does_not_depend_on_how_many_are_drawn() -> None:
+def test_a_sample_depends_on_the_seed_and_not_on_the_number_of_samples() -> None:
     llm = scripted({"right": 1.0, "wrong": 1.0, "unparsable": 1.0, "empty": 1.0})
     state = render_state("decide", PLAN.question, (), remaining=5)
     assert sample(llm, state, 8, seed=3) == sample(llm, state, 8, seed=3)
@@ -366,7 +366,7 @@ def test_impossible_shares_are_refused(shares: dict[str, float], slip: float, me
         scripted(shares, slip=slip)
 
 
-def test_a_recorded_model_replies_by_mark_and_by_turn() -> None:
+def test_a_recorded_model_replies_by_key_and_in_order() -> None:
     exact = Completion("two words", 7, -3.5, "length", 11)
     llm = RecordedLLM({"first": [["a", exact], OutsideFault("HTTP 503"), ["z"]], "": [["other"]]})
     sampling = Sampling(0.5, 200, 0)
@@ -383,6 +383,6 @@ def test_a_recorded_model_replies_by_mark_and_by_turn() -> None:
     assert llm.asked[1] == (Prompt("", "second"), sampling)
 
 
-def test_a_recorded_model_does_not_make_up_a_reply() -> None:
+def test_a_recorded_model_raises_without_a_recorded_reply() -> None:
     with pytest.raises(LookupError, match=r"no reply is recorded for: \.\.\.anything"):
         asyncio.run(RecordedLLM({"first": [["a"]]}).sample(Prompt("", "anything"), n=1, sampling=Sampling(0.5, 200, 0)))

@@ -25,7 +25,7 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
     assert world_of(3, 700).passages[0] != world_of(4, 700).passages[0]
 
 
-def test_the_numbers_asked_for_are_the_numbers_given() -> None:
+def test_the_sets_have_the_given_sizes() -> None:
     assert len(WORLD.passages) == 1500
     assert {split: len(questions) for split, questions in SETS.items()} == {"demo": 16, "train": 48, "eval": 48}
     assert [q.question.id for q in WORLD.demonstrations[:2]] == ["demo-000", "demo-001"]
@@ -40,7 +40,7 @@ def test_ids_titles_and_questions_are_unique_and_every_question_has_its_plan() -
     assert set(WORLD.plans) == set(texts)
 
 
-def test_gold_passages_are_the_plans_titles_and_hold_what_each_lookup_finds() -> None:
+def test_gold_passages_have_the_titles_of_the_plan_and_the_facts_of_each_hop() -> None:
     for question in QUESTIONS:
         hops = WORLD.plans[question.question.text].hops
         assert [BY_ID[id].title for id in question.passages] == [hop.title for hop in hops]
@@ -71,7 +71,7 @@ def test_no_entity_of_one_set_is_mentioned_in_another() -> None:
             assert [other for other, text in texts.items() if re.search(rf"\b{title}\b", text)] == [split]
 
 
-def test_training_and_evaluation_ask_what_the_demonstrations_do_not() -> None:
+def test_training_and_evaluation_have_questions_unlike_the_demonstrations() -> None:
     shapes = {split: {(q.kind, q.hops) for q in questions} for split, questions in SETS.items()}
     assert shapes["demo"] == {("bridge", 2), ("date", 2)}
     assert shapes["train"] == shapes["eval"]
@@ -92,14 +92,14 @@ def test_most_questions_are_plain_chains_of_nouns_and_the_others_are_put_in_seve
     assert {"In which ", "How many ", "Who founded "} <= set(starts)
 
 
-def test_no_answer_can_be_read_off_its_question() -> None:
+def test_no_question_contains_its_answer() -> None:
     for q in QUESTIONS:
         if not q.options:
             assert not any(re.search(rf"\b{answer}\b", q.question.text) for answer in q.answers), q
 
 
 @pytest.mark.parametrize("kind", ["comparison", "yesno"])
-def test_always_choosing_the_same_option_is_a_coin_toss(kind: str) -> None:
+def test_always_choosing_the_same_option_is_correct_half_the_time(kind: str) -> None:
     many = build_world(1, passages=6000, demonstrations=0, train=600, evaluation=600)
     asked = [q for q in (*many.train, *many.evaluation) if q.kind == kind]
     assert all(set(q.answers) < set(q.options) and len(q.options) == 2 for q in asked)
@@ -107,7 +107,7 @@ def test_always_choosing_the_same_option_is_a_coin_toss(kind: str) -> None:
     assert 0.4 < first < 0.6
 
 
-def test_an_experts_answer_holds_the_gold_and_no_competing_option() -> None:
+def test_the_expert_s_answer_contains_the_gold_answer_and_no_other_option() -> None:
     for q in QUESTIONS:
         answer = WORLD.plans[q.question.text].answer
         assert re.search(rf"\b{q.answers[0]}\b", answer)
@@ -144,7 +144,7 @@ def test_every_gold_entity_has_near_duplicates() -> None:
 
 
 @pytest.mark.parametrize("passages", [1500, 20_000])
-def test_an_experts_queries_bring_up_the_gold_passages(passages: int) -> None:
+def test_the_expert_s_queries_find_the_gold_passages(passages: int) -> None:
     world = world_of(5, passages)
     search = Bm25Search(world.passages)
     hops = [hop for plan in world.plans.values() for hop in plan.hops]
@@ -152,7 +152,7 @@ def test_an_experts_queries_bring_up_the_gold_passages(passages: int) -> None:
     assert sum(found) / len(found) >= 0.95
 
 
-def test_more_passages_and_more_training_questions_leave_the_other_questions_alone() -> None:
+def test_more_passages_or_training_questions_do_not_change_the_other_questions() -> None:
     small = build_world(2, passages=400, demonstrations=8, train=12, evaluation=12)
     large = build_world(2, passages=900, demonstrations=8, train=40, evaluation=12)
     for before, after in zip(
@@ -162,13 +162,13 @@ def test_more_passages_and_more_training_questions_leave_the_other_questions_alo
         assert small.plans[before.question.text] == large.plans[after.question.text]
 
 
-def test_ten_passages_make_a_world() -> None:
+def test_ten_passages_are_enough() -> None:
     tiny = build_world(0, passages=10, demonstrations=1, train=1, evaluation=1)
     assert len(tiny.passages) == 10
     assert len(tiny.plans) == 3
 
 
-def test_a_hundred_thousand_passages_come_quickly() -> None:
+def test_a_hundred_thousand_passages_are_built_quickly() -> None:
     start = time.monotonic()
     assert len(world_of(0, 100_000).passages) == 100_000
     assert time.monotonic() - start < 60
