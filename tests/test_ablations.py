@@ -145,5 +145,5 @@ def test_the_script_s_commands_are_valid_and_predict_without_running(tmp_path: P
     checked = ablations("start", "iteration=2", BASE="smoke", CHECK_ONLY="1", OUTPUT=str(tmp_path / "ablations"))
     assert checked.returncode == 0, checked.stderr
     for member in FAMILIES["start"]:
-        assert f"what {member} would still take" in checked.stderr
+        assert f"remaining stages of {member}" in checked.stderr
     assert not (tmp_path / "ablations" / "start_base").exists()
