@@ -111,7 +111,7 @@ async def post(session: "ClientSession", address: str, body: bytes, *, what: str
     except (TimeoutError, ClientError, OSError) as error:
         reason = f" ({error})" if str(error) else ""
         kind, limit = type(error).__name__, session.timeout.total
-        raise TryAgain(f"{status}{kind}, no whole reply within {limit:g} s{reason}") from error
+        raise TryAgain(f"{status}{kind}, no complete reply within {limit:g} s{reason}") from error
 
 
 async def answers(url: str, timeout_s: float = 5.0) -> bool:

@@ -1,13 +1,13 @@
-"""Files that survive a kill and a power cut: written whole, flushed with their folders, drafts cleared afterwards.
+"""Writes files that survive a kill and a power cut: atomically, flushed with their folders, and without leftovers.
 
-    with replacing(path) as file:           # the old file stands until the new one is whole and on the disk
+    with replacing(path) as file:           # the old file is kept until the new one is complete and on disk
         file.write(b"...")
-    make_folder(stage)                      # new folders are flushed as well
-    flush_tree(draft)                       # every file and folder below, before a rename says that it is complete
-    with draft_folder(cache, ".smollm2.") as draft:   # what killed processes left there is removed first
+    make_folder(stage)                      # new folders are flushed too
+    flush_tree(draft)                       # every file and folder in it, before the rename that publishes it
+    with draft_folder(cache, ".smollm2.") as draft:   # leftovers of killed processes are removed first
 
-What the disk refuses is a `DiskError`.
-Not here: what the files mean (jsonl, summaries), and whether they are damaged (integrity).
+Errors of the disk are raised as `DiskError`.
+Not here: the content of the files (jsonl, summaries), and checks for damage (integrity).
 """
 
 import errno
@@ -31,7 +31,7 @@ _PROBE_BYTES = 65_536
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` once the block is through; until then the old one stands."""
+    """A file that replaces `path` when the block ends; if it raises, the old file is kept."""
     temporary = path.with_name(f"{path.name}.tmp")
     with disk_errors(path):
         make_folder(path.parent)
@@ -47,19 +47,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Writes a whole file; text as UTF-8, half of a surrogate pair as a question mark."""
+    """Writes a file atomically; text as UTF-8, with lone surrogates as question marks."""
     with replacing(path) as file:
         file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes a whole JSON file, atomically, with sorted keys."""
+    """Writes a JSON file atomically, with sorted keys."""
     text = json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False)
     write_file(path, text + "\n")
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder with all above it, each flushed, so that a power cut cannot take it from under its files."""
+    """Makes a folder and its parents, and flushes them, so that a power cut cannot remove a folder that has files."""
     with disk_errors(folder):
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def make_folder(folder: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Puts a file's content, or a folder's list of names, on the disk."""
+    """Flushes a file's content, or a folder's list of names, to disk."""
     with disk_errors(path):
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -95,7 +95,7 @@ def file_digest(path: Path) -> str:
 
 
 def cut_torn_line(path: Path) -> int:
-    """Removes a last line without an end, as a kill leaves it; returns how many bytes it had."""
+    """Removes an incomplete last line, as after a kill; returns its length in bytes."""
     if not path.exists():
         return 0
     with disk_errors(path), path.open("rb+") as file:
@@ -115,7 +115,7 @@ def cut_torn_line(path: Path) -> int:
 
 @contextmanager
 def draft_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder in `parent`, to be filled and renamed; removed afterwards if it still has its own name."""
+    """A new folder in `parent`, to be filled and renamed; if it was not renamed, it is removed when the block ends."""
     make_folder(parent)
     clear_drafts(parent, prefix)
     with disk_errors(parent), _locked(parent, fcntl.LOCK_SH):
@@ -128,7 +128,7 @@ def draft_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Holds the folder itself: whoever fills a draft in it, with others; whoever clears drafts away, alone."""
+    """Locks the folder: shared while drafts are filled, exclusively while leftovers are removed."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, how)
@@ -138,7 +138,7 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
 
 
 def publish(draft: Path, folder: Path) -> None:
-    """Gives a draft its final name once it is on the disk. Where another process was faster, its work stands."""
+    """Flushes a draft and gives it its final name. If another process was faster, its folder is kept."""
     flush_tree(draft)
     try:
         draft.rename(folder)
@@ -149,18 +149,18 @@ def publish(draft: Path, folder: Path) -> None:
 
 
 def clear_drafts(parent: Path, prefix: str) -> None:
-    """Removes what killed processes left of their drafts, unless a live one has a draft there now."""
+    """Removes drafts that killed processes left, unless a running process has a draft there now."""
     leftovers = list(parent.glob(f"{prefix}*"))
     if not leftovers:
         return
-    # A folder that belongs to somebody else, or a live process that fills a draft, keeps its leftovers.
+    # Leftovers stay if the folder belongs to another user, or if a running process fills a draft.
     with suppress(OSError), _locked(parent, fcntl.LOCK_EX | fcntl.LOCK_NB):
         for path in leftovers:
             remove(path)
 
 
 def remove(path: Path) -> None:
-    """Removes a file, or a folder with all that is in it; nothing where there is neither."""
+    """Removes a file, or a folder with its content; does nothing if it does not exist."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -168,7 +168,7 @@ def remove(path: Path) -> None:
 
 
 def refuse_unwritable(folder: Path) -> None:
-    """Raises DiskError where no file can be written in `folder`, before others try it and fail with a traceback."""
+    """Raises DiskError if no file can be written in `folder`; called early, before libraries fail with a traceback."""
     probe = folder / f".probe.{os.getpid()}"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

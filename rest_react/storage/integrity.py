@@ -1,12 +1,12 @@
-"""Whether a complete stage still holds what it held when it was completed: rows, bytes and a digest of each file.
+"""Checks that the files of a complete stage are unchanged: their rows, sizes and digests.
 
-    files = flushed_files(stage)      # {"trajectories.jsonl": FileState(81233, "9f2c...", 40)}, all of it on the disk
-    refuse_damaged(stage, files)      # RunFolderError: each damaged file, what is wrong with it, and the way out
-    refuse_damaged_weights(folder)    # the same for the weights that are about to be loaded
+    files = flushed_files(stage)      # {"trajectories.jsonl": FileState(81233, "9f2c...", 40)}, after flushing them
+    refuse_damaged(stage, files)      # RunFolderError that names each damaged file, its damage and what to do
+    refuse_damaged_weights(folder)    # the same for weights, before they are loaded
 
-Rows and sizes are compared whenever a stage is used, digests once per process; those of weights only where they are
-loaded (0.5 s for 270 MB). A curve or an event holds clock readings, so only its rows count, and a card is no record.
-Not here: damaged lines and summaries, which the store refuses, and checkpoints (training.local).
+Rows and sizes are compared whenever a stage is used, digests once per process, and digests of weights only before they
+are loaded (0.5 s for 270 MB). Loss curves and events contain times, so only their rows are compared. Cards are ignored.
+Not here: damaged lines (jsonl) and summaries (summaries), and checkpoints (training.checkpoints).
 """
 
 import hashlib
@@ -27,11 +27,11 @@ _CLOCKED = ("loss.jsonl", "events.jsonl", "checkpoints.jsonl")
 _MADE_AGAIN = ("results.jsonl", "examples.jsonl", "model.json", *_CLOCKED)  # from the other files of their stage
 _STAGES = ("grow", "improve", "finetune")
 _CARD = "README.md"
-_SETTLED_NS = 100_000_000  # a file younger than that may change once more without another time
+_SETTLED_NS = 100_000_000  # a file that is younger may change again within the resolution of its time
 
 
 class FileState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a file holds: `rows` of a JSONL file, and unless it holds clock readings its size and digest."""
+    """The state of a file: `rows` if it is a JSONL file, and its size in bytes and digest unless it contains times."""
 
     bytes: int | None = None
     digest: str | None = None
@@ -42,7 +42,7 @@ _measured: dict[Path, tuple[tuple[int, ...], FileState]] = {}
 
 
 def measure(path: Path) -> FileState:
-    """Size, digest and rows of a file. A file that did not change is read once per process."""
+    """Size, digest and rows of a file. An unchanged file is read once per process."""
     stat = path.stat()
     stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     known = _measured.get(path)
@@ -60,7 +60,7 @@ def measure(path: Path) -> FileState:
 
 
 def record_files(stage: Path) -> Iterator[Path]:
-    """The files that a stage consists of; not its summary, its logs, its card and how a training was started."""
+    """The files of a stage that are checked: not its summary, logs, card and job files."""
     yield from sorted(stage.glob("*.jsonl"))
     yield from sorted(stage.glob("model.json"))
     for path in sorted((stage / WEIGHTS).rglob("*")):
@@ -69,7 +69,7 @@ def record_files(stage: Path) -> Iterator[Path]:
 
 
 def flushed_files(stage: Path) -> dict[str, FileState]:
-    """The state of a stage's files, after they were put on the disk with their folders."""
+    """Flushes a stage's files and their folders to disk; returns the state of each file."""
     paths = list(record_files(stage))
     for path in [*paths, *{path.parent for path in paths}]:
         flush(path)
@@ -81,14 +81,14 @@ def flushed_files(stage: Path) -> dict[str, FileState]:
 
 
 def refuse_damaged(stage: Path, files: Mapping[str, FileState]) -> None:
-    """Raises RunFolderError where a file is not what it was. Weights are looked at by their size alone."""
+    """Raises RunFolderError if a file has changed. Of weights only the size is compared."""
     weights = {name for name in files if name.startswith(f"{WEIGHTS}/")}
     if any(damage(stage / name, state, whole=name not in weights) for name, state in files.items()):
         _refuse(stage, files)
 
 
 def refuse_damaged_weights(folder: Path) -> None:
-    """Raises RunFolderError where the weights in `folder` are those of a complete stage, and not what they were."""
+    """Raises RunFolderError if `folder` has the weights of a complete stage, and a file of the stage has changed."""
     if folder.name == WEIGHTS and (folder.parent / SUMMARY).is_file():
         files = stored_files((folder.parent / SUMMARY).read_bytes()) or {}
         if any(damage(folder.parent / name, state) for name, state in files.items()):
@@ -100,13 +100,13 @@ class _Files(msgspec.Struct):
 
 
 def stored_files(summary: bytes) -> dict[str, FileState] | None:
-    """What a summary says of its stage's files; None of one that was written before summaries did. Raises
-    msgspec.MsgspecError where it says it in another form."""
+    """The states of a stage's files in its summary; None for a summary of an earlier version without them. Raises
+    msgspec.MsgspecError if the summary is invalid."""
     return msgspec.json.decode(summary, type=_Files).files
 
 
 def counted_files(summary: Mapping[str, Any]) -> dict[str, FileState]:
-    """What an earlier version's summary tells of the rows of its stage's files."""
+    """The row counts of a stage's files in a summary of an earlier version."""
     match summary:
         case {"trajectories": int(rows)}:
             return {"trajectories.jsonl": FileState(rows=rows)}
@@ -120,7 +120,7 @@ def counted_files(summary: Mapping[str, Any]) -> dict[str, FileState]:
 
 
 def damage(path: Path, state: FileState, *, whole: bool = True) -> str:
-    """What is wrong with a file; empty where nothing is. Without `whole` its content is not read."""
+    """The damage of a file in words; empty if there is none. Without `whole`, the file's content is not read."""
     if not path.is_file():
         return "is missing"
     size = path.stat().st_size
@@ -149,7 +149,7 @@ def _refuse(stage: Path, files: Mapping[str, FileState]) -> None:
 
 
 def _to_delete(stage: Path, damaged: Iterable[str]) -> list[Path]:
-    """What to delete so that the same command makes the damaged files again, and all that came of them."""
+    """The paths to delete so that the same command makes the damaged files, and all that depends on them, again."""
     iteration = next((folder for folder in stage.parents if _number(folder) >= 0), None)
     tracking = [] if iteration is None else [iteration / "tracking"]
     if all(name in _MADE_AGAIN for name in damaged):
@@ -164,6 +164,6 @@ def _to_delete(stage: Path, damaged: Iterable[str]) -> list[Path]:
 
 
 def _number(iteration: Path) -> int:
-    """The number of an iteration's folder; -1 of any other folder."""
+    """The number of an iteration's folder; -1 for any other folder."""
     digits = iteration.name.removeprefix("iter_")
     return int(digits) if iteration.name.startswith("iter_") and digits.isdecimal() else -1

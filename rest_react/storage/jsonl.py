@@ -1,13 +1,13 @@
 """Append-only files of records: one JSON object a line, each id once.
 
     log = JsonLines(stage / "trajectories.jsonl", Trajectory)
-    done = log.resume(keep=lambda t: t.fault is None)        # repairs a torn last line, drops what is owed again
-    log.append(trajectory)                                   # one write per record: on disk or not at all
+    done = log.resume(keep=lambda t: t.fault is None)        # removes an incomplete last line, and records to repeat
+    log.append(trajectory)                                   # one write per record
     log.finish(order=["w1.0", "w1.1"])                       # sorts the file
     replace_lines(stage / "examples.jsonl", examples)        # or writes a whole file at once
 
-A file only grows by whole lines or is replaced whole, so a kill at any moment costs the line in flight.
-Not here: what the records mean, and which of them are owed again (each stage says so).
+A file grows by complete lines or is replaced atomically, so a kill loses at most the line that is being written.
+Not here: the types of the records, and which of them must be repeated (each stage decides).
 """
 
 import errno
@@ -24,7 +24,7 @@ from rest_react.storage.files import cut_torn_line, make_folder, replacing
 
 
 class Record(Protocol):
-    """Whatever has an id can be stored."""
+    """Any record with an id."""
 
     @property
     def id(self) -> str: ...
@@ -34,7 +34,7 @@ R = TypeVar("R", bound=Record)
 
 
 class JsonLines(Generic[R]):
-    """An append-only file of records, one JSON object a line, each id once. Memory holds ids, never records."""
+    """An append-only file of records, one JSON object a line, each id once. Only ids are kept in memory."""
 
     def __init__(self, path: Path, kind: type[R]) -> None:
         self.path = path
@@ -43,8 +43,8 @@ class JsonLines(Generic[R]):
         self._file: int | None = None
 
     def resume(self, keep: Callable[[R], bool] = lambda _: True) -> set[str]:
-        """Opens the file for appending and returns the ids that are already in it. A torn last line is cut off;
-        records that `keep` refuses are taken out, since they are owed again."""
+        """Opens the file for appending and returns the ids in it. Removes an incomplete last line, and the records for
+        which `keep` is false, because their work must be repeated."""
         make_folder(self.path.parent)
         cut_torn_line(self.path)
         done: set[str] = set()
@@ -61,19 +61,20 @@ class JsonLines(Generic[R]):
         return done
 
     def append(self, record: R) -> None:
-        """Writes one whole line in one call."""
+        """Writes a line in one call. Raises DiskError, without leaving part of the line, if the disk is full."""
         if self._file is None:
             raise RuntimeError("append before resume")
         line = _line(self._encoder, record)
         whole = os.fstat(self._file).st_size
         with disk_errors(self.path):
             if os.write(self._file, line) != len(line):
-                # A worker that is not stopped yet must not write on behind half a line.
+                # Another worker may still write; its line must not follow half a line.
                 os.ftruncate(self._file, whole)
                 raise OSError(errno.ENOSPC, "only part of a line was written")
 
     def finish(self, order: Iterable[str]) -> None:
-        """Closes the file and brings its lines into `order`; ids that are missing from the file are passed over."""
+        """Closes the file and sorts its lines by `order`; ids that are not in the file are skipped. Raises
+        RunFolderError if the file has records that are not in `order`."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -93,7 +94,8 @@ class JsonLines(Generic[R]):
 
 
 def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
-    """The records of a file, one at a time; none if there is no file. A damaged line is an error that names it."""
+    """The records of a file, one at a time; none if the file does not exist. Ignores an incomplete last line; raises
+    RunFolderError that names a damaged line."""
     if not path.exists():
         return
     decoder = msgspec.json.Decoder(kind)
@@ -111,7 +113,7 @@ def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def replace_lines(path: Path, records: Iterable[object]) -> int:
-    """Writes a whole file of records, atomically; returns how many."""
+    """Writes a file of records atomically; returns their number."""
     encoder = msgspec.json.Encoder()
     count = 0
     with replacing(path) as file:
@@ -128,13 +130,13 @@ class _Id(msgspec.Struct):
 def _line(encoder: msgspec.json.Encoder, record: object) -> bytes:
     try:
         return encoder.encode(record) + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair, as some providers send it; no file can hold one
+    except UnicodeEncodeError:  # a lone surrogate, which some providers send and UTF-8 cannot encode
         text = json.dumps(msgspec.to_builtins(record), separators=(",", ":"), ensure_ascii=False)
         return text.encode("utf-8", "replace") + b"\n"
 
 
 def _line_spans(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Id, offset and length of every line."""
+    """Id, offset and length in bytes of every line."""
     decoder = msgspec.json.Decoder(_Id)
     start = 0
     if not path.exists():

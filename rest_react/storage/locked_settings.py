@@ -1,15 +1,15 @@
-"""Which settings are locked: a run folder keeps those that can change a result, and refuses other values of them.
+"""Selects the locked settings: those that can change a result. A run folder stores them and refuses other values.
 
     locked_settings(settings)      # the locked settings, flat: {"agent.max_searches": 5, ...}
 
-Everything is locked unless UNLOCKED names it. Settings may be a dataclass or a plain nested mapping.
-Not here: the comparison with what a folder holds (settings_file).
+Every setting is locked unless UNLOCKED names it. Settings may be a dataclass or a nested mapping.
+Not here: the comparison with a folder's settings (settings_file).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
-# What cannot change a result, and so may differ between two runs of one folder. `*` stands for one part (policy, ...).
+# Settings that cannot change a result, so they may differ between commands. `*` stands for one block (policy, ...).
 UNLOCKED = (
     "run", "iteration", "students", "dry_run", "output", "cache", "replay", "budget", "tracking", "speed",
     "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
@@ -28,7 +28,7 @@ _SERVED_ALIKE = (
 
 
 def locked_settings(settings: object, path: str = "") -> dict[str, object]:
-    """The settings that can change a result, flat, as settings.yaml keeps them; or a part of them, found at `path`."""
+    """The locked settings, flat, as in settings.yaml. `settings` may be one block, whose name is then `path`."""
     return {
         place: _locked_arguments(value) if place.endswith("extra_args") and isinstance(value, list) else value
         for place, value in flatten(settings, path)
@@ -37,7 +37,7 @@ def locked_settings(settings: object, path: str = "") -> dict[str, object]:
 
 
 def _locked_arguments(arguments: Sequence[str]) -> list[str]:
-    """A server's arguments without those that cannot change a result, each with its value.
+    """The arguments of `vllm serve` that can change a result, each with its value.
 
     >>> _locked_arguments(["--enforce-eager", "--data-parallel-size", "2", "--quantization", "fp8"])
     ['--quantization', 'fp8']

@@ -1,10 +1,10 @@
-"""The run folder: where every stage keeps its files, and the lock that keeps a second live process out.
+"""The run folder: the paths of the stages, and a lock against a second process.
 
     folder = RunFolder(Path("outputs/default"))
     with folder.locked():
         folder.stage(1, "grow")          # outputs/default/iter_1/grow
 
-Not here: records (jsonl), when a stage is complete (summaries), and which settings a folder holds (settings_file).
+Not here: records (jsonl), whether a stage is complete (summaries), and a folder's settings (settings_file).
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from rest_react.errors import RunFolderError, disk_errors
 from rest_react.storage.files import make_folder, remove
 
 SCHEMA: Final = 1  # the version of the format, see docs/run_folder.md
-HALF_COPIED = ".taken"  # a stage of another run while it is copied: where nobody looks for a stage
+HALF_COPIED = ".taken"  # a stage of another run is copied here first, since no command reads stages from this path
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,13 @@ class RunFolder:
     root: Path
 
     def stage(self, iteration: int, *parts: str) -> Path:
-        """Where a stage keeps its files: `stage(1, "evaluate", "world")`."""
+        """The folder of a stage: `stage(1, "evaluate", "world")`."""
         return self.root.joinpath(f"iter_{iteration}", *parts)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process. The kernel lets go when the process ends, however it ends."""
+        """Locks the folder for this process; the kernel releases the lock when the process ends for any reason. Raises
+        RunFolderError if another process has the lock."""
         make_folder(self.root)
         with disk_errors(self.root), (self.root / ".lock").open("a") as file:
             try:
@@ -47,12 +48,12 @@ class RunFolder:
             yield
 
     def _clear_leftovers(self) -> None:
-        """Removes what killed commands left half written; whoever holds the lock is the only one that writes."""
+        """Removes incomplete files of killed commands; safe, because only the process with the lock writes."""
         for path in [*self.root.glob("*.tmp"), *self.root.glob("iter_*/**/*.tmp"), self.root / HALF_COPIED]:
             remove(path)
 
 
 def iterations(root: Path) -> list[int]:
-    """The iterations that a run's folder holds anything of, in order."""
+    """The numbers of the iterations in a run's folder, in order."""
     found = (re.fullmatch(r"iter_(\d+)", path.name) for path in root.glob("iter_*"))
     return sorted(int(match[1]) for match in found if match)

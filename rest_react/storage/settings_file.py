@@ -1,11 +1,11 @@
-"""settings.yaml: a run folder keeps its locked settings, and refuses other values of them.
+"""Stores a run folder's locked settings in settings.yaml, and refuses other values of them.
 
     lock_settings(folder.root, locked_settings(settings), environment)   # refuses other settings, naming each
     differing_settings(folder.root, locked_settings(settings))           # {"seed": "0 in the folder, 1 now"}
     read_settings(folder.root)                                     # {"seed": 0, "agent.select": "perplexity", ...}
 
-Settings are flat here (dotted key to value). A setting may still change while no finished work depends on it.
-Not here: which settings are locked (locked_settings).
+Settings are flat (dotted key to value). A setting may still change while no finished work depends on it.
+Not here: the choice of locked settings (locked_settings).
 """
 
 import shutil
@@ -25,23 +25,23 @@ from rest_react.storage.locked_settings import is_locked
 from rest_react.storage.run_folder import SCHEMA
 
 _ABSENT = "(absent)"
-# Where the work is that depends on these settings; as long as there is none, they may change.
+# The files that depend on these settings; while none exists, the settings may change.
 _WORK_OF = {
     "grader.": "iter_*/evaluate/*/results.jsonl",
     "reward_model.": "iter_*/improve/*",
     "improve.": "iter_*/improve/*",
     "finetune.": "iter_*/finetune/*",
 }
-# They bound what a judge writes. A reply within two bounds is the same under both, so these may change at any time;
-# what one of them cut off or made a server refuse is asked again.
+# Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
+# at any time; replies that were cut or refused because of a limit are requested again.
 LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
-_OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a job that was begun
+_OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a started job
 _NAME = "settings.yaml"
-_BEFORE = {"task.kind": "search_qa"}  # settings that came later, and what the folders without them were made with
+_BEFORE = {"task.kind": "search_qa"}  # newer settings, and their values in folders that lack them
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
-    """What settings.yaml holds."""
+    """The content of settings.yaml."""
 
     schema: int
     settings: dict[str, Any]
@@ -53,7 +53,7 @@ class _OwedVerdict(msgspec.Struct):
 
 
 class _Owed(msgspec.Struct):
-    """The fields of a record that tell whether its work is owed again."""
+    """The fields of a record that tell whether its work must be repeated."""
 
     id: str
     fault: Fault | None = None
@@ -71,8 +71,8 @@ class _Owed(msgspec.Struct):
 def lock_settings(root: Path, settings: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
     """Writes settings.yaml on the first run; afterwards raises RunFolderError where settings differ, naming each.
 
-    Where nothing was finished yet, the first settings may have been unable to work: such a folder takes others. The
-    `environment` (package versions, the prompts' hash) may change: each change is recorded, and returned as a warning.
+    If nothing has finished yet, the first settings may have been wrong, so the folder accepts others. The `environment`
+    (package versions, the prompts' hash) may change; each change is recorded and returned as a warning.
     """
     kept = _read(root)
     if kept is None:
@@ -105,11 +105,11 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
 
 
 def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, str]:
-    """What to tell of each setting that differs from the folder's; empty where the folder has no settings yet."""
+    """Both values, in words, of each setting that differs from the folder's; empty if the folder has none yet."""
     kept = _read(root)
     if kept is None:
         return {}
-    # A key that was locked in an earlier version and is not any more is not compared.
+    # A key that only an earlier version locked is not compared.
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
     before = {key: value for key, value in _BEFORE.items() if key in settings} | before
     return {
@@ -120,13 +120,13 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
 
 
 def read_settings(root: Path) -> dict[str, Any]:
-    """The folder's settings, flat; empty where it has none yet."""
+    """The folder's settings, flat; empty if it has none yet."""
     kept = _read(root)
     return {} if kept is None else kept.settings
 
 
 def _nothing_finished(root: Path) -> bool:
-    """Whether no stage is complete and every record, if there is any, is an outside fault, owed again."""
+    """Whether no stage is complete and every record must be repeated because of an external fault."""
     if any(root.rglob(SUMMARY)):
         return False
     records = (record for path in root.rglob("*.jsonl") for record in read_lines(path, _Owed))

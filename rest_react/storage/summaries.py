@@ -1,12 +1,12 @@
-"""Summaries: a stage is complete when its summary.json is there.
+"""Summaries of stages: a stage is complete if its summary.json exists.
 
-    write_summary(stage, {"examples": 40})     # once all files of the stage are on the disk
+    write_summary(stage, {"examples": 40})     # flushes all files of the stage first
     read_summary(stage)                        # {"schema": 1, "examples": 40}; None while the stage is incomplete
-    reopen(stage)                              # incomplete again: the next command does what it lacks
+    reopen(stage)                              # incomplete again: the next command completes it
 
-A power cut costs lines of an incomplete stage at most. A summary says what its stage's files hold, so a complete stage
-with a damaged file is refused by whoever reads its summary.
-Not here: how damage is recognised (integrity).
+A power cut loses at most lines of an incomplete stage. A summary has the sizes and digests of its stage's files, so
+reading the summary detects a damaged file.
+Not here: the check for damage (integrity).
 """
 
 from collections.abc import Mapping
@@ -23,18 +23,18 @@ from rest_react.storage.run_folder import SCHEMA
 
 
 def write_summary(stage: Path, summary: Mapping[str, object]) -> None:
-    """Marks a stage complete, once all that it consists of is on the disk; says what its files hold."""
+    """Flushes the files of a stage, then marks it complete by writing its summary with the states of the files."""
     write_json(stage / SUMMARY, {"schema": SCHEMA, **summary, "files": flushed_files(stage)})
 
 
 def reopen(stage: Path) -> None:
-    """Makes a complete stage incomplete again: what it lacks is done by the next command, the rest is kept."""
+    """Makes a complete stage incomplete again: the next command does the missing work and keeps the rest."""
     remove(stage / SUMMARY)
 
 
 def read_summary(stage: Path) -> dict[str, Any] | None:
-    """A complete stage's summary; None while it is incomplete. Raises RunFolderError where a file of the stage is not
-    what it was when the stage was completed."""
+    """A complete stage's summary; None if the stage is incomplete. Raises RunFolderError if the summary is damaged, or
+    if a file of the stage has changed since the stage was completed."""
     path = stage / SUMMARY
     if not path.exists():
         return None
@@ -55,7 +55,7 @@ def read_summary(stage: Path) -> dict[str, Any] | None:
 
 
 def refuse_damaged_stages(run_folder: Path) -> None:
-    """Raises RunFolderError where a complete stage is damaged; before work, or money, goes into what follows it."""
+    """Raises RunFolderError if a complete stage is damaged; called before work or money is spent on later stages."""
     for summary in sorted(run_folder.glob(f"iter_*/**/{SUMMARY}")):
         read_summary(summary.parent)
 
@@ -64,7 +64,7 @@ _unchecked: set[Path] = set()
 
 
 def _note_unchecked(stage: Path) -> None:
-    """Tells once that a run's files are hardly checked; its summaries were written before they said what files hold."""
+    """Prints a note, once per run, that the files of a run of an earlier version are only partly checked."""
     run = next((folder.parent for folder in stage.parents if folder.name.startswith("iter_")), stage)
     if run not in _unchecked:
         _unchecked.add(run)

@@ -1,4 +1,4 @@
-"""A model's weights and its tokens: what sampling and fine-tuning must agree on.
+"""A model's weights and its tokens, used in the same way for sampling and for fine-tuning.
 
     weights = resolve_weights("smollm2-135m-instruct")                      a folder, or a Hub id
     tokens = encode_prompt(tokenizer, Prompt(prefix="", state=state), "chat")

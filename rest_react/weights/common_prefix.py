@@ -1,15 +1,15 @@
-"""How far two sequences of tokens, or of cache slots, begin alike.
+"""The length of the common prefix of two sequences of tokens or of cache slots.
 
     >>> common_prefix_length([1, 2, 3, 8], [1, 2, 4])
     2
 
-Not here: what is made of it: one forward pass for rows that begin alike (training.prefix_tree), one read of the cache
-for the samples of a prompt (llm.local_engine.cpu_attention).
+Not here: its uses: one forward pass for rows with a common prefix (training.prefix_tree), and one read of the cache for
+the samples of a prompt (llm.local_engine.cpu_attention).
 """
 
 from collections.abc import Sequence
 
 
 def common_prefix_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many items both begin with."""
+    """The number of equal items at the beginning of both sequences."""
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

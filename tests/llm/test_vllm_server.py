@@ -229,7 +229,7 @@ def test_a_port_in_use_is_refused_before_anothers_server_can_pass_for_ours(make)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(UsageError, match=r"port \d+ is taken"):
+        with pytest.raises(UsageError, match=r"port \d+ is in use"):
             serve_and_ask(make(port=other.getsockname()[1]))
 
 
