@@ -1,10 +1,10 @@
-r"""The JSON of a reply, from its bytes: one object, or a stream of server-sent events put together.
+r"""Decodes the bytes of a reply: one JSON object, or a stream of server-sent events, which are merged into one.
 
     >>> events = b'data: {"choices": [{"text": "Par"}]}\n\ndata: {"choices": [{"text": "is"}]}\n\ndata: [DONE]\n\n'
     >>> parse_body(events)["choices"][0]["message"]["content"]
     'Paris'
 
-Not here: what the object says (openai_choice, replies).
+Not here: reading the object (openai_choice, replies).
 """
 
 import json
@@ -17,7 +17,7 @@ from rest_react.llm.openai_choice import THOUGHTS, TOOLS, in_order, message_of, 
 
 
 def parse_body(raw: bytes) -> Any:
-    """Raises ValueError or RecursionError for what is neither."""
+    """The decoded reply. Raises ValueError or RecursionError if the bytes are neither JSON nor complete events."""
     raw = raw.removeprefix(b"\xef\xbb\xbf").strip()
     if raw.startswith((b"data:", b"event:", b"id:", b":")):
         return _of_events(raw.decode("utf-8", "replace"))
@@ -28,12 +28,12 @@ def parse_body(raw: bytes) -> Any:
 
 
 def _parse_slowly(text: str) -> Any:
-    """What msgspec refuses: NaN and Infinity, which become null, and half of a surrogate pair."""
+    """JSON that msgspec refuses: with NaN and Infinity, which become null, or with lone surrogates."""
     return json.loads(text, parse_constant=lambda _: None)
 
 
 def _of_events(text: str) -> Any:
-    """The reply that a stream of events spells out: its last whole reply, else all deltas put together."""
+    """The reply of a stream of events: its last complete reply if there is one, else all deltas merged."""
     chunks: list[dict[str, Any]] = []
     ended = False
     for event in text.replace("\r\n", "\n").split("\n\n"):
@@ -56,7 +56,7 @@ def _of_events(text: str) -> Any:
 
 
 def _put_together(parts: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One choice for each index from its pieces."""
+    """One choice for each index, merged from its deltas."""
     by_index: dict[str, list[dict[str, Any]]] = {}
     for part in parts:
         by_index.setdefault(str(part.get("index", 0)), []).append(part)

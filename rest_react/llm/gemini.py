@@ -1,14 +1,14 @@
-"""Gemini, through `google-genai` and its async client.
+"""A client for Gemini models, with the async client of `google-genai`.
 
     llm = Gemini("gemini-2.5-flash", api_key_env="GEMINI_API_KEY", thinking_budget=0)
     samples = await llm.sample(Prompt(prefix="...", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
 
-The prefix is the system instruction, exemplars are turns of user and model, the state is the user's last turn.
-`candidate_count` asks for up to 8 samples at once; what a model that gives fewer leaves out, or one that refuses to
-give several, is asked for one by one.
-Log-probabilities are only served for some models (`logprobs=true` asks for them). Thinking counts against `max_tokens`
-and the budget, though in no sample's tokens, so a small budget for it, or 0 where the model allows that, keeps answers
-from being cut.
+The prefix is the system instruction, exemplars are turns of user and model, the state is the user's last turn. One
+request asks for up to 8 samples (`candidate_count`). If the model returns fewer or refuses to give several, the missing
+samples are requested one by one.
+Only some models serve log-probabilities (`logprobs=true` requests them). Thinking tokens count against `max_tokens` and
+the budget, but not in a sample's tokens. So set a small `thinking_budget`, or 0 if the model allows it, to avoid
+truncated answers.
 Not here: what a reply says (gemini_replies), Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which
 `openai_compatible` speaks to.
 """
@@ -48,7 +48,7 @@ _MOST_CANDIDATES = 8
 
 
 class _OneAtATime(ModelFault):
-    """The model gives no second candidate; never leaves the client."""
+    """The model refuses to give several candidates; only raised inside the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class Gemini:
         self._http: DefaultAsyncHttpxClient | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
-        no request could succeed: a wrong key, an unknown model."""
+        """n samples of one prompt, in a fixed order. Raises ModelFault and OutsideFault, and UsageError if no request
+        can succeed (a wrong key, an unknown model)."""
         try:
             replies = [await self._request(prompt, sampling, index=0, n=min(n, self._at_once))]
         except _OneAtATime:
@@ -131,7 +131,7 @@ class Gemini:
         return completions
 
     def _refuse_empty(self, finish: str, *, thoughts: int) -> None:
-        """Raises where no sample has a text for a reason that is known."""
+        """Raises ModelFault if no sample has a text and the reason is known."""
         if finish not in ("stop", "length"):
             raise ModelFault(f"{self._model}: refused ({finish})")
         if thoughts and finish == "length":

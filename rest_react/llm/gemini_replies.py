@@ -1,11 +1,11 @@
-"""What a reply of Gemini says: its samples, the tokens they took, and the wait that an error asks for.
+"""Reads replies of Gemini: the samples, their token counts, and the wait that an error requests.
 
     reply = read_gemini_reply(await client.aio.models.generate_content(...), "gemini-2.5-flash", n=4, most=most)
     reply.completions[0].text
 
-A sample's log-probability is the sum over its tokens, else the reply's average times their count. Thoughts are billed
-as output and count for no sample; counts that are impossible are not believed (remote.usage).
-Not here: asking (gemini).
+A sample's log-probability is the sum over its tokens, or the reply's average times their number. Thinking tokens are
+billed as output but belong to no sample. Impossible counts are ignored (remote.usage).
+Not here: requests (gemini).
 """
 
 import math
@@ -28,7 +28,7 @@ _CUT = {"MAX_TOKENS": "length", "STOP": "stop"}
 
 @dataclass(frozen=True, slots=True)
 class GeminiReply:
-    """The samples of one reply, the tokens of the thoughts before them, and what both took."""
+    """The samples of one reply, the number of thinking tokens, and the usage of both."""
 
     completions: list[Completion]
     thoughts: int
@@ -36,8 +36,8 @@ class GeminiReply:
 
 
 def read_gemini_reply(reply: "GenerateContentResponse", model: str, n: int, most: Tokens) -> GeminiReply:
-    """The reply to a request for n samples that cannot take more than `most` tokens, thoughts aside. Raises ModelFault
-    for a blocked prompt, TryAgain for a reply without candidates."""
+    """Reads the reply to a request for n samples; `most` is the upper bound of its tokens without thinking. Raises
+    ModelFault for a blocked prompt, TryAgain for a reply without candidates."""
     if not reply.candidates:
         feedback = reply.prompt_feedback
         if feedback is not None and feedback.block_reason is not None:
@@ -89,7 +89,7 @@ def _completion(candidate: "Candidate", token_share: int, prompt_tokens: int, lo
 
 
 def gemini_retry_after(error: "APIError") -> float | None:
-    """What the server asks to wait: a header, or a RetryInfo among the error's details (`"retryDelay": "34s"`)."""
+    """The requested wait in seconds, from a header or from a RetryInfo in the details (`"retryDelay": "34s"`)."""
     headers: Any = getattr(error.response, "headers", None) or {}
     details = error.details.get("error", {}).get("details", []) if isinstance(error.details, dict) else []
     for detail in details:

@@ -1,4 +1,4 @@
-"""What the settings of a model answer, and what a client is made from.
+"""The protocol of a model's settings, and the context from which a client is created.
 
     llm = settings.policy.open(ModelContext(weights="Qwen/Qwen2.5-7B-Instruct", ...))
 
@@ -17,7 +17,7 @@ from rest_react.remote.budget import Meter
 from rest_react.remote.setting_names import SettingNames
 from rest_react.setting_types import Mode
 
-# Of the call that renders a chat template, not of the template.
+# Arguments of the function that renders a chat template, not of the template itself.
 _NO_TEMPLATE_ARGUMENTS = {
     "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages", "padding",
     "return_dict", "return_tensors", "sanitize_control_tokens", "tokenize", "tools", "truncation",
@@ -64,7 +64,7 @@ class ModelSettings(Protocol):
         return "completion", {}
 
     def cpu_threads(self) -> int | None:
-        """Threads that it may use of this machine's processor, 0 for all; None where it does not run there."""
+        """CPU threads that the model may use on this machine, 0 for all; None if it does not run on this CPU."""
         return None
 
     def problems(self, path: str) -> Iterator[str]:
@@ -72,7 +72,7 @@ class ModelSettings(Protocol):
         yield from ()
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
-        """Values with which the tuned model would be asked with other tokens than it was trained on."""
+        """Values with which the tuned model would get other tokens than in training."""
         yield from ()
 
 

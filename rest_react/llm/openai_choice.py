@@ -1,10 +1,10 @@
-"""One choice of an OpenAI-shaped reply: its text, its end and its log-probabilities, in whatever fields they stand.
+"""Reads one choice of an OpenAI-compatible reply: text, finish reason and log-probabilities, in any known field.
 
     >>> choice = {"message": {"content": [{"type": "text", "text": "Paris"}]}, "finish_reason": "eos"}
     >>> text_of(message_of(choice).get("content")), finish_of(choice["finish_reason"])
     ('Paris', 'stop')
 
-Not here: what the choices of a reply add up to (replies), and the bytes that they come in (event_stream).
+Not here: the whole reply (replies), and decoding its bytes (event_stream).
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ _DEEPEST = 3  # of the lists and objects that text may lie in
 
 
 def in_order(choices: object) -> list[dict[str, Any]]:
-    """The choices by their indexes; as they came where a server leaves these out, or gives each the same."""
+    """The choices sorted by index, or in the given order if indexes are missing or not unique."""
     given = choices if isinstance(choices, list) else [choices]
     found = [choice for choice in given if isinstance(choice, dict) and _is_readable(choice)]
     indexes = [choice.get("index") for choice in found]
@@ -46,13 +46,13 @@ def in_order(choices: object) -> list[dict[str, Any]]:
 
 
 def _is_readable(choice: Mapping[str, Any]) -> bool:
-    """Whether its text is of a known kind: one that is not is no empty sample, but none at all."""
+    """Whether the type of the text is known. A choice with another type is dropped, not read as an empty sample."""
     content = message_of(choice).get("content")
     return content is None or isinstance(content, str | list | dict)
 
 
 def message_of(choice: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message of a choice; one with a text alone, or with a piece of a message, is read alike."""
+    """The message of a choice, which may also be a delta or a text."""
     for name in ("message", "delta"):
         if isinstance(message := choice.get(name), dict):
             return message if message.get("content") is not None else {**message, "content": choice.get("text")}
@@ -61,7 +61,7 @@ def message_of(choice: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def text_of(content: object, deepest: int = _DEEPEST) -> str:
-    """A string, or all parts of text in a list of parts; thoughts among them are none."""
+    """The text of a string, or the joined text parts of a list, without thinking parts."""
     if isinstance(content, str):
         return content
     if deepest and isinstance(content, list):
@@ -73,13 +73,13 @@ def text_of(content: object, deepest: int = _DEEPEST) -> str:
 
 
 def is_thought(part: object) -> bool:
-    """Whether a part of a message's content is what the model thought before it answered."""
+    """Whether a part of a message's content is thinking."""
     kind = part.get("type") if isinstance(part, dict) else None
     return isinstance(kind, str) and kind.startswith(("think", "reason"))
 
 
 def finish_of(reason: object) -> str:
-    """Why a sample ended, in OpenAI's words where it can be told: stop, length, content_filter."""
+    """The finish reason, as OpenAI's `stop`, `length` or `content_filter` if it is known, else unchanged."""
     if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason")
     word = reason.lower() if isinstance(reason, str) else ""
@@ -90,7 +90,7 @@ def finish_of(reason: object) -> str:
 
 
 def token_logprobs(logprobs: object) -> Iterator[object]:
-    """One entry for each token, a number where the server is right."""
+    """One entry per token; an entry may be something else than a number."""
     if isinstance(logprobs, dict):
         held = (logprobs.get(name) for name in ("content", "token_logprobs"))
         logprobs = next((value for value in held if isinstance(value, list)), None)
@@ -99,13 +99,13 @@ def token_logprobs(logprobs: object) -> Iterator[object]:
 
 
 def choice_token_ends(text: str, logprobs: object) -> tuple[int, ...]:
-    """Where each token ends in the text; nothing where the tokens are not told, or do not spell it."""
+    """The end of each token in the text, in bytes; empty if the tokens are missing or do not spell the text."""
     held = logprobs if isinstance(logprobs, dict) else {}
     content, tokens = held.get("content"), held.get("tokens")
     told = content if isinstance(content, list) else tokens if isinstance(tokens, list) else []
     words = [entry.get("token") if isinstance(entry, dict) else entry for entry in told]
     spelled = [word.encode("utf-8", "replace") if isinstance(word, str) else b"" for word in words]
-    # A token that is a part of a character is told by its bytes alone.
+    # A token that is part of a character is only given as bytes.
     return token_ends(text, spelled) or token_ends(text, [_bytes(entry) for entry in told])
 
 

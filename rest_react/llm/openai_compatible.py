@@ -1,15 +1,14 @@
-"""Any server that speaks the OpenAI API: OpenAI, vLLM, SGLang, `transformers serve`, llama.cpp, Ollama, Nebius, ...
+"""A client for servers with the OpenAI API: OpenAI, vLLM, SGLang, `transformers serve`, llama.cpp, Ollama, Nebius, ...
 
     llm = OpenAICompatible("Qwen/Qwen2.5-7B-Instruct", base_url="http://localhost:8000/v1", api_key_env=None)
     samples = await llm.sample(Prompt(prefix="", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
 
 `mode="chat"` sends the prefix as system message, exemplars as user and assistant messages, and the state as the last
-user message; `mode="completion"` sends all of it as one text, for base models. Where a template has no system turn, the
-prefix stands at the head of the first user message (`system_turn`). All samples are asked for in one request
-(`n_per_request`); what a server that ignores `n` leaves out is asked for one by one, sample i under a seed derived for
-i. At temperature 0 one sample is asked for, and stands for all n. JSON goes out and comes back as bytes on one kept
-session (remote.http_client): through the SDK's client and response models the same call costs ten times the CPU
-(benchmarks/throughput.py).
+user message; `mode="completion"` sends all of it as one text, for base models. If a template has no system turn, the
+prefix begins the first user message (`system_turn`). One request asks for all samples (`n_per_request`); if the server
+ignores `n`, the missing samples are requested one by one, sample i with a seed derived from i. At temperature 0 one
+sample is requested and returned n times. Requests use one aiohttp session (remote.http_client), since the SDK's client
+and response models take ten times the CPU (benchmarks/throughput.py).
 
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
 give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
@@ -50,11 +49,11 @@ if TYPE_CHECKING:
 
 
 class _Unclear(RestReactError):
-    """A refusal of this request, or of all of them; never leaves the client."""
+    """A refusal of either this request or every request; only raised inside the client."""
 
 
 class _NoSystemTurn(ModelFault):
-    """The server's template has no system turn; never leaves the client."""
+    """The server's template has no system turn; only raised inside the client."""
 
 
 # Fields of a request that change what a chat template renders.
@@ -176,8 +175,8 @@ class OpenAICompatible:
         self._session: ClientSession | None = None
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of one prompt, in a fixed order. Besides ModelFault and OutsideFault it raises UsageError where
-        no request could succeed: a wrong key, an unknown model."""
+        """n samples of one prompt, in a fixed order. Raises ModelFault and OutsideFault, and UsageError if no request
+        can succeed (a wrong key, an unknown model)."""
         if n > 1 and self._is_greedy(sampling):
             return await self.sample(prompt, n=1, sampling=sampling) * n
         first = await self._request(prompt, sampling, index=0, n=n if self._n_per_request else 1)
@@ -195,7 +194,7 @@ class OpenAICompatible:
         return "temperature" not in self._omit and self._extra_body.get("temperature", sampling.temperature) == 0
 
     def _refuse_empty(self, completions: Sequence[Completion], elsewhere: Sequence[str]) -> None:
-        """Raises where no sample has a text for a reason that is known."""
+        """Raises ModelFault if no sample has a text and the reason is known."""
         if all(one.finish in ("content_filter", "refusal") for one in completions):
             raise ModelFault(f"{self._where}: refused ({completions[0].finish})")
         field = next(filter(None, elsewhere), "")
@@ -280,8 +279,8 @@ class OpenAICompatible:
         return error
 
     async def _whose_fault(self, refusal: "_Unclear", prompt: Prompt, sampling: Sampling, n: int) -> RestReactError:
-        """What a refusal in words that no rule knows is: a harmless request, alike in all else, shows it. Where that is
-        answered, the refusal was of one request alone."""
+        """The error for a refusal that matches no rule. Sends a harmless request with the same settings: if it
+        succeeds, only the first request was refused."""
         harmless = Prompt("Answer briefly.\n" if prompt.prefix else "", "Say hello.\n")
         try:
             await self._tried(harmless, sampling, index=0, n=n)

@@ -1,15 +1,15 @@
-"""What a reply of an OpenAI-shaped server says: its samples, however the server words the rest.
+"""Reads replies of OpenAI-compatible servers, tolerating missing and malformed fields.
 
     >>> raw = b'{"choices": [{"text": "Paris", "finish_reason": "eos", "logprobs": []}], "usage": null}'
     >>> read_reply(raw).completions
     [Completion(text='Paris', tokens=0, logprob=None, finish='stop', prompt_tokens=0)]
 
-Only the text is needed. What is missing besides, or of another type, is unknown: a log-probability sum of None, a count
-of 0, a finish of "". Chat and completions replies are read, whole or as server-sent events. Of a sample without text,
-`elsewhere` names the field in which the server put it: thoughts, or a call of a tool.
+Only the text is required. Other fields that are missing or have another type count as unknown: a log-probability of
+None, a count of 0, a finish of "". The reply may be a chat or a text completion, as one object or as server-sent
+events. If a sample has no text, `elsewhere` names the field that has content instead: thinking, or a tool call.
 
-Tokens are counted by the log-probabilities where there are any: llama.cpp counts those of one sample for all `n`.
-Without them the reply's usage is shared out evenly, unless it is impossible: then the counts are unknown.
+A sample's tokens are counted by its log-probabilities, since llama.cpp reports the usage of one sample for all `n`.
+Without log-probabilities the reply's usage is divided evenly; if it is impossible, the counts are unknown.
 Not here: one choice (openai_choice), the bytes (event_stream), error replies (remote.error_replies), and what a sample
 without text means for the run (openai_compatible).
 """

@@ -1,11 +1,11 @@
-"""Which setting cures what a server refuses, and why a sample has no text.
+"""Finds the setting to change when a server refuses a field of the request, or returns a sample without text.
 
     >>> refusal = ErrorReply(400, "Unsupported parameter: 'max_tokens' is not supported with this model.")
     >>> remedy(refusal, SettingNames("grader"), sent={"model": "o", "max_tokens": 512}, omit=(), extra_body={})
     'set grader.token_limit=max_completion_tokens'
 
-A refusal is the settings' where it names a field of the request and says that it is not taken, whatever its status: no
-request of this client could succeed. Only a message's beginning is read, since its end may repeat the prompt.
+If a refusal names a field of the request and says that it is not supported, the settings are wrong, whatever the
+status: no request of this client can succeed. Only the beginning of a message is read, since its end may repeat the prompt.
 Not here: refusals of one prompt, the key, quotas and outages (remote.error_meanings).
 """
 

@@ -1,10 +1,10 @@
-"""Where the tokens of a sample end in its text.
+"""Finds the position in a sample's text at which each token ends.
 
     >>> token_ends("née", [b"n", b"\\xc3", b"\\xa9e", b"<eos>"])
     (1, 2, 4, 4)
 
 Positions are bytes of the text in UTF-8, since a token may end inside a character. Servers cut the text (stop strings,
-white space, what a model thought first) but list every token, so the text is looked for in what the tokens spell.
+white space, thinking) but list every token, so the text is searched in the joined tokens.
 Not here: log-probabilities, and which tokens count (tasks.search_qa.step).
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def token_ends(text: str, pieces: Sequence[bytes]) -> tuple[int, ...]:
-    """One position per token; empty where the tokens do not spell the text."""
+    """One position per token, in bytes; empty if the tokens do not spell the text."""
     spelled, wanted = b"".join(pieces), text.encode("utf-8", "replace")
     start = 0 if spelled.startswith(wanted) else spelled.rfind(wanted)
     if start < 0:

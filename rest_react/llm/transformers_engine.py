@@ -1,4 +1,4 @@
-"""A model in this process, batched by transformers' continuous batching.
+"""Runs a model in this process with transformers' continuous batching.
 
     engine = TransformersEngine("smollm2-135m-instruct", mode="completion")
     await engine.sample(Prompt("", state), n=4, sampling=Sampling(0.8, 128, seed=7))
@@ -7,7 +7,7 @@ Requests join and leave the running batch at every token, so any number of traje
 of the key-value cache are shared by equal prefixes: the n samples of a prompt (they start once the first one's prompt
 is in the cache) and the steps of a trajectory, whose states only grow.
 
-What a sample says does not depend on what else is in the batch (local_engine.seeded_draws).
+A sample does not depend on the other requests in the batch (local_engine.seeded_draws).
 Not here: attention on a CPU (local_engine.cpu_attention), how prompts become tokens (weights.tokens), and servers
 (openai_compatible, vllm_server).
 """
@@ -108,8 +108,8 @@ class TransformersEngine:
         self._count = 0
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples. Raises ModelFault when the prompt does not fit the context, UsageError when it does not fit the
-        cache (on a GPU that is what memory is free), OutsideFault when the engine died."""
+        """n samples. Raises ModelFault if the prompt does not fit into the context, UsageError if it does not fit into
+        the cache (on a GPU, into the free memory), OutsideFault if the engine died."""
         if self._manager is None:
             await asyncio.to_thread(self._start)
         self._loop = asyncio.get_running_loop()

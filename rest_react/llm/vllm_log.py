@@ -1,4 +1,4 @@
-r"""Why a `vllm serve` died, read from its log: the first real error of this start, not the last lines.
+r"""Finds in its log why a `vllm serve` process died: the first error of this start that is a cause, not the last lines.
 
     since = log.stat().st_size                     # before the start
     cause(log, since, started=False)
@@ -48,8 +48,8 @@ _OWN_LENGTH = re.compile(r"derived max_model_len\D{0,60}(\d{2,7})")
 
 
 def cause(log: Path, since: int, *, started: bool) -> str:
-    """The error that ended a server, on one line, from the log behind byte `since`; where none stands there, the last
-    lines of a start. `started`: it died while it served, not at its start."""
+    """The error that ended a server, on one line, from the log after byte `since`; without an error, the last lines of
+    a failed start. `started`: the server died after it had started."""
     with log.open("rb") as file:
         file.seek(max(since, log.stat().st_size - _READ))
         text = file.read(_READ).decode("utf-8", "replace")
@@ -78,11 +78,11 @@ def _with_details(lines: list[str], number: int) -> str:
 
 
 def can_never_start(reason: str) -> bool:
-    """Whether the same command would die again for this reason, so that its settings have to change."""
+    """Whether the same command would fail again for this reason, so that a setting must change."""
     return _CAN_NEVER_START.search(reason) is not None
 
 
 def own_length(reason: str) -> int | None:
-    """The model's own context length, where it is why the server refused `--max-model-len`."""
+    """The model's own context length in tokens, if the server refused `--max-model-len` because of it."""
     found = _OWN_LENGTH.search(reason)
     return int(found[1]) if found else None

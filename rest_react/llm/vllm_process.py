@@ -1,4 +1,4 @@
-"""One process of `vllm serve`: a free port for it, the wait until it answers, and the watch for its death.
+"""One process of `vllm serve`: finds a free port, waits until the server is healthy, and detects its death.
 
     process = child_processes.start(["vllm", "serve", ..., "--port", str(free_port(0))], output=log_file)
     await wait_until_healthy(process, "http://127.0.0.1:8000/health", log, since=0, timeout_s=900)
@@ -60,7 +60,7 @@ async def watch_for_death(
     *,
     command: str,
 ) -> None:
-    """Sets `dead` to the reason as soon as the server, or a process of its engine, is gone."""
+    """Sets `dead` to the reason as soon as the server or one of its engine processes has ended."""
     while not dead.done():
         code = process.poll()
         lost = [pid for pid in engine if not _is_alive(pid)]
@@ -91,7 +91,8 @@ def _is_alive(pid: int) -> bool:
 
 
 def free_port(wanted: int) -> int:
-    """`wanted` if nobody listens there, any free one for 0. Another server's health must not be taken for ours."""
+    """`wanted`, or any free port for 0. Raises UsageError if the port is in use, because another server could answer
+    health checks in place of ours."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

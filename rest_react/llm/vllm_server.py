@@ -9,16 +9,16 @@ New weights: each iteration's policy is a new `VllmServer` over the tuned folder
 a `served_name` of its own: a request meant for the old weights finds no model instead of an old answer. Tuned weights
 are whole, a LoRA is merged into them: no adapter is served.
 
-A death: a server that dies while it serves is started again, at most `restarts` times, and the calls that were in
-flight are made again: their seeds are the same, so are their samples. A start that no repetition can save (an unknown
-flag, no such model) is a UsageError. Death is seen by watching the process and, where /proc tells them, the processes
-of its engine: an API server whose engine was killed may answer health checks for ever (vllm_process). The server's
-output goes to `log`, and errors name the cause that stands there (vllm_log).
+Crashes: a server that dies is restarted, at most `restarts` times, and the calls in flight are repeated with the same
+seeds, so their samples are the same. A start that would always fail (an unknown flag, no such model) raises UsageError.
+The process and, if /proc lists them, its engine processes are watched, because an API server whose engine was killed
+may answer health checks forever (vllm_process). The server's output goes to `log`; errors quote the cause from it
+(vllm_log).
 
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
 `["uv", "run", ...]`). The context length is `max_model_len`, or the model's own where that is shorter. The server runs
 under `child_processes`: it ends with `aclose` and, should this process be killed, with this process.
-Not here: choosing memory, parallelism or data types (`extra_args`), and the wire (openai_compatible).
+Not here: memory, parallelism and data types (set them with `extra_args`), and requests (openai_compatible).
 """
 
 import asyncio
