@@ -5,7 +5,8 @@
     'set grader.token_limit=max_completion_tokens'
 
 If a refusal names a field of the request and says that it is not supported, the settings are wrong, whatever the
-status: no request of this client can succeed. Only the beginning of a message is read, since its end may repeat the prompt.
+status: no request of this client can succeed. Only the beginning of a message is read, since its end may repeat the
+prompt.
 Not here: refusals of one prompt, the key, quotas and outages (remote.error_meanings).
 """
 

@@ -1,4 +1,4 @@
-"""A `vllm serve` of our own, one for each model: started at the first call, started again if it dies, and stopped.
+"""Starts a `vllm serve` process for a model at the first call, restarts it if it dies, and stops it.
 
     server = VllmServer("Qwen/Qwen2.5-7B-Instruct", command=["vllm", "serve"], served_name="iteration-1",
                         log=folder / "vllm.log", max_model_len=16384, start_timeout_s=900)
