@@ -4,7 +4,8 @@
         [completion] = await llm.sample(prompt, n=1, sampling=Sampling(temperature=0.7, max_tokens=256, seed=1))
         return completion.text
 
-Clients are in llm/, search/, training/ and reporting/tracking; build opens those that the settings name.
+Clients are in llm/, search/, training/ and reporting/tracking. Their settings open them (`policy.kind: transformers`
+opens llm.transformers_engine), called by build; a budget (remote.budget) and a cache (remote.cache) may wrap them.
 Not here: the records that they exchange (records).
 """
 

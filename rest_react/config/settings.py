@@ -2,9 +2,9 @@
 
     settings.agent.max_searches        # agent.max_searches=5
 
-`kind` selects the member of a union (`policy.kind: transformers | openai | ...`). `llm`, `search`, `questions` and
-`training` define their unions; the scripted policy and the built-in world belong to the task search_qa. Settings are
-frozen dataclasses without defaults; each value is in one file of configs/. No setting contains an API key:
+`kind` selects the member of a union (`policy.kind: transformers | openai | ...`). `llm`, `search`, `questions`,
+`training` and `tasks` define their unions; the scripted policy and the built-in world belong to the task search_qa.
+Settings are frozen dataclasses without defaults; each value is in one file of configs/. No setting contains an API key:
 `api_key_env` is the name of the environment variable that the client reads.
 Not here: reading settings (config.load), impossible combinations (config.checks), and opening parts (build).
 """

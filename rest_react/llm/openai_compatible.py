@@ -13,8 +13,8 @@ and response models take ten times the CPU (benchmarks/throughput.py).
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
 give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
 from. Either orders the samples of one step; perplexities from different servers are not to be compared.
-Not here: what a reply says (replies), which setting cures a refusal (settings_for_refusals), prices, caching, starting
-a server (vllm_server). One client serves one event loop.
+Not here: parsing a reply (openai_replies), which setting cures a refusal (settings_for_refusals), prices, caching,
+starting a server (vllm_server). One client serves one event loop.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
-from rest_react.llm.replies import Reply, read_reply
+from rest_react.llm.openai_replies import Reply, read_reply
 from rest_react.llm.settings_for_refusals import refuses_system_turn, remedy, why_empty
 from rest_react.metrics.costs import Price
 from rest_react.records import Completion, Prompt, Sampling, chat_turns

@@ -4,7 +4,7 @@
     opinion = await reward.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), reply=Completion(...))
 
 A reply that cannot be parsed gives an empty order, not an error.
-Not here: the shuffled list of candidates in the prompt (selection.ranking_prompt), parsing of replies
+Not here: the shuffled list of candidates in the prompt (selection.shuffled_ranking_prompt), parsing of replies
 (judges.ranking_reply, judges.good_reply), which candidates are shown (selection.filters), how the choice is recorded
 (selection.rank_step), and rules that need no model (tasks.search_qa.verifier).
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rest_react.judges.good_reply import read_good
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
-from rest_react.selection.ranking_prompt import RankingPrompt, fill_in, inert
+from rest_react.selection.shuffled_ranking_prompt import RankingPrompt, fill_in, inert
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ class Task(Protocol):
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
     ) -> Trajectory:
-        """Makes one trajectory. Errors of the model or of a server are not raised: they are its `fault`. All sampling
-        follows from `seed`; `watch` is called after each step."""
+        """Makes one trajectory (search_qa.task and completion.task implement this). Errors of the model or of a server
+        are not raised: they are its `fault`. All sampling follows from `seed`; `watch` is called after each step."""
         ...
 
     def parse(self, step: Step) -> ParsedStep:

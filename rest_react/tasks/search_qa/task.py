@@ -3,7 +3,7 @@
     task = SearchQA(SearchAgent(search, prompts, max_searches=5))
     reader = SearchQA()          # for stored trajectories, without a search engine
 
-Not here: the agent (agent), its verifier (verifier), and which settings make it (build).
+Not here: the agent (agent), its verifier (verifier), and making it from settings (settings).
 """
 
 from collections.abc import Iterator, Sequence
