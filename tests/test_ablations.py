@@ -67,7 +67,16 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
     told = set(re.findall(r"`([a-z]+_[a-z0-9_]+)`", DOCS.partition("## Sharing")[0]))
     told = {name for name in told if (CONFIGS / "experiment" / f"{name}.yaml").exists()}
     assert told | {"distillation"} >= {*MEMBERS, *OF_THE_PAPER}
-    others = {"smoke", "embedded_full", "local_corpus", "web", "paper_gpu", "paper_openai", "bamtwoogle"}
+    others = {
+        "smoke",
+        "completion_smoke",
+        "embedded_full",
+        "local_corpus",
+        "web",
+        "paper_gpu",
+        "paper_openai",
+        "bamtwoogle",
+    }
     assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *others}
 
 
