@@ -298,7 +298,7 @@ def test_a_quota_that_tells_when_it_opens_again_is_waited_for():
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
-def test_the_key_is_sent_but_stands_in_no_message_traceback_or_log(caplog, status):
+def test_the_key_is_sent_but_is_in_no_message_traceback_or_log(caplog, status):
     caplog.set_level(logging.DEBUG)
     with serve(lambda _: error(status, f"bad key {KEY}")) as server, pytest.raises(RestReactError) as caught:
         ask(server, tries=1)
@@ -307,7 +307,7 @@ def test_the_key_is_sent_but_stands_in_no_message_traceback_or_log(caplog, statu
     assert KEY not in caplog.text
 
 
-def test_a_missing_key_is_told_before_any_request(monkeypatch):
+def test_a_missing_key_is_an_error_before_any_request(monkeypatch):
     monkeypatch.delenv("GEMINI_API_KEY")
     with serve(lambda _: reply()) as server, pytest.raises(UsageError, match="GEMINI_API_KEY"):
         ask(server)

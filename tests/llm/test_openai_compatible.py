@@ -177,7 +177,7 @@ def test_judges_are_asked_without_log_probabilities():
     assert ["logprobs" in request.json for request in server.requests] == [False, False]
 
 
-def test_at_temperature_0_one_sample_is_asked_for_and_stands_for_all():
+def test_at_temperature_0_one_sample_is_requested_and_returned_n_times():
     greedy = Sampling(0.0, 40, 7)
     with serve(plain) as server:
         completions = ask(server, n=4, sampling=greedy)
@@ -293,7 +293,7 @@ def test_a_stalled_server_is_left_at_the_deadline_and_tried_again():
     assert time.monotonic() - started < 5
 
 
-def test_nobody_listening_is_an_outside_fault():
+def test_a_refused_connection_is_an_external_fault():
     with serve(plain) as server:
         pass
     with pytest.raises(OutsideFault, match="no complete reply"):
@@ -345,7 +345,7 @@ def test_a_permanent_error_is_not_retried_and_names_whose_fault_it_is(reply, kin
 
 
 @pytest.mark.parametrize("strange", [error(400, "njet"), error(403, "njet"), Reply(422, {"detail": [{"loc": 5}]})])
-def test_a_refusal_in_unknown_words_is_of_one_request_where_a_harmless_one_is_answered(strange):
+def test_an_unknown_refusal_concerns_one_request_if_a_harmless_request_succeeds(strange):
     def answer(request):
         return strange if "QUESTION = 1" in str(request.json["messages"]) else plain(request)
 
@@ -356,14 +356,14 @@ def test_a_refusal_in_unknown_words_is_of_one_request_where_a_harmless_one_is_an
     assert {**harmless, "messages": 0} == {**refused, "messages": 0}
 
 
-def test_a_refusal_of_all_requests_in_unknown_words_is_the_settings_fault():
+def test_an_unknown_refusal_of_every_request_is_a_usage_error():
     with serve(lambda _: error(400, "njet")) as server, pytest.raises(UsageError) as caught:
         ask(server, names=SettingNames("grader"))
     assert str(caught.value).startswith(f"some-model at {server.url}/v1: HTTP 400: njet (")
     assert str(caught.value).endswith("; check grader.model, grader.base_url and grader.token_limit")
 
 
-def test_a_refusal_of_all_requests_in_unknown_words_after_good_ones_is_an_outside_fault():
+def test_an_unknown_refusal_of_every_request_after_successes_is_an_external_fault():
     async def twice(url):
         llm = OpenAICompatible("m", base_url=url, api_key_env=None, tries=1)
         try:
@@ -380,7 +380,7 @@ def test_a_refusal_of_all_requests_in_unknown_words_after_good_ones_is_an_outsid
         asyncio.run(twice(f"{server.url}/v1"))
 
 
-def test_a_model_that_was_made_just_now_is_waited_for_and_one_that_stays_unknown_is_told(capsys):
+def test_a_new_model_is_waited_for_and_one_that_stays_unknown_is_an_error(capsys):
     count = iter(range(100))
     unknown = error(404, "The model `some-model` does not exist", code="model_not_found")
     with serve(lambda request: plain(request) if next(count) > 2 else unknown) as server:
@@ -425,12 +425,12 @@ def test_one_filtered_sample_of_several_is_kept_as_a_sample():
     assert [(one.text, one.finish) for one in completions] == [("a", "stop"), ("", "content_filter")]
 
 
-def test_an_address_that_is_none_is_told_before_any_request():
+def test_an_invalid_base_url_is_an_error_before_any_request():
     with pytest.raises(UsageError, match="'localhost:8000/v1' is not an http"):
         OpenAICompatible("m", base_url="localhost:8000/v1", api_key_env=None)
 
 
-def test_a_missing_key_is_told_before_any_request(monkeypatch):
+def test_a_missing_key_is_an_error_before_any_request(monkeypatch):
     monkeypatch.delenv("CLIENT_KEY", raising=False)
     with serve(plain) as server, pytest.raises(UsageError, match="CLIENT_KEY"):
         ask(server, api_key_env="CLIENT_KEY")
@@ -438,7 +438,7 @@ def test_a_missing_key_is_told_before_any_request(monkeypatch):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
-def test_the_key_is_sent_but_stands_in_no_message_traceback_or_log(monkeypatch, caplog, status):
+def test_the_key_is_sent_but_is_in_no_message_traceback_or_log(monkeypatch, caplog, status):
     monkeypatch.setenv("CLIENT_KEY", KEY)
     caplog.set_level(logging.DEBUG)
     refusal = error(status, f"Incorrect API key provided: {KEY}")

@@ -98,7 +98,7 @@ def test_counts_are_read_in_every_spelling_and_unknown_in_any_other(usage, token
         ({"prompt_tokens": "9" * 30, "completion_tokens": 3}, "more than 1000000000000 prompt and 3 completion tokens"),
     ],
 )
-def test_a_usage_with_an_impossible_count_is_not_believed_at_all(usage, told):
+def test_a_usage_with_an_impossible_count_is_ignored(usage, told):
     reply = read_reply(raw(said(), usage=usage), most=Tokens(100, 40))
     assert reply == Reply([Completion("x", 0, None, "stop", 0)], [""], Usage(impossible=told))
 
@@ -148,7 +148,7 @@ def test_one_choice_without_a_list_around_it_is_read():
     assert only(json.dumps({"choices": said("a")}).encode()).text == "a"
 
 
-def test_what_is_no_choice_is_left_out():
+def test_entries_that_are_not_choices_are_ignored():
     assert [one.text for one in read_reply(raw(None, said("a"), "b", 3, said(5))).completions] == ["a"]
 
 
@@ -223,7 +223,7 @@ def test_no_bytes_raise_anything_but_try_again(data):
 
 
 @given(st.lists(CHOICES | JSON, max_size=3), JSON, st.booleans())
-def test_no_odd_field_loses_a_text_or_makes_a_number_that_is_none(choices, usage, streamed):
+def test_malformed_fields_neither_lose_the_text_nor_invent_numbers(choices, usage, streamed):
     text = said("Paris")
     data = json.dumps({"choices": [text, *choices], "usage": usage}).encode()
     reply = read_reply(b"data: " + data + b"\n\n" if streamed else data)

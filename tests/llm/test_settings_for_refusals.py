@@ -106,7 +106,7 @@ def test_a_template_without_a_system_turn_is_told_from_its_refusal(message):
         "The system is overloaded, not now",
     ],
 )
-def test_other_refusals_are_none_of_the_system_turn(message):
+def test_other_refusals_are_not_about_the_system_turn(message):
     assert not refuses_system_turn(ErrorReply(400, message))
 
 

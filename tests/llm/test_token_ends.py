@@ -15,7 +15,7 @@ def test_a_position_is_in_bytes_and_may_be_inside_a_character() -> None:
     assert token_ends("née", [b"n", b"\xc3", b"\xa9e", b"<eos>"]) == (1, 2, 4, 4)
 
 
-def test_what_a_server_cut_away_has_no_place() -> None:
+def test_text_that_the_server_removed_has_no_position() -> None:
     pieces = [b"<think>", b"hm", b"</think>", b"\n", b"Search", b"()", b"# [END]"]
     assert token_ends("Search()", pieces) == (0, 0, 0, 0, 6, 8, 8)
 

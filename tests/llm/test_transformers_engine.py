@@ -72,7 +72,7 @@ def test_a_sample_ends_at_the_tokenizer_s_end_where_the_generation_config_names_
 
 
 @pytest.mark.parametrize(("requests", "tokens"), [(4, 32), (32, 256)])  # the second decodes in groups
-def test_what_a_sample_says_depends_on_nothing_else_in_the_batch(requests: int, tokens: int) -> None:
+def test_a_sample_does_not_depend_on_the_rest_of_the_batch(requests: int, tokens: int) -> None:
     async def alone(engine: TransformersEngine) -> list[Completion]:
         return await engine.sample(STATE, n=3, sampling=warm(5))
 
@@ -119,7 +119,7 @@ def test_a_cache_too_small_for_a_prompt_is_the_settings_fault() -> None:
         with_engine(lambda engine: engine.sample(Prompt("", "word " * 200), n=1, sampling=greedy()), cache_tokens=256)
 
 
-def test_a_cache_that_cannot_be_had_is_an_outside_fault_that_names_the_way_out() -> None:
+def test_a_cache_that_cannot_be_allocated_is_an_external_fault_that_names_the_setting() -> None:
     with pytest.raises(OutsideFault, match="cache_tokens"):
         with_engine(lambda engine: engine.sample(STATE, n=1, sampling=greedy()), cache_tokens=10**10)
 

@@ -39,7 +39,7 @@ def died(tmp_path: Path, *lines: str, started: bool = False, since: int = 0) -> 
         ("OSError: no/model is not a local folder and is not a valid model identifier listed on", None),
     ],
 )
-def test_the_first_error_is_told_though_a_hundred_lines_follow(tmp_path: Path, line: str, told: str | None) -> None:
+def test_the_first_error_is_reported_though_a_hundred_lines_follow(tmp_path: Path, line: str, told: str | None) -> None:
     found = died(tmp_path, "INFO 11-28 04:00:00 [api_server.py:1] starting", line, *LONG_END)
     assert found.startswith(told or line.rpartition("] ")[2].rpartition(") ")[2])
 
@@ -65,13 +65,13 @@ def test_in_mid_run_the_refusal_of_one_request_is_not_what_ended_the_server(tmp_
     assert died(tmp_path, refusal, "SomeError: the last", started=True) == "SomeError: the last"
 
 
-def test_an_engine_that_was_killed_is_told(tmp_path: Path) -> None:
+def test_a_killed_engine_is_reported(tmp_path: Path) -> None:
     line = "Engine core proc EngineCore_DP0 died unexpectedly, shutting down client."
     found = died(tmp_path, f"(APIServer pid=7) ERROR 01-16 17:16:49 [core_client.py:605] {line}", started=True)
     assert found == line
 
 
-def test_without_an_error_the_last_lines_are_told(tmp_path: Path) -> None:
+def test_without_an_error_the_last_lines_are_reported(tmp_path: Path) -> None:
     assert (
         died(tmp_path, *(f"line {i}" for i in range(9)), "leaked semaphore")
         == "line 4 | line 5 | line 6 | line 7 | line 8"
@@ -93,7 +93,7 @@ def test_without_an_error_the_last_lines_are_told(tmp_path: Path) -> None:
         ("OSError: [Errno 98] Address already in use", False),
     ],
 )  # fmt: skip
-def test_a_start_that_no_repetition_can_save_is_told_apart(reason: str, never: bool) -> None:
+def test_a_start_that_would_always_fail_is_recognised(reason: str, never: bool) -> None:
     assert can_never_start(reason) is never
 
 

@@ -138,7 +138,7 @@ def test_a_server_that_starts_slowly_is_waited_for_asked_and_stopped_with_all_it
     assert not any(map(is_alive, pids(tmp_path)))
 
 
-def test_death_at_start_is_told_with_its_cause_and_the_log(make, tmp_path):
+def test_a_failed_start_is_reported_with_its_cause_and_the_log(make, tmp_path):
     told = rf"(?s)exit code 3\): torch.OutOfMemoryError: CUDA out of memory \(log: {tmp_path}"
     with pytest.raises(OutsideFault, match=told):
         serve_and_ask(make("--die"))

@@ -127,7 +127,7 @@ ODD_USAGES = [
 
 
 @pytest.mark.parametrize("usage", ODD_USAGES)
-def test_an_impossible_usage_is_charged_at_the_worst_case_and_told_once(tmp_path, capsys, usage) -> None:
+def test_an_impossible_usage_is_charged_at_the_worst_case_and_noted_once(tmp_path, capsys, usage) -> None:
     choices = [{"index": i, "message": {"content": "x"}} for i in range(4)]
     budget, path = Budget(), tmp_path / "spending.json"
     budget.keep_in(path)
@@ -150,7 +150,7 @@ def test_an_impossible_usage_is_charged_at_the_worst_case_and_told_once(tmp_path
         ({"prompt_tokens": float("nan"), "completion_tokens": "9"}, Tokens(WORST.prompt, 9)),
     ],
 )
-def test_a_count_that_is_not_told_is_charged_at_its_worst_case(tmp_path, capsys, usage, charged) -> None:
+def test_a_missing_count_is_charged_at_its_worst_case(tmp_path, capsys, usage, charged) -> None:
     choices = [{"index": i, "message": {"content": "x"}} for i in range(4)]
     budget, path = Budget(), tmp_path / "spending.json"
     budget.keep_in(path)
@@ -177,7 +177,7 @@ def test_what_earlier_commands_spent_counts_and_a_raised_limit_goes_on(tmp_path:
             assert most - WORST.total < api.tokens <= most
 
 
-def test_after_a_kill_what_was_in_flight_counts_as_its_worst_case(tmp_path: Path) -> None:
+def test_after_a_kill_calls_in_flight_count_as_their_worst_case(tmp_path: Path) -> None:
     arrived, path = threading.Semaphore(0), tmp_path / "spending.json"
     api = CountingServer(delay_s=60)
 

@@ -198,7 +198,7 @@ def parts(folder: Path, *overrides: str) -> Parts:
     return Parts(compose(["tracking=none", "start=prompted", *overrides]), RunFolder(folder))
 
 
-def test_the_cache_stands_before_clients_that_ask_somebody(tmp_path: Path) -> None:
+def test_the_cache_wraps_clients_of_remote_services(tmp_path: Path) -> None:
     with_cache = parts(tmp_path, "policy=tiny", "search=http", f"cache={tmp_path}")
     assert type(with_cache.llm(with_cache.starting_model())) is CachedLLM
     client = with_cache.search(())
@@ -225,7 +225,7 @@ def test_two_models_two_modes_and_weights_made_anew_never_share_an_answer(tmp_pa
     )
 
 
-def test_replay_finds_what_a_run_has_kept_without_anybody_listening(tmp_path: Path) -> None:
+def test_replay_needs_no_server_for_cached_answers(tmp_path: Path) -> None:
     found = {"result": [[{"document": {"id": "17", "contents": '"Ostrim"\nA town.'}}]]}
     with serve(lambda _: Reply(200, found)) as server:
         how = ("search=http", f"search.url={server.url}/retrieve", f"cache={tmp_path}")

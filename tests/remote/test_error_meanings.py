@@ -170,7 +170,7 @@ def test_a_wrong_key_in_any_status_is_the_key_s(status, message, fields) -> None
 
 
 @pytest.mark.parametrize(("status", "message"), [(400, "no"), (403, "Forbidden"), (422, "malformed")])
-def test_a_refusal_in_unknown_words_is_unclear(status, message) -> None:
+def test_a_refusal_that_matches_no_rule_is_unclear(status, message) -> None:
     assert meaning(status, message) == "unclear"
 
 

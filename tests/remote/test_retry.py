@@ -113,7 +113,7 @@ def test_no_more_calls_are_in_flight_than_allowed_and_waiting_between_tries_coun
 
 
 @pytest.mark.parametrize("name", ["ConnectError", "ClientConnectorError", "ReadError", "TimeoutError"])
-def test_a_try_that_reached_nobody_is_not_billed(name):
+def test_a_try_that_never_connected_is_not_billed(name):
     kind = type(name, (Exception,), {})
     try:
         try:

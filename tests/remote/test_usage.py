@@ -65,7 +65,7 @@ LIES = (
 
 
 @pytest.mark.parametrize("lies", [LIES, ({},)])
-def test_no_lie_of_a_server_reaches_what_a_run_writes(
+def test_impossible_counts_of_a_server_are_not_written_by_a_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], lies: tuple[dict[str, int], ...]
 ) -> None:
     usages: Iterator[dict[str, int]] = cycle(lies)

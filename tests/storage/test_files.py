@@ -124,7 +124,7 @@ def test_a_draft_that_comes_second_gives_way(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["whole"]
 
 
-def test_where_nothing_can_be_written_it_is_told_up_front(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_an_error_before_any_work(tmp_path: Path) -> None:
     refuse_unwritable(tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []
     (tmp_path / "file").touch()
@@ -143,7 +143,7 @@ def test_a_full_device_is_told_with_its_name() -> None:
         file.write("x")
 
 
-def test_what_is_no_matter_of_the_disk_passes_unchanged(tmp_path: Path) -> None:
+def test_errors_that_are_not_about_the_disk_pass_unchanged(tmp_path: Path) -> None:
     with pytest.raises(ConnectionRefusedError), disk_errors(tmp_path):
         raise ConnectionRefusedError(111, "Connection refused")
     with pytest.raises(FileNotFoundError), disk_errors(tmp_path):

@@ -82,7 +82,7 @@ def test_a_torn_last_line_is_repaired_however_long_it_is(length: int, alone: boo
         assert list(read_lines(path, Note)) == first
 
 
-def test_what_is_owed_is_taken_out_on_resume(tmp_path: Path) -> None:
+def test_resume_removes_records_that_must_be_repeated(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     written(path, Note("a", "1"), Note("b", "2", owed=True), Note("c", "3"))
     log = JsonLines(path, Note)
@@ -92,7 +92,7 @@ def test_what_is_owed_is_taken_out_on_resume(tmp_path: Path) -> None:
     assert list(read_lines(path, Note)) == [Note("a", "1"), Note("b", "2"), Note("c", "3")]
 
 
-def test_a_file_without_owed_records_is_not_written_anew(tmp_path: Path) -> None:
+def test_resume_does_not_rewrite_a_file_without_records_to_repeat(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     written(path, Note("a", "1"))
     before = path.stat()
@@ -100,13 +100,13 @@ def test_a_file_without_owed_records_is_not_written_anew(tmp_path: Path) -> None
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_finish_passes_over_what_is_not_there_yet(tmp_path: Path) -> None:
+def test_finish_skips_ids_that_are_not_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     written(path, Note("c", "3"), Note("a", "1")).finish(["a", "b", "c"])
     assert [note.id for note in read_lines(path, Note)] == ["a", "c"]
 
 
-def test_finish_refuses_a_record_that_nobody_asked_for_and_leaves_the_file_alone(tmp_path: Path) -> None:
+def test_finish_refuses_a_record_that_is_not_in_the_order_and_keeps_the_file(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     log = written(path, Note("b", "2"), Note("stray", "?"), Note("a", "1"))
     before = path.read_bytes()

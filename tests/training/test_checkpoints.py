@@ -44,7 +44,7 @@ def changed(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut, emptied, changed, Path.unlink], ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json"])
-def test_training_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(
+def test_training_resumes_from_the_checkpoint_before_a_damaged_one_with_a_note(
     tmp_path: Path, name: str, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = checkpoints(tmp_path, 4, 8, 12)
@@ -90,7 +90,7 @@ def test_a_training_with_damaged_checkpoints_ends_with_the_weights_of_an_undistu
     assert [untimed(line) for line in losses(folder)] == [untimed(line) for line in losses(whole)]
 
 
-def test_a_damaged_line_of_the_loss_curve_is_left_out_and_told(
+def test_a_damaged_line_of_the_loss_curve_is_omitted_with_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoints(tmp_path / "checkpoints", 4)

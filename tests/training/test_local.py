@@ -194,7 +194,9 @@ def test_two_cpu_processes_train_what_one_does(tmp_path: Path) -> None:
     assert [line["tokens"] for line in both] == [line["tokens"] for line in alone]
 
 
-def test_what_accelerate_was_told_on_this_machine_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_of_accelerate_on_this_machine_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tmp_path / "home" / "accelerate" / "default_config.yaml"
     config.parent.mkdir(parents=True)
     config.write_text("distributed_type: MULTI_GPU\nnum_processes: 2\nmixed_precision: fp16\n")
@@ -269,7 +271,7 @@ def test_another_seed_gives_other_weights_and_the_same_seed_the_same_bytes(tmp_p
     assert weights_of(a) == weights_of(b) != weights_of(c)
 
 
-def test_what_the_worker_refuses_comes_back_as_a_usage_error(tmp_path: Path) -> None:
+def test_an_error_of_the_worker_is_raised_as_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"10 of 10 examples are longer than finetune.max_length=20.*log: .*train.log"):
         tune(tmp_path, replace(SETTINGS, max_length=20), "finetune")
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rest_react.training.prefix_tree import Tree, merge_rows
 
 
-def test_what_rows_begin_with_alike_stands_once_in_their_tree() -> None:
+def test_a_common_prefix_is_in_the_tree_once() -> None:
     state, longer = (1, 2, 3), (1, 2, 4, 5)
     rows = [((*state, 8, 9), (-100,) * 3 + (8, 9)), ((*longer, 7), (-100,) * 4 + (7,))]
     assert merge_rows(rows) == Tree(

@@ -173,7 +173,7 @@ def test_a_finished_job_is_not_asked_about_again(tmp_path):
         assert len(server.requests) == asked
 
 
-def test_a_status_nobody_knows_is_a_job_that_still_runs(tmp_path):
+def test_an_unknown_status_counts_as_running(tmp_path):
     api = Api(["validating_files", "paused_for_review", "defrosting", "succeeded"])
     with serve(api.answer) as server:
         assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
@@ -194,7 +194,7 @@ def test_success_in_another_spelling_is_success(tmp_path, status):
         assert train(server, tmp_path).name == "ft:x"
 
 
-def test_a_paused_job_is_told_once_and_waited_for(tmp_path):
+def test_a_paused_job_is_noted_once_and_waited_for(tmp_path):
     api, told = Api(["paused", "paused", "running", "succeeded"]), []
     with serve(api.answer) as server:
         assert train(server, tmp_path, on_event=told.append).name == "ft:base-model:ftjob-0"
@@ -212,7 +212,7 @@ NOT_READY = {
 
 
 @pytest.mark.parametrize("moment", NOT_READY)
-def test_what_the_service_is_not_ready_for_yet_is_waited_for_and_told_once(tmp_path, moment):
+def test_a_service_that_is_not_ready_is_waited_for_with_one_note(tmp_path, moment):
     api, told, left = Api(["succeeded"]), [], [4]
     place, not_yet = NOT_READY[moment]
 
@@ -231,7 +231,7 @@ def test_what_the_service_is_not_ready_for_yet_is_waited_for_and_told_once(tmp_p
 
 
 @pytest.mark.parametrize("moment", NOT_READY)
-def test_what_the_service_never_gets_ready_for_is_an_error_that_says_what(tmp_path, moment):
+def test_a_service_that_never_gets_ready_is_an_error_that_names_the_cause(tmp_path, moment):
     api = Api(["succeeded"])
     place, not_yet = NOT_READY[moment]
 
@@ -360,7 +360,7 @@ def purse(folder, **limits):
     return Meter(budget, "finetune")
 
 
-def test_what_training_takes_is_told_and_counted_before_anything_is_sent(tmp_path):
+def test_the_cost_of_training_is_printed_and_reserved_before_anything_is_sent(tmp_path):
     told, tokens = [], 21 * 3
     with serve(Api().answer) as server:
         with pytest.raises(BudgetReached, match=r"max_usd=0\.006 .*: 0\.0000 US dollars .* 0\.0063"):
@@ -390,7 +390,7 @@ def test_a_job_is_cancelled_on_request_and_another_one_starts_only_when_told_to(
     assert "/v1/fine_tuning/jobs/ftjob-0/cancel" in posts(server)
 
 
-def test_a_job_that_a_kill_kept_from_being_noted_can_be_cancelled(tmp_path):
+def test_a_job_whose_id_was_not_saved_before_a_kill_can_be_cancelled(tmp_path):
     api = Api(["running"])
     with serve(api.answer) as server:
         with pytest.raises(OutsideFault):
@@ -401,7 +401,7 @@ def test_a_job_that_a_kill_kept_from_being_noted_can_be_cancelled(tmp_path):
             train(server, tmp_path, cancel=True)
 
 
-def test_a_refused_request_is_the_settings_fault_and_told_without_the_key(tmp_path, monkeypatch):
+def test_a_refused_request_is_a_usage_error_without_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNING_KEY", KEY)
     refusal = Reply(400, {"error": {"message": f"base-model cannot be tuned by {KEY}", "param": "model"}})
     with serve(lambda request: refusal) as server, pytest.raises(UsageError, match="cannot be tuned") as caught:
