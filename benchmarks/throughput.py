@@ -27,7 +27,7 @@ from pathlib import Path
 from random import Random
 
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.metrics.costs import NO_PRICE
+from rest_react.metrics.prices import NO_PRICE
 from rest_react.records import Hit, Question
 from rest_react.stages.grow import grow
 from rest_react.storage.summaries import read_summary

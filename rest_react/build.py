@@ -22,7 +22,7 @@ from rest_react.config.settings import RewardModel as RewardModelSettings
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader, RuleGraderSettings
 from rest_react.llm.model_settings import ModelContext
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.prompts import StepPrompt, prompts_hash
 from rest_react.protocols import LLM, Search, Tracker, Trainer
 from rest_react.questions.question_settings import BuiltInItems, QuestionContext

@@ -15,7 +15,7 @@ from rest_react.build import Parts
 from rest_react.config.checks import benchmarks_for_testing
 from rest_react.config.settings import Settings
 from rest_react.console import say
-from rest_react.metrics.costs import NO_PRICE
+from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
 from rest_react.questions import refuse_overlap, unlabelled

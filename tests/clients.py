@@ -8,7 +8,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.metrics.costs import NO_PRICE
+from rest_react.metrics.prices import NO_PRICE
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Hit, Prompt, Sampling
 from rest_react.remote.cache import Cache, CachedSearch

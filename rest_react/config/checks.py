@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rest_react.config.settings import Questions, SameModel, Settings, model_behind
 from rest_react.judges.grader import RuleGraderSettings
-from rest_react.metrics.costs import NO_PRICE
+from rest_react.metrics.prices import NO_PRICE
 
 # Question sets that their authors published for testing only, by a part of their names.
 TEST_ONLY = ("bamtwoogle",)

@@ -23,7 +23,7 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, outside
 from rest_react.llm.gemini_replies import GeminiReply, gemini_retry_after, read_gemini_reply
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case

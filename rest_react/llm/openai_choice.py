@@ -4,7 +4,7 @@
     >>> text_of(message_of(choice).get("content")), finish_of(choice["finish_reason"])
     ('Paris', 'stop')
 
-Not here: the whole reply (replies), and decoding its bytes (event_stream).
+Not here: the whole reply (openai_replies), and decoding its bytes (event_stream).
 """
 
 from collections.abc import Iterator, Mapping

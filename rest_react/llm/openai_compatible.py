@@ -29,7 +29,7 @@ from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageErr
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.openai_replies import Reply, read_reply
 from rest_react.llm.settings_for_refusals import refuses_system_turn, remedy, why_empty
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case

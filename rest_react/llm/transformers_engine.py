@@ -25,7 +25,7 @@ from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
 from rest_react.llm.local_engine.seeded_draws import Draw, draw_with, seeded_draws
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.token_ends import decoded_pieces, token_ends
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed

@@ -46,7 +46,7 @@ from rest_react.llm.vllm_process import (
     wait_until_healthy,
     watch_for_death,
 )
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.setting_names import SettingNames

@@ -9,7 +9,7 @@
 A call starts if the amount spent, the worst cases of all calls in flight and its own worst case fit into the limit.
 Otherwise it waits for calls in flight to end. If none is in flight, `BudgetReached` ends the run. So spending never
 exceeds the limit, and ends at most one call's worst case below it.
-Not here: calls per minute (limiter), and what a stage cost (metrics.costs).
+Not here: calls per minute (limiter), and what a stage cost (metrics.prices).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import msgspec
 
 from rest_react.console import say
 from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_errors
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.usage import Tokens, Usage, charged

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rest_react.judges.grader import Grader
-from rest_react.metrics.costs import Price, bill
+from rest_react.metrics.prices import Price, bill
 from rest_react.records import LabelledQuestion, Result, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed

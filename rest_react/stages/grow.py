@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.errors import short_reason
-from rest_react.metrics.costs import Price, bill
+from rest_react.metrics.prices import Price, bill
 from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.jsonl import read_lines

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rest_react.console import say
-from rest_react.metrics.costs import Price, bill
+from rest_react.metrics.prices import Price, bill
 from rest_react.parsed_trajectories import CUT_OFF, ParsedStep, ParsedTrajectory
 from rest_react.records import Example, Ranking, Trajectory
 from rest_react.seeds import derive_seed

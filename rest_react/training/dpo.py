@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge
 
 from rest_react.errors import UsageError
-from rest_react.metrics.costs import NO_PRICE, Price
+from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.setting_types import Count, NotNegative, Positive, Share

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from rest_react.metrics.costs import NO_PRICE, Price
+from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count
 from rest_react.training.job import base_weights

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from annotated_types import Ge
 
-from rest_react.metrics.costs import NO_PRICE, Price
+from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count, NotNegative, Positive, Share

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.protocols import Trainer
 from rest_react.remote.budget import Meter
 from rest_react.setting_types import Mode

@@ -8,7 +8,7 @@ import pytest
 from rest_react.config.documentation import SettingLine, page, sections, setting_lines
 from rest_react.config.load import records_of
 from rest_react.config.settings import AgentSettings, Settings
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = [record for record in records_of(Settings) if record is not Price]

@@ -13,7 +13,7 @@ import pytest
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import BudgetReached, ModelFault, OutsideFault, RunFolderError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter, Metered, tokens_used, with_all_prompts, worst_case
 from rest_react.remote.usage import Tokens

@@ -9,7 +9,7 @@ import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.judges.grader import LLMGrader, RuleGrader, rule_verdict
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
 from rest_react.reporting.rows import compute_rows
 from rest_react.search.bm25 import Bm25Search

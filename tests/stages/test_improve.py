@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
 from rest_react.selection import filters

@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from rest_react.errors import ConfigError, ModelFault, OutsideFault
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Hop, Plan, Prompt, Sampling
 from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import BudgetReached, OutsideFault, RestReactError, UsageError
-from rest_react.metrics.costs import Price
+from rest_react.metrics.prices import Price
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter
 from rest_react.training.hosted import HostedTrainer

@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.metrics.costs import NO_PRICE, Price, bill
+from rest_react.metrics.prices import NO_PRICE, Price, bill
 
 
 @pytest.mark.parametrize(
