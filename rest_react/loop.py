@@ -2,10 +2,10 @@
 
     await Loop(settings, Parts(settings, folder)).run_to(iteration=3)
 
-    iteration 0      grow and improve demonstrations, finetune (a small model), or none of it (a large one); evaluate
+    iteration 0      start=demonstrations: grow, improve and finetune on them; start=prompted: no training. evaluate
     iteration k      grow → improve → finetune → evaluate; then the report
 
-Each method passes the settings of one stage to it.
+Each `run_*` method passes one stage its settings.
 Not here: the stages (stages), the clients, trainer and task (build), and the command (run).
 """
 
@@ -114,7 +114,7 @@ class Loop:
                 self.parts.task_reader(filters=k > 0),
                 self.folder.stage(k, "grow") / TRAJECTORIES,
                 self.folder.stage(k, "improve"),
-                rules=self.parts.rules() if k else Rules("perplexity"),
+                rules=self.parts.rules() if k else Rules("perplexity"),  # a demonstration has one sample a step
                 reward_model=reward_model,
                 seed=derive_seed(self.training_seed(k), "improve", k),
                 in_flight=self.settings.policy.in_flight,
@@ -126,11 +126,11 @@ class Loop:
                 await reward_model.llm.aclose()
 
     async def run_finetune(self, k: int, model: ModelRef) -> ModelRef:
-        """Tunes the base model, or `model`, on the examples; returns the next model."""
-        base = self.parts.starting_model() if self.settings.finetune.start_from == "base" else model
+        """Fine-tunes the base model or `model`, as `finetune.start_from` says; returns the next model."""
+        start = self.parts.starting_model() if self.settings.finetune.start_from == "base" else model
         seed = derive_seed(self.training_seed(k), "finetune", k) % 2**31
         return await finetune(
-            self.parts.trainer(k), self.training_data(k), base, self.folder.stage(k, "finetune"), seed=seed
+            self.parts.trainer(k), self.training_data(k), start, self.folder.stage(k, "finetune"), seed=seed
         )
 
     def training_data(self, k: int) -> Iterator[Example]:

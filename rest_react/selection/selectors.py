@@ -31,8 +31,8 @@ def choose(
     """The index of the sample that continues the rollout; None if no sample parses. Only samples in `among` can be
     chosen, if it is given; of equal samples the first is.
 
-    `perplexity` needs the log-probabilities of all samples; without them it is `majority`. In a majority vote every
-    parsable sample has a vote, also those that are not in `among`.
+    `perplexity` needs the log-probabilities of every sample that can be chosen; without them it is `majority`. In a
+    majority vote every parsable sample has a vote, also those that are not in `among`.
     """
     decisions = {i: parsed.decision for i, parsed in enumerate(actions) if parsed.action is not None}
     usable = [i for i in decisions if among is None or i in among]
@@ -46,7 +46,7 @@ def choose(
 
 
 def perplexity(trajectory: ParsedTrajectory, index: int, usable: Sequence[int], seed: int) -> int:
-    """The sample with the lowest perplexity."""
+    """The sample with the lowest perplexity; without log-probabilities, the majority's."""
     return _chosen(trajectory, index, usable, "perplexity")
 
 
@@ -68,7 +68,8 @@ def rollouts_choice(trajectory: ParsedTrajectory, index: int, usable: Sequence[i
     return same[0] if same else _chosen(trajectory, index, usable, "perplexity")
 
 
-# `verified` is perplexity among the candidates of filters.candidates_of.
+# `reward_model`: what stands where the reward model gives no ranking (rank_step asks it). `verified`: perplexity among
+# the candidates of filters.candidates_of.
 SELECTORS: Mapping[SelectorName, Selector] = {
     "reward_model": rollouts_choice,
     "verified": perplexity,
@@ -79,7 +80,8 @@ SELECTORS: Mapping[SelectorName, Selector] = {
 
 
 def _chosen(trajectory: ParsedTrajectory, index: int, usable: Sequence[int], select: Select) -> int:
-    """Chooses among all samples whose target equals that of a usable one, so that duplicates count as votes."""
+    """Chooses among all samples whose target equals that of a usable one, so that the likeliest of several samples with
+    one target counts for it."""
     parsed = trajectory.steps[index]
     first_with = {parsed.actions[i].target: i for i in usable}
     among = [

@@ -3,10 +3,9 @@
     await run_owed(RANKINGS, stage / "rankings.jsonl", items, rank, total=90, in_flight=8, title="improve, iteration 1")
 
 `items` yields (id, item) in the order of the finished file. It is read once, one item at a time; only the ids stay in
-memory. `rank(id, item)`, a function of the stage that calls
-the executor, makes the record. Each record is saved when it is made, in order of arrival; the last step
-sorts the file. When a stage resumes, records that `StageRecords.keep` rejects are removed and made again; all others
-are kept.
+memory. `rank(id, item)`, a function of the stage, makes the record. Each record is saved when it is made, in order of
+arrival; the last step sorts the file. When a stage resumes, records that `StageRecords.keep` rejects are removed and
+made again; all others are kept.
 Not here: writing lines to disk (storage.jsonl), which requests count as refusals (remote.refusals,
 remote.error_meanings), and the summary that marks a stage as complete (each stage writes its own).
 """

@@ -1,4 +1,4 @@
-"""The interface of a task. Each task is a package beside this module.
+"""The interface of a task.
 
     task = parts.task(passages)                                          # e.g. search_qa.task.SearchQA
     policy = Policy(llm, samples=4, temperature=1.0, max_tokens=128, select="perplexity", tuned=True)
@@ -26,8 +26,9 @@ Watch: TypeAlias = Callable[[ParsedStep], None]
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A model, and how a rollout samples it: `samples` samples per step with at most `max_tokens` tokens each. `select`
-    chooses the sample that continues the rollout; `verified` prefers samples without violations. An untuned model gets
-    the prompts of the task."""
+    chooses the sample that continues the rollout; `verified`: of the samples without violations, if any, the one with
+    the lowest perplexity. `tuned` models were fine-tuned for the task; `agent.exemplars` says which models get its
+    prompts."""
 
     llm: LLM
     samples: int
@@ -38,8 +39,8 @@ class Policy:
 
 
 class Task(Protocol):
-    """A task. A subclass may leave out `may_train`, `render`, `citations` and `violations`, whose defaults mean: no
-    filter, steps shown as text, no sources, no verifier."""
+    """A task. A class that inherits from it may leave out `may_train`, `render`, `citations` and `violations`, whose
+    defaults mean: no filter, steps shown as text, no sources, no verifier."""
 
     __slots__ = ()
 

@@ -3,17 +3,17 @@
     while searches remain:  decide ─ Search(query) → search tool → summarise → decide again
                                    └ Terminate     → on
     answer                  the draft
-    relevance check         passes the current answer or revises it
+    relevance check         passes the current answer or revises it; with on_failed_check=research, searches again
     grounding check         the same
     → final answer
 
-Thousands of these run at once; batching is the engine's business. A trajectory ends `finished` or `failed(fault)`,
-and whatever it had done by then is kept.
+Thousands of these run at once; the engine batches their requests. A trajectory ends `finished` or `failed(fault)`, and
+whatever it had done by then is kept.
 
     trajectory = await answer_question(agent, policy, Question("q1", "Who ...?"), trajectory_id="q1.0", seed=7)
 
-Not here: one step (step), many questions into one file (stages.rollouts), and which sample becomes the training target
-(selection).
+Not here: one step (step), what PAST_ACTIONS holds after it (memory), many questions into one file (stages.rollouts),
+and which sample becomes the training target (selection).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.step import take_step
 from rest_react.text_safety import escape_control_tokens
 
-Violations: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequence[ResultItem], str], Sequence[str]]
+FindViolations: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequence[ResultItem], str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class SearchAgent:
     self_checks: bool = True
     on_failed_check: Literal["revise", "research"] = "revise"
     max_research_rounds: int = 1
-    violations: Violations = verifier.violations
+    violations: FindViolations = verifier.violations
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ async def answer_question(
     rollout = _Rollout(policy, agent.prompts if shown else None, escape_control_tokens(question.text), seed, watch)
     fault: Fault | None = None
     try:
-        await _research(agent, rollout)
+        await _search_until_done(agent, rollout)
         await _write_answer(agent, rollout)
         rollout.draft = rollout.memory.answer
         if agent.self_checks:
@@ -119,12 +119,12 @@ async def answer_question(
     )
 
 
-async def _research(agent: SearchAgent, rollout: _Rollout) -> None:
+async def _search_until_done(agent: SearchAgent, rollout: _Rollout) -> None:
     """Decides, searches and summarises until the model terminates or no searches remain (paper section 3.2)."""
     while True:
         remaining = agent.max_searches - rollout.searches
         state = render_state("decide", rollout.question, rollout.memory.past, remaining=remaining)
-        if remaining <= 0:
+        if remaining <= 0:  # a forced Terminate, which memory.after adds to PAST_ACTIONS
             forced = ParsedStep(Step("decide", state, (), None, forced=True), ())
             _record(rollout, forced)
             _remember(rollout, forced)
@@ -167,7 +167,7 @@ async def _check(agent: SearchAgent, rollout: _Rollout, rounds: int) -> None:
         if isinstance(action, CheckAnswer) and action.passed:
             continue
         if agent.on_failed_check == "research" and rounds > 0 and rollout.searches < agent.max_searches:
-            await _research(agent, rollout)
+            await _search_until_done(agent, rollout)
             await _write_answer(agent, rollout)
             await _check(agent, rollout, rounds - 1)
             return
