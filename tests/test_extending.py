@@ -168,6 +168,7 @@ def test_the_task_grows_improves_is_tuned_and_graded_with_its_draft(copy: Path) 
     assert 0 < rows[1]["before_checks"]["mean"] < 1
 
 
+@pytest.mark.slow
 def test_the_trainer_takes_the_weights_that_the_script_leaves_once_there_is_one(copy: Path) -> None:
     from safetensors.torch import load_file
 

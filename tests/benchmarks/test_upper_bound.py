@@ -43,6 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_it_reuses_the_iteration_0_and_first_grow_of_the_run(runs: Path) -> None:
     run, bound = (runs / name / "iter_1" / "grow" / TRAJECTORIES for name in ("smoke", "smoke_gold"))
     assert bound.samefile(run)
@@ -53,6 +54,7 @@ def test_it_reuses_the_iteration_0_and_first_grow_of_the_run(runs: Path) -> None
     assert yaml.safe_load((runs / "smoke_gold" / "settings.yaml").read_text())["settings"]["finetune.max_steps"] == 2
 
 
+@pytest.mark.slow
 def test_settings_that_differ_from_the_run_are_refused(runs: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.upper_bound", "--run", str(runs / "smoke"), "experiment=smoke"]
     done = subprocess.run([*command, "seed=5"], capture_output=True, text=True, check=False)
@@ -68,6 +70,7 @@ def test_a_missing_run_is_refused_before_any_file_is_written(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_target_is_right_and_steps_without_a_right_sample_have_none(runs: Path) -> None:
     parts = Parts(compose(SETTINGS), RunFolder(runs / "smoke_gold"))
     labelled = {question.question.text: question for question in parts.world.train}

@@ -157,7 +157,7 @@ def test_a_run_of_an_earlier_version_is_used_with_one_note(copied: Path, capsys:
         del told["files"]
         summary.write_text(json.dumps(told))
     again(copied)
-    assert capsys.readouterr().err.replace("\n", " ").count("only the rows are checked for damage") == 1
+    assert capsys.readouterr().err.replace("\n", " ").count("was created by an earlier version") == 1
     without_its_last_line(copied / "iter_1/evaluate/world/results.jsonl")
     with pytest.raises(RunFolderError, match=r"results\.jsonl holds 3 rows instead of 4"):
         again(copied)

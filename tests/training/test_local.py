@@ -184,6 +184,7 @@ def command_line(path: Path) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_two_cpu_processes_train_what_one_does(tmp_path: Path) -> None:
     one = tune_here(tmp_path, SETTINGS, "one", str(resolve_weights("tiny-random")))
     tune(tmp_path, replace(SETTINGS, num_processes=2), "two")

@@ -433,7 +433,7 @@ def test_a_damaged_job_file_is_refused_and_once_deleted_the_same_job_is_found(tm
         with pytest.raises(OutsideFault):
             train(server, tmp_path, patience_s=0.0)
         (tmp_path / "job.json").write_text(content)
-        with pytest.raises(UsageError, match=r"job\.json is damaged .* Delete it .* looked for in the server's list"):
+        with pytest.raises(UsageError, match=r"job\.json is damaged .* Delete it .* the server's list"):
             train(server, tmp_path)
         (tmp_path / "job.json").unlink()
         api.statuses = ["succeeded"]
