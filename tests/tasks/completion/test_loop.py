@@ -20,7 +20,7 @@ SMALL = ["experiment=completion_smoke", "world.demonstrations=4", "world.train=6
 
 
 def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(tmp_path: Path) -> None:
-    run(compose([*SMALL, "iteration=1", "finetune=dry_run", f"output={tmp_path}"]))
+    run(compose([*SMALL, "iteration=1", "finetune.max_steps=3", f"output={tmp_path}"]))
     folder = tmp_path / "completion_smoke"
     items = build_items(0, demonstrations=4, train=6, evaluation=8)
 
@@ -51,7 +51,8 @@ def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(
         right = result.fault is None and result.answer == result.golds[0]
         assert (result.verdict.verdict, result.searches) == ("correct" if right else "incorrect", 0)
     assert json.loads((folder / "results.json").read_text())
-    assert (folder / "iter_1/finetune/model.json").exists()
+    start, tuned = ((folder / f"iter_{k}/finetune/model/model.safetensors").read_bytes() for k in (0, 1))
+    assert start != tuned
     assert (folder / "report.html").exists()
 
     task = task_of_run_folder(read_settings(folder))
