@@ -46,9 +46,10 @@ run: $(STAMP)
 smoke: $(STAMP)
 	$(PY) -m rest_react.run experiment=smoke iteration=2 $(ARGS)
 
-# One thread each: with one worker per core, more only get in each other's way.
+# One thread each: with one worker per core, more only get in each other's way. worksteal keeps the tests of a file on one
+# worker as long as both have work, so that a file's runs are made once.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 slow: $(STAMP)
 	$(PY) -m pytest -m slow $(ARGS)

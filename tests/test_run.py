@@ -147,6 +147,7 @@ def test_demonstrations_search_the_built_in_world_whatever_the_run_searches(smok
     assert not any(trajectory.outcome == "finished" for trajectory in examined)
 
 
+@pytest.mark.slow
 def test_a_run_stops_at_its_budget_and_resumes_with_a_larger_one(smoke: Path, tmp_path: Path) -> None:
     def spent() -> int:
         accounts = json.loads((tmp_path / "smoke/spending.json").read_text())
