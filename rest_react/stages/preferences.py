@@ -7,8 +7,8 @@ The rejected candidate of a step is the first of these that exists:
 1. the last candidate in the reward model's ranking;
 2. the candidate with the lowest perplexity that may not train: it does not parse, has an empty element or violates a
    rule;
-3. the candidate with the lowest perplexity that the selector did not choose; not after a failed ranking (`fallback`),
-   because then no candidate is known to be worse.
+3. the candidate with the lowest perplexity that the selector did not choose; not after a failed ranking (`fallback` or
+   `errored`), because then no candidate is known to be worse.
 
 A parsable candidate is written in its canonical form, so that the two completions never differ in spelling only.
 Samples that were cut off at the token limit, and errors injected by the scripted policy, are not used. A step without a
@@ -59,7 +59,7 @@ def rejected_candidate(parsed: ParsedStep, usable: Sequence[int], ranking: Ranki
         if texts[i].strip() not in ("", best) and candidate.finish not in (CUT_OFF, SLIP)
     ]
     worse = [i for i in losers if texts[i] not in may_train]
-    if not worse and ranking.status != "fallback":
+    if not worse and ranking.status == "ranked":
         worse = losers
     likeliest = min(worse, key=lambda i: step.candidates[i].perplexity or math.inf, default=None)
     return "" if likeliest is None else texts[likeliest]

@@ -49,9 +49,10 @@ def test_if_every_candidate_is_usable_the_other_one_with_the_lowest_perplexity_i
     assert rejected(step, best=0) == text(BOB)
 
 
-def test_after_a_failed_ranking_only_an_unusable_candidate_is_rejected() -> None:
-    assert rejected(decide(candidate(ADA), candidate(BOB)), best=0, status="fallback") == ""
-    assert rejected(decide(candidate(ADA), candidate(BOB), candidate("prose")), best=0, status="fallback") == "prose"
+@pytest.mark.parametrize("status", ["fallback", "errored"])
+def test_after_a_failed_ranking_only_an_unusable_candidate_is_rejected(status: str) -> None:
+    assert rejected(decide(candidate(ADA), candidate(BOB)), best=0, status=status) == ""
+    assert rejected(decide(candidate(ADA), candidate(BOB), candidate("prose")), best=0, status=status) == "prose"
 
 
 @pytest.mark.parametrize("finish", ["length", "slip"])
