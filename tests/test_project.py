@@ -31,6 +31,9 @@ FORBIDDEN = (
     "FIX" + "ME",
 )
 
+# The program inside the sandbox runs model-written code, whatever it raises. No other module may.
+SANDBOXED = "rest_react/tasks/tool_maker/sandboxed_run.py:"
+
 DESIGN_CARD = (
     "hydra-core omegaconf pydantic msgspec rich jinja2 openai google-genai ddgs torch transformers trl peft accelerate "
     "datasets wandb bm25s gguf numpy scipy"
@@ -84,7 +87,7 @@ def test_only_errors_catches_everything() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler) and catches_all(node.type)
     ]
-    assert [place for place in found if not place.startswith("rest_react/errors.py:")] == []
+    assert [place for place in found if not place.startswith(("rest_react/errors.py:", SANDBOXED))] == []
 
 
 def test_nothing_is_evaluated() -> None:
@@ -94,7 +97,7 @@ def test_nothing_is_evaluated() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"eval", "exec"}
     }
-    assert calls == set()
+    assert {call for call in calls if not call.startswith(SANDBOXED)} == set()
 
 
 def test_names_are_the_field_s_own() -> None:

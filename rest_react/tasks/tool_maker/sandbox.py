@@ -1,0 +1,158 @@
+"""The sandbox: runs model-written Python in a process of its own, with limits, and returns what it came to.
+
+    outcome = await Sandbox("namespaces").run("def double(x):\\n    return 2 * x", "answer = double(4)")
+    outcome.answer, outcome.calls, outcome.problem          # "8", 1, ""
+
+With `namespaces` (Linux) the code cannot
+
+- reach a network: its network namespace has no interface;
+- read or write files: its root holds only the standard library and the system's libraries, read-only, and an empty
+  folder in memory (8 MB) that is deleted afterwards; no environment variables, no /proc, no home folder;
+- start processes or threads, see other processes, or outlive its time: when time is over, the kernel kills all
+  processes of its namespace;
+- use more than the given memory and CPU time, or return more than 2,000 characters; what it prints is dropped;
+- gain rights: it runs as `nobody` without capabilities.
+
+With `limits_only` it has the limits of memory, time and output, an empty folder as working directory and no environment
+variables, but the network and the files of the user who runs the command: only for code that you trust, or inside a
+container or virtual machine made for it.
+
+It does not protect against errors of the kernel (use a virtual machine for code of an adversary), against timing and
+load of the machine, or against an answer that the code makes up: what the result says comes from the same process. So
+the gold answers never enter it, and the caller compares.
+Not here: the program inside the sandbox (tasks.tool_maker.sandboxed_run).
+"""
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from rest_react.errors import OutsideFault
+from rest_react.tasks.tool_maker import sandboxed_run
+
+Isolation: TypeAlias = Literal["namespaces", "limits_only"]
+_PROGRAM = [sys.executable, "-I", "-S", "-B", sandboxed_run.__file__]
+_LONGEST_RESULT = 50_000  # bytes, of JSON
+_GRACE_S = 10.0  # for the start of a process on a loaded machine
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the code came to. `tool` is the name of its last function, `calls` how often the call called it. `constant`:
+    the answer stays the same if the tool returns something else. `problem` says why there is no answer."""
+
+    tool: str = ""
+    calls: int = 0
+    answer: str = ""
+    constant: bool = False
+    problem: str = ""
+
+
+class _Result(msgspec.Struct):
+    error: str = ""
+    tool: str = ""
+    calls: int = 0
+    answer: str | None = None
+    constant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Runs code with at most `seconds` of wall and of CPU time and `memory_mb` of memory; as many at once as there are
+    CPUs."""
+
+    isolation: Isolation
+    seconds: float = 5.0
+    memory_mb: int = 512
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1), repr=False)
+
+    async def run(self, function: str, call: str = "") -> Outcome:
+        """Runs the code of the function, then the call, which assigns `answer`; without a call, only the function is
+        defined. Raises OutsideFault if the sandbox cannot be made."""
+        async with self._slots:
+            with tempfile.TemporaryDirectory(prefix="sandbox-") as folder:
+                request = {
+                    "function": function, "call": call, "folder": folder, "isolated": self.isolation == "namespaces",
+                    "seconds": self.seconds, "memory_mb": self.memory_mb,
+                }  # fmt: skip
+                status, said, errors = await _process(json.dumps(request).encode(), self.seconds + _GRACE_S)
+        if status == sandboxed_run.SETUP_FAILED:
+            raise OutsideFault(f"sandbox: {errors or 'cannot be made'}")
+        return _outcome(status, said, self.seconds, called=bool(call))
+
+
+async def _process(request: bytes, timeout_s: float) -> tuple[int, bytes, str]:
+    """The exit status, the result and the error message of the program."""
+    process = await asyncio.create_subprocess_exec(
+        *_PROGRAM,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={},
+        cwd="/",
+        start_new_session=True,
+    )
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    said = b""
+    try:
+        async with asyncio.timeout(timeout_s):
+            process.stdin.write(request)
+            process.stdin.close()
+            while (part := await process.stdout.read(_LONGEST_RESULT)) and len(said) <= _LONGEST_RESULT:
+                said += part
+            if len(said) <= _LONGEST_RESULT:
+                await process.wait()
+    except TimeoutError:
+        return sandboxed_run.OUT_OF_TIME, b"", ""
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    errors = (await process.stderr.read(1000)).decode("utf-8", "replace").strip()
+    return process.returncode or 0, said, errors
+
+
+def _outcome(status: int, said: bytes, seconds: float, *, called: bool) -> Outcome:
+    """Reads what the program wrote. The code may have written it, so nothing in it is trusted but its form."""
+    if status == sandboxed_run.OUT_OF_TIME:
+        return Outcome(problem=f"ran longer than {seconds:g} seconds")
+    if len(said) > _LONGEST_RESULT:
+        return Outcome(problem=f"wrote more than {_LONGEST_RESULT} bytes")
+    try:
+        result = msgspec.json.decode(said, type=_Result)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return Outcome(problem="the process ended without a result")
+    if result.error or not called:
+        return Outcome(result.tool, problem=result.error)
+    if not (result.answer or "").strip():
+        return Outcome(result.tool, result.calls, problem="the code assigned no `answer`")
+    return Outcome(result.tool, result.calls, (result.answer or "").strip(), result.constant)
+
+
+@functools.cache
+def namespaces_problem() -> str:
+    """Why this system cannot make the namespaces of the sandbox; empty if it can. Tries once, in about 0.1 seconds."""
+    if sys.platform != "linux":
+        return f"{sys.platform} has no Linux namespaces"
+    with tempfile.TemporaryDirectory(prefix="sandbox-") as folder:
+        request = {
+            "function": "def f():\n    pass", "call": "", "folder": folder, "isolated": True, "seconds": 10,
+            "memory_mb": 512,
+        }  # fmt: skip
+        tried = subprocess.run(
+            _PROGRAM, input=json.dumps(request).encode(), capture_output=True, env={}, cwd=Path("/"), check=False
+        )
+    if tried.returncode == sandboxed_run.DONE and b'"tool": "f"' in tried.stdout:
+        return ""
+    return tried.stderr.decode("utf-8", "replace").strip()[:200] or f"exit status {tried.returncode}"

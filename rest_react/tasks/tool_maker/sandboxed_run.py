@@ -1,0 +1,215 @@
+"""The program that runs model-written code in a sandbox. It is started by path and imports nothing of this package.
+
+    python -I -S sandboxed_run.py < request.json        # {"function": "def f(...): ...", "call": "answer = f(3)", ...}
+    {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": ""}
+
+The first process makes namespaces and an empty root folder, starts a second process in them, and kills it when its time
+is over. The second process gives up its rights, limits itself and runs the code; it is process 1 of its namespace, so
+the kernel kills all other processes of the namespace with it. The exit status says how it ended (`SETUP_FAILED`, ...).
+Not here: what the sandbox protects against, and the reader of the result (tasks.tool_maker.sandbox).
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+DONE, SETUP_FAILED, OUT_OF_TIME, KILLED = 0, 97, 98, 99  # exit statuses
+NOBODY = 65534
+_NEW_MOUNTS, _NEW_NAMES, _NEW_IPC, _NEW_USER, _NEW_PIDS, _NEW_NETWORK = (
+    0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
+)  # fmt: skip
+_READ_ONLY, _NO_SETUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+_DIE_WITH_PARENT, _NO_NEW_RIGHTS = 1, 38  # of prctl
+_FILE_BYTES, _ROOT_BYTES = 1_000_000, 8_000_000
+_LONGEST = 2000  # characters of an answer or an error
+
+
+def main() -> int:
+    """Reads the request from standard input, runs it, and returns the exit status."""
+    request = json.load(sys.stdin)
+    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if request["isolated"]:
+        try:
+            _isolate(request["folder"])
+        except OSError as error:
+            print(f"{error.strerror or error}", file=sys.stderr)
+            return SETUP_FAILED
+    child = os.fork()
+    if child == 0:
+        _run(request)
+    return _wait(child, request["seconds"])
+
+
+def _wait(child: int, seconds: float) -> int:
+    late = False
+
+    def end(*_: object) -> None:
+        nonlocal late
+        late = True
+        os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return OUT_OF_TIME if late or status == -signal.SIGXCPU else DONE if status == 0 else KILLED
+
+
+# ── isolation ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _isolate(folder: str) -> None:
+    """New namespaces for the next child, and a root with the standard library and an empty folder. Raises OSError where
+    the system does not allow it. Root keeps its user namespace and becomes `nobody` there: root has no limits."""
+    user, group = os.getuid(), os.getgid()
+    kinds = _NEW_MOUNTS | _NEW_NAMES | _NEW_IPC | _NEW_PIDS | _NEW_NETWORK
+    _call("unshare", kinds if user == 0 else kinds | _NEW_USER)
+    if user != 0:
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{NOBODY} {user} 1"),
+            ("gid_map", f"{NOBODY} {group} 1"),
+        ):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    _mount(None, "/", None, _RECURSIVE | _PRIVATE)
+    _mount("tmpfs", folder, "tmpfs", _NO_SETUID | _NO_DEVICES, f"size={_ROOT_BYTES},mode=755")
+    libraries = [path for path in ("/lib", "/lib64", "/usr/lib", "/usr/lib64") if os.path.isdir(path)]
+    for source in [*libraries, os.path.dirname(os.__file__)]:
+        target = folder + source
+        os.makedirs(target, exist_ok=True)
+        _mount(source, target, None, _BIND)
+        _mount(None, target, None, _BIND | _REMOUNT | _READ_ONLY | _flags_of(source))
+    os.mkdir(f"{folder}/empty")
+    os.chmod(f"{folder}/empty", 0o777)
+
+
+def _flags_of(path: str) -> int:
+    """The flags that a mount inside a user namespace must keep."""
+    return os.statvfs(path).f_flag & (_NO_SETUID | _NO_DEVICES | os.ST_NOEXEC) | _NO_SETUID | _NO_DEVICES
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str = "") -> None:
+    texts = [text and text.encode() for text in (source, target, kind)]
+    _call("mount", *texts, ctypes.c_ulong(flags), data.encode() or None)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _call("prctl", option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def _call(name: str, *arguments: object) -> None:
+    """A call of the C library; raises OSError if it fails."""
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _limit(request: Mapping[str, Any]) -> None:
+    """No rights and no new ones, and limits of memory, CPU time, files and processes."""
+    if request["isolated"]:
+        os.chroot(request["folder"])
+        os.chdir("/empty")
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        else:
+            _drop_capabilities()
+    else:
+        os.chdir(request["folder"])
+    _prctl(_NO_NEW_RIGHTS, 1)
+    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # a change of user has cleared it
+    cpu = max(1, round(request["seconds"]))
+    for what, most in (
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_AS, request["memory_mb"] << 20),
+        (resource.RLIMIT_FSIZE, _FILE_BYTES),
+        (resource.RLIMIT_NOFILE, 32),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 1),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def _drop_capabilities() -> None:
+    """Gives up all rights in the user namespace (version 3 of the header: two words of 32 rights)."""
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    _call("capset", header, none)
+
+
+# ── the code ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _run(request: Mapping[str, Any]) -> NoReturn:
+    """Runs the code in this process, writes the result to standard output and ends the process."""
+    result = os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    try:
+        _limit(request)
+        found = _results(request["function"], request["call"])
+    except BaseException as error:  # SystemExit and MemoryError too: whatever the code raises is its result
+        found = {"error": f"{type(error).__name__}: {error}"[:_LONGEST]}
+    os.write(result, json.dumps(found).encode())
+    os._exit(0)
+
+
+def _results(function: str, call: str) -> dict[str, object]:
+    """Runs the function's code, then the call twice: with the tool, and with a tool that returns an unknown object. A
+    call that comes to the same answer both times does not use the tool (`constant`)."""
+    defined: dict[str, Any] = {"__name__": "tool"}
+    exec(compile(function, "function.py", "exec"), defined)
+    own = [name for name, value in defined.items() if isinstance(value, types.FunctionType)]
+    own = [name for name in own if defined[name].__module__ == "tool"]
+    if not own:
+        return {"error": "the code defines no function"}
+    tool = own[-1]
+    if not call:
+        return {"tool": tool, "error": ""}
+    calls = 0
+
+    def counted(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        return defined[tool](*args, **kwargs)
+
+    answer = _answer(call, tool, counted)
+    made = calls
+    try:
+        constant = answer is not None and _answer(call, tool, lambda *_, **__: object()) == answer
+    except BaseException:  # the call cannot work with another return value, so it uses the tool
+        constant = False
+    return {"tool": tool, "calls": made, "answer": answer, "constant": constant, "error": ""}
+
+
+def _answer(call: str, tool: str, function: Callable[..., object]) -> str | None:
+    """The text of the variable `answer` after the call; None if there is none."""
+    scope: dict[str, Any] = {"__name__": "call", tool: function}
+    exec(compile(call, "call.py", "exec"), scope)
+    return _text(scope.get("answer"))
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, (list, tuple)):
+        return _shortened(", ".join(map(str, value)))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return None if value is None else _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
+    if len(text) > _LONGEST:
+        raise ValueError(f"the answer has {len(text)} characters, more than {_LONGEST}")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

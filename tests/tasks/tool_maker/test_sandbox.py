@@ -1,0 +1,108 @@
+"""Code that tries to leave the sandbox, and code that behaves."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rest_react.errors import OutsideFault
+from rest_react.tasks.tool_maker import sandboxed_run
+from rest_react.tasks.tool_maker.sandbox import Outcome, Sandbox, namespaces_problem
+
+DOUBLE = "def double(x):\n    return 2 * x"
+isolated = pytest.mark.skipif(bool(namespaces_problem()), reason=f"no namespaces here: {namespaces_problem()}")
+KINDS = [pytest.param("namespaces", marks=isolated), "limits_only"]
+
+
+def run(call: str, kind: str = "namespaces", function: str = DOUBLE, *, seconds: float = 20.0) -> Outcome:
+    return asyncio.run(Sandbox(kind, seconds, memory_mb=256).run(function, call))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_call_returns_its_answer_and_how_often_it_called_the_tool(kind: str) -> None:
+    assert run("answer = double(4) + double(1)", kind) == Outcome("double", calls=2, answer="10")
+    assert run("", kind) == Outcome("double")
+    assert run("answer = double(['a', 'b'])", kind) == Outcome("double", calls=1, answer="a, b, a, b")
+
+
+@isolated
+@pytest.mark.parametrize("call", ["answer = 8", "double(4)\nanswer = 8", "answer = 8 if double(4) else 0"])
+def test_an_answer_that_does_not_depend_on_the_tool_is_constant(call: str) -> None:
+    assert run(call).constant
+
+
+@isolated
+def test_recursion_of_the_tool_is_one_call() -> None:
+    assert run("answer = f(5)", function="def f(n):\n    return n * f(n - 1) if n else 1").calls == 1
+
+
+ESCAPES = {
+    "import os\nfor _ in range(10000): os.fork()": "BlockingIOError",
+    "import threading\nthreading.Thread(target=print).start()": "RuntimeError",
+    "import subprocess\nsubprocess.run(['/bin/sh'])": "Error",
+    "x = bytearray(10 ** 9)": "MemoryError",
+    "open('/etc/passwd').read()": "FileNotFoundError",
+    f"open({__file__!r}).read()": "FileNotFoundError",
+    "open('/proc/self/environ').read()": "FileNotFoundError",
+    "import os\nopen(os.__file__, 'a')": "Error",
+    "open('big', 'w').write('x' * 10 ** 7)": "File too large",
+    "import socket\nsocket.create_connection(('1.1.1.1', 80), 2)": "Network is unreachable",
+    "import socket\nsocket.create_connection(('127.0.0.1', 80), 2)": "Network is unreachable",
+    "import os\nos.setuid(0)": "PermissionError",
+    "import os\nos.chroot('/usr')": "PermissionError",
+    "import ctypes\nassert ctypes.CDLL(None).unshare(0x10000000) == 0": "AssertionError",
+    "import os\nos.kill(os.getppid() or 1, 9)\nanswer = double(1)\nos._exit(0)": "without a result",
+    "import os\nos._exit(0)": "without a result",
+    "import sys\nsys.exit(0)": "SystemExit",
+    "answer = double('x' * 10 ** 6)": "more than 2000",
+    "import os\nfor n in range(3, 32):\n  try: os.write(n, b'{}' * 10 ** 6)\n  except OSError: pass": "wrote more than",
+    "import os\nassert set(os.environ) > {'LC_CTYPE'}": "AssertionError",
+}
+
+
+@isolated
+@pytest.mark.parametrize("call", ESCAPES)
+def test_an_escape_fails_and_is_the_problem_of_the_code(call: str) -> None:
+    outcome = run(call)
+    assert outcome.answer == "" and ESCAPES[call] in outcome.problem
+
+
+@isolated
+def test_a_megabyte_of_output_is_dropped() -> None:
+    assert run("print('x' * 10 ** 6)\nanswer = double(1)").answer == "2"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("call", ["while True: pass", "import time\ntime.sleep(100)"])
+def test_a_call_that_does_not_end_is_killed(kind: str, call: str) -> None:
+    assert run(call, kind, seconds=0.5).problem == "ran longer than 0.5 seconds"
+
+
+def test_processes_that_the_code_started_are_killed_with_it() -> None:
+    child = "import os\nos.fork() or os.execvp('sleep', ['sleep', '4711.5'])\nanswer = double(1)"
+    run(child, "limits_only")
+    deadline = time.monotonic() + 5
+    while (left := _running("4711.5")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def _running(argument: str) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found += [process.name] if argument.encode() in (process / "cmdline").read_bytes().split(b"\0") else []
+    return found
+
+
+def test_a_sandbox_that_cannot_be_made_is_an_outside_fault(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    program = tmp_path / "refused.py"
+    program.write_text(
+        f"import sys\nprint('unshare: not permitted', file=sys.stderr)\nsys.exit({sandboxed_run.SETUP_FAILED})"
+    )
+    monkeypatch.setattr("rest_react.tasks.tool_maker.sandbox._PROGRAM", [sys.executable, str(program)])
+    with pytest.raises(OutsideFault, match="sandbox: unshare: not permitted"):
+        run("answer = double(1)")
