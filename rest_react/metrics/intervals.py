@@ -3,19 +3,23 @@
     >>> clustered_interval({"w1": [1.0], "w2": [0.0], "w3": [1.0]})     # one value per repeat, None where unscored
     Share(mean=0.6666666666666666, std=None, low=0.2, high=1.0, n=3, repeats=1)
 
-The interval is a percentile bootstrap over *questions*, because repeats of one question are not independent.
-Every resample is drawn from the questions and one imaginary question at each end of the scale, so that 0 correct
-answers out of 40 do not give the interval [0, 0]. docs/metrics.md has the definitions and the measured coverage.
+Both intervals are over *questions*, because repeats of one question are not independent.
+That of a mean is a percentile bootstrap. Every resample is drawn from the questions and one imaginary question at each
+end of the scale, so that 0 correct answers out of 40 do not give the interval [0, 0].
+That of a difference is the interval of Agresti and Min (2005) for paired answers, with questions as clusters.
+docs/metrics.md has the definitions and the measured coverage, benchmarks/intervals.py measures it.
 Not here: how an answer is scored (reporting.rows), agreement of two raters (metrics.agreement).
 """
 
-import statistics
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
 from typing import Any
 
 from rest_react.seeds import derive_seed
 
+NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)
 _RESAMPLES = 2000
 
 
@@ -43,7 +47,7 @@ def clustered_interval(
     None means unscored and is ignored. The mean is over all scored values. The result does not depend on the order
     of the questions.
     """
-    scored = {q: [v for v in values if v is not None] for q, values in sorted(values_by_question.items())}
+    scored = {q: _scored(values) for q, values in sorted(values_by_question.items())}
     scored = {q: values for q, values in scored.items() if values}
     repeats = max(map(len, values_by_question.values()), default=0)
     if not scored:
@@ -57,34 +61,51 @@ def clustered_interval(
 
 
 def paired_difference(
-    values_by_question: Mapping[str, Sequence[float | None]],
-    reference: Mapping[str, Sequence[float | None]],
-    *,
-    scale: tuple[float, float] = (0.0, 1.0),
+    values_by_question: Mapping[str, Sequence[float | None]], reference: Mapping[str, Sequence[float | None]]
 ) -> Share:
-    """The mean difference to `reference`, over questions scored in both. Pairing removes the difficulty of the
-    questions, so the interval is narrower than that of two separate means."""
-    differences: dict[str, list[float | None]] = {}
-    for question in values_by_question.keys() & reference.keys():
-        ours, theirs = _mean(values_by_question[question]), _mean(reference[question])
-        if ours is not None and theirs is not None:
-            differences[question] = [ours - theirs]
-    width = scale[1] - scale[0]
-    return clustered_interval(differences, scale=(-width, width))
+    """The mean difference to `reference` of values between 0 and 1, over questions scored in both. Pairing removes the
+    difficulty of the questions, so the interval is narrower than that of two separate means."""
+    differences, pairs = [], []
+    for question in sorted(values_by_question.keys() & reference.keys()):
+        ours, theirs = _scored(values_by_question[question]), _scored(reference[question])
+        if ours and theirs:
+            differences.append(fmean(ours) - fmean(theirs))
+            pairs.append(min(len(ours), len(theirs)))
+    if not differences:
+        return Share(None, None, None, None, 0, 0)
+    low, high = interval_of_differences(differences, repeats=fmean(pairs))
+    return Share(fmean(differences), None, low, high, len(differences), 1)
+
+
+def interval_of_differences(differences: Sequence[float], *, repeats: float) -> tuple[float, float]:
+    """The 95% interval of the mean of differences between -1 and 1, one per question, each averaged over `repeats`
+    pairs of answers.
+
+    Agresti and Min (2005, Statistics in Medicine 24) add half an observation to each of the four outcomes of a pair of
+    answers: half at each end and one at 0. Here a question is the observation, and half a pair of answers is
+    1 / (2 `repeats`) of a question."""
+    half = 0.5 / repeats
+    size = len(differences) + 4 * half
+    mean = sum(differences) / size
+    variance = (sum(difference**2 for difference in differences) + 2 * half) / size - mean**2
+    reach = NORMAL_QUANTILE * math.sqrt(max(variance, 0.0) / size)
+    return max(mean - reach, -1.0), min(mean + reach, 1.0)
 
 
 def detectable_difference(share: Share) -> float | None:
     """The smallest true difference that an evaluation of this size detects (the interval excludes 0) with 80%
     power, given the variation in `share`, a paired difference."""
-    from scipy.stats import norm
-
     if share.low is None or share.high is None:
         return None
-    return float((share.high - share.low) / 2 * (1 + norm.ppf(0.8) / norm.ppf(0.975)))
+    return (share.high - share.low) / 2 * (1 + NormalDist().inv_cdf(0.8) / NORMAL_QUANTILE)
+
+
+def _scored(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    scored = [value for value in values if value is not None]
+    scored = _scored(values)
     return sum(scored) / len(scored) if scored else None
 
 
@@ -92,7 +113,7 @@ def _spread_of_repeats(lists: Iterable[Sequence[float | None]], repeats: int) ->
     rows = list(lists)
     means = [_mean([values[r] for values in rows if r < len(values)]) for r in range(repeats)]
     known = [mean for mean in means if mean is not None]
-    return statistics.stdev(known) if len(known) > 1 else None
+    return stdev(known) if len(known) > 1 else None
 
 
 def bootstrap_interval(

@@ -6,7 +6,7 @@ import pytest
 from msgspec import to_builtins
 
 from rest_react.errors import RunFolderError
-from rest_react.metrics.intervals import clustered_interval, detectable_difference
+from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.records import Fault
 from rest_react.reporting.results_json import FaultCount, PerCorrect
 from rest_react.reporting.rows import compute_rows
@@ -30,7 +30,7 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
     assert set(start) == set(later) == ROW_KEYS
     share = clustered_interval({f"w{i}": [float(i < 3)] for i in range(4)})
     interval = {"mean": share.mean, "low": share.low, "high": share.high}
-    nothing = clustered_interval({f"w{i}": [0.0] for i in range(4)}, scale=(-1, 1))
+    nothing = paired_difference({f"w{i}": [0.0] for i in range(4)}, {f"w{i}": [0.0] for i in range(4)})
     assert {k: later[k] for k in ROW_KEYS - {"vs_start", "vs_previous"}} == {
         "iteration": 1, "benchmark": "world", "grader": "rule",
         "questions": 4, "repeats": 1,
