@@ -11,7 +11,7 @@ Not here: how a text is parsed (each task), and what is stored (records).
 from dataclasses import dataclass
 from typing import Any
 
-from rest_react.records import Step, Trajectory
+from rest_react.records import Hit, Step, Trajectory
 
 CUT_OFF = "length"  # a candidate's `finish` where its token limit ended it
 SLIP = "slip"  # and where a scripted expert made a mistake on purpose, to show its repair
@@ -61,3 +61,20 @@ class Violations:
 
     steps: tuple[tuple[tuple[str, ...] | None, ...], ...] = ()
     answer: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The final answer of a trajectory and what it rests on: all that a trajectory signal sees
+    (selection.trajectory_signals).
+
+    `short_answer` is the part of the answer that answers the question, for comparisons. `queries` are the searches,
+    `retrieved` the distinct results of all searches, `selected` those that the trajectory selected. A task that does
+    not search has none."""
+
+    question: str
+    answer: str
+    short_answer: str
+    queries: tuple[str, ...] = ()
+    selected: tuple[Hit, ...] = ()
+    retrieved: tuple[Hit, ...] = ()

@@ -13,6 +13,7 @@ from pathlib import Path
 from rest_react.config.settings import Questions, SameModel, Settings, model_behind
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.metrics.prices import NO_PRICE
+from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES
 
 # Question sets that their authors published for testing only, by a part of their names.
 TEST_ONLY = ("bamtwoogle",)
@@ -56,6 +57,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
         yield "agent.prompts: is not used; set start=prompted, or demonstrations.exemplars=true to train on them"
     if s.improve.only_grounded and not s.agent.self_checks:
         yield "improve.only_grounded: needs agent.self_checks=true; set it, or set improve.only_grounded=false"
+    yield from _impossible_trajectory_filter(s)
     if s.finetune.whole_epochs and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
         yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job trains for whole epochs; round it"
     yield from _impossible_tuning(s)
@@ -65,6 +67,16 @@ def combination_problems(s: Settings) -> Iterator[str]:
         asked = model_behind(judge, s.policy)
         if asked is not None and asked.runs == "script" and (role == "grader" or _asks_reward_model(s)):
             yield f"{role}: the scripted policy cannot judge; choose another {role}"
+
+
+def _impossible_trajectory_filter(s: Settings) -> Iterator[str]:
+    """A filter that compares trajectories of one question, with too few of them."""
+    keep, asked = s.improve.keep_trajectories, s.grow.trajectories_per_question
+    if asked < (fewest := FEWEST_TRAJECTORIES.get(keep, 1)):
+        yield (
+            f"improve.keep_trajectories: {keep} keeps no trajectory with grow.trajectories_per_question={asked}; set "
+            f"{fewest} or more, for example 4"
+        )
 
 
 def _impossible_tuning(s: Settings) -> Iterator[str]:

@@ -8,14 +8,16 @@ labels: it reads trajectories, which have none.
 
 The target is the canonical text of the action (ParsedAction.target), without code fence and surrounding text. Each
 candidate is parsed once.
-Not here: which steps may train (selection.filters), the choice of the candidate (selection.selectors), the record
-of the choice (selection.rank_step), and the counts of the summary (stages.improve_summary).
+Not here: which trajectories and steps may train (selection.trajectory_filters, selection.filters), the choice of the
+candidate (selection.selectors), the record of the choice (selection.rank_step), and the counts of the summary
+(stages.improve_summary).
 """
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from rest_react.console import say
@@ -27,6 +29,7 @@ from rest_react.selection.filters import Keep, trainable_steps
 from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.selectors import SelectorName
+from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.improve_summary import Choice, notes_of, summary_of
 from rest_react.storage.jsonl import read_lines, replace_lines
@@ -44,6 +47,7 @@ class Rules:
     keep: Keep = "all"
     max_examples: int | None = None
     tolerated: float = 0.0
+    keep_trajectories: KeepTrajectories = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +145,35 @@ def steps_to_rank(
     task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
 ) -> Iterator[tuple[str, StepToRank]]:
     """Every step that may train, in order of trajectory and step. Counts the others in `tally`."""
-    for trajectory in read_lines(trajectories, Trajectory):
-        for step in trajectory.steps:
-            tally["candidates"] += len(step.candidates)
-            tally["candidates_cut_off"] += sum(candidate.finish == CUT_OFF for candidate in step.candidates)
-        if trajectory.outcome != "finished":
-            tally["unfinished_trajectories"] += 1
-            continue
-        parsed = ParsedTrajectory(trajectory, tuple(map(task.parse, trajectory.steps)))
-        if not task.may_train(parsed):
-            tally["filtered_trajectories"] += 1
-            continue
-        tally["steps"] += sum(not step.forced for step in trajectory.steps)
+    for parsed in trainable_trajectories(task, trajectories, rules, tally):
+        tally["steps"] += sum(not step.step.forced for step in parsed.steps)
         for index, usable in trainable_steps(parsed, task.violations, selector=rules.selector, keep=rules.keep):
-            yield f"{trajectory.id}.{index}", StepToRank(parsed, index, usable)
+            yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, usable)
+
+
+def trainable_trajectories(
+    task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
+) -> Iterator[ParsedTrajectory]:
+    """Every trajectory that may train, in order. Counts the others in `tally`, by the filter that left them out.
+    `rules.keep_trajectories` compares all finished trajectories of a question, which are neighbours in the file."""
+    keep = TRAJECTORY_FILTERS[rules.keep_trajectories]
+    for _, of_question in groupby(read_lines(trajectories, Trajectory), key=lambda one: one.question_id):
+        finished = []
+        for trajectory in of_question:
+            for step in trajectory.steps:
+                tally["candidates"] += len(step.candidates)
+                tally["candidates_cut_off"] += sum(candidate.finish == CUT_OFF for candidate in step.candidates)
+            if trajectory.outcome == "finished":
+                finished.append(ParsedTrajectory(trajectory, tuple(map(task.parse, trajectory.steps))))
+            else:
+                tally["unfinished_trajectories"] += 1
+        for parsed, kept in zip(finished, keep([task.evidence(parsed) for parsed in finished]), strict=True):
+            if not task.may_train(parsed):
+                tally["filtered_trajectories"] += 1
+            elif not kept:
+                tally["rejected_trajectories"] += 1
+            else:
+                yield parsed
 
 
 def _most_steps(trajectories: Path) -> int:

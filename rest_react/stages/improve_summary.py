@@ -55,8 +55,8 @@ def summary_of(
         tally["not_judged"] += judged and ranking.good is None
         tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
     names = (
-        "examples unfinished_trajectories filtered_trajectories candidates candidates_cut_off steps "
-        "steps_with_a_choice targets_changed targets_respelled ranked fallback errored judged_bad not_judged "
+        "examples unfinished_trajectories filtered_trajectories rejected_trajectories candidates candidates_cut_off "
+        "steps steps_with_a_choice targets_changed targets_respelled ranked fallback errored judged_bad not_judged "
         "prompt_tokens completion_tokens"
     )
     return {

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from rest_react.judges.grader import Grader
-from rest_react.parsed_trajectories import ParsedStep, ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory
 from rest_react.step_view import StepView, plain_view
@@ -39,8 +39,8 @@ class Policy:
 
 
 class Task(Protocol):
-    """A task. A class that inherits from it may leave out `may_train`, `render`, `citations` and `violations`, whose
-    defaults mean: no filter, steps shown as text, no sources, no verifier."""
+    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `render`, `citations` and
+    `violations`, whose defaults mean: no filter, only the answer, steps shown as text, no sources, no verifier."""
 
     __slots__ = ()
 
@@ -70,6 +70,11 @@ class Task(Protocol):
     def may_train(self, trajectory: ParsedTrajectory) -> bool:
         """Whether this finished trajectory passes the filters in the settings of this task."""
         return True
+
+    def evidence(self, trajectory: ParsedTrajectory) -> Evidence:
+        """The answer and what it rests on, for the filters of trajectories (`improve.keep_trajectories`)."""
+        whole = trajectory.trajectory
+        return Evidence(whole.question, whole.answer, whole.answer)
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
         """The views of the steps, for pages and `ask`. `steps` may be the first steps of a trajectory."""

@@ -121,8 +121,8 @@ def test_an_example_is_the_state_and_the_candidate_with_the_lowest_perplexity(tm
     assert examples == [Example("q.0.0", "q.0", 0, "decide", "a state", text(BOB), "perplexity")]
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
         "selector": "perplexity", "examples": 1, "dropped_steps": 0, "unfinished_trajectories": 0,
-        "filtered_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1, "steps_with_a_choice": 1,
-        "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
+        "filtered_trajectories": 0, "rejected_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1,
+        "steps_with_a_choice": 1, "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
         "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
         "fallback_reason": "", "cost_usd": 0.0, "cost_reason": None,
     }  # fmt: skip
@@ -546,6 +546,38 @@ def test_long_searches_can_be_left_out(tmp_path) -> None:
     _, examples, summary = run(tmp_path, trajectories, task=SearchQA(max_searches=2))
     assert [example.trajectory_id for example in examples] == ["q0.0", "q1.0", "q2.0"]
     assert summary["filtered_trajectories"] == 1
+
+
+def answered(id_: str, answer: str) -> Trajectory:
+    return replace(trajectory_of(decide(candidate(ADA)), decide(candidate(BOB)), id_=id_), answer=answer)
+
+
+def test_only_trajectories_with_the_majoritys_answer_train_and_the_others_are_counted(tmp_path) -> None:
+    trajectories = [
+        *(answered(f"most.{i}", says) for i, says in enumerate(("Vell.", "Gar.", "It is Vell."))),
+        *(answered(f"all.{i}", "Vell.") for i in range(3)),
+        answered("alone.0", "Vell."),
+        trajectory_of(decide(candidate(ADA)), id_="alone.1", fault=Fault("model", "no usable sample")),
+    ]
+    kept = {}
+    for keep in ("all", "agreeing", "agreeing_in_band"):
+        _, examples, summary = run(tmp_path / keep, trajectories, keep_trajectories=keep)
+        kept[keep] = list(dict.fromkeys(example.trajectory_id for example in examples))
+        assert summary["rejected_trajectories"] == 7 - len(kept[keep])
+        assert (summary["steps"], summary["unfinished_trajectories"]) == (2 * len(kept[keep]), 1)
+    assert kept == {
+        "all": [trajectory.id for trajectory in trajectories[:-1]],
+        "agreeing": ["most.0", "most.2", "all.0", "all.1", "all.2"],
+        "agreeing_in_band": ["most.0", "most.2"],
+    }
+
+
+def test_a_trajectory_that_may_not_train_still_has_a_vote(tmp_path) -> None:
+    long, short = answered("q.0", "Vell."), answered("q.1", "Vell.")
+    long = replace(long, usage=Usage(searches=9))
+    _, examples, summary = run(tmp_path, [long, short], task=SearchQA(max_searches=2), keep_trajectories="agreeing")
+    assert {example.trajectory_id for example in examples} == {"q.1"}
+    assert (summary["filtered_trajectories"], summary["rejected_trajectories"]) == (1, 0)
 
 
 MANY = [

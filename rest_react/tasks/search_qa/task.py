@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.results import fault_verdict, result_of
-from rest_react.parsed_trajectories import ParsedStep, ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
 from rest_react.step_view import StepView
 from rest_react.tasks.protocol import Policy, Watch
 from rest_react.tasks.search_qa import conversation
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
+from rest_react.tasks.search_qa.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.verifier import violations_of
 
@@ -70,6 +71,10 @@ class SearchQA:
         checks = [parsed for parsed in trajectory.steps if parsed.step.kind == "grounding" and parsed.chosen]
         last = checks[-1].chosen if checks else None
         return last is not None and isinstance(last.action, CheckAnswer) and last.action.passed
+
+    def evidence(self, trajectory: ParsedTrajectory) -> Evidence:
+        """The final answer, its short form, the queries, and the search results."""
+        return evidence_of(trajectory)
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
         """The views of the steps: thoughts, searches, results, checks."""

@@ -1,0 +1,31 @@
+"""The filters of trajectories: which of them may train (`improve.keep_trajectories`).
+
+    TRAJECTORY_FILTERS["agreeing"]([first, second, third])      # [True, True, False]
+
+A filter takes the evidence of all finished trajectories of one question and returns a verdict for each. To add one:
+write its signal in selection/trajectory_signals/, and enter its name in `KeepTrajectories` and `TRAJECTORY_FILTERS`.
+Not here: filters of steps (selection.filters), and the filters of one task (`Task.may_train`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+from rest_react.parsed_trajectories import Evidence
+from rest_react.selection.trajectory_signals import agreement
+
+KeepTrajectories = Literal["all", "agreeing", "agreeing_in_band"]
+TrajectoryFilter: TypeAlias = Callable[[Sequence[Evidence]], Sequence[bool]]
+
+
+def every_trajectory(found: Sequence[Evidence]) -> list[bool]:
+    """Keeps every trajectory."""
+    return [True] * len(found)
+
+
+TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
+    "all": every_trajectory,
+    "agreeing": agreement.has_majority,
+    "agreeing_in_band": agreement.in_band,
+}
+# Trajectories of one question below which a filter keeps none.
+FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {"agreeing": 2, "agreeing_in_band": 3}

@@ -1,0 +1,46 @@
+"""Agreement between trajectories of one question, on answers whose equality a reader would not doubt."""
+
+from rest_react.parsed_trajectories import Evidence
+from rest_react.selection.trajectory_signals.agreement import agreement, has_majority, in_band, same_answer
+from rest_react.tasks.search_qa.evidence import short_answer
+
+
+def answers(question: str, *texts: str) -> list[Evidence]:
+    return [Evidence(question, text, short_answer(question, text)) for text in texts]
+
+
+TOWN = "In which town was the teacher of Ada Mell born?"
+VELL = "The teacher of Ada Mell is Bob Lin [link_id=1]. The town where Bob Lin was born is Vell [link_id=3]."
+VELL_AGAIN = "Ada Mell was taught by Bob Lin [link_id=2]. He was born in Vell [link_id=4]."
+GAR = "The teacher of Ada Mell is Bob Lin [link_id=1]. The town where Bob Lin was born is Gar [link_id=3]."
+EARLY_STOP = "The teacher of Ada Mell is Bob Lin [link_id=1]."
+
+
+def test_answers_agree_by_what_they_answer_and_not_by_what_they_mention_on_the_way() -> None:
+    vell, again, gar, stopped, empty = answers(TOWN, VELL, VELL_AGAIN, GAR, EARLY_STOP, "")
+    assert same_answer(vell, again)
+    assert not any(same_answer(vell, other) for other in (gar, stopped, empty))
+    assert not same_answer(empty, empty)
+
+
+def test_yes_no_and_choice_answers_agree_by_their_choice() -> None:
+    yes, also, no = answers("Are Ada Mell and Bob Lin both painters?", "Yes, both are.", "They paint. Yes.", "No.")
+    assert (same_answer(yes, also), same_answer(yes, no)) == (True, False)
+    ada, older, bob = answers(
+        "Who is older, Ada Mell or Bob Lin?", "Ada Mell is older.", "The older one is Ada Mell.", "Bob Lin is older."
+    )
+    assert (same_answer(ada, older), same_answer(ada, bob)) == (True, False)
+
+
+def test_the_majority_needs_two_votes_and_more_than_any_other_answer() -> None:
+    assert agreement(answers(TOWN, VELL, GAR, VELL_AGAIN)) == [0.5, 0.0, 0.5]
+    assert has_majority(answers(TOWN, VELL, GAR, VELL_AGAIN)) == [True, False, True]
+    assert has_majority(answers(TOWN, VELL, GAR, VELL_AGAIN, GAR)) == [False] * 4
+    assert has_majority(answers(TOWN, VELL, GAR)) == [False, False]
+    assert (agreement(answers(TOWN, VELL)), has_majority(answers(TOWN, VELL))) == ([None], [False])
+    assert (agreement([]), has_majority([])) == ([], [])
+
+
+def test_the_band_leaves_out_questions_on_which_all_agree() -> None:
+    assert in_band(answers(TOWN, VELL, VELL_AGAIN, VELL)) == [False] * 3
+    assert in_band(answers(TOWN, VELL, VELL_AGAIN, EARLY_STOP)) == [True, True, False]

@@ -1,0 +1,50 @@
+"""The evidence of a trajectory: what was searched, shown and selected, and the answer in short."""
+
+from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
+from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
+from rest_react.tasks.search_qa.actions import Action, Answer, LinkSelection, Search, Terminate, render_output
+from rest_react.tasks.search_qa.evidence import evidence_of, short_answer
+from rest_react.tasks.search_qa.step import parse_step
+
+ASKED = "In which town was the teacher of Ada Mell born?"
+ADA, IDA, BOB = Hit("p1", "Ada Mell", "Bob Lin taught her."), Hit("p2", "Ida Mell", "-"), Hit("p3", "Bob Lin", "Vell.")
+
+
+def step(kind: str, action: Action, *hits: Hit, first_link: int = 0) -> Step:
+    candidate = Candidate(render_output(action).removesuffix("  # [END]"), 5, -5.0, "stop")
+    return Step(kind, "s", (candidate,), 0, hits=hits, first_link=first_link)
+
+
+def test_results_count_once_and_only_the_chosen_sample_selects() -> None:
+    answer = "The teacher is Bob Lin [link_id=1]. Bob Lin was born in Vell [link_id=4]."
+    steps = (
+        step("decide", Search("teacher of Ada Mell", "t")),
+        step("summarise", LinkSelection("Bob Lin [link_id=1].", "t", (1,)), ADA, IDA, first_link=1),
+        step("decide", Search("Bob Lin born", "t")),
+        step("summarise", LinkSelection("Vell [link_id=4].", "t", (3, 4)), ADA, BOB, first_link=3),
+        Step("decide", "s", (), None, forced=True),
+        step("answer", Answer("t", answer)),
+    )
+    whole = Trajectory("q.0", "q", ASKED, "finished", None, steps, answer, answer, Usage())
+    assert evidence_of(ParsedTrajectory(whole, tuple(map(parse_step, steps)))) == Evidence(
+        ASKED, answer, "Vell", ("teacher of Ada Mell", "Bob Lin born"), (ADA, BOB), (ADA, IDA, BOB)
+    )
+    ended = (step("decide", Terminate("t")),)
+    whole = Trajectory("q.0", "q", ASKED, "finished", None, ended, "", "", Usage())
+    assert evidence_of(ParsedTrajectory(whole, tuple(map(parse_step, ended)))) == Evidence(ASKED, "", "")
+
+
+def test_the_short_answer_is_what_the_last_claim_adds() -> None:
+    cases = {
+        ("When was Ada Mell born?", "Ada Mell was born on 12 May 1890 [link_id=2]."): "12 May 1890",
+        ("How many mills does Vell have?", "Vell has 7 mills."): "7",
+        ("Who wrote Middlemarch?", "George Eliot wrote Middlemarch [link_id=1]."): "George Eliot",
+        ("Is Vell a town?", "Vell has a mayor. Yes, it is a town."): "yes",
+        ("Is Vell a town?", "No. Vell is a village."): "no",
+        ("Who is older, Ada Mell or Bob Lin?", "Ada was born in 1850. Ada Mell is older."): "Ada Mell",
+        ("Who is older, Ada Mell or Bob Lin?", "The older one is Ada Mell."): "Ada Mell",
+        ("What was Ada Mell?", "Ada Mell was a painter."): "painter",
+        ("Is it so?", "it is so"): "it is so",
+        ("Who?", "[link_id=1]."): "",
+    }
+    assert {asked: short_answer(*asked) for asked in cases} == cases
