@@ -143,6 +143,13 @@ def test_a_damaged_settings_file_says_what_to_do(tmp_path: Path, text: str) -> N
         lock_settings(tmp_path, SETTINGS, HERE)
 
 
+def test_a_folder_from_before_a_setting_existed_has_its_default(tmp_path: Path) -> None:
+    lock_settings(tmp_path, {"seed": 0}, {})
+    assert differing_settings(tmp_path, {"seed": 0, "improve.keep_trajectories": "all"}) == {}
+    told = {"improve.keep_trajectories": "'all' in the folder, 'agreeing' now"}
+    assert differing_settings(tmp_path, {"seed": 0, "improve.keep_trajectories": "agreeing"}) == told
+
+
 def test_a_folder_from_before_there_were_tasks_is_one_of_search_qa(tmp_path: Path) -> None:
     lock_settings(tmp_path, {"seed": 0}, {})
     assert differing_settings(tmp_path, {"seed": 0, "task.kind": "search_qa"}) == {}
