@@ -218,7 +218,7 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         (["run=a/b"], "run: 'a/b'"),
         (["run=.."], "run: '..'"),
         (["output='~/runs'"], "output: ~"),
-        (["improve.keep_trajectories=agreeing"], "keeps no trajectory with grow.trajectories_per_question=1; set 2"),
+        (["improve.keep_trajectories=agreeing"], "improve.keep_trajectories: agreeing keeps no trajectory with"),
         (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
         (
             ["experiment=web", "search=bm25", "search.corpus=nowhere.jsonl"],
