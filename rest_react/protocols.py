@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rest_react.records import Completion, Example, Hit, ModelRef, Prompt, Sampling
+from rest_react.records import Completion, Example, Hit, ModelRef, OptionScores, Prompt, Sampling
 
 
 class LLM(Protocol):
@@ -22,6 +22,12 @@ class LLM(Protocol):
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt, in a fixed order."""
+        ...
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
+        """How likely the reply is to begin with each option ("A", "yes"); None if the model or its server gives no
+        log-probabilities, so that the caller must ask for text. No option may begin with another. The spellings of an
+        option (llm.option_scores) count together."""
         ...
 
     async def aclose(self) -> None:

@@ -102,13 +102,15 @@ class Prompt:
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How to sample one step. Sample i has the seed `derive_seed(seed, i)`, so the order of arrival has no effect.
-    Judges set `logprobs` to False: they are not needed, and many models refuse to return them."""
+    Judges set `logprobs` to False: they are not needed, and many models refuse to return them. `top_logprobs` is how
+    many likely tokens a server lists at each position."""
 
     temperature: float
     max_tokens: int
     seed: int
     stop: tuple[str, ...] = ()
     logprobs: bool = True
+    top_logprobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,18 @@ class Completion:
     prompt_tokens: int
     token_ends: tuple[int, ...] = ()
     token_logprobs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OptionScores:
+    """How likely a reply is to begin with each of the given options: natural log-probabilities at temperature 1, in the
+    order of the options. `floored` are the indexes of options that a server did not list; their values are upper
+    bounds."""
+
+    logprobs: tuple[float, ...]
+    floored: tuple[int, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ Not here: what a reply says (gemini_replies), Vertex AI, and the Gemini API's Op
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -129,6 +130,9 @@ class Gemini:
         if not any(one.text for one in completions):
             self._refuse_empty(completions[0].finish, thoughts=sum(reply.thoughts for reply in replies))
         return completions
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
+        """None: few Gemini models give log-probabilities, so callers ask for text."""
 
     def _refuse_empty(self, finish: str, *, thoughts: int) -> None:
         """Raises ModelFault if no sample has a text and the reason is known."""

@@ -7,8 +7,9 @@
 Not here: the whole reply (openai_replies), and decoding its bytes (event_stream).
 """
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from rest_react.llm.token_ends import token_ends
 
@@ -33,6 +34,7 @@ _FILTERED = frozenset(
 )
 TOOLS = ("tool_calls", "function_call")
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+_LARGEST_LOGPROB = 0.01  # rounding makes some of them a little more than 0
 _DEEPEST = 3  # of the lists and objects that text may lie in
 
 
@@ -96,6 +98,29 @@ def token_logprobs(logprobs: object) -> Iterator[object]:
         logprobs = next((value for value in held if isinstance(value, list)), None)
     for entry in logprobs if isinstance(logprobs, list) else ():
         yield entry.get("logprob") if isinstance(entry, dict) else entry
+
+
+def is_logprob(value: object) -> TypeGuard[float]:
+    """Whether a value can be a log-probability."""
+    return type(value) in (int, float) and -math.inf < cast(float, value) < _LARGEST_LOGPROB
+
+
+def listed_tokens(logprobs: object) -> dict[str, float]:
+    """The log-probabilities of the likely first tokens (`top_logprobs`), by text; empty if none are given."""
+    held = logprobs if isinstance(logprobs, dict) else {}
+    content, tops = held.get("content"), held.get("top_logprobs")
+    first = content[0] if isinstance(content, list) and content and isinstance(content[0], dict) else {}
+    listed = first.get("top_logprobs", tops[0] if isinstance(tops, list) and tops else None)
+    if isinstance(listed, dict):
+        pairs = list(listed.items())
+    else:
+        entries = [*(listed if isinstance(listed, list) else ()), first]
+        pairs = [(entry.get("token"), entry.get("logprob")) for entry in entries if isinstance(entry, dict)]
+    found: dict[str, float] = {}
+    for token, value in pairs:
+        if isinstance(token, str) and is_logprob(value):
+            found.setdefault(token, float(value))
+    return found
 
 
 def choice_token_ends(text: str, logprobs: object) -> tuple[int, ...]:

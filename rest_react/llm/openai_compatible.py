@@ -2,6 +2,7 @@
 
     llm = OpenAICompatible("Qwen/Qwen2.5-7B-Instruct", base_url="http://localhost:8000/v1", api_key_env=None)
     samples = await llm.sample(Prompt(prefix="", state="..."), n=4, sampling=Sampling(0.5, 512, seed=7))
+    scores = await llm.score(Prompt(prefix="", state="... Which one is best?"), ["A", "B"])
 
 `mode="chat"` sends the prefix as system message, exemplars as user and assistant messages, and the state as the last
 user message; `mode="completion"` sends all of it as one text, for base models. If a template has no system turn, the
@@ -28,11 +29,12 @@ from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.openai_replies import Reply, read_reply
-from rest_react.llm.settings_for_refusals import refuses_system_turn, remedy, why_empty
+from rest_react.llm.option_scores import scores_of_listed
+from rest_react.llm.settings_for_refusals import refuses_so_many_listed, refuses_system_turn, remedy, why_empty
 from rest_react.metrics.prices import Price
-from rest_react.records import Completion, Prompt, Sampling, chat_turns
+from rest_react.records import Completion, OptionScores, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
-from rest_react.remote.budget import Meter, with_all_prompts, worst_case
+from rest_react.remote.budget import Meter, tokens_used, with_all_prompts, worst_case
 from rest_react.remote.error_meanings import classify_error, meaning_of, tells_of_no_model
 from rest_react.remote.error_replies import ErrorInside, ErrorReply, error_reply
 from rest_react.remote.http_client import key_from, open_session, post, refuse_address
@@ -55,6 +57,15 @@ class _Unclear(RestReactError):
 class _NoSystemTurn(ModelFault):
     """The server's template has no system turn; only raised inside the client."""
 
+
+class _FewerListed(ModelFault):
+    """The server lists fewer tokens than were asked for; only raised inside the client."""
+
+
+# A reply whose first token is scored. At temperature 1 a server that reports the distribution from which it drew
+# reports the model's own.
+_ONE_TOKEN = Sampling(temperature=1.0, max_tokens=1, seed=0)
+_MOST_LISTED, _FEWER_LISTED = 20, 5  # OpenAI's chats and vLLM's default; other servers
 
 # Fields of a request that change what a chat template renders.
 _CHANGES_PROMPT = {
@@ -171,6 +182,7 @@ class OpenAICompatible:
         self._names = names or SettingNames()
         self._first_wait_s = first_wait_s
         self._ready_within_s = ready_within_s
+        self._most_listed = _MOST_LISTED
         self._has_answered = False
         self._session: ClientSession | None = None
 
@@ -188,6 +200,18 @@ class OpenAICompatible:
         if not any(one.text for one in completions):
             self._refuse_empty(completions, [field for reply in replies for field in reply.elsewhere])
         return completions
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
+        """The log-probability of each option as the first token of the reply, from the tokens that the server lists.
+        None if it lists none of the options, or with `logprobs=false`. Raises the errors of `sample`."""
+        if not self._logprobs:
+            return None
+        try:
+            reply = await self._request(prompt, replace(_ONE_TOKEN, top_logprobs=self._most_listed), index=0, n=1)
+        except _FewerListed:
+            self._most_listed = _FEWER_LISTED
+            reply = await self._request(prompt, replace(_ONE_TOKEN, top_logprobs=_FEWER_LISTED), index=0, n=1)
+        return scores_of_listed(options, reply.listed, tokens_used(reply.completions))
 
     def _is_greedy(self, sampling: Sampling) -> bool:
         """Whether all samples would be the same; some servers (vLLM) refuse to give several of these."""
@@ -264,6 +288,8 @@ class OpenAICompatible:
             if self._may_fold:
                 return _NoSystemTurn(refusal)
             return UsageError(f"{refusal}; set {names.setting('system_turn')}=auto")
+        if _MOST_LISTED in (sent.get("top_logprobs"), sent.get("logprobs")) and refuses_so_many_listed(reply):
+            return _FewerListed(refusal)
         if meaning in ("settings", "unclear"):
             cure = remedy(reply, names, sent=sent, omit=self._omit, extra_body=self._extra_body)
             if cure:
@@ -313,7 +339,9 @@ class OpenAICompatible:
             body["prompt"] = prompt.text
         if self._logprobs and sampling.logprobs:
             # In completions a number of alternatives; 0 is read as "none at all" by some servers.
-            body["logprobs"] = True if self._mode == "chat" else 1
+            body["logprobs"] = True if self._mode == "chat" else sampling.top_logprobs or 1
+            if self._mode == "chat" and sampling.top_logprobs:
+                body["top_logprobs"] = sampling.top_logprobs
         return {name: value for name, value in body.items() if name not in self._omit} | self._extra_body
 
     async def _post(self, sent: bytes, body: Mapping[str, Any]) -> bytes:

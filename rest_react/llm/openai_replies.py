@@ -17,7 +17,7 @@ without text means for the run (openai_compatible).
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rest_react.llm.event_stream import parse_body
@@ -27,7 +27,9 @@ from rest_react.llm.openai_choice import (
     choice_token_ends,
     finish_of,
     in_order,
+    is_logprob,
     is_thought,
+    listed_tokens,
     message_of,
     text_of,
     token_logprobs,
@@ -41,17 +43,18 @@ from rest_react.remote.usage import Tokens, Usage, told, with_thoughts
 _BROKEN_OFF = frozenset(
     ("error", "abort", "aborted", "cancelled", "canceled", "insufficient_system_resource", "network_error", "load")
 )
-_LARGEST_LOGPROB = 0.01  # rounding makes some of them a little more than 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The samples of one reply in the order of their indexes, and what they took. `elsewhere` has one entry for each
-    sample: the field that holds what its text should hold, or nothing."""
+    sample: the field that holds what its text should hold, or nothing. `listed` are the likely first tokens of the
+    first sample."""
 
     completions: list[Completion]
     elsewhere: list[str]
     usage: Usage
+    listed: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
@@ -79,7 +82,7 @@ def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
         # By the log-probabilities, where the usage tells fewer or none.
         generated = max(usage.completion or 0, sum(one.tokens for one in completions))
         usage = replace(usage, completion=generated)
-    return Reply(completions, elsewhere, usage)
+    return Reply(completions, elsewhere, usage, listed_tokens(choices[0].get("logprobs")))
 
 
 def _failed(choice: Mapping[str, Any]) -> bool:
@@ -104,7 +107,7 @@ def _completion(choice: Mapping[str, Any], token_share: int, prompt_tokens: int)
     text = text_of(message.get("content"))
     refused = not text and bool(text_of(message.get("refusal")))
     values = list(token_logprobs(choice.get("logprobs")))
-    known = [float(value) for value in values if isinstance(value, int | float) and _is_logprob(value)]
+    known = [float(value) for value in values if is_logprob(value)]
     complete = bool(known) and len(known) == len(values)
     ends = choice_token_ends(text, choice.get("logprobs")) if complete else ()
     return Completion(
@@ -133,10 +136,6 @@ def _hidden_thoughts(usage: object) -> bool:
     """Whether the usage counts thoughts, which need not stand in the reply."""
     details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
     return isinstance(details, dict) and (_count(details.get("reasoning_tokens")) or 0) > 0
-
-
-def _is_logprob(value: float) -> bool:
-    return type(value) is not bool and -math.inf < value < _LARGEST_LOGPROB
 
 
 def _usage(usage: object, choices: Sequence[Mapping[str, Any]], most: Tokens | None) -> Usage:

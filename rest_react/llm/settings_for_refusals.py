@@ -74,6 +74,12 @@ def refuses_system_turn(reply: ErrorReply) -> bool:
     return reply.status in (400, 422, 500) and bool(_NO_SYSTEM_TURN.search(said))
 
 
+def refuses_so_many_listed(reply: ErrorReply) -> bool:
+    """Whether the server says that it lists fewer likely tokens than `top_logprobs` asks for."""
+    said = reply.message[:_BEGINNING]
+    return reply.status in (400, 422, 500) and "logprobs" in said + reply.param and bool(_TOO_MUCH.search(said))
+
+
 def why_empty(field: str, cut_off: bool, names: SettingNames) -> str:
     """What to say of samples whose text went into another field of the reply."""
     extra_body, template = names.setting("extra_body"), names.setting("chat_template_kwargs")
@@ -111,7 +117,7 @@ def _setting(field: str, names: SettingNames, omit: Collection[str]) -> str:
             return f"set {names.setting('token_limit')}=max_completion_tokens"
         case "max_completion_tokens":
             return f"set {names.setting('token_limit')}=max_tokens"
-        case "logprobs":
+        case "logprobs" | "top_logprobs":
             return f"set {names.setting('logprobs')}=false"
         case "n":
             return f"set {names.setting('n_per_request')}=false"

@@ -2,6 +2,7 @@
 
     engine = TransformersEngine("smollm2-135m-instruct", mode="completion")
     await engine.sample(Prompt("", state), n=4, sampling=Sampling(0.8, 128, seed=7))
+    await engine.score(Prompt("", question), ["yes", "no"])
 
 Requests join and leave the running batch at every token, so any number of trajectories can wait here at once. Blocks
 of the key-value cache are shared by equal prefixes: the n samples of a prompt (they start once the first one's prompt
@@ -14,8 +15,9 @@ Not here: attention on a CPU (local_engine.cpu_attention), how prompts become to
 
 import asyncio
 import gc
+import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from logging import CRITICAL, getLogger
 from pathlib import Path
@@ -24,13 +26,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
 from rest_react.llm.local_engine.seeded_draws import Draw, draw_with, seeded_draws
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
+from rest_react.llm.option_scores import log_sum, spellings
 from rest_react.llm.token_ends import decoded_pieces, token_ends
 from rest_react.metrics.prices import Price
-from rest_react.records import Completion, Prompt, Sampling
+from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed
 from rest_react.setting_types import Count, Mode, Name, NotNegative
-from rest_react.weights import encode_prompt, resolve_weights
+from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 from rest_react.weights.end_tokens import end_tokens
 
 if TYPE_CHECKING:
@@ -110,28 +113,21 @@ class TransformersEngine:
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples. Raises ModelFault if the prompt does not fit into the context, UsageError if it does not fit into
         the cache (on a GPU, into the free memory), OutsideFault if the engine died."""
-        if self._manager is None:
-            await asyncio.to_thread(self._start)
-        self._loop = asyncio.get_running_loop()
-        ids = encode_prompt(self._tokenizer, prompt, self._mode, self._template_kwargs)
-        longest = len(ids) + sampling.max_tokens
-        if longest > self._context:
-            raise ModelFault(
-                f"context too long: {len(ids)} prompt tokens and up to {sampling.max_tokens} new ones, but the model's "
-                f"context is {self._context}"
-            )
-        if self._on_cpu and 2 * longest > self._cache_tokens:
-            raise UsageError(
-                f"policy.cache_tokens={self._cache_tokens} is too small: a prompt needs {2 * longest}; raise it"
-            )
-        futures = [self._loop.create_future() for _ in range(n)]
+        ids = await self._encoded(prompt)
+        outputs = await self._generate(ids, [sampling] * n)
+        return [self._completion(output, draw, len(ids)) for output, draw in outputs]
 
-        def submit_others() -> None:
-            for i in range(1, n):
-                self._submit(ids, sampling, i, futures[i], prefilled=None)
-
-        self._submit(ids, sampling, 0, futures[0], prefilled=submit_others if n > 1 else None)
-        return [self._completion(await future, len(ids)) for future in futures]
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores:
+        """The log-probability of each option, over all its spellings. The prompt is read once; the tokens of the
+        spellings are forced behind it. Raises the errors of `sample`."""
+        ids = await self._encoded(prompt)
+        spelled = [{tuple(encode_completion(self._tokenizer, text)[:-1]) for text in spellings(o)} for o in options]
+        texts = [tokens for of_option in spelled for tokens in sorted(of_option)]
+        forced = [(Sampling(0.0, len(tokens), seed=0), tokens) for tokens in texts]
+        draws = await self._generate(ids, [how for how, _ in forced], [tokens for _, tokens in forced])
+        logprobs = {tokens: math.fsum(draw.logprobs) for tokens, (_, draw) in zip(texts, draws, strict=True)}
+        scores = tuple(log_sum([logprobs[tokens] for tokens in of_option]) for of_option in spelled)
+        return OptionScores(scores, (), len(ids), sum(map(len, texts)))
 
     async def aclose(self) -> None:
         """Stops the engine and gives its memory back."""
@@ -143,8 +139,47 @@ class TransformersEngine:
             gc.collect()
             _return_freed_memory()
 
+    async def _encoded(self, prompt: Prompt) -> list[int]:
+        """The tokens of a prompt. Starts the engine at the first call."""
+        if self._manager is None:
+            await asyncio.to_thread(self._start)
+        self._loop = asyncio.get_running_loop()
+        return encode_prompt(self._tokenizer, prompt, self._mode, self._template_kwargs)
+
+    async def _generate(
+        self, ids: Sequence[int], samplings: Sequence[Sampling], forced: Sequence[Sequence[int]] = ()
+    ) -> list[tuple[Any, Draw]]:
+        """One output for each of `samplings`, with its draw. The others start once the first one's prompt is read."""
+        assert self._loop is not None
+        most = max(sampling.max_tokens for sampling in samplings)
+        longest = len(ids) + most
+        if longest > self._context:
+            raise ModelFault(
+                f"context too long: {len(ids)} prompt tokens and up to {most} new ones, but the model's "
+                f"context is {self._context}"
+            )
+        if self._on_cpu and 2 * longest > self._cache_tokens:
+            raise UsageError(
+                f"policy.cache_tokens={self._cache_tokens} is too small: a prompt needs {2 * longest}; raise it"
+            )
+        futures = [self._loop.create_future() for _ in samplings]
+        texts = forced or [()] * len(samplings)
+
+        def submit_others() -> None:
+            for i in range(1, len(samplings)):
+                self._submit(ids, samplings[i], i, futures[i], None, texts[i])
+
+        self._submit(ids, samplings[0], 0, futures[0], submit_others if len(samplings) > 1 else None, texts[0])
+        return [_finished(await future) for future in futures]
+
     def _submit(
-        self, ids: Sequence[int], sampling: Sampling, i: int, future: "asyncio.Future[Any]", prefilled: Any
+        self,
+        ids: Sequence[int],
+        sampling: Sampling,
+        i: int,
+        future: "asyncio.Future[Any]",
+        prefilled: Callable[[], None] | None,
+        forced: Sequence[int],
     ) -> None:
         """Hands one sample to the engine's thread; callable from that thread too."""
         self._count += 1
@@ -156,7 +191,7 @@ class TransformersEngine:
             loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(result))
 
         seed = derive_seed(sampling.seed, i)
-        self._draws[request] = Draw(seed, sampling.temperature, sampling.stop, done, prefilled)
+        self._draws[request] = Draw(seed, sampling.temperature, sampling.stop, done, prefilled, forced)
         accepted = self._manager.add_request(
             list(ids), request_id=request, max_new_tokens=sampling.max_tokens, eos_token_id=self._eos
         )
@@ -164,11 +199,7 @@ class TransformersEngine:
             self._draws.pop(request)
             done(self._manager.background_thread_status.fatal_error or "the engine is stopping")
 
-    def _completion(self, result: Any, prompt_tokens: int) -> Completion:
-        output, draw = result if isinstance(result, tuple) else (None, None)
-        if output is None or output.error is not None:
-            why = result if output is None else output.error
-            raise OutsideFault(f"the in-process engine failed: {why}. A smaller policy.cache_tokens may help")
+    def _completion(self, output: Any, draw: Draw, prompt_tokens: int) -> Completion:
         tokens = output.generated_tokens
         ended = bool(tokens) and tokens[-1] in self._eos
         whole = self._tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
@@ -246,6 +277,15 @@ class TransformersEngine:
         if device == "cpu" and not getattr(model.config, "sliding_window", None):
             use_cpu_attention(model)
         return model, tokenizer
+
+
+def _finished(result: Any) -> tuple[Any, Draw]:
+    """The output and the draw of a request. Raises OutsideFault if the engine failed."""
+    output, draw = result if isinstance(result, tuple) else (None, None)
+    if draw is None or output is None or output.error is not None:
+        why = result if output is None else output.error
+        raise OutsideFault(f"the in-process engine failed: {why}. A smaller policy.cache_tokens may help")
+    return output, draw
 
 
 def _deliver_to(manager: Any, draws: dict[str, Draw]) -> None:

@@ -24,11 +24,11 @@ Not here: memory, parallelism and data types (set them with `extra_args`), and r
 import asyncio
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from annotated_types import Interval
 
@@ -47,13 +47,14 @@ from rest_react.llm.vllm_process import (
     watch_for_death,
 )
 from rest_react.metrics.prices import Price
-from rest_react.records import Completion, Prompt, Sampling
+from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.setting_names import SettingNames
 from rest_react.setting_types import Count, Mode, Name, Positive, SystemTurn
 from rest_react.weights import resolve_weights
 
 _LENGTH_FLAG = "--max-model-len"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +196,17 @@ class VllmServer:
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt from the served model."""
+        return await self._ask(lambda llm: llm.sample(prompt, n=n, sampling=sampling))
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
+        """The log-probability of each option as the first token of the reply; None if the server lists none of them."""
+        return await self._ask(lambda llm: llm.score(prompt, options))
+
+    async def _ask(self, ask: Callable[[OpenAICompatible], Coroutine[Any, Any, T]]) -> T:
+        """The answer to a request, which is repeated if the server dies."""
         while True:
             now = await self._running()
-            call = asyncio.ensure_future(now.llm.sample(prompt, n=n, sampling=sampling))
+            call = asyncio.ensure_future(ask(now.llm))
             try:
                 ends: set[asyncio.Future[Any]] = {call, now.dead}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

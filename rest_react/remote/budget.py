@@ -27,7 +27,7 @@ from rest_react.console import say
 from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_errors
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
-from rest_react.records import Completion, Prompt, Sampling
+from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.usage import Tokens, Usage, charged
 from rest_react.storage.files import write_file
 
@@ -46,6 +46,11 @@ def estimate(text: str) -> int:
 def worst_case(prompt: Prompt, n: int, sampling: Sampling) -> Tokens:
     """The most tokens a call may use: the estimated prompt, and n samples of `sampling.max_tokens`."""
     return Tokens(_prompt_tokens(prompt), n * sampling.max_tokens)
+
+
+def _scoring_worst_case(prompt: Prompt, options: Sequence[str]) -> Tokens:
+    """The most tokens that scoring takes in this process: at most 4 spellings of each option, a token for a byte."""
+    return Tokens(_prompt_tokens(prompt), sum(4 * (len(option.encode("utf-8", "replace")) + 1) for option in options))
 
 
 def _prompt_tokens(prompt: Prompt) -> int:
@@ -218,6 +223,14 @@ class Metered:
             completions = await self.client.sample(prompt, n=n, sampling=sampling)
             bill.owed = tokens_used(completions)
             return completions
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
+        """Scores of the options; waits until they fit into the budget."""
+        async with self._meter.budget.call(self._meter.role, _scoring_worst_case(prompt, options)) as bill:
+            scores = await self.client.score(prompt, options)
+            if scores is not None:
+                bill.owed = Tokens(scores.prompt_tokens, scores.completion_tokens)
+            return scores
 
     async def aclose(self) -> None:
         """Closes the model."""

@@ -21,13 +21,13 @@ import sqlite3
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.protocols import LLM, Search
-from rest_react.records import Completion, Hit, Prompt, Sampling
+from rest_react.records import Completion, Hit, OptionScores, Prompt, Sampling
 from rest_react.storage.locked_settings import locked_settings
 
 FILE = "answers.sqlite"
@@ -37,6 +37,7 @@ _TABLE = (
 _FIND = "SELECT answer FROM answers WHERE key = ? AND part < ? ORDER BY part"
 _KEEP = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?)"
 T = TypeVar("T")
+_SCORES: Any = OptionScores | None
 _PATIENCE_S = 60.0  # wait for writes of other processes, which take milliseconds
 
 
@@ -99,8 +100,7 @@ class CachedLLM:
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt. If one is not cached, all n are requested."""
         how = [sampling.temperature, sampling.max_tokens, sampling.seed, *sampling.stop]
-        turns = [[prompt.turns, prompt.closing]] if prompt.turns or prompt.closing else []
-        key = _key("sample", self._name, prompt.prefix, prompt.state, *how, *turns)
+        key = _key("sample", self._name, prompt.prefix, prompt.state, *how, *_turns(prompt))
         kept = self._cache.find(key, n)
         if not kept:
             if self.client is None:
@@ -108,6 +108,17 @@ class CachedLLM:
             answer = await self.client.sample(prompt, n=n, sampling=sampling)
             kept = self._cache.keep(key, [_write(completion) for completion in answer])
         return [self._cache.read(text, Completion) for text in kept]
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
+        """Scores of the options; that there are none is cached too."""
+        key = _key("score", self._name, prompt.prefix, prompt.state, list(options), *_turns(prompt))
+        kept = self._cache.find(key, 1)
+        if not kept:
+            if self.client is None:
+                raise OutsideFault(f"replay: the cache has no scores of {self._name} for ...{prompt.state[-80:]!r}")
+            kept = self._cache.keep(key, [_write(await self.client.score(prompt, options))])
+        scores: OptionScores | None = self._cache.read(kept[0], _SCORES)
+        return scores
 
     async def aclose(self) -> None:
         """Closes the client."""
@@ -153,6 +164,10 @@ def client_name(settings: object, *more: object, weights: str = "") -> str:
 
 def _key(*parts: object) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def _turns(prompt: Prompt) -> list[object]:
+    return [[prompt.turns, prompt.closing]] if prompt.turns or prompt.closing else []
 
 
 def _write(answer: object) -> str:

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.llm.transformers_engine import TransformersEngine
-from rest_react.records import Completion, Prompt, Sampling
+from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.weights import encode_prompt, resolve_weights
 
 T = TypeVar("T")
@@ -140,3 +140,35 @@ def test_a_closed_engine_opens_again_at_the_next_call() -> None:
 
     first, second = with_engine(twice)
     assert first == second
+
+
+@pytest.mark.parametrize("options", [("A", "B", "C"), ("yes", "no"), ("Ada Mell", "the town of Ostrim")])
+def test_the_score_of_an_option_is_the_log_softmax_of_a_full_forward_pass(options: tuple[str, ...]) -> None:
+    folder = resolve_weights("tiny-random")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = encode_prompt(tokenizer, STATE, "completion")
+
+    def logprob(text: str) -> float:
+        own = tokenizer.encode(text, add_special_tokens=False)
+        with torch.inference_mode():
+            logprobs = model(torch.tensor([ids + own])).logits[0].log_softmax(-1)
+        return sum(float(logprobs[len(ids) - 1 + at, token]) for at, token in enumerate(own))
+
+    spelled = [{o, o.capitalize(), f" {o}", f" {o.capitalize()}"} for o in options]
+    expected = [torch.tensor([logprob(text) for text in texts]).logsumexp(0).item() for texts in spelled]
+
+    async def among_others(engine: TransformersEngine) -> OptionScores:
+        sampled = asyncio.gather(*(engine.sample(STATE, n=2, sampling=warm(i)) for i in range(3)))
+        scores = await engine.score(STATE, options)
+        await sampled
+        return scores
+
+    scores = with_engine(among_others)
+    assert scores.logprobs == pytest.approx(expected, abs=1e-3)
+    assert (scores.floored, scores.prompt_tokens) == ((), len(ids))
+
+
+def test_scores_of_a_prompt_that_is_too_long_are_refused() -> None:
+    with pytest.raises(ModelFault, match="context too long"):
+        with_engine(lambda engine: engine.score(Prompt("", "word " * 9000), ["A"]))

@@ -14,7 +14,7 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import BudgetReached, ModelFault, OutsideFault, RunFolderError, UsageError
 from rest_react.llm.openai_compatible import OpenAICompatible
 from rest_react.metrics.prices import Price
-from rest_react.records import Completion, Prompt, Sampling
+from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter, Metered, tokens_used, with_all_prompts, worst_case
 from rest_react.remote.usage import Tokens
 from tests.loopback import Reply, Request, serve
@@ -308,6 +308,9 @@ def test_a_model_in_this_process_is_counted_as_well(tmp_path: Path) -> None:
                 raise ModelFault("nothing to go on from")
             return [Completion("x", 5, None, "stop", 11)] * n
 
+        async def score(self, prompt: Prompt, options: list[str]) -> OptionScores | None:
+            return OptionScores((-1.0,) * len(options), (), 11, 3) if options else None
+
         async def aclose(self) -> None:
             pass
 
@@ -317,8 +320,10 @@ def test_a_model_in_this_process_is_counted_as_well(tmp_path: Path) -> None:
     asyncio.run(metered.sample(prompt(1), n=2, sampling=SAMPLING))
     with pytest.raises(ModelFault):
         asyncio.run(metered.sample(Prompt("", ""), n=2, sampling=SAMPLING))
+    asyncio.run(metered.score(prompt(1), ["A", "B"]))
+    asyncio.run(metered.score(prompt(1), []))
     assert spending(tmp_path / "spending.json") == {
-        "grader": {"calls": 2, "prompt_tokens": 11, "completion_tokens": 10}
+        "grader": {"calls": 4, "prompt_tokens": 22, "completion_tokens": 13}
     }
 
 

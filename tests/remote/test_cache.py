@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.errors import ModelFault, OutsideFault, UsageError
-from rest_react.records import Completion, Hit, Prompt, Sampling
+from rest_react.records import Completion, Hit, OptionScores, Prompt, Sampling
 from rest_react.remote.cache import FILE, Cache, CachedLLM, CachedSearch
 from rest_react.search.retrieval_server import HttpSearch
 from rest_react.storage.run_folder import RunFolder
@@ -239,3 +239,22 @@ def test_a_replay_needs_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     made = parts(tmp_path, "policy=openai", "finetune=hosted", f"cache={tmp_path}", "replay=true")
     with pytest.raises(OutsideFault, match="replay"):
         asyncio.run(made.llm(made.starting_model()).sample(PROMPT, n=1, sampling=SAMPLING))
+
+
+@pytest.mark.parametrize("scores", [OptionScores((-0.1, -2.5), (1,), 9, 1), None])
+def test_scores_are_asked_for_once_and_so_is_that_there_are_none(tmp_path: Path, scores) -> None:
+    asked = []
+
+    class Scoring(Counting):
+        async def score(self, prompt: Prompt, options: list[str]) -> OptionScores | None:
+            asked.append(options)
+            return scores
+
+    def score(client, prompt=PROMPT, options=("A", "B")) -> OptionScores | None:
+        return asyncio.run(CachedLLM(client, "model", Cache(tmp_path)).score(prompt, options))
+
+    assert [score(Scoring()), score(None)] == [scores, scores]
+    assert [score(Scoring(), options=("B", "A")), score(Scoring(), replace(PROMPT, closing="!"))] == [scores, scores]
+    assert asked == [("A", "B"), ("B", "A"), ("A", "B")]
+    with pytest.raises(OutsideFault, match="no scores of model"):
+        score(None, options=("C",))

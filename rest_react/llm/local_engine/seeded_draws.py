@@ -22,13 +22,15 @@ _UNIT = 2.0**-63
 
 @dataclass(slots=True)
 class Draw:
-    """One sample in flight: how it draws, what it drew."""
+    """One sample in flight: how it draws, what it drew. `forced` are tokens to take instead of drawn ones, so that
+    `logprobs` are those of a given text."""
 
     seed: int
     temperature: float
     stop: tuple[str, ...]
     done: Callable[[Any], None]
     prefilled: Callable[[], None] | None
+    forced: Sequence[int] = ()
     logprobs: list[float] = field(default_factory=list)
     stopped: bool = False
 
@@ -54,6 +56,9 @@ def seeded_draws(draws: dict[str, Draw], eos: int, tokenizer: Any) -> Any:
             known = scores[: len(self.batch)]
             ended = [_has_stopped(draw, generated, tokenizer) for draw, generated in self.batch]
             drawn = _draw_tokens(known, [(draw, len(draw.logprobs)) for draw, _ in self.batch])
+            for row, (draw, _) in enumerate(self.batch):
+                if draw.forced:
+                    drawn[row] = draw.forced[len(draw.logprobs)]
             logprobs = known.gather(1, drawn[:, None])[:, 0] - known.logsumexp(1)
             for row, (draw, _) in enumerate(self.batch):
                 if not ended[row]:

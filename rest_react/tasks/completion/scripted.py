@@ -43,6 +43,9 @@ class ScriptedCompletion:
         seen = len(prompt.text.split())
         return [self._sample(right, prompt.state, seen, Random(derive_seed(sampling.seed, i))) for i in range(n)]
 
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
+        """None: a script has no log-probabilities of options."""
+
     async def aclose(self) -> None:
         """Nothing to release."""
 
