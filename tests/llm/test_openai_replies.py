@@ -31,7 +31,7 @@ def test_a_whole_reply_is_read_with_its_counts():
     reply = read_reply(raw(said("b", index=1, logprobs=logprobs), said("a", index=0, logprobs=logprobs), usage=usage))
     places = {"a": (1, 1), "b": (0, 1)}
     samples = [Completion(text, 2, -0.75, "stop", 11, places[text], (-0.5, -0.25)) for text in "ab"]
-    assert reply == Reply(samples, ["", ""], Usage(11, 4))
+    assert reply == Reply(samples, ["", ""], Usage(11, 4), {"a": -0.5})
 
 
 @pytest.mark.parametrize(
