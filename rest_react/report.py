@@ -3,6 +3,7 @@
     page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
 
     python -m rest_react.report 'runs=[perplexity,random]'          # outputs/compare_perplexity_random.html
+    python -m rest_react.report 'runs=[a.json,b.json]'              # the same of two published results.json
 
 All outputs show the same rows; docs/metrics.md defines each number. The report contains complete evaluations only (with
 a summary.json) and has a note for each incomplete stage.
@@ -49,7 +50,9 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
     """Writes results.json, report.md, report.html and the cards into the run's folder. Returns the path of
     report.html."""
     rows = compute_rows(run_folder)
-    write_json(run_folder / RESULTS_JSON, Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows)))
+    settings = read_settings(run_folder)
+    results = Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows), settings=settings)
+    write_json(run_folder / RESULTS_JSON, results)
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
@@ -91,17 +94,22 @@ def _page(view: Mapping[str, Any], run_folder: Path) -> str:
     )
 
 
-def write_comparison(folders: Sequence[Path], page: Path) -> None:
-    """Writes the page that compares runs. Raises RunFolderError if a folder is not a run folder or is damaged."""
-    names = [folder.name for folder in folders]
+def write_comparison(sources: Sequence[Path], page: Path) -> None:
+    """Writes the page that compares runs, each a run folder or a results.json. Raises RunFolderError if one is neither,
+    or is damaged."""
+    names = [_name(source) for source in sources]
     alike = len(set(names)) < len(names)
-    view = compare([read_run(folder, str(folder) if alike else folder.name) for folder in folders])
+    view = compare([read_run(source, str(source) if alike else _name(source)) for source in sources])
     for benchmark in view["benchmarks"]:
         rows = [(own["name"], row) for own in benchmark["series"] for row in own["rows"]]
         benchmark["table"] = [[name, *(cell(row) for _, cell in COLUMNS)] for name, row in rows]
     title = f"Runs {', '.join(view['names'])}"
     headings = ["Run", *HEADINGS]
     write_file(page, fill("compare.html.j2", title=title, headings=headings, view=view))
+
+
+def _name(source: Path) -> str:
+    return source.stem if source.is_file() else source.name
 
 
 def main() -> None:
@@ -114,13 +122,13 @@ def main() -> None:
             raise UsageError(_USAGE)
         output = Path(text(given.get("output", "outputs")))
         named = [(output / name, Path(name)) for name in runs]
-        folders = [path if path.is_dir() and not own.is_dir() else own for own, path in named]
-        names = "_".join(folder.name for folder in folders)
+        sources = [path if path.exists() and not own.exists() else own for own, path in named]
+        names = "_".join(map(_name, sources))
         page = Path(text(given.get("page", "")) or output / f"compare_{names}.html")
         if not page.parent.is_dir():
             raise UsageError(f"{page}: its folder does not exist; give page=<a file in an existing folder>")
         with disk_errors():
-            write_comparison(folders, page)
+            write_comparison(sources, page)
     except UsageError as error:
         say(str(error))
         raise SystemExit(2) from None

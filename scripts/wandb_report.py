@@ -36,6 +36,7 @@ CURVES = (
 # A part of a row, its name on the page, and the number of each of its entries that is drawn; without one, all are, each
 # on a scale of its own.
 BREAKDOWNS = (
+    ("pass_at", "Solved in k answers (pass@k)", "mean"),
     ("by_kind", "By question type", "mean"),
     ("by_hops", "By hops", "mean"),
     ("per_correct", "Cost per correct answer", ""),

@@ -18,7 +18,7 @@ from rest_react.reporting.tracking.sample_tables import sample_tables
 from rest_react.reporting.tracking.trackers import numbers
 from tests.runs import scripted_run, write_lines
 
-PARTS = ("by_kind", "by_hops", "per_correct", "checks", "faults")
+PARTS = ("pass_at", "by_kind", "by_hops", "per_correct", "checks", "faults")
 SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_report.py"
 
 
@@ -75,6 +75,7 @@ def test_it_has_the_figures_and_tables_of_the_page(run: Path, report: Any) -> No
     of_the_page = set(re.findall(r"<h3>(\w[^<]*)</h3>", page[0] + page[1].split('id="training"')[1]))
     figures = {"Accuracy per iteration", "Before and after the self-checks", "Searches per question"}
     parts = {"By question type", "By hops", "Cost per correct answer", "Effect of the self-checks", "Faults"}
+    parts |= {"Solved in k answers (pass@k)"}
     assert of_the_page == figures | parts | {"Loss on the target tokens"}
     headings = {
         text for block in found(report, "blocks")[0] if block["type"] == "heading" for text in found(block, "text")
@@ -90,7 +91,7 @@ def test_its_tables_of_runs_hold_what_the_page_s_tables_hold_and_bars_draw_the_s
     assert all(parts)
     assert feeds == [["summary:iteration", *(f"summary:evaluate/world/{name}" for name in part)] for part in parts]
     bars = [metric for plot in found(report, "config") if "vertical" in plot for metric in plot["metrics"]]
-    shares = re.compile(r"by_(kind|hops)/.*/mean|(per_correct|checks)/.*|faults/.*/share")
+    shares = re.compile(r"(by_kind|by_hops|pass_at)/.*/mean|(per_correct|checks)/.*|faults/.*/share")
     assert bars == [f"evaluate/world/{name}" for part in parts for name in part if shares.fullmatch(name)]
 
 

@@ -133,7 +133,8 @@ def _pairs(run: Run, reference: Run, benchmark: str) -> list[tuple[int, int]]:
 
 
 def _settings(runs: Sequence[Run]) -> Table:
-    """The settings that differ between the runs."""
+    """The settings that differ between the runs, of those whose settings are known."""
+    runs = [run for run in runs if run.settings]
     keys = sorted({key for run in runs for key in run.settings})
     values = [[visible(str(run.settings.get(key, "(not set)"))) for run in runs] for key in keys]
     differing = [[key, *cells] for key, cells in zip(keys, values, strict=True) if len(set(cells)) > 1]
@@ -148,6 +149,11 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         if not run.rows:
             yield f"{visible(run.name)} has no complete evaluation yet."
+        if any(row.verdicts is None for row in run.rows):
+            yield (
+                f"{visible(run.name)} has no verdicts by question (its results.json was written before they were "
+                "kept); no difference is computed. Report on its run folder, or run it again."
+            )
         if run.settings.get("smoke"):
             yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, so its numbers have no meaning."
     for run in runs[1:]:

@@ -1,6 +1,7 @@
 """What a comparison needs of a run: its rows, settings, scores by question, and sizes of its training data.
 
-    run = read_run(Path("outputs/random"), "random")
+    run = read_run(Path("outputs/random"), "random")                    # a run folder
+    run = read_run(Path("docs/results/loop_random.json"), "random")     # a published results.json
 
 Not here: the comparison (reporting.compare).
 """
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rest_react.errors import RunFolderError
-from rest_react.reporting.results_json import ResultRow
-from rest_react.reporting.rows import compute_rows, correctness
+from rest_react.reporting.results_json import ResultRow, read_results, scores_of
+from rest_react.reporting.rows import compute_rows
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
@@ -19,9 +20,9 @@ from rest_react.storage.summaries import read_summary, refuse_damaged_stages
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `rows` are those of results.json, `settings` the locked ones; `answers` has, by iteration and
-    benchmark, the scores of each question (1, 0 or None, one per repeat); `trained` the numbers of trajectories and
-    examples by iteration."""
+    """One run. `rows` are those of results.json, `settings` the locked ones (empty if the file does not have them);
+    `answers` has, by iteration and benchmark, the scores of each question (1, 0 or None, one per repeat), if the file
+    has them; `trained` the numbers of trajectories and examples by iteration, if there is a run folder."""
 
     name: str
     rows: Sequence[ResultRow]
@@ -30,21 +31,26 @@ class Run:
     trained: Mapping[int, tuple[int, int]]
 
 
-def read_run(folder: Path, name: str) -> Run:
-    """Reads a run. Raises RunFolderError if the folder is not a run folder, or has a damaged stage."""
-    settings = read_settings(folder)
-    if not iterations(folder):
+def read_run(source: Path, name: str) -> Run:
+    """Reads a run folder or a results.json. Raises RunFolderError if it is neither, or has a damaged stage."""
+    if source.is_file():
+        results = read_results(source)
+        return Run(name, results.rows, results.settings, _answers(results.rows), {})
+    settings = read_settings(source)
+    if not iterations(source):
         raise RunFolderError(
-            f"{folder} is not a run folder; give runs=[...] with names of folders in `output`, or paths"
+            f"{source} is not a run folder; give runs=[...] with names of folders in `output`, or paths of folders or "
+            "of results.json"
         )
-    refuse_damaged_stages(folder)
-    rows = compute_rows(folder)
-    answers = {}
-    for row in rows:
-        stage = folder / f"iter_{row.iteration}" / "evaluate" / row.benchmark
-        answers[row.iteration, row.benchmark] = correctness(stage, row.repeats)
+    refuse_damaged_stages(source)
+    rows = compute_rows(source)
     trained = {}
-    for k in iterations(folder):
-        grown, tuned = (read_summary(folder / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
+    for k in iterations(source):
+        grown, tuned = (read_summary(source / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
         trained[k] = (grown.get("trajectories", 0), tuned.get("examples", 0))
-    return Run(name, rows, settings, answers, trained)
+    return Run(name, rows, settings, _answers(rows), trained)
+
+
+def _answers(rows: Sequence[ResultRow]) -> dict[tuple[int, str], Mapping[str, Sequence[float | None]]]:
+    found = {(row.iteration, row.benchmark): scores_of(row) for row in rows}
+    return {key: scores for key, scores in found.items() if scores is not None}

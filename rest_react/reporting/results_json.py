@@ -6,20 +6,25 @@
     python -m rest_react.reporting.results_json > docs/results.schema.json          # after a change of these records
 
 Shares are between 0 and 1. A number is None if nothing was scored; `low` and `high` are the ends of a 95% interval.
+A row keeps the verdict of every answer, so that a difference between two files can be computed from the files alone.
 docs/metrics.md defines every field. New fields need a default, so that older files stay readable.
 Not here: how the numbers are computed (reporting.rows).
 """
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from rest_react.errors import RunFolderError
 
 RESULTS_JSON = "results.json"
+_MARKS = {1.0: "1", 0.0: "0", None: "-"}
+_SCORES = {mark: score for score, mark in _MARKS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +135,8 @@ class ResultRow:
     cost_usd: float | None
     cost_reason: str | None
     seconds: float
+    pass_at: dict[str, GroupAccuracy] = field(default_factory=dict)
+    verdicts: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +146,41 @@ class Results:
     schema: Literal[1]
     run: str
     rows: tuple[ResultRow, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
-def read_results(run_folder: Path) -> Results:
-    """Reads results.json. Raises RunFolderError if the file is missing or has another format."""
-    path = run_folder / RESULTS_JSON
+def question_key(question_id: str, text: str) -> str:
+    """A question's key in `verdicts`: its id and a digest of its text, because different worlds use the same ids.
+
+    >>> question_key("eval-003", "Who is the founder of Velmar?")
+    'eval-003#bd580065'
+    """
+    return f"{question_id}#{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def verdicts_of(scores: Mapping[str, Sequence[float | None]]) -> dict[str, str]:
+    """Scores by question as text, one character per repeat.
+
+    >>> verdicts_of({"eval-003#bd580065": [1.0, 0.0, None]})
+    {'eval-003#bd580065': '10-'}
+    """
+    return {question: "".join(_MARKS[score] for score in values) for question, values in scores.items()}
+
+
+def scores_of(row: ResultRow) -> dict[str, list[float | None]] | None:
+    """The scores of each question, one per repeat: 1, 0, or None if unscored. None if the row was written before
+    verdicts were kept."""
+    if row.verdicts is None:
+        return None
+    return {question: [_SCORES.get(mark) for mark in marks] for question, marks in row.verdicts.items()}
+
+
+def read_results(source: Path) -> Results:
+    """Reads results.json of a run folder, or a published file. Raises RunFolderError if it is missing or has another
+    format."""
+    path = source / RESULTS_JSON if source.is_dir() or source.suffix != ".json" else source
     if not path.exists():
-        raise RunFolderError(f"{run_folder} has no {RESULTS_JSON}; run the command of this run again to write it")
+        raise RunFolderError(f"{source} has no {RESULTS_JSON}; run the command of this run again to write it")
     try:
         return msgspec.json.decode(path.read_bytes(), type=Results)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -9,12 +9,13 @@ Not here: intervals (metrics.intervals), the format of results.json (reporting.r
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rest_react.errors import RunFolderError, short_reason
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
+from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
 from rest_react.metrics.text_match import contained
 from rest_react.records import Result
 from rest_react.reporting.results_json import (
@@ -26,6 +27,8 @@ from rest_react.reporting.results_json import (
     PerCorrect,
     ResultRow,
     RuleDisagreement,
+    question_key,
+    verdicts_of,
 )
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.jsonl import read_lines
@@ -80,6 +83,7 @@ def _row(
     unscored = sum(s.after is None for s in scored)
     failed = sum(s.result.outcome == "failed" and not s.outside for s in scored)
     correct = sum(s.after == 1.0 for s in scored)
+    keys = {s.result.question_id: question_key(s.result.question_id, s.result.question) for s in scored}
     return ResultRow(
         iteration=iteration,
         benchmark=benchmark,
@@ -110,14 +114,9 @@ def _row(
         cost_usd=cost,
         cost_reason=summary.get("cost_reason", "no price was recorded") if cost is None else None,
         seconds=summary["seconds"],
+        pass_at={str(k): _group(pass_at_k(after, k)) for k in reported_sizes(repeats)},
+        verdicts=verdicts_of({keys[question]: values for question, values in after.items()}),
     )
-
-
-def correctness(stage: Path, repeats: int) -> Mapping[str, Sequence[float | None]]:
-    """The scores of each question, one per repeat: 1, 0, or None if unscored. Keys contain the id and the text, because
-    different worlds use the same ids for different questions."""
-    results = (replace(r, question_id=f"{r.question_id}: {r.question}") for r in read_lines(stage / RESULTS, Result))
-    return _by_question(map(_counted, results), repeats, lambda s: s.after)
 
 
 def _counted(result: Result) -> _Scored:
@@ -186,13 +185,12 @@ def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], s
     for s in scored:
         if name := group(s.result):
             groups.setdefault(name, []).append(s)
-    shares = {
-        name: clustered_interval(_by_question(groups[name], repeats, lambda s: s.after)) for name in sorted(groups)
-    }
-    return {
-        name: GroupAccuracy(mean=share.mean, low=share.low, high=share.high, questions=share.n)
-        for name, share in shares.items()
-    }
+    return {name: _group(_by_question(groups[name], repeats, lambda s: s.after)) for name in sorted(groups)}
+
+
+def _group(values: _Values) -> GroupAccuracy:
+    share = clustered_interval(values)
+    return GroupAccuracy(mean=share.mean, low=share.low, high=share.high, questions=share.n)
 
 
 def _faults(scored: Sequence[_Scored]) -> dict[str, FaultCount]:

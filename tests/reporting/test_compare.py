@@ -6,18 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from rest_react.errors import RunFolderError
-from rest_react.report import main, write_comparison
+from rest_react.report import main, write_comparison, write_report
 from rest_react.reporting.compare import compare
 from rest_react.reporting.compared_run import Run
 from rest_react.storage.settings_file import lock_settings
 from tests.runs import HOSTILE, result, write_evaluation
 from tests.runs import row as result_row
 
-row = partial(result_row, benchmark="bamboogle")
+row = partial(result_row, benchmark="bamboogle", verdicts={})
 
 
 def run(name, rows, settings=(), answers=(), trained=()):
@@ -186,6 +187,29 @@ def test_the_page_has_a_chart_over_training_examples_with_the_std_between_fine_t
     assert "10 examples, 2 fine-tunings: 75.0%" in chart
     assert "<td>10</td><td>2</td><td>75.0%</td>" in text
     assert "<td>35.4%</td>" in text
+
+
+def test_a_difference_is_recomputed_from_two_published_files(runs, monkeypatch, capsys):
+    for name in ("one", "two"):
+        write_report(runs / name, smoke=False)
+        shutil.move(runs / name / "results.json", runs / f"{name}.json")
+    monkeypatch.chdir(runs)
+    pages = []
+    for given in ("one,two", "one.json,two.json"):
+        monkeypatch.setattr(sys, "argv", ["report", f"runs=[{given}]", "output=.", "page=page.html"])
+        main()
+        pages.append((runs / "page.html").read_text(encoding="utf-8"))
+    assert pages[0] == pages[1]
+    assert "+50.0" in pages[1]
+
+
+def test_a_published_file_without_verdicts_has_a_note_and_no_difference(tmp_path):
+    published = Path(__file__).parents[2] / "docs" / "results"
+    write_comparison([published / "embedded_full.json", published / "embedded_control.json"], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "embedded_control has no verdicts by question" in text
+    assert "71.0%" in text
+    assert "Questions in both" not in text
 
 
 def test_runs_with_the_same_folder_name_are_shown_with_their_paths(runs, tmp_path):

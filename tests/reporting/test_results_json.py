@@ -11,7 +11,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from rest_react.errors import RunFolderError
-from rest_react.reporting.results_json import Results, json_schema, read_results
+from rest_react.reporting.results_json import (
+    Results,
+    json_schema,
+    question_key,
+    read_results,
+    scores_of,
+    verdicts_of,
+)
 from rest_react.storage.files import write_json
 from rest_react.storage.run_folder import SCHEMA
 from tests.runs import row
@@ -36,8 +43,8 @@ def test_a_published_file_matches_the_schema_and_is_read_without_loss(path: Path
     validator().validate(held)
     write_json(tmp_path / "results.json", msgspec.json.decode(path.read_bytes(), type=Results))
     written = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    added = [{"rule_disagreement": None} | one for one in held["rows"]]  # these runs are older than this field
-    assert written == held | {"rows": added}
+    later = {"rule_disagreement": None, "pass_at": {}, "verdicts": None}  # fields that older files do not have
+    assert written == {"settings": {}} | held | {"rows": [later | one for one in held["rows"]]}
 
 
 def plain(held: Results) -> dict[str, Any]:
@@ -95,6 +102,13 @@ def test_a_file_of_another_format_is_refused_with_the_field_that_differs(tmp_pat
 def test_a_folder_without_results_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"has no results\.json; run the command"):
         read_results(tmp_path)
+
+
+def test_verdicts_are_read_back_as_scores_and_older_rows_have_none() -> None:
+    scores = {question_key("w1", "Who?"): [1.0, 0.0, None], question_key("w1", "Where?"): [0.0]}
+    assert len(scores) == 2  # one id in two worlds
+    assert scores_of(row(0, 0.5, verdicts=verdicts_of(scores))) == scores
+    assert scores_of(row(0, 0.5)) is None
 
 
 def test_a_row_is_frozen() -> None:

@@ -16,7 +16,7 @@ ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
     "failed_share", "faults", "accuracy", "rule_disagreement", "before_checks", "checks", "vs_start", "vs_previous",
     "by_kind", "by_hops", "em", "f1", "contained", "searches", "calls", "tokens", "correct", "per_correct",
-    "cost_usd", "cost_reason", "seconds",
+    "cost_usd", "cost_reason", "seconds", "pass_at", "verdicts",
 }  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
             "searches": 8 / 3, "calls": 12.0, "tokens": 4000 / 3, "cost_usd": 0.25 / 3, "seconds": 30.0,
         },
         "cost_usd": 0.25, "cost_reason": None, "seconds": 90.0,
+        "pass_at": {}, "verdicts": dict(zip((f"w{i}#e3b0c442" for i in range(4)), "1110", strict=True)),
     }  # fmt: skip
     assert share.mean == 0.75
     assert (start["vs_start"], start["vs_previous"]) == (None, None)
@@ -157,3 +158,14 @@ def test_a_damaged_summary_is_refused_with_its_file_and_what_to_do(tmp_path):
     (stage / "summary.json").write_text('{"schema": 1, "grader": "rule"}')
     with pytest.raises(RunFolderError, match=r"summary\.json lacks repeats, seconds; remove the file"):
         compute_rows(tmp_path)
+
+
+def test_pass_at_k_is_given_where_questions_are_answered_several_times(tmp_path):
+    verdicts = {"a": ("correct", "incorrect", "incorrect"), "b": ("incorrect",) * 3, "c": ("correct",) * 3}
+    results = [result(q, repeat, verdict) for q, of in verdicts.items() for repeat, verdict in enumerate(of)]
+    write_evaluation(tmp_path, 0, results, repeats=3)
+    (row,) = compute_rows(tmp_path)
+    assert {k: (part.mean, part.questions) for k, part in row.pass_at.items()} == {
+        "2": (pytest.approx((2 / 3 + 0 + 1) / 3), 3),
+        "3": (pytest.approx(2 / 3), 3),
+    }

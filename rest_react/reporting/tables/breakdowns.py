@@ -60,7 +60,15 @@ def _lost(row: ResultRow) -> dict[str, str]:
     return lost | {f"fault: {name}": f"{part.answers} ({percent(part.share)})" for name, part in faults}
 
 
+def _solved(row: ResultRow) -> dict[str, str]:
+    if not row.pass_at:
+        return {}
+    once = GroupAccuracy(mean=row.accuracy.mean, low=row.accuracy.low, high=row.accuracy.high, questions=row.questions)
+    return _shares({f"k = {int(k):>2}": part for k, part in {"1": once, **row.pass_at}.items()})
+
+
 _PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
+    ("Solved in k answers (pass@k)", _solved),
     ("By question type", lambda row: _shares(row.by_kind)),
     ("By hops", lambda row: _shares(row.by_hops)),
     ("Cost per correct answer", _spent),
