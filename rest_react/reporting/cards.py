@@ -58,7 +58,7 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
             made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
             kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
             facts = [(key.replace("_", " "), made_of[key]) for key in _COUNTED if made_of.get(key) is not None]
-            front = _data_front(name, kinds.total())
+            front = data_front(name, kinds.total(), EXAMPLES)
             written = [fact for fact in made if not (taken and fact[0] == "policy.model")]
             rows_of = view | {"made": [*facts, *written], "kinds": kinds.most_common(), "taken": taken}
             _card("data_card", stage / "improve", front=front, **rows_of)
@@ -116,8 +116,8 @@ def _model_front(name: str, base: str, rows: Sequence[ResultRow]) -> str:
     return str(data.to_yaml())
 
 
-def _data_front(name: str, rows: int) -> str:
-    """The metadata of a data card (YAML)."""
+def data_front(name: str, rows: int, data_files: str) -> str:
+    """The metadata of a data card (YAML), with the files that hold the rows."""
     from huggingface_hub import DatasetCardData
 
     sizes = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
@@ -125,7 +125,7 @@ def _data_front(name: str, rows: int) -> str:
         pretty_name=name,
         task_categories=["text-generation"],
         size_categories=[next((size for limit, size in sizes.items() if rows < limit), "1M<n<10M")],
-        configs=[{"config_name": "default", "data_files": EXAMPLES}],
+        configs=[{"config_name": "default", "data_files": data_files}],
         tags=_TAGS,
     )
     return str(data.to_yaml())

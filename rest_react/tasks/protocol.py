@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from rest_react.chat_messages import Conversation, one_turn_per_step
 from rest_react.judges.grader import Grader
 from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.protocols import LLM
@@ -39,8 +40,9 @@ class Policy:
 
 
 class Task(Protocol):
-    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `render`, `citations` and
-    `violations`, whose defaults mean: no filter, only the answer, steps shown as text, no sources, no verifier."""
+    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `render`, `citations`, `conversation`
+    and `violations`, whose defaults mean: no filter, only the answer, steps shown as text, no sources, one turn per step,
+    no verifier."""
 
     __slots__ = ()
 
@@ -83,6 +85,10 @@ class Task(Protocol):
     def citations(self, trajectory: Trajectory) -> Iterable[str]:
         """The sources that the answer cites, one line each; empty if the task has no sources."""
         return ()
+
+    def conversation(self, trajectory: ParsedTrajectory) -> Conversation:
+        """The trajectory as the messages of a chat, for exports."""
+        return one_turn_per_step(trajectory.steps)
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """The violations that a verifier without labels finds; none if the task has no verifier."""

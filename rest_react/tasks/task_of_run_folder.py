@@ -15,11 +15,14 @@ from rest_react.tasks.task_settings import TaskContext
 _EARLIER = {"kind": "search_qa"}  # for run folders made when there was only this task
 
 
-def task_of_run_folder(locked: Mapping[str, Any]) -> Task:
-    """The task of a run folder with these settings."""
+def task_of_run_folder(locked: Mapping[str, Any], *, filters: bool = False) -> Task:
+    """The task of a run folder with these settings; with `filters` it says which trajectories may train."""
     from pydantic import Field, TypeAdapter
 
     kept = {name.removeprefix("task."): value for name, value in locked.items() if name.startswith("task.")}
     by_kind: Any = TypeAdapter(Annotated[ChosenTask, Field(discriminator="kind")])
     settings: ChosenTask = by_kind.validate_python(kept or _EARLIER)
-    return settings.open(TaskContext())
+    if not filters:
+        return settings.open(TaskContext())
+    only_grounded, most = locked.get("improve.only_grounded", False), locked.get("improve.max_searches")
+    return settings.open(TaskContext(only_grounded=only_grounded, max_searches=most))

@@ -9,6 +9,7 @@ Not here: the agent (agent), its verifier (verifier), and making it from setting
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rest_react.chat_messages import Conversation
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
@@ -19,6 +20,7 @@ from rest_react.tasks.search_qa import conversation
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.messages import as_conversation
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.verifier import violations_of
 
@@ -83,6 +85,10 @@ class SearchQA:
     def citations(self, trajectory: Trajectory) -> Iterator[str]:
         """The search results that the answer cites, one line each."""
         return conversation.sources(trajectory)
+
+    def conversation(self, trajectory: ParsedTrajectory) -> Conversation:
+        """The question, searches as tool calls, their results, and the final answer."""
+        return as_conversation(trajectory.trajectory, trajectory.steps)
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """The violations of each candidate and of the answer, by the rules for questions of the built-in world."""

@@ -1,0 +1,41 @@
+"""The card of an export: a README.md in the Hub's format.
+
+    write_card(folder, request, settings, rows=120, data_files="data.jsonl", smoke=False)
+
+It says what a row is, how the rows were made, and whether they contain gold answers.
+Not here: the cards of a run's models and training rows (reporting.cards).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from rest_react.exporting.request import GROW, OF_TRAJECTORIES, ExportRequest
+from rest_react.reporting.cards import data_front
+from rest_react.reporting.page import templates
+from rest_react.storage.files import write_file
+
+_SETTINGS = (
+    "task.kind", "policy.model", "seed", "search.kind", "grow.samples", "improve.selector", "improve.keep",
+)  # fmt: skip
+
+
+def write_card(
+    folder: Path, request: ExportRequest, settings: Mapping[str, Any], *, rows: int, data_files: str, smoke: bool
+) -> None:
+    """Writes the README.md of an export with this number of rows."""
+    iterations = "all" if request.iterations is None else ", ".join(map(str, request.iterations))
+    made: list[tuple[str, object]] = [("rows", f"{rows:,}"), ("iterations", iterations)]
+    of_trajectories = request.format in OF_TRAJECTORIES
+    if of_trajectories:
+        made += [(key, getattr(request, key)) for key in ("stage", "outcome", "verdict")]
+    made += [(key, settings[key]) for key in _SETTINGS if key in settings]
+    name = f"{request.run.rstrip('/').rpartition('/')[2]}-{request.format}"
+    card = templates().get_template("export_card.md.j2").render(
+        front=Markup(data_front(name, rows, data_files)),
+        name=name, kind=request.format, made=made, gold=request.gold, smoke=smoke,
+        evaluated=of_trajectories and request.stage != GROW,
+    )  # fmt: skip
+    write_file(folder / "README.md", card)
