@@ -18,7 +18,7 @@ if __name__ == "__main__":  # before the other imports; the reason is in start.p
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -61,7 +61,7 @@ def export(request: ExportRequest) -> Path:
             rows = _write(request, root, folder)
             say(f"{folder}: {rows} rows")
     if request.hub:
-        kind = "model" if request.format == "model" else "dataset"
+        kind: Literal["dataset", "model"] = "model" if request.format == "model" else "dataset"
         say(f"uploaded: {upload(folder, request.hub, kind=kind, private=request.private)}")
     return folder
 

@@ -56,7 +56,7 @@ def _parsed(recorded: RecordedTrajectory, task: Task) -> ParsedTrajectory:
 
 def _facts(recorded: RecordedTrajectory, *, gold: bool) -> dict[str, Any]:
     result = recorded.result
-    facts = {
+    facts: dict[str, Any] = {
         "id": f"{recorded.stage}/{recorded.trajectory.id}",
         "stage": recorded.stage,
         "question_id": recorded.trajectory.question_id,
