@@ -40,9 +40,9 @@ class Policy:
 
 
 class Task(Protocol):
-    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `render`, `citations`, `conversation`
-    and `violations`, whose defaults mean: no filter, only the answer, steps shown as text, no sources, one turn per step,
-    no verifier."""
+    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `render`, `citations`,
+    `conversation` and `violations`, whose defaults mean: no filter, only the answer, steps shown as text, no sources,
+    one turn per step, no verifier."""
 
     __slots__ = ()
 
