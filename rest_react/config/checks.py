@@ -234,8 +234,10 @@ def missing_keys(s: Settings) -> list[str]:
 
 
 def _used(s: Settings) -> dict[str, object]:
-    """The settings of the models and trainers that the run uses, by role."""
+    """The settings of the models, trainers and search engines that the run uses, by role."""
     used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
+    if s.task.searches:
+        used["search"] = s.search
     if s.iteration > 0 and _asks_reward_model(s):
         used["reward_model"] = s.reward_model
     if s.iteration > 0 or s.start == "demonstrations":

@@ -21,7 +21,10 @@ from rest_react.config.settings import GrowSettings, Settings, Student
 
 _FOLDERS = ("task", "llm", "search", "questions", "finetune")
 # Files of configs/ that stand for a kind where none has its name.
-_EXAMPLES = {"transformers": ("llm/smollm2",), "world": ("questions/world_train",), "hub": ("questions/hotpotqa",)}
+_EXAMPLES = {
+    "transformers": ("llm/smollm2",), "world": ("questions/world_train",), "hub": ("questions/hotpotqa",),
+    "json": ("search/brave",),
+}  # fmt: skip
 
 _FIELD = re.compile(r"^    (\w+): (.+?)(?:\s+# (.+))?$")
 _COMMENT = re.compile(r"^    # (.+)$")

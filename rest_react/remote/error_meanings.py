@@ -52,7 +52,7 @@ _ACCOUNT = any_spelling(
     out of (?:\w+ ){0,3}(?:quota|funds|balance)
     exceeded (?:your |the )?(?:\w+ ){0,2}(?:quota|credits|usage)
     (?:daily|monthly|weekly|free|usage) (?:\w+ )?(?:quota|usage|limits?) (?:\w+ ){0,2}(?:exceeded|exhausted|reached)
-    api usage limits?|payment (?:is )?required|unpaid|past due|arrear
+    exceed(?:s|ed) (?:[\w']+ ){0,3}usage limit|api usage limits?|payment (?:is )?required|unpaid|past due|arrear
     billing (?:hard limit|not active|details|account|is disabled)|enable billing|good standing
     余额不足|欠费
     (?:account|organi[sz]ation|project|team)\b.{0,60}(?:suspended|deactivated|disabled|restricted|terminated)

@@ -19,12 +19,14 @@ GROWN = (
     "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
 )  # fmt: skip
 SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "vllm_remote")
+BAMBOOGLE = "questions@evaluate.benchmarks.world=bamboogle"
+WEB = ("brave", "duckduckgo", "exa", "searxng", "serper", "tavily")
 GROUPS = {
     "task": ("task", ("search_qa", "completion")),
     "policy": ("llm", (*SERVED, "gemini", "scripted", "smollm2", "tiny", "vllm")),
     "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "vllm")),
     "grader": ("llm", (*SERVED, "gemini", "rule", "same", "smollm2", "tiny", "vllm")),
-    "search": ("search", ("bm25", "duckduckgo", "http")),
+    "search": ("search", ("bm25", "http", *WEB)),
     "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
     "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
     "finetune": ("finetune", ("dpo", "dry_run", "hosted", "local", "lora", "tiny")),
@@ -138,9 +140,7 @@ def test_every_choice_of_every_group_is_accepted(mount: str, option: str) -> Non
         **{server: ["finetune=hosted"] for server in SERVED},
         "completion": [*ELSEWHERE],
         "gemini": ["start=prompted", "iteration=0"],
-        "duckduckgo": [
-            "questions@grow.questions=hotpotqa_train", "questions@evaluate.benchmarks.world=bamboogle", *ELSEWHERE,
-        ],
+        **{engine: ["questions@grow.questions=hotpotqa_train", BAMBOOGLE, *ELSEWHERE] for engine in WEB},
     }  # fmt: skip
     needed = company.get(option, []) if mount in ("task", "policy", "finetune", "search") else []
     needed += ["search=http", *ELSEWHERE] if group == "questions" else []
