@@ -77,6 +77,12 @@ class Parts:
             w.seed, passages=w.passages, demonstrations=w.demonstrations, train=w.train, evaluation=w.evaluation
         )
 
+    @cached_property
+    def demonstrated(self) -> BuiltInItems:
+        """The items that the expert demonstrates: the built-in ones, or the rows of `demonstrations.questions`."""
+        rows = self._rows
+        return self.built_in if rows is None else self.settings.task.demonstrable(rows.labelled, rows.passages)
+
     @property
     def world(self) -> World:
         """The built-in closed world of search_qa, for benchmarks."""
@@ -85,8 +91,16 @@ class Parts:
 
     @cached_property
     def prompts(self) -> dict[str, StepPrompt]:
-        """The prompt files in use."""
-        return self.settings.task.load_prompts(self._prompt_folder)
+        """The prompts in use: those made from the user's rows, or the prompt files."""
+        rows = () if self.settings.agent.prompts or self._rows is None else self._rows.labelled
+        made = self.settings.task.prompts_of_rows(rows) if rows else {}
+        return made or self.settings.task.load_prompts(self._prompt_folder)
+
+    @cached_property
+    def _rows(self) -> QuestionSet | None:
+        """The rows of `demonstrations.questions`, if it is set."""
+        source = self.settings.demonstrations.questions
+        return None if source is None else self.questions(source)
 
     @property
     def _prompt_folder(self) -> Path:
@@ -135,7 +149,7 @@ class Parts:
         """The scripted expert that writes demonstrations, with the errors that the settings demand."""
         shown = self.settings.demonstrations
         shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
-        return self._scripted(slip=shown.slip, **shares)
+        return self.settings.task.scripted(self.demonstrated, seed=self.settings.seed, slip=shown.slip, **shares)
 
     def _scripted(self, *, slip: float = 0.0, **shares: float) -> LLM:
         """A policy that knows the answers of the task's built-in questions."""
@@ -208,8 +222,9 @@ class Parts:
         return self._task(self.search(passages) if self.settings.task.searches else None, filters=filters)
 
     def demonstrated_task(self) -> Task:
-        """The task for the rollouts of the scripted expert, on the built-in world whatever the settings search."""
-        passages = self.built_in.passages
+        """The task for the rollouts of the scripted expert, on the passages of its items whatever the settings
+        search."""
+        passages = self.demonstrated.passages
         return self._task(None if passages is None else self.closed_search(passages))
 
     def task_reader(self, *, filters: bool = False) -> Task:

@@ -11,7 +11,7 @@ Not here: the stages (stages), the clients, trainer and task (build), and the co
 
 from collections.abc import Iterator
 
-from rest_react.build import Parts
+from rest_react.build import Parts, QuestionSet
 from rest_react.config.checks import benchmarks_for_testing
 from rest_react.config.settings import Settings
 from rest_react.console import say
@@ -49,8 +49,10 @@ class Loop:
         )
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
         grown, allowed = unlabelled(self.grow_set.labelled), settings.grow.allow_overlap
-        for note in refuse_overlap(grown, asked, allowed, benchmarks_for_testing(settings)):
-            say(f"note: {note}")
+        taught = unlabelled(parts.demonstrated.demonstrations) if settings.demonstrations.questions is not None else []
+        for setting, questions in (("grow.questions", grown), ("demonstrations.questions", taught)):
+            for note in refuse_overlap(questions, asked, allowed, benchmarks_for_testing(settings), setting=setting):
+                say(f"note: {note}")
 
     async def run_to(self, iteration: int) -> None:
         """Runs every stage up to `iteration` that is not complete yet."""
@@ -89,7 +91,7 @@ class Loop:
             return
         if k == 0:
             policy = self.parts.policy(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
-            questions, task = self.parts.built_in.demonstrations, self.parts.demonstrated_task()
+            questions, task = self.parts.demonstrated.demonstrations, self.parts.demonstrated_task()
         else:
             policy = self.parts.policy(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
             questions, task = self.grow_set.labelled, self.parts.task(self.grow_set.passages)
@@ -176,5 +178,8 @@ class Loop:
         """Digests of the question sets and the corpus, to detect changed content under the same path."""
         sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
         digests = {name: one.digest() for name, one in sets.items()}
+        if self.settings.demonstrations.questions is not None:
+            rows = self.parts.demonstrated
+            digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
         corpus = self.settings.search.corpus_file()
         return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}

@@ -49,7 +49,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
         yield "grow.reuse: a run cannot reuse its own stages; give the name of another run"
     if s.grow.reuse_through and s.grow.reuse is None:
         yield "grow.reuse_through: needs the run to reuse; set grow.reuse=<name of a run>"
-    if s.start == "demonstrations" and s.world.demonstrations == 0 and not s.demonstrations.exemplars:
+    if s.start == "demonstrations" and not (_demonstrated(s) or s.demonstrations.exemplars):
         yield "start: there are no demonstrations; set world.demonstrations above 0 or demonstrations.exemplars=true"
     shown = s.agent.exemplars == "always" or (s.agent.exemplars == "untuned" and s.start == "prompted")
     judged = _asks_reward_model(s) or model_behind(s.grader, s.policy) is not None
@@ -113,6 +113,13 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
     """Question sets that may not be used, or that the policy or the search engine cannot work with."""
     grown = {"grow.questions": s.grow.questions}
     grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
+    if s.demonstrations.questions is not None:
+        grown["demonstrations.questions"] = s.demonstrations.questions
+        if not s.task.demonstrates_rows:
+            yield (
+                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; leave it out, "
+                "or set start=prompted"
+            )
     sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
     for path, source in grown.items():
         if _test_only(source.origin()):
@@ -123,7 +130,7 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
     yield from dict.fromkeys(problem for path, source in sources.items() for problem in _missing_files(path, source, s))
     if s.policy.runs == "script":
         for path, source in sources.items():
-            if not source.is_world:
+            if not source.is_world and path != "demonstrations.questions":
                 yield (
                     f"{path}: policy={s.policy.kind} can answer only questions of the built-in world; use kind: world, "
                     "or another policy"
@@ -189,7 +196,7 @@ def _impossible_without_items(s: Settings) -> Iterator[str]:
             yield f"{path}: task={s.task.kind} has no built-in items; give a set of your own (questions/file.yaml)"
     if s.policy.runs == "script":
         yield f"policy.kind: task={s.task.kind} has no scripted policy; choose another policy"
-    if s.start == "demonstrations" and s.world.demonstrations:
+    if s.start == "demonstrations" and s.world.demonstrations and s.demonstrations.questions is None:
         yield f"start: task={s.task.kind} has no demonstrations; set start=prompted"
 
 
@@ -245,6 +252,10 @@ def _used(s: Settings) -> dict[str, object]:
     return used
 
 
+def _demonstrated(s: Settings) -> bool:
+    return s.demonstrations.questions is not None or s.world.demonstrations > 0
+
+
 def _plain(name: str) -> bool:
     return not (name.startswith(".") or set(name) & {"/", "\\", "\0"})
 
@@ -252,8 +263,9 @@ def _plain(name: str) -> bool:
 def _missing_files(path: str, source: Questions, s: Settings) -> Iterator[str]:
     needed = next((name for name in ("data", "evaluate_data") if getattr(s, name) is None), None)
     for name, file in source.files():
-        if file.startswith("None/") and needed:  # what `${data}/...` makes of null
-            yield f"{needed}: is not set; give {needed}=<folder with questions.jsonl and corpus.jsonl>"
+        if f"{file}/".startswith("None/") and needed:  # what `${data}/...` makes of null
+            named = "train and validation files" if source.kind == "items" else "questions.jsonl and corpus.jsonl"
+            yield f"{needed}: is not set; give {needed}=<folder with {named}>"
         elif not Path(file).is_file():
             yield f"{path}.{name}: there is no file {file}; check the path"
 

@@ -42,6 +42,7 @@ MOUNTS = {
     "reward_model": "llm@reward_model",
     "grader": "llm@grader",
     "grow.questions": "questions@grow.questions",
+    "demonstrations.questions": "questions@demonstrations.questions",
 }
 MULTIRUN = ("-m", "--multirun")
 PACKAGES = (

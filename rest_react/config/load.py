@@ -18,6 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rest_react.config.checks import combination_problems
 from rest_react.config.settings import Settings
+from rest_react.config.training_part import with_training_part
 from rest_react.errors import ConfigError
 from rest_react.redaction import secret_in
 from rest_react.storage.locked_settings import flatten
@@ -36,7 +37,7 @@ def load_settings(values: object) -> Settings:
     problems = list(combination_problems(settings))
     if problems:
         raise ConfigError(problems)
-    return settings
+    return with_training_part(settings)
 
 
 @cache

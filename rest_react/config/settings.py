@@ -57,6 +57,7 @@ class DemonstrationSettings:
     """The demonstrations on which a small model is trained first: trajectories of a scripted expert, and the
     exemplars of the prompts."""
 
+    questions: Annotated[Questions, BY_KIND] | None  # labelled rows of your own; null: the built-in ones
     slip: Share  # how often the expert makes an error first (a poor query, a flawed draft) and then corrects it
     mistakes: Share  # how often the expert makes an error without correcting it; these steps train too
     exemplars: bool  # also train on the exemplars of the prompts
@@ -175,7 +176,7 @@ class Settings:
     cache: str | None
     replay: bool  # use only cached replies, without any request to a model or the web
     budget: BudgetSettings  # see below
-    data: str | None  # for experiment=local_corpus: a folder with questions.jsonl and corpus.jsonl for Grow
+    data: str | None  # a folder with your data: questions.jsonl and corpus.jsonl, or files train and validation
     evaluate_data: str | None  # the same for Evaluate
     task: Annotated[ChosenTask, BY_KIND]  # what the model is asked to do: see Tasks
     policy: Annotated[Model, BY_KIND]  # the model that is tuned: see Models

@@ -60,7 +60,7 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
         # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
         if k or s.start == "demonstrations":
             asked_of = sum(_size(s, source) for source in (s.grow.questions, *s.grow.also.values()))
-            trajectories = asked_of * s.grow.trajectories_per_question if k else s.world.demonstrations
+            trajectories = asked_of * s.grow.trajectories_per_question if k else _demonstrations(s)
             calls = round(trajectories * steps)
             if k and not complete(k, "grow"):
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
@@ -70,7 +70,7 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             if not complete(k, "finetune"):
                 shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
                 kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
-                yield _training(s, pace, k, kept + (round(s.world.demonstrations * steps) if shown else 0))
+                yield _training(s, pace, k, kept + (round(_demonstrations(s) * steps) if shown else 0))
         for name, source in s.evaluate.benchmarks.items():
             if not complete(k, "evaluate", name):
                 answers = _size(s, source) * s.evaluate.repeats
@@ -133,6 +133,12 @@ def _size(s: Settings, source: Questions) -> int:
     world = {"demonstrations": s.world.demonstrations, "train": s.world.train, "evaluation": s.world.evaluation}
     size = source.size(world)
     return UNKNOWN_SIZE if size is None else size
+
+
+def _demonstrations(s: Settings) -> int:
+    """The number of demonstrations."""
+    source = s.demonstrations.questions
+    return s.world.demonstrations if source is None else _size(s, source)
 
 
 def _prefix_tokens(s: Settings, iteration: int) -> int:

@@ -48,20 +48,23 @@ def refuse_overlap(
     benchmarks: Mapping[str, Sequence[Question]],
     allowed: Collection[str],
     test_only: Collection[str] = (),
+    *,
+    setting: str = "grow.questions",
 ) -> list[str]:
     """Raises ConfigError if Grow has questions of a benchmark that is not `allowed`. Returns a note for each `allowed`
-    one. The message does not suggest to allow a `test_only` benchmark, because the settings refuse that."""
+    one. `setting` names the questions in messages. A message does not suggest to allow a `test_only` benchmark, because
+    the settings refuse that."""
     told = {}
     for name, benchmark in benchmarks.items():
         if pairs := overlap(questions, benchmark):
             ours, theirs = pairs[0]
             told[name] = (
-                f"grow.questions: {len({q.id for q, _ in pairs})} of {len(questions)} questions equal or nearly equal "
-                f"questions of evaluate.benchmarks.{name}, e.g. {ours.text!r} and {theirs.text!r}"
+                f"{setting}: {len({q.id for q, _ in pairs})} of {len(questions)} questions equal or nearly equal "
+                f"questions of evaluate.benchmarks.{name}, e.g. {ours.text!r:.120} and {theirs.text!r:.120}"
             )
     by_name = ", or allow it with grow.allow_overlap=[{}]"
     if refused := [
-        f"{note}; use other questions in Grow{'' if name in test_only else by_name.format(name)}"
+        f"{note}; use other questions there{'' if name in test_only else by_name.format(name)}"
         for name, note in told.items()
         if name not in allowed
     ]:

@@ -37,10 +37,14 @@ _WORK_OF = {
 LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
 _OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a started job
 _NAME = "settings.yaml"
-_BEFORE = {
+# Newer settings, and their values in folders that lack them.
+_BEFORE: Mapping[str, object] = {
     "task.kind": "search_qa",
+    "task.grade": "label",
+    "task.shots": 0,
+    "demonstrations.questions": None,
     "improve.keep_trajectories": "all",
-}  # newer settings, and their values in folders that lack them
+}
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):

@@ -7,16 +7,17 @@ The settings of a new task are a frozen dataclass in the task's package that sub
 the union in tasks/__init__.py. Not here: the interface of the task (tasks.protocol).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from rest_react import prompts as files
 from rest_react.errors import UsageError
 from rest_react.prompts import StepPrompt
 from rest_react.protocols import LLM, Search
 from rest_react.questions.question_settings import BuiltInItems, NoItems
+from rest_react.records import LabelledQuestion, Passage
 from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.protocol import Task
 from rest_react.tasks.rollout import StepPrompts
@@ -48,6 +49,7 @@ class TaskSettings(Protocol):
     judge_prompts: ClassVar[tuple[str, ...]] = ()
     searches: ClassVar[bool] = False  # True: it searches, checks its answers and has a verifier
     has_items: ClassVar[bool] = False  # True: it has built-in items and a scripted policy that knows them
+    demonstrates_rows: ClassVar[bool] = False  # True: its expert can demonstrate labelled rows of a user
 
     def open(self, context: TaskContext) -> Task:
         """Opens the task. Nothing is loaded before the first rollout."""
@@ -73,6 +75,25 @@ class TaskSettings(Protocol):
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> BuiltInItems:
         """Its built-in items, in sets with these sizes."""
         return NoItems()
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether `with_rows` completes these settings."""
+        return False
+
+    def with_rows(self, rows: Sequence[LabelledQuestion]) -> Self:
+        """These settings, completed from the rows of `demonstrations.questions`. Raises ConfigError."""
+        return self
+
+    def prompts_of_rows(self, rows: Sequence[LabelledQuestion]) -> dict[str, StepPrompt]:
+        """The prompts made from the rows of `demonstrations.questions`; empty: those in the prompt files."""
+        return {}
+
+    def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> BuiltInItems:
+        """The rows of `demonstrations.questions` as items that its expert can demonstrate."""
+        raise UsageError(
+            "demonstrations.questions: the expert of this task knows only the built-in items; set it to null"
+        )
 
     def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
         """A policy that knows the answers of the built-in items, with these shares of right, wrong, unparsable and

@@ -29,7 +29,7 @@ GROUPS = {
     "search": ("search", ("bm25", "http", *WEB)),
     "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
     "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
-    "finetune": ("finetune", ("dpo", "dry_run", "hosted", "local", "lora", "tiny")),
+    "finetune": ("finetune", ("dpo", "dry_run", "hosted", "local", "lora", "lora_texts", "tiny")),
     "tracking": ("tracking", ("none", "wandb")),
 }
 

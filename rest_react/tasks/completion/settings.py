@@ -1,38 +1,53 @@
 """The settings of the task completion.
 
     CompletionSettings("completion", labels=("billing", "delivery")).open(TaskContext(prompts))
+    CompletionSettings("completion", None).with_rows(rows).labels           # the labels of the training part
 
 Not here: the task (tasks.completion.task), its built-in items and its scripted policy (items, scripted).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
+from rest_react.errors import ConfigError
+from rest_react.prompts import STOP, Exemplar, StepPrompt
 from rest_react.protocols import LLM
 from rest_react.questions.question_settings import BuiltInItems
-from rest_react.setting_types import Name
+from rest_react.records import LabelledQuestion, Passage
+from rest_react.setting_types import Name, NotNegative
 from rest_react.tasks.completion import task
+from rest_react.tasks.completion.formatting import leaf_values
 from rest_react.tasks.completion.items import Items, build_items
+from rest_react.tasks.completion.label import label_key
 from rest_react.tasks.task_settings import TaskContext, TaskSettings
+from rest_react.text_safety import escape_control_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionSettings(TaskSettings):
-    """One call per item. The first line of the output is the answer; if `labels` are set, it must be one of them."""
+    """One call per item: a text in, its label or answer out. Settings with defaults are newer than some run folders."""
 
     packaged_prompts: ClassVar[Path] = Path(__file__).parent / "prompts"
     step_names: ClassVar[Mapping[str, str]] = task.STEP_NAMES
     closings: ClassVar[Mapping[str, str]] = task.CLOSINGS
     judge_prompts: ClassVar[tuple[str, ...]] = ("ranking.txt", "judged_good.txt")  # no LLM grader: labels are compared
     has_items: ClassVar[bool] = True
+    demonstrates_rows: ClassVar[bool] = True
 
     kind: Literal["completion"]
-    labels: tuple[Name, ...]  # the possible answers; empty: any text
+    # the possible answers, or values of a list; empty: any; null: those in the rows of demonstrations.questions
+    labels: tuple[Name, ...] | None
+    # label: one of the labels; formatting: a list in JSON
+    grade: Literal["label", "formatting"] = "label"
+    shots: NotNegative = 0  # rows of demonstrations.questions that an untuned model is shown as examples
 
     def open(self, context: TaskContext) -> task.Completion:
-        return task.Completion(context.prompts, self.labels)
+        prompts = context.prompts
+        if self.grade != "label":
+            prompts = replace(prompts, closings=task.ANSWER_CLOSINGS)
+        return task.Completion(prompts, self.labels or (), self.grade)
 
     def exemplar_problem(self, kind: str, completion: str) -> str:
         return task.parse_label(completion, ()).problem
@@ -40,8 +55,48 @@ class CompletionSettings(TaskSettings):
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> Items:
         return build_items(seed, demonstrations=demonstrations, train=train, evaluation=evaluation)
 
+    @property
+    def needs_rows(self) -> bool:
+        return self.labels is None
+
+    def with_rows(self, rows: Sequence[LabelledQuestion]) -> Self:
+        """With the labels of these rows, or the values of their lists, where `labels` is null. Raises ConfigError where
+        they are no labels."""
+        if self.labels is not None:
+            return self
+        golds = [row.answers[0] for row in rows]
+        if self.grade == "formatting":
+            return replace(self, labels=tuple(leaf_values(golds)))
+        found = {label_key(gold): gold for gold in sorted(golds, reverse=True)}
+        if not golds:
+            raise ConfigError(
+                ["task.labels: null needs labelled rows; set demonstrations.questions, or task.labels=[a,b]"]
+            )
+        if len(found) < 2 or (len(golds) > 20 and len(found) > len(golds) / 2):
+            raise ConfigError(
+                [
+                    f"task.labels: the {len(golds)} rows of demonstrations.questions have {len(found)} different answers, "
+                    "so they are no labels; check its fields, or set task.grade=formatting or task.labels=[]"
+                ]
+            )
+        return replace(self, labels=tuple(sorted(found.values())))
+
+    def prompts_of_rows(self, rows: Sequence[LabelledQuestion]) -> dict[str, StepPrompt]:
+        """The prompt of a user's own rows: the labels, and the first `shots` rows as examples."""
+        name = "classify.txt" if self.grade == "label" and self.labels else "follow.txt"
+        text = (self.packaged_prompts / name).read_text(encoding="utf-8")
+        instructions = text.replace("{labels}", "\n".join(f"- {label}" for label in self.labels or ()))
+        shown = tuple(
+            Exemplar(task.render_state(row.question.text), f"{escape_control_tokens(row.answers[0])}  {STOP}")
+            for row in rows[: self.shots]
+        )
+        return {task.KIND: StepPrompt(instructions, shown)}
+
+    def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> Items:
+        return Items(tuple(rows), (), (), {row.question.text: escape_control_tokens(row.answers[0]) for row in rows})
+
     def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
         from rest_react.tasks.completion.scripted import ScriptedCompletion
 
         assert isinstance(items, Items)
-        return ScriptedCompletion(items.plans, self.labels, **shares)
+        return ScriptedCompletion(items.plans, self.labels or ("",), **shares)

@@ -1,16 +1,19 @@
-"""The completion task: one call per item, parsed as a label and graded by exact match.
+"""The completion task: one call per item. Its answer is a label, a list in JSON, or any text.
 
     TEXT = "The parcel to Velmar came a week late."
 
     # step: completion
     delivery  # [END]
 
-Case, quotes and a final full stop are ignored: `"Delivery."` is the label delivery. If `task.labels` is set, any other
-line is not an answer; if it is empty, the first line is the answer.
-Not here: items and their labels (tasks.completion.items, or a question file), and the scripted policy (scripted).
+`grade=label`: the answer is one of `labels` (label.py says how an output is read); without labels, its first line.
+`grade=formatting`: the whole output is the answer, with five metrics of its list (formatting.py).
+`grade=tone`: the whole output is the answer; a judge rates its tone from 1 to 5 (tone.py).
+Not here: items and their labels (tasks.completion.items, or a file), and the scripted policy (scripted).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.grader import Grader
@@ -19,14 +22,17 @@ from rest_react.model_output.thinking import after_thinking
 from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import STOP
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
+from rest_react.tasks.completion.formatting import formatting_scores
+from rest_react.tasks.completion.label import label_key, read_label
 from rest_react.tasks.protocol import Policy, Task, Watch
 from rest_react.tasks.rollout import Rollout, StepPrompts, parse_each
 from rest_react.text_safety import escape_control_tokens, quote
 
+Grade: TypeAlias = Literal["label", "formatting"]
 KIND = "complete"
 STEP_NAMES = {KIND: "completion"}
 CLOSINGS = {KIND: "Now write the label: one line."}
-_AROUND = " \t.,:;!*`'\"“”\u2018’"
+ANSWER_CLOSINGS = {KIND: "Now write the answer and nothing else."}
 
 
 def render_state(text: str) -> str:
@@ -34,31 +40,45 @@ def render_state(text: str) -> str:
     return f"TEXT = {quote(escape_control_tokens(text))}\n\n# step: {STEP_NAMES[KIND]}\n"
 
 
-def label_key(text: str) -> str:
-    """The normalised form of a label, for comparison."""
-    return " ".join(text.strip(_AROUND).casefold().split())
-
-
 def parse_label(text: str, labels: tuple[str, ...]) -> ParsedAction:
-    """The label in an output: its first line, in the spelling of `labels`. Never raises."""
-    said = after_thinking(text)
+    """The label in an output, in the spelling of `labels`; without labels, its first line. Never raises."""
+    said = _said(text)
     if said is None:
         return ParsedAction(None, "the text ends inside its thoughts")
-    line = next((line.strip() for line in said.split(STOP, 1)[0].splitlines() if line.strip()), "")
+    line = next((line.strip() for line in said.splitlines() if line.strip()), "")
     if not labels:
         return ParsedAction(line, "", line, label_key(line), complete=True) if line else ParsedAction(None, "no text")
-    label = next((label for label in labels if label_key(label) == label_key(line)), None)
+    label = read_label(said, labels)
     if label is None:
-        return ParsedAction(None, f"none of the labels: {line[:80]}" if line else "no label")
+        return ParsedAction(None, f"{OUTSIDE}: {line[:80]}" if line else "no label")
     return ParsedAction(label, "", label, label_key(label), complete=True)
+
+
+def parse_text(text: str) -> ParsedAction:
+    """The whole output as the answer. Never raises."""
+    said = _said(text)
+    if said is None:
+        return ParsedAction(None, "the text ends inside its thoughts")
+    answer = said.strip()
+    return ParsedAction(answer, "", answer, answer, complete=True) if answer else ParsedAction(None, "no text")
+
+
+def _said(text: str) -> str | None:
+    said = after_thinking(text)
+    return None if said is None else said.split(STOP, 1)[0]
+
+
+OUTSIDE = "none of the labels"
 
 
 @dataclass(frozen=True, slots=True)
 class Completion(Task):
-    """The task. If `labels` is not empty, an answer must be one of them."""
+    """The task. With `grade=label` an answer must be one of `labels`, if there are any; with `grade=formatting` these are
+    the values that its list may have."""
 
     prompts: StepPrompts = StepPrompts()  # noqa: RUF009
     labels: tuple[str, ...] = ()
+    grading: Grade = "label"
     name: str = "completion"
     step_kinds: tuple[str, ...] = (KIND,)
 
@@ -74,13 +94,30 @@ class Completion(Task):
         return rollout.finished(trajectory_id, question, answer=label.target)
 
     def parse(self, step: Step) -> ParsedStep:
-        """Parses the label of each candidate. A candidate cut off at the token limit has none."""
-        return parse_each(step, lambda text: parse_label(text, self.labels))
+        """Parses the answer of each candidate. A candidate cut off at the token limit has none."""
+        if self.grading == "label":
+            return parse_each(step, lambda text: parse_label(text, self.labels))
+        return parse_each(step, parse_text)
 
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
-        """Correct if the answer is one of the labels of the item. The grader is not used."""
+        """Correct if the answer is the label of the item; with `grade=formatting`, if its whole list is. The grader is
+        not used."""
         verdict = fault_verdict(trajectory)
         if verdict is None:
-            right = label_key(trajectory.answer) in map(label_key, labelled.answers)
-            verdict = Verdict("correct" if right else "incorrect", f"the label is {' or '.join(labelled.answers)}")
+            right = self._is_right(trajectory.answer, labelled.answers)
+            verdict = Verdict("correct" if right else "incorrect", f"the answer is {' or '.join(labelled.answers)}")
         return result_of(labelled, trajectory, verdict, before=verdict)
+
+    def _is_right(self, answer: str, golds: Sequence[str]) -> bool:
+        if self.grading == "formatting":
+            return formatting_scores(answer, golds[0], self.labels)["all_right"] == 1.0
+        return label_key(answer) in map(label_key, golds)
+
+    def scores(self, result: Result) -> Mapping[str, float | None]:
+        """With labels, whether the answer is outside the label set; with `grade=formatting` its five metrics."""
+        if self.grading == "formatting":
+            return formatting_scores(result.answer, result.golds[0], self.labels)
+        if not self.labels:
+            return {}
+        outside = result.fault is not None and (OUTSIDE in result.fault.message or "no label" in result.fault.message)
+        return {"outside_label_set": float(outside)}

@@ -1,0 +1,25 @@
+"""Completes the task's settings from the training part: the rows of `demonstrations.questions`, and no others.
+
+    with_training_part(settings).task.labels        # ("Credit card", "Mortgage"), where task.labels is null
+
+The result is what a run folder locks, so stored answers are read with the same labels, and other data are refused.
+Not here: what a task takes from the rows (`with_rows` of its settings).
+"""
+
+from dataclasses import replace
+
+from rest_react.config.settings import Settings
+from rest_react.questions.question_settings import QuestionContext
+
+
+def with_training_part(s: Settings) -> Settings:
+    """The settings with the task completed. The rows are read only if the task needs them. Raises ConfigError."""
+    if not s.task.needs_rows:
+        return s
+    source, rows = s.demonstrations.questions, ()
+    if source is not None:
+        w = s.world
+        built_in = s.task.built_in(w.seed, passages=w.passages, demonstrations=w.demonstrations, train=0, evaluation=0)
+        opened = source.open(QuestionContext(lambda: built_in, w.seed, lambda path: ()), labelled=True)
+        rows = tuple(opened.labelled)[: source.sample]
+    return replace(s, task=s.task.with_rows(rows))

@@ -1,0 +1,71 @@
+"""Reads the label in an output: exact, but tolerant of case, quotes, marks and text after it.
+
+    >>> read_label('"Credit card." because of the fee', ("Card", "Credit card"))
+    'Credit card'
+
+Which label an output names, in this order:
+
+1. The first line is a label, or begins with one ("Mortgage, since ..."); a lead such as "Label:" or "The class is" is
+   passed over. Of labels that begin at the same place the longest counts. What is named behind it does not count, but
+   where a comma, a slash, "or" or "and" joins a second label, the line offers two and names none.
+2. Another line is a label alone, with or without a lead; of several the last, since models think first.
+3. The whole text names exactly one label, and no word of denial ("not", "nor") stands right before it.
+
+An output without a label is wrong, and counted as an answer outside the label set.
+Labels are compared without case, accents of width (NFKC), quotes and marks around them, and by whole words.
+Not here: whether the label is right (task), and models' thoughts (model_output.thinking).
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+_AROUND = " \t.,:;!?*_#`'\"“”„\u2018’「」『』《》()[]{}<>"
+_LEAD = re.compile(
+    r"^(?:(?:the|its|my|correct|right|best|final|predicted)\s+)*"
+    r"(?:label|class|category|topic|product|answer|classification|output)(?:\s+is|\s*[:=：]|\s+would\s+be)+\s*",
+)
+_DENIED = re.compile(r"(?:\b(?:not|nor|neither|never|no|without)|n't)(?:\s+(?:a|an|the))?\s+[\"'“‘]?$")
+_JOINED = re.compile(r"""[\s"'”’*]*(?:[,/&|+]|\b(?:or|and)\b)[\s"'“‘*]*(?:(?:a|an|the)\s)?""")
+
+
+def label_key(text: str) -> str:
+    """The normalised form of a label, for comparison."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().strip(_AROUND).split())
+
+
+def read_label(text: str, labels: Sequence[str]) -> str | None:
+    """The label that the text names, in the spelling of `labels`; None if it names none, or two. Never raises."""
+    keys: dict[str, str] = {}
+    for label in labels:
+        keys.setdefault(label_key(label), label)
+    lines = [line for raw in text.splitlines() if (line := label_key(raw))]
+    if not lines:
+        return None
+    pattern = _pattern(tuple(keys))
+    first = lines[0] if pattern.match(lines[0]) else _without_lead(lines[0])
+    if begun := pattern.match(first):
+        joined = _JOINED.match(first, begun.end())
+        second = pattern.match(first, joined.end()) if joined else None
+        return None if second and second[0] != begun[0] else keys[begun[0]]
+    alone = [key for line in lines for key in (line, _without_lead(line)) if key in keys]
+    if alone:
+        return keys[alone[-1]]
+    named = {
+        found[0] for line in lines for found in pattern.finditer(line) if not _DENIED.search(line, 0, found.start())
+    }
+    return keys[named.pop()] if len(named) == 1 else None
+
+
+def _without_lead(line: str) -> str:
+    return _LEAD.sub("", line).strip(_AROUND)
+
+
+@cache
+def _pattern(keys: tuple[str, ...]) -> re.Pattern[str]:
+    """Any of the keys, the longest first. A key is a whole word where words have spaces between them: not next to a
+    letter or digit of a script with spaces."""
+    longest = sorted(filter(None, keys), key=lambda key: (-len(key), key))
+    choices = "|".join(map(re.escape, longest)) or r"(?!)"
+    return re.compile(rf"(?<![^\W\u3040-\u9fff])(?:{choices})(?![^\W\u3040-\u9fff])")

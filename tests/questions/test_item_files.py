@@ -1,0 +1,154 @@
+"""Items: one text and its gold answer, from every form of file."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import ConfigError
+from rest_react.questions.item_draws import draw_items, unbalanced
+from rest_react.questions.item_files import ItemQuestions, read_items
+from rest_react.questions.question_settings import QuestionContext
+from rest_react.records import LabelledQuestion, Question
+from tests.questions.sets import write_jsonl
+
+ITEMS = [
+    LabelledQuestion(Question("a", "The card\nwas charged twice."), ("Credit card",)),
+    LabelledQuestion(Question("b", "The loan, long paid."), ("Mortgage",)),
+]
+ROWS = [{"id": i.question.id, "text": i.question.text, "label": i.answers[0]} for i in ITEMS]
+WORLD = QuestionContext(lambda: pytest.fail("no world"), 0, lambda _: ())
+
+
+def source(path: Path, **other: Any) -> ItemQuestions:
+    known: dict[str, Any] = {"fields": {}, "split": None, "skip": 0, "n": None, "draw": "first", "seed": 0}
+    return ItemQuestions("items", str(path), **(known | other))
+
+
+def as_csv(path: Path) -> Path:
+    quoted = "".join(f'{r["id"]},"{r["text"]}",{r["label"]}\n' for r in ROWS)
+    path.with_suffix(".csv").write_text(f"id,text,label\n{quoted}")
+    return path.with_suffix(".csv")
+
+
+def as_parquet(path: Path) -> Path:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def as_alpaca(path: Path) -> Path:
+    rows = [{"id": r["id"], "instruction": r["text"], "input": "", "output": r["label"]} for r in ROWS]
+    path.with_suffix(".json").write_text(json.dumps(rows))
+    return path.with_suffix(".json")
+
+
+def as_messages(path: Path) -> Path:
+    parts = [{"type": "text", "text": ROWS[0]["text"]}]
+    turns = [[{"role": "user", "content": parts}], [{"role": "user", "content": ROWS[1]["text"]}]]
+    answers = [{"role": "assistant", "content": r["label"]} for r in ROWS]
+    rows = [{"id": r["id"], "messages": [*t, a]} for r, t, a in zip(ROWS, turns, answers, strict=True)]
+    return write_jsonl(path.with_suffix(".jsonl"), *rows)
+
+
+@pytest.mark.parametrize("write", [as_csv, as_parquet, as_alpaca, as_messages])
+def test_every_form_of_file_gives_the_same_items(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = write(tmp_path / "items")
+    assert read_items(path) == ITEMS
+    assert [i.answers for i in read_items(path, labelled=False)] == [(), ()]
+
+
+def test_an_instruction_has_its_input_below_and_turns_of_a_conversation_have_their_roles(tmp_path: Path) -> None:
+    talk = [
+        ("system", "Be brief."),
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+        ("user", "Which class?"),
+        ("assistant", "A"),
+    ]
+    path = write_jsonl(
+        tmp_path / "x.jsonl",
+        {"instruction": "Classify.", "input": "A lamp.", "output": "Light"},
+        {"messages": [{"role": role, "content": text} for role, text in talk]},
+    )
+    assert [(i.question.text, i.answers) for i in read_items(path)] == [
+        ("Classify.\n\nA lamp.", ("Light",)),
+        ("Be brief.\n\nuser: Hi\n\nassistant: Hello\n\nuser: Which class?", ("A",)),
+    ]
+
+
+def test_all_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
+    path = write_jsonl(
+        tmp_path / "x.jsonl",
+        {"body": "One.", "label": "A"},
+        {"body": "One.", "label": "B"},
+        {"body": "Two."},
+        {"label": "A"},
+        {"messages": [{"role": "user", "content": "Hm"}]},
+        {"messages": "none"},
+    )
+    with pytest.raises(ConfigError) as error:
+        read_items(path, {"text": "title + body", "lable": "x"})
+    assert [problem.removeprefix(f"{path}:")[:60] for problem in error.value.problems] == [
+        "fields.lable: known are id, text, label, split, instruction,",
+        "2: the text has the label 'B' here and 'A' above; keep one",
+        "3: 'label' is missing or empty",
+        "4: 'title + body' is missing or empty",
+        "5: 'messages' does not end with a turn of the assistant, whi",
+        "6: 'messages' must be a list of objects with role and conten",
+    ]
+
+
+def test_a_split_is_a_column_or_a_file_of_the_folder(tmp_path: Path) -> None:
+    rows = [
+        {"id": str(i), "text": f"Text {i}.", "label": "AB"[i % 2], "part": "dev" if i > 3 else "train"}
+        for i in range(6)
+    ]
+    path = write_jsonl(tmp_path / "all.jsonl", *rows)
+    write_jsonl(tmp_path / "folder" / "dev.jsonl", *rows[4:])
+
+    of_column = source(path, split="dev", fields={"split": "part"})
+    of_folder = source(tmp_path / "folder", split="dev")
+    for one in (of_column, of_folder):
+        assert [i.question.id for i in one.open(WORLD, labelled=True).labelled] == ["4", "5"]
+        assert one.size({}) == 2
+    assert list(source(tmp_path / "folder", split="test").files()) == [("path", str(tmp_path / "folder/test.jsonl"))]
+
+
+def test_skip_and_n_divide_one_draw_and_too_few_rows_are_refused(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "text": f"Text {i}.", "label": "A" if i < 8 else "B"} for i in range(10)]
+    path = write_jsonl(tmp_path / "x.jsonl", *rows)
+    taught, grown = source(path, n=4, draw="random"), source(path, skip=4, draw="random")
+    ids = [i.question.id for one in (taught, grown) for i in one.open(WORLD, labelled=one is taught).labelled]
+    assert sorted(ids) == [row["id"] for row in rows]
+    with pytest.raises(ConfigError, match="has 10 rows, but skip=4 and n=7 need more"):
+        source(path, skip=4, n=7).open(WORLD, labelled=True)
+    with pytest.raises(ConfigError, match="draw=stratified uses the labels of unlabelled rows"):
+        source(path, draw="stratified").open(WORLD, labelled=False)
+
+
+@given(st.lists(st.sampled_from("ABC"), min_size=1, max_size=30), st.integers(0, 5), st.data())
+def test_a_stratified_draw_is_balanced_until_a_label_runs_out(
+    labels: list[str], seed: int, data: st.DataObject
+) -> None:
+    items = [LabelledQuestion(Question(f"q{i}", f"t{i}"), (label,)) for i, label in enumerate(labels)]
+    drawn = draw_items(items, "stratified", seed)
+    assert sorted(i.question.id for i in drawn) == sorted(i.question.id for i in items)
+    assert drawn == draw_items(data.draw(st.permutations(items)), "stratified", seed)
+    rounds = min(Counter(labels).values()) * len(set(labels))
+    assert set(Counter(i.answers[0] for i in drawn[:rounds]).values()) == {min(Counter(labels).values())}
+
+
+def test_an_unbalanced_draw_is_described_unless_its_answers_are_texts() -> None:
+    def items(*answers: str) -> list[LabelledQuestion]:
+        return [LabelledQuestion(Question(str(i), str(i)), (answer,)) for i, answer in enumerate(answers)]
+
+    assert unbalanced(items("A", "A", "A", "B")) == "A: 3, B: 1"
+    assert unbalanced(items("A", "A", "B", "B", "B")) == ""
+    assert unbalanced(items("A", "A", "A", "B", "C", "D")) == ""

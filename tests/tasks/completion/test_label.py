@@ -1,0 +1,58 @@
+"""Which label an output names."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.tasks.completion.label import label_key, read_label
+
+LABELS = ("Credit card", "Card", "Mortgage", "Debt collection", "トピック", "product")
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("**Label:** `credit card`", "Credit card"),
+        ("The correct class is Mortgage.", "Mortgage"),
+        ("Mortgage, since the credit card was paid.", "Mortgage"),
+        ("Mortgage, not Card", "Mortgage"),
+        ("Mortgage or Card", None),
+        ("Mortgage / the Card", None),
+        ("Card, Mortgage", None),
+        ("The bank took it back.\nMortgage?\nAnswer: Debt collection", "Debt collection"),
+        ("I think this one is about a mortgage", "Mortgage"),
+        ("This is not a mortgage", None),
+        ("This is not a mortgage but debt collection", "Debt collection"),
+        ("Either a card or a mortgage", None),
+        ("Cardigan", None),
+        ("これはトピックです", "トピック"),
+        ("product: the lamp broke", "product"),
+        ("Ｍｏｒｔｇａｇｅ", "Mortgage"),
+        ("", None),
+    ],
+)
+def test_an_output_names_the_label(text: str, label: str | None) -> None:
+    assert read_label(text, LABELS) == label
+
+
+around = st.text(" \t\n\"'*`.:“”", max_size=5)
+cases = st.sampled_from([str, str.upper, str.lower, str.title])
+
+
+@given(st.sampled_from(LABELS), around, around, cases, st.text("xyz ", max_size=20))
+def test_case_quotes_marks_and_text_behind_do_not_change_the_label(label, before, after, case, behind) -> None:  # type: ignore[no-untyped-def]
+    assert read_label(f"{before}{case(label)}{after}", LABELS) == label
+    assert read_label(f"{before}{case(label)}{after} - {behind}", LABELS) == label
+
+
+@given(st.text(), st.lists(st.text(min_size=1), max_size=4))
+def test_any_text_gives_one_of_the_labels_or_none(text: str, labels: list[str]) -> None:
+    found = read_label(text, labels)
+    assert found is None or found in labels
+
+
+@given(st.lists(st.sampled_from(LABELS), min_size=2, max_size=2, unique_by=label_key))
+def test_the_longest_of_two_labels_at_one_place_counts_and_no_order_of_the_list_changes_that(labels: list[str]) -> None:
+    text = " ".join(labels)
+    assert read_label(text, labels) == read_label(text, labels[::-1]) == labels[0]
+    assert read_label("Credit card fee", ("Credit", "Credit card")) == "Credit card"

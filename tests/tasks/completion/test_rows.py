@@ -1,0 +1,121 @@
+"""The completion task on a user's own rows: what is trained on, which labels there are, and what the loop never sees."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from rest_react.config.cli import compose
+from rest_react.errors import ConfigError
+from rest_react.records import Example, Result
+from rest_react.run import run
+from rest_react.storage.jsonl import read_lines
+from rest_react.tasks.completion.settings import CompletionSettings
+from rest_react.tasks.completion.task import render_state
+from tests.loopback import Reply, Request, serve
+from tests.questions.sets import write_jsonl
+from tests.training.hosted.test_trainer import Api
+
+CLASSES = ("Card", "Loan", "Mortgage")
+
+
+def write_data(folder: Path, *, labelled: int, other: str = "") -> Path:
+    """18 training rows, whose labels behind the first `labelled` are `other` if given, and 6 rows for validation."""
+    for split, size in (("train", 18), ("validation", 6)):
+        rows = [
+            {
+                "id": f"{split}-{i}",
+                "text": f"{split} letter {i} of {'abcdefghijklmnopqr'[i] * 5}",
+                "label": CLASSES[i % 3],
+            }
+            for i in range(size)
+        ]
+        for row in rows[labelled:] if split == "train" and other else ():
+            row["label"] = other
+        write_jsonl(folder / f"{split}.jsonl", *rows)
+    return folder
+
+
+def guess(request: Request) -> Reply:
+    """A label that depends on the text alone; sometimes one that does not exist."""
+    body = request.json
+    asked = body["messages"][-1]["content"].partition("\n")[0]
+    said = (*CLASSES, "Pension")[hashlib.sha256(asked.encode()).digest()[0] % 4]
+    choices = [
+        {"index": i, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+        for i in range(body.get("n") or 1)
+    ]
+    return Reply(200, {"choices": choices, "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}})
+
+
+def label_free_run(tmp_path: Path, data: Path, name: str, *more: str) -> tuple[Path, list[str]]:
+    """Two iterations with 10 labelled rows on a service that answers and tunes; its folder, and all that it was sent to
+    answer or to train on, sorted."""
+    api = Api()
+    with serve(lambda request: guess(request) if "chat" in request.path else api.answer(request)) as server:
+        url = f"base_url={server.url}/v1"
+        run(
+            compose(
+                ["experiment=classify", f"data={data}", f"run={name}", "iteration=1", "demonstrations.questions.n=10",
+                 "evaluate.benchmarks.validation.n=6", "policy=openai", "policy.model=m", f"policy.{url}",
+                 "policy.api_key_env=null", "policy.logprobs=false", "policy.requests_per_minute=null", f"output={tmp_path}", "finetune=hosted",
+                 f"finetune.{url}", "finetune.api_key_env=null", "finetune.poll_s=0.05",
+                 "finetune.mix_demonstrations=true", *more]
+            )
+        )  # fmt: skip
+        sent = [request.body.decode() for request in server.requests if "chat" in request.path]
+    return tmp_path / name, sorted(sent) + re.findall(
+        r'^{"messages.*$', "".join(file["raw"].decode() for file in api.files), re.M
+    )
+
+
+def test_behind_the_labelled_rows_no_label_reaches_the_loop(tmp_path: Path) -> None:
+    plain = write_data(tmp_path / "data", labelled=10)
+    changed = write_data(tmp_path / "changed", labelled=10, other="A label that nobody may see")
+    (folder, sent), (other, sent_there) = (
+        label_free_run(tmp_path, data, name) for data, name in ((plain, "run_plain"), (changed, "run_changed"))
+    )
+    assert sent == sent_there
+    files = ("grow/trajectories.jsonl", "improve/rankings.jsonl", "improve/examples.jsonl")
+    for name in (*(f"iter_{k}/{file}" for k in (0, 1) for file in files), "iter_1/evaluate/validation/results.jsonl"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+    assert "nobody may see" not in "".join(path.read_text() for path in other.rglob("*.json*"))
+
+    grown = [json.loads(line)["question_id"] for line in (folder / "iter_1/grow/trajectories.jsonl").open()]
+    assert grown == [f"train-{i}" for i in range(10, 18)]
+
+
+def test_supervised_rows_are_the_start_and_a_label_that_only_validation_has_is_unknown(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    rows = [json.loads(line) for line in (data / "validation.jsonl").open()]
+    write_jsonl(data / "validation.jsonl", *[row | {"label": "Pension"} for row in rows[:2]], *rows[2:])
+    folder, sent = label_free_run(tmp_path, data, "run")
+
+    examples = list(read_lines(folder / "iter_0/improve/examples.jsonl", Example))
+    assert [(e.prompt, e.completion) for e in examples] == [
+        (render_state(f"train letter {i} of {'abcdefghij'[i] * 5}"), CLASSES[i % 3]) for i in range(10)
+    ]
+    results = list(read_lines(folder / "iter_0/evaluate/validation/results.jsonl", Result))
+    assert {r.verdict.verdict for r in results if r.golds == ("Pension",)} == {"incorrect"}
+    assert {r.answer for r in results} <= {*CLASSES, ""}
+    assert not any("Pension" in body for body in sent)
+
+
+def test_labels_are_those_of_the_training_part_and_locked(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    settings = compose(["experiment=classify", f"data={data}", "demonstrations.questions.n=2", "run=x"])
+    assert settings.task == CompletionSettings("completion", ("Card", "Loan"))
+    with pytest.raises(ConfigError, match=r"2 rows of demonstrations.questions have 1 different answers"):
+        compose(
+            ["experiment=classify", f"data={write_data(tmp_path / 'one', labelled=1, other='Card')}",
+             "demonstrations.questions.n=2", "run=x"]
+        )  # fmt: skip
+
+
+def test_rows_of_validation_in_the_training_part_are_refused(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    (data / "validation.jsonl").write_bytes((data / "train.jsonl").read_bytes())
+    with pytest.raises(ConfigError, match=r"demonstrations.questions: 6 of 10 questions equal or nearly equal"):
+        label_free_run(tmp_path, data, "run")
