@@ -10,13 +10,15 @@ from dataclasses import replace
 
 from rest_react.config.settings import Settings
 from rest_react.questions.question_settings import QuestionContext
+from rest_react.records import LabelledQuestion
 
 
 def with_training_part(s: Settings) -> Settings:
     """The settings with the task completed. The rows are read only if the task needs them. Raises ConfigError."""
     if not s.task.needs_rows:
         return s
-    source, rows = s.demonstrations.questions, ()
+    source = s.demonstrations.questions
+    rows: tuple[LabelledQuestion, ...] = ()
     if source is not None:
         w = s.world
         built_in = s.task.built_in(w.seed, passages=w.passages, demonstrations=w.demonstrations, train=0, evaluation=0)
