@@ -117,8 +117,8 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
         grown["demonstrations.questions"] = s.demonstrations.questions
         if not s.task.demonstrates_rows:
             yield (
-                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; leave it out, "
-                "or set start=prompted"
+                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; "
+                "leave it out, or set start=prompted"
             )
     sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
     for path, source in grown.items():

@@ -1,6 +1,6 @@
 """Draws items from a file: the first rows, a random order, or one with every label in the same share.
 
-    draw_items(items, "stratified", seed=0)[:100]       # the first n of the order are the draw, so a larger n extends it
+    draw_items(items, "stratified", seed=0)[:100]       # the first n of the order, so a larger n extends a smaller one
 
 Not here: reading items (`item_files`), samples of question sets (`sampling`).
 """

@@ -1,8 +1,8 @@
 """Reads items from files: a text and its gold answer, for tasks of one call (tasks.completion).
 
     read_items(Path("complaints.csv"), {"text": "narrative", "label": "product"})
-    read_items(Path("alpaca.json"))            # {"instruction": "Classify.", "input": "The card was ...", "output": "Cards"}
-    read_items(Path("chat.jsonl"))             # {"messages": [{"role": "user", ...}, {"role": "assistant", ...}]}
+    read_items(Path("alpaca.json"))         # {"instruction": "Classify.", "input": "The card ...", "output": "Cards"}
+    read_items(Path("chat.jsonl"))          # {"messages": [{"role": "user", ...}, {"role": "assistant", ...}]}
 
 The columns of the first row say which of the three forms a file has. A row without an id gets a hash of its text as id.
 A text that is in the file twice is used once, with a note; with two answers it is refused. One ConfigError reports all
@@ -54,9 +54,7 @@ class ItemQuestions(QuestionSettings):
         drawn = draw_items(found, self.draw, self.seed)[self.skip :][: self.n]
         if self.skip + (self.n or 1) > len(found):
             raise ConfigError(
-                [
-                    f"{self.path}: has {len(found)} rows, but skip={self.skip} and n={self.n} need more; set smaller numbers"
-                ]
+                [f"{self.path}: has {len(found)} rows, but skip={self.skip} and n={self.n} need more; lower them"]
             )
         if labelled and self.n is not None and self.draw == "first" and (shares := unbalanced(drawn)):
             say(f"note: {self.path}: the first rows are not balanced ({shares}); draw=stratified draws balanced ones")
@@ -91,8 +89,8 @@ class ItemQuestions(QuestionSettings):
 def read_items(
     path: Path, fields: Mapping[str, str] | None = None, split: str | None = None, *, labelled: bool = True
 ) -> list[LabelledQuestion]:
-    """The items of a file, in its order; with `labelled=False` without their answers. `fields` maps our names of columns
-    to the file's; " + " joins columns of the text. Raises ConfigError for an unreadable file and with all bad rows."""
+    """The items of a file, in its order; with `labelled=False` without their answers. `fields` maps our names of
+    columns to the file's; " + " joins columns of the text. Raises ConfigError with all bad rows."""
     fields = fields or {}
     problems = [f"fields.{name}: known are {', '.join(FIELDS)}" for name in fields if name not in FIELDS]
     columns = {name: fields.get(name, name) for name in FIELDS}

@@ -24,10 +24,10 @@ from functools import cache
 _AROUND = " \t.,:;!?*_#`'\"“”„\u2018’「」『』《》()[]{}<>"
 _LEAD = re.compile(
     r"^(?:(?:the|its|my|correct|right|best|final|predicted)\s+)*"
-    r"(?:label|class|category|topic|product|answer|classification|output)(?:\s+is|\s*[:=：]|\s+would\s+be)+\s*",
+    r"(?:label|class|category|topic|product|answer|classification|output)(?:\s+is|\s*[:=]|\s+would\s+be)+\s*",
 )
-_DENIED = re.compile(r"(?:\b(?:not|nor|neither|never|no|without)|n't)(?:\s+(?:a|an|the))?\s+[\"'“‘]?$")
-_JOINED = re.compile(r"""[\s"'”’*]*(?:[,/&|+]|\b(?:or|and)\b)[\s"'“‘*]*(?:(?:a|an|the)\s)?""")
+_DENIED = re.compile(r"(?:\b(?:not|nor|neither|never|no|without)|n't)(?:\s+(?:a|an|the))?\s+[\"'“\u2018]?$")
+_JOINED = re.compile(r"""[\s"'”\u2019*]*(?:[,/&|+]|\b(?:or|and)\b)[\s"'“\u2018*]*(?:(?:a|an|the)\s)?""")
 
 
 def label_key(text: str) -> str:

@@ -73,12 +73,11 @@ class CompletionSettings(TaskSettings):
                 ["task.labels: null needs labelled rows; set demonstrations.questions, or task.labels=[a,b]"]
             )
         if len(found) < 2 or (len(golds) > 20 and len(found) > len(golds) / 2):
-            raise ConfigError(
-                [
-                    f"task.labels: the {len(golds)} rows of demonstrations.questions have {len(found)} different answers, "
-                    "so they are no labels; check its fields, or set task.grade=formatting or task.labels=[]"
-                ]
+            told = (
+                f"task.labels: the {len(golds)} rows of demonstrations.questions have {len(found)} different answers, "
+                "so they are no labels; check its fields, or set task.grade=formatting or task.labels=[]"
             )
+            raise ConfigError([told])
         return replace(self, labels=tuple(sorted(found.values())))
 
     def prompts_of_rows(self, rows: Sequence[LabelledQuestion]) -> dict[str, StepPrompt]:

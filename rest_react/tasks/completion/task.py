@@ -73,8 +73,8 @@ OUTSIDE = "none of the labels"
 
 @dataclass(frozen=True, slots=True)
 class Completion(Task):
-    """The task. With `grade=label` an answer must be one of `labels`, if there are any; with `grade=formatting` these are
-    the values that its list may have."""
+    """The task. With `grade=label` an answer must be one of `labels`, if there are any; with `grade=formatting` these
+    are the values that its list may have."""
 
     prompts: StepPrompts = StepPrompts()  # noqa: RUF009
     labels: tuple[str, ...] = ()

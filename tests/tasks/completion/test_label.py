@@ -27,7 +27,7 @@ LABELS = ("Credit card", "Card", "Mortgage", "Debt collection", "トピック", 
         ("Cardigan", None),
         ("これはトピックです", "トピック"),
         ("product: the lamp broke", "product"),
-        ("Ｍｏｒｔｇａｇｅ", "Mortgage"),
+        ("\uff2d\uff4fr\uff54gage", "Mortgage"),
         ("", None),
     ],
 )

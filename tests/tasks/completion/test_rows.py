@@ -1,4 +1,4 @@
-"""The completion task on a user's own rows: what is trained on, which labels there are, and what the loop never sees."""
+"""The completion task on a user's own rows: its training rows, its labels, and what the loop never sees."""
 
 import hashlib
 import json
@@ -60,14 +60,15 @@ def label_free_run(tmp_path: Path, data: Path, name: str, *more: str) -> tuple[P
             compose(
                 ["experiment=classify", f"data={data}", f"run={name}", "iteration=1", "demonstrations.questions.n=10",
                  "evaluate.benchmarks.validation.n=6", "policy=openai", "policy.model=m", f"policy.{url}",
-                 "policy.api_key_env=null", "policy.logprobs=false", "policy.requests_per_minute=null", f"output={tmp_path}", "finetune=hosted",
+                 "policy.api_key_env=null", "policy.logprobs=false",
+                 "policy.requests_per_minute=null", f"output={tmp_path}", "finetune=hosted",
                  f"finetune.{url}", "finetune.api_key_env=null", "finetune.poll_s=0.05",
                  "finetune.mix_demonstrations=true", *more]
             )
         )  # fmt: skip
         sent = [request.body.decode() for request in server.requests if "chat" in request.path]
     return tmp_path / name, sorted(sent) + re.findall(
-        r'^{"messages.*$', "".join(file["raw"].decode() for file in api.files), re.M
+        r'^{"messages.*$', "".join(file["raw"].decode() for file in api.files), re.MULTILINE
     )
 
 
