@@ -150,7 +150,7 @@ def test_every_choice_of_every_group_is_accepted(mount: str, option: str) -> Non
 
 
 def test_the_test_above_covers_every_choice_of_every_group() -> None:
-    tried: dict[str, set[str]] = {"experiment": set(), "questions": {"file"}}
+    tried: dict[str, set[str]] = {"experiment": set(), "questions": {"file", "items"}}
     for group, options in GROUPS.values():
         tried.setdefault(group, set()).update(options)
     there = {
