@@ -2,13 +2,15 @@
 
     overlap(grown, benchmark)      # [(Question("g7", "Who wrote the novel Emma?"), Question("b2", "Who wrote Emma?"))]
 
+Questions of a pair contain each other's names, so an index of names finds the few questions to compare, and the time is
+linear in the number of questions; questions without any name are compared if they share a trigram.
 `refuse_overlap` checks what Grow answers against every benchmark, but for those that `grow.allow_overlap` names.
 Not here: overlap of passages; where the questions are from.
 """
 
 import re
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from rest_react.errors import ConfigError
@@ -24,23 +26,8 @@ def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tup
     trigrams, or if one is the other with one word and an article inserted; and if each contains all names and numbers
     of the other.
     """
-    benchmark_words = [_Words(question.text) for question in benchmark]
-    by_trigram: dict[tuple[str, ...], list[int]] = {}
-    for number, other in enumerate(benchmark_words):
-        for trigram in other.trigrams:
-            by_trigram.setdefault(trigram, []).append(number)
-    pairs = []
-    for question in grow:
-        words = _Words(question.text)
-        shared = Counter(number for trigram in words.trigrams for number in by_trigram.get(trigram, ()))
-        for number, count in sorted(shared.items()):
-            other = benchmark_words[number]
-            near = count / (words.size + other.size - count) >= _NEAR
-            # An insertion at one place breaks two trigrams of the shorter text.
-            near = near or (count + 2 >= min(words.size, other.size) and abs(words.length - other.length) <= 1)
-            if near and words.names <= other.words and other.names <= words.words:
-                pairs.append((question, benchmark[number]))
-    return pairs
+    index = _Index(benchmark)
+    return [(question, benchmark[number]) for question in grow for number in index.near(_Words(question.text))]
 
 
 def refuse_overlap(
@@ -89,3 +76,43 @@ class _Words:
         self.trigrams = {tuple(padded[i : i + 3]) for i in range(len(padded) - 2)}
         self.size = len(self.trigrams)
         self.length = sum(word not in ("a", "an", "the") for word in words)
+
+    def is_near(self, other: "_Words") -> bool:
+        """Whether the two questions are equal or nearly equal."""
+        if not (self.names <= other.words and other.names <= self.words):
+            return False
+        count = len(self.trigrams & other.trigrams)
+        near = count / (self.size + other.size - count) >= _NEAR
+        # An insertion at one place breaks two trigrams of the shorter text.
+        return near or (0 < count >= min(self.size, other.size) - 2 and abs(self.length - other.length) <= 1)
+
+
+class _Index:
+    """The questions of a benchmark: by each word, those with names by their rarest name, the others by trigram."""
+
+    def __init__(self, benchmark: Sequence[Question]) -> None:
+        self._words = [_Words(question.text) for question in benchmark]
+        self._by_word: defaultdict[str, list[int]] = defaultdict(list)
+        self._by_name: defaultdict[str, list[int]] = defaultdict(list)
+        self._nameless: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number, words in enumerate(self._words):
+            for word in words.words:
+                self._by_word[word].append(number)
+        for number, words in enumerate(self._words):
+            if words.names:
+                self._by_name[self._rarest(words.names)].append(number)
+                continue
+            for trigram in words.trigrams:
+                self._nameless[trigram].append(number)
+
+    def near(self, words: "_Words") -> list[int]:
+        """The numbers of the questions that are equal or nearly equal to this one, in order."""
+        if words.names:
+            found = set(self._by_word.get(self._rarest(words.names), ()))
+        else:
+            found = {number for word in words.words for number in self._by_name.get(word, ())}
+            found.update(number for trigram in words.trigrams for number in self._nameless.get(trigram, ()))
+        return sorted(number for number in found if words.is_near(self._words[number]))
+
+    def _rarest(self, names: Collection[str]) -> str:
+        return min(names, key=lambda name: (len(self._by_word.get(name, ())), name))

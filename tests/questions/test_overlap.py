@@ -101,6 +101,19 @@ def test_every_question_overlaps_with_itself(texts: list[str]) -> None:
     assert {(f"b{i}", f"b{i}") for i in range(len(texts))} <= {(ours.id, theirs.id) for ours, theirs in pairs}
 
 
+_WORDS = "who wrote the a Emma Middlemarch 2 born Ada Mell of when İ".split()
+_QUESTIONS = st.lists(st.lists(st.sampled_from(_WORDS), max_size=6).map(" ".join), max_size=8)
+
+
+@given(_QUESTIONS, _QUESTIONS)
+def test_the_index_misses_no_pair_that_a_comparison_of_every_two_questions_finds(
+    ours: list[str], its: list[str]
+) -> None:
+    grown, known = [Question(f"g{i}", text) for i, text in enumerate(ours)], benchmark(*its)
+    every_two = [(ours, theirs) for ours in grown for theirs in known if overlap([ours], [theirs])]
+    assert overlap(grown, known) == every_two
+
+
 def test_questions_of_a_benchmark_are_refused_in_grow_unless_allowed_by_name() -> None:
     sets = {"mine": [Question("b", "Who wrote Middlemarch?")], "other": [Question("b", "Who wrote Emma?")]}
     grown_on = [Question("g1", "who wrote middlemarch"), Question("g2", "Is the Nile longer, or the Rhine?")]
