@@ -246,7 +246,9 @@ class Parts:
     def rules(self) -> Rules:
         """The settings of Improve."""
         s = self.settings.improve
-        return Rules(s.selector, s.keep, s.max_examples, s.tolerate_outside_faults, s.keep_trajectories)
+        return Rules(
+            s.selector, s.keep, s.max_examples, s.tolerate_outside_faults, s.keep_trajectories, s.rejected_trajectories
+        )
 
     def trainer(self, iteration: int) -> Trainer:
         """The trainer, with the number of epochs of the iteration."""

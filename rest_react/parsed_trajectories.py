@@ -15,6 +15,7 @@ from rest_react.records import Hit, Step, Trajectory
 
 CUT_OFF = "length"  # a candidate's `finish` where its token limit ended it
 SLIP = "slip"  # and where a scripted expert made a mistake on purpose, to show its repair
+SUPPLIED = "supplied"  # and where the task wrote it in place of the policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from rest_react.config.settings import Questions, SameModel, Settings, model_behind
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.metrics.prices import NO_PRICE
-from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES
+from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES, NEED_SEARCHES
 
 # Question sets that their authors published for testing only, by a part of their names.
 TEST_ONLY = ("bamtwoogle",)
@@ -70,13 +70,20 @@ def combination_problems(s: Settings) -> Iterator[str]:
 
 
 def _impossible_trajectory_filter(s: Settings) -> Iterator[str]:
-    """A filter that compares trajectories of one question, with too few of them."""
+    """Filters of trajectories that would keep none, or have no effect."""
     keep, asked = s.improve.keep_trajectories, s.grow.trajectories_per_question
     if asked < (fewest := FEWEST_TRAJECTORIES.get(keep, 1)):
         yield (
             f"improve.keep_trajectories: {keep} keeps no trajectory with grow.trajectories_per_question={asked}; set "
             f"{fewest} or more, for example 4"
         )
+    if keep in NEED_SEARCHES and not s.task.searches:
+        yield f"improve.keep_trajectories: {keep} needs search results, but task={s.task.kind} has none; set agreeing"
+    if s.improve.rejected_trajectories == "good_steps" and (keep == "all" or not s.task.searches):
+        reason = (
+            f"task={s.task.kind} does not search" if keep != "all" else "improve.keep_trajectories=all rejects none"
+        )
+        yield f"improve.rejected_trajectories: good_steps has no effect, because {reason}; set drop"
 
 
 def _impossible_tuning(s: Settings) -> Iterator[str]:

@@ -20,6 +20,7 @@ from rest_react.judges.grader import RuleGraderSettings
 from rest_react.llm import LanguageModel
 from rest_react.questions import QuestionSource
 from rest_react.search import SearchEngine
+from rest_react.selection.good_steps import RejectedTrajectories
 from rest_react.selection.selectors import SelectorName
 from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, Temperature
@@ -90,9 +91,12 @@ class ImproveSettings:
     # which steps train: all, those that violate no rule (built-in world only), or those that the reward model
     # judges good
     keep: Literal["all", "verified", "judged_good"]
-    # which trajectories train: all, those with the answer of most trajectories of their question, or these only where
-    # not all agree
+    # which trajectories train: all; those with the answer of most trajectories of their question; these only where not
+    # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
+    # passages the question could be reconstructed
     keep_trajectories: KeepTrajectories
+    # what trains of the others: nothing, or the searches and selections that a kept trajectory of the question made too
+    rejected_trajectories: RejectedTrajectories
     only_grounded: bool  # drop trajectories whose grounding check did not pass
     max_searches: Count | None  # drop trajectories with more searches; null: keep them
     max_examples: Count | None  # number of examples to train on, drawn at random; null: all

@@ -11,7 +11,7 @@ Not here: which candidate is best (selection.selectors), and the rules of a veri
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
-from rest_react.parsed_trajectories import SLIP, ParsedStep, ParsedTrajectory, Violations
+from rest_react.parsed_trajectories import SLIP, SUPPLIED, ParsedStep, ParsedTrajectory, Violations
 from rest_react.selection.selectors import SelectorName
 
 Keep = Literal["all", "verified", "judged_good"]
@@ -47,9 +47,9 @@ def candidates_of(
 
 def usable_candidates(step: ParsedStep) -> tuple[int, ...]:
     """The indexes of candidates that may become a training target: not cut off, parsable, no empty element, not an
-    error injected by the scripted policy. Of equal targets only the first."""
+    error injected by the scripted policy, and written by the policy. Of equal targets only the first."""
     first_with: dict[str, int] = {}
     for index, (candidate, action) in enumerate(zip(step.step.candidates, step.actions, strict=True)):
-        if action.action is not None and action.complete and candidate.finish != SLIP:
+        if action.action is not None and action.complete and candidate.finish not in (SLIP, SUPPLIED):
             first_with.setdefault(action.target, index)
     return tuple(first_with.values())

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from rest_react.parsed_trajectories import Evidence
-from rest_react.selection.trajectory_signals import agreement
+from rest_react.selection.trajectory_signals import agreement, cross_fitting, reconstruction
 
-KeepTrajectories = Literal["all", "agreeing", "agreeing_in_band"]
+KeepTrajectories = Literal["all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable"]
 TrajectoryFilter: TypeAlias = Callable[[Sequence[Evidence]], Sequence[bool]]
 
 
@@ -26,6 +26,9 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "all": every_trajectory,
     "agreeing": agreement.has_majority,
     "agreeing_in_band": agreement.in_band,
+    "cross_fitted": cross_fitting.is_confirmed,
+    "reconstructable": reconstruction.is_reconstructable,
 }
 # Trajectories of one question below which a filter keeps none.
-FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {"agreeing": 2, "agreeing_in_band": 3}
+FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {"agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2}
+NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset({"cross_fitted", "reconstructable"})

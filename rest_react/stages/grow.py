@@ -15,6 +15,7 @@ from typing import Any
 
 from rest_react.errors import short_reason
 from rest_react.metrics.prices import Price, bill
+from rest_react.parsed_trajectories import SUPPLIED
 from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out
 from rest_react.storage.jsonl import read_lines
@@ -65,11 +66,13 @@ def count(path: Path, *, by_perplexity: bool) -> dict[str, Any]:
         for step in trajectory.steps:
             if step.forced:
                 continue
-            parsable = [candidate for candidate in step.candidates if not candidate.problem]
+            sampled = [candidate for candidate in step.candidates if candidate.finish != SUPPLIED]
+            parsable = [candidate for candidate in sampled if not candidate.problem]
             tally["steps"] += 1
-            tally["candidates"] += len(step.candidates)
-            tally["unparsable"] += len(step.candidates) - len(parsable)
-            tally["identical"] += len({candidate.text for candidate in step.candidates}) == 1
+            tally["candidates"] += len(sampled)
+            tally["unparsable"] += len(sampled) - len(parsable)
+            tally["identical"] += len({candidate.text for candidate in sampled}) == 1
+            tally["supplied"] += len(step.candidates) - len(sampled)
             tally["without_logprobs"] += any(candidate.perplexity is None for candidate in parsable)
             tally["of_whole_samples"] += any(c.logprob is not None and not c.action_tokens for c in parsable)
     names = "trajectories finished failed_model failed_outside steps calls prompt_tokens completion_tokens"
@@ -79,6 +82,7 @@ def count(path: Path, *, by_perplexity: bool) -> dict[str, Any]:
         "searches_per_trajectory": _share(tally["searches"], tally["trajectories"]),
         "identical_share": _share(tally["identical"], tally["steps"]),
         "unparsable_share": _share(tally["unparsable"], tally["candidates"]),
+        "supplied_actions": tally["supplied"],
         "selected_by_majority_for_want_of_logprobs": tally["without_logprobs"] if by_perplexity else 0,
         "selected_by_perplexity_of_whole_samples": tally["of_whole_samples"] if by_perplexity else 0,
     }

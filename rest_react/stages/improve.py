@@ -15,7 +15,7 @@ candidate (selection.selectors), the record of the choice (selection.rank_step),
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,7 @@ from rest_react.parsed_trajectories import CUT_OFF, ParsedStep, ParsedTrajectory
 from rest_react.records import Example, Ranking, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep, trainable_steps
+from rest_react.selection.good_steps import RejectedTrajectories, gathered, good_candidates
 from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.selectors import SelectorName
@@ -48,6 +49,7 @@ class Rules:
     max_examples: int | None = None
     tolerated: float = 0.0
     keep_trajectories: KeepTrajectories = "all"
+    rejected_trajectories: RejectedTrajectories = "drop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,35 +147,47 @@ def steps_to_rank(
     task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
 ) -> Iterator[tuple[str, StepToRank]]:
     """Every step that may train, in order of trajectory and step. Counts the others in `tally`."""
-    for parsed in trainable_trajectories(task, trajectories, rules, tally):
+    for parsed, good in trainable_trajectories(task, trajectories, rules, tally):
         tally["steps"] += sum(not step.step.forced for step in parsed.steps)
         for index, usable in trainable_steps(parsed, task.violations, selector=rules.selector, keep=rules.keep):
-            yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, usable)
+            if good is None:
+                yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, usable)
+            elif of_good := good_candidates(usable, task.gathering(parsed.steps[index]), good):
+                tally["steps_of_rejected"] += 1
+                yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, of_good)
 
 
 def trainable_trajectories(
     task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
-) -> Iterator[ParsedTrajectory]:
-    """Every trajectory that may train, in order. Counts the others in `tally`, by the filter that left them out.
-    `rules.keep_trajectories` compares all finished trajectories of a question, which are neighbours in the file."""
-    keep = TRAJECTORY_FILTERS[rules.keep_trajectories]
+) -> Iterator[tuple[ParsedTrajectory, frozenset[str] | None]]:
+    """Every trajectory of which steps may train, in order. Of a rejected one, only steps that gather what the kept ones
+    of its question gathered, which is the second value; None for a kept one. Counts the others in `tally`, by the
+    filter that left them out. `rules.keep_trajectories` compares the finished trajectories of a question, which are
+    neighbours in the file."""
     for _, of_question in groupby(read_lines(trajectories, Trajectory), key=lambda one: one.question_id):
-        finished = []
-        for trajectory in of_question:
-            for step in trajectory.steps:
-                tally["candidates"] += len(step.candidates)
-                tally["candidates_cut_off"] += sum(candidate.finish == CUT_OFF for candidate in step.candidates)
-            if trajectory.outcome == "finished":
-                finished.append(ParsedTrajectory(trajectory, tuple(map(task.parse, trajectory.steps))))
-            else:
-                tally["unfinished_trajectories"] += 1
-        for parsed, kept in zip(finished, keep([task.evidence(parsed) for parsed in finished]), strict=True):
+        finished = list(_finished(task, of_question, tally))
+        verdicts = TRAJECTORY_FILTERS[rules.keep_trajectories]([task.evidence(parsed) for parsed in finished])
+        good: frozenset[str] | None = None
+        if rules.rejected_trajectories == "good_steps":
+            good = gathered((parsed for parsed, keep in zip(finished, verdicts, strict=True) if keep), task.gathering)
+        for parsed, keep in zip(finished, verdicts, strict=True):
             if not task.may_train(parsed):
                 tally["filtered_trajectories"] += 1
-            elif not kept:
-                tally["rejected_trajectories"] += 1
-            else:
-                yield parsed
+                continue
+            tally["rejected_trajectories"] += not keep
+            if keep or good is not None:
+                yield parsed, None if keep else good
+
+
+def _finished(task: Task, trajectories: Iterable[Trajectory], tally: Counter[str]) -> Iterator[ParsedTrajectory]:
+    for trajectory in trajectories:
+        for step in trajectory.steps:
+            tally["candidates"] += len(step.candidates)
+            tally["candidates_cut_off"] += sum(candidate.finish == CUT_OFF for candidate in step.candidates)
+        if trajectory.outcome == "finished":
+            yield ParsedTrajectory(trajectory, tuple(map(task.parse, trajectory.steps)))
+        else:
+            tally["unfinished_trajectories"] += 1
 
 
 def _most_steps(trajectories: Path) -> int:

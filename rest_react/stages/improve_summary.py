@@ -56,8 +56,8 @@ def summary_of(
         tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
     names = (
         "examples unfinished_trajectories filtered_trajectories rejected_trajectories candidates candidates_cut_off "
-        "steps steps_with_a_choice targets_changed targets_respelled ranked fallback errored judged_bad not_judged "
-        "prompt_tokens completion_tokens"
+        "steps steps_of_rejected steps_with_a_choice targets_changed targets_respelled ranked fallback errored "
+        "judged_bad not_judged prompt_tokens completion_tokens"
     )
     return {
         "selector": selector,

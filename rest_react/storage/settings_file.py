@@ -45,6 +45,9 @@ _BEFORE: Mapping[str, object] = {
     "demonstrations.questions": None,
     "improve.keep_trajectories": "all",
 }
+    "improve.rejected_trajectories": "drop",
+    "agent.search_first": False,
+}  # newer settings, and their values in folders that lack them
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):

@@ -20,6 +20,8 @@ class AgentSettings:
     # which sample continues the rollout: the one with the lowest perplexity that violates no rule (built-in world
     # only), the one with the lowest perplexity, the most frequent, or the first
     select: Literal["verified", "perplexity", "majority", "first"]
+    # whether Terminate is refused before the first search; if all samples terminate, the question itself is the query
+    search_first: bool
     max_tokens: Count  # of one sample
     self_checks: bool  # whether the agent checks the relevance and the grounding of its answer
     on_failed_check: Literal["revise", "research"]  # revise: write a new answer; research: search again

@@ -40,9 +40,9 @@ class Policy:
 
 
 class Task(Protocol):
-    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `render`, `citations`,
-    `conversation` and `violations`, whose defaults mean: no filter, only the answer, steps shown as text, no sources,
-    one turn per step, no verifier."""
+    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `gathering`, `render`, `citations`,
+    `conversation` and `violations`, whose defaults mean: no filter, only the answer, no evidence gathered, steps shown
+    as text, no sources, one turn per step, no verifier."""
 
     __slots__ = ()
 
@@ -77,6 +77,11 @@ class Task(Protocol):
         """The answer and what it rests on, for the filters of trajectories (`improve.keep_trajectories`)."""
         whole = trajectory.trajectory
         return Evidence(whole.question, whole.answer, whole.answer)
+
+    def gathering(self, step: ParsedStep) -> tuple[str, ...]:
+        """For each candidate what evidence it gathers, as a key; empty if it gathers none, as in every step of a task
+        without searches. For `improve.rejected_trajectories`."""
+        return ("",) * len(step.actions)
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
         """The views of the steps, for pages and `ask`. `steps` may be the first steps of a trajectory."""

@@ -218,6 +218,7 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         (["run=a/b"], "run: 'a/b'"),
         (["run=.."], "run: '..'"),
         (["output='~/runs'"], "output: ~"),
+        (["improve.rejected_trajectories=good_steps"], "improve.rejected_trajectories: good_steps has no effect"),
         (["improve.keep_trajectories=agreeing"], "improve.keep_trajectories: agreeing keeps no trajectory with"),
         (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),
         (

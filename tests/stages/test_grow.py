@@ -109,6 +109,7 @@ def test_the_summary_counts_outcomes_tokens_and_different_samples(tmp_path) -> N
         "faults": {"gpt: refused": 1, "llm: HTTP 503": 1},
         "steps": 4, "calls": 6, "prompt_tokens": 200, "completion_tokens": 40,
         "searches_per_trajectory": 1.3333, "identical_share": 0.5, "unparsable_share": 0.125,
+        "supplied_actions": 0,
         "selected_by_majority_for_want_of_logprobs": 1, "selected_by_perplexity_of_whole_samples": 4,
     }  # fmt: skip
     assert count(path, by_perplexity=True) == expected

@@ -122,7 +122,7 @@ def test_an_example_is_the_state_and_the_candidate_with_the_lowest_perplexity(tm
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
         "selector": "perplexity", "examples": 1, "dropped_steps": 0, "unfinished_trajectories": 0,
         "filtered_trajectories": 0, "rejected_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1,
-        "steps_with_a_choice": 1, "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
+        "steps_of_rejected": 0, "steps_with_a_choice": 1, "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
         "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
         "fallback_reason": "", "cost_usd": 0.0, "cost_reason": None,
     }  # fmt: skip
@@ -578,6 +578,32 @@ def test_a_trajectory_that_may_not_train_still_has_a_vote(tmp_path) -> None:
     _, examples, summary = run(tmp_path, [long, short], task=SearchQA(max_searches=2), keep_trajectories="agreeing")
     assert {example.trajectory_id for example in examples} == {"q.1"}
     assert (summary["filtered_trajectories"], summary["rejected_trajectories"]) == (1, 0)
+
+
+def test_of_rejected_trajectories_the_searches_and_selections_of_kept_ones_train(tmp_path) -> None:
+    hits = (Hit("p3", "Bob Lin", "Vell."), Hit("p4", "Vell", "7 mills."))
+
+    def one(id_: str, answer: str, first_link: int, *, query: Action, links: tuple[int, ...]) -> Trajectory:
+        steps = (
+            decide(candidate(ADA), candidate(query, 0.5), chosen=1),
+            Step("summarise", "s1", (candidate(LinkSelection("b", "t", links)),), 0, hits=hits, first_link=first_link),
+            decide(candidate(Terminate("t")), state="s2"),
+            Step("answer", "s3", (candidate(Answer("t", answer)),), 0),
+            Step("grounding", "s4", (candidate(PASSED),), 0),
+        )
+        return replace(trajectory_of(*steps, id_=id_), answer=answer)
+
+    trajectories = [
+        one("q.0", "Vell.", 1, query=BOB, links=(1,)),
+        one("q.1", "It is Vell.", 1, query=BOB, links=(1,)),
+        one("q.2", "Gar.", 4, query=CAT, links=(4,)),  # the same selection under another link id
+        one("q.3", "Orn.", 1, query=Search("bob", "other thoughts"), links=(2,)),
+    ]
+    rules = {"keep_trajectories": "agreeing", "rejected_trajectories": "good_steps"}
+    _, examples, summary = run(tmp_path, trajectories, **rules)
+    assert [example.id for example in examples if example.trajectory_id > "q.1"] == ["q.2.1", "q.3.0"]
+    assert examples[-1].completion == text(Search("bob", "other thoughts"))
+    assert (summary["rejected_trajectories"], summary["steps_of_rejected"], summary["examples"]) == (2, 2, 12)
 
 
 MANY = [

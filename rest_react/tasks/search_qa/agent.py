@@ -48,7 +48,8 @@ FindViolations: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequenc
 
 @dataclass(frozen=True, slots=True)
 class SearchAgent:
-    """The agent's rules. `exemplars` says which policies get the `prompts`; other policies get the state only.
+    """The agent's rules. `exemplars` says which policies get the `prompts`; other policies get the state only. With
+    `search_first` it does not terminate before the first search.
     `violations` are the rules by which `select="verified"` chooses."""
 
     search: SearchClient
@@ -59,6 +60,7 @@ class SearchAgent:
     self_checks: bool = True
     on_failed_check: Literal["revise", "research"] = "revise"
     max_research_rounds: int = 1
+    search_first: bool = False
     violations: FindViolations = verifier.violations
 
 
@@ -193,8 +195,9 @@ async def _step(
         return not verified or not agent.violations(action, rollout.question, memory.past, shown, memory.answer)
 
     sampled = await take_step(
-        rollout.policy, kind, state, rollout.prompts, seed, hits=hits, first_link=first_link, sound=sound
-    )
+        rollout.policy, kind, state, rollout.prompts, seed, hits=hits, first_link=first_link, sound=sound,
+        search_first=rollout.question if agent.search_first and rollout.searches == 0 else "",
+    )  # fmt: skip
     parsed = sampled.parsed
     rollout.calls += 1
     rollout.prompt_tokens += sampled.prompt_tokens

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from rest_react.metrics.text_match import strip_citations
-from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
+from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory
 from rest_react.records import Hit
 from rest_react.tasks.search_qa.actions import LinkSelection, Search
 
@@ -45,6 +45,22 @@ def evidence_of(trajectory: ParsedTrajectory) -> Evidence:
         tuple(selected.values()),
         tuple(retrieved.values()),
     )
+
+
+def gathering_of(step: ParsedStep) -> tuple[str, ...]:
+    """For each candidate a key of what it gathers: a query, or results selected from these results; empty for none."""
+    sources = {i: hit.source for i, hit in enumerate(step.step.hits, start=step.step.first_link)}
+    shown = " ".join(sorted(sources.values()))
+    keys = []
+    for parsed in step.actions:
+        match parsed.action:
+            case Search(query=query):
+                keys.append(f"search {' '.join(query.lower().split())}")
+            case LinkSelection(selected_link_ids=ids):
+                keys.append(f"select {' '.join(sorted(sources[i] for i in ids if i in sources))} of {shown}")
+            case _:
+                keys.append("")
+    return tuple(keys)
 
 
 def short_answer(question: str, answer: str) -> str:

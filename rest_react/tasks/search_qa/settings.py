@@ -69,4 +69,5 @@ def _agent(context: TaskContext) -> SearchAgent | None:
         a.self_checks,
         a.on_failed_check,
         a.max_research_rounds,
+        a.search_first,
     )

@@ -26,6 +26,7 @@ from rest_react.tasks.search_qa.actions import (
 )
 from rest_react.tasks.search_qa.parsing import Parsed, parse
 from rest_react.tasks.search_qa.prompt_files import prompt_for
+from rest_react.tasks.search_qa.search_first import REFUSED, refuse_terminate
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,19 @@ async def take_step(
     hits: Sequence[Hit] = (),
     first_link: int = 0,
     sound: Callable[[Action], bool] = lambda _: True,
+    search_first: str = "",
 ) -> Sampled:
-    """Samples a step of this kind at `state` and chooses a sample; if some samples are `sound`, one of these. Raises
-    the errors of the client: ModelFault, OutsideFault."""
+    """Samples a step of this kind at `state` and chooses a sample; if some samples are `sound`, one of these. With
+    the question as `search_first`, not one that terminates. Raises the errors of the client: ModelFault,
+    OutsideFault."""
     sampling = Sampling(policy.temperature, policy.max_tokens, seed, stop=(STOP,))
     completions = await policy.llm.sample(prompt_for(kind, state, prompts), n=policy.samples, sampling=sampling)
     links = range(first_link, first_link + len(hits))
     read = [_read(kind, completion, links, policy.max_tokens) for completion in completions]
     candidates = tuple(candidate for candidate, _ in read)
     actions = tuple(action for _, action in read)
+    if search_first:
+        candidates, actions = refuse_terminate(candidates, actions, search_first)
     usable = [i for i, parsed in enumerate(actions) if parsed.action is not None]
     among = [i for i in usable if len(usable) > 1 and sound(actions[i].action)]
     chosen = choose(candidates, actions, "perplexity" if policy.select == "verified" else policy.select, among or None)
@@ -71,7 +76,7 @@ def parse_step(step: Step) -> ParsedStep:
         step,
         tuple(
             ParsedAction(None, candidate.problem)
-            if candidate.finish == CUT_OFF
+            if candidate.finish == CUT_OFF or candidate.problem == REFUSED
             else _parsed_action(_read_text(step.kind, candidate.text, links))
             for candidate in step.candidates
         ),

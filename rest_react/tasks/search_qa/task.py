@@ -19,7 +19,7 @@ from rest_react.tasks.protocol import Policy, Watch
 from rest_react.tasks.search_qa import conversation
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
-from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.evidence import evidence_of, gathering_of
 from rest_react.tasks.search_qa.messages import as_conversation
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.verifier import violations_of
@@ -77,6 +77,10 @@ class SearchQA:
     def evidence(self, trajectory: ParsedTrajectory) -> Evidence:
         """The final answer, its short form, the queries, and the search results."""
         return evidence_of(trajectory)
+
+    def gathering(self, step: ParsedStep) -> tuple[str, ...]:
+        """The query of a search; the results that a selection chooses, and from which."""
+        return gathering_of(step)
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
         """The views of the steps: thoughts, searches, results, checks."""

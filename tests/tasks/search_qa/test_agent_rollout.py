@@ -319,3 +319,27 @@ def test_the_same_seed_gives_the_same_trajectory_and_another_seed_another() -> N
     assert len({json.dumps([step.state for step in again(seed).steps]) for seed in range(6)}) > 1
     sampled = [{candidate.text for candidate in step.candidates} for step in again(3).steps if not step.forced]
     assert max(map(len, sampled)) > 1
+
+
+def test_a_terminate_before_the_first_search_is_refused_and_does_not_train() -> None:
+    of_step = {"summarise": [KEPT], "answer": [DRAFT], "relevance": [PASSED], "grounding": [PASSED]}
+    replies = {MARKS[kind]: [[render_output(reply)] for reply in replies] for kind, replies in of_step.items()}
+    both, stop = [render_output(DONE), render_output(FIRST)], [render_output(DONE)]
+    llm = RecordedLLM(replies | {MARKS["decide"]: [both, stop]})
+    first, _, second, *_ = rollout(llm, samples=2, search_first=True).steps
+    assert (first.chosen, first.candidates[0].problem) == (1, "Terminate before the first search")
+    assert usable_candidates(parse_step(first)) == (1,)
+    assert (second.chosen, [candidate.problem for candidate in second.candidates]) == (0, ["", ""])
+
+
+def test_a_search_for_the_question_is_supplied_if_every_sample_terminates_before_the_first_search() -> None:
+    search = recorded_search({QUESTION.text: [DUSK]})
+    replies = {"summarise": [KEPT], "answer": [DRAFT], "relevance": [PASSED], "grounding": [PASSED]}
+    supplied = rollout(recorded(decide=[DONE, DONE], **replies), search, search_first=True)
+    assert (supplied.outcome, supplied.usage.searches) == ("finished", 1)
+    assert kinds(supplied) == "decide summarise decide answer relevance grounding"
+    assert supplied.steps[0].chosen == 1
+    assert supplied.steps[0].candidates[1].finish == "supplied"
+    assert usable_candidates(parse_step(supplied.steps[0])) == ()
+    assert rollout(recorded(decide=["prose"]), search_first=True).outcome == "failed"
+    assert rollout(recorded(decide=[DONE], **replies)).usage.searches == 0

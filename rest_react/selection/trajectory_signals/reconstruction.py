@@ -1,0 +1,53 @@
+"""Reconstruction: how much of the question can be read from what the trajectory selected, without its answer.
+
+    reconstruction(found)         # 0.8: four of five content words of the question
+    is_reconstructable(found)     # whether all but one in ten of them are there
+
+A trajectory that found the right passages has the question's subject matter in them. Its queries repeat words of the
+question, so their names and numbers are masked: a name counts only where a selected passage has it. The answer is left
+out, because a model can write the question into it.
+Source: Cycle-Consistent Search, which has a model rewrite the question from such a trajectory. This is its lexical
+form: the share of the question's content words, compared by their first letters. For the form with log-probabilities,
+which needs a model, see benchmarks/trajectory_scores.py.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import regex
+
+from rest_react.parsed_trajectories import Evidence
+from rest_react.search.word_tokenizer import passage_words, query_words
+
+ENOUGH = 0.9  # of the content words
+_STEM = 4  # founder, founded and founding agree in their first four letters
+_NAME_OR_NUMBER = regex.compile(r"\b(?:\p{Lu}|\p{N})\w*")
+_ASKING_WORDS = frozenset(
+    "who whom whose which what when where why how did does do has have had many much were than from between".split()
+)
+
+
+def reconstruction(found: Evidence) -> float | None:
+    """The share of the question's content words that the selected passages, or the queries without names and numbers,
+    contain. None if the task does not search, or if the question has no content word."""
+    wanted = _stems(query_words(found.question))
+    if not wanted or not (found.queries or found.retrieved):
+        return None
+    names = _stems(query_words(" ".join(_NAME_OR_NUMBER.findall(" ".join((found.question, *found.queries))))))
+    given = _stems(word for query in found.queries for word in query_words(query)) - names
+    for hit in found.selected:
+        given |= _stems(passage_words(hit.title, hit.snippet))
+    return len(wanted & given) / len(wanted)
+
+
+def reconstructions(found: Sequence[Evidence]) -> list[float | None]:
+    """The share for each trajectory of a question."""
+    return list(map(reconstruction, found))
+
+
+def is_reconstructable(found: Sequence[Evidence]) -> list[bool]:
+    """Whether the share is at least `ENOUGH`."""
+    return [score is not None and score >= ENOUGH for score in reconstructions(found)]
+
+
+def _stems(words: Iterable[str]) -> set[str]:
+    return {word[:_STEM] for word in words if word not in _ASKING_WORDS}
