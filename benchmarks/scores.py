@@ -14,9 +14,12 @@
 No score sees a label. Not here: how often each score chooses a right candidate (selection).
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from rest_react.records import Prompt
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.selectors import choose
+from rest_react.storage.jsonl import JsonLines, read_lines
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.weights import encode_completion, encode_prompt
 
@@ -117,15 +121,41 @@ async def ask_reward_model(parts: Parts, mixed: Sequence[JudgedStep]) -> dict[st
     return orders
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTexts:
+    """The log-probabilities of some outputs after a state; `id` is a hash of the texts."""
+
+    id: str
+    logprobs: tuple[float, ...]
+
+
 class Reader:
-    """Computes log-probabilities of texts by a model, in float32."""
+    """Computes log-probabilities of texts by a model, in float32. With a `cache`, a file of its own for each model,
+    texts that it has read before are not read again, and the model is not loaded for them."""
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path | str, cache: Path | None = None) -> None:
+        self._weights = weights
+        self._log = None if cache is None else JsonLines(cache, ReadTexts)
+        self._known = {} if cache is None else {one.id: one.logprobs for one in read_lines(cache, ReadTexts)}
+        if self._log is not None:
+            self._log.resume()
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self._weights)
+
+    @cached_property
+    def _model(self) -> Any:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(weights)
-        self._model: Any = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32)
+        return AutoModelForCausalLM.from_pretrained(self._weights, dtype=torch.float32)
+
+    def count(self, output: str) -> int:
+        """The number of tokens of an output, with its end token."""
+        return len(encode_completion(self._tokenizer, output))
 
     def pmi(self, judged: JudgedStep, usable: Sequence[int]) -> list[float]:
         """The difference that the question makes to each candidate's log-probability."""
@@ -142,6 +172,14 @@ class Reader:
 
     def logprobs(self, state: str, outputs: Sequence[str]) -> list[float]:
         """The log-probability of each output after the state, with its end token. The state is read once."""
+        id_ = hashlib.sha256("\0".join((state, *outputs)).encode("utf-8", "replace")).hexdigest()[:24]
+        if id_ not in self._known:
+            self._known[id_] = tuple(self._read(state, outputs))
+            if self._log is not None:
+                self._log.append(ReadTexts(id_, self._known[id_]))
+        return list(self._known[id_])
+
+    def _read(self, state: str, outputs: Sequence[str]) -> list[float]:
         import torch
 
         prompt = encode_prompt(self._tokenizer, Prompt("", state), "completion")

@@ -39,6 +39,16 @@ def reconstruction(found: Evidence) -> float | None:
     return len(wanted & given) / len(wanted)
 
 
+def mask_names(query: str, question: str) -> str:
+    """The query with [MASK] for each of its names and numbers, and for each word that is a name in the question."""
+    names = {name.casefold() for name in _NAME_OR_NUMBER.findall(question)} - _ASKING_WORDS
+    return regex.sub(
+        r"\w+",
+        lambda word: "[MASK]" if _NAME_OR_NUMBER.match(word[0]) or word[0].casefold() in names else word[0],
+        query,
+    )
+
+
 def reconstructions(found: Sequence[Evidence]) -> list[float | None]:
     """The share for each trajectory of a question."""
     return list(map(reconstruction, found))

@@ -1,0 +1,188 @@
+"""Measures every signal that needs no label against gold: on the trajectories of a Grow, and on its mixed steps.
+
+    python -m benchmarks.signals --run outputs/default outputs/wiki --iteration 1
+
+For each run one table of trajectories: AUC, and precision and recall of the trajectories that the signal keeps (its own
+filter; without one, the better half), and two tables of mixed steps, whose samples are right and wrong: the share of
+right choices, and the AUC within a step. All intervals are 95% and by question. Reading by models takes most of the
+time; what they read is kept in --output, so an interrupted command resumes. --no-models leaves those scores out.
+
+Not here: the scores (trajectory_scores, scores), gold (labelled_run, gold), and training on any of it.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.detection import Detection, Estimate, detection, top_half
+from benchmarks.gold import JudgedStep
+from benchmarks.labelled_run import LabelledRun, labelled_run
+from benchmarks.scores import Reader, Scores, ensemble, likelihood, majority, perplexity, rules
+from benchmarks.selection import Choices, right_choices, table
+from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores, recorded_scores
+from rest_react.parsed_trajectories import ParsedTrajectory
+from rest_react.selection.filters import usable_candidates
+from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS
+from rest_react.storage.files import file_digest, make_folder, write_file
+from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.step import parse_step
+from rest_react.weights import resolve_weights
+
+# The filter of the package that a signal stands behind, where it has one.
+FILTERS = {
+    "agreement": "agreeing", "cross-fitted agreement": "cross_fitted", "reconstruction": "reconstructable",
+}  # fmt: skip
+RANK_SUMS = (
+    ("answer likelihood", "agreement"),
+    ("answer likelihood", "reconstruction"),
+    ("answer likelihood", "question given answer"),
+    ("agreement", "question given evidence"),
+    ("agreement", "answer likelihood", "question given answer"),
+)
+
+
+def main() -> None:
+    """Prints the tables as Markdown, and writes them with their numbers into --output."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", type=Path, nargs="+", required=True, help="run folders")
+    parser.add_argument("--iteration", type=int, default=1, help="the iteration whose Grow is measured")
+    parser.add_argument("--passages", nargs="*", default=(), help="columns with the ids of the gold passages")
+    parser.add_argument("--no-models", action="store_true", help="leave out scores that a model must read for")
+    parser.add_argument("--untuned", help="weights of the untuned model; default: the run's own policy.model")
+    parser.add_argument("--output", type=Path, default=Path("outputs/signals"))
+    arguments = parser.parse_args()
+    make_folder(arguments.output)
+    for root in arguments.run:
+        run = labelled_run(root, arguments.iteration, arguments.passages)
+        readers = None if arguments.no_models else readers_of(run, arguments.untuned, arguments.output)
+        found = measured(run, readers)
+        judged = asyncio.run(run.judged_steps())
+        mixed = [step for step in judged if step.mixed]
+        text = f"{trajectory_table(run, found)}\n\n{step_tables(judged, mixed, readers)}\n"
+        print(text, flush=True)
+        name = arguments.output / f"{root.name}_{arguments.iteration}"
+        write_file(name.with_suffix(".md"), text)
+        figures = {signal: asdict(figure) for signal, figure in found.items()}
+        write_file(name.with_suffix(".json"), json.dumps(figures, indent=1))
+
+
+def readers_of(run: LabelledRun, untuned: str | None, output: Path) -> tuple[Reader, Reader]:
+    """The untuned model, and the policy that made the trajectories, each with its cache."""
+    weights = resolve_weights(untuned or str(run.settings["policy.model"]))
+    tuned = run.folder.stage(run.iteration - 1, "finetune") / "model"
+    return _reader(weights, output), _reader(tuned if tuned.is_dir() else weights, output)
+
+
+def _reader(weights: Path | str, output: Path) -> Reader:
+    """A reader whose cache is named by its weights, so that other weights under the same name are read anew."""
+    parts = sorted(Path(weights).glob("*.safetensors")) if Path(weights).is_dir() else []
+    names = [file_digest(part) for part in parts] or [str(weights)]
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    return Reader(weights, output / f"read_by_{digest}.jsonl")
+
+
+def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None) -> dict[str, Detection]:
+    """The figures of every signal on the finished trajectories."""
+    parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
+    scores = recorded_scores(parsed) | ({} if readers is None else read_scores(parsed, *readers))
+    for members in RANK_SUMS:
+        if all(member in scores for member in members):
+            scores[" + ".join(members)] = rank_sum(*(scores[member] for member in members))
+    right = [run.right(one) for one in run.finished]
+    questions = [one.question_id for one in run.finished]
+    figures = {
+        name: detection(values, right, kept_by(name, values, parsed), questions) for name, values in scores.items()
+    }
+    band = _filtered("agreeing_in_band", parsed)
+    return figures | {"agreement, in band": detection(scores["agreement"], right, band, questions)}
+
+
+def kept_by(name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory]) -> list[bool]:
+    """The verdicts of a signal: those of its filter; for rules and checks, what passes; else the better half."""
+    if name in FILTERS:
+        return _filtered(FILTERS[name], parsed)
+    passing = {"rules": 0.0, "checks pass": 1.0}
+    if name in passing:
+        return [value == passing[name] for value in values]
+    return top_half(values)
+
+
+def _filtered(name: str, parsed: Sequence[ParsedTrajectory]) -> list[bool]:
+    by_question: dict[str, list[ParsedTrajectory]] = {}
+    for one in parsed:
+        by_question.setdefault(one.trajectory.question_id, []).append(one)
+    keep = TRAJECTORY_FILTERS[name]  # type: ignore[index]
+    verdicts = [keep([evidence_of(one) for one in group]) for group in by_question.values()]
+    return [verdict for group in verdicts for verdict in group]
+
+
+def trajectory_table(run: LabelledRun, found: Mapping[str, Detection]) -> str:
+    """A Markdown table with a row per signal."""
+    right = sum(map(run.right, run.finished))
+    asked, of = len({one.question_id for one in run.trajectories}), max(len(run.finished), 1)
+    ended = f"{len(run.finished)} finished, {right} of these right ({right / of:.0%})"
+    lines = [
+        f"## {run.name}",
+        "",
+        f"{len(run.trajectories)} trajectories of {asked} questions, {ended}.",
+        "",
+        "| signal | scored | AUC | AUC within a question | keeps | precision | recall |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, figure in found.items():
+        cells = [name, str(figure.scored), _two_digits(figure.auc), _two_digits(figure.auc_within), str(figure.kept)]
+        lines.append(f"| {' | '.join([*cells, _percent(figure.precision), _percent(figure.recall)])} |")
+    pairs = max((figure.pairs for figure in found.values()), default=0)
+    return "\n".join([*lines, "", f"Right and wrong trajectories of one question: {pairs} pairs."])
+
+
+def step_tables(
+    judged: Sequence[JudgedStep], mixed: Sequence[JudgedStep], readers: tuple[Reader, Reader] | None
+) -> str:
+    """The tables of mixed steps: shares of right choices, and AUC within a step."""
+    if not mixed:
+        return "No mixed steps: the questions have no gold passages, or no step has both right and wrong samples."
+    by_name: dict[str, Scores | None] = {
+        "random": None, "perplexity": perplexity, "likelihood": likelihood, "majority": majority, "rules": rules,
+    }  # fmt: skip
+    if readers is not None:
+        by_name |= {"pmi": readers[1].pmi, "rules + pmi": ensemble(rules, readers[1].pmi)}
+    choices = {name: right_choices(mixed, scores) for name, scores in by_name.items()}
+    aucs = {name: step_aucs(mixed, scores) for name, scores in by_name.items()}
+    right, ranked = table(judged, mixed, choices), table(judged, mixed, aucs).partition("\n\n")[2]
+    return f"{right}\n\nAUC within a step, in percent:\n\n{ranked}"
+
+
+def step_aucs(mixed: Sequence[JudgedStep], scores: Scores | None) -> Choices:
+    """By kind of step (and "all") and question: for each mixed step the share of pairs of a right and a wrong candidate
+    in which the right one has the higher score (half for equal ones); a half for None."""
+    values: Choices = {}
+    for judged in mixed:
+        usable = usable_candidates(parse_step(judged.step))
+        given = [0.0] * len(usable) if scores is None else scores(judged, usable)
+        right = [score for score, i in zip(given, usable, strict=True) if judged.right[i]]
+        wrong = [score for score, i in zip(given, usable, strict=True) if not judged.right[i]]
+        won = sum((high > low) + (high == low) / 2 for high in right for low in wrong)
+        for kind in (judged.step.kind, "all"):
+            values.setdefault(kind, {}).setdefault(judged.question_id, []).append(won / (len(right) * len(wrong)))
+    return values
+
+
+def _two_digits(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "–"
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def _percent(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "–"
+    return f"{estimate.value:.0%} [{100 * (estimate.low or 0):.0f}, {100 * (estimate.high or 0):.0f}]"
+
+
+if __name__ == "__main__":
+    main()

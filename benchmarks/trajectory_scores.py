@@ -1,0 +1,176 @@
+"""Scores of whole trajectories, without labels: one number per finished trajectory, higher is better; None: no score.
+
+Without a model (`recorded_scores`):
+
+    agreement                 the share of the question's other trajectories with the same answer
+    cross-fitted agreement    the same among trajectories that used the other half of the documents
+    reconstruction            the share of the question's content words in the selected passages
+    answer likelihood         the log-probability of the last answer's sample under the policy
+    answer perplexity         minus its perplexity
+    trajectory perplexity     minus the mean perplexity of the chosen samples
+    samples agree             the mean share of a step's samples with the decision of the chosen one
+    rules                     minus the number of rules that the answer violates (rules of the built-in world)
+    checks pass               1 if the last check of each kind passed
+
+With models (`read_scores`), per token:
+
+    question given evidence   what the selected passages and the masked queries add to the question's log-probability
+    question given answer     what the answer adds to it (both under the untuned model)
+    evidence removal          what the selected passages add to the log-probability of the answer (under the policy)
+
+Not here: the labels (labelled_run), and the figures (detection).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+from benchmarks.scores import Reader
+from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
+from rest_react.records import Candidate
+from rest_react.selection.trajectory_signals.agreement import agreement
+from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
+from rest_react.selection.trajectory_signals.reconstruction import mask_names, reconstructions
+from rest_react.tasks.search_qa.actions import CheckAnswer, SelectLink
+from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.memory import NOTHING_SELECTED, memories
+from rest_react.tasks.search_qa.render_state import render_state
+from rest_react.tasks.search_qa.verifier import violations_of
+from rest_react.text_safety import escape_control_tokens, quote
+
+TrajectoryScores = list[float | None]
+
+_ANSWERING = "ACTION_SELECTED = Answer(thoughts="
+_REASON = '"I answer from the selected links.", answer='
+
+
+def recorded_scores(parsed: Sequence[ParsedTrajectory]) -> dict[str, TrajectoryScores]:
+    """The scores that need no model. Trajectories of one question are neighbours."""
+    found = {
+        "agreement": _by_question(parsed, agreement),
+        "cross-fitted agreement": _by_question(parsed, cross_agreement),
+        "reconstruction": _by_question(parsed, reconstructions),
+    }
+    single: Mapping[str, Callable[[ParsedTrajectory], float | None]] = {
+        "answer likelihood": answer_likelihood,
+        "answer perplexity": answer_perplexity,
+        "trajectory perplexity": trajectory_perplexity,
+        "samples agree": samples_agree,
+        "rules": lambda one: -float(len(violations_of(one).answer)),
+        "checks pass": checks_pass,
+    }
+    return found | {name: [score(one) for one in parsed] for name, score in single.items()}
+
+
+def read_scores(parsed: Sequence[ParsedTrajectory], untuned: Reader, policy: Reader) -> dict[str, TrajectoryScores]:
+    """The scores that a model must read the trajectories for."""
+    return {
+        "question given evidence": [question_given_evidence(evidence_of(one), untuned) for one in parsed],
+        "question given answer": [question_given_answer(evidence_of(one), untuned) for one in parsed],
+        "evidence removal": [evidence_removal(one, policy) for one in parsed],
+    }
+
+
+def rank_sum(*members: TrajectoryScores) -> TrajectoryScores:
+    """The sum of the ranks that the members give, each as a share of the trajectories that it scores; None where a
+    member has no score. Equal scores share their rank."""
+    return [
+        None if any(score is None for score in scores) else sum(map(_rank, scores, members))
+        for scores in zip(*members, strict=True)
+    ]
+
+
+def _rank(score: float | None, scores: TrajectoryScores) -> float:
+    known = [other for other in scores if other is not None]
+    below = sum(other < score for other in known if score is not None)
+    return (below + sum(other == score for other in known) / 2) / len(known)
+
+
+def answer_likelihood(one: ParsedTrajectory) -> float | None:
+    """The log-probability of the sample that wrote the draft or, later, revised it."""
+    answered = _last_answer(one)
+    return None if answered is None else answered.logprob
+
+
+def answer_perplexity(one: ParsedTrajectory) -> float | None:
+    """Minus the perplexity of the same sample."""
+    answered = _last_answer(one)
+    perplexity = None if answered is None else answered.perplexity
+    return None if perplexity is None else -perplexity
+
+
+def trajectory_perplexity(one: ParsedTrajectory) -> float | None:
+    """Minus the mean perplexity of the chosen samples."""
+    known = [chosen.perplexity for chosen in _chosen(one) if chosen.perplexity is not None]
+    return -sum(known) / len(known) if known else None
+
+
+def samples_agree(one: ParsedTrajectory) -> float | None:
+    """The mean share of samples with the decision of the chosen one, over steps with several samples."""
+    shares = []
+    for step in one.steps:
+        decisions = [action.decision for action in step.actions if action.action is not None]
+        if step.chosen is not None and len(step.actions) > 1:
+            shares.append(decisions.count(step.chosen.decision) / len(step.actions))
+    return sum(shares) / len(shares) if shares else None
+
+
+def checks_pass(one: ParsedTrajectory) -> float | None:
+    """1 if the last check of each kind passed, else 0; None without self-checks."""
+    last = {step.step.kind: step.chosen for step in one.steps if step.step.kind in ("relevance", "grounding")}
+    actions = [chosen.action for chosen in last.values() if chosen is not None]
+    return float(all(isinstance(action, CheckAnswer) and action.passed for action in actions)) if actions else None
+
+
+def question_given_evidence(found: Evidence, reader: Reader) -> float:
+    """What the passages and the queries without names add to the question's log-probability, per token."""
+    queries = "".join(f"Search: {mask_names(query, found.question)}\n" for query in found.queries)
+    passages = "".join(f"{hit.title}: {hit.snippet}\n" for hit in found.selected)
+    return _added(reader, f"{passages}{queries}", found.question)
+
+
+def question_given_answer(found: Evidence, reader: Reader) -> float:
+    """What the answer adds to the question's log-probability, per token."""
+    return _added(reader, f"Answer: {found.answer}\n", found.question)
+
+
+def _added(reader: Reader, given: str, question: str) -> float:
+    head, text = "A question about this:\n", f" {question}"
+    (with_it,) = reader.logprobs(f"{given}{head}", (text,))
+    (without,) = reader.logprobs(head, (text,))
+    return (with_it - without) / reader.count(text)
+
+
+def evidence_removal(one: ParsedTrajectory, reader: Reader) -> float | None:
+    """What the selected passages, with their summaries, add to the log-probability of the final answer, per token; None
+    without an answer step."""
+    before = dict(zip([step.step.kind for step in one.steps], memories(one.steps), strict=False))
+    if "answer" not in before or not one.trajectory.answer:
+        return None
+    past, question = before["answer"].past, escape_control_tokens(one.trajectory.question)
+    blind = [SelectLink((), NOTHING_SELECTED, "") if isinstance(entry, SelectLink) else entry for entry in past]
+    answer = f"{quote(one.trajectory.answer)})"
+    states = [f"{render_state('answer', question, given)}{_ANSWERING}{_REASON}" for given in (past, blind)]
+    with_it, without = (reader.logprobs(state, (answer,))[0] for state in states)
+    return (with_it - without) / reader.count(answer)
+
+
+def _by_question(
+    parsed: Sequence[ParsedTrajectory], signal: Callable[[Sequence[Evidence]], TrajectoryScores]
+) -> TrajectoryScores:
+    scores: TrajectoryScores = []
+    for _, of_question in groupby(parsed, key=lambda one: one.trajectory.question_id):
+        scores += signal([evidence_of(one) for one in of_question])
+    return scores
+
+
+def _chosen(one: ParsedTrajectory) -> list[Candidate]:
+    return [parsed.step.candidates[parsed.step.chosen] for parsed in one.steps if parsed.step.chosen is not None]
+
+
+def _last_answer(one: ParsedTrajectory) -> Candidate | None:
+    answered = None
+    for parsed in one.steps:
+        passed = isinstance(parsed.chosen.action, CheckAnswer) if parsed.chosen else True
+        if parsed.step.kind in ("answer", "relevance", "grounding") and not passed:
+            answered = parsed.step.candidates[parsed.step.chosen or 0]
+    return answered

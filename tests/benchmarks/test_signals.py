@@ -1,0 +1,116 @@
+"""The table of signals on a Grow of the scripted policy, whose answers are wrong where it is told to be wrong."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gold import JudgedStep
+from benchmarks.labelled_run import LabelledRun, labelled_run
+from benchmarks.scores import Reader, perplexity
+from benchmarks.signals import measured, step_aucs, trajectory_table
+from benchmarks.trajectory_scores import evidence_removal, question_given_answer, rank_sum
+from rest_react.build import Parts
+from rest_react.config.cli import compose
+from rest_react.errors import UsageError
+from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
+from rest_react.questions import unlabelled
+from rest_react.records import Candidate, Step
+from rest_react.stages.grow import grow
+from rest_react.storage.locked_settings import locked_settings
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
+from rest_react.tasks.search_qa.step import parse_step
+from tests.clients import FREE
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> LabelledRun:
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "scripted")
+    settings = compose(["experiment=smoke", "grow.trajectories_per_question=3"])
+    parts = Parts(settings, folder)
+    lock_settings(folder.root, locked_settings(settings), {})
+    policy = parts.policy(parts.llm(parts.starting_model()), samples=3, temperature=1.0, tuned=True)
+    asked = parts.grow_questions()
+    asyncio.run(
+        grow(
+            parts.task(asked.passages), policy, unlabelled(asked.labelled), folder.stage(1, "grow"),
+            repeats=3, seed=7, in_flight=4, prices=FREE,
+        )
+    )  # fmt: skip
+    return labelled_run(folder.root, 1)
+
+
+def test_the_labels_of_a_runs_questions_are_found_by_its_own_settings(run: LabelledRun) -> None:
+    right = [run.right(one) for one in run.finished]
+    assert len(run.trajectories) == 18
+    assert 0 < sum(right) < len(right)
+    judged = asyncio.run(run.judged_steps())
+    assert {step.question_id for step in judged} == set(run.labelled)
+    assert any(step.mixed for step in judged)
+    with pytest.raises(UsageError, match="has no Grow of iteration 2"):
+        labelled_run(run.folder.root, 2)
+
+
+def test_the_rules_of_the_world_tell_right_from_wrong_and_each_signal_has_a_row(run: LabelledRun) -> None:
+    found = measured(run, None)
+    assert found["rules"].auc.value is not None
+    assert found["rules"].auc.value > 0.9
+    assert found["agreement"].scored == len(run.finished)
+    assert found["agreement, in band"].kept < found["agreement"].kept
+    table = trajectory_table(run, found).splitlines()
+    assert table[2].startswith("18 trajectories of 6 questions, ")
+    assert [line.split(" | ")[0].strip("| ") for line in table[6:-2]] == list(found)
+
+
+def test_the_auc_of_a_step_is_the_share_of_pairs_in_the_right_order() -> None:
+    texts = (f'Search(query="{i}", thoughts="t")' for i in range(3))
+    candidates = tuple(Candidate(text, 1, nll, "stop") for text, nll in zip(texts, (-1.0, -2.0, -1.0), strict=True))
+    step = JudgedStep("q.0.0", "q", Step("decide", "", candidates, 0), (True, False, False), (0, 0, 0))
+    assert step_aucs([step], perplexity) == {kind: {"q": [0.75]} for kind in ("decide", "all")}
+    assert step_aucs([step], None) == {kind: {"q": [0.5]} for kind in ("decide", "all")}
+
+
+def test_a_sum_of_ranks_scores_only_what_every_member_scores() -> None:
+    assert rank_sum([1.0, 2.0, 2.0, None], [0.0, 0.0, 5.0, 9.0]) == [
+        pytest.approx(1 / 6 + 1 / 4), pytest.approx(4 / 6 + 1 / 4), pytest.approx(4 / 6 + 2.5 / 4), None,
+    ]  # fmt: skip
+
+
+class Recorded(Reader):
+    """A reader whose log-probability is minus the number of words of the state, and which remembers the states."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def logprobs(self, state, outputs):
+        self.read.append(state)
+        return [-float(len(state.split()))] * len(outputs)
+
+    def count(self, output: str) -> int:
+        return 2
+
+
+def test_evidence_is_removed_from_the_state_and_the_answer_is_the_same(run: LabelledRun) -> None:
+    whole = next(one for one in run.finished if run.right(one))
+    parsed, reader = ParsedTrajectory(whole, tuple(map(parse_step, whole.steps))), Recorded()
+    gain = evidence_removal(parsed, reader)
+    full, blind = reader.read
+    assert gain == (len(blind.split()) - len(full.split())) / 2
+    assert "link_id=1, link_text=" in full
+    assert "link_text=" not in blind
+    assert blind.startswith(full.splitlines()[0])
+
+
+def test_the_answer_stands_before_the_question_that_it_should_explain() -> None:
+    reader = Recorded()
+    assert question_given_answer(Evidence("Who?", "Ada Mell.", "Ada Mell"), reader) == -3 / 2
+    assert reader.read == ["Answer: Ada Mell.\nA question about this:\n", "A question about this:\n"]
+
+
+def test_a_reader_with_a_cache_reads_a_text_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr(Reader, "_read", lambda self, state, outputs: read.append(state) or [-1.0])
+    for _ in range(2):
+        assert Reader("none", tmp_path / "read.jsonl").logprobs("state", ["a"]) == [-1.0]
+    assert read == ["state"]
