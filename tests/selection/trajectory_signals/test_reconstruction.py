@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rest_react.parsed_trajectories import Evidence
 from rest_react.records import Hit
-from rest_react.selection.trajectory_signals.reconstruction import is_reconstructable, reconstruction
+from rest_react.selection.trajectory_signals.reconstruction import is_reconstructable, mask_names, reconstruction
 
 QUESTION = "In which town was the teacher of Ada Mell born?"  # town teacher ada mell born
 ADA, BOB = Hit("p1", "Ada Mell", "Her teacher was Bob Lin."), Hit("p2", "Bob Lin", "He was born in Vell, a town.")
@@ -21,6 +21,7 @@ def test_names_count_only_where_a_passage_has_them_and_the_answer_never_counts()
     assert reconstruction(replace(FOUND, selected=())) == 2 / 5  # teacher and born, from the queries
     in_lower_case = replace(FOUND, selected=(), queries=("teacher of ada mell", "born"), answer=QUESTION)
     assert reconstruction(in_lower_case) == 2 / 5
+    assert mask_names("teacher of ada Mell in 1850", QUESTION) == "teacher of [MASK] [MASK] in [MASK]"
 
 
 def test_without_searches_or_content_words_there_is_no_score() -> None:
