@@ -44,10 +44,9 @@ _BEFORE: Mapping[str, object] = {
     "task.shots": 0,
     "demonstrations.questions": None,
     "improve.keep_trajectories": "all",
-}
     "improve.rejected_trajectories": "drop",
     "agent.search_first": False,
-}  # newer settings, and their values in folders that lack them
+}
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
