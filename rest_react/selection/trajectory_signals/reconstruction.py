@@ -41,7 +41,8 @@ def reconstruction(found: Evidence) -> float | None:
 
 def mask_names(query: str, question: str) -> str:
     """The query with [MASK] for each of its names and numbers, and for each word that is a name in the question."""
-    names = {name.casefold() for name in _NAME_OR_NUMBER.findall(question)} - _ASKING_WORDS
+    content = {*query_words(question)} - _ASKING_WORDS
+    names = {name.casefold() for name in _NAME_OR_NUMBER.findall(question)} & content
 
     def masked(word: regex.Match[str]) -> str:
         return "[MASK]" if _NAME_OR_NUMBER.match(word[0]) or word[0].casefold() in names else word[0]
