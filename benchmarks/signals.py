@@ -35,10 +35,12 @@ from rest_react.weights import resolve_weights
 # The filter of the package that a signal stands behind, where it has one.
 FILTERS = {
     "agreement": "agreeing", "cross-fitted agreement": "cross_fitted", "reconstruction": "reconstructable",
+    "support": "supported",
 }  # fmt: skip
 RANK_SUMS = (
     ("answer likelihood", "agreement"),
     ("answer likelihood", "reconstruction"),
+    ("agreement", "support"),
     ("answer likelihood", "question given answer"),
     ("agreement", "question given evidence"),
     ("agreement", "answer likelihood", "question given answer"),

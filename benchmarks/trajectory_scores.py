@@ -5,6 +5,7 @@ Without a model (`recorded_scores`):
     agreement                 the share of the question's other trajectories with the same answer
     cross-fitted agreement    the same among trajectories that used the other half of the documents
     reconstruction            the share of the question's content words in the selected passages
+    support                   the share of the answer's words in one selected passage
     answer likelihood         the log-probability of the last answer's sample under the policy
     answer perplexity         minus its perplexity
     trajectory perplexity     minus the mean perplexity of the chosen samples
@@ -30,6 +31,7 @@ from rest_react.records import Candidate
 from rest_react.selection.trajectory_signals.agreement import agreement
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
 from rest_react.selection.trajectory_signals.reconstruction import mask_names, reconstructions
+from rest_react.selection.trajectory_signals.support import supports
 from rest_react.tasks.search_qa.actions import CheckAnswer, SelectLink
 from rest_react.tasks.search_qa.evidence import evidence_of
 from rest_react.tasks.search_qa.memory import NOTHING_SELECTED, memories
@@ -49,6 +51,7 @@ def recorded_scores(parsed: Sequence[ParsedTrajectory]) -> dict[str, TrajectoryS
         "agreement": _by_question(parsed, agreement),
         "cross-fitted agreement": _by_question(parsed, cross_agreement),
         "reconstruction": _by_question(parsed, reconstructions),
+        "support": _by_question(parsed, supports),
     }
     single: Mapping[str, Callable[[ParsedTrajectory], float | None]] = {
         "answer likelihood": answer_likelihood,

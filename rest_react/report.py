@@ -35,7 +35,7 @@ from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tables.breakdowns import benchmark_views
 from rest_react.reporting.tables.markdown import report_markdown
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS, first_view, results_table
-from rest_react.reporting.tables.stage_tables import STAGES, fallback_notes, incomplete_stages, stage_table
+from rest_react.reporting.tables.stage_tables import STAGES, incomplete_stages, selection_notes, stage_table
 from rest_react.storage.files import write_file, write_json
 from rest_react.storage.run_folder import SCHEMA, iterations
 from rest_react.storage.settings_file import read_settings
@@ -56,7 +56,7 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
-        "notes": [*incomplete_stages(run_folder), *fallback_notes(run_folder)],
+        "notes": [*incomplete_stages(run_folder), *selection_notes(run_folder)],
         "first_headings": [heading for heading, _ in first_view(rows)],
         "first_table": [[cell(row) for _, cell in first_view(rows)] for row in rows],
         "headings": HEADINGS,

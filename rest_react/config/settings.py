@@ -93,7 +93,7 @@ class ImproveSettings:
     keep: Literal["all", "verified", "judged_good"]
     # which trajectories train: all; those with the answer of most trajectories of their question; these only where not
     # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
-    # passages the question could be reconstructed
+    # passages the question could be reconstructed; those with the answer in a selected passage
     keep_trajectories: KeepTrajectories
     # what trains of the others: nothing, or the searches and selections that a kept trajectory of the question made too
     rejected_trajectories: RejectedTrajectories

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from rest_react.parsed_trajectories import Evidence
-from rest_react.selection.trajectory_signals import agreement, cross_fitting, reconstruction
+from rest_react.selection.trajectory_signals import agreement, cross_fitting, reconstruction, support
 
-KeepTrajectories = Literal["all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable"]
+KeepTrajectories = Literal["all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported"]
 TrajectoryFilter: TypeAlias = Callable[[Sequence[Evidence]], Sequence[bool]]
 
 
@@ -28,7 +28,8 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "agreeing_in_band": agreement.in_band,
     "cross_fitted": cross_fitting.is_confirmed,
     "reconstructable": reconstruction.is_reconstructable,
+    "supported": support.is_supported,
 }
 # Trajectories of one question below which a filter keeps none.
 FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {"agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2}
-NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset({"cross_fitted", "reconstructable"})
+NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset({"cross_fitted", "reconstructable", "supported"})

@@ -113,9 +113,10 @@ async def improve(
     )  # fmt: skip
     examples = _examples(trajectories, rankings, found.choices)
     written = replace_lines(stage / EXAMPLES, _drawn(examples, rules.max_examples, seed))
+    changed = sum(found.choices[example.id].changed for example in read_lines(stage / EXAMPLES, Example))
     judged = rules.keep == "judged_good"
     tally = summary_of(rankings, found.choices, found.tally, selector=rules.selector, judged=judged)
-    tally |= {"examples": written}
+    tally |= {"examples": written, "examples_changed": changed}
     cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
     for note in notes_of(tally):

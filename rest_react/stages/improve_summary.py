@@ -18,6 +18,8 @@ from rest_react.selection.rank_step import REFUSED
 from rest_react.storage.jsonl import read_lines
 
 TOLD_FROM = 0.1
+FEWEST_CHOICES = 20  # steps with a choice below which a selector is not called idle
+IDLE_UP_TO = 0.02  # of the training targets differ from the rollout's own choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,9 @@ def summary_of(
         tally["not_judged"] += judged and ranking.good is None
         tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
     names = (
-        "examples unfinished_trajectories filtered_trajectories rejected_trajectories candidates candidates_cut_off "
-        "steps steps_of_rejected steps_with_a_choice targets_changed targets_respelled ranked fallback errored "
-        "judged_bad not_judged prompt_tokens completion_tokens"
+        "examples examples_changed unfinished_trajectories filtered_trajectories rejected_trajectories candidates "
+        "candidates_cut_off steps steps_of_rejected steps_with_a_choice targets_changed targets_respelled ranked "
+        "fallback errored judged_bad not_judged prompt_tokens completion_tokens"
     )
     return {
         "selector": selector,
@@ -79,6 +81,8 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
     """The notes on a summary for the terminal."""
     if note := fallback_note(summary):
         yield note
+    if note := idle_selector_note(summary):
+        yield note
     if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
         yield (
             f"{summary['candidates_cut_off']} of {summary['candidates']} samples were cut off at their token limit and "
@@ -95,4 +99,16 @@ def fallback_note(summary: Mapping[str, Any]) -> str:
     return (
         f"the reward model decided {choices - fallback} of {choices} steps with a choice; for the other {fallback} the "
         f"rollout's own choice is the training target (fallback). Most frequent reason: {reason}"
+    )
+
+
+def idle_selector_note(summary: Mapping[str, Any]) -> str:
+    """A note if hardly any of the samples that train differ from those of the rollout; else empty. So it is if the
+    rollout chose by the rule that selects. Empty for demonstrations, whose steps have one sample."""
+    trained, changed = summary["examples"], summary.get("examples_changed")
+    if changed is None or summary["steps_with_a_choice"] < FEWEST_CHOICES or changed > IDLE_UP_TO * trained:
+        return ""
+    return (
+        f"improve.selector={summary['selector']} decided little: {changed} of {trained} training targets differ from "
+        "the sample that the rollout had chosen"
     )

@@ -23,7 +23,7 @@ from rest_react.stages.improve import (
     improve,
     reopen_refused,
 )
-from rest_react.stages.improve_summary import fallback_note
+from rest_react.stages.improve_summary import fallback_note, idle_selector_note
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
@@ -120,8 +120,8 @@ def test_an_example_is_the_state_and_the_candidate_with_the_lowest_perplexity(tm
     assert rankings == [Ranking("q.0.0", "decide", "perplexity", "ranked", best=2)]
     assert examples == [Example("q.0.0", "q.0", 0, "decide", "a state", text(BOB), "perplexity")]
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
-        "selector": "perplexity", "examples": 1, "dropped_steps": 0, "unfinished_trajectories": 0,
-        "filtered_trajectories": 0, "rejected_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1,
+        "selector": "perplexity", "examples": 1, "examples_changed": 1, "dropped_steps": 0,
+        "unfinished_trajectories": 0, "filtered_trajectories": 0, "rejected_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1,
         "steps_of_rejected": 0, "steps_with_a_choice": 1, "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
         "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
         "fallback_reason": "", "cost_usd": 0.0, "cost_reason": None,
@@ -604,6 +604,19 @@ def test_of_rejected_trajectories_the_searches_and_selections_of_kept_ones_train
     assert [example.id for example in examples if example.trajectory_id > "q.1"] == ["q.2.1", "q.3.0"]
     assert examples[-1].completion == text(Search("bob", "other thoughts"))
     assert (summary["rejected_trajectories"], summary["steps_of_rejected"], summary["examples"]) == (2, 2, 12)
+
+
+def test_a_selector_that_chooses_what_the_rollout_chose_is_called_idle(tmp_path) -> None:
+    def grown(chosen: int) -> list[Trajectory]:
+        steps = (decide(candidate(ADA, 0.5), candidate(BOB), chosen=chosen, state=str(n)) for n in range(20))
+        return [trajectory_of(*steps)]
+
+    _, _, summary = run(tmp_path / "same", grown(0))
+    assert (summary["examples_changed"], summary["examples"]) == (0, 20)
+    assert "0 of 20 training targets differ" in idle_selector_note(summary)
+    _, _, summary = run(tmp_path / "other", grown(1), max_examples=5)
+    assert (summary["examples_changed"], summary["targets_changed"]) == (5, 20)
+    assert idle_selector_note(summary) == ""
 
 
 MANY = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.reporting.number_formats import percent
-from rest_react.stages.improve_summary import fallback_note
+from rest_react.stages.improve_summary import fallback_note, idle_selector_note
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.summaries import read_summary
 from rest_react.text_safety import visible
@@ -57,9 +57,11 @@ def incomplete_stages(run_folder: Path) -> Iterator[str]:
                 yield f"{name} is not complete, so it is not in this report; run the same command again to finish it"
 
 
-def fallback_notes(run_folder: Path) -> Iterator[str]:
-    """A note for each iteration with many training targets that the reward model did not choose."""
+def selection_notes(run_folder: Path) -> Iterator[str]:
+    """Notes for each iteration with many training targets that the reward model did not choose, or hardly any that the
+    rollout had not chosen itself."""
     for iteration in iterations(run_folder):
         summary = read_summary(run_folder / f"iter_{iteration}" / "improve")
-        if summary is not None and "fallback" in summary and (note := fallback_note(summary)):
-            yield visible(f"iteration {iteration}: {note}")
+        if summary is not None and "fallback" in summary:
+            for note in filter(None, (fallback_note(summary), idle_selector_note(summary))):
+                yield visible(f"iteration {iteration}: {note}")

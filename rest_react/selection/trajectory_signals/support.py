@@ -1,0 +1,36 @@
+"""Support: whether a selected passage contains the answer, word for word.
+
+    support(found)           # 1.0: all words of the short answer are in one selected passage
+    is_supported(found)      # True; yes, no and answers without words of their own cannot be checked and stay
+
+A small model often answers from its weights, or with a name that no passage has. This is the lexical form of evidence
+removal, which asks a model how much less likely the answer is without its passages (benchmarks/trajectory_scores.py).
+Source: answer-support filters of synthetic question answering, e.g. roundtrip consistency (Alberti et al. 2019).
+"""
+
+from collections.abc import Sequence
+
+from rest_react.parsed_trajectories import Evidence
+from rest_react.search.word_tokenizer import passage_words, query_words
+
+
+def support(found: Evidence) -> float | None:
+    """The share of the words of the short answer that one selected passage contains, at most. None if the task does not
+    search, or if the answer has no words of its own: it is yes, no, or a choice that the question offers."""
+    if not found.short_answer:
+        return 0.0
+    words = {*query_words(found.short_answer)}
+    if words <= {"yes", "no", *query_words(found.question)} or not (found.queries or found.retrieved):
+        return None
+    shares = (len(words & {*passage_words(hit.title, hit.snippet)}) / len(words) for hit in found.selected)
+    return max(shares, default=0.0)
+
+
+def supports(found: Sequence[Evidence]) -> list[float | None]:
+    """The share for each trajectory of a question."""
+    return list(map(support, found))
+
+
+def is_supported(found: Sequence[Evidence]) -> list[bool]:
+    """Whether the answer is there as a whole, or cannot be checked."""
+    return [score is None or score == 1.0 for score in supports(found)]

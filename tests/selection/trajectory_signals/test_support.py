@@ -1,0 +1,24 @@
+"""Whether a selected passage contains the answer."""
+
+from dataclasses import replace
+
+from rest_react.parsed_trajectories import Evidence
+from rest_react.records import Hit
+from rest_react.selection.trajectory_signals.support import is_supported, support
+
+BOB, VELL = Hit("p2", "Bob Lin", "He was born in New Vell."), Hit("p3", "Vell", "It has 7 mills.")
+FOUND = Evidence("Where was Bob Lin born?", "In New Vell.", "New Vell", ("Bob Lin born",), (BOB, VELL), (BOB, VELL))
+
+
+def test_all_words_of_the_answer_must_be_in_one_selected_passage() -> None:
+    assert support(FOUND) == 1.0
+    assert support(replace(FOUND, short_answer="New Gar")) == 0.5
+    assert support(replace(FOUND, selected=())) == 0.0
+    assert support(replace(FOUND, short_answer="New mills")) == 0.5
+    assert is_supported([FOUND, replace(FOUND, selected=(VELL,))]) == [True, False]
+
+
+def test_yes_no_and_choices_of_the_question_cannot_be_checked_and_stay() -> None:
+    unchecked = [replace(FOUND, short_answer=said) for said in ("yes", "no", "Bob Lin")] + [Evidence("Q?", "a", "a")]
+    assert list(map(support, unchecked)) == [None] * 4
+    assert is_supported(unchecked) == [True] * 4
