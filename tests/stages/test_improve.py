@@ -121,7 +121,8 @@ def test_an_example_is_the_state_and_the_candidate_with_the_lowest_perplexity(tm
     assert examples == [Example("q.0.0", "q.0", 0, "decide", "a state", text(BOB), "perplexity")]
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
         "selector": "perplexity", "examples": 1, "examples_changed": 1, "dropped_steps": 0,
-        "unfinished_trajectories": 0, "filtered_trajectories": 0, "rejected_trajectories": 0, "candidates": 4, "candidates_cut_off": 0, "steps": 1,
+        "unfinished_trajectories": 0, "filtered_trajectories": 0, "rejected_trajectories": 0, "candidates": 4,
+        "candidates_cut_off": 0, "steps": 1,
         "steps_of_rejected": 0, "steps_with_a_choice": 1, "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
         "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
         "fallback_reason": "", "cost_usd": 0.0, "cost_reason": None,
