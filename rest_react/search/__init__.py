@@ -3,8 +3,9 @@
 from typing import TypeAlias
 
 from rest_react.search.bm25 import Bm25Settings
+from rest_react.search.dense import DenseSettings
 from rest_react.search.json_api import JsonSearchSettings
 from rest_react.search.retrieval_server import HttpSearchSettings
 from rest_react.search.web import DuckDuckGoSettings
 
-SearchEngine: TypeAlias = Bm25Settings | DuckDuckGoSettings | HttpSearchSettings | JsonSearchSettings
+SearchEngine: TypeAlias = Bm25Settings | DenseSettings | DuckDuckGoSettings | HttpSearchSettings | JsonSearchSettings

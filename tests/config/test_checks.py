@@ -26,7 +26,7 @@ GROUPS = {
     "policy": ("llm", (*SERVED, "gemini", "scripted", "smollm2", "tiny", "vllm")),
     "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "vllm")),
     "grader": ("llm", (*SERVED, "gemini", "rule", "same", "smollm2", "tiny", "vllm")),
-    "search": ("search", ("bm25", "http", *WEB)),
+    "search": ("search", ("bm25", "dense", "http", "hybrid", *WEB)),
     "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
     "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
     "finetune": ("finetune", ("dpo", "dry_run", "hosted", "local", "lora", "lora_texts", "tiny")),
