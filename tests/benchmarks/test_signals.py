@@ -1,6 +1,8 @@
 """The table of signals on a Grow of the scripted policy, whose answers are wrong where it is told to be wrong."""
 
 import asyncio
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from rest_react.config.cli import compose
 from rest_react.errors import UsageError
 from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
 from rest_react.questions import unlabelled
-from rest_react.records import Candidate, Step
+from rest_react.records import Candidate, Step, Trajectory, Usage
 from rest_react.stages.grow import grow
+from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
@@ -61,6 +65,27 @@ def test_the_rules_of_the_world_tell_right_from_wrong_and_each_signal_has_a_row(
     table = trajectory_table(run, found).splitlines()
     assert table[2].startswith("18 trajectories of 6 questions, ")
     assert [line.split(" | ")[0].strip("| ") for line in table[6:-2]] == list(found)
+
+
+def test_a_question_file_is_told_which_column_names_its_gold_passages(tmp_path: Path) -> None:
+    questions, corpus = tmp_path / "questions.jsonl", tmp_path / "corpus.jsonl"
+    asked = {"id": "q1", "question": "Where was Ada Mell born?", "answers": ["Vell"], "evidence_ids": ["p1"]}
+    questions.write_text(json.dumps(asked) + "\n")
+    rows = ({"id": "p1", "title": "Ada Mell", "text": "Born in Vell."}, {"id": "p2", "title": "Gus", "text": "Of Gar."})
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = [f"grow.questions.path={questions}", f"grow.questions.corpus={corpus}"]
+    rules = ["agent.select=perplexity", "improve.keep=all"]
+    folder = RunFolder(tmp_path / "mine")
+    settings = compose(["questions@grow.questions=file", *files, *rules])
+    lock_settings(folder.root, locked_settings(settings), {})
+    query = Candidate('ACTION_SELECTED = ActionWrapper(thoughts="t", action=Search(query="Ada Mell"))', 5, -1.0, "stop")
+    other = replace(query, text=query.text.replace("Ada Mell", "Gus"))
+    step = Step("decide", "s", (query, other), 0)
+    grown = Trajectory("q1.0", "q1", asked["question"], "finished", None, (step,), "Vell.", "Vell.", Usage())
+    replace_lines(folder.stage(1, "grow") / TRAJECTORIES, [grown])
+    (judged,) = asyncio.run(labelled_run(folder.root, 1, ["supporting_ids", "evidence_ids"]).judged_steps())
+    assert (judged.right, judged.mixed) == ((True, False), True)
+    assert asyncio.run(labelled_run(folder.root, 1).judged_steps()) == []
 
 
 def test_the_auc_of_a_step_is_the_share_of_pairs_in_the_right_order() -> None:
