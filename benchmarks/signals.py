@@ -92,7 +92,7 @@ def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None) -> dict[st
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
     scores = recorded_scores(parsed) | ({} if readers is None else read_scores(parsed, *readers))
     for members in RANK_SUMS:
-        if all(member in scores for member in members):
+        if all(any(score is not None for score in scores.get(member, ())) for member in members):
             scores[" + ".join(members)] = rank_sum(*(scores[member] for member in members))
     right = [run.right(one) for one in run.finished]
     questions = [one.question_id for one in run.finished]

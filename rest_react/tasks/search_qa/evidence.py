@@ -17,9 +17,10 @@ from rest_react.tasks.search_qa.actions import LinkSelection, Search
 _NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?=\w)")
 _YES_OR_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
+_BETWEEN_NAMES = re.compile(r",? | (?:of|of the|the|de|van|von|and|&) ")
 _FUNCTION_WORDS = frozenset(
-    "a an and are as at be been both but by did do does for from had has have he her his how i in is it its of on or "
-    "she so that the their there they this to was we were what when where which who whom whose why with".split()
+    "a an and are as at be been both but by did do does for from had has have he her his how i in is it its not now of on "
+    "or she so that the their there they this to was we were what when where which who whom whose why with".split()
 )
 
 
@@ -65,8 +66,9 @@ def gathering_of(step: ParsedStep) -> tuple[str, ...]:
 
 def short_answer(question: str, answer: str) -> str:
     """The part of a long-form answer that answers the question: `yes` or `no` where its first or last claim begins so;
-    else what the last claim adds to the question and to earlier claims: its new names and numbers, or its new words. If
-    it adds no name to a question that offers a choice, or nothing at all, its first name."""
+    else the last name or number of its last claim that the question and the earlier claims do not have, or that the
+    question does not have. Where there is none: the first name, if the question offers a choice; the new words; the
+    claim."""
     claims = [claim for claim in _NEXT_CLAIM.split(strip_citations(answer)) if _WORD.search(claim)]
     if not claims:
         return ""
@@ -74,22 +76,27 @@ def short_answer(question: str, answer: str) -> str:
         if found := _YES_OR_NO.match(claim):
             return found[0].lower()
     last = claims[-1].rstrip(" .;!?")
-    words = [match for match in _WORD.finditer(last) if match[0].lower() not in _FUNCTION_WORDS]
-    known = {word.lower() for text in (question, *claims[:-1]) for word in _WORD.findall(text)}
-    new = [match for match in words if match[0].lower() not in known]
-    names = [match for match in words if match[0][0].isupper() or match[0][0].isdigit()]
-    added = [match for match in names if match in new]
-    if not added and " or " not in question:
-        added = new
-    if added:
-        return last[added[0].start() : added[-1].end()]
-    return _first_name(last, names) if names else last
+    words = [word for word in _WORD.finditer(last) if word[0].lower() not in _FUNCTION_WORDS]
+    names = [word for word in words if word[0][0].isupper() or word[0][0].isdigit()]
+    for known in (_words_of(question, *claims[:-1]), _words_of(question)):
+        if new := [name for name in names if name[0].lower() not in known]:
+            return _runs(last, new)[-1]
+    if names and " or " in question:
+        return _runs(last, names)[0]
+    new = [word for word in words if word[0].lower() not in _words_of(question)]
+    return last[new[0].start() : new[-1].end()] if new else last
 
 
-def _first_name(text: str, names: Sequence[re.Match[str]]) -> str:
-    """The first run of neighbours among the names."""
-    end = names[0].end()
-    for name in names[1:]:
-        if name.start() == end + 1:
-            end = name.end()
-    return text[names[0].start() : end]
+def _words_of(*texts: str) -> set[str]:
+    return {word.lower() for text in texts for word in _WORD.findall(text)}
+
+
+def _runs(text: str, names: Sequence[re.Match[str]]) -> list[str]:
+    """Names that follow each other, as in "12 May 1890" and "University of Kent"."""
+    spans: list[tuple[int, int]] = []
+    for name in names:
+        if spans and _BETWEEN_NAMES.fullmatch(text[spans[-1][1] : name.start()]):
+            spans[-1] = (spans[-1][0], name.end())
+        else:
+            spans.append(name.span())
+    return [text[start:end] for start, end in spans]

@@ -44,6 +44,11 @@ def test_the_short_answer_is_what_the_last_claim_adds() -> None:
         ("Who is older, Ada Mell or Bob Lin?", "Ada was born in 1850. Ada Mell is older."): "Ada Mell",
         ("Who is older, Ada Mell or Bob Lin?", "The older one is Ada Mell."): "Ada Mell",
         ("What was Ada Mell?", "Ada Mell was a painter."): "painter",
+        ("Who wrote it?", "The author is Ada Mell. The writer of the book is Ada Mell."): "Ada Mell",
+        (
+            "Where is the school of Bob?",
+            "Bob went to the University of New Kent, Vell.",
+        ): "University of New Kent, Vell",
         ("Is it so?", "it is so"): "it is so",
         ("Who?", "[link_id=1]."): "",
     }
