@@ -19,8 +19,8 @@ _YES_OR_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
 _BETWEEN_NAMES = re.compile(r",? | (?:of|of the|the|de|van|von|and|&) ")
 _FUNCTION_WORDS = frozenset(
-    "a an and are as at be been both but by did do does for from had has have he her his how i in is it its not now of on "
-    "or she so that the their there they this to was we were what when where which who whom whose why with".split()
+    "a an and are as at be been both but by did do does for from had has have he her his how i in is it its not now of "
+    "on or she so that the their there they this to was we were what when where which who whom whose why with".split()
 )
 
 
