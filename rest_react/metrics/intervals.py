@@ -85,11 +85,17 @@ def interval_of_differences(differences: Sequence[float], *, repeats: float) -> 
     answers: half at each end and one at 0. Here a question is the observation, and half a pair of answers is
     1 / (2 `repeats`) of a question."""
     half = 0.5 / repeats
-    size = len(differences) + 4 * half
-    mean = sum(differences) / size
-    variance = (sum(difference**2 for difference in differences) + 2 * half) / size - mean**2
-    reach = NORMAL_QUANTILE * math.sqrt(max(variance, 0.0) / size)
-    return max(mean - reach, -1.0), min(mean + reach, 1.0)
+    centre, error = shrunken_mean(differences, {-1.0: half, 0.0: 2 * half, 1.0: half})
+    return max(centre - NORMAL_QUANTILE * error, -1.0), min(centre + NORMAL_QUANTILE * error, 1.0)
+
+
+def shrunken_mean(values: Sequence[float], added: Mapping[float, float]) -> tuple[float, float]:
+    """The mean and its standard error, with imaginary observations `added` (value to weight), so that equal values do
+    not give an error of 0."""
+    size = len(values) + sum(added.values())
+    mean = (sum(values) + sum(value * weight for value, weight in added.items())) / size
+    squares = sum(value**2 for value in values) + sum(value**2 * weight for value, weight in added.items())
+    return mean, math.sqrt(max(squares / size - mean**2, 0.0) / size)
 
 
 def detectable_difference(share: Share) -> float | None:

@@ -5,6 +5,7 @@
 The first run is the reference. Every other run is compared with it, paired by question, at the iterations that both
 have and at the last iteration of each (a control that has only iteration 0, against iteration 3 of the loop). Each
 difference has the detectable difference (80% power) and the number of questions needed to detect the measured one.
+Runs that differ by seed alone are trainings of one arm; arms are compared over questions and trainings.
 No difference to the paper's numbers is computed: they are from PaLM 2, other questions and another search engine.
 
 Not here: the numbers of one run (reporting.rows), the paper's tables (reporting.paper_tables), the page (report).
@@ -20,6 +21,7 @@ from rest_react.metrics.intervals import Share, clustered_interval, detectable_d
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.paper_tables import paper_tables
+from rest_react.reporting.tables.over_trainings import trainings_tables
 from rest_react.text_safety import visible
 
 Table = dict[str, Any]
@@ -53,6 +55,7 @@ def _benchmark(runs: Sequence[Run], name: str) -> dict[str, Any]:
         "name": visible(name),
         "series": _series(runs, name),
         "differences": _differences(runs, name),
+        "trainings": trainings_tables(runs, name),
         "sizes": sizes,
         "size_table": _size_table(sizes),
     }

@@ -123,6 +123,26 @@ def test_a_note_names_smoke_runs_and_runs_on_different_questions():
     assert unlike.startswith("other and one answered different questions of world")
 
 
+def test_runs_that_differ_by_seed_alone_are_trainings_of_one_arm():
+    how = {"judge": "perplexity", "control": "random"}
+    scores = {"judge": [(1, 1, 1, 0), (1, 1, 0, 0)], "control": [(1, 0, 0, 0), (0, 1, 0, 0)]}
+    trained = [
+        run(f"{arm}{seed}", [row(1, 0.5, benchmark="world")],
+            {"improve.selector": how[arm], "seed": seed, "grow.reuse": f"{seed}"}, {(1, "world"): answered(*values)})
+        for arm, of in scores.items() for seed, values in enumerate(of)
+    ]  # fmt: skip
+    (benchmark,) = compare(trained)["benchmarks"]
+    tables = benchmark["trainings"]
+    assert [cells[:5] + cells[6:] for cells in tables["accuracy"]["rows"]] == [
+        ["judge0, judge1", "1", "75.0%, 50.0%", "62.5%", "17.7", "4"],
+        ["control0, control1", "1", "25.0%, 25.0%", "25.0%", "0.0", "4"],
+    ]
+    (cells,) = tables["differences"]["rows"]
+    assert cells[:5] + cells[6:] == ["control0, control1", "1", "judge0, judge1", "1", "-37.5", "12.5", "4"]
+    (one_each,) = compare([trained[0], trained[2]])["benchmarks"]
+    assert one_each["trainings"] == {}
+
+
 @pytest.fixture
 def runs(tmp_path):
     for name, verdict in (("one", "incorrect"), ("two", "correct")):

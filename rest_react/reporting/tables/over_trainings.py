@@ -1,0 +1,88 @@
+"""Tables over trainings: runs that differ by their seeds alone are trainings of one arm.
+
+    trainings_tables(runs, "world")["differences"]["rows"][0]     # ["a_0, a_1", "1", "b_0", "1", "+4.0", ...]
+
+The arm of the first run is the reference. Seeds are `seed`, `learning_seed`, and `grow.reuse`, because trainings that
+share iteration 0 name the run that has it.
+Not here: the statistics (metrics.trainings), and differences between single runs (reporting.compare).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rest_react.metrics.trainings import OverTrainings, difference_over_trainings, mean_over_trainings
+from rest_react.reporting.compared_run import Run
+from rest_react.reporting.number_formats import percent, points, span
+from rest_react.text_safety import visible
+
+_SEEDS = ("seed", "learning_seed", "grow.reuse")
+_NO_TRAININGS: dict[str, Any] = {}
+
+
+def trainings_tables(runs: Sequence[Run], benchmark: str) -> dict[str, Any]:
+    """The accuracy of each arm over its trainings, and its difference to the first arm. Empty if no arm has several
+    trainings."""
+    found = arms(runs)
+    if all(len(arm) < 2 for arm in found):
+        return _NO_TRAININGS
+    return {"accuracy": _accuracy(found, benchmark), "differences": _differences(found, benchmark)}
+
+
+def arms(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs with the same settings but for their seeds, in order of their first. Runs whose settings are not known are
+    arms of their own."""
+    found: dict[object, list[Run]] = {}
+    for number, run in enumerate(runs):
+        settings = tuple(sorted((key, repr(value)) for key, value in run.settings.items() if key not in _SEEDS))
+        found.setdefault(settings or number, []).append(run)
+    return list(found.values())
+
+
+def _accuracy(found: Sequence[Sequence[Run]], benchmark: str) -> dict[str, Any]:
+    headings = [
+        "Trainings", "Iteration", "Accuracy of each", "Mean", "Std between trainings",
+        "95% interval over questions and trainings", "Questions",
+    ]  # fmt: skip
+    rows = []
+    for arm in found:
+        for k in _iterations(arm, benchmark):
+            over = mean_over_trainings(_answers(arm, k, benchmark))
+            each = ", ".join(percent(mean) for mean in over.by_training)
+            rows.append([_name(arm), str(k), each, percent(over.mean), _spread(over), span(over), str(over.questions)])
+    return {"headings": headings, "rows": rows}
+
+
+def _differences(found: Sequence[Sequence[Run]], benchmark: str) -> dict[str, Any]:
+    headings = [
+        "Trainings", "Iteration", "Reference", "Iteration of the reference", "Difference",
+        "95% interval over questions and trainings", "Std between trainings", "Questions in all",
+    ]  # fmt: skip
+    rows = []
+    reference, theirs = found[0], _iterations(found[0], benchmark)
+    for arm in found[1:]:
+        own = _iterations(arm, benchmark)
+        if not own or not theirs:
+            continue
+        for mine, other in sorted({(k, k) for k in own if k in theirs} | {(max(own), max(theirs))}):
+            over = difference_over_trainings(_answers(arm, mine, benchmark), _answers(reference, other, benchmark))
+            cells = [_name(arm), str(mine), _name(reference), str(other), points(over.mean)]
+            rows.append([*cells, span(over, "+"), _spread(over), str(over.questions)])
+    return {"headings": headings, "rows": rows}
+
+
+def _iterations(arm: Sequence[Run], benchmark: str) -> list[int]:
+    """The iterations that all trainings of the arm have."""
+    shared = set.intersection(*({k for k, name in run.answers if name == benchmark} for run in arm))
+    return sorted(shared)
+
+
+def _answers(arm: Sequence[Run], k: int, benchmark: str) -> list[Mapping[str, Sequence[float | None]]]:
+    return [run.answers[k, benchmark] for run in arm]
+
+
+def _name(arm: Sequence[Run]) -> str:
+    return ", ".join(visible(run.name) for run in arm)
+
+
+def _spread(over: OverTrainings) -> str:
+    return "one training" if over.std is None else f"{100 * over.std:.1f}"

@@ -1,0 +1,53 @@
+"""Intervals over questions and trainings: values by hand, and their coverage in simulation."""
+
+import numpy as np
+import pytest
+
+from rest_react.metrics.intervals import interval_of_differences
+from rest_react.metrics.trainings import OverTrainings, difference_over_trainings, mean_over_trainings
+
+
+def training(*values: float) -> dict[str, list[float]]:
+    return {f"w{i}": [value] for i, value in enumerate(values)}
+
+
+def test_the_mean_and_the_spread_over_trainings_equal_values_computed_by_hand() -> None:
+    found = mean_over_trainings([{"a": [1.0, 0.0], "b": [1.0, None]}, {"a": [0.0, 0.0], "b": [1.0, 1.0], "c": [1.0]}])
+    assert (found.mean, found.questions, found.by_training) == (0.625, 2, (0.75, 0.5))
+    assert found.std == pytest.approx(0.25 / 2**0.5)
+
+
+def test_one_training_a_side_has_a_mean_and_no_interval() -> None:
+    assert mean_over_trainings([training(1, 0)]) == OverTrainings(0.5, None, None, None, 2, (0.5,))
+    assert difference_over_trainings([training(1, 0)], [training(0, 0)]) == OverTrainings(0.5, None, None, None, 2)
+    assert difference_over_trainings([training(1)], [{"w0": [None]}]).questions == 0
+
+
+def test_trainings_that_agree_give_about_the_interval_over_questions_and_others_a_wider_one() -> None:
+    ours, theirs = training(*[1.0] * 60 + [0.0] * 40), training(*[1.0] * 45 + [0.0] * 55)
+    alone = interval_of_differences([0.0] * 45 + [1.0] * 15 + [0.0] * 40, repeats=3)
+    same = difference_over_trainings([ours] * 3, [theirs] * 3)
+    assert (same.low, same.high) == (pytest.approx(alone[0], abs=0.002), pytest.approx(alone[1], abs=0.002))
+    other = training(*[1.0] * 80 + [0.0] * 20)
+    apart = difference_over_trainings([ours, ours, other], [theirs] * 3)
+    assert apart.high - apart.low > 2 * (alone[1] - alone[0])
+
+
+def test_equal_answers_of_all_trainings_have_an_interval_around_0() -> None:
+    same = difference_over_trainings([training(0, 0, 0)] * 2, [training(0, 0, 0)] * 2)
+    assert same.mean == 0.0
+    assert same.low < 0 < same.high
+
+
+def test_the_interval_covers_at_least_94_percent_where_trainings_vary_and_where_they_do_not() -> None:
+    """100 questions × 2, three trainings of each of two arms without a difference."""
+    rng = np.random.default_rng(8)
+    for spread in (0.0, 0.35):
+        covered = 0
+        for _ in range(200):
+            moved = 2 * rng.standard_normal(100) + spread * rng.standard_normal((6, 1)) + rng.standard_normal((6, 100))
+            right = rng.binomial(2, 1 / (1 + np.exp(-moved))).tolist()
+            arms = [{str(i): [float(n > 0), float(n > 1)] for i, n in enumerate(row)} for row in right]
+            found = difference_over_trainings(arms[:3], arms[3:])
+            covered += found.low <= 0 <= found.high
+        assert covered / 200 >= 0.93
