@@ -259,7 +259,7 @@ class Parts:
             self.folder.root,
             f"iteration {iteration}: finetune",
             Meter(self.budget, "finetune"),
-            demonstrations=iteration == 0,
+            iteration=iteration,
         )
         return self.settings.finetune.open(context, self.settings.demonstrations.epochs if iteration == 0 else None)
 

@@ -72,9 +72,12 @@ class Loop:
         try:
             for k in range(iteration + 1):
                 if k > 0 or s.start == "demonstrations":
-                    await self.run_grow(k, llm, model)
+                    grows = k == 0 or s.improve.max_examples != 0  # else only the demonstrations train
+                    if grows:
+                        await self.run_grow(k, llm, model)
                     await llm.aclose()  # frees its memory for the reward model and for training
-                    await self.run_improve(k)
+                    if grows:
+                        await self.run_improve(k)
                     model = await self.run_finetune(k, model)
                     llm = self.parts.llm(model)
                 await self.run_evaluate(k, llm, model)

@@ -1,19 +1,28 @@
 """Experiments that differ in one thing: each goes on top of a base, and a family shares what is the same."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from rest_react.build import Parts
 from rest_react.config.cli import CONFIGS, compose
 from rest_react.config.settings import Settings
+from rest_react.remote.budget import Budget, Meter
+from rest_react.run import run
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import flatten, locked_settings
+from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.search_qa.world import relations
+from rest_react.training.order import count_steps
+from rest_react.training.trainer_settings import TrainingContext
 
 ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs" / "ablations.md").read_text(encoding="utf-8")
@@ -71,6 +80,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "smoke",
         "completion_smoke",
         "embedded_full",
+        "held_out_relations",
         "local_corpus",
         "web",
         "paper_gpu",
@@ -91,6 +101,41 @@ def test_the_test_set_evaluates_existing_models() -> None:
     stages, wrong = shared_stages(differing, "prompted", tested.iteration, tested.grow.reuse_through)
     assert wrong == []
     assert stages[-3:] == ["iter_2/grow", "iter_2/improve", "iter_2/finetune"]
+
+
+def test_the_restart_control_trains_on_demonstrations_alone_for_the_steps_of_the_run_that_it_controls(
+    tmp_path: Path,
+) -> None:
+    small = ("experiment=smoke", "finetune=dry_run", "finetune.mix_demonstrations=true", f"output={tmp_path}")
+    small += ("world.demonstrations=2", "world.train=2", "world.evaluation=2")
+    run(compose([*small, "run=arm", "iteration=1"]))
+    run(compose([*small, "run=restart", "iteration=2", "improve.max_examples=0", "grow.reuse=arm"]))
+    folder = tmp_path / "restart"
+    stages = {summary.parent.relative_to(folder).as_posix() for summary in folder.glob("iter_[12]/**/summary.json")}
+    assert stages == {f"iter_{k}/{stage}" for k in (1, 2) for stage in ("finetune", "evaluate/world", "tracking")}
+    examples = [json.loads((folder / f"iter_{k}/finetune/summary.json").read_text())["examples"] for k in range(3)]
+    assert examples[0] == examples[1] == examples[2] > 0
+    # the steps of each iteration, whatever the number of rows; the last number counts for later iterations
+    tuned = compose(["finetune.steps=[219,276]"]).finetune
+    for iteration, steps in ((1, 219), (2, 276), (3, 276)):
+        context = TrainingContext("chat", {}, tmp_path, "", Meter(Budget(), "finetune"), iteration)
+        how = tuned.open(context, None).training
+        assert count_steps(1, how.batch_size, how.epochs, how.max_steps) == steps == tuned.rows_read(iteration) / 2
+    context = replace(context, iteration=0)
+    assert tuned.open(context, 2.0).training == made().finetune.open(context, 2.0).training
+
+
+def test_held_out_relations_are_in_no_training_question_and_in_every_question_of_one_benchmark() -> None:
+    settings = made("experiment=[embedded_full,held_out_relations]")
+    parts = Parts(settings, RunFolder(Path("unused")))
+    asked = {name: parts.questions(source).labelled for name, source in settings.evaluate.benchmarks.items()}
+    asked |= {"grow": parts.grow_questions().labelled, "demonstrations": parts.built_in.demonstrations}
+    held_out = set(settings.grow.questions.without)
+    assert held_out == {"voyages", "mills", "designer", "setting", "twin town"}
+    for name, questions in asked.items():
+        assert len(questions) == (24 if name == "demonstrations" else 100)
+        shares = {bool(held_out & {*relations(parts.world.plans[one.question.text])}) for one in questions}
+        assert shares == {name == "held_out"}
 
 
 def commands() -> list[str]:

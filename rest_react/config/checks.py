@@ -58,6 +58,11 @@ def combination_problems(s: Settings) -> Iterator[str]:
     if s.improve.only_grounded and not s.agent.self_checks:
         yield "improve.only_grounded: needs agent.self_checks=true; set it, or set improve.only_grounded=false"
     yield from _impossible_trajectory_filter(s)
+    if s.improve.max_examples == 0 and not (s.start == "demonstrations" and s.finetune.mix_demonstrations):
+        yield (
+            "improve.max_examples: 0 trains on the demonstrations alone; set start=demonstrations and "
+            "finetune.mix_demonstrations=true, or raise it"
+        )
     if s.finetune.whole_epochs and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
         yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job trains for whole epochs; round it"
     yield from _impossible_tuning(s)

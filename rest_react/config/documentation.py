@@ -34,6 +34,7 @@ _TYPES = {
     "Share": "0 to 1", "Temperature": "0 to 2", "Name": "text", "str": "text", "bool": "true or false",
     "int": "whole number", "float": "number", "Mode": "chat, completion", "SystemTurn": "true, false, auto",
     "dict[str, object]": "mapping", "dict[str, str]": "mapping", "tuple[str, ...]": "list", "tuple[Name, ...]": "list",
+    "tuple[Count, ...]": "list of whole numbers above 0", "tuple[Relation, ...]": "list of relations",
     "None": "null", "Price": "input and output",
 }  # fmt: skip
 

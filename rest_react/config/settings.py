@@ -99,7 +99,9 @@ class ImproveSettings:
     rejected_trajectories: RejectedTrajectories
     only_grounded: bool  # drop trajectories whose grounding check did not pass
     max_searches: Count | None  # drop trajectories with more searches; null: keep them
-    max_examples: Count | None  # number of examples to train on, drawn at random; null: all
+    # number of examples to train on, drawn at random; null: all; 0: none, iterations train on the demonstrations alone,
+    # without Grow and Improve (the restart control of docs/ablations.md)
+    max_examples: NotNegative | None
     max_tokens: Count  # of the reward model's reply, including its explanation
     tolerate_outside_faults: Share  # the share of rankings that may fail because of external errors
 

@@ -62,14 +62,17 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             asked_of = sum(_size(s, source) for source in (s.grow.questions, *s.grow.also.values()))
             trajectories = asked_of * s.grow.trajectories_per_question if k else _demonstrations(s)
             calls = round(trajectories * steps)
-            if k and not complete(k, "grow"):
+            grows = k and s.improve.max_examples != 0
+            if grows and not complete(k, "grow"):
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
             asked = (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
-            if k and asked and not complete(k, "improve"):
+            if grows and asked and not complete(k, "improve"):
                 yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
             if not complete(k, "finetune"):
                 shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
                 kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
+                if k and s.improve.max_examples is not None:
+                    kept = min(kept, s.improve.max_examples)
                 yield _training(s, pace, k, kept + (round(_demonstrations(s) * steps) if shown else 0))
         for name, source in s.evaluate.benchmarks.items():
             if not complete(k, "evaluate", name):
@@ -112,7 +115,9 @@ def _training(s: Settings, pace: _Pace, iteration: int, rows: int) -> Forecast:
     passes = s.finetune.passes(s.demonstrations.epochs if shown else None, demonstrations=shown)
     if passes is None:
         return Forecast(stage, 0, None, 0, None, None)
-    tokens = round(rows * (pace.tokens_in + pace.tokens_out) * passes)
+    fixed = None if shown else s.finetune.rows_read(iteration)
+    read = rows * passes if fixed is None else fixed
+    tokens = round(read * (pace.tokens_in + pace.tokens_out))
     minutes = 0.0 if not tokens else tokens / s.speed.train / 60 if s.speed.train else None
     usd = s.finetune.training_price().usd(tokens, 0)
     return Forecast(stage, 0, tokens, 0, None if s.finetune.tunes == "provider" else minutes, usd)

@@ -26,8 +26,8 @@ from rest_react.storage.summaries import read_summary
 # Settings that may differ from those of the reused run: to share its first Grow; to share iteration 0; for a student,
 # which trains on the data of another model.
 _AFTER_GROW = (
-    "improve.", "reward_model.", "learning_seed", "finetune.start_from", "finetune.mix_demonstrations", "evaluate.",
-    "grader.", "grow.reuse", "grow.trajectories_per_question",
+    "improve.", "reward_model.", "learning_seed", "finetune.start_from", "finetune.mix_demonstrations",
+    "finetune.steps", "evaluate.", "grader.", "grow.reuse", "grow.trajectories_per_question",
 )  # fmt: skip
 _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
@@ -61,6 +61,8 @@ def reuse_stages(
         done_here = stage.startswith("iter_0") or stage.endswith("/evaluate")  # where it was not done there
         if not done_here and read_summary(source.root / stage) is None:
             raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
+    if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
+        stages = [stage for stage in stages if stage != "iter_1/grow"]
     fewer_repeats = "grow.trajectories_per_question" in differing and not through
     for stage in stages:
         if stage == "iter_1/grow" and fewer_repeats and not (folder.root / stage / TRAJECTORIES).exists():

@@ -10,6 +10,7 @@ Not here: the choice of locked settings (locked_settings).
 
 import shutil
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,9 @@ _BEFORE: Mapping[str, object] = {
     "improve.keep_trajectories": "all",
     "improve.rejected_trajectories": "drop",
     "agent.search_first": False,
+    "finetune.steps": None,
+    "*.without": [],
+    "*.only_with": [],
 }
 
 
@@ -120,7 +124,7 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
         return {}
     # A key that only an earlier version locked is not compared.
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
-    before = {key: value for key, value in _BEFORE.items() if key in settings} | before
+    before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})

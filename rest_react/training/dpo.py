@@ -23,7 +23,7 @@ from rest_react.records import Example, ModelRef, Preference
 from rest_react.setting_types import Count, NotNegative, Positive, Share
 from rest_react.training.job import LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
-from rest_react.training.local import LocalTrainer, batch_problems, local_training
+from rest_react.training.local import LocalTrainer, batch_problems, local_training, steps_in
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 
 PREFERENCES = "preferences.jsonl"
@@ -46,6 +46,8 @@ class DpoFinetune(TrainerSettings):
     beta: Positive  # the larger, the nearer to the reference model
     epochs: Positive  # passes over the rows
     max_steps: Count | None  # at most so many optimiser steps; null: as many as the epochs take
+    # optimiser steps of iterations 1, 2, ..., in place of epochs, for a control; the last counts for all later ones
+    steps: tuple[Count, ...] | None
     batch_size: Count  # rows of an optimiser step, over all processes, each a pair of completions
     micro_batch_size: Count  # rows of a forward pass
     learning_rate: Positive  # at its highest
@@ -63,7 +65,7 @@ class DpoFinetune(TrainerSettings):
 
     def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer | DpoTrainer":
         progress = steps_progress(context.title)
-        if context.demonstrations:
+        if context.iteration == 0:
             rate = self.supervised_learning_rate
             supervised = local_training(self, context, epochs=epochs or self.epochs, learning_rate=rate)
             return LocalTrainer(supervised, context.run_folder, progress)
@@ -76,6 +78,11 @@ class DpoFinetune(TrainerSettings):
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         once = epochs or self.epochs
         return once if demonstrations else 2 * once * (1 + _REFERENCE_PASS)
+
+    def rows_read(self, iteration: int) -> int | None:
+        if self.steps is None:
+            return None
+        return round(steps_in(self.steps, iteration) * self.batch_size * 2 * (1 + _REFERENCE_PASS))
 
     def training_price(self) -> Price:
         return NO_PRICE

@@ -27,6 +27,13 @@ __all__ = ["LocalTrainer", "LocalTraining"]
 _PROCESS = "rest_react.training.worker.supervised"
 
 
+class _Local(Protocol):
+    @property
+    def steps(self) -> Sequence[int] | None: ...
+    @property
+    def batch_size(self) -> int: ...
+
+
 class _Batches(Protocol):
     @property
     def batch_size(self) -> int: ...
@@ -49,6 +56,8 @@ class LocalFinetune(TrainerSettings):
     method: Literal["full", "lora"]  # full: all weights; lora: low-rank adapters, merged afterwards
     epochs: Positive  # passes over the rows
     max_steps: Count | None  # at most so many optimiser steps; null: as many as the epochs take
+    # optimiser steps of iterations 1, 2, ..., in place of epochs, for a control; the last counts for all later ones
+    steps: tuple[Count, ...] | None
     batch_size: Count  # rows of an optimiser step, over all processes
     micro_batch_size: Count  # rows of a forward pass
     learning_rate: Positive  # at its highest
@@ -73,12 +82,23 @@ class LocalFinetune(TrainerSettings):
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         return epochs or self.epochs
 
+    def rows_read(self, iteration: int) -> int | None:
+        return None if self.steps is None else steps_in(self.steps, iteration) * self.batch_size
+
     def training_price(self) -> Price:
         return NO_PRICE
 
 
-def local_training(settings: object, context: TrainingContext, **other: float) -> LocalTraining:
+def steps_in(steps: Sequence[int], iteration: int) -> int:
+    """The number of an iteration after 0 in the setting `steps`, whose last number counts for all later ones."""
+    return steps[min(iteration, len(steps)) - 1]
+
+
+def local_training(settings: "_Local", context: TrainingContext, **other: float) -> LocalTraining:
     """The training settings from `settings`, with `other` replacing some, in the policy's mode and chat template."""
+    if context.iteration and settings.steps is not None:
+        steps = steps_in(settings.steps, context.iteration)
+        other |= {"max_steps": steps, "epochs": steps * settings.batch_size}  # enough epochs, however few the rows
     asked = {"mode": context.mode, "chat_template_kwargs": context.chat_template_kwargs}
     names = {field.name for field in fields(LocalTraining)} - asked.keys() - other.keys()
     own: dict[str, Any] = {name: getattr(settings, name) for name in names}

@@ -21,14 +21,14 @@ from rest_react.setting_types import Mode
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
     """What a run tells its trainer: how the policy is asked (so it is trained on the same tokens), the run's folder,
-    a title for progress, where to account for money, and whether it is trained on demonstrations (iteration 0)."""
+    a title for progress, where to account for money, and the iteration, which is 0 for the demonstrations."""
 
     mode: Mode
     chat_template_kwargs: Mapping[str, object]
     run_folder: Path
     title: str
     meter: Meter
-    demonstrations: bool
+    iteration: int
 
 
 class TrainerSettings(Protocol):
@@ -51,6 +51,10 @@ class TrainerSettings(Protocol):
 
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float | None:
         """How often it will read each row, for forecasts; `epochs` as for `open`. None: unknown."""
+        return None
+
+    def rows_read(self, iteration: int) -> int | None:
+        """How many rows it will read in an iteration after 0, whatever the data; for forecasts. None: `passes`."""
         return None
 
     def training_price(self) -> Price:

@@ -153,5 +153,7 @@ def test_a_folder_from_before_a_setting_existed_has_its_default(tmp_path: Path) 
 def test_a_folder_from_before_there_were_tasks_is_one_of_search_qa(tmp_path: Path) -> None:
     lock_settings(tmp_path, {"seed": 0}, {})
     assert differing_settings(tmp_path, {"seed": 0, "task.kind": "search_qa"}) == {}
+    newer = {"evaluate.benchmarks.more.without": [], "grow.questions.only_with": [], "finetune.steps": None}
+    assert differing_settings(tmp_path, {"seed": 0, **newer}) == {}
     told = {"task.kind": "'search_qa' in the folder, 'completion' now"}
     assert differing_settings(tmp_path, {"seed": 0, "task.kind": "completion"}) == told

@@ -18,9 +18,10 @@ Not here: searching the passages, and following the plans (a scripted policy doe
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Interval
 
@@ -207,23 +208,45 @@ class WorldSettings:
     evaluation: NotNegative  # questions to evaluate on
 
 
+# Every relation that a question may ask for: the nouns of _KINDS.
+Relation: TypeAlias = Literal[
+    "author", "setting", "printing year", "languages", "designer", "location", "opening year", "arches", "patron",
+    "venue", "starting year", "stages", "owner", "seat", "registration year", "workshops", "founder", "twin town",
+    "founding year", "mills", "teacher", "birthplace", "birth year", "voyages",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class WorldQuestions(QuestionSettings):
-    """Questions of the built-in world."""
+    """Questions of the built-in world. The relations have defaults, because most sets ask for all."""
 
     is_world: ClassVar[bool] = True
 
     kind: Literal["world"]
     split: Literal["demonstrations", "train", "evaluation"]  # which of its sets
     sample: Count | None  # so many questions, drawn at random; null: all
+    without: tuple[Relation, ...] = ()  # leaves out questions that ask for one of these relations
+    only_with: tuple[Relation, ...] = ()  # leaves out questions that ask for none of these relations; empty: keeps them
 
     def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
         world = context.world()
-        found = {"demonstrations": world.demonstrations, "train": world.train, "evaluation": world.evaluation}
-        return OpenedQuestions(found[self.split], world.passages, context.world_seed)
+        sets = {"demonstrations": world.demonstrations, "train": world.train, "evaluation": world.evaluation}
+        found = sets[self.split]
+        if self.without or self.only_with:
+            asked = [set(relations(world.plans[one.question.text])) for one in found]
+            found = tuple(one for one, of in zip(found, asked, strict=True) if self._keeps(of))
+            if len(found) < (self.sample or 1):
+                told = (
+                    f"only {len(found)} of its {len(asked)} questions have the relations of `without` and `only_with`"
+                )
+                raise ConfigError([f"world.{self.split}: {told}; raise it, or lower `sample`"])
+        return OpenedQuestions(found, world.passages, context.world_seed)
 
-    def size(self, world: Mapping[str, int]) -> int:
-        return world[self.split]
+    def _keeps(self, asked: AbstractSet[str]) -> bool:
+        return asked.isdisjoint(self.without) and not (self.only_with and asked.isdisjoint(self.only_with))
+
+    def size(self, world: Mapping[str, int]) -> int | None:
+        return None if self.without or self.only_with else world[self.split]
 
     def setting_of_passages(self, path: str) -> str | None:
         return None
@@ -257,6 +280,16 @@ def build_world(seed: int, *, passages: int, demonstrations: int, train: int, ev
         for split, questions in asked.items()
     }
     return World(corpus, sets["demo"], sets["train"], sets["eval"], plans)
+
+
+def relations(plan: object) -> tuple[str, ...]:
+    """The relations that a question asks for, hop by hop.
+
+    >>> relations(Plan("...", (Hop("number of mills of Velmar", "", "Velmar", ""),), "", ""))
+    ('mills',)
+    """
+    assert isinstance(plan, Plan)
+    return tuple(hop.query.removesuffix(f" of {hop.title}").removeprefix("number of ") for hop in plan.hops)
 
 
 def _form(rng: Random, split: str, number: int) -> tuple[str, str, tuple[str, ...]]:

@@ -2,12 +2,15 @@ import asyncio
 import re
 import time
 from collections import Counter
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from rest_react.errors import ConfigError
+from rest_react.questions.question_settings import QuestionContext
 from rest_react.search.bm25 import Bm25Search
-from rest_react.tasks.search_qa.world import World, build_world
+from rest_react.tasks.search_qa.world import _KINDS, Relation, World, WorldQuestions, build_world, relations
 
 
 def world_of(seed: int = 0, passages: int = 1500, questions: int = 48) -> World:
@@ -31,6 +34,24 @@ def test_the_sets_have_the_given_sizes() -> None:
     assert [q.question.id for q in WORLD.demonstrations[:2]] == ["demo-000", "demo-001"]
     assert WORLD.train[17].question.id == "train-017"
     assert WORLD.evaluation[42].question.id == "eval-042"
+
+
+def test_the_relations_of_a_set_are_those_of_the_kinds_and_too_few_questions_are_refused() -> None:
+    kinds = _KINDS.values()
+    assert {noun for kind in kinds for noun in (kind.person[0], kind.town[0], kind.year[1], kind.count[0])} == {
+        *get_args(Relation)
+    }
+    context = QuestionContext(lambda: WORLD, 0, lambda path: ())
+    asked = WorldQuestions("world", "train", None, without=("mills",), only_with=("voyages", "patron"))
+    found = asked.open(context, labelled=False).labelled
+    expected = [
+        one for one in WORLD.train
+        if "mills" not in (of := relations(WORLD.plans[one.question.text])) and {"voyages", "patron"} & {*of}
+    ]  # fmt: skip
+    assert list(found) == expected
+    assert 0 < len(found) < len(WORLD.train)
+    with pytest.raises(ConfigError, match=rf"only {len(found)} of its 48 questions"):
+        replace(asked, sample=48).open(context, labelled=False)
 
 
 def test_ids_titles_and_questions_are_unique_and_every_question_has_its_plan() -> None:
