@@ -51,7 +51,8 @@ class _Arm:
 
     @property
     def means(self) -> "NDArray[np.float64]":
-        return self.scores.mean(axis=1)
+        found: NDArray[np.float64] = self.scores.mean(axis=1)
+        return found
 
     @property
     def of_questions(self) -> list[float]:
@@ -72,7 +73,7 @@ class _Arm:
         if questions < 2:
             return 0.0
         apart = self.scores - self.means[:, None] - self.scores.mean(axis=0) + self.scores.mean()
-        return float((apart**2).sum()) / (questions - 1) / questions
+        return float((apart**2).sum() / (questions - 1) / questions)
 
 
 def mean_over_trainings(trainings: Sequence[Answers]) -> OverTrainings:
