@@ -176,9 +176,12 @@ class Parts:
 
     @property
     def grader_needs_room(self) -> bool:
-        """Whether grader and policy both load weights on this machine, so that only one should be in memory."""
-        grader = model_behind(self.settings.grader, self.settings.policy)
-        return grader is not None and grader.runs == self.settings.policy.runs == "machine"
+        """Whether grader and policy both load weights on this machine, or on the same given servers, so that only one
+        should be in memory."""
+        policy = self.settings.policy
+        grader = model_behind(self.settings.grader, policy)
+        on_machine = grader is not None and grader.runs == policy.runs == "machine"
+        return on_machine or (grader is policy and policy.runs == "server" and policy.tuned == "here")
 
     @property
     def prices(self) -> dict[str, Price]:

@@ -3,8 +3,10 @@
     with serve(lambda request: Reply(200, {"ok": True})) as server:
         ...  # talk to server.url; server.requests holds what arrived
 
-`Reply(hang_up=True)` closes the connection without a word; `delay_s` waits first (cut short when the server closes). A
-body that is an iterator of bytes is sent part by part, without its length, until it ends or the client has gone.
+With `port` it takes the place of a server that is gone: when the block ends, open connections are closed at their next
+request. `Reply(hang_up=True)` closes the connection without a word; `delay_s` waits first (cut short when the server
+closes). A body that is an iterator of bytes is sent part by part, without its length, until it ends or the client has
+gone.
 """
 
 import json
@@ -49,7 +51,7 @@ class Server:
 
 
 @contextmanager
-def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
+def serve(answer: Callable[[Request], Reply], port: int = 0) -> Iterator[Server]:
     closing = threading.Event()
     lock = threading.Lock()
     server = Server("", [])
@@ -78,7 +80,7 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
             finally:
                 with lock:
                     server.in_flight -= 1
-            self._send(reply)
+            self._send(Reply(hang_up=True) if closing.is_set() else reply)
 
         def _send(self, reply: Reply) -> None:
             if reply.hang_up:
@@ -106,7 +108,7 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[Server]:
     class Listener(ThreadingHTTPServer):
         request_queue_size = 256  # with the usual 5, a hundred callers at once take seconds to get in
 
-    listener = Listener(("127.0.0.1", 0), Handler)
+    listener = Listener(("127.0.0.1", port), Handler)
     listener.daemon_threads = True
     server.url = f"http://127.0.0.1:{listener.server_address[1]}"
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -104,7 +104,7 @@ def _impossible_tuning(s: Settings) -> Iterator[str]:
         way_out = "use finetune=local, or policy=openai"
         yield f"finetune.kind: {trainer.kind} cannot tune policy.kind={policy.kind}; {way_out}"
     if trainer.tunes == "here" and policy.tuned == "provider":
-        way_out = "use finetune=hosted, or policy=vllm"
+        way_out = "use finetune=hosted, policy=vllm, or policy.load_weights=[<command>] (docs/servers.md)"
         yield f"finetune.kind: {trainer.kind} cannot tune policy.kind={policy.kind}; {way_out}"
     if trainer.tunes == policy.tuned and trains:
         yield from policy.problems_when_tuned("policy")

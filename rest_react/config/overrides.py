@@ -42,13 +42,13 @@ def as_typed(override: str, *, multirun: bool = False) -> str:
 def _spelt(value: str, kinds: frozenset[object]) -> str:
     if NoneType in kinds and value.strip().casefold() == "null":
         return value
+    inner, is_list = value.strip()[1:-1], value.strip().startswith("[") and value.strip().endswith("]")
+    if (record := _listed_record(kinds)) and is_list:
+        return f"[{','.join(_named_or_spelt(part, record) for part in split(inner))}]" if inner.strip() else value
+    if tuple[str, ...] in kinds and is_list:
+        return f"[{','.join(map(_quoted, split(inner)))}]" if inner.strip() else value
     if str in kinds:
         return _quoted(value)
-    inner = value.strip()[1:-1]
-    if (record := _listed_record(kinds)) and value.strip().startswith("[") and value.strip().endswith("]"):
-        return f"[{','.join(_named_or_spelt(part, record) for part in split(inner))}]" if inner.strip() else value
-    if tuple[str, ...] in kinds and value.strip().startswith("[") and value.strip().endswith("]"):
-        return f"[{','.join(map(_quoted, split(inner)))}]" if inner.strip() else value
     if dict[str, str] in kinds and value.strip().startswith("{") and value.strip().endswith("}"):
         pairs = [pair.partition(":") for pair in split(inner)]
         if all(colon for _, colon, _ in pairs):

@@ -47,8 +47,10 @@ class ModelSettings(Protocol):
 
     __slots__ = ()
     runs: ClassVar[Runs]
-    tuned: ClassVar[Tuned]
     always_needs_key: ClassVar[bool] = False  # False: a server without a key is possible
+
+    @property
+    def tuned(self) -> Tuned: ...
 
     def open(self, context: ModelContext) -> LLM:
         """The client. It connects or loads at its first call."""

@@ -14,11 +14,13 @@ and response models take ten times the CPU (benchmarks/throughput.py).
 Log-probabilities are stored as the server gives them. vLLM (`--logprobs-mode raw_logprobs`, its default) and llama.cpp
 give those of the model itself, at temperature 1; a server may instead give those of the tempered distribution it drew
 from. Either orders the samples of one step; perplexities from different servers are not to be compared.
-Not here: parsing a reply (openai_replies), which setting cures a refusal (settings_for_refusals), prices, caching,
-starting a server (vllm_server). One client serves one event loop.
+Not here: parsing a reply (openai_replies), which setting cures a refusal (settings_for_refusals), several servers of
+one model (replicas), prices, caching, starting a server (vllm_server). One client serves one event loop.
 """
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -27,19 +29,23 @@ import msgspec
 from rest_react.concurrency import gather_or_cancel
 from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
+from rest_react.llm.load_weights import WithLoadedWeights, served_name, weights_for_command
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.openai_replies import Reply, read_reply
 from rest_react.llm.option_scores import scores_of_listed
+from rest_react.llm.replicas import Replicas
 from rest_react.llm.settings_for_refusals import refuses_so_many_listed, refuses_system_turn, remedy, why_empty
 from rest_react.metrics.prices import Price
+from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, tokens_used, with_all_prompts, worst_case
 from rest_react.remote.error_meanings import classify_error, meaning_of, tells_of_no_model
 from rest_react.remote.error_replies import ErrorInside, ErrorReply, error_reply
-from rest_react.remote.http_client import key_from, open_session, post, refuse_address
+from rest_react.remote.http_client import get, key_from, open_session, post, refuse_address
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import READY_WITHIN_S, Backoff, NotReady, TryAgain, retry, wait_until_ready
+from rest_react.remote.session import session_headers
 from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import MODEL_MB
@@ -66,6 +72,8 @@ class _FewerListed(ModelFault):
 # reports the model's own.
 _ONE_TOKEN = Sampling(temperature=1.0, max_tokens=1, seed=0)
 _MOST_LISTED, _FEWER_LISTED = 20, 5  # OpenAI's chats and vLLM's default; other servers
+_HARMLESS = Prompt("", "Say hello.\n")
+_LONGEST_LOOK_S = 15.0  # between two looks at a server that is down
 
 # Fields of a request that change what a chat template renders.
 _CHANGES_PROMPT = {
@@ -74,12 +82,21 @@ _CHANGES_PROMPT = {
 }  # fmt: skip
 
 
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    """The reply to GET /models."""
+
+    data: list[_Model]
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAIModel(ModelSettings):
     """Any OpenAI-compatible endpoint."""
 
     runs: ClassVar[Runs] = "server"
-    tuned: ClassVar[Tuned] = "provider"
 
     kind: Literal["openai"]
     model: Name  # as the server calls it
@@ -88,7 +105,13 @@ class OpenAIModel(ModelSettings):
     # moment that the server refuses such a turn
     system_turn: SystemTurn
     chat_template_kwargs: dict[str, object]  # arguments of the chat template, sent in chat mode
-    base_url: str | None  # null: api.openai.com
+    # null: api.openai.com; a list: replicas, servers of the same model, each trajectory stays on one of them
+    base_url: str | tuple[str, ...] | None
+    data_parallel: Count  # engines inside one server (`--data-parallel-size` of vLLM); a trajectory stays on one
+    # a command that makes the servers serve other weights; it gets two more arguments, their folder and their name,
+    # and lets finetune=local tune the policy; empty: none
+    load_weights: tuple[str, ...]
+    load_timeout_s: Positive  # seconds until this command is given up
     api_key_env: str | None  # the environment variable that holds the key; null: no key
     logprobs: bool  # ask for the log-probabilities of the tokens, which perplexity needs
     n_per_request: bool  # all samples of a step in one request; false: one request each
@@ -102,11 +125,32 @@ class OpenAIModel(ModelSettings):
     tries: Count  # attempts at one request
     price: Price  # US dollars per million tokens, input and output; null: unknown
 
-    def open(self, context: ModelContext) -> "OpenAICompatible":
+    @property
+    def tuned(self) -> Tuned:
+        return "here" if self.load_weights else "provider"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The base_url of each replica."""
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url or (OPENAI_URL,)
+
+    def open(self, context: ModelContext) -> LLM:
+        name = served_name(context) if self.load_weights else context.weights
+        clients = [self._client(name, url, context) for url in self.addresses]
+        llm = Replicas(clients) if len(clients) > 1 else clients[0]
+        if not self.load_weights:
+            return llm
+        return WithLoadedWeights(
+            llm, self.load_weights, weights_for_command(context), name, servers=clients, timeout_s=self.load_timeout_s,
+            log=context.run_folder / "load_weights.log", names=context.names,
+        )  # fmt: skip
+
+    def _client(self, name: str, base_url: str, context: ModelContext) -> "OpenAICompatible":
         fresh = context.model.where == "hosted" and context.model.tuned
         return OpenAICompatible(
-            context.weights, names=context.names, ready_within_s=READY_WITHIN_S if fresh else 0.0,
-            base_url=self.base_url or OPENAI_URL, api_key_env=self.api_key_env or None,
+            name, names=context.names, ready_within_s=READY_WITHIN_S if fresh else 0.0,
+            base_url=base_url, has_others=len(self.addresses) > 1, data_parallel=self.data_parallel,
+            api_key_env=self.api_key_env or None,
             mode=self.mode, timeout_s=self.timeout_s, max_in_flight=self.in_flight, tries=self.tries,
             requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute,
             meter=context.meter, n_per_request=self.n_per_request, logprobs=self.logprobs,
@@ -117,15 +161,24 @@ class OpenAIModel(ModelSettings):
     def in_mode(self, mode: Mode) -> Self:
         return replace(self, mode=mode)
 
+    def trained_as(self) -> tuple[Mode, Mapping[str, object]]:
+        return (self.mode, self.chat_template_kwargs) if self.tuned == "here" else ModelSettings.trained_as(self)
+
     def problems(self, path: str) -> Iterator[str]:
-        return template_problems(path, self.chat_template_kwargs)
+        yield from template_problems(path, self.chat_template_kwargs)
+        if not self.addresses or len(set(self.addresses)) < len(self.addresses):
+            yield f"{path}.base_url: a list of replicas has one address or more, each once; correct it"
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
+        changed = [f"extra_body.{name}" for name in self.extra_body if name in _CHANGES_PROMPT]
+        if self.tuned == "here":
+            for name in changed:
+                yield f"{path}.{name}: changes the prompt, but not that of training; remove it"
+            return
         if self.mode == "completion":
             yield f"{path}.mode: completion, but a hosted job trains a chat model; set {path}.mode=chat"
         of_template = ["chat_template_kwargs"] if self.chat_template_kwargs else []
-        of_template += [f"extra_body.{name}" for name in self.extra_body if name in _CHANGES_PROMPT]
-        for name in of_template:
+        for name in of_template + changed:
             yield (
                 f"{path}.{name}: changes the prompt, but a hosted job trains with the provider's template; remove it, "
                 f"or tune the model yourself with policy=vllm {path}.chat_template_kwargs=... finetune=local"
@@ -161,6 +214,8 @@ class OpenAICompatible:
         first_wait_s: float = 0.5,
         names: SettingNames | None = None,
         ready_within_s: float = 0.0,
+        data_parallel: int = 1,
+        has_others: bool = False,
     ) -> None:
         refuse_address(base_url)
         self._model = model
@@ -177,7 +232,8 @@ class OpenAICompatible:
         self._may_fold = system_turn == "auto"
         self._template_kwargs = dict(chat_template_kwargs or {})
         self._extra_body = dict(extra_body or {})
-        self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s)
+        self._data_parallel = data_parallel
+        self._backoff = Backoff(tries=tries, first_wait_s=first_wait_s, has_others=has_others)
         self._limiter = Limiter(max_in_flight, requests_per_minute, tokens_per_minute, meter)
         self._names = names or SettingNames()
         self._first_wait_s = first_wait_s
@@ -220,11 +276,31 @@ class OpenAICompatible:
     def _refuse_empty(self, completions: Sequence[Completion], elsewhere: Sequence[str]) -> None:
         """Raises ModelFault if no sample has a text and the reason is known."""
         if all(one.finish in ("content_filter", "refusal") for one in completions):
-            raise ModelFault(f"{self._where}: refused ({completions[0].finish})")
+            raise ModelFault(f"{self.where}: refused ({completions[0].finish})")
         field = next(filter(None, elsewhere), "")
         if field:
             cut_off = any(one.finish == "length" for one in completions)
-            raise ModelFault(f"{self._where}: {why_empty(field, cut_off, self._names)}")
+            raise ModelFault(f"{self.where}: {why_empty(field, cut_off, self._names)}")
+
+    async def models(self) -> list[str]:
+        """The names of the models that the server lists. Raises OutsideFault if it lists none."""
+        address = f"{self._base_url.rstrip('/')}/models"
+        try:
+            reply = await get(self._opened(), address, what=self.where, most_mb=MODEL_MB)
+            return [model.id for model in msgspec.json.decode(reply.body, type=_Models).data]
+        except (TryAgain, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise OutsideFault(f"{address} gives no list of models ({error})") from error
+
+    async def revive(self) -> None:
+        """Returns when the server answers a request again, which it may never do."""
+        wait_s = self._first_wait_s
+        while True:
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_LOOK_S)
+            with suppress(OutsideFault):
+                with suppress(_Unclear, ModelFault):  # a refusal is an answer too
+                    await self._tried(_HARMLESS, Sampling(0.0, 1, seed=0, logprobs=False), index=0, n=1)
+                return
 
     async def aclose(self) -> None:
         """Closes the kept connections."""
@@ -237,7 +313,8 @@ class OpenAICompatible:
         return f"{self._base_url.rstrip('/')}/{'chat/completions' if self._mode == 'chat' else 'completions'}"
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The model and its address, for messages."""
         return f"{self._model} at {self._base_url}"
 
     async def _request(self, prompt: Prompt, sampling: Sampling, *, index: int, n: int) -> Reply:
@@ -276,13 +353,13 @@ class OpenAICompatible:
             raise self._explained(said, body)
 
         reply = await retry(
-            attempt, what=self._where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_usage
+            attempt, what=self.where, backoff=self._backoff, limiter=self._limiter, worst=worst, used=_usage
         )
         self._has_answered = True
         return replace(reply, completions=[_as_asked(one, sampling) for one in reply.completions[:n]])
 
     def _explained(self, reply: ErrorReply, sent: Mapping[str, Any]) -> RestReactError | TryAgain:
-        refusal = f"{self._where}: HTTP {reply.status}: {redact_reply(reply.message, self._key)}"
+        refusal = f"{self.where}: HTTP {reply.status}: {redact_reply(reply.message, self._key)}"
         meaning, names = meaning_of(reply), self._names
         if refuses_system_turn(reply) and "system" in [turn["role"] for turn in sent.get("messages", ())]:
             if self._may_fold:
@@ -297,17 +374,17 @@ class OpenAICompatible:
         if meaning == "unclear":
             return _Unclear(refusal)
         error = classify_error(
-            reply, where=self._where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault, names=names
+            reply, where=self.where, api_key_env=self._api_key_env, key=self._key, refused=ModelFault, names=names
         )
         new = self._ready_within_s > 0 and not self._has_answered
         if new and isinstance(error, UsageError) and tells_of_no_model(reply):
-            return NotReady(f"{self._where}: the model is not available yet", error)
+            return NotReady(f"{self.where}: the model is not available yet", error)
         return error
 
     async def _whose_fault(self, refusal: "_Unclear", prompt: Prompt, sampling: Sampling, n: int) -> RestReactError:
         """The error for a refusal that matches no rule. Sends a harmless request with the same settings: if it
         succeeds, only the first request was refused."""
-        harmless = Prompt("Answer briefly.\n" if prompt.prefix else "", "Say hello.\n")
+        harmless = replace(_HARMLESS, prefix="Answer briefly.\n" if prompt.prefix else "")
         try:
             await self._tried(harmless, sampling, index=0, n=n)
         except (_Unclear, ModelFault):
@@ -344,10 +421,14 @@ class OpenAICompatible:
                 body["top_logprobs"] = sampling.top_logprobs
         return {name: value for name, value in body.items() if name not in self._omit} | self._extra_body
 
-    async def _post(self, sent: bytes, body: Mapping[str, Any]) -> bytes:
+    def _opened(self) -> "ClientSession":
         if self._session is None:
             self._session = open_session(self._address, self._timeout_s, {"Authorization": f"Bearer {self._key}"})
-        reply = await post(self._session, self._address, sent, what=self._where, most_mb=MODEL_MB)
+        return self._session
+
+    async def _post(self, sent: bytes, body: Mapping[str, Any]) -> bytes:
+        headers = session_headers(self._data_parallel)
+        reply = await post(self._opened(), self._address, sent, what=self.where, most_mb=MODEL_MB, headers=headers)
         if 200 <= reply.status < 300:
             return reply.body
         raise self._explained(error_reply(reply.status, reply.body, reply.headers), body)

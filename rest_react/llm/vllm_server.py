@@ -12,7 +12,8 @@ are whole, a LoRA is merged into them: no adapter is served.
 Crashes: a server that dies is restarted, at most `restarts` times, and the calls in flight are repeated with the same
 seeds, so their samples are the same. A start that would always fail (an unknown flag, no such model) raises UsageError.
 The process and, if /proc lists them, its engine processes are watched, because an API server whose engine was killed
-may answer health checks forever (vllm_process). The server's output goes to `log`; errors quote the cause from it
+may answer health checks forever (vllm_process). A server that `has_others` (llm.replicas) hands the calls in flight to
+them instead, and starts again meanwhile. The server's output goes to `log`; errors quote the cause from it
 (vllm_log).
 
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
@@ -23,10 +24,12 @@ Not here: memory, parallelism and data types (set them with `extra_args`), and r
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -37,6 +40,8 @@ from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.replicas import Replicas
+from rest_react.llm.visible_gpus import VISIBLE, shares, visible_gpus
 from rest_react.llm.vllm_log import own_length
 from rest_react.llm.vllm_process import (
     HOST,
@@ -47,6 +52,7 @@ from rest_react.llm.vllm_process import (
     watch_for_death,
 )
 from rest_react.metrics.prices import Price
+from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.setting_names import SettingNames
@@ -54,6 +60,8 @@ from rest_react.setting_types import Count, Mode, Name, Positive, SystemTurn
 from rest_react.weights import resolve_weights
 
 _LENGTH_FLAG = "--max-model-len"
+_DATA_PARALLEL = ("--data-parallel-size", "-dp")
+_LAST_PORT = 65535
 T = TypeVar("T")
 
 
@@ -95,19 +103,42 @@ class VllmModel(ModelSettings):
     command: tuple[str, ...]  # what starts the server
     max_model_len: Count | None  # context in tokens, at most the model's own; null: the model's own
     extra_args: tuple[str, ...]  # more arguments of `vllm serve`
-    port: Annotated[int, Interval(ge=0, le=65535)]  # 0: a free one
+    replicas: Count  # servers, each with its share of the GPUs; a trajectory stays on one of them
+    port: Annotated[int, Interval(ge=0, le=65535)]  # 0: a free one; replicas take this one and those that follow
     start_timeout_s: Positive  # seconds until a server that does not answer is given up
     in_flight: Count  # requests, and of a policy trajectories, at once
     timeout_s: Positive  # seconds until a request is given up and tried again
     tries: Count  # attempts at one request
     price: Price  # US dollars per million tokens, input and output; null: unknown
 
-    def open(self, context: ModelContext) -> "VllmServer":
+    def open(self, context: ModelContext) -> LLM:
+        if self.replicas == 1:
+            return self._server(context, self.port, context.run_folder / "vllm.log")
+        gpus = shares(visible_gpus(), self.replicas)
+        servers = [
+            self._server(
+                context, self.port and self.port + i, context.run_folder / f"vllm-{i + 1}.log", has_others=True,
+                environment={VISIBLE: ",".join(own)} if own else {},
+            )
+            for i, own in enumerate(gpus)
+        ]  # fmt: skip
+        return Replicas(servers, patience_s=self.start_timeout_s)
+
+    def _server(
+        self,
+        context: ModelContext,
+        port: int,
+        log: Path,
+        *,
+        has_others: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> "VllmServer":
         return VllmServer(
-            context.weights, command=self.command, extra_args=self.extra_args, port=self.port, mode=self.mode,
+            context.weights, command=self.command, extra_args=self.extra_args, port=port, mode=self.mode,
             system_turn=self.system_turn, chat_template_kwargs=self.chat_template_kwargs,
             # A name that begins with a dash would be read as an option.
-            served_name=context.model.name.replace("/", "-").lstrip("-"), log=context.run_folder / "vllm.log",
+            served_name=context.model.name.replace("/", "-").lstrip("-"), log=log,
+            has_others=has_others, environment=environment,
             max_model_len=self.max_model_len, start_timeout_s=self.start_timeout_s, timeout_s=self.timeout_s,
             max_in_flight=self.in_flight, tries=self.tries, meter=context.meter, names=context.names,
         )  # fmt: skip
@@ -119,7 +150,11 @@ class VllmModel(ModelSettings):
         return self.mode, self.chat_template_kwargs
 
     def problems(self, path: str) -> Iterator[str]:
-        return template_problems(path, self.chat_template_kwargs)
+        yield from template_problems(path, self.chat_template_kwargs)
+        if self.replicas > 1 and 0 < (gpus := len(visible_gpus())) < self.replicas:
+            yield f"{path}.replicas: {self.replicas}, but this machine has {gpus} GPUs; set it to {gpus} or less"
+        if self.port and self.port + self.replicas - 1 > _LAST_PORT:
+            yield f"{path}.port: {self.port} leaves no port for {self.replicas} replicas; set {path}.port=0"
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
         for flag in self.extra_args:
@@ -152,6 +187,8 @@ class VllmServer:
         tries: int = 3,
         meter: Meter | None = None,
         names: SettingNames | None = None,
+        has_others: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         if not command:
             raise UsageError('policy.command is empty; set it to the command that starts vLLM, e.g. ["vllm", "serve"]')
@@ -173,6 +210,8 @@ class VllmServer:
         self._tries = tries
         self._meter = meter
         self._names = names
+        self._has_others = has_others
+        self._environment = environment
         self._now: _Running | None = None
         self._starting = asyncio.Lock()
         self._failed: OutsideFault | UsageError | None = None
@@ -221,6 +260,12 @@ class VllmServer:
                 with suppress(asyncio.CancelledError, OutsideFault, UsageError):
                     await call
             await self._restart_after(now, reason)
+            if self._has_others:
+                raise OutsideFault(reason)
+
+    async def revive(self) -> None:
+        """Starts the server again after its death. Raises OutsideFault if it died too often."""
+        await self._running()
 
     async def aclose(self) -> None:
         """Stops the server and everything it started, and waits until it is gone: its memory is free then."""
@@ -257,14 +302,19 @@ class VllmServer:
                 )
                 return
             self._restarts_left -= 1
-            say(f"note: {reason} The server is restarted, and calls in flight are repeated.")
+            repeated = "" if self._has_others else ", and calls in flight are repeated"
+            say(f"note: {reason} The server is restarted{repeated}.")
 
     async def _started(self, model: str, length: int | None) -> _Running:
         port = free_port(self._port)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         since = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
-            process = child_processes.start([*self._command, *self._arguments(model, port, length)], output=log)
+            process = child_processes.start(
+                [*self._command, *self._arguments(model, port, length)],
+                output=log,
+                environment={**os.environ, **self._environment} if self._environment else None,
+            )
         healthy = False
         try:
             await wait_until_healthy(
@@ -287,6 +337,8 @@ class VllmServer:
             tries=self._tries,
             meter=self._meter,
             names=self._names,
+            data_parallel=_data_parallel(self._extra_args),
+            has_others=self._has_others,
         )
         engine = await asyncio.to_thread(engine_processes, process.pid)  # before a call can end one of them
         dead = asyncio.get_running_loop().create_future()
@@ -305,6 +357,19 @@ class VllmServer:
         own = any(flag.partition("=")[0].replace("_", "-") == _LENGTH_FLAG for flag in self._extra_args)
         context = [] if own or length is None else [_LENGTH_FLAG, str(length)]
         return [model, *place, *plain, *context, *self._extra_args]
+
+
+def _data_parallel(extra_args: Sequence[str]) -> int:
+    """How many engines the server runs.
+
+    >>> _data_parallel(["--enforce-eager", "--data-parallel-size", "2"]), _data_parallel(["-dp=4"]), _data_parallel([])
+    (2, 4, 1)
+    """
+    words = [word for argument in extra_args for word in argument.split("=", 1)]
+    for flag, value in pairwise(words):
+        if flag.replace("_", "-") in _DATA_PARALLEL and value.isdecimal():
+            return int(value)
+    return 1
 
 
 def _is_outage(call: "asyncio.Future[Any]") -> bool:

@@ -96,25 +96,40 @@ def open_session(address: str, timeout_s: float, headers: Mapping[str, str] | No
     )
 
 
-async def post(session: "ClientSession", address: str, body: bytes, *, what: str, most_mb: int) -> HttpReply:
-    """The reply to a POST, of any status. Raises TryAgain if it is not complete within the session's time limit, and
-    TooLarge if it has more than `most_mb` MB."""
-    return await _complete(session, "POST", address, body, what=what, most_mb=most_mb)
+async def post(
+    session: "ClientSession",
+    address: str,
+    body: bytes,
+    *,
+    what: str,
+    most_mb: int,
+    headers: Mapping[str, str] | None = None,
+) -> HttpReply:
+    """The reply to a POST, of any status; `headers` join those of the session. Raises TryAgain if it is not complete
+    within the session's time limit, and TooLarge if it has more than `most_mb` MB."""
+    return await _complete(session, "POST", address, body, headers, what=what, most_mb=most_mb)
 
 
 async def get(session: "ClientSession", address: str, *, what: str, most_mb: int) -> HttpReply:
     """The reply to a GET, of any status. Raises like `post`."""
-    return await _complete(session, "GET", address, None, what=what, most_mb=most_mb)
+    return await _complete(session, "GET", address, None, None, what=what, most_mb=most_mb)
 
 
 async def _complete(
-    session: "ClientSession", method: str, address: str, body: bytes | None, *, what: str, most_mb: int
+    session: "ClientSession",
+    method: str,
+    address: str,
+    body: bytes | None,
+    headers: Mapping[str, str] | None,
+    *,
+    what: str,
+    most_mb: int,
 ) -> HttpReply:
     from aiohttp import ClientError
 
     status = ""
     try:
-        async with session.request(method, address, data=body, allow_redirects=False) as reply:
+        async with session.request(method, address, data=body, headers=headers, allow_redirects=False) as reply:
             status = f"HTTP {reply.status}: " if reply.status >= 300 else ""
             chunks = reply.content.iter_chunked(65_536)
             raw = await (beginning(chunks) if status else whole(chunks, what, most_mb))

@@ -41,13 +41,18 @@ class TryAgain(Exception):
         super().__init__(message)
 
     @property
-    def billed(self) -> bool:
-        """Whether the server may charge for this try."""
+    def connected(self) -> bool:
+        """Whether the server was reached."""
         cause, names = self.__cause__ or self.__context__, set[str]()
         while cause is not None:
             names.update(kind.__name__ for kind in type(cause).__mro__)
             cause = cause.__cause__ or cause.__context__
-        return not self.refused and not names & _NEVER_CONNECTED
+        return not names & _NEVER_CONNECTED
+
+    @property
+    def billed(self) -> bool:
+        """Whether the server may charge for this try."""
+        return not self.refused and self.connected
 
 
 # By name, since each client has its own; their subclasses too.
@@ -59,12 +64,18 @@ _NEVER_CONNECTED = frozenset(
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How often to try and how long to wait: `first_wait_s`, doubled with each try, at most `longest_wait_s`, with up
-    to half of it taken off by chance. A server that asks for more than `patience_s` is given up at once."""
+    to half of it taken off by chance. A server that asks for more than `patience_s` is given up at once, and with
+    `has_others` (other servers of the same model) also one that cannot be reached."""
 
     tries: int = 6
     first_wait_s: float = 0.5
     longest_wait_s: float = 30.0
     patience_s: float = 300.0
+    has_others: bool = False
+
+    def gives_up(self, failures: int, error: TryAgain) -> bool:
+        """Whether that was the last try."""
+        return failures >= self.tries or (self.has_others and not error.connected)
 
     def wait_s(self, failures: int, jitter: float) -> float:
         """The wait after that many failures; `jitter` in [0, 1)."""
@@ -116,7 +127,7 @@ async def retry(
                     f"{what}: {error}; the server asks to wait {error.after_s:.0f} s, more than the longest wait of "
                     f"{backoff.patience_s:.0f} s"
                 ) from error
-            if failures >= backoff.tries:
+            if backoff.gives_up(failures, error):
                 count = "1 try" if failures == 1 else f"{failures} tries"
                 raise OutsideFault(f"{what}: {error} (after {count})") from error
         # The jitter comes from the clock, so that two processes do not retry in step; results do not depend on it.

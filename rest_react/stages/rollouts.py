@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rest_react.records import Question, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.remote.session import session
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.tasks.protocol import Policy, Task
@@ -41,7 +42,8 @@ async def roll_out(
     items = ((id_, by_id[id_.rpartition(".")[0]]) for id_ in ids)
 
     async def answer(id_: str, question: Question) -> Trajectory:
-        return await task.rollout(question, policy, trajectory_id=id_, seed=derive_seed(seed, id_))
+        with session(id_):
+            return await task.rollout(question, policy, trajectory_id=id_, seed=derive_seed(seed, id_))
 
     await run_owed(
         _RECORDS, path, items, answer,

@@ -16,6 +16,7 @@ UNLOCKED = (
     "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
     "*.max_length", "*.micro_batch_size", "*.num_processes", "*.token_limit", "*.api_key_env",
+    "*.replicas", "*.data_parallel", "*.load_weights", "*.load_timeout_s",
 )  # fmt: skip
 # Arguments of `vllm serve` that cannot change a result: how many copies serve, memory, speed, logs.
 _SERVED_ALIKE = (
@@ -29,11 +30,16 @@ _SERVED_ALIKE = (
 
 def locked_settings(settings: object, path: str = "") -> dict[str, object]:
     """The locked settings, flat, as in settings.yaml. `settings` may be one block, whose name is then `path`."""
-    return {
-        place: _locked_arguments(value) if place.endswith("extra_args") and isinstance(value, list) else value
-        for place, value in flatten(settings, path)
-        if is_locked(place)
-    }
+    return {place: _locked_value(place, value) for place, value in flatten(settings, path) if is_locked(place)}
+
+
+def _locked_value(place: str, value: object) -> object:
+    """The part of a setting that can change a result."""
+    if isinstance(value, list) and place.endswith("extra_args"):
+        return _locked_arguments(value)
+    if isinstance(value, list) and place.endswith("base_url"):
+        return value[0] if value else None  # the others are replicas of the first
+    return value
 
 
 def _locked_arguments(arguments: Sequence[str]) -> list[str]:

@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.config.cli import compose
+from rest_react.errors import ConfigError, OutsideFault, UsageError
+from rest_react.llm.model_settings import ModelContext
+from rest_react.llm.visible_gpus import VISIBLE
 from rest_react.llm.vllm_server import VllmServer, own_context
-from rest_react.records import Completion, Prompt, Sampling
+from rest_react.records import Completion, ModelRef, Prompt, Sampling
+from rest_react.remote.budget import Budget, Meter
+from rest_react.remote.session import session
+from rest_react.remote.setting_names import SettingNames
+from rest_react.seeds import derive_seed
 from rest_react.weights import resolve_weights
 from rest_react.weights.tiny import TINY
 
@@ -40,6 +47,8 @@ if "--stubborn" in arguments:
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "VLLM::EngineCore"])
 open(option("--pids"), "w").write(json.dumps([os.getpid(), worker.pid]))
 names = [option("--served-model-name")]
+placed = lambda: f"gpus={os.environ.get('CUDA_VISIBLE_DEVICES')} rank={rank}"
+rank = None
 
 class Api(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -53,6 +62,8 @@ class Api(BaseHTTPRequestHandler):
     def do_GET(self):
         self.reply(200 if self.path == "/health" else 404, {})
     def do_POST(self):
+        global rank
+        rank = self.headers.get("x-data-parallel-rank")
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if body["model"] not in names:
             return self.reply(404, {"object": "error", "message": "no such model", "code": 404})
@@ -67,7 +78,7 @@ class Api(BaseHTTPRequestHandler):
             worker.kill()
             time.sleep(600)
         token = {"logprob": -0.5}
-        choices = [{"index": i, "message": {"content": f"{body['model']} {' '.join(arguments)}"},
+        choices = [{"index": i, "message": {"content": f"{body['model']} {' '.join(arguments)} {placed()}"},
                     "finish_reason": "stop", "logprobs": {"content": [token, token]}} for i in range(body.get("n", 1))]
         self.reply(200, {"choices": choices, "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
     def log_message(self, *args):
@@ -295,3 +306,47 @@ asyncio.run(main())
     process.wait()
     process.stdout.close()
     assert wait_until_gone(numbers, 5)
+
+
+def open_replicas(tmp_path, count, *extra):
+    """The client of `policy=vllm policy.replicas=count` with the fake server."""
+    (tmp_path / "vllm.py").write_text(FAKE_VLLM)
+    arguments = ["--pids", str(tmp_path / "pids"), *extra]
+    policy = compose([
+        "policy=vllm", "policy.model=base-model", "policy.port=0", f"policy.replicas={count}", "policy.tries=1",
+        f"policy.command={json.dumps([sys.executable, str(tmp_path / 'vllm.py')])}",
+        f"policy.extra_args={json.dumps(arguments)}",
+    ]).policy  # fmt: skip
+    model = ModelRef("base-model", "base", tuned=False)
+    return policy.open(
+        ModelContext("base-model", model, tmp_path, lambda **_: None, Meter(Budget(), "policy"), SettingNames("policy"))
+    )
+
+
+def test_each_replica_has_its_own_gpus_and_one_that_dies_hands_its_call_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(VISIBLE, "4,5,6,7")
+
+    async def ask(llm, id_, state):
+        with session(id_):
+            [answer] = await llm.sample(Prompt("", state), n=1, sampling=SAMPLING)
+            return answer.text.partition(" gpus=")[2]
+
+    async def main():
+        llm = open_replicas(tmp_path, 2, "--data-parallel-size", "2")
+        try:
+            both = await asyncio.gather(ask(llm, "a.0", "die once"), ask(llm, "b.0", "state"))
+            while "answers again" not in capsys.readouterr().err:
+                await asyncio.sleep(0.05)
+            return [*both, await ask(llm, "c.0", "state")]
+        finally:
+            await llm.aclose()
+
+    rank_a, rank_b, rank_c = (derive_seed(id_) % 2 for id_ in ("a.0", "b.0", "c.0"))
+    assert asyncio.run(main()) == [f"6,7 rank={rank_a}", f"6,7 rank={rank_b}", f"4,5 rank={rank_c}"]
+    assert [(tmp_path / f"vllm-{i}.log").read_text().count("loading base-model") for i in (1, 2)] == [2, 1]
+
+
+def test_more_replicas_than_gpus_are_refused_before_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv(VISIBLE, "0,1")
+    with pytest.raises(ConfigError, match=r"policy.replicas: 3, but this machine has 2 GPUs; set it to 2 or less"):
+        open_replicas(tmp_path, 3)
