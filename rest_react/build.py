@@ -25,7 +25,7 @@ from rest_react.llm.model_settings import ModelContext
 from rest_react.metrics.prices import Price
 from rest_react.prompts import StepPrompt, prompts_hash
 from rest_react.protocols import LLM, Search, Tracker, Trainer
-from rest_react.questions.question_settings import BuiltInItems, QuestionContext
+from rest_react.questions.question_settings import BuiltInItems, OpenedQuestions, QuestionContext
 from rest_react.records import LabelledQuestion, ModelRef, Passage
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
@@ -100,7 +100,9 @@ class Parts:
     def _rows(self) -> QuestionSet | None:
         """The rows of `demonstrations.questions`, if it is set."""
         source = self.settings.demonstrations.questions
-        return None if source is None else self.questions(source)
+        if source is None:
+            return None
+        return self._sampled(source, source.open_with_chains(self._question_context))
 
     @property
     def _prompt_folder(self) -> Path:
@@ -127,10 +129,15 @@ class Parts:
 
     def questions(self, source: Questions, *, labelled: bool = True) -> QuestionSet:
         """Reads a question set and draws its sample. With `labelled=False` rows may have no answers."""
+        return self._sampled(source, source.open(self._question_context, labelled=labelled))
+
+    @property
+    def _question_context(self) -> QuestionContext:
+        return QuestionContext(lambda: self.built_in, self.settings.world.seed, _corpus)
+
+    def _sampled(self, source: Questions, opened: OpenedQuestions) -> QuestionSet:
         from rest_react.questions import sample
 
-        context = QuestionContext(lambda: self.built_in, self.settings.world.seed, _corpus)
-        opened = source.open(context, labelled=labelled)
         found = opened.labelled
         if source.sample is not None:
             found = sample(found, source.sample, opened.sample_seed)
@@ -211,8 +218,7 @@ class Parts:
         return CachedSearch(None if s.replay else self._search(passages), client_name(s.search), self.cache)
 
     def closed_search(self, passages: Sequence[Passage]) -> Search:
-        """BM25 over `passages`. Demonstrations always use it, because the scripted expert knows only the built-in
-        world."""
+        """BM25 over `passages`. Demonstrations of the built-in world always use it, whatever the settings search."""
         from rest_react.search.bm25 import Bm25Search
 
         return Bm25Search(passages, self.folder.root / "bm25")
@@ -225,10 +231,21 @@ class Parts:
         return self._task(self.search(passages) if self.settings.task.searches else None, filters=filters)
 
     def demonstrated_task(self) -> Task:
-        """The task for the rollouts of the scripted expert, on the passages of its items whatever the settings
-        search."""
+        """The task for the rollouts of the scripted expert."""
+        return self._task(self._demonstrated_search())
+
+    def _demonstrated_search(self) -> Search | None:
+        """What the expert searches: for a user's own rows the search engine of the run, so that they show its hits."""
         passages = self.demonstrated.passages
-        return self._task(None if passages is None else self.closed_search(passages))
+        if self.settings.demonstrations.questions is not None:
+            return self.search(passages or None) if self.settings.task.searches else None
+        return None if passages is None else self.closed_search(passages)
+
+    async def left_out_demonstrations(self) -> Mapping[str, str]:
+        """The ids of the questions that the expert cannot demonstrate, each with the reason."""
+        if self.settings.demonstrations.questions is None:
+            return {}
+        return await self.settings.task.left_out(self.demonstrated, self._demonstrated_search(), self.settings.agent)
 
     def task_reader(self, *, filters: bool = False) -> Task:
         """The task for stored trajectories: it parses and verifies them and, with `filters`, says which may train."""

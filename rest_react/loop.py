@@ -9,17 +9,20 @@ Each `run_*` method passes one stage its settings.
 Not here: the stages (stages), the clients, trainer and task (build), and the command (run).
 """
 
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from rest_react.build import Parts, QuestionSet
 from rest_react.config.checks import benchmarks_for_testing
 from rest_react.config.settings import Settings
 from rest_react.console import say
+from rest_react.errors import ConfigError
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
-from rest_react.questions import refuse_overlap, unlabelled
-from rest_react.records import Example, ModelRef
+from rest_react.questions import refuse_overlap, refuse_overlap_of_demonstrations, unlabelled
+from rest_react.records import Example, LabelledQuestion, ModelRef
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
@@ -30,10 +33,12 @@ from rest_react.stages.improve import Rules, improve
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.training_data import preference_data, training_data
-from rest_react.storage.files import file_digest
+from rest_react.storage.files import file_digest, write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
+
+QUESTIONS = "questions.json"
 
 
 class Loop:
@@ -42,6 +47,7 @@ class Loop:
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
         self.grow_set = parts.grow_questions()
+        self.demonstrations: Sequence[LabelledQuestion] = ()
         self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
         locked = locked_settings(settings)
         self.tracking = IterationTracking(
@@ -53,6 +59,8 @@ class Loop:
         for setting, questions in (("grow.questions", grown), ("demonstrations.questions", taught)):
             for note in refuse_overlap(questions, asked, allowed, benchmarks_for_testing(settings), setting=setting):
                 say(f"note: {note}")
+        if taught and settings.task.searches and settings.start == "demonstrations":  # chains are walks to gold answers
+            refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
 
     async def run_to(self, iteration: int) -> None:
         """Runs every stage up to `iteration` that is not complete yet."""
@@ -67,6 +75,7 @@ class Loop:
                 through=s.grow.reuse_through,
                 repeats=s.grow.trajectories_per_question,
             )
+        await self._write_questions()
         model = self.parts.starting_model()
         llm = self.parts.llm(model)
         try:
@@ -94,7 +103,7 @@ class Loop:
             return
         if k == 0:
             policy = self.parts.policy(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
-            questions, task = self.parts.demonstrated.demonstrations, self.parts.demonstrated_task()
+            questions, task = tuple(self.demonstrations), self.parts.demonstrated_task()
         else:
             policy = self.parts.policy(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
             questions, task = self.grow_set.labelled, self.parts.task(self.grow_set.passages)
@@ -110,6 +119,25 @@ class Loop:
             tolerated=s.grow.tolerate_outside_faults,
             title=f"iteration {k}: " + ("grow" if k else "demonstrate"),
         )
+
+    async def _write_questions(self) -> None:
+        """Writes the ids of the questions of each stage into the run folder, and drops from the demonstrations those
+        that the expert cannot demonstrate; a note counts them. Raises ConfigError if none is left."""
+        left_out = await self.parts.left_out_demonstrations() if self.settings.start == "demonstrations" else {}
+        every = self.parts.demonstrated.demonstrations if self.settings.start == "demonstrations" else ()
+        self.demonstrations = [item for item in every if item.question.id not in left_out]
+        ids = {
+            "demonstrations": ids_of(self.demonstrations),
+            "left_out_demonstrations": left_out,
+            "grow": ids_of(self.grow_set.labelled),
+            "evaluate": {name: ids_of(benchmark.labelled) for name, benchmark in self.benchmarks.items()},
+        }
+        write_file(self.folder.root / QUESTIONS, json.dumps(ids, indent=1, ensure_ascii=False) + "\n")
+        if left_out:
+            counts = ", ".join(f"{n}: {reason}" for reason, n in Counter(left_out.values()).most_common())
+            if not self.demonstrations:
+                raise ConfigError([f"demonstrations.questions: no question can be demonstrated ({counts})"])
+            say(f"note: {len(self.demonstrations)} of {len(every)} demonstrations; left out: {counts}")
 
     async def run_improve(self, k: int) -> None:
         """Selects training examples from the trajectories of Grow."""
@@ -186,3 +214,8 @@ class Loop:
             digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
         corpus = self.settings.search.corpus_file()
         return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}
+
+
+def ids_of(questions: Iterable[LabelledQuestion]) -> list[str]:
+    """The ids of questions, in their order."""
+    return [item.question.id for item in questions]

@@ -12,7 +12,7 @@ module that needs it. The interfaces of clients are in protocols, seeds in seeds
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -25,11 +25,24 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """One link of a question's chain: the relation of the subject has this value, as a passage says. The subject is
+    empty where the relation is a question of its own. The passage is known by its id, its title, or neither."""
+
+    subject: str
+    relation: str
+    value: str
+    passage: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelledQuestion:
-    """A question with its gold answers, used only in evaluation.
+    """A question with its gold answers, used only in evaluation, and in demonstrations on a user's own data.
 
     `answers` are equivalent gold answers. `options` are the possible answers of a comparison or yes/no question;
-    `passages` are the ids of the gold passages; `explanation` says why the answer is correct.
+    `passages` are the ids of the gold passages; `explanation` says why the answer is correct; `chain` are the lookups
+    that lead to it, read for demonstrations only.
     """
 
     question: Question
@@ -39,6 +52,7 @@ class LabelledQuestion:
     hops: int | None = None
     passages: tuple[str, ...] = ()
     explanation: str = ""
+    chain: tuple[Lookup, ...] = field(default=(), repr=False)  # not in the digest of a question set
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +75,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One search of the scripted expert: query and thoughts, the title of the gold passage, and the fact in it."""
+    """One search of the scripted expert: query and thoughts, the title of the gold passage, and the fact in it. In
+    plans for a user's own questions `values` are what the passage must state."""
 
     query: str
     thoughts: str
     title: str
     finding: str
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,9 +129,11 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
         grown["demonstrations.questions"] = s.demonstrations.questions
         if not s.task.demonstrates_rows:
             yield (
-                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; "
-                "leave it out, or set start=prompted"
+                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; set it to "
+                "null, or set start=prompted"
             )
+        if s.demonstrations.questions.is_world:
+            yield "demonstrations.questions: the built-in world's are demonstrated by default; set it to null"
     sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
     for path, source in grown.items():
         if _test_only(source.origin()):

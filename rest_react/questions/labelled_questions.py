@@ -4,9 +4,9 @@
     # {"id": "q1", "question": "Who wrote Middlemarch?", "answers": ["George Eliot", "Mary Ann Evans"]}
 
 `answers` is a list or one text, and may be called `answer`; "Detroit Red Wings (or Red Wings)" is two answers. The
-fields `options`, `kind`, `hops`, `passages` and `explanation` are optional. A row without an id gets a hash of its
-question as id, the same on every machine. For other column names, `fields` maps our name to theirs; a dot reaches into
-an object and " + " joins the answers of several columns: `{"answers": "answer + aliases.text"}`.
+fields `options`, `kind`, `hops`, `passages` and `explanation` are optional; `chains` reads chains. A row without an id
+gets a hash of its question as id, the same on every machine. For other column names, `fields` maps our name to theirs;
+a dot reaches into an object and " + " joins the answers of several columns: `{"answers": "answer + aliases.text"}`.
 
 One ConfigError reports all bad rows, each with its line, since a benchmark of which some rows are missing gives a wrong
 number. A note on the terminal names each unused column that may hold gold answers.
@@ -17,12 +17,13 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Literal
 
 from rest_react.console import say
+from rest_react.questions.chains import chain_of
 from rest_react.questions.file_formats import read_rows
 from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.row_values import (
@@ -35,10 +36,11 @@ from rest_react.questions.row_values import (
     raise_problems,
     value_at,
 )
+from rest_react.questions.sampling import in_part
 from rest_react.records import LabelledQuestion, Question
-from rest_react.setting_types import Count, Name
+from rest_react.setting_types import Count, Name, Share
 
-FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:]))
+FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:-1]))
 _VARIANT = re.compile(r"(?<=\S)\s*\(or\s+([^()]*[^()\s])\s*\)$")
 _LIKE_ANSWERS = re.compile(r"answer|alias|gold|target", re.IGNORECASE)
 _NO_ANSWERS = re.compile(r"answerable|type|start|span|_in_|num|count|normali[sz]ed|ids?$", re.IGNORECASE)
@@ -53,14 +55,22 @@ class FileQuestions(QuestionSettings):
     corpus: str | None  # the file of its passages; may be the question file, where its rows hold their contexts
     fields: dict[str, str]  # our names of columns to the file's (docs/data_formats.md)
     sample: Count | None  # so many questions, drawn at random; null: all
-    seed: int  # of the sample
+    seed: int  # of the part and the sample
+    # only the questions that a hash of their ids puts into this part of 0 to 1, for example [0, 0.25]; null: all
+    part: tuple[Share, Share] | None
 
     def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
-        found = read_questions(Path(self.path), self.fields or None, labelled=labelled)
-        return OpenedQuestions(found, context.read_corpus(self.corpus) if self.corpus else None, self.seed)
+        return self._opened(context, read_questions(Path(self.path), self.fields or None, labelled=labelled))
+
+    def open_with_chains(self, context: QuestionContext) -> OpenedQuestions:
+        return self._opened(context, read_questions(Path(self.path), self.fields or None, chains=True))
+
+    def _opened(self, context: QuestionContext, found: list[LabelledQuestion]) -> OpenedQuestions:
+        passages = context.read_corpus(self.corpus) if self.corpus else None
+        return OpenedQuestions(in_part(found, self.part, self.seed), passages, self.seed)
 
     def size(self, world: Mapping[str, int]) -> int:
-        return len(read_questions(Path(self.path), self.fields or None, labelled=False))
+        return len(in_part(read_questions(Path(self.path), self.fields or None, labelled=False), self.part, self.seed))
 
     def origin(self) -> str:
         return self.path
@@ -75,21 +85,29 @@ class FileQuestions(QuestionSettings):
 
 
 def read_questions(
-    path: Path, fields: Mapping[str, str] | None = None, *, labelled: bool = True
+    path: Path, fields: Mapping[str, str] | None = None, *, labelled: bool = True, chains: bool = False
 ) -> list[LabelledQuestion]:
     """The questions of a file, in its order.
 
-    `fields` maps field names to the file's column names. With `labelled=False` (for Grow) a row needs no answer. Raises
-    ConfigError for an unreadable file, and with all bad rows and repeated ids.
+    `fields` maps field names to the file's column names. With `labelled=False` (for Grow) a row needs no answer. With
+    `chains=True` (for demonstrations) the chain of each row is read and checked, too. Raises ConfigError for an
+    unreadable file, and with all bad rows and repeated ids.
     """
     problems: list[str] = []
-    questions = questions_from_rows(read_rows(path, problems), str(path), fields or {}, labelled, problems)
+    rows = read_rows(path, problems)
+    questions = questions_from_rows(rows, str(path), fields or {}, labelled, problems, chains=chains)
     raise_problems(problems)
     return questions
 
 
 def questions_from_rows(
-    placed: Iterable[tuple[str, Row]], source: str, fields: Mapping[str, str], labelled: bool, problems: list[str]
+    placed: Iterable[tuple[str, Row]],
+    source: str,
+    fields: Mapping[str, str],
+    labelled: bool,
+    problems: list[str],
+    *,
+    chains: bool = False,
 ) -> list[LabelledQuestion]:
     """The questions of rows with their places ("set.jsonl:3"), wherever the rows come from.
 
@@ -112,6 +130,8 @@ def questions_from_rows(
         columns_seen.update((name, columns_seen.get(name) or _contains_text(content)) for name, content in row.items())
         missing.difference_update([name for name in missing if _has_value(row, columns[name])])
         question = _question(row, columns, labelled)
+        if chains:
+            question = replace(question, chain=chain_of(row))
         if not labelled and first_value(row, columns["id"]) is None and question.question.id in asked:
             duplicates += 1  # a forum may repeat a question; Grow uses it once
         else:

@@ -4,7 +4,8 @@
 
 Questions of a pair contain each other's names, so an index of names finds the few questions to compare, and the time is
 linear in the number of questions; questions without any name are compared if they share a trigram.
-`refuse_overlap` checks what Grow answers against every benchmark, but for those that `grow.allow_overlap` names.
+`refuse_overlap` checks what Grow answers against every benchmark, but for those that `grow.allow_overlap` names;
+`refuse_overlap_of_demonstrations` checks a user's own demonstrations against Grow and every benchmark.
 Not here: overlap of passages; where the questions are from.
 """
 
@@ -57,6 +58,24 @@ def refuse_overlap(
     ]:
         raise ConfigError(refused)
     return list(told.values())
+
+
+def refuse_overlap_of_demonstrations(
+    shown: Sequence[Question], grown: Sequence[Question], benchmarks: Mapping[str, Sequence[Question]]
+) -> None:
+    """Raises ConfigError if Grow or a benchmark has a question of the demonstrations, whose answers are trained on."""
+    others = {"grow.questions": grown} | {f"evaluate.benchmarks.{name}": one for name, one in benchmarks.items()}
+    problems = []
+    for path, questions in others.items():
+        if pairs := overlap(shown, questions):
+            ours, theirs = pairs[0]
+            problems.append(
+                f"demonstrations.questions: {len({q.id for q, _ in pairs})} of {len(shown)} questions equal or nearly "
+                f"equal questions of {path}, e.g. {ours.text!r} and {theirs.text!r}; use others there. Parts of one "
+                f"file: demonstrations.questions.part=[0,0.3] {path}.part=[0.3,1]"
+            )
+    if problems:
+        raise ConfigError(problems)
 
 
 class _Words:

@@ -69,6 +69,10 @@ class QuestionSettings(Protocol):
         """Reads the questions. With `labelled=False` a row needs no answer. Raises ConfigError for bad rows."""
         ...
 
+    def open_with_chains(self, context: QuestionContext) -> OpenedQuestions:
+        """Reads labelled questions for demonstrations, with their chains where the source has any."""
+        return self.open(context, labelled=True)
+
     def size(self, world: Mapping[str, int]) -> int | None:
         """How many questions there are before sampling, for forecasts; `world`: questions in each set of the built-in
         world. None: unknown."""

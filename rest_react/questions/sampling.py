@@ -1,4 +1,4 @@
-"""Draws a sample of the questions, and removes the labels before Grow sees them.
+"""Draws a part or a sample of the questions, and removes the labels before Grow sees them.
 
     grown = unlabelled(sample(questions, 500, seed=0))
 
@@ -18,6 +18,22 @@ def sample(questions: Sequence[LabelledQuestion], n: int, seed: int) -> list[Lab
     if n > len(questions):
         raise ConfigError([f"sample: {n} is more than the {len(questions)} questions of the set; set a smaller number"])
     return sorted(questions, key=lambda item: (derive_seed("sample", seed, item.question.id), item.question.id))[:n]
+
+
+def in_part(
+    questions: Sequence[LabelledQuestion], part: tuple[float, float] | None, seed: int
+) -> list[LabelledQuestion]:
+    """The questions that lie in this part of 0 to 1, in their order. The place of a question depends only on its id and
+    `seed`, so parts that do not overlap share no question. Raises ConfigError for a part that is empty."""
+    if part is None:
+        return list(questions)
+    low, high = part
+    found = [item for item in questions if low <= derive_seed("part", seed, item.question.id) / 2**63 < high]
+    if not found:
+        raise ConfigError(
+            [f"part: [{low:g}, {high:g}] holds none of the {len(questions)} questions of the set; give a larger part"]
+        )
+    return found
 
 
 def unlabelled(questions: Iterable[LabelledQuestion]) -> list[Question]:

@@ -36,7 +36,7 @@ _MADE = (
 )  # fmt: skip
 _MADE_BY_EXPERT = (
     "policy.model", "seed", "start", "search.kind", "agent.max_searches", "world.demonstrations",
-    "demonstrations.epochs", "demonstrations.slip", "demonstrations.mistakes",
+    "demonstrations.questions.path", "demonstrations.epochs", "demonstrations.slip", "demonstrations.mistakes",
 )  # fmt: skip
 _COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
 
@@ -50,6 +50,8 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
         name = f"{run_folder.name}-{k}"
         view = {"name": name, "iteration": k, "smoke": smoke}
         made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
+        if "demonstrations.questions.path" in settings:  # the expert answered these, not the built-in world's
+            made = [fact for fact in made if fact[0] != "world.demonstrations"]
         taken = k > 0 and (k <= settings.get("grow.reuse_through", 0) or _is_student(run_folder, settings))
         if taken:  # the rows were made by another run, with settings of its own
             made = [(key, value) for key, value in made if not key.startswith(("grow.", "improve."))]

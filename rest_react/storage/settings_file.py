@@ -38,7 +38,7 @@ _WORK_OF = {
 LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
 _OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a started job
 _NAME = "settings.yaml"
-# Newer settings, and their values in folders that lack them.
+# Newer settings, and their values in folders that lack them: by name, and by the last part of the name.
 _BEFORE: Mapping[str, object] = {
     "task.kind": "search_qa",
     "task.grade": "label",
@@ -51,6 +51,7 @@ _BEFORE: Mapping[str, object] = {
     "*.without": [],
     "*.only_with": [],
 }
+_BEFORE_OF_ANY: Mapping[str, object] = {"part": None}
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
@@ -125,6 +126,7 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     # A key that only an earlier version locked is not compared.
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
     before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
+_BEFORE_OF_ANY: Mapping[str, object] = {"part": None}
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})

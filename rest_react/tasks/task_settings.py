@@ -95,6 +95,10 @@ class TaskSettings(Protocol):
             "demonstrations.questions: the expert of this task knows only the built-in items; set it to null"
         )
 
+    async def left_out(self, items: BuiltInItems, search: Search | None, agent: AgentSettings) -> Mapping[str, str]:
+        """The ids of those of these items that its expert cannot demonstrate after all, each with the reason."""
+        return {}
+
     def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
         """A policy that knows the answers of the built-in items, with these shares of right, wrong, unparsable and
         empty samples."""

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ConfigError
 from rest_react.questions import sample, unlabelled
+from rest_react.questions.sampling import in_part
 from rest_react.records import LabelledQuestion, Question
 from tests.questions.sets import NOVEL, RIVER, SET
 
@@ -32,3 +33,16 @@ def test_a_sample_larger_than_the_set_is_refused() -> None:
 
 def test_unlabelled_questions_have_only_id_and_text() -> None:
     assert unlabelled(SET) == [NOVEL.question, RIVER.question]
+
+
+def test_parts_of_a_set_share_no_question_and_hold_all_of_them() -> None:
+    every = [LabelledQuestion(Question(f"q{i}", "Who?"), ("Ada",)) for i in range(300)]
+    parts = [in_part(every, part, seed=0) for part in ((0, 0.25), (0.25, 0.6), (0.6, 1))]
+    assert sorted(item.question.id for part in parts for item in part) == sorted(item.question.id for item in every)
+    assert [abs(len(part) / 300 - share) < 0.08 for part, share in zip(parts, (0.25, 0.35, 0.4), strict=True)] == [
+        True
+    ] * 3
+    assert in_part(every[::-1], (0, 0.25), seed=0) == parts[0][::-1]
+    assert in_part(every, (0, 0.25), seed=1) != parts[0]
+    with pytest.raises(ConfigError, match=r"part: \[0.5, 0.5\] holds none of the 300 questions"):
+        in_part(every, (0.5, 0.5), seed=0)

@@ -9,7 +9,7 @@ import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.questions import unlabelled
-from rest_react.records import Candidate, Fault, LabelledQuestion, Question, Step, Trajectory, Usage
+from rest_react.records import Candidate, Fault, LabelledQuestion, Lookup, Question, Step, Trajectory, Usage
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.grow import count, grow
 from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, improve
@@ -127,7 +127,7 @@ def test_the_counts_of_an_empty_file_are_0(tmp_path) -> None:
 def garbled(labelled: LabelledQuestion) -> LabelledQuestion:
     return replace(
         labelled, answers=("garbage",), options=("rubbish",), kind="nonsense", hops=99, passages=("p-none",),
-        explanation="a lie",
+        explanation="a lie", chain=(Lookup("a", "b", "c"),),
     )  # fmt: skip
 
 

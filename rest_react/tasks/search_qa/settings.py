@@ -5,21 +5,25 @@
 Not here: the limits of the agent, which are the settings group `agent` (tasks.agent_settings).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
-from rest_react.protocols import LLM
+from rest_react.protocols import LLM, Search
 from rest_react.questions.question_settings import BuiltInItems
+from rest_react.records import LabelledQuestion, Passage
+from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.search_qa.actions import StepKind
 from rest_react.tasks.search_qa.agent import SearchAgent
+from rest_react.tasks.search_qa.chain_plans import Titles, plans_of, why_not_found
 from rest_react.tasks.search_qa.parsing import parse
 from rest_react.tasks.search_qa.prompt_files import CLOSINGS, PACKAGED_PROMPTS, with_numbers
 from rest_react.tasks.search_qa.render_state import STEP_NAMES
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
 from rest_react.tasks.task_settings import TaskContext, TaskSettings
+from rest_react.text_safety import escape_control_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class SearchQASettings(TaskSettings):
     judge_prompts: ClassVar[tuple[str, ...]] = ("ranking.txt", "judged_good.txt", "autoeval.txt")
     searches: ClassVar[bool] = True
     has_items: ClassVar[bool] = True
+    demonstrates_rows: ClassVar[bool] = True
 
     kind: Literal["search_qa"]
 
@@ -47,6 +52,19 @@ class SearchQASettings(TaskSettings):
 
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> World:
         return build_world(seed, passages=passages, demonstrations=demonstrations, train=train, evaluation=evaluation)
+
+    def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> World:
+        plans, _ = plans_of(rows, Titles(passages))
+        return World(tuple(passages or ()), tuple(rows), (), (), plans)
+
+    async def left_out(self, items: BuiltInItems, search: Search | None, agent: AgentSettings) -> Mapping[str, str]:
+        assert isinstance(items, World) and search is not None
+        plans, left_out = plans_of(items.demonstrations, Titles(items.passages or None))
+        for row in items.demonstrations:
+            plan = plans.get(escape_control_tokens(row.question.text))
+            if plan and row.question.id not in left_out and (reason := await why_not_found(plan, search, agent)):
+                left_out[row.question.id] = reason
+        return left_out
 
     def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
         from rest_react.tasks.search_qa.scripted import ScriptedLLM
