@@ -44,11 +44,11 @@ SHOWN = {  # kind: question, answer, evidence, the demonstrated answer
     "inference": (
         "Who is the father of the father of Ada Mell?", "Dora Mell",
         [["Ada Mell", "father", "Cal Mell"], ["Cal Mell", "father", "Dora Mell"]],
-        "The father of Ada Mell is Cal Mell [link_id=1]. The father of Cal Mell is Dora Mell [link_id=2].",
+        "The father of Ada Mell is Cal Mell [link_id=1]. The father of Cal Mell is Dora Mell [link_id=3].",
     ),
     "comparison": (
         "Who was born first, Bor Tell or Ada Mell?", "Ada Mell", [BIRTHS[1], BIRTHS[0]],
-        "Ada Mell: the date of birth is 4 May 1921 [link_id=2], that of the other is 9 June 1930 [link_id=1].",
+        "Ada Mell: the date of birth is 4 May 1921 [link_id=3], that of the other is 9 June 1930 [link_id=1].",
     ),
     "bridge_comparison": (
         "Which film has the older director, Low Tide or High Noon Street?", "Low Tide", [*DIRECTORS, *BIRTHS],
