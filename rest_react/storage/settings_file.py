@@ -50,8 +50,8 @@ _BEFORE: Mapping[str, object] = {
     "finetune.steps": None,
     "*.without": [],
     "*.only_with": [],
+    "*.part": None,
 }
-_BEFORE_OF_ANY: Mapping[str, object] = {"part": None}
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
@@ -126,7 +126,6 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     # A key that only an earlier version locked is not compared.
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
     before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
-_BEFORE_OF_ANY: Mapping[str, object] = {"part": None}
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})
