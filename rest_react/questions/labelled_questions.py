@@ -17,7 +17,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Literal
@@ -129,9 +129,7 @@ def questions_from_rows(
         nonlocal duplicates
         columns_seen.update((name, columns_seen.get(name) or _contains_text(content)) for name, content in row.items())
         missing.difference_update([name for name in missing if _has_value(row, columns[name])])
-        question = _question(row, columns, labelled)
-        if chains:
-            question = replace(question, chain=chain_of(row))
+        question = _question(row, columns, labelled, chains)
         if not labelled and first_value(row, columns["id"]) is None and question.question.id in asked:
             duplicates += 1  # a forum may repeat a question; Grow uses it once
         else:
@@ -192,7 +190,7 @@ def _contains_text(content: object) -> bool:
     return isinstance(content, str) and bool(content.strip())
 
 
-def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool) -> LabelledQuestion:
+def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool, chains: bool) -> LabelledQuestion:
     values = {name: first_value(row, columns[name]) for name in FIELDS if name != "answers"}
     question_text = as_text(values["question"], columns["question"][0])
     try:
@@ -214,6 +212,7 @@ def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool) 
         hops=_count(values["hops"], "hops"),
         passages=as_texts(values["passages"], "passages"),
         explanation=as_text(values["explanation"] or "", "explanation"),
+        chain=chain_of(row) if chains else (),
     )
 
 
