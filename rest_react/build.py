@@ -17,8 +17,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from rest_react.config.settings import Model, Questions, SameModel, Settings, model_behind
-from rest_react.config.settings import RewardModel as RewardModelSettings
+from rest_react.config.settings import (
+    Model,
+    Questions,
+    SameModel,
+    Settings,
+    TrainedModel,
+    asks_reward_model,
+    model_behind,
+)
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader, RuleGraderSettings
 from rest_react.llm.model_settings import ModelContext
@@ -31,8 +38,11 @@ from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
 from rest_react.remote.setting_names import SettingNames
 from rest_react.search.engine_settings import SearchContext
+from rest_react.selection.opinions import StepJudge
 from rest_react.selection.reward_model import RewardModel
+from rest_react.selection.trained_judge import TrainedJudge
 from rest_react.setting_types import Mode
+from rest_react.stages.finetune import read_model
 from rest_react.stages.improve import Rules
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.protocol import Policy, Task
@@ -44,7 +54,8 @@ from rest_react.training.trainer_settings import TrainingContext
 _MAX_TOKENS = {
     "policy": "agent.max_tokens", "reward_model": "improve.max_tokens", "grader": "evaluate.grader_max_tokens",
 }  # fmt: skip
-RANKING, JUDGED_GOOD, AUTOEVAL = "ranking.txt", "judged_good.txt", "autoeval.txt"
+RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
+JUDGED_GOOD, JUDGED_ANSWER = "judged_good.txt", "judged_answer.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +120,11 @@ class Parts:
         return Path(self.settings.agent.prompts or self.settings.task.packaged_prompts)
 
     def prompts_hash(self) -> str:
-        """A hash of the text of all prompts."""
-        of_judges = [self._text(name) for name in self.settings.task.judge_prompts]
+        """A hash of the text of all prompts in use."""
+        improve = self.settings.improve
+        unused = {BEST_OPTION} if improve.reward == "generate" else set()
+        unused |= set() if improve.keep_trajectories == "judged_good" else {JUDGED_ANSWER}
+        of_judges = [self._text(name) for name in self.settings.task.judge_prompts if name not in unused]
         return prompts_hash(self.prompts, self.settings.task.closings.values(), of_judges)
 
     def grow_questions(self) -> QuestionSet:
@@ -162,14 +176,22 @@ class Parts:
         """A policy that knows the answers of the task's built-in questions."""
         return self.settings.task.scripted(self.built_in, seed=self.settings.seed, slip=slip, **shares)
 
-    def reward_model(self) -> RewardModel | None:
+    def reward_model(self) -> StepJudge | None:
         """The reward model; None if Improve does not use one."""
         improve = self.settings.improve
-        if improve.selector != "reward_model" and improve.keep != "judged_good":
+        if not asks_reward_model(self.settings):
             return None
         ranking, judged_good = self._text(RANKING), self._text(JUDGED_GOOD)
+        if isinstance(self.settings.reward_model, TrainedModel):
+            return TrainedJudge(self.judge_llm(read_model(self.folder.stage(0, "judge"))))
         judge = self._judge("reward_model", self.settings.reward_model)
-        return RewardModel(judge, ranking, judged_good, improve.max_tokens)
+        best_option = self._text(BEST_OPTION) if improve.reward == "options" else None
+        judged_answer = self._text(JUDGED_ANSWER) if improve.keep_trajectories == "judged_good" else ""
+        return RewardModel(judge, ranking, judged_good, improve.max_tokens, best_option, judged_answer)
+
+    def judge_llm(self, model: ModelRef) -> LLM:
+        """The client of the trained judge, with the settings of the policy."""
+        return self._llm("reward_model", self.settings.policy, model)
 
     def grader(self) -> Grader:
         """The grader."""
@@ -270,14 +292,14 @@ class Parts:
             s.selector, s.keep, s.max_examples, s.tolerate_outside_faults, s.keep_trajectories, s.rejected_trajectories
         )
 
-    def trainer(self, iteration: int) -> Trainer:
-        """The trainer, with the number of epochs of the iteration."""
+    def trainer(self, iteration: int, stage: str = "finetune") -> Trainer:
+        """The trainer, with the number of epochs of the iteration. `stage` is its name in the progress."""
         mode, template_kwargs = self.settings.policy.trained_as()
         context = TrainingContext(
             mode,
             template_kwargs,
             self.folder.root,
-            f"iteration {iteration}: finetune",
+            f"iteration {iteration}: {stage}",
             Meter(self.budget, "finetune"),
             iteration=iteration,
         )
@@ -303,7 +325,7 @@ class Parts:
             path = self.settings.task.packaged_prompts / name
         return path.read_text(encoding="utf-8")
 
-    def _judge(self, role: str, settings: RewardModelSettings) -> LLM:
+    def _judge(self, role: str, settings: Model | SameModel) -> LLM:
         if not isinstance(settings, SameModel):
             return self._llm(role, settings, ModelRef(settings.model, "base", tuned=False))
         return self._llm(role, self.settings.policy, self.starting_model(), mode=settings.mode)

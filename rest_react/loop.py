@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rest_react.build import Parts, QuestionSet
 from rest_react.config.checks import benchmarks_for_testing
-from rest_react.config.settings import Settings
+from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
 from rest_react.console import say
 from rest_react.errors import ConfigError
 from rest_react.metrics.prices import NO_PRICE
@@ -27,9 +27,10 @@ from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
 from rest_react.stages.evaluate import evaluate
-from rest_react.stages.finetune import finetune
+from rest_react.stages.finetune import finetune, read_model
 from rest_react.stages.grow import grow
 from rest_react.stages.improve import Rules, improve
+from rest_react.stages.judge import JudgeRules, make_judge
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.training_data import preference_data, training_data
@@ -141,6 +142,10 @@ class Loop:
 
     async def run_improve(self, k: int) -> None:
         """Selects training examples from the trajectories of Grow."""
+        if read_summary(self.folder.stage(k, "improve")) is not None:
+            return
+        if k:
+            await self.run_judge()
         reward_model = self.parts.reward_model() if k else None
         try:
             await improve(
@@ -157,6 +162,31 @@ class Loop:
         finally:
             if reward_model is not None:
                 await reward_model.llm.aclose()
+
+    async def run_judge(self) -> None:
+        """Trains the judge of `reward_model=trained` on the demonstrations, with the policy of iteration 0."""
+        s, judge = self.settings, self.settings.reward_model
+        if not isinstance(judge, TrainedModel) or not asks_reward_model(s):
+            return
+        base = read_model(self.folder.stage(0, "finetune"))
+        llm = self.parts.llm(base)
+        try:
+            await make_judge(
+                self.parts.task_reader(),
+                self.parts.policy(llm, samples=judge.samples, temperature=s.grow.temperature, tuned=True),
+                self.folder.stage(0, "grow") / TRAJECTORIES,
+                self.folder.stage(0, "judge"),
+                rules=JudgeRules(judge.corruptions, judge.held_out),
+                trainer=self.parts.trainer(0, "judge"),
+                base=base,
+                open_model=self.parts.judge_llm,
+                seed=derive_seed(s.seed, "judge"),
+                in_flight=s.policy.in_flight,
+                prices=self.parts.prices,
+                title="iteration 0: judge",
+            )
+        finally:
+            await llm.aclose()
 
     async def run_finetune(self, k: int, model: ModelRef) -> ModelRef:
         """Fine-tunes the base model or `model`, as `finetune.start_from` says; returns the next model."""

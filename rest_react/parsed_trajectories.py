@@ -70,8 +70,8 @@ class Evidence:
     (selection.trajectory_signals).
 
     `short_answer` is the part of the answer that answers the question, for comparisons. `queries` are the searches,
-    `retrieved` the distinct results of all searches, `selected` those that the trajectory selected. A task that does
-    not search has none."""
+    `retrieved` the distinct results of all searches, `selected` those that the trajectory selected, `cited` those that
+    the answer cites, with the numbers of their links. A task that does not search has none."""
 
     question: str
     answer: str
@@ -79,3 +79,4 @@ class Evidence:
     queries: tuple[str, ...] = ()
     selected: tuple[Hit, ...] = ()
     retrieved: tuple[Hit, ...] = ()
+    cited: tuple[tuple[int, Hit], ...] = ()

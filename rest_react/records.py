@@ -258,6 +258,76 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionRanking(Ranking):
+    """A ranking by a reward model that scores options (`improve.reward=options`).
+
+    `logprobs` has one row per request: the score of each candidate, in the order of their indexes (those in `order`).
+    `letters` has the letter of each candidate in that request. The order is that of the columns' sums.
+    `good_logprobs` are those of yes and no. `floored` counts options that a server did not list. `written`: the model
+    gave no scores, so a reply was written.
+    """
+
+    letters: tuple[str, ...] = ()
+    logprobs: tuple[tuple[float, ...], ...] = ()
+    good_logprobs: tuple[float, ...] = ()
+    floored: int = 0
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryVerdict:
+    """A reward model's verdict on the answer of a trajectory (`improve.keep_trajectories=judged_good`).
+
+    `judged`: `good` is the verdict. `unscored`: a refusal, or a reply with neither yes nor no. `errored`: an external
+    error. Without a verdict `good` is None. `logprobs` are those of yes and no; empty if the verdict was written."""
+
+    id: str
+    status: Literal["judged", "unscored", "errored"]
+    good: bool | None = None
+    reply: str = ""
+    logprobs: tuple[float, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorseOutput:
+    """An output that is taken for worse than a demonstration: a sample of the policy with another decision, or the
+    demonstration with an error."""
+
+    text: str
+    origin: Literal["policy", "corruption"]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePairs:
+    """The pairs of one demonstrated step, for the training of a judge: `good` is the demonstration. `problem` says why
+    the policy gave no samples. The tokens are those of its samples."""
+
+    id: str
+    question_id: str
+    kind: str
+    state: str
+    good: str
+    worse: tuple[WorseOutput, ...]
+    problem: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPair:
+    """A held-out pair and the trained judge's log-odds of yes for its two outputs."""
+
+    id: str
+    question_id: str
+    kind: str
+    origin: Literal["policy", "corruption"]
+    good: float
+    worse: float
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One training row: the state (without instructions) as prompt, the selected candidate as completion."""
 

@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rest_react.config.settings import Questions, SameModel, Settings, model_behind
+from rest_react.config.settings import Questions, SameModel, Settings, TrainedModel, asks_reward_model, model_behind
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.metrics.prices import NO_PRICE
+from rest_react.selection.option_ranking import MOST_OPTIONS
 from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES, NEED_SEARCHES
 
 # Question sets that their authors published for testing only, by a part of their names.
@@ -42,7 +43,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
     yield from _impossible_students(s)
     yield from s.search.problems("search")
     for role, model in (("policy", s.policy), ("reward_model", s.reward_model), ("grader", s.grader)):
-        if not isinstance(model, (SameModel, RuleGraderSettings)):
+        if not isinstance(model, (SameModel, TrainedModel, RuleGraderSettings)):
             yield from model.problems(role)
     yield from s.finetune.problems("finetune")
     if s.grow.reuse == s.run:
@@ -52,9 +53,13 @@ def combination_problems(s: Settings) -> Iterator[str]:
     if s.start == "demonstrations" and not (_demonstrated(s) or s.demonstrations.exemplars):
         yield "start: there are no demonstrations; set world.demonstrations above 0 or demonstrations.exemplars=true"
     shown = s.agent.exemplars == "always" or (s.agent.exemplars == "untuned" and s.start == "prompted")
-    judged = _asks_reward_model(s) or model_behind(s.grader, s.policy) is not None
+    judged = asks_reward_model(s) or model_behind(s.grader, s.policy) is not None
     if s.agent.prompts and not (shown or judged or s.demonstrations.exemplars):
         yield "agent.prompts: is not used; set start=prompted, or demonstrations.exemplars=true to train on them"
+    if isinstance(s.reward_model, TrainedModel) and s.iteration and asks_reward_model(s):
+        yield from _impossible_trained_judge(s)
+    if s.improve.reward == "options":
+        yield from _impossible_options(s)
     if s.improve.only_grounded and not s.agent.self_checks:
         yield "improve.only_grounded: needs agent.self_checks=true; set it, or set improve.only_grounded=false"
     yield from _impossible_trajectory_filter(s)
@@ -70,7 +75,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
         yield from _impossible_preferences(s)
     for role, judge in (("reward_model", s.reward_model), ("grader", s.grader)):
         asked = model_behind(judge, s.policy)
-        if asked is not None and asked.runs == "script" and (role == "grader" or _asks_reward_model(s)):
+        if asked is not None and asked.runs == "script" and (role == "grader" or asks_reward_model(s)):
             yield f"{role}: the scripted policy cannot judge; choose another {role}"
 
 
@@ -89,6 +94,35 @@ def _impossible_trajectory_filter(s: Settings) -> Iterator[str]:
             f"task={s.task.kind} does not search" if keep != "all" else "improve.keep_trajectories=all rejects none"
         )
         yield f"improve.rejected_trajectories: good_steps has no effect, because {reason}; set drop"
+
+
+def _impossible_trained_judge(s: Settings) -> Iterator[str]:
+    """A judge that has nothing to learn from, cannot be tuned, or is asked about answers."""
+    if s.start != "demonstrations":
+        yield "reward_model.kind: trained learns from demonstrations; set start=demonstrations, or another reward_model"
+    if s.finetune.tunes != "here":
+        yield (
+            f"reward_model.kind: trained needs weights that are tuned here, but finetune.kind={s.finetune.kind}; "
+            "choose another reward_model"
+        )
+    if s.improve.keep_trajectories == "judged_good":
+        yield (
+            "improve.keep_trajectories: judged_good, but reward_model=trained judges steps, not answers; set "
+            "improve.keep=judged_good, or another reward_model"
+        )
+
+
+def _impossible_options(s: Settings) -> Iterator[str]:
+    """A reward model that scores options but is not asked, or has too many options to score."""
+    if not asks_reward_model(s):
+        yield (
+            "improve.reward: options, but no reward model is asked; set improve.selector=reward_model, "
+            "improve.keep=judged_good or improve.keep_trajectories=judged_good, or improve.reward=generate"
+        )
+    if s.improve.selector == "reward_model" and s.grow.samples > MOST_OPTIONS:
+        yield f"grow.samples: {s.grow.samples}, but improve.reward=options scores at most {MOST_OPTIONS} options"
+    if s.task.judge_prompts and "best_option.txt" not in s.task.judge_prompts:
+        yield f"improve.reward: task={s.task.kind} has no prompt for options; set improve.reward=generate"
 
 
 def _impossible_tuning(s: Settings) -> Iterator[str]:
@@ -188,8 +222,9 @@ def _impossible_for_task(s: Settings) -> Iterator[str]:
     """Settings that the task cannot follow: it has no such items, prompts, searches or checks."""
     if not s.task.has_items:
         yield from _impossible_without_items(s)
-    if _asks_reward_model(s) and "ranking.txt" not in s.task.judge_prompts:
-        way_out = "set improve.selector=perplexity improve.keep=all"
+    trained = isinstance(s.reward_model, TrainedModel)
+    if asks_reward_model(s) and not trained and "ranking.txt" not in s.task.judge_prompts:
+        way_out = "set improve.selector=perplexity improve.keep=all improve.keep_trajectories=all"
         yield f"improve.selector: task={s.task.kind} has no prompt for a reward model; {way_out}"
     if s.task.searches:
         return
@@ -259,7 +294,7 @@ def _used(s: Settings) -> dict[str, object]:
     used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
     if s.task.searches:
         used["search"] = s.search
-    if s.iteration > 0 and _asks_reward_model(s):
+    if s.iteration > 0 and asks_reward_model(s):
         used["reward_model"] = s.reward_model
     if s.iteration > 0 or s.start == "demonstrations":
         used["finetune"] = s.finetune
@@ -282,7 +317,3 @@ def _missing_files(path: str, source: Questions, s: Settings) -> Iterator[str]:
             yield f"{needed}: is not set; give {needed}=<folder with {named}>"
         elif not Path(file).is_file():
             yield f"{path}.{name}: there is no file {file}; check the path"
-
-
-def _asks_reward_model(s: Settings) -> bool:
-    return s.improve.selector == "reward_model" or s.improve.keep == "judged_good"

@@ -39,16 +39,27 @@ class SameModel:
     mode: Mode  # chat: through the model's chat template; completion: one text
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A judge that the run trains on its demonstrations, without labels: the policy of iteration 0, tuned further to
+    tell demonstrations from worse outputs for the same states. `improve.reward` has no effect on it."""
+
+    kind: Literal["trained"]
+    samples: Count  # of the policy at each state of the demonstrations; those with another decision count as worse
+    corruptions: Count  # at most so many versions of each demonstrated output with an error
+    held_out: Share  # the share of demonstrated questions on which its accuracy is measured
+
+
 Model: TypeAlias = LanguageModel | ScriptedModel
-RewardModel: TypeAlias = Model | SameModel
+RewardModel: TypeAlias = Model | SameModel | TrainedModel
 Grader: TypeAlias = Model | SameModel | RuleGraderSettings
 Questions: TypeAlias = QuestionSource | WorldQuestions
 BY_KIND = Field(discriminator="kind")
 
 
-def model_behind(judge: Grader, policy: Model) -> Model | None:
-    """The model of a judge: that of the policy if the judge is `same`; None for the rule grader."""
-    if isinstance(judge, SameModel):
+def model_behind(judge: Grader | TrainedModel, policy: Model) -> Model | None:
+    """The model of a judge: that of the policy if the judge is `same` or `trained`; None for the rule grader."""
+    if isinstance(judge, (SameModel, TrainedModel)):
         return policy
     return None if isinstance(judge, RuleGraderSettings) else judge
 
@@ -93,10 +104,14 @@ class ImproveSettings:
     keep: Literal["all", "verified", "judged_good"]
     # which trajectories train: all; those with the answer of most trajectories of their question; these only where not
     # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
-    # passages the question could be reconstructed; those with the answer in a selected passage
+    # passages the question could be reconstructed; those with the answer in a selected passage; those whose answer the
+    # reward model judges right, by the question and the cited snippets alone
     keep_trajectories: KeepTrajectories
     # what trains of the others: nothing, or the searches and selections that a kept trajectory of the question made too
     rejected_trajectories: RejectedTrajectories
+    # how the reward model answers: it scores the letters of the candidates, and yes and no, without writing; or it
+    # writes its ranking (the paper), which a small model cannot
+    reward: Literal["options", "generate"]
     only_grounded: bool  # drop trajectories whose grounding check did not pass
     max_searches: Count | None  # drop trajectories with more searches; null: keep them
     # number of examples to train on, drawn at random; null: all; 0: none, iterations train on the demonstrations alone,
@@ -186,7 +201,9 @@ class Settings:
     evaluate_data: str | None  # the same for Evaluate
     task: Annotated[ChosenTask, BY_KIND]  # what the model is asked to do: see Tasks
     policy: Annotated[Model, BY_KIND]  # the model that is tuned: see Models
-    reward_model: Annotated[RewardModel, BY_KIND]  # ranks samples in Improve: see Models, or the policy itself (same)
+    reward_model: Annotated[
+        RewardModel, BY_KIND
+    ]  # ranks samples in Improve: see Models, or the policy itself, untuned (same) or tuned to judge (trained)
     # grades answers: see Models, the policy itself (same), or the rule grader (rule)
     grader: Annotated[Grader, BY_KIND]
     search: Annotated[SearchEngine, BY_KIND]  # see Search engines
@@ -199,3 +216,9 @@ class Settings:
     evaluate: EvaluateSettings  # see below
     tracking: TrackingSettings  # see below
     speed: SpeedSettings  # see below
+
+
+def asks_reward_model(s: Settings) -> bool:
+    """Whether Improve asks the reward model."""
+    improve = s.improve
+    return improve.selector == "reward_model" or "judged_good" in (improve.keep, improve.keep_trajectories)

@@ -65,9 +65,11 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             grows = k and s.improve.max_examples != 0
             if grows and not complete(k, "grow"):
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
-            asked = (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
-            if grows and asked and not complete(k, "improve"):
-                yield _judging(s, pace, f"iteration {k}: improve", calls * asked)
+            rankings = s.grow.samples if s.improve.reward == "options" else 1  # one request per candidate
+            asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
+            verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
+            if grows and (asked or verdicts) and not complete(k, "improve"):
+                yield _judging(s, pace, f"iteration {k}: improve", calls * asked + verdicts)
             if not complete(k, "finetune"):
                 shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
                 kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
@@ -94,7 +96,8 @@ def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, pr
 def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
     """One call reads the state, all samples and the instructions."""
     shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(s.task.packaged_prompts / "ranking.txt")
-    tokens_in, tokens_out = round(calls * shown), calls * s.improve.max_tokens // 2
+    written = 1 if s.improve.reward == "options" else s.improve.max_tokens // 2
+    tokens_in, tokens_out = round(calls * shown), calls * written
     judge = model_behind(s.reward_model, s.policy) or s.policy
     minutes = _minutes(s, judge, tokens_in, tokens_out)
     return Forecast(stage, calls, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))

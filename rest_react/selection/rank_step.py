@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.parsed_trajectories import ParsedTrajectory
-from rest_react.records import Completion, Ranking
+from rest_react.records import Completion, OptionRanking, Ranking
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep
-from rest_react.selection.reward_model import RewardModel
+from rest_react.selection.opinions import StepJudge
 from rest_react.selection.selectors import SELECTORS, SelectorName
 
 REFUSED = "model fault: "
@@ -31,14 +31,15 @@ async def rank_step(
     *,
     selector: SelectorName,
     keep: Keep,
-    reward_model: RewardModel | None,
+    reward_model: StepJudge | None,
     seed: int,
 ) -> Ranking:
     """Ranks a step. `usable` are the candidates that may train. External errors are recorded, not raised."""
     parsed = trajectory.steps[index]
     state, targets = parsed.step.state, [action.target for action in parsed.actions]
     best = SELECTORS[selector](trajectory, index, usable, seed)
-    ranking = Ranking(id_, parsed.step.kind, selector, "ranked", best)
+    record = OptionRanking if reward_model is not None and reward_model.by_options else Ranking
+    ranking = record(id_, parsed.step.kind, selector, "ranked", best)
     try:
         if selector == "reward_model" and len(usable) > 1:
             assert reward_model is not None
@@ -63,32 +64,41 @@ def reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
         yield LOST
     elif ranking.status == "fallback" or ranking.order:
         yield ranking.reply if ranking.reply.startswith(REFUSED) else ACCEPTED
-    if ranking.good_reply:
+    if ranking.good_reply or ranking.good is not None:
         yield ranking.good_reply if ranking.good_reply.startswith(REFUSED) else ACCEPTED
 
 
 async def _ranked(
-    ranking: Ranking, state: str, targets: Sequence[str], usable: Sequence[int], reward_model: RewardModel, seed: int
+    ranking: Ranking, state: str, targets: Sequence[str], usable: Sequence[int], reward_model: StepJudge, seed: int
 ) -> Ranking:
     try:
         opinion = await reward_model.rank(state, [targets[i] for i in usable], seed=seed)
     except ModelFault as error:
         return replace(ranking, status="fallback", reply=f"{REFUSED}{error}")
     ranking = _charged(replace(ranking, reply=opinion.reply.text), opinion.reply)
+    if isinstance(ranking, OptionRanking):
+        ranking = replace(
+            ranking, letters=opinion.letters, logprobs=opinion.logprobs, floored=opinion.floored,
+            written=not opinion.logprobs,
+        )  # fmt: skip
     if not opinion.order:
         return replace(ranking, status="fallback")
     order = tuple(usable[place] for place in opinion.order)
     return replace(ranking, best=order[0], order=order)
 
 
-async def _judged(
-    ranking: Ranking, state: str, targets: Sequence[str], reward_model: RewardModel, seed: int
-) -> Ranking:
+async def _judged(ranking: Ranking, state: str, targets: Sequence[str], reward_model: StepJudge, seed: int) -> Ranking:
     try:
-        good, reply = await reward_model.is_good(state, targets[ranking.best], seed=seed)
+        judgement = await reward_model.is_good(state, targets[ranking.best], seed=seed)
     except ModelFault as error:
         return replace(ranking, good_reply=f"{REFUSED}{error}")
-    return _charged(replace(ranking, good=good, good_reply=reply.text), reply)
+    ranking = _charged(replace(ranking, good=judgement.good, good_reply=judgement.reply.text), judgement.reply)
+    if isinstance(ranking, OptionRanking):
+        ranking = replace(
+            ranking, good_logprobs=judgement.logprobs, floored=ranking.floored + judgement.floored,
+            written=ranking.written or not judgement.logprobs,
+        )  # fmt: skip
+    return ranking
 
 
 def _charged(ranking: Ranking, reply: Completion) -> Ranking:

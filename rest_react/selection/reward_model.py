@@ -3,51 +3,75 @@
     reward = RewardModel(llm, ranking_prompt, judged_good_prompt, max_tokens=256)
     opinion = await reward.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), reply=Completion(...))
 
-A reply that cannot be parsed gives an empty order, not an error.
-Not here: the shuffled list of candidates in the prompt (selection.shuffled_ranking_prompt), parsing of replies
-(judges.ranking_reply, judges.good_reply), which candidates are shown (selection.filters), how the choice is recorded
-(selection.rank_step), and rules that need no model (tasks.search_qa.verifier).
+It writes its ranking, as in the paper, or scores options (`best_option`). A model that gives no scores is asked to
+write. A reply that cannot be parsed gives an empty order, not an error.
+Not here: the shuffled list of candidates in the prompt (selection.shuffled_ranking_prompt), scores of options
+(selection.option_ranking), parsing of replies (judges.ranking_reply, judges.good_reply), which candidates are shown
+(selection.filters), how the choice is recorded (selection.rank_step), and rules that need no model
+(tasks.search_qa.verifier).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.good_reply import read_good
+from rest_react.parsed_trajectories import Evidence
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
+from rest_react.selection.opinions import Judgement, Opinion
+from rest_react.selection.option_ranking import judge_by_yes_no, rank_by_letters
 from rest_react.selection.shuffled_ranking_prompt import RankingPrompt, fill_in, inert
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
-    """The indexes of the candidates, best first, and the reply; `order` is empty if the reply was unusable."""
-
-    order: tuple[int, ...]
-    reply: Completion
-
-
-@dataclass(frozen=True, slots=True)
 class RewardModel:
-    """Ranks candidates and judges one. `ranking` is a template with {inputs} and {outputs}, `judged_good` one with
-    {inputs} and {output}. The templates have the code fences around {inputs} and {output}; {outputs} contains its
-    own."""
+    """Ranks candidates and judges one. `ranking` and `best_option` are templates with {inputs} and {outputs},
+    `judged_good` one with {inputs} and {output}, `judged_answer` one with {question}, {snippets} and {answer}. The
+    templates have the code fences around these; {outputs} contains its own. `best_option` is None if replies are
+    written."""
 
     llm: LLM
     ranking: str
     judged_good: str
     max_tokens: int
+    best_option: str | None = None
+    judged_answer: str = ""
+
+    @property
+    def by_options(self) -> bool:
+        """Whether options are scored."""
+        return self.best_option is not None
 
     async def rank(self, state: str, candidates: Sequence[str], *, seed: int) -> Opinion:
         """Ranks distinct candidates. Raises the errors of the client."""
+        if self.best_option is not None:
+            opinion = await rank_by_letters(self.llm, self.best_option, state, candidates, seed=seed)
+            if opinion is not None:
+                return opinion
         prompt = RankingPrompt.shuffled(self.ranking, state, candidates, seed)
         reply = await self._ask(prompt.text, seed)
         return Opinion(prompt.order(reply.text), reply)
 
-    async def is_good(self, state: str, candidate: str, *, seed: int) -> tuple[bool | None, Completion]:
-        """The yes or no on one candidate (None if the reply has neither) and the reply. Raises the errors of the
-        client."""
-        reply = await self._ask(fill_in(self.judged_good, inputs=inert(state), output=inert(candidate)), seed)
-        return read_good(reply.text), reply
+    async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
+        """The yes or no on one candidate. Raises the errors of the client."""
+        return await self._judge(fill_in(self.judged_good, inputs=inert(state), output=inert(candidate)), seed)
+
+    async def is_right(self, found: Evidence, *, seed: int) -> Judgement:
+        """The yes or no on the answer of a trajectory, by its question and its cited snippets alone. Raises the errors
+        of the client."""
+        snippets = "\n".join(f"[link_id={i}] {hit.title}: {hit.snippet}" for i, hit in found.cited)
+        shown = {"question": found.question, "answer": found.answer, "snippets": snippets or "(none)"}
+        return await self._judge(
+            fill_in(self.judged_answer, **{name: inert(text) for name, text in shown.items()}), seed
+        )
+
+    async def _judge(self, text: str, seed: int) -> Judgement:
+        if self.by_options:
+            judgement = await judge_by_yes_no(self.llm, f"{text.rstrip()}\n\nGOOD:")
+            if judgement is not None:
+                return judgement
+        reply = await self._ask(text, seed)
+        return Judgement(read_good(reply.text), reply)
 
     async def _ask(self, text: str, seed: int) -> Completion:
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)

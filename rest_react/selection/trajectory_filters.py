@@ -13,7 +13,9 @@ from typing import Literal, TypeAlias
 from rest_react.parsed_trajectories import Evidence
 from rest_react.selection.trajectory_signals import agreement, cross_fitting, reconstruction, support
 
-KeepTrajectories = Literal["all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported"]
+KeepTrajectories = Literal[
+    "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported", "judged_good"
+]
 TrajectoryFilter: TypeAlias = Callable[[Sequence[Evidence]], Sequence[bool]]
 
 
@@ -29,6 +31,7 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "cross_fitted": cross_fitting.is_confirmed,
     "reconstructable": reconstruction.is_reconstructable,
     "supported": support.is_supported,
+    "judged_good": every_trajectory,  # the reward model's verdicts decide (stages.judge_trajectories)
 }
 # Trajectories of one question below which a filter keeps none.
 FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {"agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2}

@@ -15,24 +15,26 @@ candidate (selection.selectors), the record of the choice (selection.rank_step),
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from rest_react.console import say
 from rest_react.metrics.prices import Price, bill
 from rest_react.parsed_trajectories import CUT_OFF, ParsedStep, ParsedTrajectory
-from rest_react.records import Example, Ranking, Trajectory
+from rest_react.records import Example, OptionRanking, Ranking, Trajectory, TrajectoryVerdict
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep, trainable_steps
 from rest_react.selection.good_steps import RejectedTrajectories, gathered, good_candidates
+from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
-from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.selectors import SelectorName
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.stages.improve_summary import Choice, notes_of, summary_of
+from rest_react.stages.improve_summary import Choice, notes_of, option_counts, summary_of
+from rest_react.stages.judge_trajectories import VERDICTS, has_verdict, judge_trajectories, judged_bad, verdict_counts
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Task
@@ -79,7 +81,7 @@ async def improve(
     stage: Path,
     *,
     rules: Rules,
-    reward_model: RewardModel | None,
+    reward_model: StepJudge | None,
     seed: int,
     in_flight: int,
     prices: Mapping[str, Price],
@@ -91,10 +93,17 @@ async def improve(
         return
     started = time.monotonic()
     found, rankings = _Found(), stage / RANKINGS
+    if rules.keep_trajectories == "judged_good":
+        assert reward_model is not None
+        await judge_trajectories(
+            task, trajectories, stage,
+            judge=reward_model, seed=seed, in_flight=in_flight, title=title, tolerated=rules.tolerated,
+        )  # fmt: skip
+    bad = judged_bad(stage)
 
     def items() -> Iterator[tuple[str, StepToRank]]:
         earlier = {ranking.id: ranking.best for ranking in read_lines(rankings, Ranking)}
-        for id_, item in steps_to_rank(task, trajectories, rules, found.tally):
+        for id_, item in steps_to_rank(task, trajectories, rules, found.tally, bad):
             if id_ in earlier:
                 found.choices[id_] = _choice(item, earlier[id_])
             yield id_, item
@@ -107,20 +116,36 @@ async def improve(
         found.choices[id_] = _choice(item, ranking.best)
         return ranking
 
+    by_options = reward_model is not None and reward_model.by_options
+    records = replace(
+        _RECORDS,
+        kind=OptionRanking if by_options else Ranking,
+        keep=lambda ranking: is_decided(ranking) and ranking.id.rpartition(".")[0] not in bad,
+    )
     await run_owed(
-        _RECORDS, rankings, items(), rank,
+        records, rankings, items(), rank,
         total=_most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerated,
     )  # fmt: skip
     examples = _examples(trajectories, rankings, found.choices)
     written = replace_lines(stage / EXAMPLES, _drawn(examples, rules.max_examples, seed))
     changed = sum(found.choices[example.id].changed for example in read_lines(stage / EXAMPLES, Example))
-    judged = rules.keep == "judged_good"
-    tally = summary_of(rankings, found.choices, found.tally, selector=rules.selector, judged=judged)
-    tally |= {"examples": written, "examples_changed": changed}
+    tally = _counts(stage, found, rules, by_options=by_options) | {"examples": written, "examples_changed": changed}
     cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
     for note in notes_of(tally):
         say(f"note: {title}: {note}")
+
+
+def _counts(stage: Path, found: _Found, rules: Rules, *, by_options: bool) -> dict[str, Any]:
+    """The counts of rankings, and of verdicts on trajectories if they were asked for, with the tokens of both."""
+    rankings, judged = stage / RANKINGS, rules.keep == "judged_good"
+    tally = summary_of(rankings, found.choices, found.tally, selector=rules.selector, judged=judged)
+    if by_options:
+        tally |= option_counts(rankings)
+    if rules.keep_trajectories == "judged_good":
+        counts = verdict_counts(stage)
+        tally |= counts | {name: tally[name] + counts[name] for name in ("prompt_tokens", "completion_tokens")}
+    return tally
 
 
 _RECORDS = StageRecords(
@@ -134,10 +159,12 @@ _RECORDS = StageRecords(
 
 
 def reopen_refused(stage: Path) -> None:
-    """Makes a complete Improve incomplete if it has refused rankings, so that the next command retries these; unless a
-    training has already used them."""
-    used = any((stage.parent / "finetune").glob("*"))
-    if not used and read_summary(stage) is not None and not all(map(is_decided, read_lines(stage / RANKINGS, Ranking))):
+    """Makes a complete Improve incomplete if it has refused rankings or missing verdicts, so that the next command
+    retries these; unless a training has already used them."""
+    if any((stage.parent / "finetune").glob("*")) or read_summary(stage) is None:
+        return
+    decided = all(map(is_decided, read_lines(stage / RANKINGS, Ranking)))
+    if not decided or not all(map(has_verdict, read_lines(stage / VERDICTS, TrajectoryVerdict))):
         reopen(stage)
 
 
@@ -145,10 +172,11 @@ def reopen_refused(stage: Path) -> None:
 
 
 def steps_to_rank(
-    task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
+    task: Task, trajectories: Path, rules: Rules, tally: Counter[str], bad: Collection[str]
 ) -> Iterator[tuple[str, StepToRank]]:
-    """Every step that may train, in order of trajectory and step. Counts the others in `tally`."""
-    for parsed, good in trainable_trajectories(task, trajectories, rules, tally):
+    """Every step that may train, in order of trajectory and step. Counts the others in `tally`. `bad` are the ids of
+    trajectories that were judged bad."""
+    for parsed, good in trainable_trajectories(task, trajectories, rules, tally, bad):
         tally["steps"] += sum(not step.step.forced for step in parsed.steps)
         for index, usable in trainable_steps(parsed, task.violations, selector=rules.selector, keep=rules.keep):
             if good is None:
@@ -159,7 +187,7 @@ def steps_to_rank(
 
 
 def trainable_trajectories(
-    task: Task, trajectories: Path, rules: Rules, tally: Counter[str]
+    task: Task, trajectories: Path, rules: Rules, tally: Counter[str], bad: Collection[str]
 ) -> Iterator[tuple[ParsedTrajectory, frozenset[str] | None]]:
     """Every trajectory of which steps may train, in order. Of a rejected one, only steps that gather what the kept ones
     of its question gathered, which is the second value; None for a kept one. Counts the others in `tally`, by the
@@ -167,7 +195,8 @@ def trainable_trajectories(
     neighbours in the file."""
     for _, of_question in groupby(read_lines(trajectories, Trajectory), key=lambda one: one.question_id):
         finished = list(_finished(task, of_question, tally))
-        verdicts = TRAJECTORY_FILTERS[rules.keep_trajectories]([task.evidence(parsed) for parsed in finished])
+        filtered = TRAJECTORY_FILTERS[rules.keep_trajectories]([task.evidence(parsed) for parsed in finished])
+        verdicts = [keep and one.trajectory.id not in bad for one, keep in zip(finished, filtered, strict=True)]
         good: frozenset[str] | None = None
         if rules.rejected_trajectories == "good_steps":
             good = gathered((parsed for parsed, keep in zip(finished, verdicts, strict=True) if keep), task.gathering)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.errors import short_reason
-from rest_react.records import Ranking
+from rest_react.records import OptionRanking, Ranking
 from rest_react.selection.rank_step import REFUSED
 from rest_react.storage.jsonl import read_lines
 
@@ -69,6 +69,12 @@ def summary_of(
     }
 
 
+def option_counts(rankings: Path) -> dict[str, Any]:
+    """The counts of a reward model that scores options."""
+    found = list(read_lines(rankings, OptionRanking))
+    return {"written": sum(one.written for one in found), "floored_options": sum(one.floored for one in found)}
+
+
 def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:
     """An example of the most frequent reason, with its count."""
     if not fallbacks:
@@ -83,6 +89,11 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
         yield note
     if note := idle_selector_note(summary):
         yield note
+    if written := summary.get("written"):
+        yield (
+            f"{written} steps have written replies, although improve.reward=options, because the reward model gives no "
+            "log-probabilities of options"
+        )
     if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
         yield (
             f"{summary['candidates_cut_off']} of {summary['candidates']} samples were cut off at their token limit and "

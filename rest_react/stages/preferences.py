@@ -25,6 +25,7 @@ from pathlib import Path
 from rest_react.parsed_trajectories import CUT_OFF, SLIP, ParsedStep
 from rest_react.records import Example, Preference, Ranking
 from rest_react.stages.improve import Rules, steps_to_rank
+from rest_react.stages.judge_trajectories import judged_bad
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
 
@@ -35,7 +36,7 @@ def preferences(
     """A preference for each example whose step has a worse candidate, in order. The files are those from which
     Improve made the examples, with the same `rules`."""
     ranked = read_lines(rankings, Ranking)
-    steps = steps_to_rank(task, trajectories, rules, Counter())
+    steps = steps_to_rank(task, trajectories, rules, Counter(), judged_bad(rankings.parent))
     rejected = {
         id_: rejected_candidate(item.step, item.usable, ranking)
         for (id_, item), ranking in zip(steps, ranked, strict=True)

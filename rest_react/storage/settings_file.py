@@ -51,6 +51,7 @@ _BEFORE: Mapping[str, object] = {
     "*.without": [],
     "*.only_with": [],
     "*.part": None,
+    "improve.reward": "generate",
 }
 
 

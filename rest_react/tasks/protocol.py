@@ -12,6 +12,7 @@ Not here: which task a run has (build), and parsed candidates (parsed_trajectori
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Literal, Protocol, TypeAlias
 
 from rest_react.chat_messages import Conversation, one_turn_per_step
@@ -40,9 +41,9 @@ class Policy:
 
 
 class Task(Protocol):
-    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `gathering`, `render`, `citations`,
-    `conversation` and `violations`, whose defaults mean: no filter, only the answer, no evidence gathered, steps shown
-    as text, no sources, one turn per step, no verifier."""
+    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `gathering`, `corruptions`,
+    `render`, `citations`, `conversation` and `violations`, whose defaults mean: no filter, only the answer, no evidence
+    gathered, no errors to make, steps shown as text, no sources, one turn per step, no verifier."""
 
     __slots__ = ()
 
@@ -82,6 +83,11 @@ class Task(Protocol):
         """For each candidate what evidence it gathers, as a key; empty if it gathers none, as in every step of a task
         without searches. For `improve.rejected_trajectories`."""
         return ("",) * len(step.actions)
+
+    def corruptions(self, step: Step, output: str, rng: Random) -> Iterable[str]:
+        """Versions of an output of this step with one error each, for the training of a judge (`reward_model=trained`);
+        none if the task has none."""
+        return ()
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
         """The views of the steps, for pages and `ask`. `steps` may be the first steps of a trajectory."""

@@ -21,10 +21,11 @@ GROWN = (
 SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "vllm_remote")
 BAMBOOGLE = "questions@evaluate.benchmarks.world=bamboogle"
 WEB = ("brave", "duckduckgo", "exa", "searxng", "serper", "tavily")
+TRAINED = ("llm@reward_model=trained", "improve.selector=reward_model")
 GROUPS = {
     "task": ("task", ("search_qa", "completion")),
     "policy": ("llm", (*SERVED, "gemini", "scripted", "smollm2", "tiny", "vllm")),
-    "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "vllm")),
+    "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "trained", "vllm")),
     "grader": ("llm", (*SERVED, "gemini", "rule", "same", "smollm2", "tiny", "vllm")),
     "search": ("search", ("bm25", "dense", "http", "hybrid", *WEB)),
     "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
@@ -270,6 +271,15 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         ),
         (["experiment=smoke", "improve.selector=reward_model"], "reward_model: the scripted policy cannot judge"),
         (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
+        ([*TRAINED, "start=prompted"], "reward_model.kind: trained learns from demonstrations"),
+        ([*TRAINED, "finetune=dry_run"], "reward_model.kind: trained needs weights that are tuned here"),
+        ([*TRAINED, "improve.keep_trajectories=judged_good"], "improve.keep_trajectories: judged_good, but"),
+        (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
+        (["improve.reward=options"], "improve.reward: options, but no reward model is asked; set improve.selector="),
+        (
+            ["improve.reward=options", "improve.selector=reward_model", "grow.samples=21"],
+            "grow.samples: 21, but improve.reward=options scores at most 20 options",
+        ),
         (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy cannot judge"),
         (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),
         (

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rest_react.errors import OutsideFault
 from rest_react.judges.ranking_reply import read_ranking
 from rest_react.records import Completion, Prompt, Sampling
-from rest_react.selection.reward_model import Opinion, RewardModel
+from rest_react.selection.opinions import Opinion
+from rest_react.selection.reward_model import RewardModel
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 
@@ -145,7 +146,7 @@ def test_a_well_formed_reply_gives_its_ranking(places) -> None:
 )
 def test_a_reply_gives_yes_no_or_none(reply, good) -> None:
     judgement, llm = is_good(reply)
-    assert (judgement[0], judgement[1].text) == (good, reply)
+    assert (judgement.good, judgement.reply.text) == (good, reply)
     assert shown(llm) == ["the state", "the output"]
 
 

@@ -15,7 +15,7 @@ from rest_react.storage.run_folder import iterations
 from rest_react.storage.summaries import read_summary
 from rest_react.text_safety import visible
 
-STAGES = ("grow", "improve", "finetune")
+STAGES = ("grow", "judge", "improve", "finetune")
 
 
 def stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:

@@ -32,7 +32,13 @@ class CompletionSettings(TaskSettings):
     packaged_prompts: ClassVar[Path] = Path(__file__).parent / "prompts"
     step_names: ClassVar[Mapping[str, str]] = task.STEP_NAMES
     closings: ClassVar[Mapping[str, str]] = task.CLOSINGS
-    judge_prompts: ClassVar[tuple[str, ...]] = ("ranking.txt", "judged_good.txt")  # no LLM grader: labels are compared
+    # No LLM grader: labels are compared.
+    judge_prompts: ClassVar[tuple[str, ...]] = (
+        "ranking.txt",
+        "best_option.txt",
+        "judged_good.txt",
+        "judged_answer.txt",
+    )
     has_items: ClassVar[bool] = True
     demonstrates_rows: ClassVar[bool] = True
 

@@ -29,9 +29,11 @@ def evidence_of(trajectory: ParsedTrajectory) -> Evidence:
     queries: list[str] = []
     selected: dict[str, Hit] = {}
     retrieved: dict[str, Hit] = {}
+    cited: dict[int, Hit] = {}
     for parsed in trajectory.steps:
         hits = dict(enumerate(parsed.step.hits, start=parsed.step.first_link))
         retrieved |= {hit.source: hit for hit in hits.values()}
+        cited |= {i: hit for i, hit in hits.items() if f"[link_id={i}]" in trajectory.trajectory.answer}
         match parsed.chosen.action if parsed.chosen else None:
             case Search(query=query):
                 queries.append(query)
@@ -45,6 +47,7 @@ def evidence_of(trajectory: ParsedTrajectory) -> Evidence:
         tuple(queries),
         tuple(selected.values()),
         tuple(retrieved.values()),
+        tuple(cited.items()),
     )
 
 

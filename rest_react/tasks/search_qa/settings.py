@@ -33,7 +33,9 @@ class SearchQASettings(TaskSettings):
     packaged_prompts: ClassVar[Path] = PACKAGED_PROMPTS
     step_names: ClassVar[Mapping[str, str]] = dict(STEP_NAMES.items())
     closings: ClassVar[Mapping[str, str]] = dict(CLOSINGS.items())
-    judge_prompts: ClassVar[tuple[str, ...]] = ("ranking.txt", "judged_good.txt", "autoeval.txt")
+    judge_prompts: ClassVar[tuple[str, ...]] = (
+        "ranking.txt", "best_option.txt", "judged_good.txt", "judged_answer.txt", "autoeval.txt",
+    )  # fmt: skip
     searches: ClassVar[bool] = True
     has_items: ClassVar[bool] = True
     demonstrates_rows: ClassVar[bool] = True

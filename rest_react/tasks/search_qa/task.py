@@ -8,6 +8,7 @@ Not here: the agent (agent), its verifier (verifier), and making it from setting
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from rest_react.chat_messages import Conversation
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
@@ -19,6 +20,7 @@ from rest_react.tasks.protocol import Policy, Watch
 from rest_react.tasks.search_qa import conversation
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
+from rest_react.tasks.search_qa.corruptions import corruptions
 from rest_react.tasks.search_qa.evidence import evidence_of, gathering_of
 from rest_react.tasks.search_qa.messages import as_conversation
 from rest_react.tasks.search_qa.step import parse_step
@@ -81,6 +83,10 @@ class SearchQA:
     def gathering(self, step: ParsedStep) -> tuple[str, ...]:
         """The query of a search; the results that a selection chooses, and from which."""
         return gathering_of(step)
+
+    def corruptions(self, step: Step, output: str, rng: Random) -> Iterator[str]:
+        """The output with one error of small policies each: a query without its name, a wrong link, a missing claim."""
+        return corruptions(step.kind, step.state, output, rng)
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
         """The views of the steps: thoughts, searches, results, checks."""

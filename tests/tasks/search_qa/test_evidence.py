@@ -27,7 +27,13 @@ def test_results_count_once_and_only_the_chosen_sample_selects() -> None:
     )
     whole = Trajectory("q.0", "q", ASKED, "finished", None, steps, answer, answer, Usage())
     assert evidence_of(ParsedTrajectory(whole, tuple(map(parse_step, steps)))) == Evidence(
-        ASKED, answer, "Vell", ("teacher of Ada Mell", "Bob Lin born"), (ADA, BOB), (ADA, IDA, BOB)
+        ASKED,
+        answer,
+        "Vell",
+        ("teacher of Ada Mell", "Bob Lin born"),
+        (ADA, BOB),
+        (ADA, IDA, BOB),
+        ((1, ADA), (4, BOB)),
     )
     ended = (step("decide", Terminate("t")),)
     whole = Trajectory("q.0", "q", ASKED, "finished", None, ended, "", "", Usage())

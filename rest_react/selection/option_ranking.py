@@ -1,0 +1,81 @@
+"""Asks a model by options: it scores letters of candidates, or yes and no, and writes nothing.
+
+    await rank_by_letters(llm, template, state, ["...", "..."], seed=7)    # Opinion(order=(1, 0), ...)
+    await judge_by_yes_no(llm, text + "GOOD:")                             # Judgement(good=True, ...)
+
+Models favour some letters and places. So the candidates are shuffled and asked about in every rotation: each candidate
+has each letter once, and its score is the mean of its log-probabilities. A preference for a letter adds the same to all
+candidates and cancels; if nothing else is left, the order is empty. One request per candidate, each with one
+generated token at most. The written ranking is the paper's (section 3.5); this one is ours, for models that are too
+small to write one.
+Not here: how a client scores options (llm.option_scores), written replies (reward_model).
+"""
+
+import random
+from collections.abc import Sequence
+from string import ascii_uppercase
+
+from rest_react.concurrency import gather_or_cancel
+from rest_react.protocols import LLM
+from rest_react.records import Completion, OptionScores, Prompt
+from rest_react.selection.opinions import Judgement, Opinion
+from rest_react.selection.shuffled_ranking_prompt import fill_in, inert
+
+YES_NO = ("yes", "no")
+MOST_OPTIONS = 20  # likely tokens that a server lists
+_LETTER_ALONE, _WORD_ALONE = "\n\nReply with the letter alone.", "\n\nReply with yes or no alone."
+_DIGITS = 4  # of a stored score
+
+
+async def rank_by_letters(
+    llm: LLM, template: str, state: str, candidates: Sequence[str], *, seed: int
+) -> Opinion | None:
+    """The candidates by the mean score of their letters over all rotations; None if the model gives no scores.
+    `template` has {inputs} and {outputs} and ends where the letter follows. Raises the errors of the client."""
+    count = len(candidates)
+    letters = ascii_uppercase[:count]
+    shuffled = list(range(count))
+    random.Random(seed).shuffle(shuffled)
+    rotations = [shuffled[start:] + shuffled[:start] for start in range(count)]  # each: the candidate of each letter
+
+    async def ask(shown: Sequence[int]) -> OptionScores | None:
+        outputs = "\n\n".join(
+            f"*** Output {letter}:\n```\n{inert(candidates[i])}\n```" for letter, i in zip(letters, shown, strict=True)
+        )
+        text = fill_in(template, inputs=inert(state), outputs=outputs).rstrip()
+        return await llm.score(Prompt("", text, closing=_LETTER_ALONE), tuple(letters))
+
+    first = await ask(rotations[0])  # before the others, which then share what it has read
+    if first is None:
+        return None
+    scores = [first, *await gather_or_cancel(map(ask, rotations[1:]))]
+    found = [one for one in scores if one is not None]
+    if len(found) < count:
+        return None
+    places = [[shown.index(i) for i in range(count)] for shown in rotations]
+    rows = tuple(
+        tuple(round(one.logprobs[place] + 0.0, _DIGITS) for place in places_of)
+        for one, places_of in zip(found, places, strict=True)
+    )
+    totals = [round(sum(row[i] for row in rows), _DIGITS) for i in range(count)]
+    decided = max(totals) - min(totals) > count * 10**-_DIGITS
+    order = tuple(sorted(range(count), key=lambda i: -totals[i])) if decided else ()
+    reply = "" if decided else "all options score the same"
+    names = tuple("".join(letters[place] for place in places_of) for places_of in places)
+    return Opinion(order, _taken(found, reply), names, rows, sum(len(one.floored) for one in found))
+
+
+async def judge_by_yes_no(llm: LLM, text: str) -> Judgement | None:
+    """Whether yes is likelier than no behind the text; None if the model gives no scores. Raises the errors of the
+    client."""
+    scores = await llm.score(Prompt("", text, closing=_WORD_ALONE), YES_NO)
+    if scores is None:
+        return None
+    yes, no = (round(value, _DIGITS) for value in scores.logprobs)
+    return Judgement(None if yes == no else yes > no, _taken([scores], ""), (yes, no), len(scores.floored))
+
+
+def _taken(scores: Sequence[OptionScores], text: str) -> Completion:
+    """A reply of no text that took these tokens."""
+    prompt, completion = sum(one.prompt_tokens for one in scores), sum(one.completion_tokens for one in scores)
+    return Completion(text, completion, None, "stop", prompt)

@@ -1,0 +1,73 @@
+"""A trained judge: a model tuned to say whether a step's output is good (`reward_model=trained`).
+
+    judge = TrainedJudge(llm)
+    await judge.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), logprobs=((-0.4, 2.1),), ...)
+
+It reads the state and one output, without instructions, and its score is the log-odds of " yes" against " no". So each
+candidate is scored alone, and no letter or place can matter. It is trained without labels (stages.judge).
+Not here: a reward model that follows a prompt (reward_model).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rest_react.concurrency import gather_or_cancel
+from rest_react.errors import UsageError
+from rest_react.parsed_trajectories import Evidence
+from rest_react.protocols import LLM
+from rest_react.records import Completion, OptionScores, Prompt
+from rest_react.selection.opinions import Judgement, Opinion
+from rest_react.selection.option_ranking import YES_NO
+
+_MARK = "\n# good:"
+YES, NO = " yes", " no"  # the completions of its training rows
+_DIGITS = 4
+
+
+def shown_to_judge(state: str, output: str) -> str:
+    """The prompt of a training row and of a request."""
+    return f"{state}{output}{_MARK}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedJudge:
+    """Ranks candidates and judges one by the log-odds of yes."""
+
+    llm: LLM
+    by_options: bool = True
+
+    async def rank(self, state: str, candidates: Sequence[str], *, seed: int) -> Opinion:
+        """The candidates by their log-odds. Raises the errors of the client."""
+        scores = await gather_or_cancel(self._score(state, candidate) for candidate in candidates)
+        row = tuple(log_odds(one) for one in scores)
+        order = tuple(sorted(range(len(row)), key=lambda i: -row[i])) if max(row) > min(row) else ()
+        return Opinion(order, _taken(scores), logprobs=(row,), floored=sum(len(one.floored) for one in scores))
+
+    async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
+        """Whether yes is likelier than no. Raises the errors of the client."""
+        scores = await self._score(state, candidate)
+        yes, no = (round(value, _DIGITS) for value in scores.logprobs)
+        return Judgement(None if yes == no else yes > no, _taken([scores]), (yes, no), len(scores.floored))
+
+    async def is_right(self, found: Evidence, *, seed: int) -> Judgement:
+        """Raises UsageError: this judge knows steps only."""
+        raise UsageError(
+            "improve.keep_trajectories: reward_model=trained judges steps, not answers; set improve.keep=judged_good, "
+            "or choose another reward_model"
+        )
+
+    async def _score(self, state: str, candidate: str) -> OptionScores:
+        scores = await self.llm.score(Prompt("", shown_to_judge(state, candidate)), YES_NO)
+        if scores is None:
+            raise UsageError("reward_model=trained: the server gives no log-probabilities of yes and no")
+        return scores
+
+
+def log_odds(scores: OptionScores) -> float:
+    """The log-odds of yes against no, as they are stored."""
+    return round(scores.logprobs[0] - scores.logprobs[1], _DIGITS)
+
+
+def _taken(scores: Sequence[OptionScores]) -> Completion:
+    prompt, completion = sum(one.prompt_tokens for one in scores), sum(one.completion_tokens for one in scores)
+    return Completion("", completion, None, "stop", prompt)

@@ -1,0 +1,86 @@
+"""Verdicts on trajectories, made at the beginning of Improve with `improve.keep_trajectories=judged_good`.
+
+    await judge_trajectories(task, grown / "trajectories.jsonl", stage, judge=reward_model, seed=7, in_flight=8, ...)
+    judged_bad(stage)                       # {"q3.0"}: these do not train
+
+writes verdicts.jsonl, one line for each finished trajectory that the task's own filters keep. A trajectory without a
+verdict (an outage, a refusal, an unclear reply) is judged again when the stage resumes, and is never counted as bad.
+Not here: the question to the reward model (selection.judge_trajectory), and the summary (stages.improve).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
+from rest_react.records import Trajectory, TrajectoryVerdict
+from rest_react.seeds import derive_seed
+from rest_react.selection.judge_trajectory import answer_of, judge_trajectory
+from rest_react.selection.opinions import StepJudge
+from rest_react.stages.executor import StageRecords, run_owed
+from rest_react.storage.jsonl import read_lines
+from rest_react.tasks.protocol import Task
+
+VERDICTS = "verdicts.jsonl"
+
+
+async def judge_trajectories(
+    task: Task,
+    trajectories: Path,
+    stage: Path,
+    *,
+    judge: StepJudge,
+    seed: int,
+    in_flight: int,
+    title: str,
+    tolerated: float,
+) -> None:
+    """Judges every trajectory that has no verdict yet. Raises StageIncomplete if more than the share `tolerated` failed
+    because of external errors."""
+
+    def items() -> Iterator[tuple[str, Evidence]]:
+        for trajectory in read_lines(trajectories, Trajectory):
+            if trajectory.outcome == "finished":
+                parsed = ParsedTrajectory(trajectory, tuple(map(task.parse, trajectory.steps)))
+                if task.may_train(parsed):
+                    yield trajectory.id, task.evidence(parsed)
+
+    async def verdict(id_: str, found: Evidence) -> TrajectoryVerdict:
+        return await judge_trajectory(id_, found, judge, seed=derive_seed(seed, id_, "right"))
+
+    await run_owed(
+        _RECORDS, stage / VERDICTS, items(), verdict,
+        total=sum(one.outcome == "finished" for one in read_lines(trajectories, Trajectory)),
+        in_flight=in_flight, title=f"{title}, verdicts on trajectories", tolerated=tolerated,
+    )  # fmt: skip
+
+
+def judged_bad(stage: Path) -> frozenset[str]:
+    """The ids of the trajectories that the reward model calls wrong; empty if none were judged."""
+    return frozenset(one.id for one in read_lines(stage / VERDICTS, TrajectoryVerdict) if one.good is False)
+
+
+def verdict_counts(stage: Path) -> dict[str, int]:
+    """Trajectories judged wrong, those without a verdict, and the tokens of the requests."""
+    found = list(read_lines(stage / VERDICTS, TrajectoryVerdict))
+    return {
+        "trajectories_judged_bad": sum(one.good is False for one in found),
+        "trajectories_not_judged": sum(one.good is None for one in found),
+        "trajectories_judged_in_writing": sum(one.good is not None and not one.logprobs for one in found),
+        "prompt_tokens": sum(one.prompt_tokens for one in found),
+        "completion_tokens": sum(one.completion_tokens for one in found),
+    }
+
+
+def has_verdict(verdict: TrajectoryVerdict) -> bool:
+    """Whether the verdict is final."""
+    return verdict.status == "judged"
+
+
+_RECORDS = StageRecords(
+    TrajectoryVerdict,
+    noun="verdicts",
+    role="reward_model",
+    keep=has_verdict,
+    outside_error=lambda verdict: verdict.reply if verdict.status == "errored" else None,
+    answers=lambda verdict: [answer_of(verdict)],
+)

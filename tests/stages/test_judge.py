@@ -1,0 +1,184 @@
+"""The trained judge: its pairs, its training rows, what is held out, and its accuracy."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rest_react.build import Parts
+from rest_react.config.cli import compose
+from rest_react.errors import ModelFault, UsageError
+from rest_react.loop import Loop
+from rest_react.records import (
+    Example,
+    Hit,
+    JudgedPair,
+    JudgePairs,
+    ModelRef,
+    OptionScores,
+    Prompt,
+    Step,
+    Trajectory,
+    Usage,
+    WorseOutput,
+)
+from rest_react.stages.judge import HELD_OUT, PAIRS, JudgeRules, accuracy, held_out_questions, make_judge
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import read_summary
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.search_qa.actions import LinkSelection, Search, canonical_text, render_output
+from rest_react.tasks.search_qa.scripted import RecordedLLM
+from rest_react.tasks.search_qa.task import SearchQA
+from tests.clients import FREE
+from tests.stages.test_improve import candidate
+
+HITS = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell."), Hit("p2", "Bob Lin", "Bob Lin was born in Gar."))
+RIGHT = Search("birthplace of Ada Mell", "First.")
+SAME, OTHER = replace(RIGHT, thoughts="In other words."), Search("birthplace of Bob Lin", "First.")
+SELECTED = LinkSelection("Ada Mell was born in Vell [link_id=1].", "Enough.", (1,), ("Not selected [link_id=2]: no.",))
+SAMPLES = [render_output(SAME), render_output(OTHER), "prose"]
+BASE = ModelRef("iter_0/finetune/model", "local", tuned=True)
+
+
+def demonstration(number: int) -> Trajectory:
+    question = f"Question {number}: where was Ada Mell born?"
+    decided = Step("decide", f'ORIGINAL_QUESTION = "{question}"\n# step: decision\n', (candidate(RIGHT),), 0)
+    slip = Step("decide", "a slip\n# step: decision\n", (candidate(OTHER, finish="slip"),), 0)
+    results = f'ORIGINAL_QUESTION = "{question}"\n    ResultItem(link_id=1, x)\n    ResultItem(link_id=2, x)\n'
+    summarised = Step("summarise", results, (candidate(SELECTED),), 0, hits=HITS, first_link=1)
+    steps = (decided, slip, summarised)
+    return Trajectory(f"d{number}.0", f"d{number}", question, "finished", None, steps, "a", "a", Usage())
+
+
+class Trainer:
+    """Keeps the rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[Example] = []
+
+    async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+        assert base == BASE
+        self.rows = list(examples)
+        return ModelRef("iter_0/judge/model", "local", tuned=True)
+
+
+class Judge:
+    """Prefers every output that names Ada and does not select link 2."""
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores:
+        assert prompt.state.endswith("\n# good:")
+        output = prompt.state.rpartition("ACTION_SELECTED")[2]
+        good = "Ada" in output and "[1, 2]" not in output
+        return OptionScores((-0.1, -2.4) if good else (-2.4, -0.1), (), 10, 4)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def make(folder: Path, replies=SAMPLES, questions: int = 4, corruptions: int = 1) -> tuple[list[JudgePairs], Trainer]:
+    replace_lines(folder / "t.jsonl", map(demonstration, range(questions)))
+    trainer, llm = Trainer(), RecordedLLM({"decision": [replies], "": [[render_output(SELECTED)]]})
+    asyncio.run(
+        make_judge(
+            SearchQA(), Policy(llm, 3, 1.0, 64, "perplexity", tuned=True), folder / "t.jsonl", folder / "judge",
+            rules=JudgeRules(corruptions, 0.25), trainer=trainer, base=BASE, open_model=lambda _: Judge(), seed=7,
+            in_flight=1, prices=FREE, title="judge",
+        )
+    )  # fmt: skip
+    return list(read_lines(folder / "judge" / PAIRS, JudgePairs)), trainer
+
+
+def test_worse_outputs_are_other_decisions_of_the_policy_and_errors_but_no_slip_and_no_other_wording(tmp_path) -> None:
+    pairs, _ = make(tmp_path)
+    assert [one.id for one in pairs] == [f"d{n}.0.{i}" for n in range(4) for i in (0, 2)]
+    decided, summarised = pairs[:2]
+    assert (decided.good, decided.kind) == (canonical_text(RIGHT), "decide")
+    assert decided.worse[0] == WorseOutput(canonical_text(OTHER), "policy")
+    assert [one.origin for one in decided.worse[1:]] == ["corruption"]
+    assert [one.origin for one in summarised.worse] == ["corruption"]
+    texts = {worse.text for one in pairs for worse in one.worse}
+    assert not texts & {canonical_text(RIGHT), canonical_text(SAME), canonical_text(SELECTED), "prose"}
+
+
+def test_every_pair_is_a_row_of_yes_and_a_row_of_no_and_none_is_of_a_held_out_question(tmp_path) -> None:
+    pairs, trainer = make(tmp_path)
+    held_out = held_out_questions({"d0", "d1", "d2", "d3"}, 0.25, 7)
+    assert len(held_out) == 1
+    expected = [
+        (f"{one.state}{output}\n# good:", verdict)
+        for one in pairs
+        for worse in one.worse
+        if one.question_id not in held_out
+        for output, verdict in ((one.good, " yes"), (worse.text, " no"))
+    ]
+    assert [(row.prompt, row.completion) for row in trainer.rows] == expected
+    assert len({row.id for row in trainer.rows}) == len(trainer.rows) == 3 * 2 * 3
+    held = list(read_lines(tmp_path / "judge" / HELD_OUT, JudgedPair))
+    assert {one.question_id for one in held} == held_out
+    assert len(held) == 3
+
+
+def test_the_summary_has_the_accuracy_on_held_out_pairs_with_its_interval(tmp_path) -> None:
+    make(tmp_path)
+    summary = read_summary(tmp_path / "judge") or {}
+    held = list(read_lines(tmp_path / "judge" / HELD_OUT, JudgedPair))
+    assert {name: summary[name] for name in accuracy(held)} == accuracy(held)
+    assert (summary["accuracy"]["pairs"], summary["accuracy"]["questions"], summary["training_rows"]) == (3, 1, 18)
+    assert summary["accuracy_policy"]["mean"] == 1.0
+
+
+def test_accuracy_counts_preferred_demonstrations_and_right_verdicts() -> None:
+    def pair(question: str, good: float, worse: float, origin="policy") -> JudgedPair:
+        return JudgedPair(f"{question}.0.0.0", question, "decide", origin, good, worse)
+
+    told = accuracy([pair("a", 2.0, -1.0), pair("a", 1.0, 0.5), pair("b", -1.0, -2.0), pair("b", 0.5, 0.5)])
+    assert {name: (one["mean"], one["pairs"], one["questions"]) for name, one in told.items()} == {
+        "accuracy": (0.75, 4, 2), "accuracy_policy": (0.75, 4, 2), "accuracy_corruption": (None, 0, 0),
+        "verdict_accuracy": (0.625, 4, 2),
+    }  # fmt: skip
+    assert told["accuracy"]["low"] < 0.75 < told["accuracy"]["high"]
+
+
+def test_a_complete_stage_is_left_alone_and_a_refused_state_has_errors_alone(tmp_path) -> None:
+    pairs, _ = make(tmp_path, ModelFault("context too long"))
+    assert {one.problem for one in pairs if one.kind == "decide"} == {"context too long"}
+    assert {worse.origin for one in pairs for worse in one.worse} == {"corruption"}
+    before = (tmp_path / "judge" / "summary.json").read_bytes()
+    assert make(tmp_path)[1].rows == []
+    assert (tmp_path / "judge" / "summary.json").read_bytes() == before
+
+
+def test_one_demonstrated_question_is_too_few(tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"raise world\.demonstrations"):
+        make(tmp_path, questions=1)
+
+
+@pytest.mark.slow
+def test_a_tiny_policy_becomes_a_judge_that_scores_candidates(tmp_path) -> None:
+    given = ("experiment=smoke", "policy=tiny", "reward_model=trained", "improve.selector=reward_model")
+    settings = compose(
+        [*given, "improve.keep=all", "agent.select=perplexity", "world.demonstrations=4", "finetune=tiny"]
+    )
+    loop = Loop(settings, parts := Parts(settings, RunFolder(tmp_path / "run")))
+
+    async def main() -> OptionScores:
+        model = parts.starting_model()
+        await loop.run_grow(0, parts.llm(model), model)
+        await loop.run_improve(0)
+        await loop.run_finetune(0, model)
+        await loop.run_judge()
+        judge = parts.reward_model()
+        assert judge is not None
+        try:
+            return await judge.rank("a state\n", ["one output", "another output"], seed=0)
+        finally:
+            await judge.llm.aclose()
+
+    opinion = asyncio.run(main())
+    assert sorted(opinion.order) == [0, 1]
+    summary = read_summary(tmp_path / "run" / "iter_0" / "judge") or {}
+    assert summary["model"] == "iter_0/judge/model"
+    assert summary["accuracy"]["pairs"] == len(list(read_lines(tmp_path / "run/iter_0/judge" / HELD_OUT, JudgedPair)))

@@ -1,0 +1,126 @@
+"""Trajectories judged by a reward model: what it is shown, who trains, and what is asked again."""
+
+import asyncio
+import re
+from dataclasses import replace
+
+import pytest
+
+from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
+from rest_react.parsed_trajectories import ParsedTrajectory
+from rest_react.records import Example, Hit, OptionScores, Prompt, Step, Trajectory, TrajectoryVerdict, Usage
+from rest_react.selection.reward_model import RewardModel
+from rest_react.stages.improve import EXAMPLES, Rules, improve, reopen_refused
+from rest_react.stages.judge_trajectories import VERDICTS
+from rest_react.stages.preferences import preferences
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.summaries import read_summary
+from rest_react.tasks.search_qa.actions import LinkSelection, Search, render_output
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
+from rest_react.tasks.search_qa.scripted import RecordedLLM
+from rest_react.tasks.search_qa.task import SearchQA
+from tests.clients import FREE
+from tests.stages.test_improve import candidate
+
+JUDGED_ANSWER = (PACKAGED_PROMPTS / "judged_answer.txt").read_text(encoding="utf-8")
+FENCED = re.compile(r"^```\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+HITS = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell."), Hit("p2", "Bob Lin", "Bob Lin was born in Gar."))
+
+
+def trajectory(number: int, answer: str = "She was born in Vell [link_id=1].") -> Trajectory:
+    selected = LinkSelection("Ada was born in Vell [link_id=1].", "Enough.", (1,), ())
+    steps = (
+        Step("decide", f"state {number}", (candidate(Search("Ada", "x")), candidate(Search("Bob", "x"), 2.0)), 0),
+        Step("summarise", f"results {number}", (candidate(render_output(selected)),), 0, hits=HITS, first_link=1),
+    )
+    return Trajectory(
+        f"q{number}.0", f"q{number}", f"Question {number}?", "finished", None, steps, "d", answer, Usage()
+    )
+
+
+TRAJECTORIES = [trajectory(1), trajectory(2), trajectory(3)]
+RIGHT, WRONG = {"yes": -0.1, "no": -3.0}, {"yes": -3.0, "no": -0.1}
+RULES = Rules("perplexity", keep_trajectories="judged_good")
+
+
+def run(folder, replies, *, by_options=True, rules=RULES) -> tuple[list[TrajectoryVerdict], set[str], RecordedLLM]:
+    """The verdicts, the trajectories that train, and what the judge was asked."""
+    replace_lines(folder / "t.jsonl", TRAJECTORIES)
+    llm, stage = RecordedLLM(replies), folder / "improve"
+    model = RewardModel(llm, "", "", 64, "best" if by_options else None, JUDGED_ANSWER)
+    asyncio.run(
+        improve(
+            SearchQA(), folder / "t.jsonl", stage, rules=rules, reward_model=model, seed=0, in_flight=1, prices=FREE
+        )
+    )
+    trained = {example.trajectory_id for example in read_lines(stage / EXAMPLES, Example)}
+    return list(read_lines(stage / VERDICTS, TrajectoryVerdict)), trained, llm
+
+
+def test_the_judge_sees_question_cited_snippets_and_answer_and_nothing_else(tmp_path) -> None:
+    _, _, llm = run(tmp_path, {"": [RIGHT]})
+    (prompt, options), *_ = llm.asked
+    assert FENCED.findall(prompt.state) == [
+        "Question 1?", "[link_id=1] Ada Mell: Ada Mell was born in Vell.", "She was born in Vell [link_id=1]."
+    ]  # fmt: skip
+    assert (options, prompt.state.endswith("\n\nGOOD:")) == (("yes", "no"), True)
+
+
+def test_trajectories_that_are_judged_wrong_do_not_train(tmp_path) -> None:
+    verdicts, trained, _ = run(tmp_path, {"Question 2": [WRONG], "Question": [RIGHT]})
+    assert verdicts == [
+        TrajectoryVerdict(f"q{i}.0", "judged", good, "", (-0.1, -3.0) if good else (-3.0, -0.1), tokens, 1)
+        for i, good, tokens in zip((1, 2, 3), (True, False, True), [one.prompt_tokens for one in verdicts], strict=True)
+    ]
+    assert trained == {"q1.0", "q3.0"}
+    summary = read_summary(tmp_path / "improve") or {}
+    told = ("trajectories_judged_bad", "trajectories_not_judged", "rejected_trajectories", "completion_tokens")
+    assert [summary[name] for name in told] == [1, 0, 1, 3]
+
+
+def test_preferences_leave_out_the_same_trajectories(tmp_path) -> None:
+    run(tmp_path, {"Question 2": [WRONG], "Question": [RIGHT]})
+    stage = tmp_path / "improve"
+    examples = read_lines(stage / EXAMPLES, Example)
+    found = preferences(SearchQA(), tmp_path / "t.jsonl", stage / "rankings.jsonl", examples, RULES)
+    assert [one.id for one in found] == ["q1.0.0", "q3.0.0"]
+
+
+def test_a_judge_that_gives_no_scores_writes_its_verdict(tmp_path) -> None:
+    verdicts, trained, llm = run(tmp_path, {"Question 2": [["GOOD: no"]], "Question": [["GOOD: yes"]]})
+    assert [(one.good, one.reply, one.logprobs) for one in verdicts] == [
+        (True, "GOOD: yes", ()), (False, "GOOD: no", ()), (True, "GOOD: yes", ())
+    ]  # fmt: skip
+    assert (trained, len(llm.asked)) == ({"q1.0", "q3.0"}, 6)
+
+
+def test_a_trajectory_without_a_verdict_is_never_bad_and_is_asked_about_again(tmp_path) -> None:
+    replies = {"Question 1": [OutsideFault("HTTP 503")], "Question 2": [ModelFault("refused")], "": [["Perhaps."]]}
+    with pytest.raises(StageIncomplete, match="1 of 3 verdicts failed because of external errors"):
+        run(tmp_path, replies, by_options=False)
+    tolerant = replace(RULES, tolerated=0.5)
+    verdicts, trained, _ = run(tmp_path, replies, by_options=False, rules=tolerant)
+    assert [(one.status, one.good) for one in verdicts] == [("errored", None), ("unscored", None), ("unscored", None)]
+    assert trained == {"q1.0", "q2.0", "q3.0"}
+    reopen_refused(tmp_path / "improve")
+    verdicts, trained, llm = run(tmp_path, {"Question 3": [["GOOD: no"]], "": [["GOOD: yes"]]}, by_options=False)
+    assert ([one.good for one in verdicts], trained, len(llm.asked)) == ([True, True, False], {"q1.0", "q2.0"}, 3)
+
+
+def test_only_the_cited_snippets_are_evidence_and_without_any_the_judge_is_told() -> None:
+    task, asked = SearchQA(), []
+
+    class Judge:
+        async def score(self, prompt: Prompt, options: list[str]) -> OptionScores:
+            asked.append(FENCED.findall(prompt.state)[1])
+            return OptionScores((-0.1, -3.0))
+
+    async def judge(answer: str) -> None:
+        one = trajectory(1, answer)
+        found = task.evidence(ParsedTrajectory(one, tuple(map(task.parse, one.steps))))
+        await RewardModel(Judge(), "", "", 64, "best", JUDGED_ANSWER).is_right(found, seed=0)
+
+    for answer in ("Gar [link_id=2]. Vell [link_id=1].", "Vell, I think.", "Vell [link_id=9]."):
+        asyncio.run(judge(answer))
+    both = "[link_id=1] Ada Mell: Ada Mell was born in Vell.\n[link_id=2] Bob Lin: Bob Lin was born in Gar."
+    assert asked == [both, "(none)", "(none)"]
