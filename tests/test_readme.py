@@ -25,12 +25,16 @@ from rest_react.records import (
     Example,
     Fault,
     Hit,
+    JudgedPair,
+    JudgePairs,
     ModelRef,
+    OptionRanking,
     Preference,
     Ranking,
     Result,
     Step,
     Trajectory,
+    TrajectoryVerdict,
     Usage,
     Verdict,
 )
@@ -243,13 +247,30 @@ def test_untested_commands_are_marked() -> None:
 # ── docs/run_folder.md ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_preference_is_documented_as_an_example_with_one_more_field() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", section(RUN_FOLDER, "### Preference"), re.MULTILINE)
-    assert [field.name for field in fields(Example)] + rows == [field.name for field in fields(Preference)]
+@pytest.mark.parametrize(("record", "base"), [(Preference, Example), (OptionRanking, Ranking)])
+def test_a_record_with_more_fields_than_another_is_documented_by_these(record: type, base: type) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", section(RUN_FOLDER, f"### {record.__name__}"), re.MULTILINE)
+    assert [field.name for field in fields(base)] + rows == [field.name for field in fields(record)]
 
 
 @pytest.mark.parametrize(
-    "record", [Trajectory, Step, Candidate, Hit, Fault, Usage, Ranking, Example, ModelRef, Result, Verdict]
+    "record",
+    [
+        Trajectory,
+        Step,
+        Candidate,
+        Hit,
+        Fault,
+        Usage,
+        Ranking,
+        TrajectoryVerdict,
+        JudgePairs,
+        JudgedPair,
+        Example,
+        ModelRef,
+        Result,
+        Verdict,
+    ],
 )
 def test_every_field_of_a_record_is_documented_in_order(record: type) -> None:
     rows = re.findall(r"^\| `(\w+)` \|", section(RUN_FOLDER, f"### {record.__name__}"), re.MULTILINE)

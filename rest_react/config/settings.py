@@ -201,9 +201,8 @@ class Settings:
     evaluate_data: str | None  # the same for Evaluate
     task: Annotated[ChosenTask, BY_KIND]  # what the model is asked to do: see Tasks
     policy: Annotated[Model, BY_KIND]  # the model that is tuned: see Models
-    reward_model: Annotated[
-        RewardModel, BY_KIND
-    ]  # ranks samples in Improve: see Models, or the policy itself, untuned (same) or tuned to judge (trained)
+    # ranks samples in Improve: see Models, or the policy itself, untuned (same) or tuned to judge (trained)
+    reward_model: Annotated[RewardModel, BY_KIND]
     # grades answers: see Models, the policy itself (same), or the rule grader (rule)
     grader: Annotated[Grader, BY_KIND]
     search: Annotated[SearchEngine, BY_KIND]  # see Search engines
