@@ -19,7 +19,6 @@ from rest_react.reporting.page import templates
 from rest_react.reporting.results_json import ResultRow
 from rest_react.reporting.tables.markdown import markdown_table
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS
-from rest_react.reporting.tables.stage_tables import STAGES
 from rest_react.stages.improve import EXAMPLES
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
@@ -46,7 +45,7 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
     settings = read_settings(run_folder)
     for k in iterations(run_folder):
         stage = run_folder / f"iter_{k}"
-        grown, improved, tuned = (read_summary(stage / part) for part in STAGES)
+        grown, improved, tuned = (read_summary(stage / part) for part in ("grow", "improve", "finetune"))
         name = f"{run_folder.name}-{k}"
         view = {"name": name, "iteration": k, "smoke": smoke}
         made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
