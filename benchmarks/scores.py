@@ -7,29 +7,24 @@
     majority      the most frequent decision among the samples
     rules         the lowest perplexity without a rule violation, like the default rollouts
     pmi           the log-probability of the output by the policy, minus that in the same state without the question
-    ranking       the reward model's order, from the ranking prompt; perplexity if its reply cannot be parsed
     ranker        the log-odds of " yes" by a model tuned to tell good outputs from bad ones (benchmarks.ranker)
     ensemble      the sum of the ranks that some of these give
 
-No score sees a label. Not here: how often each score chooses a right candidate (selection).
+No score sees a label.
+Not here: the reward model's (asked), and how often each score chooses a right candidate (selection).
 """
 
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gold import JudgedStep
-from rest_react.build import Parts
-from rest_react.concurrency import gather_or_cancel
-from rest_react.errors import ModelFault
 from rest_react.records import Prompt
-from rest_react.seeds import derive_seed
-from rest_react.selection.filters import usable_candidates
 from rest_react.selection.selectors import choose
 from rest_react.storage.jsonl import JsonLines, read_lines
 from rest_react.tasks.search_qa.step import parse_step
@@ -85,40 +80,6 @@ def cached_scores(scores: Scores) -> Scores:
         return cache[judged.id]
 
     return lookup
-
-
-def ranking(orders: Mapping[str, Sequence[int]]) -> Scores:
-    """Minus the place in the reward model's order, by the step's id; `perplexity` for a step without an order."""
-
-    def scores(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
-        order = orders.get(judged.id)
-        return [-float(order.index(place)) for place in range(len(usable))] if order else perplexity(judged, usable)
-
-    return scores
-
-
-async def ask_reward_model(parts: Parts, mixed: Sequence[JudgedStep]) -> dict[str, Sequence[int]]:
-    """The reward model's order of the usable candidates by step id, for the steps whose reply can be parsed."""
-    reward_model = parts.reward_model()
-    assert reward_model is not None, "improve.selector=reward_model"
-    orders: dict[str, Sequence[int]] = {}
-    remaining = iter(mixed)
-
-    async def worker() -> None:
-        for judged in remaining:
-            outputs = [judged.step.candidates[i].text for i in usable_candidates(parse_step(judged.step))]
-            try:
-                reply = await reward_model.rank(judged.step.state, outputs, seed=derive_seed(0, judged.id))
-            except ModelFault:
-                continue
-            if reply.order:
-                orders[judged.id] = reply.order
-
-    try:
-        await gather_or_cancel(worker() for _ in range(parts.settings.policy.in_flight))
-    finally:
-        await reward_model.llm.aclose()
-    return orders
 
 
 @dataclass(frozen=True, slots=True)

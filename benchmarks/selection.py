@@ -18,17 +18,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.asked import about_steps, ask, order_scores
 from benchmarks.gold import JudgedStep, judge_steps
 from benchmarks.scores import (
     Reader,
     Scores,
-    ask_reward_model,
     cached_scores,
     ensemble,
     likelihood,
     majority,
     perplexity,
-    ranking,
     rules,
 )
 from rest_react.build import Parts
@@ -79,9 +78,9 @@ def main() -> None:
     mixed = [step for step in judged if step.mixed]
     by_name = selectors(Reader(weights), Reader(arguments.ranker) if arguments.ranker else None)
     if arguments.ask:
-        orders = asyncio.run(ask_reward_model(parts, mixed))
-        print(f"{len(orders)} of {len(mixed)} rankings can be parsed.")
-        by_name["ranking prompt"] = ranking(orders)
+        said = asyncio.run(ask(parts, about_steps(mixed), arguments.folder / "asked.jsonl"))
+        print(f"{sum(map(bool, said.values()))} of {len(mixed)} rankings can be parsed.")
+        by_name["ranking prompt"] = order_scores(said)
     results = {name: right_choices(mixed, scores) for name, scores in by_name.items()}
     print(table(judged, mixed, results))
     write_file(arguments.folder / "selection.json", json.dumps(results, indent=1))

@@ -5,7 +5,9 @@
 For each run one table of trajectories: AUC, and precision and recall of the trajectories that the signal keeps (its own
 filter; without one, the better half), and two tables of mixed steps, whose samples are right and wrong: the share of
 right choices, and the AUC within a step. All intervals are 95% and by question. Reading by models takes most of the
-time; what they read is kept in --output, so an interrupted command resumes. --no-models leaves those scores out.
+time; what they read is kept in --output, so an interrupted command resumes. --no-models leaves those scores out. --ask
+adds the reward model of the settings given with it, e.g. --ask improve.reward=options; with reward_model=trained, the
+judge that the run has trained, which knows steps only.
 
 Not here: the scores (trajectory_scores, scores), gold (labelled_run, gold), and training on any of it.
 """
@@ -15,15 +17,19 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.asked import Said, about_steps, about_trajectories, ask, order_scores
 from benchmarks.detection import Detection, Estimate, detection, top_half
 from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
 from benchmarks.scores import Reader, Scores, ensemble, likelihood, majority, perplexity, rules
 from benchmarks.selection import Choices, right_choices, table
 from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores, recorded_scores
+from rest_react.build import Parts
+from rest_react.config.cli import compose
+from rest_react.config.settings import TrainedModel
 from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS
@@ -44,6 +50,7 @@ RANK_SUMS = (
     ("answer likelihood", "question given answer"),
     ("agreement", "question given evidence"),
     ("agreement", "answer likelihood", "question given answer"),
+    ("agreement", "reward model"),
 )
 
 
@@ -55,16 +62,19 @@ def main() -> None:
     parser.add_argument("--passages", nargs="*", default=(), help="columns with the ids of the gold passages")
     parser.add_argument("--no-models", action="store_true", help="leave out scores that a model must read for")
     parser.add_argument("--untuned", help="weights of the untuned model; default: the run's own policy.model")
+    parser.add_argument("--ask", nargs="*", metavar="OVERRIDE", help="ask the reward model with these settings too")
     parser.add_argument("--output", type=Path, default=Path("outputs/signals"))
     arguments = parser.parse_args()
     make_folder(arguments.output)
     for root in arguments.run:
         run = labelled_run(root, arguments.iteration, arguments.passages)
         readers = None if arguments.no_models else readers_of(run, arguments.untuned, arguments.output)
-        found = measured(run, readers)
         judged = asyncio.run(run.judged_steps())
         mixed = [step for step in judged if step.mixed]
-        text = f"{trajectory_table(run, found)}\n\n{step_tables(judged, mixed, readers)}\n"
+        opinions = None if arguments.ask is None else asked(run, mixed, arguments.ask, arguments.output)
+        found = measured(run, readers, {} if opinions is None else opinions.trajectories)
+        steps = {} if opinions is None else {"reward model": order_scores(opinions.steps)}
+        text = f"{trajectory_table(run, found)}\n\n{step_tables(judged, mixed, readers, steps)}\n"
         print(text, flush=True)
         name = arguments.output / f"{root.name}_{arguments.iteration}"
         write_file(name.with_suffix(".md"), text)
@@ -87,10 +97,38 @@ def _reader(weights: Path | str, output: Path) -> Reader:
     return Reader(weights, output / f"read_by_{digest}.jsonl")
 
 
-def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None) -> dict[str, Detection]:
-    """The figures of every signal on the finished trajectories."""
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What the reward model said: scores of trajectories by their id, none for a trained judge; scores of steps."""
+
+    trajectories: Said
+    steps: Said
+
+
+def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str], output: Path) -> Opinions:
+    """Asks the reward model with these settings about the finished trajectories and the mixed steps."""
+    settings = compose(["improve.selector=reward_model", *overrides])
+    knows_answers = not isinstance(settings.reward_model, TrainedModel)
+    if knows_answers:
+        settings = compose(["improve.selector=reward_model", "improve.keep_trajectories=judged_good", *overrides])
+    parts = Parts(settings, run.folder)
+    parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
+    digest = hashlib.sha256(repr((run.name, sorted(overrides))).encode()).hexdigest()[:12]
+
+    async def ask_both() -> Opinions:
+        steps = await ask(parts, about_steps(mixed), output / f"asked_steps_{digest}.jsonl")
+        requests = about_trajectories(parsed) if knows_answers else {}
+        return Opinions(await ask(parts, requests, output / f"asked_trajectories_{digest}.jsonl"), steps)
+
+    return asyncio.run(ask_both())
+
+
+def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said) -> dict[str, Detection]:
+    """The figures of every signal on the finished trajectories; `said` has the reward model's scores by their id."""
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
     scores = recorded_scores(parsed) | ({} if readers is None else read_scores(parsed, *readers))
+    if said:
+        scores["reward model"] = [next(iter(said.get(one.id, ())), None) for one in run.finished]
     for members in RANK_SUMS:
         if all(any(score is not None for score in scores.get(member, ())) for member in members):
             scores[" + ".join(members)] = rank_sum(*(scores[member] for member in members))
@@ -104,10 +142,13 @@ def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None) -> dict[st
 
 
 def kept_by(name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory]) -> list[bool]:
-    """The verdicts of a signal: those of its filter; for rules and checks, what passes; else the better half."""
+    """The verdicts of a signal: those of its filter; for rules and checks, what passes; for the reward model, yes; else
+    the better half."""
     if name in FILTERS:
         return _filtered(FILTERS[name], parsed)
     passing = {"rules": 0.0, "checks pass": 1.0}
+    if name == "reward model":
+        return [value is not None and value > 0 for value in values]
     if name in passing:
         return [value == passing[name] for value in values]
     return top_half(values)
@@ -143,9 +184,12 @@ def trajectory_table(run: LabelledRun, found: Mapping[str, Detection]) -> str:
 
 
 def step_tables(
-    judged: Sequence[JudgedStep], mixed: Sequence[JudgedStep], readers: tuple[Reader, Reader] | None
+    judged: Sequence[JudgedStep],
+    mixed: Sequence[JudgedStep],
+    readers: tuple[Reader, Reader] | None,
+    more: Mapping[str, Scores],
 ) -> str:
-    """The tables of mixed steps: shares of right choices, and AUC within a step."""
+    """The tables of mixed steps: shares of right choices, and AUC within a step; `more` are further scores."""
     if not mixed:
         return "No mixed steps: the questions have no gold passages, or no step has both right and wrong samples."
     by_name: dict[str, Scores | None] = {
@@ -153,6 +197,7 @@ def step_tables(
     }  # fmt: skip
     if readers is not None:
         by_name |= {"pmi": readers[1].pmi, "rules + pmi": ensemble(rules, readers[1].pmi)}
+    by_name |= more
     choices = {name: right_choices(mixed, scores) for name, scores in by_name.items()}
     aucs = {name: step_aucs(mixed, scores) for name, scores in by_name.items()}
     right, ranked = table(judged, mixed, choices), table(judged, mixed, aucs).partition("\n\n")[2]

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.gold import JudgedStep
-from benchmarks.scores import MARK, Reader, cached_scores, ensemble, likelihood, majority, perplexity, ranking, rules
+from benchmarks.scores import MARK, Reader, cached_scores, ensemble, likelihood, majority, perplexity, rules
 from rest_react.records import Candidate, Prompt, Step
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 from rest_react.weights.tiny import TINY
@@ -66,12 +66,6 @@ def test_a_cached_score_is_computed_once_for_each_step() -> None:
     assert score(judged, USABLE) == score(judged, USABLE) == perplexity(judged, USABLE)
     assert score(replace(judged, id="q.0.1"), USABLE) == perplexity(judged, USABLE)
     assert read == ["q.0.0", "q.0.1"]
-
-
-def test_a_step_without_a_ranking_is_scored_by_perplexity() -> None:
-    judged = step(SHORT, LONG, UNKNOWN)
-    assert ranking({"q.0.0": (2, 0, 1)})(judged, USABLE) == [-1.0, -2.0, 0.0]
-    assert ranking({})(judged, USABLE) == perplexity(judged, USABLE)
 
 
 @cache

@@ -57,7 +57,7 @@ def test_the_labels_of_a_runs_questions_are_found_by_its_own_settings(run: Label
 
 
 def test_the_rules_of_the_world_tell_right_from_wrong_and_each_signal_has_a_row(run: LabelledRun) -> None:
-    found = measured(run, None)
+    found = measured(run, None, {})
     assert found["rules"].auc.value is not None
     assert found["rules"].auc.value > 0.9
     assert found["agreement"].scored == len(run.finished)

@@ -1,0 +1,115 @@
+"""What the reward model of the settings says of trajectories and of mixed steps, asked once and kept in a file.
+
+    said = await ask(parts, about_steps(mixed), output / "asked.jsonl")
+    order_scores(said)                     # Scores of a step's usable candidates, for benchmarks.selection
+
+The reward model is asked in the same way as in Improve: by options or in writing, as improve.reward says. A request
+that is refused, or whose reply is unusable, has no scores; an outage ends the command, and the next one resumes.
+Not here: gold, and other scores (scores, trajectory_scores).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rest_react.selection.opinions import Judgement, Opinion, StepJudge
+
+from benchmarks.gold import JudgedStep
+from benchmarks.scores import Scores, perplexity
+from rest_react.build import Parts
+from rest_react.concurrency import gather_or_cancel
+from rest_react.errors import ModelFault
+from rest_react.parsed_trajectories import ParsedTrajectory
+from rest_react.seeds import derive_seed
+from rest_react.selection.filters import usable_candidates
+from rest_react.storage.jsonl import JsonLines, read_lines
+from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.step import parse_step
+
+Said = Mapping[str, tuple[float, ...]]
+Requests = Mapping[str, Callable[[StepJudge], Awaitable[tuple[float, ...]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The scores that the reward model gave, by the id of a step or a trajectory; empty if its reply is unusable."""
+
+    id: str
+    scores: tuple[float, ...]
+
+
+def about_steps(mixed: Sequence[JudgedStep]) -> Requests:
+    """A request for each step: the score of each usable candidate."""
+
+    def request(judged: JudgedStep) -> Callable[[StepJudge], Awaitable[tuple[float, ...]]]:
+        async def ask_one(judge: StepJudge) -> tuple[float, ...]:
+            parsed = parse_step(judged.step)
+            targets = [parsed.actions[i].target for i in usable_candidates(parsed)]
+            return _of_opinion(await judge.rank(judged.step.state, targets, seed=derive_seed(0, judged.id)))
+
+        return ask_one
+
+    return {judged.id: request(judged) for judged in mixed}
+
+
+def about_trajectories(parsed: Sequence[ParsedTrajectory]) -> Requests:
+    """A request for each trajectory: the log-odds that its answer is right, or 1 and 0 for a written verdict."""
+
+    def request(one: ParsedTrajectory) -> Callable[[StepJudge], Awaitable[tuple[float, ...]]]:
+        async def ask_one(judge: StepJudge) -> tuple[float, ...]:
+            seed = derive_seed(0, one.trajectory.id, "right")
+            return _of_judgement(await judge.is_right(evidence_of(one), seed=seed))
+
+        return ask_one
+
+    return {one.trajectory.id: request(one) for one in parsed}
+
+
+async def ask(parts: Parts, requests: Requests, cache: Path) -> Said:
+    """The scores of every request; those in `cache` are not asked for again. Raises OutsideFault in an outage."""
+    judge = parts.reward_model()
+    assert judge is not None, "improve.selector=reward_model"
+    said = {one.id: one.scores for one in read_lines(cache, Asked)}
+    log = JsonLines(cache, Asked)
+    log.resume()
+    remaining = iter([(id_, request) for id_, request in requests.items() if id_ not in said])
+
+    async def worker() -> None:
+        for id_, request in remaining:
+            try:
+                said[id_] = await request(judge)
+            except ModelFault:
+                said[id_] = ()
+            log.append(Asked(id_, said[id_]))
+
+    try:
+        await gather_or_cancel(worker() for _ in range(parts.settings.policy.in_flight))
+    finally:
+        await judge.llm.aclose()
+    return {id_: said[id_] for id_ in requests}
+
+
+def order_scores(said: Said) -> Scores:
+    """The reward model's scores by the step's id; `perplexity` for a step without any."""
+
+    def scores(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
+        return list(said.get(judged.id, ())) or perplexity(judged, usable)
+
+    return scores
+
+
+def _of_opinion(opinion: Opinion) -> tuple[float, ...]:
+    if not opinion.order:
+        return ()
+    if opinion.logprobs:
+        return tuple(sum(column) / len(opinion.logprobs) for column in zip(*opinion.logprobs, strict=True))
+    return tuple(-float(opinion.order.index(place)) for place in range(len(opinion.order)))
+
+
+def _of_judgement(judgement: Judgement) -> tuple[float, ...]:
+    if judgement.good is None:
+        return ()
+    if judgement.logprobs:
+        yes, no = judgement.logprobs
+        return (yes - no,)
+    return (float(judgement.good),)
