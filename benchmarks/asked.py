@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rest_react.selection.opinions import Judgement, Opinion, StepJudge
-
 from benchmarks.gold import JudgedStep
 from benchmarks.scores import Scores, perplexity
 from rest_react.build import Parts
@@ -22,6 +20,7 @@ from rest_react.errors import ModelFault
 from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import usable_candidates
+from rest_react.selection.opinions import Judgement, Opinion, StepJudge
 from rest_react.storage.jsonl import JsonLines, read_lines
 from rest_react.tasks.search_qa.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step

@@ -3,8 +3,6 @@
 import asyncio
 from pathlib import Path
 
-from rest_react.selection.opinions import Judgement, Opinion
-
 from benchmarks.asked import about_steps, about_trajectories, ask, order_scores
 from benchmarks.gold import JudgedStep
 from benchmarks.scores import perplexity
@@ -12,6 +10,7 @@ from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.records import Candidate, Completion, Step, Trajectory, Usage
+from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.step import parse_step
 
