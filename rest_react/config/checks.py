@@ -89,11 +89,14 @@ def _impossible_trajectory_filter(s: Settings) -> Iterator[str]:
         )
     if keep in NEED_SEARCHES and not s.task.searches:
         yield f"improve.keep_trajectories: {keep} needs search results, but task={s.task.kind} has none; set agreeing"
-    if s.improve.rejected_trajectories == "good_steps" and (keep == "all" or not s.task.searches):
-        reason = (
-            f"task={s.task.kind} does not search" if keep != "all" else "improve.keep_trajectories=all rejects none"
-        )
-        yield f"improve.rejected_trajectories: good_steps has no effect, because {reason}; set drop"
+    if s.improve.rejected_trajectories == "good_steps":
+        useless = {
+            "improve.keep_trajectories=all rejects none": keep == "all",
+            f"task={s.task.kind} does not search": not s.task.searches,
+            "grow.trajectories_per_question=1 leaves no kept one to compare with": asked == 1,
+        }
+        if reason := next((reason for reason, holds in useless.items() if holds), ""):
+            yield f"improve.rejected_trajectories: good_steps has no effect, because {reason}; set drop"
 
 
 def _impossible_trained_judge(s: Settings) -> Iterator[str]:
