@@ -38,6 +38,7 @@ from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
 from rest_react.remote.setting_names import SettingNames
 from rest_react.search.engine_settings import SearchContext
+from rest_react.search.pages import PageReader
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.trained_judge import TrainedJudge
@@ -237,7 +238,8 @@ class Parts:
         s = self.settings
         if self.cache is None or not s.search.asks_outside:
             return self._search(passages)
-        return CachedSearch(None if s.replay else self._search(passages), client_name(s.search), self.cache)
+        pages = [s.agent.read_pages, s.agent.page_characters] if s.agent.read_pages else []
+        return CachedSearch(None if s.replay else self._search(passages), client_name(s.search, *pages), self.cache)
 
     def closed_search(self, passages: Sequence[Passage]) -> Search:
         """BM25 over `passages`. Demonstrations of the built-in world always use it, whatever the settings search."""
@@ -246,7 +248,11 @@ class Parts:
         return Bm25Search(passages, self.folder.root / "bm25")
 
     def _search(self, passages: Sequence[Passage] | None) -> Search:
-        return self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", _corpus))
+        engine = self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", _corpus))
+        agent = self.settings.agent
+        if not agent.read_pages:
+            return engine
+        return PageReader(engine, most=agent.read_pages, characters=agent.page_characters)
 
     def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
         """The task, for rollouts on a question set with these passages."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from rest_react.config.settings import Questions, SameModel, Settings, TrainedModel, asks_reward_model, model_behind
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.metrics.prices import NO_PRICE
+from rest_react.search.pages import missing_package
 from rest_react.selection.option_ranking import MOST_OPTIONS
 from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES, NEED_SEARCHES
 
@@ -188,6 +189,10 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
                 )
     if not s.task.searches:
         return
+    if s.agent.read_pages and not s.search.gives_pages:
+        yield f"agent.read_pages: the results of search={s.search.kind} are not web pages; set it to 0"
+    elif s.agent.read_pages and (missing := missing_package()):
+        yield f"agent.read_pages: {missing}"
     if lacking := s.search.lacks_world():
         for path, source in sources.items():
             if source.is_world and (s.iteration or path not in grown):

@@ -30,6 +30,7 @@ class SearchSettings(Protocol):
 
     __slots__ = ()
     asks_outside: ClassVar[bool] = True  # results are worth a cache, and may change
+    gives_pages: ClassVar[bool] = False  # the source of a result is the address of a web page
 
     def open(self, context: SearchContext) -> Search:
         """The client. It connects or loads at its first call."""

@@ -13,7 +13,7 @@ Not here: passages of a retrieval server (retrieval_server), and pages of engine
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -37,6 +37,8 @@ _KEY = "{key}"
 @dataclass(frozen=True, slots=True)
 class JsonSearchSettings(SearchSettings):
     """A search engine with a JSON API. Fields of the reply are dotted paths."""
+
+    gives_pages: ClassVar[bool] = True
 
     kind: Literal["json"]
     url: Name  # the whole address

@@ -16,7 +16,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urljoin, urlsplit
 
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
@@ -48,6 +48,8 @@ _NO_RESULTS = (
 @dataclass(frozen=True, slots=True)
 class DuckDuckGoSettings(SearchSettings):
     """The web, through ddgs with one fixed backend."""
+
+    gives_pages: ClassVar[bool] = True
 
     kind: Literal["duckduckgo"]
     backend: Name  # any text engine of ddgs: duckduckgo, brave, mojeek, wikipedia, ...

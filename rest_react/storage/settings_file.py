@@ -40,6 +40,8 @@ _OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the 
 _NAME = "settings.yaml"
 # Newer settings, and their values in folders that lack them: by name, and by the last part of the name.
 _BEFORE: Mapping[str, object] = {
+    "agent.page_characters": 2000,
+    "agent.read_pages": 0,
     "task.kind": "search_qa",
     "task.grade": "label",
     "task.shots": 0,

@@ -17,6 +17,8 @@ class AgentSettings:
 
     max_searches: Count  # per question; then the agent must answer
     hits_per_search: Count  # results that each search shows
+    read_pages: NotNegative  # of so many results the page is read, and its text shown instead of the snippet
+    page_characters: Count  # of a page's text that are shown
     # which sample continues the rollout: the one with the lowest perplexity that violates no rule (built-in world
     # only), the one with the lowest perplexity, the most frequent, or the first
     select: Literal["verified", "perplexity", "majority", "first"]

@@ -1,0 +1,161 @@
+"""Reads the pages behind the first results of a web search, and shows their text instead of the engine's snippet.
+
+    search = PageReader(JsonSearch(settings), most=1, characters=2000)
+    await search.search("who founded Ostrim", 3)      # the first hit's snippet is the beginning of its page's main text
+
+A page is read directly, never through a proxy, from a public address only: each name is resolved once, the addresses
+of private networks and of this machine are refused, and the connection goes to the address that was checked. Only the
+usual ports, no redirects, HTML or plain text, at most 2 MB, in a time limit. A page that cannot be read keeps the
+engine's snippet; the first page of a run that cannot is named on the terminal. trafilatura finds the main text.
+Not here: PDF, pages that need JavaScript, and robots.txt.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+
+from rest_react.concurrency import gather_or_cancel
+from rest_react.console import say
+from rest_react.errors import OutsideFault, outside
+from rest_react.protocols import Search
+from rest_react.records import Hit
+from rest_react.remote.http_client import get
+from rest_react.remote.retry import TryAgain
+from rest_react.remote.whole_reply import place_of
+from rest_react.text_safety import printable
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+Address: TypeAlias = IPv4Address | IPv6Address
+_PAGE_MB, _TIMEOUT_S, _AT_ONCE = 2, 15.0, 16
+_PORTS = {"http": (None, 80), "https": (None, 443)}
+_TEXT = ("text/html", "application/xhtml+xml", "text/plain")
+_WRAPS_IPV4 = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")))
+
+
+class _Unread(Exception):
+    """Why a page is not read. Never leaves this module."""
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is on the internet: not private, not this machine, and not a form that wraps another one."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    wrapped = any(address in network for network in _WRAPS_IPV4 if network.version == address.version)
+    return is_public(mapped) if mapped else address.is_global and not address.is_multicast and not wrapped
+
+
+def missing_package() -> str:
+    """What must be installed to read pages; empty if nothing is missing."""
+    return "" if find_spec("trafilatura") else "it needs trafilatura: pip install 'rest-react[pages]'"
+
+
+def main_text(page: bytes) -> str:
+    """The main text of an HTML page; empty if it has none."""
+    with outside("trafilatura"):
+        import trafilatura
+
+        return trafilatura.extract(page, include_comments=False) or ""
+
+
+class PageReader:
+    """A `Search` that reads the pages of the first `most` hits, and shows at most `characters` of each. Tests replace
+    the rule for addresses, the ports and the extraction of text."""
+
+    def __init__(
+        self,
+        search: Search,
+        *,
+        most: int,
+        characters: int,
+        timeout_s: float = _TIMEOUT_S,
+        allowed: Callable[[Address], bool] = is_public,
+        any_port: bool = False,
+        extract: Callable[[bytes], str] = main_text,
+    ) -> None:
+        self._search, self._most, self._characters = search, most, characters
+        self._timeout_s, self._allowed, self._any_port, self._extract = timeout_s, allowed, any_port, extract
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._told = False
+
+    async def search(self, query: str, k: int) -> list[Hit]:
+        """As the engine, with the texts of the first pages."""
+        hits = await self._search.search(query, k)
+        read = await gather_or_cancel(self._with_page(hit) for hit in hits[: self._most])
+        return [*read, *hits[self._most :]]
+
+    async def _with_page(self, hit: Hit) -> Hit:
+        try:
+            text = " ".join((await self._read(hit.source)).split())
+            if not text:
+                raise _Unread("it has no main text")
+        except (_Unread, OutsideFault, TryAgain) as problem:
+            if not self._told:
+                self._told = True
+                told = f"note: agent.read_pages: {place_of(hit.source)}: a page is not read ({problem!s:.200})"
+                say(printable(f"{told}; the engine's snippet is shown instead. Other such pages are not named"))
+            return hit
+        return replace(hit, snippet=text[: self._characters])
+
+    async def _read(self, url: str) -> str:
+        """The main text of a page."""
+        try:
+            parts = urlsplit(url)
+            port, name = parts.port, parts.hostname or ""
+        except ValueError as error:
+            raise _Unread(f"not an address ({error})") from error
+        if parts.scheme not in _PORTS or not name or parts.username or parts.password:
+            raise _Unread("not a plain http:// or https:// address")
+        if not self._any_port and port not in _PORTS[parts.scheme]:
+            raise _Unread(f"port {port}")
+        with contextlib.suppress(ValueError):  # a name, which is checked when it is resolved
+            if not self._allowed(ip_address(name)):
+                raise _Unread("an address of a private network")
+        async with self._places, self._session() as session:
+            reply = await get(session, url, what=place_of(url), most_mb=_PAGE_MB)
+        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if reply.status != 200:
+            raise _Unread(
+                f"HTTP {reply.status}" + (": redirects are not followed" if 300 <= reply.status < 400 else "")
+            )
+        if kind not in _TEXT:
+            raise _Unread(f"content type {kind or 'unknown'}")
+        if kind == "text/plain":
+            return reply.body.decode("utf-8", "replace")
+        return await asyncio.to_thread(self._extract, reply.body)
+
+    def _session(self) -> "ClientSession":
+        """A session for one page, whose names resolve to allowed addresses only."""
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, ThreadedResolver
+        from aiohttp.abc import AbstractResolver
+
+        allowed = self._allowed
+
+        class Allowed(AbstractResolver):
+            """Resolves a name once; the connection goes to what was checked."""
+
+            def __init__(self) -> None:
+                self._resolver = ThreadedResolver()
+
+            async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
+                found = await self._resolver.resolve(host, port, family)
+                kept = [one for one in found if allowed(ip_address(one["host"].partition("%")[0]))]
+                if not kept:
+                    raise OSError(f"{host} is in a private network")
+                return kept
+
+            async def close(self) -> None:
+                await self._resolver.close()
+
+        return ClientSession(
+            headers={"User-Agent": "rest_react", "Accept": "text/html, text/plain;q=0.9"},
+            timeout=ClientTimeout(total=self._timeout_s),
+            connector=TCPConnector(resolver=Allowed(), force_close=True),
+            cookie_jar=DummyCookieJar(),
+            trust_env=False,
+        )

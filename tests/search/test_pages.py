@@ -1,0 +1,124 @@
+import asyncio
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from rest_react.records import Hit
+from rest_react.search.html_text import clean_html
+from rest_react.search.pages import PageReader, is_public, main_text
+from tests.loopback import Reply, Request, serve
+
+PAGE = Reply(200, b"<html><body><p>Ostrim was  founded\nby Ada Mell.</p></body></html>", {"content-type": "text/html"})
+
+
+class Found:
+    """A search that always finds these addresses."""
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self.sources = sources
+
+    async def search(self, query: str, k: int) -> list[Hit]:
+        return [Hit(source, "Ostrim", "snippet") for source in self.sources[:k]]
+
+
+def snippets(*sources: str, most: int = 9, **limits: Any) -> list[str]:
+    """What is shown of these results. Addresses of this machine are allowed, unless a test says otherwise."""
+    given = {"allowed": lambda _: True, "any_port": True, "characters": 25, "timeout_s": 2.0}
+    reader = PageReader(
+        Found(sources), most=most, extract=lambda page: clean_html(page.decode()), **{**given, **limits}
+    )
+    return [hit.snippet for hit in asyncio.run(reader.search("q", 9))]
+
+
+def test_the_pages_of_the_first_results_are_read_and_cut() -> None:
+    with serve(lambda _: PAGE) as server:
+        shown = snippets(*(f"{server.url}/{i}" for i in range(3)), most=2)
+    assert shown == ["Ostrim was founded by Ada"] * 2 + ["snippet"]
+    assert sorted(request.path for request in server.requests) == ["/0", "/1"]
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (Reply(404, b"gone"), "HTTP 404"),
+        (Reply(302, b"", {"location": "http://127.0.0.1:1/"}), "redirects are not followed"),
+        (Reply(200, b"%PDF-1.7", {"content-type": "application/pdf"}), "content type application/pdf"),
+        (Reply(200, b"x" * 3_000_000, {"content-type": "text/html"}), "larger than 2 MB"),
+        (Reply(200, b"<p> </p>", {"content-type": "text/html; charset=utf-8"}), "no main text"),
+        (Reply(200, b"late", {"content-type": "text/html"}, delay_s=9.0), "no complete reply within 0.2 s"),
+        (Reply(hang_up=True), "no complete reply"),
+    ],
+)
+def test_a_page_that_cannot_be_read_keeps_its_snippet_and_is_named_once(
+    page: Reply, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve(lambda _: page) as server:
+        assert snippets(f"{server.url}/a", f"{server.url}/b", timeout_s=0.2 if page.delay_s else 30.0) == [
+            "snippet",
+            "snippet",
+        ]
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("note: agent.read_pages") == 1
+    assert reason in " ".join((said.out + said.err).split())
+    assert len(server.requests) <= 4  # aiohttp repeats a GET whose connection was lost
+
+
+def test_no_request_reaches_this_machine_or_a_private_network() -> None:
+    def answer(request: Request) -> Reply:
+        return PAGE
+
+    with serve(answer) as server:
+        port = server.url.rpartition(":")[2]
+        names = (
+            "127.0.0.1",
+            "localhost",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0.0.0.0",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+        )
+        shown = snippets(*(f"http://{name}:{port}/" for name in names), allowed=is_public)
+    assert (shown, server.requests) == (["snippet"] * len(names), [])
+
+
+def test_other_schemes_ports_and_users_are_refused() -> None:
+    with serve(lambda _: PAGE) as server:
+        url = server.url
+        odd = [
+            f"{url}/",
+            url.replace("http", "ftp"),
+            url.replace("//", "//me:pw@"),
+            "p00017",
+            "http://[::1",
+            "file:///etc",
+        ]
+        assert snippets(*odd, any_port=False) == ["snippet"] * len(odd)
+        assert snippets(odd[2]) == ["snippet"]
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True), ("2606:2800:220:1:248:1893:25c8:1946", True),
+        ("10.0.0.1", False), ("192.168.1.1", False), ("172.16.0.1", False), ("100.64.0.1", False),
+        ("169.254.169.254", False), ("127.0.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),
+        ("::1", False), ("fe80::1", False), ("fd00::1", False), ("::ffff:10.0.0.1", False),
+        ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("ff0e::1", False), ("::7f00:1", False),
+    ],
+)  # fmt: skip
+def test_public_addresses(address: str, public: bool) -> None:
+    assert is_public(ip_address(address)) is public
+
+
+def test_the_main_text_of_a_page_leaves_out_its_menu() -> None:
+    pytest.importorskip("trafilatura", reason="rest-react[pages] is not installed")
+    story = "Ostrim was founded by Ada Mell, who came from Dravol with nine companions and a mule. " * 6
+    page = f"<html><body><nav><a href='/'>Home</a></nav><article><h1>Ostrim</h1><p>{story}</p></article></body></html>"
+    text = main_text(page.encode())
+    assert "founded by Ada Mell" in text and "Home" not in text
+    assert main_text(b"") == main_text(b"<html></html>") == ""
