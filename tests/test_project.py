@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions, version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ def test_the_packages_of_the_design_are_declared_with_bounds_on_both_sides() -> 
 
 def test_every_package_that_is_imported_is_declared() -> None:
     own, providers = {"rest_react", *sys.stdlib_module_names}, packages_distributions()
-    declared = {req.name for req in map(Requirement, project()["dependencies"])}
+    extras = {name: own for name, own in project()["optional-dependencies"].items() if name != "dev"}
+    declared = {Requirement(req).name for req in chain(project()["dependencies"], *extras.values())}
     undeclared = {
         f"{path}: {name}"
         for path, tree in parsed()
@@ -161,7 +163,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
         if (top := name.split(".")[0]) not in own
-        and not declared & {one.lower().replace("_", "-") for one in providers.get(top, [])}
+        and not declared & {one.lower().replace("_", "-") for one in providers.get(top, [top])}
     }
     assert undeclared == set()
 
