@@ -8,6 +8,7 @@ that is refused, or whose reply is unusable, has no scores; an outage ends the c
 Not here: gold, and other scores (scores, trajectory_scores).
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,66 +27,77 @@ from rest_react.tasks.search_qa.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
 
 Said = Mapping[str, tuple[float, ...]]
-Requests = Mapping[str, Callable[[StepJudge], Awaitable[tuple[float, ...]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to the reward model, and the text that it is about."""
+
+    text: str
+    put: Callable[[StepJudge], Awaitable[tuple[float, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The scores that the reward model gave, by the id of a step or a trajectory; empty if its reply is unusable."""
+    """The scores that the reward model gave, by a hash of the text; empty if its reply is unusable."""
 
     id: str
     scores: tuple[float, ...]
 
 
-def about_steps(mixed: Sequence[JudgedStep]) -> Requests:
-    """A request for each step: the score of each usable candidate."""
+def about_steps(mixed: Sequence[JudgedStep]) -> dict[str, Request]:
+    """A request for each step, by its id: the score of each usable candidate."""
 
-    def request(judged: JudgedStep) -> Callable[[StepJudge], Awaitable[tuple[float, ...]]]:
-        async def ask_one(judge: StepJudge) -> tuple[float, ...]:
-            parsed = parse_step(judged.step)
-            targets = [parsed.actions[i].target for i in usable_candidates(parsed)]
-            return _of_opinion(await judge.rank(judged.step.state, targets, seed=derive_seed(0, judged.id)))
+    def request(judged: JudgedStep) -> Request:
+        parsed = parse_step(judged.step)
+        state, targets = judged.step.state, [parsed.actions[i].target for i in usable_candidates(parsed)]
 
-        return ask_one
+        async def put(judge: StepJudge) -> tuple[float, ...]:
+            return _of_opinion(await judge.rank(state, targets, seed=derive_seed(0, judged.id)))
+
+        return Request("\0".join((state, *targets)), put)
 
     return {judged.id: request(judged) for judged in mixed}
 
 
-def about_trajectories(parsed: Sequence[ParsedTrajectory]) -> Requests:
-    """A request for each trajectory: the log-odds that its answer is right, or 1 and 0 for a written verdict."""
+def about_trajectories(parsed: Sequence[ParsedTrajectory]) -> dict[str, Request]:
+    """A request for each trajectory, by its id: the log-odds that its answer is right, or 1 and 0 for a written
+    verdict."""
 
-    def request(one: ParsedTrajectory) -> Callable[[StepJudge], Awaitable[tuple[float, ...]]]:
-        async def ask_one(judge: StepJudge) -> tuple[float, ...]:
-            seed = derive_seed(0, one.trajectory.id, "right")
-            return _of_judgement(await judge.is_right(evidence_of(one), seed=seed))
+    def request(one: ParsedTrajectory) -> Request:
+        found, seed = evidence_of(one), derive_seed(0, one.trajectory.id, "right")
 
-        return ask_one
+        async def put(judge: StepJudge) -> tuple[float, ...]:
+            return _of_judgement(await judge.is_right(found, seed=seed))
+
+        return Request(repr(found), put)
 
     return {one.trajectory.id: request(one) for one in parsed}
 
 
-async def ask(parts: Parts, requests: Requests, cache: Path) -> Said:
-    """The scores of every request; those in `cache` are not asked for again. Raises OutsideFault in an outage."""
+async def ask(parts: Parts, requests: Mapping[str, Request], cache: Path) -> Said:
+    """The scores of every request; texts in `cache` are not asked about again. Raises OutsideFault in an outage."""
     judge = parts.reward_model()
     assert judge is not None, "improve.selector=reward_model"
-    said = {one.id: one.scores for one in read_lines(cache, Asked)}
+    known = {one.id: one.scores for one in read_lines(cache, Asked)}
+    ids = {id_: hashlib.sha256(one.text.encode("utf-8", "replace")).hexdigest()[:24] for id_, one in requests.items()}
     log = JsonLines(cache, Asked)
     log.resume()
-    remaining = iter([(id_, request) for id_, request in requests.items() if id_ not in said])
+    remaining = iter({ids[id_]: one for id_, one in requests.items() if ids[id_] not in known}.items())
 
     async def worker() -> None:
-        for id_, request in remaining:
+        for hash_, one in remaining:
             try:
-                said[id_] = await request(judge)
+                known[hash_] = await one.put(judge)
             except ModelFault:
-                said[id_] = ()
-            log.append(Asked(id_, said[id_]))
+                known[hash_] = ()
+            log.append(Asked(hash_, known[hash_]))
 
     try:
         await gather_or_cancel(worker() for _ in range(parts.settings.policy.in_flight))
     finally:
         await judge.llm.aclose()
-    return {id_: said[id_] for id_ in requests}
+    return {id_: known[hash_] for id_, hash_ in ids.items()}
 
 
 def order_scores(said: Said) -> Scores:

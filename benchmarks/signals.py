@@ -113,7 +113,9 @@ def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str
         settings = compose(["improve.selector=reward_model", "improve.keep_trajectories=judged_good", *overrides])
     parts = Parts(settings, run.folder)
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
-    digest = hashlib.sha256(repr((run.name, sorted(overrides))).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr((str(run.folder.root), sorted(overrides), parts.prompts_hash())).encode()).hexdigest()[
+        :12
+    ]
 
     async def ask_both() -> Opinions:
         steps = await ask(parts, about_steps(mixed), output / f"asked_steps_{digest}.jsonl")
