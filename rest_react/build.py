@@ -10,7 +10,7 @@ Not here: the order of the stages (loop).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -104,9 +104,14 @@ class Parts:
     @cached_property
     def prompts(self) -> dict[str, StepPrompt]:
         """The prompts in use: those made from the user's rows, or the prompt files."""
-        rows = () if self.settings.agent.prompts or self._rows is None else self._rows.labelled
+        rows = () if self.settings.agent.prompts else self.labelled_rows
         made = self.settings.task.prompts_of_rows(rows) if rows else {}
         return made or self.settings.task.load_prompts(self._prompt_folder)
+
+    @property
+    def labelled_rows(self) -> tuple[LabelledQuestion, ...]:
+        """The labelled rows of `demonstrations.questions`; none if it is not set."""
+        return () if self._rows is None else self._rows.labelled
 
     @cached_property
     def _rows(self) -> QuestionSet | None:
@@ -285,6 +290,18 @@ class Parts:
         if not filters:
             return self.settings.task.open(TaskContext(prompts, agent, search))
         return self.settings.task.open(TaskContext(prompts, agent, search, improve.only_grounded, improve.max_searches))
+
+    def baselines(self) -> Iterator[tuple[str, Task, Policy]]:
+        """Each baseline of the task with the policy that answers for it, to be closed after use. The untuned policy is
+        asked with its prompts, whatever `agent.exemplars` says."""
+        rows, task, s = self.labelled_rows, self.settings.task, self.settings
+        for name in task.baseline_names() if rows else ():
+            llm = task.baseline(name, rows)
+            made = task.prompts_of_rows(rows, shots=task.baseline_shots(name))
+            context = TaskContext(StepPrompts(made or self.prompts, task.closings, "always"), s.agent)
+            asked = self.llm(self.starting_model()) if llm is None else llm
+            policy = self.policy(asked, samples=s.evaluate.samples, temperature=s.evaluate.temperature, tuned=False)
+            yield name, task.open(context), policy
 
     def policy(self, llm: LLM, *, samples: int, temperature: float, tuned: bool) -> Policy:
         """The policy: a client with how rollouts sample it."""

@@ -77,6 +77,7 @@ class Loop:
                 repeats=s.grow.trajectories_per_question,
             )
         await self._write_questions()
+        await self.run_baselines()
         model = self.parts.starting_model()
         llm = self.parts.llm(model)
         try:
@@ -95,6 +96,28 @@ class Loop:
                     show_results(self.folder.root, smoke=s.smoke)
         finally:
             await llm.aclose()
+
+    async def run_baselines(self) -> None:
+        """Answers the benchmarks with each baseline of the task."""
+        s = self.settings.evaluate
+        for baseline, task, policy in self.parts.baselines():
+            try:
+                for name, benchmark in self.benchmarks.items():
+                    await evaluate(
+                        task,
+                        policy,
+                        benchmark.labelled,
+                        self.parts.grader(),
+                        self.folder.baseline(baseline, name),
+                        repeats=s.repeats,
+                        seed=derive_seed(self.settings.seed, "baseline", baseline, name),
+                        in_flight=self.settings.policy.in_flight,
+                        prices=self.parts.prices,
+                        tolerated=s.tolerate_outside_faults,
+                        title=f"baseline {baseline}: {name}",
+                    )
+            finally:
+                await policy.llm.aclose()
 
     async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Samples trajectories with the policy of the previous iteration; in iteration 0, demonstrations of the

@@ -16,13 +16,14 @@ if __name__ == "__main__":  # before the other imports; the reason is in start.p
     start("rest_react.report")
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rest_react.config.overrides import split, text
 from rest_react.console import console, say
 from rest_react.errors import UsageError, disk_errors
+from rest_react.records import Result
 from rest_react.reporting.cards import write_cards
 from rest_react.reporting.compare import compare
 from rest_react.reporting.compared_run import read_run
@@ -30,15 +31,19 @@ from rest_react.reporting.failure_notes import failure_notes
 from rest_react.reporting.headline import headlines
 from rest_react.reporting.packing import pack
 from rest_react.reporting.page import fill
-from rest_react.reporting.results_json import RESULTS_JSON, Results
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results_json import RESULTS_JSON, ResultRow, Results
+from rest_react.reporting.rows import compute_baselines, compute_rows
+from rest_react.reporting.tables.baseline_table import baseline_table, baseline_tables, terminal_table
 from rest_react.reporting.tables.breakdowns import benchmark_views
 from rest_react.reporting.tables.markdown import report_markdown
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS, first_view, results_table
 from rest_react.reporting.tables.stage_tables import STAGES, incomplete_stages, selection_notes, stage_table
+from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.files import write_file, write_json
+from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import SCHEMA, iterations
 from rest_react.storage.settings_file import read_settings
+from rest_react.tasks.protocol import Task
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.text_safety import visible
 from rest_react.training.loss_curve import loss_curve
@@ -49,9 +54,11 @@ _USAGE = "usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [pa
 def write_report(run_folder: Path, *, smoke: bool) -> Path:
     """Writes results.json, report.md, report.html and the cards into the run's folder. Returns the path of
     report.html."""
-    rows = compute_rows(run_folder)
     settings = read_settings(run_folder)
-    results = Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows), settings=settings)
+    task = task_of_run_folder(settings)
+    rows = compute_rows(run_folder, task.scores)
+    baselines = tuple(compute_baselines(run_folder, rows, task.scores))
+    results = Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows), settings=settings, baselines=baselines)
     write_json(run_folder / RESULTS_JSON, results)
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
@@ -61,7 +68,7 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
         "first_table": [[cell(row) for _, cell in first_view(rows)] for row in rows],
         "headings": HEADINGS,
         "table": [[cell(row) for _, cell in COLUMNS] for row in rows],
-        "benchmarks": benchmark_views(rows),
+        "benchmarks": benchmark_views(rows, [*baseline_tables(rows, baselines), *_task_tables(run_folder, task, rows)]),
         "stages": [table for stage in STAGES if (table := stage_table(run_folder, stage))],
     }
     write_file(run_folder / "report.md", report_markdown(view))
@@ -76,9 +83,22 @@ def show_results(run_folder: Path, *, smoke: bool) -> None:
     page = write_report(run_folder, smoke=smoke)
     rows = compute_rows(run_folder)
     console.print(results_table(rows))
+    if baselines := compute_baselines(run_folder, rows):
+        console.print(terminal_table("Baselines", baseline_table(rows, baselines)))
     for line in (*headlines(rows), *failure_notes(rows)):
         say(line)
     say(f"report: {page}")
+
+
+def _task_tables(run_folder: Path, task: Task, rows: Sequence[ResultRow]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The task's own tables of the last iteration's answers, each with its benchmark."""
+    for row in {row.benchmark: row for row in rows}.values():
+        answers = list(read_lines(run_folder / f"iter_{row.iteration}" / "evaluate" / row.benchmark / RESULTS, Result))
+        for table in task.tables(answers):
+            name = f"{table.name} (iteration {row.iteration})"
+            cells = [[visible(cell, 200) for cell in line] for line in table.rows]
+            headings = [visible(heading, 200) for heading in table.headings]
+            yield row.benchmark, {"name": name, "headings": headings, "rows": cells}
 
 
 def _page(view: Mapping[str, Any], run_folder: Path) -> str:

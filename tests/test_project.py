@@ -41,7 +41,7 @@ DESIGN_CARD = (
 ).split()
 HEAVY = set(
     "torch transformers trl peft accelerate datasets wandb aiohttp openai google ddgs bm25s gguf scipy pyarrow "
-    "vllm".split()
+    "sklearn vllm".split()
 )
 
 

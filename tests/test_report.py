@@ -66,7 +66,7 @@ def test_results_json_has_the_public_schema(run):
     write_report(run, smoke=False)
     told = json.loads((run / "results.json").read_text(), parse_constant=pytest.fail)
     rows = to_builtins(compute_rows(run))
-    assert told == {"schema": 1, "run": "demo", "rows": rows, "settings": read_settings(run)}
+    assert told == {"schema": 1, "run": "demo", "rows": rows, "settings": read_settings(run), "baselines": []}
     assert [row["verdicts"].keys() for row in rows] == [{f"w{i}#e3b0c442" for i in range(4)}] * 2
 
 

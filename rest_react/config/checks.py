@@ -42,6 +42,9 @@ def combination_problems(s: Settings) -> Iterator[str]:
     yield from _verifier_of_other_questions(s)
     yield from _impossible_for_task(s)
     yield from _impossible_students(s)
+    yield from s.task.problems("task")
+    if s.task.baseline_names() and s.demonstrations.questions is None:
+        yield "task.baselines: answer from the rows of demonstrations.questions, which is not set; set it"
     yield from s.search.problems("search")
     for role, model in (("policy", s.policy), ("reward_model", s.reward_model), ("grader", s.grader)):
         if not isinstance(model, (SameModel, TrainedModel, RuleGraderSettings)):

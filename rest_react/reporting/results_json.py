@@ -137,6 +137,17 @@ class ResultRow:
     seconds: float
     pass_at: dict[str, GroupAccuracy] = field(default_factory=dict)
     verdicts: dict[str, str] | None = None
+    scores: dict[str, GroupAccuracy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedBaseline:
+    """A baseline's answers to one benchmark, as a row of iteration 0. `last_minus_it` is the accuracy of the run's last
+    iteration minus that of the baseline, paired by question."""
+
+    name: str
+    row: ResultRow
+    last_minus_it: Difference | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +157,7 @@ class Results:
     schema: Literal[1]
     run: str
     rows: tuple[ResultRow, ...]
+    baselines: tuple[ComparedBaseline, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 
 

@@ -9,9 +9,9 @@ Not here: intervals (metrics.intervals), the format of results.json (reporting.r
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rest_react.errors import RunFolderError, short_reason
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
@@ -21,6 +21,7 @@ from rest_react.records import Result
 from rest_react.reporting.results_json import (
     Accuracy,
     ChecksEffect,
+    ComparedBaseline,
     Difference,
     FaultCount,
     GroupAccuracy,
@@ -28,14 +29,22 @@ from rest_react.reporting.results_json import (
     ResultRow,
     RuleDisagreement,
     question_key,
+    scores_of,
     verdicts_of,
 )
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.run_folder import iterations
+from rest_react.storage.run_folder import BASELINES, iterations
 from rest_react.storage.summaries import read_summary
 
+RATING = "rating"  # the name of a score from 1 to 5; all others are shares
+Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
 _Values = dict[str, list[float | None]]
+
+
+def no_scores(result: Result) -> Mapping[str, float | None]:
+    """The scores of a task that has none of its own."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +60,9 @@ class _Scored:
         return self.result.fault is not None and self.result.fault.whose == "outside"
 
 
-def compute_rows(run_folder: Path) -> list[ResultRow]:
-    """One row per complete evaluation, in order of iteration and benchmark."""
+def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
+    """One row per complete evaluation, in order of iteration and benchmark. `score` gives the task's own scores of an
+    answer, by name (`scores` of its task)."""
     rows: list[ResultRow] = []
     earlier: dict[str, list[tuple[int, _Values]]] = {}
     for iteration, stage, summary in _evaluations(run_folder):
@@ -61,9 +71,39 @@ def compute_rows(run_folder: Path) -> list[ResultRow]:
         seen = earlier.setdefault(stage.name, [])
         start = seen[0][1] if seen and seen[0][0] == 0 else None
         previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
-        rows.append(_row(iteration, stage.name, summary, scored, after=after, start=start, previous=previous))
+        row = _row(iteration, stage.name, summary, scored, after=after, start=start, previous=previous)
+        rows.append(replace(row, scores=_scores(scored, summary["repeats"], score)))
         seen.append((iteration, after))
     return rows
+
+
+def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score = no_scores) -> list[ComparedBaseline]:
+    """One row per complete evaluation of a baseline, compared with the last of `rows`, those of the iterations."""
+    found, last = [], {row.benchmark: row for row in rows}
+    for stage in sorted((run_folder / BASELINES).glob("*/*/")):
+        summary = read_summary(stage)
+        if summary is None:
+            continue
+        scored = [_counted(result) for result in read_lines(stage / RESULTS, Result)]
+        after = _by_question(scored, summary["repeats"], lambda s: s.after)
+        row = _row(0, stage.name, summary, scored, after=after, start=None, previous=None)
+        row = replace(row, scores=_scores(scored, summary["repeats"], score))
+        ours = scores_of(last[stage.name]) if stage.name in last else None
+        difference = None if ours is None else _difference(ours, scores_of(row) or {})
+        found.append(ComparedBaseline(name=stage.parent.name, row=row, last_minus_it=difference))
+    return found
+
+
+def _scores(scored: Sequence[_Scored], repeats: int, score: Score) -> dict[str, GroupAccuracy]:
+    """The mean of each of the task's own scores; answers without this score, or lost outside, are left out."""
+    given = {s.result.id: score(s.result) for s in scored if not s.outside}
+    names = dict.fromkeys(name for scores in given.values() for name in scores)
+    found = {}
+    for name in names:
+        own = {id_: scores.get(name) for id_, scores in given.items()}
+        values = _by_question(scored, repeats, lambda s, own=own: own.get(s.result.id))  # type: ignore[misc]
+        found[name] = _group(values, (1.0, 5.0) if name == RATING else (0.0, 1.0))
+    return found
 
 
 def _row(
@@ -188,8 +228,8 @@ def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], s
     return {name: _group(_by_question(groups[name], repeats, lambda s: s.after)) for name in sorted(groups)}
 
 
-def _group(values: _Values) -> GroupAccuracy:
-    share = clustered_interval(values)
+def _group(values: _Values, scale: tuple[float, float] = (0.0, 1.0)) -> GroupAccuracy:
+    share = clustered_interval(values, scale=scale)
     return GroupAccuracy(mean=share.mean, low=share.low, high=share.high, questions=share.n)
 
 

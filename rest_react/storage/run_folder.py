@@ -19,6 +19,7 @@ from rest_react.errors import RunFolderError, disk_errors
 from rest_react.storage.files import make_folder, remove
 
 SCHEMA: Final = 1  # the version of the format, see docs/run_folder.md
+BASELINES = "baselines"
 HALF_COPIED = ".taken"  # a stage of another run is copied here first, since no command reads stages from this path
 
 
@@ -31,6 +32,10 @@ class RunFolder:
     def stage(self, iteration: int, *parts: str) -> Path:
         """The folder of a stage: `stage(1, "evaluate", "world")`."""
         return self.root.joinpath(f"iter_{iteration}", *parts)
+
+    def baseline(self, name: str, benchmark: str) -> Path:
+        """The folder of a baseline's answers to a benchmark: `baseline("tfidf", "validation")`."""
+        return self.root / BASELINES / name / benchmark
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -49,7 +54,12 @@ class RunFolder:
 
     def _clear_leftovers(self) -> None:
         """Removes incomplete files of killed commands; safe, because only the process with the lock writes."""
-        for path in [*self.root.glob("*.tmp"), *self.root.glob("iter_*/**/*.tmp"), self.root / HALF_COPIED]:
+        for path in [
+            *self.root.glob("*.tmp"),
+            *self.root.glob("iter_*/**/*.tmp"),
+            *self.root.glob(f"{BASELINES}/**/*.tmp"),
+            self.root / HALF_COPIED,
+        ]:
             remove(path)
 
 

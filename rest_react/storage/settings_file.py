@@ -23,7 +23,7 @@ from rest_react.storage.files import write_file
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import is_locked
-from rest_react.storage.run_folder import SCHEMA
+from rest_react.storage.run_folder import BASELINES, SCHEMA
 
 _ABSENT = "(absent)"
 # The files that depend on these settings; while none exists, the settings may change.
@@ -45,6 +45,7 @@ _BEFORE: Mapping[str, object] = {
     "task.kind": "search_qa",
     "task.grade": "label",
     "task.shots": 0,
+    "task.baselines": [],
     "demonstrations.questions": None,
     "improve.keep_trajectories": "all",
     "improve.rejected_trajectories": "drop",
@@ -97,7 +98,7 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
         return []
     differing = differing_settings(root, settings)
     if differing and _nothing_finished(root):
-        for begun in root.glob("iter_*"):
+        for begun in (*root.glob("iter_*"), *root.glob(BASELINES)):
             shutil.rmtree(begun)
         _write(root, _SettingsFile(SCHEMA, dict(settings), [dict(environment)]))
         return ["settings changed; no stage had finished with the previous ones"]

@@ -19,7 +19,7 @@ from rest_react.console import say
 from rest_react.errors import RunFolderError
 from rest_react.storage.files import remove, write_json
 from rest_react.storage.integrity import SUMMARY, counted_files, flushed_files, refuse_damaged, stored_files
-from rest_react.storage.run_folder import SCHEMA
+from rest_react.storage.run_folder import BASELINES, SCHEMA
 
 
 def write_summary(stage: Path, summary: Mapping[str, object]) -> None:
@@ -56,7 +56,7 @@ def read_summary(stage: Path) -> dict[str, Any] | None:
 
 def refuse_damaged_stages(run_folder: Path) -> None:
     """Raises RunFolderError if a complete stage is damaged; called before work or money is spent on later stages."""
-    for summary in sorted(run_folder.glob(f"iter_*/**/{SUMMARY}")):
+    for summary in sorted((*run_folder.glob(f"iter_*/**/{SUMMARY}"), *run_folder.glob(f"{BASELINES}/*/*/{SUMMARY}"))):
         read_summary(summary.parent)
 
 

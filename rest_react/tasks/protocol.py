@@ -10,7 +10,7 @@ Stages, selection and pages use only this interface.
 Not here: which task a run has (build), and parsed candidates (parsed_trajectories).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, Protocol, TypeAlias
@@ -40,10 +40,19 @@ class Policy:
     tuned: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ResultTable:
+    """A table of the report: its name, the headings of its columns, and its rows as text."""
+
+    name: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 class Task(Protocol):
-    """A task. A class that inherits from it may leave out `may_train`, `evidence`, `gathering`, `corruptions`,
-    `render`, `citations`, `conversation` and `violations`, whose defaults mean: no filter, only the answer, no evidence
-    gathered, no errors to make, steps shown as text, no sources, one turn per step, no verifier."""
+    """A task. A class that inherits from it may leave out every method that has a body here, whose default means: no
+    filter, only the answer, no evidence gathered, no errors to make, steps shown as text, no sources, one turn per
+    step, answers right or wrong and no more, no verifier."""
 
     __slots__ = ()
 
@@ -100,6 +109,14 @@ class Task(Protocol):
     def conversation(self, trajectory: ParsedTrajectory) -> Conversation:
         """The trajectory as the messages of a chat, for exports."""
         return one_turn_per_step(trajectory.steps)
+
+    def scores(self, result: Result) -> Mapping[str, float | None]:
+        """The task's own scores of an answer, by name: shares, or `rating` from 1 to 5; None where it has none."""
+        return {}
+
+    def tables(self, results: Sequence[Result]) -> Iterable[ResultTable]:
+        """The task's own tables of the answers to one benchmark, for the report."""
+        return ()
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """The violations that a verifier without labels finds; none if the task has no verifier."""

@@ -7,7 +7,7 @@ The settings of a new task are a frozen dataclass in the task's package that sub
 the union in tasks/__init__.py. Not here: the interface of the task (tasks.protocol).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
@@ -77,6 +77,10 @@ class TaskSettings(Protocol):
         """Its built-in items, in sets with these sizes."""
         return NoItems()
 
+    def problems(self, path: str) -> Iterator[str]:
+        """One message for each impossible combination of these settings, with what to do; `path` is their name."""
+        yield from ()
+
     @property
     def needs_rows(self) -> bool:
         """Whether `with_rows` completes these settings."""
@@ -86,9 +90,23 @@ class TaskSettings(Protocol):
         """These settings, completed from the rows of `demonstrations.questions`. Raises ConfigError."""
         return self
 
-    def prompts_of_rows(self, rows: Sequence[LabelledQuestion]) -> dict[str, StepPrompt]:
-        """The prompts made from the rows of `demonstrations.questions`; empty: those in the prompt files."""
+    def prompts_of_rows(self, rows: Sequence[LabelledQuestion], *, shots: int | None = None) -> dict[str, StepPrompt]:
+        """The prompts made from the rows of `demonstrations.questions`, with `shots` of them as examples (None: as many
+        as its settings say); empty: the prompts are those in the prompt files."""
         return {}
+
+    def baseline_names(self) -> tuple[str, ...]:
+        """The baselines that answer every benchmark beside the policy; those that `baseline` does not know are the
+        untuned policy, with this name's number of examples in `baseline_shots`."""
+        return ()
+
+    def baseline(self, name: str, rows: Sequence[LabelledQuestion]) -> LLM | None:
+        """The baseline, fitted on the rows of `demonstrations.questions`; None: it is the untuned policy."""
+        return None
+
+    def baseline_shots(self, name: str) -> int:
+        """How many rows the untuned policy is shown under this name."""
+        return 0
 
     def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> BuiltInItems:
         """The rows of `demonstrations.questions` as items that its expert can demonstrate."""

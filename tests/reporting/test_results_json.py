@@ -43,8 +43,13 @@ def test_a_published_file_matches_the_schema_and_is_read_without_loss(path: Path
     validator().validate(held)
     write_json(tmp_path / "results.json", msgspec.json.decode(path.read_bytes(), type=Results))
     written = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    later = {"rule_disagreement": None, "pass_at": {}, "verdicts": None}  # fields that older files do not have
-    assert written == {"settings": {}} | held | {"rows": [later | one for one in held["rows"]]}
+    later = {
+        "rule_disagreement": None,
+        "pass_at": {},
+        "verdicts": None,
+        "scores": {},
+    }  # fields that older files do not have
+    assert written == {"settings": {}, "baselines": []} | held | {"rows": [later | one for one in held["rows"]]}
 
 
 def plain(held: Results) -> dict[str, Any]:

@@ -12,16 +12,23 @@ from typing import Any
 from rest_react.reporting.headline import detectable_line, headline
 from rest_react.reporting.number_formats import number, percent, span
 from rest_react.reporting.results_json import GroupAccuracy, ResultRow
+from rest_react.reporting.rows import RATING
 from rest_react.text_safety import visible
 
 
-def benchmark_views(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """The rows of each benchmark, and the tables that break them down."""
+def benchmark_views(rows: Sequence[ResultRow], more: Sequence[tuple[str, dict[str, Any]]] = ()) -> list[dict[str, Any]]:
+    """The rows of each benchmark, and the tables that break them down; `more` are further tables with their
+    benchmark."""
     own: dict[str, list[ResultRow]] = {}
     for row in rows:
         own.setdefault(row.benchmark, []).append(row)
     return [
-        {"name": visible(name), "rows": some, "tables": list(_breakdowns(some)), **_said(some[-1])}
+        {
+            "name": visible(name),
+            "rows": some,
+            "tables": [*(table for benchmark, table in more if benchmark == name), *_breakdowns(some)],
+            **_said(some[-1]),
+        }
         for name, some in own.items()
     ]
 
@@ -67,10 +74,30 @@ def _solved(row: ResultRow) -> dict[str, str]:
     return _shares({f"k = {int(k):>2}": part for k, part in {"1": once, **row.pass_at}.items()})
 
 
+def _scored(row: ResultRow) -> dict[str, str]:
+    rating = row.scores.get(RATING)
+    shares = _shares({name: part for name, part in row.scores.items() if name != RATING})
+    return shares | ({} if rating is None else {"rating (1 to 5)": rating_text(rating)})
+
+
+def rating_text(rating: GroupAccuracy) -> str:
+    """A mean rating with its interval."""
+    ends = "" if rating.low is None or rating.high is None else f" [{rating.low:.2f}, {rating.high:.2f}]"
+    return f"{number(rating.mean, 2)}{ends} of {rating.questions}"
+
+
+def _per_answer(row: ResultRow) -> dict[str, str]:
+    answers = row.questions * row.repeats
+    cost = None if row.cost_usd is None else row.cost_usd / answers
+    return {"tokens": number(row.tokens, 0), "cost_usd": number(cost, 6), "seconds": number(row.seconds / answers, 2)}
+
+
 _PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
     ("Solved in k answers (pass@k)", _solved),
     ("By question type", lambda row: _shares(row.by_kind)),
     ("By hops", lambda row: _shares(row.by_hops)),
+    ("Scores of the task", _scored),
+    ("Cost per answer", _per_answer),
     ("Cost per correct answer", _spent),
     ("Effect of the self-checks", lambda row: {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)}),
     ("Faults", _lost),

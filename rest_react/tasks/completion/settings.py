@@ -6,8 +6,9 @@
 Not here: the task (tasks.completion.task), its built-in items and its scripted policy (items, scripted).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -48,6 +49,9 @@ class CompletionSettings(TaskSettings):
     # label: one of the labels; formatting: a list in JSON
     grade: Literal["label", "formatting"] = "label"
     shots: NotNegative = 0  # rows of demonstrations.questions that an untuned model is shown as examples
+    # what answers each benchmark too: the most frequent label, TF-IDF with logistic regression (scikit-learn), and the
+    # untuned policy without and with `shots` examples
+    baselines: tuple[Literal["majority", "tfidf", "zero_shot", "few_shot"], ...] = ()
 
     def open(self, context: TaskContext) -> task.Completion:
         prompts = context.prompts
@@ -60,6 +64,14 @@ class CompletionSettings(TaskSettings):
 
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> Items:
         return build_items(seed, demonstrations=demonstrations, train=train, evaluation=evaluation)
+
+    def problems(self, path: str) -> Iterator[str]:
+        if "few_shot" in self.baselines and not self.shots:
+            yield f"{path}.shots: 0, but the baseline few_shot shows examples; set 1 or more"
+        if self.grade != "label" and (others := {"majority", "tfidf"}.intersection(self.baselines)):
+            yield f"{path}.baselines: {' and '.join(sorted(others))} can only give labels; remove them"
+        if "tfidf" in self.baselines and find_spec("sklearn") is None:
+            yield f"{path}.baselines: tfidf needs scikit-learn; pip install 'rest-react[classify]', or remove tfidf"
 
     @property
     def needs_rows(self) -> bool:
@@ -86,16 +98,28 @@ class CompletionSettings(TaskSettings):
             raise ConfigError([told])
         return replace(self, labels=tuple(sorted(found.values())))
 
-    def prompts_of_rows(self, rows: Sequence[LabelledQuestion]) -> dict[str, StepPrompt]:
+    def prompts_of_rows(self, rows: Sequence[LabelledQuestion], *, shots: int | None = None) -> dict[str, StepPrompt]:
         """The prompt of a user's own rows: the labels, and the first `shots` rows as examples."""
         name = "classify.txt" if self.grade == "label" and self.labels else "follow.txt"
         text = (self.packaged_prompts / name).read_text(encoding="utf-8")
         instructions = text.replace("{labels}", "\n".join(f"- {label}" for label in self.labels or ()))
         shown = tuple(
             Exemplar(task.render_state(row.question.text), f"{escape_control_tokens(row.answers[0])}  {STOP}")
-            for row in rows[: self.shots]
+            for row in rows[: self.shots if shots is None else shots]
         )
         return {task.KIND: StepPrompt(instructions, shown)}
+
+    def baseline_names(self) -> tuple[str, ...]:
+        return self.baselines
+
+    def baseline(self, name: str, rows: Sequence[LabelledQuestion]) -> LLM | None:
+        from rest_react.tasks.completion.baselines import majority, tfidf
+
+        known = {"majority": majority, "tfidf": tfidf}
+        return known[name](rows) if name in known else None
+
+    def baseline_shots(self, name: str) -> int:
+        return self.shots if name == "few_shot" else 0
 
     def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> Items:
         return Items(tuple(rows), (), (), {row.question.text: escape_control_tokens(row.answers[0]) for row in rows})

@@ -11,7 +11,7 @@
 Not here: items and their labels (tasks.completion.items, or a file), and the scripted policy (scripted).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -22,9 +22,10 @@ from rest_react.model_output.thinking import after_thinking
 from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import STOP
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
+from rest_react.tasks.completion.confusion import confusion_tables
 from rest_react.tasks.completion.formatting import formatting_scores
 from rest_react.tasks.completion.label import label_key, read_label
-from rest_react.tasks.protocol import Policy, Task, Watch
+from rest_react.tasks.protocol import Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import Rollout, StepPrompts, parse_each
 from rest_react.text_safety import escape_control_tokens, quote
 
@@ -121,3 +122,8 @@ class Completion(Task):
             return {}
         outside = result.fault is not None and (OUTSIDE in result.fault.message or "no label" in result.fault.message)
         return {"outside_label_set": float(outside)}
+
+    def tables(self, results: Sequence[Result]) -> Iterator[ResultTable]:
+        """With labels, the confusion matrix and the figures by label."""
+        if self.grading == "label" and self.labels:
+            yield from confusion_tables(results, self.labels)

@@ -16,7 +16,7 @@ from rest_react.judges.results import fault_verdict, result_of
 from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
 from rest_react.step_view import StepView
-from rest_react.tasks.protocol import Policy, Watch
+from rest_react.tasks.protocol import Policy, Task, Watch
 from rest_react.tasks.search_qa import conversation
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
@@ -28,7 +28,7 @@ from rest_react.tasks.search_qa.verifier import violations_of
 
 
 @dataclass(frozen=True, slots=True)
-class SearchQA:
+class SearchQA(Task):
     """The task. `agent` is None if trajectories are only read. `only_grounded` and `max_searches` filter training data
     by the last grounding check and by the number of searches."""
 

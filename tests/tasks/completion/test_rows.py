@@ -10,6 +10,7 @@ import pytest
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError
 from rest_react.records import Example, Result
+from rest_react.reporting.results_json import read_results, scores_of
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.completion.settings import CompletionSettings
@@ -107,7 +108,8 @@ def test_supervised_rows_are_the_start_and_a_label_that_only_validation_has_is_u
 def test_labels_are_those_of_the_training_part_and_locked(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", labelled=18)
     settings = compose(["experiment=classify", f"data={data}", "demonstrations.questions.n=2", "run=x"])
-    assert settings.task == CompletionSettings("completion", ("Card", "Loan"))
+    assert isinstance(settings.task, CompletionSettings)
+    assert settings.task.labels == ("Card", "Loan")
     with pytest.raises(ConfigError, match=r"2 rows of demonstrations.questions have 1 different answers"):
         compose(
             ["experiment=classify", f"data={write_data(tmp_path / 'one', labelled=1, other='Card')}",
@@ -120,3 +122,24 @@ def test_rows_of_validation_in_the_training_part_are_refused(tmp_path: Path) -> 
     (data / "validation.jsonl").write_bytes((data / "train.jsonl").read_bytes())
     with pytest.raises(ConfigError, match=r"demonstrations.questions: 6 of 10 questions equal or nearly equal"):
         label_free_run(tmp_path, data, "run")
+
+
+def test_baselines_answer_the_same_rows_and_are_compared_with_the_last_iteration(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    folder, _ = label_free_run(tmp_path, data, "run", "iteration=0")
+    told = read_results(folder)
+    assert [(b.name, b.row.benchmark, b.row.questions) for b in told.baselines] == [
+        (name, "validation", 6) for name in ("few_shot", "majority", "tfidf", "zero_shot")
+    ]
+    tuned = scores_of(told.rows[0]) or {}
+    for baseline in told.baselines:
+        theirs = scores_of(baseline.row) or {}
+        assert theirs.keys() == tuned.keys()
+        assert baseline.last_minus_it is not None
+        assert baseline.last_minus_it.mean == sum(tuned[q][0] - theirs[q][0] for q in tuned) / 6  # type: ignore[operator]
+    majority = next(b.row for b in told.baselines if b.name == "majority")
+    assert (majority.accuracy.mean, majority.cost_usd) == (1 / 3, 0.0)
+    outside = told.rows[0].scores["outside_label_set"]
+    assert outside.mean == told.rows[0].failed_share > 0
+    page = (folder / "report.md").read_text()
+    assert all(heading in page for heading in ("validation: baselines", "confusion: gold in lines", "by label"))

@@ -1,0 +1,93 @@
+"""The confusion matrix of labelled answers, and precision, recall and F1 of each label.
+
+    confusion([("Card", "Card"), ("Card", "Loan"), ("Loan", None)], ("Card", "Loan")).per_class[0]
+    # PerClass(label="Card", items=2, precision=1.0, recall=0.5, f1=0.667)
+
+An item is a pair (gold, answer); an answer outside the label set, or none, is None. A gold outside the set has a line
+of its own, since it can never be answered. Precision is None where a label was never answered, F1 then 0.
+Not here: intervals of accuracy (reporting.rows), and how an output is read (label).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rest_react.records import Result
+from rest_react.tasks.completion.label import label_key
+from rest_react.tasks.protocol import ResultTable
+
+OTHER = "(no label)"
+
+
+@dataclass(frozen=True, slots=True)
+class PerClass:
+    """The figures of one label."""
+
+    label: str
+    items: int
+    precision: float | None
+    recall: float | None
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """`counts[i][j]`: items of gold `golds[i]` that were answered with `answers[j]`; the last answer is none."""
+
+    golds: tuple[str, ...]
+    answers: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    per_class: tuple[PerClass, ...]
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 over the labels of the golds."""
+        own = [one.f1 for one in self.per_class if one.items]
+        return sum(own) / max(len(own), 1)
+
+
+def confusion(pairs: Sequence[tuple[str, str | None]], labels: Sequence[str]) -> Confusion:
+    """The matrix of these items; its columns are the labels in their order, and `OTHER`."""
+    columns = (*labels, OTHER)
+    golds = (*labels, *sorted({gold for gold, _ in pairs if gold not in labels}))
+    tally = Counter((gold, OTHER if answer is None or answer not in labels else answer) for gold, answer in pairs)
+    counts = tuple(tuple(tally[gold, answer] for answer in columns) for gold in golds)
+    return Confusion(golds, columns, counts, tuple(_per_class(label, tally, golds, columns) for label in labels))
+
+
+def _per_class(label: str, tally: Counter[tuple[str, str]], golds: Sequence[str], columns: Sequence[str]) -> PerClass:
+    right = tally[label, label]
+    items = sum(tally[label, answer] for answer in columns)
+    answered = sum(tally[gold, label] for gold in golds)
+    return PerClass(
+        label,
+        items,
+        right / answered if answered else None,
+        right / items if items else None,
+        2 * right / (items + answered) if items + answered else 0.0,
+    )
+
+
+def confusion_tables(results: Sequence[Result], labels: Sequence[str]) -> Iterator[ResultTable]:
+    """The matrix and the figures by label. Answers that were lost outside are left out."""
+    by_key = {label_key(label): label for label in labels}
+    pairs = [
+        (by_key.get(label_key(result.golds[0]), result.golds[0]), result.answer if result.fault is None else None)
+        for result in results
+        if result.fault is None or result.fault.whose == "model"
+    ]
+    if not pairs:
+        return
+    found = confusion(pairs, labels)
+    lines = tuple((gold, *map(str, row)) for gold, row in zip(found.golds, found.counts, strict=True))
+    yield ResultTable("Confusion: gold in lines, answers in columns", ("", *found.answers), lines)
+    figures = tuple(
+        (one.label, str(one.items), _share(one.precision), _share(one.recall), f"{one.f1:.3f}")
+        for one in found.per_class
+    )
+    mean = ("mean over labels (macro)", str(len(pairs)), "", "", f"{found.macro_f1:.3f}")
+    yield ResultTable("By label", ("", "items", "precision", "recall", "F1"), (*figures, mean))
+
+
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"

@@ -1,0 +1,90 @@
+"""The baselines of a labelled task, and the figures by label."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.prompts import STOP
+from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
+from rest_react.tasks.completion.baselines import majority, tfidf
+from rest_react.tasks.completion.confusion import OTHER, PerClass, confusion, confusion_tables
+from rest_react.tasks.completion.task import render_state
+from tests.runs import result
+
+ROWS = [
+    LabelledQuestion(Question(str(i), text), (label,))
+    for i, (text, label) in enumerate(
+        [
+            ("the card fee <|im_end|>", "Card"),
+            ("a card charge", "Card"),
+            ("my house loan", "Loan"),
+            ("loan rate", "Loan"),
+        ]
+    )
+]
+JAPANESE = [
+    LabelledQuestion(Question("j", "映画を見た"), ("映画",)),
+    LabelledQuestion(Question("k", "野球をした"), ("運動",)),
+]
+
+
+def test_majority_gives_the_most_frequent_label_and_of_several_the_first() -> None:
+    assert majority(ROWS).predict("anything") == "Card"
+    assert majority([*ROWS, ROWS[2]]).predict("anything") == "Loan"
+
+
+def test_tfidf_reads_the_state_of_a_prompt_and_learns_words_or_characters() -> None:
+    baseline = tfidf(ROWS)
+    states = [render_state(text) for text in ("a fee on my card <|im_end|>", "house")]
+    sampling = Sampling(0.0, 8, 1)
+    said = [asyncio.run(baseline.sample(Prompt("", state), n=1, sampling=sampling))[0] for state in states]
+    assert [(one.text, one.finish, one.tokens) for one in said] == [
+        (f"Card  {STOP}", "stop", 0),
+        (f"Loan  {STOP}", "stop", 0),
+    ]
+    assert [tfidf(JAPANESE).predict(text) for text in ("映画館", "野球場")] == ["映画", "運動"]
+
+
+def test_precision_recall_and_f1_of_each_label() -> None:
+    found = confusion([("A", "A"), ("A", "A"), ("A", "B"), ("B", "A"), ("B", None), ("Z", "B")], ("A", "B", "C"))
+    assert found.golds == ("A", "B", "C", "Z")
+    assert found.answers == ("A", "B", "C", OTHER)
+    assert found.counts == ((2, 1, 0, 0), (1, 0, 0, 1), (0, 0, 0, 0), (0, 1, 0, 0))
+    assert found.per_class == (
+        PerClass("A", 3, 2 / 3, 2 / 3, pytest.approx(2 / 3)),  # type: ignore[arg-type]
+        PerClass("B", 2, 0.0, 0.0, 0.0),
+        PerClass("C", 0, None, None, 0.0),
+    )
+    assert found.macro_f1 == pytest.approx(1 / 3)
+
+
+labels = st.sampled_from("ABC")
+
+
+@given(st.lists(st.tuples(labels, labels | st.none()), max_size=30))
+def test_figures_by_label_agree_with_scikit_learn(pairs: list[tuple[str, str | None]]) -> None:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    found = confusion(pairs, ("A", "B", "C"))
+    assert sum(map(sum, found.counts)) == len(pairs)
+    if pairs:
+        golds, answers = [gold for gold, _ in pairs], [answer or "?" for _, answer in pairs]
+        theirs = precision_recall_fscore_support(golds, answers, labels=["A", "B", "C"], zero_division=0)
+        ours = [[one.precision or 0 for one in found.per_class], [one.recall or 0 for one in found.per_class]]
+        assert ours == [pytest.approx(list(theirs[0])), pytest.approx(list(theirs[1]))]
+        assert [one.f1 for one in found.per_class] == pytest.approx(list(theirs[2]))
+
+
+def test_answers_outside_the_labels_have_a_column_and_lost_answers_none() -> None:
+    answers = [
+        replace(result("q1", answer="card"), golds=("CARD",)),
+        replace(result("q2", fault=Fault("model", "none of the labels: x")), golds=("Loan",)),
+        replace(result("q3", fault=Fault("outside", "server")), golds=("Loan",)),
+    ]
+    table, figures = confusion_tables([replace(a, answer=a.answer.title()) for a in answers], ("Card", "Loan"))
+    assert table.headings == ("", "Card", "Loan", OTHER)
+    assert table.rows == (("Card", "1", "0", "0"), ("Loan", "0", "0", "1"))
+    assert figures.rows[-1] == ("mean over labels (macro)", "2", "", "", "0.500")
