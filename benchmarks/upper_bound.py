@@ -1,10 +1,11 @@
-"""Runs the same loop with training targets chosen by the closed world's gold labels, as an upper reference.
+"""Runs the same loop with training targets chosen by gold labels, as an upper reference.
 
     python -m benchmarks.upper_bound --run outputs/embedded_full --iteration 3 experiment=embedded_full
 
 writes into outputs/embedded_full_gold. It reuses the run's iteration 0 and first Grow, so give that run's overrides.
 From then on, trajectories with a right answer are trained on: each step on its right candidate with the lowest
-perplexity (`gold`), steps without one not at all. Rollouts still select by `agent.select`. Resumable like a run.
+perplexity (`gold`), steps without one not at all. Questions of a file need their chains (docs/data_formats.md); those
+without a complete one are not trained on. Rollouts still select by `agent.select`. Resumable like a run.
 
 Labels decide the training data, so the result is a reference, never a result of the method; that is why this is not a
 selector of the package. It need not be a bound: gold demands less of a trajectory than the rules do (docs/log.md).
@@ -13,6 +14,8 @@ Not here: the verdicts (gold).
 
 import argparse
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.gold import judge_steps
@@ -20,7 +23,7 @@ from rest_react.build import Parts
 from rest_react.config.cli import compose, environment
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
-from rest_react.records import Example, Trajectory
+from rest_react.records import Example, LabelledQuestion, Trajectory
 from rest_react.stages.improve import EXAMPLES
 from rest_react.stages.reuse import copy_stage
 from rest_react.stages.rollouts import TRAJECTORIES
@@ -29,6 +32,7 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings, lock_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
+from rest_react.tasks.search_qa.chain_plans import NoPlan, Titles
 
 
 class GoldLoop(Loop):
@@ -47,15 +51,15 @@ class GoldLoop(Loop):
 
         Its target is the right candidate with the lowest perplexity.
         """
-        world = self.parts.world
-        labelled = {q.question.id: q for q in self.grow_set.labelled}
+        gold = self.gold()
         search = self.parts.search(self.grow_set.passages)
         found = []
         for trajectory in read_lines(self.folder.stage(k, "grow") / TRAJECTORIES, Trajectory):
-            asked = labelled[trajectory.question_id]
-            if trajectory.outcome != "finished" or rule_verdict(asked, trajectory.answer).verdict != "correct":
+            if trajectory.outcome != "finished" or trajectory.question_id not in gold:
                 continue
-            titles = [hop.title for hop in world.plans[trajectory.question].hops]
+            asked, titles = gold[trajectory.question_id]
+            if rule_verdict(asked, trajectory.answer).verdict != "correct":
+                continue
             for judged in await judge_steps(trajectory, asked, titles, search):
                 step = judged.step
                 right = [c for c, is_right in zip(step.candidates, judged.right, strict=True) if is_right]
@@ -64,6 +68,23 @@ class GoldLoop(Loop):
                     index = int(judged.id.rpartition(".")[2])
                     found.append(Example(judged.id, trajectory.id, index, step.kind, step.state, best.text, "gold"))
         return found
+
+    def gold(self) -> dict[str, tuple[LabelledQuestion, list[str]]]:
+        """The questions of Grow with their labels by id, and the titles of their gold passages. A question of a file
+        is left out if its chain is not in the corpus."""
+        source = self.settings.grow.questions
+        if source.is_world:
+            plans = self.parts.world.plans
+            return {q.question.id: (q, [h.title for h in plans[q.question.text].hops]) for q in self.grow_set.labelled}
+        opened = source.open_with_chains(self.parts.question_context)
+        titles, ids = Titles(opened.passages), {passage.title: passage.id for passage in opened.passages or ()}
+        found = {}
+        for question in opened.labelled:
+            with suppress(NoPlan):
+                names = list(dict.fromkeys(titles.of(lookup) for lookup in question.chain))
+                gold = replace(question, passages=tuple(ids[name] for name in names if name in ids))
+                found[question.question.id] = (gold, names)
+        return {id_: (question, names) for id_, (question, names) in found.items() if names}
 
 
 def main() -> None:

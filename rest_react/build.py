@@ -119,7 +119,7 @@ class Parts:
         source = self.settings.demonstrations.questions
         if source is None:
             return None
-        return self._sampled(source, source.open_with_chains(self._question_context))
+        return self._sampled(source, source.open_with_chains(self.question_context))
 
     @property
     def _prompt_folder(self) -> Path:
@@ -149,10 +149,11 @@ class Parts:
 
     def questions(self, source: Questions, *, labelled: bool = True) -> QuestionSet:
         """Reads a question set and draws its sample. With `labelled=False` rows may have no answers."""
-        return self._sampled(source, source.open(self._question_context, labelled=labelled))
+        return self._sampled(source, source.open(self.question_context, labelled=labelled))
 
     @property
-    def _question_context(self) -> QuestionContext:
+    def question_context(self) -> QuestionContext:
+        """What the settings of a question set need to read it."""
         return QuestionContext(lambda: self.built_in, self.settings.world.seed, _corpus)
 
     def _sampled(self, source: Questions, opened: OpenedQuestions) -> QuestionSet:

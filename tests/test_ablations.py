@@ -82,6 +82,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "embedded_full",
         "held_out_relations",
         "local_corpus",
+        "wiki",
         "web",
         "paper_gpu",
         "paper_openai",
@@ -151,6 +152,20 @@ def test_every_run_of_the_docs_composes(command: str) -> None:
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "rest_react.run"]
     assert isinstance(compose(words[3:]), Settings)
+
+
+def test_every_arm_on_wikipedia_text_composes_and_shares_the_first_grow(tmp_path: Path) -> None:
+    for name in ("questions.jsonl", "corpus.jsonl"):
+        (tmp_path / name).touch()
+    arms = re.findall(r"^python -m rest_react\.run (experiment=wiki .*)$", DOCS, re.MULTILINE)
+    first, *others = [compose(arm.replace("<folder>", str(tmp_path)).split()) for arm in arms]
+    there = locked_settings(first)
+    for other in others:
+        mine = locked_settings(other)
+        differing = [key for key in {*there, *mine} if there.get(key) != mine.get(key)]
+        stages, wrong = shared_stages(differing, "demonstrations", 2)
+        assert (wrong, stages[-1]) == ([], "iter_1/grow"), other.run
+    assert len({first.run, *(other.run for other in others)}) == len(arms) == 5
 
 
 def overrides() -> list[str]:

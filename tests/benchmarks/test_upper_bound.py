@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.upper_bound import GoldLoop
 from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.judges.grader import rule_verdict
@@ -18,6 +19,7 @@ from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.actions import Answer, Search
 from rest_react.tasks.search_qa.parsing import parse
+from tests.questions.sets import write_jsonl
 
 SETTINGS = ("experiment=smoke", "finetune.max_steps=2")
 
@@ -93,3 +95,16 @@ def test_every_target_is_right_and_steps_without_a_right_sample_have_none(runs: 
                     assert found & set(question.passages)
                     kinds.add("search")
         assert kinds == {"answer", "search"}
+
+
+def test_gold_of_a_user_s_questions_comes_from_their_chains(tmp_path: Path) -> None:
+    triples = [["Emma", "author", "Jane Austen"], ["Jane Austen", "place of birth", "Steventon"]]
+    asked = {"question": "Where was the author of Emma born?", "answers": ["Steventon"]}
+    write_jsonl(tmp_path / "questions.jsonl", {"id": "q1", **asked, "evidence": triples}, {"id": "q2", **asked})
+    passages = [{"id": f"p{i}", "title": title, "text": "A text."} for i, title in enumerate(("Emma", "Jane Austen"))]
+    write_jsonl(tmp_path / "corpus.jsonl", *passages)
+    settings = compose(["experiment=local_corpus", f"data={tmp_path}", "tracking=none"])
+    gold = GoldLoop(settings, Parts(settings, RunFolder(tmp_path / "run"))).gold()
+    assert {id_: (question.passages, titles) for id_, (question, titles) in gold.items()} == {
+        "q1": (("p0", "p1"), ["Emma", "Jane Austen"])
+    }

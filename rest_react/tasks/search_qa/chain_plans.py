@@ -25,7 +25,7 @@ _YES_NO = ("yes", "no")
 
 
 class NoPlan(ValueError):
-    """The expert cannot demonstrate this question; the message is the reason. Never leaves this package."""
+    """The expert cannot demonstrate this question; the message is the reason."""
 
 
 class Titles:
