@@ -313,7 +313,13 @@ class Parts:
         """The settings of Improve."""
         s = self.settings.improve
         return Rules(
-            s.selector, s.keep, s.max_examples, s.tolerate_outside_faults, s.keep_trajectories, s.rejected_trajectories
+            s.selector,
+            s.keep,
+            s.max_examples,
+            s.tolerate_outside_faults,
+            s.keep_trajectories,
+            s.rejected_trajectories,
+            s.equal_steps,
         )
 
     def trainer(self, iteration: int, stage: str = "finetune") -> Trainer:

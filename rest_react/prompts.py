@@ -20,6 +20,7 @@ from rest_react.errors import ConfigError
 from rest_react.records import Example, Prompt
 
 STOP = "# [END]"
+EXEMPLAR_ID = "exemplar."  # the ids of training rows made from exemplars begin with it
 _FORM = "End it with the end mark, [END] behind a # sign. Write no code fence and no other text, and repeat nothing."
 _VERDICT = (
     "Now write the verdict: comment lines with the reason, then one line that sets Check_Answer to True or False."
@@ -111,8 +112,8 @@ def exemplar_rows(prompts: Mapping[str, StepPrompt]) -> list[Example]:
     """The prompts' exemplars as training rows, each without its end mark."""
     return [
         Example(
-            id=f"exemplar.{kind}.{i}",
-            trajectory_id=f"exemplar.{kind}",
+            id=f"{EXEMPLAR_ID}{kind}.{i}",
+            trajectory_id=f"{EXEMPLAR_ID}{kind}",
             step_index=i,
             kind=kind,
             prompt=shown.state,

@@ -114,8 +114,12 @@ def test_the_restart_control_trains_on_demonstrations_alone_for_the_steps_of_the
     folder = tmp_path / "restart"
     stages = {summary.parent.relative_to(folder).as_posix() for summary in folder.glob("iter_[12]/**/summary.json")}
     assert stages == {f"iter_{k}/{stage}" for k in (1, 2) for stage in ("finetune", "evaluate/world", "tracking")}
-    examples = [json.loads((folder / f"iter_{k}/finetune/summary.json").read_text())["examples"] for k in range(3)]
-    assert examples[0] == examples[1] == examples[2] > 0
+    shown, arm = (
+        [json.loads((tmp_path / name / f"iter_{k}/finetune/summary.json").read_text())["rows_by_origin"] for k in of]
+        for name, of in (("restart", range(3)), ("arm", range(2)))
+    )
+    assert shown == [{"demonstrations": arm[0]["demonstrations"]}] * 3
+    assert arm[1].keys() == {"demonstrations", "grown"}
     # the steps of each iteration, whatever the number of rows; the last number counts for later iterations
     tuned = compose(["finetune.steps=[219,276]"]).finetune
     for iteration, steps in ((1, 219), (2, 276), (3, 276)):

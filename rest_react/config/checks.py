@@ -72,6 +72,8 @@ def combination_problems(s: Settings) -> Iterator[str]:
             "improve.max_examples: 0 trains on the demonstrations alone; set start=demonstrations and "
             "finetune.mix_demonstrations=true, or raise it"
         )
+    if s.improve.equal_steps == "drop" and s.grow.samples == 1:
+        yield "improve.equal_steps: drop needs several samples a step; set grow.samples=4, or improve.equal_steps=keep"
     if s.finetune.whole_epochs and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
         yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job trains for whole epochs; round it"
     yield from _impossible_tuning(s)

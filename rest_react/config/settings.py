@@ -112,6 +112,7 @@ class ImproveSettings:
     # how the reward model answers: it scores the letters of the candidates, and yes and no, without writing; or it
     # writes its ranking (the paper), which a small model cannot
     reward: Literal["options", "generate"]
+    equal_steps: Literal["keep", "drop"]  # drop leaves out steps all of whose samples stand for the same action
     only_grounded: bool  # drop trajectories whose grounding check did not pass
     max_searches: Count | None  # drop trajectories with more searches; null: keep them
     # number of examples to train on, drawn at random; null: all; 0: none, iterations train on the demonstrations alone,

@@ -8,7 +8,8 @@ Not here: the training itself (training.local, training.hosted).
 """
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -18,14 +19,22 @@ from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.summaries import read_summary, write_summary
+from rest_react.training.loss_curve import last_step
 
 MODEL = "model.json"
 
 
 async def finetune(
-    trainer: Trainer, examples: Iterable[Example], base: ModelRef, stage: Path, *, seed: int
+    trainer: Trainer,
+    examples: Iterable[Example],
+    base: ModelRef,
+    stage: Path,
+    *,
+    seed: int,
+    origin: Callable[[Example], str] | None = None,
 ) -> ModelRef:
-    """Tunes `base` on `examples`. Raises UsageError if there are no examples."""
+    """Tunes `base` on `examples`; the summary counts them by their `origin`. Raises UsageError if there are no
+    examples."""
     if read_summary(stage) is not None:
         return read_model(stage)
     started = time.monotonic()
@@ -42,6 +51,8 @@ async def finetune(
     write_json(stage / MODEL, model)
     told = {
         "examples": len(rows),
+        "rows_by_origin": dict(Counter(map(origin, rows))) if origin else {},
+        "steps": last_step(stage),
         "learns_from": "preferences" if isinstance(rows[0], Preference) else "examples",
         "base": base.name,
         "model": model.name,

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from rest_react.console import say
 from rest_react.metrics.prices import Price, bill
@@ -39,6 +39,7 @@ from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Task
 
+EqualSteps: TypeAlias = Literal["keep", "drop"]
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
 
 
@@ -52,6 +53,7 @@ class Rules:
     tolerated: float = 0.0
     keep_trajectories: KeepTrajectories = "all"
     rejected_trajectories: RejectedTrajectories = "drop"
+    equal_steps: EqualSteps = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ async def improve(
         records, rankings, items(), rank,
         total=_most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerated,
     )  # fmt: skip
-    examples = _examples(trajectories, rankings, found.choices)
+    examples = _examples(trajectories, rankings, found.choices, rules.equal_steps)
     written = replace_lines(stage / EXAMPLES, _drawn(examples, rules.max_examples, seed))
     changed = sum(found.choices[example.id].changed for example in read_lines(stage / EXAMPLES, Example))
     tally = _counts(stage, found, rules, by_options=by_options) | {"examples": written, "examples_changed": changed}
@@ -234,12 +236,15 @@ def _choice(item: StepToRank, best: int) -> Choice:
         had_a_choice=len(item.usable) > 1,
         changed=step.chosen is None or target != step.chosen.target,
         respelled=step.step.candidates[best].text != target,
+        equal=len(step.actions) > 1 and {action.target for action in step.actions} == {target},
     )
 
 
-def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, Choice]) -> Iterator[Example]:
+def _examples(
+    trajectories: Path, rankings: Path, choices: Mapping[str, Choice], equal_steps: EqualSteps
+) -> Iterator[Example]:
     """The training rows: the state of each step and the target of its best candidate. Steps judged bad are left
-    out; steps that could not be judged are kept."""
+    out, and so are those with equal samples if `equal_steps` says so; steps that could not be judged are kept."""
     steps = (
         (trajectory.id, index, step)
         for trajectory in read_lines(trajectories, Trajectory)
@@ -247,7 +252,7 @@ def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, Choice])
         if f"{trajectory.id}.{index}" in choices
     )
     for (trajectory_id, index, step), ranking in zip(steps, read_lines(rankings, Ranking), strict=True):
-        if ranking.good is not False:
+        if ranking.good is not False and not (equal_steps == "drop" and choices[ranking.id].equal):
             target = choices[ranking.id].target
             yield Example(ranking.id, trajectory_id, index, step.kind, step.state, target, ranking.selector)
 

@@ -26,12 +26,13 @@ IDLE_UP_TO = 0.02  # of the training targets differ from the rollout's own choic
 class Choice:
     """The result of a ranking: the training target, whether there was more than one candidate (`had_a_choice`), and
     whether the target differs from the action chosen in the rollout (`changed`) or from the text of its sample
-    (`respelled`)."""
+    (`respelled`), and whether all samples stand for it (`equal`)."""
 
     target: str
     had_a_choice: bool
     changed: bool
     respelled: bool
+    equal: bool
 
 
 def summary_of(
@@ -46,6 +47,7 @@ def summary_of(
         tally["steps_with_a_choice"] += choice.had_a_choice
         tally["targets_changed"] += choice.changed
         tally["targets_respelled"] += choice.respelled
+        tally["equal_steps"] += choice.equal
         tally["examples"] += ranking.good is not False
         tally[ranking.status] += 1
         if ranking.status == "fallback":
@@ -58,8 +60,8 @@ def summary_of(
         tally.update(prompt_tokens=ranking.prompt_tokens, completion_tokens=ranking.completion_tokens)
     names = (
         "examples examples_changed unfinished_trajectories filtered_trajectories rejected_trajectories candidates "
-        "candidates_cut_off steps steps_of_rejected steps_with_a_choice targets_changed targets_respelled ranked "
-        "fallback errored judged_bad not_judged prompt_tokens completion_tokens"
+        "candidates_cut_off steps steps_of_rejected steps_with_a_choice equal_steps targets_changed targets_respelled "
+        "ranked fallback errored judged_bad not_judged prompt_tokens completion_tokens"
     )
     return {
         "selector": selector,

@@ -50,6 +50,7 @@ _BEFORE: Mapping[str, object] = {
     "improve.keep_trajectories": "all",
     "improve.rejected_trajectories": "drop",
     "agent.search_first": False,
+    "improve.equal_steps": "keep",
     "finetune.steps": None,
     "*.without": [],
     "*.only_with": [],

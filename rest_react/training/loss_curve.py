@@ -40,6 +40,12 @@ def loss_curve(stage: Path) -> list[tuple[int, float]]:
     return kept if kept[-1:] == steps[-1:] else [*kept, steps[-1]]
 
 
+def last_step(stage: Path) -> int | None:
+    """The number of optimiser steps that the curve has; None without a curve."""
+    steps = [int(line["step"]) for line, _ in loss_lines(stage / "loss.jsonl", 0)]
+    return max(steps, default=None)
+
+
 def parsed_object(text: bytes) -> dict[str, Any]:
     """A JSON object; empty if the text is not one, as after a kill or a power cut."""
     try:

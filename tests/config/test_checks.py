@@ -160,6 +160,14 @@ def test_the_test_above_covers_every_choice_of_every_group() -> None:
     assert {**tried, "experiment": there["experiment"]} == there
 
 
+def test_settings_that_leave_nothing_to_train_on_or_to_choose_from_are_refused() -> None:
+    for given in (["finetune.mix_demonstrations=false"], ["start=prompted"]):
+        (told,) = impossible("improve.max_examples=0", *given)
+        assert told.startswith("improve.max_examples: 0 trains on the demonstrations alone")
+    (told,) = impossible("improve.equal_steps=drop", "grow.samples=1")
+    assert told.startswith("improve.equal_steps: drop needs several samples")
+
+
 def test_published_question_sets_are_pinned_to_a_commit() -> None:
     """A branch moves."""
     pins = {

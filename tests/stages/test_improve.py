@@ -122,7 +122,7 @@ def test_an_example_is_the_state_and_the_candidate_with_the_lowest_perplexity(tm
     assert {key: value for key, value in summary.items() if key not in ("schema", "seconds")} == {
         "selector": "perplexity", "examples": 1, "examples_changed": 1, "dropped_steps": 0,
         "unfinished_trajectories": 0, "filtered_trajectories": 0, "rejected_trajectories": 0, "candidates": 4,
-        "candidates_cut_off": 0, "steps": 1,
+        "candidates_cut_off": 0, "steps": 1, "equal_steps": 0,
         "steps_of_rejected": 0, "steps_with_a_choice": 1, "targets_changed": 1, "targets_respelled": 0, "ranked": 1,
         "fallback": 0, "errored": 0, "judged_bad": 0, "not_judged": 0, "prompt_tokens": 0, "completion_tokens": 0,
         "fallback_reason": "", "cost_usd": 0.0, "cost_reason": None,
@@ -194,6 +194,14 @@ def test_samples_with_the_same_action_are_one_candidate_whatever_their_spelling(
     alone = replace(step, candidates=step.candidates[:2])
     _, _, summary = run(tmp_path / "alone", [trajectory_of(alone)], selector="reward_model", model=model)
     assert (model.llm.asked, summary["steps_with_a_choice"]) == ([], 0)
+
+
+@pytest.mark.parametrize(("equal_steps", "kept"), [("keep", ["q.0.0", "q.0.1", "q.0.2"]), ("drop", ["q.0.1", "q.0.2"])])
+def test_steps_whose_samples_are_all_the_same_action_can_be_left_out(tmp_path, equal_steps, kept) -> None:
+    steps = [decide(candidate(ADA), candidate(ADA)), decide(candidate(ADA), candidate(BOB)), decide(candidate(CAT))]
+    _, examples, summary = run(tmp_path, [trajectory_of(*steps)], equal_steps=equal_steps)
+    assert [example.id for example in examples] == kept  # the last has one sample, so nothing is known
+    assert (summary["equal_steps"], summary["examples"]) == (1, len(kept))
 
 
 def test_the_reward_model_sees_the_training_targets(tmp_path) -> None:

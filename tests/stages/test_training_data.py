@@ -6,7 +6,7 @@ import pytest
 
 from rest_react.records import Example
 from rest_react.stages.improve import EXAMPLES
-from rest_react.stages.training_data import training_data
+from rest_react.stages.training_data import origin_of_rows, training_data
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.run_folder import RunFolder
 
@@ -33,6 +33,12 @@ def test_an_iteration_trains_only_on_its_own_examples(folder: RunFolder) -> None
 def test_demonstrations_and_exemplars_come_before_the_iteration_s_own_examples(folder: RunFolder) -> None:
     rows = training_data(folder, 2, demonstrations=True, exemplars=[EXEMPLAR])
     assert list(rows) == [SHOWN, EXEMPLAR, OWN]
+
+
+def test_each_row_has_its_origin(folder: RunFolder) -> None:
+    rows = [SHOWN, EXEMPLAR, OWN]
+    assert list(map(origin_of_rows(folder, 2), rows)) == ["demonstrations", "exemplars", "grown"]
+    assert list(map(origin_of_rows(folder, 0), rows[:2])) == ["demonstrations", "exemplars"]
 
 
 def test_iteration_0_trains_on_its_demonstrations_once(folder: RunFolder) -> None:
