@@ -33,8 +33,8 @@ from rest_react.stages.improve import Rules, improve
 from rest_react.stages.judge import JudgeRules, make_judge
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.files import file_digest, write_file
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
+from rest_react.storage.files import file_digest, write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary

@@ -283,12 +283,13 @@ def build_world(seed: int, *, passages: int, demonstrations: int, train: int, ev
 
 
 def relations(plan: object) -> tuple[str, ...]:
-    """The relations that a question asks for, hop by hop.
+    """The relations that a question asks for, hop by hop. Raises ConfigError for a plan of another task.
 
     >>> relations(Plan("...", (Hop("number of mills of Velmar", "", "Velmar", ""),), "", ""))
     ('mills',)
     """
-    assert isinstance(plan, Plan)
+    if not isinstance(plan, Plan):
+        raise ConfigError(["without, only_with: only questions of the built-in world of search_qa have relations"])
     return tuple(hop.query.removesuffix(f" of {hop.title}").removeprefix("number of ") for hop in plan.hops)
 
 
