@@ -49,6 +49,8 @@ class Loop:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
         self.grow_set = parts.grow_questions()
         self.demonstrations: Sequence[LabelledQuestion] = ()
+        if settings.iteration and not self.grow_set.labelled:
+            raise ConfigError(["grow.questions: no rows are left for Grow; lower its skip, or set iteration=0"])
         self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
         locked = locked_settings(settings)
         self.tracking = IterationTracking(

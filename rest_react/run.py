@@ -15,7 +15,7 @@ from typing import Any
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.checks import missing_keys
+from rest_react.config.checks import lacking_here, missing_keys
 from rest_react.config.load import load_settings
 from rest_react.config.settings import Settings
 from rest_react.config.students import settings_of_student
@@ -42,7 +42,7 @@ def run(settings: Settings) -> None:
     if settings.dry_run:
         console.print(forecast_table(with_speed(settings), folder))
         return
-    if missing := missing_keys(settings):
+    if missing := [*missing_keys(settings), *lacking_here(settings)]:
         raise ConfigError(missing)
     loop = Loop(settings, parts)
     with folder.locked():

@@ -8,6 +8,8 @@
          3 of 50 trajectories failed because of external errors ...
     2    run=mine_2 seed=2  done                 /home/you/outputs/mine_2
 
+Below it stand the results by settings, with means over seeds (sweep_report).
+
 A failed job does not stop the next one; Ctrl-C ends the sweep. Each job writes `<number>.json` into the sweep's folder,
 so it can run on another machine (`hydra/launcher=submitit_slurm`, installed with the extra `slurm`). Hydra's launcher
 pickles `Job`, so `Job` must not be defined in `__main__`.
@@ -27,6 +29,7 @@ from rest_react.console import say
 from rest_react.errors import OutsideFault, outside
 from rest_react.start import exit_status
 from rest_react.storage.files import write_file
+from rest_react.sweep_report import write_sweep_report
 
 _RUNNING = -1
 OUTCOMES = {
@@ -97,6 +100,8 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
         jobs = list(outcomes(folder))
         if jobs:
             say(f"\n{table(jobs)}")
+        if told := write_sweep_report(jobs, folder):
+            say(f"\n{told}")
     failed = {job["status"] for job in jobs if job["status"]}
     if not failed and not broken:
         return 0

@@ -87,7 +87,10 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "paper_gpu",
         "paper_openai",
         "bamtwoogle",
+        "alpaca",
         "classify",
+        "data_curve",
+        "label_free",
     }
     assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *others}
 

@@ -125,7 +125,14 @@ def test_a_launcher_can_pickle_a_job() -> None:
 def test_a_sweep_runs_through_submitit(tmp_path: Path) -> None:
     done = run(tmp_path, "-m", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "seed=0,1")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-3:] == [
+    *_, head, first, second, empty, headings, mean, page = done.stderr.splitlines()
+    assert (empty, headings.split()[:3], mean.split()[:3]) == (
+        "",
+        ["Settings", "Benchmark", "Trainings"],
+        ["(all)", "world", "2"],
+    )
+    assert page.endswith("sweep.html")
+    assert [head, first, second] == [
         "Job  Settings        Outcome  Folder",
         f"0    run=r_0 seed=0  done     {tmp_path / 'out' / 'r_0'}",
         f"1    run=r_1 seed=1  done     {tmp_path / 'out' / 'r_1'}",

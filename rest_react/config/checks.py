@@ -42,9 +42,6 @@ def combination_problems(s: Settings) -> Iterator[str]:
     yield from _verifier_of_other_questions(s)
     yield from _impossible_for_task(s)
     yield from _impossible_students(s)
-    yield from s.task.problems("task")
-    if s.task.baseline_names() and s.demonstrations.questions is None:
-        yield "task.baselines: answer from the rows of demonstrations.questions, which is not set; set it"
     yield from s.search.problems("search")
     for role, model in (("policy", s.policy), ("reward_model", s.reward_model), ("grader", s.grader)):
         if not isinstance(model, (SameModel, TrainedModel, RuleGraderSettings)):
@@ -233,6 +230,9 @@ def _verifier_of_other_questions(s: Settings) -> Iterator[str]:
 
 def _impossible_for_task(s: Settings) -> Iterator[str]:
     """Settings that the task cannot follow: it has no such items, prompts, searches or checks."""
+    yield from s.task.problems("task")
+    if s.task.baseline_names() and s.demonstrations.questions is None:
+        yield "task.baselines: answer from the rows of demonstrations.questions, which is not set; set it"
     if not s.task.has_items:
         yield from _impossible_without_items(s)
     trained = isinstance(s.reward_model, TrainedModel)
@@ -300,6 +300,11 @@ def missing_keys(s: Settings) -> list[str]:
             out = f", or set {role}.api_key_env=null if the server needs none" if optional else ""
             problems.append(f"{role}.api_key_env: the environment variable {name} is not set; set it to your key{out}")
     return problems
+
+
+def lacking_here(s: Settings) -> list[str]:
+    """One line for each setting of the trainer that this machine cannot follow: a GPU or a package is missing."""
+    return list(s.finetune.lacks("finetune")) if "finetune" in _used(s) else []
 
 
 def _used(s: Settings) -> dict[str, object]:

@@ -52,7 +52,7 @@ class ItemQuestions(QuestionSettings):
             raise ConfigError([f"{self.path}: draw=stratified uses the labels of unlabelled rows; set draw=random"])
         found = read_items(self.file(), self.fields, self.column_value(), labelled=labelled)
         drawn = draw_items(found, self.draw, self.seed)[self.skip :][: self.n]
-        if self.skip + (self.n or 1) > len(found):
+        if self.skip + (self.n or int(labelled)) > len(found):
             raise ConfigError(
                 [f"{self.path}: has {len(found)} rows, but skip={self.skip} and n={self.n} need more; lower them"]
             )

@@ -47,6 +47,8 @@ _BEFORE: Mapping[str, object] = {
     "task.shots": 0,
     "task.baselines": [],
     "demonstrations.questions": None,
+    "finetune.load_in_4bit": False,
+    "finetune.liger_kernel": False,
     "improve.keep_trajectories": "all",
     "improve.rejected_trajectories": "drop",
     "agent.search_first": False,

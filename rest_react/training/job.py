@@ -53,6 +53,8 @@ class LocalTraining:
     num_processes: int
     threads: int | None
     chat_template_kwargs: Mapping[str, object] | None = None
+    load_in_4bit: bool = False
+    liger_kernel: bool = False
 
     @property
     def accumulation(self) -> int:

@@ -19,6 +19,7 @@ from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count, NotNegative, Positive, Share
+from rest_react.training.gpu_settings import gpu_lacks, gpu_problems
 from rest_react.training.job import JOB_EXAMPLES, LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
@@ -69,6 +70,8 @@ class LocalFinetune(TrainerSettings):
     lora_alpha: Count  # scale of the adapters
     lora_dropout: Share  # of the adapters
     optimizer: Literal["adamw", "adafactor"]  # adafactor takes half the memory
+    load_in_4bit: bool  # the frozen weights in 4 bits (QLoRA): method=lora on a CUDA GPU, with bitsandbytes
+    liger_kernel: bool  # Liger's fused kernels: a CUDA GPU, with liger-kernel
     num_processes: Count  # data-parallel processes, each with the whole model
     threads: NotNegative  # of each process; 0: all cores shared among them
 
@@ -78,6 +81,10 @@ class LocalFinetune(TrainerSettings):
 
     def problems(self, path: str) -> Iterator[str]:
         yield from batch_problems(self, path)
+        yield from gpu_problems(self, path)
+
+    def lacks(self, path: str) -> Iterator[str]:
+        yield from gpu_lacks(self, path)
 
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         return epochs or self.epochs

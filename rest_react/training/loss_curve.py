@@ -9,7 +9,7 @@ Not here: writing it (worker.callbacks).
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,16 @@ def last_step(stage: Path) -> int | None:
     """The number of optimiser steps that the curve has; None without a curve."""
     steps = [int(line["step"]) for line, _ in loss_lines(stage / "loss.jsonl", 0)]
     return max(steps, default=None)
+
+
+def stays_up(curve: Sequence[tuple[int, float]]) -> bool:
+    """Whether a training did not converge: the mean loss of its last fifth is more than half that of its first
+    tenth. False with fewer than 5 steps, which say nothing."""
+    if len(curve) < 5:
+        return False
+    losses = [loss for _, loss in curve]
+    first, last = losses[: max(len(losses) // 10, 1)], losses[-max(len(losses) // 5, 1) :]
+    return sum(last) / len(last) > sum(first) / len(first) / 2
 
 
 def parsed_object(text: bytes) -> dict[str, Any]:

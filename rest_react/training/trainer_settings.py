@@ -49,6 +49,10 @@ class TrainerSettings(Protocol):
         """One message for each impossible combination, with what to do; `path` is the name of these settings."""
         yield from ()
 
+    def lacks(self, path: str) -> Iterator[str]:
+        """One message for each setting that this machine cannot follow; asked on the machine that trains."""
+        yield from ()
+
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float | None:
         """How often it will read each row, for forecasts; `epochs` as for `open`. None: unknown."""
         return None

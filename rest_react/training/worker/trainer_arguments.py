@@ -14,7 +14,7 @@ from rest_react.training.job import LocalTraining
 
 if TYPE_CHECKING:
     from peft import LoraConfig
-    from transformers import PreTrainedModel
+    from transformers import BitsAndBytesConfig, PreTrainedModel
 
 
 def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
@@ -27,10 +27,24 @@ def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
     torch.use_deterministic_algorithms(not gpu)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     frozen = how.method == "lora" and gpu
+    other = {"quantization_config": _four_bits()} if how.load_in_4bit else {}
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        base, dtype=torch.bfloat16 if frozen else torch.float32
+        base, dtype=torch.bfloat16 if frozen else torch.float32, **other
     )
     return model
+
+
+def _four_bits() -> "BitsAndBytesConfig":
+    """The frozen weights as NF4 with quantised scales (QLoRA, Dettmers et al. 2023), computed in bfloat16."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
 
 
 def lora_config(how: LocalTraining) -> "LoraConfig | None":
@@ -68,6 +82,7 @@ def trainer_arguments(folder: Path, seed: int, how: LocalTraining, steps: int) -
         # Recomputing activations saves the memory a GPU lacks; on a CPU it only costs time, and so does bfloat16.
         "gradient_checkpointing": gpu,
         "bf16": gpu,
+        "use_liger_kernel": how.liger_kernel,
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
         "ddp_find_unused_parameters": False,

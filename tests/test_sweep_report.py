@@ -1,0 +1,51 @@
+"""The table of a sweep: means over seeds, differences to the baselines, trainings that did not converge, a picture."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rest_react.metrics.intervals import paired_difference
+from rest_react.reporting.results_json import read_results, scores_of
+from rest_react.sweep_report import write_sweep_report
+from rest_react.training.loss_curve import stays_up
+from tests.tasks.completion.test_rows import label_free_run, write_data
+
+
+def test_runs_that_differ_in_their_seed_are_one_line_and_compared_with_the_baselines(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    jobs = []
+    for n in (10, 12):
+        for seed in (0, 1):
+            own = [f"demonstrations.questions.n={n}", f"seed={seed}", "task.baselines=[majority]"]
+            folder, _ = label_free_run(tmp_path, data, f"run_{n}_{seed}", *own, "iteration=0")
+            jobs.append({"status": 0, "folder": str(folder), "overrides": ["experiment=classify", *own]})
+    losses = [{"step": i, "loss": 2.0, "learning_rate": 0.1, "tokens": 1, "seconds": 1.0} for i in range(1, 11)]
+    stuck = tmp_path / "run_12_1" / "iter_0" / "finetune" / "loss.jsonl"
+    stuck.write_text("".join(json.dumps(line) + "\n" for line in losses))
+
+    told = write_sweep_report([*jobs, {"status": 2, "folder": "", "overrides": []}], tmp_path)
+
+    headings, ten, twelve, note, page = told.splitlines()
+    assert headings.split("  ")[0] == "Settings"
+    assert ten.startswith("demonstrations.questions.n=10  validation  2 ")
+    assert twelve.startswith("demonstrations.questions.n=12  validation  2 ")
+    assert note == "note: run_12_1, iteration 0: the loss stays up: 2.00 at first, 2.00 at last"
+    assert page == f"sweep: {tmp_path / 'sweep.html'}"
+
+    runs = [read_results(tmp_path / f"run_10_{seed}") for seed in (0, 1)]
+    tuned = [scores_of(run.rows[0]) or {} for run in runs]
+    means = {item: [column[item][0] for column in tuned] for item in tuned[0]}
+    change = paired_difference(means, scores_of(runs[0].baselines[0].row) or {})
+    assert change.mean is not None
+    assert f"{100 * change.mean:+.1f}" in ten
+    assert "<svg" in (tmp_path / "sweep.html").read_text()
+    assert "run\\_12\\_1" in (tmp_path / "sweep.md").read_text() or "run_12_1" in (tmp_path / "sweep.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [([3.0, 2.0, 1.0, 0.5, 0.1], False), ([3.0, 2.9, 2.8, 2.9, 3.0], True), ([3.0, 3.0], False), ([], False)],
+)
+def test_a_training_did_not_converge_if_its_loss_stays_above_half(losses: list[float], told: bool) -> None:
+    assert stays_up(list(enumerate(losses, start=1))) == told
