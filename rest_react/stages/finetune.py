@@ -19,7 +19,7 @@ from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.summaries import read_summary, write_summary
-from rest_react.training.loss_curve import last_step
+from rest_react.training.loss_curve import held_out_loss, last_step
 
 MODEL = "model.json"
 
@@ -53,6 +53,7 @@ async def finetune(
         "examples": len(rows),
         "rows_by_origin": dict(Counter(map(origin, rows))) if origin else {},
         "steps": last_step(stage),
+        "held_out_loss": held_out_loss(stage),
         "learns_from": "preferences" if isinstance(rows[0], Preference) else "examples",
         "base": base.name,
         "model": model.name,

@@ -54,6 +54,7 @@ _BEFORE: Mapping[str, object] = {
     "agent.search_first": False,
     "improve.equal_steps": "keep",
     "finetune.steps": None,
+    "finetune.holdout": 0.0,
     "*.without": [],
     "*.only_with": [],
     "*.part": None,

@@ -51,6 +51,7 @@ class DpoFinetune(TrainerSettings):
     steps: tuple[Count, ...] | None
     batch_size: Count  # rows of an optimiser step, over all processes, each a pair of completions
     micro_batch_size: Count  # rows of a forward pass
+    holdout: Share  # the share of the questions whose demonstrations never train in iteration 0
     learning_rate: Positive  # at its highest
     supervised_learning_rate: Positive  # the same for the demonstrations in iteration 0
     warmup_ratio: Share  # the share of the steps in which the learning rate rises

@@ -33,7 +33,8 @@ Row = TypeVar("Row")
 @dataclass(frozen=True, slots=True)
 class LocalTraining:
     """Settings of a training. `batch_size` is the examples per optimiser step over all processes, `micro_batch_size`
-    those of a forward pass, `save_every` the steps between checkpoints, `threads` the threads of each process."""
+    those of a forward pass, `holdout` the share of questions that do not train, `save_every` the steps between
+    checkpoints, `threads` the threads of each process."""
 
     method: Literal["full", "lora"]
     mode: Literal["chat", "completion"]
@@ -55,6 +56,7 @@ class LocalTraining:
     chat_template_kwargs: Mapping[str, object] | None = None
     load_in_4bit: bool = False
     liger_kernel: bool = False
+    holdout: float = 0.0
 
     @property
     def accumulation(self) -> int:

@@ -46,7 +46,7 @@ async def train_in_process(
     """Tunes `base` with `python -m <module> folder/job.json`, or resumes an interrupted call; returns at once if the
     training has finished. `training` is written to the job; `sizes` gives the number of steps and processes."""
     if not await asyncio.to_thread(prepare_job, rows, base, folder, seed, training, run_folder):
-        count = max(map(len, rows.values()))
+        count = len(next(iter(rows.values())))  # the first file has the rows to train on
         total = count_steps(count, sizes.batch_size, sizes.epochs, sizes.max_steps)
         await _launch(_command(module, sizes, folder / "job.json"), folder, total, on_step)
     name = (folder / "model").resolve().relative_to(run_folder.resolve()).as_posix()

@@ -20,6 +20,7 @@ from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count, NotNegative, Positive, Share
 from rest_react.training.gpu_settings import gpu_lacks, gpu_problems
+from rest_react.training.holdout import HELD_OUT, split_rows
 from rest_react.training.job import JOB_EXAMPLES, LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
@@ -61,6 +62,7 @@ class LocalFinetune(TrainerSettings):
     steps: tuple[Count, ...] | None
     batch_size: Count  # rows of an optimiser step, over all processes
     micro_batch_size: Count  # rows of a forward pass
+    holdout: Share  # the share of the questions whose rows never train; their loss is in loss.jsonl, about ten times
     learning_rate: Positive  # at its highest
     warmup_ratio: Share  # the share of the steps in which the learning rate rises
     weight_decay: Annotated[float, Ge(0)]  # of the optimiser
@@ -136,7 +138,9 @@ class LocalTrainer:
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, or resumes an interrupted call; returns at once if the training has finished."""
         how = self.training
+        trained, held_out = split_rows(examples, how.holdout)
+        rows = {JOB_EXAMPLES: trained, **({HELD_OUT: held_out} if held_out else {})}
         return await train_in_process(
-            _PROCESS, {JOB_EXAMPLES: examples}, base, folder, seed,
+            _PROCESS, rows, base, folder, seed,
             training=how, sizes=how, run_folder=self._run_folder, on_step=self._on_step,
         )  # fmt: skip

@@ -56,6 +56,12 @@ def stays_up(curve: Sequence[tuple[int, float]]) -> bool:
     return sum(last) / len(last) > sum(first) / len(first) / 2
 
 
+def held_out_loss(stage: Path) -> float | None:
+    """The last loss on held-out rows; None if there are none."""
+    found = [line["held_out_loss"] for line, _ in loss_lines(stage / "loss.jsonl", 0) if "held_out_loss" in line]
+    return found[-1] if found else None
+
+
 def parsed_object(text: bytes) -> dict[str, Any]:
     """A JSON object; empty if the text is not one, as after a kill or a power cut."""
     try:

@@ -41,16 +41,19 @@ def test_the_trainer_gets_every_example_and_its_model_is_kept(tmp_path) -> None:
     summary = read_summary(stage) or {}
     assert {key: value for key, value in summary.items() if key != "seconds"} == {
         "schema": 1, "examples": 3, "learns_from": "examples", "base": "tiny-random", "model": "iter_1/finetune/model",
-        "rows_by_origin": {}, "steps": None,
+        "rows_by_origin": {}, "steps": None, "held_out_loss": None,
     }  # fmt: skip
 
 
 def test_the_summary_counts_rows_by_origin_and_optimiser_steps(tmp_path) -> None:
-    replace_lines(tmp_path / "loss.jsonl", [{"step": step, "loss": 1.0} for step in (1, 2, 3)])
+    replace_lines(
+        tmp_path / "loss.jsonl", [{"step": step, "loss": 1.0, "held_out_loss": 1 / step} for step in (1, 2, 3)]
+    )
     origin = {"q.0.0": "grown", "q.0.1": "demonstrations", "q.0.2": "grown"}
     asyncio.run(finetune(Told(), ROWS, BASE, tmp_path, seed=7, origin=lambda row: origin[row.id]))
     summary = read_summary(tmp_path) or {}
     assert (summary["rows_by_origin"], summary["steps"]) == ({"grown": 2, "demonstrations": 1}, 3)
+    assert summary["held_out_loss"] == 1 / 3
 
 
 def test_the_summary_of_a_training_on_preferences_names_its_reference_model(tmp_path) -> None:

@@ -23,7 +23,9 @@ from transformers import (
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.training.job import Job, prepare_resume, read_job
+from rest_react.training import local
+from rest_react.training.holdout import HELD_OUT, split_rows
+from rest_react.training.job import Job, prepare_job, prepare_resume, read_job
 from rest_react.training.local import LocalTrainer, LocalTraining
 from rest_react.training.order import training_order
 from rest_react.training.worker.run_job import run
@@ -110,6 +112,30 @@ def test_a_trained_model_has_learnt_its_targets_and_is_not_trained_again(tmp_pat
     before = (folder / "job.json").stat().st_mtime_ns
     assert asyncio.run(trainer.train(EXAMPLES, TINY, folder, 7)) == ref
     assert (folder / "job.json").stat().st_mtime_ns == before
+
+
+def test_held_out_rows_do_not_train_and_their_loss_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how = replace(SETTINGS, holdout=0.3, epochs=4)
+    trained, held_out = split_rows(EXAMPLES, 0.3)
+    assert {row.id for row in held_out} == {row.id for row in split_rows(EXAMPLES[::2], 0.3)[1]} | {
+        row.id for row in split_rows(EXAMPLES[1::2], 0.3)[1]
+    }
+    assert trained and held_out and len(trained) + len(held_out) == len(EXAMPLES)
+
+    async def here(module, rows, base, folder, seed, *, training, **rest):  # this process spares the imports of another
+        assert rows == {"examples.jsonl": trained, **({HELD_OUT: held_out} if training.holdout else {})}
+        prepare_job(rows, base, folder, seed, training, tmp_path)
+        run(read_job(folder / "job.json", LocalTraining), supervised_trainer)
+
+    monkeypatch.setattr(local, "train_in_process", here)
+    for name, settings, rows in (("aside", how, EXAMPLES), ("alone", replace(how, holdout=0.0), trained)):
+        asyncio.run(LocalTrainer(settings, tmp_path).train(rows, TINY, tmp_path / name, seed=7))
+    curve = losses(tmp_path / "aside")
+    assert all("held_out_loss" in line for line in curve)  # fewer than 20 steps: after each
+    assert weights_of(tmp_path / "aside") == weights_of(tmp_path / "alone")
+    assert curve[-1]["held_out_loss"] < curve[0]["held_out_loss"]
+    with pytest.raises(UsageError, match=r"finetune\.holdout: 1 leaves none of 10 rows"):
+        split_rows(EXAMPLES, 1.0)
 
 
 def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path: Path) -> None:

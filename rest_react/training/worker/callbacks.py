@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
 
-def loss_log(path: Path, tokens: Sequence[int], also: Mapping[str, str] | None = None) -> "TrainerCallback":
+def loss_log(
+    path: Path,
+    tokens: Sequence[int],
+    also: Mapping[str, str] | None = None,
+    held_out: Mapping[int, float] | None = None,
+) -> "TrainerCallback":
     """Appends one line a step to `path`. `tokens[i]` counts the tokens trained on in the first i+1 steps; `also` maps
-    further names of a line to what the Trainer logs them under."""
+    further names of a line to what the Trainer logs them under; `held_out` has the loss on held-out rows after some of
+    the steps."""
     from transformers import TrainerCallback
 
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -43,6 +49,8 @@ def loss_log(path: Path, tokens: Sequence[int], also: Mapping[str, str] | None =
                 "seconds": round(time.monotonic() - began, 3),
                 **{name: logs[logged] for name, logged in (also or {}).items()},
             }
+            if held_out and state.global_step in held_out:
+                line["held_out_loss"] = held_out[state.global_step]
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 

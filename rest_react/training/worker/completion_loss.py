@@ -26,7 +26,6 @@ _ALIKE = 0.02
 
 def completion_trainer() -> "type[SFTTrainer]":
     """The class of the trainer; made here, since importing TRL takes seconds."""
-    from torch.nn.functional import cross_entropy
     from trl.trainer.sft_trainer import SFTTrainer
 
     class CompletionTrainer(SFTTrainer):
@@ -41,15 +40,23 @@ def completion_trainer() -> "type[SFTTrainer]":
         ) -> Any:
             """Mean over the targets of the whole batch: `num_items_in_batch` counts them over all micro-batches and
             processes, and data-parallel training averages over the processes."""
-            targets, columns = _taken_out(inputs)
-            outputs = model(**inputs, logits_to_keep=columns, use_cache=False)
-            logits = outputs.logits.flatten(0, 1).float()
-            total = cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
-            count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+            total, targets, outputs = summed_loss(model, inputs)
+            count = targets if num_items_in_batch is None else num_items_in_batch
             loss = total * self.accelerator.num_processes / count
             return (loss, outputs) if return_outputs else loss
 
     return CompletionTrainer
+
+
+def summed_loss(model: "torch.nn.Module", batch: "dict[str, torch.Tensor]") -> "tuple[torch.Tensor, torch.Tensor, Any]":
+    """The sum of the losses at the targets of a batch (as_tree, as_padded), their number, and the model's outputs."""
+    from torch.nn.functional import cross_entropy
+
+    targets, columns = _taken_out(batch)
+    outputs = model(**batch, logits_to_keep=columns, use_cache=False)
+    logits = outputs.logits.flatten(0, 1).float()
+    total = cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
+    return total, (targets != IGNORED).sum(), outputs
 
 
 def as_tree(rows: Features) -> "dict[str, torch.Tensor]":

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rest_react.records import Example
+from rest_react.training.holdout import HELD_OUT
 from rest_react.training.job import JOB_EXAMPLES, Job, LocalTraining, read_rows
 from rest_react.training.order import count_steps, training_order
 from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, tokens_after_steps
 from rest_react.training.worker.completion_loss import as_padded, as_tree, completion_trainer, reads_trees
+from rest_react.training.worker.held_out_loss import HeldOutLoss
 from rest_react.training.worker.run_job import main
 from rest_react.training.worker.trainer_arguments import load_base, lora_config, trainer_arguments
 from rest_react.weights.loss_mask import example_length_stats, make_rows
@@ -41,6 +43,10 @@ def supervised_trainer(job: Job[LocalTraining]) -> "tuple[SFTTrainer, PreTrained
     print(f"rows: {collator.__name__}", flush=True)
     tokens = tokens_after_steps([len(row.input_ids) for row in order], how.batch_size)
     columns = {"input_ids": [row.input_ids for row in order], "labels": [row.labels for row in order]}
+    apart = folder / HELD_OUT
+    aside = read_rows(apart, Example) if apart.exists() else []
+    held_out = make_rows(aside, tokenizer, how.mode, how.max_length, how.chat_template_kwargs) if aside else []
+    measured = HeldOutLoss(held_out, collator, steps, how.micro_batch_size)
     trainer = completion_trainer()(
         model=model,
         args=SFTConfig(
@@ -51,7 +57,11 @@ def supervised_trainer(job: Job[LocalTraining]) -> "tuple[SFTTrainer, PreTrained
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         peft_config=lora_config(how),
-        callbacks=[loss_log(folder / "loss.jsonl", tokens), checkpoint_seal()],
+        callbacks=[
+            *([measured.callback()] if held_out else []),
+            loss_log(folder / "loss.jsonl", tokens, held_out=measured.by_step),
+            checkpoint_seal(),
+        ],
         data_collator=collator,
     )
     return trainer, tokenizer
