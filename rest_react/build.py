@@ -339,15 +339,13 @@ class Parts:
         self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
     ) -> Tracker:
         """The experiment tracker of one iteration."""
-        from rest_react.reporting.tracking.trackers import NoTracker
-        from rest_react.reporting.tracking.wandb_tracker import WandbTracker
+        from rest_react.reporting.tracking.open_tracker import open_tracker
 
-        if mode == "none":
-            return NoTracker()
-        project = self.settings.tracking.project
-        return WandbTracker(
-            self.folder.root, run=self.settings.run, iteration=iteration, config=config, project=project, mode=mode
-        )
+        tracking = self.settings.tracking
+        return open_tracker(
+            tracking.kind, self.folder.root, mode,
+            run=self.settings.run, iteration=iteration, config=config, project=tracking.project,
+        )  # fmt: skip
 
     def _text(self, name: str) -> str:
         path = self._prompt_folder / name

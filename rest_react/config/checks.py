@@ -13,6 +13,7 @@ from pathlib import Path
 from rest_react.config.settings import Questions, SameModel, Settings, TrainedModel, asks_reward_model, model_behind
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.metrics.prices import NO_PRICE
+from rest_react.reporting.tracking.open_tracker import missing_tracker
 from rest_react.search.pages import missing_package
 from rest_react.selection.option_ranking import MOST_OPTIONS
 from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES, NEED_SEARCHES
@@ -303,8 +304,11 @@ def missing_keys(s: Settings) -> list[str]:
 
 
 def lacking_here(s: Settings) -> list[str]:
-    """One line for each setting of the trainer that this machine cannot follow: a GPU or a package is missing."""
-    return list(s.finetune.lacks("finetune")) if "finetune" in _used(s) else []
+    """One line for each setting of the trainer or tracker that this machine cannot follow: a GPU or a package is
+    missing."""
+    missing = missing_tracker(s.tracking.kind)
+    tracking = [f"tracking.kind: {missing}"] if missing else []
+    return [*(s.finetune.lacks("finetune") if "finetune" in _used(s) else ()), *tracking]
 
 
 def _used(s: Settings) -> dict[str, object]:

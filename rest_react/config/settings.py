@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.llm import LanguageModel
 from rest_react.questions import QuestionSource
+from rest_react.reporting.tracking.trackers import Kind
 from rest_react.search import SearchEngine
 from rest_react.selection.good_steps import RejectedTrajectories
 from rest_react.selection.selectors import SelectorName
@@ -138,9 +139,9 @@ class EvaluateSettings:
 class TrackingSettings:
     """The experiment tracker to which metrics are logged."""
 
-    kind: Literal["none", "wandb"]
-    mode: Literal["offline", "online"]  # offline: files in the run's folder, to send later
-    project: Name  # the project's name in Weights & Biases
+    kind: Kind
+    mode: Literal["offline", "online"]  # offline: files on this machine (of Weights & Biases, to send later)
+    project: Name  # the project's name in Weights & Biases and Trackio, the experiment's in MLflow
 
 
 @dataclass(frozen=True, slots=True)

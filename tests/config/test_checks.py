@@ -31,7 +31,7 @@ GROUPS = {
     "grow.questions": ("questions", (*GROWN, "world_evaluation", "world_train")),
     "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
     "finetune": ("finetune", ("dpo", "dry_run", "hosted", "local", "lora", "lora_texts", "tiny")),
-    "tracking": ("tracking", ("none", "wandb")),
+    "tracking": ("tracking", ("mlflow", "none", "trackio", "wandb")),
 }
 
 

@@ -5,7 +5,7 @@
 
 Errors of a tracker do not stop the run: they are saved in the iteration's `tracking/summary.json`, and the next command
 logs the iteration again.
-Not here: the trackers (reporting.tracking.trackers, wandb_tracker), and the numbers (reporting.rows).
+Not here: the trackers (reporting.tracking.open_tracker), and the numbers (reporting.rows).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from rest_react.console import say
 from rest_react.protocols import Tracker
 from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tracking.sample_tables import sample_tables
-from rest_react.reporting.tracking.trackers import Mode, Tolerant, numbers, tracker_mode
+from rest_react.reporting.tracking.trackers import Kind, Mode, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL
 from rest_react.stages.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
@@ -25,6 +25,12 @@ from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.training.loss_curve import loss_curve
 
+_NAMES = {"wandb": "W&B", "mlflow": "MLflow", "trackio": "Trackio"}
+_OFFLINE = {
+    "wandb": "W&B is offline; send its files with: wandb sync {root}/wandb/offline-run-*",
+    "mlflow": "MLflow's data are in the run's folder; show them with: mlflow ui --backend-store-uri sqlite:///{root}/mlflow.db",
+    "trackio": "Trackio's data are on this machine; show them with: trackio show",
+}
 OpenTracker: TypeAlias = Callable[[int, Mode], Tracker]
 
 
@@ -34,7 +40,7 @@ class IterationTracking:
     def __init__(
         self,
         folder: RunFolder,
-        kind: Literal["none", "wandb"],
+        kind: Kind,
         mode: Literal["offline", "online"],
         open_tracker: OpenTracker,
     ) -> None:
@@ -57,7 +63,7 @@ class IterationTracking:
             self._say_once(f"note: {variable} is set in the environment: {used}")
         problems = self._unreachable or self._send(k, mode)
         if not problems and mode == "offline":
-            self._say_once(f"W&B is offline; send its files with: wandb sync {self._folder.root}/wandb/offline-run-*")
+            self._say_once(_OFFLINE[self._kind].format(root=self._folder.root))
         write_summary(done, to | ({"problems": problems} if problems else {}))
         return not (sent and problems)
 
@@ -71,7 +77,8 @@ class IterationTracking:
         if not taken or len(tracker.problems) > problems:
             self._unreachable = tracker.problems
         if tracker.problems:
-            what = f"Iteration {k} was only partly sent to W&B" if taken else "Nothing was sent to W&B"
+            name = _NAMES[self._kind]
+            what = f"Iteration {k} was only partly sent to {name}" if taken else f"Nothing was sent to {name}"
             say(f"note: {what}: {'; '.join(tracker.problems)}")
             say("The run continues. Run the same command again to retry the rest.")
         return tracker.problems

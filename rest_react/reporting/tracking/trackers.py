@@ -6,7 +6,7 @@
 
 `Tolerant` keeps each `OutsideFault` as a problem instead of raising it; the next command logs the iteration again.
 `tracker_mode` reads WANDB_MODE.
-Not here: Weights & Biases (wandb_tracker), what is logged (track_iteration).
+Not here: the trackers themselves (wandb_tracker, mlflow_tracker, trackio_tracker), what is logged (track_iteration).
 """
 
 import math
@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 from rest_react.errors import OutsideFault
 from rest_react.protocols import Tracker
 
+Kind: TypeAlias = Literal["none", "wandb", "mlflow", "trackio"]
 Mode: TypeAlias = Literal["none", "offline", "online"]
 # The values of WANDB_MODE; `run` and `dryrun` are older names.
 _MODES: Mapping[str, Mode] = {
@@ -25,14 +26,14 @@ _MODES: Mapping[str, Mode] = {
 }  # fmt: skip
 
 
-def tracker_mode(kind: Literal["none", "wandb"], mode: Literal["offline", "online"]) -> tuple[Mode, str]:
+def tracker_mode(kind: Kind, mode: Literal["offline", "online"]) -> tuple[Mode, str]:
     """The mode of tracking, and the environment variable that overrides the settings (empty if none does).
 
     >>> tracker_mode("wandb", "offline")                 # with WANDB_MODE=disabled in the environment
     ('none', 'WANDB_MODE=disabled')
     """
-    if kind == "none":
-        return "none", ""
+    if kind != "wandb":
+        return ("none" if kind == "none" else mode), ""
     if (disabled := os.environ.get("WANDB_DISABLED", "")).strip().casefold() in ("true", "1", "yes", "on"):
         return "none", f"WANDB_DISABLED={disabled}"
     given = os.environ.get("WANDB_MODE", "")
