@@ -17,6 +17,7 @@ from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.checks import lacking_here, missing_keys
 from rest_react.config.load import load_settings
+from rest_react.config.notes import notes
 from rest_react.config.settings import Settings
 from rest_react.config.students import settings_of_student
 from rest_react.console import console, say
@@ -39,6 +40,8 @@ def run(settings: Settings) -> None:
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     prompts = parts.prompts_hash()
+    for note in notes(settings):
+        say(f"note: {note}")
     if settings.dry_run:
         console.print(forecast_table(with_speed(settings), folder))
         return

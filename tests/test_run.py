@@ -449,6 +449,9 @@ def once_around(output: Path, grow: Path, evaluate: Path) -> None:
     asked = {line["question"] for line in lines(grow / "questions.jsonl")}
     asked_of = [line["question"] for line in lines(output / "local_corpus/iter_1/grow/trajectories.jsonl")]
     assert len(asked_of) == 2 and set(asked_of) <= asked
+    assert {line["selector"] for line in lines(output / "local_corpus/iter_1/improve/rankings.jsonl")} <= {
+        "reward_model"
+    }
     for k in (0, 1):
         trained = {line["id"] for line in lines(output / f"local_corpus/iter_{k}/finetune/examples.jsonl")}
         assert len([id_ for id_ in trained if id_.startswith("exemplar.")]) == 31

@@ -77,7 +77,7 @@ def loop(folder: Path, *overrides: str) -> Loop:
         "experiment=local_corpus", f"data={folder}", "tracking=none", "demonstrations.questions=file",
         f"demonstrations.questions.path={folder / 'shown.jsonl'}", f"demonstrations.questions.corpus={corpus}",
         f"grow.questions.path={folder / 'grown.jsonl'}", f"evaluate.benchmarks.local.path={folder / 'grown.jsonl'}",
-        "demonstrations.slip=0", *overrides,
+        "demonstrations.slip=0", "improve.selector=perplexity", "improve.reward=generate", *overrides,
     )  # fmt: skip
     settings = compose(given)
     return Loop(settings, Parts(settings, RunFolder(folder / "run")))

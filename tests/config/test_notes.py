@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from rest_react.config.cli import compose
+from rest_react.config.notes import notes
+
+
+def told(*overrides: str) -> list[str]:
+    return list(notes(compose(overrides)))
+
+
+@pytest.mark.parametrize("overrides", [("improve.keep=all",), ("improve.keep=all", "finetune=dpo", "iteration=3")])
+def test_a_run_that_would_train_on_unjudged_samples_says_so_with_the_measured_figure(
+    overrides: tuple[str, ...],
+) -> None:
+    (note,) = told(*overrides)
+    assert "-5.0 points" in note and "improve.selector=reward_model improve.reward=options" in note
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (), ("improve.keep=all", "iteration=0"), ("improve.keep=all", "improve.keep_trajectories=supported"),
+        ("improve.keep=all", "improve.selector=random"), ("experiment=paper_openai", "iteration=1"),
+        ("experiment=web", "iteration=1"),
+    ],
+)  # fmt: skip
+def test_other_runs_say_nothing(overrides: tuple[str, ...]) -> None:
+    assert told(*overrides) == []
+
+
+def test_runs_on_a_user_s_own_questions_ask_a_reward_model(tmp_path: Path) -> None:
+    for name in ("questions.jsonl", "corpus.jsonl"):
+        (tmp_path / name).touch()
+    hosted = ("policy=openai", "finetune=hosted", "start=prompted", "~finetune.micro_batch_size")
+    for overrides in ((), hosted):
+        given = ("experiment=local_corpus", f"data={tmp_path}", "iteration=1", *overrides)
+        settings = compose(given)
+        assert (settings.improve.selector, settings.improve.reward, settings.reward_model.kind) == (
+            "reward_model", "options", "same",
+        )  # fmt: skip
+        assert told(*given) == []
