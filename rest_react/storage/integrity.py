@@ -25,7 +25,7 @@ SUMMARY = "summary.json"
 WEIGHTS = "model"
 _CLOCKED = ("loss.jsonl", "events.jsonl", "checkpoints.jsonl")
 _MADE_AGAIN = ("results.jsonl", "examples.jsonl", "model.json", *_CLOCKED)  # from the other files of their stage
-_STAGES = ("grow", "improve", "finetune")
+_STAGES = ("grow", "improve", "finetune", "judge")
 _CARD = "README.md"
 _SETTLED_NS = 100_000_000  # a file that is younger may change again within the resolution of its time
 
