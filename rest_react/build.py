@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rest_react.config.settings import (
-    Model,
     Questions,
     SameModel,
     Settings,
@@ -28,7 +27,7 @@ from rest_react.config.settings import (
 )
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader, RuleGraderSettings
-from rest_react.llm.model_settings import ModelContext
+from rest_react.llm.model_settings import ModelContext, ModelSettings
 from rest_react.metrics.prices import Price
 from rest_react.prompts import StepPrompt, prompts_hash
 from rest_react.protocols import LLM, Search, Tracker, Trainer
@@ -54,6 +53,7 @@ from rest_react.training.trainer_settings import TrainingContext
 
 _MAX_TOKENS = {
     "policy": "agent.max_tokens", "reward_model": "improve.max_tokens", "grader": "evaluate.grader_max_tokens",
+    "task.maker": "task.maker_max_tokens",
 }  # fmt: skip
 RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
 JUDGED_GOOD, JUDGED_ANSWER = "judged_good.txt", "judged_answer.txt"
@@ -80,6 +80,7 @@ class Parts:
     def __init__(self, settings: Settings, folder: RunFolder) -> None:
         self.settings = settings
         self.folder = folder
+        self._models_of_task: dict[str, LLM] = {}
 
     @cached_property
     def built_in(self) -> BuiltInItems:
@@ -179,7 +180,7 @@ class Parts:
         shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
         return self.settings.task.scripted(self.demonstrated, seed=self.settings.seed, slip=shown.slip, **shares)
 
-    def _scripted(self, *, slip: float = 0.0, **shares: float) -> LLM:
+    def _scripted(self, *, slip: float = 0.0, **shares: Any) -> LLM:
         """A policy that knows the answers of the task's built-in questions."""
         return self.settings.task.scripted(self.built_in, seed=self.settings.seed, slip=slip, **shares)
 
@@ -226,7 +227,8 @@ class Parts:
         models = (model_behind(judge, s.policy) or s.policy for judge in (s.reward_model, s.grader))
         reward_model, grader = (model.price for model in models)
         tuning = s.finetune.training_price()
-        return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader, "finetune": tuning}
+        roles = {role: model.price for role, model in s.task.models().items()}
+        return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader, "finetune": tuning} | roles
 
     @cached_property
     def budget(self) -> Budget:
@@ -288,9 +290,24 @@ class Parts:
     def _task(self, search: Search | None, *, filters: bool = False) -> Task:
         agent, improve = self.settings.agent, self.settings.improve
         prompts = StepPrompts(self.prompts, self.settings.task.closings, agent.exemplars)
-        if not filters:
-            return self.settings.task.open(TaskContext(prompts, agent, search))
-        return self.settings.task.open(TaskContext(prompts, agent, search, improve.only_grounded, improve.max_searches))
+        context = TaskContext(
+            prompts, agent, search, open_model=self._model_of_task, items=lambda: self.built_in,
+            run_folder=self.folder.root,
+        )  # fmt: skip
+        if filters:
+            context = replace(context, only_grounded=improve.only_grounded, max_searches=improve.max_searches)
+        return self.settings.task.open(context)
+
+    def _model_of_task(self, role: str, settings: ModelSettings) -> LLM:
+        """The client of a model that the task asks beside the policy, one for the whole run."""
+        if role not in self._models_of_task:
+            self._models_of_task[role] = self._llm(role, settings, ModelRef(settings.model, "base", tuned=False))
+        return self._models_of_task[role]
+
+    async def close_models_of_task(self) -> None:
+        """Frees the memory and connections of the task's own models; a later call opens them again."""
+        for llm in self._models_of_task.values():
+            await llm.aclose()
 
     def baselines(self) -> Iterator[tuple[str, Task, Policy]]:
         """Each baseline of the task with the policy that answers for it, to be closed after use. The untuned policy is
@@ -353,12 +370,12 @@ class Parts:
             path = self.settings.task.packaged_prompts / name
         return path.read_text(encoding="utf-8")
 
-    def _judge(self, role: str, settings: Model | SameModel) -> LLM:
+    def _judge(self, role: str, settings: ModelSettings | SameModel) -> LLM:
         if not isinstance(settings, SameModel):
             return self._llm(role, settings, ModelRef(settings.model, "base", tuned=False))
         return self._llm(role, self.settings.policy, self.starting_model(), mode=settings.mode)
 
-    def _llm(self, role: str, settings: Model, model: ModelRef, mode: Mode | None = None) -> LLM:
+    def _llm(self, role: str, settings: ModelSettings, model: ModelRef, mode: Mode | None = None) -> LLM:
         """The client of a model, with the cache if there is one. The scripted policy is never cached."""
         weights = str(self.folder.root / model.name) if model.where == "local" else model.name
         cached = self.cache is not None and settings.runs != "script"
@@ -368,17 +385,17 @@ class Parts:
             return client
         return CachedLLM(client, client_name(settings, mode, weights=weights), self.cache)
 
-    def _client(self, role: str, settings: Model, model: ModelRef, weights: str, mode: Mode | None) -> LLM:
+    def _client(self, role: str, settings: ModelSettings, model: ModelRef, weights: str, mode: Mode | None) -> LLM:
         context = ModelContext(
             weights, model, self.folder.root, self._scripted,
             Meter(self.budget, role), self._names(role, settings),
         )  # fmt: skip
         return (settings if mode is None else settings.in_mode(mode)).open(context)
 
-    def _names(self, role: str, settings: Model) -> SettingNames:
+    def _names(self, role: str, settings: ModelSettings) -> SettingNames:
         """The names of a role's settings, for messages. For a judge that is `same`, those of the policy."""
         block = "policy" if settings is self.settings.policy else role
-        return SettingNames(block, _MAX_TOKENS[role])
+        return SettingNames(block, _MAX_TOKENS.get(role, "agent.max_tokens"))
 
 
 def _corpus(path: str) -> tuple[Passage, ...]:

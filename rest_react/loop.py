@@ -89,15 +89,17 @@ class Loop:
                     if grows:
                         await self.run_grow(k, llm, model)
                     await llm.aclose()  # frees its memory for the reward model and for training
+                    await self.parts.close_models_of_task()
                     if grows:
                         await self.run_improve(k)
                     model = await self.run_finetune(k, model)
                     llm = self.parts.llm(model)
                 await self.run_evaluate(k, llm, model)
                 if self.tracking.track(k) or k == iteration:
-                    show_results(self.folder.root, smoke=s.smoke)
+                    show_results(self.folder.root, smoke=s.smoke, prices=self.parts.prices)
         finally:
             await llm.aclose()
+            await self.parts.close_models_of_task()
 
     async def run_baselines(self) -> None:
         """Answers the benchmarks with each baseline of the task."""
@@ -141,7 +143,7 @@ class Loop:
             repeats=s.grow.trajectories_per_question if k else 1,
             seed=derive_seed(s.seed, "grow", k),
             in_flight=s.policy.in_flight,
-            prices=self.parts.prices if k else {"policy": NO_PRICE},
+            prices=self.parts.prices | ({} if k else {"policy": NO_PRICE}),
             tolerated=s.grow.tolerate_outside_faults,
             title=f"iteration {k}: " + ("grow" if k else "demonstrate"),
         )

@@ -187,8 +187,8 @@ class Step:
     """One reasoning step: the state shown to the model, and all samples.
 
     `chosen` is the index of the candidate that continued the rollout; None if the step was `forced` by the search limit
-    or no candidate could be used. `hits` are the search results of a summarise step; their link ids start at
-    `first_link`.
+    or no candidate could be used. `hits` are what the step got from outside: the search results of a summarise step,
+    whose link ids start at `first_link`; what the code of a step came to (tasks.rollout).
     """
 
     kind: str

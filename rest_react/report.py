@@ -23,6 +23,7 @@ from typing import Any
 from rest_react.config.overrides import split, text
 from rest_react.console import console, say
 from rest_react.errors import UsageError, disk_errors
+from rest_react.metrics.prices import Price
 from rest_react.records import Result
 from rest_react.reporting.cards import write_cards
 from rest_react.reporting.compare import compare
@@ -37,6 +38,7 @@ from rest_react.reporting.tables.baseline_table import baseline_table, baseline_
 from rest_react.reporting.tables.breakdowns import benchmark_views
 from rest_react.reporting.tables.markdown import report_markdown
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS, first_view, results_table
+from rest_react.reporting.tables.run_tables import run_tables
 from rest_react.reporting.tables.stage_tables import STAGES, incomplete_stages, selection_notes, stage_table
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.files import write_file, write_json
@@ -51,15 +53,16 @@ from rest_react.training.loss_curve import loss_curve
 _USAGE = "usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [page=comparison.html]"
 
 
-def write_report(run_folder: Path, *, smoke: bool) -> Path:
+def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> Path:
     """Writes results.json, report.md, report.html and the cards into the run's folder. Returns the path of
-    report.html."""
+    report.html. `prices` are for the tables of the task's models."""
     settings = read_settings(run_folder)
     task = task_of_run_folder(settings)
     rows = compute_rows(run_folder, task.scores)
     baselines = tuple(compute_baselines(run_folder, rows, task.scores))
     results = Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows), settings=settings, baselines=baselines)
     write_json(run_folder / RESULTS_JSON, results)
+    task = task_of_run_folder(settings)
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
@@ -69,18 +72,19 @@ def write_report(run_folder: Path, *, smoke: bool) -> Path:
         "headings": HEADINGS,
         "table": [[cell(row) for _, cell in COLUMNS] for row in rows],
         "benchmarks": benchmark_views(rows, [*baseline_tables(rows, baselines), *_task_tables(run_folder, task, rows)]),
+        "tables": run_tables(run_folder, task, prices or {}),
         "stages": [table for stage in STAGES if (table := stage_table(run_folder, stage))],
     }
     write_file(run_folder / "report.md", report_markdown(view))
     page = run_folder / "report.html"
-    write_file(page, _page(view, run_folder))
+    write_file(page, _page(view, run_folder, task))
     write_cards(run_folder, rows, smoke=smoke)
     return page
 
 
-def show_results(run_folder: Path, *, smoke: bool) -> None:
+def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> None:
     """Writes the report and prints the table, a sentence for each benchmark, and notes on failures."""
-    page = write_report(run_folder, smoke=smoke)
+    page = write_report(run_folder, smoke=smoke, prices=prices)
     rows = compute_rows(run_folder)
     console.print(results_table(rows))
     if baselines := compute_baselines(run_folder, rows):
@@ -101,8 +105,8 @@ def _task_tables(run_folder: Path, task: Task, rows: Sequence[ResultRow]) -> Ite
             yield row.benchmark, {"name": name, "headings": headings, "rows": cells}
 
 
-def _page(view: Mapping[str, Any], run_folder: Path) -> str:
-    settings, packed = run_folder / "settings.yaml", pack(run_folder, task_of_run_folder(read_settings(run_folder)))
+def _page(view: Mapping[str, Any], run_folder: Path, task: Task) -> str:
+    settings, packed = run_folder / "settings.yaml", pack(run_folder, task)
     curves = ((k, loss_curve(run_folder / f"iter_{k}" / "finetune")) for k in iterations(run_folder))
     return fill(
         "report.html.j2",

@@ -24,10 +24,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part. `text` is a thought, a note, a quoted text, a verdict, or the quoted text after `label`; `before` is
-    the text that a `change` replaces; `lines` are comments; `good` sets the colour of a verdict."""
+    """One part. `text` is a thought, code, a note, a quoted text, a verdict, or the quoted text after `label`; `before`
+    is the text that a `change` replaces; `lines` are comments; `good` sets the colour of a verdict."""
 
-    kind: Literal["thoughts", "line", "note", "comments", "quote", "sources", "verdict", "change"]
+    kind: Literal["thoughts", "line", "note", "comments", "quote", "code", "sources", "verdict", "change"]
     text: str = ""
     label: str = ""
     before: str = ""

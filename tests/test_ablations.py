@@ -79,6 +79,8 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
     others = {
         "smoke",
         "completion_smoke",
+        "tool_maker",
+        "tool_user",
         "embedded_full",
         "held_out_relations",
         "local_corpus",

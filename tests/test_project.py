@@ -33,7 +33,7 @@ FORBIDDEN = (
 )
 
 # The program inside the sandbox runs model-written code, whatever it raises. No other module may.
-SANDBOXED = "rest_react/tasks/tool_maker/sandboxed_run.py:"
+SANDBOXED = "rest_react/tasks/tool_maker/sandbox/program.py:"
 
 DESIGN_CARD = (
     "hydra-core omegaconf pydantic msgspec rich jinja2 openai google-genai ddgs torch transformers trl peft accelerate "

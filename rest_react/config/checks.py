@@ -231,7 +231,9 @@ def _verifier_of_other_questions(s: Settings) -> Iterator[str]:
 
 def _impossible_for_task(s: Settings) -> Iterator[str]:
     """Settings that the task cannot follow: it has no such items, prompts, searches or checks."""
-    yield from s.task.problems("task")
+    yield from s.task.problems("task", _question_sets(s))
+    for role, own in s.task.models().items():
+        yield from own.problems(role)
     if s.task.baseline_names() and s.demonstrations.questions is None:
         yield "task.baselines: answer from the rows of demonstrations.questions, which is not set; set it"
     if not s.task.has_items:
@@ -320,7 +322,14 @@ def _used(s: Settings) -> dict[str, object]:
         used["reward_model"] = s.reward_model
     if s.iteration > 0 or s.start == "demonstrations":
         used["finetune"] = s.finetune
-    return used
+    return used | dict(s.task.models())
+
+
+def _question_sets(s: Settings) -> dict[str, Questions]:
+    """The question sets that the run asks, by their settings' name."""
+    grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
+    asked = {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
+    return asked if s.iteration == 0 else grown | asked
 
 
 def _demonstrated(s: Settings) -> bool:

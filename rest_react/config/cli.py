@@ -43,6 +43,8 @@ MOUNTS = {
     "grader": "llm@grader",
     "grow.questions": "questions@grow.questions",
     "demonstrations.questions": "questions@demonstrations.questions",
+    "task.maker": "llm@task.maker",
+    "task.dispatcher": "llm@task.dispatcher",
 }
 MULTIRUN = ("-m", "--multirun")
 PACKAGES = (

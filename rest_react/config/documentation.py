@@ -35,7 +35,8 @@ _TYPES = {
     "int": "whole number", "float": "number", "Mode": "chat, completion", "SystemTurn": "true, false, auto",
     "dict[str, object]": "mapping", "dict[str, str]": "mapping", "tuple[str, ...]": "list", "tuple[Name, ...]": "list",
     "tuple[Count, ...]": "list of whole numbers above 0", "tuple[Relation, ...]": "list of relations",
-    "None": "null", "Price": "input and output",
+    "None": "null", "tuple[FamilyName, ...]": "list", "Isolation": "namespaces, limits_only", "RoleModel": "model",
+    "Price": "input and output",
 }  # fmt: skip
 
 
@@ -122,6 +123,10 @@ def sections() -> Iterator[tuple[str, type, Mapping[str, object]]]:
             known += [record for record in get_args(declared) if record not in known]
         elif is_dataclass(declared) and isinstance(declared, type):
             yield name, declared, _yaml("tracking/wandb") if name == "tracking" else ours[name]
+    for task in tuple(chosen["Tasks"]):
+        for declared in get_type_hints(task).values():
+            own = [model for model in get_args(declared) if isinstance(model, type) and is_dataclass(model)]
+            chosen["Models"] += [model for model in own if model not in chosen["Models"]]
     yield "A student, in `students`", Student, {}
     for heading, records in chosen.items():
         for record in records:

@@ -29,6 +29,7 @@ from rest_react.tasks import ChosenTask
 from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.search_qa.scripted import ScriptedModel
 from rest_react.tasks.search_qa.world import WorldQuestions, WorldSettings
+from rest_react.tasks.tool_maker.items import ToolQuestions
 from rest_react.training import Finetune
 
 
@@ -54,7 +55,7 @@ class TrainedModel:
 Model: TypeAlias = LanguageModel | ScriptedModel
 RewardModel: TypeAlias = Model | SameModel | TrainedModel
 Grader: TypeAlias = Model | SameModel | RuleGraderSettings
-Questions: TypeAlias = QuestionSource | WorldQuestions
+Questions: TypeAlias = QuestionSource | WorldQuestions | ToolQuestions
 BY_KIND = Field(discriminator="kind")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, Self
 
+from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import ModelRef
 from rest_react.remote.budget import Meter
@@ -47,6 +48,8 @@ class ModelSettings(Protocol):
 
     __slots__ = ()
     runs: ClassVar[Runs]
+    model: str
+    price: Price
     always_needs_key: ClassVar[bool] = False  # False: a server without a key is possible
 
     @property

@@ -21,7 +21,7 @@ from rest_react.records import LabelledQuestion, Result, Trajectory
 from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.stages.rollouts import TRAJECTORIES, roll_out
+from rest_react.stages.rollouts import TRAJECTORIES, roll_out, tokens_by_role
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Policy, Task
@@ -64,9 +64,7 @@ async def evaluate(
         if make_room:
             await grader.aclose()
     tokens = _tokens(path)
-    cost = bill(
-        prices, policy=(tokens["prompt_tokens"], tokens["completion_tokens"]), grader=_grading_tokens(stage / RESULTS)
-    )
+    cost = bill(prices, **tokens_by_role(task, path), grader=_grading_tokens(stage / RESULTS))
     summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **tokens, **cost}
     write_summary(stage, {**summary, "seconds": round(time.monotonic() - started, 1)})
 

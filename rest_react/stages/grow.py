@@ -17,7 +17,7 @@ from rest_react.errors import short_reason
 from rest_react.metrics.prices import Price, bill
 from rest_react.parsed_trajectories import SUPPLIED
 from rest_react.records import Question, Trajectory
-from rest_react.stages.rollouts import TRAJECTORIES, roll_out
+from rest_react.stages.rollouts import TRAJECTORIES, roll_out, tokens_by_role
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy, Task
@@ -45,7 +45,7 @@ async def grow(
         task, policy, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
     tally = count(path, by_perplexity=policy.select in ("perplexity", "verified"))
-    cost = bill(prices, policy=(tally["prompt_tokens"], tally["completion_tokens"]))
+    cost = bill(prices, **tokens_by_role(task, path))
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
 
 

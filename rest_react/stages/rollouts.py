@@ -6,6 +6,7 @@ Used by grow and evaluate. The seed of each trajectory is derived from its id, "
 Not here: one rollout (tasks), resuming and concurrency (stages.executor), summaries (stages.grow, stages.evaluate).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rest_react.remote.refusals import ACCEPTED, LOST
 from rest_react.remote.session import session
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
+from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Policy, Task
 
 TRAJECTORIES = "trajectories.jsonl"
@@ -50,6 +52,22 @@ async def roll_out(
         total=len(questions) * repeats, in_flight=in_flight, title=title, tolerated=tolerated,
         fewest_refusals=repeats + 1,  # more than one question alone can bring
     )  # fmt: skip
+
+
+def tokens_by_role(task: Task, path: Path) -> dict[str, tuple[int, int]]:
+    """The tokens, in and out, of the policy and of each other model that the task asked, in a file of trajectories."""
+    prompts: Counter[str] = Counter()
+    outputs: Counter[str] = Counter()
+    for trajectory in read_lines(path, Trajectory):
+        usage = trajectory.usage
+        used = {"policy": (usage.prompt_tokens, usage.completion_tokens)}
+        for role, (prompt, output) in task.roles(trajectory).items():
+            used[role] = (prompt, output)
+            used["policy"] = (used["policy"][0] - prompt, used["policy"][1] - output)
+        for role, (prompt, output) in used.items():
+            prompts[role] += prompt
+            outputs[role] += output
+    return {role: (prompts[role], outputs[role]) for role in {"policy": None, **prompts}}
 
 
 def _outside_error(trajectory: Trajectory) -> str | None:

@@ -72,4 +72,6 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 def is_locked(path: str) -> bool:
     """Whether a setting can change a result."""
     parts = path.split(".")
+    if parts[0] == "task" and len(parts) > 2:  # a model of the task: task.maker.price is as maker.price
+        parts = parts[1:]
     return parts[0] not in UNLOCKED and f"*.{''.join(parts[1:2])}" not in UNLOCKED

@@ -10,5 +10,6 @@ from typing import TypeAlias
 
 from rest_react.tasks.completion.settings import CompletionSettings
 from rest_react.tasks.search_qa.settings import SearchQASettings
+from rest_react.tasks.tool_maker.settings import ToolMakerSettings
 
-ChosenTask: TypeAlias = SearchQASettings | CompletionSettings
+ChosenTask: TypeAlias = SearchQASettings | CompletionSettings | ToolMakerSettings

@@ -17,6 +17,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from rest_react.chat_messages import Conversation, one_turn_per_step
 from rest_react.judges.grader import Grader
+from rest_react.metrics.prices import Price
 from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory
@@ -41,18 +42,29 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A complete evaluation: its trajectories, and the results by trajectory id."""
+
+    iteration: int
+    benchmark: str
+    trajectories: Sequence[Trajectory]
+    results: Mapping[str, Result]
+
+
+@dataclass(frozen=True, slots=True)
 class ResultTable:
-    """A table of the report: its name, the headings of its columns, and its rows as text."""
+    """A table of the report: its name, the headings of its columns, its rows as text, and what the columns are."""
 
     name: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 class Task(Protocol):
     """A task. A class that inherits from it may leave out every method that has a body here, whose default means: no
     filter, only the answer, no evidence gathered, no errors to make, steps shown as text, no sources, one turn per
-    step, answers right or wrong and no more, no verifier."""
+    step, answers right or wrong and no more, no verifier, no models but the policy."""
 
     __slots__ = ()
 
@@ -121,3 +133,13 @@ class Task(Protocol):
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """The violations that a verifier without labels finds; none if the task has no verifier."""
         return Violations(tuple(((),) * len(step.actions) for step in trajectory.steps))
+
+    def roles(self, trajectory: Trajectory) -> Mapping[str, tuple[int, int]]:
+        """The tokens, in and out, of models other than the policy, by role; the usage of the trajectory has them
+        too."""
+        return {}
+
+    def run_tables(self, evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> Sequence[ResultTable]:
+        """The task's own tables of all evaluations of a run, for the report. A role without a price has an unknown
+        cost."""
+        return ()

@@ -7,20 +7,26 @@
         return rollout.failed(trajectory_id, question, error)
     return rollout.finished(trajectory_id, question, answer=draft.target)
 
+A step may ask another model than the policy (`by`, `role`), and observe something about its samples before they are
+parsed: what their code comes to. Both are kept in the step's `hits`, the second with the tokens of the prompt.
 Not here: the steps of the search agent (tasks.search_qa.step), whose candidates are parsed with the links of the state.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
 from rest_react.parsed_trajectories import CUT_OFF, ParsedAction, ParsedStep
 from rest_react.prompts import STOP, StepPrompt, closing
-from rest_react.records import Candidate, Completion, Prompt, Question, Sampling, Step, Trajectory, Usage
+from rest_react.records import Candidate, Completion, Hit, Prompt, Question, Sampling, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
 from rest_react.selection.selectors import choose
 from rest_react.tasks.protocol import Policy, Watch
+
+PROMPT_TOKENS = "prompt tokens"  # the title of the hit that says which role was asked, and with how long a prompt
+Observe: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[Hit, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +56,29 @@ class Rollout:
     steps: list[Step] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
 
-    async def ask(self, kind: str, state: str) -> ParsedAction:
+    async def ask(
+        self, kind: str, state: str, *, by: Policy | None = None, role: str = "", observe: Observe | None = None
+    ) -> ParsedAction:
         """Takes one step and returns the chosen sample. Raises ModelFault if no sample is usable, and errors of the
-        client."""
-        policy, index = self.policy, len(self.steps)
+        client. `by` is the model to ask instead of the policy, in a `role` whose tokens are counted apart; `observe`
+        returns the hits of the step from the texts of its samples."""
+        policy, index = by or self.policy, len(self.steps)
         prompt = self.prompts.prompt(kind, state, tuned=policy.tuned)
         sampling = Sampling(policy.temperature, policy.max_tokens, derive_seed(self.seed, index), stop=(STOP,))
         samples = await policy.llm.sample(prompt, n=policy.samples, sampling=sampling)
-        actions = self.parse(Step(kind, state, tuple(map(_candidate, samples)), None)).actions
+        prompt_tokens = samples[0].prompt_tokens if samples else 0
+        hits = () if observe is None else await observe([_candidate(sample).text for sample in samples])
+        hits += (Hit(role, PROMPT_TOKENS, str(prompt_tokens)),) if role else ()
+        actions = self.parse(Step(kind, state, tuple(map(_candidate, samples)), None, hits=hits)).actions
         candidates = tuple(
             replace(_candidate(sample), problem=action.problem) for sample, action in zip(samples, actions, strict=True)
         )
         chosen = choose(candidates, actions, "perplexity" if policy.select == "verified" else policy.select)
-        parsed = ParsedStep(Step(kind, state, candidates, chosen), actions)
+        parsed = ParsedStep(Step(kind, state, candidates, chosen, hits=hits), actions)
         self.steps.append(parsed.step)
         self.usage = Usage(
             index + 1,
-            self.usage.prompt_tokens + (samples[0].prompt_tokens if samples else 0),
+            self.usage.prompt_tokens + prompt_tokens,
             self.usage.completion_tokens + sum(sample.tokens for sample in samples),
         )
         self.watch(parsed)
@@ -87,6 +99,18 @@ class Rollout:
         return Trajectory(
             id_, question.id, question.text, "failed", as_fault(error), tuple(self.steps), draft, "", self.usage
         )
+
+
+def tokens_of_roles(steps: Iterable[Step]) -> dict[str, tuple[int, int]]:
+    """The tokens, in and out, of each role that was asked instead of the policy."""
+    prompts: Counter[str] = Counter()
+    outputs: Counter[str] = Counter()
+    for step in steps:
+        for hit in step.hits:
+            if hit.title == PROMPT_TOKENS:
+                prompts[hit.source] += int(hit.snippet)
+                outputs[hit.source] += sum(candidate.tokens for candidate in step.candidates)
+    return {role: (prompts[role], outputs[role]) for role in prompts}
 
 
 def parse_each(step: Step, read: Callable[[str], ParsedAction]) -> ParsedStep:

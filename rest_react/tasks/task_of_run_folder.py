@@ -20,6 +20,7 @@ def task_of_run_folder(locked: Mapping[str, Any], *, filters: bool = False) -> T
     from pydantic import Field, TypeAdapter
 
     kept = {name.removeprefix("task."): value for name, value in locked.items() if name.startswith("task.")}
+    kept = {name: value for name, value in kept.items() if "." not in name}  # models of the task are not needed to read
     by_kind: Any = TypeAdapter(Annotated[ChosenTask, Field(discriminator="kind")])
     settings: ChosenTask = by_kind.validate_python(kept or _EARLIER)
     if not filters:

@@ -7,16 +7,17 @@ The settings of a new task are a frozen dataclass in the task's package that sub
 the union in tasks/__init__.py. Not here: the interface of the task (tasks.protocol).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from rest_react import prompts as files
 from rest_react.errors import UsageError
+from rest_react.llm.model_settings import ModelSettings
 from rest_react.prompts import StepPrompt
 from rest_react.protocols import LLM, Search
-from rest_react.questions.question_settings import BuiltInItems, NoItems
+from rest_react.questions.question_settings import BuiltInItems, NoItems, QuestionSettings
 from rest_react.records import LabelledQuestion, Passage
 from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.protocol import Task
@@ -26,13 +27,17 @@ from rest_react.tasks.rollout import StepPrompts
 @dataclass(frozen=True, slots=True)
 class TaskContext:
     """What a task is opened with: its prompts, the settings group `agent`, the search engine (if it searches), and the
-    filters of training data."""
+    filters of training data; for tasks with models of their own, how one is opened by its role, the built-in items and
+    the run's folder. `open_model` is None where trajectories are only read."""
 
     prompts: StepPrompts = StepPrompts()  # noqa: RUF009
     agent: AgentSettings | None = None
     search: Search | None = None
     only_grounded: bool = False
     max_searches: int | None = None
+    open_model: Callable[[str, ModelSettings], LLM] | None = None
+    items: Callable[[], BuiltInItems] = NoItems
+    run_folder: Path = Path()
 
 
 class TaskSettings(Protocol):
@@ -69,6 +74,15 @@ class TaskSettings(Protocol):
         """The error in the completion of an exemplar; empty if there is none."""
         return ""
 
+    def models(self) -> Mapping[str, ModelSettings]:
+        """The models that the task asks beside the policy, by the name of their settings (`task.maker`)."""
+        return {}
+
+    def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
+        """One message for each impossible combination, with what to do; `path` is the name of these settings,
+        `questions` are all question sets of the run by their settings' name."""
+        yield from ()
+
     def calls(self, searches: float, *, self_checks: bool) -> float:
         """The number of LLM calls of a trajectory with this number of searches, for forecasts."""
         return len(self.step_names)
@@ -76,10 +90,6 @@ class TaskSettings(Protocol):
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> BuiltInItems:
         """Its built-in items, in sets with these sizes."""
         return NoItems()
-
-    def problems(self, path: str) -> Iterator[str]:
-        """One message for each impossible combination of these settings, with what to do; `path` is their name."""
-        yield from ()
 
     @property
     def needs_rows(self) -> bool:
@@ -118,7 +128,7 @@ class TaskSettings(Protocol):
         """The ids of those of these items that its expert cannot demonstrate after all, each with the reason."""
         return {}
 
-    def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: float) -> LLM:
+    def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: Any) -> LLM:
         """A policy that knows the answers of the built-in items, with these shares of right, wrong, unparsable and
         empty samples."""
         raise UsageError("policy.kind: this task has no scripted policy; choose another policy")

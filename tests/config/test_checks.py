@@ -23,7 +23,7 @@ BAMBOOGLE = "questions@evaluate.benchmarks.world=bamboogle"
 WEB = ("brave", "duckduckgo", "exa", "searxng", "serper", "tavily")
 TRAINED = ("llm@reward_model=trained", "improve.selector=reward_model")
 GROUPS = {
-    "task": ("task", ("search_qa", "completion")),
+    "task": ("task", ("search_qa", "completion", "tool_maker")),
     "policy": ("llm", (*SERVED, "gemini", "scripted", "smollm2", "tiny", "vllm")),
     "reward_model": ("llm", (*SERVED, "gemini", "same", "smollm2", "tiny", "trained", "vllm")),
     "grader": ("llm", (*SERVED, "gemini", "rule", "same", "smollm2", "tiny", "vllm")),
@@ -32,6 +32,7 @@ GROUPS = {
     "evaluate.benchmarks.more": ("questions", ("bamtwoogle",)),
     "finetune": ("finetune", ("dpo", "dry_run", "hosted", "local", "lora", "lora_texts", "tiny")),
     "tracking": ("tracking", ("mlflow", "none", "trackio", "wandb")),
+    "task.maker": ("llm", ("scripted_maker",)),
 }
 
 
@@ -129,6 +130,7 @@ def test_the_papers_experiments_set_what_the_defaults_set_differently_from_the_p
 
 # What questions other than the built-in world's need.
 ELSEWHERE = ("agent.select=perplexity", "improve.keep=all")
+TOOLS = ("questions@grow.questions=tools", "questions@evaluate.benchmarks.world=tools", *ELSEWHERE)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +142,12 @@ def test_every_choice_of_every_group_is_accepted(mount: str, option: str) -> Non
         "hosted": ["llm@policy=openai"],
         **{server: ["finetune=hosted"] for server in SERVED},
         "completion": [*ELSEWHERE],
+        "tool_maker": [*TOOLS],
+        "scripted_maker": ["task=tool_maker", *TOOLS],
         "gemini": ["start=prompted", "iteration=0"],
         **{engine: ["questions@grow.questions=hotpotqa_train", BAMBOOGLE, *ELSEWHERE] for engine in WEB},
     }  # fmt: skip
-    needed = company.get(option, []) if mount in ("task", "policy", "finetune", "search") else []
+    needed = company.get(option, []) if mount in ("task", "task.maker", "policy", "finetune", "search") else []
     needed += ["search=http", *ELSEWHERE] if group == "questions" else []
     new = "+" if mount == "evaluate.benchmarks.more" else ""
     spelt = f"{group}={option}" if group == mount else f"{new}{group}@{mount}={option}"
@@ -151,7 +155,7 @@ def test_every_choice_of_every_group_is_accepted(mount: str, option: str) -> Non
 
 
 def test_the_test_above_covers_every_choice_of_every_group() -> None:
-    tried: dict[str, set[str]] = {"experiment": set(), "questions": {"file", "items"}}
+    tried: dict[str, set[str]] = {"experiment": set(), "questions": {"file", "items", "tools"}}
     for group, options in GROUPS.values():
         tried.setdefault(group, set()).update(options)
     there = {
@@ -173,7 +177,7 @@ def test_published_question_sets_are_pinned_to_a_commit() -> None:
     pins = {
         path.stem: values(f"+questions@evaluate.benchmarks.x={path.stem}")["evaluate"]["benchmarks"]["x"]["revision"]
         for path in (CONFIGS / "questions").glob("*.yaml")
-        if not path.stem.startswith(("world", "file", "items"))
+        if not path.stem.startswith(("world", "file", "items", "tools"))
     }
     assert len(pins) == 9
     assert {name: pin for name, pin in pins.items() if not re.fullmatch("[0-9a-f]{40}", pin)} == {}

@@ -22,6 +22,9 @@ def report_markdown(view: Mapping[str, Any]) -> str:
         "Intervals are 95%, clustered by question. Unscored answers are excluded; failed answers count as incorrect."
     )
     parts += ["## Results, all columns", markdown_table(view["headings"], view["table"])]
+    for table in view["tables"]:
+        parts += [f"## {plain(table['name'])}", *([plain(table["note"])] if table["note"] else [])]
+        parts.append(markdown_table(table["headings"], table["rows"]))
     for benchmark in view["benchmarks"]:
         for table in benchmark["tables"]:
             parts += [f"## {plain(benchmark['name'])}: {table['name'].lower()}"]

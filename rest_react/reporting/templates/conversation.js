@@ -48,6 +48,7 @@ function partView(part) {
     case "note": return said("p.note", part.text);
     case "comments": return part.lines.length ? h("ul.remarks", part.lines.map((line) => said("li", line))) : null;
     case "quote": return said("blockquote", part.text);
+    case "code": return said("pre.code", part.text);
     case "verdict": return h("p", chipOf(part.good ? "good" : "warm", part.text), part.label ? ` ${part.label}` : "");
     case "change": return difference(part.before, part.text);
     case "sources": return part.sources.length ? h("ul.hits", part.sources.map(sourceView)) : said("p.soft", part.text);

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal, Self
 from rest_react.errors import ConfigError
 from rest_react.prompts import STOP, Exemplar, StepPrompt
 from rest_react.protocols import LLM
-from rest_react.questions.question_settings import BuiltInItems
+from rest_react.questions.question_settings import BuiltInItems, QuestionSettings
 from rest_react.records import LabelledQuestion, Passage
 from rest_react.setting_types import Name, NotNegative
 from rest_react.tasks.completion import task
@@ -65,7 +65,7 @@ class CompletionSettings(TaskSettings):
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> Items:
         return build_items(seed, demonstrations=demonstrations, train=train, evaluation=evaluation)
 
-    def problems(self, path: str) -> Iterator[str]:
+    def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
         if "few_shot" in self.baselines and not self.shots:
             yield f"{path}.shots: 0, but the baseline few_shot shows examples; set 1 or more"
         if self.grade != "label" and (others := {"majority", "tfidf"}.intersection(self.baselines)):

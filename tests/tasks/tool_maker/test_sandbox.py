@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import OutsideFault
-from rest_react.tasks.tool_maker import sandboxed_run
 from rest_react.tasks.tool_maker.sandbox import Outcome, Sandbox, namespaces_problem
+from rest_react.tasks.tool_maker.sandbox import program as inside
 
 DOUBLE = "def double(x):\n    return 2 * x"
 isolated = pytest.mark.skipif(bool(namespaces_problem()), reason=f"no namespaces here: {namespaces_problem()}")
@@ -100,9 +100,7 @@ def _running(argument: str) -> list[str]:
 
 def test_a_sandbox_that_cannot_be_made_is_an_outside_fault(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     program = tmp_path / "refused.py"
-    program.write_text(
-        f"import sys\nprint('unshare: not permitted', file=sys.stderr)\nsys.exit({sandboxed_run.SETUP_FAILED})"
-    )
+    program.write_text(f"import sys\nprint('unshare: not permitted', file=sys.stderr)\nsys.exit({inside.SETUP_FAILED})")
     monkeypatch.setattr("rest_react.tasks.tool_maker.sandbox._PROGRAM", [sys.executable, str(program)])
     with pytest.raises(OutsideFault, match="sandbox: unshare: not permitted"):
         run("answer = double(1)")

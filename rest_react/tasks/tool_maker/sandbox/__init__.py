@@ -20,7 +20,7 @@ container or virtual machine made for it.
 It does not protect against errors of the kernel (use a virtual machine for code of an adversary), against timing and
 load of the machine, or against an answer that the code makes up: what the result says comes from the same process. So
 the gold answers never enter it, and the caller compares.
-Not here: the program inside the sandbox (tasks.tool_maker.sandboxed_run).
+Not here: the program inside the sandbox (tasks.tool_maker.sandbox.program).
 """
 
 import asyncio
@@ -39,10 +39,10 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from rest_react.errors import OutsideFault
-from rest_react.tasks.tool_maker import sandboxed_run
+from rest_react.tasks.tool_maker.sandbox import program
 
 Isolation: TypeAlias = Literal["namespaces", "limits_only"]
-_PROGRAM = [sys.executable, "-I", "-S", "-B", sandboxed_run.__file__]
+_PROGRAM = [sys.executable, "-I", "-S", "-B", program.__file__]
 _LONGEST_RESULT = 50_000  # bytes, of JSON
 _GRACE_S = 10.0  # for the start of a process on a loaded machine
 
@@ -87,7 +87,7 @@ class Sandbox:
                     "seconds": self.seconds, "memory_mb": self.memory_mb,
                 }  # fmt: skip
                 status, said, errors = await _process(json.dumps(request).encode(), self.seconds + _GRACE_S)
-        if status == sandboxed_run.SETUP_FAILED:
+        if status == program.SETUP_FAILED:
             raise OutsideFault(f"sandbox: {errors or 'cannot be made'}")
         return _outcome(status, said, self.seconds, called=bool(call))
 
@@ -114,7 +114,7 @@ async def _process(request: bytes, timeout_s: float) -> tuple[int, bytes, str]:
             if len(said) <= _LONGEST_RESULT:
                 await process.wait()
     except TimeoutError:
-        return sandboxed_run.OUT_OF_TIME, b"", ""
+        return program.OUT_OF_TIME, b"", ""
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -125,7 +125,7 @@ async def _process(request: bytes, timeout_s: float) -> tuple[int, bytes, str]:
 
 def _outcome(status: int, said: bytes, seconds: float, *, called: bool) -> Outcome:
     """Reads what the program wrote. The code may have written it, so nothing in it is trusted but its form."""
-    if status == sandboxed_run.OUT_OF_TIME:
+    if status == program.OUT_OF_TIME:
         return Outcome(problem=f"ran longer than {seconds:g} seconds")
     if len(said) > _LONGEST_RESULT:
         return Outcome(problem=f"wrote more than {_LONGEST_RESULT} bytes")
@@ -153,6 +153,6 @@ def namespaces_problem() -> str:
         tried = subprocess.run(
             _PROGRAM, input=json.dumps(request).encode(), capture_output=True, env={}, cwd=Path("/"), check=False
         )
-    if tried.returncode == sandboxed_run.DONE and b'"tool": "f"' in tried.stdout:
+    if tried.returncode == program.DONE and b'"tool": "f"' in tried.stdout:
         return ""
     return tried.stderr.decode("utf-8", "replace").strip()[:200] or f"exit status {tried.returncode}"

@@ -1,6 +1,6 @@
 """The program that runs model-written code in a sandbox. It is started by path and imports nothing of this package.
 
-    python -I -S sandboxed_run.py < request.json        # {"function": "def f(...): ...", "call": "answer = f(3)", ...}
+    python -I -S program.py < request.json        # {"function": "def f(...): ...", "call": "answer = f(3)", ...}
     {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": ""}
 
 The first process makes namespaces and an empty root folder, starts a second process in them, and kills it when its time

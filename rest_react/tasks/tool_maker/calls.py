@@ -1,0 +1,94 @@
+"""Reads the code in a model's reply, with `ast`; nothing is run here.
+
+    read_call("answer = f(3)  # [END]", "f")                      # Code("answer = f(3)", "")
+    read_function("```python\\ndef f(x):\\n    return x\\n```")      # Code("def f(x): ...", "", name="f")
+
+An empty reply is never code. The canonical form of a call is what `ast.unparse` makes of it, so that calls that differ
+in spaces, quotes or comments are one call.
+Not here: running code (tasks.tool_maker.sandbox).
+"""
+
+import ast
+import re
+from dataclasses import dataclass
+
+from rest_react.model_output.thinking import after_thinking
+from rest_react.prompts import STOP
+
+_FENCED = re.compile(r"^[ \t]*```[\w+-]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
+_ANSWER = re.compile(r"^\W*(?:the |final )*answer\b(?: is)?\s*:?[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
+_LONGEST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Code, or the `problem` because of which there is none. `name` is that of a function, `summary` its first line and
+    its documentation."""
+
+    text: str = ""
+    problem: str = ""
+    name: str = ""
+    summary: str = ""
+
+
+def read_function(text: str) -> Code:
+    """The code of a function: of a reply's fenced blocks, or of the reply. Its last top-level function is the tool."""
+    code = _code(text)
+    tree, problem = _parsed(code)
+    if tree is None:
+        return Code(problem=problem)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    if not functions:
+        return Code(problem="the reply defines no function")
+    tool = functions[-1]
+    documented = " ".join((ast.get_docstring(tool) or "").split())
+    head = f"def {tool.name}({ast.unparse(tool.args)}):"
+    return Code(f"{code.strip()}\n", "", tool.name, f"{head}\n    {documented}" if documented else head)
+
+
+def read_call(text: str, tool: str = "") -> Code:
+    """The code of a call: it must assign `answer`, and name the tool where one is given."""
+    tree, problem = _parsed(_code(text))
+    if tree is None:
+        return Code(problem=problem)
+    assigned = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    if "answer" not in assigned:
+        return Code(problem="the code does not assign `answer`")
+    named = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    if tool and tool not in named:
+        return Code(problem=f"the code does not call {tool}")
+    return Code(ast.unparse(tree))
+
+
+def read_calls(text: str, questions: int) -> list[str]:
+    """The part of a reply for each question, under the heading `# question <n>`; empty where there is none."""
+    _, *parted = _SECTION.split(_code(text))
+    parts = dict(zip(parted[::2], parted[1::2], strict=True))
+    return [parts.get(str(number), "") for number in range(1, questions + 1)]
+
+
+def read_answer(text: str) -> str:
+    """The answer of a model without a tool: behind the last `Answer:`, otherwise the last line; empty if none."""
+    said = (after_thinking(text) or "").split(STOP, 1)[0]
+    if found := _ANSWER.findall(said):
+        return str(found[-1]).strip(" *`")
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
+
+
+def _code(text: str) -> str:
+    """The fenced blocks of a reply, joined; without one, the whole reply up to the end mark."""
+    said = (after_thinking(text) or "").split(STOP, 1)[0]
+    fenced = _FENCED.findall(said)
+    return "\n".join(fenced) if fenced else said
+
+
+def _parsed(code: str) -> tuple[ast.Module | None, str]:
+    if not code.strip():
+        return None, "the reply has no code"
+    if len(code) > _LONGEST:
+        return None, f"the code has more than {_LONGEST} characters"
+    try:
+        return ast.parse(code), ""
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return None, f"not Python: {error}"

@@ -1,0 +1,111 @@
+"""The folder of tools: what a maker made once is found again by every later run.
+
+    library = Library(Path("outputs/tools/gpt-4.1"))
+    library.write("word_sorting", made)
+    library.read("word_sorting").verdict.accepted      # True
+
+    word_sorting/function.py          the code that the maker wrote
+    word_sorting/wrapper.txt          what the user of the tool is shown
+    word_sorting/conversation.jsonl   all steps of the maker
+    word_sorting/verdict.json         accepted or not, why, tries, tokens; written last: the folder is complete
+
+A rejected tool is kept too: the same maker would fail again. Delete its folder to try once more.
+Not here: making a tool (tasks.tool_maker.making).
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rest_react.errors import RunFolderError
+from rest_react.records import Step
+from rest_react.storage.files import write_file, write_json
+from rest_react.storage.jsonl import read_lines, replace_lines
+
+FUNCTION, WRAPPER, CONVERSATION, VERDICT = "function.py", "wrapper.txt", "conversation.jsonl", "verdict.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolVerdict:
+    """What came of making a tool. `tool` is the name of the function, `summary` its head and documentation;
+    `proposals` and `verifications` count the tries, the tokens are those of the maker."""
+
+    accepted: bool
+    reason: str
+    maker: str
+    tool: str = ""
+    summary: str = ""
+    proposals: int = 0
+    verifications: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MadeTool:
+    """A tool, or the attempt to make one."""
+
+    verdict: ToolVerdict
+    function: str = ""
+    wrapper: str = ""
+    conversation: tuple[Step, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    id: str
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The tools of one maker, by family."""
+
+    root: Path
+
+    def read(self, family: str) -> MadeTool | None:
+        """The tool of a family; None if none was made yet. Raises RunFolderError if its folder is damaged."""
+        folder = self.root / family
+        if not (folder / VERDICT).exists():
+            return None
+        try:
+            verdict = msgspec.json.decode((folder / VERDICT).read_bytes(), type=ToolVerdict)
+            function, wrapper = ((folder / name).read_text(encoding="utf-8") for name in (FUNCTION, WRAPPER))
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise RunFolderError(f"{folder} is damaged ({error}); delete it, and the tool is made again") from error
+        return MadeTool(verdict, function, wrapper, tuple(t.step for t in read_lines(folder / CONVERSATION, _Turn)))
+
+    def write(self, family: str, made: MadeTool) -> None:
+        """Keeps a tool, whether it was accepted or not."""
+        folder = self.root / family
+        turns = [_Turn(f"{family}.{number}", step) for number, step in enumerate(made.conversation)]
+        replace_lines(folder / CONVERSATION, turns)
+        write_file(folder / FUNCTION, made.function)
+        write_file(folder / WRAPPER, made.wrapper)
+        write_json(folder / VERDICT, made.verdict)
+
+    def accepted(self) -> dict[str, str]:
+        """The accepted tools by family, each with its head and documentation."""
+        found = {folder.parent.name: self.read(folder.parent.name) for folder in sorted(self.root.glob(f"*/{VERDICT}"))}
+        return {name: made.verdict.summary for name, made in found.items() if made and made.verdict.accepted}
+
+
+def known_at_start(library: Library, run_folder: Path) -> dict[str, str]:
+    """The tools that were known when the run began, so that every command of a run shows its dispatcher the same list.
+    Tools that the run makes are used at once, and listed by the next run."""
+    path = run_folder / "known_tools.json"
+    if not path.exists():
+        write_json(path, library.accepted())
+    try:
+        found: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise RunFolderError(f"{path} is damaged ({error}); restore it, or choose another run=<name>") from error
+    return found
+
+
+def folder_name(model: str) -> str:
+    """The name of a model as the name of a folder."""
+    return re.sub(r"[^\w.-]+", "_", model).strip("._") or "maker"

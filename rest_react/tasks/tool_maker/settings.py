@@ -1,0 +1,129 @@
+"""The settings of the task tool_maker.
+
+    settings.task.open(TaskContext(prompts, open_model=..., items=..., run_folder=...))
+
+Not here: the task (tasks.tool_maker.task).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import Field
+
+from rest_react.llm import LanguageModel
+from rest_react.protocols import LLM
+from rest_react.questions.question_settings import BuiltInItems, QuestionSettings
+from rest_react.setting_types import Count, Positive, Temperature
+from rest_react.tasks.task_settings import TaskContext, TaskSettings
+from rest_react.tasks.tool_maker import states
+from rest_react.tasks.tool_maker.calls import read_answer, read_call, read_calls, read_function
+from rest_react.tasks.tool_maker.items import SHOWN, ToolItems, ToolQuestions, build_items
+from rest_react.tasks.tool_maker.library import Library, folder_name
+from rest_react.tasks.tool_maker.making import MAKER, Maker, Toolbox
+from rest_react.tasks.tool_maker.sandbox import Isolation, Sandbox, namespaces_problem
+from rest_react.tasks.tool_maker.scripted import ScriptedMaker, ScriptedMakerModel, ScriptedUser
+from rest_react.tasks.tool_maker.task import DISPATCHER, ToolMaker
+
+RoleModel: TypeAlias = LanguageModel | ScriptedMakerModel
+FamilyName: TypeAlias = Literal[
+    "logical_deduction", "shuffled_objects", "bracket_closing", "word_sorting", "remainders", "meeting_schedule"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMakerSettings(TaskSettings):
+    """Tool makers: the maker writes a Python function for a family of questions, the policy calls it."""
+
+    packaged_prompts: ClassVar[Path] = Path(__file__).parent / "prompts"
+    step_names: ClassVar[Mapping[str, str]] = states.STEP_NAMES
+    closings: ClassVar[Mapping[str, str]] = states.CLOSINGS
+    has_items: ClassVar[bool] = True
+
+    kind: Literal["tool_maker"]
+    families: tuple[FamilyName, ...]  # the families of the built-in questions
+    # a folder with tools, which has a folder for each maker; null: tools/ beside the run's folder
+    tools: str | None
+    dispatch: bool  # whether a model chooses the tool of a question; false: the question's id names its family
+    maker_max_tokens: Count  # of a reply of the maker
+    maker_temperature: Temperature  # of a function and of verified calls
+    maker_tries: Count  # of a function, and then of its calls; each failure is told to the maker
+    # namespaces: Linux namespaces keep model-written code from the network and from files; limits_only: that code has
+    # your rights, within limits of time and memory
+    sandbox: Isolation
+    sandbox_seconds: Positive  # of one run of a function and a call
+    sandbox_memory_mb: Count  # of one run
+    maker: Annotated[RoleModel, Field(discriminator="kind")] | None = None  # see Models; null: only tools in `tools`
+    # chooses the tool, with dispatch: see Models; null: the policy
+    dispatcher: Annotated[RoleModel, Field(discriminator="kind")] | None = None
+
+    def open(self, context: TaskContext) -> ToolMaker:
+        if context.open_model is None:
+            return ToolMaker(context.prompts)
+        open_model, models = context.open_model, self.models()
+        root = Path(self.tools) if self.tools else context.run_folder.parent / "tools"
+        sandbox = Sandbox(self.sandbox, self.sandbox_seconds, self.sandbox_memory_mb)
+        maker = None
+        if self.maker is not None:
+            root /= folder_name(self.maker.model)
+            maker = Maker(
+                open_model(MAKER, models[MAKER]), self.maker.model, context.prompts, sandbox,
+                self.maker_max_tokens, self.maker_temperature, self.maker_tries,
+            )  # fmt: skip
+        items = context.items
+        toolbox = Toolbox(Library(root), maker, lambda: _examples(items()), sandbox)
+        dispatcher = open_model(DISPATCHER, models[DISPATCHER]) if DISPATCHER in models else None
+        return ToolMaker(context.prompts, toolbox, self.dispatch, dispatcher, context.run_folder)
+
+    def models(self) -> Mapping[str, RoleModel]:
+        roles = {MAKER: self.maker, DISPATCHER: self.dispatcher}
+        return {role: model for role, model in roles.items() if model is not None}
+
+    def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
+        if not self.families:
+            yield f"{path}.families: is empty; name at least one family"
+        if self.sandbox == "namespaces" and (problem := namespaces_problem()):
+            yield (
+                f"{path}.sandbox: this system cannot isolate model-written code ({problem}); allow unprivileged user "
+                f"namespaces, or set {path}.sandbox=limits_only, where that code has your network and your files"
+            )
+        if self.dispatcher is not None and not self.dispatch:
+            yield f"{path}.dispatcher: is not used; set {path}.dispatch=true, or remove it with '~{path}.dispatcher'"
+        for name, source in questions.items():
+            if isinstance(source, ToolQuestions):
+                if self.maker is None and (source.asked.startswith("maker") or source.asked == "making"):
+                    yield f"{name}.asked: {source.asked} needs a maker; set {path}.maker=<a file of configs/llm>"
+            elif source.is_world:
+                yield f"{name}: task=tool_maker has questions of its own; use questions/tools.yaml"
+            elif not self.dispatch:
+                yield f"{name}: only built-in questions name their family; set {path}.dispatch=true"
+
+    def exemplar_problem(self, kind: str, completion: str) -> str:
+        match kind:
+            case "propose":
+                return read_function(completion).problem
+            case "verify":
+                return next((p for part in read_calls(completion, SHOWN) if (p := read_call(part).problem)), "")
+            case "use":
+                return read_call(completion).problem
+            case _:
+                return "" if read_answer(completion) else "no answer"
+
+    def calls(self, searches: float, *, self_checks: bool) -> float:
+        return 1 + self.dispatch
+
+    def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> ToolItems:
+        return build_items(seed, self.families, demonstrations=demonstrations, train=train, evaluation=evaluation)
+
+    def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: Any) -> LLM:
+        assert isinstance(items, ToolItems)
+        answers = items.answers()
+        if "behaviour" in shares:
+            return ScriptedMaker(shares["behaviour"], items.plans, answers)
+        return ScriptedUser(items.plans, answers, **shares)
+
+
+def _examples(items: BuiltInItems) -> Mapping[str, Any]:
+    assert isinstance(items, ToolItems)
+    return items.examples

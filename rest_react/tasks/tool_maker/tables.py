@@ -1,0 +1,231 @@
+"""The tables of this task in the report: who answers how well and at what cost, and how well tools are chosen.
+
+    tool_tables(evaluations, prices)[0].rows[1]
+    # ("word sorting", "user alone", "12.0% [4.1, 24.9]", "25", "-", "1,240", "$0.0004", ...)
+
+Each way to answer is an evaluation of its own; the last of each counts. The majority answer is the best constant
+answer, chosen with the gold answers: what cannot beat it has learnt nothing about the question. A tool pays off after
+making / (cost of a question for the maker alone - cost with the tool) questions.
+Not here: accuracies over iterations, which every task has (reporting).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
+from rest_react.metrics.prices import Price
+from rest_react.records import Result, Trajectory
+from rest_react.tasks.protocol import Evaluated, ResultTable
+from rest_react.tasks.rollout import tokens_of_roles
+from rest_react.tasks.tool_maker.families import FAMILIES
+from rest_react.tasks.tool_maker.items import how_asked
+from rest_react.tasks.tool_maker.states import NONE
+
+_WAYS = {
+    "user_alone": "user alone", "user_with_tool": "user with tool", "maker_alone": "maker alone",
+    "maker_with_tool": "maker with tool",
+}  # fmt: skip
+_ALONE = {"user_with_tool": "user_alone", "maker_with_tool": "maker_alone"}
+_HEADINGS = (
+    "Questions", "Answered by", "Correct", "n", "Against alone", "Tokens per 100", "Cost per 100", "Tries", "Making",
+    "Pays off after",
+)  # fmt: skip
+_NOTE = (
+    "Correct: share [95% interval]. Majority answer: the best constant answer. Tries: of function and calls. "
+    "Pays off after: questions from which on the tool is cheaper than the maker alone."
+)
+_UNKNOWN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One answer: its question (without the way it is asked), family, score and what it cost."""
+
+    question: str
+    family: str
+    score: float | None
+    tokens: int
+    usd: float | None
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What it took to make a tool."""
+
+    accepted: bool
+    proposals: int
+    verifications: int
+    usd: float | None
+
+
+def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> list[ResultTable]:
+    """The table of families and ways, and that of the dispatcher where there was one."""
+    last: dict[str, Evaluated] = {}
+    for evaluation in evaluations:
+        if evaluation.trajectories:
+            last[how_asked(evaluation.trajectories[0].question_id).asked] = evaluation
+    ways = {way: _answers(last[way], prices) for way in _WAYS if way in last}
+    makings = (
+        {t.question_id.partition(":")[2]: _making(t, prices) for t in last["making"].trajectories}
+        if "making" in last
+        else {}
+    )
+    families = [family for family in FAMILIES if any(a.family == family for answers in ways.values() for a in answers)]
+    tables = []
+    if families:
+        rows = [row for family in families for row in _rows(family, ways, makings)]
+        tables.append(ResultTable("Tools", _HEADINGS, (*rows, *_rows("", ways, makings)), _NOTE))
+    chosen = list(_dispatches(last))
+    if chosen:
+        tables.append(ResultTable("Choice of the tool", ("Case", "Right", "n"), tuple(_dispatch_rows(chosen))))
+    return tables
+
+
+def _answers(evaluation: Evaluated, prices: Mapping[str, Price]) -> list[_Answer]:
+    scores = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
+    found = []
+    for trajectory in evaluation.trajectories:
+        if (result := evaluation.results.get(trajectory.id)) is not None:
+            usage = trajectory.usage
+            family = result.kind if result.kind in FAMILIES else ""
+            question = trajectory.question_id.rpartition(":")[2]
+            tokens = usage.prompt_tokens + usage.completion_tokens
+            score = scores[result.verdict.verdict]
+            found.append(_Answer(question, family, score, tokens, _usd(trajectory, prices), result))
+    return found
+
+
+def _usd(trajectory: Trajectory, prices: Mapping[str, Price]) -> float | None:
+    """The cost of a trajectory over all roles; None if a price is unknown."""
+    roles = tokens_of_roles(trajectory.steps)
+    usage = trajectory.usage
+    policy = (
+        usage.prompt_tokens - sum(prompt for prompt, _ in roles.values()),
+        usage.completion_tokens - sum(output for _, output in roles.values()),
+    )
+    costs = [prices[role].usd(*used) if role in prices else None for role, used in {**roles, "policy": policy}.items()]
+    return None if None in costs else sum(cost or 0.0 for cost in costs)
+
+
+def _making(trajectory: Trajectory, prices: Mapping[str, Price]) -> _Making:
+    kinds = Counter(step.kind for step in trajectory.steps)
+    return _Making(trajectory.answer == "accepted", kinds["propose"], kinds["verify"], _usd(trajectory, prices))
+
+
+def _rows(
+    family: str, ways: Mapping[str, Sequence[_Answer]], makings: Mapping[str, _Making]
+) -> Iterator[tuple[str, ...]]:
+    """The rows of one family; of all of them together if `family` is empty."""
+    own = {way: [a for a in answers if family in ("", a.family)] for way, answers in ways.items()}
+    name = family.replace("_", " ") or "all"
+    golds = {a.question: (a.family, a.result.golds) for answers in own.values() for a in answers}
+    yield (name, "majority answer", _percent(_majority(golds)), str(len(golds)), *7 * (_UNKNOWN,))[: len(_HEADINGS)]
+    made = [makings[one] for one in ([family] if family else makings) if one in makings]
+    for way, answers in own.items():
+        if not answers:
+            continue
+        share = clustered_interval(_scores(answers))
+        with_tool = way in _ALONE
+        spent = _mean([a.usd for a in answers])
+        making = _sum([m.usd for m in made]) if made else None
+        alone = _mean([a.usd for a in own.get("maker_alone", ())])
+        yield (
+            name,
+            _WAYS[way],
+            _with_interval(share),
+            str(share.n),
+            _difference(answers, own.get(_ALONE[way], ())) if with_tool else _UNKNOWN,
+            f"{100 * sum(a.tokens for a in answers) / len(answers):,.0f}",
+            _dollars(spent, 100),
+            _tries(made) if with_tool else _UNKNOWN,
+            _dollars(making) if with_tool else _UNKNOWN,
+            _break_even(making, alone, spent) if with_tool else _UNKNOWN,
+        )
+
+
+def _scores(answers: Sequence[_Answer]) -> dict[str, list[float | None]]:
+    scores: dict[str, list[float | None]] = {}
+    for answer in answers:
+        scores.setdefault(answer.question, []).append(answer.score)
+    return scores
+
+
+def _majority(golds: Mapping[str, tuple[str, Sequence[str]]]) -> float:
+    """The share of questions that the best constant answer of each family gets right."""
+    counts: dict[str, Counter[str]] = {}
+    for family, answers in golds.values():
+        key = FAMILIES[family].key if family else str.casefold
+        counts.setdefault(family, Counter()).update({key(answer) for answer in answers})
+    return sum(max(count.values()) for count in counts.values()) / max(len(golds), 1)
+
+
+def _difference(ours: Sequence[_Answer], theirs: Sequence[_Answer]) -> str:
+    share = paired_difference(_scores(ours), _scores(theirs))
+    if share.mean is None or share.low is None or share.high is None:
+        return _UNKNOWN
+    return f"{100 * share.mean:+.1f} [{100 * share.low:+.1f}, {100 * share.high:+.1f}]"
+
+
+def _with_interval(share: Share) -> str:
+    if share.mean is None or share.low is None or share.high is None:
+        return _UNKNOWN
+    return f"{_percent(share.mean)} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def _tries(made: Sequence[_Making]) -> str:
+    if not made:
+        return _UNKNOWN
+    tries = f"{sum(m.proposals for m in made)} + {sum(m.verifications for m in made)}"
+    rejected = sum(not m.accepted for m in made)
+    return f"{tries}, {rejected} rejected" if rejected else tries
+
+
+def _break_even(making: float | None, alone: float | None, with_tool: float | None) -> str:
+    if making is None or alone is None or with_tool is None:
+        return _UNKNOWN
+    saved = alone - with_tool
+    return f"{math.ceil(making / saved):,}" if saved > 0 else "never"
+
+
+def _mean(costs: Sequence[float | None]) -> float | None:
+    total = _sum(costs)
+    return total / len(costs) if costs and total is not None else None
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    return None if None in costs else sum(cost or 0.0 for cost in costs)
+
+
+def _dollars(cost: float | None, times: int = 1) -> str:
+    return _UNKNOWN if cost is None else f"${cost * times:.4f}"
+
+
+def _dispatches(last: Mapping[str, Evaluated]) -> Iterator[tuple[bool, str, float]]:
+    """Whether the right tool was known, the question, and whether the choice was right. A choice that could not be read
+    is wrong."""
+    for way in ("user_with_tool", "maker_with_tool"):
+        for trajectory in last[way].trajectories if way in last else ():
+            family = how_asked(trajectory.question_id).family
+            for step in trajectory.steps:
+                if step.kind == "dispatch" and family:
+                    known = f"{family}: " in step.state
+                    said = step.candidates[step.chosen].text.split()[:1] if step.chosen is not None else []
+                    yield known, trajectory.question_id, float(said == [family if known else NONE])
+
+
+def _dispatch_rows(chosen: Sequence[tuple[bool, str, float]]) -> Iterator[tuple[str, str, str]]:
+    for case, name in ((True, "a known tool fits"), (False, "a new tool is needed")):
+        scores: dict[str, list[float | None]] = {}
+        for known, question, right in chosen:
+            if known == case:
+                scores.setdefault(question, []).append(right)
+        if scores:
+            share = clustered_interval(scores)
+            yield name, _with_interval(share), str(share.n)

@@ -1,0 +1,205 @@
+"""The task tool_maker: a question is answered by a call of a tool, which a stronger model has made.
+
+    QUESTION = "Puzzle 7. Sort these words ...: pear, fig"
+
+    # step: call
+    answer = sorted_words(['pear', 'fig'])  # [END]          the sandbox runs it: fig, pear
+
+A trajectory has the steps dispatch (which tool? only with `task.dispatch`) and use; or alone (the model answers without
+a tool); or, for a question that asks for a tool, the maker's conversation. The id of a built-in question says which
+(items). The policy is the user; maker and dispatcher are models of their own, whose tokens are counted by role.
+
+A call is usable if it runs, calls the tool, and its answer comes from the tool; votes count answers. So Improve selects
+among calls that execution verified, without labels. Steps of other models never train.
+Not here: making a tool (making), the sandbox, and the tables of the report (tables).
+"""
+
+import ast
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from rest_react.errors import ModelFault, OutsideFault
+from rest_react.judges.grader import Grader
+from rest_react.judges.results import fault_verdict, result_of
+from rest_react.metrics.prices import Price
+from rest_react.parsed_trajectories import ParsedAction, ParsedStep
+from rest_react.protocols import LLM
+from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Trajectory, Usage, Verdict
+from rest_react.step_view import StepView
+from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
+from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
+from rest_react.tasks.tool_maker.calls import read_answer, read_call
+from rest_react.tasks.tool_maker.conversation import step_view
+from rest_react.tasks.tool_maker.families import FAMILIES
+from rest_react.tasks.tool_maker.families.problem import plain_key
+from rest_react.tasks.tool_maker.items import ACCEPTED, How, how_asked
+from rest_react.tasks.tool_maker.library import MadeTool, known_at_start
+from rest_react.tasks.tool_maker.making import MAKER, Toolbox
+from rest_react.tasks.tool_maker.states import NONE, STEP_NAMES, alone_state, dispatch_state, use_state
+from rest_react.tasks.tool_maker.tables import tool_tables
+
+DISPATCHER = "task.dispatcher"
+ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what a call came to
+_TOOLS = re.compile(r'^TOOLS = (".*")$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMaker(Task):
+    """The task. `toolbox` is None where trajectories are only read. `dispatcher` is the model that chooses the tool;
+    None: the policy, if `dispatches`, otherwise the family in the question's id decides."""
+
+    prompts: StepPrompts = StepPrompts()  # noqa: RUF009
+    toolbox: Toolbox | None = None
+    dispatches: bool = False
+    dispatcher: LLM | None = None
+    run_folder: Path = Path()
+    name: str = "tool_maker"
+    step_kinds: tuple[str, ...] = tuple(STEP_NAMES)
+
+    async def rollout(
+        self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
+    ) -> Trajectory:
+        """One question, asked as its id says."""
+        assert self.toolbox is not None
+        rollout, how = Rollout(policy, self.prompts, self.parse, seed, watch), how_asked(question.id)
+        try:
+            if how.asked == "making":
+                return _made(trajectory_id, question, await self.toolbox.tool(how.family))
+            if how.asked.startswith("maker"):
+                policy, role = self._maker_policy(policy), MAKER
+            else:
+                role = ""
+            if how.asked.endswith("alone"):
+                action = await rollout.ask("alone", alone_state(question.text), by=policy, role=role)
+            else:
+                tool = await self._tool(rollout, question, how)
+                observe = partial(self._observe, tool)
+                state = use_state(tool.wrapper, question.text)
+                action = await rollout.ask("use", state, by=policy, role=role, observe=observe)
+        except (ModelFault, OutsideFault) as error:
+            return rollout.failed(trajectory_id, question, error)
+        return rollout.finished(trajectory_id, question, answer=action.action)
+
+    def _maker_policy(self, policy: Policy) -> Policy:
+        """The maker, sampled as the policy is."""
+        assert self.toolbox is not None
+        maker = self.toolbox.maker
+        if maker is None:
+            raise ModelFault("no maker is set (task.maker)")
+        return replace(policy, llm=maker.llm, tuned=False, max_tokens=maker.max_tokens)
+
+    async def _tool(self, rollout: Rollout, question: Question, how: How) -> MadeTool:
+        """The tool for a question: the dispatcher's choice, or where it finds none, that of the question's family."""
+        assert self.toolbox is not None
+        family = how.family
+        if self.dispatches:
+            known = known_at_start(self.toolbox.library, self.run_folder)
+            by = None if self.dispatcher is None else replace(rollout.policy, llm=self.dispatcher, tuned=False)
+            state = dispatch_state(known, question.text)
+            choice = await rollout.ask("dispatch", state, by=by, role=DISPATCHER if by else "")
+            family = how.family if choice.action == NONE else choice.action
+        tool = await self.toolbox.tool(family)
+        if not tool.verdict.accepted:
+            raise ModelFault(f"the tool for {family} was not accepted: {tool.verdict.reason}")
+        return tool
+
+    async def _observe(self, tool: MadeTool, texts: Sequence[str]) -> tuple[Hit, ...]:
+        """What the code of each sample comes to; equal code is run once."""
+        assert self.toolbox is not None
+        sandbox, name = self.toolbox.sandbox, tool.verdict.tool
+
+        async def observed(code: str) -> Hit:
+            if problem := read_call(code, name).problem:
+                return Hit(code, PROBLEM, problem)
+            outcome = await sandbox.run(tool.function, code)
+            if outcome.problem:
+                return Hit(code, PROBLEM, outcome.problem)
+            if outcome.constant or not outcome.calls:
+                return Hit(code, PROBLEM, f"the answer does not come from {name}")
+            return Hit(code, ANSWER, outcome.answer)
+
+        codes = dict.fromkeys(code for text in texts if (code := read_call(text).text))
+        return tuple(await asyncio.gather(*map(observed, codes)))
+
+    def parse(self, step: Step) -> ParsedStep:
+        """Reads the candidates by their text and, for calls, by what they came to."""
+        others = any(hit.title == PROMPT_TOKENS for hit in step.hits)
+
+        def read(text: str) -> ParsedAction:
+            parsed = _READERS[step.kind](step, text)
+            return replace(parsed, complete=parsed.complete and not others)
+
+        return parse_each(step, read)
+
+    async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
+        """Correct if the checker of the question's family accepts the answer; other questions compare texts."""
+        verdict = fault_verdict(trajectory)
+        if verdict is None:
+            family = FAMILIES.get(labelled.kind)
+            if how_asked(labelled.question.id).asked == "making" or family is None:
+                right = plain_key(trajectory.answer) in map(plain_key, labelled.answers)
+            else:
+                right = family.is_right(trajectory.answer, labelled.answers)
+            verdict = Verdict("correct" if right else "incorrect", f"right: {' or '.join(labelled.answers)}")
+        return result_of(labelled, trajectory, verdict, before=verdict)
+
+    def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
+        """Each step with its code, and what it came to."""
+        return list(map(step_view, steps))
+
+    def roles(self, trajectory: Trajectory) -> Mapping[str, tuple[int, int]]:
+        """The tokens of maker and dispatcher."""
+        return tokens_of_roles(trajectory.steps)
+
+    def run_tables(self, evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> Sequence[ResultTable]:
+        """The table of families and ways to answer, and that of the dispatcher."""
+        return tool_tables(evaluations, prices)
+
+
+def _made(trajectory_id: str, question: Question, tool: MadeTool) -> Trajectory:
+    """The maker's conversation as a trajectory. Its tokens are those of the making, also if an earlier run made it."""
+    verdict = tool.verdict
+    usage = Usage(len(tool.conversation), verdict.prompt_tokens, verdict.completion_tokens)
+    answer = ACCEPTED if verdict.accepted else f"rejected: {verdict.reason}"
+    return Trajectory(
+        trajectory_id, question.id, question.text, "finished", None, tool.conversation, answer, answer, usage
+    )
+
+
+def _read_use(step: Step, text: str) -> ParsedAction:
+    call = read_call(text)
+    if call.problem:
+        return ParsedAction(None, call.problem)
+    came_to = next((hit for hit in step.hits if hit.source == call.text and hit.title in (ANSWER, PROBLEM)), None)
+    if came_to is None or came_to.title == PROBLEM:
+        return ParsedAction(None, came_to.snippet if came_to else "the call was not run", call.text)
+    return ParsedAction(came_to.snippet, "", call.text, plain_key(came_to.snippet), complete=True)
+
+
+def _read_dispatch(step: Step, text: str) -> ParsedAction:
+    shown = _TOOLS.search(step.state)
+    names = [line.partition(":")[0] for line in ast.literal_eval(shown[1]).splitlines()] if shown else []
+    said = plain_key(text.partition("\n")[0])
+    choice = next((name for name in (*names, NONE) if said == name), None)
+    if choice is None:
+        return ParsedAction(None, f"no tool: {said[:80]}")
+    return ParsedAction(choice, "", choice, choice, complete=True)
+
+
+def _read_alone(step: Step, text: str) -> ParsedAction:
+    answer = read_answer(text)
+    return ParsedAction(answer, "", text.strip(), plain_key(answer)) if answer else ParsedAction(None, "no answer")
+
+
+def _read_maker(step: Step, text: str) -> ParsedAction:
+    problem = next((candidate.problem for candidate in step.candidates if candidate.text == text), "")
+    return ParsedAction(None, problem) if problem else ParsedAction(text, "", text, text)
+
+
+_READERS = {
+    "use": _read_use, "dispatch": _read_dispatch, "alone": _read_alone, "propose": _read_maker, "verify": _read_maker,
+}  # fmt: skip

@@ -1,0 +1,68 @@
+import ast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rest_react.tasks.tool_maker.calls import Code, read_answer, read_call, read_calls, read_function
+from rest_react.tasks.tool_maker.items import How, how_asked
+
+FUNCTION = """\
+import math
+
+def helper(x):
+    return x
+
+def area(side, *, unit="m"):
+    '''The area
+    of a square.'''
+    return side ** 2
+"""
+
+
+def test_the_last_function_of_the_fenced_blocks_is_the_tool() -> None:
+    code = Code(FUNCTION, "", "area", "def area(side, *, unit='m'):\n    The area of a square.")
+    assert read_function(FUNCTION) == code
+    assert read_function(f"Here it is:\n```python\n{FUNCTION}```\nIt squares the side.") == code
+    assert read_function(f"<think>def no(): pass</think>{FUNCTION}# [END] more") == code
+
+
+def test_a_reply_without_code_is_never_a_function_or_a_call() -> None:
+    for reply in ("", "  \n", "# [END]", "```python\n```", "<think>def f(): pass"):
+        assert read_function(reply) == read_call(reply) == Code(problem="the reply has no code")
+    assert read_function("x = 1").problem == "the reply defines no function"
+    assert read_function("I would square it.").problem.startswith("not Python: ")
+    assert read_call("f(3)").problem == "the code does not assign `answer`"
+    assert read_call("answer = 9", "f").problem == "the code does not call f"
+
+
+def test_calls_that_differ_in_form_only_are_one_call() -> None:
+    forms = ['answer = f( [1,2] , "x")', "answer=f([1, 2], 'x')  # sorts", "```\nanswer = f([1, 2], 'x')\n```"]
+    assert {read_call(form, "f") for form in forms} == {Code("answer = f([1, 2], 'x')")}
+
+
+def test_each_question_has_the_call_under_its_heading() -> None:
+    reply = "# question 2\nanswer = f(2)\n\n# Question 1:\nanswer = f(1)\n"
+    assert [part.strip() for part in read_calls(reply, 3)] == ["answer = f(1)", "answer = f(2)", ""]
+    assert read_calls("answer = f(1)", 2) == ["", ""]
+
+
+def test_the_answer_of_a_model_alone_is_behind_the_last_answer_line() -> None:
+    assert read_answer("First, Answer: no.\nAnswer: a\nSo\n**Answer:** (B)\n") == "(B)"
+    assert read_answer("Sorted they are\nfig, pear\n# [END] x") == "fig, pear"
+    assert read_answer("The final answer is 42.") == "42."
+    assert read_answer("<think>42") == read_answer("") == ""
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_no_reply_breaks_a_reader(reply: str) -> None:
+    read_function(reply), read_calls(reply, 2), read_answer(reply), how_asked(reply)
+    if text := read_call(reply).text:
+        assert ast.unparse(ast.parse(text)) == text
+
+
+def test_the_id_of_a_built_in_question_says_how_it_is_asked() -> None:
+    assert how_asked("maker_alone:word_sorting-eval-003") == How("maker_alone", "word_sorting")
+    assert how_asked("making:word_sorting") == How("making", "word_sorting")
+    assert how_asked("word_sorting-train-003") == How("user_with_tool", "word_sorting")
+    assert how_asked("someone's own: id-1") == how_asked("my_sorting-1-1") == How("user_with_tool", "")

@@ -1,0 +1,199 @@
+"""Tool makers end to end, with scripted models and a real sandbox: tools are made, found, used and learnt from."""
+
+import asyncio
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rest_react.build import Parts
+from rest_react.config.checks import combination_problems
+from rest_react.config.cli import compose
+from rest_react.errors import ConfigError
+from rest_react.loop import Loop
+from rest_react.records import Example, Result, Trajectory
+from rest_react.run import run
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.tool_maker.families import FAMILIES
+from rest_react.tasks.tool_maker.items import build_items, how_asked
+from rest_react.tasks.tool_maker.library import Library
+from rest_react.tasks.tool_maker.sandbox import namespaces_problem
+
+pytestmark = pytest.mark.skipif(bool(namespaces_problem()), reason=f"no namespaces here: {namespaces_problem()}")
+WAYS = ("making", "user_alone", "user_with_tool", "maker_alone", "maker_with_tool")
+SURE = ["policy.right=1", "policy.wrong=0", "policy.unparsable=0", "policy.empty=0"]
+PRICED = ["policy.price.input=1", "policy.price.output=2", "task.maker.price.input=10", "task.maker.price.output=30"]
+
+
+def start(output: Path, *overrides: str, ways: tuple[str, ...] = WAYS, experiment: str = "tool_maker") -> Path:
+    left_out = [f"~evaluate.benchmarks.{way}" for way in WAYS if way not in ways and experiment == "tool_maker"]
+    families = [] if any(word.startswith("task.families") for word in overrides) else ["task.families=[word_sorting]"]
+    common = [f"experiment={experiment}", "policy=scripted", "tracking=none", f"output={output}"]
+    settings = compose([*common, *families, *left_out, *overrides])
+    run(settings)
+    return output / settings.run
+
+
+def read(stage: Path) -> list[tuple[Trajectory, Result]]:
+    results = {result.id: result for result in read_lines(stage / "results.jsonl", Result)}
+    return [(t, results[t.id]) for t in read_lines(stage / "trajectories.jsonl", Trajectory)]
+
+
+REJECTED = {
+    "overfit": "question 1: KeyError",
+    "endless": "question 1: ran longer than 0.4 seconds",
+    "no_code": "not Python",
+    "constant": "question 1: the answer does not come from sorted_words",
+}
+
+
+@pytest.mark.parametrize("behaviour", ["right", *REJECTED])
+def test_only_a_tool_that_is_called_once_for_each_question_and_right_on_all_is_accepted(
+    behaviour: str, tmp_path: Path
+) -> None:
+    quick = ["task.sandbox_seconds=0.4", "task.maker_tries=1"] if behaviour == "endless" else ["task.maker_tries=2"]
+    folder = start(tmp_path, f"task.maker.behaviour={behaviour}", "world.evaluation=1", *quick, ways=("making",))
+    ((trajectory, result),) = read(folder / "iter_0/evaluate/making")
+    made = Library(tmp_path / "tools/scripted").read("word_sorting")
+    assert made is not None and made.conversation == trajectory.steps
+    kinds = [step.kind for step in trajectory.steps]
+    if behaviour == "right":
+        assert (made.verdict.accepted, kinds) == (True, ["propose", "verify"])
+        assert made.wrapper.count("answer = sorted_words(") == 3 and made.wrapper.count("# [END]") == 3
+    else:
+        assert made.verdict.reason.startswith(REJECTED[behaviour]) and made.wrapper == ""
+        tries = 1 if behaviour == "endless" else 2
+        assert kinds == ["propose"] * tries if behaviour == "no_code" else ["propose", *["verify"] * tries]
+        last = trajectory.steps[-1]
+        assert last.chosen is None and last.candidates[0].problem == made.verdict.reason
+        assert tries == 1 or "PROBLEM = " in last.state
+    assert result.verdict.verdict == ("correct" if behaviour == "right" else "incorrect")
+
+
+def test_the_maker_never_sees_the_answers_that_its_calls_are_compared_with(tmp_path: Path) -> None:
+    folder = start(tmp_path, "world.evaluation=1", "task.families=[remainders]", ways=("making",))
+    ((trajectory, _),) = read(folder / "iter_0/evaluate/making")
+    shown, asked = trajectory.steps
+    examples = build_items(0, ["remainders"], demonstrations=0, train=0, evaluation=1).examples["remainders"]
+    for number, example in enumerate(examples[:3], start=1):
+        assert f'ANSWER_{number} = "{example.answers[0]}"' in shown.state
+    for example in examples[3:]:
+        assert example.question.text not in shown.state and example.question.text in asked.state
+        assert not any(f'"{answer}"' in asked.state for answer in example.answers)
+
+
+def test_each_way_to_answer_is_graded_and_paid_for_by_itself_and_a_tool_is_found_again(tmp_path: Path) -> None:
+    sizes = ["world.evaluation=4", "task.families=[word_sorting,remainders]"]
+    first = start(tmp_path, *sizes, *PRICED, "run=first")
+    second = start(tmp_path, *sizes, *PRICED, "run=second")
+    for way in WAYS:
+        stage = first / "iter_0/evaluate" / way
+        prompt, output = (10, 30) if way.startswith("mak") else (1, 2)
+        summary = json.loads((stage / "summary.json").read_text())
+        cost = (prompt * summary["prompt_tokens"] + output * summary["completion_tokens"]) / 1e6
+        assert summary["cost_usd"] == pytest.approx(cost, abs=1e-6) and cost > 0
+        same = (second / "iter_0/evaluate" / way / "trajectories.jsonl").read_bytes()
+        assert (stage / "trajectories.jsonl").read_bytes() == same
+        for trajectory, result in read(stage):
+            family = how_asked(trajectory.question_id).family
+            if way != "making":
+                right = FAMILIES[family].is_right(trajectory.answer, result.golds)
+                assert result.verdict.verdict == ("correct" if right else "incorrect")
+            if way.startswith("maker"):
+                assert result.verdict.verdict == "correct"
+    calls = [json.loads((run / "spending.json").read_text())["task.maker"]["calls"] for run in (first, second)]
+    assert calls == [4 + 8, 8]  # the second run made no tool
+
+    report = (first / "report.md").read_text()
+    table = report.partition("## Tools")[2].partition("## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith(("| word sorting |", "| all |"))]
+    ways = ["majority answer", "user alone", "user with tool", "maker alone", "maker with tool"]
+    assert [row[1] for row in rows] == [*ways, *ways]
+    _, _, _, n, _, _, _, tries, making, after = rows[2]
+    assert (n, tries) == ("2", "1 + 1") and float(making[1:]) > 0 and int(after.rstrip(" |")) > 0
+
+
+def test_a_dispatcher_names_a_known_tool_or_says_that_a_new_one_is_needed(tmp_path: Path) -> None:
+    asked = ["world.evaluation=2", "task.dispatch=true", "task.dispatcher=scripted_maker"]
+    choices = []
+    for name in ("first", "second"):
+        folder = start(tmp_path, *asked, f"run={name}", ways=("user_with_tool",))
+        steps = [t.steps[0] for t, _ in read(folder / "iter_0/evaluate/user_with_tool")]
+        choices.append([step.candidates[0].text for step in steps])
+        assert [step.kind for step in steps] == ["dispatch", "dispatch"]
+        assert "| 100.0% " in (folder / "report.md").read_text().partition("## Choice of the tool")[2]
+        assert json.loads((folder / "spending.json").read_text())["task.dispatcher"]["calls"] == 2
+    assert choices == [["none", "none"], ["word_sorting", "word_sorting"]]
+
+
+def test_improve_trains_on_calls_that_execution_verified_whatever_their_labels(tmp_path: Path) -> None:
+    shares = ["policy.wrong=0.45", "policy.right=0.45", "task.families=[word_sorting]", "world.train=8"]
+    settings = compose(["experiment=tool_user", "policy=scripted", "grow.samples=4", f"output={tmp_path}", *shares])
+    folder = tmp_path / "tool_user"
+    parts = Parts(settings, RunFolder(folder))
+    loop = Loop(settings, parts)
+    asyncio.run(loop.run_grow(1, parts.llm(parts.starting_model()), parts.starting_model()))
+    asyncio.run(loop.run_improve(1))
+    train = build_items(0, ["word_sorting"], demonstrations=0, train=8, evaluation=0).train
+    items = {item.question.text: item for item in train}
+    grown = {t.id: t for t in read_lines(folder / "iter_1/grow/trajectories.jsonl", Trajectory)}
+    examples = list(read_lines(folder / "iter_1/improve/examples.jsonl", Example))
+    assert {example.kind for example in examples} == {"use"} and len(examples) > 2
+    rights = set()
+    for example in examples:
+        step = grown[example.trajectory_id].steps[0]
+        answers = {hit.source: hit.snippet for hit in step.hits if hit.title == "answer"}
+        assert example.prompt == step.state and example.completion in answers
+        golds = items[grown[example.trajectory_id].question].answers
+        rights.add(FAMILIES["word_sorting"].is_right(answers[example.completion], golds))
+    assert rights == {True, False}  # a wrong answer of a call that ran trains too: no label was looked at
+
+
+@pytest.mark.slow
+def test_the_loop_of_a_user_trains_on_its_own_calls(tmp_path: Path) -> None:
+    sizes = ["world.train=8", "world.evaluation=2", "finetune=tiny", "finetune.max_steps=2"]
+    folder = start(tmp_path, *sizes, experiment="tool_user")
+    models = [(folder / f"iter_{k}/finetune/model/model.safetensors").read_bytes() for k in (1, 2)]
+    assert models[0] != models[1]
+    assert len(json.loads((folder / "results.json").read_text())["rows"]) == 6
+
+
+def test_the_page_shows_code_and_what_it_came_to(tmp_path: Path) -> None:
+    page = (start(tmp_path, "world.evaluation=2", *SURE) / "report.html").read_text()
+    blocks = re.findall(r'<script id="block-\d+" type="[^"]+">(.+?)</script>', page)
+    shown = [one for block in blocks for one in json.loads(zlib.decompress(base64.b64decode(block)))]
+    parts: dict[str, Any] = {step["title"]: step["parts"] for one in shown for step in one["steps"]}
+    assert [part["kind"] for part in parts["Propose a function"]] == ["code", "verdict"]
+    assert [part["kind"] for part in parts["Verify it by calls"]] == ["code", "line", "line", "line", "verdict"]
+    assert [part["kind"] for part in parts["Use the tool"]] == ["code", "verdict"]
+    assert parts["Use the tool"][0]["text"].startswith("answer = sorted_words(")
+    assert "<h2>Tools</h2>" in page
+
+
+def problems(*overrides: str) -> list[str]:
+    try:
+        return list(combination_problems(compose(["experiment=tool_maker", "policy=scripted", *overrides])))
+    except ConfigError as error:
+        return list(error.problems)
+
+
+def test_code_is_not_run_without_isolation_unless_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rest_react.tasks.tool_maker.settings.namespaces_problem", lambda: "unshare: not permitted")
+    (problem,) = problems()
+    assert problem.startswith("task.sandbox: this system cannot isolate") and "task.sandbox=limits_only" in problem
+    assert problems("task.sandbox=limits_only") == []
+
+
+def test_settings_that_cannot_work_are_told_at_once() -> None:
+    told = problems("task.dispatcher=scripted_maker", "~llm@task.maker")
+    assert [line.partition(":")[0] for line in told] == [
+        "task.dispatcher",
+        *(f"evaluate.benchmarks.{way}.asked" for way in ("making", "maker_alone", "maker_with_tool")),
+    ]
+    with pytest.raises(ConfigError, match="kind=tools belongs to task=tool_maker"):
+        run(compose(["experiment=smoke", "grow.questions=tools", "dry_run=false", "iteration=1", "output=/tmp/never"]))
