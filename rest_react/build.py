@@ -44,6 +44,7 @@ from rest_react.selection.trained_judge import TrainedJudge
 from rest_react.setting_types import Mode
 from rest_react.stages.finetune import read_model
 from rest_react.stages.improve import Rules
+from rest_react.stages.synthesise import written_rows
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.protocol import Policy, Task
 from rest_react.tasks.rollout import StepPrompts
@@ -54,6 +55,7 @@ from rest_react.training.trainer_settings import TrainingContext
 _MAX_TOKENS = {
     "policy": "agent.max_tokens", "reward_model": "improve.max_tokens", "grader": "evaluate.grader_max_tokens",
     "task.maker": "task.maker_max_tokens",
+    "teacher": "synthetic.max_tokens",
 }  # fmt: skip
 RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
 JUDGED_GOOD, JUDGED_ANSWER = "judged_good.txt", "judged_answer.txt"
@@ -105,8 +107,9 @@ class Parts:
     @cached_property
     def prompts(self) -> dict[str, StepPrompt]:
         """The prompts in use: those made from the user's rows, or the prompt files."""
-        rows = () if self.settings.agent.prompts else self.labelled_rows
-        made = self.settings.task.prompts_of_rows(rows) if rows else {}
+        s = self.settings
+        rows = () if s.agent.prompts or s.synthetic.per_label else self.labelled_rows
+        made = s.task.prompts_of_rows(rows) if rows or (s.synthetic.per_label and not s.agent.prompts) else {}
         return made or self.settings.task.load_prompts(self._prompt_folder)
 
     @property
@@ -116,7 +119,9 @@ class Parts:
 
     @cached_property
     def _rows(self) -> QuestionSet | None:
-        """The rows of `demonstrations.questions`, if it is set."""
+        """The rows of `demonstrations.questions`, if it is set; those that the teacher wrote, if it writes some."""
+        if self.settings.synthetic.per_label:
+            return QuestionSet(tuple(written_rows(self.folder.stage(0, "synthetic"))), None)
         source = self.settings.demonstrations.questions
         if source is None:
             return None
@@ -197,6 +202,21 @@ class Parts:
         judged_answer = self._text(JUDGED_ANSWER) if improve.keep_trajectories == "judged_good" else ""
         return RewardModel(judge, ranking, judged_good, improve.max_tokens, best_option, judged_answer)
 
+    def teacher(self) -> tuple[LLM, str]:
+        """The teacher that writes labelled texts, and its prompt."""
+        assert self.settings.task.teacher_prompt is not None
+        return self._judge("teacher", self.settings.teacher), self._text(self.settings.task.teacher_prompt)
+
+    def judge_of_texts(self) -> RewardModel | None:
+        """The reward model that drops synthetic texts which do not fit their label; None without one."""
+        s = self.settings
+        if not s.synthetic.judged:
+            return None
+        assert not isinstance(s.reward_model, TrainedModel)
+        judge = self._judge("reward_model", s.reward_model)
+        best_option = self._text(BEST_OPTION) if s.improve.reward == "options" else None
+        return RewardModel(judge, "", self._text(JUDGED_GOOD), s.improve.max_tokens, best_option)
+
     def judge_llm(self, model: ModelRef) -> LLM:
         """The client of the trained judge, with the settings of the policy."""
         return self._llm("reward_model", self.settings.policy, model)
@@ -224,10 +244,10 @@ class Parts:
     def prices(self) -> dict[str, Price]:
         """The price of the tokens of each role."""
         s = self.settings
-        models = (model_behind(judge, s.policy) or s.policy for judge in (s.reward_model, s.grader))
-        reward_model, grader = (model.price for model in models)
+        models = (model_behind(judge, s.policy) or s.policy for judge in (s.reward_model, s.grader, s.teacher))
+        reward_model, grader, teacher = (model.price for model in models)
         tuning = s.finetune.training_price()
-        roles = {role: model.price for role, model in s.task.models().items()}
+        roles = {role: model.price for role, model in s.task.models().items()} | {"teacher": teacher}
         return {"policy": s.policy.price, "reward_model": reward_model, "grader": grader, "finetune": tuning} | roles
 
     @cached_property

@@ -33,6 +33,7 @@ from rest_react.stages.improve import Rules, improve
 from rest_react.stages.judge import JudgeRules, make_judge
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.stages.synthesise import synthesise
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
 from rest_react.storage.files import file_digest, write_file
 from rest_react.storage.locked_settings import locked_settings
@@ -58,7 +59,8 @@ class Loop:
         )
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
         grown, allowed = unlabelled(self.grow_set.labelled), settings.grow.allow_overlap
-        taught = unlabelled(parts.demonstrated.demonstrations) if settings.demonstrations.questions is not None else []
+        own = settings.demonstrations.questions is not None and not settings.synthetic.per_label
+        taught = unlabelled(parts.demonstrated.demonstrations) if own else []
         for setting, questions in (("grow.questions", grown), ("demonstrations.questions", taught)):
             for note in refuse_overlap(questions, asked, allowed, benchmarks_for_testing(settings), setting=setting):
                 say(f"note: {note}")
@@ -78,6 +80,8 @@ class Loop:
                 through=s.grow.reuse_through,
                 repeats=s.grow.trajectories_per_question,
             )
+        if s.synthetic.per_label:
+            await self.run_synthesise()
         await self._write_questions()
         await self.run_baselines()
         model = self.parts.starting_model()
@@ -100,6 +104,29 @@ class Loop:
         finally:
             await llm.aclose()
             await self.parts.close_models_of_task()
+
+    async def run_synthesise(self) -> None:
+        """Has the teacher write the texts that iteration 0 learns from."""
+        s, parts = self.settings, self.parts
+        teacher, template = parts.teacher()
+        judge = parts.judge_of_texts()
+        try:
+            await synthesise(
+                teacher,
+                template,
+                judge,
+                s.task.label_names(),
+                self.folder.stage(0, "synthetic"),
+                s.synthetic,
+                shown=s.task.shown,
+                seed=derive_seed(s.seed, "synthesise"),
+                in_flight=s.policy.in_flight,
+                prices=parts.prices,
+            )
+        finally:
+            await teacher.aclose()
+            if judge is not None:
+                await judge.llm.aclose()
 
     async def run_baselines(self) -> None:
         """Answers the benchmarks with each baseline of the task."""
@@ -271,7 +298,7 @@ class Loop:
         """Digests of the question sets and the corpus, to detect changed content under the same path."""
         sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
         digests = {name: one.digest() for name, one in sets.items()}
-        if self.settings.demonstrations.questions is not None:
+        if self.settings.demonstrations.questions is not None and not self.settings.synthetic.per_label:
             rows = self.parts.demonstrated
             digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
         corpus = self.settings.search.corpus_file()

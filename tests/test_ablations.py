@@ -93,6 +93,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "classify",
         "data_curve",
         "label_free",
+        "synthetic",
     }
     assert {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")} == {*MEMBERS, *OF_THE_PAPER, *others}
 

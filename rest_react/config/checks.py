@@ -44,9 +44,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
     yield from _impossible_for_task(s)
     yield from _impossible_students(s)
     yield from s.search.problems("search")
-    for role, model in (("policy", s.policy), ("reward_model", s.reward_model), ("grader", s.grader)):
-        if not isinstance(model, (SameModel, TrainedModel, RuleGraderSettings)):
-            yield from model.problems(role)
+    yield from _problems_of_models(s)
     yield from s.finetune.problems("finetune")
     if s.grow.reuse == s.run:
         yield "grow.reuse: a run cannot reuse its own stages; give the name of another run"
@@ -130,6 +128,14 @@ def _impossible_options(s: Settings) -> Iterator[str]:
         yield f"grow.samples: {s.grow.samples}, but improve.reward=options scores at most {MOST_OPTIONS} options"
     if s.task.judge_prompts and "best_option.txt" not in s.task.judge_prompts:
         yield f"improve.reward: task={s.task.kind} has no prompt for options; set improve.reward=generate"
+
+
+def _problems_of_models(s: Settings) -> Iterator[str]:
+    """The problems of each role's own settings."""
+    roles = {"policy": s.policy, "reward_model": s.reward_model, "grader": s.grader, "teacher": s.teacher}
+    for role, model in roles.items():
+        if not isinstance(model, (SameModel, TrainedModel, RuleGraderSettings)):
+            yield from model.problems(role)
 
 
 def _impossible_tuning(s: Settings) -> Iterator[str]:
@@ -234,6 +240,8 @@ def _impossible_for_task(s: Settings) -> Iterator[str]:
     yield from s.task.problems("task", _question_sets(s))
     for role, own in s.task.models().items():
         yield from own.problems(role)
+    if s.synthetic.per_label:
+        yield from _impossible_synthetic(s)
     if s.task.baseline_names() and s.demonstrations.questions is None:
         yield "task.baselines: answer from the rows of demonstrations.questions, which is not set; set it"
     if not s.task.has_items:
@@ -250,6 +258,19 @@ def _impossible_for_task(s: Settings) -> Iterator[str]:
         yield f"improve.max_searches: task={s.task.kind} does not search; set improve.max_searches=null"
     if s.grader.kind != "rule":
         yield f"grader: task={s.task.kind} compares answers with the labels; set grader=rule"
+
+
+def _impossible_synthetic(s: Settings) -> Iterator[str]:
+    """Texts of a teacher that the run could not use."""
+    if s.task.teacher_prompt is None:
+        yield f"synthetic.per_label: task={s.task.kind} has no labels to write texts of; set it to 0"
+    if s.start != "demonstrations":
+        yield "synthetic.per_label: the texts are what iteration 0 learns; set start=demonstrations"
+    if s.synthetic.judged and isinstance(s.reward_model, TrainedModel):
+        yield "reward_model: trained cannot judge the texts it is made of; choose another, or synthetic.judged=false"
+    judges = (s.teacher, s.reward_model) if s.synthetic.judged else (s.teacher,)
+    if any((s.policy if isinstance(one, SameModel) else one).kind == "scripted" for one in judges):
+        yield "teacher: the scripted policy can neither write nor judge texts; choose another teacher and reward_model"
 
 
 def _impossible_without_items(s: Settings) -> Iterator[str]:
@@ -322,6 +343,9 @@ def _used(s: Settings) -> dict[str, object]:
         used["reward_model"] = s.reward_model
     if s.iteration > 0 or s.start == "demonstrations":
         used["finetune"] = s.finetune
+    if s.synthetic.per_label:
+        used["teacher"] = s.teacher
+        used |= {"reward_model": s.reward_model} if s.synthetic.judged else {}
     return used | dict(s.task.models())
 
 

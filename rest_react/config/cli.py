@@ -41,6 +41,7 @@ MOUNTS = {
     "policy": "llm@policy",
     "reward_model": "llm@reward_model",
     "grader": "llm@grader",
+    "teacher": "llm@teacher",
     "grow.questions": "questions@grow.questions",
     "demonstrations.questions": "questions@demonstrations.questions",
     "task.maker": "llm@task.maker",

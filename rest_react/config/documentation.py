@@ -113,7 +113,8 @@ def sections() -> Iterator[tuple[str, type, Mapping[str, object]]]:
     yield "The run", Settings, {name: value for name, value in ours.items() if not isinstance(value, dict)}
     chosen: dict[str, list[type]] = {}
     family = {
-        "task": "Tasks", "policy": "Models", "reward_model": "Models", "grader": "Models", "search": "Search engines",
+        "task": "Tasks", "policy": "Models", "reward_model": "Models", "grader": "Models", "teacher": "Models",
+        "search": "Search engines",
         "finetune": "Trainers", "questions": "Question sets",
     }  # fmt: skip
     hints = get_type_hints(Settings) | {"questions": get_type_hints(GrowSettings)["questions"]}

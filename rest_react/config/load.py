@@ -92,7 +92,18 @@ def _field_names() -> list[str]:
     return sorted({field.name for kind in records_of(Settings) for field in fields(kind)})
 
 
-_UNIONS = {"task", "policy", "reward_model", "grader", "search", "questions", "finetune", "maker", "dispatcher"}
+_UNIONS = {
+    "task",
+    "policy",
+    "reward_model",
+    "grader",
+    "teacher",
+    "search",
+    "questions",
+    "finetune",
+    "maker",
+    "dispatcher",
+}
 _NAMED_UNIONS = {"benchmarks", "also"}
 
 

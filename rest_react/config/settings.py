@@ -25,6 +25,7 @@ from rest_react.selection.good_steps import RejectedTrajectories
 from rest_react.selection.selectors import SelectorName
 from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, Temperature
+from rest_react.stages.synthesise import SyntheticSettings
 from rest_react.tasks import ChosenTask
 from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.search_qa.scripted import ScriptedModel
@@ -55,6 +56,7 @@ class TrainedModel:
 Model: TypeAlias = LanguageModel | ScriptedModel
 RewardModel: TypeAlias = Model | SameModel | TrainedModel
 Grader: TypeAlias = Model | SameModel | RuleGraderSettings
+Teacher: TypeAlias = Model | SameModel
 Questions: TypeAlias = QuestionSource | WorldQuestions | ToolQuestions
 BY_KIND = Field(discriminator="kind")
 
@@ -208,10 +210,13 @@ class Settings:
     reward_model: Annotated[RewardModel, BY_KIND]
     # grades answers: see Models, the policy itself (same), or the rule grader (rule)
     grader: Annotated[Grader, BY_KIND]
+    # writes labelled texts, if synthetic.per_label is set: see Models, or the policy itself (same)
+    teacher: Annotated[Teacher, BY_KIND]
     search: Annotated[SearchEngine, BY_KIND]  # see Search engines
     world: WorldSettings  # see below
     agent: AgentSettings  # see below
     demonstrations: DemonstrationSettings  # see below
+    synthetic: SyntheticSettings  # see below
     grow: GrowSettings  # see below
     improve: ImproveSettings  # see below
     finetune: Annotated[Finetune, BY_KIND]  # see Trainers

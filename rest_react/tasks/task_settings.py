@@ -55,6 +55,7 @@ class TaskSettings(Protocol):
     judge_prompts: ClassVar[tuple[str, ...]] = ()
     searches: ClassVar[bool] = False  # True: it searches, checks its answers and has a verifier
     has_items: ClassVar[bool] = False  # True: it has built-in items and a scripted policy that knows them
+    teacher_prompt: ClassVar[str | None] = None  # the prompt file with which a teacher writes texts of its labels
     demonstrates_rows: ClassVar[bool] = False  # True: its expert can demonstrate labelled rows of a user
 
     def open(self, context: TaskContext) -> Task:
@@ -117,6 +118,14 @@ class TaskSettings(Protocol):
     def baseline_shots(self, name: str) -> int:
         """How many rows the untuned policy is shown under this name."""
         return 0
+
+    def label_names(self) -> tuple[str, ...]:
+        """Its labels, for a teacher that writes texts of them."""
+        return ()
+
+    def shown(self, text: str) -> str:
+        """A text as a judge is shown it: what the policy is shown."""
+        return text
 
     def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> BuiltInItems:
         """The rows of `demonstrations.questions` as items that its expert can demonstrate."""

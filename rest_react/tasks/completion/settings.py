@@ -42,6 +42,7 @@ class CompletionSettings(TaskSettings):
     )
     has_items: ClassVar[bool] = True
     demonstrates_rows: ClassVar[bool] = True
+    teacher_prompt: ClassVar[str | None] = "teacher.txt"
 
     kind: Literal["completion"]
     # the possible answers, or values of a list; empty: any; null: those in the rows of demonstrations.questions
@@ -120,6 +121,12 @@ class CompletionSettings(TaskSettings):
 
     def baseline_shots(self, name: str) -> int:
         return self.shots if name == "few_shot" else 0
+
+    def label_names(self) -> tuple[str, ...]:
+        return (self.labels or ()) if self.grade == "label" else ()
+
+    def shown(self, text: str) -> str:
+        return task.render_state(text)
 
     def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> Items:
         return Items(tuple(rows), (), (), {row.question.text: escape_control_tokens(row.answers[0]) for row in rows})

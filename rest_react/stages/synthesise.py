@@ -1,0 +1,226 @@
+"""Synthesise: a teacher model writes labelled texts, which then are the demonstrations of iteration 0.
+
+    rows = await synthesise(teacher, prompt, judge, labels, folder.stage(0, "synthetic"), rules, seed=7, ...)
+
+The teacher is shown the labels and no text of any data set. A judge drops texts that do not fit their label; of texts
+that nearly repeat an earlier one (runs of 8 characters) the first stays. texts.jsonl has every text with what became of
+it, items.jsonl the rows, and summary.json counts both by label.
+Not here: how rows are shown to the policy (tasks.completion), fine-tuning on them (stages.finetune).
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from rest_react.console import say
+from rest_react.errors import ModelFault, OutsideFault, UsageError, as_fault
+from rest_react.metrics.prices import Price, bill
+from rest_react.parsed_trajectories import CUT_OFF
+from rest_react.prompts import STOP
+from rest_react.protocols import LLM
+from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
+from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.seeds import derive_seed
+from rest_react.selection.opinions import Judgement
+from rest_react.setting_types import Count, NotNegative, Share, Temperature
+from rest_react.stages.executor import StageRecords, run_owed
+from rest_react.storage.files import write_file
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.summaries import read_summary, write_summary
+
+TEXTS, ITEMS = "texts.jsonl", "items.jsonl"
+_RUN = 8  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticSettings:
+    """Texts that the teacher writes for iteration 0, in place of the rows of demonstrations.questions."""
+
+    per_label: NotNegative  # texts for each label; 0: none
+    spare: Share  # so many more are written, as a share of per_label, to replace those that are dropped
+    near: Share  # texts that share more of their runs of 8 characters than this (Jaccard) are near-duplicates
+    judged: bool  # whether the reward model drops texts that do not fit their label
+    temperature: Temperature  # of the teacher
+    max_tokens: Count  # of a text
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """One text of the teacher. `dropped` says why it is no row: empty, cut off, refused by the judge (`not its label`),
+    or without a verdict (`not judged`); empty if it may be one. Near-duplicates are found later."""
+
+    id: str
+    label: str
+    text: str
+    dropped: str = ""
+    fault: Fault | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    judge_prompt_tokens: int = 0
+    judge_completion_tokens: int = 0
+
+
+class Judge(Protocol):
+    """Says whether an output is good for what the model was shown."""
+
+    async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement: ...
+
+
+class Shown(Protocol):
+    """The text as the policy is shown it."""
+
+    def __call__(self, text: str, /) -> str: ...
+
+
+async def synthesise(
+    teacher: LLM,
+    template: str,
+    judge: Judge | None,
+    labels: Sequence[str],
+    stage: Path,
+    rules: SyntheticSettings,
+    *,
+    shown: Shown,
+    seed: int,
+    in_flight: int,
+    prices: Mapping[str, Price],
+) -> None:
+    """Writes the rows, unless the stage is complete. `template` has {labels} and {label}. Raises UsageError where no
+    text of a label is left."""
+    if read_summary(stage) is not None:
+        return
+    started = time.monotonic()
+    each = rules.per_label + round(rules.per_label * rules.spare)
+    items = ((f"{label}.{number}", label) for label in labels for number in range(each))
+    listed = "\n".join(f"- {label}" for label in labels)
+
+    async def write(id_: str, label: str) -> WrittenText:
+        prompt = template.replace("{labels}", listed).replace("{label}", label)
+        return await _written(id_, label, prompt, teacher, judge, shown, rules, derive_seed(seed, id_))
+
+    await run_owed(
+        _RECORDS, stage / TEXTS, items, write,
+        total=len(labels) * each, in_flight=in_flight, title="iteration 0: synthesise",
+    )  # fmt: skip
+    texts = list(read_lines(stage / TEXTS, WrittenText))
+    rows, counts = select_rows(texts, rules)
+    short = {label: counts[label]["rows"] for label in labels if counts[label]["rows"] < rules.per_label}
+    if any(not left for left in short.values()):
+        raise UsageError(
+            f"{stage}: no text is left of {', '.join(label for label, left in short.items() if not left)}; see "
+            f"{TEXTS} for what was dropped, then change synthetic.judged, synthetic.spare or the teacher"
+        )
+    if short:
+        told = ", ".join(f"{label}: {left}" for label, left in short.items())
+        say(f"note: fewer than {rules.per_label} texts are left ({told}); raise synthetic.spare")
+    write_file(stage / ITEMS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    spent = [sum(getattr(text, name) for text in texts) for name in _TOKENS]
+    cost = bill(prices, teacher=(spent[0], spent[1]), reward_model=(spent[2], spent[3]))
+    told_counts = {label: dict(counts[label]) for label in labels}
+    seconds = round(time.monotonic() - started, 1)
+    write_summary(stage, {"rows": len(rows), "labels": told_counts, **cost, "seconds": seconds})
+
+
+_TOKENS = ("prompt_tokens", "completion_tokens", "judge_prompt_tokens", "judge_completion_tokens")
+
+
+async def _written(
+    id_: str,
+    label: str,
+    prompt: str,
+    teacher: LLM,
+    judge: Judge | None,
+    shown: Shown,
+    rules: SyntheticSettings,
+    seed: int,
+) -> WrittenText:
+    """One text, and the judge's verdict on it."""
+    sampling = Sampling(rules.temperature, rules.max_tokens, seed, stop=(STOP,), logprobs=False)
+    written = WrittenText(id_, label, "")
+    try:
+        (reply,) = await teacher.sample(Prompt("", prompt), n=1, sampling=sampling)
+        text = reply.text.split(STOP, 1)[0].strip().strip("\"'`").strip()
+        written = replace(
+            written, text=text, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens,
+            dropped="" if text and reply.finish != CUT_OFF else "cut off" if text else "empty",
+        )  # fmt: skip
+        if judge is None or written.dropped:
+            return written
+        verdict = await judge.is_good(shown(text), label, seed=seed)
+    except (ModelFault, OutsideFault) as error:
+        return replace(written, dropped="not judged" if written.text else "not written", fault=as_fault(error))
+    return replace(
+        written,
+        dropped={True: "", False: "not its label", None: "not judged"}[verdict.good],
+        judge_prompt_tokens=verdict.reply.prompt_tokens,
+        judge_completion_tokens=verdict.reply.tokens,
+    )
+
+
+def select_rows(
+    texts: Sequence[WrittenText], rules: SyntheticSettings
+) -> tuple[list[dict[str, str]], dict[str, Counter[str]]]:
+    """The rows, going round the labels so that the first n stay balanced, and by label what became of the texts."""
+    counts: dict[str, Counter[str]] = {}
+    kept: dict[str, list[dict[str, str]]] = {}
+    earlier: list[frozenset[str]] = []
+    for text in texts:
+        tally, own = counts.setdefault(text.label, Counter(rows=0)), kept.setdefault(text.label, [])
+        tally["texts"] += 1
+        runs = _runs(text.text)
+        if text.dropped:
+            tally[text.dropped] += 1
+        elif any(_overlap(runs, other) > rules.near for other in earlier):
+            tally["near-duplicates"] += 1
+        elif len(own) == rules.per_label:
+            tally["spare"] += 1
+        else:
+            earlier.append(runs)
+            tally["rows"] += 1
+            own.append({"id": f"synthetic-{text.id}", "text": text.text, "label": text.label})
+    longest = max(map(len, kept.values()), default=0)
+    return [own[i] for i in range(longest) for own in kept.values() if i < len(own)], counts
+
+
+def written_rows(stage: Path) -> list[LabelledQuestion]:
+    """The rows of a complete stage; none before it."""
+    if read_summary(stage) is None:
+        return []
+    rows = map(json.loads, (stage / ITEMS).read_text(encoding="utf-8").splitlines())
+    return [LabelledQuestion(Question(row["id"], row["text"]), (row["label"],)) for row in rows]
+
+
+def _runs(text: str) -> frozenset[str]:
+    plain = " ".join(text.casefold().split())
+    return frozenset(plain[i : i + _RUN] for i in range(max(len(plain) - _RUN + 1, 1)))
+
+
+def _overlap(runs: frozenset[str], others: frozenset[str]) -> float:
+    return len(runs & others) / len(runs | others)
+
+
+def _answers(text: WrittenText) -> Iterator[str | None]:
+    """One entry for the call to the teacher, for remote.refusals.refusals_watched."""
+    if text.fault is None or text.text:
+        yield ACCEPTED
+    else:
+        yield LOST if text.fault.whose == "outside" else text.fault.message
+
+
+def _outside_error(text: WrittenText) -> str | None:
+    return text.fault.message if text.fault is not None and text.fault.whose == "outside" else None
+
+
+_RECORDS = StageRecords(
+    WrittenText,
+    noun="texts",
+    role="teacher",
+    keep=lambda text: _outside_error(text) is None,
+    outside_error=_outside_error,
+    answers=_answers,
+    failed=lambda text: bool(text.dropped),
+)

@@ -1,0 +1,110 @@
+"""Texts that a teacher writes for each label."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.config.cli import compose
+from rest_react.errors import ConfigError
+from rest_react.records import Example
+from rest_react.run import run
+from rest_react.stages.synthesise import SyntheticSettings, WrittenText, select_rows, written_rows
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.summaries import read_summary
+from tests.loopback import Reply, Request, serve
+from tests.tasks.completion.test_rows import write_data
+from tests.training.hosted.test_trainer import Api
+
+RULES = SyntheticSettings(2, 1.0, 0.5, True, 1.0, 64)
+
+
+def written(id_: str, text: str, dropped: str = "") -> WrittenText:
+    return WrittenText(id_, id_.partition(".")[0], text, dropped)
+
+
+def test_of_near_duplicates_the_first_stays_and_the_first_rows_are_balanced() -> None:
+    texts = [
+        written("A.0", "I was charged twice for one meal in May."),
+        written("A.1", "I was charged TWICE  for one meal in May!"),
+        written("A.2", "", "empty"),
+        written("A.3", "My card was refused at the station."),
+        written("A.4", "Nobody sent me the new card that I asked for."),
+        written("B.0", "I was charged twice for one meal in May."),
+        written("B.1", "The loan was sold to another bank.", "not its label"),
+        written("B.2", "My house was sold although I had paid."),
+    ]
+    rows, counts = select_rows(texts, RULES)
+    assert [row["id"] for row in rows] == ["synthetic-A.0", "synthetic-B.2", "synthetic-A.3"]
+    assert {label: dict(tally) for label, tally in counts.items()} == {
+        "A": {"texts": 5, "rows": 2, "near-duplicates": 1, "empty": 1, "spare": 1},
+        "B": {"texts": 3, "rows": 1, "near-duplicates": 1, "not its label": 1},
+    }
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.text(max_size=30), st.sampled_from(["", "empty"])), max_size=12))
+def test_every_text_is_counted_once_and_no_label_has_too_many_rows(given_texts: list[tuple[str, str, str]]) -> None:
+    texts = [written(f"{label}.{i}", text, dropped) for i, (label, text, dropped) in enumerate(given_texts)]
+    rows, counts = select_rows(texts, RULES)
+    assert sum(tally["rows"] for tally in counts.values()) == len(rows)
+    assert all(sum(tally.values()) == 2 * tally["texts"] and tally["rows"] <= 2 for tally in counts.values())
+
+
+def test_the_teacher_sees_the_labels_and_no_text_of_a_data_set(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    api, asked = Api(), []
+
+    def answer(request: Request) -> Reply:
+        if "chat" not in request.path:
+            return api.answer(request)
+        shown = request.json["messages"][-1]["content"]
+        said = "Card"
+        if "You write texts" in shown:
+            asked.append(shown)
+            label = re.findall(r'class "(\w+)"', shown)[0]
+            said = f"{label} story {len(asked)} about {'abcdefghijklmnopqrstuvwxyz'[len(asked)] * 9}"
+        elif "GOOD:" in shown:
+            said = "GOOD: no" if "story 1 " in shown else "GOOD: yes"
+        message = {"role": "assistant", "content": said}
+        usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+        choices = [{"index": i, "message": message, "finish_reason": "stop"} for i in range(request.json.get("n") or 1)]
+        return Reply(200, {"choices": choices, "usage": usage})
+
+    with serve(answer) as server:
+        url = f"base_url={server.url}/v1"
+        own = ("model=m", url, "api_key_env=null", "logprobs=false", "requests_per_minute=null")
+        models = [f"{role}.{one}" for role in ("policy", "teacher", "reward_model") for one in own]
+        settings = compose(
+            ["experiment=synthetic", f"data={data}", "run=x", "policy=openai", "teacher=openai", "reward_model=openai",
+             *models, "synthetic.per_label=4", "synthetic.spare=0.25", "evaluate.benchmarks.validation.n=6",
+             "demonstrations.questions.n=18", "improve.reward=generate", "finetune=hosted", f"finetune.{url}",
+             "finetune.api_key_env=null", "finetune.poll_s=0.05", f"output={tmp_path}"]
+        )  # fmt: skip
+        run(settings)
+        requests = len(server.requests)
+        run(settings)
+        assert len(server.requests) == requests
+
+    texts = [line for split in ("train", "validation") for line in (data / f"{split}.jsonl").read_text().splitlines()]
+    assert len(asked) == 15
+    assert all(all(label in prompt for label in ("Card", "Loan", "Mortgage")) for prompt in asked)
+    held = [json.loads(line)["text"] for line in texts]
+    assert not any(text in prompt for text in held for prompt in asked)
+
+    stage = tmp_path / "x" / "iter_0" / "synthetic"
+    summary = read_summary(stage)
+    assert summary is not None
+    assert summary["rows"] == 12
+    assert sum(tally.get("not its label", 0) for tally in summary["labels"].values()) == 1
+    rows = written_rows(stage)
+    examples = list(read_lines(tmp_path / "x" / "iter_0" / "improve" / "examples.jsonl", Example))
+    assert [example.completion for example in examples] == [row.answers[0] for row in rows]
+    assert all(row.question.text in example.prompt for row, example in zip(rows, examples, strict=True))
+
+
+def test_a_task_without_labels_has_no_teacher() -> None:
+    with pytest.raises(ConfigError, match=r"synthetic.per_label: task=search_qa has no labels to write texts of"):
+        compose(["synthetic.per_label=2", "run=x"])
