@@ -15,7 +15,8 @@ UNLOCKED = (
     "*.in_flight", "*.device", "*.threads", "*.timeout_s", "*.start_timeout_s", "*.tries", "*.requests_per_minute",
     "*.tokens_per_minute", "*.price", "*.port", "*.poll_s", "*.cancel",
     "*.tolerate_outside_faults", "*.command", "*.cache_tokens", "*.batch_requests", "*.batch_tokens", "*.save_every",
-    "*.max_length", "*.micro_batch_size", "*.num_processes", "*.token_limit", "*.api_key_env",
+    "*.max_length", "*.micro_batch_size", "*.num_processes", "*.accelerate", "*.num_machines", "*.main_process_ip",
+    "*.main_process_port", "*.token_limit", "*.api_key_env",
     "*.replicas", "*.data_parallel", "*.load_weights", "*.load_timeout_s",
 )  # fmt: skip
 # Arguments of `vllm serve` that cannot change a result: how many copies serve, memory, speed, logs.

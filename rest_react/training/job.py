@@ -23,6 +23,7 @@ from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder, remove, write_file
 from rest_react.training.checkpoints import last_checkpoint
 from rest_react.training.loss_curve import loss_lines
+from rest_react.training.machines import accelerate_configuration
 from rest_react.weights import resolve_weights
 
 JOB_EXAMPLES = "examples.jsonl"
@@ -57,6 +58,10 @@ class LocalTraining:
     load_in_4bit: bool = False
     liger_kernel: bool = False
     holdout: float = 0.0
+    accelerate: str | None = None
+    num_machines: int = 1
+    main_process_ip: str | None = None
+    main_process_port: int = 29_500
 
     @property
     def accumulation(self) -> int:
@@ -94,6 +99,7 @@ def prepare_job(
     seed: int,
     training: Any,
     run_folder: Path,
+    accelerate: str | None = None,
 ) -> bool:
     """Writes the files that the process reads; `rows` maps file names to records. True if the training is complete."""
     make_folder(folder)
@@ -114,7 +120,7 @@ def prepare_job(
     for name, lines in files.items():
         write_file(folder / name, lines)
     write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
-    write_file(folder / "accelerate.json", '{"distributed_type": "NO"}')
+    write_file(folder / "accelerate.json", json.dumps(accelerate_configuration(accelerate)))
     (folder / "error.json").unlink(missing_ok=True)
     return False
 

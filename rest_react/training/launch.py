@@ -2,14 +2,17 @@
 
     await train_in_process("rest_react.training.worker.supervised", {"examples.jsonl": examples}, base, folder, ...)
 
-`num_processes` processes run data-parallel on GPUs or CPU cores, each with the whole model. A configuration written by
-`accelerate config` is ignored. The process runs under `child_processes`, so it also ends when this process is killed.
+`num_processes` processes run data-parallel on GPUs or CPU cores, each with the whole model unless `accelerate` shards
+it. This machine's own configuration of accelerate is ignored. The process runs under `child_processes`, so it also ends
+when this process is killed.
 Errors: the error in `error.json`; without one, OutsideFault with the end of the log, or DiskError on a full disk.
-Not here: models sharded over several GPUs.
+With `num_machines`, this machine is number 0, and the script join.sh in the folder starts the training on the others.
+Not here: the configuration of accelerate (machines).
 """
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,13 +21,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rest_react import child_processes
+from rest_react.console import say
 from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
+from rest_react.storage.files import write_file
 from rest_react.training.job import LocalTraining, prepare_job
 from rest_react.training.loss_curve import loss_lines, parsed_object
 from rest_react.training.order import count_steps
 
 OnStep: TypeAlias = Callable[[int, int, float], None]
+JOIN = "join.sh"  # in the folder of a training on several machines
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 5.0
 _LOG_TAIL = 1500
@@ -45,9 +51,13 @@ async def train_in_process(
 ) -> ModelRef:
     """Tunes `base` with `python -m <module> folder/job.json`, or resumes an interrupted call; returns at once if the
     training has finished. `training` is written to the job; `sizes` gives the number of steps and processes."""
-    if not await asyncio.to_thread(prepare_job, rows, base, folder, seed, training, run_folder):
+    if not await asyncio.to_thread(prepare_job, rows, base, folder, seed, training, run_folder, sizes.accelerate):
         count = len(next(iter(rows.values())))  # the first file has the rows to train on
         total = count_steps(count, sizes.batch_size, sizes.epochs, sizes.max_steps)
+        if sizes.num_machines > 1:
+            write_file(folder / JOIN, _join_script(module, sizes, folder))
+            others = "the other machine" if sizes.num_machines == 2 else "each other machine, with its number"
+            say(f"Training waits for {sizes.num_machines} machines. Run on {others}: bash {folder}/{JOIN} 1")
         await _launch(_command(module, sizes, folder / "job.json"), folder, total, on_step)
     name = (folder / "model").resolve().relative_to(run_folder.resolve()).as_posix()
     return ModelRef(name, "local", tuned=True)
@@ -77,19 +87,37 @@ async def _watch(process: subprocess.Popen[bytes], losses: Path, total: int, on_
 
 
 def _command(module: str, training: LocalTraining, job: Path) -> list[str]:
-    threads = training.threads or max(1, (os.cpu_count() or 1) // training.num_processes)
+    machines = training.num_machines
+    threads = training.threads or max(1, (os.cpu_count() or 1) * machines // training.num_processes)
     options = [
         *("--config_file", str(job.parent / "accelerate.json")),
-        *("--num_processes", str(training.num_processes), "--num_machines", "1"),
+        *("--num_processes", str(training.num_processes), "--num_machines", str(machines)),
         *("--num_cpu_threads_per_process", str(threads), "--mixed_precision", "no", "--dynamo_backend", "no"),
     ]
-    if training.num_processes > 1:
+    if training.num_processes > 1 and training.accelerate is None:
         # `--multi_gpu` makes accelerate use torchrun; with `--cpu` it would start a single process without a warning.
-        options += ["--multi_gpu", "--main_process_port", "0"]
+        options += ["--multi_gpu"]
+    if machines > 1:
+        address, port = str(training.main_process_ip), str(training.main_process_port)
+        options += ["--machine_rank", "0", "--main_process_ip", address, "--main_process_port", port]
+    elif training.num_processes > 1 or training.accelerate is not None:
+        options += ["--main_process_port", "0"]
     else:
         # TRL refuses a process that sees several GPUs.
         options += ["--gpu_ids", os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]]
     return [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", module, str(job)]
+
+
+def _join_script(module: str, training: LocalTraining, folder: Path) -> str:
+    """A script for the other machines, which must see the run's folder under the same path."""
+    command = _command(module, training, (folder / "job.json").resolve())
+    at = command.index("--machine_rank") + 1
+    words = [shlex.quote(word) for word in command]
+    words[at] = '"${1:?give the number of this machine, from 1 on}"'
+    given = _environment()
+    kept = (f"export {name}={shlex.quote(given[name])}" for name in ("PYTHONPATH", "TOKENIZERS_PARALLELISM"))
+    lines = ["#!/usr/bin/env bash", f"cd {shlex.quote(str(Path.cwd()))}", *kept, f"exec {' '.join(words)}", ""]
+    return "\n".join(lines)
 
 
 def _environment() -> dict[str, str]:

@@ -23,6 +23,7 @@ from rest_react.training.gpu_settings import gpu_lacks, gpu_problems
 from rest_react.training.holdout import HELD_OUT, split_rows
 from rest_react.training.job import JOB_EXAMPLES, LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
+from rest_react.training.machines import machine_lacks, machine_problems
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 
 __all__ = ["LocalTrainer", "LocalTraining"]
@@ -74,7 +75,12 @@ class LocalFinetune(TrainerSettings):
     optimizer: Literal["adamw", "adafactor"]  # adafactor takes half the memory
     load_in_4bit: bool  # the frozen weights in 4 bits (QLoRA): method=lora on a CUDA GPU, with bitsandbytes
     liger_kernel: bool  # Liger's fused kernels: a CUDA GPU, with liger-kernel
-    num_processes: Count  # data-parallel processes, each with the whole model
+    num_processes: Count  # data-parallel processes, over all machines; each has the whole model unless it is sharded
+    # fsdp2, zero3 or a file of `accelerate config`: how the model is sharded over GPUs; null: not at all
+    accelerate: str | None
+    num_machines: Count  # this one, and others on which join.sh of the training's folder is started
+    main_process_ip: str | None  # the address of this machine for the others; null: there are none
+    main_process_port: Count  # the port for the others
     threads: NotNegative  # of each process; 0: all cores shared among them
 
     def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer":
@@ -84,9 +90,11 @@ class LocalFinetune(TrainerSettings):
     def problems(self, path: str) -> Iterator[str]:
         yield from batch_problems(self, path)
         yield from gpu_problems(self, path)
+        yield from machine_problems(self, path)
 
     def lacks(self, path: str) -> Iterator[str]:
         yield from gpu_lacks(self, path)
+        yield from machine_lacks(self, path)
 
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         return epochs or self.epochs

@@ -39,7 +39,7 @@ def supervised_trainer(job: Job[LocalTraining]) -> "tuple[SFTTrainer, PreTrained
     order = training_order(rows, how.batch_size, steps, job.seed)
     print(example_length_stats(rows), f"steps={steps}", flush=True)
     model = load_base(job.base, how)
-    collator = as_tree if how.micro_batch_size > 1 and reads_trees(model) else as_padded
+    collator = as_tree if how.micro_batch_size > 1 and how.accelerate is None and reads_trees(model) else as_padded
     print(f"rows: {collator.__name__}", flush=True)
     tokens = tokens_after_steps([len(row.input_ids) for row in order], how.batch_size)
     columns = {"input_ids": [row.input_ids for row in order], "labels": [row.labels for row in order]}
