@@ -7,7 +7,7 @@
     majority      the most frequent decision among the samples
     rules         the lowest perplexity without a rule violation, like the default rollouts
     pmi           the log-probability of the output by the policy, minus that in the same state without the question
-    ranker        the log-odds of " yes" by a model tuned to tell good outputs from bad ones (benchmarks.ranker)
+    ranker        the log-odds of " yes" by a model tuned to tell good outputs from bad ones (stages.judge)
     ensemble      the sum of the ranks that some of these give
 
 No score sees a label.
@@ -26,14 +26,13 @@ from typing import Any
 from benchmarks.gold import JudgedStep
 from rest_react.records import Prompt
 from rest_react.selection.selectors import choose
+from rest_react.selection.trained_judge import NO, YES, shown_to_judge
 from rest_react.storage.jsonl import JsonLines, read_lines
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.weights import encode_completion, encode_prompt
 
 Scores = Callable[[JudgedStep, Sequence[int]], list[float]]
 
-MARK = "\n# good:"
-YES, NO = " yes", " no"
 _QUESTION = re.compile(r"^ORIGINAL_QUESTION = .*$", re.MULTILINE)
 
 
@@ -127,7 +126,7 @@ class Reader:
 
     def good(self, judged: JudgedStep, usable: Sequence[int]) -> list[float]:
         """Log-odds of " yes" against " no" after the state and each candidate."""
-        states = [f"{judged.step.state}{judged.step.candidates[i].text}{MARK}" for i in usable]
+        states = [shown_to_judge(judged.step.state, judged.step.candidates[i].text) for i in usable]
         odds = [self.logprobs(state, (YES, NO)) for state in states]
         return [yes - no for yes, no in odds]
 

@@ -6,7 +6,7 @@ The run's policy grows on questions of a world with another seed, into --folder 
 candidate. Mixed steps are those with some right and some wrong usable candidates. The table shows the share of right
 choices for each of `scores`, by kind of step and in total, with 95% intervals clustered by question, and the paired
 differences from perplexity and from rules. `random` is the expected share of a random choice. --ask adds the ranking
-prompt; --ranker adds the tuned ranker and ensembles with it.
+prompt; --ranker adds a trained judge and ensembles with it.
 
 Not here: training on these choices.
 """
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--folder", type=Path, default=Path("outputs/selection"))
     parser.add_argument("--ask", action="store_true", help="ask the reward model of the settings too")
-    parser.add_argument("--ranker", type=Path, help="weights of a tuned ranker (benchmarks.ranker)")
+    parser.add_argument("--ranker", type=Path, help="weights of a trained judge (<run>/iter_0/judge/model)")
     parser.add_argument("overrides", nargs="*", help="the run's own overrides, and others")
     arguments = parser.parse_args()
     weights = RunFolder(arguments.run).stage(arguments.iteration, "finetune") / "model"

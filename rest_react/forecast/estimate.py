@@ -11,10 +11,10 @@ Not here: the printed table (forecast.table), measured benchmarks (benchmarks/),
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rest_react.config.settings import Model, Questions, Settings, model_behind
+from rest_react.config.settings import Model, Questions, Settings, TrainedModel, model_behind
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -65,9 +65,11 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             grows = k and s.improve.max_examples != 0
             if grows and not complete(k, "grow"):
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
-            rankings = s.grow.samples if s.improve.reward == "options" else 1  # one request per candidate
+            rankings = s.grow.samples if _by_options(s) else 1  # one request per candidate
             asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
             verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
+            if k == 1 and grows and asked and not complete(k, "improve") and not complete(0, "judge"):
+                yield from _judge(s, pace, round(_demonstrations(s) * steps))
             if grows and (asked or verdicts) and not complete(k, "improve"):
                 yield _judging(s, pace, f"iteration {k}: improve", calls * asked + verdicts)
             if not complete(k, "finetune"):
@@ -94,13 +96,31 @@ def _rollouts(s: Settings, pace: _Pace, stage: str, calls: int, samples: int, pr
 
 
 def _judging(s: Settings, pace: _Pace, stage: str, calls: int) -> Forecast:
-    """One call reads the state, all samples and the instructions."""
-    shown = pace.tokens_in + s.grow.samples * pace.tokens_out + _tokens(s.task.packaged_prompts / "ranking.txt")
-    written = 1 if s.improve.reward == "options" else s.improve.max_tokens // 2
+    """One call reads the state, all samples and the instructions; of a trained judge the state and one sample."""
+    shown = pace.tokens_in + s.grow.samples * pace.tokens_out
+    if isinstance(s.reward_model, TrainedModel):
+        shown = pace.tokens_in + pace.tokens_out
+    else:
+        shown += _tokens(s.task.packaged_prompts / "ranking.txt")
+    written = 1 if _by_options(s) else s.improve.max_tokens // 2
     tokens_in, tokens_out = round(calls * shown), calls * written
     judge = model_behind(s.reward_model, s.policy) or s.policy
     minutes = _minutes(s, judge, tokens_in, tokens_out)
     return Forecast(stage, calls, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
+
+
+def _by_options(s: Settings) -> bool:
+    """Whether the reward model scores options instead of writing."""
+    return s.improve.reward == "options" or isinstance(s.reward_model, TrainedModel)
+
+
+def _judge(s: Settings, pace: _Pace, steps: int) -> Iterator[Forecast]:
+    """A trained judge: the policy's samples at the demonstrated steps, and the training. A step has about one sample
+    with another decision; each pair is two rows."""
+    if isinstance(s.reward_model, TrainedModel):
+        yield _rollouts(s, pace, "iteration 0: judge, samples", steps, s.reward_model.samples, 0)
+        rows = round(2 * steps * (1 + s.reward_model.corruptions) * (1 - s.reward_model.held_out))
+        yield replace(_training(s, pace, 0, rows), stage="iteration 0: judge")
 
 
 def _grading(s: Settings, judge: Model, stage: str, answers: int) -> Forecast:

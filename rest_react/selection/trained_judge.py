@@ -19,14 +19,14 @@ from rest_react.records import Completion, OptionScores, Prompt
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.selection.option_ranking import YES_NO
 
-_MARK = "\n# good:"
+MARK = "\n# good:"
 YES, NO = " yes", " no"  # the completions of its training rows
 _DIGITS = 4
 
 
 def shown_to_judge(state: str, output: str) -> str:
     """The prompt of a training row and of a request."""
-    return f"{state}{output}{_MARK}"
+    return f"{state}{output}{MARK}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.gold import JudgedStep
-from benchmarks.scores import MARK, Reader, cached_scores, ensemble, likelihood, majority, perplexity, rules
+from benchmarks.scores import Reader, cached_scores, ensemble, likelihood, majority, perplexity, rules
 from rest_react.records import Candidate, Prompt, Step
+from rest_react.selection.trained_judge import MARK
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 from rest_react.weights.tiny import TINY
 

@@ -88,6 +88,20 @@ def test_the_reward_model_ranks_every_step_and_the_grader_grades_every_answer(tm
     assert "iteration 1: evaluate world, grading" not in once
 
 
+def test_options_take_a_request_for_each_candidate_and_a_trained_judge_its_training(tmp_path: Path) -> None:
+    written = by_stage(tmp_path, "improve.selector=reward_model")["iteration 1: improve"]
+    options = by_stage(tmp_path, "improve.selector=reward_model", "improve.reward=options")["iteration 1: improve"]
+    samples = compose(SMALL).grow.samples
+    assert (options.calls, options.completion_tokens) == (samples * written.calls, samples * written.calls)
+    judged = by_stage(tmp_path, "improve.selector=reward_model", "reward_model=trained")
+    rows = judged["iteration 0: judge, samples"].calls * 2 * 3 * 0.75
+    demonstrated = judged["iteration 0: finetune"]
+    assert judged["iteration 0: judge"].prompt_tokens / demonstrated.prompt_tokens == pytest.approx(
+        rows / judged["iteration 0: judge, samples"].calls, rel=0.1
+    )
+    assert judged["iteration 1: improve"].prompt_tokens < options.prompt_tokens
+
+
 def test_a_trainer_with_unknown_passes_has_an_unknown_cost(tmp_path: Path) -> None:
     settings = replace(compose([*SMALL, "iteration=1"]), finetune=MADE_UP)
     rows = {row.stage: row for row in forecast(settings, RunFolder(tmp_path))}

@@ -1,4 +1,4 @@
-"""The ranker's corrupted rows, made from the expert's trajectories: they can be parsed, and gold calls them wrong."""
+"""Corruptions of the expert's steps: they can be parsed, and gold calls them wrong."""
 
 import asyncio
 from collections import Counter
@@ -6,10 +6,9 @@ from dataclasses import replace
 from random import Random
 
 from benchmarks.gold import judge_steps
-from benchmarks.ranker import corruptions, pairs
-from benchmarks.scores import MARK
 from rest_react.records import Candidate, LabelledQuestion, Step, Trajectory
 from rest_react.selection.filters import usable_candidates
+from rest_react.tasks.search_qa.corruptions import corruptions
 from rest_react.tasks.search_qa.step import parse_step
 from tests.benchmarks.test_gold import SEARCH, WORLD, expert_trajectory, scripted, titles
 
@@ -48,16 +47,3 @@ def test_all_corruptions_can_be_parsed_and_gold_calls_most_wrong() -> None:
     assert wrong.keys() == {"decide", "summarise", "answer", "relevance", "grounding"}
     assert min(wrong["relevance"], wrong["grounding"]) == 1.0
     assert min(wrong.values()) > 0.5, wrong  # gold does not mind a wrong name beside the right link or answer
-
-
-def test_every_good_row_has_a_bad_row_with_the_same_state() -> None:
-    steps = [(f"{q.question.id}.{i}", s) for q, w in EXPERT[:4] for i, s in enumerate(w.steps) if not s.forced]
-    rows = pairs(steps, draws=2)
-    assert len(rows) == 4 * len(steps)
-    assert len({row.id for row in rows}) == len(rows)
-    for good, bad, (_, step) in zip(rows[::2], rows[1::2], [pair for pair in steps for _ in range(2)], strict=True):
-        assert (good.completion, bad.completion) == (" yes", " no")
-        assert good.prompt == f"{step.state}{step.candidates[0].text}{MARK}"
-        assert bad.prompt.startswith(step.state)
-        assert bad.prompt != good.prompt
-    assert pairs(steps, draws=2) == rows
