@@ -218,12 +218,12 @@ class Loop:
                 await reward_model.llm.aclose()
 
     async def run_judge(self) -> None:
-        """Trains the judge of `reward_model=trained` on the demonstrations, with the policy of iteration 0."""
+        """Trains the judge of `reward_model=trained` on demonstrations and on samples of iteration 0's policy."""
         s, judge = self.settings, self.settings.reward_model
         if not isinstance(judge, TrainedModel) or not asks_reward_model(s):
             return
-        base = read_model(self.folder.stage(0, "finetune"))
-        llm = self.parts.llm(base)
+        policy = read_model(self.folder.stage(0, "finetune"))
+        llm = self.parts.llm(policy)
         try:
             await make_judge(
                 self.parts.task_reader(),
@@ -232,7 +232,7 @@ class Loop:
                 self.folder.stage(0, "judge"),
                 rules=JudgeRules(judge.corruptions, judge.held_out),
                 trainer=self.parts.trainer(0, "judge"),
-                base=base,
+                base=policy if judge.start_from == "policy" else self.parts.starting_model(),
                 open_model=self.parts.judge_llm,
                 seed=derive_seed(s.seed, "judge"),
                 in_flight=s.policy.in_flight,

@@ -44,10 +44,13 @@ class SameModel:
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A judge that the run trains on its demonstrations, without labels: the policy of iteration 0, tuned further to
-    tell demonstrations from worse outputs for the same states. `improve.reward` has no effect on it."""
+    """A judge that the run trains on its demonstrations, without labels, to tell them from worse outputs for the same
+    states. `improve.reward` has no effect on it."""
 
     kind: Literal["trained"]
+    # policy: the policy of iteration 0, tuned further; base: the untuned weights, which have not seen the held-out
+    # demonstrations
+    start_from: Literal["policy", "base"]
     samples: Count  # of the policy at each state of the demonstrations; those with another decision count as worse
     corruptions: Count  # at most so many versions of each demonstrated output with an error
     held_out: Share  # the share of demonstrated questions on which its accuracy is measured

@@ -3,8 +3,10 @@
     await make_judge(task, policy, demonstrations, folder.stage(0, "judge"), trainer=trainer, base=model, ...)
 
 A pair is a step of a demonstration and a worse output for its state: a sample of the policy with another decision, or
-the demonstration with an error (Task.corruptions). The policy is tuned further to answer " yes" for the first and " no"
-for the second. A share of the demonstrated questions is held out, and the accuracy on their pairs is in summary.json.
+the demonstration with an error (Task.corruptions). `base`, the policy or the untuned weights, is tuned to answer " yes"
+for the first and " no" for the second. A share of the demonstrated questions is held out, and the accuracy on their
+pairs is in summary.json. The policy itself was trained on all demonstrations, so a judge that starts from it has seen
+the good outputs of these pairs.
 No label of a Grow or benchmark question is used. The paper has no such judge; this one is ours.
 
 Files: pairs.jsonl, held_out.jsonl (scores of held-out pairs), model.json, summary.json, and those of a training.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rest_react import loop as loop_module
 from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.errors import ModelFault, UsageError
@@ -25,9 +26,10 @@ from rest_react.records import (
     WorseOutput,
 )
 from rest_react.stages.judge import HELD_OUT, PAIRS, JudgeRules, accuracy, held_out_questions, make_judge
+from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.summaries import read_summary
+from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import LinkSelection, Search, canonical_text, render_output
 from rest_react.tasks.search_qa.scripted import RecordedLLM
@@ -154,6 +156,26 @@ def test_a_complete_stage_is_left_alone_and_a_refused_state_has_errors_alone(tmp
 def test_one_demonstrated_question_is_too_few(tmp_path) -> None:
     with pytest.raises(UsageError, match=r"raise world\.demonstrations"):
         make(tmp_path, questions=1)
+
+
+@pytest.mark.parametrize(
+    ("start_from", "base"), [("policy", BASE), ("base", ModelRef("tiny-random", "base", tuned=False))]
+)
+def test_a_judge_starts_from_the_policy_or_from_the_untuned_weights(start_from, base, tmp_path, monkeypatch) -> None:
+    asked = {}
+
+    async def make(*_, **given) -> None:
+        asked.update(given)
+
+    monkeypatch.setattr(loop_module, "make_judge", make)
+    how = ("reward_model=trained", f"reward_model.start_from={start_from}", "improve.selector=reward_model")
+    settings = compose(["experiment=smoke", "policy=tiny", "agent.select=perplexity", "improve.keep=all", *how])
+    folder = RunFolder(tmp_path)
+    make_folder(folder.stage(0, "finetune"))
+    write_json(folder.stage(0, "finetune") / "model.json", BASE)
+    write_summary(folder.stage(0, "finetune"), {})
+    asyncio.run(Loop(settings, Parts(settings, folder)).run_judge())
+    assert (asked["base"], asked["rules"]) == (base, JudgeRules(2, 0.25))
 
 
 @pytest.mark.slow
