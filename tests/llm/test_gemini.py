@@ -349,3 +349,9 @@ def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
     ):
         ask(server, timeout_s=0.5, tries=2)
     assert time.monotonic() - started < 4
+
+
+def test_options_are_not_scored_so_that_callers_ask_for_text(monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", "a-key")
+    llm = Gemini("gemini-x", base_url="http://127.0.0.1:9")
+    assert asyncio.run(llm.score(Prompt("", "Which one?"), ("A", "B"))) is None

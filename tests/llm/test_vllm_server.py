@@ -15,7 +15,7 @@ from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.visible_gpus import VISIBLE
 from rest_react.llm.vllm_server import VllmServer, own_context
-from rest_react.records import Completion, ModelRef, Prompt, Sampling
+from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.session import session
 from rest_react.remote.setting_names import SettingNames
@@ -78,6 +78,8 @@ class Api(BaseHTTPRequestHandler):
             worker.kill()
             time.sleep(600)
         token = {"logprob": -0.5}
+        if body.get("top_logprobs"):
+            token["top_logprobs"] = [{"token": "A", "logprob": -0.5}, {"token": " B", "logprob": -1.5}]
         choices = [{"index": i, "message": {"content": f"{body['model']} {' '.join(arguments)} {placed()}"},
                     "finish_reason": "stop", "logprobs": {"content": [token, token]}} for i in range(body.get("n", 1))]
         self.reply(200, {"choices": choices, "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
@@ -204,6 +206,18 @@ def test_a_server_that_dies_in_mid_run_is_started_again_and_asked_again(state, m
     assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
     assert "The server is restarted" in capsys.readouterr().err
     assert not any(map(is_alive, pids(tmp_path)))
+
+
+def test_scores_of_options_are_asked_for_again_after_a_death(make) -> None:
+    server = make()
+
+    async def main() -> OptionScores | None:
+        try:
+            return await server.score(Prompt("", "die once"), ("A", "B"))
+        finally:
+            await server.aclose()
+
+    assert asyncio.run(main()) == OptionScores((-0.5, -1.5), (), 3, 2)
 
 
 def test_a_server_that_keeps_dying_is_given_up_with_the_cause(make, tmp_path):

@@ -146,6 +146,7 @@ def test_a_damaged_settings_file_says_what_to_do(tmp_path: Path, text: str) -> N
 def test_a_folder_from_before_a_setting_existed_has_its_default(tmp_path: Path) -> None:
     lock_settings(tmp_path, {"seed": 0}, {})
     assert differing_settings(tmp_path, {"seed": 0, "improve.keep_trajectories": "all"}) == {}
+    assert differing_settings(tmp_path, {"seed": 0, "improve.reward": "generate"}) == {}
     told = {"improve.keep_trajectories": "'all' in the folder, 'agreeing' now"}
     assert differing_settings(tmp_path, {"seed": 0, "improve.keep_trajectories": "agreeing"}) == told
 
