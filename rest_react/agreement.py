@@ -4,9 +4,10 @@
     python -m rest_react.agreement score ratings.csv outputs/default outputs/mine
 
 `export` writes a rating sheet, people write yes or no into its column `correct`, and `score` compares. Empty cells do
-not count. `score` identifies each row by the fingerprint in its first column, so it needs the same runs.
+not count. Answers that a judge rated from 1 to 5 (`task.grade=tone`) get such ratings instead, in the column `rating`.
+`score` identifies each row by the fingerprint in its first column, so it needs the same runs.
 
-An agent is one iteration of one run on one benchmark. Failed and unscored answers are not in the sheet.
+An agent is one iteration, or one baseline, of a run on one benchmark. Failed and unscored answers are not in the sheet.
 Not here: the sheet (judges.rating_sheet); who is right where people and the grader disagree; agreement between people.
 """
 
@@ -24,13 +25,14 @@ from typing import Any
 from rest_react.config.cli import stop
 from rest_react.console import console, say
 from rest_react.errors import RestReactError, RunFolderError, UsageError
-from rest_react.judges.rating_sheet import Graded, fingerprint, read_ratings, write_sheet
+from rest_react.judges.rating_grader import rating_of
+from rest_react.judges.rating_sheet import Graded, fingerprint, read_ratings, read_scores, write_sheet
 from rest_react.metrics.agreement import cohens_kappa, correlation
 from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.records import Result
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.run_folder import SCHEMA
+from rest_react.storage.run_folder import BASELINES, SCHEMA
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
 from rest_react.text_safety import printable
 
@@ -41,17 +43,23 @@ def graded_answers(runs: Sequence[Path]) -> list[Graded]:
     answers: list[Graded] = []
     for run in runs:
         refuse_damaged_stages(run)
-        run_answers = [graded for stage in sorted(run.glob("iter_*/evaluate/*/")) for graded in _graded(run, stage)]
+        run_answers = [graded for stage in _evaluations(run) for graded in _graded(run, stage)]
         if not run_answers:
             raise UsageError(f"{run}: no graded answer in a complete evaluation; give the folder of a run with one")
         answers += run_answers
     return answers
 
 
+def _evaluations(run: Path) -> list[Path]:
+    """The folders of the evaluations of a run's iterations and baselines."""
+    return [*sorted(run.glob("iter_*/evaluate/*/")), *sorted((run / BASELINES).glob("*/*/"))]
+
+
 def _graded(run: Path, stage: Path) -> Iterator[Graded]:
     if read_summary(stage) is None:
         return
-    agent = f"{run.resolve().name} {stage.parent.parent.name} {stage.name}"
+    who = stage.parent if stage.parent.parent.name == BASELINES else stage.parent.parent
+    agent = f"{run.resolve().name} {who.name} {stage.name}"
     for result in read_lines(stage / "results.jsonl", Result):
         if not result.golds:
             raise RunFolderError(
@@ -59,7 +67,7 @@ def _graded(run: Path, stage: Path) -> Iterator[Graded]:
             )
         if result.outcome == "finished" and result.verdict.verdict != "unscored":
             row = (result.question, result.golds, result.answer)
-            yield Graded(agent, fingerprint(*row), *row, result.verdict.verdict == "correct")
+            yield Graded(agent, fingerprint(*row), *row, result.verdict.verdict == "correct", rating_of(result.verdict))
 
 
 def score(ratings: Mapping[str, bool], graded: Sequence[Graded]) -> dict[str, Any]:
@@ -67,14 +75,7 @@ def score(ratings: Mapping[str, bool], graded: Sequence[Graded]) -> dict[str, An
 
     Raises UsageError if no answer is rated, or if a rated item is not an answer of these runs.
     """
-    unknown = sorted(set(ratings) - {answer.item for answer in graded})
-    if unknown:
-        raise UsageError(
-            f"{len(unknown)} rated items are not answers of these runs, e.g. {unknown[0]}; give all runs of the sheet"
-        )
-    rated = [answer for answer in graded if answer.item in ratings]
-    if not rated:
-        raise UsageError("no row has a rating; write yes or no into the column `correct`")
+    rated = _rated(ratings, graded)
     same: dict[str, list[float | None]] = {}
     pairs: dict[str, list[tuple[bool, bool]]] = {}
     agents: dict[str, list[tuple[bool, bool]]] = {}
@@ -100,6 +101,52 @@ def score(ratings: Mapping[str, bool], graded: Sequence[Graded]) -> dict[str, An
     }
 
 
+def score_ratings(ratings: Mapping[str, int], graded: Sequence[Graded]) -> dict[str, Any]:
+    """The agreement of the judge's ratings from 1 to 5 with those of people, over all rated answers. Raises UsageError
+    as `score` does."""
+    rated = _rated(ratings, graded)
+    people, judge = [float(ratings[a.item]) for a in rated], [float(a.rating or 0) for a in rated]
+    by_agent: dict[str, list[tuple[float, float]]] = {}
+    near: dict[str, list[float | None]] = {}
+    apart: dict[str, list[float | None]] = {}
+    for answer, person, other in zip(rated, people, judge, strict=True):
+        by_agent.setdefault(answer.agent, []).append((person, other))
+        near.setdefault(answer.question, []).append(float(abs(person - other) <= 1))
+        apart.setdefault(answer.question, []).append(other - person)
+    return {
+        "schema": SCHEMA,
+        "answers": len(rated),
+        "items": len(ratings),
+        "questions": len(near),
+        "within_one": _interval(clustered_interval(near)),
+        "judge_minus_people": _interval(clustered_interval(apart, scale=(-4.0, 4.0))),
+        "pearson": asdict(correlation(people, judge, "pearson")),
+        "spearman": asdict(correlation(people, judge, "spearman")),
+        "agents": [
+            {
+                "agent": agent,
+                "answers": len(own),
+                "people": sum(one for one, _ in own) / len(own),
+                "grader": sum(one for _, one in own) / len(own),
+            }
+            for agent, own in by_agent.items()
+        ],
+    }
+
+
+def _rated(ratings: Mapping[str, object], graded: Sequence[Graded]) -> list[Graded]:
+    """The answers that people rated. Raises UsageError if there is none, or if a rated item is not among them."""
+    unknown = sorted(set(ratings) - {answer.item for answer in graded})
+    if unknown:
+        raise UsageError(
+            f"{len(unknown)} rated items are not answers of these runs, e.g. {unknown[0]}; give all runs of the sheet"
+        )
+    rated = [answer for answer in graded if answer.item in ratings]
+    if not rated:
+        raise UsageError("no row has a rating; write yes or no into the column `correct`, or 1 to 5 into `rating`")
+    return rated
+
+
 def _interval(share: Share) -> dict[str, float | int | None]:
     return {"value": share.mean, "low": share.low, "high": share.high, "n": share.n}
 
@@ -108,14 +155,25 @@ def _print_scores(scores: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     table = Table("agent", "answers", "people", "grader")
+    form = ".1%" if "accuracy" in scores else ".2f"
     for row in scores["agents"]:
-        table.add_row(printable(row["agent"]), str(row["answers"]), f"{row['people']:.1%}", f"{row['grader']:.1%}")
+        people, grader = (format(row[who], form) for who in ("people", "grader"))
+        table.add_row(printable(row["agent"]), str(row["answers"]), people, grader)
     console.print(table)
-    for name in ("accuracy", "kappa", "pearson", "spearman"):
+    names = ("accuracy", "kappa") if "accuracy" in scores else ("within_one", "judge_minus_people")
+    for name in (*names, "pearson", "spearman"):
         interval = scores[name]
         value, low, high = ("n/a" if (x := interval[key]) is None else f"{x:.2f}" for key in ("value", "low", "high"))
         over = "agents" if name in ("pearson", "spearman") else "questions"
         say(f"{name:9} {value} [{low}, {high}], n = {interval['n']} {over}")
+
+
+def _are_ratings(graded: Sequence[Graded]) -> bool:
+    """Whether a judge rated the answers from 1 to 5. Raises UsageError where it rated only some of them."""
+    rated = [answer.rating is not None for answer in graded]
+    if any(rated) and not all(rated):
+        raise UsageError("some runs have ratings from 1 to 5 and others right or wrong; give runs of one kind")
+    return all(rated)
 
 
 def main() -> None:
@@ -133,9 +191,11 @@ def main() -> None:
         graded = graded_answers(arguments.runs)
         if arguments.what == "export":
             rows = write_sheet(arguments.sheet, graded, sample=arguments.sample, seed=arguments.seed)
-            say(f"{arguments.sheet}: {rows} answers to rate; write yes or no into the column `correct`")
+            told = "1 to 5 into the column `rating`" if _are_ratings(graded) else "yes or no into the column `correct`"
+            say(f"{arguments.sheet}: {rows} answers to rate; write {told}")
         else:
-            scores = score(read_ratings(arguments.sheet), graded)
+            sheet, rates = arguments.sheet, _are_ratings(graded)
+            scores = score_ratings(read_scores(sheet), graded) if rates else score(read_ratings(sheet), graded)
             _print_scores(scores)
             write_json(arguments.sheet.with_suffix(".json"), scores)
     except RestReactError as error:

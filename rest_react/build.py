@@ -27,6 +27,7 @@ from rest_react.config.settings import (
 )
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader, RuleGraderSettings
+from rest_react.judges.rating_grader import RatingGrader
 from rest_react.llm.model_settings import ModelContext, ModelSettings
 from rest_react.metrics.prices import Price
 from rest_react.prompts import StepPrompt, prompts_hash
@@ -137,6 +138,8 @@ class Parts:
         unused = {BEST_OPTION} if improve.reward == "generate" else set()
         unused |= set() if improve.keep_trajectories == "judged_good" else {JUDGED_ANSWER}
         of_judges = [self._text(name) for name in self.settings.task.judge_prompts if name not in unused]
+        if (rating := self.settings.task.rating_prompt()) is not None:
+            of_judges.append(self._text(rating[0]))
         return prompts_hash(self.prompts, self.settings.task.closings.values(), of_judges)
 
     def grow_questions(self) -> QuestionSet:
@@ -228,8 +231,13 @@ class Parts:
             return RuleGrader()
         model = model_behind(settings, self.settings.policy)
         assert model is not None
-        limit = self.settings.evaluate.grader_max_tokens
-        return LLMGrader(self._judge("grader", settings), self._text(AUTOEVAL), f"llm:{model.model}", max_tokens=limit)
+        limit, judge, name = self.settings.evaluate.grader_max_tokens, self._judge("grader", settings), model.model
+        if (rating := self.settings.task.rating_prompt()) is not None:
+            template = self._text(rating[0])
+            for mark, text in rating[1].items():
+                template = template.replace(mark, text)
+            return RatingGrader(judge, template, f"llm:{name}", limit)
+        return LLMGrader(judge, self._text(AUTOEVAL), f"llm:{name}", max_tokens=limit)
 
     @property
     def grader_needs_room(self) -> bool:

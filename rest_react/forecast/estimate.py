@@ -125,7 +125,9 @@ def _judge(s: Settings, pace: _Pace, steps: int) -> Iterator[Forecast]:
 
 def _grading(s: Settings, judge: Model, stage: str, answers: int) -> Forecast:
     """One call reads the question, the answer, the gold answers and the instructions."""
-    tokens_in = answers * (_tokens(s.task.packaged_prompts / "autoeval.txt") + 2 * OUTPUT_TOKENS)
+    rating = s.task.rating_prompt()
+    template = s.task.packaged_prompts / (rating[0] if rating is not None else "autoeval.txt")
+    tokens_in = answers * (_tokens(template) + 2 * OUTPUT_TOKENS)
     tokens_out = answers * OUTPUT_TOKENS
     minutes = _minutes(s, judge, tokens_in, tokens_out)
     return Forecast(stage, answers, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))

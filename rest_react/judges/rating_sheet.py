@@ -10,15 +10,18 @@ Not here: where the answers are from, and what the ratings are compared with (th
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rest_react.errors import ConfigError, UsageError
 from rest_react.seeds import derive_seed
 from rest_react.text_safety import printable
 
 COLUMNS = ("item", "question", "reference", "answer", "correct", "comment")
+RATED_COLUMNS = tuple("rating" if name == "correct" else name for name in COLUMNS)
+T = TypeVar("T")
 YES, NO = {"yes", "y", "true", "1", "correct"}, {"no", "n", "false", "0", "incorrect"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
             "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
@@ -27,7 +30,8 @@ _MOST_CHARACTERS = 30_000  # spreadsheets cut a cell at 32,767 characters
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """One answer of one agent with the grader's verdict. `item` is the fingerprint of question, golds and answer."""
+    """One answer of one agent with the grader's verdict, and its rating if it rates. `item` is the fingerprint of
+    question, golds and answer."""
 
     agent: str
     item: str
@@ -35,6 +39,7 @@ class Graded:
     golds: tuple[str, ...]
     answer: str
     correct: bool
+    rating: int | None = None
 
 
 def fingerprint(question: str, golds: Sequence[str], answer: str) -> str:
@@ -54,7 +59,7 @@ def write_sheet(sheet: Path, graded: Sequence[Graded], *, sample: int | None, se
         # The byte order mark tells spreadsheets the encoding.
         with sheet.open("x", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-            writer.writerow(COLUMNS)
+            writer.writerow(COLUMNS if any(a.rating is None for a in selected) else RATED_COLUMNS)
             for a in selected:
                 texts = map(_safe_cell, (a.question, "\n".join(a.golds), a.answer))
                 writer.writerow([a.item, *texts, "", ""])
@@ -71,23 +76,31 @@ def _safe_cell(text: str) -> str:
 
 def read_ratings(sheet: Path) -> dict[str, bool]:
     """The ratings by item, without empty cells. Raises ConfigError with every line that is neither yes nor no."""
+    answers = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False)}
+    return _read_column(sheet, "correct", answers, "neither yes nor no")
+
+
+def read_scores(sheet: Path) -> dict[str, int]:
+    """The ratings from 1 to 5 by item, without empty cells. Raises ConfigError with every line that has another."""
+    return _read_column(sheet, "rating", {str(n): n for n in range(1, 6)}, "not a whole number from 1 to 5")
+
+
+def _read_column(sheet: Path, column: str, known: Mapping[str, T], problem: str) -> dict[str, T]:
     ratings, problems = {}, []
     # Spreadsheets save with the separator and encoding of their locale; item and rating are ASCII in all of them.
     with sheet.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         delimiter = max(",;\t", key=file.readline().count)
         file.seek(0)
         rows = csv.DictReader(file, delimiter=delimiter)
-        missing = {"item", "correct"} - set(rows.fieldnames or ())
+        missing = {"item", column} - set(rows.fieldnames or ())
         if missing:
             raise ConfigError([f"{sheet}: no column {' or '.join(sorted(missing))}; give a sheet from `export`"])
         for row in rows:
-            rating = (row["correct"] or "").strip().casefold()
-            if rating in YES | NO:
-                ratings[row["item"]] = rating in YES
+            rating = (row[column] or "").strip().casefold()
+            if rating in known:
+                ratings[row["item"]] = known[rating]
             elif rating:
-                problems.append(
-                    f"{sheet}:{rows.line_num}: {row['correct']!r} is neither yes nor no; correct the cell or empty it"
-                )
+                problems.append(f"{sheet}:{rows.line_num}: {row[column]!r} is {problem}; correct the cell or empty it")
     if problems:
         raise ConfigError(problems)
     return ratings

@@ -45,6 +45,7 @@ _BEFORE: Mapping[str, object] = {
     "task.kind": "search_qa",
     "task.grade": "label",
     "task.shots": 0,
+    "task.tone": "polite, friendly and clear",
     "task.baselines": [],
     "demonstrations.questions": None,
     "teacher.kind": "same",

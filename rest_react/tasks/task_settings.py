@@ -119,6 +119,11 @@ class TaskSettings(Protocol):
         """How many rows the untuned policy is shown under this name."""
         return 0
 
+    def rating_prompt(self) -> tuple[str, Mapping[str, str]] | None:
+        """The prompt file with which a grader rates answers, and what its marks stand for; None: they are right or
+        wrong."""
+        return None
+
     def label_names(self) -> tuple[str, ...]:
         """Its labels, for a teacher that writes texts of them."""
         return ()

@@ -47,8 +47,9 @@ class CompletionSettings(TaskSettings):
     kind: Literal["completion"]
     # the possible answers, or values of a list; empty: any; null: those in the rows of demonstrations.questions
     labels: tuple[Name, ...] | None
-    # label: one of the labels; formatting: a list in JSON
-    grade: Literal["label", "formatting"] = "label"
+    # label: one of the labels; formatting: a list in JSON; tone: any text, whose tone the grader rates from 1 to 5
+    grade: Literal["label", "formatting", "tone"] = "label"
+    tone: Name = "polite, friendly and clear"  # with grade=tone: the tone that is asked for
     shots: NotNegative = 0  # rows of demonstrations.questions that an untuned model is shown as examples
     # what answers each benchmark too: the most frequent label, TF-IDF with logistic regression (scikit-learn), and the
     # untuned policy without and with `shots` examples
@@ -65,6 +66,9 @@ class CompletionSettings(TaskSettings):
 
     def built_in(self, seed: int, *, passages: int, demonstrations: int, train: int, evaluation: int) -> Items:
         return build_items(seed, demonstrations=demonstrations, train=train, evaluation=evaluation)
+
+    def rating_prompt(self) -> tuple[str, Mapping[str, str]] | None:
+        return ("tone.txt", {"{tone}": self.tone}) if self.grade == "tone" else None
 
     def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
         if "few_shot" in self.baselines and not self.shots:

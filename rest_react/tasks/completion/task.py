@@ -7,7 +7,7 @@
 
 `grade=label`: the answer is one of `labels` (label.py says how an output is read); without labels, its first line.
 `grade=formatting`: the whole output is the answer, with five metrics of its list (formatting.py).
-`grade=tone`: the whole output is the answer; a judge rates its tone from 1 to 5 (tone.py).
+`grade=tone`: the whole output is the answer; the grader rates its tone from 1 to 5 (judges.rating_grader).
 Not here: items and their labels (tasks.completion.items, or a file), and the scripted policy (scripted).
 """
 
@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.grader import Grader
+from rest_react.judges.rating_grader import rating_of
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.model_output.thinking import after_thinking
 from rest_react.parsed_trajectories import ParsedAction, ParsedStep
@@ -29,7 +30,7 @@ from rest_react.tasks.protocol import Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import Rollout, StepPrompts, parse_each
 from rest_react.text_safety import escape_control_tokens, quote
 
-Grade: TypeAlias = Literal["label", "formatting"]
+Grade: TypeAlias = Literal["label", "formatting", "tone"]
 KIND = "complete"
 STEP_NAMES = {KIND: "completion"}
 CLOSINGS = {KIND: "Now write the label: one line."}
@@ -101,9 +102,11 @@ class Completion(Task):
         return parse_each(step, parse_text)
 
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
-        """Correct if the answer is the label of the item; with `grade=formatting`, if its whole list is. The grader is
-        not used."""
+        """Correct if the answer is the label of the item; with `grade=formatting`, if its whole list is; with
+        `grade=tone`, if the grader, which only then is used, rates it 4 or 5."""
         verdict = fault_verdict(trajectory)
+        if verdict is None and self.grading == "tone":
+            verdict = await grader.grade(labelled, trajectory.answer, seed=seed)
         if verdict is None:
             right = self._is_right(trajectory.answer, labelled.answers)
             verdict = Verdict("correct" if right else "incorrect", f"the answer is {' or '.join(labelled.answers)}")
@@ -115,7 +118,10 @@ class Completion(Task):
         return label_key(answer) in map(label_key, golds)
 
     def scores(self, result: Result) -> Mapping[str, float | None]:
-        """With labels, whether the answer is outside the label set; with `grade=formatting` its five metrics."""
+        """With labels, whether the answer is outside the label set; with `grade=formatting` its five metrics; with
+        `grade=tone` its rating."""
+        if self.grading == "tone":
+            return {"rating": rating_of(result.verdict)}
         if self.grading == "formatting":
             return formatting_scores(result.answer, result.golds[0], self.labels)
         if not self.labels:

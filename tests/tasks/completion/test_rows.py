@@ -143,3 +143,39 @@ def test_baselines_answer_the_same_rows_and_are_compared_with_the_last_iteration
     assert outside.mean == told.rows[0].failed_share > 0
     page = (folder / "report.md").read_text()
     assert all(heading in page for heading in ("validation: baselines", "confusion: gold in lines", "by label"))
+
+
+def test_a_judge_rates_the_tone_of_every_model_in_a_call_of_its_own(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    asked: list[str] = []
+    api = Api()
+
+    def answer(request: Request) -> Reply:
+        if "chat" not in request.path:
+            return api.answer(request)
+        shown = request.json["messages"][-1]["content"]
+        said = "Good day to you!"
+        if "RATING" in shown:
+            asked.append(shown)
+            said = "RATING: 5"
+        message = {"role": "assistant", "content": said}
+        return Reply(200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {}})
+
+    with serve(answer) as server:
+        models = [f"{role}.{one}" for role in ("policy", "grader") for one in (
+            "model=m", f"base_url={server.url}/v1", "api_key_env=null", "logprobs=false", "requests_per_minute=null",
+        )]  # fmt: skip
+        run(
+            compose(
+                ["experiment=alpaca", f"data={data}", "task.grade=tone", "task.labels=[]", "task.tone=cheerful",
+                 "demonstrations.questions.n=10", "task.baselines=[zero_shot]", "policy=openai", "grader=openai",
+                 "finetune=hosted", f"finetune.base_url={server.url}/v1", "finetune.api_key_env=null",
+                 "finetune.poll_s=0.05", f"output={tmp_path}", "run=x", *models]
+            )
+        )  # fmt: skip
+    told = read_results(tmp_path / "x")
+    assert (told.rows[0].scores["rating"].mean, told.baselines[0].row.scores["rating"].mean) == (5.0, 5.0)
+    assert len(asked) == 12
+    assert all("cheerful" in prompt and "Good day to you!" in prompt and "zero_shot" not in prompt for prompt in asked)
+    with pytest.raises(ConfigError, match="grader: rule cannot rate answers"):
+        compose(["experiment=alpaca", f"data={data}", "task.grade=tone", "task.labels=[]", "run=y"])

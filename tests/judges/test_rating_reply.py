@@ -1,0 +1,106 @@
+"""Ratings from 1 to 5: replies, the grader, and the agreement with people."""
+
+import asyncio
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.agreement import score_ratings
+from rest_react.errors import ConfigError, OutsideFault, UsageError
+from rest_react.judges.rating_grader import RatingGrader, rating_of
+from rest_react.judges.rating_reply import read_rating
+from rest_react.judges.rating_sheet import RATED_COLUMNS, Graded, read_scores, write_sheet
+from rest_react.records import Completion, LabelledQuestion, Prompt, Question, Sampling, Verdict
+
+
+@pytest.mark.parametrize(
+    ("reply", "rating"),
+    [
+        ("RATING: 4", 4),
+        ("It is curt.\n**RATING:** 2", 2),
+        ("RATING: 3\nOn reflection:\nRATING: 1", 1),
+        ('{"rating": 5}', 5),
+        ("4/5", 4),
+        (" 3. ", 3),
+        ("<think>RATING: 1</think>RATING: 2", 2),
+        ("RATING: 3 or 4", None),
+        ("RATING: 4.5", None),
+        ("RATING: 9", None),
+        ("RATING: 0", None),
+        ("I give 4 stars and 2 thumbs", None),
+        ("", None),
+    ],
+)
+def test_a_reply_has_one_whole_rating_or_none(reply: str, rating: int | None) -> None:
+    assert read_rating(reply) == rating
+
+
+@given(st.text())
+def test_any_reply_gives_a_rating_from_1_to_5_or_none(reply: str) -> None:
+    assert read_rating(reply) in (None, 1, 2, 3, 4, 5)
+
+
+class Judge:
+    """Records its prompts; answers with `reply`, or raises it."""
+
+    def __init__(self, reply: str | OutsideFault) -> None:
+        self.reply, self.asked = reply, list[str]()
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        self.asked.append(prompt.text)
+        if isinstance(self.reply, OutsideFault):
+            raise self.reply
+        return [Completion(self.reply, 3, None, "stop", 40)]
+
+    async def score(self, prompt: Prompt, options: object) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+def graded_by(reply: str | OutsideFault) -> tuple[Verdict, Judge]:
+    judge = Judge(reply)
+    item = LabelledQuestion(Question("q", "Write {answer} ```nicely```."), ("gold text",))
+    grader = RatingGrader(judge, "TEXT {text} ANSWER {answer}", "llm:j", 16)
+    return asyncio.run(grader.grade(item, "Dear <|im_end|> you", seed=1)), judge
+
+
+def test_the_judge_sees_the_text_and_the_answer_alone() -> None:
+    verdict, judge = graded_by("RATING: 4")
+    assert judge.asked == ["TEXT Write {answer} ` ` `nicely` ` `. ANSWER Dear < |im_end|> you"]
+    assert verdict == Verdict("correct", "rating 4 of 5", prompt_tokens=40, completion_tokens=3)
+    assert rating_of(verdict) == 4
+    assert rating_of(graded_by("RATING: 3")[0]) == 3
+
+
+def test_a_rating_that_could_not_be_had_is_unscored() -> None:
+    unread, _ = graded_by("lovely")
+    assert (unread.verdict, unread.owed, rating_of(unread)) == ("unscored", False, None)
+    lost, _ = graded_by(OutsideFault("timeout"))
+    assert (lost.verdict, lost.owed) == ("unscored", True)
+
+
+def test_people_rate_from_1_to_5_and_are_compared_with_the_judge(tmp_path: Path) -> None:
+    graded = [Graded(f"run iter_{i % 2} v", f"q{i}", f"Text {i}", ("x",), "Hi", i > 2, 1 + i % 5) for i in range(10)]
+    sheet = tmp_path / "sheet.csv"
+    assert write_sheet(sheet, graded, sample=None, seed=0) == 10
+    with sheet.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == RATED_COLUMNS
+    with sheet.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, RATED_COLUMNS)
+        writer.writeheader()
+        judge = {a.item: a.rating or 0 for a in graded}
+        writer.writerows(row | {"rating": min(judge[row["item"]] + 1, 5)} for row in rows)
+    scores = score_ratings(read_scores(sheet), graded)
+    assert (scores["answers"], scores["within_one"]["value"]) == (10, 1.0)
+    assert scores["judge_minus_people"]["value"] == pytest.approx(-0.8)
+    assert scores["spearman"]["value"] > 0.9
+    with pytest.raises(UsageError, match="no row has a rating"):
+        score_ratings({}, graded)
+    sheet.write_text("item,rating\nq1,6\nq2,4.5\nq3,\n")
+    with pytest.raises(ConfigError) as error:
+        read_scores(sheet)
+    assert len(error.value.problems) == 2
