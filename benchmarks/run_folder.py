@@ -152,7 +152,7 @@ def _overlap(size: int, folder: Path) -> None:
 def _renamed(question: Question, about: str) -> str:
     """The question with another name in place of each of its names."""
     words = question.text.rstrip("?").split()
-    names = (f"N{derive_seed(about, i) % 10**6}" if i and word[:1].isupper() else word for i, word in enumerate(words))
+    names = (f"N{derive_seed(about, i) % 10**12}" if i and word[:1].isupper() else word for i, word in enumerate(words))
     return " ".join(names) + "?"
 
 
