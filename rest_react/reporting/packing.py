@@ -12,6 +12,7 @@ Not here: how the page shows trajectories (templates/browser.js, templates/conve
 """
 
 import base64
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -52,19 +53,34 @@ class Packed:
 
 def pack(run_folder: Path, task: Task, largest: int = LARGEST) -> Packed:
     """Packs all trajectories of complete stages, in about `largest` characters."""
-    whole = _pack(run_folder, task, lambda _: True)
-    if whole.size <= largest:
+    whole, size = _pack(run_folder, task, lambda _: True, largest)
+    if whole is not None:
         return whole
-    bare = _pack(run_folder, task, lambda _: False)
-    share = max(0.0, 0.98 * (largest - bare.size) / max(whole.size - bare.size, 1))
-    return _pack(run_folder, task, lambda key: derive_seed("candidates", key) < share * 2**63)
+    _, bare = _pack(run_folder, task, lambda _: False, 0)
+    share = max(0.0, 0.98 * (largest - bare) / max(size - bare, 1))
+    sampled, _ = _pack(run_folder, task, lambda key: derive_seed("candidates", key) < share * 2**63)
+    assert sampled is not None
+    return sampled
 
 
-def _pack(run_folder: Path, task: Task, keep: Keep) -> Packed:
+def _pack(run_folder: Path, task: Task, keep: Keep, largest: float = math.inf) -> tuple[Packed | None, int]:
+    """The packed data, or None if they are larger than `largest`, and their size. Data that are too large are counted
+    without being kept in memory."""
     columns: dict[str, list[object]] = {name: [] for name in _entry_names()}
     blocks: list[str] = []
     waiting: list[dict[str, Any]] = []
-    whole = 0
+    whole = size = 0
+
+    def close_block() -> None:
+        nonlocal size
+        block = _deflated(waiting)
+        waiting.clear()
+        size += len(block)
+        if size <= largest:
+            blocks.append(block)
+        else:
+            blocks.clear()
+
     for recorded in recorded_trajectories(run_folder):
         kept = keep(f"{recorded.stage}/{recorded.trajectory.id}")
         whole += kept
@@ -72,11 +88,12 @@ def _pack(run_folder: Path, task: Task, keep: Keep) -> Packed:
             columns[name].append(value)
         waiting.append(_opened(recorded, task, whole=kept))
         if len(waiting) == PER_BLOCK:
-            blocks.append(_deflated(waiting))
-            waiting = []
+            close_block()
     if waiting:
-        blocks.append(_deflated(waiting))
-    return Packed(_deflated({**columns, "per_block": PER_BLOCK}), tuple(blocks), len(columns["id"]), whole)
+        close_block()
+    index = _deflated({**columns, "per_block": PER_BLOCK})
+    size += len(index)
+    return (None if size > largest else Packed(index, tuple(blocks), len(columns["id"]), whole)), size
 
 
 def _deflated(value: object) -> str:

@@ -9,7 +9,7 @@ Not here: intervals (metrics.intervals), the format of results.json (reporting.r
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ from rest_react.errors import RunFolderError, short_reason
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
 from rest_react.metrics.text_match import contained
-from rest_react.records import Result
+from rest_react.records import Result, Verdict
 from rest_react.reporting.results_json import (
     Accuracy,
     ChecksEffect,
@@ -40,6 +40,7 @@ from rest_react.storage.summaries import read_summary
 RATING = "rating"  # the name of a score from 1 to 5; all others are shares
 Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
 _Values = dict[str, list[float | None]]
+_VERDICTS = {word: Verdict(word) for word in ("correct", "incorrect", "unscored")}
 
 
 def no_scores(result: Result) -> Mapping[str, float | None]:
@@ -49,11 +50,16 @@ def no_scores(result: Result) -> Mapping[str, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A result with its scores `after` and `before` the self-checks: 1, 0 or None (unscored)."""
+    """A result with its scores `after` and `before` the self-checks: 1, 0 or None (unscored). Its texts are dropped
+    once `contained` (whether the answer contains a gold answer), the `key` of its question and the task's `own` scores
+    are known, so that many answers fit into memory."""
 
     result: Result
     after: float | None
     before: float | None
+    contained: bool = False
+    key: str = ""
+    own: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def outside(self) -> bool:
@@ -66,13 +72,13 @@ def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
     rows: list[ResultRow] = []
     earlier: dict[str, list[tuple[int, _Values]]] = {}
     for iteration, stage, summary in _evaluations(run_folder):
-        scored = [_counted(result) for result in read_lines(stage / RESULTS, Result)]
+        scored = [_without_texts(result, score) for result in read_lines(stage / RESULTS, Result)]
         after = _by_question(scored, summary["repeats"], lambda s: s.after)
         seen = earlier.setdefault(stage.name, [])
         start = seen[0][1] if seen and seen[0][0] == 0 else None
         previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
         row = _row(iteration, stage.name, summary, scored, after=after, start=start, previous=previous)
-        rows.append(replace(row, scores=_scores(scored, summary["repeats"], score)))
+        rows.append(replace(row, scores=_scores(scored, summary["repeats"])))
         seen.append((iteration, after))
     return rows
 
@@ -84,19 +90,19 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
         summary = read_summary(stage)
         if summary is None:
             continue
-        scored = [_counted(result) for result in read_lines(stage / RESULTS, Result)]
+        scored = [_without_texts(result, score) for result in read_lines(stage / RESULTS, Result)]
         after = _by_question(scored, summary["repeats"], lambda s: s.after)
         row = _row(0, stage.name, summary, scored, after=after, start=None, previous=None)
-        row = replace(row, scores=_scores(scored, summary["repeats"], score))
+        row = replace(row, scores=_scores(scored, summary["repeats"]))
         ours = scores_of(last[stage.name]) if stage.name in last else None
         difference = None if ours is None else _difference(ours, scores_of(row) or {})
         found.append(ComparedBaseline(name=stage.parent.name, row=row, last_minus_it=difference))
     return found
 
 
-def _scores(scored: Sequence[_Scored], repeats: int, score: Score) -> dict[str, GroupAccuracy]:
+def _scores(scored: Sequence[_Scored], repeats: int) -> dict[str, GroupAccuracy]:
     """The mean of each of the task's own scores; answers without this score, or lost outside, are left out."""
-    given = {s.result.id: score(s.result) for s in scored if not s.outside}
+    given = {s.result.id: s.own for s in scored if not s.outside}
     names = dict.fromkeys(name for scores in given.values() for name in scores)
     found = {}
     for name in names:
@@ -123,7 +129,7 @@ def _row(
     unscored = sum(s.after is None for s in scored)
     failed = sum(s.result.outcome == "failed" and not s.outside for s in scored)
     correct = sum(s.after == 1.0 for s in scored)
-    keys = {s.result.question_id: question_key(s.result.question_id, s.result.question) for s in scored}
+    keys = {s.result.question_id: s.key for s in scored}
     return ResultRow(
         iteration=iteration,
         benchmark=benchmark,
@@ -148,7 +154,7 @@ def _row(
         searches=_mean(answers, lambda a: a.searches),
         calls=_mean(answers, lambda a: a.calls),
         tokens=_mean(answers, lambda a: a.tokens),
-        contained=_mean(answers, lambda a: contained(a.answer, a.golds) if a.outcome == "finished" else 0),
+        contained=_share([s.contained for s in scored if not s.outside]),
         correct=correct,
         per_correct=_per_correct(answers, correct, cost, summary["seconds"]),
         cost_usd=cost,
@@ -157,6 +163,27 @@ def _row(
         pass_at={str(k): _group(pass_at_k(after, k)) for k in reported_sizes(repeats)},
         verdicts=verdicts_of({keys[question]: values for question, values in after.items()}),
     )
+
+
+def _without_texts(result: Result, score: Score) -> _Scored:
+    """A result and what its texts are needed for, without them."""
+    found = _counted(result)
+    bare = replace(
+        result, answer="", draft="", question="", golds=(),
+        verdict=_bare(result.verdict), verdict_before_checks=_bare(result.verdict_before_checks),
+        rule_verdict=None if result.rule_verdict is None else _bare(result.rule_verdict),
+    )  # fmt: skip
+    return replace(
+        found,
+        result=bare,
+        contained=result.outcome == "finished" and bool(contained(result.answer, result.golds)),
+        key=question_key(result.question_id, result.question),
+        own={} if found.outside else score(result),
+    )
+
+
+def _bare(verdict: Verdict) -> Verdict:
+    return _VERDICTS[verdict.verdict]
 
 
 def _counted(result: Result) -> _Scored:
@@ -237,6 +264,10 @@ def _faults(scored: Sequence[_Scored]) -> dict[str, FaultCount]:
     """Counts by reason, for model errors and external errors."""
     reasons = Counter(short_reason(s.result.fault.message) for s in scored if s.result.fault is not None)
     return {reason: FaultCount(answers=count, share=count / len(scored)) for reason, count in sorted(reasons.items())}
+
+
+def _share(held: Sequence[bool]) -> float | None:
+    return sum(held) / len(held) if held else None
 
 
 def _mean(answers: Sequence[Result], value: Callable[[Result], float]) -> float | None:

@@ -16,7 +16,7 @@ ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
     "failed_share", "faults", "accuracy", "rule_disagreement", "before_checks", "checks", "vs_start", "vs_previous",
     "by_kind", "by_hops", "em", "f1", "contained", "searches", "calls", "tokens", "correct", "per_correct",
-    "cost_usd", "cost_reason", "seconds", "pass_at", "verdicts",
+    "cost_usd", "cost_reason", "seconds", "pass_at", "scores", "verdicts",
 }  # fmt: skip
 
 
