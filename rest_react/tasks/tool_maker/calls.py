@@ -34,7 +34,7 @@ class Code:
 
 def read_function(text: str) -> Code:
     """The code of a function: of a reply's fenced blocks, or of the reply. Its last top-level function is the tool."""
-    code = _code(text)
+    code = code_of(text)
     tree, problem = _parsed(code)
     if tree is None:
         return Code(problem=problem)
@@ -49,7 +49,7 @@ def read_function(text: str) -> Code:
 
 def read_call(text: str, tool: str = "") -> Code:
     """The code of a call: it must assign `answer`, and name the tool where one is given."""
-    tree, problem = _parsed(_code(text))
+    tree, problem = _parsed(code_of(text))
     if tree is None:
         return Code(problem=problem)
     assigned = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
@@ -63,7 +63,7 @@ def read_call(text: str, tool: str = "") -> Code:
 
 def read_calls(text: str, questions: int) -> list[str]:
     """The part of a reply for each question, under the heading `# question <n>`; empty where there is none."""
-    _, *parted = _SECTION.split(_code(text))
+    _, *parted = _SECTION.split(code_of(text))
     parts = dict(zip(parted[::2], parted[1::2], strict=True))
     return [parts.get(str(number), "") for number in range(1, questions + 1)]
 
@@ -76,7 +76,7 @@ def read_answer(text: str) -> str:
     return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
 
 
-def _code(text: str) -> str:
+def code_of(text: str) -> str:
     """The fenced blocks of a reply, joined; without one, the whole reply up to the end mark."""
     said = (after_thinking(text) or "").split(STOP, 1)[0]
     fenced = _FENCED.findall(said)

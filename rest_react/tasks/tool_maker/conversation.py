@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from rest_react.parsed_trajectories import ParsedStep
 from rest_react.step_view import Part, StepView
-from rest_react.tasks.tool_maker.calls import read_call
+from rest_react.tasks.tool_maker.calls import code_of, read_call
 
 _TITLES = {
     "propose": "Propose a function", "verify": "Verify it by calls", "dispatch": "Choose a tool",
@@ -26,7 +26,7 @@ def step_view(parsed: ParsedStep) -> StepView:
     parts = tuple(_parts(parsed, text, problem))
     said = "; ".join(part.text for part in parts if part.kind == "verdict")
     first = " ".join(text.split())[:160]
-    return StepView(_TITLES[step.kind], parts, (f"writes    {first}", *((f"comes to  {said}",) if said else ())))
+    return StepView(_TITLES[step.kind], parts, (f"writes    {first}", *((f"result    {said}",) if said else ())))
 
 
 def _parts(parsed: ParsedStep, text: str, problem: str) -> Iterator[Part]:
@@ -34,13 +34,13 @@ def _parts(parsed: ParsedStep, text: str, problem: str) -> Iterator[Part]:
     if kind == "dispatch" and parsed.chosen is not None:
         yield Part("line", parsed.chosen.action, label="takes")
         return
-    yield Part("code", text) if kind in ("propose", "verify", "use") else Part("quote", text)
+    yield Part("code", code_of(text).strip() or text) if kind in ("propose", "verify", "use") else Part("quote", text)
     answers = {hit.source: hit.snippet for hit in hits if hit.title == "answer"}
     if kind == "use" and (answer := answers.get(read_call(text).text)):
-        yield Part("verdict", answer, label="is what the code came to")
+        yield Part("verdict", answer, label="is the answer of the code")
     if kind == "verify":
         for code, answer in answers.items():
-            yield Part("line", answer, label=f"{' '.join(code.split())[:100]} came to")
+            yield Part("line", answer, label=f"{' '.join(code.split())[:100]} gives")
     if problem:
         yield Part("verdict", problem, good=False)
     elif kind in ("propose", "verify"):

@@ -94,8 +94,8 @@ class Library:
 
 
 def known_at_start(library: Library, run_folder: Path) -> dict[str, str]:
-    """The tools that were known when the run began, so that every command of a run shows its dispatcher the same list.
-    Tools that the run makes are used at once, and listed by the next run."""
+    """The tools that were known when the run first asked its dispatcher, so that it is shown the same list for every
+    question. Tools that are made later are used at once, and listed by the next run."""
     path = run_folder / "known_tools.json"
     if not path.exists():
         write_json(path, library.accepted())

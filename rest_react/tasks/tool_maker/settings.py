@@ -52,7 +52,7 @@ class ToolMakerSettings(TaskSettings):
     # namespaces: Linux namespaces keep model-written code from the network and from files; limits_only: that code has
     # your rights, within limits of time and memory
     sandbox: Isolation
-    sandbox_seconds: Positive  # of one run of a function and a call
+    sandbox_seconds: Positive  # CPU time of one run of a function and a call; three times that on the clock
     sandbox_memory_mb: Count  # of one run
     maker: Annotated[RoleModel, Field(discriminator="kind")] | None = None  # see Models; null: only tools in `tools`
     # chooses the tool, with dispatch: see Models; null: the policy

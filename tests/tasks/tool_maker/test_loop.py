@@ -156,7 +156,7 @@ def test_improve_trains_on_calls_that_execution_verified_whatever_their_labels(t
 
 @pytest.mark.slow
 def test_the_loop_of_a_user_trains_on_its_own_calls(tmp_path: Path) -> None:
-    sizes = ["world.train=8", "world.evaluation=2", "finetune=tiny", "finetune.max_steps=2"]
+    sizes = ["world.train=8", "world.evaluation=2", "finetune=tiny", "finetune.max_steps=2", "iteration=2"]
     folder = start(tmp_path, *sizes, experiment="tool_user")
     models = [(folder / f"iter_{k}/finetune/model/model.safetensors").read_bytes() for k in (1, 2)]
     assert models[0] != models[1]

@@ -69,8 +69,8 @@ class _Result(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """Runs code with at most `seconds` of wall and of CPU time and `memory_mb` of memory; as many at once as there are
-    CPUs."""
+    """Runs code with at most `seconds` of CPU time, three times that on the clock, and `memory_mb` of memory; as many
+    at once as there are CPUs."""
 
     isolation: Isolation
     seconds: float = 5.0
@@ -86,7 +86,9 @@ class Sandbox:
                     "function": function, "call": call, "folder": folder, "isolated": self.isolation == "namespaces",
                     "seconds": self.seconds, "memory_mb": self.memory_mb,
                 }  # fmt: skip
-                status, said, errors = await _process(json.dumps(request).encode(), self.seconds + _GRACE_S)
+                status, said, errors = await _process(
+                    json.dumps(request).encode(), program.CLOCK * self.seconds + _GRACE_S
+                )
         if status == program.SETUP_FAILED:
             raise OutsideFault(f"sandbox: {errors or 'cannot be made'}")
         return _outcome(status, said, self.seconds, called=bool(call))
