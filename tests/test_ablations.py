@@ -180,12 +180,23 @@ def test_every_arm_on_wikipedia_text_composes_and_shares_the_first_grow(tmp_path
 
 def overrides() -> list[str]:
     rows = [line for line in DOCS.partition("## Everything else")[2].splitlines() if line.startswith("| ")]
-    return [override for row in rows[1:] for override in re.findall(r"`([^`]+)`", row.split("|")[2])]
+    return [override for row in rows[1:] for override in re.findall(r"`([^`]+=[^`]+)`", row.split("|")[2])]
+
+
+# What an override of the table needs beside it.
+_FOUR = "grow.trajectories_per_question=4"
+NEEDED = {
+    "improve.keep=verified": ["improve.keep=all"],  # the default is verified
+    "improve.reward=options": ["improve.selector=reward_model"],
+    "improve.keep_trajectories=agreeing": [_FOUR],
+    "improve.keep_trajectories=agreeing_in_band": [_FOUR],
+    "improve.rejected_trajectories=good_steps": [_FOUR, "improve.keep_trajectories=agreeing"],
+}
 
 
 @pytest.mark.parametrize("override", overrides())
 def test_every_override_of_the_table_changes_the_settings(override: str) -> None:
-    start = ["improve.keep=all"] if override == "improve.keep=verified" else []  # the default
+    start = NEEDED.get(override, [])
     assert made(*start, *override.split()) != made(*start)
 
 

@@ -66,7 +66,10 @@ def test_help_shows_the_choices(tmp_path: Path) -> None:
     helped = run("--help", where=tmp_path)
     assert helped.returncode == 0
     assert f"llm: {MODELS}" in helped.stdout
-    assert re.search(r"experiment: .*embedded_full, local_corpus, paper_gpu, paper_openai, .*smoke", helped.stdout)
+    assert re.search(
+        r"experiment: .*embedded_full, held_out_relations, .*local_corpus, paper_gpu, paper_openai, .*smoke",
+        helped.stdout,
+    )
     assert "max_searches: 5" in helped.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -95,18 +98,18 @@ def test_the_settings_of_a_sweep_are_checked(tmp_path: Path) -> None:
         ("polcy=vllm", "polcy: there is no such setting; did you mean policy?"),
         ("iteratoin=3", "iteratoin: there is no such setting; did you mean iteration?"),
         ("serch=bm25", "serch: there is no such setting; did you mean search?"),
-        ("finetune=lorra", "finetune: there is no 'lorra'; choose one of dpo, dry_run, hosted, local, lora, tiny"),
-        ("experiment=paper", "experiment: there is no 'paper'; choose one of bamtwoogle, checks_none, "),
-        ("experiment=[smoke,paper]", "experiment: there is no 'paper'; choose one of bamtwoogle, checks_none, "),
+        ("finetune=lorra", "finetune: there is no 'lorra'; choose one of dpo, dry_run, hosted, local, lora, "),
+        ("experiment=paper", "experiment: there is no 'paper'; choose one of alpaca, bamtwoogle, checks_none, "),
+        ("experiment=[smoke,paper]", "experiment: there is no 'paper'; choose one of alpaca, bamtwoogle, "),
         ("grow.questions=hotpot", "grow.questions: there is no 'hotpot'; choose one of 2wikimultihopqa, "),
         (
             "questions@evaluate.benchmarks.world=null",
             "questions@evaluate.benchmarks.world: null is not a choice; to remove the entry, give '~",
         ),
-        ("search=null", "search: there is no null; choose one of bm25, duckduckgo, http"),
+        ("search=null", "search: there is no null; choose one of bm25, brave, "),
         ("policy=null", "policy: there is no null; choose one of gemini, llamacpp, "),
         ("seed.deep=3", "seed.deep: there is no such setting; "),
-        ("+agent.colour=1", "agent.colour: there is no such setting; see --help for the groups and --cfg job for"),
+        ("+agent.xyz=1", "agent.xyz: there is no such setting; see --help for the groups and --cfg job for"),
         ("~agent.select", "agent.select: is missing; give agent.select=..."),
         ("just words", "just words: is not an override; write setting=value"),
         ("grow.samples=2,4", "grow.samples: several values make a sweep; add -m"),
