@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the other imports; the reason is in start.p
     start("rest_react.run")
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rest_react.build import Parts
@@ -23,10 +24,12 @@ from rest_react.config.students import settings_of_student
 from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, disk_errors
 from rest_react.forecast.machine_speed import with_speed
+from rest_react.forecast.sbatch import SCRIPT, expected_minutes, has_slurm, sbatch_script
 from rest_react.forecast.table import duration_line, forecast_table
 from rest_react.loop import Loop
 from rest_react.stages.reopen import reopen_where_limits_changed
 from rest_react.start import run_async
+from rest_react.storage.files import write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
@@ -34,9 +37,9 @@ from rest_react.storage.summaries import refuse_damaged_stages
 from rest_react.sweep import Ended, sweep
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, overrides: Sequence[str] = ()) -> None:
     """Runs the loop to `settings.iteration`, then its students. Raises RestReactError; complete work is kept on
-    disk."""
+    disk. `overrides` are the words of the command, for a script for SLURM; none if it was not a command."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     prompts = parts.prompts_hash()
@@ -44,6 +47,8 @@ def run(settings: Settings) -> None:
         say(f"note: {note}")
     if settings.dry_run:
         console.print(forecast_table(with_speed(settings), folder))
+        if overrides and has_slurm():
+            print(sbatch_script(settings, overrides, expected_minutes(settings, folder)))
         return
     if missing := [*missing_keys(settings), *lacking_here(settings)]:
         raise ConfigError(missing)
@@ -57,6 +62,8 @@ def run(settings: Settings) -> None:
         parts.budget.keep_in(folder.root / "spending.json")
         if line := duration_line(settings, folder):
             say(line)
+        if overrides and has_slurm():
+            write_file(folder.root / SCRIPT, sbatch_script(settings, overrides, expected_minutes(settings, folder)))
         run_async(loop.run_to(settings.iteration))
     for student in settings.students:
         run(settings_of_student(settings, student))
@@ -77,7 +84,7 @@ def job(config: Any) -> Ended:
         with disk_errors():
             settings = load_settings(cli.plain(config))
             place = str(cli.output_root(settings) / settings.run)
-            run(settings)
+            run(settings, cli.overrides())
     except RestReactError as error:
         return Ended(error.exit_status, place, str(error))
     return Ended(0, place, "")

@@ -269,6 +269,13 @@ def with_hydra(job: Callable[[Any], None]) -> None:
     hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(job)()
 
 
+def overrides() -> tuple[str, ...]:
+    """The overrides of the command that Hydra runs; none outside Hydra."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return tuple(HydraConfig.get().overrides.task) if HydraConfig.initialized() else ()
+
+
 def stop(error: RestReactError, *, code: int) -> NoReturn:
     """Prints the message and exits with `code`."""
     say(str(error))

@@ -1,0 +1,38 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rest_react.config.cli import compose
+from rest_react.forecast.sbatch import sbatch_script
+from rest_react.run import run
+
+SMALL = "run=it's experiment=smoke finetune=dry_run iteration=0 start=prompted world.evaluation=2".split()
+
+
+def test_dry_run_prints_the_script_that_a_run_writes_and_it_runs_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, body in (("sbatch", "exit 0"), ("srun", "printf '%s\\n' \"$@\"")):
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    words = [*SMALL, f"output={tmp_path / 'out'}"]
+    run(compose([*words, "dry_run=true"]), [*words, "dry_run=true"])
+    assert not (tmp_path / "out").exists()
+    printed = capsys.readouterr().out
+    run(compose(words), words)
+    script = tmp_path / "out" / "it's" / "sbatch.sh"
+    assert script.read_text().strip() in printed
+    asked = subprocess.run(["bash", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert asked[1:] == ["-m", "rest_react.run", *words]
+
+
+def test_the_limit_is_twice_the_forecast_and_gpus_are_those_of_the_training() -> None:
+    settings = compose(["experiment=paper_gpu", "finetune.num_processes=8", "finetune.micro_batch_size=1"])
+    script = sbatch_script(settings, ["experiment=paper_gpu"], 430.0)
+    assert "#SBATCH --time=14:20:00" in script and "#SBATCH --gpus=8" in script
+    assert "#SBATCH --time=24:00:00" in sbatch_script(settings, [], None)
+    served = compose(["policy=openai", "finetune=hosted"])
+    assert "--gpus" not in sbatch_script(served, [], 1.0) and "--time=1:00:00" in sbatch_script(served, [], 1.0)
