@@ -32,6 +32,8 @@ _AFTER_GROW = (
 _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
 
+_OF_THE_JUDGE = ("reward_model.", "grow.temperature")  # and of iteration 0: on these a trained judge depends
+
 
 def reuse_stages(
     source: RunFolder,
@@ -63,6 +65,9 @@ def reuse_stages(
             raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
     if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
         stages = [stage for stage in stages if stage != "iter_1/grow"]
+    trained = read_summary(source.stage(0, "judge")) is not None
+    if trained and "iter_0/finetune" in stages and not any(key.startswith(_OF_THE_JUDGE) for key in differing):
+        stages.append("iter_0/judge")
     fewer_repeats = "grow.trajectories_per_question" in differing and not through
     for stage in stages:
         if stage == "iter_1/grow" and fewer_repeats and not (folder.root / stage / TRAJECTORIES).exists():

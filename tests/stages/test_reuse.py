@@ -69,6 +69,22 @@ def test_the_settings_that_differ_decide_which_stages_are_reused(
     assert reused(source, *overrides) == taken
 
 
+@pytest.mark.parametrize(
+    ("overrides", "taken"),
+    [
+        (["learning_seed=7", "grow.samples=2"], True),
+        (["reward_model.right=0.5"], False),
+        (["grow.temperature=0.7"], False),
+        (["policy.model=another"], False),
+    ],
+)
+def test_a_trained_judge_is_reused_with_its_policy_unless_its_settings_differ(
+    source: RunFolder, overrides: list[str], taken: bool
+) -> None:
+    write_summary(source.stage(0, "judge"), {})
+    assert ("iter_0/judge" in reused(source, *overrides)) is taken
+
+
 @pytest.mark.parametrize(("repeats", "kept"), [(1, ["q.0"]), (2, ["q.0", "q.1"]), (3, ["q.0", "q.1"])])
 def test_a_run_with_another_number_of_repeats_reuses_the_common_repeats(
     source: RunFolder, repeats: int, kept: list[str]
