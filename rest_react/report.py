@@ -34,7 +34,7 @@ from rest_react.reporting.packing import pack
 from rest_react.reporting.page import fill
 from rest_react.reporting.results_json import RESULTS_JSON, ResultRow, Results
 from rest_react.reporting.rows import compute_baselines, compute_rows
-from rest_react.reporting.tables.baseline_table import baseline_table, baseline_tables, terminal_table
+from rest_react.reporting.tables.baseline_table import baseline_tables, terminal_table
 from rest_react.reporting.tables.breakdowns import benchmark_views
 from rest_react.reporting.tables.markdown import report_markdown
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS, first_view, results_table
@@ -88,7 +88,7 @@ def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     rows = compute_rows(run_folder)
     console.print(results_table(rows))
     if baselines := compute_baselines(run_folder, rows):
-        console.print(terminal_table("Baselines", baseline_table(rows, baselines)))
+        console.print(terminal_table(rows, baselines))
     for line in (*headlines(rows), *failure_notes(rows)):
         say(line)
     say(f"report: {page}")

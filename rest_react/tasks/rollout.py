@@ -113,12 +113,16 @@ def tokens_of_roles(steps: Iterable[Step]) -> dict[str, tuple[int, int]]:
     return {role: (prompts[role], outputs[role]) for role in prompts}
 
 
-def parse_each(step: Step, read: Callable[[str], ParsedAction]) -> ParsedStep:
-    """Parses each candidate of a step by its text. A candidate that was cut off at the token limit has no action."""
+def parse_each(
+    step: Step, read: Callable[[str], ParsedAction], read_cut_off: Callable[[str], ParsedAction | None] = lambda _: None
+) -> ParsedStep:
+    """Parses each candidate of a step by its text. A candidate that was cut off at the token limit has no action,
+    unless `read_cut_off` finds one."""
 
     def parsed(candidate: Candidate) -> ParsedAction:
         if candidate.finish == CUT_OFF:
-            return ParsedAction(None, candidate.problem or f"cut off at {candidate.tokens} tokens")
+            found = read_cut_off(candidate.text)
+            return found or ParsedAction(None, candidate.problem or f"cut off at {candidate.tokens} tokens")
         return read(candidate.text)
 
     return ParsedStep(step, tuple(map(parsed, step.candidates)))

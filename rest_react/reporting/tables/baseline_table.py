@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HEADINGS = (
-    "Model", "Benchmark", "Accuracy", "95% interval", "Last iteration minus it", "Failed", "s/answer", "USD/answer",
+    "Model", "Benchmark", "Accuracy", "95% interval", "Last minus it", "Failed", "s/answer", "USD/answer",
     "Answers",
 )  # fmt: skip
 
@@ -41,23 +41,21 @@ def baseline_tables(
         yield name, {"name": "Baselines", "headings": list(headings), "rows": [list(line) for line in lines]}
 
 
-def terminal_table(title: str, lines: Sequence[Sequence[str]]) -> "Table":
-    """Lines as a table for the terminal; the first line has the headings."""
+def terminal_table(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> "Table":
+    """The table for the terminal, without the columns that the report has beside these."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    headings, *rest = lines
-    for place, heading in enumerate(headings):
-        table.add_column(
-            heading,
-            justify="left" if place < 2 else "right",
-            no_wrap=not place,
-            min_width=max(map(len, heading.split())),
-        )
-    for line in rest:
-        table.add_row(*map(Text, line))
+    table = Table(
+        title="Baselines", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False
+    )
+    headings, *lines = baseline_table(rows, baselines)
+    kept = [i for i, heading in enumerate(headings) if heading not in ("Failed", "Answers")]
+    for place in kept:
+        table.add_column(headings[place], justify="left" if place < 2 else "right", no_wrap=place != 1)
+    for line in lines:
+        table.add_row(*(Text(line[place]) for place in kept))
     return table
 
 

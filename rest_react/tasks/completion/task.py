@@ -52,8 +52,15 @@ def parse_label(text: str, labels: tuple[str, ...]) -> ParsedAction:
         return ParsedAction(line, "", line, label_key(line), complete=True) if line else ParsedAction(None, "no text")
     label = read_label(said, labels)
     if label is None:
-        return ParsedAction(None, f"{OUTSIDE}: {line[:80]}" if line else "no label")
+        return ParsedAction(None, f"none of the labels: {line[:80]}" if line else "no label")
     return ParsedAction(label, "", label, label_key(label), complete=True)
+
+
+def parse_first_line(text: str, labels: tuple[str, ...]) -> ParsedAction | None:
+    """The label in the first line of an output without an end; None if it names none, or may go on."""
+    line, newline, _ = text.lstrip().partition("\n")
+    found = parse_label(line, labels) if newline and labels else None
+    return found if found is not None and found.action is not None else None
 
 
 def parse_text(text: str) -> ParsedAction:
@@ -68,9 +75,6 @@ def parse_text(text: str) -> ParsedAction:
 def _said(text: str) -> str | None:
     said = after_thinking(text)
     return None if said is None else said.split(STOP, 1)[0]
-
-
-OUTSIDE = "none of the labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,12 @@ class Completion(Task):
         return rollout.finished(trajectory_id, question, answer=label.target)
 
     def parse(self, step: Step) -> ParsedStep:
-        """Parses the answer of each candidate. A candidate cut off at the token limit has none."""
+        """Parses the answer of each candidate. Of one that was cut off at the token limit, the label counts that its
+        first line names, if that line is whole: untuned models seldom write the end mark."""
         if self.grading == "label":
-            return parse_each(step, lambda text: parse_label(text, self.labels))
+            return parse_each(
+                step, lambda text: parse_label(text, self.labels), lambda text: parse_first_line(text, self.labels)
+            )
         return parse_each(step, parse_text)
 
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
@@ -126,8 +133,7 @@ class Completion(Task):
             return formatting_scores(result.answer, result.golds[0], self.labels)
         if not self.labels:
             return {}
-        outside = result.fault is not None and (OUTSIDE in result.fault.message or "no label" in result.fault.message)
-        return {"outside_label_set": float(outside)}
+        return {"outside_label_set": float(result.fault is not None)}  # the model's: others are not scored
 
     def tables(self, results: Sequence[Result]) -> Iterator[ResultTable]:
         """With labels, the confusion matrix and the figures by label."""

@@ -7,7 +7,7 @@ import pytest
 
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError
-from rest_react.records import Example, Ranking, Result, Trajectory
+from rest_react.records import Candidate, Example, Ranking, Result, Step, Trajectory
 from rest_react.run import run
 from rest_react.step_view import Part, StepView
 from rest_react.storage.jsonl import read_lines
@@ -78,6 +78,14 @@ def test_case_quotes_and_a_final_full_stop_are_ignored(text: str, label: str | N
     parsed = parse_label(text, LABELS)
     assert (parsed.action, parsed.target) == (label, label or "")
     assert bool(parsed.problem) == (label is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("delivery\n# Because it", "delivery"), ("delivery", None), ("It was late\nand I", None)]
+)
+def test_of_an_output_that_was_cut_off_a_whole_first_line_counts(text: str, label: str | None) -> None:
+    cut = Step("complete", "", (Candidate(text, 8, -1.0, "length"), Candidate(text, 8, -1.0, "length")), None)
+    assert {action.action for action in Completion(labels=LABELS).parse(cut).actions} == {label}
 
 
 def test_without_labels_the_first_line_is_the_answer() -> None:
