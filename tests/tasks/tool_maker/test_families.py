@@ -84,7 +84,7 @@ def called(function: str, call: str) -> str:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=seeds)
 def test_every_right_answer_is_accepted_and_no_other(name: str, seed: int) -> None:
     family = FAMILIES[name]

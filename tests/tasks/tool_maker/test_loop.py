@@ -26,7 +26,6 @@ from rest_react.tasks.tool_maker.sandbox import namespaces_problem
 
 pytestmark = pytest.mark.skipif(bool(namespaces_problem()), reason=f"no namespaces here: {namespaces_problem()}")
 WAYS = ("making", "user_alone", "user_with_tool", "maker_alone", "maker_with_tool")
-SURE = ["policy.right=1", "policy.wrong=0", "policy.unparsable=0", "policy.empty=0"]
 PRICED = ["policy.price.input=1", "policy.price.output=2", "task.maker.price.input=10", "task.maker.price.output=30"]
 
 
@@ -87,35 +86,57 @@ def test_the_maker_never_sees_the_answers_that_its_calls_are_compared_with(tmp_p
         assert not any(f'"{answer}"' in asked.state for answer in example.answers)
 
 
-def test_each_way_to_answer_is_graded_and_paid_for_by_itself_and_a_tool_is_found_again(tmp_path: Path) -> None:
-    sizes = ["world.evaluation=4", "task.families=[word_sorting,remainders]"]
-    first = start(tmp_path, *sizes, *PRICED, "run=first")
-    second = start(tmp_path, *sizes, *PRICED, "run=second")
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs that share the folder of tools."""
+    output = tmp_path_factory.mktemp("runs")
+    asked = ["world.evaluation=4", "task.families=[word_sorting,remainders]", *PRICED]
+    return start(output, *asked, "run=first"), start(output, *asked, "run=second")
+
+
+def test_each_way_to_answer_is_graded_and_paid_for_by_itself(two_runs: tuple[Path, Path]) -> None:
     for way in WAYS:
-        stage = first / "iter_0/evaluate" / way
+        stage = two_runs[0] / "iter_0/evaluate" / way
         prompt, output = (10, 30) if way.startswith("mak") else (1, 2)
         summary = json.loads((stage / "summary.json").read_text())
         cost = (prompt * summary["prompt_tokens"] + output * summary["completion_tokens"]) / 1e6
         assert summary["cost_usd"] == pytest.approx(cost, abs=1e-6) and cost > 0
-        same = (second / "iter_0/evaluate" / way / "trajectories.jsonl").read_bytes()
-        assert (stage / "trajectories.jsonl").read_bytes() == same
         for trajectory, result in read(stage):
-            family = how_asked(trajectory.question_id).family
             if way != "making":
-                right = FAMILIES[family].is_right(trajectory.answer, result.golds)
+                right = FAMILIES[how_asked(trajectory.question_id).family].is_right(trajectory.answer, result.golds)
                 assert result.verdict.verdict == ("correct" if right else "incorrect")
             if way.startswith("maker"):
                 assert result.verdict.verdict == "correct"
-    calls = [json.loads((run / "spending.json").read_text())["task.maker"]["calls"] for run in (first, second)]
-    assert calls == [4 + 8, 8]  # the second run made no tool
 
-    report = (first / "report.md").read_text()
-    table = report.partition("## Tools")[2].partition("## ")[0]
+
+def test_a_tool_is_found_again_by_the_next_run(two_runs: tuple[Path, Path]) -> None:
+    calls = [json.loads((run / "spending.json").read_text())["task.maker"]["calls"] for run in two_runs]
+    assert calls == [4 + 8, 8]  # two replies for each tool, two ways to answer four questions
+    for way in WAYS:
+        first, second = ((run / "iter_0/evaluate" / way / "trajectories.jsonl").read_bytes() for run in two_runs)
+        assert first == second
+
+
+def test_the_report_has_a_row_for_each_family_and_way(two_runs: tuple[Path, Path]) -> None:
+    table = (two_runs[0] / "report.md").read_text().partition("## Tools")[2].partition("## ")[0]
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith(("| word sorting |", "| all |"))]
     ways = ["majority answer", "user alone", "user with tool", "maker alone", "maker with tool"]
     assert [row[1] for row in rows] == [*ways, *ways]
     _, _, _, n, _, _, _, tries, making, after = rows[2]
     assert (n, tries) == ("2", "1 + 1") and float(making[1:]) > 0 and int(after.rstrip(" |")) > 0
+
+
+def test_the_page_shows_code_and_what_it_came_to(two_runs: tuple[Path, Path]) -> None:
+    page = (two_runs[0] / "report.html").read_text()
+    blocks = re.findall(r'<script id="block-\d+" type="[^"]+">(.+?)</script>', page)
+    shown = [one for block in blocks for one in json.loads(zlib.decompress(base64.b64decode(block)))]
+    steps = [step for one in shown if one["verdict"]["verdict"] == "correct" for step in one["steps"]]
+    parts: dict[str, Any] = {step["title"]: step["parts"] for step in steps}
+    assert [part["kind"] for part in parts["Propose a function"]] == ["code", "verdict"]
+    assert [part["kind"] for part in parts["Verify it by calls"]] == ["code", "line", "line", "line", "verdict"]
+    assert [part["kind"] for part in parts["Use the tool"]] == ["code", "verdict"]
+    assert parts["Use the tool"][0]["text"].startswith("answer = ")
+    assert "<h2>Tools</h2>" in page
 
 
 def test_a_dispatcher_names_a_known_tool_or_says_that_a_new_one_is_needed(tmp_path: Path) -> None:
@@ -161,18 +182,6 @@ def test_the_loop_of_a_user_trains_on_its_own_calls(tmp_path: Path) -> None:
     models = [(folder / f"iter_{k}/finetune/model/model.safetensors").read_bytes() for k in (1, 2)]
     assert models[0] != models[1]
     assert len(json.loads((folder / "results.json").read_text())["rows"]) == 6
-
-
-def test_the_page_shows_code_and_what_it_came_to(tmp_path: Path) -> None:
-    page = (start(tmp_path, "world.evaluation=2", *SURE) / "report.html").read_text()
-    blocks = re.findall(r'<script id="block-\d+" type="[^"]+">(.+?)</script>', page)
-    shown = [one for block in blocks for one in json.loads(zlib.decompress(base64.b64decode(block)))]
-    parts: dict[str, Any] = {step["title"]: step["parts"] for one in shown for step in one["steps"]}
-    assert [part["kind"] for part in parts["Propose a function"]] == ["code", "verdict"]
-    assert [part["kind"] for part in parts["Verify it by calls"]] == ["code", "line", "line", "line", "verdict"]
-    assert [part["kind"] for part in parts["Use the tool"]] == ["code", "verdict"]
-    assert parts["Use the tool"][0]["text"].startswith("answer = sorted_words(")
-    assert "<h2>Tools</h2>" in page
 
 
 def problems(*overrides: str) -> list[str]:
