@@ -89,7 +89,7 @@ class ToolMakerSettings(TaskSettings):
                 f"namespaces, or set {path}.sandbox=limits_only, where that code has your network and your files"
             )
         if self.dispatcher is not None and not self.dispatch:
-            yield f"{path}.dispatcher: is not used; set {path}.dispatch=true, or remove it with '~{path}.dispatcher'"
+            yield f"{path}.dispatcher: is not used; set {path}.dispatch=true, or leave it out"
         for name, source in questions.items():
             if isinstance(source, ToolQuestions):
                 if self.maker is None and (source.asked.startswith("maker") or source.asked == "making"):

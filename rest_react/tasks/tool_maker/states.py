@@ -31,7 +31,7 @@ CLOSINGS: Mapping[str, str] = {
     "verify": "Now write the calls.",
     "dispatch": "Now write the name of the tool, or none.",
     "use": "Now write the call.",
-    "alone": "Now work it out, and write the answer on the last line, behind `Answer:`.",
+    "alone": "Now write the solution, and on its last line the answer behind `Answer:`.",
 }
 NONE = "none"  # what the dispatcher writes if no tool fits
 

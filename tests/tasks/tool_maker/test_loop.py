@@ -23,6 +23,8 @@ from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import build_items, how_asked
 from rest_react.tasks.tool_maker.library import Library
 from rest_react.tasks.tool_maker.sandbox import namespaces_problem
+from rest_react.tasks.tool_maker.scripted import ScriptedMaker
+from tests.serving import serving
 
 pytestmark = pytest.mark.skipif(bool(namespaces_problem()), reason=f"no namespaces here: {namespaces_problem()}")
 WAYS = ("making", "user_alone", "user_with_tool", "maker_alone", "maker_with_tool")
@@ -150,6 +152,27 @@ def test_a_dispatcher_names_a_known_tool_or_says_that_a_new_one_is_needed(tmp_pa
         assert "| 100.0% " in (folder / "report.md").read_text().partition("## Choice of the tool")[2]
         assert json.loads((folder / "spending.json").read_text())["task.dispatcher"]["calls"] == 2
     assert choices == [["none", "none"], ["word_sorting", "word_sorting"]]
+
+
+def test_maker_and_dispatcher_can_be_served_models(tmp_path: Path) -> None:
+    items = build_items(0, ["word_sorting"], demonstrations=0, train=0, evaluation=2)
+    with serving(
+        lambda name, mode: ScriptedMaker("right", items.plans, items.answers()), tmp_path / "server"
+    ) as service:
+        roles = [
+            word
+            for role in ("task.maker", "task.dispatcher")
+            for word in (f"{role}=openai", f"{role}.base_url={service.url}", f"{role}.api_key_env=null")
+        ]
+        folder = start(tmp_path, "world.evaluation=2", "task.dispatch=true", *roles)
+    for way in ("making", "maker_alone", "maker_with_tool"):
+        graded = read(folder / "iter_0/evaluate" / way)
+        assert {result.verdict.verdict for _, result in graded} == {"correct"}
+        summary = json.loads((folder / "iter_0/evaluate" / way / "summary.json").read_text())
+        assert (summary["cost_usd"], summary["cost_reason"].split()[0]) in {
+            (None, "task.maker.price"), (None, "task.dispatcher.price"),
+        }  # fmt: skip
+    assert (tmp_path / "tools" / "gpt-4.1-mini-2025-04-14" / "word_sorting" / "function.py").exists()
 
 
 def test_improve_trains_on_calls_that_execution_verified_whatever_their_labels(tmp_path: Path) -> None:
