@@ -122,7 +122,7 @@ def _rows(
     own = {way: [a for a in answers if family in ("", a.family)] for way, answers in ways.items()}
     name = family.replace("_", " ") or "all"
     golds = {a.question: (a.family, a.result.golds) for answers in own.values() for a in answers}
-    yield (name, "majority answer", _percent(_majority(golds)), str(len(golds)), *7 * (_UNKNOWN,))[: len(_HEADINGS)]
+    yield (name, "majority answer", _percent(_majority(golds)), str(len(golds)), *6 * (_UNKNOWN,))
     made = [makings[one] for one in ([family] if family else makings) if one in makings]
     for way, answers in own.items():
         if not answers:
