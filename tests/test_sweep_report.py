@@ -1,6 +1,7 @@
 """The table of a sweep: means over seeds, differences to the baselines, trainings that did not converge, a picture."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ def test_runs_that_differ_in_their_seed_are_one_line_and_compared_with_the_basel
     data = write_data(tmp_path / "data", labelled=18)
     jobs = []
     for n in (10, 12):
+        common = f"demonstrations.questions.n={n}", "task.baselines=[majority]"
+        folder, _ = label_free_run(tmp_path, data, f"run_{n}_0", *common, "iteration=0")
+        shutil.copytree(folder, tmp_path / f"run_{n}_1")
         for seed in (0, 1):
-            own = [f"demonstrations.questions.n={n}", f"seed={seed}", "task.baselines=[majority]"]
-            folder, _ = label_free_run(tmp_path, data, f"run_{n}_{seed}", *own, "iteration=0")
+            own, folder = [*common, f"seed={seed}"], tmp_path / f"run_{n}_{seed}"
             jobs.append({"status": 0, "folder": str(folder), "overrides": ["experiment=classify", *own]})
     losses = [{"step": i, "loss": 2.0, "learning_rate": 0.1, "tokens": 1, "seconds": 1.0} for i in range(1, 11)]
     stuck = tmp_path / "run_12_1" / "iter_0" / "finetune" / "loss.jsonl"

@@ -77,7 +77,8 @@ def test_behind_the_labelled_rows_no_label_reaches_the_loop(tmp_path: Path) -> N
     plain = write_data(tmp_path / "data", labelled=10)
     changed = write_data(tmp_path / "changed", labelled=10, other="A label that nobody may see")
     (folder, sent), (other, sent_there) = (
-        label_free_run(tmp_path, data, name) for data, name in ((plain, "run_plain"), (changed, "run_changed"))
+        label_free_run(tmp_path, data, name, "task.baselines=[]")
+        for data, name in ((plain, "run_plain"), (changed, "run_changed"))
     )
     assert sent == sent_there
     files = ("grow/trajectories.jsonl", "improve/rankings.jsonl", "improve/examples.jsonl")
@@ -93,7 +94,7 @@ def test_supervised_rows_are_the_start_and_a_label_that_only_validation_has_is_u
     data = write_data(tmp_path / "data", labelled=18)
     rows = [json.loads(line) for line in (data / "validation.jsonl").open()]
     write_jsonl(data / "validation.jsonl", *[row | {"label": "Pension"} for row in rows[:2]], *rows[2:])
-    folder, sent = label_free_run(tmp_path, data, "run")
+    folder, sent = label_free_run(tmp_path, data, "run", "task.baselines=[]", "iteration=0")
 
     examples = list(read_lines(folder / "iter_0/improve/examples.jsonl", Example))
     assert [(e.prompt, e.completion) for e in examples] == [
