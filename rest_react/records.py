@@ -87,12 +87,14 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a scripted expert answers one question. `answer` is long-form with `{0}`, `{1}`, ... where hop i is cited."""
+    """How a scripted expert answers one question. `answer` is long-form with `{0}`, `{1}`, ... where hop i is cited.
+    With `tells_rejected` its summaries begin with a comment for each link that is not selected."""
 
     question: str
     hops: tuple[Hop, ...]
     thoughts: str
     answer: str
+    tells_rejected: bool = True
 
 
 @dataclass(frozen=True, slots=True)

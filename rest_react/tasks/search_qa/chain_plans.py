@@ -77,7 +77,8 @@ def plan_of(labelled: LabelledQuestion, titles: Titles) -> Plan:
     if rule_verdict(labelled, re.sub(r" \{\d+\}", "", answer)).verdict != "correct":
         raise NoPlan("its chain does not end with the gold answer")
     hops = tuple(_hop(title, group, first=not i) for i, (title, group) in enumerate(groups.items()))
-    return Plan(_line(labelled.question.text), hops, thoughts, answer)
+    # A small model that was tuned on such comments repeated them up to the limit of tokens (docs/log.md).
+    return Plan(_line(labelled.question.text), hops, thoughts, answer, tells_rejected=False)
 
 
 async def why_not_found(plan: Plan, search: Search, agent: AgentSettings) -> str:

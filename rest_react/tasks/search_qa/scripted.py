@@ -333,7 +333,7 @@ def _summarise(state: _State, plan: Plan) -> LinkSelection:
     comments = tuple(
         f"Not selected [link_id={item.link_id}]: it is {_line(item.link_text)}."
         for item in state.results
-        if item.link_id not in chosen
+        if plan.tells_rejected and item.link_id not in chosen
     )
     if not chosen:
         return LinkSelection("Nothing is selected.", "No link helps, so I need another query.", (), comments)

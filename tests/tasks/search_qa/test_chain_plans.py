@@ -124,6 +124,7 @@ def test_every_kind_of_question_is_demonstrated_on_what_the_search_returns(tmp_p
         assert rule_verdict(labelled[kind], trajectory.answer).verdict == "correct"
         parsed = [parse_step(step) for step in trajectory.steps]
         assert all(step.actions[0].action is not None and step.actions[0].complete for step in parsed)
+        assert all(step.actions[0].action.comments == () for step in parsed if step.step.kind == "summarise")
         assert [step.kind for step in trajectory.steps[-3:]] == ["answer", "relevance", "grounding"]
         for step in trajectory.steps:
             assert [TEXTS[hit.title.replace("< |", "<|")] for hit in step.hits if hit.title in TEXTS] == [
