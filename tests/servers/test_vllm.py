@@ -1,0 +1,231 @@
+"""vLLM's CPU build over the embedded model, as `policy=vllm` starts it."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rest_react.config.cli import compose
+from rest_react.errors import UsageError
+from rest_react.llm.model_settings import ModelContext
+from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.vllm_process import free_port
+from rest_react.protocols import LLM
+from rest_react.records import ModelRef
+from rest_react.remote.budget import Budget, Meter
+from rest_react.remote.session import session
+from rest_react.remote.setting_names import SettingNames
+from rest_react.setting_types import Mode
+from tests.servers.installed import environment
+from tests.servers.parity import (
+    CHOICE,
+    GREEDY,
+    MODEL,
+    PROMPTS,
+    WARM,
+    ask,
+    check_context,
+    check_sampling,
+    check_scores,
+    check_stop,
+    in_process,
+    loop,
+    per_token,
+)
+
+pytestmark = pytest.mark.servers
+# Else requests with a seed end the engine while it reads a prompt in parts (docs/servers.md).
+ARGUMENTS = ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192", "--dtype", "float32"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory() -> Iterator[None]:
+    """A gigabyte for the key-value cache: its default is more than a small machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with loop() as runner:
+        yield runner
+
+
+def overrides(*more: str, arguments: list[str] | None = None) -> list[str]:
+    command = json.dumps([str(environment("vllm") / "bin" / "vllm"), "serve"])
+    given = json.dumps(ARGUMENTS + (arguments or []))
+    return [
+        "policy=vllm", f"policy.model={MODEL}", f"policy.command={command}", f"policy.extra_args={given}",
+        "start=prompted", *more,
+    ]  # fmt: skip
+
+
+def opened(folder: Path, *more: str, arguments: list[str] | None = None) -> LLM:
+    settings = compose(overrides(*more, arguments=arguments))
+    names, meter = SettingNames("policy"), Meter(Budget(), "policy")
+    return settings.policy.open(
+        ModelContext(MODEL, ModelRef(MODEL, "base", tuned=False), folder, settings.task.scripted, meter, names)  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def served(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LLM, int]]:
+    """A running server in completion mode, and its port."""
+    port = free_port(0)
+    llm = opened(tmp_path_factory.mktemp("vllm"), "policy.mode=completion", f"policy.port={port}")
+    yield llm, port
+    runner.run(llm.aclose())
+
+
+def in_mode(served: tuple[LLM, int], mode: Mode) -> LLM:
+    llm, port = served
+    if mode == "completion":
+        return llm
+    return OpenAICompatible(MODEL, base_url=f"http://127.0.0.1:{port}/v1", api_key_env=None, mode=mode)
+
+
+@pytest.mark.parametrize("mode", ["completion", "chat"])
+def test_greedy_texts_log_probabilities_and_scores_are_those_in_process(
+    mode: Mode, served: tuple[LLM, int], runner: asyncio.Runner
+) -> None:
+    expected, scores = in_process(mode)
+    llm = in_mode(served, mode)
+    answers = [samples[0] for samples in ask(runner, llm, GREEDY)]
+    assert [one.text for one in answers] == [one.text for one in expected]
+    assert [one.tokens for one in answers] == [one.tokens for one in expected]
+    for a, b in zip(answers, expected, strict=True):
+        assert per_token(a) == pytest.approx(per_token(b), abs=2e-3)
+    check_scores(runner.run(llm.score(CHOICE, ["yes", "no"])), scores, tolerance=0.05)
+
+
+@pytest.mark.parametrize("mode", ["completion", "chat"])
+def test_samples_seeds_stop_strings_and_the_context_limit(
+    mode: Mode, served: tuple[LLM, int], runner: asyncio.Runner
+) -> None:
+    llm = in_mode(served, mode)
+    check_sampling(runner, llm)
+    check_stop(runner, llm)
+    check_context(runner, llm, words=9000)
+
+
+def engines(port: int) -> list[int]:
+    """The engine processes of the server on that port: the children of the process with it among its arguments."""
+    parents, found = set(), []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (place / "cmdline").read_bytes().split(b"\0")
+            if str(port).encode() in command and b"serve" in command:
+                parents.add(os.getpgid(int(place.name)))
+        except OSError:
+            continue
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(place.name)) in parents and b"EngineCore" in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_an_engine_killed_in_mid_request_costs_a_restart_and_no_sample(
+    served: tuple[LLM, int], runner: asyncio.Runner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    llm, port = served
+    before = ask(runner, llm, WARM, n=2)
+
+    async def main() -> list[list[str]]:
+        asked = [asyncio.create_task(llm.sample(prompt, n=2, sampling=WARM)) for prompt in PROMPTS]
+        await asyncio.sleep(0.3)
+        killed = engines(port)
+        assert killed
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        return [[one.text for one in await samples] for samples in asked]
+
+    assert runner.run(main()) == [[one.text for one in samples] for samples in before]
+    assert "The server is restarted" in " ".join(capsys.readouterr().err.split())
+
+
+def test_two_replicas_answer_like_one_also_while_one_of_them_is_killed(
+    served: tuple[LLM, int], runner: asyncio.Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = ask(runner, served[0], WARM, n=2)
+    runner.run(served[0].aclose())  # the next test starts it again
+    port = free_port(0)
+    llm = opened(tmp_path, "policy.mode=completion", f"policy.port={port}", "policy.replicas=2")
+
+    async def trajectory(i: int) -> list[str]:
+        with session(f"q{i}.0"):
+            return [one.text for one in await llm.sample(PROMPTS[i], n=2, sampling=WARM)]
+
+    async def main() -> list[list[list[str]]]:
+        try:
+            first = await asyncio.gather(*map(trajectory, range(4)))
+            asked = [asyncio.create_task(trajectory(i)) for i in range(4)]
+            await asyncio.sleep(0.3)
+            for pid in engines(port):
+                os.kill(pid, signal.SIGKILL)
+            return [first, list(await asyncio.gather(*asked))]
+        finally:
+            await llm.aclose()
+
+    expected = [[one.text for one in samples] for samples in alone]
+    assert runner.run(main()) == [expected, expected]
+    assert all((tmp_path / f"vllm-{i}.log").is_file() for i in (1, 2))
+    assert "replica 1 of 2 is lost" in " ".join(capsys.readouterr().err.split())
+
+
+def test_two_engines_in_one_server_take_the_trajectory_s_number_and_answer_alike(
+    runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    llm = opened(tmp_path, "policy.mode=completion", "policy.port=0", arguments=["--data-parallel-size", "2"])
+
+    async def main() -> list[list[str]]:
+        try:
+            found = []
+            for id_ in ("a.0", "b.0", "c.0", "d.0"):
+                with session(id_):
+                    found.append([one.text for one in await llm.sample(PROMPTS[0], n=2, sampling=WARM)])
+            return found
+        finally:
+            await llm.aclose()
+
+    first, *others = runner.run(main())
+    assert others == [first] * 3
+
+
+def test_a_flag_that_it_does_not_know_and_a_port_in_use_end_the_run(runner: asyncio.Runner, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no-such-flag"):
+        runner.run(opened(tmp_path, arguments=["--no-such-flag"]).sample(PROMPTS[0], n=1, sampling=GREEDY))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        llm = opened(tmp_path, f"policy.port={other.getsockname()[1]}")
+        with pytest.raises(UsageError, match="is in use"):
+            runner.run(llm.sample(PROMPTS[0], n=1, sampling=GREEDY))
+
+
+def test_a_whole_small_iteration_serves_the_tuned_weights_next(tmp_path: Path) -> None:
+    settings = overrides(
+        "run=real", f"output={tmp_path}", "tracking=none", "iteration=1", "policy.mode=completion", "policy.port=0",
+        "agent.exemplars=never", "agent.max_tokens=32", "grow.samples=2", "grow.trajectories_per_question=1",
+        "world.passages=100", "world.train=3", "world.evaluation=2", "world.demonstrations=0", "evaluate.repeats=1",
+        "improve.selector=majority", "improve.keep=all", "finetune=local", "finetune.max_steps=1",
+        "finetune.batch_size=1", "finetune.micro_batch_size=1",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "rest_react.run", *settings]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    rows = json.loads((tmp_path / "real" / "results.json").read_text())["rows"]
+    assert [(row["iteration"], row["questions"], row["unscored"]) for row in rows] == [(0, 2, 0), (1, 2, 0)]
+    log = (tmp_path / "real" / "vllm.log").read_text()
+    assert MODEL in log
+    assert "iter_1-finetune-model" in log
