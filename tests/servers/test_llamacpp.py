@@ -43,7 +43,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     [weights] = Path(spec.submodule_search_locations[0]).glob("*.gguf")
     port = free_port(0)
     python = str(environment("llamacpp") / "bin" / "python")
-    command = [python, str(Path(__file__).with_name("llamacpp_server.py")), str(weights), str(port), NAME, "2"]
+    command = [
+        python,
+        str(Path(__file__).parents[2] / "scripts" / "llamacpp_server.py"),
+        str(weights),
+        str(port),
+        NAME,
+        "2",
+    ]
     log = tmp_path_factory.mktemp("llamacpp") / "log.txt"
     with running(command, f"http://127.0.0.1:{port}/health", log, os.environ):
         yield f"http://127.0.0.1:{port}/v1"
