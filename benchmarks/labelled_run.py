@@ -16,9 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import Field, TypeAdapter
 
 from benchmarks.gold import JudgedStep, judge_steps
+from rest_react.config.cli import CONFIGS
 from rest_react.config.settings import Questions
 from rest_react.errors import UsageError
 from rest_react.judges.grader import rule_verdict
@@ -104,7 +106,7 @@ def labelled_run(root: Path, iteration: int, passages: Sequence[str] = ()) -> La
 
 def _opened(given: Mapping[str, Any], settings: Mapping[str, Any], passages: Sequence[str]) -> OpenedQuestions:
     by_kind: Any = TypeAdapter(Annotated[Questions, Field(discriminator="kind")])
-    source: Questions = by_kind.validate_python({**({"fields": {}} if given["kind"] == "file" else {}), **given})
+    source: Questions = by_kind.validate_python({**_defaults(given["kind"]), **given})
     if isinstance(source, FileQuestions) and "passages" not in source.fields:
         text = Path(source.path).read_text("utf-8")
         if column := next((name for name in passages if f'"{name}"' in text), None):
@@ -115,6 +117,13 @@ def _opened(given: Mapping[str, Any], settings: Mapping[str, Any], passages: Seq
         return build_world(world_seed, **{size: int(settings[f"world.{size}"]) for size in _SIZES})
 
     return source.open(QuestionContext(world, world_seed, lambda path: tuple(read_corpus(Path(path)))), labelled=True)
+
+
+def _defaults(kind: str) -> dict[str, Any]:
+    """The values of a kind of question set in configs/, for settings that are newer than the run."""
+    files = (yaml.safe_load(path.read_text("utf-8")) for path in sorted((CONFIGS / "questions").glob("*.yaml")))
+    found = next((values for values in files if values.get("kind") == kind), {})
+    return {name: value for name, value in found.items() if value != "???"}
 
 
 def _below(settings: Mapping[str, Any], path: str) -> dict[str, Any]:
