@@ -15,6 +15,7 @@ Not here: attention on a CPU (local_engine.cpu_attention), how prompts become to
 
 import asyncio
 import gc
+import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,14 +109,14 @@ class TransformersEngine:
         self._on_cpu = True
         self._tokenizer: Any = None
         self._draws: dict[str, Draw] = {}
-        self._count = 0
+        self._requests = itertools.count()
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples. Raises ModelFault if the prompt does not fit into the context, UsageError if it does not fit into
         the cache (on a GPU, into the free memory), OutsideFault if the engine died."""
         ids = await self._encoded(prompt)
-        outputs = await self._generate(ids, [sampling] * n)
-        return [self._completion(output, draw, len(ids)) for output, draw in outputs]
+        draws = await self._generate(ids, [sampling] * n)
+        return [self._completion(draw, len(ids)) for draw in draws]
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores:
         """The log-probability of each option, over all its spellings. The prompt is read once; the tokens of the
@@ -125,7 +126,7 @@ class TransformersEngine:
         texts = [tokens for of_option in spelled for tokens in sorted(of_option)]
         forced = [(Sampling(0.0, len(tokens), seed=0), tokens) for tokens in texts]
         draws = await self._generate(ids, [how for how, _ in forced], [tokens for _, tokens in forced])
-        logprobs = {tokens: math.fsum(draw.logprobs) for tokens, (_, draw) in zip(texts, draws, strict=True)}
+        logprobs = {tokens: math.fsum(draw.logprobs) for tokens, draw in zip(texts, draws, strict=True)}
         scores = tuple(log_sum([logprobs[tokens] for tokens in of_option]) for of_option in spelled)
         return OptionScores(scores, (), len(ids), sum(map(len, texts)))
 
@@ -148,8 +149,8 @@ class TransformersEngine:
 
     async def _generate(
         self, ids: Sequence[int], samplings: Sequence[Sampling], forced: Sequence[Sequence[int]] = ()
-    ) -> list[tuple[Any, Draw]]:
-        """One output for each of `samplings`, with its draw. The others start once the first one's prompt is read."""
+    ) -> list[Draw]:
+        """One finished draw for each of `samplings`. They are one request as long as they draw the same."""
         assert self._loop is not None
         most = max(sampling.max_tokens for sampling in samplings)
         longest = len(ids) + most
@@ -163,44 +164,35 @@ class TransformersEngine:
                 f"policy.cache_tokens={self._cache_tokens} is too small: a prompt needs {2 * longest}; raise it"
             )
         futures = [self._loop.create_future() for _ in samplings]
-        texts = forced or [()] * len(samplings)
-
-        def submit_others() -> None:
-            for i in range(1, len(samplings)):
-                self._submit(ids, samplings[i], i, futures[i], None, texts[i])
-
-        self._submit(ids, samplings[0], 0, futures[0], submit_others if len(samplings) > 1 else None, texts[0])
+        self._submit([
+            Draw(
+                ids, derive_seed(how.seed, i), how.temperature, how.stop, how.max_tokens,
+                _resolver(self._loop, futures[i]), forced[i] if forced else (),
+            )
+            for i, how in enumerate(samplings)
+        ])  # fmt: skip
         return [_finished(await future) for future in futures]
 
-    def _submit(
-        self,
-        ids: Sequence[int],
-        sampling: Sampling,
-        i: int,
-        future: "asyncio.Future[Any]",
-        prefilled: Callable[[], None] | None,
-        forced: Sequence[int],
-    ) -> None:
-        """Hands one sample to the engine's thread; callable from that thread too."""
-        self._count += 1
-        request = f"r{self._count}.{i}"
-        loop = self._loop
-        assert loop is not None
-
-        def done(result: Any) -> None:
-            loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(result))
-
-        seed = derive_seed(sampling.seed, i)
-        self._draws[request] = Draw(seed, sampling.temperature, sampling.stop, done, prefilled, forced)
+    def _submit(self, draws: list[Draw]) -> None:
+        """Hands samples that have drawn the same so far to the engine's thread, as one request; callable from that
+        thread too."""
+        first = draws[0]
+        first.riders = draws[1:]
+        request = f"r{next(self._requests)}"
+        self._draws[request] = first
         accepted = self._manager.add_request(
-            list(ids), request_id=request, max_new_tokens=sampling.max_tokens, eos_token_id=self._eos
+            [*first.prompt, *first.tokens],
+            request_id=request,
+            max_new_tokens=first.limit - len(first.tokens),
+            eos_token_id=self._eos,
         )
         if accepted is None:
             self._draws.pop(request)
-            done(self._manager.background_thread_status.fatal_error or "the engine is stopping")
+            for draw in draws:
+                draw.done(self._manager.background_thread_status.fatal_error or "the engine is stopping")
 
-    def _completion(self, output: Any, draw: Draw, prompt_tokens: int) -> Completion:
-        tokens = output.generated_tokens
+    def _completion(self, draw: Draw, prompt_tokens: int) -> Completion:
+        tokens = draw.tokens
         ended = bool(tokens) and tokens[-1] in self._eos
         whole = self._tokenizer.decode(tokens[:-1] if ended else tokens, skip_special_tokens=True)
         text = whole
@@ -208,7 +200,7 @@ class TransformersEngine:
             text = text.split(mark, 1)[0]
         stopped = ended or text != whole  # the last token may complete a stop string
         text = text.encode("utf-8", "replace").decode("utf-8")
-        logprobs = draw.logprobs[: len(tokens)]
+        logprobs = draw.logprobs
         ends = token_ends(text, decoded_pieces(self._tokenizer, tokens))[: len(logprobs)]
         return Completion(
             text, len(logprobs), sum(logprobs), "stop" if stopped else "length", prompt_tokens,
@@ -254,7 +246,7 @@ class TransformersEngine:
                     max_blocks_per_request=0,
                 ),
             )
-            draw_with(manager, seeded_draws(self._draws, self._eos[0], self._tokenizer))
+            draw_with(manager, seeded_draws(self._draws, self._eos, self._tokenizer, self._submit))
             _deliver_to(manager, self._draws)
             manager.start()
             self._manager = manager
@@ -279,23 +271,33 @@ class TransformersEngine:
         return model, tokenizer
 
 
-def _finished(result: Any) -> tuple[Any, Draw]:
-    """The output and the draw of a request. Raises OutsideFault if the engine failed."""
-    output, draw = result if isinstance(result, tuple) else (None, None)
-    if draw is None or output is None or output.error is not None:
-        why = result if output is None else output.error
-        raise OutsideFault(f"the in-process engine failed: {why}. A smaller policy.cache_tokens may help")
-    return output, draw
+def _resolver(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]") -> Callable[[Any], None]:
+    """A function that sets the future's result, from any thread."""
+
+    def resolve(result: Any) -> None:
+        loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(result))
+
+    return resolve
+
+
+def _finished(result: Any) -> Draw:
+    """The finished draw. Raises OutsideFault if the engine failed."""
+    if not isinstance(result, Draw):
+        raise OutsideFault(f"the in-process engine failed: {result}. A smaller policy.cache_tokens may help")
+    return result
 
 
 def _deliver_to(manager: Any, draws: dict[str, Draw]) -> None:
-    """Routes every finished request to its draw. The library's own handlers are bound to a running event loop and
-    cannot be registered from the engine's thread, where the later samples of a prompt start."""
+    """Forgets finished requests, and tells the samples of failed ones; the others were told at their last token. The
+    library's own handlers are bound to a running event loop and cannot be registered from the engine's thread, where
+    samples leave a request."""
 
     def deliver(output: Any) -> None:
         if output.is_finished():
             draw = draws.pop(output.request_id)
-            draw.done((output, draw))
+            if output.error is not None:
+                for sample in (draw, *draw.riders):
+                    sample.done(output.error)
 
     manager.output_router.deliver = deliver
 

@@ -1,7 +1,8 @@
 """The in-process engine against the library's plain `generate`, on the tiny random model."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,6 +86,39 @@ def test_a_sample_does_not_depend_on_the_rest_of_the_batch(requests: int, tokens
     assert [(s.text, s.tokens, s.finish) for s in busy] == [(s.text, s.tokens, s.finish) for s in quiet]
     assert [s.logprob for s in busy] == pytest.approx([s.logprob for s in quiet], abs=1e-3)
     assert len({s.text for s in quiet}) == 3
+
+
+def counted(n: int, sampling: Sampling) -> tuple[list[Completion], int]:
+    """n samples, and the tokens that the model read for them."""
+    read = 0
+
+    def count(_: object, given: Sequence[torch.Tensor], named: Mapping[str, torch.Tensor]) -> None:
+        nonlocal read
+        read += (named["input_ids"] if "input_ids" in named else given[0]).numel()
+
+    async def sample(engine: TransformersEngine) -> list[Completion]:
+        await asyncio.to_thread(engine._start)
+        engine._manager.model.register_forward_pre_hook(count, with_kwargs=True)
+        return await engine.sample(STATE, n=n, sampling=sampling)
+
+    return with_engine(sample), read
+
+
+def test_samples_that_are_equal_are_computed_once() -> None:
+    (one, read_for_one), (four, read_for_four) = counted(1, greedy()), counted(4, greedy())
+    assert [sample.text for sample in four] == [one[0].text] * 4
+    assert [sample.logprob for sample in four] == [one[0].logprob] * 4
+    assert read_for_four == read_for_one
+
+
+def test_a_sample_says_the_same_whatever_others_it_shares_its_beginning_with() -> None:
+    how = replace(warm(5), temperature=0.02)
+    (one, read_for_one), (six, read_for_six) = counted(1, how), counted(6, how)
+    assert six[0].text == one[0].text
+    assert 1 < len({sample.text for sample in six}) <= 6
+    assert [sample.text for sample in counted(3, how)[0]] == [sample.text for sample in six[:3]]
+    assert [sample.logprob for sample in counted(3, how)[0]] == pytest.approx([s.logprob for s in six[:3]], abs=1e-3)
+    assert read_for_six < 6 * read_for_one
 
 
 def test_another_seed_says_something_else_and_the_same_seed_the_same() -> None:
