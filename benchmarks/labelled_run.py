@@ -122,7 +122,7 @@ def _opened(given: Mapping[str, Any], settings: Mapping[str, Any], passages: Seq
 def _defaults(kind: str) -> dict[str, Any]:
     """The values of a kind of question set in configs/, for settings that are newer than the run."""
     files = (yaml.safe_load(path.read_text("utf-8")) for path in sorted((CONFIGS / "questions").glob("*.yaml")))
-    found = next((values for values in files if values.get("kind") == kind), {})
+    found: dict[str, Any] = next((values for values in files if values.get("kind") == kind), {})
     return {name: value for name, value in found.items() if value != "???"}
 
 
