@@ -455,6 +455,10 @@ CANNOT_CHANGE_A_RESULT = {
     "finetune.max_length",
     "finetune.micro_batch_size",
     "finetune.num_processes",
+    "finetune.accelerate",
+    "finetune.num_machines",
+    "finetune.main_process_ip",
+    "finetune.main_process_port",
     "finetune.threads",
 }
 
