@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.records import Hit, Question
 from rest_react.stages.grow import grow

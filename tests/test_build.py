@@ -13,9 +13,9 @@ from rest_react.config.cli import compose
 from rest_react.errors import ConfigError, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.gemini import Gemini
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
-from rest_react.llm.vllm_server import VllmServer
+from rest_react.llm.vllm.vllm_server import VllmServer
 from rest_react.records import ModelRef, Passage, Prompt, Sampling
 from rest_react.remote.budget import Metered
 from rest_react.search.bm25 import Bm25Search

@@ -21,7 +21,7 @@ from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.config.settings import Settings
 from rest_react.errors import ModelFault
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.loop import Loop
 from rest_react.protocols import LLM

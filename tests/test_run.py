@@ -208,7 +208,10 @@ def test_a_run_that_reuses_stages_has_the_same_files_as_one_that_does_not(smoke:
     done = run(smoke.parent, *mine, "grow.reuse=smoke")
     assert done.returncode == 0, done.stderr[-3000:]
     reused, own = contents(smoke.parent / "random"), contents(alone / "random")
-    assert [reused["results.json"]["settings"].pop("grow.reuse"), own["results.json"]["settings"].pop("grow.reuse")] == [
+    assert [
+        reused["results.json"]["settings"].pop("grow.reuse"),
+        own["results.json"]["settings"].pop("grow.reuse"),
+    ] == [
         "smoke",
         None,
     ]

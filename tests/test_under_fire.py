@@ -19,7 +19,7 @@ import pytest
 
 from rest_react.config.cli import compose
 from rest_react.errors import StageIncomplete
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Sampling, Trajectory
 from rest_react.remote.budget import Budget, Meter
 from rest_react.search.bm25 import Bm25Search

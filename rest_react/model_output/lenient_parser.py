@@ -6,7 +6,7 @@
 A call ends at its closing bracket. If Python cannot parse it, `repair_call` rewrites frequent errors: smart quotes,
 unescaped quotes, raw line breaks, a missing quote or bracket at the end. Objects in braces are parsed as JSON, then as
 Python dictionaries. Every function is linear in the text's length and raises only Unreadable.
-Not here: what a call means (tasks.search_qa.parsing).
+Not here: what a call means (tasks.search_qa.reading.parsing).
 """
 
 import ast

@@ -7,7 +7,7 @@
 
 Reasoning weighs alternatives, so no action or verdict inside it counts. DeepSeek-R1's template contains the opening
 tag, so a closing tag alone ends reasoning too. A text that ends inside its reasoning has no answer.
-Not here: parsing the text after it (tasks.search_qa.parsing, judges).
+Not here: parsing the text after it (tasks.search_qa.reading.parsing, judges).
 """
 
 import re

@@ -6,7 +6,8 @@
 
 The status alone is not enough: gateways report quota, overload and moderation as 400, 403, 404, or inside a reply of
 status 200. So the codes and the message are matched first (`_RULES`, first match) and the status last (`_BY_STATUS`). A
-refusal that matches no rule is `unclear`; a client can resolve it with a harmless request (llm.openai_compatible).
+refusal that matches no rule is `unclear`; a client can resolve it with a harmless request
+(llm.openai_api.openai_compatible).
 Not here: reading a reply (error_replies), and which setting to change (setting_names).
 """
 

@@ -4,7 +4,7 @@
     >>> SettingNames("grader").way_out(refusal)
     'set grader.logprobs=false'
 
-Not here: refusals that name a field which this client sends (llm.settings_for_refusals).
+Not here: refusals that name a field which this client sends (llm.openai_api.settings_for_refusals).
 """
 
 from dataclasses import dataclass

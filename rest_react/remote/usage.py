@@ -10,7 +10,8 @@
 
 An impossible count would lower the budget's sum, or end the run at once. So if one count is impossible, the whole usage
 is ignored and the call is charged at its worst case. A count that the server does not report is charged so too.
-Not here: the formats in which servers report usage (llm.openai_replies, llm.gemini_replies), and the spending (budget).
+Not here: the formats in which servers report usage (llm.openai_api.openai_replies, llm.gemini_replies), and the
+spending (budget).
 """
 
 from dataclasses import dataclass

@@ -52,9 +52,9 @@ def _opening(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def _turns(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> list[dict[str, str]]:
-    """The same turns as a server gets (llm.openai_compatible): a system turn if there is a prefix, then the others. A
-    template that adds its own system turn if there is none (SmolLM2, Qwen2.5) does so in training and in use. For
-    templates without a system turn (Gemma), the prefix begins the first user turn."""
+    """The same turns as a server gets (llm.openai_api.openai_compatible): a system turn if there is a prefix, then the
+    others. A template that adds its own system turn if there is none (SmolLM2, Qwen2.5) does so in training and in
+    use. For templates without a system turn (Gemma), the prefix begins the first user turn."""
     return chat_turns(prompt, system=not prompt.prefix or _has_system_turn(tokenizer))
 
 

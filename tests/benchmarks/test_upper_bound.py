@@ -18,7 +18,7 @@ from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.actions import Answer, Search
-from rest_react.tasks.search_qa.parsing import parse
+from rest_react.tasks.search_qa.reading.parsing import parse
 from tests.questions.sets import write_jsonl
 
 SETTINGS = ("experiment=smoke", "finetune.max_steps=2")

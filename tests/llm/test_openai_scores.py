@@ -6,7 +6,7 @@ import math
 import pytest
 
 from rest_react.errors import OutsideFault, UsageError
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.records import OptionScores, Prompt
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.setting_names import SettingNames

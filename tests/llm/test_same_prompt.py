@@ -16,8 +16,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.llm import vllm_server
 from rest_react.llm.transformers_engine import TransformersEngine
+from rest_react.llm.vllm import vllm_server
 from rest_react.protocols import LLM
 from rest_react.records import Example, ModelRef, Prompt, Sampling
 from rest_react.storage.run_folder import RunFolder

@@ -12,7 +12,7 @@ import pytest
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import BudgetReached, ModelFault, OutsideFault, RunFolderError, UsageError
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.metrics.prices import Price
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter, Metered, tokens_used, with_all_prompts, worst_case

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError
-from rest_react.llm.openai_compatible import OpenAICompatible
-from rest_react.llm.vllm_process import free_port
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
+from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.session import session
 from tests.loopback import Reply, Request, serve

@@ -10,7 +10,7 @@ import pytest
 
 from rest_react.config.cli import compose
 from rest_react.llm.model_settings import ModelContext
-from rest_react.llm.vllm_process import free_port
+from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.protocols import LLM
 from rest_react.records import ModelRef
 from rest_react.remote.budget import Budget, Meter

@@ -16,7 +16,7 @@ from rest_react import prompts as files
 from rest_react.prompts import StepPrompt
 from rest_react.records import Prompt
 from rest_react.tasks.search_qa.actions import StepKind
-from rest_react.tasks.search_qa.parsing import parse
+from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES
 
 PACKAGED_PROMPTS = Path(__file__).parent / "prompts"

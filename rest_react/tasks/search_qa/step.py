@@ -4,7 +4,7 @@
     sampled.parsed.step        # as stored, with all samples, also those that do not parse
     sampled.parsed.chosen      # the chosen action; None if no sample is usable
 
-Not here: parsing of a text (tasks.search_qa.parsing), and the next step (tasks.search_qa.agent).
+Not here: parsing of a text (tasks.search_qa.reading.parsing), and the next step (tasks.search_qa.agent).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +24,8 @@ from rest_react.tasks.search_qa.actions import (
     decision_of,
     empty_elements,
 )
-from rest_react.tasks.search_qa.parsing import Parsed, parse
 from rest_react.tasks.search_qa.prompt_files import prompt_for
+from rest_react.tasks.search_qa.reading.parsing import Parsed, parse
 from rest_react.tasks.search_qa.search_first import REFUSED, refuse_terminate
 
 

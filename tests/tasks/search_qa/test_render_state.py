@@ -28,7 +28,6 @@ from rest_react.tasks.search_qa.actions import (
     empty_elements,
     render_output,
 )
-from rest_react.tasks.search_qa.parsing import parse
 from rest_react.tasks.search_qa.prompt_files import (
     CLOSINGS,
     PACKAGED_PROMPTS,
@@ -36,6 +35,7 @@ from rest_react.tasks.search_qa.prompt_files import (
     prompt_for,
     with_numbers,
 )
+from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES, render_state
 from rest_react.text_safety import escape_control_tokens
 

@@ -25,7 +25,7 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     empty_elements,
 )
-from rest_react.tasks.search_qa.parsing import parse
+from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
 from rest_react.tasks.search_qa.world import build_world

@@ -27,7 +27,7 @@ from rest_react.tasks.search_qa.actions import (
     render_output,
     render_past,
 )
-from rest_react.tasks.search_qa.parsing import Parsed, parse
+from rest_react.tasks.search_qa.reading.parsing import Parsed, parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES, render_state
 
 # What parsing gives back is stripped, so only stripped texts can survive the round trip; everything inside may.

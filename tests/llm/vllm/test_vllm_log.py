@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.llm.vllm_log import can_never_start, cause, own_length
+from rest_react.llm.vllm.vllm_log import can_never_start, cause, own_length
 
 LONG_END = [
     "(APIServer pid=7) Traceback (most recent call last):",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.llm.openai_replies import Reply, read_reply
+from rest_react.llm.openai_api.openai_replies import Reply, read_reply
 from rest_react.records import Completion
 from rest_react.remote.error_replies import ErrorInside
 from rest_react.remote.retry import TryAgain

@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.llm.openai_choice import finish_of, message_of, text_of
+from rest_react.llm.openai_api.openai_choice import finish_of, message_of, text_of
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.llm.settings_for_refusals import refuses_system_turn, remedy, why_empty
+from rest_react.llm.openai_api.settings_for_refusals import refuses_system_turn, remedy, why_empty
 from rest_react.remote.error_replies import ErrorReply
 from rest_react.remote.setting_names import SettingNames
 

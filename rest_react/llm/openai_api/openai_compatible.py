@@ -31,10 +31,15 @@ from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.load_weights import WithLoadedWeights, served_name, weights_for_command
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
-from rest_react.llm.openai_replies import Reply, read_reply
+from rest_react.llm.openai_api.openai_replies import Reply, read_reply
+from rest_react.llm.openai_api.settings_for_refusals import (
+    refuses_so_many_listed,
+    refuses_system_turn,
+    remedy,
+    why_empty,
+)
 from rest_react.llm.option_scores import scores_of_listed
 from rest_react.llm.replicas import Replicas
-from rest_react.llm.settings_for_refusals import refuses_so_many_listed, refuses_system_turn, remedy, why_empty
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling, chat_turns

@@ -39,11 +39,11 @@ from rest_react import child_processes
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.replicas import Replicas
-from rest_react.llm.visible_gpus import VISIBLE, shares, visible_gpus
-from rest_react.llm.vllm_log import own_length
-from rest_react.llm.vllm_process import (
+from rest_react.llm.vllm.visible_gpus import VISIBLE, shares, visible_gpus
+from rest_react.llm.vllm.vllm_log import own_length
+from rest_react.llm.vllm.vllm_process import (
     HOST,
     WATCH_S,
     engine_processes,

@@ -10,7 +10,7 @@ import pytest
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
-from rest_react.llm.openai_compatible import OpenAICompatible
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter, worst_case
 from rest_react.remote.setting_names import SettingNames

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from rest_react.llm.openai_choice import THOUGHTS, TOOLS, in_order, message_of, text_of, token_logprobs
+from rest_react.llm.openai_api.openai_choice import THOUGHTS, TOOLS, in_order, message_of, text_of, token_logprobs
 
 
 def parse_body(raw: bytes) -> Any:

@@ -13,8 +13,8 @@ import pytest
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
-from rest_react.llm.visible_gpus import VISIBLE
-from rest_react.llm.vllm_server import VllmServer, own_context
+from rest_react.llm.vllm.visible_gpus import VISIBLE
+from rest_react.llm.vllm.vllm_server import VllmServer, own_context
 from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.session import session
@@ -297,7 +297,7 @@ def test_the_server_does_not_outlive_a_parent_that_is_killed(make, tmp_path):
     parent = f"""
 import asyncio
 from pathlib import Path
-from rest_react.llm.vllm_server import VllmServer
+from rest_react.llm.vllm.vllm_server import VllmServer
 
 async def main():
     server = VllmServer("m", command=[{sys.executable!r}, {str(tmp_path / "vllm.py")!r}], served_name="x",

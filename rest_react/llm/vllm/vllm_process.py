@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rest_react.errors import OutsideFault, UsageError
-from rest_react.llm.vllm_log import can_never_start, cause
+from rest_react.llm.vllm.vllm_log import can_never_start, cause
 from rest_react.remote.http_client import answers
 
 HOST = "127.0.0.1"

@@ -5,7 +5,7 @@
 
 Fields of a state, entries of PAST_ACTIONS and calls of other steps are removed as a whole, including their strings, so
 that quoted text of search results is not parsed as output of the model. The time is linear in the length of the text.
-Not here: parsing the rest (tasks.search_qa.parsing).
+Not here: parsing the rest (tasks.search_qa.reading.parsing).
 """
 
 import re

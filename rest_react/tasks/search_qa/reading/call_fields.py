@@ -6,7 +6,7 @@
 Strings may be joined (`"a" "b"`, `"a" + "b"`) or f-strings. In thoughts a placeholder is kept as text; any other field
 with a placeholder is unreadable, because its value is unknown. Nothing is evaluated.
 `call_of_object` turns a JSON object into a call, for models that were tuned to call tools.
-Not here: finding the call in a text (tasks.search_qa.parsing).
+Not here: finding the call in a text (tasks.search_qa.reading.parsing).
 """
 
 import ast

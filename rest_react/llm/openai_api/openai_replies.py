@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rest_react.llm.event_stream import parse_body
-from rest_react.llm.openai_choice import (
+from rest_react.llm.openai_api.event_stream import parse_body
+from rest_react.llm.openai_api.openai_choice import (
     THOUGHTS,
     TOOLS,
     choice_token_ends,
