@@ -97,6 +97,15 @@ def local_folders(tmp_path: Path) -> dict[str, str]:
         folder.mkdir()
         for file, line in lines.items():
             (folder / file).write_text(line + "\n", encoding="utf-8")
+    texts = folders["<texts>"] = tmp_path / "texts"
+    texts.mkdir()
+    for part in ("train", "validation"):
+        rows = [
+            {"text": f"{part} {i}: a late {label} payment", "label": label}
+            for i in range(50)
+            for label in ("loan", "card")
+        ]
+        (texts / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return {name: str(folder) for name, folder in folders.items()}
 
 
@@ -111,7 +120,7 @@ def test_the_readme_starts_with_the_two_commands() -> None:
 
 
 def test_every_command_is_of_a_known_kind() -> None:
-    modules = tuple(f"python -m rest_react.{name} " for name in ("run", "ask", "report"))
+    modules = tuple(f"python -m rest_react.{name} " for name in ("run", "ask", "report", "export"))
     known = ("make ", *modules, "scripts/", "wandb sync ", *OTHERS)
     assert [command for command in commands() if not command.startswith(known)] == []
 
