@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
+from rest_react.llm.local_engine.seeded_draws import Draw
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm import vllm_server
 from rest_react.protocols import LLM
@@ -100,11 +101,11 @@ def in_process(folder: Path, *overrides: str) -> list[list[int]]:
     engine = cast("Any", built.llm(built.starting_model())).client
     assert isinstance(engine, TransformersEngine)
 
-    def submit(ids: list[int], *_: object, **__: object) -> None:
-        raise Submitted(ids)
+    def submit(draws: list[Draw]) -> None:
+        raise Submitted(draws[0].prompt)
 
     engine._manager, engine._tokenizer, engine._context = object(), AutoTokenizer.from_pretrained(folder), 16_384
-    engine._submit = submit  # type: ignore[assignment,method-assign]
+    engine._submit = submit  # type: ignore[method-assign]
     found = []
     for prompt in (BARE, SHOWN):
         with pytest.raises(Submitted) as caught:
