@@ -101,10 +101,9 @@ class Replicas:
 
     def _place_of(self, seat: Session) -> _Place:
         """The replica of a session: the one it has, unless that one is lost; else the one with the fewest sessions."""
-        self._seats = {other: place for other, place in self._seats.items() if not other.over}
         answering = [place for place in self._places if place.answers] or self._places
         if self._seats.get(seat) not in answering:
-            self._seats.pop(seat, None)
+            self._seats = {other: place for other, place in self._seats.items() if not other.over and other is not seat}
             taken = list(self._seats.values())
             self._seats[seat] = min(answering, key=taken.count)
         return self._seats[seat]
