@@ -32,7 +32,7 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings, lock_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
-from rest_react.tasks.search_qa.chain_plans import NoPlan, Titles
+from rest_react.tasks.search_qa.scripted.chain_plans import NoPlan, Titles
 
 
 class GoldLoop(Loop):

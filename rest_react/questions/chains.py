@@ -7,7 +7,7 @@
 Two forms: triples as in 2WikiMultihopQA (`evidence` or `evidences`, with `evidence_ids`), and a decomposition as in
 MuSiQue (`decomposition` or `question_decomposition`, with `supporting_ids`), in whose questions #1 stands for the first
 answer. A malformed chain raises BadRow.
-Not here: whether a search finds the passages, and what the expert says (tasks.search_qa.chain_plans).
+Not here: whether a search finds the passages, and what the expert says (tasks.search_qa.scripted.chain_plans).
 """
 
 import re

@@ -16,10 +16,10 @@ from rest_react.records import LabelledQuestion, Passage
 from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.search_qa.actions import StepKind
 from rest_react.tasks.search_qa.agent import SearchAgent
-from rest_react.tasks.search_qa.chain_plans import Titles, plans_of, why_not_found
 from rest_react.tasks.search_qa.prompt_files import CLOSINGS, PACKAGED_PROMPTS, with_numbers
 from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES
+from rest_react.tasks.search_qa.scripted.chain_plans import Titles, plans_of, why_not_found
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
 from rest_react.tasks.task_settings import TaskContext, TaskSettings

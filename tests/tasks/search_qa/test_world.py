@@ -10,7 +10,8 @@ import pytest
 from rest_react.errors import ConfigError
 from rest_react.questions.question_settings import QuestionContext
 from rest_react.search.bm25 import Bm25Search
-from rest_react.tasks.search_qa.world import _KINDS, Relation, World, WorldQuestions, build_world, relations
+from rest_react.tasks.search_qa.world import Relation, World, WorldQuestions, build_world, relations
+from rest_react.tasks.search_qa.world.kinds import KINDS
 
 
 def world_of(seed: int = 0, passages: int = 1500, questions: int = 48) -> World:
@@ -37,7 +38,7 @@ def test_the_sets_have_the_given_sizes() -> None:
 
 
 def test_the_relations_of_a_set_are_those_of_the_kinds_and_too_few_questions_are_refused() -> None:
-    kinds = _KINDS.values()
+    kinds = KINDS.values()
     assert {noun for kind in kinds for noun in (kind.person[0], kind.town[0], kind.year[1], kind.count[0])} == {
         *get_args(Relation)
     }
