@@ -23,7 +23,7 @@ from rest_react.seeds import derive_seed
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.opinions import Judgement, Opinion, StepJudge
 from rest_react.storage.jsonl import JsonLines, read_lines
-from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
 
 Said = Mapping[str, tuple[float, ...]]

@@ -3,7 +3,7 @@
     python -m benchmarks.bm25            prints one line of JSON; --passages 10000 for another size
 
 Each part runs in its own process, so peak memory is measured per part. The queries are those of the world's plans.
-Not here: whether search finds the right passage (tests/tasks/search_qa/test_world.py).
+Not here: whether search finds the right passage (tests/tasks/search_qa/world/test_world.py).
 """
 
 import argparse

@@ -27,8 +27,8 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     empty_elements,
 )
+from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.tasks.search_qa.step import parse_step
-from rest_react.tasks.search_qa.verifier import violations_of
 from rest_react.text_safety import escape_control_tokens
 
 HITS = 3  # for every query; for one right query in 170 the passage was the third hit

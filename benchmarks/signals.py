@@ -34,7 +34,7 @@ from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS
 from rest_react.storage.files import file_digest, make_folder, write_file
-from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.weights import resolve_weights
 

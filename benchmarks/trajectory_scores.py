@@ -33,10 +33,10 @@ from rest_react.selection.trajectory_signals.cross_fitting import cross_agreemen
 from rest_react.selection.trajectory_signals.reconstruction import mask_names, reconstructions
 from rest_react.selection.trajectory_signals.support import supports
 from rest_react.tasks.search_qa.actions import CheckAnswer, SelectLink
-from rest_react.tasks.search_qa.evidence import evidence_of
+from rest_react.tasks.search_qa.judging.evidence import evidence_of
+from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.tasks.search_qa.memory import NOTHING_SELECTED, memories
 from rest_react.tasks.search_qa.render_state import render_state
-from rest_react.tasks.search_qa.verifier import violations_of
 from rest_react.text_safety import escape_control_tokens, quote
 
 TrajectoryScores = list[float | None]

@@ -24,7 +24,7 @@ from rest_react.tasks.search_qa.actions import (
     Search,
     Terminate,
 )
-from rest_react.tasks.search_qa.conversation import describe, sources
+from rest_react.tasks.search_qa.views.conversation import describe, sources
 
 # The smoke experiment with nothing to train and no mistakes.
 SMOKE = (

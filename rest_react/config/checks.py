@@ -216,7 +216,7 @@ def _impossible_questions(s: Settings) -> Iterator[str]:
 
 
 def _verifier_of_other_questions(s: Settings) -> Iterator[str]:
-    """`verified` with questions for which its rules (tasks.search_qa.verifier) are not valid."""
+    """`verified` with questions for which its rules (tasks.search_qa.judging.verifier) are not valid."""
     grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
     asked = grown | {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
     for path, chosen, sources, other in (

@@ -5,7 +5,7 @@
 
 A step may train if its trajectory finished and its task allows it, the step was not forced, and at least one sample is
 not cut off, parses and has no empty element.
-Not here: which candidate is best (selection.selectors), and the rules of a verifier (tasks.search_qa.verifier).
+Not here: which candidate is best (selection.selectors), and the rules of a verifier (tasks.search_qa.judging.verifier).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -8,7 +8,7 @@ write. A reply that cannot be parsed gives an empty order, not an error.
 Not here: the shuffled list of candidates in the prompt (selection.shuffled_ranking_prompt), scores of options
 (selection.option_ranking), parsing of replies (judges.ranking_reply, judges.good_reply), which candidates are shown
 (selection.filters), how the choice is recorded (selection.rank_step), and rules that need no model
-(tasks.search_qa.verifier).
+(tasks.search_qa.judging.verifier).
 """
 
 from collections.abc import Sequence

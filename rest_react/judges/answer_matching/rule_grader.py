@@ -11,7 +11,7 @@ To mention the gold answer is not enough: the answer must assert it. When in dou
 rather than a wrong answer right; docs/metrics.md lists the cases that they cannot see.
 Not here: the canonical form (canonical_text), mentions (gold_mentions), denials and hedges (assertion), lists
 (listed_answers), yes/no questions (yes_no_questions), questions that offer choices (choice_questions), LLM judges
-(judges.grader), and rules on steps that need no labels (tasks.search_qa.verifier).
+(judges.grader), and rules on steps that need no labels (tasks.search_qa.judging.verifier).
 """
 
 import re

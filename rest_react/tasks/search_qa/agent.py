@@ -27,7 +27,6 @@ from rest_react.protocols import Search as SearchClient
 from rest_react.records import Fault, Hit, Question, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
 from rest_react.tasks.protocol import Policy, Watch
-from rest_react.tasks.search_qa import verifier
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -38,6 +37,7 @@ from rest_react.tasks.search_qa.actions import (
     StepKind,
     Terminate,
 )
+from rest_react.tasks.search_qa.judging import verifier
 from rest_react.tasks.search_qa.memory import Memory, after
 from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.step import take_step

@@ -17,14 +17,14 @@ from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajector
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
 from rest_react.step_view import StepView
 from rest_react.tasks.protocol import Policy, Task, Watch
-from rest_react.tasks.search_qa import conversation
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
-from rest_react.tasks.search_qa.corruptions import corruptions
-from rest_react.tasks.search_qa.evidence import evidence_of, gathering_of
-from rest_react.tasks.search_qa.messages import as_conversation
+from rest_react.tasks.search_qa.judging.corruptions import corruptions
+from rest_react.tasks.search_qa.judging.evidence import evidence_of, gathering_of
+from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.tasks.search_qa.step import parse_step
-from rest_react.tasks.search_qa.verifier import violations_of
+from rest_react.tasks.search_qa.views import conversation
+from rest_react.tasks.search_qa.views.messages import as_conversation
 
 
 @dataclass(frozen=True, slots=True)

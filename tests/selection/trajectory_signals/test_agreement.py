@@ -2,7 +2,7 @@
 
 from rest_react.parsed_trajectories import Evidence
 from rest_react.selection.trajectory_signals.agreement import agreement, has_majority, in_band, same_answer
-from rest_react.tasks.search_qa.evidence import short_answer
+from rest_react.tasks.search_qa.judging.evidence import short_answer
 
 
 def answers(question: str, *texts: str) -> list[Evidence]:

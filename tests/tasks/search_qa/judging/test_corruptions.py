@@ -8,7 +8,7 @@ from random import Random
 from benchmarks.gold import judge_steps
 from rest_react.records import Candidate, LabelledQuestion, Step, Trajectory
 from rest_react.selection.filters import usable_candidates
-from rest_react.tasks.search_qa.corruptions import corruptions
+from rest_react.tasks.search_qa.judging.corruptions import corruptions
 from rest_react.tasks.search_qa.step import parse_step
 from tests.benchmarks.test_gold import SEARCH, WORLD, expert_trajectory, scripted, titles
 

@@ -3,7 +3,7 @@
 from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
 from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
 from rest_react.tasks.search_qa.actions import Action, Answer, LinkSelection, Search, Terminate, render_output
-from rest_react.tasks.search_qa.evidence import evidence_of, short_answer
+from rest_react.tasks.search_qa.judging.evidence import evidence_of, short_answer
 from rest_react.tasks.search_qa.step import parse_step
 
 ASKED = "In which town was the teacher of Ada Mell born?"

@@ -14,7 +14,7 @@ from rest_react.tasks.search_qa.actions import (
     SelectLink,
     Terminate,
 )
-from rest_react.tasks.search_qa.verifier import violations
+from rest_react.tasks.search_qa.judging.verifier import violations
 
 WINDS = ResultItem(1, "The Winds of Vell", "Ada Mell wrote The Winds of Vell, a novel set in Gar.")
 ADA = ResultItem(4, "Ada Mell", "Ada Mell was born in Tor and had Odo Lin as a teacher. The birth year is 1820.")
