@@ -24,7 +24,7 @@ from rest_react.config.cli import compose, environment
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
 from rest_react.records import Example, LabelledQuestion, Trajectory
-from rest_react.stages.improve import EXAMPLES
+from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.reuse import copy_stage
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines

@@ -36,7 +36,7 @@ from rest_react.questions.question_settings import BuiltInItems, OpenedQuestions
 from rest_react.records import LabelledQuestion, ModelRef, Passage
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.cache import Cache, CachedLLM, CachedSearch, client_name
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.search.engine_settings import SearchContext
 from rest_react.search.pages import PageReader
 from rest_react.selection.opinions import StepJudge
@@ -44,7 +44,7 @@ from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.trained_judge import TrainedJudge
 from rest_react.setting_types import Mode
 from rest_react.stages.finetune import read_model
-from rest_react.stages.improve import Rules
+from rest_react.stages.improve.improve import Rules
 from rest_react.stages.synthesise import written_rows
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.protocol import Policy, Task

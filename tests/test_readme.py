@@ -44,7 +44,7 @@ from rest_react.reporting.rows import compute_rows
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
-from rest_react.stages.improve import improve
+from rest_react.stages.improve.improve import improve
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.locked_settings import UNLOCKED
 from rest_react.storage.run_folder import RunFolder

@@ -6,7 +6,7 @@
 With `chat`, each text is a message (TRL's conversational format), for policies that are asked through a chat template;
 otherwise a text (the standard format). These are the rows that Improve of that iteration selected, without
 demonstrations; they are made without labels.
-Not here: how rows are selected (stages.improve), and how the rejected candidate is (stages.preferences).
+Not here: how rows and rejected candidates are selected (stages.improve).
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ from typing import Any
 
 from rest_react.errors import UsageError
 from rest_react.records import Example
-from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules
-from rest_react.stages.preferences import preferences
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules
+from rest_react.stages.improve.preferences import preferences
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder

@@ -28,12 +28,12 @@ from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
-from rest_react.remote.error_meanings import classify_error
-from rest_react.remote.error_replies import ErrorReply
+from rest_react.remote.failures.error_meanings import classify_error
+from rest_react.remote.failures.error_replies import ErrorReply
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.http_client import key_from, open_http
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
-from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import TooLarge, place_of
 from rest_react.seeds import derive_seed

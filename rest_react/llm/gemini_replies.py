@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from rest_react.errors import ModelFault
 from rest_react.llm.token_ends import token_ends
 from rest_react.records import Completion
+from rest_react.remote.failures.wait_headers import requested_wait_s, retry_after_s
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.usage import Tokens, Usage, told, with_thoughts
-from rest_react.remote.wait_headers import requested_wait_s, retry_after_s
 
 if TYPE_CHECKING:
     from google.genai.errors import APIError

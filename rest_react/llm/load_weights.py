@@ -22,7 +22,7 @@ from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.setting_names import SettingNames
 
 _LOOK_S = 0.2
 _STOP_S = 5.0

@@ -15,7 +15,7 @@ from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import ModelRef
 from rest_react.remote.budget import Meter
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.setting_types import Mode
 
 # Arguments of the function that renders a chat template, not of the template itself.

@@ -19,7 +19,7 @@ from rest_react.reporting.page import templates
 from rest_react.reporting.results_json import ResultRow
 from rest_react.reporting.tables.markdown import markdown_table
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS
-from rest_react.stages.improve import EXAMPLES
+from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import iterations

@@ -21,8 +21,8 @@ import msgspec
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.redaction import redact_reply, secret_in
-from rest_react.remote.error_meanings import meaning_of
-from rest_react.remote.error_replies import error_reply
+from rest_react.remote.failures.error_meanings import meaning_of
+from rest_react.remote.failures.error_replies import error_reply
 from rest_react.remote.http_client import HttpReply, get, key_from, open_session, post
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry

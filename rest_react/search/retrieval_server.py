@@ -20,10 +20,10 @@ import msgspec
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
+from rest_react.remote.failures.wait_headers import requested_wait_s
 from rest_react.remote.http_client import open_session, post
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry, worth_retrying
-from rest_react.remote.wait_headers import requested_wait_s
 from rest_react.remote.whole_reply import PAGE_MB, place_of
 from rest_react.search.engine_settings import SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html

@@ -21,9 +21,9 @@ from urllib.parse import urljoin, urlsplit
 
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
 from rest_react.records import Hit
+from rest_react.remote.failures.wait_headers import requested_wait_s
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
-from rest_react.remote.wait_headers import requested_wait_s
 from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
 from rest_react.search.engine_settings import SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html

@@ -4,13 +4,13 @@
 
 The reward model scores yes and no where it can (`improve.reward=options`), and writes its verdict otherwise. It sees no
 gold answer: `Evidence` has no field for one. The paper filters no trajectories by a model; this filter is ours.
-Not here: which trajectories are judged, and what becomes of the verdicts (stages.judge_trajectories).
+Not here: which trajectories are judged, and what becomes of the verdicts (stages.improve.judge_trajectories).
 """
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.parsed_trajectories import Evidence
 from rest_react.records import TrajectoryVerdict
-from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import REFUSED
 
@@ -36,7 +36,7 @@ async def judge_trajectory(id_: str, found: Evidence, judge: StepJudge, *, seed:
 
 
 def answer_of(verdict: TrajectoryVerdict) -> str | None:
-    """The outcome of the request, for remote.refusals.refusals_watched."""
+    """The outcome of the request, for remote.failures.refusals.refusals_watched."""
     if verdict.status == "errored":
         return LOST
     return verdict.reply if verdict.reply.startswith(REFUSED) else ACCEPTED

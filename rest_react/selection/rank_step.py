@@ -14,7 +14,7 @@ from dataclasses import replace
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.records import Completion, OptionRanking, Ranking
-from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep
 from rest_react.selection.opinions import StepJudge
@@ -59,7 +59,7 @@ def is_decided(ranking: Ranking) -> bool:
 
 
 def reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
-    """One entry per request to the reward model, for remote.refusals.refusals_watched."""
+    """One entry per request to the reward model, for remote.failures.refusals.refusals_watched."""
     if ranking.status == "errored":
         yield LOST
     elif ranking.status == "fallback" or ranking.order:

@@ -31,7 +31,7 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "cross_fitted": cross_fitting.is_confirmed,
     "reconstructable": reconstruction.is_reconstructable,
     "supported": support.is_supported,
-    "judged_good": every_trajectory,  # the reward model's verdicts decide (stages.judge_trajectories)
+    "judged_good": every_trajectory,  # the reward model's verdicts decide (stages.improve.judge_trajectories)
 }
 # Trajectories of one question below which a filter keeps none.
 FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {"agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2}

@@ -18,7 +18,7 @@ from pathlib import Path
 from rest_react.judges.grader import Grader
 from rest_react.metrics.prices import Price, bill
 from rest_react.records import LabelledQuestion, Result, Trajectory
-from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out, tokens_by_role
@@ -114,7 +114,7 @@ def _outside_error(result: Result) -> str | None:
 
 
 def _grader_answers(result: Result) -> Iterator[str | None]:
-    """One entry per request to the grader, for remote.refusals.refusals_watched. Empty answers are not requests."""
+    """One entry per request to the grader, for remote.failures.refusals.refusals_watched. Empty answers are not requests."""
     asked = [] if result.fault else [(result.answer, result.verdict)]
     if result.fault or result.draft != result.answer:
         asked.append((result.draft, result.verdict_before_checks))

@@ -6,8 +6,8 @@
 memory. `rank(id, item)`, a function of the stage, makes the record. Each record is saved when it is made, in order of
 arrival; the last step sorts the file. When a stage resumes, records that `StageRecords.keep` rejects are removed and
 made again; all others are kept.
-Not here: writing lines to disk (storage.jsonl), which requests count as refusals (remote.refusals,
-remote.error_meanings), and the summary that marks a stage as complete (each stage writes its own).
+Not here: writing lines to disk (storage.jsonl), which requests count as refusals (remote.failures.refusals,
+remote.failures.error_meanings), and the summary that marks a stage as complete (each stage writes its own).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import StageIncomplete
 from rest_react.progress import progress
-from rest_react.remote.refusals import refusals_watched
+from rest_react.remote.failures.refusals import refusals_watched
 from rest_react.storage.jsonl import JsonLines, Record, read_lines
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class StageRecords(Generic[R]):
     `noun` is their name in messages (trajectories, rankings); `role` is the settings group of the model that makes them
     (policy, reward_model). `keep` says whether to keep a record when the stage resumes. `outside_error` is the external
     error because of which a record failed, or None. `answers` has one entry per request, for
-    remote.refusals.refusals_watched. `failed` says whether the progress counts a record as failed.
+    remote.failures.refusals.refusals_watched. `failed` says whether the progress counts a record as failed.
     """
 
     kind: type[R]

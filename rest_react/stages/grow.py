@@ -4,7 +4,7 @@
 
 writes trajectories.jsonl and summary.json into the stage's folder. The questions carry no labels: `Question` has no
 field for one. Failed trajectories are kept; Improve uses the finished ones.
-Not here: one rollout (tasks), and the selection of training data (stages.improve).
+Not here: one rollout (tasks), and the selection of training data (stages.improve.improve).
 """
 
 import time

@@ -2,13 +2,13 @@
 
     reopen_where_limits_changed(folder, locked_settings(settings))     # before the new settings are saved
 
-Not here: which records are made again (stages.improve.reopen_refused, stages.evaluate.reopen_unscored).
+Not here: which records are made again (stages.improve.improve.reopen_refused, stages.evaluate.reopen_unscored).
 """
 
 from collections.abc import Mapping
 
 from rest_react.stages.evaluate import reopen_unscored
-from rest_react.stages.improve import reopen_refused
+from rest_react.stages.improve.improve import reopen_refused
 from rest_react.storage.run_folder import RunFolder, iterations
 from rest_react.storage.settings_file import LIMITS_OF_JUDGES, differing_settings
 

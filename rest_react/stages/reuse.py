@@ -5,7 +5,7 @@
 
 The settings that differ decide which stages are shared (`shared_stages`). The two runs share files as hard links,
 because a complete stage never changes its files. Stages that exist in this run are kept.
-Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve, ...).
+Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve.improve, ...).
 """
 
 import os

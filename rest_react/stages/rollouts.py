@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rest_react.records import Question, Trajectory
-from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.remote.session import session
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
@@ -76,7 +76,7 @@ def _outside_error(trajectory: Trajectory) -> str | None:
 
 
 def _first_answer(trajectory: Trajectory) -> Iterator[str | None]:
-    """One entry for the first call to the policy, for remote.refusals.refusals_watched."""
+    """One entry for the first call to the policy, for remote.failures.refusals.refusals_watched."""
     if trajectory.fault is None or trajectory.steps:
         yield ACCEPTED
     else:

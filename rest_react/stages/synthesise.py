@@ -23,7 +23,7 @@ from rest_react.parsed_trajectories import CUT_OFF
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
-from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.selection.opinions import Judgement
 from rest_react.setting_types import Count, NotNegative, Share, Temperature
@@ -204,7 +204,7 @@ def _overlap(runs: frozenset[str], others: frozenset[str]) -> float:
 
 
 def _answers(text: WrittenText) -> Iterator[str | None]:
-    """One entry for the call to the teacher, for remote.refusals.refusals_watched."""
+    """One entry for the call to the teacher, for remote.failures.refusals.refusals_watched."""
     if text.fault is None or text.text:
         yield ACCEPTED
     else:

@@ -3,7 +3,7 @@
     training_data(folder, 2, demonstrations=True)     # the examples of iteration 0, then those of iteration 2
 
 The examples of iteration 0 are demonstrations, so none are added there.
-Not here: how Improve selects examples (stages.improve), and the order and length of training rows (training).
+Not here: how Improve selects examples (stages.improve.improve), and the order and length of training rows (training).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 from rest_react.prompts import EXEMPLAR_ID
 from rest_react.records import Example, Preference
-from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules
-from rest_react.stages.preferences import preferences
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules
+from rest_react.stages.improve.preferences import preferences
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder

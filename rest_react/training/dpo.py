@@ -5,8 +5,8 @@
 
 The policy learns to prefer each row's completion to the rejected one, and stays near the reference model, which is the
 model that training starts from (arXiv 2305.18290, equation 7). Calling `train` again resumes from the last checkpoint.
-Not here: which candidates make a row (stages.preferences), and the training itself (worker.dpo), which is launched
-and never imported.
+Not here: which candidates make a row (stages.improve.preferences), and the training itself (worker.dpo), which is
+launched and never imported.
 """
 
 from collections.abc import Iterator, Sequence

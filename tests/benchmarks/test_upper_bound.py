@@ -13,7 +13,7 @@ from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.judges.grader import rule_verdict
 from rest_react.records import Example, Trajectory
-from rest_react.stages.improve import EXAMPLES
+from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder

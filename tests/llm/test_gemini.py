@@ -12,7 +12,7 @@ from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageErr
 from rest_react.llm.gemini import Gemini
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter, worst_case
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.seeds import derive_seed
 from tests.loopback import Reply, Server, serve
 from tests.odd_bodies import ODD_BODIES, endless

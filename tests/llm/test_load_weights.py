@@ -11,7 +11,7 @@ from rest_react.llm.model_settings import ModelContext
 from rest_react.protocols import LLM
 from rest_react.records import Completion, ModelRef, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.storage.locked_settings import locked_settings
 from tests.loopback import Reply, Request, serve
 from tests.serving import listing, reply_with

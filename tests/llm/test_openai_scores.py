@@ -9,7 +9,7 @@ from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.records import OptionScores, Prompt
 from rest_react.remote.budget import Budget, Meter
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.setting_names import SettingNames
 from tests.loopback import Reply, serve
 
 PROMPT = Prompt("Judge.\n", "Which one is best?\nBEST:", closing="\nReply with a letter.")

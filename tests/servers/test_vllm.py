@@ -20,8 +20,8 @@ from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.protocols import LLM
 from rest_react.records import ModelRef
 from rest_react.remote.budget import Budget, Meter
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.session import session
-from rest_react.remote.setting_names import SettingNames
 from rest_react.setting_types import Mode
 from tests.servers.installed import environment
 from tests.servers.parity import (

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import StageIncomplete, UsageError
-from rest_react.remote.refusals import ACCEPTED, LOST
+from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines
 from tests.clients import Killed

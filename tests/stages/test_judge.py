@@ -35,7 +35,7 @@ from rest_react.tasks.search_qa.actions import LinkSelection, Search, canonical_
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from tests.clients import FREE
-from tests.stages.test_improve import candidate
+from tests.stages.improve.test_improve import candidate
 
 HITS = (Hit("p1", "Ada Mell", "Ada Mell was born in Vell."), Hit("p2", "Bob Lin", "Bob Lin was born in Gar."))
 RIGHT = Search("birthplace of Ada Mell", "First.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.records import Example
-from rest_react.stages.improve import EXAMPLES
+from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.training_data import origin_of_rows, training_data
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.run_folder import RunFolder

@@ -45,13 +45,13 @@ from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling, chat_turns
 from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, tokens_used, with_all_prompts, worst_case
-from rest_react.remote.error_meanings import classify_error, meaning_of, tells_of_no_model
-from rest_react.remote.error_replies import ErrorInside, ErrorReply, error_reply
+from rest_react.remote.failures.error_meanings import classify_error, meaning_of, tells_of_no_model
+from rest_react.remote.failures.error_replies import ErrorInside, ErrorReply, error_reply
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.http_client import get, key_from, open_session, post, refuse_address
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import READY_WITHIN_S, Backoff, NotReady, TryAgain, retry, wait_until_ready
 from rest_react.remote.session import session_headers
-from rest_react.remote.setting_names import SettingNames
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import MODEL_MB
 from rest_react.seeds import derive_seed

@@ -7,14 +7,14 @@
 If a refusal names a field of the request and says that it is not supported, the settings are wrong, whatever the
 status: no request of this client can succeed. Only the beginning of a message is read, since its end may repeat the
 prompt.
-Not here: refusals of one prompt, the key, quotas and outages (remote.error_meanings).
+Not here: refusals of one prompt, the key, quotas and outages (remote.failures.error_meanings).
 """
 
 import re
 from collections.abc import Collection, Mapping
 
-from rest_react.remote.error_replies import ErrorReply
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.error_replies import ErrorReply
+from rest_react.remote.failures.setting_names import SettingNames
 
 _BEGINNING = 200
 _REFUSING = (400, 403, 404, 405, 415, 422, 500, 501)  # 403: logprobs; 500: llama.cpp

@@ -55,7 +55,7 @@ from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Meter
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.setting_types import Count, Mode, Name, Positive, SystemTurn
 from rest_react.weights import resolve_weights
 

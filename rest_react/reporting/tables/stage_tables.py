@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.reporting.number_formats import percent
-from rest_react.stages.improve_summary import fallback_note, idle_selector_note
+from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.summaries import read_summary
 from rest_react.text_safety import visible

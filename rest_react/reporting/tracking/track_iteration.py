@@ -19,7 +19,7 @@ from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tracking.sample_tables import sample_tables
 from rest_react.reporting.tracking.trackers import Kind, Mode, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL
-from rest_react.stages.improve import EXAMPLES
+from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, write_summary

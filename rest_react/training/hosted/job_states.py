@@ -10,8 +10,8 @@ Not here: asking, and waiting (trainer).
 import re
 from typing import Literal
 
-from rest_react.remote.error_meanings import meaning_of
-from rest_react.remote.error_replies import ErrorReply
+from rest_react.remote.failures.error_meanings import meaning_of
+from rest_react.remote.failures.error_replies import ErrorReply
 
 State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
 _STATES: dict[State, frozenset[str]] = {

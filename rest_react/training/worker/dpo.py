@@ -8,7 +8,7 @@ reference model is asked before the first step, so that it takes no memory while
 loads its checkpoint after that.
 A line of loss.jsonl also has `accuracy`, the share of pairs whose chosen completion gained more than the rejected one,
 and `margin`, beta times the mean difference of the gains.
-Not here: which completions make a pair (stages.preferences).
+Not here: which completions make a pair (stages.improve.preferences).
 """
 
 import sys

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rest_react.llm.openai_api.event_stream import parse_body
 from rest_react.llm.openai_api.openai_replies import read_reply
 from rest_react.records import Completion
-from rest_react.remote.error_replies import ErrorInside
+from rest_react.remote.failures.error_replies import ErrorInside
 from rest_react.remote.retry import TryAgain
 
 

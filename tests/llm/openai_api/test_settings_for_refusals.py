@@ -1,8 +1,8 @@
 import pytest
 
 from rest_react.llm.openai_api.settings_for_refusals import refuses_system_turn, remedy, why_empty
-from rest_react.remote.error_replies import ErrorReply
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.error_replies import ErrorReply
+from rest_react.remote.failures.setting_names import SettingNames
 
 SENT = {
     "model": "m", "messages": [], "temperature": 0.0, "max_tokens": 40, "seed": 7, "stop": ["# [END]"], "n": 4,

@@ -17,8 +17,8 @@ from rest_react.llm.vllm.visible_gpus import VISIBLE
 from rest_react.llm.vllm.vllm_server import VllmServer, own_context
 from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.session import session
-from rest_react.remote.setting_names import SettingNames
 from rest_react.seeds import derive_seed
 from rest_react.weights import resolve_weights
 from rest_react.weights.tiny import TINY

@@ -15,7 +15,7 @@ from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.world import build_world
-from tests.stages.test_improve import candidate
+from tests.stages.improve.test_improve import candidate
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=6, evaluation=0)
 SEARCH = Bm25Search(WORLD.passages)

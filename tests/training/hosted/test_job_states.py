@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.remote.error_replies import ErrorReply
+from rest_react.remote.failures.error_replies import ErrorReply
 from rest_react.training.hosted.job_states import is_not_ready, state_of
 
 

@@ -13,7 +13,7 @@ The rejected candidate of a step is the first of these that exists:
 A parsable candidate is written in its canonical form, so that the two completions never differ in spelling only.
 Samples that were cut off at the token limit, and errors injected by the scripted policy, are not used. A step without a
 different rejected candidate gives no preference.
-Not here: the ranking of candidates (stages.improve, selection.reward_model).
+Not here: the ranking of candidates (stages.improve.improve, selection.reward_model).
 """
 
 import math
@@ -24,8 +24,8 @@ from pathlib import Path
 
 from rest_react.parsed_trajectories import CUT_OFF, SLIP, ParsedStep
 from rest_react.records import Example, Preference, Ranking
-from rest_react.stages.improve import Rules, steps_to_rank
-from rest_react.stages.judge_trajectories import judged_bad
+from rest_react.stages.improve.improve import Rules, steps_to_rank
+from rest_react.stages.improve.judge_trajectories import judged_bad
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rest_react.remote.wait_headers import requested_wait_s
+from rest_react.remote.failures.wait_headers import requested_wait_s
 
 _READ = 300  # characters of a message that rules match
 

@@ -1,6 +1,6 @@
 """Error replies as providers and gateways shape them."""
 
-from rest_react.remote.error_replies import ErrorReply, read_error
+from rest_react.remote.failures.error_replies import ErrorReply, read_error
 
 
 def test_an_error_inside_a_reply_of_status_200_tells_its_own_status() -> None:

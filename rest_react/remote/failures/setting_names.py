@@ -9,7 +9,7 @@ Not here: refusals that name a field which this client sends (llm.openai_api.set
 
 from dataclasses import dataclass
 
-from rest_react.remote.error_replies import ErrorReply, any_spelling
+from rest_react.remote.failures.error_replies import ErrorReply, any_spelling
 
 # (pattern of a refusal, setting that fixes it); the first match decides.
 _WAYS_OUT = (

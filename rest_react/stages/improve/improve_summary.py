@@ -3,7 +3,7 @@
     summary_of(rankings, choices, counted, selector="perplexity", judged=False)["targets_changed"]     # 12
     list(notes_of(summary))      # one note for many fallbacks, one for many truncated samples
 
-Not here: the stage (stages.improve), and the definitions of the numbers (docs/metrics.md).
+Not here: the stage (stages.improve.improve), and the definitions of the numbers (docs/metrics.md).
 """
 
 from collections import Counter

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.records import Candidate, Preference, Ranking, Step
-from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules
-from rest_react.stages.preferences import preferences, rejected_candidate
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules
+from rest_react.stages.improve.preferences import preferences, rejected_candidate
 from rest_react.tasks.search_qa.actions import Search
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.task import SearchQA
-from tests.stages.test_improve import (
+from tests.stages.improve.test_improve import (
     ADA,
     BOB,
     CAT,

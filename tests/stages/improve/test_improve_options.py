@@ -7,14 +7,14 @@ import pytest
 from rest_react.errors import OutsideFault, StageIncomplete
 from rest_react.records import OptionRanking, Ranking, Step, Trajectory, Usage
 from rest_react.selection.reward_model import RewardModel
-from rest_react.stages.improve import EXAMPLES, RANKINGS, Rules, improve
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules, improve
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import Search
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from tests.clients import FREE
-from tests.stages.test_improve import candidate
+from tests.stages.improve.test_improve import candidate
 
 SCORES = {"A": -0.5, "B": -1.5}
 

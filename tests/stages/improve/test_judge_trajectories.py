@@ -10,9 +10,9 @@ from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.records import Example, Hit, OptionScores, Prompt, Step, Trajectory, TrajectoryVerdict, Usage
 from rest_react.selection.reward_model import RewardModel
-from rest_react.stages.improve import EXAMPLES, Rules, improve, reopen_refused
-from rest_react.stages.judge_trajectories import VERDICTS
-from rest_react.stages.preferences import preferences
+from rest_react.stages.improve.improve import EXAMPLES, Rules, improve, reopen_refused
+from rest_react.stages.improve.judge_trajectories import VERDICTS
+from rest_react.stages.improve.preferences import preferences
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import LinkSelection, Search, render_output
@@ -20,7 +20,7 @@ from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from tests.clients import FREE
-from tests.stages.test_improve import candidate
+from tests.stages.improve.test_improve import candidate
 
 JUDGED_ANSWER = (PACKAGED_PROMPTS / "judged_answer.txt").read_text(encoding="utf-8")
 FENCED = re.compile(r"^```\n(.*?)\n```$", re.MULTILINE | re.DOTALL)

@@ -1,7 +1,7 @@
 import pytest
 
-from rest_react.remote.error_replies import ErrorReply
-from rest_react.remote.setting_names import SettingNames
+from rest_react.remote.failures.error_replies import ErrorReply
+from rest_react.remote.failures.setting_names import SettingNames
 
 
 def test_a_setting_has_its_block_in_front_where_there_is_one():

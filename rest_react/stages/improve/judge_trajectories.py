@@ -5,7 +5,7 @@
 
 writes verdicts.jsonl, one line for each finished trajectory that the task's own filters keep. A trajectory without a
 verdict (an outage, a refusal, an unclear reply) is judged again when the stage resumes, and is never counted as bad.
-Not here: the question to the reward model (selection.judge_trajectory), and the summary (stages.improve).
+Not here: the question to the reward model (selection.judge_trajectory), and the summary (stages.improve.improve).
 """
 
 from collections.abc import Iterator

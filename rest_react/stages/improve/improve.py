@@ -10,7 +10,7 @@ The target is the canonical text of the action (ParsedAction.target), without co
 candidate is parsed once.
 Not here: which trajectories and steps may train (selection.trajectory_filters, selection.filters), the choice of the
 candidate (selection.selectors), the record of the choice (selection.rank_step), and the counts of the summary
-(stages.improve_summary).
+(stages.improve.improve_summary).
 """
 
 import time
@@ -33,8 +33,14 @@ from rest_react.selection.rank_step import is_decided, rank_step, reward_model_a
 from rest_react.selection.selectors import SelectorName
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.stages.improve_summary import Choice, notes_of, option_counts, summary_of
-from rest_react.stages.judge_trajectories import VERDICTS, has_verdict, judge_trajectories, judged_bad, verdict_counts
+from rest_react.stages.improve.improve_summary import Choice, notes_of, option_counts, summary_of
+from rest_react.stages.improve.judge_trajectories import (
+    VERDICTS,
+    has_verdict,
+    judge_trajectories,
+    judged_bad,
+    verdict_counts,
+)
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Task

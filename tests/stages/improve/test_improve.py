@@ -16,14 +16,14 @@ from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
 from rest_react.selection import filters
 from rest_react.selection.reward_model import RewardModel
-from rest_react.stages.improve import (
+from rest_react.stages.improve.improve import (
     EXAMPLES,
     RANKINGS,
     Rules,
     improve,
     reopen_refused,
 )
-from rest_react.stages.improve_summary import fallback_note, idle_selector_note
+from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError
-from rest_react.remote.error_meanings import classify_error, meaning_of
-from rest_react.remote.error_replies import error_reply
+from rest_react.remote.failures.error_meanings import classify_error, meaning_of
+from rest_react.remote.failures.error_replies import error_reply
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.retry import TryAgain
-from rest_react.remote.setting_names import SettingNames
 
 KEY = "sk-proj-Ab12Cd34Ef56Gh78"
 

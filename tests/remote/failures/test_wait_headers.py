@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.remote.wait_headers import requested_wait_s, retry_after_s
+from rest_react.remote.failures.wait_headers import requested_wait_s, retry_after_s
 
 
 def test_a_retry_after_header_is_read_in_seconds_or_as_a_date():
