@@ -36,7 +36,7 @@ async def judge_trajectory(id_: str, found: Evidence, judge: StepJudge, *, seed:
 
 
 def answer_of(verdict: TrajectoryVerdict) -> str | None:
-    """The outcome of the request, for remote.failures.refusals.refusals_watched."""
+    """The outcome of the request, for remote.failures.refusals."""
     if verdict.status == "errored":
         return LOST
     return verdict.reply if verdict.reply.startswith(REFUSED) else ACCEPTED

@@ -59,7 +59,7 @@ def is_decided(ranking: Ranking) -> bool:
 
 
 def reward_model_answers(ranking: Ranking) -> Iterator[str | None]:
-    """One entry per request to the reward model, for remote.failures.refusals.refusals_watched."""
+    """One entry per request to the reward model, for remote.failures.refusals."""
     if ranking.status == "errored":
         yield LOST
     elif ranking.status == "fallback" or ranking.order:

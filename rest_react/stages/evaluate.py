@@ -114,7 +114,7 @@ def _outside_error(result: Result) -> str | None:
 
 
 def _grader_answers(result: Result) -> Iterator[str | None]:
-    """One entry per request to the grader, for remote.failures.refusals.refusals_watched. Empty answers are not requests."""
+    """One entry per request to the grader, for remote.failures.refusals. Empty answers are not requests."""
     asked = [] if result.fault else [(result.answer, result.verdict)]
     if result.fault or result.draft != result.answer:
         asked.append((result.draft, result.verdict_before_checks))

@@ -33,7 +33,7 @@ class StageRecords(Generic[R]):
     `noun` is their name in messages (trajectories, rankings); `role` is the settings group of the model that makes them
     (policy, reward_model). `keep` says whether to keep a record when the stage resumes. `outside_error` is the external
     error because of which a record failed, or None. `answers` has one entry per request, for
-    remote.failures.refusals.refusals_watched. `failed` says whether the progress counts a record as failed.
+    remote.failures.refusals. `failed` says whether the progress counts a record as failed.
     """
 
     kind: type[R]

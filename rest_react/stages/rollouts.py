@@ -76,7 +76,7 @@ def _outside_error(trajectory: Trajectory) -> str | None:
 
 
 def _first_answer(trajectory: Trajectory) -> Iterator[str | None]:
-    """One entry for the first call to the policy, for remote.failures.refusals.refusals_watched."""
+    """One entry for the first call to the policy, for remote.failures.refusals."""
     if trajectory.fault is None or trajectory.steps:
         yield ACCEPTED
     else:

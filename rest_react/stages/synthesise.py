@@ -204,7 +204,7 @@ def _overlap(runs: frozenset[str], others: frozenset[str]) -> float:
 
 
 def _answers(text: WrittenText) -> Iterator[str | None]:
-    """One entry for the call to the teacher, for remote.failures.refusals.refusals_watched."""
+    """One entry for the call to the teacher, for remote.failures.refusals."""
     if text.fault is None or text.text:
         yield ACCEPTED
     else:

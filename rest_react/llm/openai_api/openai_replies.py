@@ -10,8 +10,8 @@ events. If a sample has no text, `elsewhere` names the field that has content in
 
 A sample's tokens are counted by its log-probabilities, since llama.cpp reports the usage of one sample for all `n`.
 Without log-probabilities the reply's usage is divided evenly; if it is impossible, the counts are unknown.
-Not here: one choice (openai_choice), the bytes (event_stream), error replies (remote.failures.error_replies), and what a
-sample without text means for the run (openai_compatible).
+Not here: one choice (openai_choice), the bytes (event_stream), error replies (remote.failures.error_replies), and what
+a sample without text means for the run (openai_compatible).
 """
 
 import math
