@@ -31,7 +31,7 @@ from rest_react.reporting.compared_run import read_run
 from rest_react.reporting.failure_notes import failure_notes
 from rest_react.reporting.headline import headlines
 from rest_react.reporting.packing import pack
-from rest_react.reporting.page import fill
+from rest_react.reporting.page import fill, write_page
 from rest_react.reporting.results_json import RESULTS_JSON, ResultRow, Results
 from rest_react.reporting.rows import compute_baselines, compute_rows
 from rest_react.reporting.tables.baseline_table import baseline_tables, terminal_table
@@ -77,7 +77,7 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     }
     write_file(run_folder / "report.md", report_markdown(view))
     page = run_folder / "report.html"
-    write_file(page, _page(view, run_folder, task))
+    _write_page(page, view, run_folder, task)
     write_cards(run_folder, rows, smoke=smoke)
     return page
 
@@ -97,7 +97,7 @@ def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
 def _task_tables(run_folder: Path, task: Task, rows: Sequence[ResultRow]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The task's own tables of the last iteration's answers, each with its benchmark."""
     for row in {row.benchmark: row for row in rows}.values():
-        answers = list(read_lines(run_folder / f"iter_{row.iteration}" / "evaluate" / row.benchmark / RESULTS, Result))
+        answers = read_lines(run_folder / f"iter_{row.iteration}" / "evaluate" / row.benchmark / RESULTS, Result)
         for table in task.tables(answers):
             name = f"{table.name} (iteration {row.iteration})"
             cells = [[visible(cell, 200) for cell in line] for line in table.rows]
@@ -105,10 +105,11 @@ def _task_tables(run_folder: Path, task: Task, rows: Sequence[ResultRow]) -> Ite
             yield row.benchmark, {"name": name, "headings": headings, "rows": cells}
 
 
-def _page(view: Mapping[str, Any], run_folder: Path, task: Task) -> str:
+def _write_page(page: Path, view: Mapping[str, Any], run_folder: Path, task: Task) -> None:
     settings, packed = run_folder / "settings.yaml", pack(run_folder, task)
     curves = ((k, loss_curve(run_folder / f"iter_{k}" / "finetune")) for k in iterations(run_folder))
-    return fill(
+    write_page(
+        page,
         "report.html.j2",
         scripts=("browser.js", "conversation.js") if packed.trajectories else (),
         **view,

@@ -7,7 +7,8 @@
 Index and blocks are deflated JSON in base64. The page inflates the index at the start, and a block when one of its
 trajectories is opened. Of each state only the lines that differ from the previous state are packed, because a state
 repeats the previous one. The task decides what a step shows (step_view). If the data exceeds `largest`, only a seeded
-sample of the trajectories keeps all candidates; the others keep the chosen candidate of each step.
+sample of the trajectories keeps all candidates; the others keep the chosen candidate of each step. If that is still too
+much, only a seeded sample of the trajectories is packed at all, each with the chosen candidates.
 Not here: how the page shows trajectories (templates/browser.js, templates/conversation.js).
 """
 
@@ -17,7 +18,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from sys import intern
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -32,18 +34,20 @@ LARGEST = 30_000_000
 PER_BLOCK = 32
 _LONGEST = 20_000  # characters of one text, which limits the size of the page
 _SEARCHED = 240  # characters of an answer or a fault in the index
-Keep = Callable[[str], bool]
+Candidates: TypeAlias = Literal["all", "chosen"]
+Keep: TypeAlias = Callable[[str], Candidates | None]  # by stage and id; None: the trajectory is not packed
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The packed data. `trajectories` counts the trajectories, `whole` those with all candidates; sizes are in
-    characters."""
+    """The packed data. `trajectories` counts the packed trajectories, `whole` those with all candidates, `total` all
+    trajectories of complete stages; sizes are in characters."""
 
     index: str
     blocks: tuple[str, ...]
     trajectories: int
     whole: int
+    total: int
 
     @property
     def size(self) -> int:
@@ -52,15 +56,24 @@ class Packed:
 
 
 def pack(run_folder: Path, task: Task, largest: int = LARGEST) -> Packed:
-    """Packs all trajectories of complete stages, in about `largest` characters."""
-    whole, size = _pack(run_folder, task, lambda _: True, largest)
+    """Packs the trajectories of complete stages, in about `largest` characters."""
+    whole, size = _pack(run_folder, task, lambda _: "all", largest)
     if whole is not None:
         return whole
-    _, bare = _pack(run_folder, task, lambda _: False, 0)
-    share = max(0.0, 0.98 * (largest - bare) / max(size - bare, 1))
-    sampled, _ = _pack(run_folder, task, lambda key: derive_seed("candidates", key) < share * 2**63)
+    _, bare = _pack(run_folder, task, lambda _: "chosen", 0)
+    if bare > largest:
+        drawn = _drawn("trajectories", 0.98 * largest / bare)
+        sampled, _ = _pack(run_folder, task, lambda key: "chosen" if drawn(key) else None)
+    else:
+        drawn = _drawn("candidates", 0.98 * (largest - bare) / max(size - bare, 1))
+        sampled, _ = _pack(run_folder, task, lambda key: "all" if drawn(key) else "chosen")
     assert sampled is not None
     return sampled
+
+
+def _drawn(name: str, share: float) -> Callable[[str], bool]:
+    """A seeded draw of about this share of the trajectories."""
+    return lambda key: derive_seed(name, key) < share * 2**63
 
 
 def _pack(run_folder: Path, task: Task, keep: Keep, largest: float = math.inf) -> tuple[Packed | None, int]:
@@ -69,7 +82,7 @@ def _pack(run_folder: Path, task: Task, keep: Keep, largest: float = math.inf) -
     columns: dict[str, list[object]] = {name: [] for name in _entry_names()}
     blocks: list[str] = []
     waiting: list[dict[str, Any]] = []
-    whole = size = 0
+    whole = total = size = 0
 
     def close_block() -> None:
         nonlocal size
@@ -83,17 +96,22 @@ def _pack(run_folder: Path, task: Task, keep: Keep, largest: float = math.inf) -
 
     for recorded in recorded_trajectories(run_folder):
         kept = keep(f"{recorded.stage}/{recorded.trajectory.id}")
-        whole += kept
+        total += 1
+        if kept is None:
+            continue
+        whole += kept == "all"
         for name, value in _entry(recorded).items():
-            columns[name].append(value)
-        waiting.append(_opened(recorded, task, whole=kept))
+            columns[name].append(intern(value) if isinstance(value, str) else value)
+        waiting.append(_opened(recorded, task, whole=kept == "all"))
         if len(waiting) == PER_BLOCK:
             close_block()
     if waiting:
         close_block()
     index = _deflated({**columns, "per_block": PER_BLOCK})
     size += len(index)
-    return (None if size > largest else Packed(index, tuple(blocks), len(columns["id"]), whole)), size
+    if size > largest:
+        return None, size
+    return Packed(index, tuple(blocks), len(columns["id"]), whole, total), size
 
 
 def _deflated(value: object) -> str:

@@ -9,15 +9,16 @@ Not here: intervals (metrics.intervals), the format of results.json (reporting.r
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from sys import intern
 from typing import Any, TypeAlias
 
 from rest_react.errors import RunFolderError, short_reason
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
 from rest_react.metrics.text_match import contained
-from rest_react.records import Result, Verdict
+from rest_react.records import Result
 from rest_react.reporting.results_json import (
     Accuracy,
     ChecksEffect,
@@ -40,7 +41,7 @@ from rest_react.storage.summaries import read_summary
 RATING = "rating"  # the name of a score from 1 to 5; all others are shares
 Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
 _Values = dict[str, list[float | None]]
-_VERDICTS = {word: Verdict(word) for word in ("correct", "incorrect", "unscored")}
+_SCORES: Mapping[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
 
 
 def no_scores(result: Result) -> Mapping[str, float | None]:
@@ -50,20 +51,32 @@ def no_scores(result: Result) -> Mapping[str, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A result with its scores `after` and `before` the self-checks: 1, 0 or None (unscored). Its texts are dropped
-    once `contained` (whether the answer contains a gold answer), the `key` of its question and the task's `own` scores
-    are known, so that many answers fit into memory."""
+    """What the rows need of one answer, without its texts, so that many answers fit into memory.
 
-    result: Result
+    `after` and `before` are its scores with and without the self-checks: 1, 0 or None (unscored). `differs` says
+    whether the rule grader disagrees (None if that is not known), `by_rules` whether it was asked; `contained` whether
+    the answer contains a gold answer; `reason` why it failed; `own` has the task's own scores, none if the answer was
+    lost `outside`."""
+
+    question_id: str
+    repeat: int
+    key: str
+    kind: str
+    hops: str
+    failed: bool
+    outside: bool
+    reason: str | None
     after: float | None
     before: float | None
-    contained: bool = False
-    key: str = ""
-    own: Mapping[str, float | None] = field(default_factory=dict)
-
-    @property
-    def outside(self) -> bool:
-        return self.result.fault is not None and self.result.fault.whose == "outside"
+    differs: float | None
+    by_rules: bool
+    em: float
+    f1: float
+    searches: int
+    calls: int
+    tokens: int
+    contained: bool
+    own: Mapping[str, float | None]
 
 
 def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
@@ -72,7 +85,7 @@ def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
     rows: list[ResultRow] = []
     earlier: dict[str, list[tuple[int, _Values]]] = {}
     for iteration, stage, summary in _evaluations(run_folder):
-        scored = [_without_texts(result, score) for result in read_lines(stage / RESULTS, Result)]
+        scored = [_scored(result, score) for result in read_lines(stage / RESULTS, Result)]
         after = _by_question(scored, summary["repeats"], lambda s: s.after)
         seen = earlier.setdefault(stage.name, [])
         start = seen[0][1] if seen and seen[0][0] == 0 else None
@@ -90,7 +103,7 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
         summary = read_summary(stage)
         if summary is None:
             continue
-        scored = [_without_texts(result, score) for result in read_lines(stage / RESULTS, Result)]
+        scored = [_scored(result, score) for result in read_lines(stage / RESULTS, Result)]
         after = _by_question(scored, summary["repeats"], lambda s: s.after)
         row = _row(0, stage.name, summary, scored, after=after, start=None, previous=None)
         row = replace(row, scores=_scores(scored, summary["repeats"]))
@@ -102,12 +115,9 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
 
 def _scores(scored: Sequence[_Scored], repeats: int) -> dict[str, GroupAccuracy]:
     """The mean of each of the task's own scores; answers without this score, or lost outside, are left out."""
-    given = {s.result.id: s.own for s in scored if not s.outside}
-    names = dict.fromkeys(name for scores in given.values() for name in scores)
     found = {}
-    for name in names:
-        own = {id_: scores.get(name) for id_, scores in given.items()}
-        values = _by_question(scored, repeats, lambda s, own=own: own.get(s.result.id))  # type: ignore[misc]
+    for name in dict.fromkeys(name for s in scored for name in s.own):
+        values = _by_question(scored, repeats, lambda s, name=name: s.own.get(name))  # type: ignore[misc]
         found[name] = _group(values, (1.0, 5.0) if name == RATING else (0.0, 1.0))
     return found
 
@@ -125,11 +135,11 @@ def _row(
     """`after` has the scores of this evaluation, `start` and `previous` those of earlier evaluations."""
     repeats, cost = summary["repeats"], summary.get("cost_usd")
     before = _by_question(scored, repeats, lambda s: s.before)
-    answers = [s.result for s in scored if not s.outside]
+    answers = [s for s in scored if not s.outside]
     unscored = sum(s.after is None for s in scored)
-    failed = sum(s.result.outcome == "failed" and not s.outside for s in scored)
+    failed = sum(s.failed and not s.outside for s in scored)
     correct = sum(s.after == 1.0 for s in scored)
-    keys = {s.result.question_id: s.key for s in scored}
+    keys = {s.question_id: s.key for s in scored}
     return ResultRow(
         iteration=iteration,
         benchmark=benchmark,
@@ -147,14 +157,14 @@ def _row(
         checks=_checks_effect(after, before, scored),
         vs_start=None if start is None else _difference(after, start),
         vs_previous=None if previous is None else _difference(after, previous),
-        by_kind=_groups(scored, repeats, lambda result: result.kind),
-        by_hops=_groups(scored, repeats, lambda result: str(result.hops or "")),
+        by_kind=_groups(scored, repeats, lambda s: s.kind),
+        by_hops=_groups(scored, repeats, lambda s: s.hops),
         em=_mean(answers, lambda a: a.em),
         f1=_mean(answers, lambda a: a.f1),
         searches=_mean(answers, lambda a: a.searches),
         calls=_mean(answers, lambda a: a.calls),
         tokens=_mean(answers, lambda a: a.tokens),
-        contained=_share([s.contained for s in scored if not s.outside]),
+        contained=_share([a.contained for a in answers]),
         correct=correct,
         per_correct=_per_correct(answers, correct, cost, summary["seconds"]),
         cost_usd=cost,
@@ -165,42 +175,41 @@ def _row(
     )
 
 
-def _without_texts(result: Result, score: Score) -> _Scored:
-    """A result and what its texts are needed for, without them."""
-    found = _counted(result)
-    bare = replace(
-        result, answer="", draft="", question="", golds=(),
-        verdict=_bare(result.verdict), verdict_before_checks=_bare(result.verdict_before_checks),
-        rule_verdict=None if result.rule_verdict is None else _bare(result.rule_verdict),
-    )  # fmt: skip
-    return replace(
-        found,
-        result=bare,
-        contained=result.outcome == "finished" and bool(contained(result.answer, result.golds)),
-        key=question_key(result.question_id, result.question),
-        own={} if found.outside else score(result),
+def _scored(result: Result, score: Score) -> _Scored:
+    """What the rows need of a result. An answer that failed because of the model is incorrect; one that failed because
+    of an external error is unscored."""
+    fault, beside = result.fault, result.rule_verdict
+    outside = fault is not None and fault.whose == "outside"
+    failed = result.outcome == "failed"
+    after = None if outside else 0.0 if failed else _SCORES[result.verdict.verdict]
+    known = after is not None and beside is not None and beside.verdict != "unscored"
+    return _Scored(
+        question_id=intern(result.question_id),
+        repeat=int(result.id.rpartition(".")[2]),
+        key=intern(question_key(result.question_id, result.question)),
+        kind=intern(result.kind),
+        hops=intern(str(result.hops or "")),
+        failed=failed,
+        outside=outside,
+        reason=None if fault is None else intern(short_reason(fault.message)),
+        after=after,
+        before=None if outside else _SCORES[result.verdict_before_checks.verdict],
+        differs=float(beside.verdict != result.verdict.verdict) if beside is not None and known else None,
+        by_rules=beside is not None,
+        em=result.em,
+        f1=result.f1,
+        searches=result.searches,
+        calls=result.calls,
+        tokens=result.tokens,
+        contained=not failed and bool(contained(result.answer, result.golds)),
+        own={} if outside else score(result),
     )
-
-
-def _bare(verdict: Verdict) -> Verdict:
-    return _VERDICTS[verdict.verdict]
-
-
-def _counted(result: Result) -> _Scored:
-    """An answer that failed because of the model is incorrect; one that failed because of an external error is
-    unscored."""
-    if result.fault is not None and result.fault.whose == "outside":
-        return _Scored(result, None, None)
-    values: dict[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
-    after = 0.0 if result.outcome == "failed" else values[result.verdict.verdict]
-    return _Scored(result, after, values[result.verdict_before_checks.verdict])
 
 
 def _by_question(scored: Iterable[_Scored], repeats: int, value: Callable[[_Scored], float | None]) -> _Values:
     lists: _Values = {}
     for s in scored:
-        repeat = int(s.result.id.rpartition(".")[2])
-        lists.setdefault(s.result.question_id, [None] * repeats)[repeat] = value(s)
+        lists.setdefault(s.question_id, [None] * repeats)[s.repeat] = value(s)
     return lists
 
 
@@ -232,25 +241,19 @@ def _checks_effect(after: _Values, before: _Values, scored: Sequence[_Scored]) -
 def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> RuleDisagreement | None:
     """Computed over finished answers with verdicts of both graders; None if only one grader was used."""
 
-    def differs(s: _Scored) -> float | None:
-        beside = s.result.rule_verdict
-        if s.after is None or beside is None or beside.verdict == "unscored":
-            return None
-        return float(beside.verdict != s.result.verdict.verdict)
-
-    if all(s.result.rule_verdict is None for s in scored):
+    if not any(s.by_rules for s in scored):
         return None
-    values = _by_question(scored, repeats, differs)
+    values = _by_question(scored, repeats, lambda s: s.differs)
     answers = sum(value is not None for of_question in values.values() for value in of_question)
     share = clustered_interval(values)
     return RuleDisagreement(mean=share.mean, low=share.low, high=share.high, answers=answers)
 
 
-def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[Result], str]) -> dict[str, GroupAccuracy]:
+def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[_Scored], str]) -> dict[str, GroupAccuracy]:
     """The accuracy of each group of questions; empty if the questions have no groups."""
     groups: dict[str, list[_Scored]] = {}
     for s in scored:
-        if name := group(s.result):
+        if name := group(s):
             groups.setdefault(name, []).append(s)
     return {name: _group(_by_question(groups[name], repeats, lambda s: s.after)) for name in sorted(groups)}
 
@@ -262,7 +265,7 @@ def _group(values: _Values, scale: tuple[float, float] = (0.0, 1.0)) -> GroupAcc
 
 def _faults(scored: Sequence[_Scored]) -> dict[str, FaultCount]:
     """Counts by reason, for model errors and external errors."""
-    reasons = Counter(short_reason(s.result.fault.message) for s in scored if s.result.fault is not None)
+    reasons = Counter(s.reason for s in scored if s.reason is not None)
     return {reason: FaultCount(answers=count, share=count / len(scored)) for reason, count in sorted(reasons.items())}
 
 
@@ -270,11 +273,11 @@ def _share(held: Sequence[bool]) -> float | None:
     return sum(held) / len(held) if held else None
 
 
-def _mean(answers: Sequence[Result], value: Callable[[Result], float]) -> float | None:
+def _mean(answers: Sequence[_Scored], value: Callable[[_Scored], float]) -> float | None:
     return sum(map(value, answers)) / len(answers) if answers else None
 
 
-def _per_correct(answers: Sequence[Result], correct: int, cost: float | None, seconds: float) -> PerCorrect:
+def _per_correct(answers: Sequence[_Scored], correct: int, cost: float | None, seconds: float) -> PerCorrect:
     def share(total: float | None) -> float | None:
         return None if total is None or not correct else total / correct
 

@@ -2,7 +2,8 @@
 
     for recorded in recorded_trajectories(Path("outputs/default")): ...         # the last iteration first
 
-The page and the tables of the tracker use them.
+The page, the tables of the tracker and exports use them. One trajectory is in memory at a time: results and rankings
+are in the order of the trajectories.
 Not here: what these show (reporting.packing, reporting.tracking.sample_tables).
 """
 
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from rest_react.errors import RunFolderError
 from rest_react.records import Ranking, Result, Trajectory
+from rest_react.stages.evaluate import RESULTS
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import iterations
@@ -45,7 +48,7 @@ def recorded_trajectories(run_folder: Path, only: int | None = None) -> Iterator
         for stage in (*sorted((folder / "evaluate").glob("*/")), folder / "grow"):
             if read_summary(stage) is None:
                 continue
-            results = {result.id: result for result in read_lines(stage / "results.jsonl", Result)}
+            results = read_lines(stage / RESULTS, Result)
             by_trajectory = _rankings(folder / "improve") if stage.name == "grow" else iter(())
             ranked, rankings = next(by_trajectory, ("", {}))
             for trajectory in read_lines(stage / TRAJECTORIES, Trajectory):
@@ -53,7 +56,13 @@ def recorded_trajectories(run_folder: Path, only: int | None = None) -> Iterator
                 if trajectory.id == ranked:
                     own = rankings
                     ranked, rankings = next(by_trajectory, ("", {}))
-                yield RecordedTrajectory(f"iter_{k}/{stage.name}", trajectory, results.get(trajectory.id), own)
+                result = next(results, None)
+                if result is not None and result.id != trajectory.id:
+                    raise RunFolderError(
+                        f"{stage / RESULTS} has {result.id!r} where {TRAJECTORIES} has {trajectory.id!r}; remove "
+                        f"{stage}/summary.json and run the same command again, which sorts both files"
+                    )
+                yield RecordedTrajectory(f"iter_{k}/{stage.name}", trajectory, result, own)
 
 
 def _rankings(stage: Path) -> Iterator[tuple[str, dict[int, Ranking]]]:

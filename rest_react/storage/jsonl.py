@@ -13,7 +13,7 @@ Not here: the types of the records, and which of them must be repeated (each sta
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -72,12 +72,15 @@ class JsonLines(Generic[R]):
                 os.ftruncate(self._file, whole)
                 raise OSError(errno.ENOSPC, "only part of a line was written")
 
-    def finish(self, order: Iterable[str]) -> None:
-        """Closes the file and sorts its lines by `order`; ids that are not in the file are skipped. Raises
-        RunFolderError if the file has records that are not in `order`."""
+    def finish(self, order: Sequence[str]) -> None:
+        """Closes the file and sorts its lines by `order`; ids that are not in the file are skipped. A file that is in
+        order is read once and not changed. Raises RunFolderError if the file has records that are not in `order`."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+        left = iter(order)
+        if all(id_ in left for id_, _, _ in _line_spans(self.path)):
+            return
         where = {id_: (start, length) for id_, start, length in _line_spans(self.path)}
         spans = [where.pop(id_) for id_ in order if id_ in where]
         if where:

@@ -126,8 +126,8 @@ class Task(Protocol):
         """The task's own scores of an answer, by name: shares, or `rating` from 1 to 5; None where it has none."""
         return {}
 
-    def tables(self, results: Sequence[Result]) -> Iterable[ResultTable]:
-        """The task's own tables of the answers to one benchmark, for the report."""
+    def tables(self, results: Iterable[Result]) -> Iterable[ResultTable]:
+        """The task's own tables of the answers to one benchmark, for the report. `results` can be read once."""
         return ()
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:

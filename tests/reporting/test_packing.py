@@ -97,7 +97,21 @@ def test_above_the_limit_only_some_trajectories_keep_all_candidates(run):
     assert {(n, step["samples"]) for n, step in zip(kept, steps, strict=True)} == {(0, 0), (1, 3), (3, 3)}
     moved = [[s["candidates"][s["chosen"]] if s["chosen"] is not None else None for s in run] for run in (steps, whole)]
     assert moved[0] == moved[1]
-    assert pack(run, SearchQA(), largest=0).whole == 0
+
+
+def test_far_above_the_limit_only_some_trajectories_are_packed_each_with_its_chosen_candidates(run):
+    everything = pack(run, SearchQA())
+    largest = everything.size // 4
+    packed = pack(run, SearchQA(), largest=largest)
+    assert packed.size < 1.5 * largest  # a few trajectories of very different sizes
+    assert (packed.whole, packed.total) == (0, everything.trajectories)
+    found = entries(packed)
+    assert 0 < len(found) == packed.trajectories < packed.total
+    steps = [step for entry in found.values() for step in entry["trajectory"]["steps"]]
+    assert {len(step["candidates"]) for step in steps if step["chosen"] is not None} == {1}
+    assert list(found) == [key for key in entries(everything) if key in found]
+    assert pack(run, SearchQA(), largest=largest) == packed
+    assert pack(run, SearchQA(), largest=0).trajectories == 0
 
 
 def test_a_very_long_text_is_shortened_and_marked(tmp_path):
@@ -114,7 +128,7 @@ def test_a_very_long_text_is_shortened_and_marked(tmp_path):
 def test_a_failed_trajectory_has_its_error_in_short_and_in_full(tmp_path):
     fault = Fault("model", "no usable sample at step 3 (answer): prose")
     outage = Fault("outside", "llm: HTTP 503")
-    results = [result("a", fault=fault), result("b", "unscored", fault=outage)]
+    results = [result("a", fault=fault), result("b", verdict="unscored", fault=outage)]
     stage = write_evaluation(tmp_path, 0, results)
     trajectories = [trajectory("a"), trajectory("b")]
     failed = [

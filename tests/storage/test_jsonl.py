@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -66,7 +67,7 @@ def test_a_kill_after_any_byte_of_the_last_line_costs_that_line_alone(notes: lis
 def test_finish_brings_any_order_of_arrival_into_the_one_asked_for(notes: list[Note], random: Random) -> None:
     arrived = random.sample(notes, len(notes))
     with a_file() as path:
-        written(path, *arrived).finish(note.id for note in notes)
+        written(path, *arrived).finish([note.id for note in notes])
         assert list(read_lines(path, Note)) == notes
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -98,6 +99,19 @@ def test_resume_does_not_rewrite_a_file_without_records_to_repeat(tmp_path: Path
     before = path.stat()
     JsonLines(path, Note).resume(keep=lambda note: not note.owed)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_of_a_file_that_is_in_order_finish_keeps_nothing_in_memory(tmp_path: Path) -> None:
+    order = [f"w{i}.0" for i in range(10_000)]
+    path = tmp_path / "notes.jsonl"
+    replace_lines(path, (Note(id_, "") for id_ in order if id_ != "w7.0"))
+    tracemalloc.start()
+    try:
+        JsonLines(path, Note).finish(order)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 500_000  # the places of all lines take 3 MB
 
 
 def test_finish_skips_ids_that_are_not_in_the_file(tmp_path: Path) -> None:

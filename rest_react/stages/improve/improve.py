@@ -13,10 +13,12 @@ candidate (selection.selectors), the record of the choice (selection.rank_step),
 (stages.improve.improve_summary).
 """
 
+import heapq
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -134,8 +136,8 @@ async def improve(
         records, rankings, items(), rank,
         total=_most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerated,
     )  # fmt: skip
-    examples = _examples(trajectories, rankings, found.choices, rules.equal_steps)
-    written = replace_lines(stage / EXAMPLES, _drawn(examples, rules.max_examples, seed))
+    made = partial(_examples, trajectories, rankings, found.choices, rules.equal_steps)
+    written = replace_lines(stage / EXAMPLES, _drawn(made, rules.max_examples, seed))
     changed = sum(found.choices[example.id].changed for example in read_lines(stage / EXAMPLES, Example))
     tally = _counts(stage, found, rules, by_options=by_options) | {"examples": written, "examples_changed": changed}
     cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
@@ -263,11 +265,11 @@ def _examples(
             yield Example(ranking.id, trajectory_id, index, step.kind, step.state, target, ranking.selector)
 
 
-def _drawn(examples: Iterator[Example], n: int | None, seed: int) -> Iterator[Example]:
-    """A random sample of n examples, in order. A larger n with the same seed contains the sample of a smaller n."""
+def _drawn(examples: Callable[[], Iterator[Example]], n: int | None, seed: int) -> Iterator[Example]:
+    """A random sample of n examples, in order. A larger n with the same seed contains the sample of a smaller n. The
+    examples are made twice, so that only ids are in memory."""
     if n is None:
-        yield from examples
-        return
-    found = list(examples)
-    kept = {e.id for e in sorted(found, key=lambda example: derive_seed(seed, "drawn", example.id))[:n]}
-    yield from (example for example in found if example.id in kept)
+        return examples()
+    ids = (example.id for example in examples())
+    kept = frozenset(heapq.nsmallest(n, ids, key=lambda id_: derive_seed(seed, "drawn", id_)))
+    return (example for example in examples() if example.id in kept)

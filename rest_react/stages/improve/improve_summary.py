@@ -73,8 +73,10 @@ def summary_of(
 
 def option_counts(rankings: Path) -> dict[str, Any]:
     """The counts of a reward model that scores options."""
-    found = list(read_lines(rankings, OptionRanking))
-    return {"written": sum(one.written for one in found), "floored_options": sum(one.floored for one in found)}
+    tally = Counter(written=0, floored_options=0)
+    for one in read_lines(rankings, OptionRanking):
+        tally.update(written=one.written, floored_options=one.floored)
+    return dict(tally)
 
 
 def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:

@@ -9,7 +9,7 @@ Not here: intervals of accuracy (reporting.rows), and how an output is read (lab
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rest_react.records import Result
@@ -68,7 +68,7 @@ def _per_class(label: str, tally: Counter[tuple[str, str]], golds: Sequence[str]
     )
 
 
-def confusion_tables(results: Sequence[Result], labels: Sequence[str]) -> Iterator[ResultTable]:
+def confusion_tables(results: Iterable[Result], labels: Sequence[str]) -> Iterator[ResultTable]:
     """The matrix and the figures by label. Answers that were lost outside are left out."""
     by_key = {label_key(label): label for label in labels}
     pairs = [

@@ -11,7 +11,7 @@
 Not here: items and their labels (tasks.completion.items, or a file), and the scripted policy (scripted).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -135,7 +135,7 @@ class Completion(Task):
             return {}
         return {"outside_label_set": float(result.fault is not None)}  # the model's: others are not scored
 
-    def tables(self, results: Sequence[Result]) -> Iterator[ResultTable]:
+    def tables(self, results: Iterable[Result]) -> Iterator[ResultTable]:
         """With labels, the confusion matrix and the figures by label."""
         if self.grading == "label" and self.labels:
             yield from confusion_tables(results, self.labels)
