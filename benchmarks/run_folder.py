@@ -1,12 +1,16 @@
 """Measures how time and memory of the stages grow with the number of trajectories, on the scripted policy.
 
     python -m benchmarks.run_folder                                  1,000, 3,000 and 10,000 trajectories, a table
-    python -m benchmarks.run_folder --sizes 1000 10000 --stages grow report
+    python -m benchmarks.run_folder --sizes 1000 100000 --stages improve report
 
 Grow, Improve, Evaluate and the report run one after the other over one run folder, each in a process of its own. CPU ms
 are the processor time of the stage for each trajectory; peak MiB is what the stage adds to the memory that the process
 had before it. The questions stay the same and are asked more often, so corpus and world do not grow. `overlap` compares
 so many questions of Grow with as many of a benchmark, all of them different.
+
+Improve reads what Grow wrote, and the report what Evaluate wrote. If that stage is not among `--stages`, a real one of
+1,000 trajectories is made, and its records are copied under the ids of other questions, before the measurement. So these
+two stages are measured at large sizes without their rollouts; the number of questions then grows with the size.
 Not here: a model's time, which is nearly all of a real run's.
 """
 
@@ -18,22 +22,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from rest_react.judges.grader import RuleGrader
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.questions import overlap, unlabelled
-from rest_react.records import Question
+from rest_react.records import Question, Result, Trajectory
 from rest_react.report import write_report
 from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
-from rest_react.stages.evaluate import evaluate
+from rest_react.stages.evaluate import RESULTS, evaluate
 from rest_react.stages.grow import grow
 from rest_react.stages.improve.improve import Rules, improve
 from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.settings_file import lock_settings
+from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
@@ -42,6 +48,9 @@ from rest_react.tasks.search_qa.world import World, build_world
 
 SIZES = (1_000, 3_000, 10_000)
 QUESTIONS = 100
+REAL = 1_000  # trajectories, of which copies are made
+PLACES = {"grow": "iter_1/grow", "evaluate": "iter_1/evaluate/world"}
+READS = {"improve": "grow", "report": "evaluate"}
 FREE = dict.fromkeys(("policy", "reward_model", "grader"), NO_PRICE)
 
 
@@ -51,22 +60,36 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of trajectories")
     parser.add_argument("--stages", nargs="+", default=tuple(STAGES), choices=tuple(STAGES))
     parser.add_argument("--one", nargs=3, metavar=("STAGE", "SIZE", "FOLDER"), help="used by the command itself")
+    parser.add_argument("--copies", nargs=3, metavar=("STAGE", "SIZE", "FOLDER"), help="used by the command itself")
     arguments = parser.parse_args()
     if arguments.one:
         stage, size, folder = arguments.one
         print(json.dumps(measured(STAGES[stage], int(size), Path(folder))))
         return
+    if arguments.copies:
+        stage, size, folder = arguments.copies
+        write_copies(stage, int(size), Path(folder) / "run")
+        print("{}")
+        return
     print("| stage | trajectories | CPU ms each | peak MiB | folder MB |\n|---|---|---|---|---|")
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory() as folder:
             for stage in arguments.stages:
-                command = [sys.executable, "-m", "benchmarks.run_folder", "--one", stage, str(size), folder]
-                done = subprocess.run(command, capture_output=True, check=True, text=True)
-                found = json.loads(done.stdout.splitlines()[-1])
+                if READS.get(stage, stage) not in arguments.stages:
+                    in_process_of_its_own("copies", READS[stage], size, folder)
+                found = in_process_of_its_own("one", stage, size, folder)
                 print(
                     f"| {stage} | {size:,} | {found['cpu_ms']:.2f} | {found['mib']:.0f} | {found['mb']:.0f} |",
                     flush=True,
                 )
+
+
+def in_process_of_its_own(what: str, stage: str, size: int, folder: str) -> dict[str, float]:
+    """Measures one stage, or makes the records of one by copies."""
+    command = [sys.executable, "-m", "benchmarks.run_folder", f"--{what}", stage, str(size), folder]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def measured(stage: Callable[[int, Path], None], size: int, folder: Path) -> dict[str, float]:
@@ -81,6 +104,29 @@ def measured(stage: Callable[[int, Path], None], size: int, folder: Path) -> dic
 
 def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write_copies(stage: str, size: int, folder: Path, real: int = REAL) -> None:
+    """The records of a stage (grow or evaluate) of `size` trajectories, by copies of `real` ones. `size` is a multiple
+    of `real`, or smaller."""
+    name = PLACES[stage]
+    with tempfile.TemporaryDirectory() as made:
+        STAGES[stage](min(size, real), Path(made))
+        source, times = Path(made) / name, max(1, size // real)
+        for file, kind in ((TRAJECTORIES, Trajectory), (RESULTS, Result)):
+            if (source / file).exists():
+                replace_lines(folder / name / file, copies(source / file, kind, times))
+        summary = read_summary(source) or {}
+    counts = {key: summary[key] * times for key in ("questions", "trajectories", "finished") if key in summary}
+    write_summary(folder / name, summary | counts)
+
+
+def copies(path: Path, kind: type[Trajectory] | type[Result], times: int) -> Iterator[Trajectory | Result]:
+    """The records of a file, several times, each time as those of other questions."""
+    for i in range(times):
+        for record in read_lines(path, kind):
+            question, repeat = f"{record.question_id}-{i}", record.id.rpartition(".")[2]
+            yield replace(record, id=f"{question}.{repeat}", question_id=question)
 
 
 def _world(size: int) -> World:
