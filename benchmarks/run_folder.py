@@ -9,8 +9,8 @@ had before it. The questions stay the same and are asked more often, so corpus a
 so many questions of Grow with as many of a benchmark, all of them different.
 
 Improve reads what Grow wrote, and the report what Evaluate wrote. If that stage is not among `--stages`, a real one of
-1,000 trajectories is made, and its records are copied under the ids of other questions, before the measurement. So these
-two stages are measured at large sizes without their rollouts; the number of questions then grows with the size.
+1,000 trajectories is made, and its records are copied under the ids of other questions, before the measurement. So
+these two are measured at large sizes without their rollouts; the number of questions then grows with the size.
 Not here: a model's time, which is nearly all of a real run's.
 """
 
