@@ -240,11 +240,10 @@ def _choice(item: StepToRank, best: int) -> Choice:
     step = item.step
     target = step.actions[best].target
     return Choice(
-        target,
         had_a_choice=len(item.usable) > 1,
         changed=step.chosen is None or target != step.chosen.target,
-        respelled=step.step.candidates[best].text != target,
         equal=len(step.actions) > 1 and {action.target for action in step.actions} == {target},
+        respelled="" if step.step.candidates[best].text == target else target,
     )
 
 
@@ -261,7 +260,7 @@ def _examples(
     )
     for (trajectory_id, index, step), ranking in zip(steps, read_lines(rankings, Ranking), strict=True):
         if ranking.good is not False and not (equal_steps == "drop" and choices[ranking.id].equal):
-            target = choices[ranking.id].target
+            target = choices[ranking.id].respelled or step.candidates[ranking.best].text
             yield Example(ranking.id, trajectory_id, index, step.kind, step.state, target, ranking.selector)
 
 

@@ -24,15 +24,14 @@ IDLE_UP_TO = 0.02  # of the training targets differ from the rollout's own choic
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The result of a ranking: the training target, whether there was more than one candidate (`had_a_choice`), and
-    whether the target differs from the action chosen in the rollout (`changed`) or from the text of its sample
-    (`respelled`), and whether all samples stand for it (`equal`)."""
+    """The result of a ranking: whether there was more than one candidate (`had_a_choice`), whether the training target
+    differs from the action chosen in the rollout (`changed`), and whether all samples stand for it (`equal`).
+    `respelled` is the target where it differs from the text of its sample, else empty: one is kept for every step."""
 
-    target: str
     had_a_choice: bool
     changed: bool
-    respelled: bool
     equal: bool
+    respelled: str
 
 
 def summary_of(
@@ -46,7 +45,7 @@ def summary_of(
         tally["ranked_steps"] += 1
         tally["steps_with_a_choice"] += choice.had_a_choice
         tally["targets_changed"] += choice.changed
-        tally["targets_respelled"] += choice.respelled
+        tally["targets_respelled"] += bool(choice.respelled)
         tally["equal_steps"] += choice.equal
         tally["examples"] += ranking.good is not False
         tally[ranking.status] += 1
