@@ -134,6 +134,8 @@ class Loop:
         for baseline, task, policy in self.parts.baselines():
             try:
                 for name, benchmark in self.benchmarks.items():
+                    if not self.settings.task.baseline_answers(baseline, benchmark.labelled):
+                        continue
                     await evaluate(
                         task,
                         policy,
@@ -253,6 +255,7 @@ class Loop:
             self.folder.stage(k, "finetune"),
             seed=seed,
             origin=origin_of_rows(self.folder, k),
+            price=self.settings.finetune.training_price(),
         )
 
     def training_data(self, k: int) -> Iterator[Example]:

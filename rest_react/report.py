@@ -34,12 +34,18 @@ from rest_react.reporting.packing import pack
 from rest_react.reporting.page import fill, write_page
 from rest_react.reporting.results_json import RESULTS_JSON, ResultRow, Results
 from rest_react.reporting.rows import compute_baselines, compute_rows
-from rest_react.reporting.tables.baseline_table import baseline_tables, terminal_table
+from rest_react.reporting.tables.baseline_table import baseline_tables, terminal_tables
 from rest_react.reporting.tables.breakdowns import benchmark_views
 from rest_react.reporting.tables.markdown import report_markdown
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS, first_view, results_table
 from rest_react.reporting.tables.run_tables import run_tables
-from rest_react.reporting.tables.stage_tables import STAGES, incomplete_stages, selection_notes, stage_table
+from rest_react.reporting.tables.stage_tables import (
+    STAGES,
+    convergence_notes,
+    incomplete_stages,
+    selection_notes,
+    stage_table,
+)
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.files import write_file, write_json
 from rest_react.storage.jsonl import read_lines
@@ -62,11 +68,10 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     baselines = tuple(compute_baselines(run_folder, rows, task.scores))
     results = Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows), settings=settings, baselines=baselines)
     write_json(run_folder / RESULTS_JSON, results)
-    task = task_of_run_folder(settings)
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
-        "notes": [*incomplete_stages(run_folder), *selection_notes(run_folder)],
+        "notes": [*incomplete_stages(run_folder), *selection_notes(run_folder), *convergence_notes(run_folder)],
         "first_headings": [heading for heading, _ in first_view(rows)],
         "first_table": [[cell(row) for _, cell in first_view(rows)] for row in rows],
         "headings": HEADINGS,
@@ -87,9 +92,9 @@ def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     page = write_report(run_folder, smoke=smoke, prices=prices)
     rows = compute_rows(run_folder)
     console.print(results_table(rows))
-    if baselines := compute_baselines(run_folder, rows):
-        console.print(terminal_table(rows, baselines))
-    for line in (*headlines(rows), *failure_notes(rows)):
+    for table in terminal_tables(rows, compute_baselines(run_folder, rows)):
+        console.print(table)
+    for line in (*headlines(rows), *failure_notes(rows), *convergence_notes(run_folder)):
         say(line)
     say(f"report: {page}")
 

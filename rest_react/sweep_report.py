@@ -1,4 +1,4 @@
-"""The table of a sweep: its runs by settings, with the mean over seeds, its spread, and differences to the baselines.
+"""The report of a sweep: its runs by settings, with the mean over seeds, its spread, and differences to the baselines.
 
     report = write_sweep_report(jobs, folder)          # writes sweep.md and sweep.html there
     print(report.text)
@@ -9,56 +9,43 @@
 Runs that differ only in `seed`, `learning_seed` or their names are one line. Values are those of each run's last
 iteration: per item the mean over the trainings, so intervals describe the variation over items, and `Std` the spread
 over trainings. A difference to a baseline is paired by item. A training whose loss stays up is named.
-Not here: the outcomes of the jobs (sweep), the numbers of one run (reporting.rows).
+Not here: the tables (reporting.tables.sweep_tables), the outcomes of the jobs (sweep), the numbers of one run
+(reporting.rows).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
+from rest_react.metrics.intervals import clustered_interval
 from rest_react.records import Result
-from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.page import fill
 from rest_react.reporting.results_json import ResultRow, Results, read_results, scores_of
 from rest_react.reporting.rows import RATING
 from rest_react.reporting.tables.markdown import markdown_table
+from rest_react.reporting.tables.stage_tables import convergence_notes
+from rest_react.reporting.tables.sweep_tables import (
+    Arm,
+    Table,
+    Values,
+    costs_table,
+    latency_table,
+    sweep_table,
+)
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.text_safety import visible
-from rest_react.training.loss_curve import loss_curve, stays_up
 
 _SEEDS = ("seed", "learning_seed", "run")
-_SIZE = "demonstrations.questions.n"
-Values = Mapping[str, Sequence[float | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """The runs with the same settings on one benchmark. `values` has for each item its score in each training; `scores`
-    the same for each of the task's own scores, `baselines` the scores of each baseline."""
-
-    settings: tuple[str, ...]
-    benchmark: str
-    trainings: int
-    values: Values
-    scores: Mapping[str, Values]
-    baselines: Mapping[str, Values]
-
-    @property
-    def accuracy(self) -> Share:
-        """The mean over items and trainings; `std` is the spread over trainings."""
-        return clustered_interval(self.values)
-
-    @property
-    def size(self) -> int | None:
-        """The number of labelled rows, where it is one of the settings that differ."""
-        given = dict(setting.partition("=")[::2] for setting in self.settings)
-        return int(given[_SIZE]) if given.get(_SIZE, "").isdecimal() else None
+_LATENCY = "Seconds of an answer by its output tokens"
+_TABLES: Mapping[str, Callable[[Sequence[Arm]], Table]] = {
+    "Results": sweep_table,
+    "Price of training and what it saves": costs_table,
+    _LATENCY: latency_table,
+}
 
 
 def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
@@ -75,51 +62,14 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     arms = [arm for settings, own in by_settings.items() for arm in _arms(settings, own)]
     if not arms:
         return ""
-    headings, rows = sweep_table(arms)
-    notes = [
-        f"{run.name}, iteration {k}: the loss stays up: {told}" for _, run in runs for k, told in _unconverged(run)
-    ]
-    markdown = "\n\n".join(["# Sweep", markdown_table(headings, rows), *notes]) + "\n"
-    write_file(folder / "sweep.md", markdown)
-    view = {
-        "headings": headings,
-        "rows": rows,
-        "notes": [visible(note) for note in notes],
-        "charts": list(_charts(arms)),
-    }
+    notes = [f"{run.name}, {note}" for _, run in runs for note in convergence_notes(run)]
+    tables = {name: table for name, make in _TABLES.items() if (table := make(arms))[1]}
+    blocks = [block for name, table in tables.items() for block in (f"## {name}", markdown_table(*table))]
+    write_file(folder / "sweep.md", "\n\n".join(["# Sweep", *blocks, *notes]) + "\n")
+    view = {"tables": tables, "notes": [visible(note) for note in notes], "charts": list(_charts(arms))}
     write_file(folder / "sweep.html", fill("sweep.html.j2", title="Sweep", view=view))
-    return "\n".join(
-        [_as_text(headings, rows), *(f"note: {note}" for note in notes), f"sweep: {folder / 'sweep.html'}"]
-    )
-
-
-def sweep_table(arms: Sequence[Arm]) -> tuple[list[str], list[list[str]]]:
-    """The headings and the lines of the table, one line for each arm."""
-    names = sorted({name for arm in arms for name in arm.baselines})
-    scores = sorted({name for arm in arms for name in arm.scores})
-    headings = ["Settings", "Benchmark", "Trainings", "Items", "Accuracy", "95% interval", "Std over trainings"]
-    headings += [f"{name}" for name in names] + [f"Minus {name}" for name in names]
-    headings += [name.replace("_", " ") for name in scores]
-    rows = []
-    for arm in arms:
-        share = arm.accuracy
-        cells = [" ".join(arm.settings) or "(all)", visible(arm.benchmark), str(arm.trainings), str(share.n)]
-        cells += [percent(share.mean), span(share), "" if share.std is None else f"{100 * share.std:.1f}"]
-        cells += [percent(clustered_interval(arm.baselines.get(name, {})).mean) for name in names]
-        for name in names:
-            change = paired_difference(arm.values, arm.baselines.get(name, {}))
-            cells.append("" if change.mean is None else f"{points(change.mean)} {span(change, '+')}")
-        rows.append(cells + [_score(name, arm.scores.get(name, {})) for name in scores])
-    return headings, rows
-
-
-def _score(name: str, values: Values) -> str:
-    share = clustered_interval(values, scale=(1.0, 5.0) if name == RATING else (0.0, 1.0))
-    if share.mean is None or share.low is None or share.high is None:
-        return ""
-    if name == RATING:
-        return f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]"
-    return f"{percent(share.mean)} {span(share)}"
+    shown = [_as_text(*table) for name, table in tables.items() if name != _LATENCY]
+    return "\n".join(["\n\n".join(shown), *(f"note: {note}" for note in notes), f"sweep: {folder / 'sweep.html'}"])
 
 
 def _settings(job: Mapping[str, Any]) -> tuple[str, ...]:
@@ -143,6 +93,8 @@ def _arms(settings: tuple[str, ...], runs: Sequence[Path]) -> Iterator[Arm]:
             _together(columns),
             {score: _together([scores.get(score, {}) for scores in own]) for score in kept},
             dict(_baselines([results for _, results in read], name)),
+            [row for _, row in last],
+            [b for _, results in read for b in results.baselines if b.row.benchmark == name],
         )
 
 
@@ -182,24 +134,17 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(scored) / len(scored) if scored else None
 
 
-def _unconverged(run: Path) -> Iterator[tuple[int, str]]:
-    for stage in sorted(run.glob("iter_*/finetune")):
-        curve = loss_curve(stage)
-        if stays_up(curve):
-            yield (
-                int(stage.parent.name.removeprefix("iter_")),
-                f"{curve[0][1]:.2f} at first, {curve[-1][1]:.2f} at last",
-            )
-
-
 def _charts(arms: Sequence[Arm]) -> Iterator[dict[str, Any]]:
-    """For each benchmark whose arms differ in the number of labelled rows: accuracy and the task's shares by rows."""
+    """For each benchmark whose arms differ in the number of labelled rows: accuracy, that of the baselines, and the
+    task's shares by rows."""
     for name in dict.fromkeys(arm.benchmark for arm in arms):
         own = sorted((arm for arm in arms if arm.benchmark == name and arm.size), key=lambda arm: arm.size or 0)
         sizes = list(dict.fromkeys(arm.size for arm in own))
         if len(sizes) < 2 or len(sizes) < len(own):
             continue
         shares = {"accuracy": [arm.accuracy for arm in own]}
+        for baseline in dict.fromkeys(baseline for arm in own for baseline in arm.baselines):
+            shares[baseline] = [clustered_interval(arm.baselines.get(baseline, {})) for arm in own]
         for score in dict.fromkeys(score for arm in own for score in arm.scores if score != RATING):
             shares[score.replace("_", " ")] = [clustered_interval(arm.scores.get(score, {})) for arm in own]
         series = [{"name": label, "points": points_} for label, points_ in shares.items()]

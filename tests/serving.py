@@ -4,8 +4,9 @@ and an OpenAI-shaped fine-tuning API beside them that really trains.
     with serving(lambda name, mode: TransformersEngine(name, mode=mode), tmp_path) as service:
         OpenAICompatible("tiny-random", base_url=service.url, api_key_env=None, mode="chat")
 
-An uploaded file of chats becomes examples, a job a training process, and its end a model `ft:<base>:<job>`, which is
-served like any other. Not here: a service at its worst (test_under_fire), fakes of the API (training/hosted).
+An uploaded file of chats becomes examples, a job a training process (or what `train` does instead), and its end a model
+`ft:<base>:<job>`, which is served like any other. Not here: a service at its worst (test_under_fire), fakes of the API
+(training/hosted).
 """
 
 import asyncio
@@ -27,6 +28,8 @@ from rest_react.training.local import LocalTrainer, LocalTraining
 from tests.loopback import Reply, Request, serve
 
 T = TypeVar("T")
+Tell = Callable[[int, int, float], None]  # a step, of how many, and its loss
+Train = Callable[[list[Example], ModelRef, Path, dict[str, Any], Tell], Coroutine[Any, Any, ModelRef]]
 TRAINING = LocalTraining(
     method="full",
     mode="chat",  # what the API's rows are
@@ -48,14 +51,27 @@ TRAINING = LocalTraining(
 )
 
 
+async def train_here(
+    examples: list[Example], base: ModelRef, folder: Path, asked: dict[str, Any], tell: Tell
+) -> ModelRef:
+    """A training process on this machine."""
+    return await LocalTrainer(TRAINING, folder.parent, tell).train(examples, base, folder, asked["seed"])
+
+
 @dataclass(slots=True)
 class Job:
-    """A fine-tuning job: what was asked for, the training that it became, and what that has told so far."""
+    """A fine-tuning job: what was asked for, the training that it became, and the messages and losses of its steps."""
 
     id: str
     asked: dict[str, Any]
     training: "Future[ModelRef]"
+    tokens: int
     events: list[str] = field(default_factory=list)
+    losses: list[tuple[int, float]] = field(default_factory=list)
+
+    def tell(self, step: int, total: int, loss: float) -> None:
+        self.losses.append((step, loss))
+        self.events.append(f"step {step} of {total}, loss {loss:.4f}")
 
     @property
     def tuned(self) -> str:
@@ -65,7 +81,7 @@ class Job:
 class Service:
     """Answers requests. `calls` counts those for each model, `folder` holds what the jobs left behind."""
 
-    def __init__(self, open_model: Callable[[str, Mode], LLM], folder: Path) -> None:
+    def __init__(self, open_model: Callable[[str, Mode], LLM], folder: Path, train: Train = train_here) -> None:
         self.url = ""
         self.folder = folder
         self.files: dict[str, bytes] = {}
@@ -73,6 +89,7 @@ class Service:
         self.calls: Counter[str] = Counter()
         self.paths: set[str] = set()
         self._names: dict[str, str] = {}
+        self._train = train
         self._open_model = open_model
         self._models: dict[tuple[str, Mode], LLM] = {}
         self._lock = threading.Lock()
@@ -98,8 +115,15 @@ class Service:
             case ("GET", ["fine_tuning", "jobs", name]):
                 return Reply(200, told(self._job(name)))
             case ("GET", ["fine_tuning", "jobs", name, "events"]):
-                events = enumerate(list(self._job(name).events))
-                return listing([{"id": f"{name}-{i}", "message": message} for i, message in events][::-1])
+                job = self._job(name)
+                steps = enumerate(zip(list(job.events), job.losses, strict=False))
+                return listing(
+                    [
+                        {"id": f"{name}-{i}", "message": message, "type": "metrics",
+                         "data": {"step": step, "train_loss": loss}}
+                        for i, (message, (step, loss)) in steps
+                    ][::-1]
+                )  # fmt: skip
         return Reply(404, {"error": {"message": f"no route {request.method} {path}"}})
 
     def close(self) -> None:
@@ -148,17 +172,13 @@ class Service:
         return Reply(200, {"id": name, "object": "file", "filename": self._names[name]})
 
     def _begin(self, asked: dict[str, Any]) -> dict[str, Any]:
-        with self._lock:
-            job = Job(f"ftjob-{len(self.jobs)}", asked, Future())
-            self.jobs.append(job)
-        trainer = LocalTrainer(
-            TRAINING,
-            self.folder,
-            lambda step, total, loss: job.events.append(f"step {step} of {total}, loss {loss:.4f}"),
-        )
-        base = ModelRef(asked["model"], "base", tuned=False)
         examples = read_chats(self.files[asked["training_file"]])
-        training = trainer.train(examples, base, self.folder / job.id, asked["seed"])
+        tokens = sum(len(f"{one.prompt} {one.completion}".split()) for one in examples)
+        with self._lock:
+            job = Job(f"ftjob-{len(self.jobs)}", asked, Future(), tokens)
+            self.jobs.append(job)
+        base = ModelRef(asked["model"], "base", tuned=False)
+        training = self._train(examples, base, self.folder / job.id, asked, job.tell)
         job.training = asyncio.run_coroutine_threadsafe(training, self._loop)
         return told(job)
 
@@ -174,7 +194,7 @@ def told(job: Job) -> dict[str, Any]:
     error = job.training.exception()
     if error is not None:
         return facts | {"status": "failed", "error": {"code": "training", "message": str(error)}}
-    return facts | {"status": "succeeded", "fine_tuned_model": job.tuned}
+    return facts | {"status": "succeeded", "fine_tuned_model": job.tuned, "trained_tokens": job.tokens}
 
 
 def chat_prompt(messages: list[dict[str, str]]) -> Prompt:
@@ -212,8 +232,8 @@ def listing(rows: "Iterator[dict[str, Any]] | list[dict[str, Any]]") -> Reply:
 
 
 @contextmanager
-def serving(open_model: Callable[[str, Mode], LLM], folder: Path) -> Iterator[Service]:
-    service = Service(open_model, folder)
+def serving(open_model: Callable[[str, Mode], LLM], folder: Path, train: Train = train_here) -> Iterator[Service]:
+    service = Service(open_model, folder, train)
     try:
         with serve(service.answer) as server:
             service.url = f"{server.url}/v1"

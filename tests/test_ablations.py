@@ -90,6 +90,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "paper_openai",
         "bamtwoogle",
         "alpaca",
+        "forgetting",
         "classify",
         "data_curve",
         "label_free",

@@ -136,6 +136,9 @@ def test_each_iteration_is_one_upload_and_one_job_that_really_trains_from_the_ba
         events = [json.loads(line) for line in (folder / f"iter_{k}/finetune/events.jsonl").read_text().splitlines()]
         assert [event["message"] for event in events] == job.events
         assert len(events) == 2
+        losses = [json.loads(line) for line in (folder / f"iter_{k}/finetune/loss.jsonl").read_text().splitlines()]
+        assert losses == [{"step": step, "loss": loss} for step, loss in job.losses]
+        assert json.loads((folder / f"iter_{k}/finetune/summary.json").read_text())["trained_tokens"] == job.tokens
     first, second, base = (
         load_file(path / "model.safetensors")["model.norm.weight"]
         for path in (*(service.weights(job.tuned) for job in service.jobs), Path(resolve_weights(BASE)))

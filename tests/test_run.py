@@ -55,7 +55,7 @@ def finished(output: Path, *overrides: str) -> Path:
 def timeless(value: Any) -> Any:
     """A JSON value without its clock readings."""
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key != "seconds"}
+        return {key: timeless(inner) for key, inner in value.items() if key not in ("seconds", "latency")}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 

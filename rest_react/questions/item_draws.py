@@ -32,9 +32,14 @@ def draw_items(
     return [item for turn in zip_longest(*classes.values()) for item in turn if item is not None]
 
 
+def are_labels(items: Sequence[LabelledQuestion]) -> bool:
+    """Whether the answers of these items are labels: few enough different ones. False if they are texts."""
+    return len({item.answers for item in items}) <= min(_MOST_LABELS, len(items) // 2)
+
+
 def unbalanced(items: Sequence[LabelledQuestion]) -> str:
     """The counts of the labels if they differ by more than 1; empty if they do not, or if the answers are texts."""
     counts = Counter(item.answers[0] for item in items)
-    if len(counts) > min(_MOST_LABELS, len(items) // 2) or max(counts.values()) - min(counts.values()) <= 1:
+    if not are_labels(items) or max(counts.values()) - min(counts.values()) <= 1:
         return ""
     return ", ".join(f"{label}: {count}" for label, count in counts.most_common(8))

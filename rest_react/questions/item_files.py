@@ -20,13 +20,14 @@ from typing import Any, ClassVar, Literal
 from rest_react.console import say
 from rest_react.errors import ConfigError
 from rest_react.questions.file_formats import read_rows
-from rest_react.questions.item_draws import draw_items, unbalanced
+from rest_react.questions.item_draws import are_labels, draw_items, unbalanced
 from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.row_values import BadRow, Row, as_text, make_records, raise_problems, value_at
 from rest_react.records import LabelledQuestion, Question
 from rest_react.setting_types import Count, Name, NotNegative
 
 FIELDS = ("id", "text", "label", "split", "instruction", "input", "output", "messages")
+INSTRUCTED = "instructed:"  # stands before the id of an item that says itself what to answer
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".json.gz", ".csv.gz", ".tsv.gz", ".ndjson")
 
 
@@ -45,6 +46,9 @@ class ItemQuestions(QuestionSettings):
     # first: rows in the file's order; stratified: every label in the same share; random: neither
     draw: Literal["first", "stratified", "random"]
     seed: int  # of the draw
+    # a benchmark of another task than the trained one, to see what training forgets: each text says what to answer, and
+    # is asked with the same instructions before and after
+    instructed: bool
 
     def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
         """Reads the rows and draws from them. With `labelled=False` no answer leaves the reader."""
@@ -58,7 +62,13 @@ class ItemQuestions(QuestionSettings):
             )
         if labelled and self.n is not None and self.draw == "first" and (shares := unbalanced(drawn)):
             say(f"note: {self.path}: the first rows are not balanced ({shares}); draw=stratified draws balanced ones")
-        return OpenedQuestions(drawn, None, self.seed)
+        return OpenedQuestions(_instructed(drawn) if self.instructed else drawn, None, self.seed)
+
+    def open_with_chains(self, context: QuestionContext) -> OpenedQuestions:
+        """Labelled rows for demonstrations."""
+        if self.instructed:
+            raise ConfigError(["demonstrations.questions.instructed: is for benchmarks; set it to false"])
+        return self.open(context, labelled=True)
 
     def file(self) -> Path:
         """The file: `path`, or the file of the split in this folder."""
@@ -118,6 +128,15 @@ def read_items(
     if repeats:
         say(f"note: {path}: {repeats} rows repeat a text; each text is used once")
     return items if labelled else [replace(item, answers=()) for item in items]
+
+
+def _instructed(items: Sequence[LabelledQuestion]) -> list[LabelledQuestion]:
+    """The items, marked in their ids, each with the answers of the whole set as its options if these are labels."""
+    options = tuple(sorted({gold for item in items for gold in item.answers})) if are_labels(items) else ()
+    return [
+        replace(item, question=replace(item.question, id=INSTRUCTED + item.question.id), options=options)
+        for item in items
+    ]
 
 
 def _item(row: Row, columns: Mapping[str, str], labelled: bool) -> LabelledQuestion:

@@ -103,6 +103,16 @@ class PerCorrect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """The median seconds of `answers` with about the same number of output tokens, and its 95% interval."""
+
+    answers: int
+    median_s: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
     """One complete evaluation: one iteration on one benchmark."""
 
@@ -138,6 +148,20 @@ class ResultRow:
     pass_at: dict[str, GroupAccuracy] = field(default_factory=dict)
     verdicts: dict[str, str] | None = None
     scores: dict[str, GroupAccuracy] = field(default_factory=dict)
+    latency: dict[str, Latency] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEven:
+    """What fine-tuning cost up to the run's last iteration, what one answer of that iteration saves beside one of a
+    baseline, and the number of answers that pay for it; None if a cost is unknown or nothing is saved."""
+
+    training_usd: float | None
+    saved_usd: float | None
+    answers_usd: int | None
+    training_seconds: float | None
+    saved_seconds: float | None
+    answers_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +172,7 @@ class ComparedBaseline:
     name: str
     row: ResultRow
     last_minus_it: Difference | None
+    break_even: BreakEven | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

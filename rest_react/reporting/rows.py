@@ -19,6 +19,7 @@ from rest_react.metrics.intervals import clustered_interval, detectable_differen
 from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
 from rest_react.metrics.text_match import contained
 from rest_react.records import Result
+from rest_react.reporting.break_even import break_even
 from rest_react.reporting.results_json import (
     Accuracy,
     ChecksEffect,
@@ -26,6 +27,7 @@ from rest_react.reporting.results_json import (
     Difference,
     FaultCount,
     GroupAccuracy,
+    Latency,
     PerCorrect,
     ResultRow,
     RuleDisagreement,
@@ -107,9 +109,13 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
         after = _by_question(scored, summary["repeats"], lambda s: s.after)
         row = _row(0, stage.name, summary, scored, after=after, start=None, previous=None)
         row = replace(row, scores=_scores(scored, summary["repeats"]))
-        ours = scores_of(last[stage.name]) if stage.name in last else None
-        difference = None if ours is None else _difference(ours, scores_of(row) or {})
-        found.append(ComparedBaseline(name=stage.parent.name, row=row, last_minus_it=difference))
+        name, tuned = stage.parent.name, last.get(stage.name)
+        if tuned is None:
+            found.append(ComparedBaseline(name=name, row=row, last_minus_it=None))
+            continue
+        difference = _difference(scores_of(tuned) or {}, scores_of(row) or {})
+        paid = break_even(run_folder, tuned, row)
+        found.append(ComparedBaseline(name=name, row=row, last_minus_it=difference, break_even=paid))
     return found
 
 
@@ -172,6 +178,7 @@ def _row(
         seconds=summary["seconds"],
         pass_at={str(k): _group(pass_at_k(after, k)) for k in reported_sizes(repeats)},
         verdicts=verdicts_of({keys[question]: values for question, values in after.items()}),
+        latency={name: Latency(**held) for name, held in summary.get("latency", {}).items()},
     )
 
 

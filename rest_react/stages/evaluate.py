@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rest_react.judges.grader import Grader
+from rest_react.metrics.latency import latency_by_length
 from rest_react.metrics.prices import Price, bill
 from rest_react.records import LabelledQuestion, Result, Trajectory
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
@@ -53,7 +54,7 @@ async def evaluate(
     started = time.monotonic()
     path = stage / TRAJECTORIES
     questions = [labelled.question for labelled in benchmark]
-    await roll_out(
+    times = await roll_out(
         task, policy, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
     if make_room:
@@ -66,7 +67,8 @@ async def evaluate(
     tokens = _tokens(path)
     cost = bill(prices, **tokens_by_role(task, path), grader=_grading_tokens(stage / RESULTS))
     summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **tokens, **cost}
-    write_summary(stage, {**summary, "seconds": round(time.monotonic() - started, 1)})
+    clock = {"latency": latency_by_length(times), "seconds": round(time.monotonic() - started, 1)}
+    write_summary(stage, summary | clock)
 
 
 async def _grade_all(

@@ -15,11 +15,13 @@ from pathlib import Path
 import msgspec
 
 from rest_react.errors import RunFolderError, UsageError
+from rest_react.metrics.prices import NO_PRICE, Price, bill
 from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.training.loss_curve import held_out_loss, last_step
+from rest_react.training.trained_tokens import trained_tokens
 
 MODEL = "model.json"
 
@@ -32,9 +34,10 @@ async def finetune(
     *,
     seed: int,
     origin: Callable[[Example], str] | None = None,
+    price: Price = NO_PRICE,
 ) -> ModelRef:
-    """Tunes `base` on `examples`; the summary counts them by their `origin`. Raises UsageError if there are no
-    examples."""
+    """Tunes `base` on `examples`; the summary counts them by their `origin` and has the cost at the `price` of tokens
+    trained on. Raises UsageError if there are no examples."""
     if read_summary(stage) is not None:
         return read_model(stage)
     started = time.monotonic()
@@ -57,10 +60,19 @@ async def finetune(
         "learns_from": "preferences" if isinstance(rows[0], Preference) else "examples",
         "base": base.name,
         "model": model.name,
+        **_cost(trained_tokens(stage), price),
         "seconds": round(time.monotonic() - started, 1),
     }
     write_summary(stage, told)
     return model
+
+
+def _cost(tokens: int | None, price: Price) -> dict[str, object]:
+    """The entries of the summary on tokens and money."""
+    if tokens is None and price != NO_PRICE:
+        unknown = {"cost_usd": None, "cost_reason": "the trainer does not tell how many tokens it read"}
+        return {"trained_tokens": None, **unknown}
+    return {"trained_tokens": tokens, **bill({"finetune": price}, finetune=(tokens or 0, 0))}
 
 
 def read_model(stage: Path) -> ModelRef:

@@ -6,6 +6,7 @@ Used by grow and evaluate. The seed of each trajectory is derived from its id, "
 Not here: one rollout (tasks), resuming and concurrency (stages.executor), summaries (stages.grow, stages.evaluate).
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,8 +33,9 @@ async def roll_out(
     in_flight: int,
     title: str,
     tolerated: float = 0.0,
-) -> None:
-    """Samples one trajectory per question and repeat into `path`, in canonical order.
+) -> list[tuple[int, float]]:
+    """Samples one trajectory per question and repeat into `path`, in canonical order. Returns the output tokens and the
+    seconds of each trajectory that this call made and that no external error ended; not of those made before.
 
     Raises StageIncomplete if more than the `tolerated` share of the trajectories failed because of external errors, and
     UsageError if the model refused the first call of every question (two or more): a setting is wrong.
@@ -43,15 +45,22 @@ async def roll_out(
     ids = in_order([question.id for question in questions], repeats)
     items = ((id_, by_id[id_.rpartition(".")[0]]) for id_ in ids)
 
+    times: list[tuple[int, float]] = []
+
     async def answer(id_: str, question: Question) -> Trajectory:
+        began = time.monotonic()
         with session(id_):
-            return await task.rollout(question, policy, trajectory_id=id_, seed=derive_seed(seed, id_))
+            trajectory = await task.rollout(question, policy, trajectory_id=id_, seed=derive_seed(seed, id_))
+        if _stands(trajectory):
+            times.append((trajectory.usage.completion_tokens, time.monotonic() - began))
+        return trajectory
 
     await run_owed(
         _RECORDS, path, items, answer,
         total=len(questions) * repeats, in_flight=in_flight, title=title, tolerated=tolerated,
         fewest_refusals=repeats + 1,  # more than one question alone can bring
     )  # fmt: skip
+    return times
 
 
 def tokens_by_role(task: Task, path: Path) -> dict[str, tuple[int, int]]:

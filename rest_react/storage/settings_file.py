@@ -67,6 +67,7 @@ _BEFORE: Mapping[str, object] = {
     "*.without": [],
     "*.only_with": [],
     "*.part": None,
+    "*.instructed": False,
     "improve.reward": "generate",
 }
 

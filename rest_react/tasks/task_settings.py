@@ -115,6 +115,10 @@ class TaskSettings(Protocol):
         """The baseline, fitted on the rows of `demonstrations.questions`; None: it is the untuned policy."""
         return None
 
+    def baseline_answers(self, name: str, questions: Sequence[LabelledQuestion]) -> bool:
+        """Whether a baseline has an answer to this benchmark."""
+        return True
+
     def baseline_shots(self, name: str) -> int:
         """How many rows the untuned policy is shown under this name."""
         return 0

@@ -29,6 +29,7 @@ WORLD = QuestionContext(lambda: pytest.fail("no world"), 0, lambda _: ())
 
 def source(path: Path, **other: Any) -> ItemQuestions:
     known: dict[str, Any] = {"fields": {}, "split": None, "skip": 0, "n": None, "draw": "first", "seed": 0}
+    known |= {"instructed": False}
     return ItemQuestions("items", str(path), **(known | other))
 
 

@@ -48,6 +48,7 @@ def test_a_published_file_matches_the_schema_and_is_read_without_loss(path: Path
         "pass_at": {},
         "verdicts": None,
         "scores": {},
+        "latency": {},
     }  # fields that older files do not have
     assert written == {"settings": {}, "baselines": []} | held | {"rows": [later | one for one in held["rows"]]}
 

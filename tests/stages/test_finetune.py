@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import OutsideFault, UsageError
+from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.stages.finetune import MODEL, finetune, read_model
 from rest_react.storage.jsonl import replace_lines
@@ -41,7 +42,8 @@ def test_the_trainer_gets_every_example_and_its_model_is_kept(tmp_path) -> None:
     summary = read_summary(stage) or {}
     assert {key: value for key, value in summary.items() if key != "seconds"} == {
         "schema": 1, "examples": 3, "learns_from": "examples", "base": "tiny-random", "model": "iter_1/finetune/model",
-        "rows_by_origin": {}, "steps": None, "held_out_loss": None,
+        "rows_by_origin": {}, "steps": None, "held_out_loss": None, "trained_tokens": None, "cost_usd": 0.0,
+        "cost_reason": None,
     }  # fmt: skip
 
 
@@ -54,6 +56,22 @@ def test_the_summary_counts_rows_by_origin_and_optimiser_steps(tmp_path) -> None
     summary = read_summary(tmp_path) or {}
     assert (summary["rows_by_origin"], summary["steps"]) == ({"grown": 2, "demonstrations": 1}, 3)
     assert summary["held_out_loss"] == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "price", "told"),
+    [
+        ([{"step": 1, "loss": 2.0, "tokens": 300}, {"step": 2, "loss": 1.0, "tokens": 500}], Price(2.0, None), 0.001),
+        ([{"step": 1, "loss": 2.0, "tokens": 300}], Price(None, None), "finetune.price is not set"),
+        ([], Price(2.0, None), "the trainer does not tell how many tokens it read"),
+        ([], NO_PRICE, 0.0),
+    ],
+)
+def test_the_summary_has_the_price_of_the_tokens_trained_on_or_why_it_is_unknown(tmp_path, lines, price, told) -> None:
+    replace_lines(tmp_path / "loss.jsonl", lines)
+    asyncio.run(finetune(Told(), ROWS, BASE, tmp_path, seed=7, price=price))
+    summary = read_summary(tmp_path) or {}
+    assert told == (summary["cost_reason"] if summary["cost_usd"] is None else summary["cost_usd"])
 
 
 def test_the_summary_of_a_training_on_preferences_names_its_reference_model(tmp_path) -> None:

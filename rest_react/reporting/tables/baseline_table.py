@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rest_react.reporting.number_formats import number, percent, points, span
-from rest_react.reporting.results_json import ComparedBaseline, ResultRow
+from rest_react.reporting.results_json import BreakEven, ComparedBaseline, ResultRow
 from rest_react.text_safety import visible
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 HEADINGS = (
     "Model", "Benchmark", "Accuracy", "95% interval", "Last minus it", "Failed", "s/answer", "USD/answer",
-    "Answers",
+    "Answers", "Tuning pays after, USD", "Tuning pays after, time",
 )  # fmt: skip
+_ON_TERMINAL = ("Model", "Accuracy", "95% interval", "Last minus it", "s/answer", "USD/answer")
 
 
 def baseline_table(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> list[tuple[str, ...]]:
@@ -26,7 +27,9 @@ def baseline_table(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseli
     names = dict.fromkeys(row.benchmark for row in (*rows, *(baseline.row for baseline in baselines)))
     lines: list[tuple[str, ...]] = [HEADINGS]
     for name in names:
-        lines += [_line(b.name, b.row, _difference(b)) for b in baselines if b.row.benchmark == name]
+        lines += [
+            _line(b.name, b.row, _difference(b), pays_after(b.break_even)) for b in baselines if b.row.benchmark == name
+        ]
         lines += [_line(f"iteration {row.iteration}", row, "") for row in rows if row.benchmark == name]
     return lines
 
@@ -41,22 +44,25 @@ def baseline_tables(
         yield name, {"name": "Baselines", "headings": list(headings), "rows": [list(line) for line in lines]}
 
 
-def terminal_table(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> "Table":
-    """The table for the terminal, without the columns that the report has beside these."""
+def terminal_tables(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> "Iterator[Table]":
+    """A table for each benchmark that has baselines, for the terminal: without the columns that the report has beside
+    these."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title="Baselines", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False
-    )
-    headings, *lines = baseline_table(rows, baselines)
-    kept = [i for i, heading in enumerate(headings) if heading not in ("Failed", "Answers")]
-    for place in kept:
-        table.add_column(headings[place], justify="left" if place < 2 else "right", no_wrap=place != 1)
-    for line in lines:
-        table.add_row(*(Text(line[place]) for place in kept))
-    return table
+    kept = [i for i, heading in enumerate(HEADINGS) if heading in _ON_TERMINAL]
+    for name in dict.fromkeys(baseline.row.benchmark for baseline in baselines):
+        own, beside = ([b for b in baselines if b.row.benchmark == name], [r for r in rows if r.benchmark == name])
+        table = Table(
+            title=f"Baselines: {visible(name)}", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0,
+            pad_edge=False,
+        )  # fmt: skip
+        for place in kept:
+            table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=True)
+        for line in baseline_table(beside, own)[1:]:
+            table.add_row(*(Text(line[place]) for place in kept))
+        yield table
 
 
 def _difference(baseline: ComparedBaseline) -> str:
@@ -64,10 +70,28 @@ def _difference(baseline: ComparedBaseline) -> str:
     return "" if change is None else f"{points(change.mean)} {span(change, '+')}"
 
 
-def _line(name: str, row: ResultRow, difference: str) -> tuple[str, ...]:
+def pays_after(found: BreakEven | None) -> tuple[str, str]:
+    """After how many answers fine-tuning has paid for itself, by money and by time; empty if a cost is unknown, and of
+    money if there is none to pay."""
+    if found is None:
+        return "", ""
+    free = not found.training_usd and not found.saved_usd
+    return (
+        "" if free else _number_of_answers(found.answers_usd, found.training_usd, found.saved_usd),
+        _number_of_answers(found.answers_seconds, found.training_seconds, found.saved_seconds),
+    )
+
+
+def _number_of_answers(answers: int | None, training: float | None, saved: float | None) -> str:
+    if training is None or saved is None:
+        return ""
+    return "never" if answers is None else f"{answers:,} answers"
+
+
+def _line(name: str, row: ResultRow, difference: str, pays: tuple[str, str] = ("", "")) -> tuple[str, ...]:
     answers = row.questions * row.repeats
     cost = "" if row.cost_usd is None else f"{row.cost_usd / answers:.6f}"
     return (
         visible(name), visible(row.benchmark), percent(row.accuracy.mean), span(row.accuracy), difference,
-        str(row.failed), number(row.seconds / answers, 3), cost, f"{row.questions} × {row.repeats}",
+        str(row.failed), number(row.seconds / answers, 3), cost, f"{row.questions} × {row.repeats}", *pays,
     )  # fmt: skip

@@ -5,13 +5,14 @@
 Not here: the numbers (reporting.rows) and the sentence (reporting.headline).
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rest_react.reporting.headline import detectable_line, headline
 from rest_react.reporting.number_formats import number, percent, span
-from rest_react.reporting.results_json import GroupAccuracy, ResultRow
+from rest_react.reporting.results_json import GroupAccuracy, Latency, ResultRow
 from rest_react.reporting.rows import RATING
 from rest_react.text_safety import visible
 
@@ -45,10 +46,15 @@ def _breakdowns(rows: Sequence[ResultRow]) -> Iterator[dict[str, Any]]:
     headings = ["", *(f"iteration {row.iteration}" for row in rows)]
     for name, parts_of in _PARTS:
         columns = [parts_of(row) for row in rows]
-        names = sorted({part for column in columns for part in column})
+        names = sorted({part for column in columns for part in column}, key=_natural)
         if names:
             lines = [[visible(part).replace("_", " "), *(column.get(part, "") for column in columns)] for part in names]
             yield {"name": name, "headings": headings, "rows": lines}
+
+
+def _natural(name: str) -> list[str | int]:
+    """A key that sorts numbers in names by their value: "9-16 tokens" before "17-32 tokens"."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
 def _shares(groups: Mapping[str, GroupAccuracy]) -> dict[str, str]:
@@ -92,12 +98,21 @@ def _per_answer(row: ResultRow) -> dict[str, str]:
     return {"tokens": number(row.tokens, 0), "cost_usd": number(cost, 6), "seconds": number(row.seconds / answers, 2)}
 
 
+def _latency(row: ResultRow) -> dict[str, str]:
+    def text(one: Latency) -> str:
+        ends = "" if one.low is None or one.high is None else f" [{number(one.low, 2)}, {number(one.high, 2)}]"
+        return f"{number(one.median_s, 2)}{ends} of {one.answers}"
+
+    return {f"{name} tokens": text(one) for name, one in row.latency.items()}
+
+
 _PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
     ("Solved in k answers (pass@k)", _solved),
     ("By question type", lambda row: _shares(row.by_kind)),
     ("By hops", lambda row: _shares(row.by_hops)),
     ("Scores of the task", _scored),
     ("Cost per answer", _per_answer),
+    ("Seconds of an answer by its output tokens (median)", _latency),
     ("Cost per correct answer", _spent),
     ("Effect of the self-checks", lambda row: {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)}),
     ("Faults", _lost),

@@ -1,6 +1,7 @@
 """A table of the summaries of grow, improve and finetune, and notes on incomplete stages.
 
     stage_table(Path("outputs/default"), "grow")["rows"][0]      # ["trajectories", "40", "40"], one column an iteration
+    list(convergence_notes(Path("outputs/r_1")))      # ["iteration 0: the loss stays up: 2.01 at first, 1.97 at last"]
 
 Not here: evaluations (reporting.tables.results_table).
 """
@@ -12,8 +13,10 @@ from typing import Any
 from rest_react.reporting.number_formats import percent
 from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note
 from rest_react.storage.run_folder import iterations
+from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary
 from rest_react.text_safety import visible
+from rest_react.training.loss_curve import loss_curve, stays_up
 
 STAGES = ("grow", "judge", "improve", "finetune")
 
@@ -55,6 +58,17 @@ def incomplete_stages(run_folder: Path) -> Iterator[str]:
             if stage.is_dir() and read_summary(stage) is None:
                 name = stage.relative_to(run_folder).as_posix()
                 yield f"{name} is not complete, so it is not in this report; run the same command again to finish it"
+
+
+def convergence_notes(run_folder: Path) -> Iterator[str]:
+    """A note for each training from untuned weights whose loss stays up. One that goes on from a tuned model begins
+    with a low loss, so its curve does not tell."""
+    from_base = read_settings(run_folder).get("finetune.start_from") == "base"
+    for iteration in iterations(run_folder):
+        curve = loss_curve(run_folder / f"iter_{iteration}" / "finetune")
+        if (iteration == 0 or from_base) and stays_up(curve):
+            first, last = curve[0][1], curve[-1][1]
+            yield f"iteration {iteration}: the loss stays up: {first:.2f} at first, {last:.2f} at last"
 
 
 def selection_notes(run_folder: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, Self
 from rest_react.errors import ConfigError
 from rest_react.prompts import STOP, Exemplar, StepPrompt
 from rest_react.protocols import LLM
+from rest_react.questions.item_files import INSTRUCTED, ItemQuestions
 from rest_react.questions.question_settings import BuiltInItems, QuestionSettings
 from rest_react.records import LabelledQuestion, Passage
 from rest_react.setting_types import Name, NotNegative
@@ -75,6 +76,14 @@ class CompletionSettings(TaskSettings):
             yield f"{path}.shots: 0, but the baseline few_shot shows examples; set 1 or more"
         if self.grade != "label" and (others := {"majority", "tfidf"}.intersection(self.baselines)):
             yield f"{path}.baselines: {' and '.join(sorted(others))} can only give labels; remove them"
+        instructed = [name for name, one in questions.items() if isinstance(one, ItemQuestions) and one.instructed]
+        if instructed and "zero_shot" not in self.baselines:
+            yield (
+                f"{path}.baselines: {instructed[0]} is instructed, so what training forgets is measured against the "
+                "untuned policy; add zero_shot"
+            )
+        if wrong := [name for name in instructed if not name.startswith("evaluate.")]:
+            yield f"{wrong[0]}.instructed: is for benchmarks; set it to false"
         if "tfidf" in self.baselines and find_spec("sklearn") is None:
             yield f"{path}.baselines: tfidf needs scikit-learn; pip install 'rest-react[classify]', or remove tfidf"
 
@@ -122,6 +131,10 @@ class CompletionSettings(TaskSettings):
 
         known = {"majority": majority, "tfidf": tfidf}
         return known[name](rows) if name in known else None
+
+    def baseline_answers(self, name: str, questions: Sequence[LabelledQuestion]) -> bool:
+        """Instructed items are not of the trained task: only the untuned policy answers them, as the tuned one does."""
+        return name == "zero_shot" or not questions[0].question.id.startswith(INSTRUCTED)
 
     def baseline_shots(self, name: str) -> int:
         return self.shots if name == "few_shot" else 0

@@ -8,11 +8,15 @@
 `grade=label`: the answer is one of `labels` (label.py says how an output is read); without labels, its first line.
 `grade=formatting`: the whole output is the answer, with five metrics of its list (formatting.py).
 `grade=tone`: the whole output is the answer; the grader rates its tone from 1 to 5 (judges.rating_grader).
+Items of another task than the trained one (`instructed`) say themselves what to answer: every policy, tuned or not, is
+asked with the same instructions, and any grade but their own answer is ignored.
 Not here: items and their labels (tasks.completion.items, or a file), and the scripted policy (scripted).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault
@@ -21,7 +25,8 @@ from rest_react.judges.rating_grader import rating_of
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.model_output.thinking import after_thinking
 from rest_react.parsed_trajectories import ParsedAction, ParsedStep
-from rest_react.prompts import STOP
+from rest_react.prompts import STOP, StepPrompt
+from rest_react.questions.item_files import INSTRUCTED
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
 from rest_react.tasks.completion.confusion import confusion_tables
 from rest_react.tasks.completion.formatting import formatting_scores
@@ -31,15 +36,22 @@ from rest_react.tasks.rollout import Rollout, StepPrompts, parse_each
 from rest_react.text_safety import escape_control_tokens, quote
 
 Grade: TypeAlias = Literal["label", "formatting", "tone"]
-KIND = "complete"
+KIND, FOLLOW = "complete", "follow"
 STEP_NAMES = {KIND: "completion"}
 CLOSINGS = {KIND: "Now write the label: one line."}
 ANSWER_CLOSINGS = {KIND: "Now write the answer and nothing else."}
 
 
-def render_state(text: str) -> str:
+def render_state(text: str, name: str = STEP_NAMES[KIND]) -> str:
     """The state of the only step."""
-    return f"TEXT = {quote(escape_control_tokens(text))}\n\n# step: {STEP_NAMES[KIND]}\n"
+    return f"TEXT = {quote(escape_control_tokens(text))}\n\n# step: {name}\n"
+
+
+@cache
+def _follow_prompts() -> StepPrompts:
+    """What every policy is shown with an instructed item."""
+    instructions = (Path(__file__).parent / "prompts" / "follow.txt").read_text(encoding="utf-8")
+    return StepPrompts({FOLLOW: StepPrompt(instructions, ())}, {FOLLOW: ANSWER_CLOSINGS[KIND]}, "always")
 
 
 def parse_label(text: str, labels: tuple[str, ...]) -> ParsedAction:
@@ -86,15 +98,19 @@ class Completion(Task):
     labels: tuple[str, ...] = ()
     grading: Grade = "label"
     name: str = "completion"
-    step_kinds: tuple[str, ...] = (KIND,)
+    step_kinds: tuple[str, ...] = (KIND, FOLLOW)
 
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
     ) -> Trajectory:
         """One call."""
-        rollout = Rollout(policy, self.prompts, self.parse, seed, watch)
+        instructed = question.id.startswith(INSTRUCTED)
+        rollout = Rollout(policy, _follow_prompts() if instructed else self.prompts, self.parse, seed, watch)
         try:
-            label = await rollout.ask(KIND, render_state(question.text))
+            if instructed:
+                label = await rollout.ask(FOLLOW, render_state(question.text, "answer"))
+            else:
+                label = await rollout.ask(KIND, render_state(question.text))
         except (ModelFault, OutsideFault) as error:
             return rollout.failed(trajectory_id, question, error)
         return rollout.finished(trajectory_id, question, answer=label.target)
@@ -102,6 +118,8 @@ class Completion(Task):
     def parse(self, step: Step) -> ParsedStep:
         """Parses the answer of each candidate. Of one that was cut off at the token limit, the label counts that its
         first line names, if that line is whole: untuned models seldom write the end mark."""
+        if step.kind == FOLLOW:
+            return parse_each(step, parse_text, parse_text)
         if self.grading == "label":
             return parse_each(
                 step, lambda text: parse_label(text, self.labels), lambda text: parse_first_line(text, self.labels)
@@ -110,10 +128,16 @@ class Completion(Task):
 
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
         """Correct if the answer is the label of the item; with `grade=formatting`, if its whole list is; with
-        `grade=tone`, if the grader, which only then is used, rates it 4 or 5."""
+        `grade=tone`, if the grader, which only then is used, rates it 4 or 5. An instructed item is right if the answer
+        names its gold answer, of all those of its set."""
         verdict = fault_verdict(trajectory)
-        if verdict is None and self.grading == "tone":
+        instructed = labelled.question.id.startswith(INSTRUCTED)
+        if verdict is None and self.grading == "tone" and not instructed:
             verdict = await grader.grade(labelled, trajectory.answer, seed=seed)
+        if verdict is None and instructed:
+            named = read_label(trajectory.answer, labelled.options or labelled.answers)
+            right = named is not None and label_key(named) == label_key(labelled.answers[0])
+            verdict = Verdict("correct" if right else "incorrect", f"the answer is {labelled.answers[0]}")
         if verdict is None:
             right = self._is_right(trajectory.answer, labelled.answers)
             verdict = Verdict("correct" if right else "incorrect", f"the answer is {' or '.join(labelled.answers)}")
@@ -126,7 +150,9 @@ class Completion(Task):
 
     def scores(self, result: Result) -> Mapping[str, float | None]:
         """With labels, whether the answer is outside the label set; with `grade=formatting` its five metrics; with
-        `grade=tone` its rating."""
+        `grade=tone` its rating. Instructed items have none."""
+        if result.question_id.startswith(INSTRUCTED):
+            return {}
         if self.grading == "tone":
             return {"rating": rating_of(result.verdict)}
         if self.grading == "formatting":
@@ -137,5 +163,6 @@ class Completion(Task):
 
     def tables(self, results: Iterable[Result]) -> Iterator[ResultTable]:
         """With labels, the confusion matrix and the figures by label."""
+        own = (result for result in results if not result.question_id.startswith(INSTRUCTED))
         if self.grading == "label" and self.labels:
-            yield from confusion_tables(results, self.labels)
+            yield from confusion_tables(own, self.labels)

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The state of a job at one moment; `why` describes the failure of a failed or cancelled job."""
+    """The state of a job at one moment; `why` describes the failure of a failed or cancelled job, `tokens` are those
+    that the service charges for, 0 until it says so."""
 
     status: str
     state: State
     model: str
     why: str
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ async def look_at(service: Service, client: "AsyncOpenAI", job: str) -> Job:
         said = service.redact(f"{error.code}: {error.message}") if error and error.message else "no reason given"
         where = f" (parameter {error.param})" if error and error.param else ""
         why = f"{service.base_url}: fine-tuning job {told.id} {told.status}: {said}{where}"
-        return Job(str(told.status), state, model, why)
+        charged = told.trained_tokens  # not checked by the SDK
+        return Job(str(told.status), state, model, why, charged if isinstance(charged, int) and charged > 0 else 0)
 
     return await service.ask("checking the job", look, about="job")
 

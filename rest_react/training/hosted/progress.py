@@ -1,6 +1,7 @@
 """What a hosted training has done so far, on disk the moment it is known: job.json and events.jsonl.
 
-    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:..."}
+    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920}
+    {"step": 88, "loss": 0.478}                                  a line of loss.jsonl, made of the events at the end
 
 Not here: what is on the server (server_lists).
 """
@@ -18,16 +19,31 @@ from rest_react.storage.files import cut_torn_line, write_file
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The content of `job.json`: the ids that the server has returned so far."""
+    """The content of `job.json`: the ids that the server has returned so far, and the tokens that it charges for: an
+    estimate until the job is done. 0: unknown."""
 
     content: str
     file: str = ""
     job: str = ""
     model: str = ""
+    tokens: int = 0
 
 
 class _Event(msgspec.Struct):
     id: str
+
+
+class _Charged(msgspec.Struct):
+    tokens: int = 0
+
+
+class _Measured(msgspec.Struct):
+    step: int
+    train_loss: float
+
+
+class _EventWithLoss(msgspec.Struct):
+    data: _Measured
 
 
 def read_progress(folder: Path, content: str) -> Progress:
@@ -53,6 +69,26 @@ def note_progress(folder: Path, progress: Progress) -> Progress:
     """Writes `job.json` atomically; called before the next request."""
     write_file(folder / "job.json", json.dumps(asdict(progress), indent=1))
     return progress
+
+
+def charged_tokens(folder: Path) -> int | None:
+    """The tokens in `job.json`; None if it has none, or is a file of another trainer."""
+    path = folder / "job.json"
+    with suppress(msgspec.MsgspecError):
+        return (msgspec.json.decode(path.read_bytes(), type=_Charged).tokens or None) if path.exists() else None
+    return None
+
+
+def write_loss_curve(folder: Path) -> None:
+    """Writes `loss.jsonl` from the events with a training loss (OpenAI's have it); nothing if there is none."""
+    path, losses = folder / "events.jsonl", dict[int, float]()
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with suppress(msgspec.MsgspecError):
+            measured = msgspec.json.decode(line, type=_EventWithLoss).data
+            losses[measured.step] = measured.train_loss
+    if losses:
+        lines = (json.dumps({"step": step, "loss": losses[step]}) for step in sorted(losses))
+        write_file(folder / "loss.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def events_on_disk(folder: Path) -> set[str]:

@@ -8,13 +8,14 @@ Every example becomes a chat of two messages, the state and the completion; the 
 anything is sent, all rows are checked and their tokens and price are printed; if the price exceeds the budget, the run
 ends. Each completed step is saved in `folder/job.json` at once:
 
-    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:..."}
+    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920}
 
 `content` is a digest of the rows, the base and the hyperparameters, and part of the uploaded file's name. If a run is
 killed after the server accepted a file or a job and before job.json was written, the next run finds both in the
 server's lists and does not create a second job. On a server without lists it may create one. To train the same again,
-use another `seed`. Events go to `folder/events.jsonl`; the checkpoints of a finished job go to
-`folder/checkpoints.jsonl` and can be used by name like the model. With `cancel` the job is cancelled instead.
+use another `seed`. Events go to `folder/events.jsonl`, the losses among them to `folder/loss.jsonl` at the end; the
+checkpoints of a finished job go to `folder/checkpoints.jsonl` and can be used by name like the model. With `cancel` the
+job is cancelled instead.
 Not here: how a request is retried (service), what a job reports (job_reports), tokens by the provider's own tokenizer.
 """
 
@@ -35,7 +36,7 @@ from rest_react.remote.usage import Tokens
 from rest_react.storage.files import write_file
 from rest_react.training.hosted.job_reports import list_checkpoints, look_at, new_events
 from rest_react.training.hosted.job_states import State
-from rest_react.training.hosted.progress import Progress, events_on_disk, note_progress, read_progress
+from rest_react.training.hosted.progress import Progress, events_on_disk, note_progress, read_progress, write_loss_curve
 from rest_react.training.hosted.rows import render_rows, tokens_of
 from rest_react.training.hosted.server_lists import find_file, find_job, name_of
 from rest_react.training.hosted.service import Service
@@ -102,6 +103,7 @@ class HostedTrainer:
                     await self._stop(client, progress, folder)
                 elif not progress.job:
                     async with self._meter.budget.call(self._meter.role, self._told(examples)) as bill:
+                        progress = replace(progress, tokens=bill.worst.prompt)
                         progress = await self._upload(client, rows, progress, folder)
                         progress = await self._create(client, base, job_seed, progress, folder)
                         bill.owed = bill.worst
@@ -184,7 +186,8 @@ class HostedTrainer:
             before, state = state, job.state
             if state == "succeeded":
                 await self._record_events(client, progress.job, seen, folder)
-                done = note_progress(folder, replace(progress, model=job.model))
+                write_loss_curve(folder)
+                done = note_progress(folder, replace(progress, model=job.model, tokens=job.tokens or progress.tokens))
                 await self._record_checkpoints(client, progress.job, folder)
                 return done
             if state in ("failed", "cancelled"):
