@@ -2,6 +2,7 @@
 # make smoke    the whole loop in a minute, no download
 # make test     the tests; make slow: those that take minutes
 # make servers  installs vLLM, llama.cpp's server and LiteLLM's proxy (5 GB), and the tests against them (half an hour)
+# make slurm    the tests on a SLURM of two nodes on this machine, from Debian's packages (a few minutes)
 # make lint     format, lint, types, import floors; make check: lint and test
 # make install  everything into .venv; the others call it
 # make locked   the same at the versions in constraints.txt, those that were tested; make freeze: rewrite that file
@@ -12,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help run smoke install locked freeze test slow servers lint check
+.PHONY: help run smoke install locked freeze test slow servers slurm lint check
 
 help:
 	@sed -n '/^#/!q; s/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +60,10 @@ slow: $(STAMP)
 servers: $(STAMP)
 	PYTHON=$(PYTHON) scripts/install_servers.sh
 	$(PY) -m pytest -m servers tests/servers $(ARGS)
+
+# The packages: docs/scaling.md.
+slurm: $(STAMP)
+	$(PY) -m pytest -m slurm tests/slurm $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .

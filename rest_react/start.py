@@ -36,7 +36,7 @@ def start(module: str) -> "NoReturn":
     _last_messages.append(INTERRUPTED if module == "rest_react.run" else "Interrupted.")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not where `nohup` ignores the signal
-            signal.signal(number, _as_ctrl_c)
+            signal.signal(number, interrupt)
     try:
         import importlib
 
@@ -85,12 +85,8 @@ def end_soon() -> None:
     timer.start()
 
 
-def _print_last_message() -> None:
-    while _last_messages:
-        print(_last_messages.pop(), file=sys.stderr, flush=True)
-
-
-def _as_ctrl_c(number: int, frame: "FrameType | None") -> None:
+def interrupt(number: int, frame: "FrameType | None") -> None:
+    """A signal handler that ends the command like Ctrl-C; the exit status has the number of the signal."""
     _signals.append(number)
     end_soon()
     handler = signal.getsignal(signal.SIGINT)  # asyncio's own while it runs, which cancels the main task
@@ -98,6 +94,11 @@ def _as_ctrl_c(number: int, frame: "FrameType | None") -> None:
         handler(signal.SIGINT, frame)
     else:
         raise KeyboardInterrupt
+
+
+def _print_last_message() -> None:
+    while _last_messages:
+        print(_last_messages.pop(), file=sys.stderr, flush=True)
 
 
 def _use_utf8() -> None:

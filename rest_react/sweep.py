@@ -27,6 +27,7 @@ from rest_react.config.cli import with_hydra
 from rest_react.config.overrides import text
 from rest_react.console import say
 from rest_react.errors import OutsideFault, outside
+from rest_react.slurm_sweep import ended_by_slurm, submitted_jobs, wait_for_jobs
 from rest_react.start import exit_status
 from rest_react.storage.files import write_file
 from rest_react.sweep_report import write_sweep_report
@@ -40,6 +41,7 @@ OUTCOMES = {
     4: "budget reached",
     129: "interrupted",
     130: "interrupted",
+    140: "interrupted",
     143: "interrupted",
 }
 
@@ -70,14 +72,15 @@ class Job:
         say(f"job {number}: {' '.join(overrides)}")
         self._record(number, overrides, Ended(_RUNNING, "", "it was killed, or is still running"))
         ended: Ended | None = None
+        reasons = ["the job was interrupted"]
         try:
-            with outside("the job ended with a bug"):
+            with ended_by_slurm(reasons), outside("the job ended with a bug"):
                 ended = self.work(config)
         except OutsideFault as error:  # the next jobs still run
             traceback.print_exception(error.__cause__)
             ended = Ended(1, "", str(error))
         finally:
-            self._record(number, overrides, ended or Ended(exit_status(), "", "the job was interrupted"))
+            self._record(number, overrides, ended or Ended(exit_status(), "", reasons[-1]))
         if ended.status:
             say(ended.message)
 
@@ -91,15 +94,22 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
 
     Returns the exit status: 0 if all jobs are done, the status of the failed jobs if it is the same for all, else 1.
     """
-    broken = False
+    broken, submitted = False, 0
     try:
         with_hydra(Job(work, folder))
     except SystemExit as end:  # Hydra printed what went wrong outside the jobs
         broken = bool(end.code)
+        submitted = wait_for_jobs(folder)
+    except KeyboardInterrupt:
+        if numbers := submitted_jobs(folder):
+            say(f"SLURM still runs the jobs of this sweep; to end them: scancel {' '.join(numbers)}")
+        raise
     finally:
         jobs = list(outcomes(folder))
         if jobs:
             say(f"\n{table(jobs)}")
+        if submitted > len(jobs):
+            say(f"{submitted - len(jobs)} of {submitted} jobs never started: SLURM cancelled them in its queue")
         if told := write_sweep_report(jobs, folder):
             say(f"\n{told}")
     failed = {job["status"] for job in jobs if job["status"]}

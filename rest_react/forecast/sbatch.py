@@ -28,10 +28,15 @@ _TEMPLATE = """#!/usr/bin/env bash
 #SBATCH --ntasks=1
 {gpus}#SBATCH --time={hours}:{minutes:02}:00
 #SBATCH --requeue
+#SBATCH --open-mode=append
 #SBATCH --signal=TERM@120
-# The signal comes two minutes before the limit: the run saves its progress, and the same script resumes it.
+# The signal comes two minutes before the limit: the run saves its progress and ends with 143, and the job is queued
+# again. It then resumes.
 cd {folder}
-exec srun {python} -m rest_react.run {words}
+srun {python} -m rest_react.run {words}
+status=$?
+[ "$status" -ne 143 ] || scontrol requeue "$SLURM_JOB_ID"
+exit "$status"
 """
 
 
