@@ -14,7 +14,10 @@ from rest_react.reporting.headline import detectable_line, headline
 from rest_react.reporting.number_formats import number, percent, span
 from rest_react.reporting.results_json import GroupAccuracy, Latency, ResultRow
 from rest_react.reporting.rows import RATING
+from rest_react.reporting.tables.results_table import searched
 from rest_react.text_safety import visible
+
+_NO_SEARCH = ("searches", 0.0)
 
 
 def benchmark_views(rows: Sequence[ResultRow], more: Sequence[tuple[str, dict[str, Any]]] = ()) -> list[dict[str, Any]]:
@@ -27,6 +30,7 @@ def benchmark_views(rows: Sequence[ResultRow], more: Sequence[tuple[str, dict[st
         {
             "name": visible(name),
             "rows": some,
+            "searched": searched(some),
             "tables": [*(table for benchmark, table in more if benchmark == name), *_breakdowns(some)],
             **_said(some[-1]),
         }
@@ -63,7 +67,11 @@ def _shares(groups: Mapping[str, GroupAccuracy]) -> dict[str, str]:
 
 def _spent(row: ResultRow) -> dict[str, str]:
     spent = asdict(row.per_correct).items()
-    return {name: number(value, 4 if name == "cost_usd" else 1) for name, value in spent}
+    return {name: number(value, 4 if name == "cost_usd" else 1) for name, value in spent if (name, value) != _NO_SEARCH}
+
+
+def _checked(row: ResultRow) -> dict[str, str]:
+    return {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)} if searched([row]) else {}
 
 
 def _lost(row: ResultRow) -> dict[str, str]:
@@ -114,6 +122,6 @@ _PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
     ("Cost per answer", _per_answer),
     ("Seconds of an answer by its output tokens (median)", _latency),
     ("Cost per correct answer", _spent),
-    ("Effect of the self-checks", lambda row: {"fixed": str(row.checks.fixed), "broken": str(row.checks.broken)}),
+    ("Effect of the self-checks", _checked),
     ("Faults", _lost),
 )

@@ -51,14 +51,20 @@ HEADINGS = tuple(heading for heading, _ in COLUMNS)
 
 
 def first_view(rows: Sequence[ResultRow]) -> list[tuple[str, Callable[[ResultRow], str]]]:
-    """The main columns, without those that are empty or 0 in every row. Iteration and accuracy always stay."""
-    columns = COLUMNS[:_FIRST_VIEW]
+    """The main columns, without those that are empty or 0 in every row, and without that before the self-checks where
+    there are none. Iteration and accuracy always stay."""
+    columns = [one for one in COLUMNS[:_FIRST_VIEW] if one[0] != "Before checks" or searched(rows)]
     nothing = {"", percent(0.0), number(0.0, 1)}
     return [
         (heading, cell)
         for heading, cell in columns
         if heading in ("Iteration", "Accuracy") or not {cell(row) for row in rows} <= nothing
     ]
+
+
+def searched(rows: Sequence[ResultRow]) -> bool:
+    """Whether the answers come from searches and self-checks, as far as the rows tell: no other task has either."""
+    return any(row.searches is None or row.searches or row.checks.fixed or row.checks.broken for row in rows)
 
 
 def results_table(rows: Sequence[ResultRow]) -> "Table":

@@ -199,13 +199,18 @@ async function show(event) {
   if (address().key !== key || address().beside !== beside) return; // the user opened another one
   find("trajectory").replaceChildren(
     h("div.bar", closeButton(), comparison(entry, places.get(beside))),
-    said("h3", index.question[entry]),
+    said("h3", heading(index.question[entry])),
+    index.question[entry].length > HEADING ? said("blockquote.whole", index.question[entry]) : null,
     h(entries.length > 1 ? "div.columns" : "div", entries.map((i, n) => conversation(i, trajectories[n], parting))));
   find("trajectory").focus({ preventScroll: true });
   find("trajectory").scrollTop = 0;
   const twoPanes = event && getComputedStyle(find("entries")).display !== "none";
   panes.scrollIntoView({ block: twoPanes ? "nearest" : "start" });
 }
+
+// A text as the heading: of a long one, which is quoted below, the beginning up to the last whole word.
+const HEADING = 240;
+const heading = (text) => (text.length > HEADING ? `${text.slice(0, HEADING / 2).replace(/\s+\S*$/, "")} …` : text);
 
 function closeButton() {
   const button = h("button.quiet", "← Back to the list");

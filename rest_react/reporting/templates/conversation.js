@@ -10,7 +10,8 @@ function conversation(i, trajectory, parting) {
   const { usage, verdict, before } = trajectory;
   const tokens = (usage.prompt_tokens + usage.completion_tokens).toLocaleString("en");
   const facts = [`iteration ${iterationOf(i)}`, stageName(i), index.id[i], index.kind[i],
-    trajectory.hops ? `${trajectory.hops} hops` : "", `${usage.searches} searches`, `${usage.calls} calls`, `${tokens} tokens`];
+    trajectory.hops ? `${trajectory.hops} hops` : "", usage.searches ? counted(usage.searches, "search", "es") : "",
+    counted(usage.calls, "call", "s"), `${tokens} tokens`];
   return h("div.trajectory",
     h("p.facts", chip(index.outcome[i]), changeChip(i),
       said("span.soft", facts.filter(Boolean).join(" · "))),
@@ -23,6 +24,8 @@ function conversation(i, trajectory, parting) {
       verdict && trajectory.draft && before.verdict !== verdict.verdict
         ? h("p", "Before the self-checks: ", chip(before.verdict), " ", said("span.soft", before.reason)) : null));
 }
+
+const counted = (n, noun, plural) => `${n} ${noun}${n === 1 ? "" : plural}`;
 
 // The index of the first step that differs between two trajectories; the length if they are equal.
 function firstDifference(one, other) {

@@ -28,6 +28,7 @@ from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import STOP, StepPrompt
 from rest_react.questions.item_files import INSTRUCTED
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
+from rest_react.step_view import Part, StepView
 from rest_react.tasks.completion.confusion import confusion_tables
 from rest_react.tasks.completion.formatting import formatting_scores
 from rest_react.tasks.completion.label import label_key, read_label
@@ -160,6 +161,22 @@ class Completion(Task):
         if not self.labels:
             return {}
         return {"outside_label_set": float(result.fault is not None)}  # the model's: others are not scored
+
+    def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
+        """What the model wrote, a list as code; the page and `ask` tell why a failed one cannot be used."""
+        return [self._view(parsed) for parsed in steps]
+
+    def _view(self, parsed: ParsedStep) -> StepView:
+        candidates, index = parsed.step.candidates, parsed.step.chosen or 0
+        text = parsed.chosen.target if parsed.chosen else candidates[index].text if candidates else ""
+        as_code = self.grading == "formatting" and parsed.step.kind == KIND
+        parts, lines = [Part("code" if as_code else "quote", text or "(nothing)")], [f"writes    {text}"]
+        if parsed.chosen is None:
+            problem = parsed.actions[index].problem if parsed.actions else "no sample"
+            parts.append(Part("note", "This cannot be used as an answer."))
+            lines.append(f"no sample can be used ({problem})")
+        title = "Answer" if parsed.step.kind == KIND else "Answer to another task"
+        return StepView(title, tuple(parts), tuple(lines))
 
     def tables(self, results: Iterable[Result]) -> Iterator[ResultTable]:
         """With labels, the confusion matrix and the figures by label."""

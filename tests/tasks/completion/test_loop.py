@@ -59,7 +59,14 @@ def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(
     assert task == Completion(labels=LABELS)
     (view,) = task.render([task.parse(finished[0].steps[0])])
     answer = finished[0].answer
-    assert view == StepView("Complete", (Part("quote", answer),), (f"writes    {answer}",))
+    assert view == StepView("Answer", (Part("quote", answer),), (f"writes    {answer}",))
+    outside = Candidate("I would have to think.", 5, None, "stop")
+    (view,) = task.render([task.parse(Step("complete", "", (outside,), None))])
+    assert view == StepView(
+        "Answer",
+        (Part("quote", outside.text), Part("note", "This cannot be used as an answer.")),
+        (f"writes    {outside.text}", f"no sample can be used (none of the labels: {outside.text})"),
+    )
 
 
 @pytest.mark.parametrize(
