@@ -16,7 +16,7 @@ ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
     "failed_share", "faults", "accuracy", "rule_disagreement", "before_checks", "checks", "vs_start", "vs_previous",
     "by_kind", "by_hops", "em", "f1", "contained", "searches", "calls", "tokens", "correct", "per_correct",
-    "cost_usd", "cost_reason", "seconds", "pass_at", "scores", "verdicts",
+    "cost_usd", "cost_reason", "seconds", "pass_at", "scores", "verdicts", "latency",
 }  # fmt: skip
 
 
@@ -46,7 +46,8 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
             "searches": 8 / 3, "calls": 12.0, "tokens": 4000 / 3, "cost_usd": 0.25 / 3, "seconds": 30.0,
         },
         "cost_usd": 0.25, "cost_reason": None, "seconds": 90.0,
-        "pass_at": {}, "scores": {}, "verdicts": dict(zip((f"w{i}#e3b0c442" for i in range(4)), "1110", strict=True)),
+        "pass_at": {}, "scores": {}, "latency": {},
+        "verdicts": dict(zip((f"w{i}#e3b0c442" for i in range(4)), "1110", strict=True)),
     }  # fmt: skip
     assert share.mean == 0.75
     assert (start["vs_start"], start["vs_previous"]) == (None, None)

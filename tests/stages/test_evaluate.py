@@ -94,7 +94,8 @@ def test_draft_and_final_answer_of_a_trajectory_are_graded(tmp_path) -> None:
         question="Where was Ada Mell born?",
         golds=("Velmar",),
     )
-    summary = read_summary(tmp_path) or {}
+    summary = dict(read_summary(tmp_path) or {})
+    assert [held["answers"] for held in summary.pop("latency").values()] == [1]
     assert {key: value for key, value in summary.items() if key != "seconds"} == {
         "schema": 1, "grader": "rule", "questions": 1, "repeats": 1,
         "prompt_tokens": trajectory.usage.prompt_tokens, "completion_tokens": trajectory.usage.completion_tokens,
