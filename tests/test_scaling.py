@@ -18,13 +18,14 @@ def test_every_command_for_one_run_composes(command: str) -> None:
     assert compose(shlex.split(command)[3:]).run == "paper_gpu"
 
 
-def test_the_command_for_many_runs_names_launcher_settings_that_exist() -> None:
+def test_the_command_for_many_runs_composes_and_names_launcher_settings_that_exist() -> None:
     from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 
     (command,) = (line for line in COMMANDS if " -m '" in line)
+    words = shlex.split(command)[4:]
+    assert compose(words, multirun=True).run == "mine_0"
+    assert "hydra/launcher=submitit_slurm" in words
     named = [
-        word.partition("=")[0].removeprefix("hydra.launcher.")
-        for word in shlex.split(command)
-        if "hydra.launcher." in word
+        word.partition("=")[0].removeprefix("hydra.launcher.") for word in words if word.startswith("hydra.launcher.")
     ]
     assert named and [name for name in named if name not in SlurmQueueConf.__dataclass_fields__] == []

@@ -28,6 +28,7 @@ from rest_react.training.holdout import HELD_OUT, split_rows
 from rest_react.training.job import Job, prepare_job, prepare_resume, read_job
 from rest_react.training.local import LocalTrainer, LocalTraining
 from rest_react.training.order import training_order
+from rest_react.training.worker.completion_loss import as_padded, as_tree
 from rest_react.training.worker.run_job import run
 from rest_react.training.worker.supervised import supervised_trainer
 from rest_react.weights import make_rows, resolve_weights
@@ -157,6 +158,16 @@ def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path
         [line] = losses(tmp_path / str(size))
         assert line["loss"] == pytest.approx(total / count, abs=1e-4)
         assert line["tokens"] == sum(len(row.input_ids) for row in training_order(rows, 4, 1, seed=7))
+
+
+@pytest.mark.parametrize(("accelerate", "collator"), [(None, as_tree), ("fsdp2", as_padded)])
+def test_processes_that_hold_shards_pad_their_rows_without_asking_the_model(
+    accelerate: str | None, collator: object, tmp_path: Path
+) -> None:
+    (tmp_path / "examples.jsonl").write_text(json.dumps(asdict(EXAMPLES[0])) + "\n")
+    settings = replace(SETTINGS, accelerate=accelerate, max_steps=1)
+    trainer, _ = supervised_trainer(Job(str(resolve_weights("tiny-random")), str(tmp_path), 7, None, settings))
+    assert trainer.data_collator is collator
 
 
 def test_killed_with_its_parent_and_run_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:

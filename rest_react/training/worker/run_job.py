@@ -17,6 +17,7 @@ from rest_react.errors import RestReactError, UsageError, disk_errors, outside
 from rest_react.storage.files import remove, write_file
 from rest_react.training.job import Job, read_job
 from rest_react.training.worker.publish import publish
+from rest_react.training.worker.shards import is_sharded, save_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
@@ -48,7 +49,10 @@ def run(job: Job[How], build: "Build[How]") -> None:
     trainer, tokenizer = build(job)
     trainer.train(resume_from_checkpoint=job.checkpoint)
     trained = Path(job.folder) / "trained"
-    trainer.save_model(str(trained))
+    if is_sharded(trainer.model):
+        save_whole(trainer.model, trained)
+    else:
+        trainer.save_model(str(trained))
     if trainer.is_world_process_zero():
         del trainer
         publish(job.base, trained, tokenizer)
