@@ -41,6 +41,7 @@ def train_step(model: PreTrainedModel, rows: list[dict[str, list[int]]], process
     total, _, _ = summed_loss(model, as_padded(rows))
     (total * processes / TARGETS).backward()
     optimizer.step()
+    optimizer.zero_grad()
 
 
 def main(base: str, folder: Path, rank: int) -> None:
