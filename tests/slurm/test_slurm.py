@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def table(where: Path) -> list[str]:
 def trajectories(run: Path) -> list[bytes]:
     path = run / "iter_0" / "evaluate" / "world" / "trajectories.jsonl"
     return path.read_bytes().splitlines() if path.is_file() else []
+
+
+def start_now(slurm: Slurm, number: str) -> None:
+    """Starts a job that is queued again. SLURM itself waits two minutes; within some seconds a node would refuse it."""
+    time.sleep(6)
+    slurm.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
 
 
 def accounts(slurm: Slurm, name: str, count: int) -> list[Finished]:
@@ -118,7 +125,7 @@ def test_a_sweep_uses_both_nodes_and_a_job_at_its_time_limit_is_queued_again_and
     first = trajectories(run)
     record = json.loads(next((tmp_path / "out" / "multirun").glob("*/0.json")).read_bytes())
     assert (record["status"], record["message"].partition(";")[2]) == (140, " it is queued again and resumes")
-    slurm.ask("scontrol", "update", f"JobId={number}_0", "StartTime=now")  # SLURM waits two minutes
+    start_now(slurm, f"{number}_0")
     assert sweep.wait(200) == 0, said(tmp_path)
     assert [" ".join(line.split()) for line in table(tmp_path)] == [
         f"0 seed=0 run=r_0 done {run}",
@@ -145,7 +152,7 @@ def test_the_script_of_dry_run_is_queued_again_before_its_limit_and_resumes_but_
     wait_until(lambda: "PD" in slurm.ask("squeue", "--noheader", "--format=%t"), 60, lambda: slurm.ask("squeue"))
     first = trajectories(run)
     assert 0 < len(first) < 400 and "Interrupted. Progress is saved" in "\n".join(said(tmp_path))
-    slurm.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+    start_now(slurm, number)
     slurm.wait(120)
     assert accounts(slurm, "rest_react-it-s", 1) == [Finished("rest_react-it-s", "COMPLETED", "n1")], said(tmp_path)
     assert trajectories(run)[: len(first)] == first and (run / "results.json").is_file()
