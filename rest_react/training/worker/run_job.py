@@ -10,7 +10,7 @@ import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from rest_react import child_processes
 from rest_react.errors import RestReactError, UsageError, disk_errors, outside
@@ -49,10 +49,11 @@ def run(job: Job[How], build: "Build[How]") -> None:
     trainer, tokenizer = build(job)
     trainer.train(resume_from_checkpoint=job.checkpoint)
     trained = Path(job.folder) / "trained"
-    if is_sharded(trainer.model):
-        save_whole(trainer.model, trained)
+    model: Any = trainer.model
+    if is_sharded(model):
+        save_whole(model, trained)
     else:
         trainer.save_model(str(trained))
     if trainer.is_world_process_zero():
-        del trainer
+        del trainer, model
         publish(job.base, trained, tokenizer)
