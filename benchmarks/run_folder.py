@@ -9,7 +9,7 @@ had before it. The questions stay the same and are asked more often, so corpus a
 so many questions of Grow with as many of a benchmark, all of them different.
 
 Improve reads what Grow wrote, and the report what Evaluate wrote. If that stage is not among `--stages`, a real one of
-1,000 trajectories is made, and its records are copied under the ids of other questions, before the measurement. So
+200 trajectories is made, and its records are copied under the ids of other questions, before the measurement. So
 these two are measured at large sizes without their rollouts; the number of questions then grows with the size.
 Not here: a model's time, which is nearly all of a real run's.
 """
@@ -48,7 +48,7 @@ from rest_react.tasks.search_qa.world import World, build_world
 
 SIZES = (1_000, 3_000, 10_000)
 QUESTIONS = 100
-REAL = 1_000  # trajectories, of which copies are made
+REAL = 200  # trajectories, of which copies are made
 PLACES = {"grow": "iter_1/grow", "evaluate": "iter_1/evaluate/world"}
 READS = {"improve": "grow", "report": "evaluate"}
 FREE = dict.fromkeys(("policy", "reward_model", "grader"), NO_PRICE)
@@ -122,11 +122,12 @@ def write_copies(stage: str, size: int, folder: Path, real: int = REAL) -> None:
 
 
 def copies(path: Path, kind: type[Trajectory] | type[Result], times: int) -> Iterator[Trajectory | Result]:
-    """The records of a file, several times, each time as those of other questions."""
+    """The records of a file, several times, each time as those of other questions with other answers."""
     for i in range(times):
         for record in read_lines(path, kind):
             question, repeat = f"{record.question_id}-{i}", record.id.rpartition(".")[2]
-            yield replace(record, id=f"{question}.{repeat}", question_id=question)
+            texts = {"question": f"{record.question} [{i}]", "answer": record.answer and f"{record.answer} [{i}]"}
+            yield replace(record, id=f"{question}.{repeat}", question_id=question, **texts)  # type: ignore[arg-type]
 
 
 def _world(size: int) -> World:

@@ -21,6 +21,7 @@ from rest_react.seeds import derive_seed
 
 NORMAL_QUANTILE = NormalDist().inv_cdf(0.975)
 _RESAMPLES = 2000
+_AT_ONCE = 2**18  # numbers drawn at once, which bounds memory and changes no draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def bootstrap_interval(
     rows = len(columns[0])
     found = bootstrap(
         data, statistic, paired=True, vectorized=True, n_resamples=_RESAMPLES, method="percentile",
-        batch=max(1, 2**22 // (rows + 2)), rng=np.random.default_rng(derive_seed("interval", rows, sum(columns[0]))),
+        batch=max(1, _AT_ONCE // (rows + 2)), rng=np.random.default_rng(derive_seed("interval", rows, sum(columns[0]))),
     )  # fmt: skip
     low, high = np.nanquantile(found.bootstrap_distribution, [0.025, 0.975], method="nearest")
     return float(low), float(high)

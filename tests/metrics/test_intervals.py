@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from rest_react.metrics import intervals
 from rest_react.metrics.intervals import (
     Share,
     clustered_interval,
@@ -63,6 +64,12 @@ def test_the_order_of_questions_has_no_effect():
 
 
 @settings(max_examples=40)
+def test_the_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = clustered_interval(shares(33, 28))
+    monkeypatch.setattr(intervals, "_AT_ONCE", 63 * 7)  # 7 resamples of 61 questions and two imaginary ones
+    assert clustered_interval(shares(33, 28)) == at_once
+
+
 @given(st.dictionaries(st.text(), st.lists(st.none() | st.sampled_from([0.0, 1.0]), min_size=1, max_size=4)))
 def test_the_mean_is_inside_its_interval_and_the_interval_inside_the_scale(values):
     share = clustered_interval(values)
