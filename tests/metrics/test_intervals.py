@@ -58,18 +58,18 @@ def test_repeats_of_a_question_do_not_narrow_the_interval():
     assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, abs=0.03)
 
 
-def test_the_order_of_questions_has_no_effect():
-    values = {f"w{i}": [float(i % 3 == 0), None if i % 5 == 0 else 1.0] for i in range(30)}
-    assert clustered_interval(dict(reversed(values.items()))) == clustered_interval(values)
-
-
-@settings(max_examples=40)
 def test_the_resamples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = clustered_interval(shares(33, 28))
     monkeypatch.setattr(intervals, "_AT_ONCE", 63 * 7)  # 7 resamples of 61 questions and two imaginary ones
     assert clustered_interval(shares(33, 28)) == at_once
 
 
+def test_the_order_of_questions_has_no_effect():
+    values = {f"w{i}": [float(i % 3 == 0), None if i % 5 == 0 else 1.0] for i in range(30)}
+    assert clustered_interval(dict(reversed(values.items()))) == clustered_interval(values)
+
+
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), st.lists(st.none() | st.sampled_from([0.0, 1.0]), min_size=1, max_size=4)))
 def test_the_mean_is_inside_its_interval_and_the_interval_inside_the_scale(values):
     share = clustered_interval(values)
