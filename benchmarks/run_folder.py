@@ -115,19 +115,22 @@ def write_copies(stage: str, size: int, folder: Path, real: int = REAL) -> None:
         source, times = Path(made) / name, max(1, size // real)
         for file, kind in ((TRAJECTORIES, Trajectory), (RESULTS, Result)):
             if (source / file).exists():
-                replace_lines(folder / name / file, copies(source / file, kind, times))
+                replace_lines(folder / name / file, copies(source / file, kind, times, own_texts=stage == "evaluate"))
         summary = read_summary(source) or {}
     counts = {key: summary[key] * times for key in ("questions", "trajectories", "finished") if key in summary}
     write_summary(folder / name, summary | counts)
 
 
-def copies(path: Path, kind: type[Trajectory] | type[Result], times: int) -> Iterator[Trajectory | Result]:
-    """The records of a file, several times, each time as those of other questions with other answers."""
+def copies(
+    path: Path, kind: type[Trajectory] | type[Result], times: int, *, own_texts: bool
+) -> Iterator[Trajectory | Result]:
+    """The records of a file, several times, each time as those of other questions; with `own_texts`, each time with
+    another question and answer, as the report sees them. The rules of Improve would object to such texts."""
     for i in range(times):
         for record in read_lines(path, kind):
             question, repeat = f"{record.question_id}-{i}", record.id.rpartition(".")[2]
-            texts = {"question": f"{record.question} [{i}]", "answer": record.answer and f"{record.answer} [{i}]"}
-            yield replace(record, id=f"{question}.{repeat}", question_id=question, **texts)  # type: ignore[arg-type]
+            copy = replace(record, id=f"{question}.{repeat}", question_id=question)
+            yield replace(copy, question=f"{copy.question} [{i}]", answer=f"{copy.answer} [{i}]") if own_texts else copy
 
 
 def _world(size: int) -> World:
