@@ -67,7 +67,7 @@ def test_help_shows_the_choices(tmp_path: Path) -> None:
     assert helped.returncode == 0
     assert f"llm: {MODELS}" in helped.stdout
     assert re.search(
-        r"experiment: .*embedded_full, held_out_relations, .*local_corpus, paper_gpu, paper_openai, .*smoke",
+        r"experiment: .*embedded_full, .*held_out_relations, .*local_corpus, paper_gpu, paper_openai, .*smoke",
         helped.stdout,
     )
     assert "max_searches: 5" in helped.stdout
