@@ -48,6 +48,7 @@ TRAINING = LocalTraining(
     optimizer="adamw",
     num_processes=1,
     threads=1,
+    dtype="float32",
 )
 
 

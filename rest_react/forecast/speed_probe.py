@@ -34,6 +34,7 @@ from rest_react.weights import resolve_weights
 from rest_react.weights.cache_folder import cache_folder
 from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.loss_mask import IGNORED
+from rest_react.weights.number_type import ENGINE, TRAINING, compute_type
 
 PROBED = (EMBEDDED,)
 _KEPT_S = 24 * 3600.0
@@ -95,12 +96,10 @@ def probe(model: str, *, threads: int, lora: bool) -> Rates:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from rest_react.llm.transformers_engine import engine_dtype
-
     if threads:
         torch.set_num_threads(threads)
     folder = resolve_weights(model)
-    engine: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=engine_dtype("auto", "cpu"))
+    engine: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=compute_type("auto", gpu=False, faster=ENGINE))
     with torch.inference_mode():
         prefill = _prefill_rate(engine)
         decode = _decode_rate(engine)
@@ -138,6 +137,7 @@ def _decode_rate(model: Any) -> float:
 
 def _train_rate(model: Any, lora: bool) -> float:
     """Training tokens per second, forward and backward, with the common prefix read once as in training."""
+    import torch
     from torch.nn.functional import cross_entropy
 
     from rest_react.training.worker.completion_loss import as_tree
@@ -151,11 +151,14 @@ def _train_rate(model: Any, lora: bool) -> float:
     ends = [list(range(start, start + _OWN)) for start in (600, 800)]
     rows = [{"input_ids": begin + end, "labels": [IGNORED] * (_SHARED + _OWN // 2) + end[_OWN // 2 :]} for end in ends]
 
+    bfloat16 = compute_type("auto", gpu=False, faster=TRAINING) == "bfloat16"
+
     def step() -> None:
         batch = as_tree(rows)
         del batch["labels"]
         targets, columns = batch.pop("shift_labels").flatten(), batch.pop("columns").flatten()
-        logits = model(**batch, logits_to_keep=columns, use_cache=False).logits.flatten(0, 1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+            logits = model(**batch, logits_to_keep=columns, use_cache=False).logits.flatten(0, 1)
         loss: Any = cross_entropy(logits.float(), targets)
         loss.backward()
 

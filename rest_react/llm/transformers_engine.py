@@ -21,8 +21,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from logging import CRITICAL, getLogger
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
 from rest_react.llm.local_engine.seeded_draws import Draw, draw_with, seeded_draws
@@ -36,9 +35,7 @@ from rest_react.seeds import derive_seed
 from rest_react.setting_types import Count, Mode, Name, NotNegative
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 from rest_react.weights.end_tokens import end_tokens
-
-if TYPE_CHECKING:
-    import torch
+from rest_react.weights.number_type import ENGINE, NumberType, compute_type
 
 PAGE = 16
 
@@ -54,7 +51,7 @@ class TransformersModel(ModelSettings):
     model: Name  # smollm2-135m-instruct, tiny-random, a Hub id or a folder
     mode: Mode  # completion: the bare state as plain text; chat: through the model's chat template
     chat_template_kwargs: dict[str, object]  # arguments of the chat template
-    dtype: Literal["auto", "float32", "bfloat16"]  # auto: bfloat16 where the processor is fast at it
+    dtype: NumberType  # auto: bfloat16 where the processor is fast at it
     device: Literal["auto", "cpu", "cuda"]  # auto: the GPU where there is one
     threads: NotNegative  # 0: all cores
     cache_tokens: Count  # size of the key-value cache, in tokens; too few, and prompts are read again
@@ -93,7 +90,7 @@ class TransformersEngine:
         *,
         mode: Literal["chat", "completion"],
         chat_template_kwargs: Mapping[str, object] | None = None,
-        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        dtype: NumberType = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
         threads: int = 0,
         cache_tokens: int = 24576,
@@ -261,7 +258,7 @@ class TransformersEngine:
             raise UsageError("policy.device=cuda, but torch sees no GPU; use device=auto or device=cpu")
         device = "cuda" if self._device != "cpu" and torch.cuda.is_available() else "cpu"
         folder = resolve_weights(self._weights)
-        dtype = engine_dtype(self._dtype, device)
+        dtype = compute_type(self._dtype, gpu=device == "cuda", faster=ENGINE)
         with outside(f"loading {self._weights}"):
             model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
             model.to(device)
@@ -306,19 +303,6 @@ def _deliver_to(manager: Any, draws: dict[str, Draw]) -> None:
             deliver(output)
 
     manager.output_router.deliver_batch = deliver_batch
-
-
-def engine_dtype(name: str, device: str) -> "torch.dtype":
-    """The asked dtype; for `auto`, bfloat16 where the processor multiplies it natively at speed, else float32."""
-    import torch
-
-    if name != "auto":
-        return torch.float32 if name == "float32" else torch.bfloat16
-    if device == "cuda":
-        return torch.bfloat16
-    flags = Path("/proc/cpuinfo")
-    fast = flags.exists() and " amx_bf16" in flags.read_text(errors="replace")
-    return torch.bfloat16 if fast else torch.float32
 
 
 def _return_freed_memory() -> None:

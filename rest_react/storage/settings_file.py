@@ -56,6 +56,7 @@ _BEFORE: Mapping[str, object] = {
     "synthetic.judged": True,
     "synthetic.temperature": 1.0,
     "synthetic.max_tokens": 256,
+    "finetune.dtype": "auto",
     "finetune.load_in_4bit": False,
     "finetune.liger_kernel": False,
     "improve.keep_trajectories": "all",

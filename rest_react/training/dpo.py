@@ -27,6 +27,7 @@ from rest_react.training.launch import OnStep, train_in_process
 from rest_react.training.local import LocalTrainer, batch_problems, local_training, steps_in
 from rest_react.training.machines import machine_lacks, machine_problems
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
+from rest_react.weights.number_type import NumberType
 
 PREFERENCES = "preferences.jsonl"
 _REFERENCE_PASS = 1 / 3  # a pass without gradients takes about a third of one with them
@@ -63,6 +64,7 @@ class DpoFinetune(TrainerSettings):
     lora_alpha: Count  # scale of the adapters
     lora_dropout: Share  # of the adapters
     optimizer: Literal["adamw", "adafactor"]  # adafactor takes half the memory
+    dtype: NumberType  # of the products; weights and optimiser are float32. auto: bfloat16 where that is faster
     load_in_4bit: bool  # the frozen weights in 4 bits (QLoRA): method=lora on a CUDA GPU, with bitsandbytes
     liger_kernel: bool  # Liger's fused kernels: a CUDA GPU, with liger-kernel
     num_processes: Count  # data-parallel processes, over all machines; each has the whole model unless it is sharded

@@ -25,6 +25,7 @@ from rest_react.training.checkpoints import last_checkpoint
 from rest_react.training.loss_curve import loss_lines
 from rest_react.training.machines import accelerate_configuration
 from rest_react.weights import resolve_weights
+from rest_react.weights.number_type import NumberType
 
 JOB_EXAMPLES = "examples.jsonl"
 How = TypeVar("How")
@@ -55,6 +56,7 @@ class LocalTraining:
     num_processes: int
     threads: int | None
     chat_template_kwargs: Mapping[str, object] | None = None
+    dtype: NumberType = "auto"
     load_in_4bit: bool = False
     liger_kernel: bool = False
     holdout: float = 0.0

@@ -25,6 +25,7 @@ from rest_react.training.job import JOB_EXAMPLES, LocalTraining
 from rest_react.training.launch import OnStep, train_in_process
 from rest_react.training.machines import machine_lacks, machine_problems
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
+from rest_react.weights.number_type import NumberType
 
 __all__ = ["LocalTrainer", "LocalTraining"]
 _PROCESS = "rest_react.training.worker.supervised"
@@ -73,6 +74,7 @@ class LocalFinetune(TrainerSettings):
     lora_alpha: Count  # scale of the adapters
     lora_dropout: Share  # of the adapters
     optimizer: Literal["adamw", "adafactor"]  # adafactor takes half the memory
+    dtype: NumberType  # of the products; weights and optimiser are float32. auto: bfloat16 where that is faster
     load_in_4bit: bool  # the frozen weights in 4 bits (QLoRA): method=lora on a CUDA GPU, with bitsandbytes
     liger_kernel: bool  # Liger's fused kernels: a CUDA GPU, with liger-kernel
     num_processes: Count  # data-parallel processes, over all machines; each has the whole model unless it is sharded

@@ -52,6 +52,7 @@ SETTINGS = LocalTraining(
     optimizer="adamw",
     num_processes=1,
     threads=1,
+    dtype="float32",
 )
 EXAMPLES = [
     Example(
@@ -249,6 +250,18 @@ def test_adafactor_is_another_way_down(tmp_path: Path) -> None:
     adafactor = tune_here(tmp_path, replace(settings, optimizer="adafactor"), "adafactor", base)
     assert losses(adafactor)[-1]["loss"] < losses(adafactor)[0]["loss"] - 0.5
     assert weights_of(adafactor) != weights_of(adamw)
+
+
+def test_training_in_bfloat16_learns_about_the_same_with_float32_weights(tmp_path: Path) -> None:
+    base, settings = str(resolve_weights("tiny-random")), replace(SETTINGS, epochs=2)
+    exact = tune_here(tmp_path, settings, "exact", base)
+    folders = [tune_here(tmp_path, replace(settings, dtype="bfloat16"), name, base) for name in ("a", "b")]
+    assert weights_of(folders[0]) == weights_of(folders[1]) != weights_of(exact)
+    for line, other in zip(losses(folders[0]), losses(exact), strict=True):
+        assert line["loss"] == pytest.approx(other["loss"], rel=0.05)
+    assert {tensor.dtype for tensor in load_file(folders[0] / "model" / "model.safetensors").values()} == {
+        tensor.dtype for tensor in load_file(Path(base) / "model.safetensors").values()
+    }
 
 
 def test_a_lora_is_merged_kept_beside_and_can_be_tuned_again(tmp_path: Path) -> None:

@@ -4,6 +4,6 @@
 
 TRL gets tokenised rows in their final order; it neither shuffles nor truncates them. On a CPU, the same job with the
 same number of threads gives the same bytes, interrupted or not. Weights are trained in float32 (with bfloat16 autocast
-on a GPU, where a LoRA's frozen base is in bfloat16) and published in the base's data type.
+by the setting `dtype`; on a GPU, a LoRA's frozen base is then in bfloat16) and published in the base's data type.
 Not here: starting and watching the process, and which checkpoint it resumes from (training.launch, training.job).
 """

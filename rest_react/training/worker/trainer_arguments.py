@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.training.checkpoints import KEPT
 from rest_react.training.job import LocalTraining
+from rest_react.weights.number_type import TRAINING, compute_type
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -26,12 +27,19 @@ def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
     # Two targets may follow one token of a tree; adding up their gradients in any order would differ in the last bit.
     torch.use_deterministic_algorithms(not gpu)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    frozen = how.method == "lora" and gpu
+    frozen = how.method == "lora" and gpu and _in_bfloat16(how)
     other = {"quantization_config": _four_bits()} if how.load_in_4bit else {}
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         base, dtype=torch.bfloat16 if frozen else torch.float32, **other
     )
     return model
+
+
+def _in_bfloat16(how: LocalTraining) -> bool:
+    """Whether autocast multiplies in bfloat16."""
+    import torch
+
+    return compute_type(how.dtype, gpu=torch.cuda.is_available(), faster=TRAINING) == "bfloat16"
 
 
 def _four_bits() -> "BitsAndBytesConfig":
@@ -79,9 +87,8 @@ def trainer_arguments(folder: Path, seed: int, how: LocalTraining, steps: int) -
         "lr_scheduler_type": "linear",
         "warmup_steps": math.ceil(how.warmup_ratio * steps),
         "weight_decay": how.weight_decay,
-        # Recomputing activations saves the memory a GPU lacks; on a CPU it only costs time, and so does bfloat16.
-        "gradient_checkpointing": gpu,
-        "bf16": gpu,
+        "gradient_checkpointing": gpu,  # saves the memory that a GPU lacks; on a CPU it only costs time
+        "bf16": _in_bfloat16(how),
         "use_liger_kernel": how.liger_kernel,
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,

@@ -1,0 +1,27 @@
+"""Which number type is chosen for a processor."""
+
+import pytest
+
+from rest_react.weights.number_type import ENGINE, TRAINING, NumberType, compute_type, cpu_instructions
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpu", "known", "engine", "training"),
+    [
+        ("auto", False, {"avx2"}, "float32", "float32"),
+        ("auto", False, {"avx512f", "avx512_bf16"}, "float32", "bfloat16"),
+        ("auto", False, {"avx512_bf16", "amx_bf16"}, "bfloat16", "bfloat16"),
+        ("auto", True, set(), "bfloat16", "bfloat16"),
+        ("float32", True, {"amx_bf16"}, "float32", "float32"),
+        ("bfloat16", False, set(), "bfloat16", "bfloat16"),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_is_faster_with_it(
+    asked: NumberType, gpu: bool, known: set[str], engine: str, training: str
+) -> None:
+    assert compute_type(asked, gpu=gpu, faster=ENGINE, known=known) == engine
+    assert compute_type(asked, gpu=gpu, faster=TRAINING, known=known) == training
+
+
+def test_instructions_are_single_words() -> None:
+    assert all(name and " " not in name for name in cpu_instructions())
