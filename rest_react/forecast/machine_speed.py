@@ -8,7 +8,8 @@ Not here: the measurement (forecast.speed_probe).
 from dataclasses import replace
 
 from rest_react.config.settings import Settings, SpeedSettings
-from rest_react.forecast.speed_probe import PROBED, measured_speed
+from rest_react.forecast.speed_probe import PROBED, Probed, measured_speed
+from rest_react.weights.number_type import ENGINE, TRAINING, compute_type
 
 
 def with_speed(settings: Settings) -> Settings:
@@ -18,8 +19,14 @@ def with_speed(settings: Settings) -> Settings:
     threads = policy.cpu_threads()
     if None not in (speed.prefill, speed.decode, speed.train) or policy.model not in PROBED or threads is None:
         return settings
-    lora = getattr(settings.finetune, "method", "full") == "lora"
-    rates = measured_speed(policy.model, threads=threads, lora=lora)
+    probed = Probed(
+        policy.model,
+        threads,
+        lora=getattr(settings.finetune, "method", "full") == "lora",
+        engine=compute_type(getattr(policy, "dtype", "auto"), gpu=False, faster=ENGINE),
+        training=compute_type(getattr(settings.finetune, "dtype", "auto"), gpu=False, faster=TRAINING),
+    )
+    rates = measured_speed(probed)
     if rates is None:
         return settings
     known = (speed.prefill or rates.prefill, speed.decode or rates.decode, speed.train or rates.train)

@@ -1,13 +1,13 @@
 """Measures the speed of this machine with the embedded model: tokens per second for prefill, decoding and training.
 
-    rates = measured_speed("smollm2-135m-instruct", threads=0, lora=True)     # Rates(prefill=910.0, decode=240.0, ...)
+    rates = measured_speed(Probed("smollm2-135m-instruct", threads=0))        # Rates(prefill=910.0, decode=240.0, ...)
 
 The measurement takes about ten seconds in a separate process, so its memory is free again before the run starts. The
-result is cached for a day, one file per processor, model and setting; a day, because other processes may slow the
-machine down now. The measurement does what the engine and the trainer do: it reads 512 tokens at once, writes 32
-sequences together, and trains on two steps with a common prefix.
+result is cached for a day, one file per processor, model and setting. It is not cached if other processes were busy,
+because it would be wrong as soon as they end. The measurement does what the engine and the trainer do: it reads 512
+tokens at once, writes 32 sequences together, and trains on two steps with a common prefix.
 
-    python -m rest_react.forecast.speed_probe smollm2-135m-instruct 0 lora             # prints the rates as JSON
+    python -m rest_react.forecast.speed_probe '{"model": "smollm2-135m-instruct", "threads": 0}'  # prints JSON
 
 Not here: what the rates mean for a run (estimate), GPUs, and models that are not packaged: loading those may take
 minutes.
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,7 +34,6 @@ from rest_react.weights import resolve_weights
 from rest_react.weights.cache_folder import cache_folder
 from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.loss_mask import IGNORED
-from rest_react.weights.number_type import ENGINE, TRAINING, compute_type
 
 PROBED = (EMBEDDED,)
 _KEPT_S = 24 * 3600.0
@@ -52,20 +51,35 @@ class Rates:
     train: float
 
 
-def measured_speed(model: str, *, threads: int, lora: bool) -> Rates | None:
-    """The rates of this machine, measured now or within the last day; None if the measurement failed."""
-    kept = _place(model, threads, lora)
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What is measured: a model, with so many threads (0: all cores), LoRA or all weights, and the types of number that
+    the engine and the training compute with."""
+
+    model: str
+    threads: int
+    lora: bool = False
+    engine: Literal["float32", "bfloat16"] = "float32"
+    training: Literal["float32", "bfloat16"] = "float32"
+
+
+def measured_speed(probed: Probed, *, busy: bool | None = None) -> Rates | None:
+    """The rates of this machine, measured now or within the last day; None if the measurement failed. `busy` says
+    whether other processes slow it down; None asks the system."""
+    kept = _place(probed)
     if (rates := kept_rates(kept)) is not None:
         return rates
-    resolve_weights(model)  # may convert the model once, which must not be measured
-    command = [sys.executable, "-m", "rest_react.forecast.speed_probe", model, str(threads), "lora" if lora else "full"]
+    resolve_weights(probed.model)  # may convert the model once, which must not be measured
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1) / 2 if busy is None else busy
+    command = [sys.executable, "-m", "rest_react.forecast.speed_probe", json.dumps(asdict(probed))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_S, check=False)
         rates = msgspec.json.decode(done.stdout.splitlines()[-1], type=Rates)
     except (subprocess.TimeoutExpired, IndexError, msgspec.MsgspecError):
         return None
-    with suppress(DiskError):  # without a cache, each start measures again
-        write_file(kept, json.dumps(asdict(rates)))
+    if not busy:
+        with suppress(DiskError):  # without a cache, each start measures again
+            write_file(kept, json.dumps(asdict(rates)))
     return rates
 
 
@@ -79,8 +93,8 @@ def kept_rates(path: Path) -> Rates | None:
         return None
 
 
-def _place(model: str, threads: int, lora: bool) -> Path:
-    named = [platform.node(), platform.machine(), _processor(), os.cpu_count(), model, threads, lora]
+def _place(probed: Probed) -> Path:
+    named = [platform.node(), platform.machine(), _processor(), os.cpu_count(), *asdict(probed).values()]
     digest = hashlib.sha256("\x1f".join(map(str, named)).encode()).hexdigest()[:12]
     return cache_folder() / "speed" / f"{digest}.json"
 
@@ -91,21 +105,22 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
-def probe(model: str, *, threads: int, lora: bool) -> Rates:
+def probe(probed: Probed) -> Rates:
     """Measures in this process, on the CPU."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    if threads:
-        torch.set_num_threads(threads)
-    folder = resolve_weights(model)
-    engine: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=compute_type("auto", gpu=False, faster=ENGINE))
+    if probed.threads:
+        torch.set_num_threads(probed.threads)
+    folder = resolve_weights(probed.model)
+    engine: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=probed.engine)
     with torch.inference_mode():
         prefill = _prefill_rate(engine)
         decode = _decode_rate(engine)
     del engine
     trained: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return Rates(round(prefill, 1), round(decode, 1), round(_train_rate(trained, lora), 1))
+    train = _train_rate(trained, probed.lora, bfloat16=probed.training == "bfloat16")
+    return Rates(round(prefill, 1), round(decode, 1), round(train, 1))
 
 
 def _prefill_rate(model: Any) -> float:
@@ -135,7 +150,7 @@ def _decode_rate(model: Any) -> float:
     return _BATCH * _DECODED / _seconds(write)
 
 
-def _train_rate(model: Any, lora: bool) -> float:
+def _train_rate(model: Any, lora: bool, *, bfloat16: bool) -> float:
     """Training tokens per second, forward and backward, with the common prefix read once as in training."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -150,8 +165,6 @@ def _train_rate(model: Any, lora: bool) -> float:
     begin = list(range(100, 100 + _SHARED))
     ends = [list(range(start, start + _OWN)) for start in (600, 800)]
     rows = [{"input_ids": begin + end, "labels": [IGNORED] * (_SHARED + _OWN // 2) + end[_OWN // 2 :]} for end in ends]
-
-    bfloat16 = compute_type("auto", gpu=False, faster=TRAINING) == "bfloat16"
 
     def step() -> None:
         batch = as_tree(rows)
@@ -179,7 +192,7 @@ def main() -> None:
 
     if torch.cuda.is_available():
         raise SystemExit("speed_probe measures only CPUs, but this machine has a GPU; set the speed.* settings")
-    print(json.dumps(asdict(probe(sys.argv[1], threads=int(sys.argv[2]), lora=sys.argv[3] == "lora"))))
+    print(json.dumps(asdict(probe(msgspec.json.decode(sys.argv[1], type=Probed)))))
 
 
 if __name__ == "__main__":

@@ -4,24 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.forecast.speed_probe import Rates, kept_rates, measured_speed, probe
+from rest_react.forecast.speed_probe import Probed, Rates, kept_rates, measured_speed, probe
 from rest_react.weights.tiny import TINY
 
 
 def test_the_probe_measures_all_three_rates_of_a_model() -> None:
-    rates = probe(TINY, threads=0, lora=True)
+    rates = probe(Probed(TINY, 0, lora=True, training="bfloat16"))
     assert min(rates.prefill, rates.decode, rates.train) > 0
 
 
-def test_a_measurement_is_cached_for_a_day_and_repeated_if_it_is_older_or_damaged(
+def test_a_measurement_is_cached_for_a_day_if_the_machine_was_quiet_and_repeated_if_it_is_older_or_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REST_REACT_CACHE", str(tmp_path))
-    measured = measured_speed(TINY, threads=1, lora=False)
+    assert measured_speed(Probed(TINY, 1), busy=True) is not None and not (tmp_path / "speed").exists()
+    measured = measured_speed(Probed(TINY, 1), busy=False)
     (kept,) = (tmp_path / "speed").glob("*.json")
     assert measured is not None and kept_rates(kept) == measured
     kept.write_text('{"prefill": 1.0, "decode": 2.0, "train": 3.0}')
-    assert measured_speed(TINY, threads=1, lora=False) == Rates(1.0, 2.0, 3.0)
+    assert measured_speed(Probed(TINY, 1), busy=False) == Rates(1.0, 2.0, 3.0)
     yesterday = time.time() - 25 * 3600
     os.utime(kept, (yesterday, yesterday))
     assert kept_rates(kept) is None
@@ -31,4 +32,4 @@ def test_a_measurement_is_cached_for_a_day_and_repeated_if_it_is_older_or_damage
 
 def test_a_model_that_cannot_be_loaded_has_no_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REST_REACT_CACHE", str(tmp_path))
-    assert measured_speed(str(tmp_path / "nothing"), threads=1, lora=False) is None
+    assert measured_speed(Probed(str(tmp_path / "nothing"), 1)) is None
