@@ -27,9 +27,9 @@ from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.records import Example
 from rest_react.storage.run_folder import RunFolder
-from rest_react.training.job import read_rows
 from rest_react.training.local import LocalFinetune
-from rest_react.training.order import training_order
+from rest_react.training.process.job import read_rows
+from rest_react.training.rows.order import training_order
 from rest_react.weights import make_rows, resolve_weights
 from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.loss_mask import Row

@@ -8,7 +8,8 @@ supervisor's standard input is the read end of a pipe. The pipe closes on `stop`
 reason, SIGKILL included. The group then gets SIGTERM, and SIGKILL ten seconds later. The command inherits the pipe, so
 a process that has left the group (torchrun starts such processes) can watch the pipe too: `when_parent_ends`. Ctrl-C on
 a terminal does not reach the children; the process that started them ends them.
-Not here: which commands are started, and how their exit codes are interpreted (llm.vllm.vllm_process, training.launch).
+Not here: which commands are started, and how their exit codes are interpreted (llm.vllm.vllm_process,
+training.process.launch).
 """
 
 import os

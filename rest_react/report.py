@@ -54,7 +54,7 @@ from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.protocol import Task
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.text_safety import visible
-from rest_react.training.loss_curve import loss_curve
+from rest_react.training.process.loss_curve import loss_curve
 
 _USAGE = "usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [page=comparison.html]"
 

@@ -21,7 +21,7 @@ import msgspec
 from rest_react.reporting.results_json import read_results
 from rest_react.reporting.tracking.trackers import numbers
 from rest_react.storage.files import write_file
-from rest_react.training.loss_curve import loss_curve
+from rest_react.training.process.loss_curve import loss_curve
 
 METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 AFTER, BEFORE, GAIN = (

@@ -21,7 +21,7 @@ from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import flatten, locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.world import relations
-from rest_react.training.order import count_steps
+from rest_react.training.rows.order import count_steps
 from rest_react.training.trainer_settings import TrainingContext
 
 ROOT = Path(__file__).parent.parent

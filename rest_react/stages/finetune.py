@@ -20,8 +20,8 @@ from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.summaries import read_summary, write_summary
-from rest_react.training.loss_curve import held_out_loss, last_step
-from rest_react.training.trained_tokens import trained_tokens
+from rest_react.training.process.loss_curve import held_out_loss, last_step
+from rest_react.training.rows.trained_tokens import trained_tokens
 
 MODEL = "model.json"
 

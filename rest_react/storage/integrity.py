@@ -6,7 +6,7 @@
 
 Rows and sizes are compared whenever a stage is used, digests once per process, and digests of weights only before they
 are loaded (0.5 s for 270 MB). Loss curves and events contain times, so only their rows are compared. Cards are ignored.
-Not here: damaged lines (jsonl) and summaries (summaries), and checkpoints (training.checkpoints).
+Not here: damaged lines (jsonl) and summaries (summaries), and checkpoints (training.process.checkpoints).
 """
 
 import hashlib

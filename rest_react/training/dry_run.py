@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count
-from rest_react.training.job import base_weights
+from rest_react.training.process.job import base_weights
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 from rest_react.weights import make_rows
 

@@ -20,10 +20,10 @@ from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count, NotNegative, Positive, Share
 from rest_react.training.gpu_settings import gpu_lacks, gpu_problems
-from rest_react.training.holdout import HELD_OUT, split_rows
-from rest_react.training.job import JOB_EXAMPLES, LocalTraining
-from rest_react.training.launch import OnStep, train_in_process
 from rest_react.training.machines import machine_lacks, machine_problems
+from rest_react.training.process.job import JOB_EXAMPLES, LocalTraining
+from rest_react.training.process.launch import OnStep, train_in_process
+from rest_react.training.rows.holdout import HELD_OUT, split_rows
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 from rest_react.weights.number_type import NumberType
 

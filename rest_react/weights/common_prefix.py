@@ -3,8 +3,8 @@
     >>> common_prefix_length([1, 2, 3, 8], [1, 2, 4])
     2
 
-Not here: its uses: one forward pass for rows with a common prefix (training.prefix_tree), and one read of the cache for
-the samples of a prompt (llm.local_engine.cpu_attention).
+Not here: its uses: one forward pass for rows with a common prefix (training.rows.prefix_tree), and one read of the
+cache for the samples of a prompt (llm.local_engine.cpu_attention).
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@
     labels      -100 -100 ...     | completion tokens ... <eos>
 
 A row that is too long raises an error and is never cut, because the cut would remove the target.
-Not here: the order of the rows (training.order), and micro-batches (training.prefix_tree).
+Not here: the order of the rows (training.rows.order), and micro-batches (training.rows.prefix_tree).
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,8 +23,8 @@ from rest_react.protocols import LLM
 from rest_react.records import Example, ModelRef, Prompt, Sampling
 from rest_react.storage.run_folder import RunFolder
 from rest_react.training.hosted.rows import render_rows
-from rest_react.training.job import prepare_job, read_job, read_rows
 from rest_react.training.local import LocalTrainer, LocalTraining
+from rest_react.training.process.job import prepare_job, read_job, read_rows
 from rest_react.weights import make_rows, resolve_weights
 from rest_react.weights.loss_mask import IGNORED
 from tests.loopback import Reply, Request, Server, serve

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rest_react.errors import UsageError
 from rest_react.records import Preference, Prompt
 from rest_react.training.dpo import DpoTrainer, DpoTraining
-from rest_react.training.job import Job, prepare_resume
+from rest_react.training.process.job import Job, prepare_resume
 from rest_react.training.worker import run_job
 from rest_react.training.worker.dpo import PairRow, dpo_trainer, make_pairs
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights

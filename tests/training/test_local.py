@@ -24,10 +24,10 @@ from transformers import (
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.training import local
-from rest_react.training.holdout import HELD_OUT, split_rows
-from rest_react.training.job import Job, prepare_job, prepare_resume, read_job
 from rest_react.training.local import LocalTrainer, LocalTraining
-from rest_react.training.order import training_order
+from rest_react.training.process.job import Job, prepare_job, prepare_resume, read_job
+from rest_react.training.rows.holdout import HELD_OUT, split_rows
+from rest_react.training.rows.order import training_order
 from rest_react.training.worker.completion_loss import as_padded, as_tree
 from rest_react.training.worker.run_job import run
 from rest_react.training.worker.supervised import supervised_trainer
@@ -125,7 +125,7 @@ def test_held_out_rows_do_not_train_and_their_loss_is_logged(tmp_path: Path, mon
     assert trained and held_out and len(trained) + len(held_out) == len(EXAMPLES)
 
     async def here(module, rows, base, folder, seed, *, training, **rest):  # this process spares the imports of another
-        assert rows == {"examples.jsonl": trained, **({HELD_OUT: held_out} if training.holdout else {})}
+        assert rows == {"examples.jsonl": trained, **({HELD_OUT: held_out} if training.rows.holdout else {})}
         prepare_job(rows, base, folder, seed, training, tmp_path)
         run(read_job(folder / "job.json", LocalTraining), supervised_trainer)
 
@@ -331,14 +331,14 @@ def test_a_process_that_dies_without_a_word_is_an_outside_fault_that_quotes_its_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent = [sys.executable, "-c", "print('out of memory'); raise SystemExit(9)"]
-    monkeypatch.setattr("rest_react.training.launch._command", lambda module, training, job: silent)
+    monkeypatch.setattr("rest_react.training.process.launch._command", lambda module, training, job: silent)
     with pytest.raises(OutsideFault, match=r"ended with status 9; (?s:.)*train\.log(?s:.)*out of memory"):
         tune(tmp_path, SETTINGS, "finetune")
 
 
 def test_cancelling_ends_the_training_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path / "cut" / "job.json")]
-    monkeypatch.setattr("rest_react.training.launch._command", lambda module, training, job: command)
+    monkeypatch.setattr("rest_react.training.process.launch._command", lambda module, training, job: command)
 
     async def cancel_soon() -> None:
         async with asyncio.timeout(0.5):

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rest_react.records import ModelRef
-from rest_react.training.job import prepare_job
-from rest_react.training.launch import _command, _join_script
 from rest_react.training.machines import PACKAGED, accelerate_configuration, machine_lacks, machine_problems
+from rest_react.training.process.job import prepare_job
+from rest_react.training.process.launch import _command, _join_script
 from tests.serving import TRAINING
 
 

@@ -23,7 +23,7 @@ from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, write_summary
-from rest_react.training.loss_curve import loss_curve
+from rest_react.training.process.loss_curve import loss_curve
 
 _NAMES = {"wandb": "W&B", "mlflow": "MLflow", "trackio": "Trackio"}
 _OFFLINE = {

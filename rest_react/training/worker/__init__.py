@@ -1,9 +1,9 @@
-"""The training processes: one module per training method, started by `training.launch`.
+"""The training processes: one module per training method, started by `training.process.launch`.
 
     python -m accelerate.commands.launch ... -m rest_react.training.worker.supervised <folder>/job.json
 
 TRL gets tokenised rows in their final order; it neither shuffles nor truncates them. On a CPU, the same job with the
 same number of threads gives the same bytes, interrupted or not. Weights are trained in float32 (with bfloat16 autocast
 by the setting `dtype`; on a GPU, a LoRA's frozen base is then in bfloat16) and published in the base's data type.
-Not here: starting and watching the process, and which checkpoint it resumes from (training.launch, training.job).
+Not here: starting and watching the process, and which checkpoint it resumes from (training.process).
 """

@@ -2,7 +2,8 @@
 
     {"step": 40, "loss": 0.31, "learning_rate": 0.0002, "tokens": 81920, "seconds": 93.5}       a line of loss.jsonl
 
-Not here: reading the curve (training.loss_curve), and when a checkpoint is complete (training.checkpoints).
+Not here: reading the curve (training.process.loss_curve), and when a checkpoint is complete
+(training.process.checkpoints).
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rest_react.training.checkpoints import seal_checkpoint
+from rest_react.training.process.checkpoints import seal_checkpoint
 from rest_react.training.worker.divergence import refuse_diverged_step
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def tokens_after_steps(lengths: Sequence[int], batch_size: int) -> list[int]:
 
 
 def checkpoint_seal() -> "TrainerCallback":
-    """Seals each checkpoint (training.checkpoints)."""
+    """Seals each checkpoint (training.process.checkpoints)."""
     from torch import distributed
     from transformers import TrainerCallback
 

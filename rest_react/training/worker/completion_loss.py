@@ -3,16 +3,16 @@
     trainer = completion_trainer()(model=model, data_collator=as_tree if reads_trees(model) else as_padded, ...)
 
 The steps of a trajectory share prefixes, so the rows of a micro-batch become one tree that contains each prefix once
-(training.prefix_tree). Models that cannot attend over a tree (recurrent layers, sliding windows) get padded rows. The
-output layer runs only at targets: with a vocabulary of 49,152 the logits of the prompts would cost more than the rest
-of the forward pass.
+(training.rows.prefix_tree). Models that cannot attend over a tree (recurrent layers, sliding windows) get padded rows.
+The output layer runs only at targets: with a vocabulary of 49,152 the logits of the prompts would cost more than the
+rest of the forward pass.
 Not here: which tokens are targets (weights.loss_mask).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rest_react.training.prefix_tree import merge_rows
+from rest_react.training.rows.prefix_tree import merge_rows
 from rest_react.weights.loss_mask import IGNORED
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.records import Preference
 from rest_react.training.dpo import PREFERENCES, DpoTraining
-from rest_react.training.job import Job, LocalTraining, read_rows
-from rest_react.training.order import count_steps, training_order
+from rest_react.training.process.job import Job, LocalTraining, read_rows
+from rest_react.training.rows.order import count_steps, training_order
 from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, tokens_after_steps
 from rest_react.training.worker.run_job import main
 from rest_react.training.worker.trainer_arguments import load_base, lora_config, trainer_arguments

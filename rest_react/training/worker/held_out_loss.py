@@ -2,7 +2,7 @@
 
     callback = HeldOutLoss(rows, as_tree, every=25, last=250, micro_batch_size=2).callback()
 
-Not here: which rows those are (training.holdout), and writing the loss (callbacks.loss_log).
+Not here: which rows those are (training.rows.holdout), and writing the loss (callbacks.loss_log).
 """
 
 from collections.abc import Callable, Sequence

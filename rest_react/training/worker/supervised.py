@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rest_react.records import Example
-from rest_react.training.holdout import HELD_OUT
-from rest_react.training.job import JOB_EXAMPLES, Job, LocalTraining, read_rows
-from rest_react.training.order import count_steps, training_order
+from rest_react.training.process.job import JOB_EXAMPLES, Job, LocalTraining, read_rows
+from rest_react.training.rows.holdout import HELD_OUT
+from rest_react.training.rows.order import count_steps, training_order
 from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, tokens_after_steps
 from rest_react.training.worker.completion_loss import as_padded, as_tree, completion_trainer, reads_trees
 from rest_react.training.worker.held_out_loss import HeldOutLoss

@@ -9,8 +9,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rest_react.training.checkpoints import KEPT
-from rest_react.training.job import LocalTraining
+from rest_react.training.process.checkpoints import KEPT
+from rest_react.training.process.job import LocalTraining
 from rest_react.weights.number_type import TRAINING, compute_type
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch import distributed
 from torch.distributed.fsdp import fully_shard
 from transformers import AutoTokenizer, PreTrainedModel
 
-from rest_react.training.job import LocalTraining
+from rest_react.training.process.job import LocalTraining
 from rest_react.training.worker.completion_loss import as_padded, summed_loss
 from rest_react.training.worker.publish import publish
 from rest_react.training.worker.shards import is_sharded, save_whole

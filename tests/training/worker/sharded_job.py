@@ -17,7 +17,7 @@ from accelerate.state import DistributedType, PartialState
 from torch import distributed
 from transformers import TrainerCallback
 
-from rest_react.training.job import Job, LocalTraining, read_job
+from rest_react.training.process.job import Job, LocalTraining, read_job
 from rest_react.training.worker.run_job import run
 from rest_react.training.worker.shards import is_sharded
 from rest_react.training.worker.supervised import supervised_trainer

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from rest_react.records import ModelRef
-from rest_react.training.job import prepare_job
+from rest_react.training.process.job import prepare_job
 from rest_react.weights import resolve_weights
 from tests.training.test_local import EXAMPLES, SETTINGS, losses, tune_here
 from tests.training.test_machines import launched

@@ -25,9 +25,9 @@ from rest_react.console import say
 from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import write_file
-from rest_react.training.job import LocalTraining, prepare_job
-from rest_react.training.loss_curve import loss_lines, parsed_object
-from rest_react.training.order import count_steps
+from rest_react.training.process.job import LocalTraining, prepare_job
+from rest_react.training.process.loss_curve import loss_lines, parsed_object
+from rest_react.training.rows.order import count_steps
 
 OnStep: TypeAlias = Callable[[int, int, float], None]
 JOIN = "join.sh"  # in the folder of a training on several machines
@@ -122,7 +122,7 @@ def _join_script(module: str, training: LocalTraining, folder: Path) -> str:
 
 def _environment() -> dict[str, str]:
     """The child imports this package from the same place, and prints without buffering."""
-    package_root = str(Path(__file__).resolve().parents[2])
+    package_root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
 

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.training.order import count_steps, training_order
+from rest_react.training.rows.order import count_steps, training_order
 from rest_react.weights.loss_mask import Row
 
 

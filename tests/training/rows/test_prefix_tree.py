@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.training.prefix_tree import Tree, merge_rows
+from rest_react.training.rows.prefix_tree import Tree, merge_rows
 
 
 def test_a_common_prefix_is_in_the_tree_once() -> None:

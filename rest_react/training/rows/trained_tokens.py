@@ -10,7 +10,7 @@ Not here: the price of a token (`finetune.price`), and what else a stage cost (i
 from pathlib import Path
 
 from rest_react.training.hosted.progress import charged_tokens
-from rest_react.training.loss_curve import loss_lines
+from rest_react.training.process.loss_curve import loss_lines
 
 
 def trained_tokens(stage: Path) -> int | None:

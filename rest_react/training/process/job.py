@@ -21,9 +21,9 @@ from rest_react.console import say
 from rest_react.errors import UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder, remove, write_file
-from rest_react.training.checkpoints import last_checkpoint
-from rest_react.training.loss_curve import loss_lines
 from rest_react.training.machines import accelerate_configuration
+from rest_react.training.process.checkpoints import last_checkpoint
+from rest_react.training.process.loss_curve import loss_lines
 from rest_react.weights import resolve_weights
 from rest_react.weights.number_type import NumberType
 

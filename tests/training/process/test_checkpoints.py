@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.training.checkpoints import last_checkpoint, seal_checkpoint
-from rest_react.training.job import Job, prepare_resume
+from rest_react.training.process.checkpoints import last_checkpoint, seal_checkpoint
+from rest_react.training.process.job import Job, prepare_resume
 from rest_react.training.worker import run_job
 from rest_react.training.worker.supervised import supervised_trainer
 from rest_react.weights import resolve_weights
