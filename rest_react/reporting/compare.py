@@ -8,7 +8,7 @@ difference has the detectable difference (80% power) and the number of questions
 Runs that differ by seed alone are trainings of one arm; arms are compared over questions and trainings.
 No difference to the paper's numbers is computed: they are from PaLM 2, other questions and another search engine.
 
-Not here: the numbers of one run (reporting.rows), the paper's tables (reporting.paper_tables), the page (report).
+Not here: the numbers of one run (reporting.rows), the paper's tables (reporting.tables.paper_tables), the page (report).
 """
 
 import math
@@ -20,8 +20,8 @@ from typing import Any
 from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
-from rest_react.reporting.paper_tables import paper_tables
 from rest_react.reporting.tables.over_trainings import trainings_tables
+from rest_react.reporting.tables.paper_tables import paper_tables
 from rest_react.text_safety import visible
 
 Table = dict[str, Any]

@@ -6,7 +6,7 @@ import yaml
 
 from rest_react.reporting.compare import compare
 from rest_react.reporting.compared_run import Run
-from rest_react.reporting.paper_tables import _PAPER
+from rest_react.reporting.tables.paper_tables import _PAPER
 from tests.runs import row as result_row
 
 row = partial(result_row, benchmark="bamboogle")
