@@ -125,7 +125,7 @@ def test_held_out_rows_do_not_train_and_their_loss_is_logged(tmp_path: Path, mon
     assert trained and held_out and len(trained) + len(held_out) == len(EXAMPLES)
 
     async def here(module, rows, base, folder, seed, *, training, **rest):  # this process spares the imports of another
-        assert rows == {"examples.jsonl": trained, **({HELD_OUT: held_out} if training.rows.holdout else {})}
+        assert rows == {"examples.jsonl": trained, **({HELD_OUT: held_out} if training.holdout else {})}
         prepare_job(rows, base, folder, seed, training, tmp_path)
         run(read_job(folder / "job.json", LocalTraining), supervised_trainer)
 

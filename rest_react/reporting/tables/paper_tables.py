@@ -17,7 +17,7 @@ from rest_react.reporting.number_formats import span
 from rest_react.reporting.results_json import Accuracy, ResultRow
 from rest_react.text_safety import visible
 
-_PAPER = Path(__file__).parent / "templates" / "paper.yaml"
+_PAPER = Path(__file__).parents[1] / "templates" / "paper.yaml"
 _GENERATIONS = {1: "1st generation", 2: "2nd generation"}
 _PILOT = 500
 Table = dict[str, Any]
