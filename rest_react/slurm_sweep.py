@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from rest_react.console import say
 from rest_react.start import interrupt
 
 _SIGNAL = signal.SIGUSR2  # submitit asks SLURM for it, before the time limit and at a preemption
@@ -73,10 +74,14 @@ def submitted_jobs(folder: Path) -> list[str]:
 def wait_for_jobs(folder: Path) -> int:
     """Waits until no job of the sweep is queued or runs, since the launcher waits only until the first one that was
     killed. Returns how many were submitted. It asks `squeue`: accounting has no record of some cancelled jobs."""
-    numbers = submitted_jobs(folder)
+    numbers, told = submitted_jobs(folder), False
     while numbers:
         queue = subprocess.run(_QUEUE, capture_output=True, text=True, check=False)
         if not queue.returncode and not set(numbers) & set(queue.stdout.split()):
             break
+        if queue.returncode and not told:
+            why = " ".join(queue.stderr.split())[:200]
+            say(f"note: squeue failed ({why}), so it is unknown whether jobs still run; it is asked until it answers")
+        told = told or queue.returncode != 0
         time.sleep(_POLL_S)
     return len(numbers)

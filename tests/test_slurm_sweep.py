@@ -67,6 +67,21 @@ def test_a_sweep_waits_until_none_of_its_jobs_is_in_the_queue(
     assert (tmp_path / "squeue.asked").exists() == bool(jobs)
 
 
+def test_a_queue_that_cannot_be_asked_is_told_once_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue = tmp_path / "squeue"
+    queue.write_text(
+        '#!/bin/sh\necho >> "$0.asked"\n[ "$(wc -l < "$0.asked")" -gt 2 ] || { echo no daemon >&2; exit 1; }\n'
+    )
+    queue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("rest_react.slurm_sweep._POLL_S", 0.01)
+    submit(tmp_path, "Slurm")
+    assert wait_for_jobs(tmp_path) == 2
+    assert capsys.readouterr().err.count("squeue failed (no daemon)") == 1
+
+
 def test_ctrl_c_names_the_jobs_that_slurm_still_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
