@@ -112,6 +112,8 @@ def read_items(
         if split is not None and as_text(value_at(row, columns["split"]), columns["split"]) != split:
             return
         item = _item(row, columns, labelled)
+        if item.question.id.startswith(INSTRUCTED):
+            raise BadRow(f"the id {item.question.id!r} begins with {INSTRUCTED!r}, which has a meaning here; rename it")
         text = item.question.text
         if text in seen:
             repeats += 1

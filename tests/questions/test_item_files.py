@@ -93,6 +93,7 @@ def test_all_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
         {"label": "A"},
         {"messages": [{"role": "user", "content": "Hm"}]},
         {"messages": "none"},
+        {"id": "instructed:x", "body": "Three.", "label": "A"},
     )
     with pytest.raises(ConfigError) as error:
         read_items(path, {"text": "title + body", "lable": "x"})
@@ -103,6 +104,7 @@ def test_all_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
         "4: 'title + body' is missing or empty",
         "5: 'messages' does not end with a turn of the assistant, whi",
         "6: 'messages' must be a list of objects with role and conten",
+        "7: the id 'instructed:x' begins with 'instructed:', which ha",
     ]
 
 
