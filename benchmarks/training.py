@@ -48,7 +48,8 @@ def main() -> None:
     settings = compose([f"finetune={arguments.finetune}"])
     how = settings.finetune
     assert isinstance(how, LocalFinetune)
-    cut = replace(settings, finetune=replace(how, max_steps=arguments.steps, save_every=arguments.steps + 1))
+    limits = {"max_steps": arguments.steps, "save_every": arguments.steps + 1}
+    cut = replace(settings, finetune=replace(how, dtype="float32", **limits))
     examples = read_rows(arguments.examples, Example)
     rows = make_rows(examples, AutoTokenizer.from_pretrained(resolve_weights(EMBEDDED)), "completion", 4096)
     order = training_order(rows, how.batch_size, arguments.steps, seed=1)

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 NumberType: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
-# A decoded token reads every weight for few products. AVX-512 gains nothing there: 111 tokens/s against 140.
+# A decoded token reads every weight for few products; with AVX-512 alone bfloat16 is slower there (docs/log.md).
 ENGINE = ("amx_bf16",)
 TRAINING = ("amx_bf16", "avx512_bf16")
 

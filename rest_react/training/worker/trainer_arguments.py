@@ -28,6 +28,7 @@ def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
     torch.use_deterministic_algorithms(not gpu)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     frozen = how.method == "lora" and gpu and _in_bfloat16(how)
+    print("computes in", "bfloat16" if _in_bfloat16(how) else "float32", flush=True)
     other = {"quantization_config": _four_bits()} if how.load_in_4bit else {}
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         base, dtype=torch.bfloat16 if frozen else torch.float32, **other
