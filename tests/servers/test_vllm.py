@@ -216,10 +216,9 @@ def test_a_flag_that_it_does_not_know_and_a_port_in_use_end_the_run(runner: asyn
 def test_a_whole_small_iteration_serves_the_tuned_weights_next(tmp_path: Path) -> None:
     settings = overrides(
         "run=real", f"output={tmp_path}", "tracking=none", "iteration=1", "policy.mode=completion", "policy.port=0",
-        "agent.exemplars=never", "agent.max_tokens=32", "grow.samples=2", "grow.trajectories_per_question=1",
-        "world.passages=100", "world.train=3", "world.evaluation=2", "world.demonstrations=0", "evaluate.repeats=1",
-        "improve.selector=majority", "improve.keep=all", "finetune=local", "finetune.max_steps=1",
-        "finetune.batch_size=1", "finetune.micro_batch_size=1",
+        "start=demonstrations", "agent.max_tokens=96", "grow.samples=2", "grow.trajectories_per_question=1",
+        "world.passages=200", "world.train=4", "world.evaluation=2", "world.demonstrations=10", "evaluate.repeats=1",
+        "improve.selector=majority", "improve.keep=all", "finetune=local", "finetune.steps=[1]",
     )  # fmt: skip
     command = [sys.executable, "-m", "rest_react.run", *settings]
     run = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
@@ -227,5 +226,4 @@ def test_a_whole_small_iteration_serves_the_tuned_weights_next(tmp_path: Path) -
     rows = json.loads((tmp_path / "real" / "results.json").read_text())["rows"]
     assert [(row["iteration"], row["questions"], row["unscored"]) for row in rows] == [(0, 2, 0), (1, 2, 0)]
     log = (tmp_path / "real" / "vllm.log").read_text()
-    assert MODEL in log
-    assert "iter_1-finetune-model" in log
+    assert "iter_0-finetune-model" in log and "iter_1-finetune-model" in log
