@@ -75,16 +75,16 @@ def quoted(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
-def commands() -> list[str]:
+def commands(page: str = README) -> list[str]:
     """The commands of the bash blocks, without comments, one a line."""
-    lines = "".join(blocks(README, "bash")).replace("\\\n", " ").splitlines()
+    lines = "".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
     bare = (re.sub(r"(^|\s)#.*", "", line) for line in lines)
     return [command.strip() for line in bare for command in line.split("&&") if command.strip()]
 
 
-def ours(module: str) -> list[list[str]]:
+def ours(module: str, page: str = README) -> list[list[str]]:
     """The arguments of each `python -m` command of ours."""
-    found = [shlex.split(os.path.expandvars(c)) for c in commands() if c.startswith(f"python -m {module} ")]
+    found = [shlex.split(os.path.expandvars(c)) for c in commands(page) if c.startswith(f"python -m {module} ")]
     return [words[3:] for words in found]
 
 
@@ -126,7 +126,8 @@ def test_every_command_is_of_a_known_kind() -> None:
 
 
 def test_every_run_command_composes(local_folders: dict[str, str]) -> None:
-    runs = [words for words in ours("rest_react.run") if words != ["--help"]]
+    pages = (README, (ROOT / "docs" / "servers.md").read_text(encoding="utf-8"))
+    runs = [words for page in pages for words in ours("rest_react.run", page) if words != ["--help"]]
     composed = [compose(filled(words, local_folders)).run for words in runs]
     assert {"default", "mine", "paper_gpu", "paper_openai", "nebius", "gemini", "ollama"} <= set(composed)
 
