@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 from rest_react.llm.gemini import GeminiModel
-from rest_react.llm.openai_api.openai_compatible import OpenAIModel
+from rest_react.llm.openai_api.settings import OpenAIModel
 from rest_react.llm.transformers_engine import TransformersModel
-from rest_react.llm.vllm.vllm_server import VllmModel
+from rest_react.llm.vllm.settings import VllmModel
 
 LanguageModel: TypeAlias = TransformersModel | OpenAIModel | VllmModel | GeminiModel

@@ -11,7 +11,7 @@ from rest_react.config.cli import CONFIGS, plain
 from rest_react.config.load import load_settings, nearest, records_of
 from rest_react.config.settings import Settings, Student
 from rest_react.errors import ConfigError
-from rest_react.llm.openai_api.openai_compatible import OpenAIModel
+from rest_react.llm.openai_api.settings import OpenAIModel
 from rest_react.questions.hub import HubQuestions
 from rest_react.storage.locked_settings import UNLOCKED, flatten, locked_settings
 

@@ -10,7 +10,7 @@ import pytest
 from rest_react.config import cli
 from rest_react.config.cli import CONFIGS, checked, compose, environment
 from rest_react.errors import ConfigError, UsageError
-from rest_react.llm.vllm.vllm_server import VllmModel
+from rest_react.llm.vllm.settings import VllmModel
 from rest_react.tasks.search_qa.scripted import ScriptedModel
 
 MODELS = ", ".join(sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml")))

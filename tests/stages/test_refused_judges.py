@@ -36,7 +36,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         with serve(answer) as server:
             url = f"{server.url}/v1"
             # The address is locked: a gateway keeps its own.
-            monkeypatch.setattr("rest_react.llm.openai_api.openai_compatible.OPENAI_URL", url)
+            monkeypatch.setattr("rest_react.llm.openai_api.settings.OPENAI_URL", url)
             run(compose([
                 "run=r", f"output={tmp_path}", *SIZES, "policy=openai", "policy.api_key_env=KEY", "start=prompted",
                 "tracking=none", "policy.requests_per_minute=null", "finetune=hosted", "finetune.api_key_env=KEY",

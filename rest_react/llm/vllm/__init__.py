@@ -1,5 +1,6 @@
 """vLLM servers that a run starts and stops.
 
-The settings and the client are in vllm_server; the other modules start the process, read its log and divide the GPUs.
+The settings (settings) open the client (vllm_server); the other modules write the command, start the process, read its
+log and divide the GPUs.
 Not here: the protocol of its API (llm.openai_api).
 """

@@ -19,29 +19,24 @@ them instead, and starts again meanwhile. The server's output goes to `log`; err
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
 `["uv", "run", ...]`). The context length is `max_model_len`, or the model's own where that is shorter. The server runs
 under `child_processes`: it ends with `aclose` and, should this process be killed, with this process.
-Not here: memory, parallelism and data types (set them with `extra_args`), and requests (openai_compatible).
+Not here: settings (settings), memory, parallelism and data types (set them with `extra_args`), and requests
+(openai_compatible).
 """
 
 import asyncio
-import json
 import os
 import subprocess
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
-
-from annotated_types import Interval
+from typing import Any, Literal, TypeVar
 
 from rest_react import child_processes
 from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
-from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
-from rest_react.llm.replicas import Replicas
-from rest_react.llm.vllm.visible_gpus import VISIBLE, shares, visible_gpus
+from rest_react.llm.vllm.vllm_arguments import arguments, engines, own_context
 from rest_react.llm.vllm.vllm_log import own_length
 from rest_react.llm.vllm.vllm_process import (
     HOST,
@@ -51,17 +46,11 @@ from rest_react.llm.vllm.vllm_process import (
     wait_until_healthy,
     watch_for_death,
 )
-from rest_react.metrics.prices import Price
-from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.failures.setting_names import SettingNames
-from rest_react.setting_types import Count, Mode, Name, Positive, SystemTurn
 from rest_react.weights import resolve_weights
 
-_LENGTH_FLAG = "--max-model-len"
-_DATA_PARALLEL = ("--data-parallel-size", "-dp")
-_LAST_PORT = 65535
 T = TypeVar("T")
 
 
@@ -73,94 +62,6 @@ class _Running:
     llm: OpenAICompatible
     dead: "asyncio.Future[str]"
     watch: "asyncio.Task[None]"
-
-
-# Arguments of `vllm serve` with which a tuned model would be asked with other tokens than it was trained on.
-_OTHER_TEMPLATE = "makes serving differ from training; save that template with the tokenizer in the model's folder"
-_CHANGES_SERVED_PROMPT = {
-    "--chat-template": _OTHER_TEMPLATE,
-    "--default-chat-template-kwargs": "makes serving differ from training; use policy.chat_template_kwargs",
-    "--tokenizer": "makes serving differ from training; use a model whose folder has that tokenizer",
-    "--tokenizer-mode": "makes serving differ from training; remove it",
-    "--tokenizer-revision": "makes serving differ from training; use a local copy of the model",
-    "--revision": "makes serving differ from training; use a local copy of that revision",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class VllmModel(ModelSettings):
-    """`vllm serve`, started and stopped by the run; `command` may live in an environment of its own."""
-
-    runs: ClassVar[Runs] = "machine"
-    tuned: ClassVar[Tuned] = "here"
-
-    kind: Literal["vllm"]
-    model: Name  # a Hub id or a folder
-    mode: Mode  # chat: through the model's chat template; completion: one text
-    # instructions as a system turn; false: at the head of the user's; auto: false where the template has none
-    system_turn: SystemTurn
-    chat_template_kwargs: dict[str, object]  # arguments of the chat template, in requests and in training
-    command: tuple[str, ...]  # what starts the server
-    max_model_len: Count | None  # context in tokens, at most the model's own; null: the model's own
-    extra_args: tuple[str, ...]  # more arguments of `vllm serve`
-    replicas: Count  # servers, each with its share of the GPUs; a trajectory stays on one of them
-    port: Annotated[int, Interval(ge=0, le=65535)]  # 0: a free one; replicas take this one and those that follow
-    start_timeout_s: Positive  # seconds until a server that does not answer is given up
-    in_flight: Count  # requests, and of a policy trajectories, at once
-    timeout_s: Positive  # seconds until a request is given up and tried again
-    tries: Count  # attempts at one request
-    price: Price  # US dollars per million tokens, input and output; null: unknown
-
-    def open(self, context: ModelContext) -> LLM:
-        if self.replicas == 1:
-            return self._server(context, self.port, context.run_folder / "vllm.log")
-        gpus = shares(visible_gpus(), self.replicas)
-        servers = [
-            self._server(
-                context, self.port and self.port + i, context.run_folder / f"vllm-{i + 1}.log", has_others=True,
-                environment={VISIBLE: ",".join(own)} if own else {},
-            )
-            for i, own in enumerate(gpus)
-        ]  # fmt: skip
-        return Replicas(servers, patience_s=self.start_timeout_s)
-
-    def _server(
-        self,
-        context: ModelContext,
-        port: int,
-        log: Path,
-        *,
-        has_others: bool = False,
-        environment: Mapping[str, str] | None = None,
-    ) -> "VllmServer":
-        return VllmServer(
-            context.weights, command=self.command, extra_args=self.extra_args, port=port, mode=self.mode,
-            system_turn=self.system_turn, chat_template_kwargs=self.chat_template_kwargs,
-            # A name that begins with a dash would be read as an option.
-            served_name=context.model.name.replace("/", "-").lstrip("-"), log=log,
-            has_others=has_others, environment=environment,
-            max_model_len=self.max_model_len, start_timeout_s=self.start_timeout_s, timeout_s=self.timeout_s,
-            max_in_flight=self.in_flight, tries=self.tries, meter=context.meter, names=context.names,
-        )  # fmt: skip
-
-    def in_mode(self, mode: Mode) -> Self:
-        return replace(self, mode=mode)
-
-    def trained_as(self) -> tuple[Mode, Mapping[str, object]]:
-        return self.mode, self.chat_template_kwargs
-
-    def problems(self, path: str) -> Iterator[str]:
-        yield from template_problems(path, self.chat_template_kwargs)
-        if self.replicas > 1 and 0 < (gpus := len(visible_gpus())) < self.replicas:
-            yield f"{path}.replicas: {self.replicas}, but this machine has {gpus} GPUs; set it to {gpus} or less"
-        if self.port and self.port + self.replicas - 1 > _LAST_PORT:
-            yield f"{path}.port: {self.port} leaves no port for {self.replicas} replicas; set {path}.port=0"
-
-    def problems_when_tuned(self, path: str) -> Iterator[str]:
-        for flag in self.extra_args:
-            name = flag.partition("=")[0].replace("_", "-")
-            if name in _CHANGES_SERVED_PROMPT:
-                yield f"{path}.extra_args: {name} {_CHANGES_SERVED_PROMPT[name]}"
 
 
 class VllmServer:
@@ -311,7 +212,7 @@ class VllmServer:
         since = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             process = child_processes.start(
-                [*self._command, *self._arguments(model, port, length)],
+                [*self._command, *arguments(model, self._served_name, port, length, self._extra_args)],
                 output=log,
                 environment={**os.environ, **self._environment} if self._environment else None,
             )
@@ -337,7 +238,7 @@ class VllmServer:
             tries=self._tries,
             meter=self._meter,
             names=self._names,
-            data_parallel=_data_parallel(self._extra_args),
+            data_parallel=engines(self._extra_args),
             has_others=self._has_others,
         )
         engine = await asyncio.to_thread(engine_processes, process.pid)  # before a call can end one of them
@@ -350,27 +251,6 @@ class VllmServer:
         await now.llm.aclose()
         await asyncio.to_thread(child_processes.stop, now.process, self._stop_timeout_s)
 
-    def _arguments(self, model: str, port: int, length: int | None) -> list[str]:
-        place = ["--host", HOST, "--port", str(port), "--served-model-name", self._served_name]
-        # Else what a request leaves out comes from the model's own generation config: top_p, a repetition penalty.
-        plain = ("--generation-config", "vllm")
-        own = any(flag.partition("=")[0].replace("_", "-") == _LENGTH_FLAG for flag in self._extra_args)
-        context = [] if own or length is None else [_LENGTH_FLAG, str(length)]
-        return [model, *place, *plain, *context, *self._extra_args]
-
-
-def _data_parallel(extra_args: Sequence[str]) -> int:
-    """How many engines the server runs.
-
-    >>> _data_parallel(["--enforce-eager", "--data-parallel-size", "2"]), _data_parallel(["-dp=4"]), _data_parallel([])
-    (2, 4, 1)
-    """
-    words = [word for argument in extra_args for word in argument.split("=", 1)]
-    for flag, value in pairwise(words):
-        if flag.replace("_", "-") in _DATA_PARALLEL and value.isdecimal():
-            return int(value)
-    return 1
-
 
 def _is_outage(call: "asyncio.Future[Any]") -> bool:
     return not call.cancelled() and isinstance(call.exception(), OutsideFault)
@@ -380,15 +260,3 @@ async def _reason(now: _Running, seconds: float) -> str | None:
     """Why the server died; None where it is seen to live on for some seconds."""
     done, _ = await asyncio.wait({now.dead}, timeout=seconds)
     return now.dead.result() if done else None
-
-
-def own_context(folder: Path) -> int | None:
-    """The context length that the weights in a folder were made for; None where they do not say, or stretch it."""
-    config = folder / "config.json"
-    if not config.is_file():
-        return None
-    told: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    told = told.get("text_config") or told
-    length = told.get("max_position_embeddings")
-    stretched = (told.get("rope_scaling") or told.get("rope_parameters") or {}).get("factor")
-    return length if isinstance(length, int) and not stretched else None

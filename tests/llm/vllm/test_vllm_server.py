@@ -14,7 +14,7 @@ from rest_react.config.cli import compose
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.vllm.visible_gpus import VISIBLE
-from rest_react.llm.vllm.vllm_server import VllmServer, own_context
+from rest_react.llm.vllm.vllm_server import VllmServer
 from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.failures.setting_names import SettingNames
@@ -176,22 +176,6 @@ def test_the_context_is_the_model_s_own_where_that_is_shorter(make):
 def test_a_context_length_among_the_arguments_is_the_only_one(make):
     (answer,) = serve_and_ask(make("--max_model_len=77", max_model_len=8192))
     assert "--max-model-len" not in answer.text
-
-
-@pytest.mark.parametrize(
-    ("config", "length"),
-    [
-        ({"max_position_embeddings": 4096}, 4096),
-        ({"text_config": {"max_position_embeddings": 512}}, 512),
-        ({"max_position_embeddings": 4096, "rope_scaling": {"factor": 4.0}}, None),
-        ({"max_position_embeddings": 4096, "rope_scaling": None}, 4096),
-        ({}, None),
-    ],
-)
-def test_the_context_of_weights_in_a_folder_is_read_from_their_config(config, length, tmp_path):
-    assert own_context(tmp_path) is None
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert own_context(tmp_path) == length
 
 
 def test_a_packaged_model_is_served_from_its_folder(make):
