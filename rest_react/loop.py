@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from rest_react.build import Parts, QuestionSet
-from rest_react.config.checks import benchmarks_for_testing
+from rest_react.config.checks.question_sets import benchmarks_for_testing
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
 from rest_react.console import say
 from rest_react.errors import ConfigError

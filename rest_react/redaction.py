@@ -6,7 +6,7 @@
     ('a user name or a password', 'a key', '')
 
 Every error of this package and every line on the terminal passes through `redact`. Settings with a secret are refused
-(config.checks), because settings are written to files.
+(config.load), because settings are written to files.
 A server's error message may repeat the API key, so it passes through `redact_reply` first.
 Not here: reading keys from the environment (remote.http_client).
 """

@@ -16,7 +16,7 @@ from typing import Any
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.checks import lacking_here, missing_keys
+from rest_react.config.checks.needs import lacking_here, missing_keys
 from rest_react.config.load import load_settings
 from rest_react.config.notes import notes
 from rest_react.config.settings import Settings

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from rest_react.config.checks import combination_problems
+from rest_react.config.checks.combinations import combination_problems
 from rest_react.config.settings import Settings
 from rest_react.config.training_part import with_training_part
 from rest_react.errors import ConfigError

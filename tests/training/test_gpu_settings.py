@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.checks import lacking_here
+from rest_react.config.checks.needs import lacking_here
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError
 from rest_react.run import run

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rest_react.build import Parts
-from rest_react.config.checks import combination_problems
+from rest_react.config.checks.combinations import combination_problems
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError
 from rest_react.loop import Loop

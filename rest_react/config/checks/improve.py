@@ -1,0 +1,61 @@
+"""Settings of Improve that would keep nothing, or whose reward model cannot do what it is asked.
+
+    improve.keep_trajectories: agreeing keeps no trajectory with grow.trajectories_per_question=1; set 2 or more, ...
+
+Not here: the filters and selectors (selection).
+"""
+
+from collections.abc import Iterator
+
+from rest_react.config.settings import Settings, asks_reward_model
+from rest_react.selection.option_ranking import MOST_OPTIONS
+from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES, NEED_SEARCHES
+
+
+def trajectory_filter_problems(s: Settings) -> Iterator[str]:
+    """Filters of trajectories that would keep none, or have no effect."""
+    keep, asked = s.improve.keep_trajectories, s.grow.trajectories_per_question
+    if asked < (fewest := FEWEST_TRAJECTORIES.get(keep, 1)):
+        yield (
+            f"improve.keep_trajectories: {keep} keeps no trajectory with grow.trajectories_per_question={asked}; set "
+            f"{fewest} or more, for example 4"
+        )
+    if keep in NEED_SEARCHES and not s.task.searches:
+        yield f"improve.keep_trajectories: {keep} needs search results, but task={s.task.kind} has none; set agreeing"
+    if s.improve.rejected_trajectories == "good_steps":
+        useless = {
+            "improve.keep_trajectories=all rejects none": keep == "all",
+            f"task={s.task.kind} does not search": not s.task.searches,
+            "grow.trajectories_per_question=1 leaves no kept one to compare with": asked == 1,
+        }
+        if reason := next((reason for reason, holds in useless.items() if holds), ""):
+            yield f"improve.rejected_trajectories: good_steps has no effect, because {reason}; set drop"
+
+
+def trained_judge_problems(s: Settings) -> Iterator[str]:
+    """A judge that has nothing to learn from, cannot be tuned, or is asked about answers."""
+    if s.start != "demonstrations":
+        yield "reward_model.kind: trained learns from demonstrations; set start=demonstrations, or another reward_model"
+    if s.finetune.tunes != "here":
+        yield (
+            f"reward_model.kind: trained needs weights that are tuned here, but finetune.kind={s.finetune.kind}; "
+            "choose another reward_model"
+        )
+    if s.improve.keep_trajectories == "judged_good":
+        yield (
+            "improve.keep_trajectories: judged_good, but reward_model=trained judges steps, not answers; set "
+            "improve.keep=judged_good, or another reward_model"
+        )
+
+
+def option_problems(s: Settings) -> Iterator[str]:
+    """A reward model that scores options but is not asked, or has too many options to score."""
+    if not asks_reward_model(s):
+        yield (
+            "improve.reward: options, but no reward model is asked; set improve.selector=reward_model, "
+            "improve.keep=judged_good or improve.keep_trajectories=judged_good, or improve.reward=generate"
+        )
+    if s.improve.selector == "reward_model" and s.grow.samples > MOST_OPTIONS:
+        yield f"grow.samples: {s.grow.samples}, but improve.reward=options scores at most {MOST_OPTIONS} options"
+    if s.task.judge_prompts and "best_option.txt" not in s.task.judge_prompts:
+        yield f"improve.reward: task={s.task.kind} has no prompt for options; set improve.reward=generate"

@@ -1,0 +1,57 @@
+"""What the settings need and do not have: keys in the environment, prices, packages, a GPU.
+
+    policy.api_key_env: the environment variable OPENAI_API_KEY is not set; set it to your key, or ...
+
+Not here: combinations that cannot work anywhere (combinations).
+"""
+
+import os
+from collections.abc import Iterator
+
+from rest_react.config.settings import Settings, asks_reward_model
+from rest_react.metrics.prices import NO_PRICE
+from rest_react.reporting.tracking.open_tracker import missing_tracker
+
+
+def missing_keys(s: Settings) -> list[str]:
+    """One line for each API key whose environment variable is not set. With `replay` only the trainer needs a key."""
+    problems = []
+    for role, part in _used(s).items():
+        name, needed = getattr(part, "api_key_env", None), role == "finetune" or not s.replay
+        if name and needed and not os.environ.get(name, "").strip():
+            optional = not getattr(part, "always_needs_key", False)
+            out = f", or set {role}.api_key_env=null if the server needs none" if optional else ""
+            problems.append(f"{role}.api_key_env: the environment variable {name} is not set; set it to your key{out}")
+    return problems
+
+
+def missing_prices(s: Settings) -> Iterator[str]:
+    """Prices that a limit in dollars needs and that are not set."""
+    for role, part in _used(s).items():
+        price = getattr(part, "price", NO_PRICE)
+        for side in ("input", "output"):
+            if getattr(price, side) is None:
+                yield f"{role}.price.{side}: budget.max_usd needs this price; give US dollars per million tokens"
+
+
+def lacking_here(s: Settings) -> list[str]:
+    """One line for each setting of the trainer or tracker that this machine cannot follow: a GPU or a package is
+    missing."""
+    missing = missing_tracker(s.tracking.kind)
+    tracking = [f"tracking.kind: {missing}"] if missing else []
+    return [*(s.finetune.lacks("finetune") if "finetune" in _used(s) else ()), *tracking]
+
+
+def _used(s: Settings) -> dict[str, object]:
+    """The settings of the models, trainers and search engines that the run uses, by role."""
+    used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
+    if s.task.searches:
+        used["search"] = s.search
+    if s.iteration > 0 and asks_reward_model(s):
+        used["reward_model"] = s.reward_model
+    if s.iteration > 0 or s.start == "demonstrations":
+        used["finetune"] = s.finetune
+    if s.synthetic.per_label:
+        used["teacher"] = s.teacher
+        used |= {"reward_model": s.reward_model} if s.synthetic.judged else {}
+    return used | dict(s.task.models())

@@ -1,0 +1,101 @@
+"""Question sets that a run may not use, or that its policy, search engine or rules cannot work with.
+
+    grow.questions: bamtwoogle is for testing only; use another question set in Grow
+
+Not here: reading them (questions), and overlap between them, which needs their rows (questions.overlap).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rest_react.config.settings import Questions, Settings
+from rest_react.search.pages import missing_package
+
+# Question sets that their authors published for testing only, by a part of their names.
+TEST_ONLY = ("bamtwoogle",)
+
+
+def question_problems(s: Settings) -> Iterator[str]:
+    """Question sets that may not be used, or that the policy or the search engine cannot work with."""
+    grown = {"grow.questions": s.grow.questions}
+    grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
+    if s.demonstrations.questions is not None:
+        grown["demonstrations.questions"] = s.demonstrations.questions
+        if not s.task.demonstrates_rows:
+            yield (
+                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; set it to "
+                "null, or set start=prompted"
+            )
+        if s.demonstrations.questions.is_world:
+            yield "demonstrations.questions: the built-in world's are demonstrated by default; set it to null"
+    sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
+    for path, source in grown.items():
+        if _test_only(source.origin()):
+            yield f"{path}: {source.origin()} is for testing only; use another question set in Grow"
+    for name in s.grow.allow_overlap:
+        if name in benchmarks_for_testing(s):
+            yield f"grow.allow_overlap: {name} is for testing only; remove it, and use other questions in Grow"
+    yield from dict.fromkeys(problem for path, source in sources.items() for problem in _missing_files(path, source, s))
+    if s.policy.runs == "script":
+        for path, source in sources.items():
+            if not source.is_world and path != "demonstrations.questions":
+                yield (
+                    f"{path}: policy={s.policy.kind} can answer only questions of the built-in world; use kind: world, "
+                    "or another policy"
+                )
+    if not s.task.searches:
+        return
+    if s.agent.read_pages and not s.search.gives_pages:
+        yield f"agent.read_pages: the results of search={s.search.kind} are not web pages; set it to 0"
+    elif s.agent.read_pages and (missing := missing_package()):
+        yield f"agent.read_pages: {missing}"
+    if lacking := s.search.lacks_world():
+        for path, source in sources.items():
+            if source.is_world and (s.iteration or path not in grown):
+                yield f"{path}: {lacking}"
+    if s.search.wants_passages():
+        for path, source in sources.items():
+            if own := source.setting_of_passages(path):
+                yield (
+                    f"{path}: has no corpus, but search={s.search.kind} needs one; set {own}=<passages.jsonl> (or the "
+                    "question file itself if its rows contain contexts), or use experiment=web"
+                )
+
+
+def verifier_problems(s: Settings) -> Iterator[str]:
+    """`verified` with questions for which its rules (tasks.search_qa.judging.verifier) are not valid."""
+    grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
+    asked = grown | {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
+    for path, chosen, sources, other in (
+        ("agent.select", s.agent.select, asked, "perplexity"),
+        ("improve.selector", s.improve.selector, grown, "perplexity"),
+        ("improve.keep", s.improve.keep, grown, "all"),
+    ):
+        others = [name for name, source in sources.items() if not source.is_world]
+        if chosen == "verified" and not s.task.searches:
+            yield f"{path}: task={s.task.kind} has no verifier; set {path}={other}"
+            continue
+        if chosen == "verified" and others:
+            yield (
+                f"{path}: the rules of `verified` are valid only for questions of the built-in world; they would "
+                f"reject most correct answers of {' and '.join(others)}; set {path}={other}"
+            )
+
+
+def benchmarks_for_testing(s: Settings) -> set[str]:
+    """The names in `evaluate.benchmarks` of the sets that Grow must not use, whatever the settings."""
+    return {name for name, source in s.evaluate.benchmarks.items() if _test_only(name) or _test_only(source.origin())}
+
+
+def _test_only(name: str) -> bool:
+    return any(word in name.casefold() for word in TEST_ONLY)
+
+
+def _missing_files(path: str, source: Questions, s: Settings) -> Iterator[str]:
+    needed = next((name for name in ("data", "evaluate_data") if getattr(s, name) is None), None)
+    for name, file in source.files():
+        if f"{file}/".startswith("None/") and needed:  # what `${data}/...` makes of null
+            named = "train and validation files" if source.kind == "items" else "questions.jsonl and corpus.jsonl"
+            yield f"{needed}: is not set; give {needed}=<folder with {named}>"
+        elif not Path(file).is_file():
+            yield f"{path}.{name}: there is no file {file}; check the path"
