@@ -77,7 +77,7 @@ def about_trajectories(parsed: Sequence[ParsedTrajectory]) -> dict[str, Request]
 
 async def ask(parts: Parts, requests: Mapping[str, Request], cache: Path) -> Said:
     """The scores of every request; texts in `cache` are not asked about again. Raises OutsideFault in an outage."""
-    judge = parts.reward_model()
+    judge = parts.judges.reward_model()
     assert judge is not None, "improve.selector=reward_model"
     known = {one.id: one.scores for one in read_lines(cache, Asked)}
     ids = {id_: hashlib.sha256(one.text.encode("utf-8", "replace")).hexdigest()[:24] for id_, one in requests.items()}

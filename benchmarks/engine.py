@@ -118,7 +118,7 @@ def through_engine(parts: Parts, weights: Path, stage: Path, dtype: DType) -> di
         str(weights), mode=p.mode, cache_tokens=p.cache_tokens, batch_requests=p.batch_requests,
         batch_tokens=p.batch_tokens, dtype=dtype,
     )  # fmt: skip
-    questions = parts.questions(s.grow.questions)
+    questions = parts.question_sets.open(s.grow.questions)
     task = parts.task(questions.passages)
     policy = parts.policy(engine, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     read = 0

@@ -71,7 +71,7 @@ def main() -> None:
     parts = Parts(settings, folder)
     with folder.locked():
         lock_settings(
-            folder.root, locked_settings(settings) | {"weights": str(weights)}, environment(parts.prompts_hash())
+            folder.root, locked_settings(settings) | {"weights": str(weights)}, environment(parts.prompts.digest())
         )
         asyncio.run(grow_trajectories(parts, weights, arguments.folder))
     judged = asyncio.run(steps_of(parts, arguments.folder))
@@ -90,13 +90,13 @@ async def grow_trajectories(parts: Parts, weights: Path, folder: Path) -> None:
     """One trajectory per question by the policy, with the settings' sampling."""
     s = parts.settings
     llm = parts.llm(ModelRef(str(weights.resolve()), "base", tuned=True))
-    task = parts.task(parts.world.passages)
+    task = parts.task(parts.question_sets.world.passages)
     policy = parts.policy(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
     try:
         seed = derive_seed(SEED, "grow")
         await grow(
-            task, policy, unlabelled(parts.world.train), folder, repeats=1, seed=seed, in_flight=s.policy.in_flight,
-            prices=parts.prices,
+            task, policy, unlabelled(parts.question_sets.world.train), folder, repeats=1, seed=seed,
+            in_flight=s.policy.in_flight, prices=parts.prices,
         )  # fmt: skip
     finally:
         await llm.aclose()
@@ -104,11 +104,11 @@ async def grow_trajectories(parts: Parts, weights: Path, folder: Path) -> None:
 
 async def steps_of(parts: Parts, folder: Path) -> list[JudgedStep]:
     """Every step of the grown trajectories, judged by gold."""
-    labelled = {question.question.id: question for question in parts.world.train}
-    search = parts.search(parts.world.passages)
+    labelled = {question.question.id: question for question in parts.question_sets.world.train}
+    search = parts.search(parts.question_sets.world.passages)
     judged = []
     for trajectory in read_lines(folder / TRAJECTORIES, Trajectory):
-        titles = [hop.title for hop in parts.world.plans[trajectory.question].hops]
+        titles = [hop.title for hop in parts.question_sets.world.plans[trajectory.question].hops]
         judged += await judge_steps(trajectory, labelled[trajectory.question_id], titles, search)
     return judged
 

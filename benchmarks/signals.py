@@ -113,9 +113,8 @@ def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str
         settings = compose(["improve.selector=reward_model", "improve.keep_trajectories=judged_good", *overrides])
     parts = Parts(settings, run.folder)
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
-    digest = hashlib.sha256(repr((str(run.folder.root), sorted(overrides), parts.prompts_hash())).encode()).hexdigest()[
-        :12
-    ]
+    named = repr((str(run.folder.root), sorted(overrides), parts.prompts.digest()))
+    digest = hashlib.sha256(named.encode()).hexdigest()[:12]
 
     async def ask_both() -> Opinions:
         steps = await ask(parts, about_steps(mixed), output / f"asked_steps_{digest}.jsonl")

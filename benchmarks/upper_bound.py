@@ -74,9 +74,9 @@ class GoldLoop(Loop):
         is left out if its chain is not in the corpus."""
         source = self.settings.grow.questions
         if source.is_world:
-            plans = self.parts.world.plans
+            plans = self.parts.question_sets.world.plans
             return {q.question.id: (q, [h.title for h in plans[q.question.text].hops]) for q in self.grow_set.labelled}
-        opened = source.open_with_chains(self.parts.question_context)
+        opened = source.open_with_chains(self.parts.question_sets.context)
         titles, ids = Titles(opened.passages), {passage.title: passage.id for passage in opened.passages or ()}
         found = {}
         for question in opened.labelled:
@@ -107,7 +107,7 @@ def main() -> None:
     with folder.locked():
         for shared in ("iter_0", "iter_1/grow"):
             copy_stage(run, folder, shared)
-        lock_settings(folder.root, locked_settings(settings), environment(parts.prompts_hash()))
+        lock_settings(folder.root, locked_settings(settings), environment(parts.prompts.digest()))
         asyncio.run(GoldLoop(settings, parts).run_to(arguments.iteration))
 
 

@@ -43,13 +43,13 @@ async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
         told = "".join(f"\n  {key}: {difference}" for key, difference in differing.items())
         say(f"note: these settings differ from those of {folder.root}; give the same settings as for the run:{told}")
     s = settings.evaluate
-    if settings.agent.select == "verified" and s.samples > 1 and text not in parts.built_in.plans:
+    if settings.agent.select == "verified" and s.samples > 1 and text not in parts.question_sets.built_in.plans:
         say(
             "note: agent.select=verified chooses samples by rules that are valid only for questions of the built-in "
             "world, and this question is not one of them; set agent.select=perplexity"
         )
     first = next(iter(s.benchmarks.values()))
-    task = parts.task(parts.questions(first).passages if settings.search.wants_passages() else None)
+    task = parts.task(parts.question_sets.open(first).passages if settings.search.wants_passages() else None)
     llm = parts.llm(model)
     policy = parts.policy(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
     seed, steps = derive_seed(settings.seed, text), list[ParsedStep]()

@@ -48,11 +48,12 @@ class Loop:
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings, self.parts, self.folder = settings, parts, parts.folder
-        self.grow_set = parts.grow_questions()
+        sets = parts.question_sets
+        self.grow_set = sets.grown()
         self.demonstrations: Sequence[LabelledQuestion] = ()
         if settings.iteration and not self.grow_set.labelled:
             raise ConfigError(["grow.questions: no rows are left for Grow; lower its skip, or set iteration=0"])
-        self.benchmarks = {name: parts.questions(source) for name, source in settings.evaluate.benchmarks.items()}
+        self.benchmarks = {name: sets.open(source) for name, source in settings.evaluate.benchmarks.items()}
         locked = locked_settings(settings)
         self.tracking = IterationTracking(
             self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)
@@ -60,7 +61,7 @@ class Loop:
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
         grown, allowed = unlabelled(self.grow_set.labelled), settings.grow.allow_overlap
         own = settings.demonstrations.questions is not None and not settings.synthetic.per_label
-        taught = unlabelled(parts.demonstrated.demonstrations) if own else []
+        taught = unlabelled(sets.demonstrated.demonstrations) if own else []
         for setting, questions in (("grow.questions", grown), ("demonstrations.questions", taught)):
             for note in refuse_overlap(questions, asked, allowed, benchmarks_for_testing(settings), setting=setting):
                 say(f"note: {note}")
@@ -93,7 +94,7 @@ class Loop:
                     if grows:
                         await self.run_grow(k, llm, model)
                     await llm.aclose()  # frees its memory for the reward model and for training
-                    await self.parts.close_models_of_task()
+                    await self.parts.models.close_those_of_task()
                     if grows:
                         await self.run_improve(k)
                     model = await self.run_finetune(k, model)
@@ -103,13 +104,13 @@ class Loop:
                     show_results(self.folder.root, smoke=s.smoke, prices=self.parts.prices)
         finally:
             await llm.aclose()
-            await self.parts.close_models_of_task()
+            await self.parts.models.close_those_of_task()
 
     async def run_synthesise(self) -> None:
         """Has the teacher write the texts that iteration 0 learns from."""
         s, parts = self.settings, self.parts
-        teacher, template = parts.teacher()
-        judge = parts.judge_of_texts()
+        teacher, template = parts.judges.teacher()
+        judge = parts.judges.of_texts()
         try:
             await synthesise(
                 teacher,
@@ -140,7 +141,7 @@ class Loop:
                         task,
                         policy,
                         benchmark.labelled,
-                        self.parts.grader(),
+                        self.parts.judges.grader(),
                         self.folder.baseline(baseline, name),
                         repeats=s.repeats,
                         seed=derive_seed(self.settings.seed, "baseline", baseline, name),
@@ -181,7 +182,7 @@ class Loop:
         """Writes the ids of the questions of each stage into the run folder, and drops from the demonstrations those
         that the expert cannot demonstrate; a note counts them. Raises ConfigError if none is left."""
         left_out = await self.parts.left_out_demonstrations() if self.settings.start == "demonstrations" else {}
-        every = self.parts.demonstrated.demonstrations if self.settings.start == "demonstrations" else ()
+        every = self.parts.question_sets.demonstrated.demonstrations if self.settings.start == "demonstrations" else ()
         self.demonstrations = [item for item in every if item.question.id not in left_out]
         ids = {
             "demonstrations": ids_of(self.demonstrations),
@@ -202,7 +203,7 @@ class Loop:
             return
         if k:
             await self.run_judge()
-        reward_model = self.parts.reward_model() if k else None
+        reward_model = self.parts.judges.reward_model() if k else None
         try:
             await improve(
                 self.parts.task_reader(filters=k > 0),
@@ -235,7 +236,7 @@ class Loop:
                 rules=JudgeRules(judge.corruptions, judge.held_out),
                 trainer=self.parts.trainer(0, "judge"),
                 base=policy if judge.start_from == "policy" else self.parts.starting_model(),
-                open_model=self.parts.judge_llm,
+                open_model=self.parts.judges.trained,
                 seed=derive_seed(s.seed, "judge"),
                 in_flight=s.policy.in_flight,
                 prices=self.parts.prices,
@@ -264,7 +265,7 @@ class Loop:
         if k and s.finetune.learns_from == "preferences":
             return preference_data(self.folder, k, parts.task_reader(filters=True), parts.rules())
         mixed = s.finetune.mix_demonstrations
-        exemplars = exemplar_rows(parts.prompts) if s.demonstrations.exemplars and (k == 0 or mixed) else ()
+        exemplars = exemplar_rows(parts.prompts.steps) if s.demonstrations.exemplars and (k == 0 or mixed) else ()
         return training_data(self.folder, k, demonstrations=mixed and s.start == "demonstrations", exemplars=exemplars)
 
     def training_seed(self, k: int) -> int:
@@ -276,7 +277,7 @@ class Loop:
     async def run_evaluate(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Answers and grades the questions of every benchmark."""
         s = self.settings.evaluate
-        grader = self.parts.grader()
+        grader = self.parts.judges.grader()
         policy = self.parts.policy(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
         try:
             for name, benchmark in self.benchmarks.items():
@@ -291,7 +292,7 @@ class Loop:
                     in_flight=self.settings.policy.in_flight,
                     prices=self.parts.prices,
                     tolerated=s.tolerate_outside_faults,
-                    make_room=self.parts.grader_needs_room,
+                    make_room=self.parts.judges.grader_needs_room,
                     title=f"iteration {k}: evaluate {name}",
                 )
         finally:
@@ -302,7 +303,7 @@ class Loop:
         sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
         digests = {name: one.digest() for name, one in sets.items()}
         if self.settings.demonstrations.questions is not None and not self.settings.synthetic.per_label:
-            rows = self.parts.demonstrated
+            rows = self.parts.question_sets.demonstrated
             digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
         corpus = self.settings.search.corpus_file()
         return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}

@@ -42,7 +42,7 @@ def run(settings: Settings, overrides: Sequence[str] = ()) -> None:
     disk. `overrides` are the words of the command, for a script for SLURM; none if it was not a command."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
-    prompts = parts.prompts_hash()
+    prompts = parts.prompts.digest()
     for note in notes(settings):
         say(f"note: {note}")
     if settings.dry_run:
@@ -59,7 +59,7 @@ def run(settings: Settings, overrides: Sequence[str] = ()) -> None:
         for change in lock_settings(folder.root, locked, cli.environment(prompts) | loop.data_digests()):
             say(f"note: since this run began, {change}")
         refuse_damaged_stages(folder.root)
-        parts.budget.keep_in(folder.root / "spending.json")
+        parts.models.budget.keep_in(folder.root / "spending.json")
         if line := duration_line(settings, folder):
             say(line)
         if overrides and has_slurm():

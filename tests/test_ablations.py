@@ -139,14 +139,17 @@ def test_the_restart_control_trains_on_demonstrations_alone_for_the_steps_of_the
 
 def test_held_out_relations_are_in_no_training_question_and_in_every_question_of_one_benchmark() -> None:
     settings = made("experiment=[embedded_full,held_out_relations]")
-    parts = Parts(settings, RunFolder(Path("unused")))
-    asked = {name: parts.questions(source).labelled for name, source in settings.evaluate.benchmarks.items()}
-    asked |= {"grow": parts.grow_questions().labelled, "demonstrations": parts.built_in.demonstrations}
+    sets = Parts(settings, RunFolder(Path("unused"))).question_sets
+    asked = {name: sets.open(source).labelled for name, source in settings.evaluate.benchmarks.items()}
+    asked |= {
+        "grow": sets.grown().labelled,
+        "demonstrations": sets.built_in.demonstrations,
+    }
     held_out = set(settings.grow.questions.without)
     assert held_out == {"voyages", "mills", "designer", "setting", "twin town"}
     for name, questions in asked.items():
         assert len(questions) == (24 if name == "demonstrations" else 100)
-        shares = {bool(held_out & {*relations(parts.world.plans[one.question.text])}) for one in questions}
+        shares = {bool(held_out & {*relations(sets.world.plans[one.question.text])}) for one in questions}
         assert shares == {name == "held_out"}
 
 

@@ -55,7 +55,7 @@ def asked(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *
 
 def known_question(output: Path) -> str:
     settings = compose([*SMOKE, f"output={output}"])
-    return Parts(settings, RunFolder(output / "smoke")).world.evaluation[0].question.text
+    return Parts(settings, RunFolder(output / "smoke")).question_sets.world.evaluation[0].question.text
 
 
 def step(kind: str = "summarise", *, hits: tuple[Hit, ...] = (), first: int = 0, forced: bool = False) -> Step:

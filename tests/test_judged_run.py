@@ -7,7 +7,7 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-from rest_react.build import Parts, QuestionSet
+from rest_react.build import Parts, QuestionSet, QuestionSets
 from rest_react.config.cli import compose
 from rest_react.loop import Loop
 from rest_react.records import OptionRanking, Trajectory, TrajectoryVerdict
@@ -45,11 +45,11 @@ def judge(request: Request) -> Reply:
     return Reply(200, {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
 
 
-class Labelled(Parts):
+class Labelled(QuestionSets):
     """Questions of Grow with a label that stands nowhere else."""
 
-    def grow_questions(self) -> QuestionSet:
-        found = super().grow_questions()
+    def grown(self) -> QuestionSet:
+        found = super().grown()
         labelled = tuple(replace(one, answers=(GOLD,), options=(GOLD,), explanation=GOLD) for one in found.labelled)
         return replace(found, labelled=labelled)
 
@@ -58,7 +58,9 @@ def test_a_server_that_lists_log_probabilities_ranks_steps_and_judges_answers_wi
     with serve(judge) as server:
         settings = compose([*HOW, f"reward_model.base_url={server.url}/v1", f"output={tmp_path}"])
         folder = RunFolder(tmp_path / "smoke")
-        asyncio.run(Loop(settings, Labelled(settings, folder)).run_to(1))
+        parts = Parts(settings, folder)
+        parts.question_sets = Labelled(settings, folder)
+        asyncio.run(Loop(settings, parts).run_to(1))
         sent = [request.body.decode() for request in server.requests]
     assert sent
     assert not any(GOLD in body for body in sent)

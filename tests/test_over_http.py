@@ -288,10 +288,10 @@ def test_the_engine_over_http_answers_as_in_process(
     async def again() -> None:
         try:
             await evaluate(
-                parts.task(parts.world.passages),
+                parts.task(parts.question_sets.world.passages),
                 parts.policy(llm, samples=1, temperature=0.5, tuned=True),
-                parts.world.evaluation,
-                parts.grader(),
+                parts.question_sets.world.evaluation,
+                parts.judges.grader(),
                 tmp_path,
                 repeats=1,
                 seed=derive_seed(settings.seed, "evaluate", 1, "world"),

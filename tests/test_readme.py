@@ -297,7 +297,7 @@ class Untaught:
 def summaries(folder: RunFolder) -> Iterator[tuple[str, list[str]]]:
     """The keys of each stage's summary, from stages with next to nothing to do."""
     parts = Parts(compose(["experiment=smoke"]), folder)
-    task = parts.task(parts.world.passages)
+    task = parts.task(parts.question_sets.world.passages)
     policy = parts.policy(parts.expert(), samples=1, temperature=0.0, tuned=True)
     stages = {name: folder.stage(1, name) for name in ("grow", "improve", "finetune", "evaluate")}
     few = {"seed": 0, "in_flight": 1, "prices": parts.prices}
@@ -306,7 +306,7 @@ def summaries(folder: RunFolder) -> Iterator[tuple[str, list[str]]]:
     asyncio.run(improve(task, trajectories, stages["improve"], rules=parts.rules(), reward_model=None, **few))
     example = Example("t.0.0", "t.0", 0, "decide", "state", "completion", "perplexity")
     asyncio.run(finetune(Untaught(), [example], parts.starting_model(), stages["finetune"], seed=0))
-    asyncio.run(evaluate(task, policy, [], parts.grader(), stages["evaluate"], repeats=1, **few))
+    asyncio.run(evaluate(task, policy, [], parts.judges.grader(), stages["evaluate"], repeats=1, **few))
     for name, stage in stages.items():
         yield name, sorted(set(read_summary(stage) or {}) - {"schema", "seconds"})
 

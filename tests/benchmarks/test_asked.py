@@ -43,8 +43,8 @@ class Judge:
 
 def said(tmp_path: Path, opinion: Opinion, judgement: Judgement) -> tuple[dict, list[str]]:
     parts = Parts(compose(["experiment=smoke"]), RunFolder(tmp_path / "run"))
-    judge = parts.reward_model = Judge(opinion, judgement)  # type: ignore[method-assign, assignment]
-    parts.reward_model = lambda: judge  # type: ignore[method-assign, assignment, return-value]
+    judge = parts.judges.reward_model = Judge(opinion, judgement)  # type: ignore[method-assign, assignment]
+    parts.judges.reward_model = lambda: judge  # type: ignore[method-assign, assignment, return-value]
     requests = about_steps([JUDGED]) | about_trajectories([ParsedTrajectory(WHOLE, (parse_step(STEP),))])
     return dict(asyncio.run(ask(parts, requests, tmp_path / "asked.jsonl"))), judge.asked
 

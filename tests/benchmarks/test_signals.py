@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LabelledRun:
     parts = Parts(settings, folder)
     lock_settings(folder.root, locked_settings(settings), {})
     policy = parts.policy(parts.llm(parts.starting_model()), samples=3, temperature=1.0, tuned=True)
-    asked = parts.grow_questions()
+    asked = parts.question_sets.grown()
     asyncio.run(
         grow(
             parts.task(asked.passages), policy, unlabelled(asked.labelled), folder.stage(1, "grow"),

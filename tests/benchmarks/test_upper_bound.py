@@ -75,8 +75,8 @@ def test_a_missing_run_is_refused_before_any_file_is_written(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_every_target_is_right_and_steps_without_a_right_sample_have_none(runs: Path) -> None:
     parts = Parts(compose(SETTINGS), RunFolder(runs / "smoke_gold"))
-    labelled = {question.question.text: question for question in parts.world.train}
-    search = parts.search(parts.grow_questions().passages)
+    labelled = {question.question.text: question for question in parts.question_sets.world.train}
+    search = parts.search(parts.question_sets.grown().passages)
     for k in (1, 2):
         stage = runs / "smoke_gold" / f"iter_{k}"
         grown = {one.id: one for one in read_lines(stage / "grow" / TRAJECTORIES, Trajectory)}

@@ -212,7 +212,7 @@ def test_two_models_two_modes_and_weights_made_anew_never_share_an_answer(tmp_pa
     base = made.starting_model()
     local = replace(base, where="local", name="model")
     (tmp_path / "model").mkdir()
-    names = [made.llm(base)._name, made._llm("policy", made.settings.policy, base, "chat")._name]
+    names = [made.llm(base)._name, made.models.open("policy", made.settings.policy, base, "chat")._name]
     for weights in ("old", "other"):
         (tmp_path / "model/weights.safetensors").write_text(weights)
         names.append(made.llm(local)._name)

@@ -192,7 +192,7 @@ def test_a_tiny_policy_becomes_a_judge_that_scores_candidates(tmp_path) -> None:
         await loop.run_improve(0)
         await loop.run_finetune(0, model)
         await loop.run_judge()
-        judge = parts.reward_model()
+        judge = parts.judges.reward_model()
         assert judge is not None
         try:
             return await judge.rank("a state\n", ["one output", "another output"], seed=0)

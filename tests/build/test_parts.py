@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.build import AUTOEVAL, JUDGED_GOOD, RANKING, Parts
+from rest_react.build import Parts
+from rest_react.build.run_prompts import AUTOEVAL, JUDGED_GOOD, RANKING
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
@@ -123,7 +124,7 @@ def test_dpo_learns_demonstrations_by_supervised_fine_tuning_and_preferences_aft
 
 def test_there_is_a_reward_model_only_if_improve_uses_one(tmp_path: Path) -> None:
     asked = {
-        (selector, keep): parts(tmp_path, f"improve.selector={selector}", f"improve.keep={keep}").reward_model()
+        (selector, keep): parts(tmp_path, f"improve.selector={selector}", f"improve.keep={keep}").judges.reward_model()
         for selector in ("perplexity", "reward_model")
         for keep in ("all", "verified", "judged_good")
     }
@@ -131,11 +132,11 @@ def test_there_is_a_reward_model_only_if_improve_uses_one(tmp_path: Path) -> Non
 
 
 def test_the_grader_is_a_rule_or_a_model(tmp_path: Path) -> None:
-    assert type(parts(tmp_path).grader()) is RuleGrader
+    assert type(parts(tmp_path).judges.grader()) is RuleGrader
     judged = parts(tmp_path, "grader=same", "policy=tiny")
-    assert type(judged.grader()) is LLMGrader
-    assert judged.grader_needs_room
-    assert not parts(tmp_path).grader_needs_room
+    assert type(judged.judges.grader()) is LLMGrader
+    assert judged.judges.grader_needs_room
+    assert not parts(tmp_path).judges.grader_needs_room
 
 
 def test_what_a_client_sends_with_every_request_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +148,7 @@ def test_what_a_client_sends_with_every_request_is_a_setting(tmp_path: Path, mon
     openai = parts(tmp_path, "policy=openai", *asked, *prompted)
     client = openai.llm(openai.starting_model())
     assert isinstance(client, OpenAICompatible)
-    body = client._body(prompt, sampling, 0, 1)
+    body = client._form.body(prompt, sampling, 0, 1)
     assert (body["max_completion_tokens"], body["reasoning_effort"]) == (9, "none")
     gemini = parts(tmp_path, "policy=gemini", "policy.thinking_budget=7", *prompted)
     client = gemini.llm(gemini.starting_model())
@@ -163,8 +164,8 @@ def test_a_user_s_own_judge_prompt_changes_the_hash_of_the_prompts(tmp_path: Pat
     for name in ("", RANKING, JUDGED_GOOD, AUTOEVAL):
         if name:
             (mine / name).write_text("Mine.", encoding="utf-8")
-        hashes.append(parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts_hash())
-    assert hashes[0] == parts(tmp_path).prompts_hash()
+        hashes.append(parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digest())
+    assert hashes[0] == parts(tmp_path).prompts.digest()
     assert len(set(hashes)) == 4
 
 
@@ -178,7 +179,7 @@ def test_the_expert_makes_unmarked_errors_as_often_as_the_settings_say(
     mistakes: float, low: float, high: float, tmp_path: Path
 ) -> None:
     made = parts(tmp_path, f"demonstrations.mistakes={mistakes}", "demonstrations.slip=0")
-    plan = made.world.plans[made.world.demonstrations[0].question.text]
+    plan = made.question_sets.world.plans[made.question_sets.world.demonstrations[0].question.text]
     prompt = Prompt("", render_state("decide", plan.question, (), remaining=5))
     samples = asyncio.run(made.expert().sample(prompt, n=200, sampling=Sampling(1.0, 256, seed=3)))
     wrong = [f'query="{plan.hops[0].query}"' not in sample.text for sample in samples]
@@ -198,7 +199,7 @@ def test_a_corpus_without_a_searchable_word_is_refused_with_its_name(tmp_path: P
     (tmp_path / "questions.jsonl").write_text('{"question": "Who?", "answer": "Ada"}\n')
     made = parts(tmp_path / "run", "experiment=local_corpus", f"data={tmp_path}")
     with pytest.raises(ConfigError, match=rf"{tmp_path}/corpus\.jsonl: no passage contains a searchable word"):
-        made.grow_questions()
+        made.question_sets.grown()
 
 
 def test_a_publishers_file_with_contexts_is_its_own_corpus(tmp_path: Path) -> None:
@@ -209,6 +210,6 @@ def test_a_publishers_file_with_contexts_is_its_own_corpus(tmp_path: Path) -> No
         f"{one}.{key}={path}" for one in ("grow.questions", "evaluate.benchmarks.local") for key in ("path", "corpus")
     ]
     made = parts(tmp_path / "run", "experiment=local_corpus", *how)
-    grown = made.grow_questions()
+    grown = made.question_sets.grown()
     assert [one.question.id for one in grown.labelled] == ["5a8b"]
     assert asyncio.run(made.search(grown.passages).search("town A", 2))[0].snippet == "A is a town."

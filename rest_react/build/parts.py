@@ -1,0 +1,172 @@
+"""All parts of a run. See the package's docstring for an example.
+
+Not here: question sets, prompts, clients and judges, which have a module each.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from rest_react.build.judges import Judges
+from rest_react.build.models import Models, prices, starting_model
+from rest_react.build.question_sets import QuestionSets, read_corpus_file
+from rest_react.build.run_prompts import RunPrompts
+from rest_react.config.settings import Settings
+from rest_react.metrics.prices import Price
+from rest_react.protocols import LLM, Search, Tracker, Trainer
+from rest_react.records import ModelRef, Passage
+from rest_react.remote.budget import Meter
+from rest_react.remote.cache import CachedSearch, client_name
+from rest_react.search.engine_settings import SearchContext
+from rest_react.search.pages import PageReader
+from rest_react.stages.improve.improve import Rules
+from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.protocol import Policy, Task
+from rest_react.tasks.rollout import StepPrompts
+from rest_react.tasks.task_settings import TaskContext
+from rest_react.training.trainer_settings import TrainingContext
+
+
+class Parts:
+    """All parts of a run: question sets, prompts, models and judges; task, search, policy, trainer and tracker."""
+
+    def __init__(self, settings: Settings, folder: RunFolder) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.question_sets = QuestionSets(settings, folder)
+        self.prompts = RunPrompts(settings, self.question_sets)
+        self.models = Models(settings, folder, lambda: self.question_sets.built_in)
+        self.judges = Judges(settings, folder, self.models, self.prompts)
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """The price of the tokens of each role."""
+        return prices(self.settings)
+
+    def starting_model(self) -> ModelRef:
+        """The weights before any training."""
+        return starting_model(self.settings)
+
+    def llm(self, model: ModelRef) -> LLM:
+        """A client of `model` with the settings of the policy."""
+        return self.models.open("policy", self.settings.policy, model)
+
+    def expert(self) -> LLM:
+        """The scripted expert that writes demonstrations, with the errors that the settings demand."""
+        shown = self.settings.demonstrations
+        shares = {"right": 1 - shown.mistakes, "wrong": shown.mistakes, "unparsable": 0.0, "empty": 0.0}
+        demonstrated = self.question_sets.demonstrated
+        return self.settings.task.scripted(demonstrated, seed=self.settings.seed, slip=shown.slip, **shares)
+
+    def search(self, passages: Sequence[Passage] | None) -> Search:
+        """The search engine: over `passages`, or on the web with the cache."""
+        s, cache = self.settings, self.models.cache
+        if cache is None or not s.search.asks_outside:
+            return self._search(passages)
+        pages = [s.agent.read_pages, s.agent.page_characters] if s.agent.read_pages else []
+        return CachedSearch(None if s.replay else self._search(passages), client_name(s.search, *pages), cache)
+
+    def closed_search(self, passages: Sequence[Passage]) -> Search:
+        """BM25 over `passages`. Demonstrations of the built-in world always use it, whatever the settings search."""
+        from rest_react.search.bm25 import Bm25Search
+
+        return Bm25Search(passages, self.folder.root / "bm25")
+
+    def _search(self, passages: Sequence[Passage] | None) -> Search:
+        engine = self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", read_corpus_file))
+        agent = self.settings.agent
+        if not agent.read_pages:
+            return engine
+        return PageReader(engine, most=agent.read_pages, characters=agent.page_characters)
+
+    def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
+        """The task, for rollouts on a question set with these passages."""
+        return self._task(self.search(passages) if self.settings.task.searches else None, filters=filters)
+
+    def demonstrated_task(self) -> Task:
+        """The task for the rollouts of the scripted expert."""
+        return self._task(self._demonstrated_search())
+
+    def _demonstrated_search(self) -> Search | None:
+        """What the expert searches: for a user's own rows the search engine of the run, so that they show its hits."""
+        passages = self.question_sets.demonstrated.passages
+        if self.settings.demonstrations.questions is not None:
+            return self.search(passages or None) if self.settings.task.searches else None
+        return None if passages is None else self.closed_search(passages)
+
+    async def left_out_demonstrations(self) -> Mapping[str, str]:
+        """The ids of the questions that the expert cannot demonstrate, each with the reason."""
+        s, search = self.settings, self._demonstrated_search
+        if s.demonstrations.questions is None:
+            return {}
+        return await s.task.left_out(self.question_sets.demonstrated, search(), s.agent)
+
+    def task_reader(self, *, filters: bool = False) -> Task:
+        """The task for stored trajectories: it parses and verifies them and, with `filters`, says which may train."""
+        return self._task(None, filters=filters)
+
+    def _task(self, search: Search | None, *, filters: bool = False) -> Task:
+        agent, improve = self.settings.agent, self.settings.improve
+        prompts = StepPrompts(self.prompts.steps, self.settings.task.closings, agent.exemplars)
+        context = TaskContext(
+            prompts, agent, search, open_model=self.models.of_task, items=lambda: self.question_sets.built_in,
+            run_folder=self.folder.root,
+        )  # fmt: skip
+        if filters:
+            context = replace(context, only_grounded=improve.only_grounded, max_searches=improve.max_searches)
+        return self.settings.task.open(context)
+
+    def baselines(self) -> Iterator[tuple[str, Task, Policy]]:
+        """Each baseline of the task with the policy that answers for it, to be closed after use. The untuned policy is
+        asked with its prompts, whatever `agent.exemplars` says."""
+        rows, task, s = self.question_sets.labelled_rows, self.settings.task, self.settings
+        for name in task.baseline_names() if rows else ():
+            llm = task.baseline(name, rows)
+            made = task.prompts_of_rows(rows, shots=task.baseline_shots(name))
+            context = TaskContext(StepPrompts(made or self.prompts.steps, task.closings, "always"), s.agent)
+            asked = self.llm(self.starting_model()) if llm is None else llm
+            policy = self.policy(asked, samples=s.evaluate.samples, temperature=s.evaluate.temperature, tuned=False)
+            yield name, task.open(context), policy
+
+    def policy(self, llm: LLM, *, samples: int, temperature: float, tuned: bool) -> Policy:
+        """The policy: a client with how rollouts sample it."""
+        a = self.settings.agent
+        return Policy(llm, samples, temperature, a.max_tokens, a.select, tuned)
+
+    def rules(self) -> Rules:
+        """The settings of Improve."""
+        s = self.settings.improve
+        return Rules(
+            s.selector,
+            s.keep,
+            s.max_examples,
+            s.tolerate_outside_faults,
+            s.keep_trajectories,
+            s.rejected_trajectories,
+            s.equal_steps,
+        )
+
+    def trainer(self, iteration: int, stage: str = "finetune") -> Trainer:
+        """The trainer, with the number of epochs of the iteration. `stage` is its name in the progress."""
+        mode, template_kwargs = self.settings.policy.trained_as()
+        context = TrainingContext(
+            mode,
+            template_kwargs,
+            self.folder.root,
+            f"iteration {iteration}: {stage}",
+            Meter(self.models.budget, "finetune"),
+            iteration=iteration,
+        )
+        return self.settings.finetune.open(context, self.settings.demonstrations.epochs if iteration == 0 else None)
+
+    def tracker(
+        self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
+    ) -> Tracker:
+        """The experiment tracker of one iteration."""
+        from rest_react.reporting.tracking.open_tracker import open_tracker
+
+        tracking = self.settings.tracking
+        return open_tracker(
+            tracking.kind, self.folder.root, mode,
+            run=self.settings.run, iteration=iteration, config=config, project=tracking.project,
+        )  # fmt: skip

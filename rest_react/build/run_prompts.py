@@ -1,0 +1,56 @@
+"""The prompts of a run: those of the task's steps, and the texts with which its judges are asked.
+
+    prompts = RunPrompts(settings, question_sets)
+    prompts.steps["decide"].instructions
+    prompts.text("ranking.txt")
+
+A file in the folder `agent.prompts` comes before the packaged one; a task may make its prompts from the user's rows.
+Not here: what a prompt file looks like (prompts).
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from rest_react.build.question_sets import QuestionSets
+from rest_react.config.settings import Settings
+from rest_react.prompts import StepPrompt, prompts_hash
+
+RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
+JUDGED_GOOD, JUDGED_ANSWER = "judged_good.txt", "judged_answer.txt"
+
+
+class RunPrompts:
+    """The prompts of a run."""
+
+    def __init__(self, settings: Settings, question_sets: QuestionSets) -> None:
+        self.settings = settings
+        self.question_sets = question_sets
+
+    @cached_property
+    def steps(self) -> dict[str, StepPrompt]:
+        """The prompts of the steps: those made from the user's rows, or the prompt files."""
+        s = self.settings
+        rows = () if s.agent.prompts or s.synthetic.per_label else self.question_sets.labelled_rows
+        made = s.task.prompts_of_rows(rows) if rows or (s.synthetic.per_label and not s.agent.prompts) else {}
+        return made or s.task.load_prompts(self._folder)
+
+    def digest(self) -> str:
+        """A hash of the text of all prompts in use."""
+        improve = self.settings.improve
+        unused = {BEST_OPTION} if improve.reward == "generate" else set()
+        unused |= set() if improve.keep_trajectories == "judged_good" else {JUDGED_ANSWER}
+        of_judges = [self.text(name) for name in self.settings.task.judge_prompts if name not in unused]
+        if (rating := self.settings.task.rating_prompt()) is not None:
+            of_judges.append(self.text(rating[0]))
+        return prompts_hash(self.steps, self.settings.task.closings.values(), of_judges)
+
+    def text(self, name: str) -> str:
+        """The text of a prompt file."""
+        path = self._folder / name
+        if not path.exists():
+            path = self.settings.task.packaged_prompts / name
+        return path.read_text(encoding="utf-8")
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.settings.agent.prompts or self.settings.task.packaged_prompts)
