@@ -18,13 +18,13 @@ from benchmarks.scores import Scores, perplexity
 from rest_react.build import Parts
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault
-from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.opinions import Judgement, Opinion, StepJudge
 from rest_react.storage.jsonl import JsonLines, read_lines
 from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
+from rest_react.trajectories.parsed import ParsedTrajectory
 
 Said = Mapping[str, tuple[float, ...]]
 

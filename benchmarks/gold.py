@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.grader import rule_verdict
-from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.protocols import Search as SearchClient
 from rest_react.records import LabelledQuestion, Step, Trajectory
 from rest_react.tasks.search_qa.actions import (
@@ -29,7 +28,8 @@ from rest_react.tasks.search_qa.actions import (
 )
 from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.tasks.search_qa.step import parse_step
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.trajectories.parsed import ParsedTrajectory
 
 HITS = 3  # for every query; for one right query in 170 the passage was the third hit
 

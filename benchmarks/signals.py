@@ -30,12 +30,12 @@ from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores
 from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.config.settings import TrainedModel
-from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS
 from rest_react.storage.files import file_digest, make_folder, write_file
 from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
+from rest_react.trajectories.parsed import ParsedTrajectory
 from rest_react.weights import resolve_weights
 
 # The filter of the package that a signal stands behind, where it has one.

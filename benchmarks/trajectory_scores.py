@@ -26,7 +26,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 from benchmarks.scores import Reader
-from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
 from rest_react.records import Candidate
 from rest_react.selection.trajectory_signals.agreement import agreement
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
@@ -37,7 +36,8 @@ from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.tasks.search_qa.memory import NOTHING_SELECTED, memories
 from rest_react.tasks.search_qa.render_state import render_state
-from rest_react.text_safety import escape_control_tokens, quote
+from rest_react.text_safety.escaping import escape_control_tokens, quote
+from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 TrajectoryScores = list[float | None]
 

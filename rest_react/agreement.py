@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.config.cli import stop
-from rest_react.console import console, say
 from rest_react.errors import RestReactError, RunFolderError, UsageError
 from rest_react.judges.rating_grader import rating_of
 from rest_react.judges.rating_sheet import Graded, fingerprint, read_ratings, read_scores, write_sheet
@@ -34,7 +33,8 @@ from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import BASELINES, SCHEMA
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
-from rest_react.text_safety import printable
+from rest_react.terminal.console import console, say
+from rest_react.text_safety.escaping import printable
 
 
 def graded_answers(runs: Sequence[Path]) -> list[Graded]:

@@ -16,9 +16,7 @@ import sys
 from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.settings import Settings
-from rest_react.console import say
 from rest_react.errors import RestReactError, UsageError, disk_errors
-from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
@@ -27,7 +25,9 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
-from rest_react.text_safety import printable
+from rest_react.terminal.console import say
+from rest_react.text_safety.escaping import printable
+from rest_react.trajectories.parsed import ParsedStep
 
 INDENT = " " * len("answer    ")
 HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]'

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rest_react.records import Fault
-from rest_react.redaction import redact
+from rest_react.text_safety.redaction import redact
 
 
 class RestReactError(Exception):

@@ -23,7 +23,6 @@ from typing import Any, Literal
 import msgspec
 
 from rest_react.config.cli import stop
-from rest_react.console import say
 from rest_react.errors import RestReactError, RunFolderError, UsageError, disk_errors
 from rest_react.exporting.card import write_card
 from rest_react.exporting.chat_formats import messages_row, session_lines
@@ -37,6 +36,7 @@ from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
+from rest_react.terminal.console import say
 
 DATA, SESSIONS, ABOUT = "data.jsonl", "sessions", "export.json"
 _PER_FOLDER = 1_000  # sessions; the Hub takes at most 10,000 files in a folder

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from rest_react.build import Parts, QuestionSet
 from rest_react.config.checks.question_sets import benchmarks_for_testing
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
-from rest_react.console import say
 from rest_react.errors import ConfigError
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
@@ -39,6 +38,7 @@ from rest_react.storage.files import file_digest, write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
+from rest_react.terminal.console import say
 
 QUESTIONS = "questions.json"
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.config.overrides import split, text
-from rest_react.console import console, say
 from rest_react.errors import UsageError, disk_errors
 from rest_react.metrics.prices import Price
 from rest_react.records import Result
@@ -53,7 +52,8 @@ from rest_react.storage.run_folder import SCHEMA, iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.protocol import Task
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
-from rest_react.text_safety import visible
+from rest_react.terminal.console import console, say
+from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve
 
 _USAGE = "usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [page=comparison.html]"

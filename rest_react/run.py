@@ -21,7 +21,6 @@ from rest_react.config.load import load_settings
 from rest_react.config.notes import notes
 from rest_react.config.settings import Settings
 from rest_react.config.students import settings_of_student
-from rest_react.console import console, say
 from rest_react.errors import ConfigError, RestReactError, disk_errors
 from rest_react.forecast.machine_speed import with_speed
 from rest_react.forecast.sbatch import SCRIPT, expected_minutes, has_slurm, sbatch_script
@@ -34,7 +33,8 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import refuse_damaged_stages
-from rest_react.sweep import Ended, sweep
+from rest_react.sweep.jobs import Ended, sweep
+from rest_react.terminal.console import console, say
 
 
 def run(settings: Settings, overrides: Sequence[str] = ()) -> None:

@@ -10,7 +10,7 @@ from rest_react.config.cli import compose
 from rest_react.errors import ConfigError
 from rest_react.reporting.results_json import BreakEven, Results, read_results
 from rest_react.run import run
-from rest_react.sweep_report import write_sweep_report
+from rest_react.sweep.report import write_sweep_report
 from tests.questions.sets import write_jsonl
 from tests.rented_labels import RentedLabels
 from tests.serving import Service, serving

@@ -13,7 +13,7 @@ from rest_react.judges.answer_matching.canonical_text import cased_words
 
 ROOT = Path(rest_react.__file__).parent
 # Parts whose examples need neither files nor a model.
-PARTS = ("judges", "questions", "search", "model_output", "text_safety.py", "errors.py")
+PARTS = ("judges", "questions", "search", "model_output", "text_safety", "errors.py")
 
 
 def modules() -> list[str]:

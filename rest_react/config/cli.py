@@ -27,11 +27,11 @@ from typing import Any, NoReturn
 from rest_react.config.load import load_settings, nearest, secret_problem
 from rest_react.config.overrides import as_text, as_typed, text
 from rest_react.config.settings import Settings
-from rest_react.console import say
 from rest_react.errors import ConfigError, DiskError, RestReactError
-from rest_react.redaction import secret_in
 from rest_react.storage.files import refuse_unwritable
 from rest_react.storage.locked_settings import flatten, locked_settings
+from rest_react.terminal.console import say
+from rest_react.text_safety.redaction import secret_in
 
 _HERE = Path(__file__).resolve().parents[1]
 # Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.

@@ -20,8 +20,8 @@ from rest_react.config.checks.combinations import combination_problems
 from rest_react.config.settings import Settings
 from rest_react.config.training_part import with_training_part
 from rest_react.errors import ConfigError
-from rest_react.redaction import secret_in
 from rest_react.storage.locked_settings import flatten
+from rest_react.text_safety.redaction import secret_in
 
 _QUESTIONS = re.compile(r"^(?:grow|evaluate)\.")
 

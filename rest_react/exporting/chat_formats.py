@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from rest_react.chat_messages import Message, Tool
-from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.reporting.trajectories import RecordedTrajectory
 from rest_react.tasks.protocol import Task
+from rest_react.trajectories.chat_messages import Message, Tool
+from rest_react.trajectories.parsed import ParsedTrajectory
 
 HARNESS = "rest_react"
 _NAME_LENGTH = 200

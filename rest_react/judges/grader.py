@@ -17,7 +17,7 @@ from rest_react.judges.verdict_reply import read_judgement
 from rest_react.prompts import STOP, verdict_prompt
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Prompt, Sampling, Verdict
-from rest_react.text_safety import escape_control_tokens, quote
+from rest_react.text_safety.escaping import escape_control_tokens, quote
 
 __all__ = ["Grader", "LLMGrader", "RuleGrader", "rule_verdict"]
 

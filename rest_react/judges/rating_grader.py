@@ -15,7 +15,7 @@ from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.rating_reply import read_rating
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Prompt, Sampling, Verdict
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 _GOOD = 4
 _REASON = re.compile(r"rating ([1-5]) of 5")

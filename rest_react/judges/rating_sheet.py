@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from rest_react.errors import ConfigError, UsageError
 from rest_react.seeds import derive_seed
-from rest_react.text_safety import printable
+from rest_react.text_safety.escaping import printable
 
 COLUMNS = ("item", "question", "reference", "answer", "correct", "comment")
 RATED_COLUMNS = tuple("rating" if name == "correct" else name for name in COLUMNS)

@@ -26,7 +26,6 @@ from rest_react.llm.gemini_replies import GeminiReply, gemini_retry_after, read_
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
 from rest_react.metrics.prices import Price
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
-from rest_react.redaction import redact_reply
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.failures.error_meanings import classify_error
 from rest_react.remote.failures.error_replies import ErrorReply
@@ -38,6 +37,7 @@ from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import TooLarge, place_of
 from rest_react.seeds import derive_seed
 from rest_react.setting_types import Count, Name, Positive
+from rest_react.text_safety.redaction import redact_reply
 
 if TYPE_CHECKING:
     from google.genai import Client

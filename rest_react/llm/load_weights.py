@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Protocol
 
 from rest_react import child_processes
-from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.failures.setting_names import SettingNames
+from rest_react.terminal.console import say
 
 _LOOK_S = 0.2
 _STOP_S = 5.0

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.console import say
 from rest_react.errors import OutsideFault, RestReactError
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.session import Session, current_session
+from rest_react.terminal.console import say
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ import json
 import re
 import warnings
 
-from rest_react.text_safety import quote
+from rest_react.text_safety.escaping import quote
 
 DEEPEST = 20
 _SMART_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "\u2018": "'", "’": "'"})

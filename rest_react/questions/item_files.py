@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from rest_react.console import say
 from rest_react.errors import ConfigError
 from rest_react.questions.file_formats import read_rows
 from rest_react.questions.item_draws import are_labels, draw_items, unbalanced
@@ -25,6 +24,7 @@ from rest_react.questions.question_settings import OpenedQuestions, QuestionCont
 from rest_react.questions.row_values import BadRow, Row, as_text, make_records, raise_problems, value_at
 from rest_react.records import LabelledQuestion, Question
 from rest_react.setting_types import Count, Name, NotNegative
+from rest_react.terminal.console import say
 
 FIELDS = ("id", "text", "label", "split", "instruction", "input", "output", "messages")
 INSTRUCTED = "instructed:"  # stands before the id of an item that says itself what to answer

@@ -22,7 +22,6 @@ from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Literal
 
-from rest_react.console import say
 from rest_react.questions.chains import chain_of
 from rest_react.questions.file_formats import read_rows
 from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
@@ -39,6 +38,7 @@ from rest_react.questions.row_values import (
 from rest_react.questions.sampling import in_part
 from rest_react.records import LabelledQuestion, Question
 from rest_react.setting_types import Count, Name, Share
+from rest_react.terminal.console import say
 
 FIELDS = ("id", "question", "answers", *(field.name for field in fields_of(LabelledQuestion)[2:-1]))
 _VARIANT = re.compile(r"(?<=\S)\s*\(or\s+([^()]*[^()\s])\s*\)$")

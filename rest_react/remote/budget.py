@@ -23,13 +23,13 @@ from typing import Annotated
 
 import msgspec
 
-from rest_react.console import say
 from rest_react.errors import BudgetReached, RunFolderError, UsageError, disk_errors
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.usage import Tokens, Usage, charged
 from rest_react.storage.files import write_file
+from rest_react.terminal.console import say
 
 _TURN_TOKENS = 24  # what a chat template puts around a system's and a user's turn
 _FILE_BYTES = 1024

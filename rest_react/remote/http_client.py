@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from rest_react.errors import UsageError
-from rest_react.redaction import secret_in
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.whole_reply import MODEL_MB, beginning, whole
+from rest_react.text_safety.redaction import secret_in
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

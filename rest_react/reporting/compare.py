@@ -22,7 +22,7 @@ from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.tables.over_trainings import trainings_tables
 from rest_react.reporting.tables.paper_tables import paper_tables
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 
 Table = dict[str, Any]
 

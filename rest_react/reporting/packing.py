@@ -6,9 +6,9 @@
 
 Index and blocks are deflated JSON in base64. The page inflates the index at the start, and a block when one of its
 trajectories is opened. Of each state only the lines that differ from the previous state are packed, because a state
-repeats the previous one. The task decides what a step shows (step_view). If the data exceeds `largest`, only a seeded
-sample of the trajectories keeps all candidates; the others keep the chosen candidate of each step. If that is still too
-much, only a seeded sample of the trajectories is packed at all, each with the chosen candidates.
+repeats the previous one. The task decides what a step shows (trajectories.step_view). If the data exceeds `largest`,
+only a seeded sample of the trajectories keeps all candidates; the others keep the chosen candidate of each step. If
+that is still too much, only a seeded sample of the trajectories is packed at all, each with the chosen candidates.
 Not here: how the page shows trajectories (templates/browser.js, templates/conversation.js).
 """
 
@@ -27,8 +27,8 @@ from rest_react.errors import short_reason
 from rest_react.records import Ranking, Step
 from rest_react.reporting.trajectories import RecordedTrajectory, recorded_trajectories
 from rest_react.seeds import derive_seed
-from rest_react.step_view import StepView
 from rest_react.tasks.protocol import Task
+from rest_react.trajectories.step_view import StepView
 
 LARGEST = 30_000_000
 PER_BLOCK = 32

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from rest_react.reporting.number_formats import percent, points
 from rest_react.storage.files import replacing
-from rest_react.text_safety import plain
+from rest_react.text_safety.escaping import plain
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from rest_react.console import say
 from rest_react.errors import ConfigError
 from rest_react.records import Hit, Passage
 from rest_react.search import word_tokenizer
 from rest_react.search.engine_settings import SearchContext, SearchSettings
 from rest_react.setting_types import Name
 from rest_react.storage.files import clear_drafts, draft_folder, publish, remove
+from rest_react.terminal.console import say
 
 _DRAFT = "unfinished-"
 

@@ -20,7 +20,6 @@ import msgspec
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.redaction import redact_reply, secret_in
 from rest_react.remote.failures.error_meanings import meaning_of
 from rest_react.remote.failures.error_replies import error_reply
 from rest_react.remote.http_client import HttpReply, get, key_from, open_session, post
@@ -30,6 +29,7 @@ from rest_react.remote.whole_reply import PAGE_MB, place_of
 from rest_react.search.engine_settings import SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html
 from rest_react.setting_types import Count, Name, Positive
+from rest_react.text_safety.redaction import redact_reply, secret_in
 
 _KEY = "{key}"
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.console import say
 from rest_react.errors import OutsideFault, outside
 from rest_react.protocols import Search
 from rest_react.records import Hit
 from rest_react.remote.http_client import get
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.whole_reply import place_of
-from rest_react.text_safety import printable
+from rest_react.terminal.console import say
+from rest_react.text_safety.escaping import printable
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -11,8 +11,8 @@ Not here: which candidate is best (selection.selectors), and the rules of a veri
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
-from rest_react.parsed_trajectories import SLIP, SUPPLIED, ParsedStep, ParsedTrajectory, Violations
 from rest_react.selection.selectors import SelectorName
+from rest_react.trajectories.parsed import SLIP, SUPPLIED, ParsedStep, ParsedTrajectory, Violations
 
 Keep = Literal["all", "verified", "judged_good"]
 Verifier: TypeAlias = Callable[[ParsedTrajectory], Violations]

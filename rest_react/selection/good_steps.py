@@ -13,7 +13,7 @@ Not here: which trajectories are rejected (selection.trajectory_filters).
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Literal, TypeAlias
 
-from rest_react.parsed_trajectories import ParsedStep, ParsedTrajectory
+from rest_react.trajectories.parsed import ParsedStep, ParsedTrajectory
 
 RejectedTrajectories = Literal["drop", "good_steps"]
 Gathering: TypeAlias = Callable[[ParsedStep], Sequence[str]]

@@ -8,11 +8,11 @@ Not here: which trajectories are judged, and what becomes of the verdicts (stage
 """
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.parsed_trajectories import Evidence
 from rest_react.records import TrajectoryVerdict
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import REFUSED
+from rest_react.trajectories.parsed import Evidence
 
 
 async def judge_trajectory(id_: str, found: Evidence, judge: StepJudge, *, seed: int) -> TrajectoryVerdict:

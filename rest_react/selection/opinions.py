@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.protocols import LLM
 from rest_react.records import Completion
+from rest_react.trajectories.parsed import Evidence
 
 
 @dataclass(frozen=True, slots=True)

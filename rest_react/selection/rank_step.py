@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.records import Completion, OptionRanking, Ranking
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.selectors import SELECTORS, SelectorName
+from rest_react.trajectories.parsed import ParsedTrajectory
 
 REFUSED = "model fault: "
 

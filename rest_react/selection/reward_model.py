@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rest_react.judges.good_reply import read_good
-from rest_react.parsed_trajectories import Evidence
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.selection.option_ranking import judge_by_yes_no, rank_by_letters
 from rest_react.selection.shuffled_ranking_prompt import RankingPrompt, fill_in, inert
+from rest_react.trajectories.parsed import Evidence
 
 
 @dataclass(frozen=True, slots=True)

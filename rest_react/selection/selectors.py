@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Literal, TypeAlias
 
-from rest_react.parsed_trajectories import SLIP, ParsedAction, ParsedTrajectory
 from rest_react.records import Candidate
+from rest_react.trajectories.parsed import SLIP, ParsedAction, ParsedTrajectory
 
 Select = Literal["perplexity", "majority", "first"]
 SelectorName = Literal["reward_model", "verified", "perplexity", "majority", "random"]

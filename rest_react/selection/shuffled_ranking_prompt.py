@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rest_react.judges.ranking_reply import read_ranking
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import UsageError
-from rest_react.parsed_trajectories import Evidence
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.selection.option_ranking import YES_NO
+from rest_react.trajectories.parsed import Evidence
 
 MARK = "\n# good:"
 YES, NO = " yes", " no"  # the completions of its training rows

@@ -10,8 +10,8 @@ Not here: filters of steps (selection.filters), and the filters of one task (`Ta
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.selection.trajectory_signals import agreement, cross_fitting, reconstruction, support
+from rest_react.trajectories.parsed import Evidence
 
 KeepTrajectories = Literal[
     "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported", "judged_good"

@@ -18,9 +18,9 @@ from typing import Generic, TypeVar
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import StageIncomplete
-from rest_react.progress import progress
 from rest_react.remote.failures.refusals import refusals_watched
 from rest_react.storage.jsonl import JsonLines, Record, read_lines
+from rest_react.terminal.progress import progress
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)

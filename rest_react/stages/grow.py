@@ -15,12 +15,12 @@ from typing import Any
 
 from rest_react.errors import short_reason
 from rest_react.metrics.prices import Price, bill
-from rest_react.parsed_trajectories import SUPPLIED
 from rest_react.records import Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES, roll_out, tokens_by_role
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy, Task
+from rest_react.trajectories.parsed import SUPPLIED
 
 
 async def grow(

@@ -22,7 +22,6 @@ from random import Random
 from rest_react.errors import ModelFault, UsageError
 from rest_react.metrics.intervals import clustered_interval
 from rest_react.metrics.prices import Price, bill
-from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM, Trainer
 from rest_react.records import (
@@ -46,6 +45,7 @@ from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy, Task
+from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 
 PAIRS, HELD_OUT = "pairs.jsonl", "held_out.jsonl"
 

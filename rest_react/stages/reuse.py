@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Collection, Mapping
 
-from rest_react.console import say
 from rest_react.errors import UsageError, disk_errors
 from rest_react.records import Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES
@@ -22,6 +21,7 @@ from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import HALF_COPIED, RunFolder
 from rest_react.storage.settings_file import differing_settings, read_settings
 from rest_react.storage.summaries import read_summary
+from rest_react.terminal.console import say
 
 # Settings that may differ from those of the reused run: to share its first Grow; to share iteration 0; for a student,
 # which trains on the data of another model.

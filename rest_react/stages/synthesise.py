@@ -16,10 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, UsageError, as_fault
 from rest_react.metrics.prices import Price, bill
-from rest_react.parsed_trajectories import CUT_OFF
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
@@ -31,6 +29,8 @@ from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
+from rest_react.terminal.console import say
+from rest_react.trajectories.parsed import CUT_OFF
 
 TEXTS, ITEMS = "texts.jsonl", "items.jsonl"
 _RUN = 8  # characters

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from rest_react.console import say
 from rest_react.errors import RunFolderError
 from rest_react.storage.files import remove, write_json
 from rest_react.storage.integrity import SUMMARY, counted_files, flushed_files, refuse_damaged, stored_files
 from rest_react.storage.run_folder import BASELINES, SCHEMA
+from rest_react.terminal.console import say
 
 
 def write_summary(stage: Path, summary: Mapping[str, object]) -> None:

@@ -7,7 +7,7 @@
     result = await task.grade(labelled, trajectory, grader, seed=7)
 
 Stages, selection and pages use only this interface.
-Not here: which task a run has (build), and parsed candidates (parsed_trajectories).
+Not here: which task a run has (build), and parsed candidates (trajectories.parsed).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, Protocol, TypeAlias
 
-from rest_react.chat_messages import Conversation, one_turn_per_step
 from rest_react.judges.grader import Grader
 from rest_react.metrics.prices import Price
-from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory
-from rest_react.step_view import StepView, plain_view
+from rest_react.trajectories.chat_messages import Conversation, one_turn_per_step
+from rest_react.trajectories.parsed import Evidence, ParsedStep, ParsedTrajectory, Violations
+from rest_react.trajectories.step_view import StepView, plain_view
 
 Watch: TypeAlias = Callable[[ParsedStep], None]
 

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
-from rest_react.parsed_trajectories import CUT_OFF, ParsedAction, ParsedStep
 from rest_react.prompts import STOP, StepPrompt, closing
 from rest_react.records import Candidate, Completion, Hit, Prompt, Question, Sampling, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
 from rest_react.selection.selectors import choose
 from rest_react.tasks.protocol import Policy, Watch
+from rest_react.trajectories.parsed import CUT_OFF, ParsedAction, ParsedStep
 
 PROMPT_TOKENS = "prompt tokens"  # the title of the hit that says which role was asked, and with how long a prompt
 Observe: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[Hit, ...]]]

@@ -18,9 +18,9 @@ from annotated_types import Ge
 
 from rest_react.errors import UsageError
 from rest_react.metrics.prices import NO_PRICE, Price
-from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.setting_types import Count, NotNegative, Positive, Share
+from rest_react.terminal.progress import steps_progress
 from rest_react.training.gpu_settings import gpu_lacks, gpu_problems
 from rest_react.training.local import LocalTrainer, batch_problems, local_training, steps_in
 from rest_react.training.machines import machine_lacks, machine_problems

@@ -16,9 +16,9 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from annotated_types import Ge
 
 from rest_react.metrics.prices import NO_PRICE, Price
-from rest_react.progress import steps_progress
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count, NotNegative, Positive, Share
+from rest_react.terminal.progress import steps_progress
 from rest_react.training.gpu_settings import gpu_lacks, gpu_problems
 from rest_react.training.machines import machine_lacks, machine_problems
 from rest_react.training.process.job import JOB_EXAMPLES, LocalTraining

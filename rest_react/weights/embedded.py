@@ -12,9 +12,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError, outside
 from rest_react.storage.files import clear_drafts
+from rest_react.terminal.console import say
 from rest_react.weights.cache_folder import cache_folder, save_once
 
 EMBEDDED = "smollm2-135m-instruct"

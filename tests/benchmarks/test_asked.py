@@ -8,11 +8,11 @@ from benchmarks.gold import JudgedStep
 from benchmarks.scores import perplexity
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.records import Candidate, Completion, Step, Trajectory, Usage
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.step import parse_step
+from rest_react.trajectories.parsed import ParsedTrajectory
 
 REPLY = Completion("", 1, None, "stop", 9)
 TEXTS = (f'Search(query="{i}", thoughts="t")' for i in range(2))

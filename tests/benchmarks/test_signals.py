@@ -15,7 +15,6 @@ from benchmarks.trajectory_scores import evidence_removal, question_given_answer
 from rest_react.build import Parts
 from rest_react.config.cli import compose
 from rest_react.errors import UsageError
-from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Step, Trajectory, Usage
 from rest_react.stages.grow import grow
@@ -25,6 +24,7 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
 from rest_react.tasks.search_qa.step import parse_step
+from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 from tests.clients import FREE
 
 

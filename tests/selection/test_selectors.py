@@ -3,9 +3,9 @@
 import math
 from typing import get_args
 
-from rest_react.parsed_trajectories import ParsedAction
 from rest_react.records import Candidate
 from rest_react.selection.selectors import SELECTORS, SelectorName, choose
+from rest_react.trajectories.parsed import ParsedAction
 
 
 def candidate(text: str, logprob: float | None = -1.0, tokens: int = 1) -> Candidate:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import Exemplar, StepPrompt, closing
 from rest_react.records import Candidate, Completion, Fault, Prompt, Question, Sampling, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.rollout import Rollout, StepPrompts, parse_each
+from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 
 QUESTION = Question("q1", "What is it?")
 SHOWN = StepPrompt("# Say it.\n", (Exemplar("old state", "word # [END]"),))

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.console import say
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
 from rest_react.llm.openai_api.openai_replies import Reply, read_reply
 from rest_react.llm.openai_api.openai_request import RequestForm, as_asked, asked_for
@@ -50,6 +49,7 @@ from rest_react.remote.retry import Backoff, TryAgain, retry, wait_until_ready
 from rest_react.remote.session import session_headers
 from rest_react.remote.usage import Usage, most_tokens
 from rest_react.remote.whole_reply import MODEL_MB
+from rest_react.terminal.console import say
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -35,10 +35,10 @@ from rest_react.llm.openai_api.openai_choice import (
     token_logprobs,
 )
 from rest_react.records import Completion
-from rest_react.redaction import redact_reply
 from rest_react.remote.failures.error_replies import ErrorInside, read_error
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.usage import Tokens, Usage, told, with_thoughts
+from rest_react.text_safety.redaction import redact_reply
 
 _BROKEN_OFF = frozenset(
     ("error", "abort", "aborted", "cancelled", "canceled", "insufficient_system_resource", "network_error", "load")

@@ -15,11 +15,11 @@ from typing import Any
 from rest_react.errors import ModelFault, RestReactError, UsageError
 from rest_react.llm.openai_api.openai_request import RequestForm
 from rest_react.llm.openai_api.settings_for_refusals import refuses_so_many_listed, refuses_system_turn, remedy
-from rest_react.redaction import redact_reply
 from rest_react.remote.failures.error_meanings import classify_error, meaning_of, tells_of_no_model
 from rest_react.remote.failures.error_replies import ErrorReply
 from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.retry import NotReady, TryAgain
+from rest_react.text_safety.redaction import redact_reply
 
 MOST_LISTED, FEWER_LISTED = 20, 5  # `top_logprobs`: OpenAI's chats and vLLM's default; other servers
 

@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from rest_react import child_processes
-from rest_react.console import say
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm.vllm_arguments import arguments, engines, own_context
@@ -49,6 +48,7 @@ from rest_react.llm.vllm.vllm_process import (
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.failures.setting_names import SettingNames
+from rest_react.terminal.console import say
 from rest_react.weights import resolve_weights
 
 T = TypeVar("T")

@@ -15,11 +15,11 @@ import re
 from typing import Literal
 
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError
-from rest_react.redaction import redact_reply
 from rest_react.remote.failures.error_replies import ErrorReply, any_spelling
 from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.retry import TryAgain, worth_retrying
 from rest_react.remote.whole_reply import place_of
+from rest_react.text_safety.redaction import redact_reply
 
 Meaning = Literal[
     "again",  # the same request may succeed later

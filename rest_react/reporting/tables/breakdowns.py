@@ -15,7 +15,7 @@ from rest_react.reporting.number_formats import number, percent, span
 from rest_react.reporting.results_json import GroupAccuracy, Latency, ResultRow
 from rest_react.reporting.rows import RATING
 from rest_react.reporting.tables.results_table import searched
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 
 _NO_SEARCH = ("searches", 0.0)
 

@@ -2,14 +2,14 @@
 
     markdown_table(["Iteration", "Accuracy"], [["0", "41.0%"]])
 
-Model output and names are escaped (text_safety.plain).
+Model output and names are escaped (text_safety.escaping).
 Not here: the content of the tables (results_table, breakdowns, stage_tables).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rest_react.text_safety import plain
+from rest_react.text_safety.escaping import plain
 
 
 def report_markdown(view: Mapping[str, Any]) -> str:

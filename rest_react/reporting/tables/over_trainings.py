@@ -13,7 +13,7 @@ from typing import Any
 from rest_react.metrics.trainings import OverTrainings, difference_over_trainings, mean_over_trainings
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 
 _SEEDS = ("seed", "learning_seed", "grow.reuse")
 _NO_TRAININGS: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rest_react.reporting.number_formats import number, percent, points, span
 from rest_react.reporting.results_json import ChecksEffect, Difference, ResultRow, RuleDisagreement
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -17,7 +17,7 @@ from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.protocol import Evaluated, Task
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 
 
 def run_tables(run_folder: Path, task: Task, prices: Mapping[str, Price]) -> list[dict[str, Any]]:

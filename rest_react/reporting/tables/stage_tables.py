@@ -15,7 +15,7 @@ from rest_react.stages.improve.improve_summary import fallback_note, idle_select
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve, stays_up
 
 STAGES = ("grow", "judge", "improve", "finetune")

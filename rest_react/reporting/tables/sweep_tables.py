@@ -4,7 +4,7 @@
     headings, rows = costs_table(arms)          # what training costs, and after how many answers it has paid
     headings, rows = latency_table(arms)        # the median seconds of an answer by its output tokens
 
-An arm has the runs that differ only in their seeds. Not here: reading the runs (sweep_report).
+An arm has the runs that differ only in their seeds. Not here: reading the runs (sweep.report).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from rest_react.reporting.number_formats import number, percent, points, span
 from rest_react.reporting.results_json import BreakEven, ComparedBaseline, ResultRow
 from rest_react.reporting.rows import RATING
 from rest_react.reporting.tables.baseline_table import pays_after
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 
 _SIZE = "demonstrations.questions.n"
 Values: TypeAlias = Mapping[str, Sequence[float | None]]

@@ -25,7 +25,7 @@ function said(spec, text) {
 }
 
 function visible(text) {
-  return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd"); // as text_safety.visible does
+  return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd"); // as text_safety.escaping.visible does
 }
 
 function fold(summary, make) { // content is created when it is first opened

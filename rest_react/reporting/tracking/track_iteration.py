@@ -13,7 +13,6 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from rest_react.console import say
 from rest_react.protocols import Tracker
 from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tracking.sample_tables import sample_tables
@@ -23,6 +22,7 @@ from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, write_summary
+from rest_react.terminal.console import say
 from rest_react.training.process.loss_curve import loss_curve
 
 _NAMES = {"wandb": "W&B", "mlflow": "MLflow", "trackio": "Trackio"}

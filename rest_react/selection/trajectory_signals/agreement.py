@@ -13,8 +13,8 @@ form of the other were the gold answer.
 from collections.abc import Sequence
 
 from rest_react.judges.grader import rule_verdict
-from rest_react.parsed_trajectories import Evidence
 from rest_react.records import LabelledQuestion, Question
+from rest_react.trajectories.parsed import Evidence
 
 
 def same_answer(one: Evidence, other: Evidence) -> bool:

@@ -12,9 +12,9 @@ of the corpus supports cannot be confirmed, so few trajectories are kept where t
 
 from collections.abc import Sequence
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.seeds import derive_seed
 from rest_react.selection.trajectory_signals.agreement import votes
+from rest_react.trajectories.parsed import Evidence
 
 
 def halves(found: Sequence[Evidence]) -> list[int | None]:

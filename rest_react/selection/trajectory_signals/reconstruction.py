@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 
 import regex
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.search.word_tokenizer import passage_words, query_words
+from rest_react.trajectories.parsed import Evidence
 
 ENOUGH = 0.9  # of the content words
 _STEM = 4  # founder, founded and founding agree in their first four letters

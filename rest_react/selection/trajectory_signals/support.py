@@ -10,8 +10,8 @@ Source: answer-support filters of synthetic question answering, e.g. roundtrip c
 
 from collections.abc import Sequence
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.search.word_tokenizer import passage_words, query_words
+from rest_react.trajectories.parsed import Evidence
 
 
 def support(found: Evidence) -> float | None:

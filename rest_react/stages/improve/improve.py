@@ -23,9 +23,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from rest_react.console import say
 from rest_react.metrics.prices import Price, bill
-from rest_react.parsed_trajectories import CUT_OFF, ParsedStep, ParsedTrajectory
 from rest_react.records import Example, OptionRanking, Ranking, Trajectory, TrajectoryVerdict
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep, trainable_steps
@@ -46,6 +44,8 @@ from rest_react.stages.improve.judge_trajectories import (
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Task
+from rest_react.terminal.console import say
+from rest_react.trajectories.parsed import CUT_OFF, ParsedStep, ParsedTrajectory
 
 EqualSteps: TypeAlias = Literal["keep", "drop"]
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"

@@ -11,7 +11,6 @@ Not here: the question to the reward model (selection.judge_trajectory), and the
 from collections.abc import Iterator
 from pathlib import Path
 
-from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
 from rest_react.records import Trajectory, TrajectoryVerdict
 from rest_react.seeds import derive_seed
 from rest_react.selection.judge_trajectory import answer_of, judge_trajectory
@@ -19,6 +18,7 @@ from rest_react.selection.opinions import StepJudge
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
+from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 VERDICTS = "verdicts.jsonl"
 

@@ -22,12 +22,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from rest_react.parsed_trajectories import CUT_OFF, SLIP, ParsedStep
 from rest_react.records import Example, Preference, Ranking
 from rest_react.stages.improve.improve import Rules, steps_to_rank
 from rest_react.stages.improve.judge_trajectories import judged_bad
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
+from rest_react.trajectories.parsed import CUT_OFF, SLIP, ParsedStep
 
 
 def preferences(

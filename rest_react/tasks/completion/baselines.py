@@ -17,7 +17,7 @@ from typing import Any
 
 from rest_react.prompts import STOP
 from rest_react.records import Completion, LabelledQuestion, Prompt, Sampling
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 _SPACED = 0.05  # the least share of spaces in texts of words
 

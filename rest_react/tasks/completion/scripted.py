@@ -14,7 +14,7 @@ from random import Random
 from rest_react.prompts import STOP
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.seeds import derive_seed
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 _MEAN_LOGPROB = {"right": -0.25, "wrong": -0.35, "unparsable": -0.6, "empty": -0.4}
 

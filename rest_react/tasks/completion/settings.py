@@ -24,7 +24,7 @@ from rest_react.tasks.completion.formatting import leaf_values
 from rest_react.tasks.completion.items import Items, build_items
 from rest_react.tasks.completion.label import label_key
 from rest_react.tasks.task_settings import TaskContext, TaskSettings
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,17 @@ from rest_react.judges.grader import Grader
 from rest_react.judges.rating_grader import rating_of
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.model_output.thinking import after_thinking
-from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import STOP, StepPrompt
 from rest_react.questions.item_files import INSTRUCTED
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
-from rest_react.step_view import Part, StepView
 from rest_react.tasks.completion.confusion import confusion_tables
 from rest_react.tasks.completion.formatting import formatting_scores
 from rest_react.tasks.completion.label import label_key, read_label
 from rest_react.tasks.protocol import Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import Rollout, StepPrompts, parse_each
-from rest_react.text_safety import escape_control_tokens, quote
+from rest_react.text_safety.escaping import escape_control_tokens, quote
+from rest_react.trajectories.parsed import ParsedAction, ParsedStep
+from rest_react.trajectories.step_view import Part, StepView
 
 Grade: TypeAlias = Literal["label", "formatting", "tone"]
 KIND, FOLLOW = "complete", "follow"

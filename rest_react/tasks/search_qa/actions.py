@@ -13,7 +13,7 @@ Not here: reading model output, and deciding what to do.
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rest_react.text_safety import quote
+from rest_react.text_safety.escaping import quote
 
 END = "  # [END]"
 StepKind = Literal["decide", "summarise", "answer", "relevance", "grounding"]

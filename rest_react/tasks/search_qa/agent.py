@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
-from rest_react.parsed_trajectories import CUT_OFF, ParsedStep
 from rest_react.prompts import StepPrompt
 from rest_react.protocols import Search as SearchClient
 from rest_react.records import Fault, Hit, Question, Step, Trajectory, Usage
@@ -41,7 +40,8 @@ from rest_react.tasks.search_qa.judging import verifier
 from rest_react.tasks.search_qa.memory import Memory, after
 from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.step import take_step
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.trajectories.parsed import CUT_OFF, ParsedStep
 
 FindViolations: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequence[ResultItem], str], Sequence[str]]
 

@@ -10,7 +10,6 @@ Not here: how a state shows it (tasks.search_qa.render_state).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Step
 from rest_react.tasks.search_qa.actions import (
     Answer,
@@ -22,6 +21,7 @@ from rest_react.tasks.search_qa.actions import (
     SelectLink,
     Terminate,
 )
+from rest_react.trajectories.parsed import ParsedStep
 
 NOTHING_SELECTED = "Nothing is selected."
 BUDGET_SPENT = "No searches remain, so I answer with what I have."

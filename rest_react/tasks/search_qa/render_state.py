@@ -21,7 +21,7 @@ Not here: what goes into the state (memory), the prompts around it (prompt_files
 from collections.abc import Mapping, Sequence
 
 from rest_react.tasks.search_qa.actions import PastAction, ResultItem, StepKind, render_item, render_past
-from rest_react.text_safety import quote
+from rest_react.text_safety.escaping import quote
 
 STEP_NAMES: Mapping[StepKind, str] = {
     "decide": "decision",

@@ -11,9 +11,9 @@ Not here: forced Terminate when no searches remain (agent).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rest_react.parsed_trajectories import SUPPLIED, ParsedAction
 from rest_react.records import Candidate
 from rest_react.tasks.search_qa.actions import Search, Terminate, canonical_text, decision_of
+from rest_react.trajectories.parsed import SUPPLIED, ParsedAction
 
 REFUSED = "Terminate before the first search"
 _THOUGHTS = "I search before I answer."

@@ -23,7 +23,7 @@ from rest_react.tasks.search_qa.scripted.chain_plans import Titles, plans_of, wh
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
 from rest_react.tasks.task_settings import TaskContext, TaskSettings
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 
 @dataclass(frozen=True, slots=True)

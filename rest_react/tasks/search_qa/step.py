@@ -10,7 +10,6 @@ Not here: parsing of a text (tasks.search_qa.reading.parsing), and the next step
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rest_react.parsed_trajectories import CUT_OFF, ParsedAction, ParsedStep
 from rest_react.prompts import STOP, StepPrompt
 from rest_react.records import Candidate, Completion, Hit, Sampling, Step
 from rest_react.selection.selectors import choose
@@ -27,6 +26,7 @@ from rest_react.tasks.search_qa.actions import (
 from rest_react.tasks.search_qa.prompt_files import prompt_for
 from rest_react.tasks.search_qa.reading.parsing import Parsed, parse
 from rest_react.tasks.search_qa.search_first import REFUSED, refuse_terminate
+from rest_react.trajectories.parsed import CUT_OFF, ParsedAction, ParsedStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from rest_react.chat_messages import Conversation
 from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.results import fault_verdict, result_of
-from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
-from rest_react.step_view import StepView
 from rest_react.tasks.protocol import Policy, Task, Watch
 from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
@@ -25,6 +22,9 @@ from rest_react.tasks.search_qa.judging.verifier import violations_of
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.views import conversation
 from rest_react.tasks.search_qa.views.messages import as_conversation
+from rest_react.trajectories.chat_messages import Conversation
+from rest_react.trajectories.parsed import Evidence, ParsedStep, ParsedTrajectory, Violations
+from rest_react.trajectories.step_view import StepView
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ Not here: how a part is displayed (reporting/templates/conversation.js).
 
 from collections.abc import Iterator
 
-from rest_react.parsed_trajectories import ParsedStep
-from rest_react.step_view import Part, StepView
 from rest_react.tasks.tool_maker.calls import code_of, read_call
+from rest_react.trajectories.parsed import ParsedStep
+from rest_react.trajectories.step_view import Part, StepView
 
 _TITLES = {
     "propose": "Propose a function", "verify": "Verify it by calls", "dispatch": "Choose a tool",

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from rest_react.errors import ModelFault
-from rest_react.parsed_trajectories import CUT_OFF
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Candidate, Hit, LabelledQuestion, Sampling, Step
@@ -32,6 +31,7 @@ from rest_react.tasks.tool_maker.items import SHOWN
 from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
 from rest_react.tasks.tool_maker.sandbox import Sandbox
 from rest_react.tasks.tool_maker.states import propose_state, verify_state, wrapper
+from rest_react.trajectories.parsed import CUT_OFF
 
 MAKER = "task.maker"  # the role: the name of its settings
 IsRight: TypeAlias = Callable[[str, Sequence[str]], bool]

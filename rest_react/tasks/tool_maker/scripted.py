@@ -22,7 +22,7 @@ from rest_react.seeds import derive_seed
 from rest_react.setting_types import Count
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.states import NONE
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 Behaviour: TypeAlias = Literal["right", "overfit", "endless", "no_code", "constant"]
 _TEXT = re.compile(r"^(\w+) = (\".*\")$", re.MULTILINE)

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rest_react.prompts import STOP
 from rest_react.records import LabelledQuestion
-from rest_react.text_safety import escape_control_tokens, quote
+from rest_react.text_safety.escaping import escape_control_tokens, quote
 
 STEP_NAMES: Mapping[str, str] = {
     "propose": "function", "verify": "calls", "dispatch": "tool", "use": "call", "alone": "answer",

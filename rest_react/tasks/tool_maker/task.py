@@ -26,10 +26,8 @@ from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.grader import Grader
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.metrics.prices import Price
-from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.protocols import LLM
 from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Trajectory, Usage, Verdict
-from rest_react.step_view import StepView
 from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
 from rest_react.tasks.tool_maker.calls import read_answer, read_call
@@ -41,6 +39,8 @@ from rest_react.tasks.tool_maker.library import MadeTool, known_at_start
 from rest_react.tasks.tool_maker.making import MAKER, Toolbox
 from rest_react.tasks.tool_maker.states import NONE, STEP_NAMES, alone_state, dispatch_state, use_state
 from rest_react.tasks.tool_maker.tables import tool_tables
+from rest_react.trajectories.parsed import ParsedAction, ParsedStep
+from rest_react.trajectories.step_view import StepView
 
 DISPATCHER = "task.dispatcher"
 ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what a call came to

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from rest_react.errors import OutsideFault, RestReactError, UsageError, outside
-from rest_react.redaction import redact_reply
 from rest_react.remote.failures.error_meanings import classify_error
 from rest_react.remote.failures.error_replies import error_reply
 from rest_react.remote.failures.setting_names import SettingNames
@@ -21,6 +20,7 @@ from rest_react.remote.http_client import key_from, open_client, refuse_address
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, NotReady, TryAgain, retry, wait_until_ready
 from rest_react.remote.whole_reply import TooLarge
+from rest_react.text_safety.redaction import redact_reply
 from rest_react.training.hosted.job_states import is_not_ready
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ Not here: the trainer (trainer).
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from rest_react.console import say
 from rest_react.metrics.prices import Price
 from rest_react.setting_types import OPENAI_URL, Count, Positive
+from rest_react.terminal.console import say
 from rest_react.training.hosted.trainer import EPOCHS, HostedTrainer
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 

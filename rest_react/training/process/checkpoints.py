@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from rest_react.console import say
 from rest_react.storage.files import flush_tree, remove, write_file
 from rest_react.storage.integrity import FileState, damage, measure
+from rest_react.terminal.console import say
 
 KEPT = 2
 _FILES = "files.json"

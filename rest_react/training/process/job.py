@@ -17,10 +17,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from rest_react.console import say
 from rest_react.errors import UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder, remove, write_file
+from rest_react.terminal.console import say
 from rest_react.training.machines import accelerate_configuration
 from rest_react.training.process.checkpoints import last_checkpoint
 from rest_react.training.process.loss_curve import loss_lines

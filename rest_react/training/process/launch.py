@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rest_react import child_processes
-from rest_react.console import say
 from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import write_file
+from rest_react.terminal.console import say
 from rest_react.training.process.job import LocalTraining, prepare_job
 from rest_react.training.process.loss_curve import loss_lines, parsed_object
 from rest_react.training.rows.order import count_steps

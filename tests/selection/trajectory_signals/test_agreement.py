@@ -1,8 +1,8 @@
 """Agreement between trajectories of one question, on answers whose equality a reader would not doubt."""
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.selection.trajectory_signals.agreement import agreement, has_majority, in_band, same_answer
 from rest_react.tasks.search_qa.judging.evidence import short_answer
+from rest_react.trajectories.parsed import Evidence
 
 
 def answers(question: str, *texts: str) -> list[Evidence]:

@@ -1,8 +1,8 @@
 """Agreement across halves of the documents."""
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.records import Hit
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement, halves, is_confirmed
+from rest_react.trajectories.parsed import Evidence
 
 
 def answer(said: str, *sources: str) -> Evidence:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.records import Hit
 from rest_react.selection.trajectory_signals.reconstruction import is_reconstructable, mask_names, reconstruction
+from rest_react.trajectories.parsed import Evidence
 
 QUESTION = "In which town was the teacher of Ada Mell born?"  # town teacher ada mell born
 ADA, BOB = Hit("p1", "Ada Mell", "Her teacher was Bob Lin."), Hit("p2", "Bob Lin", "He was born in Vell, a town.")

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from rest_react.parsed_trajectories import Evidence
 from rest_react.records import Hit
 from rest_react.selection.trajectory_signals.support import is_supported, support
+from rest_react.trajectories.parsed import Evidence
 
 BOB, VELL = Hit("p2", "Bob Lin", "He was born in New Vell."), Hit("p3", "Vell", "It has 7 mills.")
 FOUND = Evidence("Where was Bob Lin born?", "In New Vell.", "New Vell", ("Bob Lin born",), (BOB, VELL), (BOB, VELL))

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
 from rest_react.metrics.prices import Price
-from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
 from rest_react.selection import filters
 from rest_react.selection.reward_model import RewardModel
@@ -40,6 +39,7 @@ from rest_react.tasks.search_qa.actions import (
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.task import SearchQA
+from rest_react.trajectories.parsed import ParsedStep
 from tests.clients import FREE, Killed, Spied
 
 RANK, JUDGE = "rank these", "is this good"

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
-from rest_react.parsed_trajectories import ParsedTrajectory
 from rest_react.records import Example, Hit, OptionScores, Prompt, Step, Trajectory, TrajectoryVerdict, Usage
 from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.improve.improve import EXAMPLES, Rules, improve, reopen_refused
@@ -19,6 +18,7 @@ from rest_react.tasks.search_qa.actions import LinkSelection, Search, render_out
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.task import SearchQA
+from rest_react.trajectories.parsed import ParsedTrajectory
 from tests.clients import FREE
 from tests.stages.improve.test_improve import candidate
 

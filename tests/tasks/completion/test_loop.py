@@ -9,12 +9,12 @@ from rest_react.config.cli import compose
 from rest_react.errors import ConfigError
 from rest_react.records import Candidate, Example, Ranking, Result, Step, Trajectory
 from rest_react.run import run
-from rest_react.step_view import Part, StepView
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.completion.items import LABELS, build_items
 from rest_react.tasks.completion.task import Completion, parse_label, render_state
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
+from rest_react.trajectories.step_view import Part, StepView
 
 SMALL = ["experiment=completion_smoke", "world.demonstrations=4", "world.train=6", "world.evaluation=8"]
 

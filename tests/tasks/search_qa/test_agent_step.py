@@ -7,7 +7,6 @@ import math
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.parsed_trajectories import ParsedAction, ParsedStep
 from rest_react.prompts import Exemplar, StepPrompt
 from rest_react.records import Candidate, Completion, Hit, Prompt, Sampling, Step
 from rest_react.tasks.protocol import Policy
@@ -22,6 +21,7 @@ from rest_react.tasks.search_qa.actions import (
 )
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.step import Sampled, parse_step, take_step
+from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 
 STATE = 'ORIGINAL_QUESTION = "Why?"\n\n# step: decision\n'
 ADA, BOB, STOP = Search("Ada", "x"), Search("Bob", "x"), Terminate("x")

@@ -37,7 +37,7 @@ from rest_react.tasks.search_qa.prompt_files import (
 )
 from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES, render_state
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 PROMPTS = load_prompts()
 EXEMPLARS = [

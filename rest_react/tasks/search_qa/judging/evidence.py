@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 
 from rest_react.metrics.text_match import strip_citations
-from rest_react.parsed_trajectories import Evidence, ParsedStep, ParsedTrajectory
 from rest_react.records import Hit
 from rest_react.tasks.search_qa.actions import LinkSelection, Search
+from rest_react.trajectories.parsed import Evidence, ParsedStep, ParsedTrajectory
 
 _NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?=\w)")
 _YES_OR_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rest_react.metrics.text_match import strip_citations
-from rest_react.parsed_trajectories import ParsedTrajectory, Violations
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -26,7 +25,8 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
 )
 from rest_react.tasks.search_qa.memory import memories, shown_results
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.trajectories.parsed import ParsedTrajectory, Violations
 
 # A word that is a number or has a capital which is not due to the start of its sentence; "I" does not count.
 _NAME_OR_NUMBER = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")

@@ -18,7 +18,7 @@ from rest_react.judges.grader import rule_verdict
 from rest_react.protocols import Search
 from rest_react.records import Hop, LabelledQuestion, Lookup, Passage, Plan
 from rest_react.tasks.agent_settings import AgentSettings
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 _ENDS_WITH_PREPOSITION = re.compile(r"\b(?:at|by|for|from|in|of|on|to|with)$")
 _YES_NO = ("yes", "no")

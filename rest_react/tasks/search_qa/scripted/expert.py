@@ -22,7 +22,7 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
 )
 from rest_react.tasks.search_qa.scripted.parse_state import ParsedState
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 CITATION = re.compile(r"\s*\[link_id=\d+\]")
 

@@ -2,14 +2,12 @@
 
     render(steps)[0].lines      # ("thinks    Who wrote it?", "searches  author of Dusk")
 
-Not here: the records of a view (step_view), and the state for the model (tasks.search_qa.render_state).
+Not here: the records of a view (trajectories.step_view), and the state for the model (tasks.search_qa.render_state).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Step, Trajectory
-from rest_react.step_view import Part, Source, StepView
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -20,6 +18,8 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
 )
 from rest_react.tasks.search_qa.memory import memories
+from rest_react.trajectories.parsed import ParsedStep
+from rest_react.trajectories.step_view import Part, Source, StepView
 
 _TITLES: Mapping[str, str] = {
     "decide": "Decide",

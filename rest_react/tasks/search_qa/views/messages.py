@@ -11,12 +11,12 @@ Not here: how a message is written to a file (exporting.chat_formats).
 import json
 from collections.abc import Iterator, Sequence
 
-from rest_react.chat_messages import Conversation, Message, Tool, ToolCall
-from rest_react.parsed_trajectories import ParsedStep
 from rest_react.records import Step, Trajectory
 from rest_react.tasks.search_qa.actions import Answer, CheckAnswer, LinkSelection, ReviseAnswer, Search, Terminate
 from rest_react.tasks.search_qa.memory import BUDGET_SPENT, NOTHING_SELECTED, memories
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.trajectories.chat_messages import Conversation, Message, Tool, ToolCall
+from rest_react.trajectories.parsed import ParsedStep
 
 SEARCH = Tool("search", "Searches for documents and returns the best results.", {"query": "what to search for"})
 

@@ -1,10 +1,10 @@
 """The evidence of a trajectory: what was searched, shown and selected, and the answer in short."""
 
-from rest_react.parsed_trajectories import Evidence, ParsedTrajectory
 from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
 from rest_react.tasks.search_qa.actions import Action, Answer, LinkSelection, Search, Terminate, render_output
 from rest_react.tasks.search_qa.judging.evidence import evidence_of, short_answer
 from rest_react.tasks.search_qa.step import parse_step
+from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 ASKED = "In which town was the teacher of Ada Mell born?"
 ADA, IDA, BOB = Hit("p1", "Ada Mell", "Bob Lin taught her."), Hit("p2", "Ida Mell", "-"), Hit("p3", "Bob Lin", "Vell.")

@@ -29,7 +29,7 @@ from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import RecordedLLM, ScriptedLLM
 from rest_react.tasks.search_qa.world import build_world
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
 
 WORLD = build_world(7, passages=900, demonstrations=16, train=36, evaluation=36)
 SEARCH = Bm25Search(WORLD.passages)

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rest_react.parsed_trajectories import ParsedStep
-from rest_react.text_safety import escape_control_tokens
+from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.trajectories.parsed import ParsedStep
 
 
 @dataclass(frozen=True, slots=True)

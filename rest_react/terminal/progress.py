@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from rest_react.console import console
+from rest_react.terminal.console import console
 
 Advance = Callable[..., None]
 

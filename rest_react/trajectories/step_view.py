@@ -8,7 +8,7 @@ Not here: the parts of a step (its task), and how a part is displayed (reporting
 from dataclasses import dataclass
 from typing import Literal
 
-from rest_react.parsed_trajectories import ParsedStep
+from rest_react.trajectories.parsed import ParsedStep
 
 
 @dataclass(frozen=True, slots=True)

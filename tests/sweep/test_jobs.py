@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.run import job
-from rest_react.sweep import Ended, Job, outcomes, table
+from rest_react.sweep.jobs import Ended, Job, outcomes, table
 from tests.test_run import wait_for
 
 QUICK = (
@@ -77,14 +77,14 @@ def broken(config: Any) -> Ended:
 BROKEN = """
 import sys
 from pathlib import Path
-from rest_react.sweep import sweep
-from tests.test_sweep import broken
+from rest_react.sweep.jobs import sweep
+from tests.sweep.test_jobs import broken
 raise SystemExit(sweep(broken, Path(sys.argv.pop(1))))
 """
 
 
 def test_a_bug_in_one_job_prints_its_traceback_and_the_next_job_runs(tmp_path: Path) -> None:
-    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", BROKEN, str(tmp_path / "jobs"), "-m", "seed=3,4", f"hydra.sweep.dir={tmp_path}/hydra"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=60,

@@ -8,7 +8,7 @@
          3 of 50 trajectories failed because of external errors ...
     2    run=mine_2 seed=2  done                 /home/you/outputs/mine_2
 
-Below it stand the results by settings, with means over seeds (sweep_report).
+Below it stand the results by settings, with means over seeds (report).
 
 A failed job does not stop the next one; Ctrl-C ends the sweep. Each job writes `<number>.json` into the sweep's folder,
 so it can run on another machine (`hydra/launcher=submitit_slurm`, installed with the extra `slurm`). Hydra's launcher
@@ -25,12 +25,12 @@ from typing import Any
 
 from rest_react.config.cli import with_hydra
 from rest_react.config.overrides import text
-from rest_react.console import say
 from rest_react.errors import OutsideFault, outside
-from rest_react.slurm_sweep import ended_by_slurm, submitted_jobs, wait_for_jobs
 from rest_react.start import exit_status
 from rest_react.storage.files import write_file
-from rest_react.sweep_report import write_sweep_report
+from rest_react.sweep.report import write_sweep_report
+from rest_react.sweep.slurm import ended_by_slurm, submitted_jobs, wait_for_jobs
+from rest_react.terminal.console import say
 
 _RUNNING = -1
 OUTCOMES = {

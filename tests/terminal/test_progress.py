@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from rest_react import progress as module
-from rest_react.progress import progress, steps_progress
+from rest_react.terminal.progress import progress, steps_progress
 
 
 def test_away_from_a_terminal_progress_is_one_line_at_the_end(
@@ -44,7 +44,7 @@ def test_resumed_training_starts_where_it_was(capsys: pytest.CaptureFixture[str]
 
 def test_a_bar_is_drawn_on_a_terminal_and_the_cursor_comes_back_after_a_failure() -> None:
     failing = (
-        "from rest_react.progress import progress, steps_progress\n"
+        "from rest_react.terminal.progress import progress, steps_progress\n"
         "with progress('[grow]', total=2) as advance: advance(note='[note]'); advance(note='[note]')\n"
         "on_step = steps_progress('finetune'); on_step(1, 9, 0.5); raise SystemExit(1)"
     )

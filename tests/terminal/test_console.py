@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.console import say
+from rest_react.terminal.console import say
 
 
 def test_a_line_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:

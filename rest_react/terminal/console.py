@@ -7,8 +7,8 @@ Not here: progress bars (progress), results (reporting).
 
 from rich.console import Console
 
-from rest_react.redaction import redact
-from rest_react.text_safety import printable
+from rest_react.text_safety.escaping import printable
+from rest_react.text_safety.redaction import redact
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -4,7 +4,7 @@
     wait_for_jobs(folder)                        # in the command: after the launcher stopped at a job that was killed
 
 submitit's own signal handler raises in the middle of whatever runs, which would look like a bug of the run.
-Not here: the jobs and their table (sweep), the script for one run (forecast.sbatch).
+Not here: the jobs and their table (jobs), the script for one run (forecast.sbatch).
 """
 
 import signal
@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rest_react.console import say
 from rest_react.start import interrupt
+from rest_react.terminal.console import say
 
 _SIGNAL = signal.SIGUSR2  # submitit asks SLURM for it, before the time limit and at a preemption
 _QUEUE = ("squeue", "--noheader", "--array", "--format=%i")

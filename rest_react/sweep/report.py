@@ -9,7 +9,7 @@
 Runs that differ only in `seed`, `learning_seed` or their names are one line. Values are those of each run's last
 iteration: per item the mean over the trainings, so intervals describe the variation over items, and `Std` the spread
 over trainings. A difference to a baseline is paired by item. A training whose loss stays up is named.
-Not here: the tables (reporting.tables.sweep_tables), the outcomes of the jobs (sweep), the numbers of one run
+Not here: the tables (reporting.tables.sweep_tables), the outcomes of the jobs (jobs), the numbers of one run
 (reporting.rows).
 """
 
@@ -37,7 +37,7 @@ from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
-from rest_react.text_safety import visible
+from rest_react.text_safety.escaping import visible
 
 _SEEDS = ("seed", "learning_seed", "run")
 _LATENCY = "Seconds of an answer by its output tokens"

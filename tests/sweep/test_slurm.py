@@ -7,8 +7,8 @@ import pytest
 from submitit.core.utils import UncompletedJobError
 
 from rest_react.run import job
-from rest_react.slurm_sweep import ended_by_slurm, wait_for_jobs
-from rest_react.sweep import sweep
+from rest_react.sweep.jobs import sweep
+from rest_react.sweep.slurm import ended_by_slurm, wait_for_jobs
 
 
 def press_ctrl_c(number: int, frame: FrameType | None) -> None:
@@ -25,7 +25,7 @@ def press_ctrl_c(number: int, frame: FrameType | None) -> None:
 def test_at_the_time_limit_a_run_ends_like_after_ctrl_c_before_submitit_ends_the_job(
     theirs: BaseException, way_out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rest_react.slurm_sweep.interrupt", press_ctrl_c)
+    monkeypatch.setattr("rest_react.sweep.slurm.interrupt", press_ctrl_c)
 
     def handler_of_submitit(number: int, frame: FrameType | None) -> None:
         raise theirs
@@ -61,7 +61,7 @@ def test_a_sweep_waits_until_none_of_its_jobs_is_in_the_queue(
     queue.write_text('#!/bin/sh\necho 8\nif [ ! -e "$0.asked" ]; then touch "$0.asked"; echo 7_1; fi\n')
     queue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr("rest_react.slurm_sweep._POLL_S", 0.01)
+    monkeypatch.setattr("rest_react.sweep.slurm._POLL_S", 0.01)
     submit(tmp_path, launcher)
     assert wait_for_jobs(tmp_path) == jobs
     assert (tmp_path / "squeue.asked").exists() == bool(jobs)
@@ -76,7 +76,7 @@ def test_a_queue_that_cannot_be_asked_is_told_once_and_asked_again(
     )
     queue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr("rest_react.slurm_sweep._POLL_S", 0.01)
+    monkeypatch.setattr("rest_react.sweep.slurm._POLL_S", 0.01)
     submit(tmp_path, "Slurm")
     assert wait_for_jobs(tmp_path) == 2
     assert capsys.readouterr().err.count("squeue failed (no daemon)") == 1
@@ -89,7 +89,7 @@ def test_ctrl_c_names_the_jobs_that_slurm_still_runs(
         raise KeyboardInterrupt
 
     submit(tmp_path, "Slurm")
-    monkeypatch.setattr("rest_react.sweep.with_hydra", interrupted)
+    monkeypatch.setattr("rest_react.sweep.jobs.with_hydra", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweep(job, tmp_path)
     assert "scancel 7_0 7_1" in capsys.readouterr().err
