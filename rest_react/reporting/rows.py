@@ -8,16 +8,14 @@ Not here: intervals (metrics.intervals), the format of results.json (reporting.r
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from sys import intern
-from typing import Any, TypeAlias
+from typing import Any
 
-from rest_react.errors import RunFolderError, short_reason
+from rest_react.errors import RunFolderError
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
-from rest_react.metrics.text_match import contained
 from rest_react.records import Result
 from rest_react.reporting.break_even import break_even
 from rest_react.reporting.results_json import (
@@ -31,64 +29,26 @@ from rest_react.reporting.results_json import (
     PerCorrect,
     ResultRow,
     RuleDisagreement,
-    question_key,
     scores_of,
     verdicts_of,
 )
+from rest_react.reporting.scored_answers import Score, ScoredAnswer, Values, by_question, no_scores, scored_answer
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import BASELINES, iterations
 from rest_react.storage.summaries import read_summary
 
 RATING = "rating"  # the name of a score from 1 to 5; all others are shares
-Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
-_Values = dict[str, list[float | None]]
-_SCORES: Mapping[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
-
-
-def no_scores(result: Result) -> Mapping[str, float | None]:
-    """The scores of a task that has none of its own."""
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """What the rows need of one answer, without its texts, so that many answers fit into memory.
-
-    `after` and `before` are its scores with and without the self-checks: 1, 0 or None (unscored). `differs` says
-    whether the rule grader disagrees (None if that is not known), `by_rules` whether it was asked; `contained` whether
-    the answer contains a gold answer; `reason` why it failed; `own` has the task's own scores, none if the answer was
-    lost `outside`."""
-
-    question_id: str
-    repeat: int
-    key: str
-    kind: str
-    hops: str
-    failed: bool
-    outside: bool
-    reason: str | None
-    after: float | None
-    before: float | None
-    differs: float | None
-    by_rules: bool
-    em: float
-    f1: float
-    searches: int
-    calls: int
-    tokens: int
-    contained: bool
-    own: Mapping[str, float | None]
 
 
 def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
     """One row per complete evaluation, in order of iteration and benchmark. `score` gives the task's own scores of an
     answer, by name (`scores` of its task)."""
     rows: list[ResultRow] = []
-    earlier: dict[str, list[tuple[int, _Values]]] = {}
+    earlier: dict[str, list[tuple[int, Values]]] = {}
     for iteration, stage, summary in _evaluations(run_folder):
-        scored = [_scored(result, score) for result in read_lines(stage / RESULTS, Result)]
-        after = _by_question(scored, summary["repeats"], lambda s: s.after)
+        scored = [scored_answer(result, score) for result in read_lines(stage / RESULTS, Result)]
+        after = by_question(scored, summary["repeats"], lambda s: s.after)
         seen = earlier.setdefault(stage.name, [])
         start = seen[0][1] if seen and seen[0][0] == 0 else None
         previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
@@ -105,8 +65,8 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
         summary = read_summary(stage)
         if summary is None:
             continue
-        scored = [_scored(result, score) for result in read_lines(stage / RESULTS, Result)]
-        after = _by_question(scored, summary["repeats"], lambda s: s.after)
+        scored = [scored_answer(result, score) for result in read_lines(stage / RESULTS, Result)]
+        after = by_question(scored, summary["repeats"], lambda s: s.after)
         row = _row(0, stage.name, summary, scored, after=after, start=None, previous=None)
         row = replace(row, scores=_scores(scored, summary["repeats"]))
         name, tuned = stage.parent.name, last.get(stage.name)
@@ -119,11 +79,11 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
     return found
 
 
-def _scores(scored: Sequence[_Scored], repeats: int) -> dict[str, GroupAccuracy]:
+def _scores(scored: Sequence[ScoredAnswer], repeats: int) -> dict[str, GroupAccuracy]:
     """The mean of each of the task's own scores; answers without this score, or lost outside, are left out."""
     found = {}
     for name in dict.fromkeys(name for s in scored for name in s.own):
-        values = _by_question(scored, repeats, lambda s, name=name: s.own.get(name))  # type: ignore[misc]
+        values = by_question(scored, repeats, lambda s, name=name: s.own.get(name))  # type: ignore[misc]
         found[name] = _group(values, (1.0, 5.0) if name == RATING else (0.0, 1.0))
     return found
 
@@ -132,15 +92,15 @@ def _row(
     iteration: int,
     benchmark: str,
     summary: Mapping[str, Any],
-    scored: Sequence[_Scored],
+    scored: Sequence[ScoredAnswer],
     *,
-    after: _Values,
-    start: _Values | None,
-    previous: _Values | None,
+    after: Values,
+    start: Values | None,
+    previous: Values | None,
 ) -> ResultRow:
     """`after` has the scores of this evaluation, `start` and `previous` those of earlier evaluations."""
     repeats, cost = summary["repeats"], summary.get("cost_usd")
-    before = _by_question(scored, repeats, lambda s: s.before)
+    before = by_question(scored, repeats, lambda s: s.before)
     answers = [s for s in scored if not s.outside]
     unscored = sum(s.after is None for s in scored)
     failed = sum(s.failed and not s.outside for s in scored)
@@ -182,56 +142,18 @@ def _row(
     )
 
 
-def _scored(result: Result, score: Score) -> _Scored:
-    """What the rows need of a result. An answer that failed because of the model is incorrect; one that failed because
-    of an external error is unscored."""
-    fault, beside = result.fault, result.rule_verdict
-    outside = fault is not None and fault.whose == "outside"
-    failed = result.outcome == "failed"
-    after = None if outside else 0.0 if failed else _SCORES[result.verdict.verdict]
-    known = after is not None and beside is not None and beside.verdict != "unscored"
-    return _Scored(
-        question_id=intern(result.question_id),
-        repeat=int(result.id.rpartition(".")[2]),
-        key=intern(question_key(result.question_id, result.question)),
-        kind=intern(result.kind),
-        hops=intern(str(result.hops or "")),
-        failed=failed,
-        outside=outside,
-        reason=None if fault is None else intern(short_reason(fault.message)),
-        after=after,
-        before=None if outside else _SCORES[result.verdict_before_checks.verdict],
-        differs=float(beside.verdict != result.verdict.verdict) if beside is not None and known else None,
-        by_rules=beside is not None,
-        em=result.em,
-        f1=result.f1,
-        searches=result.searches,
-        calls=result.calls,
-        tokens=result.tokens,
-        contained=not failed and bool(contained(result.answer, result.golds)),
-        own={} if outside else score(result),
-    )
-
-
-def _by_question(scored: Iterable[_Scored], repeats: int, value: Callable[[_Scored], float | None]) -> _Values:
-    lists: _Values = {}
-    for s in scored:
-        lists.setdefault(s.question_id, [None] * repeats)[s.repeat] = value(s)
-    return lists
-
-
-def _accuracy(values: _Values) -> Accuracy:
+def _accuracy(values: Values) -> Accuracy:
     share = clustered_interval(values)
     return Accuracy(mean=share.mean, std=share.std, low=share.low, high=share.high)
 
 
-def _difference(ours: _Values, theirs: _Values) -> Difference:
+def _difference(ours: Values, theirs: Values) -> Difference:
     share = paired_difference(ours, theirs)
     detectable = detectable_difference(share)
     return Difference(mean=share.mean, low=share.low, high=share.high, questions=share.n, detectable=detectable)
 
 
-def _checks_effect(after: _Values, before: _Values, scored: Sequence[_Scored]) -> ChecksEffect:
+def _checks_effect(after: Values, before: Values, scored: Sequence[ScoredAnswer]) -> ChecksEffect:
     change = _difference(after, before)
     pairs = Counter((s.before, s.after) for s in scored)
     return ChecksEffect(
@@ -245,32 +167,34 @@ def _checks_effect(after: _Values, before: _Values, scored: Sequence[_Scored]) -
     )
 
 
-def _rule_disagreement(scored: Sequence[_Scored], repeats: int) -> RuleDisagreement | None:
+def _rule_disagreement(scored: Sequence[ScoredAnswer], repeats: int) -> RuleDisagreement | None:
     """Computed over finished answers with verdicts of both graders; None if only one grader was used."""
 
     if not any(s.by_rules for s in scored):
         return None
-    values = _by_question(scored, repeats, lambda s: s.differs)
+    values = by_question(scored, repeats, lambda s: s.differs)
     answers = sum(value is not None for of_question in values.values() for value in of_question)
     share = clustered_interval(values)
     return RuleDisagreement(mean=share.mean, low=share.low, high=share.high, answers=answers)
 
 
-def _groups(scored: Sequence[_Scored], repeats: int, group: Callable[[_Scored], str]) -> dict[str, GroupAccuracy]:
+def _groups(
+    scored: Sequence[ScoredAnswer], repeats: int, group: Callable[[ScoredAnswer], str]
+) -> dict[str, GroupAccuracy]:
     """The accuracy of each group of questions; empty if the questions have no groups."""
-    groups: dict[str, list[_Scored]] = {}
+    groups: dict[str, list[ScoredAnswer]] = {}
     for s in scored:
         if name := group(s):
             groups.setdefault(name, []).append(s)
-    return {name: _group(_by_question(groups[name], repeats, lambda s: s.after)) for name in sorted(groups)}
+    return {name: _group(by_question(groups[name], repeats, lambda s: s.after)) for name in sorted(groups)}
 
 
-def _group(values: _Values, scale: tuple[float, float] = (0.0, 1.0)) -> GroupAccuracy:
+def _group(values: Values, scale: tuple[float, float] = (0.0, 1.0)) -> GroupAccuracy:
     share = clustered_interval(values, scale=scale)
     return GroupAccuracy(mean=share.mean, low=share.low, high=share.high, questions=share.n)
 
 
-def _faults(scored: Sequence[_Scored]) -> dict[str, FaultCount]:
+def _faults(scored: Sequence[ScoredAnswer]) -> dict[str, FaultCount]:
     """Counts by reason, for model errors and external errors."""
     reasons = Counter(s.reason for s in scored if s.reason is not None)
     return {reason: FaultCount(answers=count, share=count / len(scored)) for reason, count in sorted(reasons.items())}
@@ -280,11 +204,11 @@ def _share(held: Sequence[bool]) -> float | None:
     return sum(held) / len(held) if held else None
 
 
-def _mean(answers: Sequence[_Scored], value: Callable[[_Scored], float]) -> float | None:
+def _mean(answers: Sequence[ScoredAnswer], value: Callable[[ScoredAnswer], float]) -> float | None:
     return sum(map(value, answers)) / len(answers) if answers else None
 
 
-def _per_correct(answers: Sequence[_Scored], correct: int, cost: float | None, seconds: float) -> PerCorrect:
+def _per_correct(answers: Sequence[ScoredAnswer], correct: int, cost: float | None, seconds: float) -> PerCorrect:
     def share(total: float | None) -> float | None:
         return None if total is None or not correct else total / correct
 

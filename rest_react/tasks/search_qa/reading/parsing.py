@@ -12,7 +12,7 @@ repeated_state). The action is the value of ACTION_SELECTED (the last one, if se
 usable call or JSON object after the last `# step:` line. Text that only looks like a call ("I would Search (again)
 ...") is ignored. An answer may be plain prose with citations (docs/forms.md lists all forms). Never raises; the time is
 linear in the length of the text.
-Not here: the syntax of a call (model_output.lenient_parser), its fields (tasks.search_qa.reading.call_fields), and
+Not here: the syntax of a call (model_output.lenient_parser), its fields (call_fields), and
 whether it fits its trajectory (tasks.search_qa.step).
 """
 
@@ -25,7 +25,8 @@ from typing import TypeAlias
 from rest_react.model_output.lenient_parser import Unreadable, bracket_span, read_call, read_object, repair_call
 from rest_react.model_output.thinking import after_thinking
 from rest_react.tasks.search_qa.actions import Action, Answer, CheckAnswer, ReviseAnswer, StepKind
-from rest_react.tasks.search_qa.reading.call_fields import call_of_object, to_action
+from rest_react.tasks.search_qa.reading.call_fields import to_action
+from rest_react.tasks.search_qa.reading.json_calls import call_of_object
 from rest_react.tasks.search_qa.reading.repeated_state import LEAD, OWN_CALLS, SELECTED, own_parts
 
 _LONGEST = 20_000

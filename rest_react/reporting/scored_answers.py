@@ -1,0 +1,95 @@
+"""The graded answers of an evaluation as the rows of results.json need them: their scores, without their texts.
+
+    scored = [scored_answer(result, no_scores) for result in read_lines(stage / RESULTS, Result)]
+    by_question(scored, repeats=2, value=lambda s: s.after)      # {"w17": [1.0, None], ...}
+
+Not here: what is computed from them (reporting.rows).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from sys import intern
+from typing import TypeAlias
+
+from rest_react.errors import short_reason
+from rest_react.metrics.text_match import contained
+from rest_react.records import Result
+from rest_react.reporting.results_json import question_key
+
+Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
+Values: TypeAlias = dict[str, list[float | None]]
+_SCORES: Mapping[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
+
+
+def no_scores(result: Result) -> Mapping[str, float | None]:
+    """The scores of a task that has none of its own."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredAnswer:
+    """What the rows need of one answer, without its texts, so that many answers fit into memory.
+
+    `after` and `before` are its scores with and without the self-checks: 1, 0 or None (unscored). `differs` says
+    whether the rule grader disagrees (None if that is not known), `by_rules` whether it was asked; `contained` whether
+    the answer contains a gold answer; `reason` why it failed; `own` has the task's own scores, none if the answer was
+    lost `outside`."""
+
+    question_id: str
+    repeat: int
+    key: str
+    kind: str
+    hops: str
+    failed: bool
+    outside: bool
+    reason: str | None
+    after: float | None
+    before: float | None
+    differs: float | None
+    by_rules: bool
+    em: float
+    f1: float
+    searches: int
+    calls: int
+    tokens: int
+    contained: bool
+    own: Mapping[str, float | None]
+
+
+def scored_answer(result: Result, score: Score) -> ScoredAnswer:
+    """What the rows need of a result. An answer that failed because of the model is incorrect; one that failed because
+    of an external error is unscored."""
+    fault, beside = result.fault, result.rule_verdict
+    outside = fault is not None and fault.whose == "outside"
+    failed = result.outcome == "failed"
+    after = None if outside else 0.0 if failed else _SCORES[result.verdict.verdict]
+    known = after is not None and beside is not None and beside.verdict != "unscored"
+    return ScoredAnswer(
+        question_id=intern(result.question_id),
+        repeat=int(result.id.rpartition(".")[2]),
+        key=intern(question_key(result.question_id, result.question)),
+        kind=intern(result.kind),
+        hops=intern(str(result.hops or "")),
+        failed=failed,
+        outside=outside,
+        reason=None if fault is None else intern(short_reason(fault.message)),
+        after=after,
+        before=None if outside else _SCORES[result.verdict_before_checks.verdict],
+        differs=float(beside.verdict != result.verdict.verdict) if beside is not None and known else None,
+        by_rules=beside is not None,
+        em=result.em,
+        f1=result.f1,
+        searches=result.searches,
+        calls=result.calls,
+        tokens=result.tokens,
+        contained=not failed and bool(contained(result.answer, result.golds)),
+        own={} if outside else score(result),
+    )
+
+
+def by_question(scored: Iterable[ScoredAnswer], repeats: int, value: Callable[[ScoredAnswer], float | None]) -> Values:
+    """A value of each answer, by question and repeat; None for answers that are missing."""
+    lists: Values = {}
+    for s in scored:
+        lists.setdefault(s.question_id, [None] * repeats)[s.repeat] = value(s)
+    return lists
