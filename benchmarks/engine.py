@@ -27,7 +27,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, StaticCache
 
 from rest_react.build import Parts
 from rest_react.config.cli import compose
-from rest_react.llm.transformers_engine import TransformersEngine, TransformersModel
+from rest_react.llm.local_engine.settings import TransformersModel
+from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled
 from rest_react.records import Prompt, Trajectory
 from rest_react.seeds import derive_seed

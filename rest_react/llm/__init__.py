@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 from rest_react.llm.gemini import GeminiModel
+from rest_react.llm.local_engine.settings import TransformersModel
 from rest_react.llm.openai_api.settings import OpenAIModel
-from rest_react.llm.transformers_engine import TransformersModel
 from rest_react.llm.vllm.settings import VllmModel
 
 LanguageModel: TypeAlias = TransformersModel | OpenAIModel | VllmModel | GeminiModel

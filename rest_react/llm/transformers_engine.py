@@ -9,8 +9,8 @@ of the key-value cache are shared by equal prefixes: the n samples of a prompt (
 is in the cache) and the steps of a trajectory, whose states only grow.
 
 A sample does not depend on the other requests in the batch (local_engine.seeded_draws).
-Not here: attention on a CPU (local_engine.cpu_attention), how prompts become tokens (weights.tokens), and servers
-(openai_compatible, vllm_server).
+Not here: settings (local_engine.settings), attention on a CPU (local_engine.cpu_attention), how prompts become tokens
+(weights.tokens), and servers (openai_compatible, vllm_server).
 """
 
 import asyncio
@@ -18,67 +18,22 @@ import gc
 import itertools
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from logging import CRITICAL, getLogger
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal
 
-from rest_react.errors import ModelFault, OutsideFault, UsageError, outside
+from rest_react.errors import ModelFault, UsageError, outside
+from rest_react.llm.local_engine.delivery import deliver_to, finished, resolver
 from rest_react.llm.local_engine.seeded_draws import Draw, draw_with, seeded_draws
-from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.option_scores import log_sum, spellings
 from rest_react.llm.token_ends import decoded_pieces, token_ends
-from rest_react.metrics.prices import Price
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
-from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed
-from rest_react.setting_types import Count, Mode, Name, NotNegative
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 from rest_react.weights.end_tokens import end_tokens
 from rest_react.weights.number_type import ENGINE, NumberType, compute_type
 
 PAGE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class TransformersModel(ModelSettings):
-    """Weights in this process, on the CPU or one GPU, batched by transformers' continuous batching."""
-
-    runs: ClassVar[Runs] = "machine"
-    tuned: ClassVar[Tuned] = "here"
-
-    kind: Literal["transformers"]
-    model: Name  # smollm2-135m-instruct, tiny-random, a Hub id or a folder
-    mode: Mode  # completion: the bare state as plain text; chat: through the model's chat template
-    chat_template_kwargs: dict[str, object]  # arguments of the chat template
-    dtype: NumberType  # auto: bfloat16 where the processor is fast at it
-    device: Literal["auto", "cpu", "cuda"]  # auto: the GPU where there is one
-    threads: NotNegative  # 0: all cores
-    cache_tokens: Count  # size of the key-value cache, in tokens; too few, and prompts are read again
-    batch_requests: Count  # sequences in one forward pass
-    batch_tokens: Count  # tokens in one forward pass
-    in_flight: Count  # trajectories at once
-    price: Price  # US dollars per million tokens, input and output
-
-    def open(self, context: ModelContext) -> Metered:
-        engine = TransformersEngine(
-            context.weights, mode=self.mode, chat_template_kwargs=self.chat_template_kwargs, dtype=self.dtype,
-            device=self.device, threads=self.threads, cache_tokens=self.cache_tokens,
-            batch_requests=self.batch_requests, batch_tokens=self.batch_tokens,
-        )  # fmt: skip
-        return Metered(engine, context.meter)
-
-    def in_mode(self, mode: Mode) -> Self:
-        return replace(self, mode=mode)
-
-    def trained_as(self) -> tuple[Mode, Mapping[str, object]]:
-        return self.mode, self.chat_template_kwargs
-
-    def cpu_threads(self) -> int | None:
-        return None if self.device == "cuda" else self.threads
-
-    def problems(self, path: str) -> Iterator[str]:
-        return template_problems(path, self.chat_template_kwargs)
 
 
 class TransformersEngine:
@@ -164,11 +119,11 @@ class TransformersEngine:
         self._submit([
             Draw(
                 ids, derive_seed(how.seed, i), how.temperature, how.stop, how.max_tokens,
-                _resolver(self._loop, futures[i]), forced[i] if forced else (),
+                resolver(self._loop, futures[i]), forced[i] if forced else (),
             )
             for i, how in enumerate(samplings)
         ])  # fmt: skip
-        return [_finished(await future) for future in futures]
+        return [finished(await future) for future in futures]
 
     def _submit(self, draws: list[Draw]) -> None:
         """Hands samples that have drawn the same so far to the engine's thread, as one request; callable from that
@@ -244,7 +199,7 @@ class TransformersEngine:
                 ),
             )
             draw_with(manager, seeded_draws(self._draws, self._eos, self._tokenizer, self._submit))
-            _deliver_to(manager, self._draws)
+            deliver_to(manager, self._draws)
             manager.start()
             self._manager = manager
 
@@ -266,43 +221,6 @@ class TransformersEngine:
         if device == "cpu" and not getattr(model.config, "sliding_window", None):
             use_cpu_attention(model)
         return model, tokenizer
-
-
-def _resolver(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]") -> Callable[[Any], None]:
-    """A function that sets the future's result, from any thread."""
-
-    def resolve(result: Any) -> None:
-        loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(result))
-
-    return resolve
-
-
-def _finished(result: Any) -> Draw:
-    """The finished draw. Raises OutsideFault if the engine failed."""
-    if not isinstance(result, Draw):
-        raise OutsideFault(f"the in-process engine failed: {result}. A smaller policy.cache_tokens may help")
-    return result
-
-
-def _deliver_to(manager: Any, draws: dict[str, Draw]) -> None:
-    """Forgets finished requests, and tells the samples of failed ones; the others were told at their last token. The
-    library's own handlers are bound to a running event loop and cannot be registered from the engine's thread, where
-    samples leave a request."""
-
-    def deliver(output: Any) -> None:
-        if output.is_finished():
-            draw = draws.pop(output.request_id)
-            if output.error is not None:
-                for sample in (draw, *draw.riders):
-                    sample.done(output.error)
-
-    manager.output_router.deliver = deliver
-
-    def deliver_batch(outputs: Sequence[Any]) -> None:
-        for output in outputs:
-            deliver(output)
-
-    manager.output_router.deliver_batch = deliver_batch
 
 
 def _return_freed_memory() -> None:
