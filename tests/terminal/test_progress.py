@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from rest_react import progress as module
+from rest_react.terminal import progress as module
 from rest_react.terminal.progress import progress, steps_progress
 
 
