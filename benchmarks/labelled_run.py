@@ -10,7 +10,7 @@ have gold passages in a closed corpus.
 Not here: verdicts on candidates (gold).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -78,8 +78,9 @@ class LabelledRun:
         return judged
 
 
-def labelled_run(root: Path, iteration: int, passages: Sequence[str] = ()) -> LabelledRun:
-    """Reads a Grow, complete or not. Raises UsageError if nothing is finished, or if it asked unknown questions."""
+def labelled_run(root: Path, iteration: int, passages: Sequence[str] = (), kinds: Collection[str] = ()) -> LabelledRun:
+    """Reads a Grow, complete or not; with `kinds`, its questions of these kinds alone. Raises UsageError if nothing is
+    finished, or if it asked unknown questions."""
     folder, settings = RunFolder(root), read_settings(root)
     path = folder.stage(iteration, "grow") / TRAJECTORIES
     if not settings or not path.exists():
@@ -97,10 +98,15 @@ def labelled_run(root: Path, iteration: int, passages: Sequence[str] = ()) -> La
     if not corpus and (file := settings.get("search.corpus", "questions")) != "questions":
         corpus = tuple(read_corpus(Path(file)))
     trajectories = tuple(read_lines(path, Trajectory))
-    if not any(one.outcome == "finished" for one in trajectories):
-        raise UsageError(f"--run: no trajectory of {path} is finished; let the Grow go on")
     if unknown := {one.question_id for one in trajectories} - labelled.keys():
         raise UsageError(f"--run: {root} asked {len(unknown)} questions that its question set no longer has")
+    if kinds:
+        known = sorted({labelled[one.question_id].kind for one in trajectories})
+        trajectories = tuple(one for one in trajectories if labelled[one.question_id].kind in kinds)
+        if not trajectories:
+            raise UsageError(f"--kinds: {root} has no question of these kinds; it has {', '.join(known)}")
+    if not any(one.outcome == "finished" for one in trajectories):
+        raise UsageError(f"--run: no trajectory of {path} is finished; let the Grow go on")
     return LabelledRun(folder, iteration, settings, trajectories, labelled, corpus or None)
 
 

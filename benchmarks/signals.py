@@ -7,7 +7,8 @@ filter; without one, the better half), and two tables of mixed steps, whose samp
 right choices, and the AUC within a step. All intervals are 95% and by question. Reading by models takes most of the
 time; what they read is kept in --output, so an interrupted command resumes. --no-models leaves those scores out. --ask
 adds the reward model of the settings given with it, e.g. --ask improve.reward=options; with reward_model=trained, the
-judge that the run has trained, which knows steps only.
+judge that the run has trained, which knows steps only. --kinds leaves out other kinds of questions: of those that ask
+which of two things came first, half of the answers are right by chance.
 
 Not here: the scores (trajectory_scores, scores), gold (labelled_run, gold), and training on any of it.
 """
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, nargs="+", required=True, help="run folders")
     parser.add_argument("--iteration", type=int, default=1, help="the iteration whose Grow is measured")
     parser.add_argument("--passages", nargs="*", default=(), help="columns with the ids of the gold passages")
+    parser.add_argument("--kinds", nargs="*", default=(), help="kinds of questions; default: all")
     parser.add_argument("--no-models", action="store_true", help="leave out scores that a model must read for")
     parser.add_argument("--untuned", help="weights of the untuned model; default: the run's own policy.model")
     parser.add_argument("--ask", nargs="*", metavar="OVERRIDE", help="ask the reward model with these settings too")
@@ -67,7 +69,7 @@ def main() -> None:
     arguments = parser.parse_args()
     make_folder(arguments.output)
     for root in arguments.run:
-        run = labelled_run(root, arguments.iteration, arguments.passages)
+        run = labelled_run(root, arguments.iteration, arguments.passages, arguments.kinds)
         readers = None if arguments.no_models else readers_of(run, arguments.untuned, arguments.output)
         judged = asyncio.run(run.judged_steps())
         mixed = [step for step in judged if step.mixed]
@@ -76,7 +78,7 @@ def main() -> None:
         steps = {} if opinions is None else {"reward model": order_scores(opinions.steps)}
         text = f"{trajectory_table(run, found)}\n\n{step_tables(judged, mixed, readers, steps)}\n"
         print(text, flush=True)
-        name = arguments.output / f"{root.name}_{arguments.iteration}"
+        name = arguments.output / "_".join([root.name, str(arguments.iteration), *arguments.kinds])
         write_file(name.with_suffix(".md"), text)
         figures = {signal: asdict(figure) for signal, figure in found.items()}
         write_file(name.with_suffix(".json"), json.dumps(figures, indent=1))

@@ -56,6 +56,16 @@ def test_the_labels_of_a_runs_questions_are_found_by_its_own_settings(run: Label
         labelled_run(run.folder.root, 2)
 
 
+def test_only_questions_of_the_given_kinds_are_measured(run: LabelledRun) -> None:
+    kinds = {id_: one.kind for id_, one in run.labelled.items()}
+    asked = {one.question_id for one in run.trajectories}
+    for kind in {kinds[id_] for id_ in asked}:
+        found = labelled_run(run.folder.root, 1, kinds=[kind])
+        assert found.trajectories == tuple(one for one in run.trajectories if kinds[one.question_id] == kind)
+    with pytest.raises(UsageError, match="no question of these kinds; it has "):
+        labelled_run(run.folder.root, 1, kinds=["riddle"])
+
+
 def test_the_rules_of_the_world_tell_right_from_wrong_and_each_signal_has_a_row(run: LabelledRun) -> None:
     found = measured(run, None, {})
     assert found["rules"].auc.value is not None
