@@ -43,7 +43,7 @@ function stepView(step, state, parts) {
     fold("State shown to the model", () => said("pre.state", state)));
 }
 
-// One part of a step (rest_react/step_view.py).
+// One part of a step (rest_react/trajectories/step_view.py).
 function partView(part) {
   switch (part.kind) {
     case "thoughts": return part.text ? said("p.thought", part.text) : null;
