@@ -49,9 +49,10 @@ smoke: $(STAMP)
 	$(PY) -m rest_react.run experiment=smoke iteration=2 $(ARGS)
 
 # One thread each: with one worker per core, more only get in each other's way. worksteal keeps the tests of a file on one
-# worker as long as both have work, so that a file's runs are made once.
+# worker as long as both have work, so that a file's runs are made once. Hundreds of tests start a process: where the
+# environment forbids Python to keep what it compiled, each of them would compile the package.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 slow: $(STAMP)
 	$(PY) -m pytest -m slow $(ARGS)

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL if the parent has ended and cannot call `stop`
@@ -48,10 +49,11 @@ def stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
         process.stdin.close()
     _signal_group(process.pid, signal.SIGTERM)
     exit_code(process, timeout_s)
-    # In a container without an init process nobody reaps orphans, so the group may never become empty.
     deadline = time.monotonic() + _REAP_S
     while _signal_group(process.pid, signal.SIGKILL) and time.monotonic() < deadline:
         process.poll()
+        if _has_ended(process.pid):
+            break
         time.sleep(0.02)
     process.wait()
 
@@ -84,6 +86,17 @@ def _signal_group(group: int, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _has_ended(group: int) -> bool:
+    """Whether all processes of a group have ended and only wait to be reaped: in a container without an init process
+    nobody reaps orphans, so the group never becomes empty. False where there is no /proc."""
+    states = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _parent, its_group, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
+            states |= {state} if its_group == str(group) else set()
+    return states == {"Z"}
 
 
 def _run(command: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ and an OpenAI-shaped fine-tuning API beside them that really trains.
     with serving(lambda name, mode: TransformersEngine(name, mode=mode), tmp_path) as service:
         OpenAICompatible("tiny-random", base_url=service.url, api_key_env=None, mode="chat")
 
-An uploaded file of chats becomes examples, a job a training process (or what `train` does instead), and its end a model
+An uploaded file of chats becomes examples, a job a training (or what `train` does instead), and its end a model
 `ft:<base>:<job>`, which is served like any other. Not here: a service at its worst (test_under_fire), fakes of the API
 (training/hosted).
 """
@@ -52,10 +52,10 @@ TRAINING = LocalTraining(
 )
 
 
-async def train_here(
+async def train_locally(
     examples: list[Example], base: ModelRef, folder: Path, asked: dict[str, Any], tell: Tell
 ) -> ModelRef:
-    """A training process on this machine."""
+    """A training on this machine."""
     return await LocalTrainer(TRAINING, folder.parent, tell).train(examples, base, folder, asked["seed"])
 
 
@@ -82,7 +82,7 @@ class Job:
 class Service:
     """Answers requests. `calls` counts those for each model, `folder` holds what the jobs left behind."""
 
-    def __init__(self, open_model: Callable[[str, Mode], LLM], folder: Path, train: Train = train_here) -> None:
+    def __init__(self, open_model: Callable[[str, Mode], LLM], folder: Path, train: Train = train_locally) -> None:
         self.url = ""
         self.folder = folder
         self.files: dict[str, bytes] = {}
@@ -233,7 +233,7 @@ def listing(rows: "Iterator[dict[str, Any]] | list[dict[str, Any]]") -> Reply:
 
 
 @contextmanager
-def serving(open_model: Callable[[str, Mode], LLM], folder: Path, train: Train = train_here) -> Iterator[Service]:
+def serving(open_model: Callable[[str, Mode], LLM], folder: Path, train: Train = train_locally) -> Iterator[Service]:
     service = Service(open_model, folder, train)
     try:
         with serve(service.answer) as server:

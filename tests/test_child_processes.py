@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from rest_react import child_processes
 
 # A command with a child of its own; both are deaf to SIGTERM. A second child has left the group and watches the pipe.
@@ -58,6 +60,31 @@ def test_stop_ends_the_command_and_all_it_started(tmp_path: Path) -> None:
     pids = numbers(tmp_path / "log")
     child_processes.stop(process, timeout_s=0.3)
     assert gone([*pids, process.pid], 1)
+
+
+# Gets the orphans of its children, and reaps none, as in a container without an init process.
+NOBODY_REAPS = """
+import ctypes, os, sys, time
+from pathlib import Path
+from rest_react import child_processes
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+with Path(sys.argv[1]).open("wb") as log:
+    process = child_processes.start(["sh", "-c", "sleep 600 & echo $!; exec sleep 600"], output=log)
+while not Path(sys.argv[1]).read_text():
+    time.sleep(0.01)
+started = time.monotonic()
+child_processes.stop(process, timeout_s=5)
+left = os.waitpid(int(Path(sys.argv[1]).read_text()), os.WNOHANG)[0]
+print(time.monotonic() - started < child_processes._REAP_S / 2, left != 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_CHILD_SUBREAPER")
+def test_stop_does_not_wait_for_orphans_that_nobody_reaps(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", NOBODY_REAPS, str(tmp_path / "log")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("True True\n", "")
 
 
 def test_they_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:

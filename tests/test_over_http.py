@@ -37,6 +37,7 @@ from rest_react.training.hosted import HostedTrainer
 from rest_react.weights import resolve_weights
 from tests.serving import Service, serving
 from tests.test_run import timeless
+from tests.training_here import train_in_this_process
 
 BASE = "tiny-random"
 LOOP = ("experiment=smoke", "iteration=2", "start=prompted")
@@ -64,6 +65,14 @@ class Unwired:
 
     async def aclose(self) -> None:
         await self.llm.aclose()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def training_here() -> Iterator[None]:
+    """The service's trainings need no process of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        train_in_this_process(patch)
+        yield
 
 
 # ── the whole loop ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,8 +23,9 @@ from rest_react.records import Example, LabelledQuestion, Preference, Question, 
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.weights import resolve_weights
+from tests.conftest import SMALL
 
-SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
+UNTRAINED = ("experiment=smoke", "world.evaluation=6", "finetune=dry_run")
 # Enough rollouts that a kill can land inside every stage, and few enough training steps.
 LONGER = (
     "experiment=smoke",
@@ -74,9 +75,9 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def smoke(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished smoke run of two iterations."""
-    return finished(tmp_path_factory.mktemp("smoke"), *SMALL, "iteration=2")
+    return shutil.copytree(smoke_run, tmp_path_factory.mktemp("smoke") / "smoke")
 
 
 def test_a_smoke_run_completes_every_stage_and_marks_its_report(smoke: Path) -> None:
@@ -144,7 +145,7 @@ def test_the_same_command_again_does_nothing_and_a_later_iteration_continues(smo
 
 def test_demonstrations_search_the_built_in_world_whatever_the_run_searches(smoke: Path, tmp_path: Path) -> None:
     elsewhere = ("search=http", "search.url=http://127.0.0.1:9/retrieve", "search.tries=1", "iteration=0")
-    without_search = run(tmp_path, *SMALL, *elsewhere)
+    without_search = run(tmp_path, *UNTRAINED, *elsewhere)
     assert without_search.returncode == 3, without_search.stderr[-3000:]
     trajectories = "iter_0/grow/trajectories.jsonl"
     assert (tmp_path / "smoke" / trajectories).read_bytes() == (smoke / trajectories).read_bytes()
@@ -185,11 +186,11 @@ def test_a_second_live_process_in_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_labels_never_reach_grow_or_improve(smoke: Path, tmp_path: Path) -> None:
-    """The same run over a world whose every gold answer was replaced by garbage."""
+    """The same run, but for the trainings, over a world whose every gold answer was replaced by garbage."""
     script = tmp_path / "garbage.py"
     script.write_text(GARBAGE)
     done = subprocess.run(
-        [sys.executable, str(script), f"output={tmp_path}", *SMALL, "iteration=1"],
+        [sys.executable, str(script), f"output={tmp_path}", *UNTRAINED, "iteration=1"],
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -355,8 +356,10 @@ def finished_records(folder: Path) -> dict[str, list[bytes]]:
 
 
 def kill_and_compare(tmp_path: Path, stages: Sequence[str], extra_kills: int) -> list[str]:
-    reference = contents(finished(tmp_path / "whole", *LONGER))
-    torn = tmp_path / "torn"
+    whole, torn = finished(tmp_path / "whole", *LONGER), tmp_path / "torn"
+    reference = contents(whole)
+    for stage in STAGES[: STAGES.index(stages[0])]:  # those before the first kill
+        shutil.copytree(whole / stage, torn / "smoke" / stage)
     inside = []
     moments: list[tuple[str, Any]] = [(stage, begun(torn / "smoke" / stage)) for stage in stages]
     rng = random.Random(7)

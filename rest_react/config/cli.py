@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
@@ -147,10 +148,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
 
 def _composed(overrides: Sequence[Any]) -> Settings:
     """One job's settings."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from hydra.errors import HydraException
-    from omegaconf import OmegaConf
 
     open_: set[str] = set()
     groups, values, problems = [], [], []
@@ -163,11 +161,9 @@ def _composed(overrides: Sequence[Any]) -> Settings:
         else:
             groups.append(override.input_line)
     try:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            config = hydra_compose("config", overrides=groups)
+        config = _of_groups(tuple(groups))
     except HydraException as error:
         raise ConfigError([*problems, f"{' '.join(groups)}: Hydra cannot compose these groups: {error}"]) from None
-    OmegaConf.set_struct(config, False)
     settings, found = _with_values(config, values, open_)
     sound = [value for value in values if not any(problem.startswith(value.key_or_group) for problem in found)]
     if found and len(sound) < len(values):
@@ -177,6 +173,19 @@ def _composed(overrides: Sequence[Any]) -> Settings:
     if settings is None or problems or found:
         raise ConfigError([*problems, *found])
     return settings
+
+
+@lru_cache(maxsize=16)
+def _of_groups(groups: tuple[str, ...]) -> Any:
+    """The configuration of these groups, without values; the jobs of a sweep share it. Never changed: copy it."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = hydra_compose("config", overrides=list(groups))
+    OmegaConf.set_struct(config, False)
+    return config
 
 
 def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iterator[list[Any]]:

@@ -129,15 +129,15 @@ def bootstrap_interval(
     """The 2.5% and 97.5% quantiles of a statistic over resampled questions. Each column has one number per question;
     `imaginary` has the numbers of the two imaginary questions."""
     import numpy as np
-    from scipy.stats import bootstrap
 
     data = [np.array([*column, *ends], dtype=float) for column, ends in zip(columns, imaginary, strict=True)]
     rows = len(columns[0])
-    found = bootstrap(
-        data, statistic, paired=True, vectorized=True, n_resamples=_RESAMPLES, method="percentile",
-        batch=max(1, _AT_ONCE // (rows + 2)), rng=np.random.default_rng(derive_seed("interval", rows, sum(columns[0]))),
-    )  # fmt: skip
-    low, high = np.nanquantile(found.bootstrap_distribution, [0.025, 0.975], method="nearest")
+    size = rows + 2
+    rng = np.random.default_rng(derive_seed("interval", rows, sum(columns[0])))
+    batch = max(1, _AT_ONCE // size)
+    drawn = (rng.integers(0, size, (min(batch, _RESAMPLES - done), size)) for done in range(0, _RESAMPLES, batch))
+    found = np.concatenate([statistic(*(column[questions] for column in data), axis=-1) for questions in drawn])
+    low, high = np.nanquantile(found, [0.025, 0.975], method="nearest")
     return float(low), float(high)
 
 

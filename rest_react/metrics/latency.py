@@ -41,8 +41,17 @@ def _figures(seconds: Sequence[float]) -> dict[str, float | int | None]:
 def _ends(seconds: Sequence[float]) -> tuple[float | None, float | None]:
     """The k-th smallest and the k-th largest value, where fewer than k of n values are below the median in at most
     2.5% of samples."""
-    from scipy.stats import binom
-
     n = len(seconds)
-    k = int(binom.ppf(0.025, n, 0.5))
+    k = _few_heads(n)
     return (None, None) if k < 1 else (round(seconds[k - 1], 4), round(seconds[n - k], 4))
+
+
+def _few_heads(tosses: int) -> int:
+    """The 2.5% quantile of the number of heads in so many tosses of a coin, exactly."""
+    k, ways, at_most = 0, 1, 1  # of 2**tosses outcomes, how many have k heads, and at most k
+    outcomes = 2**tosses
+    while 40 * at_most < outcomes:
+        ways = ways * (tosses - k) // (k + 1)
+        k += 1
+        at_most += ways
+    return k

@@ -1,5 +1,8 @@
+import json
 import os
+import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,10 +20,13 @@ def test_a_measurement_is_cached_for_a_day_if_the_machine_was_quiet_and_repeated
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REST_REACT_CACHE", str(tmp_path))
-    assert measured_speed(Probed(TINY, 1), busy=True) is not None and not (tmp_path / "speed").exists()
-    measured = measured_speed(Probed(TINY, 1), busy=False)
+    measured = measured_speed(Probed(TINY, 1), busy=True)
+    assert measured is not None and not (tmp_path / "speed").exists()
+    told = subprocess.CompletedProcess([], 0, stdout=f"a warning\n{json.dumps(asdict(measured))}\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: told)  # a second measurement would tell nothing new
+    assert measured_speed(Probed(TINY, 1), busy=False) == measured
     (kept,) = (tmp_path / "speed").glob("*.json")
-    assert measured is not None and kept_rates(kept) == measured
+    assert kept_rates(kept) == measured
     kept.write_text('{"prefill": 1.0, "decode": 2.0, "train": 3.0}')
     assert measured_speed(Probed(TINY, 1), busy=False) == Rates(1.0, 2.0, 3.0)
     yesterday = time.time() - 25 * 3600

@@ -43,7 +43,8 @@ def test_the_table_ends_with_the_total(tmp_path: Path) -> None:
 def test_the_total_is_unknown_if_a_stage_is_unknown(tmp_path: Path) -> None:
     settings = compose([*SMALL, "policy=openai", "finetune=hosted"])
     assert total(printed(tmp_path, settings))[-2:] == ["unknown", "unknown"]
-    made_up = replace(compose([*SMALL, "speed.train=50"]), finetune=MADE_UP)
+    known = ["speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    made_up = replace(compose([*SMALL, *known]), finetune=MADE_UP)
     cells = total(printed(tmp_path, made_up))
     assert (cells[0], cells[2], cells[4:]) == ("total", "unknown", ["unknown", "unknown"])
     assert duration_line(made_up, RunFolder(tmp_path)) == ""

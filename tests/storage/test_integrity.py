@@ -21,10 +21,12 @@ from rest_react.stages.reuse import copy_stage
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
 from rest_react.weights import resolve_weights
+from tests.conftest import SMALL
 from tests.power_cut import recorded
 from tests.runs import scripted_run
+from tests.training_here import train_in_this_process
 
-SMALL = ("experiment=smoke", "world.evaluation=4", "finetune.max_steps=2", "iteration=1")
+ONE = (*SMALL, "iteration=1")
 # Every file that a number, a training or a model comes from.
 RECORDS = [
     f"iter_{k}/{name}"
@@ -63,15 +65,11 @@ DAMAGES: list[Callable[[Path], None]] = [emptied, cut, without_its_last_line, Pa
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def smoke(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished smoke run of one iteration."""
-    folder = tmp_path_factory.mktemp("smoke")
-    done = subprocess.run(
-        [sys.executable, "-m", "rest_react.run", f"output={folder}", *SMALL],
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder / "smoke"
+    folder = shutil.copytree(smoke_run, tmp_path_factory.mktemp("smoke") / "smoke")
+    shutil.rmtree(folder / "iter_2")
+    return folder
 
 
 @pytest.fixture
@@ -82,7 +80,7 @@ def copied(smoke: Path, tmp_path: Path) -> Path:
 
 def again(run: Path) -> None:
     """The same command, in this process."""
-    run_settings(compose([f"output={run.parent}", *SMALL]))
+    run_settings(compose([f"output={run.parent}", *ONE]))
 
 
 def contents(run: Path) -> dict[str, bytes]:
@@ -90,21 +88,26 @@ def contents(run: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_a_damaged_file_of_a_complete_stage_is_refused_by_name(copied: Path, name: str) -> None:
+def test_a_damaged_file_of_a_complete_stage_is_refused_by_name(smoke: Path, name: str) -> None:
+    path = smoke / name
+    before = path.read_bytes()
     for damage in DAMAGES:
-        path = copied / name
-        before = path.read_bytes()
         damage(path)
+        # The whole command once, of which this is the part that looks.
+        refuses = again if damage is cut else refuse_damaged_stages
         with pytest.raises(RunFolderError) as refused:
-            again(copied)
-        assert str(refused.value).startswith(f"{path} ")
+            refuses(smoke)
         path.write_bytes(before)
+        assert str(refused.value).startswith(f"{path} ")
 
 
 @pytest.mark.parametrize(
     "name", ["grow/trajectories.jsonl", "improve/examples.jsonl", "finetune/model.json", "evaluate/world/results.jsonl"]
 )
-def test_the_way_out_makes_a_damaged_file_again_as_it_was(smoke: Path, copied: Path, name: str) -> None:
+def test_the_way_out_makes_a_damaged_file_again_as_it_was(
+    smoke: Path, copied: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_in_this_process(monkeypatch)
     emptied(copied / "iter_1" / name)
     with pytest.raises(RunFolderError) as refused:
         again(copied)
@@ -116,8 +119,8 @@ def test_the_way_out_makes_a_damaged_file_again_as_it_was(smoke: Path, copied: P
 @pytest.mark.parametrize(
     "command",
     [
-        ["run", *SMALL],
-        ["ask", "Who?", *SMALL],
+        ["run", *ONE],
+        ["ask", "Who?", *ONE],
         ["report", "runs=[smoke]"],
     ],
     ids=lambda command: command[0],
@@ -159,7 +162,7 @@ def test_a_run_of_an_earlier_version_is_used_with_one_note(copied: Path, capsys:
     again(copied)
     assert capsys.readouterr().err.replace("\n", " ").count("was created by an earlier version") == 1
     without_its_last_line(copied / "iter_1/evaluate/world/results.jsonl")
-    with pytest.raises(RunFolderError, match=r"results\.jsonl holds 3 rows instead of 4"):
+    with pytest.raises(RunFolderError, match=r"results\.jsonl holds 5 rows instead of 6"):
         again(copied)
 
 

@@ -23,15 +23,15 @@ from transformers import (
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.training import local
 from rest_react.training.local import LocalTrainer, LocalTraining
-from rest_react.training.process.job import Job, prepare_job, prepare_resume, read_job
+from rest_react.training.process.job import Job, prepare_resume, read_job, read_rows
 from rest_react.training.rows.holdout import HELD_OUT, split_rows
 from rest_react.training.rows.order import training_order
 from rest_react.training.worker.completion_loss import as_padded, as_tree
 from rest_react.training.worker.run_job import run
 from rest_react.training.worker.supervised import supervised_trainer
 from rest_react.weights import make_rows, resolve_weights
+from tests.training_here import train_in_this_process
 
 TINY = ModelRef("tiny-random", "base", tuned=False)
 SETTINGS = LocalTraining(
@@ -97,7 +97,14 @@ def weights_of(folder: Path) -> bytes:
     return (folder / "model" / "model.safetensors").read_bytes()
 
 
-def test_a_trained_model_has_learnt_its_targets_and_is_not_trained_again(tmp_path: Path) -> None:
+def test_a_trained_model_has_learnt_its_targets_and_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A configuration of accelerate on this machine is ignored.
+    config = tmp_path / "home" / "accelerate" / "default_config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("distributed_type: MULTI_GPU\nnum_processes: 2\nmixed_precision: fp16\n")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     seen: list[tuple[int, int, float]] = []
     settings = replace(SETTINGS, epochs=6)
     trainer = LocalTrainer(settings, tmp_path, lambda *step: seen.append(step))
@@ -124,14 +131,14 @@ def test_held_out_rows_do_not_train_and_their_loss_is_logged(tmp_path: Path, mon
     }
     assert trained and held_out and len(trained) + len(held_out) == len(EXAMPLES)
 
-    async def here(module, rows, base, folder, seed, *, training, **rest):  # this process spares the imports of another
-        assert rows == {"examples.jsonl": trained, **({HELD_OUT: held_out} if training.holdout else {})}
-        prepare_job(rows, base, folder, seed, training, tmp_path)
-        run(read_job(folder / "job.json", LocalTraining), supervised_trainer)
-
-    monkeypatch.setattr(local, "train_in_process", here)
+    train_in_this_process(monkeypatch)
     for name, settings, rows in (("aside", how, EXAMPLES), ("alone", replace(how, holdout=0.0), trained)):
         asyncio.run(LocalTrainer(settings, tmp_path).train(rows, TINY, tmp_path / name, seed=7))
+    for name, file, given in (
+        ("aside", "examples.jsonl", trained), ("aside", HELD_OUT, held_out), ("alone", "examples.jsonl", trained)
+    ):  # fmt: skip
+        assert read_rows(tmp_path / name / file, Example) == list(given)
+    assert not (tmp_path / "alone" / HELD_OUT).exists()
     curve = losses(tmp_path / "aside")
     assert all("held_out_loss" in line for line in curve)  # fewer than 20 steps: after each
     assert weights_of(tmp_path / "aside") == weights_of(tmp_path / "alone")
@@ -231,17 +238,6 @@ def test_two_cpu_processes_train_what_one_does(tmp_path: Path) -> None:
     assert [line["step"] for line in both] == [1, 2, 3, 4, 5]
     assert [line["loss"] for line in both] == pytest.approx([line["loss"] for line in alone], abs=1e-3)
     assert [line["tokens"] for line in both] == [line["tokens"] for line in alone]
-
-
-def test_a_configuration_of_accelerate_on_this_machine_is_ignored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tmp_path / "home" / "accelerate" / "default_config.yaml"
-    config.parent.mkdir(parents=True)
-    config.write_text("distributed_type: MULTI_GPU\nnum_processes: 2\nmixed_precision: fp16\n")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    tune(tmp_path, replace(SETTINGS, max_steps=1), "one")
-    assert [line["step"] for line in losses(tmp_path / "one")] == [1]
 
 
 def test_adafactor_is_another_way_down(tmp_path: Path) -> None:

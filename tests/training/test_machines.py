@@ -1,8 +1,10 @@
 """What accelerate's own parser makes of our command and configuration. Nothing is trained: on a CPU accelerate falls
 back to plain data parallelism without a word, so a green training there would prove nothing."""
 
+import json
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from rest_react.records import ModelRef
 from rest_react.training.machines import PACKAGED, accelerate_configuration, machine_lacks, machine_problems
 from rest_react.training.process.job import prepare_job
-from rest_react.training.process.launch import _command, _join_script
+from rest_react.training.process.launch import _command, _environment, _join_script
 from tests.serving import TRAINING
 
 
@@ -75,7 +77,44 @@ def test_without_a_file_processes_are_data_parallel_on_one_machine(tmp_path: Pat
     arguments, variables = launched(tmp_path, num_processes=2)
     assert (arguments.multi_gpu, arguments.use_fsdp, arguments.num_machines) == (True, False, 1)
     assert "ACCELERATE_USE_FSDP" not in variables
-    assert "--multi_gpu" not in _command("m", TRAINING, tmp_path / "job.json")
+
+
+def test_one_process_is_started_without_the_launcher_and_with_its_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
+    job = tmp_path / "job.json"
+    assert _command("the.module", TRAINING, job) == [sys.executable, "-m", "the.module", str(job)]
+    environment = _environment(TRAINING)
+    assert (environment["CUDA_VISIBLE_DEVICES"], environment["OMP_NUM_THREADS"]) == ("3", "1")
+    # What the launcher would set, but for the defaults that accelerate itself takes.
+    config = tmp_path / "accelerate.json"
+    config.write_text(json.dumps(accelerate_configuration(None)))
+    words = ["--config_file", str(config), "--num_processes", "1", "--num_machines", "1", "--gpu_ids", "3"]
+    words += ["--num_cpu_threads_per_process", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    arguments, *_ = _validate_launch_command(launch_command_parser().parse_args([*words, "-m", "the.module", str(job)]))
+    command, launched = prepare_simple_launcher_cmd_env(arguments)
+    assert command == _command("the.module", TRAINING, job)
+    told = {name: value for name, value in launched.items() if os.environ.get(name) != value}
+    assert {name: value for name, value in told.items() if environment.get(name) != value} == {
+        "ACCELERATE_DYNAMO_MODE": "default", "ACCELERATE_DYNAMO_USE_FULLGRAPH": "False",
+        "ACCELERATE_DYNAMO_USE_DYNAMIC": "False", "ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION": "False",
+    }  # fmt: skip
+
+
+def test_a_configuration_of_accelerate_on_this_machine_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "default_config.yaml"
+    own.write_text("distributed_type: FSDP\nnum_processes: 3\nmixed_precision: fp16\ngpu_ids: '0'\n")
+    for module in ("accelerate.commands.launch", "accelerate.commands.config.config_args"):
+        monkeypatch.setattr(f"{module}.default_config_file", str(own))
+    arguments, _ = launched(tmp_path, num_processes=2)
+    assert (arguments.use_fsdp, arguments.multi_gpu, arguments.num_processes) == (False, True, 2)
+    assert (arguments.mixed_precision, arguments.gpu_ids) == ("no", "all")
 
 
 def test_numbers_of_processes_in_a_file_of_ones_own_do_not_count(tmp_path: Path) -> None:

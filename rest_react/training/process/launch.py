@@ -1,10 +1,10 @@
-"""Runs a training process: starts it with `accelerate launch`, reports its steps, and ends it with its parent.
+"""Runs a training: starts its processes, reports its steps, and ends them with their parent.
 
     await train_in_process("rest_react.training.worker.supervised", {"examples.jsonl": examples}, base, folder, ...)
 
-`num_processes` processes run data-parallel on GPUs or CPU cores, each with the whole model unless `accelerate` shards
-it. This machine's own configuration of accelerate is ignored. The process runs under `child_processes`, so it also ends
-when this process is killed.
+One process is started directly, several with `accelerate launch`. `num_processes` processes run data-parallel on GPUs
+or CPU cores, each with the whole model unless `accelerate` shards it. This machine's own configuration of accelerate is
+ignored. The processes run under `child_processes`, so they also end when this process is killed.
 Errors: the error in `error.json`; without one, OutsideFault with the end of the log, or DiskError on a full disk.
 With `num_machines`, this machine is number 0, and the script join.sh in the folder starts the training on the others.
 Not here: the configuration of accelerate (machines).
@@ -58,14 +58,16 @@ async def train_in_process(
             write_file(folder / JOIN, _join_script(module, sizes, folder))
             others = "the other machine" if sizes.num_machines == 2 else "each other machine, with its number"
             say(f"Training waits for {sizes.num_machines} machines. Run on {others}: bash {folder}/{JOIN} 1")
-        await _launch(_command(module, sizes, folder / "job.json"), folder, total, on_step)
+        await _launch(_command(module, sizes, folder / "job.json"), _environment(sizes), folder, total, on_step)
     name = (folder / "model").resolve().relative_to(run_folder.resolve()).as_posix()
     return ModelRef(name, "local", tuned=True)
 
 
-async def _launch(command: Sequence[str], folder: Path, total: int, on_step: OnStep) -> None:
+async def _launch(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, total: int, on_step: OnStep
+) -> None:
     with (folder / "train.log").open("ab") as log:
-        process = child_processes.start(command, output=log, environment=_environment())
+        process = child_processes.start(command, output=log, environment=environment)
         try:
             await _watch(process, folder / "loss.jsonl", total, on_step)
         finally:
@@ -86,13 +88,20 @@ async def _watch(process: subprocess.Popen[bytes], losses: Path, total: int, on_
             await asyncio.sleep(_POLL_SECONDS)
 
 
+def _is_alone(training: LocalTraining) -> bool:
+    """Whether the training is one process, which needs no launcher: importing it takes seconds."""
+    return training.num_processes == 1 and training.accelerate is None
+
+
 def _command(module: str, training: LocalTraining, job: Path) -> list[str]:
+    if _is_alone(training):
+        return [sys.executable, "-m", module, str(job)]
     machines = training.num_machines
-    threads = training.threads or max(1, (os.cpu_count() or 1) * machines // training.num_processes)
     options = [
         *("--config_file", str(job.parent / "accelerate.json")),
         *("--num_processes", str(training.num_processes), "--num_machines", str(machines)),
-        *("--num_cpu_threads_per_process", str(threads), "--mixed_precision", "no", "--dynamo_backend", "no"),
+        *("--num_cpu_threads_per_process", str(_threads(training)), "--mixed_precision", "no"),
+        *("--dynamo_backend", "no"),
     ]
     if training.num_processes > 1 and training.accelerate is None:
         # `--multi_gpu` makes accelerate use torchrun; with `--cpu` it would start a single process without a warning.
@@ -100,12 +109,14 @@ def _command(module: str, training: LocalTraining, job: Path) -> list[str]:
     if machines > 1:
         address, port = str(training.main_process_ip), str(training.main_process_port)
         options += ["--machine_rank", "0", "--main_process_ip", address, "--main_process_port", port]
-    elif training.num_processes > 1 or training.accelerate is not None:
-        options += ["--main_process_port", "0"]
     else:
-        # TRL refuses a process that sees several GPUs.
-        options += ["--gpu_ids", os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]]
+        options += ["--main_process_port", "0"]
     return [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", module, str(job)]
+
+
+def _threads(training: LocalTraining) -> int:
+    """The threads of each process."""
+    return training.threads or max(1, (os.cpu_count() or 1) * training.num_machines // training.num_processes)
 
 
 def _join_script(module: str, training: LocalTraining, folder: Path) -> str:
@@ -114,17 +125,29 @@ def _join_script(module: str, training: LocalTraining, folder: Path) -> str:
     at = command.index("--machine_rank") + 1
     words = [shlex.quote(word) for word in command]
     words[at] = '"${1:?give the number of this machine, from 1 on}"'
-    given = _environment()
+    given = _environment(training)
     kept = (f"export {name}={shlex.quote(given[name])}" for name in ("PYTHONPATH", "TOKENIZERS_PARALLELISM"))
     lines = ["#!/usr/bin/env bash", f"cd {shlex.quote(str(Path.cwd()))}", *kept, f"exec {' '.join(words)}", ""]
     return "\n".join(lines)
 
 
-def _environment() -> dict[str, str]:
+def _environment(training: LocalTraining) -> dict[str, str]:
     """The child imports this package from the same place, and prints without buffering."""
     package_root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    given = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return given | _variables_of_accelerate(training) if _is_alone(training) else given
+
+
+def _variables_of_accelerate(training: LocalTraining) -> dict[str, str]:
+    """What `accelerate launch` sets for one process. TRL refuses a process that sees several GPUs."""
+    return {
+        "ACCELERATE_USE_CPU": "False",
+        "ACCELERATE_MIXED_PRECISION": "no",
+        "ACCELERATE_DYNAMO_BACKEND": "NO",
+        "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0],
+        "OMP_NUM_THREADS": str(_threads(training)),
+    }
 
 
 def _explain(folder: Path, status: int | None) -> None:

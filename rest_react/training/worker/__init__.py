@@ -1,6 +1,6 @@
 """The training processes: one module per training method, started by `training.process.launch`.
 
-    python -m accelerate.commands.launch ... -m rest_react.training.worker.supervised <folder>/job.json
+    python -m rest_react.training.worker.supervised <folder>/job.json
 
 TRL gets tokenised rows in their final order; it neither shuffles nor truncates them. On a CPU, the same job with the
 same number of threads gives the same bytes, interrupted or not. Weights are trained in float32 (with bfloat16 autocast

@@ -1,6 +1,6 @@
 """Direct preference optimisation with TRL's DPOTrainer: the model learns to prefer one completion to another.
 
-    python -m accelerate.commands.launch ... -m rest_react.training.worker.dpo <folder>/job.json
+    python -m rest_react.training.worker.dpo <folder>/job.json
 
 The loss is the mean over pairs of -log sigmoid(beta × (gain of the chosen completion - gain of the rejected one)); a
 completion's gain is its log-probability minus that by the reference model, the base of the job. With one process the

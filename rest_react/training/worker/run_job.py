@@ -7,6 +7,7 @@ Not here: the training methods (supervised, dpo), and the format of the publishe
 
 import json
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,8 @@ Build: TypeAlias = "Callable[[Job[How]], tuple[Trainer, PreTrainedTokenizerBase]
 def main(path: Path, how: type[How], build: "Build[How]") -> int:
     """Runs the job with the trainer that `build` makes; an error goes to `error.json`, its traceback to the log."""
     child_processes.when_parent_ends(lambda: os._exit(1))
+    # TRL imports wandb where it is installed, for a line of a card that we do not write: a twelfth of the start.
+    sys.modules.setdefault("wandb", None)  # type: ignore[arg-type]
     job = read_job(path, how)
     try:
         with outside("fine-tuning"), disk_errors(job.folder):

@@ -1,6 +1,6 @@
 """Supervised fine-tuning with TRL's SFTTrainer: the model learns to write each example's completion.
 
-    python -m accelerate.commands.launch ... -m rest_react.training.worker.supervised <folder>/job.json
+    python -m rest_react.training.worker.supervised <folder>/job.json
 
 Not here: the loss and its savings (completion_loss), the loss mask (weights.loss_mask).
 """

@@ -13,6 +13,7 @@ import pytest
 from rest_react.config.cli import compose
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
+from rest_react.llm.vllm import vllm_process
 from rest_react.llm.vllm.visible_gpus import VISIBLE
 from rest_react.llm.vllm.vllm_server import VllmServer
 from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling
@@ -90,6 +91,12 @@ time.sleep(float(option("--slow", "0")))
 ThreadingHTTPServer(("127.0.0.1", int(option("--port"))), Api).serve_forever()
 """
 SAMPLING = Sampling(temperature=0.5, max_tokens=10, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def watched_closely(monkeypatch):
+    """A death is noticed at once."""
+    monkeypatch.setattr(vllm_process, "WATCH_S", 0.1)
 
 
 @pytest.fixture

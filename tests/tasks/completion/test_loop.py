@@ -15,11 +15,15 @@ from rest_react.tasks.completion.items import LABELS, build_items
 from rest_react.tasks.completion.task import Completion, parse_label, render_state
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.trajectories.step_view import Part, StepView
+from tests.training_here import train_in_this_process
 
 SMALL = ["experiment=completion_smoke", "world.demonstrations=4", "world.train=6", "world.evaluation=8"]
 
 
-def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(tmp_path: Path) -> None:
+def test_the_loop_grows_improves_fine_tunes_and_evaluates_a_task_without_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_in_this_process(monkeypatch)
     run(compose([*SMALL, "iteration=1", "finetune.max_steps=3", f"output={tmp_path}"]))
     folder = tmp_path / "completion_smoke"
     items = build_items(0, demonstrations=4, train=6, evaluation=8)

@@ -1,0 +1,41 @@
+"""One smoke run for the whole session, whatever number of workers; and cheap garbage collections.
+
+Tests copy the run before they change it.
+"""
+
+import fcntl
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
+
+
+def pytest_collection() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """By now all tests and what they test are imported. They stay, so no garbage collection looks at them again."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished smoke run of two iterations, made by the command line: `output` holds nothing else."""
+    base = tmp_path_factory.getbasetemp()
+    output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke_run"
+    output.mkdir(exist_ok=True)
+    with (output / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a worker that comes second waits for the first
+        if not (output / "done").exists():
+            words = [sys.executable, "-m", "rest_react.run", f"output={output}", *SMALL, "iteration=2"]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=280, check=False)
+            assert done.returncode == 0, done.stderr[-3000:]
+            (output / "done").touch()
+    return output / "smoke"
