@@ -91,11 +91,12 @@ def _signal_group(group: int, number: int) -> bool:
 def _has_ended(group: int) -> bool:
     """Whether all processes of a group have ended and only wait to be reaped: in a container without an init process
     nobody reaps orphans, so the group never becomes empty. False where there is no /proc."""
-    states = set()
+    states = set[str]()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             state, _parent, its_group, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
-            states |= {state} if its_group == str(group) else set()
+            if its_group == str(group):
+                states.add(state)
     return states == {"Z"}
 
 

@@ -1,4 +1,4 @@
-"""Training in this process, for tests of other things: it spares the imports of a process of its own, which take seconds.
+"""Training in this process, for tests of other things: it spares the imports of another, which take seconds.
 
     @pytest.fixture(autouse=True)
     def training_here(monkeypatch): train_in_this_process(monkeypatch)

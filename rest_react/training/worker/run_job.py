@@ -31,7 +31,7 @@ def main(path: Path, how: type[How], build: "Build[How]") -> int:
     """Runs the job with the trainer that `build` makes; an error goes to `error.json`, its traceback to the log."""
     child_processes.when_parent_ends(lambda: os._exit(1))
     # TRL imports wandb where it is installed, for a line of a card that we do not write: a twelfth of the start.
-    sys.modules.setdefault("wandb", None)  # type: ignore[arg-type]
+    sys.modules["wandb"] = None  # type: ignore[assignment]
     job = read_job(path, how)
     try:
         with outside("fine-tuning"), disk_errors(job.folder):
