@@ -26,7 +26,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StaticCache
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.llm.local_engine.settings import TransformersModel
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled

@@ -31,7 +31,8 @@ from benchmarks.scores import (
     rules,
 )
 from rest_react.build import Parts
-from rest_react.config.cli import compose, environment
+from rest_react.config.compose import compose
+from rest_react.config.environment import environment
 from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.questions import unlabelled
 from rest_react.records import ModelRef, Trajectory

@@ -29,7 +29,7 @@ from benchmarks.scores import Reader, Scores, ensemble, likelihood, majority, pe
 from benchmarks.selection import Choices, right_choices, table
 from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores, recorded_scores
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.config.settings import TrainedModel
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS

@@ -24,7 +24,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.records import Example
 from rest_react.storage.run_folder import RunFolder
 from rest_react.training.local import LocalFinetune

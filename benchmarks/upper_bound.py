@@ -20,7 +20,8 @@ from pathlib import Path
 
 from benchmarks.gold import judge_steps
 from rest_react.build import Parts
-from rest_react.config.cli import compose, environment
+from rest_react.config.compose import compose
+from rest_react.config.environment import environment
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
 from rest_react.records import Example, LabelledQuestion, Trajectory

@@ -15,6 +15,7 @@ import sys
 
 from rest_react.build import Parts
 from rest_react.config import cli
+from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
 from rest_react.errors import RestReactError, UsageError, disk_errors
 from rest_react.records import ModelRef, Question, Trajectory
@@ -89,7 +90,7 @@ def main() -> None:
         raise SystemExit(0 if words and words[0] in ("-h", "--help") else 2)
     try:
         with disk_errors():
-            trajectory, cited = run_async(ask(cli.compose(overrides), words[0]))
+            trajectory, cited = run_async(ask(compose(overrides), words[0]))
     except UsageError as error:
         cli.stop(error, code=2)
     except RestReactError as error:

@@ -17,6 +17,8 @@ from typing import Any
 from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.checks.needs import lacking_here, missing_keys
+from rest_react.config.compose import plain
+from rest_react.config.environment import environment
 from rest_react.config.load import load_settings
 from rest_react.config.notes import notes
 from rest_react.config.settings import Settings
@@ -56,7 +58,7 @@ def run(settings: Settings, overrides: Sequence[str] = ()) -> None:
     with folder.locked():
         locked = locked_settings(settings)
         reopen_where_limits_changed(folder, locked)
-        for change in lock_settings(folder.root, locked, cli.environment(prompts) | loop.data_digests()):
+        for change in lock_settings(folder.root, locked, environment(prompts) | loop.data_digests()):
             say(f"note: since this run began, {change}")
         refuse_damaged_stages(folder.root)
         parts.models.budget.keep_in(folder.root / "spending.json")
@@ -82,7 +84,7 @@ def job(config: Any) -> Ended:
     place = ""
     try:
         with disk_errors():
-            settings = load_settings(cli.plain(config))
+            settings = load_settings(plain(config))
             place = str(cli.output_root(settings) / settings.run)
             run(settings, cli.overrides())
     except RestReactError as error:

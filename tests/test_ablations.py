@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.build import Parts
-from rest_react.config.cli import CONFIGS, compose
+from rest_react.config.compose import CONFIGS, compose
 from rest_react.config.settings import Settings
 from rest_react.remote.budget import Budget, Meter
 from rest_react.run import run

@@ -11,7 +11,7 @@ import pytest
 from rest_react import ask as module
 from rest_react.ask import HELP, main
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
 from rest_react.run import run
 from rest_react.storage.run_folder import RunFolder

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.reporting.results_json import BreakEven, Results, read_results
 from rest_react.run import run

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from huggingface_hub.repocard import metadata_load
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.export import HELP, main
 from rest_react.records import Example, Result, Trajectory
 from rest_react.run import run

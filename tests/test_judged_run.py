@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rest_react.build import Parts, QuestionSet, QuestionSets
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.loop import Loop
 from rest_react.records import OptionRanking, Trajectory, TrajectoryVerdict
 from rest_react.storage.jsonl import read_lines

@@ -18,7 +18,7 @@ import pytest
 from safetensors.torch import load_file
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
 from rest_react.errors import ModelFault
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible

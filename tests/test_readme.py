@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import (
     Candidate,

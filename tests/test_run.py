@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.loop import Loop
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, LabelledQuestion, Preference, Question, Ranking, Result, Trajectory

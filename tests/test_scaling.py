@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
 COMMANDS = [

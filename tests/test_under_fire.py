@@ -17,7 +17,7 @@ from random import Random
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import StageIncomplete
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Sampling, Trajectory

@@ -1,66 +1,33 @@
 """The command line: checks the overrides, then starts Hydra.
 
-Hydra stops at the first misspelt override, with a message about structs. `checked` composes the configuration first and
-reports all problems at once, each with the setting and the nearest name, in about a second:
+`checked` reports all problems of the settings at once, in about a second, before anything is written:
 
     $ python -m rest_react.run agnt.select=first iteration=x
     2 problems in the settings:
       agnt.select: there is no such setting; did you mean agent.select?
       iteration: input should be a valid integer, ... (given: 'x')
 
-It also expands short names: `policy=vllm` is Hydra's `llm@policy=vllm`. Text stays as it was typed (config.overrides).
-Not here: what the settings mean (config.settings), wrong values (config.load), impossible combinations (config.checks).
+Not here: how the settings are composed (config.compose).
 """
 
-import copy
-import importlib.metadata
 import os
-import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rest_react.config.load import load_settings, nearest, secret_problem
-from rest_react.config.overrides import as_text, as_typed, text
+from rest_react.config.compose import CONFIGS, compose, spell_out
+from rest_react.config.load import secret_problem
+from rest_react.config.overrides import as_text, text
 from rest_react.config.settings import Settings
 from rest_react.errors import ConfigError, DiskError, RestReactError
 from rest_react.storage.files import refuse_unwritable
-from rest_react.storage.locked_settings import flatten, locked_settings
 from rest_react.terminal.console import say
 from rest_react.text_safety.redaction import secret_in
 
-_HERE = Path(__file__).resolve().parents[1]
-# Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.
-CONFIGS = next(folder for folder in (_HERE / "configs", _HERE.parent / "configs") if folder.is_dir())
-# Short names of groups whose files are in one folder and whose settings are in another group.
-MOUNTS = {
-    "policy": "llm@policy",
-    "reward_model": "llm@reward_model",
-    "grader": "llm@grader",
-    "teacher": "llm@teacher",
-    "grow.questions": "questions@grow.questions",
-    "demonstrations.questions": "questions@demonstrations.questions",
-    "task.maker": "llm@task.maker",
-    "task.dispatcher": "llm@task.dispatcher",
-}
 MULTIRUN = ("-m", "--multirun")
-PACKAGES = (
-    "hydra-core",
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "accelerate",
-    "openai",
-    "google-genai",
-    "ddgs",
-    "bm25s",
-)
 
 
 def checked(arguments: Sequence[str]) -> list[str]:
@@ -121,156 +88,6 @@ def _new_sweep(settings: Settings) -> Path:
     return root / "multirun" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.getpid()}"
 
 
-def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
-    """The settings for these overrides; for a sweep, those of its first job. Raises ConfigError with all problems, also
-    those of later jobs: each value of a sweep is checked together with the first value of the other settings."""
-    problems: list[str] = []
-    swept = list(_jobs([spell_out(override, multirun=multirun) for override in overrides], multirun, problems))
-    first = [job for job, *_ in swept]
-    jobs = [first, *([*first[:i], other, *first[i + 1 :]] for i, (_, *others) in enumerate(swept) for other in others)]
-    found: list[Settings] = []
-    for job in jobs:
-        try:
-            found.append(_composed(job))
-        except ConfigError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
-    shared = [job for job in found if (job.output, job.run) == (found[0].output, found[0].run) and not job.dry_run]
-    if not problems and any(locked_settings(job) != locked_settings(found[0]) for job in shared):
-        keys = [job.key_or_group for job, *others in swept if others and not (CONFIGS / job.key_or_group).is_dir()]
-        name = "_".join(["mine", *(f"${{{key}}}" for key in keys)])
-        problems.append(
-            f"run: the jobs of a sweep need different folders; put the swept settings into the name: 'run={name}'"
-        )
-    if problems:
-        raise ConfigError(problems)
-    return found[0]
-
-
-def _composed(overrides: Sequence[Any]) -> Settings:
-    """One job's settings."""
-    from hydra.errors import HydraException
-
-    open_: set[str] = set()
-    groups, values, problems = [], [], []
-    for override in overrides:
-        if not (CONFIGS / override.key_or_group).is_dir():
-            values.append(override)
-        elif wrong := _group_problem(override):
-            problems.append(wrong)
-            open_ |= _left_open(override)
-        else:
-            groups.append(override.input_line)
-    try:
-        config = _of_groups(tuple(groups))
-    except HydraException as error:
-        raise ConfigError([*problems, f"{' '.join(groups)}: Hydra cannot compose these groups: {error}"]) from None
-    settings, found = _with_values(config, values, open_)
-    sound = [value for value in values if not any(problem.startswith(value.key_or_group) for problem in found)]
-    if found and len(sound) < len(values):
-        # Wrong values hide wrong combinations: check again without them.
-        open_ |= {value.key_or_group for value in values if value not in sound}
-        found += [problem for problem in _with_values(config, sound, open_)[1] if problem not in found]
-    if settings is None or problems or found:
-        raise ConfigError([*problems, *found])
-    return settings
-
-
-@lru_cache(maxsize=16)
-def _of_groups(groups: tuple[str, ...]) -> Any:
-    """The configuration of these groups, without values; the jobs of a sweep share it. Never changed: copy it."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = hydra_compose("config", overrides=list(groups))
-    OmegaConf.set_struct(config, False)
-    return config
-
-
-def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iterator[list[Any]]:
-    """Each override as Hydra parses it, a sweep as one override per job. Skips hydra.*, which Hydra checks itself."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import Glob, Transformer
-    from hydra.errors import HydraException
-
-    parser = OverridesParser.create()
-    for given in overrides:
-        try:
-            override = parser.parse_override(given)
-        except HydraException:
-            problems.append(f"{given}: is not an override; write setting=value, with quotes around special characters")
-            continue
-        key = override.key_or_group
-        if key.startswith(("hydra.", "hydra/")):
-            continue
-        if not override.is_sweep_override():
-            yield [override]
-        elif not multirun:
-            problems.append(f"{key}: several values make a sweep; add -m to run them all, or write a list as [a,b]")
-        elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
-            choices = override.sweep_iterator(transformer=Transformer.encode)
-            yield [parser.parse_override(f"{given.partition('=')[0]}={choice}") for choice in choices]
-
-
-def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[Settings | None, list[str]]:
-    """The settings with these values, or their problems; without problems that depend on a setting in `open_`."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    config = copy.deepcopy(config)
-    known = [path for path, _ in flatten(OmegaConf.to_container(config, resolve=False))]
-    settings, problems = None, []
-    try:
-        for override in values:
-            key = override.key_or_group
-            if not override.is_add() and not _has(config, key):
-                problems.append(f"{key}: there is no such setting; {nearest(key, [*known, *_groups()])}")
-            elif override.is_delete():
-                parent, _, leaf = key.rpartition(".")
-                del (OmegaConf.select(config, parent) if parent else config)[leaf]
-            else:
-                OmegaConf.update(config, key, override.value(), force_add=True)
-        settings = load_settings(plain(config))
-    except ConfigError as error:
-        problems += error.problems
-    except OmegaConfBaseException as error:
-        where = getattr(error, "full_key", None) or "the configuration"
-        problems.append(f"{where}: cannot be resolved: {str(error).splitlines()[0]}")
-    hanging = re.compile("|".join(rf"(?<![\w.]){re.escape(name)}(?!\w)" for name in open_) or r"(?!)")
-    return settings, [problem for problem in problems if not hanging.search(problem)]
-
-
-def _left_open(group: Any) -> set[str]:
-    """The settings that cannot be checked because the choice of this group is unknown."""
-    if group.key_or_group == "experiment":
-        return {*MOUNTS, "search", "finetune", "tracking", "evaluate.benchmarks"}
-    return {group.package or group.key_or_group}
-
-
-def _has(config: Any, key: str) -> bool:
-    """Whether the key exists, also if its value is null or missing."""
-    from omegaconf import DictConfig, OmegaConf
-
-    parent, _, leaf = key.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent else config
-    return isinstance(node, DictConfig) and leaf in list(node.keys())
-
-
-def plain(config: Any) -> Any:
-    """A composed config as nested dicts and lists, without Hydra's own part. Raises ConfigError for missing values."""
-    from omegaconf import OmegaConf
-
-    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
-    assert isinstance(values, dict)
-    values.pop("hydra", None)
-    values.pop("experiment", None)
-    missing = [path for path, value in flatten(values) if value == "???"]
-    if missing:
-        raise ConfigError([f"{path}: needs a value; give {path}=..." for path in missing])
-    return values
-
-
 def with_hydra(job: Callable[[Any], None]) -> None:
     """Runs a job under Hydra, which handles --help, --cfg and -m."""
     import hydra
@@ -294,45 +111,3 @@ def stop(error: RestReactError, *, code: int) -> NoReturn:
 def output_root(settings: Settings) -> Path:
     """The folder of the run folders: `output`, relative to the working directory."""
     return Path(settings.output).resolve()
-
-
-def environment(prompts: str) -> dict[str, str]:
-    """What a run records about its environment: the versions of packages that can change a result, and the hash of the
-    prompts."""
-    versions = {name: _version(name) for name in ("rest-react", *PACKAGES)}
-    return {"prompts": prompts, "python": sys.version.split()[0], **versions}
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def spell_out(argument: str, *, multirun: bool = False) -> str:
-    """An argument as Hydra needs it: the long name of a group, and quotes around text.
-
-    >>> spell_out("policy=vllm")
-    'llm@policy=vllm'
-    """
-    key, equals, value = argument.partition("=")
-    return f"{MOUNTS[key]}={value}" if equals and key in MOUNTS else as_typed(argument, multirun=multirun)
-
-
-def _groups() -> list[str]:
-    return [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()] + list(MOUNTS)
-
-
-def _group_problem(override: Any) -> str | None:
-    choices = sorted(path.stem for path in (CONFIGS / override.key_or_group).glob("*.yaml"))
-    value = override.value()
-    mount = override.input_line.partition("=")[0]
-    unknown = [choice for choice in (value if isinstance(value, list) else [value]) if choice not in choices]
-    if override.is_delete() or not unknown:
-        return None
-    choice = unknown[0]
-    name = next((short for short, long in MOUNTS.items() if long == mount), mount)
-    if choice is None and re.search(r"@(evaluate\.benchmarks|grow\.also)\.", mount):
-        return f"{mount}: null is not a choice; to remove the entry, give '~{mount.lstrip('+')}'"
-    return f"{name}: there is no {'null' if choice is None else repr(choice)}; choose one of {', '.join(choices)}"

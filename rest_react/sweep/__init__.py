@@ -2,5 +2,5 @@
 
     $ python -m rest_react.run -m 'run=mine_${seed}' seed=0,1,2
 
-Not here: one run (loop), and the settings of its jobs (config.cli).
+Not here: one run (loop), and the settings of its jobs (config.compose).
 """

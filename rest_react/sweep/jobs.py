@@ -13,7 +13,7 @@ Below it stand the results by settings, with means over seeds (report).
 A failed job does not stop the next one; Ctrl-C ends the sweep. Each job writes `<number>.json` into the sweep's folder,
 so it can run on another machine (`hydra/launcher=submitit_slurm`, installed with the extra `slurm`). Hydra's launcher
 pickles `Job`, so `Job` must not be defined in `__main__`.
-Not here: what a job does (run), composing its settings (config.cli).
+Not here: what a job does (run), composing its settings (config.compose).
 """
 
 import json

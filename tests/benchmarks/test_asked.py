@@ -7,7 +7,7 @@ from benchmarks.asked import about_steps, about_trajectories, ask, order_scores
 from benchmarks.gold import JudgedStep
 from benchmarks.scores import perplexity
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.records import Candidate, Completion, Step, Trajectory, Usage
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.storage.run_folder import RunFolder

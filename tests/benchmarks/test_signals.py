@@ -13,7 +13,7 @@ from benchmarks.scores import Reader, perplexity
 from benchmarks.signals import measured, step_aucs, trajectory_table
 from benchmarks.trajectory_scores import evidence_removal, question_given_answer, rank_sum
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import UsageError
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Step, Trajectory, Usage

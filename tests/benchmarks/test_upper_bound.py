@@ -10,7 +10,7 @@ import yaml
 
 from benchmarks.upper_bound import GoldLoop
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.judges.grader import rule_verdict
 from rest_react.records import Example, Trajectory
 from rest_react.stages.improve.improve import EXAMPLES

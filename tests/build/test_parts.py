@@ -10,7 +10,7 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.build.run_prompts import AUTOEVAL, JUDGED_GOOD, RANKING
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader
 from rest_react.llm.gemini import Gemini

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from rest_react.config import cli
-from rest_react.config.cli import CONFIGS, checked, compose, environment
+from rest_react.config.cli import checked
+from rest_react.config.compose import CONFIGS, compose
+from rest_react.config.environment import environment
 from rest_react.errors import ConfigError, UsageError
 from rest_react.llm.vllm.settings import VllmModel
 from rest_react.tasks.search_qa.scripted import ScriptedModel

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rest_react.config.cli import CONFIGS, compose, spell_out
+from rest_react.config.compose import CONFIGS, compose, spell_out
 from rest_react.config.overrides import as_text, as_typed, split, text
 from rest_react.errors import ConfigError
 

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.config.students import settings_of_student
 
 

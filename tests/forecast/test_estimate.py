@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.forecast.estimate import Forecast, forecast
 from rest_react.protocols import Trainer
 from rest_react.storage.locked_settings import locked_settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.forecast.sbatch import sbatch_script
 from rest_react.run import run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
 from rest_react.forecast.table import duration_line, forecast_table
 from rest_react.storage.run_folder import RunFolder

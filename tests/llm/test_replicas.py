@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import OutsideFault
 from rest_react.llm.replicas import Replicas
 from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling

@@ -15,7 +15,7 @@ from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.llm.local_engine.seeded_draws import Draw
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm import vllm_server

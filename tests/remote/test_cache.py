@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Completion, Hit, OptionScores, Prompt, Sampling
 from rest_react.remote.cache import FILE, Cache, CachedLLM, CachedSearch

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.protocols import LLM
 from rest_react.records import ModelRef, Sampling, Trajectory
 from rest_react.remote.usage import Tokens, Usage, charged, most_tokens, told, with_thoughts

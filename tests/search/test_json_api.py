@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from rest_react.config.cli import CONFIGS
+from rest_react.config.compose import CONFIGS
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.search.json_api import JsonSearch, JsonSearchSettings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import UsageError
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible

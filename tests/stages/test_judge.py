@@ -9,7 +9,7 @@ import pytest
 
 from rest_react import loop as loop_module
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ModelFault, UsageError
 from rest_react.loop import Loop
 from rest_react.records import (

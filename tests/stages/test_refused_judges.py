@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.run import run
 from tests.loopback import Reply, Request, serve

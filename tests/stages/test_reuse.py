@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.records import Trajectory

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import RunFolderError
 from rest_react.run import run as run_settings
 from rest_react.stages.reuse import copy_stage

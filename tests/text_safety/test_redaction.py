@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.text_safety.redaction import redact, redact_reply, secret_in

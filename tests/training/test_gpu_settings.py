@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.config.checks.needs import lacking_here
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.run import run
 from rest_react.training import gpu_settings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.vllm import vllm_process

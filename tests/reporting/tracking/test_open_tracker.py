@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.config.checks.needs import lacking_here
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.reporting.tracking.open_tracker import missing_tracker, open_tracker
 from rest_react.reporting.tracking.track_iteration import send
 from rest_react.reporting.tracking.trackers import Kind, NoTracker, tracker_mode

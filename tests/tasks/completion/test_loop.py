@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.records import Candidate, Example, Ranking, Result, Step, Trajectory
 from rest_react.run import run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.questions import read_items
 from rest_react.tasks.completion.baselines import tfidf
 from rest_react.tasks.completion.formatting import SCORES, formatting_scores, leaf_values

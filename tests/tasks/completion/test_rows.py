@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.records import Example, Result
 from rest_react.reporting.results_json import read_results, scores_of

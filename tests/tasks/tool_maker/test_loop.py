@@ -12,7 +12,7 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.checks.combinations import combination_problems
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.loop import Loop
 from rest_react.records import Example, Result, Trajectory

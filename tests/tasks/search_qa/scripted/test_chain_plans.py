@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.build import Parts
-from rest_react.config.cli import compose
+from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
