@@ -20,10 +20,12 @@ from rest_react.config.compose import compose
 from rest_react.loop import Loop
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, LabelledQuestion, Preference, Question, Ranking, Result, Trajectory
+from rest_react.run import run as run_here
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.weights import resolve_weights
 from tests.conftest import SMALL
+from tests.training_here import train_in_this_process
 
 UNTRAINED = ("experiment=smoke", "world.evaluation=6", "finetune=dry_run")
 # Enough rollouts that a kill can land inside every stage, and few enough training steps.
@@ -106,9 +108,13 @@ def test_every_file_of_a_run_reads_back_as_its_records(smoke: Path) -> None:
     assert [r.id for r in results] == [f"eval-{i:03d}.0" for i in range(6)]
 
 
-def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_card_names_it(tmp_path: Path) -> None:
+def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_card_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_in_this_process(monkeypatch)  # iteration 0, which is supervised
     how = ("finetune=dpo", "finetune.batch_size=4", "finetune.micro_batch_size=4", "finetune.max_length=4096")
-    folder = finished(tmp_path, *SMALL, *how, "finetune.threads=1", "iteration=1")
+    run_here(compose([f"output={tmp_path}", *SMALL, *how, "finetune.threads=1", "iteration=1"]))
+    folder = tmp_path / "smoke"
     tuned = folder / "iter_1" / "finetune"
     rows = list(read_lines(tuned / "preferences.jsonl", Preference))
     examples = {example.id: example for example in read_lines(folder / "iter_1/improve/examples.jsonl", Example)}
@@ -201,13 +207,15 @@ def test_labels_never_reach_grow_or_improve(smoke: Path, tmp_path: Path) -> None
     assert [row["accuracy"]["mean"] for row in rows] == [0, 0]
 
 
-def test_a_run_that_reuses_stages_has_the_same_files_as_one_that_does_not(smoke: Path, tmp_path: Path) -> None:
+def test_a_run_that_reuses_stages_has_the_same_files_as_one_that_does_not(
+    smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_in_this_process(monkeypatch)
     mine = (*SMALL, "run=random", "improve.selector=random", "iteration=1")
     alone = tmp_path / "alone"
     shutil.copytree(smoke / "iter_0", alone / "random" / "iter_0")  # selection begins after it
-    assert run(alone, *mine).returncode == 0
-    done = run(smoke.parent, *mine, "grow.reuse=smoke")
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_here(compose([f"output={alone}", *mine]))
+    run_here(compose([f"output={smoke.parent}", *mine, "grow.reuse=smoke"]))
     reused, own = contents(smoke.parent / "random"), contents(alone / "random")
     assert [
         reused["results.json"]["settings"].pop("grow.reuse"),
