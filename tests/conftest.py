@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+FROZEN = [0]  # how many modules were imported at the last freeze
 SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
 
 
@@ -20,9 +21,21 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """By now all tests and what they test are imported. They stay, so no garbage collection looks at them again."""
-    gc.freeze()
+    freeze()
     gc.enable()
+
+
+def pytest_runtest_logfinish() -> None:
+    """A test may have imported as much again, such as transformers; each engine that closes collects garbage."""
+    if len(sys.modules) > FROZEN[0] + 100:
+        gc.collect()
+        freeze()
+
+
+def freeze() -> None:
+    """What is imported by now stays, so no garbage collection looks at it again."""
+    gc.freeze()
+    FROZEN[0] = len(sys.modules)
 
 
 @pytest.fixture(scope="session")
