@@ -41,7 +41,7 @@ def test_a_signal_during_fine_tuning_ends_the_trainer_first(tmp_path: Path, numb
     with subprocess.Popen(command(tmp_path, *TRAINED), stderr=subprocess.PIPE, text=True) as process:
         wait_for(losses, seconds=120)
         deadline = time.monotonic() + 120
-        # While the launcher is still importing, or once it trains.
+        # While the trainer is still importing, or once it trains.
         while not (losses.read_bytes() if training else processes_that_name(tmp_path / "smoke")):
             assert time.monotonic() < deadline
             time.sleep(0.01)
