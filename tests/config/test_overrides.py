@@ -24,7 +24,8 @@ TRICKY = st.sampled_from(
         "\\", "$HOME", "$", "a$b", "!x", "&y", "*z", "|", ">", "-", "--flag", "...", "a..b", "a'", '"', "’", "🦜",
     ]
 )  # fmt: skip
-KEYS = ("policy.model", "policy.base_url", "cache", "tracking.project", "grow.reuse", "agent.prompts")
+# Not policy.base_url, which may be a list.
+KEYS = ("policy.model", "policy.api_key_env", "cache", "tracking.project", "grow.reuse", "agent.prompts")
 
 
 def is_plain(typed: str) -> bool:
