@@ -203,6 +203,16 @@ def test_the_score_of_an_option_is_the_log_softmax_of_a_full_forward_pass(option
     assert (scores.floored, scores.prompt_tokens) == ((), len(ids))
 
 
+def test_a_prompt_that_is_read_in_several_batches_with_nothing_else_in_flight_gives_the_same() -> None:
+    async def both(engine: TransformersEngine) -> tuple[str, OptionScores]:
+        (sampled,) = await engine.sample(OTHERS[8], n=1, sampling=greedy())
+        return sampled.text, await engine.score(STATE, ("yes", "no"))
+
+    (text, scores), (other_text, other_scores) = (with_engine(both, batch_tokens=size) for size in (512, 16))
+    assert text == other_text
+    assert scores.logprobs == pytest.approx(other_scores.logprobs, abs=1e-3)
+
+
 def test_scores_of_a_prompt_that_is_too_long_are_refused() -> None:
     with pytest.raises(ModelFault, match="context too long"):
         with_engine(lambda engine: engine.score(Prompt("", "word " * 9000), ["A"]))

@@ -74,6 +74,8 @@ def seeded_draws(
             return torch.zeros(len(self.batch), dtype=torch.int32)
 
         def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+            if not self.batch:  # parts of long prompts fill the batch, so nothing is drawn
+                return scores
             # Sequences whose prompt is still being read have a row too, behind the others and without meaning.
             known = scores[: len(self.batch)]
             samples = [[draw, *draw.riders] for draw in self.batch]
