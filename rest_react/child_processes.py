@@ -26,6 +26,7 @@ from typing import BinaryIO
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL if the parent has ended and cannot call `stop`
 _REAP_S = 5.0
+_THREADS = 14  # proc(5): num_threads, counted from the field behind the process group
 
 
 def start(
@@ -90,14 +91,15 @@ def _signal_group(group: int, number: int) -> bool:
 
 def _has_ended(group: int) -> bool:
     """Whether all processes of a group have ended and only wait to be reaped: in a container without an init process
-    nobody reaps orphans, so the group never becomes empty. False where there is no /proc."""
-    states = set[str]()
+    nobody reaps orphans, so the group never becomes empty. A process whose first thread has ended has not ended as long
+    as others run, for instance in the driver of a GPU. False where there is no /proc."""
+    states = set[tuple[str, str]]()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            state, _parent, its_group, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
+            state, _parent, its_group, *others = path.read_text(errors="replace").rpartition(")")[2].split()
             if its_group == str(group):
-                states.add(state)
-    return states == {"Z"}
+                states.add((state, others[_THREADS]))
+    return states == {("Z", "1")}
 
 
 def _run(command: Sequence[str]) -> int:

@@ -40,7 +40,7 @@ def freeze() -> None:
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished smoke run of two iterations, made by the command line: `output` holds nothing else."""
+    """The folder of a finished smoke run of two iterations, made by the command line. Copy it to change it."""
     base = tmp_path_factory.getbasetemp()
     output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke_run"
     output.mkdir(exist_ok=True)

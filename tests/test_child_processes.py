@@ -87,6 +87,28 @@ def test_stop_does_not_wait_for_orphans_that_nobody_reaps(tmp_path: Path) -> Non
     assert (done.stdout, done.stderr) == ("True True\n", "")
 
 
+# Its first thread ends at once, another one goes on.
+HEADLESS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_process_of_which_a_thread_still_runs_has_not_ended() -> None:
+    process = subprocess.Popen([sys.executable, "-c", HEADLESS], start_new_session=True)
+    for _ in range(1000):
+        if zombie(process.pid):
+            break
+        time.sleep(0.01)
+    running = child_processes._has_ended(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert (running, child_processes._has_ended(process.pid)) == (False, True)
+    process.wait()
+
+
 def test_they_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     words = [sys.executable, "-c", PARENT, DEAF.replace("SIG_IGN", "SIG_DFL"), str(tmp_path / "log")]
     parent = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})

@@ -8,6 +8,7 @@ Not here: the process (training/test_local).
 """
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -58,5 +59,6 @@ def _run(path: Path) -> None:
 
 
 def train_in_this_process(patch: pytest.MonkeyPatch) -> None:
-    """Every LocalTrainer trains here, until `patch` is undone."""
+    """Every LocalTrainer trains here, until `patch` is undone. TRL refuses a process that sees several GPUs."""
+    patch.setenv("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0])
     patch.setattr(local, "train_in_process", train_here)

@@ -92,12 +92,14 @@ def test_a_damaged_file_of_a_complete_stage_is_refused_by_name(smoke: Path, name
     path = smoke / name
     before = path.read_bytes()
     for damage in DAMAGES:
-        damage(path)
         # The whole command once, of which this is the part that looks.
         refuses = again if damage is cut else refuse_damaged_stages
-        with pytest.raises(RunFolderError) as refused:
-            refuses(smoke)
-        path.write_bytes(before)
+        try:
+            damage(path)
+            with pytest.raises(RunFolderError) as refused:
+                refuses(smoke)
+        finally:  # the folder is that of all tests of this module
+            path.write_bytes(before)
         assert str(refused.value).startswith(f"{path} ")
 
 
