@@ -23,7 +23,6 @@ def test_a_run_that_would_train_on_unjudged_samples_says_so_with_the_measured_fi
     [
         (), ("improve.keep=all", "iteration=0"), ("improve.keep=all", "improve.keep_trajectories=supported"),
         ("improve.keep=all", "improve.selector=random"), ("experiment=paper_openai", "iteration=1"),
-        ("experiment=web", "iteration=1"),
     ],
 )  # fmt: skip
 def test_other_runs_say_nothing(overrides: tuple[str, ...]) -> None:
@@ -40,4 +39,16 @@ def test_runs_on_a_user_s_own_questions_ask_a_reward_model(tmp_path: Path) -> No
         assert (settings.improve.selector, settings.improve.reward, settings.reward_model.kind) == (
             "reward_model", "options", "same",
         )  # fmt: skip
-        assert told(*given) == []
+        assert len(told(*given)) == (0 if overrides else 1)
+
+
+ASKING = ("improve.selector=reward_model", "improve.reward=options")
+
+
+@pytest.mark.parametrize("overrides", [ASKING, (*ASKING, "reward_model=smollm2"), ("experiment=web", "iteration=1")])
+def test_a_run_that_the_untuned_embedded_model_would_judge_says_what_its_judgement_is_worth(
+    overrides: tuple[str, ...],
+) -> None:
+    (note,) = told(*overrides)
+    assert "49% [45, 54]" in note and "reward_model=openai" in note
+    assert told(*ASKING, "reward_model=openai") == []
