@@ -179,7 +179,7 @@ def test_every_arm_on_wikipedia_text_composes_and_shares_the_first_grow(tmp_path
         differing = [key for key in {*there, *mine} if there.get(key) != mine.get(key)]
         stages, wrong = shared_stages(differing, "demonstrations", 2)
         assert (wrong, stages[-1]) == ([], "iter_1/grow"), other.run
-    assert len({first.run, *(other.run for other in others)}) == len(arms) == 5
+    assert len({first.run, *(other.run for other in others)}) == len(arms) == 6
 
 
 def overrides() -> list[str]:
