@@ -52,6 +52,7 @@ _REST_OF_DATE = re.compile(
 )
 _LAST_NUMBER = re.compile(r"(?<!\S)[-+]?\d\S*(?: [A-Z][a-z]+(?: \d{1,2})?)?$")
 _COPULA = re.compile(r"(?<!\S)(?:is|was|are|were|be|in|by|at|:)(?!\S)")
+_STATES_ANSWER = re.compile(r"(?i)\s*(?:it|this|that|the answer|candidates) (?:is|was|are|were)\b")
 _AMOUNT = re.compile(r"(?<!\S)[-+]?\d[\d.]* [a-z]+\d?(?!\S)")
 _BULLET = re.compile(r"^[ \t]*[-*•‣·–—▪◦+][ \t]+")
 _MARKER = re.compile(
@@ -135,7 +136,7 @@ def _left_is_candidate(mention: str, prefix: str, suffix: str, neighbours: list[
         return not _same_amount(mention, item)
     if separator == "—" and [other for other, _ in neighbours].count("—") < 2:
         return False  # "Capital — Paris"
-    if separator == "?" and " " in item and _VERB.search(item):
+    if separator == "?" and " " in item and _VERB.search(item) and not _STATES_ANSWER.match(item):
         return False  # a question, and its answer
     tail = _COPULA.split(item)[-1].strip()
     if separator in (",", ";", "."):

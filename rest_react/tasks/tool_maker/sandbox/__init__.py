@@ -120,6 +120,9 @@ async def _process(request: bytes, timeout_s: float) -> tuple[int, bytes, str]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:
+            # `wait` ends when the pipes have ended too, and asyncio does not see their end while nobody reads them.
+            process._transport.close()  # type: ignore[attr-defined]
         await process.wait()
     errors = (await process.stderr.read(1000)).decode("utf-8", "replace").strip()
     return process.returncode or 0, said, errors
