@@ -120,12 +120,22 @@ async def _process(request: bytes, timeout_s: float) -> tuple[int, bytes, str]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        if process.returncode is None:
-            # `wait` ends when the pipes have ended too, and asyncio does not see their end while nobody reads them.
-            process._transport.close()  # type: ignore[attr-defined]
+        await _drain(process)
         await process.wait()
     errors = (await process.stderr.read(1000)).decode("utf-8", "replace").strip()
     return process.returncode or 0, said, errors
+
+
+async def _drain(process: asyncio.subprocess.Process) -> None:
+    """Drops the rest of the result: `wait` ends when the pipes have ended too, and asyncio does not see the end of one
+    that nobody reads. A process that left the group may hold them open; then they are closed."""
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            while await process.stdout.read(_LONGEST_RESULT):
+                pass
+    except TimeoutError:
+        process._transport.close()  # type: ignore[attr-defined]
 
 
 def _outcome(status: int, said: bytes, seconds: float, *, called: bool) -> Outcome:
