@@ -1,39 +1,35 @@
 """Runs the same loop with training targets chosen by gold labels, as an upper reference.
 
-    python -m benchmarks.upper_bound --run outputs/embedded_full --iteration 3 experiment=embedded_full
+    python -m benchmarks.upper_bound experiment=wiki data=<folder> run=wiki_gold grow.reuse=wiki iteration=2
 
-writes into outputs/embedded_full_gold. It reuses the run's iteration 0 and first Grow, so give that run's overrides.
-From then on, trajectories with a right answer are trained on: each step on its right candidate with the lowest
-perplexity (`gold`), steps without one not at all. Questions of a file need their chains (docs/data_formats.md); those
-without a complete one are not trained on. Rollouts still select by `agent.select`. Resumable like a run.
+takes the settings of a run (docs/ablations.md); here it reuses the iteration 0 and first Grow of outputs/wiki.
+Trajectories with a right answer are trained on: each step on its right candidate with the lowest perplexity (`gold`),
+steps without one not at all. Questions of a file need their chains (docs/data_formats.md); those without a complete one
+are not trained on. Rollouts still select by `agent.select`. Resumable like a run.
 
 Labels decide the training data, so the result is a reference, never a result of the method; that is why this is not a
-selector of the package. It need not be a bound: gold demands less of a trajectory than the rules do (docs/log.md).
+selector of the package, and why the name of such a run ends in `_gold`. It need not be a bound: gold demands less of a
+trajectory than the rules do (docs/log.md).
 Not here: the verdicts (gold).
 """
 
 import argparse
-import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks.gold import judge_steps
-from rest_react.build import Parts
 from rest_react.config.compose import compose
-from rest_react.config.environment import environment
+from rest_react.errors import ConfigError, RestReactError
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
 from rest_react.records import Example, LabelledQuestion, Trajectory
+from rest_react.run import run
 from rest_react.stages.improve.improve import EXAMPLES
-from rest_react.stages.reuse import copy_stage
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines
-from rest_react.storage.locked_settings import locked_settings
-from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import differing_settings, lock_settings
-from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
+from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.search_qa.scripted.chain_plans import NoPlan, Titles
+from rest_react.terminal.console import say
 
 
 class GoldLoop(Loop):
@@ -89,27 +85,17 @@ class GoldLoop(Loop):
 
 
 def main() -> None:
-    """Copies iteration 0 and the first Grow, then continues with gold targets."""
+    """Runs the loop with gold targets, for the settings of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--iteration", type=int, default=3)
-    parser.add_argument("overrides", nargs="*", help="the run's own overrides, e.g. experiment=embedded_full")
-    arguments = parser.parse_args()
-    name = f"{arguments.run.name}_gold"
-    overrides = [f"run={name}", f"output={arguments.run.parent.resolve()}", f"iteration={arguments.iteration}"]
-    settings = compose([*arguments.overrides, *overrides])
-    run, folder = RunFolder(arguments.run), RunFolder(arguments.run.parent / name)
-    if not (arguments.run / "iter_0" / "finetune" / "summary.json").exists():
-        parser.error(f"{arguments.run} has no complete iteration 0; first run run={arguments.run.name} iteration=0")
-    if differing := differing_settings(run.root, locked_settings(settings)):
-        parser.error(f"give the run's own overrides: {', '.join(differing)} differ from those of {arguments.run}")
-    parts = Parts(settings, folder)
-    refuse_damaged_stages(run.root)
-    with folder.locked():
-        for shared in ("iter_0", "iter_1/grow"):
-            copy_stage(run, folder, shared)
-        lock_settings(folder.root, locked_settings(settings), environment(parts.prompts.digest()))
-        asyncio.run(GoldLoop(settings, parts).run_to(arguments.iteration))
+    parser.add_argument("overrides", nargs="*", help="settings as of rest_react.run; the run's name ends in _gold")
+    try:
+        settings = compose(parser.parse_args().overrides)
+        if not settings.run.endswith("_gold"):
+            raise ConfigError([f"run: labels choose the targets of this run; name it so: run={settings.run}_gold"])
+        run(settings, loop=GoldLoop)
+    except RestReactError as error:
+        say(str(error))
+        raise SystemExit(error.exit_status) from None
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from rest_react.sweep.jobs import Ended, sweep
 from rest_react.terminal.console import console, say
 
 
-def run(settings: Settings, overrides: Sequence[str] = ()) -> None:
+def run(settings: Settings, overrides: Sequence[str] = (), *, loop: type[Loop] = Loop) -> None:
     """Runs the loop to `settings.iteration`, then its students. Raises RestReactError; complete work is kept on
     disk. `overrides` are the words of the command, for a script for SLURM; none if it was not a command."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
@@ -54,11 +54,11 @@ def run(settings: Settings, overrides: Sequence[str] = ()) -> None:
         return
     if missing := [*missing_keys(settings), *lacking_here(settings)]:
         raise ConfigError(missing)
-    loop = Loop(settings, parts)
+    prepared = loop(settings, parts)
     with folder.locked():
         locked = locked_settings(settings)
         reopen_where_limits_changed(folder, locked)
-        for change in lock_settings(folder.root, locked, environment(prompts) | loop.data_digests()):
+        for change in lock_settings(folder.root, locked, environment(prompts) | prepared.data_digests()):
             say(f"note: since this run began, {change}")
         refuse_damaged_stages(folder.root)
         parts.models.budget.keep_in(folder.root / "spending.json")
@@ -66,9 +66,9 @@ def run(settings: Settings, overrides: Sequence[str] = ()) -> None:
             say(line)
         if overrides and has_slurm():
             write_file(folder.root / SCRIPT, sbatch_script(settings, overrides, expected_minutes(settings, folder)))
-        run_async(loop.run_to(settings.iteration))
+        run_async(prepared.run_to(settings.iteration))
     for student in settings.students:
-        run(settings_of_student(settings, student))
+        run(settings_of_student(settings, student), loop=loop)
 
 
 def main() -> None:
