@@ -134,7 +134,7 @@ async def _complete(
             chunks = reply.content.iter_chunked(65_536)
             raw = await (beginning(chunks) if status else whole(chunks, what, most_mb))
             return HttpReply(reply.status, reply.headers, raw)
-    except (TimeoutError, ClientError, OSError) as error:
+    except (TimeoutError, ClientError, OSError, UnicodeError) as error:  # UnicodeError: no name of a host
         reason = f" ({error})" if str(error) else ""
         kind, limit = type(error).__name__, session.timeout.total
         raise TryAgain(f"{status}{kind}, no complete reply within {limit:g} s{reason}") from error
@@ -147,7 +147,7 @@ async def answers(url: str, timeout_s: float = 5.0) -> bool:
     try:
         async with open_session(url, timeout_s) as session, session.get(url, allow_redirects=False) as reply:
             return reply.status == 200
-    except (TimeoutError, ClientError, OSError):
+    except (TimeoutError, ClientError, OSError, UnicodeError):
         return False
 
 

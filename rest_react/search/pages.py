@@ -3,20 +3,21 @@
     search = PageReader(JsonSearch(settings), most=1, characters=2000)
     await search.search("who founded Ostrim", 3)      # the first hit's snippet is the beginning of its page's main text
 
-A page is read directly, never through a proxy, from a public address only: each name is resolved once, the addresses
-of private networks and of this machine are refused, and the connection goes to the address that was checked. Only the
-usual ports, no redirects, HTML or plain text, at most 2 MB, in a time limit. A page that cannot be read keeps the
+A page is read directly, never through a proxy, from a public address only: the address is checked where its socket is
+made, after every reading and resolution of the URL, and those of private networks and of this machine are refused. Only
+the usual ports, no redirects, HTML or plain text, at most 2 MB, in a time limit. A page that cannot be read keeps the
 engine's snippet; the first page of a run that cannot is named on the terminal. trafilatura finds the main text.
 Not here: PDF, pages that need JavaScript, and robots.txt.
 """
 
 import asyncio
-import contextlib
+import errno
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from rest_react.concurrency import gather_or_cancel
@@ -30,13 +31,14 @@ from rest_react.terminal.console import say
 from rest_react.text_safety.escaping import printable
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import AddrInfoType, ClientSession
 
 Address: TypeAlias = IPv4Address | IPv6Address
 _PAGE_MB, _TIMEOUT_S, _AT_ONCE = 2, 15.0, 16
 _PORTS = {"http": (None, 80), "https": (None, 443)}
 _TEXT = ("text/html", "application/xhtml+xml", "text/plain")
-_WRAPS_IPV4 = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")))
+_GLOBAL_UNICAST = ip_network("2000::/3")  # Python also counts what lies outside as global: site-local, translated IPv4
+_WRAPS_IPV4 = tuple(map(ip_network, ("2002::/16", "2001::/32")))
 
 
 class _Unread(Exception):
@@ -45,9 +47,12 @@ class _Unread(Exception):
 
 def is_public(address: Address) -> bool:
     """Whether an address is on the internet: not private, not this machine, and not a form that wraps another one."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    wrapped = any(address in network for network in _WRAPS_IPV4 if network.version == address.version)
-    return is_public(mapped) if mapped else address.is_global and not address.is_multicast and not wrapped
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address not in _GLOBAL_UNICAST or any(address in network for network in _WRAPS_IPV4):
+            return False
+    return address.is_global and not address.is_multicast
 
 
 def missing_package() -> str:
@@ -113,9 +118,6 @@ class PageReader:
             raise _Unread("not a plain http:// or https:// address")
         if not self._any_port and port not in _PORTS[parts.scheme]:
             raise _Unread(f"port {port}")
-        with contextlib.suppress(ValueError):  # a name, which is checked when it is resolved
-            if not self._allowed(ip_address(name)):
-                raise _Unread("an address of a private network")
         async with self._places, self._session() as session:
             reply = await get(session, url, what=place_of(url), most_mb=_PAGE_MB)
         kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -130,32 +132,25 @@ class PageReader:
         return await asyncio.to_thread(self._extract, reply.body)
 
     def _session(self) -> "ClientSession":
-        """A session for one page, whose names resolve to allowed addresses only."""
-        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, ThreadedResolver
-        from aiohttp.abc import AbstractResolver
-
-        allowed = self._allowed
-
-        class Allowed(AbstractResolver):
-            """Resolves a name once; the connection goes to what was checked."""
-
-            def __init__(self) -> None:
-                self._resolver = ThreadedResolver()
-
-            async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
-                found = await self._resolver.resolve(host, port, family)
-                kept = [one for one in found if allowed(ip_address(one["host"].partition("%")[0]))]
-                if not kept:
-                    raise OSError(f"{host} is in a private network")
-                return kept
-
-            async def close(self) -> None:
-                await self._resolver.close()
+        """A session for one page, which connects to allowed addresses only."""
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
         return ClientSession(
             headers={"User-Agent": "rest_react", "Accept": "text/html, text/plain;q=0.9"},
             timeout=ClientTimeout(total=self._timeout_s),
-            connector=TCPConnector(resolver=Allowed(), force_close=True),
+            connector=TCPConnector(socket_factory=self._allowed_socket, force_close=True),
             cookie_jar=DummyCookieJar(),
             trust_env=False,
         )
+
+    def _allowed_socket(self, info: "AddrInfoType") -> socket.socket:
+        """The socket of a connection. Raises OSError if its address is not allowed."""
+        family, kind, protocol, _, target = info
+        host = str(target[0])
+        try:
+            allowed = self._allowed(ip_address(host.partition("%")[0]))
+        except ValueError:  # another form of an address, which only the system would read
+            allowed = False
+        if not allowed:
+            raise PermissionError(errno.EACCES, f"{host} is in a private network")
+        return socket.socket(family, kind, protocol)

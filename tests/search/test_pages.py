@@ -23,13 +23,13 @@ class Found:
         return [Hit(source, "Ostrim", "snippet") for source in self.sources[:k]]
 
 
-def snippets(*sources: str, most: int = 9, **limits: Any) -> list[str]:
+def snippets(*sources: str, most: int = 99, **limits: Any) -> list[str]:
     """What is shown of these results. Addresses of this machine are allowed, unless a test says otherwise."""
     given = {"allowed": lambda _: True, "any_port": True, "characters": 25, "timeout_s": 2.0}
     reader = PageReader(
         Found(sources), most=most, extract=lambda page: clean_html(page.decode()), **{**given, **limits}
     )
-    return [hit.snippet for hit in asyncio.run(reader.search("q", 9))]
+    return [hit.snippet for hit in asyncio.run(reader.search("q", 99))]
 
 
 def test_the_pages_of_the_first_results_are_read_and_cut() -> None:
@@ -80,9 +80,17 @@ def test_no_request_reaches_this_machine_or_a_private_network() -> None:
             "0.0.0.0",
             "[::1]",
             "[::ffff:127.0.0.1]",
+            "\uff11\uff12\uff17.0.0.1",  # full width
+            "127\u30020\u30020\u30021",  # ideographic full stops
+            "\u2460\u2461\u2466.0.0.1",  # digits in circles
         )
         shown = snippets(*(f"http://{name}:{port}/" for name in names), allowed=is_public)
     assert (shown, server.requests) == (["snippet"] * len(names), [])
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", "http://./", f"http://{'a' * 70}.example/", "http://\u2488.example/"])
+def test_a_name_that_no_host_can_have_keeps_the_snippet(url: str) -> None:
+    assert snippets(url) == ["snippet"]
 
 
 def test_other_schemes_ports_and_users_are_refused() -> None:
@@ -109,6 +117,7 @@ def test_other_schemes_ports_and_users_are_refused() -> None:
         ("169.254.169.254", False), ("127.0.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),
         ("::1", False), ("fe80::1", False), ("fd00::1", False), ("::ffff:10.0.0.1", False),
         ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("ff0e::1", False), ("::7f00:1", False),
+        ("fec0::1", False), ("::ffff:0:7f00:1", False), ("2001:0:53aa:64c::", False), ("64:ff9b:1::7f00:1", False),
     ],
 )  # fmt: skip
 def test_public_addresses(address: str, public: bool) -> None:
