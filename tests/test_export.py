@@ -310,6 +310,14 @@ def test_all_wrong_words_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsy
     assert told == ["colour", "run", "format", "verdict", "iteration", "out", "hub", "verdict"]
 
 
+@pytest.mark.parametrize("word", ["private", "private=", "gold", "outcome="])
+def test_a_word_without_its_value_is_refused_before_anything_is_uploaded(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = exported(monkeypatch, capsys, "run=qa", "format=messages", "out=x", "hub=me/x", "stage=all", word)
+    assert code == 2 and f"{word.strip('=')}: '' is not one of" in err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

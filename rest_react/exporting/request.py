@@ -66,11 +66,12 @@ def _problems(given: Mapping[str, str]) -> Iterator[str]:
     for key in given:
         if key not in known:
             yield f"{key}: there is no such word; use {', '.join(known)}"
-    for key in ("run", "format"):
-        if not given.get(key):
-            yield f"{key}: it is missing; give {key}=<{'name' if key == 'run' else '|'.join(FORMATS)}>"
+    missing = [key for key in ("run", "format") if not given.get(key)]
+    for key in missing:
+        yield f"{key}: it is missing; give {key}=<{'name' if key == 'run' else '|'.join(FORMATS)}>"
     for key, choices in _CHOICES.items():
-        if given.get(key) and given[key] not in choices:
+        # Also if it is empty: the word `private` alone must not publish.
+        if key in given and key not in missing and given[key] not in choices:
             yield f"{key}: {given[key]!r} is not one of {', '.join(choices)}"
     kind, stage = given.get("format", ""), given.get("stage", GROW)
     if _numbers(given.get("iteration", "all")) == ():
