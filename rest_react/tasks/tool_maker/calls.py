@@ -19,6 +19,7 @@ _FENCED = re.compile(r"^[ \t]*```[\w+-]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.MULT
 _SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
 _ANSWER = re.compile(r"^\W*(?:the |final )*answer\b(?: is)?\s*:?[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
 _LONGEST = 20_000
+_DEEPEST = 100  # levels of the syntax tree; `ast.unparse` calls itself several times for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,10 @@ def _parsed(code: str) -> tuple[ast.Module | None, str]:
     if len(code) > _LONGEST:
         return None, f"the code has more than {_LONGEST} characters"
     try:
-        return ast.parse(code), ""
+        tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return None, f"not Python: {error}"
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return (None, f"the code is nested more than {_DEEPEST} levels deep") if level else (tree, "")

@@ -1,5 +1,6 @@
 import ast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,13 @@ def test_no_reply_breaks_a_reader(reply: str) -> None:
     read_function(reply), read_calls(reply, 2), read_answer(reply), how_asked(reply)
     if text := read_call(reply).text:
         assert ast.unparse(ast.parse(text)) == text
+
+
+@pytest.mark.parametrize("value", ["1" + "+1" * 900, "-" * 900 + "1", "a" + ".b" * 900, "[" * 150 + "]" * 150])
+def test_code_that_is_nested_too_deep_to_be_written_again_is_refused(value: str) -> None:
+    assert "nested" in read_call(f"answer = f({value})", "f").problem
+    assert "nested" in read_function(f"def f(x={value}):\n    return x").problem
+    assert read_call("answer = f(1" + "+1" * 80 + ")", "f").problem == ""
 
 
 def test_the_id_of_a_built_in_question_says_how_it_is_asked() -> None:
