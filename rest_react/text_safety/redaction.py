@@ -27,7 +27,11 @@ _SECRET_NAME = (
 _QUERY = re.compile(rf"""([?&;](?:{_SECRET_NAME})=)[^\s&#"'<>]+""", re.IGNORECASE)
 _HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?\w+\s+)[^\s"']+""", re.IGNORECASE)
 # Parts of a key as error messages show them (`sk-ab***yz`, `sk-...wxyz`), and digests of a key.
-_KEY_LIKE = re.compile(r"[^\s'\"`=:]*\*{3,}[^\s'\"`.,]*|\bsk-[\w.-]{4,}|\w+-[\w-]*\.{3}\w{2,}|\b[0-9a-f]{32,}\b")
+# Each part begins where a word begins, so that a long text without spaces is read once, not once from each character.
+_KEY_LIKE = re.compile(
+    r"(?<![^\s'\"`=:])[^\s'\"`=:]*\*{3,}[^\s'\"`.,]*|\bsk-[\w.-]{4,}"
+    r"|(?<![\w-])-*(?=\w+-)[\w-]*\.{3}\w{2,}|\b[0-9a-f]{32,}\b"
+)
 _SHORTEST = 5  # characters; replacing shorter secrets would also replace parts of ordinary words
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -194,4 +195,12 @@ def test_a_key_and_its_parts_are_redacted_in_quoted_replies(shown) -> None:
     assert redact_reply(f"Incorrect API key provided: {shown}. Get one.", API_KEY).startswith(
         "Incorrect API key provided: ***"
     )
+    assert redact_reply(f"--{shown}--", API_KEY) != f"--{shown}--"
     assert redact_reply("Wait... a stop at 10...20 is fine", API_KEY) == "Wait... a stop at 10...20 is fine"
+
+
+@pytest.mark.parametrize("part", ["a", "a-", "a-b...", "*a", "a:", "-", "sk-"])
+def test_a_long_reply_without_spaces_is_read_at_once(part) -> None:
+    started = time.perf_counter()
+    redact_reply(part * (200_000 // len(part)), API_KEY)
+    assert time.perf_counter() - started < 5  # once from each character takes minutes
