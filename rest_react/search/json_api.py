@@ -23,6 +23,7 @@ from rest_react.records import Hit
 from rest_react.remote.failures.error_meanings import meaning_of
 from rest_react.remote.failures.error_replies import error_reply
 from rest_react.remote.http_client import HttpReply, get, key_from, open_session, post
+from rest_react.remote.json_reply import decode_reply
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of
@@ -138,8 +139,8 @@ class JsonSearch:
 def read_hits(raw: bytes, s: JsonSearchSettings) -> list[Hit]:
     """The results in a reply, best first. Raises TryAgain if the reply is not an answer."""
     try:
-        reply = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reply = decode_reply(raw)
+    except (ValueError, RecursionError) as error:
         raise TryAgain(f"unreadable reply ({error})") from error
     if _field(reply, s.answered) is None:
         raise TryAgain(f"the reply has no field {s.answered}")

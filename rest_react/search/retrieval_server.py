@@ -22,6 +22,7 @@ from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote.failures.wait_headers import requested_wait_s
 from rest_react.remote.http_client import open_session, post
+from rest_react.remote.json_reply import decode_reply
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry, worth_retrying
 from rest_react.remote.whole_reply import PAGE_MB, place_of
@@ -112,8 +113,8 @@ class _Reply(msgspec.Struct):
 def read_hits(raw: bytes) -> list[Hit]:
     """The hits for the one query of the request. Raises TryAgain if the reply has another form or reports an error."""
     try:
-        reply = msgspec.json.decode(raw, type=_Reply)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reply = msgspec.convert(decode_reply(raw), _Reply)
+    except (ValueError, RecursionError) as error:
         raise TryAgain(f"unreadable reply ({error})") from error
     if reply.error or reply.detail:
         raise TryAgain(f"the reply reports an error ({reply.error or reply.detail!s:.200})")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from rest_react.config.compose import CONFIGS
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.search.json_api import JsonSearch, JsonSearchSettings
+from rest_react.search.json_api import JsonSearch, JsonSearchSettings, read_hits
 from tests.loopback import Reply, Request, Server, serve
 
 QUERY = "who founded Ostrim & when?"
@@ -130,6 +130,18 @@ def test_no_results_are_an_outage_if_engines_of_a_metasearch_did_not_answer() ->
         pytest.raises(OutsideFault, match=r"engines did not answer.*wikidata"),
     ):
         asked("searxng", server)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"query": "q", "results": [{"url": "u", "title": "Ostrim \\ud83d", "content": "A town", "score": 1}]}',
+        b'{"query": "q", "results": [{"url": "u", "title": "Ostrim", "content": "A town", "score": NaN}]}',
+        b'\xef\xbb\xbf{"query": "q", "results": [{"url": "u", "title": "Ostrim", "content": "A town"}]}',
+    ],
+)
+def test_a_reply_that_is_not_quite_json_is_read(raw: bytes) -> None:
+    assert read_hits(raw, settings("tavily")) == [Hit("u", "Ostrim", "A town")]
 
 
 def test_results_without_the_named_fields_are_not_no_results() -> None:

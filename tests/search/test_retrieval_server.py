@@ -6,7 +6,7 @@ import pytest
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.search.retrieval_server import HttpSearch
+from rest_react.search.retrieval_server import HttpSearch, read_hits
 from tests.loopback import Reply, Server, serve
 
 
@@ -31,6 +31,11 @@ def test_documents_become_hits_best_first():
     [request] = server.requests
     assert (request.method, request.path) == ("POST", "/retrieve")
     assert request.json == {"queries": ["who founded Ostrim"], "topk": 3, "return_scores": True}
+
+
+def test_a_score_that_is_no_number_and_half_a_character_do_not_lose_the_documents():
+    raw = b'{"result": [[{"document": {"contents": "T \\ud83d\\nA town", "id": 7}, "score": NaN}]]}'
+    assert read_hits(raw) == [Hit("7", "T", "A town")]
 
 
 def test_no_results_give_an_empty_list():

@@ -7,13 +7,11 @@ r"""Decodes the bytes of a reply: one JSON object, or a stream of server-sent ev
 Not here: reading the object (openai_choice, replies).
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from rest_react.llm.openai_api.openai_choice import THOUGHTS, TOOLS, in_order, message_of, text_of, token_logprobs
+from rest_react.remote.json_reply import decode_reply
 
 
 def parse_body(raw: bytes) -> Any:
@@ -21,15 +19,7 @@ def parse_body(raw: bytes) -> Any:
     raw = raw.removeprefix(b"\xef\xbb\xbf").strip()
     if raw.startswith((b"data:", b"event:", b"id:", b":")):
         return _of_events(raw.decode("utf-8", "replace"))
-    try:
-        return msgspec.json.decode(raw)
-    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
-        return _parse_slowly(raw.decode("utf-8", "replace"))
-
-
-def _parse_slowly(text: str) -> Any:
-    """JSON that msgspec refuses: with NaN and Infinity, which become null, or with lone surrogates."""
-    return json.loads(text, parse_constant=lambda _: None)
+    return decode_reply(raw, "replace")
 
 
 def _of_events(text: str) -> Any:
@@ -41,7 +31,7 @@ def _of_events(text: str) -> Any:
         if data == "[DONE]":
             ended = True
         elif data:
-            chunk = _parse_slowly(data)
+            chunk = decode_reply(data.encode())
             if not isinstance(chunk, dict) or chunk.get("error"):
                 return chunk
             chunks.append(chunk)
@@ -49,10 +39,12 @@ def _of_events(text: str) -> Any:
     whole = [chunk for chunk in chunks if any("message" in choice for choice in in_order(chunk.get("choices")))]
     if whole:
         return whole[-1]
-    if not ended and not any(part.get("finish_reason") for part in parts):
+    # Of a stream that breaks off, only the samples that had ended are whole.
+    choices = [choice for choice in _put_together(parts) if ended or choice["finish_reason"]]
+    if not choices and not ended:
         raise ValueError("the event stream ended early")
     usage = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
-    return {"choices": list(_put_together(parts)), "usage": usage[-1] if usage else None}
+    return {"choices": choices, "usage": usage[-1] if usage else None}
 
 
 def _put_together(parts: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,6 @@
 Not here: the whole reply (openai_replies), and decoding its bytes (event_stream).
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard, cast
 
@@ -35,6 +34,7 @@ _FILTERED = frozenset(
 TOOLS = ("tool_calls", "function_call")
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _LARGEST_LOGPROB = 0.01  # rounding makes some of them a little more than 0
+_SMALLEST_LOGPROB = -1e300  # an integer below it may be no float
 _DEEPEST = 3  # of the lists and objects that text may lie in
 
 
@@ -102,7 +102,7 @@ def token_logprobs(logprobs: object) -> Iterator[object]:
 
 def is_logprob(value: object) -> TypeGuard[float]:
     """Whether a value can be a log-probability."""
-    return type(value) in (int, float) and -math.inf < cast(float, value) < _LARGEST_LOGPROB
+    return type(value) in (int, float) and _SMALLEST_LOGPROB < cast(float, value) < _LARGEST_LOGPROB
 
 
 def listed_tokens(logprobs: object) -> dict[str, float]:

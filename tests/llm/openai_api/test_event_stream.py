@@ -70,3 +70,10 @@ def test_a_text_comes_back_however_it_is_cut_into_events(pieces):
 def test_a_stream_that_breaks_off_or_ends_in_an_error_is_no_reply(stream):
     with pytest.raises((TryAgain, ErrorInside)):
         read_reply(stream)
+
+
+def test_of_a_stream_that_breaks_off_only_the_samples_that_had_ended_are_read():
+    first = event(choices=[{"index": 0, "delta": {"content": "Paris"}, "finish_reason": "stop"}])
+    second = event(choices=[{"index": 1, "delta": {"content": "Lon"}, "finish_reason": None}])
+    assert [one.text for one in read_reply(first + second).completions] == ["Paris"]
+    assert [one.text for one in read_reply(first + second + b"data: [DONE]\n\n").completions] == ["Paris", "Lon"]

@@ -35,7 +35,7 @@ def test_a_whole_reply_is_read_with_its_counts():
 
 
 @pytest.mark.parametrize(
-    "value", ["null", "NaN", "-Infinity", "Infinity", '"-0.5"', '"x"', "true", "{}", "2.5", "1e999"]
+    "value", ["null", "NaN", "-Infinity", "Infinity", '"-0.5"', '"x"', "true", "{}", "2.5", "1e999", "-1" + "0" * 400]
 )
 def test_one_odd_log_probability_makes_the_sum_unknown_and_loses_neither_text_nor_count(value):
     chat = (
