@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -54,7 +56,7 @@ ESCAPES = {
     "import os\nos.setuid(0)": "PermissionError",
     "import os\nos.chroot('/usr')": "PermissionError",
     "import ctypes\nassert ctypes.CDLL(None).unshare(0x10000000) == 0": "AssertionError",
-    "import os\nos.kill(os.getppid() or 1, 9)\nanswer = double(1)\nos._exit(0)": "without a result",
+    "import os\ntry: os.kill(1, 9)\nexcept OSError: pass\nanswer = double(1)\nos._exit(0)": "without a result",
     "import os\nos._exit(0)": "without a result",
     "import sys\nsys.exit(0)": "SystemExit",
     "answer = double('x' * 10 ** 6)": "more than 2000",
@@ -91,6 +93,52 @@ def test_processes_that_the_code_started_are_killed_with_it() -> None:
     while (left := _running("4711.5")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []
+
+
+# It leaves its group, forbids the kernel to end it with its parent, and has the sandbox ended by too long a result.
+SURVIVOR = """
+import ctypes, os, time
+def double(x):
+    pass
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+os.setsid()
+for number in range(3, 32):
+    try:
+        for _ in range(30):
+            os.write(number, b"x" * 4000)
+    except OSError:
+        pass
+time.sleep(4711)
+"""
+
+
+@isolated
+def test_code_that_leaves_its_group_ends_with_the_sandbox() -> None:
+    before, started = _running(inside.__file__), time.monotonic()
+    assert "wrote more than" in run("", function=SURVIVOR).problem
+    assert time.monotonic() - started < 9  # nothing holds the pipe of the result open
+    left = {process for process in {*_running(inside.__file__)} - {*before} if not _is_zombie(process)}
+    assert left == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_limit_that_the_system_refuses_is_not_the_problem_of_the_code(kind: str, tmp_path: Path) -> None:
+    request = {
+        "function": DOUBLE, "call": "answer = double(4)", "folder": str(tmp_path), "isolated": kind == "namespaces",
+        "seconds": 20, "memory_mb": 256,
+    }  # fmt: skip
+    below = ["bash", "-c", 'ulimit -n 20; exec "$@"', "bash"]
+    command = [*below, sys.executable, "-I", "-S", inside.__file__]
+    done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, check=False)
+    raised = done.returncode == inside.DONE and json.loads(done.stdout)["answer"] == "8"  # root may raise it
+    assert raised or (done.returncode == inside.SETUP_FAILED and b"limit" in done.stderr)
+
+
+def _is_zombie(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def _running(argument: str) -> list[str]:

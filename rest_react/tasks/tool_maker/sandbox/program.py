@@ -3,9 +3,10 @@
     python -I -S program.py < request.json        # {"function": "def f(...): ...", "call": "answer = f(3)", ...}
     {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": ""}
 
-The first process makes namespaces and an empty root folder, starts a second process in them, and kills it when its time
-is over. The second process gives up its rights, limits itself and runs the code; it is process 1 of its namespace, so
-the kernel kills all other processes of the namespace with it. The exit status says how it ended (`SETUP_FAILED`, ...).
+The first process makes namespaces and an empty root folder, and starts a second process in them. The second process
+limits itself, starts a third one, and kills it when its time is over. The third gives up its rights and runs the code.
+The second is process 1 of its namespace: the code cannot kill it, and when it ends for any reason, the kernel kills all
+other processes of the namespace. The exit status says how the code ended (`SETUP_FAILED`, ...).
 Not here: what the sandbox protects against, and the reader of the result (tasks.tool_maker.sandbox).
 """
 
@@ -43,7 +44,23 @@ def main() -> int:
             return SETUP_FAILED
     child = os.fork()
     if child == 0:
-        _run(request)
+        os._exit(_supervise(request))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return status if status in (DONE, SETUP_FAILED, OUT_OF_TIME) else KILLED
+
+
+def _supervise(request: Mapping[str, Any]) -> int:
+    """The second process: enters its folder, limits itself, and waits for the process that runs the code."""
+    nothing = os.open(os.devnull, os.O_RDWR)  # behind chroot there is none
+    try:
+        _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        _limit(request)
+    except (OSError, ValueError) as error:
+        os.write(2, f"{error}\n".encode())
+        return SETUP_FAILED
+    child = os.fork()
+    if child == 0:
+        _run(request, nothing)
     return _wait(child, CLOCK * request["seconds"])
 
 
@@ -113,20 +130,12 @@ def _call(name: str, *arguments: object) -> None:
 
 
 def _limit(request: Mapping[str, Any]) -> None:
-    """No rights and no new ones, and limits of memory, CPU time, files and processes."""
+    """The folder as root, and limits of memory, CPU time and files, which the next process inherits."""
     if request["isolated"]:
         os.chroot(request["folder"])
         os.chdir("/empty")
-        if os.getuid() == 0:
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-        else:
-            _drop_capabilities()
     else:
         os.chdir(request["folder"])
-    _prctl(_NO_NEW_RIGHTS, 1)
-    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # a change of user has cleared it
     cpu = max(1, round(request["seconds"]))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))  # first a signal that tells why, then the end
     for what, most in (
@@ -134,9 +143,21 @@ def _limit(request: Mapping[str, Any]) -> None:
         (resource.RLIMIT_FSIZE, _FILE_BYTES),
         (resource.RLIMIT_NOFILE, 32),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, 1),
     ):
         resource.setrlimit(what, (most, most))
+
+
+def _give_up_rights(*, isolated: bool) -> None:
+    """No rights and no new ones, and no other processes."""
+    if isolated and os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    elif isolated:
+        _drop_capabilities()
+    _prctl(_NO_NEW_RIGHTS, 1)
+    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 
 
 def _drop_capabilities() -> None:
@@ -148,14 +169,13 @@ def _drop_capabilities() -> None:
 # ── the code ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _run(request: Mapping[str, Any]) -> NoReturn:
+def _run(request: Mapping[str, Any], nothing: int) -> NoReturn:
     """Runs the code in this process, writes the result to standard output and ends the process."""
     result = os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     try:
-        _limit(request)
+        _give_up_rights(isolated=request["isolated"])
         found = _results(request["function"], request["call"])
     except BaseException as error:  # SystemExit and MemoryError too: whatever the code raises is its result
         found = {"error": f"{type(error).__name__}: {error}"[:_LONGEST]}
