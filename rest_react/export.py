@@ -90,7 +90,7 @@ def _refuse_another(folder: Path, request: ExportRequest) -> None:
     """Raises UsageError unless the folder is this export, complete."""
     try:
         about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         about = {}
     if about.get("request") != request.content:
         raise UsageError(f"out={folder}: it exists and is not this export; remove it or give another folder")

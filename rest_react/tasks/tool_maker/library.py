@@ -7,7 +7,9 @@
     word_sorting/function.py          the code that the maker wrote
     word_sorting/wrapper.txt          what the user of the tool is shown
     word_sorting/conversation.jsonl   all steps of the maker
-    word_sorting/verdict.json         accepted or not, why, tries, tokens; written last: the folder is complete
+    word_sorting/verdict.json         accepted or not, why, tries, tokens
+
+A folder appears when it is complete. If two runs make the same tool at once, the first one is kept, and both use it.
 
 A rejected tool is kept too: the same maker would fail again. Delete its folder to try once more.
 Not here: making a tool (tasks.tool_maker.making).
@@ -22,7 +24,7 @@ import msgspec
 
 from rest_react.errors import RunFolderError
 from rest_react.records import Step
-from rest_react.storage.files import write_file, write_json
+from rest_react.storage.files import draft_folder, publish, remove, write_file, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
 
 FUNCTION, WRAPPER, CONVERSATION, VERDICT = "function.py", "wrapper.txt", "conversation.jsonl", "verdict.json"
@@ -79,17 +81,24 @@ class Library:
         return MadeTool(verdict, function, wrapper, tuple(t.step for t in read_lines(folder / CONVERSATION, _Turn)))
 
     def write(self, family: str, made: MadeTool) -> None:
-        """Keeps a tool, whether it was accepted or not."""
+        """Keeps a tool, whether it was accepted or not, unless another run has written one meanwhile."""
         folder = self.root / family
+        if not (folder / VERDICT).exists():
+            remove(folder)  # what a killed run of an earlier version left
         turns = [_Turn(f"{family}.{number}", step) for number, step in enumerate(made.conversation)]
-        replace_lines(folder / CONVERSATION, turns)
-        write_file(folder / FUNCTION, made.function)
-        write_file(folder / WRAPPER, made.wrapper)
-        write_json(folder / VERDICT, made.verdict)
+        with draft_folder(self.root, f".{family}.") as draft:
+            replace_lines(draft / CONVERSATION, turns)
+            write_file(draft / FUNCTION, made.function)
+            write_file(draft / WRAPPER, made.wrapper)
+            write_json(draft / VERDICT, made.verdict)
+            draft.chmod(0o755)
+            publish(draft, folder)
 
     def accepted(self) -> dict[str, str]:
         """The accepted tools by family, each with its head and documentation."""
-        found = {folder.parent.name: self.read(folder.parent.name) for folder in sorted(self.root.glob(f"*/{VERDICT}"))}
+        found = {
+            folder.parent.name: self.read(folder.parent.name) for folder in sorted(self.root.glob(f"[!.]*/{VERDICT}"))
+        }
         return {name: made.verdict.summary for name, made in found.items() if made and made.verdict.accepted}
 
 
@@ -101,7 +110,7 @@ def known_at_start(library: Library, run_folder: Path) -> dict[str, str]:
         write_json(path, library.accepted())
     try:
         found: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RunFolderError(f"{path} is damaged ({error}); restore it, or choose another run=<name>") from error
     return found
 

@@ -174,9 +174,13 @@ class Toolbox:
     examples: Callable[[], Mapping[str, Sequence[LabelledQuestion]]]
     sandbox: Sandbox
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _refusals: dict[str, str] = field(
+        default_factory=dict
+    )  # by family: a maker that refused is not asked and paid again
 
     async def tool(self, family: str) -> MadeTool:
-        """The tool of a family, or the attempt to make it. Raises ModelFault where there is nothing to make it from."""
+        """The tool of a family, or the attempt to make it. Raises ModelFault where there is nothing to make it from, or
+        the maker refuses to answer."""
         async with self._locks.setdefault(family, asyncio.Lock()):
             if (found := self.library.read(family)) is not None:
                 return found
@@ -186,6 +190,12 @@ class Toolbox:
                     "no maker is set (task.maker)" if self.maker is None else "there are no solved questions of it"
                 )
                 raise ModelFault(f"no tool for {family or 'this question'}, and {missing}")
-            made = await make_tool(self.maker, examples, FAMILIES[family].is_right, derive_seed("tool", family))
+            if family in self._refusals:
+                raise ModelFault(self._refusals[family])
+            try:
+                made = await make_tool(self.maker, examples, FAMILIES[family].is_right, derive_seed("tool", family))
+            except ModelFault as refusal:
+                self._refusals[family] = str(refusal)
+                raise
             self.library.write(family, made)
-            return made
+            return self.library.read(family) or made
