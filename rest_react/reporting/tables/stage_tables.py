@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.reporting.number_formats import percent
-from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note
+from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note, nothing_trains_note
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary
@@ -19,6 +19,7 @@ from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve, stays_up
 
 STAGES = ("grow", "judge", "improve", "finetune")
+_SELECTION = (nothing_trains_note, fallback_note, idle_selector_note)
 
 
 def stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
@@ -72,10 +73,10 @@ def convergence_notes(run_folder: Path) -> Iterator[str]:
 
 
 def selection_notes(run_folder: Path) -> Iterator[str]:
-    """Notes for each iteration with many training targets that the reward model did not choose, or hardly any that the
-    rollout had not chosen itself."""
+    """Notes for each iteration in which no step trains, with many training targets that the reward model did not choose,
+    or hardly any that the rollout had not chosen itself."""
     for iteration in iterations(run_folder):
         summary = read_summary(run_folder / f"iter_{iteration}" / "improve")
         if summary is not None and "fallback" in summary:
-            for note in filter(None, (fallback_note(summary), idle_selector_note(summary))):
+            for note in filter(None, (note_of(summary) for note_of in _SELECTION)):
                 yield visible(f"iteration {iteration}: {note}")

@@ -88,10 +88,7 @@ def _most_frequent_reason(fallbacks: Mapping[str, tuple[int, str]]) -> str:
 
 def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
     """The notes on a summary for the terminal."""
-    if note := fallback_note(summary):
-        yield note
-    if note := idle_selector_note(summary):
-        yield note
+    yield from filter(None, (nothing_trains_note(summary), fallback_note(summary), idle_selector_note(summary)))
     if written := summary.get("written"):
         yield (
             f"{written} steps have written replies, although improve.reward=options, because the reward model gives no "
@@ -102,6 +99,23 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
             f"{summary['candidates_cut_off']} of {summary['candidates']} samples were cut off at their token limit and "
             "do not train; raise agent.max_tokens"
         )
+
+
+def nothing_trains_note(summary: Mapping[str, Any]) -> str:
+    """A note if no step of the trajectories trains: with demonstrations in the mixture the iteration would train on
+    these alone."""
+    if summary["examples"] or not (summary["candidates"] or summary["unfinished_trajectories"]):
+        return ""
+    lost = {
+        "unfinished": summary["unfinished_trajectories"],
+        "filtered": summary["filtered_trajectories"],
+        "rejected by improve.keep_trajectories": summary.get("rejected_trajectories", 0),
+    }
+    return (
+        f"no step trains: of the trajectories {', '.join(f'{n} {why}' for why, n in lost.items())}; of the steps of the "
+        f"others {summary['dropped_steps']} dropped, {summary['judged_bad']} judged bad. If demonstrations or exemplars "
+        "are mixed in, the model trains on these alone; loosen the settings of improve, or set improve.max_examples=0"
+    )
 
 
 def fallback_note(summary: Mapping[str, Any]) -> str:
@@ -120,7 +134,9 @@ def idle_selector_note(summary: Mapping[str, Any]) -> str:
     """A note if hardly any of the samples that train differ from those of the rollout; else empty. So it is if the
     rollout chose by the rule that selects. Empty for demonstrations, whose steps have one sample."""
     trained, changed = summary["examples"], summary.get("examples_changed")
-    if changed is None or summary["steps_with_a_choice"] < FEWEST_CHOICES or changed > IDLE_UP_TO * trained:
+    if not trained or changed is None or summary["steps_with_a_choice"] < FEWEST_CHOICES:
+        return ""
+    if changed > IDLE_UP_TO * trained:
         return ""
     return (
         f"improve.selector={summary['selector']} decided little: {changed} of {trained} training targets differ from "

@@ -22,7 +22,7 @@ from rest_react.stages.improve.improve import (
     improve,
     reopen_refused,
 )
-from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note
+from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note, nothing_trains_note
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import (
@@ -344,6 +344,17 @@ def test_a_reopened_improve_retries_refused_rankings_unless_a_training_used_them
     rankings, _, _ = run(tmp_path, [trajectory_of(*steps)], model=again, **how)
     assert [ranking.status for ranking in rankings] == ["ranked", "ranked", "fallback"]
     assert len(again.llm.asked) == 1
+
+
+def test_an_improve_that_keeps_nothing_says_so(tmp_path, capsys) -> None:
+    alone = [answered("q.0", "Vell."), answered("q.1", "Gar.")]
+    _, examples, summary = run(tmp_path, alone, keep_trajectories="agreeing")
+    assert (examples, summary["rejected_trajectories"]) == ([], 2)
+    note = nothing_trains_note(summary)
+    assert "2 rejected by improve.keep_trajectories" in note
+    assert f"note: improve: {note}" in " ".join(capsys.readouterr().err.split())
+    run(tmp_path / "some", [*alone, answered("q.2", "Gar.")], keep_trajectories="agreeing")
+    assert "no step trains" not in capsys.readouterr().err
 
 
 def test_few_fallbacks_are_only_counted(tmp_path, capsys) -> None:
