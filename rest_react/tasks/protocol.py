@@ -98,7 +98,7 @@ class Task(Protocol):
     def evidence(self, trajectory: ParsedTrajectory) -> Evidence:
         """The answer and what it rests on, for the filters of trajectories (`improve.keep_trajectories`)."""
         whole = trajectory.trajectory
-        return Evidence(whole.question, whole.answer, whole.answer)
+        return Evidence(whole.question, whole.answer, whole.answer, exact=True)
 
     def gathering(self, step: ParsedStep) -> tuple[str, ...]:
         """For each candidate what evidence it gathers, as a key; empty if it gathers none, as in every step of a task

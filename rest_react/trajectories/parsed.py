@@ -8,7 +8,7 @@ Stages and selection work on these records alone, so they know no task's actions
 Not here: how a text is parsed (each task), and what is stored (records).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rest_react.records import Hit, Step, Trajectory
@@ -71,7 +71,8 @@ class Evidence:
 
     `short_answer` is the part of the answer that answers the question, for comparisons. `queries` are the searches,
     `retrieved` the distinct results of all searches, `selected` those that the trajectory selected, `cited` those that
-    the answer cites, with the numbers of their links. A task that does not search has none."""
+    the answer cites, with the numbers of their links. A task that does not search has none. `exact`: two short answers
+    are the same only if they are equal; else they are compared by the rules for answers in sentences."""
 
     question: str
     answer: str
@@ -80,3 +81,4 @@ class Evidence:
     selected: tuple[Hit, ...] = ()
     retrieved: tuple[Hit, ...] = ()
     cited: tuple[tuple[int, Hit], ...] = ()
+    exact: bool = field(default=False, repr=False)

@@ -1,8 +1,10 @@
 """Agreement between trajectories of one question, on answers whose equality a reader would not doubt."""
 
+from rest_react.records import Trajectory, Usage
 from rest_react.selection.trajectory_signals.agreement import agreement, has_majority, in_band, same_answer
+from rest_react.tasks.completion.task import Completion
 from rest_react.tasks.search_qa.judging.evidence import short_answer
-from rest_react.trajectories.parsed import Evidence
+from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 
 def answers(question: str, *texts: str) -> list[Evidence]:
@@ -44,3 +46,18 @@ def test_the_majority_needs_two_votes_and_more_than_any_other_answer() -> None:
 def test_the_band_leaves_out_questions_on_which_all_agree() -> None:
     assert in_band(answers(TOWN, VELL, VELL_AGAIN, VELL)) == [False] * 3
     assert in_band(answers(TOWN, VELL, VELL_AGAIN, EARLY_STOP)) == [True, True, False]
+
+
+def test_answers_that_are_no_sentences_agree_if_they_are_equal() -> None:
+    texts = ('["A", "A"]', '["B"]', '["A", "B"]', "] ) }", "(A)", "")
+    found = [Evidence("Which letters?", text, text, exact=True) for text in texts]
+    assert [[same_answer(one, other) for other in found] for one in found] == [
+        [one is other and bool(one.answer) for other in found] for one in found
+    ]
+    assert same_answer(found[0], Evidence("Which letters?", "", '["a",  "a"]', exact=True))
+
+
+def test_a_task_that_does_not_search_compares_whole_answers() -> None:
+    whole = Trajectory("q.0", "q", "TEXT", "finished", None, (), '["A", "A"]', '["A", "A"]', Usage())
+    found = Completion().evidence(ParsedTrajectory(whole, ()))
+    assert has_majority([found, found]) == [True, True]
