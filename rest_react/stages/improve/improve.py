@@ -209,7 +209,8 @@ def trainable_trajectories(
         verdicts = [keep and one.trajectory.id not in bad for one, keep in zip(finished, filtered, strict=True)]
         good: frozenset[str] | None = None
         if rules.rejected_trajectories == "good_steps":
-            good = gathered((parsed for parsed, keep in zip(finished, verdicts, strict=True) if keep), task.gathering)
+            kept = (one for one, keep in zip(finished, verdicts, strict=True) if keep and task.may_train(one))
+            good = gathered(kept, task.gathering)
         for parsed, keep in zip(finished, verdicts, strict=True):
             if not task.may_train(parsed):
                 tally["filtered_trajectories"] += 1

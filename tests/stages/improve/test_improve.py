@@ -626,6 +626,16 @@ def test_of_rejected_trajectories_the_searches_and_selections_of_kept_ones_train
     assert (summary["rejected_trajectories"], summary["steps_of_rejected"], summary["examples"]) == (2, 2, 12)
 
 
+def test_a_trajectory_that_may_not_train_makes_no_step_of_a_rejected_one_good(tmp_path) -> None:
+    def one(id_: str, answer: str, searches: int) -> Trajectory:
+        return replace(trajectory_of(decide(candidate(ADA)), id_=id_, searches=searches), answer=answer)
+
+    trajectories = [one("q.0", "Vell.", 9), one("q.1", "It is Vell.", 9), one("q.2", "Gar.", 1)]
+    rules = {"keep_trajectories": "agreeing", "rejected_trajectories": "good_steps"}
+    _, examples, summary = run(tmp_path, trajectories, task=SearchQA(max_searches=2), **rules)
+    assert (examples, summary["filtered_trajectories"], summary["rejected_trajectories"]) == ([], 2, 1)
+
+
 def test_a_selector_that_chooses_what_the_rollout_chose_is_called_idle(tmp_path) -> None:
     def grown(chosen: int) -> list[Trajectory]:
         steps = (decide(candidate(ADA, 0.5), candidate(BOB), chosen=chosen, state=str(n)) for n in range(20))
