@@ -156,6 +156,7 @@ class Parts:
             f"iteration {iteration}: {stage}",
             Meter(self.models.budget, "finetune"),
             iteration=iteration,
+            holds_out=stage == "finetune",
         )
         return self.settings.finetune.open(context, self.settings.demonstrations.epochs if iteration == 0 else None)
 

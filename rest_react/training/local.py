@@ -118,6 +118,8 @@ def local_training(settings: "_Local", context: TrainingContext, **other: float)
     if context.iteration and settings.steps is not None:
         steps = steps_in(settings.steps, context.iteration)
         other |= {"max_steps": steps, "epochs": steps * settings.batch_size}  # enough epochs, however few the rows
+    if not context.holds_out:
+        other |= {"holdout": 0.0}
     asked = {"mode": context.mode, "chat_template_kwargs": context.chat_template_kwargs}
     names = {field.name for field in fields(LocalTraining)} - asked.keys() - other.keys()
     own: dict[str, Any] = {name: getattr(settings, name) for name in names}

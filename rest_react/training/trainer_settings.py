@@ -21,7 +21,8 @@ from rest_react.setting_types import Mode
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
     """What a run tells its trainer: how the policy is asked (so it is trained on the same tokens), the run's folder,
-    a title for progress, where to account for money, and the iteration, which is 0 for the demonstrations."""
+    a title for progress, where to account for money, and the iteration, which is 0 for the demonstrations. Without
+    `holds_out` the training ignores `holdout`: a judge has held-out questions of its own."""
 
     mode: Mode
     chat_template_kwargs: Mapping[str, object]
@@ -29,6 +30,7 @@ class TrainingContext:
     title: str
     meter: Meter
     iteration: int
+    holds_out: bool = True
 
 
 class TrainerSettings(Protocol):

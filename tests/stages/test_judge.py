@@ -34,6 +34,7 @@ from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.actions import LinkSelection, Search, canonical_text, render_output
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.task import SearchQA
+from rest_react.training.local import LocalTrainer
 from tests.clients import FREE
 from tests.stages.improve.test_improve import candidate
 
@@ -176,6 +177,15 @@ def test_a_judge_starts_from_the_policy_or_from_the_untuned_weights(start_from, 
     write_summary(folder.stage(0, "finetune"), {})
     asyncio.run(Loop(settings, Parts(settings, folder)).run_judge())
     assert (asked["base"], asked["rules"]) == (base, JudgeRules(2, 0.25))
+
+
+def test_the_training_of_a_judge_holds_out_no_rows_beside_its_own_held_out_questions(tmp_path) -> None:
+    """Both would write held_out.jsonl into the folder of the judge."""
+    settings = compose(["experiment=smoke", "policy=tiny", "finetune=tiny", "finetune.holdout=0.5"])
+    parts = Parts(settings, RunFolder(tmp_path))
+    judge, tuned = parts.trainer(0, "judge"), parts.trainer(0)
+    assert isinstance(judge, LocalTrainer) and isinstance(tuned, LocalTrainer)
+    assert (judge.training.holdout, tuned.training.holdout) == (0.0, 0.5)
 
 
 @pytest.mark.slow
