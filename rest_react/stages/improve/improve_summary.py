@@ -106,15 +106,14 @@ def nothing_trains_note(summary: Mapping[str, Any]) -> str:
     these alone."""
     if summary["examples"] or not (summary["candidates"] or summary["unfinished_trajectories"]):
         return ""
-    lost = {
-        "unfinished": summary["unfinished_trajectories"],
-        "filtered": summary["filtered_trajectories"],
-        "rejected by improve.keep_trajectories": summary.get("rejected_trajectories", 0),
-    }
+    lost = (
+        f"{summary['unfinished_trajectories']} unfinished, {summary['filtered_trajectories']} filtered, "
+        f"{summary.get('rejected_trajectories', 0)} rejected by improve.keep_trajectories"
+    )
     return (
-        f"no step trains: of the trajectories {', '.join(f'{n} {why}' for why, n in lost.items())}; of the steps of the "
-        f"others {summary['dropped_steps']} dropped, {summary['judged_bad']} judged bad. If demonstrations or exemplars "
-        "are mixed in, the model trains on these alone; loosen the settings of improve, or set improve.max_examples=0"
+        f"no step trains: of the trajectories {lost}; of the steps of the others {summary['dropped_steps']} dropped, "
+        f"{summary['judged_bad']} judged bad. If demonstrations or exemplars are mixed in, the model trains on these "
+        "alone; loosen the settings of improve, or set improve.max_examples=0"
     )
 
 
