@@ -73,8 +73,8 @@ def convergence_notes(run_folder: Path) -> Iterator[str]:
 
 
 def selection_notes(run_folder: Path) -> Iterator[str]:
-    """Notes for each iteration in which no step trains, with many training targets that the reward model did not choose,
-    or hardly any that the rollout had not chosen itself."""
+    """Notes for each iteration in which no step trains, or with many training targets that the reward model did not
+    choose, or hardly any that the rollout had not chosen itself."""
     for iteration in iterations(run_folder):
         summary = read_summary(run_folder / f"iter_{iteration}" / "improve")
         if summary is not None and "fallback" in summary:
