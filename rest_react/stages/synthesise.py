@@ -190,7 +190,7 @@ def written_rows(stage: Path) -> list[LabelledQuestion]:
     """The rows of a complete stage; none before it."""
     if read_summary(stage) is None:
         return []
-    rows = map(json.loads, (stage / ITEMS).read_text(encoding="utf-8").splitlines())
+    rows = map(json.loads, (stage / ITEMS).read_bytes().splitlines())  # of a text, U+2028 would end a line too
     return [LabelledQuestion(Question(row["id"], row["text"]), (row["label"],)) for row in rows]
 
 

@@ -12,9 +12,10 @@ from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.records import Example
 from rest_react.run import run
-from rest_react.stages.synthesise import SyntheticSettings, WrittenText, select_rows, written_rows
+from rest_react.stages.synthesise import ITEMS, SyntheticSettings, WrittenText, select_rows, written_rows
+from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.summaries import read_summary
+from rest_react.storage.summaries import read_summary, write_summary
 from tests.loopback import Reply, Request, serve
 from tests.tasks.completion.test_rows import write_data
 from tests.training.hosted.test_trainer import Api
@@ -103,6 +104,13 @@ def test_the_teacher_sees_the_labels_and_no_text_of_a_data_set(tmp_path: Path) -
     examples = list(read_lines(tmp_path / "x" / "iter_0" / "improve" / "examples.jsonl", Example))
     assert [example.completion for example in examples] == [row.answers[0] for row in rows]
     assert all(row.question.text in example.prompt for row, example in zip(rows, examples, strict=True))
+
+
+def test_a_text_with_a_line_separator_is_one_row(tmp_path: Path) -> None:
+    row = {"id": "synthetic-A.0", "text": "one\u2028two\x85three", "label": "A"}
+    write_file(tmp_path / ITEMS, json.dumps(row, ensure_ascii=False) + "\n")
+    write_summary(tmp_path, {"rows": 1})
+    assert [found.question.text for found in written_rows(tmp_path)] == [row["text"]]
 
 
 def test_a_task_without_labels_has_no_teacher() -> None:
