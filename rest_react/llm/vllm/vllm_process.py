@@ -31,8 +31,7 @@ async def wait_until_healthy(
     where the process died for another reason or took too long; the cause is read from the log behind byte `since`."""
     deadline = time.monotonic() + timeout_s
     pause_s = 0.05
-    while not await answers(url):
-        code = process.poll()
+    while (code := process.poll()) is not None or not await answers(url):  # what answers may not be our server
         if code is None and time.monotonic() < deadline:
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, pause_s * 1.5)

@@ -23,6 +23,7 @@ from rest_react.remote.session import session
 from rest_react.seeds import derive_seed
 from rest_react.weights import resolve_weights
 from rest_react.weights.tiny import TINY
+from tests.loopback import Reply, serve
 
 # Speaks as much of `vllm serve` as the client needs. Its arguments and its process id are in what it answers.
 FAKE_VLLM = """
@@ -355,3 +356,13 @@ def test_more_replicas_than_gpus_are_refused_before_the_run(tmp_path, monkeypatc
     monkeypatch.setenv(VISIBLE, "0,1")
     with pytest.raises(ConfigError, match=r"policy.replicas: 3, but this machine has 2 GPUs; set it to 2 or less"):
         open_replicas(tmp_path, 3)
+
+
+def test_a_server_that_answers_in_place_of_one_that_has_died_is_not_ours(tmp_path):
+    log = tmp_path / "vllm.log"
+    log.write_text("OSError: [Errno 98] address already in use\n")
+    with subprocess.Popen(["false"]) as process, serve(lambda _: Reply()) as other:
+        process.wait()
+        waiting = vllm_process.wait_until_healthy(process, other.url, log, 0, command="vllm", timeout_s=9)
+        with pytest.raises(OutsideFault, match=r"failed to start \(exit code 1\): .*address already in use"):
+            asyncio.run(waiting)
