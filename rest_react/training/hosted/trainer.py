@@ -85,6 +85,7 @@ class HostedTrainer:
         self._max_length = max_length
         self._meter = meter or Meter(Budget(), "finetune")
         self._cancel = cancel
+        self._told_of_events = False
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, or continues the job in `folder/job.json`. Raises UsageError if the job failed, if a row is
@@ -206,7 +207,13 @@ class HostedTrainer:
 
     async def _record_events(self, client: "AsyncOpenAI", job: str, seen: set[str], folder: Path) -> int:
         """Appends the events not yet seen to `events.jsonl`, oldest first, and says how many there were."""
-        events = await new_events(self._service, client, job, seen)
+        try:
+            events = await new_events(self._service, client, job, seen)
+        except OutsideFault as error:  # the job is paid for: a list must not hold it back
+            if not self._told_of_events:
+                self._tell(f"the events could not be read: {error}")
+            self._told_of_events = True
+            return 0
         with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
             for event in events:
                 file.write(event.line + "\n")

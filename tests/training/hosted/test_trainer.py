@@ -155,6 +155,14 @@ def test_checkpoints_that_cannot_be_listed_do_not_hold_a_finished_job_back(tmp_p
     assert not (tmp_path / "checkpoints.jsonl").exists()
 
 
+def test_events_that_cannot_be_read_do_not_hold_a_job_back(tmp_path):
+    told = []
+    with serve(spoilt(Api(), "events", lambda: Reply(500, b"<html>oops</html>"))) as server:
+        model = train(server, tmp_path, on_event=told.append, tries=1)
+    assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
+    assert sum("the events could not be read: " in line and "HTTP 500" in line for line in told) == 1
+
+
 def test_the_jobs_id_is_on_disk_before_the_first_wait(tmp_path):
     api, notes = Api(["running", "succeeded"]), []
     api.before_answer = lambda what: (
