@@ -92,8 +92,9 @@ def gemini_retry_after(error: "APIError") -> float | None:
     """The requested wait in seconds, from a header or from a RetryInfo in the details (`"retryDelay": "34s"`)."""
     headers: Any = getattr(error.response, "headers", None) or {}
     details = error.details.get("error", {}).get("details", []) if isinstance(error.details, dict) else []
-    for detail in details:
-        delay = retry_after_s(str(detail.get("retryDelay", "")).removesuffix("s") or None)
+    for detail in details if isinstance(details, list) else ():
+        told = detail.get("retryDelay", "") if isinstance(detail, dict) else ""
+        delay = retry_after_s(str(told).removesuffix("s") or None)
         if delay is not None:
             return delay
     return requested_wait_s(headers)

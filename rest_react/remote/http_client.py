@@ -55,12 +55,17 @@ def is_loopback(address: str) -> bool:
 
 
 def key_from(api_key_env: str | None) -> str:
-    """The API key in that environment variable; a placeholder for None (no key needed). Raises UsageError if unset."""
+    """The API key in that environment variable; a placeholder for None (no key needed). Raises UsageError if it is not
+    set, or cannot be part of a request."""
     if api_key_env is None:
         return "none"
     key = os.environ.get(api_key_env, "").strip()
     if not key:
         raise UsageError(f"no API key: set the environment variable {api_key_env} (api_key_env=null asks for none)")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            f"the key in {api_key_env} has a line break or another character that no key has; set it again"
+        )
     return key
 
 

@@ -268,6 +268,7 @@ def test_a_stalled_server_is_left_at_the_deadline():
         (error(400, "Logprobs is not enabled for gemini-x"), UsageError, "logprobs=false"),
         (error(400, "Budget 0 is invalid. This model only works in thinking mode."), UsageError, "thinking_budget"),
         (error(403, "forbidden", "PERMISSION_DENIED"), UsageError, "GEMINI_API_KEY"),
+        (error(403, "forbidden", "PERMISSION_DENIED", ["odd"]), UsageError, "GEMINI_API_KEY"),
         (error(404, "no such model", "NOT_FOUND"), UsageError, "no such model"),
         (
             error(400, "User location is not supported for the API use.", "FAILED_PRECONDITION"),

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from rest_react.remote.http_client import is_loopback, open_client, proxy_for
+from rest_react.errors import UsageError
+from rest_react.remote.http_client import is_loopback, key_from, open_client, proxy_for
 from tests.loopback import Reply, serve
 
 
@@ -38,3 +39,11 @@ def test_the_sdk_s_client_asks_no_proxy_for_a_service_on_this_machine(monkeypatc
 
     with serve(lambda _: Reply(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})) as server:
         assert asyncio.run(main(server.url)) == ["m"]
+
+
+@pytest.mark.parametrize("key", ["sk-1\nsk-2", "sk-\u201cquoted\u201d", "sk-\x00"])
+def test_a_key_that_no_request_can_hold_is_an_error_that_does_not_show_it(monkeypatch, key):
+    monkeypatch.setattr("os.environ", {"MY_KEY": key})
+    with pytest.raises(UsageError, match="the key in MY_KEY has a line break") as caught:
+        key_from("MY_KEY")
+    assert "sk-" not in str(caught.value)
