@@ -39,6 +39,7 @@ from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.terminal.console import say
 
 DATA, SESSIONS, ABOUT = "data.jsonl", "sessions", "export.json"
+_DRAFT = ".rest_react-export-"  # a name that no file of the user has: leftovers with it are removed
 _PER_FOLDER = 1_000  # sessions; the Hub takes at most 10,000 files in a folder
 HELP = (
     f"usage: python -m rest_react.export run=<name> format={'|'.join(FORMATS)} out=<new folder> [output=outputs] "
@@ -100,7 +101,7 @@ def _refuse_another(folder: Path, request: ExportRequest) -> None:
 def _write(request: ExportRequest, root: Path, folder: Path) -> int:
     """Writes the files of the export; the folder appears when they are complete. Returns the number of rows."""
     locked = read_settings(root)
-    with draft_folder(folder.parent, f".{folder.name}.") as draft:
+    with draft_folder(folder.parent, _DRAFT) as draft:
         rows, data_files = _write_data(request, root, locked, draft)
         if not rows:
             raise UsageError(f"{root}: no row matches; check iteration, stage, outcome and verdict")

@@ -341,6 +341,16 @@ def test_an_export_of_nothing_leaves_no_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_leaves_the_user_s_own_files_beside_it(
+    output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {tmp_path / ".env.local", tmp_path / ".env.d"}
+    for path in own:
+        path.write_text("mine")
+    assert exported(monkeypatch, capsys, "run=qa", f"output={output}", f"out={tmp_path / 'env'}", "format=sts")[0] == 0
+    assert {*tmp_path.iterdir()} == {*own, tmp_path / "env"}
+
+
 def test_another_export_is_not_overwritten(
     output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -150,7 +150,7 @@ def publish(draft: Path, folder: Path) -> None:
 
 def clear_drafts(parent: Path, prefix: str) -> None:
     """Removes drafts that killed processes left, unless a running process has a draft there now."""
-    leftovers = list(parent.glob(f"{prefix}*"))
+    leftovers = [path for path in parent.iterdir() if path.name.startswith(prefix)] if parent.is_dir() else []
     if not leftovers:
         return
     # Leftovers stay if the folder belongs to another user, or if a running process fills a draft.
