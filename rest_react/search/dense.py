@@ -22,7 +22,8 @@ from rest_react.records import Hit, Passage
 from rest_react.search.bm25 import Bm25Search
 from rest_react.search.engine_settings import SearchContext, SearchSettings
 from rest_react.setting_types import Count, Name
-from rest_react.storage.files import clear_drafts, draft_folder, publish
+from rest_react.storage.files import clear_drafts, draft_folder, publish, remove
+from rest_react.terminal.console import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,13 +122,24 @@ class DenseSearch:
         for text in texts:
             digest.update(f"\x1e{text}".encode("utf-8", "replace"))
         saved = self._folder / f"dense-{digest.hexdigest()[:16]}"
-        if not (saved / _VECTORS).exists():
+        if saved.exists():
             clear_drafts(self._folder, _DRAFT)
-            with draft_folder(self._folder, _DRAFT) as draft:
-                np.save(draft / _VECTORS, encoder.vectors(texts))
-                publish(draft, saved)
-        vectors: np.ndarray[Any, Any] = np.load(saved / _VECTORS, mmap_mode="r", allow_pickle=False)
-        return vectors
+            try:
+                return _loaded(saved)
+            except (OSError, ValueError, EOFError) as error:
+                say(f"note: the vectors {saved} cannot be read ({error}); making them again")
+                remove(saved)
+        with draft_folder(self._folder, _DRAFT) as draft:
+            np.save(draft / _VECTORS, encoder.vectors(texts))
+            publish(draft, saved)
+        return _loaded(saved)
+
+
+def _loaded(folder: Path) -> "np.ndarray[Any, Any]":
+    import numpy as np
+
+    vectors: np.ndarray[Any, Any] = np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False)
+    return vectors
 
 
 def _fuse(rankings: Sequence[Sequence[int]]) -> list[int]:

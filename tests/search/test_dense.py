@@ -49,6 +49,16 @@ def test_the_vectors_of_a_corpus_are_made_once_for_each_model_and_corpus(
     assert len(list(tmp_path.glob("dense-*"))) == 2
 
 
+def test_damaged_vectors_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = found("Velmar has nine bridges", folder=tmp_path)
+    [vectors] = tmp_path.glob("dense-*/*.npy")
+    whole = vectors.read_bytes()
+    vectors.write_bytes(whole[:-4])
+    assert found("Velmar has nine bridges", folder=tmp_path) == first
+    assert "making them again" in " ".join(capsys.readouterr().err.split())
+    assert vectors.read_bytes() == whole
+
+
 def test_hybrid_finds_what_either_engine_finds_and_ranks_first_what_both_do() -> None:
     """BM25 knows the rare word; the random model does not."""
     ranked = found("harbour", k=4, hybrid=True)
