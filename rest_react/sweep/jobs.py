@@ -120,7 +120,8 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
 
 def outcomes(folder: Path) -> Iterator[dict[str, Any]]:
     """The record of each started job, by job number."""
-    for path in sorted(folder.glob("*.json"), key=lambda path: int(path.stem)):
+    records = [path for path in folder.glob("*.json") if path.stem.isdecimal()]
+    for path in sorted(records, key=lambda path: int(path.stem)):
         yield json.loads(path.read_text(encoding="utf-8"))
 
 

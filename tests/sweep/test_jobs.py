@@ -114,6 +114,12 @@ def test_a_killed_job_has_no_outcome() -> None:
     ]
 
 
+def test_other_files_in_the_folder_of_a_sweep_are_no_jobs(tmp_path: Path) -> None:
+    for name in ("10", "2", "results"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"job": name}))
+    assert [found["job"] for found in outcomes(tmp_path)] == ["2", "10"]
+
+
 def test_a_launcher_can_pickle_a_job() -> None:
     import cloudpickle
 
