@@ -129,7 +129,11 @@ class PageReader:
             raise _Unread(f"content type {kind or 'unknown'}")
         if kind == "text/plain":
             return reply.body.decode("utf-8", "replace")
-        return await asyncio.to_thread(self._extract, reply.body)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.to_thread(self._extract, reply.body)
+        except TimeoutError as error:
+            raise _Unread(f"its main text was not found within {self._timeout_s:g} s") from error
 
     def _session(self) -> "ClientSession":
         """A session for one page, which connects to allowed addresses only."""

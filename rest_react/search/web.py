@@ -151,10 +151,8 @@ class DuckDuckGo:
                 for _ in range(_MOST_REDIRECTS):
                     if not 300 <= reply.status_code < 400:
                         break
-                    target = urljoin(url, reply.headers.get("location", ""))
                     await reply.aclose()
-                    if urlsplit(target).netloc != urlsplit(url).netloc:
-                        raise TryAgain(f"the engine redirects the query to {place_of(target)}, which is refused")
+                    target = _on_same_host(url, reply.headers.get("location", ""))
                     if reply.status_code not in (307, 308):
                         method, how = "GET", {}
                     url = target
@@ -167,6 +165,18 @@ class DuckDuckGo:
             message = f"HTTP {reply.status_code}: the engine refused the request (rate limit or outage)"
             raise TryAgain(message, requested_wait_s(headers))
         return _Page(raw)
+
+
+def _on_same_host(url: str, location: str) -> str:
+    """The target of a redirect. Raises TryAgain for another host, and for http in place of https."""
+    try:
+        target = urljoin(url, location)
+        before, after = urlsplit(url), urlsplit(target)
+    except ValueError as error:
+        raise TryAgain(f"the engine redirects the query to an address that cannot be read ({error})") from error
+    if after.netloc != before.netloc or after.scheme not in ("https", before.scheme):
+        raise TryAgain(f"the engine redirects the query to {place_of(target)}, which is refused")
+    return target
 
 
 class _PageWanted(RestReactError):

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -25,10 +26,11 @@ class Found:
 
 def snippets(*sources: str, most: int = 99, **limits: Any) -> list[str]:
     """What is shown of these results. Addresses of this machine are allowed, unless a test says otherwise."""
-    given = {"allowed": lambda _: True, "any_port": True, "characters": 25, "timeout_s": 2.0}
-    reader = PageReader(
-        Found(sources), most=most, extract=lambda page: clean_html(page.decode()), **{**given, **limits}
-    )
+    given = {
+        "allowed": lambda _: True, "any_port": True, "characters": 25, "timeout_s": 2.0,
+        "extract": lambda page: clean_html(page.decode()),
+    }  # fmt: skip
+    reader = PageReader(Found(sources), most=most, **{**given, **limits})
     return [hit.snippet for hit in asyncio.run(reader.search("q", 99))]
 
 
@@ -91,6 +93,11 @@ def test_no_request_reaches_this_machine_or_a_private_network() -> None:
 @pytest.mark.parametrize("url", ["http://a..b/", "http://./", f"http://{'a' * 70}.example/", "http://\u2488.example/"])
 def test_a_name_that_no_host_can_have_keeps_the_snippet(url: str) -> None:
     assert snippets(url) == ["snippet"]
+
+
+def test_a_page_whose_text_takes_too_long_to_find_keeps_its_snippet() -> None:
+    with serve(lambda _: PAGE) as server:
+        assert snippets(server.url, timeout_s=0.3, extract=lambda _: time.sleep(0.8) or "text") == ["snippet"]
 
 
 def test_other_schemes_ports_and_users_are_refused() -> None:

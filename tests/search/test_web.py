@@ -7,7 +7,8 @@ from ddgs.engines import ENGINES
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
-from rest_react.search.web import DuckDuckGo, _Page
+from rest_react.remote.retry import TryAgain
+from rest_react.search.web import DuckDuckGo, _on_same_host, _Page
 from tests.loopback import Reply, serve
 
 HTML = {"content-type": "text/html; charset=utf-8"}
@@ -230,6 +231,20 @@ def test_only_redirects_on_the_same_host_are_followed(engine, status):
     with serve(lambda request: OSTRIM if request.path == "/moved" else moved) as server:
         engine(server)
         assert len(ask()) == 2
+
+
+@pytest.mark.parametrize("location", ["http://[", "https://[::1", "//[x]/"])
+def test_a_redirect_that_cannot_be_read_is_an_outage(engine, location):
+    with serve(lambda _: Reply(302, b"", {"location": location})) as server:
+        engine(server)
+        with pytest.raises(OutsideFault, match=r"redirects the query to .*\(after 2 tries\)"):
+            ask(tries=2)
+
+
+def test_a_redirect_never_gives_up_encryption():
+    assert _on_same_host("http://a.example/x", "https://a.example/y") == "https://a.example/y"
+    with pytest.raises(TryAgain, match="which is refused"):
+        _on_same_host("https://a.example/x", "http://a.example/y")
 
 
 def test_an_interrupted_search_ends_at_once(engine):
