@@ -10,9 +10,10 @@ have gold passages in a closed corpus.
 Not here: verdicts on candidates (gold).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,8 +80,9 @@ class LabelledRun:
 
 
 def labelled_run(root: Path, iteration: int, passages: Sequence[str] = (), kinds: Collection[str] = ()) -> LabelledRun:
-    """Reads a Grow, complete or not; with `kinds`, its questions of these kinds alone. Raises UsageError if nothing is
-    finished, or if it asked unknown questions."""
+    """Reads a Grow, complete or not; with `kinds`, its questions of these kinds alone. The trajectories of a question
+    are neighbours, as in a complete Grow: the file of an incomplete one is in order of arrival. Raises UsageError if
+    nothing is finished, or if it asked unknown questions."""
     folder, settings = RunFolder(root), read_settings(root)
     path = folder.stage(iteration, "grow") / TRAJECTORIES
     if not settings or not path.exists():
@@ -97,7 +99,7 @@ def labelled_run(root: Path, iteration: int, passages: Sequence[str] = (), kinds
     corpus = tuple(passage for one in corpora for passage in one)
     if not corpus and (file := settings.get("search.corpus", "questions")) != "questions":
         corpus = tuple(read_corpus(Path(file)))
-    trajectories = tuple(read_lines(path, Trajectory))
+    trajectories = tuple(chain(*_by_question(read_lines(path, Trajectory))))
     if unknown := {one.question_id for one in trajectories} - labelled.keys():
         raise UsageError(f"--run: {root} asked {len(unknown)} questions that its question set no longer has")
     if kinds:
@@ -108,6 +110,15 @@ def labelled_run(root: Path, iteration: int, passages: Sequence[str] = (), kinds
     if not any(one.outcome == "finished" for one in trajectories):
         raise UsageError(f"--run: no trajectory of {path} is finished; let the Grow go on")
     return LabelledRun(folder, iteration, settings, trajectories, labelled, corpus or None)
+
+
+def _by_question(trajectories: Iterable[Trajectory]) -> Iterator[list[Trajectory]]:
+    """The trajectories of each question, by their repeats."""
+    found: dict[str, list[Trajectory]] = {}
+    for one in trajectories:
+        found.setdefault(one.question_id, []).append(one)
+    for of_question in found.values():
+        yield sorted(of_question, key=lambda one: int(one.id.rpartition(".")[2]))
 
 
 def _opened(given: Mapping[str, Any], settings: Mapping[str, Any], passages: Sequence[str]) -> OpenedQuestions:

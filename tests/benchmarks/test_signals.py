@@ -17,6 +17,7 @@ from rest_react.config.compose import compose
 from rest_react.errors import UsageError
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Step, Trajectory, Usage
+from rest_react.seeds import derive_seed
 from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import replace_lines
@@ -75,6 +76,17 @@ def test_the_rules_of_the_world_tell_right_from_wrong_and_each_signal_has_a_row(
     table = trajectory_table(run, found).splitlines()
     assert table[2].startswith("18 trajectories of 6 questions, ")
     assert [line.split(" | ")[0].strip("| ") for line in table[6:-2]] == list(found)
+
+
+def test_an_incomplete_grow_whose_trajectories_are_in_order_of_arrival_gives_the_same_figures(
+    run: LabelledRun, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "scripted")
+    lock_settings(folder.root, run.settings, {})
+    arrived = sorted(run.trajectories, key=lambda one: derive_seed(one.id))
+    assert arrived != list(run.trajectories)
+    replace_lines(folder.stage(1, "grow") / TRAJECTORIES, arrived)
+    assert measured(labelled_run(folder.root, 1), None, {}) == measured(run, None, {})
 
 
 def test_a_question_file_is_told_which_column_names_its_gold_passages(tmp_path: Path) -> None:
