@@ -2,20 +2,25 @@
 
     detection(scores, right, kept, questions)      # Detection(scored=200, auc=Estimate(0.81, 0.74, 0.88), ...)
 
-Intervals are percentile bootstraps over questions: trajectories of one question are drawn together. A resample without
-right or without wrong trajectories has no AUC and is left out.
+Trajectories of one question are drawn together. Precision, recall and the AUC within a question are shares, whose
+intervals are those of metrics.intervals. That of the AUC over all pairs is the same kind of bootstrap: each resample is
+drawn from the questions and two imaginary ones, in which half a right and half a wrong trajectory have the highest and
+the lowest score, once in the right and once in the wrong order. So a perfect AUC does not have the interval [1, 1]; in
+simulations of 12 to 70 questions it covers the true value in 95 to 100%, a plain bootstrap in 19 to 96%.
 Not here: the scores (trajectory_scores), and choices within a step (selection).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
 
 import numpy as np
 
+from rest_react.metrics.intervals import clustered_interval
 from rest_react.seeds import derive_seed
 
 _RESAMPLES = 2000
+_ENDS = (np.inf, -np.inf)  # the scores of the imaginary trajectories of one side
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +51,19 @@ def detection(
     scores: Sequence[float | None], right: Sequence[bool], kept: Sequence[bool], questions: Sequence[str]
 ) -> Detection:
     """The figures of a signal: one entry per trajectory in each list, at least one; None is not scored."""
-    names = sorted(set(questions))
-    owner = np.array([names.index(question) for question in questions], dtype=int)
-    rng = np.random.default_rng(derive_seed("detection", len(names), len(questions)))
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / max(len(names), 1)), size=_RESAMPLES)
-    weights = np.vstack([np.ones(len(names)), drawn])[:, owner].astype(float)  # the first row: the data themselves
-    is_right, is_kept = np.array(right, dtype=bool), np.array(kept, dtype=bool)
-    is_scored = np.array([score is not None for score in scores], dtype=bool)
-    values = np.array([np.nan if score is None else score for score in scores], dtype=float)
-    good, bad = np.flatnonzero(is_scored & is_right), np.flatnonzero(is_scored & ~is_right)
-    higher = (values[good, None] > values[None, bad]) + 0.5 * (values[good, None] == values[None, bad])
-    same = owner[good, None] == owner[None, bad]
-    hits = weights[:, is_kept & is_right].sum(1)
+    scored = [i for i, score in enumerate(scores) if score is not None]
+    good, bad = ([i for i in scored if bool(right[i]) == of_kind] for of_kind in (True, False))
+    within = [
+        (questions[i], _order(scores[i], scores[j])) for i, j in product(good, bad) if questions[i] == questions[j]
+    ]
     return Detection(
-        int(is_scored.sum()),
-        _estimate(_pairs(weights, good, bad, higher), _pairs(weights, good, bad, np.ones_like(higher))),
-        # A question that is drawn twice weighs twice, not four times, so one side counts once.
-        _estimate(_within(weights, good, higher * same), _within(weights, good, same.astype(float))),
-        int(same.sum()),
-        int(is_kept.sum()),
-        _estimate(hits, weights[:, is_kept].sum(1)),
-        _estimate(hits, weights[:, is_right].sum(1)),
+        len(scored),
+        _auc(scores, good, bad, questions),
+        _share(within),
+        len(within),
+        sum(kept),
+        _share((question, float(one)) for question, one, held in zip(questions, right, kept, strict=True) if held),
+        _share((question, float(held)) for question, one, held in zip(questions, right, kept, strict=True) if one),
     )
 
 
@@ -77,20 +74,34 @@ def top_half(scores: Sequence[float | None]) -> list[bool]:
     return [score is not None and score >= middle for score in scores]
 
 
-def _pairs(weights: Any, good: Any, bad: Any, table: Any) -> Any:
-    """For each resample the sum of the table over pairs, each weighing by both of its trajectories."""
-    return ((weights[:, good] @ table) * weights[:, bad]).sum(1)
+def _order(good: float | None, bad: float | None) -> float:
+    """1 for a pair in the right order, a half for equal scores."""
+    assert good is not None and bad is not None
+    return float(good > bad) + (good == bad) / 2
 
 
-def _within(weights: Any, good: Any, table: Any) -> Any:
-    """The same for pairs of one question."""
-    return weights[:, good] @ table.sum(1)
+def _share(values: Iterable[tuple[str, float]]) -> Estimate:
+    """The mean of values between 0 and 1, each with its question."""
+    by_question: dict[str, list[float | None]] = {}
+    for question, value in values:
+        by_question.setdefault(question, []).append(value)
+    found = clustered_interval(by_question)
+    return Estimate(found.mean, found.low, found.high)
 
 
-def _estimate(parts: Any, wholes: Any) -> Estimate:
-    """The ratio of the first row with the quantiles of the others."""
-    ratios = np.divide(parts, wholes, out=np.full(len(parts), np.nan), where=wholes > 0)
-    if np.isnan(ratios[0]):
+def _auc(scores: Sequence[float | None], good: Sequence[int], bad: Sequence[int], questions: Sequence[str]) -> Estimate:
+    if not good or not bad:
         return Estimate(None)
-    low, high = np.nanquantile(ratios[1:], [0.025, 0.975])
-    return Estimate(float(ratios[0]), float(low), float(high))
+    names = {name: place for place, name in enumerate(sorted(set(questions)))}
+    size = len(names) + 2
+    high, low = ([*(names[questions[i]] for i in side), size - 2, size - 1] for side in (good, bad))
+    values = [np.array([*(scores[i] for i in side), *ends]) for side, ends in ((good, _ENDS), (bad, _ENDS[::-1]))]
+    table = (values[0][:, None] > values[1]) + 0.5 * (values[0][:, None] == values[1])
+    rng = np.random.default_rng(derive_seed("detection", len(names), len(questions)))
+    drawn = rng.multinomial(size, np.full(size, 1 / size), size=_RESAMPLES).astype(float)
+    own, theirs = drawn[:, high], drawn[:, low]
+    own[:, -2:], theirs[:, -2:] = own[:, -2:] / 2, theirs[:, -2:] / 2
+    pairs = own.sum(1) * theirs.sum(1)
+    ratios = ((own @ table) * theirs).sum(1)[pairs > 0] / pairs[pairs > 0]
+    ends = np.quantile(ratios, [0.025, 0.975])
+    return Estimate(float(table[:-2, :-2].mean()), float(ends[0]), float(ends[1]))
