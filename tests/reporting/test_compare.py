@@ -123,6 +123,25 @@ def test_a_note_names_smoke_runs_and_runs_on_different_questions():
     assert unlike.startswith("other and one answered different questions of world")
 
 
+def test_an_iteration_that_runs_share_is_one_training():
+    def one(name, learning_seed, after, **settings):
+        answers = {(0, "world"): answered(1, 0, 0), (1, "world"): answered(1, 1, 0), (2, "world"): answered(*after)}
+        common = {"seed": 7, "learning_seed": learning_seed, "grow.reuse": "base", **settings}
+        return run(name, [row(k, 0.5, benchmark="world") for k in (0, 1, 2)], common, answers)
+
+    for through, shared in ((0, (0,)), (1, (0, 1))):
+        runs = [
+            one(f"r{n}", n, after, **{"grow.reuse_through": through}) for n, after in enumerate([(1, 1, 1), (1, 0, 0)])
+        ]
+        (benchmark,) = compare(runs)["benchmarks"]
+        spreads = [cells[4] for cells in benchmark["trainings"]["accuracy"]["rows"]]
+        assert [spread == "one training" for spread in spreads] == [k in shared for k in (0, 1, 2)]
+    again = one("r2", 2, (1, 1, 1), **{"grow.reuse_through": 1})
+    again.answers[0, "world"].update(q0=[0])  # another start, as by another provider's training with the same seed
+    (benchmark,) = compare([*runs, again])["benchmarks"]
+    assert len(benchmark["trainings"]["accuracy"]["rows"][0][2].split(", ")) == 2
+
+
 def test_runs_that_differ_by_seed_alone_are_trainings_of_one_arm():
     how = {"judge": "perplexity", "control": "random"}
     scores = {"judge": [(1, 1, 1, 0), (1, 1, 0, 0)], "control": [(1, 0, 0, 0), (0, 1, 0, 0)]}

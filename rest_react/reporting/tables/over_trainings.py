@@ -3,7 +3,7 @@
     trainings_tables(runs, "world")["differences"]["rows"][0]     # ["a_0, a_1", "1", "b_0", "1", "+4.0", ...]
 
 The arm of the first run is the reference. Seeds are `seed`, `learning_seed`, and `grow.reuse`, because trainings that
-share iteration 0 name the run that has it.
+share iteration 0 name the run that has it. What runs share is one training: its copies count once.
 Not here: the statistics (metrics.trainings), and differences between single runs (reporting.compare).
 """
 
@@ -77,7 +77,22 @@ def _iterations(arm: Sequence[Run], benchmark: str) -> list[int]:
 
 
 def _answers(arm: Sequence[Run], k: int, benchmark: str) -> list[Mapping[str, Sequence[float | None]]]:
-    return [run.answers[k, benchmark] for run in arm]
+    """The answers of each training of iteration `k`, without those of copies."""
+    found: list[tuple[object, Mapping[str, Sequence[float | None]]]] = []
+    for run in arm:
+        one = _shared_by(run, k), run.answers[k, benchmark]
+        if one[0] is None or one not in found:
+            found.append(one)
+    return [answers for _, answers in found]
+
+
+def _shared_by(run: Run, k: int) -> object:
+    """What runs with the same model of iteration `k` have in common: the seed at the start, on which `learning_seed`
+    has no effect; the reused run later on. None for a model of the run's own."""
+    if k == 0:
+        return "seed", run.settings.get("seed")
+    through = run.settings.get("grow.reuse_through", 0)
+    return run.settings.get("grow.reuse") if isinstance(through, int) and k <= through else None
 
 
 def _name(arm: Sequence[Run]) -> str:
