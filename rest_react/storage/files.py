@@ -14,6 +14,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -53,9 +54,18 @@ def write_file(path: Path, content: bytes | str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes a JSON file atomically, with sorted keys."""
-    text = json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False)
+    """Writes a JSON file atomically, with sorted keys. A number that is not finite becomes null: JSON has none, and a
+    file that holds it could not be read again."""
+    text = json.dumps(_finite(msgspec.to_builtins(value)), indent=1, sort_keys=True, ensure_ascii=False)
     write_file(path, text + "\n")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def make_folder(folder: Path) -> None:
