@@ -32,9 +32,9 @@ class ErrorReply:
 
     @property
     def words(self) -> str:
-        """The text that rules match: codes, the parameter's name, and the first 300 characters of the message. The rest
-        may repeat the prompt."""
-        return f"{self.code} param={self.param}: {self.message[:_READ]}"
+        """The text that rules match: the first 300 characters each of the codes, the parameter's name and the message. The
+        rest may repeat the prompt, and takes seconds to match."""
+        return f"{self.code[:_READ]} param={self.param[:_READ]}: {self.message[:_READ]}"
 
 
 class ErrorInside(Exception):

@@ -1,6 +1,7 @@
 """Error replies as providers and gateways word them, and what each means."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.remote.failures.error_meanings import classify_error, meaning_of
-from rest_react.remote.failures.error_replies import error_reply
+from rest_react.remote.failures.error_replies import error_reply, read_error
 from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.retry import TryAgain
 
@@ -223,3 +224,10 @@ JSON = st.recursive(
 def test_no_error_reply_makes_it_raise(status, body) -> None:
     reply = error_reply(status, json.dumps(body).encode(), {})
     classify_error(reply, where="m", api_key_env=None, key="none", refused=ModelFault)
+
+
+@pytest.mark.parametrize("field", ["message", "code", "param"])
+def test_a_huge_error_is_classified_at_once(field) -> None:
+    started = time.perf_counter()
+    meaning_of(read_error(400, {"error": {"message": "no", field: "model " * 40_000}}))
+    assert time.perf_counter() - started < 1
