@@ -24,6 +24,11 @@ from rest_react.storage.locked_settings import flatten
 from rest_react.text_safety.redaction import secret_in
 
 _QUESTIONS = re.compile(r"^(?:grow|evaluate)\.")
+# Fields of extra_body, and headers and parameters of a search engine, whose value is a key.
+_KEY_SETTING = re.compile(
+    r"(?:.*[_-])?(?:api[_-]?key|authorization|secret|passwor[dt]|(?:access|auth|bearer|subscription)[_-]?token)",
+    re.IGNORECASE,
+)
 
 
 def load_settings(values: object) -> Settings:
@@ -125,7 +130,7 @@ def _not_utf8(values: object) -> Iterator[str]:
 
 
 def _secrets(values: object) -> Iterator[str]:
-    """Passwords and keys inside addresses."""
+    """Passwords and keys inside addresses, and in settings for keys."""
     for path, value in flatten(values):
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and (problem := secret_problem(path, text)):
@@ -135,6 +140,11 @@ def _secrets(values: object) -> Iterator[str]:
 def secret_problem(path: str, text: str) -> str:
     """The message for a setting that contains a secret, without the secret; empty if it contains none."""
     part, _, name = path.rpartition(".")
+    if _KEY_SETTING.fullmatch(name) and text not in ("", "null") and "{key}" not in text:
+        return (
+            f"{path}: holds a key, and settings are saved in files; store it in an environment variable, and name that "
+            "in api_key_env (in a header of a search engine, {key} stands for it)"
+        )
     address = name in ("base_url", "url")
     if not (secret := secret_in(text, address=address)):
         return ""

@@ -92,6 +92,12 @@ def test_a_proxy_s_password_is_redacted_in_every_form(monkeypatch: pytest.Monkey
             "policy.extra_body.gateway: holds a user name or a password",
             "remove it from the address",
         ),
+        (f"policy.extra_body={{api_key: {PASSWORD}}}", "policy.extra_body.api_key: holds a key", "api_key_env"),
+        (
+            f"+search.headers={{Authorization: 'Bearer {PASSWORD}'}}",
+            "search.headers.Authorization: holds a key",
+            "{key} stands for it",
+        ),
     ],
 )
 def test_a_setting_with_a_secret_is_refused_without_showing_it(override: str, problem: str, action: str) -> None:
