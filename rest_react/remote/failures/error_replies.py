@@ -32,8 +32,8 @@ class ErrorReply:
 
     @property
     def words(self) -> str:
-        """The text that rules match: the first 300 characters each of the codes, the parameter's name and the message. The
-        rest may repeat the prompt, and takes seconds to match."""
+        """The text that rules match: of the codes, the parameter's name and the message, the first 300 characters each.
+        The rest may repeat the prompt, and takes seconds to match."""
         return f"{self.code[:_READ]} param={self.param[:_READ]}: {self.message[:_READ]}"
 
 
