@@ -46,9 +46,10 @@ def _call_id(step: int) -> str:
 
 
 def _results(step: Step) -> str:
-    """The results as JSON. The agent has escaped control tokens in them when it searched."""
+    """The results as JSON. The agent has escaped control tokens in title and snippet when it searched; no state shows
+    the source."""
     results = [
-        {"link_id": number, "title": hit.title, "snippet": hit.snippet, "source": hit.source}
+        {"link_id": number, "title": hit.title, "snippet": hit.snippet, "source": escape_control_tokens(hit.source)}
         for number, hit in enumerate(step.hits, start=step.first_link)
     ]
     return json.dumps(results, ensure_ascii=False)
