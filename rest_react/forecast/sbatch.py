@@ -32,7 +32,7 @@ _TEMPLATE = """#!/usr/bin/env bash
 #SBATCH --signal=TERM@120
 # The signal comes two minutes before the limit: the run saves its progress and ends with 143, and the job is queued
 # again. It then resumes.
-cd {folder}
+cd {folder} || exit 1
 srun {python} -m rest_react.run {words}
 status=$?
 [ "$status" -ne 143 ] || scontrol requeue "$SLURM_JOB_ID"

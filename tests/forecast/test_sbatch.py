@@ -29,6 +29,15 @@ def test_dry_run_prints_the_script_that_a_run_writes_and_it_runs_the_same_comman
     assert asked[1:] == ["-m", "rest_react.run", *words]
 
 
+def test_the_script_runs_nothing_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "srun").write_text("#!/usr/bin/env bash\necho ran\n")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = sbatch_script(compose(SMALL), [], 1.0).replace(f"cd {Path.cwd()}", f"cd {tmp_path}/gone")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 def test_the_limit_is_twice_the_forecast_and_gpus_are_those_of_the_training() -> None:
     settings = compose(["experiment=paper_gpu", "finetune.num_processes=8", "finetune.micro_batch_size=1"])
     script = sbatch_script(settings, ["experiment=paper_gpu"], 430.0)
