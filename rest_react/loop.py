@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rest_react.build import Parts, QuestionSet
 from rest_react.config.checks.question_sets import benchmarks_for_testing
+from rest_react.config.environment import environment
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
 from rest_react.errors import ConfigError
 from rest_react.metrics.prices import NO_PRICE
@@ -80,6 +81,7 @@ class Loop:
                 iteration=s.iteration,
                 through=s.grow.reuse_through,
                 repeats=s.grow.trajectories_per_question,
+                environment=environment(self.parts.prompts.digest()) | self.data_digests(),
             )
         if s.synthetic.per_label:
             await self.run_synthesise()

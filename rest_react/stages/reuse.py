@@ -3,8 +3,9 @@
     locked = locked_settings(settings)
     reuse_stages(base, folder, locked, start="demonstrations", iteration=2)     # base's iteration 0 and first Grow
 
-The settings that differ decide which stages are shared (`shared_stages`). The two runs share files as hard links,
-because a complete stage never changes its files. Stages that exist in this run are kept.
+The settings that differ decide which stages are shared (`shared_stages`); a question set or corpus whose content has
+changed under its name counts as a setting that differs, such as `grow.questions.content`. The two runs share files as
+hard links, because a complete stage never changes its files. Stages that exist in this run are kept.
 Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve.improve, ...).
 """
 
@@ -19,7 +20,7 @@ from rest_react.storage.files import flush, flush_tree, make_folder, remove
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import HALF_COPIED, RunFolder
-from rest_react.storage.settings_file import differing_settings, read_settings
+from rest_react.storage.settings_file import differing_data, differing_settings, read_settings
 from rest_react.storage.summaries import read_summary
 from rest_react.terminal.console import say
 
@@ -44,21 +45,25 @@ def reuse_stages(
     iteration: int,
     through: int = 0,
     repeats: int = 1,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Copies the complete stages of `source` that would be the same with these locked settings into `folder`.
 
     `start`, `iteration`, `through` and `repeats` are the settings start, iteration, grow.reuse_through and
-    grow.trajectories_per_question.
+    grow.trajectories_per_question; `environment` has the digests of this run's data.
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
     if not read_settings(source.root):
         raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
-    differing = differing_settings(source.root, settings)
+    changed = differing_data(source.root, environment or {})
+    differing = differing_settings(source.root, settings) | changed
     stages, wrong = shared_stages(differing, start, iteration, through)
     if wrong:
         told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
         raise UsageError(f"grow.reuse: no stage of {source.root} can be reused, because these settings differ:{told}")
+    for key, difference in changed.items():
+        say(f"note: grow.reuse: stages that depend on {key} are not reused ({difference})")
     for stage in stages:
         done_here = stage.startswith("iter_0") or stage.endswith("/evaluate")  # where it was not done there
         if not done_here and read_summary(source.root / stage) is None:

@@ -152,6 +152,21 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     }
 
 
+def differing_data(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Both digests, in words, of each question set or corpus whose content differs from that with which the folder was
+    last run. Empty if another version of the program ran it, whose digests may be of another form."""
+    kept = _read(root)
+    last = {} if kept is None else kept.environments[-1]
+    if last.get("rest-react") != environment.get("rest-react"):
+        return {}
+    digests = {name: now for name, now in environment.items() if "." in name and name in last}
+    return {
+        f"{name}.content": f"digest {last[name]} in the folder, {now} now"
+        for name, now in digests.items()
+        if last[name] != now
+    }
+
+
 def read_settings(root: Path) -> dict[str, Any]:
     """The folder's settings, flat; empty if it has none yet."""
     kept = _read(root)

@@ -11,7 +11,7 @@ from rest_react.stages.reuse import copy_stage, reuse_stages
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import lock_settings
+from rest_react.storage.settings_file import lock_settings, read_settings
 from rest_react.storage.summaries import write_summary
 from tests.runs import trajectory, write_lines
 
@@ -38,13 +38,14 @@ def source(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def reused(source: RunFolder, *overrides: str) -> list[str]:
+def reused(source: RunFolder, *overrides: str, environment: dict[str, str] | None = None) -> list[str]:
     """The stages that a run with these settings takes from the source."""
     folder = RunFolder(source.root.parent / "mine")
     common = ("run=mine", "grow.reuse=smoke", "grow.trajectories_per_question=2")
     s = settings(*common, *overrides)
     chosen = {"start": s.start, "iteration": s.iteration, "through": s.grow.reuse_through}
-    reuse_stages(source, folder, locked_settings(s), **chosen, repeats=s.grow.trajectories_per_question)
+    repeats = s.grow.trajectories_per_question
+    reuse_stages(source, folder, locked_settings(s), **chosen, repeats=repeats, environment=environment)
     summaries = folder.root.glob("iter_*/**/summary.json")
     return sorted(path.parent.relative_to(folder.root).as_posix() for path in summaries)
 
@@ -67,6 +68,29 @@ def test_the_settings_that_differ_decide_which_stages_are_reused(
     source: RunFolder, overrides: list[str], taken: list[str]
 ) -> None:
     assert reused(source, *overrides) == taken
+
+
+@pytest.mark.parametrize(
+    ("changed", "taken"),
+    [
+        ({"evaluate.world": "b"}, [*ITERATION_0[1:], "iter_1/grow"]),
+        ({"grow.questions": "b"}, ITERATION_0),
+        ({"grow.questions": "b", "rest-react": "0.0"}, [*ITERATION_0, "iter_1/grow"]),  # by another version: not known
+        ({"torch": "b", "evaluate.another": "b"}, [*ITERATION_0, "iter_1/grow"]),
+        ({"search.corpus": "b"}, None),
+    ],
+    ids=str,
+)
+def test_stages_made_from_data_that_have_changed_under_their_name_are_not_reused(
+    source: RunFolder, changed: dict[str, str], taken: list[str] | None
+) -> None:
+    made_with = dict.fromkeys(("rest-react", "torch", "grow.questions", "evaluate.world", "search.corpus"), "a")
+    lock_settings(source.root, read_settings(source.root), made_with)
+    if taken is None:
+        with pytest.raises(UsageError, match=r"search\.corpus\.content: digest a in the folder, b now"):
+            reused(source, environment=made_with | changed)
+    else:
+        assert reused(source, environment=made_with | changed) == taken
 
 
 @pytest.mark.parametrize(
