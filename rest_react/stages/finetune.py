@@ -19,8 +19,10 @@ from rest_react.metrics.prices import NO_PRICE, Price, bill
 from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, write_json
+from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.training.process.loss_curve import held_out_loss, last_step
+from rest_react.training.rows.holdout import HELD_OUT
 from rest_react.training.rows.trained_tokens import trained_tokens
 
 MODEL = "model.json"
@@ -36,8 +38,8 @@ async def finetune(
     origin: Callable[[Example], str] | None = None,
     price: Price = NO_PRICE,
 ) -> ModelRef:
-    """Tunes `base` on `examples`; the summary counts them by their `origin` and has the cost at the `price` of tokens
-    trained on. Raises UsageError if there are no examples."""
+    """Tunes `base` on `examples`; the summary counts those that trained (not those that the trainer held out) by their
+    `origin`, and has the cost at the `price` of tokens trained on. Raises UsageError if there are no examples."""
     if read_summary(stage) is not None:
         return read_model(stage)
     started = time.monotonic()
@@ -52,9 +54,11 @@ async def finetune(
     make_folder(stage)
     model = await trainer.train(rows, base, stage, seed)
     write_json(stage / MODEL, model)
+    held_out = {(row.id, row.prompt) for row in read_lines(stage / HELD_OUT, Example)}
+    trained = [row for row in rows if (row.id, row.prompt) not in held_out]
     told = {
-        "examples": len(rows),
-        "rows_by_origin": dict(Counter(map(origin, rows))) if origin else {},
+        "examples": len(trained),
+        "rows_by_origin": dict(Counter(map(origin, trained))) if origin else {},
         "steps": last_step(stage),
         "held_out_loss": held_out_loss(stage),
         "learns_from": "preferences" if isinstance(rows[0], Preference) else "examples",

@@ -58,6 +58,18 @@ def test_the_summary_counts_rows_by_origin_and_optimiser_steps(tmp_path) -> None
     assert summary["held_out_loss"] == 1 / 3
 
 
+def test_rows_that_the_trainer_holds_out_are_not_counted_as_trained_on(tmp_path) -> None:
+    class HoldsOut(Told):
+        async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+            replace_lines(folder / "held_out.jsonl", examples[1:2])
+            return await super().train(examples, base, folder, seed)
+
+    origin = {"q.0.0": "grown", "q.0.1": "demonstrations", "q.0.2": "grown"}
+    asyncio.run(finetune(HoldsOut(), ROWS, BASE, tmp_path, seed=7, origin=lambda row: origin[row.id]))
+    summary = read_summary(tmp_path) or {}
+    assert (summary["examples"], summary["rows_by_origin"]) == (2, {"grown": 2})
+
+
 @pytest.mark.parametrize(
     ("lines", "price", "told"),
     [
