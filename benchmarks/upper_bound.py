@@ -4,8 +4,9 @@
 
 takes the settings of a run (docs/ablations.md); here it reuses the iteration 0 and first Grow of outputs/wiki.
 Trajectories with a right answer are trained on: each step on its right candidate with the lowest perplexity (`gold`),
-steps without one not at all. Questions of a file need their chains (docs/data_formats.md); those without a complete one
-are not trained on. Rollouts still select by `agent.select`. Resumable like a run.
+steps without one not at all, whatever the settings of Improve. Questions of a file need their chains
+(docs/data_formats.md); those without a complete one are not trained on. Rollouts still select by `agent.select`.
+Resumable like a run.
 
 Labels decide the training data, so the result is a reference, never a result of the method; that is why this is not a
 selector of the package, and why the name of such a run ends in `_gold`. It need not be a bound: gold demands less of a
@@ -14,21 +15,26 @@ Not here: the verdicts (gold).
 """
 
 import argparse
+import math
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from benchmarks.gold import judge_steps
+from benchmarks.gold import JudgedStep, judge_steps
 from rest_react.config.compose import compose
+from rest_react.config.settings import Settings
 from rest_react.errors import ConfigError, RestReactError
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
 from rest_react.records import Example, LabelledQuestion, Trajectory
 from rest_react.run import run
+from rest_react.selection.filters import usable_candidates
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.search_qa.scripted.chain_plans import NoPlan, Titles
+from rest_react.tasks.search_qa.step import parse_step
 from rest_react.terminal.console import say
 
 
@@ -57,13 +63,13 @@ class GoldLoop(Loop):
             asked, titles = gold[trajectory.question_id]
             if rule_verdict(asked, trajectory.answer).verdict != "correct":
                 continue
-            for judged in await judge_steps(trajectory, asked, titles, search):
-                step = judged.step
-                right = [c for c, is_right in zip(step.candidates, judged.right, strict=True) if is_right]
-                if right:
-                    best = min(right, key=lambda candidate: candidate.perplexity or float("inf"))
-                    index = int(judged.id.rpartition(".")[2])
-                    found.append(Example(judged.id, trajectory.id, index, step.kind, step.state, best.text, "gold"))
+            found += [
+                Example(
+                    judged.id, trajectory.id, int(judged.id.rpartition(".")[2]), step.kind, step.state, text, "gold"
+                )
+                for judged in await judge_steps(trajectory, asked, titles, search)
+                if (text := right_target(judged)) and (step := judged.step)
+            ]
         return found
 
     def gold(self) -> dict[str, tuple[LabelledQuestion, list[str]]]:
@@ -84,14 +90,35 @@ class GoldLoop(Loop):
         return {id_: (question, names) for id_, (question, names) in found.items() if names}
 
 
+def right_target(judged: JudgedStep) -> str:
+    """The target of the right candidate with the lowest perplexity, of those that may train, written as in Improve;
+    empty if none is right."""
+    parsed = parse_step(judged.step)
+    right = [i for i in usable_candidates(parsed) if judged.right[i]]
+    targets = {parsed.actions[i].target for i in right}
+    same = [i for i, action in enumerate(parsed.actions) if action.target in targets]
+    best = min(same, key=lambda i: judged.step.candidates[i].perplexity or math.inf, default=None)
+    return "" if best is None else parsed.actions[best].target
+
+
+def gold_problems(settings: Settings) -> Iterator[str]:
+    """Settings with which gold would not choose the targets, or not all of them."""
+    if not settings.run.endswith("_gold"):
+        yield f"run: labels choose the targets of this run; name it so: run={settings.run}_gold"
+    if settings.improve.max_examples is not None:
+        yield "improve.max_examples: gold trains on every right step; set improve.max_examples=null"
+    if settings.grow.also:
+        yield "grow.also: gold knows the questions of grow.questions alone; remove the other sets"
+
+
 def main() -> None:
     """Runs the loop with gold targets, for the settings of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("overrides", nargs="*", help="settings as of rest_react.run; the run's name ends in _gold")
     try:
         settings = compose(parser.parse_args().overrides)
-        if not settings.run.endswith("_gold"):
-            raise ConfigError([f"run: labels choose the targets of this run; name it so: run={settings.run}_gold"])
+        if problems := list(gold_problems(settings)):
+            raise ConfigError(problems)
         run(settings, loop=GoldLoop)
     except RestReactError as error:
         say(str(error))

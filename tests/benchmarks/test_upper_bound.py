@@ -3,16 +3,18 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from benchmarks.upper_bound import GoldLoop
+from benchmarks.gold import JudgedStep
+from benchmarks.upper_bound import GoldLoop, gold_problems, right_target
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.judges.grader import rule_verdict
-from rest_react.records import Example, Trajectory
+from rest_react.records import Candidate, Example, Step, Trajectory
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
@@ -88,6 +90,25 @@ def test_every_target_is_right_and_steps_without_a_right_sample_have_none(runs: 
                     assert found & set(question.passages)
                     kinds.add("search")
         assert kinds == {"answer", "search"}
+
+
+def test_a_target_of_gold_is_written_as_in_improve_and_is_a_sample_of_the_policy() -> None:
+    query = 'ACTION_SELECTED = ActionWrapper(thoughts="t", action=Search(query="{}"))'
+    texts = [f"```python\n{query.format('Ada')}\n```", query.format("Gus"), query.format("Bob")]
+    samples = tuple(Candidate(one, 5, -nll, "stop") for one, nll in zip(texts, (2.0, 1.0, 3.0), strict=True))
+    step = Step("decide", "s", samples, 0)
+    assert right_target(JudgedStep("q.0.0", "q", step, (True, False, True), (0, 0, 0))) == query.format("Ada")
+    assert right_target(JudgedStep("q.0.0", "q", step, (False, False, None), (0, 0, 0))) == ""
+    supplied = replace(step, candidates=(Candidate(query.format("Ada"), 0, None, "supplied"),))
+    assert right_target(JudgedStep("q.0.0", "q", supplied, (True,), (0,))) == ""
+
+
+def test_gold_refuses_settings_with_which_it_would_not_choose_every_target() -> None:
+    settings = compose(["experiment=smoke", "run=smoke_gold", "improve.max_examples=0"])
+    assert list(gold_problems(settings)) == [
+        "improve.max_examples: gold trains on every right step; set improve.max_examples=null"
+    ]
+    assert list(gold_problems(compose(["experiment=smoke", "run=smoke_gold"]))) == []
 
 
 def test_gold_of_a_user_s_questions_comes_from_their_chains(tmp_path: Path) -> None:
