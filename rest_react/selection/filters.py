@@ -3,8 +3,8 @@
     for index, usable in trainable_steps(trajectory, task.violations, selector="perplexity", keep="all"):
         ...                                     # candidates usable[0], usable[1], ... of step `index` may train
 
-A step may train if its trajectory finished and its task allows it, the step was not forced, and at least one sample is
-not cut off, parses and has no empty element.
+A step may train if its trajectory finished and its task allows it, the step was not forced, and at least one sample
+parses (one that was cut off seldom does) and has no empty element.
 Not here: which candidate is best (selection.selectors), and the rules of a verifier (tasks.search_qa.judging.verifier).
 """
 
@@ -46,8 +46,9 @@ def candidates_of(
 
 
 def usable_candidates(step: ParsedStep) -> tuple[int, ...]:
-    """The indexes of candidates that may become a training target: not cut off, parsable, no empty element, not an
-    error injected by the scripted policy, and written by the policy. Of equal targets only the first."""
+    """The indexes of candidates that may become a training target: parsable, no empty element, not an error injected
+    by the scripted policy, and written by the policy. Of equal targets only the first. Tasks decide what of a sample
+    that was cut off they parse: as a rule nothing, of a label its first line."""
     first_with: dict[str, int] = {}
     for index, (candidate, action) in enumerate(zip(step.step.candidates, step.actions, strict=True)):
         if action.action is not None and action.complete and candidate.finish not in (SLIP, SUPPLIED):

@@ -224,7 +224,8 @@ def _finished(task: Task, trajectories: Iterable[Trajectory], tally: Counter[str
     for trajectory in trajectories:
         for step in trajectory.steps:
             tally["candidates"] += len(step.candidates)
-            tally["candidates_cut_off"] += sum(candidate.finish == CUT_OFF for candidate in step.candidates)
+            lost = [one for one in step.candidates if one.finish == CUT_OFF and one.problem]
+            tally["candidates_cut_off"] += len(lost)
         if trajectory.outcome == "finished":
             yield ParsedTrajectory(trajectory, tuple(map(task.parse, trajectory.steps)))
         else:

@@ -25,6 +25,7 @@ from rest_react.stages.improve.improve import (
 from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note, nothing_trains_note
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
+from rest_react.tasks.completion.task import Completion
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -151,6 +152,14 @@ def test_a_sample_cut_off_at_its_token_limit_never_trains(tmp_path) -> None:
     assert [example.completion for example in examples] == [text(BOB)]
     assert (summary["candidates"], summary["candidates_cut_off"]) == (3, 2)
     assert usable_candidates(lost) == ()
+
+
+def test_a_cut_off_sample_whose_label_is_read_is_not_told_as_lost(tmp_path) -> None:
+    cut = [Candidate("billing\nThe customer", 4, -1.0, "length"), Candidate("bill", 4, -1.0, "length", "cut off")]
+    whole = trajectory_of(Step("complete", "s", tuple(cut), 0))
+    _, examples, summary = run(tmp_path, [whole], task=Completion(labels=("billing", "delivery")))
+    assert [example.completion for example in examples] == ["billing"]
+    assert (summary["candidates"], summary["candidates_cut_off"]) == (2, 1)
 
 
 WRAPPED = "Certainly! Here is the next step:\n```python\n# Ada first.\n{}\n```\nI hope that this helps."
