@@ -38,12 +38,13 @@ class GeminiReply:
 def read_gemini_reply(reply: "GenerateContentResponse", model: str, n: int, most: Tokens) -> GeminiReply:
     """Reads the reply to a request for n samples; `most` is the upper bound of its tokens without thinking. Raises
     ModelFault for a blocked prompt, TryAgain for a reply without candidates."""
-    if not reply.candidates:
+    whole = [one for one in reply.candidates or () if _text(one) or one.finish_reason is not None]
+    if not whole:  # neither a text nor a reason that there is none: generation broke off
         feedback = reply.prompt_feedback
         if feedback is not None and feedback.block_reason is not None:
             raise ModelFault(f"{model}: the prompt was blocked ({feedback.block_reason.value})")
         raise TryAgain("the reply has no candidates")
-    candidates = sorted(reply.candidates, key=lambda candidate: candidate.index or 0)
+    candidates = sorted(whole, key=lambda candidate: candidate.index or 0)
     given = reply.usage_metadata
     in_, out, thoughts = (getattr(given, f"{name}_token_count", None) for name in ("prompt", "candidates", "thoughts"))
     wrote = any(map(_text, candidates))

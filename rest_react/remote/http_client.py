@@ -139,7 +139,9 @@ async def _complete(
             chunks = reply.content.iter_chunked(65_536)
             raw = await (beginning(chunks) if status else whole(chunks, what, most_mb))
             return HttpReply(reply.status, reply.headers, raw)
-    except (TimeoutError, ClientError, OSError, UnicodeError) as error:  # UnicodeError: no name of a host
+    except UnicodeError as error:  # a name that no host can have, so nothing was sent
+        raise TryAgain(f"{type(error).__name__}: {error}", refused=True) from error
+    except (TimeoutError, ClientError, OSError) as error:
         reason = f" ({error})" if str(error) else ""
         kind, limit = type(error).__name__, session.timeout.total
         raise TryAgain(f"{status}{kind}, no complete reply within {limit:g} s{reason}") from error

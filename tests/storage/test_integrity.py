@@ -18,6 +18,7 @@ from rest_react.config.compose import compose
 from rest_react.errors import RunFolderError
 from rest_react.run import run as run_settings
 from rest_react.stages.reuse import copy_stage
+from rest_react.storage.files import write_file
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary
 from rest_react.weights import resolve_weights
@@ -231,3 +232,15 @@ def test_whenever_the_power_is_cut_a_complete_stage_is_whole(tmp_path: Path) -> 
         left = disk.after_power_cut(tmp_path / "left")
         assert {p.relative_to(left): p.read_bytes() for p in left.rglob("*.json*")} == whole
     assert complete == sorted(complete) and set(complete) == set(range(7))
+
+
+def test_all_that_learnt_from_damaged_synthetic_texts_is_made_again(tmp_path: Path) -> None:
+    stages = [f"iter_0/{name}" for name in ("synthetic", "grow", "improve", "finetune", "evaluate/x")]
+    for stage in (*stages, "baselines/tfidf/x"):
+        write_file(tmp_path / stage / "texts.jsonl", "{}\n")
+        write_summary(tmp_path / stage, {})
+    emptied(tmp_path / stages[0] / "texts.jsonl")
+    with pytest.raises(RunFolderError, match=r"texts\.jsonl is empty") as told:
+        read_summary(tmp_path / stages[0])
+    _, _, *again = shlex.split(str(told.value).splitlines()[-1])
+    assert again == [str(tmp_path / path.removesuffix("/x")) for path in (*stages, "baselines")]

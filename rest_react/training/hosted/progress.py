@@ -74,7 +74,7 @@ def note_progress(folder: Path, progress: Progress) -> Progress:
 def charged_tokens(folder: Path) -> int | None:
     """The tokens in `job.json`; None if it has none, or is a file of another trainer."""
     path = folder / "job.json"
-    with suppress(msgspec.MsgspecError):
+    with suppress(ValueError):  # not JSON, another form, or not UTF-8
         return (msgspec.json.decode(path.read_bytes(), type=_Charged).tokens or None) if path.exists() else None
     return None
 
@@ -83,7 +83,7 @@ def write_loss_curve(folder: Path) -> None:
     """Writes `loss.jsonl` from the events with a training loss (OpenAI's have it); nothing if there is none."""
     path, losses = folder / "events.jsonl", dict[int, float]()
     for line in path.read_bytes().splitlines() if path.exists() else []:
-        with suppress(msgspec.MsgspecError):
+        with suppress(ValueError):  # not JSON, another form, or not UTF-8
             measured = msgspec.json.decode(line, type=_EventWithLoss).data
             losses[measured.step] = measured.train_loss
     if losses:
@@ -97,6 +97,6 @@ def events_on_disk(folder: Path) -> set[str]:
     cut_torn_line(path)
     seen = set()
     for line in path.read_bytes().splitlines() if path.exists() else []:
-        with suppress(msgspec.MsgspecError):
+        with suppress(ValueError):  # not JSON, another form, or not UTF-8
             seen.add(msgspec.json.decode(line, type=_Event).id)
     return seen
