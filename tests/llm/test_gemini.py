@@ -229,8 +229,9 @@ def test_thoughts_are_no_part_of_the_text():
         Reply(hang_up=True),
         Reply(200, b'{"candidates": [{"con'),
         Reply(200, {"candidates": []}),
+        Reply(200, {"candidates": [{}]}),
     ],
-    ids=["429", "503", "hang-up", "cut-json", "no-candidates"],
+    ids=["429", "503", "hang-up", "cut-json", "no-candidates", "empty-candidate"],
 )
 def test_what_may_pass_is_tried_again_and_is_an_outside_fault_when_it_lasts(bad):
     count = iter(range(100))
