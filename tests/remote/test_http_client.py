@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from rest_react.errors import UsageError
-from rest_react.remote.http_client import is_loopback, key_from, open_client, proxy_for
+from rest_react.remote.http_client import is_loopback, key_from, open_client, open_session, post, proxy_for
+from rest_react.remote.retry import TryAgain
 from tests.loopback import Reply, serve
 
 
@@ -47,3 +48,13 @@ def test_a_key_that_no_request_can_hold_is_an_error_that_does_not_show_it(monkey
     with pytest.raises(UsageError, match="the key in MY_KEY has a line break") as caught:
         key_from("MY_KEY")
     assert "sk-" not in str(caught.value)
+
+
+def test_a_request_to_a_name_that_no_host_can_have_is_not_billed():
+    async def main():
+        async with open_session("http://a..b/v1", 5.0) as session:
+            await post(session, "http://a..b/v1", b"{}", what="m", most_mb=1)
+
+    with pytest.raises(TryAgain, match="idna") as caught:
+        asyncio.run(main())
+    assert not caught.value.billed

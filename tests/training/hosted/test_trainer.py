@@ -454,10 +454,10 @@ def test_a_damaged_event_is_passed_over(tmp_path):
     with serve(api.answer) as server:
         with pytest.raises(OutsideFault):
             train(server, tmp_path, patience_s=0.0)
-        (tmp_path / "events.jsonl").write_text('\0\0\n{"id": "ev-0"}\n')
+        (tmp_path / "events.jsonl").write_bytes(b'{"id": "\xff"}\n{"id": "ev-0"}\n')
         api.statuses = ["succeeded"]
         train(server, tmp_path)
-    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines()
     assert [json.loads(line)["id"] for line in lines[1:]] == ["ev-0", "ev-1", "ev-2"]
 
 
