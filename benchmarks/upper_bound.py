@@ -4,9 +4,10 @@
 
 takes the settings of a run (docs/ablations.md); here it reuses the iteration 0 and first Grow of outputs/wiki.
 Trajectories with a right answer are trained on: each step on its right candidate with the lowest perplexity (`gold`),
-steps without one not at all, whatever the settings of Improve. Questions of a file need their chains
-(docs/data_formats.md); those without a complete one are not trained on. Rollouts still select by `agent.select`.
-Resumable like a run.
+steps without one not at all, whatever the settings of Improve. With `--mixed`, steps that have right and wrong samples
+are trained on, in all finished trajectories: what the best selector could do without a filter. Questions of a file need
+their chains (docs/data_formats.md); those without a complete one are not trained on. Rollouts still select by
+`agent.select`. Resumable like a run.
 
 Labels decide the training data, so the result is a reference, never a result of the method; that is why this is not a
 selector of the package, and why the name of such a run ends in `_gold`. It need not be a bound: gold demands less of a
@@ -19,11 +20,13 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from benchmarks.gold import JudgedStep, judge_steps
+from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
-from rest_react.errors import ConfigError, RestReactError
+from rest_react.errors import ConfigError, RestReactError, UsageError
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
 from rest_react.records import Example, LabelledQuestion, Trajectory
@@ -39,21 +42,30 @@ from rest_react.terminal.console import say
 
 
 class GoldLoop(Loop):
-    """The loop, with targets chosen by gold."""
+    """The loop, with targets chosen by gold in the trajectories with a right answer."""
+
+    def __init__(self, settings: Settings, parts: Parts, *, mixed: bool = False) -> None:
+        """With `mixed`, by gold at the steps with right and wrong samples, in all finished trajectories."""
+        super().__init__(settings, parts)
+        self.mixed = mixed
+        self.selector = "gold_of_mixed_steps" if mixed else "gold"
 
     async def run_improve(self, k: int) -> None:
-        """Writes Improve's examples by gold and marks the stage complete, so that Improve skips it."""
+        """Writes Improve's examples by gold and marks the stage complete, so that Improve skips it. Raises UsageError
+        if it is complete with the other choice of steps."""
         stage = self.folder.stage(k, "improve")
-        if k and read_summary(stage) is None:
+        done = read_summary(stage)
+        if k and done is None:
             replace_lines(stage / EXAMPLES, await self.right_examples(k))
-            write_summary(stage, {"selector": "gold"})
+            write_summary(stage, {"selector": self.selector})
+        elif k and done and done["selector"] != self.selector:
+            raise UsageError(
+                f"{stage} has the targets of {done['selector']}, not of {self.selector}; choose another run="
+            )
         await super().run_improve(k)
 
     async def right_examples(self, k: int) -> list[Example]:
-        """One example for each step with a right candidate, of the trajectories with a right answer.
-
-        Its target is the right candidate with the lowest perplexity.
-        """
+        """One example for each step that trains. Its target is the right candidate with the lowest perplexity."""
         gold = self.gold()
         search = self.parts.search(self.grow_set.passages)
         found = []
@@ -61,15 +73,13 @@ class GoldLoop(Loop):
             if trajectory.outcome != "finished" or trajectory.question_id not in gold:
                 continue
             asked, titles = gold[trajectory.question_id]
-            if rule_verdict(asked, trajectory.answer).verdict != "correct":
+            if not self.mixed and rule_verdict(asked, trajectory.answer).verdict != "correct":
                 continue
-            found += [
-                Example(
-                    judged.id, trajectory.id, int(judged.id.rpartition(".")[2]), step.kind, step.state, text, "gold"
-                )
-                for judged in await judge_steps(trajectory, asked, titles, search)
-                if (text := right_target(judged)) and (step := judged.step)
-            ]
+            for judged in await judge_steps(trajectory, asked, titles, search):
+                if (text := right_target(judged)) and (judged.mixed or not self.mixed):
+                    index, step = int(judged.id.rpartition(".")[2]), judged.step
+                    example = Example(judged.id, trajectory.id, index, step.kind, step.state, text, self.selector)
+                    found.append(example)
         return found
 
     def gold(self) -> dict[str, tuple[LabelledQuestion, list[str]]]:
@@ -115,11 +125,13 @@ def main() -> None:
     """Runs the loop with gold targets, for the settings of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("overrides", nargs="*", help="settings as of rest_react.run; the run's name ends in _gold")
+    parser.add_argument("--mixed", action="store_true", help="steps with right and wrong samples, of all trajectories")
     try:
-        settings = compose(parser.parse_args().overrides)
+        arguments = parser.parse_args()
+        settings = compose(arguments.overrides)
         if problems := list(gold_problems(settings)):
             raise ConfigError(problems)
-        run(settings, loop=GoldLoop)
+        run(settings, loop=partial(GoldLoop, mixed=arguments.mixed))
     except RestReactError as error:
         say(str(error))
         raise SystemExit(error.exit_status) from None

@@ -11,7 +11,7 @@ if __name__ == "__main__":  # before the other imports; the reason is in start.p
     start("rest_react.run")
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rest_react.build import Parts
@@ -39,7 +39,7 @@ from rest_react.sweep.jobs import Ended, sweep
 from rest_react.terminal.console import console, say
 
 
-def run(settings: Settings, overrides: Sequence[str] = (), *, loop: type[Loop] = Loop) -> None:
+def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Settings, Parts], Loop] = Loop) -> None:
     """Runs the loop to `settings.iteration`, then its students. Raises RestReactError; complete work is kept on
     disk. `overrides` are the words of the command, for a script for SLURM; none if it was not a command."""
     folder = RunFolder(cli.output_root(settings) / settings.run)

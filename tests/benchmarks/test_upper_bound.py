@@ -13,16 +13,20 @@ from benchmarks.gold import JudgedStep
 from benchmarks.upper_bound import GoldLoop, gold_problems, right_target
 from rest_react.build import Parts
 from rest_react.config.compose import compose
+from rest_react.config.settings import Settings
+from rest_react.errors import UsageError
 from rest_react.judges.grader import rule_verdict
-from rest_react.records import Candidate, Example, Step, Trajectory
+from rest_react.records import Candidate, Example, Step, Trajectory, Usage
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.jsonl import read_lines
+from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import write_summary
 from rest_react.tasks.search_qa.actions import Answer, Search
 from rest_react.tasks.search_qa.reading.parsing import parse
 from tests.questions.sets import write_jsonl
 
+START = "ACTION_SELECTED = "
 SETTINGS = ("experiment=smoke", "finetune.max_steps=2")
 
 
@@ -111,14 +115,42 @@ def test_gold_refuses_settings_with_which_it_would_not_choose_every_target() -> 
     assert list(gold_problems(compose(["experiment=smoke", "run=smoke_gold"]))) == []
 
 
-def test_gold_of_a_user_s_questions_comes_from_their_chains(tmp_path: Path) -> None:
+@pytest.fixture
+def user_settings(tmp_path: Path) -> Settings:
+    """A user's two questions, one of them with its chain."""
     triples = [["Emma", "author", "Jane Austen"], ["Jane Austen", "place of birth", "Steventon"]]
     asked = {"question": "Where was the author of Emma born?", "answers": ["Steventon"]}
     write_jsonl(tmp_path / "questions.jsonl", {"id": "q1", **asked, "evidence": triples}, {"id": "q2", **asked})
     passages = [{"id": f"p{i}", "title": title, "text": "A text."} for i, title in enumerate(("Emma", "Jane Austen"))]
     write_jsonl(tmp_path / "corpus.jsonl", *passages)
-    settings = compose(["experiment=local_corpus", f"data={tmp_path}", "tracking=none"])
-    gold = GoldLoop(settings, Parts(settings, RunFolder(tmp_path / "run"))).gold()
+    return compose(["experiment=local_corpus", f"data={tmp_path}", "tracking=none"])
+
+
+def test_gold_of_a_user_s_questions_comes_from_their_chains(user_settings: Settings, tmp_path: Path) -> None:
+    gold = GoldLoop(user_settings, Parts(user_settings, RunFolder(tmp_path / "run"))).gold()
     assert {id_: (question.passages, titles) for id_, (question, titles) in gold.items()} == {
         "q1": (("p0", "p1"), ["Emma", "Jane Austen"])
     }
+
+
+def test_gold_of_mixed_steps_takes_them_from_wrong_answers_too_and_refuses_targets_of_the_other_kind(
+    user_settings: Settings, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    searches = f'{START}ActionWrapper(thoughts="t", action=Search(query="Emma"))'
+    ends = f'{START}ActionWrapper(thoughts="t", action=Terminate())'
+    mixed, equal = (
+        Step("decide", "s", tuple(Candidate(one, 5, -1.0, "stop") for one in texts), 0)
+        for texts in ((ends, searches), (searches, searches))
+    )
+    wrong = Trajectory("q1.0", "q1", "q", "finished", None, (mixed, equal), "London", "London", Usage())
+    replace_lines(folder.stage(1, "grow") / TRAJECTORIES, [wrong])
+    of_mixed = GoldLoop(user_settings, Parts(user_settings, folder), mixed=True)
+    assert asyncio.run(of_mixed.right_examples(1)) == [
+        Example("q1.0.0", "q1.0", 0, "decide", "s", searches, "gold_of_mixed_steps")
+    ]
+    of_right = GoldLoop(user_settings, Parts(user_settings, folder))
+    assert asyncio.run(of_right.right_examples(1)) == []
+    write_summary(folder.stage(1, "improve"), {"selector": "gold"})
+    with pytest.raises(UsageError, match="has the targets of gold, not of gold_of_mixed_steps; choose another run="):
+        asyncio.run(of_mixed.run_improve(1))
