@@ -31,7 +31,11 @@ from rest_react.text_safety.escaping import printable
 from rest_react.trajectories.parsed import ParsedStep
 
 INDENT = " " * len("answer    ")
-HELP = 'usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]'
+HELP = """\
+usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]
+
+Answers one question, in quotation marks, with the model that the run trained in this iteration, and prints each step.
+Give the same settings as for the run."""
 
 
 async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:

@@ -44,7 +44,8 @@ _PER_FOLDER = 1_000  # sessions; the Hub takes at most 10,000 files in a folder
 HELP = (
     f"usage: python -m rest_react.export run=<name> format={'|'.join(FORMATS)} out=<new folder> [output=outputs] "
     "[iteration=<k>|[1,2]|all] [stage=grow|<benchmark>|all] [outcome=finished|failed|all] "
-    "[verdict=correct|incorrect|unscored|all] [gold=true] [hub=<user>/<name>] [private=false]"
+    "[verdict=correct|incorrect|unscored|all] [gold=true] [hub=<user>/<name>] [private=false]\n\n"
+    "Writes a run's trajectories or training rows in the format of other tools (docs/exports.md)."
 )
 
 

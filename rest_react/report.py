@@ -56,7 +56,11 @@ from rest_react.terminal.console import console, say
 from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve
 
-_USAGE = "usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [page=comparison.html]"
+_USAGE = """\
+usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [page=comparison.html]
+
+Writes a page that compares each run with the first. A run is the name of a folder in `output`, or the path of a run
+folder or of a results.json. The report of one run is report.html in its folder; the command of the run writes it."""
 
 
 def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> Path:
@@ -145,6 +149,9 @@ def _name(source: Path) -> str:
 def main() -> None:
     """The command line. `output` is the folder of the runs, `page` the file to write."""
     try:
+        if sys.argv[1:2] in (["-h"], ["--help"]):
+            print(_USAGE)
+            return
         given = {key: value for key, _, value in (word.partition("=") for word in sys.argv[1:])}
         listed = given.get("runs", "").strip()
         runs = [text(name) for name in split(listed[1:-1])] if listed.startswith("[") and listed.endswith("]") else []

@@ -21,7 +21,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from types import FrameType
+    from types import FrameType, ModuleType
     from typing import Any, NoReturn
 
 INTERRUPTED = "Interrupted. Progress is saved; run the same command again to resume."
@@ -38,14 +38,30 @@ def start(module: str) -> "NoReturn":
         if signal.getsignal(number) is signal.SIG_DFL:  # not where `nohup` ignores the signal
             signal.signal(number, interrupt)
     try:
-        import importlib
-
-        importlib.import_module(module).main()
+        _imported(module).main()
     except KeyboardInterrupt:
         _print_last_message()
         end_soon()
         raise SystemExit(exit_status()) from None
     raise SystemExit(0)
+
+
+def _imported(module: str) -> "ModuleType":
+    """The module. Ends the process if a package that it needs is not installed for this Python."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = (error.name or "rest_react").partition(".")[0]
+        if package == "rest_react":
+            raise
+        print(
+            f"{sys.executable} has no package {package}; run `make install` in the project's folder, then "
+            "`source .venv/bin/activate`, and run the command again",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None
 
 
 def rest_react() -> "NoReturn":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rest_react.start import _imported
 from tests.test_run import wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -152,3 +153,14 @@ def test_commands_work_in_an_ascii_locale(tmp_path: Path) -> None:
         assert done.stdout.isascii()
         assert done.stderr.isascii()
     assert (tmp_path / "größer" / "results.json").exists()
+
+
+def test_a_package_that_is_not_installed_is_named_with_the_way_to_install_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some_command.py").write_text("import no_such_package.part")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        _imported("some_command")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"{sys.executable} has no package no_such_package; run `make install` ")

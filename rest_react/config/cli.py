@@ -28,12 +28,19 @@ from rest_react.terminal.console import say
 from rest_react.text_safety.redaction import secret_in
 
 MULTIRUN = ("-m", "--multirun")
+# Hydra's options of two dashes; `--run`, its default, is left out: who writes it means the setting.
+_HYDRA = (
+    "help", "hydra-help", "version", "cfg", "resolve", "package", "multirun", "shell-completion", "config-path",
+    "config-name", "config-dir", "experimental-rerun", "info",
+)  # fmt: skip
 
 
 def checked(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra, with short names expanded. Prints all problems, if any, and exits with 2."""
     if problems := [*filter(None, map(_secret, arguments)), *_secrets_of_files(arguments)]:
         stop(ConfigError(problems), code=2)  # before anything is written or printed, --cfg included
+    if dashed := list(_dashed(arguments)):
+        stop(ConfigError(dashed), code=2)
     # Hydra accepts -m before or after all overrides, not between them.
     sweeps = [argument for argument in arguments if argument in MULTIRUN][:1]
     multirun = bool(sweeps) or "hydra.mode=MULTIRUN" in arguments
@@ -58,6 +65,15 @@ def checked(arguments: Sequence[str]) -> list[str]:
         # Hydra makes the run's folder before the job starts; a forecast leaves nothing behind.
         return [*spelt, "hydra.run.dir=.", "hydra.output_subdir=null"]
     return spelt
+
+
+def _dashed(arguments: Sequence[str]) -> Iterator[str]:
+    """The message for each setting that is written as an option: `--iteration 3`."""
+    for option, following in pairwise([*arguments, ""]):
+        name, _, value = option.removeprefix("--").partition("=")
+        if option.startswith("--") and name and not any(known.startswith(name) for known in _HYDRA):
+            value = value or ("<value>" if not following or "=" in following or following[0] == "-" else following)
+            yield f"{option}: settings have no dashes; write {name.replace('-', '_')}={value}"
 
 
 def _secret(argument: str) -> str:

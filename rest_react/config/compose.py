@@ -116,7 +116,11 @@ def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iter
         try:
             override = parser.parse_override(given)
         except HydraException:
-            problems.append(f"{given}: is not an override; write setting=value, with quotes around special characters")
+            override = None
+        if override is None or not override.key_or_group:
+            problems.append(
+                f"{given}: is not an override; write setting=value without spaces; quote special characters"
+            )
             continue
         key = override.key_or_group
         if key.startswith(("hydra.", "hydra/")):

@@ -23,6 +23,7 @@ from rest_react.errors import ConfigError
 from rest_react.storage.locked_settings import flatten
 from rest_react.text_safety.redaction import secret_in
 
+_LIKE = 0.6  # from this likeness on a name is suggested
 _QUESTIONS = re.compile(r"^(?:grow|evaluate)\.")
 # Fields of extra_body, and headers and parameters of a search engine, whose value is a key.
 _KEY_SETTING = re.compile(
@@ -80,6 +81,11 @@ def _explain(problem: dict[str, Any]) -> str:
             if name in _field_names() and (_UNIONS | _NAMED_UNIONS) & set(path.split(".")[:-1]):
                 return f"{path}: the kind chosen here has no such setting; remove it with '~{path}'"
             return f"{path}: there is no such setting; {nearest(name, _field_names())}"
+        case "dict_type" if path in ("evaluate.benchmarks", "grow.also"):
+            return (
+                f"{path}: holds question sets by name (given: {given!r:.80}); add one with "
+                f"+questions@{path}.<name>=<set>, remove one with '~questions@{path}.<name>'"
+            )
         case "missing" | "missing_argument":
             return f"{path}: is missing; give {path}=..."
         case "union_tag_not_found":
@@ -159,6 +165,24 @@ def secret_problem(path: str, text: str) -> str:
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """A hint: the most similar of `names`, or where to find all of them."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else "see --help for the groups and --cfg job for every setting"
+    """A hint: the most similar of `names`; else the settings of its group, or where to find all of them."""
+    close = max(names, key=lambda other: _likeness(name, other), default="")
+    if close and _likeness(name, close) >= _LIKE:
+        return f"did you mean {close}?"
+    group = name.rpartition(".")[0]
+    siblings = [other.removeprefix(f"{group}.") for other in names if group and other.startswith(f"{group}.")]
+    if siblings:
+        return f"{group} has {', '.join(siblings)}"
+    return "see --help for the groups and --cfg job for every setting"
+
+
+def _likeness(name: str, other: str) -> float:
+    """How alike two settings are, 0 to 1. In the same group their last words count, and in a name without a group
+    those of any group: `lr` is the initials of `finetune.learning_rate`, `device` the end of `policy.device`."""
+    (group, _, word), (other_group, _, other_word) = name.rpartition("."), other.rpartition(".")
+    if group not in ("", other_group):
+        return 0.0 if name.startswith(f"{other}.") else difflib.SequenceMatcher(None, name, other).ratio()
+    initials = "".join(part[0] for part in other_word.split("_") if len(part) > 1)
+    likeness = _LIKE if len(word) > 1 and word == initials else 0.0
+    likeness = max(likeness, difflib.SequenceMatcher(None, word, other_word).ratio())
+    return likeness if group == other_group else likeness - 0.05

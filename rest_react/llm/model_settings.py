@@ -76,6 +76,10 @@ class ModelSettings(Protocol):
         """One message for each impossible combination, with what to do; `path` is the name of these settings."""
         yield from ()
 
+    def lacks(self, path: str) -> Iterator[str]:
+        """One message for each setting that this machine cannot follow; asked before a run starts."""
+        yield from ()
+
     def problems_when_tuned(self, path: str) -> Iterator[str]:
         """Values with which the tuned model would get other tokens than in training."""
         yield from ()

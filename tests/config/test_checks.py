@@ -1,4 +1,5 @@
 import re
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -6,7 +7,7 @@ from typing import Any, cast
 import pytest
 from hydra import compose, initialize_config_dir
 
-from rest_react.config.checks.needs import missing_keys
+from rest_react.config.checks.needs import lacking_here, missing_keys
 from rest_react.config.compose import CONFIGS, plain
 from rest_react.config.load import load_settings, nearest, records_of
 from rest_react.config.settings import Settings, Student
@@ -507,6 +508,23 @@ def test_every_name_in_unlocked_is_a_setting() -> None:
 def test_a_similar_name_is_suggested_and_a_dissimilar_one_is_not() -> None:
     assert nearest("agnt.select", ["agent.select", "policy"]) == "did you mean agent.select?"
     assert nearest("zzz", ["agent.select"]).startswith("see --help")
+
+
+def test_a_setting_is_suggested_by_its_last_word_or_its_initials() -> None:
+    names = ["smoke", "policy.model", "finetune.lora_r", "finetune.learning_rate", "search.kind", "search.corpus"]
+    told = {name: nearest(name, names) for name in ("model", "finetune.lr", "search.k")}
+    assert told == {
+        "model": "did you mean policy.model?",
+        "finetune.lr": "did you mean finetune.learning_rate?",
+        "search.k": "search has kind, corpus",
+    }
+
+
+def test_a_model_that_this_machine_cannot_run_is_refused_before_the_run() -> None:
+    commands = {"no-such-vllm": ["policy.command"], sys.executable: []}
+    for command, refused in commands.items():
+        told = lacking_here(load_settings(values("llm@policy=vllm", f"policy.command=[{command},serve]")))
+        assert [problem.partition(":")[0] for problem in told if problem.startswith("policy")] == refused
 
 
 TEMPLATE = "+policy.chat_template_kwargs={enable_thinking: false}"

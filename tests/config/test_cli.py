@@ -114,6 +114,8 @@ def test_the_settings_of_a_sweep_are_checked(tmp_path: Path) -> None:
         ("+agent.xyz=1", "agent.xyz: there is no such setting; see --help for the groups and --cfg job for"),
         ("~agent.select", "agent.select: is missing; give agent.select=..."),
         ("just words", "just words: is not an override; write setting=value"),
+        ("=", "=: is not an override; write setting=value"),
+        ("evaluate.benchmarks=bamboogle", "evaluate.benchmarks: holds question sets by name (given: 'bamboogle'); add"),
         ("grow.samples=2,4", "grow.samples: several values make a sweep; add -m"),
         ("run=${nobody}", "run: cannot be resolved: Interpolation key 'nobody' not found"),
         ("seed=", "seed: input should be a valid integer, unable to parse string as an integer (given: '')"),
@@ -128,6 +130,16 @@ def test_a_wrong_value_does_not_hide_an_impossible_combination() -> None:
     assert problems("iteration=x", "finetune=hosted", "agnt=1")[1:] == [
         "iteration: input should be a valid integer, unable to parse string as an integer (given: 'x')",
         "finetune.kind: hosted cannot tune policy.kind=transformers; use finetune=local, or policy=openai",
+    ]
+
+
+def test_a_setting_written_as_an_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        checked(["--iteration", "3", "--grow.samples=2", "--run"])
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "  --iteration: settings have no dashes; write iteration=3",
+        "  --grow.samples=2: settings have no dashes; write grow.samples=2",
+        "  --run: settings have no dashes; write run=<value>",
     ]
 
 

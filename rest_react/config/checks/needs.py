@@ -35,11 +35,13 @@ def missing_prices(s: Settings) -> Iterator[str]:
 
 
 def lacking_here(s: Settings) -> list[str]:
-    """One line for each setting of the trainer or tracker that this machine cannot follow: a GPU or a package is
-    missing."""
+    """One line for each setting of a model, the trainer or the tracker that this machine cannot follow: a GPU, a
+    command or a package is missing."""
     missing = missing_tracker(s.tracking.kind)
     tracking = [f"tracking.kind: {missing}"] if missing else []
-    return [*(s.finetune.lacks("finetune") if "finetune" in _used(s) else ()), *tracking]
+    parts = {role: part for role, part in _used(s).items() if role == "finetune" or not s.replay}
+    lacking = (problem for role, part in parts.items() if hasattr(part, "lacks") for problem in part.lacks(role))
+    return [*lacking, *tracking]
 
 
 def _used(s: Settings) -> dict[str, object]:

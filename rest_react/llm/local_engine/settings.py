@@ -56,3 +56,10 @@ class TransformersModel(ModelSettings):
 
     def problems(self, path: str) -> Iterator[str]:
         return template_problems(path, self.chat_template_kwargs)
+
+    def lacks(self, path: str) -> Iterator[str]:
+        if self.device == "cuda":
+            import torch
+
+            if not torch.cuda.is_available():
+                yield f"{path}.device: torch sees no GPU here; set {path}.device=auto, which uses a GPU if there is one"

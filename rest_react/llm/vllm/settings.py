@@ -6,6 +6,7 @@ With `replicas` above 1 each server gets its share of the GPUs and a log of its 
 Not here: the values (configs/llm/vllm.yaml), and the servers (vllm_server).
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,6 +103,13 @@ class VllmModel(ModelSettings):
             yield f"{path}.replicas: {self.replicas}, but this machine has {gpus} GPUs; set it to {gpus} or less"
         if self.port and self.port + self.replicas - 1 > _LAST_PORT:
             yield f"{path}.port: {self.port} leaves no port for {self.replicas} replicas; set {path}.port=0"
+
+    def lacks(self, path: str) -> Iterator[str]:
+        if not self.command or shutil.which(self.command[0]) is None:
+            yield (
+                f"{path}.command: {' '.join(self.command) or 'nothing'} cannot be run here; install vLLM in an "
+                f"environment of its own (README, GPUs) and set '{path}.command=[<its folder>/bin/vllm,serve]'"
+            )
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
         for flag in self.extra_args:
