@@ -66,7 +66,7 @@ class Loop:
         for setting, questions in (("grow.questions", grown), ("demonstrations.questions", taught)):
             for note in refuse_overlap(questions, asked, allowed, benchmarks_for_testing(settings), setting=setting):
                 say(f"note: {note}")
-        if taught and settings.task.searches and settings.start == "demonstrations":  # chains are walks to gold answers
+        if taught and settings.task.searches and settings.start == "demonstrations":  # a chain leads to the gold answer
             refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
 
     async def run_to(self, iteration: int) -> None:

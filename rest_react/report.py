@@ -95,6 +95,8 @@ def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     """Writes the report and prints the table, a sentence for each benchmark, and notes on failures."""
     page = write_report(run_folder, smoke=smoke, prices=prices)
     rows = compute_rows(run_folder)
+    if smoke:
+        say("This is a smoke run: a scripted policy answers, so the numbers have no meaning.")
     console.print(results_table(rows))
     for table in terminal_tables(rows, compute_baselines(run_folder, rows)):
         console.print(table)

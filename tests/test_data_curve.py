@@ -119,7 +119,10 @@ def test_a_training_whose_loss_stays_up_is_named_and_the_picture_shows_second_se
 ) -> None:
     _, results, told, folder = curve
     assert [line for line in told.splitlines() if line.startswith("note: ")] == [
-        "note: r_12_1, iteration 0: the loss stays up: 1.10 at first, 1.10 at last"
+        (
+            "note: r_12_1, iteration 0: the training loss did not halve: 1.10 over the first tenth of the steps, 1.10 "
+            "over the last fifth"
+        )
     ]
     assert accuracy(results["r_12_1"], "validation") == 1 / 3
     page = (folder / "sweep.html").read_text()

@@ -81,10 +81,10 @@ def _explain(problem: dict[str, Any]) -> str:
             if name in _field_names() and (_UNIONS | _NAMED_UNIONS) & set(path.split(".")[:-1]):
                 return f"{path}: the kind chosen here has no such setting; remove it with '~{path}'"
             return f"{path}: there is no such setting; {nearest(name, _field_names())}"
-        case "dict_type" if path in ("evaluate.benchmarks", "grow.also"):
+        case "dict_type" | "missing" | "missing_argument" if path in ("evaluate.benchmarks", "grow.also"):
             return (
-                f"{path}: holds question sets by name (given: {given!r:.80}); add one with "
-                f"+questions@{path}.<name>=<set>, remove one with '~questions@{path}.<name>'"
+                f"{path}: holds question sets by name; add one with +questions@{path}.<name>=<set>, remove one with "
+                f"'~questions@{path}.<name>'"
             )
         case "missing" | "missing_argument":
             return f"{path}: is missing; give {path}=..."

@@ -115,7 +115,7 @@ def test_the_settings_of_a_sweep_are_checked(tmp_path: Path) -> None:
         ("~agent.select", "agent.select: is missing; give agent.select=..."),
         ("just words", "just words: is not an override; write setting=value"),
         ("=", "=: is not an override; write setting=value"),
-        ("evaluate.benchmarks=bamboogle", "evaluate.benchmarks: holds question sets by name (given: 'bamboogle'); add"),
+        ("evaluate.benchmarks=bamboogle", "evaluate.benchmarks: holds question sets by name; add one with +"),
         ("grow.samples=2,4", "grow.samples: several values make a sweep; add -m"),
         ("run=${nobody}", "run: cannot be resolved: Interpolation key 'nobody' not found"),
         ("seed=", "seed: input should be a valid integer, unable to parse string as an integer (given: '')"),

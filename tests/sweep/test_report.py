@@ -33,7 +33,10 @@ def test_runs_that_differ_in_their_seed_are_one_line_and_compared_with_the_basel
     assert headings.split("  ")[0] == "Settings"
     assert ten.startswith("demonstrations.questions.n=10  validation  2 ")
     assert twelve.startswith("demonstrations.questions.n=12  validation  2 ")
-    assert note == "note: run_12_1, iteration 0: the loss stays up: 2.00 at first, 2.00 at last"
+    assert note == (
+        "note: run_12_1, iteration 0: the training loss did not halve: 2.00 over the first tenth of the steps, "
+        "2.00 over the last fifth"
+    )
     assert page == f"sweep: {tmp_path / 'sweep.html'}"
 
     runs = [read_results(tmp_path / f"run_10_{seed}") for seed in (0, 1)]

@@ -103,7 +103,11 @@ def rating_text(rating: GroupAccuracy) -> str:
 def _per_answer(row: ResultRow) -> dict[str, str]:
     answers = row.questions * row.repeats
     cost = None if row.cost_usd is None else row.cost_usd / answers
-    return {"tokens": number(row.tokens, 0), "cost_usd": number(cost, 6), "seconds": number(row.seconds / answers, 2)}
+    return {
+        "tokens": number(row.tokens, 0),
+        "cost_usd": number(cost, 6),
+        "seconds of the evaluation": number(row.seconds / answers, 2),
+    }
 
 
 def _latency(row: ResultRow) -> dict[str, str]:
@@ -120,7 +124,7 @@ _PARTS: tuple[tuple[str, Callable[[ResultRow], dict[str, str]]], ...] = (
     ("By hops", lambda row: _shares(row.by_hops)),
     ("Scores of the task", _scored),
     ("Cost per answer", _per_answer),
-    ("Seconds of an answer by its output tokens (median)", _latency),
+    ("Seconds from question to answer, many at once, by output tokens (median)", _latency),
     ("Cost per correct answer", _spent),
     ("Effect of the self-checks", _checked),
     ("Faults", _lost),

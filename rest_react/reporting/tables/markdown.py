@@ -19,7 +19,9 @@ def report_markdown(view: Mapping[str, Any]) -> str:
     parts += ["## Results", markdown_table(view["first_headings"], view["first_table"])]
     parts.append(
         "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "
-        "Intervals are 95%, clustered by question. Unscored answers are excluded; failed answers count as incorrect."
+        "Intervals are 95%, over questions: they do not cover what another training run would change. Unscored answers "
+        "are excluded; failed answers count as incorrect. EM and F1 compare the whole answer with a gold answer, so "
+        "they are low for answers in sentences. docs/metrics.md of the project defines each number."
     )
     parts += ["## Results, all columns", markdown_table(view["headings"], view["table"])]
     for table in view["tables"]:

@@ -1,7 +1,7 @@
 """A table of the summaries of grow, improve and finetune, and notes on incomplete stages.
 
     stage_table(Path("outputs/default"), "grow")["rows"][0]      # ["trajectories", "40", "40"], one column an iteration
-    list(convergence_notes(Path("outputs/r_1")))      # ["iteration 0: the loss stays up: 2.01 at first, 1.97 at last"]
+    list(convergence_notes(Path("outputs/r_1")))      # ["iteration 0: the training loss did not halve: 2.01 ..."]
 
 Not here: evaluations (reporting.tables.results_table).
 """
@@ -16,19 +16,21 @@ from rest_react.storage.run_folder import iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary
 from rest_react.text_safety.escaping import visible
-from rest_react.training.process.loss_curve import loss_curve, stays_up
+from rest_react.training.process.loss_curve import loss_curve, loss_ends, stays_up
 
 STAGES = ("grow", "judge", "improve", "finetune")
 _SELECTION = (nothing_trains_note, fallback_note, idle_selector_note)
 
 
 def stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
-    """The summaries of a stage, one column per iteration; None if there is none."""
-    summaries = {k: read_summary(run_folder / f"iter_{k}" / stage) for k in iterations(run_folder)}
-    facts = {k: dict(_flat(summary)) for k, summary in summaries.items() if summary is not None}
+    """The summaries of a stage, one column per iteration, and of a training how its loss began and ended; without
+    entries that are empty in every iteration. None if there is none."""
+    folders = {k: run_folder / f"iter_{k}" / stage for k in iterations(run_folder)}
+    summaries = {k: read_summary(folder) for k, folder in folders.items()}
+    facts = {k: dict(_flat(summary)) | _losses(folders[k]) for k, summary in summaries.items() if summary is not None}
     if not facts:
         return None
-    names = dict.fromkeys(name for column in facts.values() for name in column)
+    names = dict.fromkeys(name for column in facts.values() for name, value in column.items() if value)
     rows = [[name, *(column.get(name, "") for column in facts.values())] for name in names]
     return {"name": stage.capitalize(), "headings": ["", *(f"iteration {k}" for k in facts)], "rows": rows}
 
@@ -48,7 +50,13 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             yield name, f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
         else:
-            yield name, visible(str(value))
+            yield name, "" if value is None else visible(str(value))
+
+
+def _losses(stage: Path) -> dict[str, str]:
+    """The training loss at both ends of a training, as text; empty where there is no curve."""
+    ends = loss_ends(loss_curve(stage))
+    return {} if ends is None else {"loss, first tenth and last fifth of the steps": f"{ends[0]:.2f}, {ends[1]:.2f}"}
 
 
 def incomplete_stages(run_folder: Path) -> Iterator[str]:
@@ -62,14 +70,16 @@ def incomplete_stages(run_folder: Path) -> Iterator[str]:
 
 
 def convergence_notes(run_folder: Path) -> Iterator[str]:
-    """A note for each training from untuned weights whose loss stays up. One that goes on from a tuned model begins
-    with a low loss, so its curve does not tell."""
+    """A note for each training from untuned weights whose loss did not halve. One that goes on from a tuned model
+    begins with a low loss, so its curve does not tell."""
     from_base = read_settings(run_folder).get("finetune.start_from") == "base"
     for iteration in iterations(run_folder):
         curve = loss_curve(run_folder / f"iter_{iteration}" / "finetune")
-        if (iteration == 0 or from_base) and stays_up(curve):
-            first, last = curve[0][1], curve[-1][1]
-            yield f"iteration {iteration}: the loss stays up: {first:.2f} at first, {last:.2f} at last"
+        if (iteration == 0 or from_base) and stays_up(curve) and (ends := loss_ends(curve)):
+            yield (
+                f"iteration {iteration}: the training loss did not halve: {ends[0]:.2f} over the first tenth of the "
+                f"steps, {ends[1]:.2f} over the last fifth"
+            )
 
 
 def selection_notes(run_folder: Path) -> Iterator[str]:

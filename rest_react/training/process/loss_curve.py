@@ -46,14 +46,21 @@ def last_step(stage: Path) -> int | None:
     return max(steps, default=None)
 
 
-def stays_up(curve: Sequence[tuple[int, float]]) -> bool:
-    """Whether a training did not converge: the mean loss of its last fifth is more than half that of its first
-    tenth. False with fewer than 5 steps, which say nothing."""
+def loss_ends(curve: Sequence[tuple[int, float]]) -> tuple[float, float] | None:
+    """The mean loss of the first tenth of a training, and of its last fifth. None with fewer than 5 steps, which say
+    nothing."""
     if len(curve) < 5:
-        return False
+        return None
     losses = [loss for _, loss in curve]
     first, last = losses[: max(len(losses) // 10, 1)], losses[-max(len(losses) // 5, 1) :]
-    return sum(last) / len(last) > sum(first) / len(first) / 2
+    return sum(first) / len(first), sum(last) / len(last)
+
+
+def stays_up(curve: Sequence[tuple[int, float]]) -> bool:
+    """Whether a training did not converge: the mean loss of its last fifth is more than half that of its first
+    tenth."""
+    ends = loss_ends(curve)
+    return ends is not None and ends[1] > ends[0] / 2
 
 
 def held_out_loss(stage: Path) -> float | None:
