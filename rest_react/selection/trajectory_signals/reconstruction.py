@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 
 import regex
 
-from rest_react.search.word_tokenizer import passage_words, query_words
+from rest_react.search.word_tokenizer import query_words
+from rest_react.selection.trajectory_signals.hit_words import words_of_hit
 from rest_react.trajectories.parsed import Evidence
 
 ENOUGH = 0.9  # of the content words
@@ -35,7 +36,7 @@ def reconstruction(found: Evidence) -> float | None:
     names = _stems(query_words(" ".join(_NAME_OR_NUMBER.findall(" ".join((found.question, *found.queries))))))
     given = _stems(word for query in found.queries for word in query_words(query)) - names
     for hit in found.selected:
-        given |= _stems(passage_words(hit.title, hit.snippet))
+        given |= _stems(words_of_hit(hit))
     return len(wanted & given) / len(wanted)
 
 

@@ -10,7 +10,8 @@ Source: answer-support filters of synthetic question answering, e.g. roundtrip c
 
 from collections.abc import Sequence
 
-from rest_react.search.word_tokenizer import passage_words, query_words
+from rest_react.search.word_tokenizer import query_words
+from rest_react.selection.trajectory_signals.hit_words import words_of_hit
 from rest_react.trajectories.parsed import Evidence
 
 
@@ -22,7 +23,7 @@ def support(found: Evidence) -> float | None:
     words = {*query_words(found.short_answer)}
     if words <= {"yes", "no", *query_words(found.question)} or not (found.queries or found.retrieved):
         return None
-    shares = (len(words & {*passage_words(hit.title, hit.snippet)}) / len(words) for hit in found.selected)
+    shares = (len(words & words_of_hit(hit)) / len(words) for hit in found.selected)
     return max(shares, default=0.0)
 
 

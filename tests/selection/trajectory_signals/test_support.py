@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from rest_react.records import Hit
+from rest_react.selection.trajectory_signals.reconstruction import reconstruction
 from rest_react.selection.trajectory_signals.support import is_supported, support
 from rest_react.trajectories.parsed import Evidence
 
@@ -16,6 +17,15 @@ def test_all_words_of_the_answer_must_be_in_one_selected_passage() -> None:
     assert support(replace(FOUND, selected=())) == 0.0
     assert support(replace(FOUND, short_answer="New mills")) == 0.5
     assert is_supported([FOUND, replace(FOUND, selected=(VELL,))]) == [True, False]
+
+
+def test_numbers_of_one_digit_are_found_in_a_passage() -> None:
+    died = Hit("p4", "Gus Orn", "Gus Orn died on 5 May 1890.")
+    for said in ("7", "5 May 1890"):
+        assert support(replace(FOUND, short_answer=said, selected=(VELL, died))) == 1.0
+    assert support(replace(FOUND, short_answer="8 May 1890", selected=(VELL, died))) == 2 / 3
+    asked = replace(FOUND, question="Which town has 7 mills?", selected=(replace(VELL, snippet="A town with 7 mills."),))
+    assert reconstruction(asked) == 1.0
 
 
 def test_yes_no_and_choices_of_the_question_cannot_be_checked_and_stay() -> None:
