@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from rest_react.stages.evaluate import reopen_unscored
 from rest_react.stages.improve.improve import reopen_refused
-from rest_react.storage.run_folder import RunFolder, iterations
+from rest_react.storage.run_folder import BASELINES, RunFolder, iterations
 from rest_react.storage.settings_file import LIMITS_OF_JUDGES, differing_settings
 
 
@@ -18,9 +18,9 @@ def reopen_where_limits_changed(folder: RunFolder, settings: Mapping[str, object
     differing = differing_settings(folder.root, settings)
     if not set(differing) <= set(LIMITS_OF_JUDGES):
         return
-    for k in iterations(folder.root):
-        if "improve.max_tokens" in differing:
+    if "improve.max_tokens" in differing:
+        for k in iterations(folder.root):
             reopen_refused(folder.stage(k, "improve"))
-        if "evaluate.grader_max_tokens" in differing:
-            for stage in folder.stage(k, "evaluate").glob("*/"):
-                reopen_unscored(stage)
+    if "evaluate.grader_max_tokens" in differing:
+        for stage in (*folder.root.glob("iter_*/evaluate/*/"), *folder.root.glob(f"{BASELINES}/*/*/")):
+            reopen_unscored(stage)

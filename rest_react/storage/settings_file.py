@@ -28,10 +28,10 @@ from rest_react.storage.run_folder import BASELINES, SCHEMA
 _ABSENT = "(absent)"
 # The files that depend on these settings; while none exists, the settings may change.
 _WORK_OF = {
-    "grader.": "iter_*/evaluate/*/results.jsonl",
-    "reward_model.": "iter_*/improve/*",
-    "improve.": "iter_*/improve/*",
-    "finetune.": "iter_*/finetune/*",
+    "grader.": ("iter_*/evaluate/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
+    "reward_model.": ("iter_*/improve/*", "iter_0/synthetic/*"),
+    "improve.": ("iter_*/improve/*", "iter_0/synthetic/*"),
+    "finetune.": ("iter_*/finetune/*",),
 }
 # Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
 # at any time; replies that were cut or refused because of a limit are requested again.
@@ -185,10 +185,10 @@ def _is_unused(root: Path, key: str) -> bool:
     """Whether no work in the folder depends on the setting yet."""
     if key in LIMITS_OF_JUDGES:
         return True
-    patterns = [pattern for group, pattern in _WORK_OF.items() if key.startswith(group)]
+    patterns = next((patterns for group, patterns in _WORK_OF.items() if key.startswith(group)), ())
     if not patterns:
         return False
-    found = [path for path in root.glob(patterns[0]) if path.name not in _OF_A_HOSTED_JOB]
+    found = [path for one in patterns for path in root.glob(one) if path.name not in _OF_A_HOSTED_JOB]
     lines = (line for path in found if path.suffix == ".jsonl" for line in read_lines(path, _Owed))
     return all(path.suffix == ".jsonl" for path in found) and all(line.is_owed for line in lines)
 

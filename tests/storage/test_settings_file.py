@@ -71,6 +71,7 @@ def test_a_folder_where_nothing_was_finished_takes_other_settings(tmp_path: Path
 
 
 GRADED = {"id": "q.0", "verdict": {"verdict": "correct"}}
+LOST_TEXT = {"id": "Card.0", "fault": {"whose": "outside", "message": "HTTP 503"}}
 OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
 
 
@@ -80,6 +81,8 @@ OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
         ("grader", "iter_0/evaluate/world/results.jsonl", OWED, GRADED),
         ("reward_model", "iter_1/improve/rankings.jsonl", {"id": "q.0.0", "status": "errored"}, {"id": "q.0.0"}),
         ("improve", "iter_1/improve/rankings.jsonl", {"id": "q.0.0", "status": "errored"}, {"id": "q.0.0"}),
+        ("grader", "baselines/tfidf/world/results.jsonl", OWED, GRADED),
+        ("reward_model", "iter_0/synthetic/texts.jsonl", LOST_TEXT, {"id": "Card.0"}),
         ("finetune", "iter_1/finetune/events.jsonl", {"id": "event"}, None),
         ("finetune", "iter_1/finetune/model.json", None, {}),
     ],
