@@ -24,7 +24,9 @@ def test_numbers_of_one_digit_are_found_in_a_passage() -> None:
     for said in ("7", "5 May 1890"):
         assert support(replace(FOUND, short_answer=said, selected=(VELL, died))) == 1.0
     assert support(replace(FOUND, short_answer="8 May 1890", selected=(VELL, died))) == 2 / 3
-    asked = replace(FOUND, question="Which town has 7 mills?", selected=(replace(VELL, snippet="A town with 7 mills."),))
+    asked = replace(
+        FOUND, question="Which town has 7 mills?", selected=(replace(VELL, snippet="A town with 7 mills."),)
+    )
     assert reconstruction(asked) == 1.0
 
 
