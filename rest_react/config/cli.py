@@ -14,12 +14,15 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
+
 from rest_react.config.compose import CONFIGS, compose, spell_out
-from rest_react.config.load import secret_problem
+from rest_react.config.load import secret_problem, secrets_in
 from rest_react.config.overrides import as_text, text
 from rest_react.config.settings import Settings
 from rest_react.errors import ConfigError, DiskError, RestReactError
@@ -88,8 +91,11 @@ def _secrets_of_files(arguments: Sequence[str]) -> Iterator[str]:
         name, _, value = option.partition("=")
         if name in ("--config-dir", "-cd", "--config-path", "-cp"):
             for path in sorted(Path(value or following).rglob("*.yaml")):
-                if secret := secret_in(path.read_text(encoding="utf-8", errors="replace")):
+                text = path.read_text(encoding="utf-8", errors="replace")
+                if secret := secret_in(text):
                     yield f"{path}: holds {secret}, and settings are saved in files; use api_key_env instead"
+                with suppress(yaml.YAMLError):  # Hydra says what is wrong with it
+                    yield from (f"{path}: {problem}" for problem in secrets_in(yaml.safe_load(text)))
 
 
 def sweep_folder(arguments: Sequence[str]) -> Path | None:

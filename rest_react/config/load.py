@@ -34,7 +34,7 @@ _KEY_SETTING = re.compile(
 
 def load_settings(values: object) -> Settings:
     """Checks a config, given as a plain nested mapping. Raises ConfigError with every problem at once."""
-    if problems := [*_not_utf8(values), *_secrets(values)]:
+    if problems := [*_not_utf8(values), *secrets_in(values)]:
         raise ConfigError(problems)
     try:
         settings: Settings = _adapter().validate_python(values)
@@ -135,7 +135,7 @@ def _not_utf8(values: object) -> Iterator[str]:
                 yield f"{path}: {text!r} is not valid UTF-8; write it in UTF-8"
 
 
-def _secrets(values: object) -> Iterator[str]:
+def secrets_in(values: object) -> Iterator[str]:
     """Passwords and keys inside addresses, and in settings for keys."""
     for path, value in flatten(values):
         for text in value if isinstance(value, list) else [value]:

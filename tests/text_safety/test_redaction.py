@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rest_react.config.cli import _secrets_of_files
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
@@ -163,6 +164,22 @@ def test_a_password_in_a_user_s_configuration_file_is_refused(tmp_path: Path) ->
         status, printed = run(tmp_path / "work", *option, *SMOKE, *ASKED, "+experiment@more=mine")
         assert (status, PASSWORD in printed, list((tmp_path / "work").iterdir())) == (2, False, [])
         assert f"{mine}: holds a user name or a password" in printed
+
+
+def test_a_key_in_a_user_s_configuration_file_is_found(tmp_path: Path) -> None:
+    for name, text in (
+        ("mine", f"extra_body: {{api_key: {PASSWORD}, n: 1}}\nbase_url: ???"),
+        ("searx", f"headers:\n  X-Api-Key: {PASSWORD}"),
+        ("good", "headers: {X-Api-Key: '{key}'}\napi_key_env: MY_KEY\nmax_tokens: 5"),
+        ("broken", "a: [b"),
+    ):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    told = list(_secrets_of_files(["--config-dir", str(tmp_path)]))
+    assert [line.partition(" holds a key")[0] for line in told] == [
+        f"{tmp_path}/mine.yaml: extra_body.api_key:",
+        f"{tmp_path}/searx.yaml: headers.X-Api-Key:",
+    ]
+    assert PASSWORD not in "".join(told)
 
 
 def test_a_proxy_s_password_is_used_and_neither_written_nor_printed(tmp_path: Path) -> None:
