@@ -22,7 +22,7 @@ from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
 from rest_react.questions import refuse_overlap, refuse_overlap_of_demonstrations, unlabelled
-from rest_react.records import Example, LabelledQuestion, ModelRef
+from rest_react.records import Example, LabelledQuestion, ModelRef, Question
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
@@ -68,6 +68,12 @@ class Loop:
                 say(f"note: {note}")
         if taught and settings.task.searches and settings.start == "demonstrations":  # a chain leads to the gold answer
             refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
+        elif settings.start == "demonstrations" and settings.iteration and (again := _same_texts(taught, grown)):
+            say(
+                f"note: grow.questions: {again} of {len(grown)} rows are also rows of demonstrations.questions, whose "
+                "labels the policy has learnt before it answers them. For a loop without labels give Grow other rows: "
+                "draw=first or random and the same seed for both, and grow.questions.skip=<demonstrations.questions.n>"
+            )
 
     async def run_to(self, iteration: int) -> None:
         """Runs every stage up to `iteration` that is not complete yet."""
@@ -309,6 +315,11 @@ class Loop:
             digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
         corpus = self.settings.search.corpus_file()
         return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}
+
+
+def _same_texts(taught: Sequence[Question], grown: Sequence[Question]) -> int:
+    known = {question.text for question in taught}
+    return sum(question.text in known for question in grown)
 
 
 def ids_of(questions: Iterable[LabelledQuestion]) -> list[str]:

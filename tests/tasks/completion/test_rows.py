@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
+from rest_react.loop import Loop
 from rest_react.records import Example, Result
 from rest_react.reporting.results_json import read_results, scores_of
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.completion.settings import CompletionSettings
 from rest_react.tasks.completion.task import render_state
 from tests.loopback import Reply, Request, serve
@@ -123,6 +126,16 @@ def test_rows_of_validation_in_the_training_part_are_refused(tmp_path: Path) -> 
     (data / "validation.jsonl").write_bytes((data / "train.jsonl").read_bytes())
     with pytest.raises(ConfigError, match=r"demonstrations.questions: 6 of 10 questions equal or nearly equal"):
         label_free_run(tmp_path, data, "run")
+
+
+def test_rows_whose_labels_are_learnt_and_that_grow_asks_too_are_told(tmp_path: Path, capsys) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    given = ["experiment=classify", f"data={data}", "demonstrations.questions.n=9", "iteration=1"]
+    given += ["evaluate.benchmarks.validation.n=6", "run=x"]
+    for draw, told in (("stratified", True), ("first", False)):
+        settings = compose([*given, f"demonstrations.questions.draw={draw}", "demonstrations.questions.seed=1"])
+        Loop(settings, Parts(settings, RunFolder(tmp_path / draw)))
+        assert ("rows are also rows of demonstrations.questions" in " ".join(capsys.readouterr().err.split())) is told
 
 
 def test_baselines_answer_the_same_rows_and_are_compared_with_the_last_iteration(tmp_path: Path) -> None:
