@@ -164,7 +164,8 @@ def _print_scores(scores: Mapping[str, Any]) -> None:
     for name in (*names, "pearson", "spearman"):
         interval = scores[name]
         value, low, high = ("n/a" if (x := interval[key]) is None else f"{x:.2f}" for key in ("value", "low", "high"))
-        over = "agents" if name in ("pearson", "spearman") else "questions"
+        compared = "agents" if "accuracy" in scores else "answers"
+        over = compared if name in ("pearson", "spearman") else "questions"
         say(f"{name:9} {value} [{low}, {high}], n = {interval['n']} {over}")
 
 

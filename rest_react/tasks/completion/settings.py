@@ -130,7 +130,9 @@ class CompletionSettings(TaskSettings):
         from rest_react.tasks.completion.baselines import majority, tfidf
 
         known = {"majority": majority, "tfidf": tfidf}
-        return known[name](rows) if name in known else None
+        spelled = {label_key(label): label for label in self.labels or ()}
+        named = [(row, spelled.get(label_key(row.answers[0]), row.answers[0])) for row in rows]
+        return known[name]([replace(row, answers=(label,)) for row, label in named]) if name in known else None
 
     def baseline_answers(self, name: str, questions: Sequence[LabelledQuestion]) -> bool:
         """Instructed items are not of the trained task: only the untuned policy answers them, as the tuned one does."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rest_react.config.compose import compose
 from rest_react.prompts import STOP
 from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
 from rest_react.tasks.completion.baselines import majority, tfidf
@@ -34,6 +35,16 @@ JAPANESE = [
 def test_majority_gives_the_most_frequent_label_and_of_several_the_first() -> None:
     assert majority(ROWS).predict("anything") == "Card"
     assert majority([*ROWS, ROWS[2]]).predict("anything") == "Loan"
+
+
+def test_a_label_in_two_spellings_is_one_class_of_the_baselines_as_of_the_policy() -> None:
+    task = compose(["experiment=completion_smoke", "task.labels=[Card,Loan]"]).task
+    spelled = [
+        replace(row, answers=(label,)) for row, label in zip(ROWS, ("card", "CARD", "Loan", "Card"), strict=True)
+    ]
+    said = {name: task.baseline(name, [*spelled, ROWS[2]]) for name in ("majority", "tfidf")}
+    assert {name: one.predict("the card fee") for name, one in said.items()} == {"majority": "Card", "tfidf": "Card"}
+    assert task.baseline("zero_shot", spelled) is None
 
 
 def test_tfidf_reads_the_state_of_a_prompt_and_learns_words_or_characters() -> None:
