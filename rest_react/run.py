@@ -45,9 +45,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     prompts = parts.prompts.digest()
-    for note in notes(settings):
-        say(f"note: {note}")
     if settings.dry_run:
+        _say_notes(settings)
         console.print(forecast_table(with_speed(settings), folder))
         if overrides and has_slurm():
             print(sbatch_script(settings, overrides, expected_minutes(settings, folder)))
@@ -55,6 +54,7 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     if missing := [*missing_keys(settings), *lacking_here(settings)]:
         raise ConfigError(missing)
     prepared = loop(settings, parts)
+    _say_notes(settings)
     with folder.locked():
         locked = locked_settings(settings)
         reopen_where_limits_changed(folder, locked)
@@ -69,6 +69,11 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
         run_async(prepared.run_to(settings.iteration))
     for student in settings.students:
         run(settings_of_student(settings, student), loop=loop)
+
+
+def _say_notes(settings: Settings) -> None:
+    for note in notes(settings):
+        say(f"note: {note}")
 
 
 def main() -> None:

@@ -283,3 +283,9 @@ def test_a_page_in_a_missing_folder_is_refused(runs, tmp_path):
 def test_a_folder_that_is_not_a_run_is_refused(runs):
     with pytest.raises(RunFolderError, match="three is not a run folder; give runs="):
         write_comparison([runs / "one", runs / "three"], runs / "page.html")
+
+
+def test_a_run_without_a_complete_evaluation_is_refused(tmp_path):
+    (tmp_path / "one" / "iter_0" / "grow").mkdir(parents=True)
+    with pytest.raises(RunFolderError, match="one has no complete evaluation yet"):
+        write_comparison([tmp_path / "one"], tmp_path / "page.html")

@@ -16,9 +16,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from rest_react.errors import OutsideFault, outside
+from rest_react.reporting.tracking.trackers import table_cell
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -76,7 +77,7 @@ class MlflowTracker:
             if any(held.path == file for held in client.list_artifacts(self._id, "tables")):
                 return
             # The form that MLflow's page and `load_table` read.
-            data = [[_cell(row.get(column)) for column in columns] for row in rows]
+            data = [[table_cell(row.get(column)) for column in columns] for row in rows]
             client.log_text(self._id, json.dumps({"columns": columns, "data": data}, ensure_ascii=False), file)
             client.log_metric(self._id, f"{name}_rows", len(rows), step=self._iteration)
 
@@ -143,9 +144,3 @@ class MlflowTracker:
         given = [Param(_UNSAFE.sub("_", name), str(value)[:_PARAMETER]) for name, value in self._config.items()]
         for start in range(0, len(given), _AT_ONCE):
             client.log_batch(id_, params=given[start : start + _AT_ONCE])
-
-
-def _cell(value: object) -> Any:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -9,6 +9,7 @@
 Not here: the trackers themselves (wandb_tracker, mlflow_tracker, trackio_tracker), what is logged (track_iteration).
 """
 
+import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +52,13 @@ def numbers(summary: Mapping[str, object], prefix: str = "") -> dict[str, float]
         elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             flat[f"{prefix}{key}"] = float(value)
     return flat
+
+
+def table_cell(value: object) -> str | int | float | None:
+    """A cell of a tracker's table: text and numbers as they are, anything else as JSON."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 class NoTracker:

@@ -11,13 +11,13 @@ Not here: what is logged (track_iteration), and artifacts, whose files are in th
 
 import contextlib
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rest_react.errors import OutsideFault, outside
+from rest_react.reporting.tracking.trackers import table_cell
 
 if TYPE_CHECKING:
     import trackio
@@ -57,7 +57,7 @@ class TrackioTracker:
         with outside("trackio"):
             import trackio
 
-            data = [[_cell(row.get(column)) for column in columns] for row in rows]
+            data = [[table_cell(row.get(column)) for column in columns] for row in rows]
             self._log({name: trackio.Table(columns=columns, data=data), f"{name}_rows": len(rows)})
 
     def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
@@ -106,9 +106,3 @@ class TrackioTracker:
             return self._open()
         finally:
             os.environ.update(elsewhere)
-
-
-def _cell(value: object) -> Any:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -15,7 +15,6 @@ Not here: what is logged (track_iteration, sample_tables). Nothing is read back 
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rest_react.errors import OutsideFault, outside
+from rest_react.reporting.tracking.trackers import table_cell
 
 if TYPE_CHECKING:
     import wandb
@@ -93,7 +93,7 @@ class WandbTracker:
             if run.summary.get(name) is not None:  # type: ignore[no-untyped-call]
                 return
             kept = rows[: wandb.Table.MAX_ROWS]
-            cells = [[_cell(row.get(str(column))) for column in columns] for row in kept]
+            cells = [[table_cell(row.get(str(column))) for column in columns] for row in kept]
             table = wandb.Table(columns=columns, data=cells, allow_mixed_types=True)
             run.log({"iteration": self._iteration, name: table, f"{name}_rows": len(rows)})
 
@@ -191,9 +191,3 @@ def _need_space(folder: Path) -> None:
     """Raises OutsideFault on a full disk. W&B's own process writes that only to its log, and loses data."""
     if (free := shutil.disk_usage(folder).free) < _LEAST_BYTES:
         raise OutsideFault(f"only {free / 1e6:.0f} MB are free in {folder}; W&B may have lost data, so free some space")
-
-
-def _cell(value: object) -> str | int | float | None:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
