@@ -199,6 +199,7 @@ def test_a_trajectory_is_shown_as_a_conversation(runs, open_page):
     assert page.locator("#trajectory .hits .kept").count() > 0
     assert texts(page, "#trajectory q")
     assert page.inner_text("#trajectory .final blockquote") == trajectory.answer
+    assert "null" not in page.inner_text("#trajectory").split()
     first = page.locator("#trajectory .step").first
     first.locator("details").first.locator("summary").click()
     shown = first.locator(".candidates li")

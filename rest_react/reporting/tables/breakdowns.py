@@ -18,6 +18,7 @@ from rest_react.reporting.tables.results_table import searched
 from rest_react.text_safety.escaping import visible
 
 _NO_SEARCH = ("searches", 0.0)
+_SECONDS = "seconds of the evaluation"
 
 
 def benchmark_views(rows: Sequence[ResultRow], more: Sequence[tuple[str, dict[str, Any]]] = ()) -> list[dict[str, Any]]:
@@ -66,8 +67,12 @@ def _shares(groups: Mapping[str, GroupAccuracy]) -> dict[str, str]:
 
 
 def _spent(row: ResultRow) -> dict[str, str]:
-    spent = asdict(row.per_correct).items()
-    return {name: number(value, 4 if name == "cost_usd" else 1) for name, value in spent if (name, value) != _NO_SEARCH}
+    spent = {_SECONDS if name == "seconds" else name: value for name, value in asdict(row.per_correct).items()}
+    return {
+        name: number(value, 4 if name == "cost_usd" else 1)
+        for name, value in spent.items()
+        if (name, value) != _NO_SEARCH
+    }
 
 
 def _checked(row: ResultRow) -> dict[str, str]:
@@ -106,7 +111,7 @@ def _per_answer(row: ResultRow) -> dict[str, str]:
     return {
         "tokens": number(row.tokens, 0),
         "cost_usd": number(cost, 6),
-        "seconds of the evaluation": number(row.seconds / answers, 2),
+        _SECONDS: number(row.seconds / answers, 2),
     }
 
 

@@ -33,6 +33,7 @@ def report_markdown(view: Mapping[str, Any]) -> str:
             parts += [markdown_table(table["headings"], table["rows"])]
     for stage in view["stages"]:
         parts += [f"## {stage['name']}", markdown_table(stage["headings"], stage["rows"])]
+    parts.append("The settings and the versions of the packages are in settings.yaml, all numbers in results.json.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -200,7 +200,7 @@ async function show(event) {
   find("trajectory").replaceChildren(
     h("div.bar", closeButton(), comparison(entry, places.get(beside))),
     said("h3", heading(index.question[entry])),
-    index.question[entry].length > HEADING ? said("blockquote.whole", index.question[entry]) : null,
+    index.question[entry].length > HEADING ? said("blockquote.whole", index.question[entry]) : "", // null would be shown as text here
     h(entries.length > 1 ? "div.columns" : "div", entries.map((i, n) => conversation(i, trajectories[n], parting))));
   find("trajectory").focus({ preventScroll: true });
   find("trajectory").scrollTop = 0;
