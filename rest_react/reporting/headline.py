@@ -22,7 +22,8 @@ def headlines(rows: Sequence[ResultRow]) -> list[str]:
 
 def headline(row: ResultRow) -> str:
     """The sentence for one row: the difference from the start if there is one, else the accuracy."""
-    name, size = row.benchmark, f"{row.questions} questions × {row.repeats}"
+    unscored = f", {row.unscored} answers unscored" if row.unscored else ""
+    name, size = row.benchmark, f"{row.questions} questions × {row.repeats}{unscored}"
     change, accuracy = row.vs_start, row.accuracy
     if accuracy.mean is None:
         return f"No answer on {name} was scored, so iteration {row.iteration} has no accuracy."

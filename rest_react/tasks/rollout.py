@@ -67,11 +67,12 @@ class Rollout:
         sampling = Sampling(policy.temperature, policy.max_tokens, derive_seed(self.seed, index), stop=(STOP,))
         samples = await policy.llm.sample(prompt, n=policy.samples, sampling=sampling)
         prompt_tokens = samples[0].prompt_tokens if samples else 0
-        hits = () if observe is None else await observe([_candidate(sample).text for sample in samples])
+        written = tuple(_candidate(sample, policy.max_tokens) for sample in samples)
+        hits = () if observe is None else await observe([candidate.text for candidate in written])
         hits += (Hit(role, PROMPT_TOKENS, str(prompt_tokens)),) if role else ()
-        actions = self.parse(Step(kind, state, tuple(map(_candidate, samples)), None, hits=hits)).actions
+        actions = self.parse(Step(kind, state, written, None, hits=hits)).actions
         candidates = tuple(
-            replace(_candidate(sample), problem=action.problem) for sample, action in zip(samples, actions, strict=True)
+            replace(candidate, problem=action.problem) for candidate, action in zip(written, actions, strict=True)
         )
         chosen = choose(candidates, actions, "perplexity" if policy.select == "verified" else policy.select)
         parsed = ParsedStep(Step(kind, state, candidates, chosen, hits=hits), actions)
@@ -128,7 +129,12 @@ def parse_each(
     return ParsedStep(step, tuple(map(parsed, step.candidates)))
 
 
-def _candidate(sample: Completion) -> Candidate:
-    ended = STOP in sample.text
-    finish = "stop" if ended and sample.finish == CUT_OFF else sample.finish
+def _candidate(sample: Completion, max_tokens: int) -> Candidate:
+    """The candidate to store. A text with the end mark is complete. Where a server does not say how a sample ended, the
+    number of tokens shows whether the limit was reached."""
+    finish = sample.finish
+    if STOP in sample.text:
+        finish = "stop" if finish == CUT_OFF else finish
+    elif not finish and sample.tokens >= max_tokens:
+        finish = CUT_OFF
     return Candidate(sample.text.split(STOP, 1)[0].rstrip(), sample.tokens, sample.logprob, finish)

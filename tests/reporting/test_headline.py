@@ -32,6 +32,11 @@ def test_the_sentence_has_the_difference_and_its_interval(given: ResultRow, fact
     assert ("detectable" in said) == ("includes 0" in said)
 
 
+def test_the_sentence_counts_unscored_answers() -> None:
+    for given in (row(change=(0.2, 0.1, 0.3), unscored=7), row(iteration=0, unscored=7)):
+        assert "60 questions × 2, 7 answers unscored" in headline(given)
+
+
 def test_the_sentence_says_if_no_answer_was_scored() -> None:
     assert headline(row(None)).startswith("No answer on world was scored")
 

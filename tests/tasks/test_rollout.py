@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -76,6 +77,7 @@ def test_a_rollout_collects_its_steps_and_usage() -> None:
         (ModelFault("refused"), "model", "refused", 1),
         ([said("a b"), said("c d")], "model", "no usable sample at step 1 (say): not one word", 2),
         ([said("cut", "length")], "model", "no usable sample at step 1 (say): cut off at 3 tokens", 2),
+        ([replace(said("cut", ""), tokens=64)], "model", "no usable sample at step 1 (say): cut off at 64 tokens", 2),
     ],
 )
 def test_a_failed_rollout_keeps_its_steps(reply, whose: str, message: str, steps: int) -> None:

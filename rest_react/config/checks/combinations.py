@@ -84,7 +84,9 @@ def _problems_of_models(s: Settings) -> Iterator[str]:
 
 
 def _student_problems(s: Settings) -> Iterator[str]:
-    """Students whose runs would have no name, or the same name."""
+    """Students without data, or whose runs would have no name, or the same name."""
+    if s.students and s.improve.max_examples == 0:
+        yield "students: improve.max_examples=0 leaves no trajectories that they could learn from; raise it"
     names = [student.name for student in s.students]
     for student, name in zip(s.students, names, strict=True):
         if not name or not _plain(name):
