@@ -33,6 +33,7 @@ _AFTER_GROW = (
 _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
 
+_OF_JUDGED_TEXTS = ("reward_model.", "improve.reward")  # on these iteration 0 depends where texts are synthetic
 _OF_THE_JUDGE = ("reward_model.", "grow.temperature")  # and of iteration 0: on these a trained judge depends
 
 
@@ -59,6 +60,8 @@ def reuse_stages(
     changed = differing_data(source.root, environment or {})
     differing = differing_settings(source.root, settings) | changed
     stages, wrong = shared_stages(differing, start, iteration, through)
+    if settings.get("synthetic.per_label") and settings.get("synthetic.judged"):
+        wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
     if wrong:
         told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
         raise UsageError(f"grow.reuse: no stage of {source.root} can be reused, because these settings differ:{told}")
@@ -70,6 +73,8 @@ def reuse_stages(
             raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
     if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
         stages = [stage for stage in stages if stage != "iter_1/grow"]
+    if "iter_0/finetune" in stages and read_summary(source.stage(0, "synthetic")) is not None:
+        stages.insert(0, "iter_0/synthetic")
     trained = read_summary(source.stage(0, "judge")) is not None
     if trained and "iter_0/finetune" in stages and not any(key.startswith(_OF_THE_JUDGE) for key in differing):
         stages.append("iter_0/judge")

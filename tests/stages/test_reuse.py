@@ -109,6 +109,19 @@ def test_a_trained_judge_is_reused_with_its_policy_unless_its_settings_differ(
     assert ("iter_0/judge" in reused(source, *overrides)) is taken
 
 
+def test_synthetic_texts_are_reused_with_the_iteration_that_learnt_them(source: RunFolder) -> None:
+    write_summary(source.stage(0, "synthetic"), {})
+    assert "iter_0/synthetic" in reused(source, "grow.samples=2")
+
+
+def test_iteration_0_of_texts_that_one_reward_model_judged_is_not_reused_with_another(tmp_path: Path) -> None:
+    given = {**locked_settings(settings()), "synthetic.per_label": 5, "synthetic.judged": True}
+    source, other = RunFolder(tmp_path / "smoke"), {**given, "reward_model.right": 0.5}
+    lock_settings(source.root, given, {})
+    with pytest.raises(UsageError, match=r"reward_model\.right: .* in the folder, 0\.5 now"):
+        reuse_stages(source, RunFolder(tmp_path / "mine"), other, start="demonstrations", iteration=0)
+
+
 @pytest.mark.parametrize(("repeats", "kept"), [(1, ["q.0"]), (2, ["q.0", "q.1"]), (3, ["q.0", "q.1"])])
 def test_a_run_with_another_number_of_repeats_reuses_the_common_repeats(
     source: RunFolder, repeats: int, kept: list[str]
