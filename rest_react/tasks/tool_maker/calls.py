@@ -10,14 +10,15 @@ Not here: running code (tasks.tool_maker.sandbox).
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rest_react.model_output.thinking import after_thinking
 from rest_react.prompts import STOP
 
-_FENCED = re.compile(r"^[ \t]*```[\w+-]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"[ \t]*```[\w+-]*[ \t]*")
 _SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
-_ANSWER = re.compile(r"^\W*(?:the |final )*answer\b(?: is)?\s*:?[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
+_ANSWER = re.compile(r"^[^\w\n]*(?:the |final )*answer\b(?: is)?\s*:?[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
 _LONGEST = 20_000
 _DEEPEST = 100  # levels of the syntax tree; `ast.unparse` calls itself several times for each
 
@@ -80,8 +81,21 @@ def read_answer(text: str) -> str:
 def code_of(text: str) -> str:
     """The fenced blocks of a reply, joined; without one, the whole reply up to the end mark."""
     said = (after_thinking(text) or "").split(STOP, 1)[0]
-    fenced = _FENCED.findall(said)
+    fenced = list(_fenced(said))
     return "\n".join(fenced) if fenced else said
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """The content of each fenced block, line by line: a pattern for blocks would read on from every open fence."""
+    block: list[str] | None = None
+    for line in text.split("\n"):
+        if block is None:
+            block = [] if _FENCE.fullmatch(line) else None
+        elif line.strip(" \t") == "```":
+            yield "".join(f"{inner}\n" for inner in block)
+            block = None
+        else:
+            block.append(line)
 
 
 def _parsed(code: str) -> tuple[ast.Module | None, str]:
