@@ -6,9 +6,11 @@ The result is what a run folder locks, so stored answers are read with the same 
 Not here: what a task takes from the rows (`with_rows` of its settings).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rest_react.config.settings import Settings
+from rest_react.questions import sample
 from rest_react.questions.question_settings import QuestionContext
 from rest_react.records import LabelledQuestion
 
@@ -18,10 +20,10 @@ def with_training_part(s: Settings) -> Settings:
     if not s.task.needs_rows:
         return s
     source = s.demonstrations.questions
-    rows: tuple[LabelledQuestion, ...] = ()
+    rows: Sequence[LabelledQuestion] = ()
     if source is not None:
         w = s.world
         built_in = s.task.built_in(w.seed, passages=w.passages, demonstrations=w.demonstrations, train=0, evaluation=0)
         opened = source.open(QuestionContext(lambda: built_in, w.seed, lambda path: ()), labelled=True)
-        rows = tuple(opened.labelled)[: source.sample]
+        rows = opened.labelled if source.sample is None else sample(opened.labelled, source.sample, opened.sample_seed)
     return replace(s, task=s.task.with_rows(rows))

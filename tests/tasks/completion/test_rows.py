@@ -121,6 +121,17 @@ def test_labels_are_those_of_the_training_part_and_locked(tmp_path: Path) -> Non
         )  # fmt: skip
 
 
+def test_the_labels_of_a_sample_are_those_of_the_rows_that_train(tmp_path: Path) -> None:
+    rows = [{"id": f"r{i}", "question": f"letter {i}", "answers": [CLASSES[i // 10]]} for i in range(30)]
+    write_jsonl(tmp_path / "rows.jsonl", *rows)
+    given = ["questions@demonstrations.questions=file", f"demonstrations.questions.path={tmp_path / 'rows.jsonl'}"]
+    settings = compose(
+        ["experiment=completion_smoke", "task.labels=null", *given, "demonstrations.questions.sample=9", "run=x"]
+    )
+    trained = Parts(settings, RunFolder(tmp_path / "run")).question_sets.labelled_rows
+    assert settings.task.label_names() == tuple(sorted({row.answers[0] for row in trained})) == CLASSES
+
+
 def test_rows_of_validation_in_the_training_part_are_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", labelled=18)
     (data / "validation.jsonl").write_bytes((data / "train.jsonl").read_bytes())
