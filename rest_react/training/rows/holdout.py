@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from rest_react.errors import UsageError
+from rest_react.prompts import EXEMPLAR_ID
 from rest_react.records import Example
 from rest_react.seeds import derive_seed
 
@@ -22,13 +23,16 @@ Row = TypeVar("Row", bound=Example)
 def split_rows(rows: Sequence[Row], share: float) -> tuple[list[Row], list[Row]]:
     """The rows to train on, and those of about `share` of the questions. Raises UsageError if none is left to train
     on."""
-    trained = [row for row in rows if derive_seed("holdout", _question(row)) >= share * _SEEDS]
-    held_out = [row for row in rows if derive_seed("holdout", _question(row)) < share * _SEEDS]
+    trained = [row for row in rows if not _is_held_out(row, share)]
+    held_out = [row for row in rows if _is_held_out(row, share)]
     if rows and not trained:
         raise UsageError(f"finetune.holdout: {share:g} leaves none of {len(rows)} rows to train on; lower it")
     return trained, held_out
 
 
-def _question(row: Example) -> str:
-    """The id of the question; a trajectory's id ends with its repeat."""
-    return row.trajectory_id.rpartition(".")[0]
+def _is_held_out(row: Example, share: float) -> bool:
+    """Whether the row's question is held out; a trajectory's id ends with its repeat. Exemplars of the prompts are of
+    no question, so they always train."""
+    if row.id.startswith(EXEMPLAR_ID):
+        return False
+    return derive_seed("holdout", row.trajectory_id.rpartition(".")[0]) < share * _SEEDS
