@@ -4,8 +4,8 @@
 #   scripts/gpu_check.sh [setting=value ...]      the settings go to the real iteration
 #   CHECK_ONLY=1 scripts/gpu_check.sh             only validates both commands; needs no GPU
 #
-# PYTHON: the interpreter (.venv's, as `make install` makes it). OUTPUT: where runs lie (outputs).
-# CUDA_VISIBLE_DEVICES: which GPU (the first). Cut short? The same command goes on from there.
+# PYTHON: the interpreter (.venv's, as `make install` makes it). OUTPUT: the folder of the runs (outputs).
+# CUDA_VISIBLE_DEVICES: which GPU (the first). If it is interrupted, the same command resumes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}

@@ -41,7 +41,7 @@ class Step:
 
     `chosen` is the index of the candidate that continued the rollout; None if the step was `forced` by the search limit
     or no candidate could be used. `hits` are what the step got from outside: the search results of a summarise step,
-    whose link ids start at `first_link`; what the code of a step came to (tasks.rollout).
+    whose link ids start at `first_link`; the result of the code of a step (tasks.rollout).
     """
 
     kind: str

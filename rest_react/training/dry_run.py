@@ -27,7 +27,7 @@ class DryFinetune(TrainerSettings):
     tunes: ClassVar[Literal["here", "provider", "nothing"]] = "nothing"
 
     kind: Literal["dry_run"]
-    # base: each iteration starts over (the paper); previous: goes on from the last one
+    # base: each iteration starts over (the paper); previous: continues from the last one
     start_from: Literal["base", "previous"]
     mix_demonstrations: bool  # the demonstrations, if any, stay in the training data
     max_length: Count  # tokens of a row; a longer row is an error, never cut

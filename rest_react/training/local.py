@@ -54,7 +54,7 @@ class LocalFinetune(TrainerSettings):
     tunes: ClassVar[Literal["here", "provider", "nothing"]] = "here"
 
     kind: Literal["local"]
-    # base: each iteration starts over (the paper); previous: goes on from the last one
+    # base: each iteration starts over (the paper); previous: continues from the last one
     start_from: Literal["base", "previous"]
     mix_demonstrations: bool  # the demonstrations, if any, stay in the training data
     method: Literal["full", "lora"]  # full: all weights; lora: low-rank adapters, merged afterwards

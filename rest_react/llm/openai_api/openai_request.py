@@ -5,7 +5,7 @@
 
 `mode="chat"` sends the prefix as system message, exemplars as user and assistant messages, and the state as the last
 user message; `mode="completion"` sends all of it as one text, for base models. `omit` names fields that the server
-refuses; `extra_body` joins every request and has the last word.
+refuses; the fields of `extra_body` are added to every request and replace equal ones.
 Not here: sending it (openai_compatible), and reading the reply (openai_replies).
 """
 

@@ -51,7 +51,7 @@ class OpenAIModel(ModelSettings):
     n_per_request: bool  # all samples of a step in one request; false: one request each
     token_limit: Literal["max_tokens", "max_completion_tokens"]  # the field's name; reasoning models want the second
     omit: tuple[Literal["temperature", "seed", "stop"], ...]  # fields that the server refuses, left out
-    extra_body: dict[str, object]  # joins every request and has the last word
+    extra_body: dict[str, object]  # more fields of every request; a field here replaces that of the client
     requests_per_minute: float | None  # null: no limit
     tokens_per_minute: float | None  # by the worst case of each call; null: no limit
     in_flight: Count  # requests, and of a policy trajectories, at once

@@ -1,4 +1,4 @@
-"""How the steps of this task are shown on the page and by `ask`: the code, and what it came to.
+"""How the steps of this task are shown on the page and by `ask`: the code, and its result.
 
     step_view(parsed).title          # "Use the tool"
 

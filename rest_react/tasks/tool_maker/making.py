@@ -71,7 +71,7 @@ class _Making:
         return "" if finish == CUT_OFF else text
 
     def note(self, problem: str, *hits: Hit) -> None:
-        """What the last reply came to."""
+        """The result of the last reply."""
         step = self.steps[-1]
         cut = step.candidates[0].finish == CUT_OFF
         told = f"the reply was cut off at {step.candidates[0].tokens} tokens" if cut else problem
@@ -166,7 +166,7 @@ async def _checked(
 
 @dataclass(slots=True)
 class Toolbox:
-    """The tools at hand. A tool that no run has made yet is made when it is first needed, once, from the `examples` of
+    """The tools of a run. A tool that no run has made yet is made when it is first needed, once, from the `examples` of
     its family; without a maker only tools in the library can be used."""
 
     library: Library

@@ -43,7 +43,7 @@ from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 from rest_react.trajectories.step_view import StepView
 
 DISPATCHER = "task.dispatcher"
-ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what a call came to
+ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what the result of a call is
 _TOOLS = re.compile(r'^TOOLS = (".*")$', re.MULTILINE)
 
 
@@ -126,7 +126,7 @@ class ToolMaker(Task):
         return tuple(await asyncio.gather(*map(observed, codes)))
 
     def parse(self, step: Step) -> ParsedStep:
-        """Reads the candidates by their text and, for calls, by what they came to."""
+        """Reads the candidates by their text and, for calls, by their results."""
         others = any(hit.title == PROMPT_TOKENS for hit in step.hits)
 
         def read(text: str) -> ParsedAction:
@@ -148,7 +148,7 @@ class ToolMaker(Task):
         return result_of(labelled, trajectory, verdict, before=verdict)
 
     def render(self, steps: Sequence[ParsedStep]) -> list[StepView]:
-        """Each step with its code, and what it came to."""
+        """Each step with its code and its result."""
         return list(map(step_view, steps))
 
     def roles(self, trajectory: Trajectory) -> Mapping[str, tuple[int, int]]:

@@ -21,7 +21,7 @@ class HostedFinetune(TrainerSettings):
     whole_epochs: ClassVar[bool] = True
 
     kind: Literal["hosted"]
-    # base: each iteration starts over (the paper); previous: goes on from the last one
+    # base: each iteration starts over (the paper); previous: continues from the last one
     start_from: Literal["base", "previous"]
     mix_demonstrations: bool  # the demonstrations, if any, stay in the training data
     base_url: str | None  # null: api.openai.com

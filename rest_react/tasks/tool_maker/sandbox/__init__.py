@@ -1,4 +1,4 @@
-"""The sandbox: runs model-written Python in a process of its own, with limits, and returns what it came to.
+"""The sandbox: runs model-written Python in a process of its own, with limits, and returns its result.
 
     outcome = await Sandbox("namespaces").run("def double(x):\\n    return 2 * x", "answer = double(4)")
     outcome.answer, outcome.calls, outcome.problem          # "8", 1, ""
@@ -49,8 +49,8 @@ _GRACE_S = 10.0  # for the start of a process on a loaded machine
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the code came to. `tool` is the name of its last function, `calls` how often the call called it. `constant`:
-    the answer stays the same if the tool returns something else. `problem` says why there is no answer."""
+    """The result of the code. `tool` is the name of its last function, `calls` how often the call called it.
+    `constant`: the answer stays the same if the tool returns something else. `problem` says why there is no answer."""
 
     tool: str = ""
     calls: int = 0
