@@ -65,7 +65,8 @@ def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
     except (ValueError, RecursionError) as error:
         raise TryAgain(f"unreadable reply ({error}): {_shown(raw, key)}") from None
     given = in_order(body.get("choices") if isinstance(body, dict) else None)
-    choices = [choice for choice in given if not _failed(choice)]
+    no_tokens = not _counts(_dict(_dict(body).get("usage")))[1]
+    choices = [choice for choice in given if not _failed(choice) and not (no_tokens and _is_nothing(choice))]
     if not choices:
         # Gateways report an upstream's failure inside a reply with status 200.
         if (found := _error_in(body, given)) is not None:
@@ -76,7 +77,7 @@ def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
     completions = [_completion(choice, share + (i < rest), usage.prompt or 0) for i, choice in enumerate(choices)]
     hidden = _hidden_thoughts(body.get("usage"))
     elsewhere = [
-        "" if one.text else _elsewhere(choice, hidden) for one, choice in zip(completions, choices, strict=True)
+        "" if one.text else _elsewhere(choice, hidden=hidden) for one, choice in zip(completions, choices, strict=True)
     ]
     if not usage.impossible and all(one.tokens for one in completions):
         # By the log-probabilities, where the usage tells fewer or none.
@@ -90,11 +91,19 @@ def _failed(choice: Mapping[str, Any]) -> bool:
     return bool(choice.get("error")) or finish_of(choice.get("finish_reason")) in _BROKEN_OFF
 
 
+def _is_nothing(choice: Mapping[str, Any]) -> bool:
+    """Whether a choice has neither a text, nor a reason that there is none, nor a token: an outage, not a sample."""
+    message = message_of(choice)
+    said = text_of(message.get("content")) or text_of(message.get("refusal")) or finish_of(choice.get("finish_reason"))
+    return not said and not _elsewhere(choice, hidden=False) and not any(token_logprobs(choice.get("logprobs")))
+
+
 def _error_in(body: object, choices: Sequence[Mapping[str, Any]]) -> object:
     if isinstance(body, dict) and any(body.get(name) for name in ("error", "message", "detail", "msg")):
         return body
     if choices:
-        return choices[0].get("error") or f"finish_reason: {choices[0].get('finish_reason')}"
+        reason = choices[0].get("finish_reason")
+        return choices[0].get("error") or (f"finish_reason: {reason}" if reason else None)
     return None
 
 
@@ -121,7 +130,7 @@ def _completion(choice: Mapping[str, Any], token_share: int, prompt_tokens: int)
     )
 
 
-def _elsewhere(choice: Mapping[str, Any], hidden: bool) -> str:
+def _elsewhere(choice: Mapping[str, Any], *, hidden: bool) -> str:
     message = message_of(choice)
     if used := next((name for name in TOOLS if message.get(name)), ""):
         return used
@@ -140,12 +149,16 @@ def _hidden_thoughts(usage: object) -> bool:
 
 def _usage(usage: object, choices: Sequence[Mapping[str, Any]], most: Tokens | None) -> Usage:
     """What the reply says that it took, as far as that is possible."""
-    prompt, completion = _counts(usage if isinstance(usage, dict) else {})
+    prompt, completion = _counts(_dict(usage))
     messages = [message_of(choice) for choice in choices]
     thought = _hidden_thoughts(usage) or any(message.get(name) for message in messages for name in THOUGHTS)
     if most is not None and thought:
         most = with_thoughts(most, len(choices))
     return told(prompt, completion, most=most, wrote=any(text_of(message.get("content")) for message in messages))
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _counts(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:

@@ -55,6 +55,16 @@ def test_without_log_probabilities_the_usage_counts_the_tokens(logprobs):
     assert only(raw(said(logprobs=logprobs), usage=usage)) == Completion("x", 3, None, "stop", 5)
 
 
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 5, "completion_tokens": 0}])
+@pytest.mark.parametrize("choice", [{}, {"message": {"role": "assistant", "content": None}, "finish_reason": None}])
+def test_a_choice_with_neither_a_text_nor_a_reason_is_no_sample(choice, usage):
+    with pytest.raises(TryAgain, match="no choices"):
+        read_reply(raw(choice, usage=usage))
+    assert [one.text for one in read_reply(raw(choice, said("x"), usage=usage)).completions] == ["x"]
+    assert only(raw({**choice, "finish_reason": "stop"}, usage=usage)).text == ""
+    assert only(raw(choice, usage={"completion_tokens": 1})).text == ""
+
+
 def test_a_token_without_any_log_probability_field_is_counted():
     logprobs = {"content": [{"token": "a"}, {"token": "b", "logprob": -0.5}, "odd"]}
     assert only(raw(said(logprobs=logprobs))) == Completion("x", 3, None, "stop", 0)
@@ -172,7 +182,7 @@ def test_a_reply_without_a_readable_sample_is_none(choices):
     ],
 )
 def test_a_sample_without_text_says_where_the_text_went(message, field):
-    assert read_reply(raw({"message": message})).elsewhere == [field]
+    assert read_reply(raw({"message": message, "finish_reason": "stop"})).elsewhere == [field]
 
 
 def test_thoughts_that_are_only_counted_explain_an_empty_sample():
