@@ -64,3 +64,11 @@ def test_no_header_makes_the_wait_anything_but_a_time_or_unknown(told):
         requested_wait_s({"retry-after-ms": told}),
     ):
         assert wait is None or wait >= 0
+
+
+def test_a_moment_is_read_by_the_clock_of_the_server():
+    date, later = (format_datetime(datetime(2031, 5, 1, 12, 0, s, tzinfo=UTC), usegmt=True) for s in (0, 7))
+    assert requested_wait_s({"date": date, "retry-after": later}) == 7.0
+    reset = str(int(datetime(2031, 5, 1, 12, 1, tzinfo=UTC).timestamp()))
+    assert requested_wait_s({"date": date, "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}) == 60.0
+    assert requested_wait_s({"date": "noon", "retry-after": "7"}) == 7.0
