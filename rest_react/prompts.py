@@ -87,6 +87,8 @@ def load_prompts(
 ) -> dict[str, StepPrompt]:
     """Reads `<kind>.txt` for each kind of call; `problem(kind, completion)` says what is wrong with an exemplar's
     completion. Raises ConfigError that names every file that is missing or odd."""
+    if not folder.is_dir():
+        raise ConfigError([f"agent.prompts: there is no folder {folder}; give one with a file per kind of call"])
     prompts: dict[str, StepPrompt] = {}
     problems = []
     for kind, step_name in step_names.items():

@@ -130,7 +130,7 @@ async def _complete(
     what: str,
     most_mb: int,
 ) -> HttpReply:
-    from aiohttp import ClientError
+    from aiohttp import ClientConnectorError, ClientError
 
     status = ""
     try:
@@ -141,6 +141,8 @@ async def _complete(
             return HttpReply(reply.status, reply.headers, raw)
     except UnicodeError as error:  # a name that no host can have, so nothing was sent
         raise TryAgain(f"{type(error).__name__}: {error}", refused=True) from error
+    except ClientConnectorError as error:
+        raise TryAgain(f"cannot connect ({error}); check that the server runs and that its address is right") from error
     except (TimeoutError, ClientError, OSError) as error:
         reason = f" ({error})" if str(error) else ""
         kind, limit = type(error).__name__, session.timeout.total

@@ -169,6 +169,14 @@ def test_a_user_s_own_judge_prompt_changes_the_hash_of_the_prompts(tmp_path: Pat
     assert len(set(hashes)) == 4
 
 
+def test_a_missing_folder_of_prompts_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        parts(tmp_path, f"agent.prompts={tmp_path}/nowhere", "grader=same").prompts.digest()
+    assert [problem.partition(";")[0] for problem in told.value.problems] == [
+        f"agent.prompts: there is no folder {tmp_path}/nowhere"
+    ]
+
+
 def test_the_dry_run_trainer_can_be_chosen(tmp_path: Path) -> None:
     made = parts(tmp_path, "finetune=dry_run", "start=prompted", "policy=tiny")
     assert type(made.trainer(1)) is DryRunTrainer
