@@ -57,6 +57,19 @@ _ADMITS_IGNORANCE = re.compile(
     r"|can not be (?:\w+ )?(?:determined|verified|confirmed|established|known|said|ruled out)"
     r"|not enough (?:information|evidence)|insufficient (?:information|evidence))\b"
 )
+# The same without a person. This counts before the mention only: behind it, it is often about something else ("She was
+# born in Paris. It is not known when she died").
+_SOURCE = r"(?:link|result|source|page|passage|document|snippet|text|article)s?"
+_SAYS = r"(?:say|state|mention|tell|give|specify|specifie|provide|contain|indicate|name|include|answer)s?"
+_ASKED = r"(?= (?:who|whom|whose|what|which|when|where|how|why|whether|if|in the|from the|by the|[.,;:!?()—])(?!\S))"
+_TOLD = r"(?:known|clear|given|stated|specified|mentioned|available|found|named|provided|identified|listed)"
+_ADMITS_BEFORE = re.compile(
+    rf"\b(?:(?:can|could) not be (?:\w+ )?(?:found|identified|determined|verified|confirmed|established|answered)"
+    rf"|(?:is|are|was|were|remains?) (?:not (?:\w+ )?{_TOLD}|unknown|unclear){_ASKED}"
+    rf"|{_SOURCE} (?:do|does|did) not (?:\w+ )?{_SAYS}|no {_SOURCE} (?:\w+ )?{_SAYS}|none of the (?:\w+ )?{_SOURCE}"
+    rf"|no information (?:\w+ )?(?:about|on|is|was)|no (?!one)\w+ (?:is|was) {_TOLD}"
+    r"|nothing (?:is|was|could be) (?:found|said|stated|known))\b"
+)
 _WRONG = (
     r"not|never|wrong|incorrect|false|untrue|unlikely|doubtful|questionable|impossible"
     r"|ruled out|excluded|insufficient|out of"
@@ -121,7 +134,10 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
     question_words = canonicalise(question).split()
     clause = re.split(rf"(?<!\S)(?:{_END_OF_CLAUSE})(?!\S)", before)[-1]
     comparison = _COMPARISON.search(clause)
-    if _ADMITS_IGNORANCE.search(lowered):
+    asked = lower_case(cased_words(question))
+    if _ADMITS_IGNORANCE.search(lowered) or any(
+        admission[0] not in asked for admission in _ADMITS_BEFORE.finditer(lowered, 0, start)
+    ):
         return "the answer says that it does not know"
     if _DENIAL_BEFORE.search(clause.rstrip(" ") + " ") or _DENIAL_EARLIER.search(before) or _DENIAL_AFTER.match(after):
         return "the gold answer is denied or left open"

@@ -22,6 +22,37 @@ def test_the_reason_says_why_a_mention_is_not_asserted(answer: str, keyword: str
     assert keyword in reason(answer)
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Her birthplace could not be found; Paris is mentioned.",
+        "It could not be determined where she was born, though Paris is mentioned.",
+        "The links do not say where she was born. Paris is a town.",
+        "None of the results mentions her birthplace, only Paris.",
+        "There is no information about her birthplace. Paris is a town.",
+        "It is unknown where she was born. Paris had seven mills.",
+        "Her birthplace isn't given. Paris is a town.",
+        "No birthplace is mentioned. Paris is a town.",
+    ],
+)
+def test_an_answer_that_first_says_that_nothing_is_known_asserts_nothing(says: str) -> None:
+    assert "know" in reason(says)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "She was born in Paris. It is not known when she died.",
+        "She was born in Paris; the links do not say more.",
+        "Ada Mell, who is not known for her prose, was born in Paris.",
+        "Lost until then, the letter was not found before 1920: she was born in Paris.",
+        "No one is mentioned more often than Ada Mell, born in Paris.",
+    ],
+)
+def test_what_is_not_known_of_something_else_does_not_count(says: str) -> None:
+    assert reason(says) == ""
+
+
 def test_an_asserted_mention_has_no_reason_against_it() -> None:
     assert reason("It is Paris.") == ""
 
