@@ -128,22 +128,27 @@ def _rows(
         if not answers:
             continue
         share = clustered_interval(_scores(answers))
-        with_tool = way in _ALONE
-        spent = _mean([a.usd for a in answers])
+        with_tool, whole = way in _ALONE, _not_lost(answers)
+        spent = _mean([a.usd for a in whole])
         making = _sum([m.usd for m in made]) if made else None
-        alone = _mean([a.usd for a in own.get("maker_alone", ())])
+        alone = _mean([a.usd for a in _not_lost(own.get("maker_alone", ()))])
         yield (
             name,
             _WAYS[way],
             _with_interval(share),
             str(share.n),
             _difference(answers, own.get(_ALONE[way], ())) if with_tool else _UNKNOWN,
-            f"{100 * sum(a.tokens for a in answers) / len(answers):,.0f}",
+            f"{100 * sum(a.tokens for a in whole) / max(len(whole), 1):,.0f}",
             _dollars(spent, 100),
             _tries(made) if with_tool else _UNKNOWN,
             _dollars(making) if with_tool else _UNKNOWN,
             _break_even(making, alone, spent) if with_tool else _UNKNOWN,
         )
+
+
+def _not_lost(answers: Sequence[_Answer]) -> list[_Answer]:
+    """The answers without those that an external error cut short, which cost less than an answer does."""
+    return [answer for answer in answers if answer.score is not None]
 
 
 def _scores(answers: Sequence[_Answer]) -> dict[str, list[float | None]]:
