@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.config.overrides import split, text
-from rest_react.errors import UsageError, disk_errors
+from rest_react.errors import RunFolderError, UsageError, disk_errors
 from rest_react.metrics.prices import Price
 from rest_react.records import Result
 from rest_react.reporting.cards import write_cards
@@ -130,18 +130,23 @@ def _write_page(page: Path, view: Mapping[str, Any], run_folder: Path, task: Tas
     )
 
 
-def write_comparison(sources: Sequence[Path], page: Path) -> None:
-    """Writes the page that compares runs, each a run folder or a results.json. Raises RunFolderError if one is neither,
-    or is damaged."""
+def write_comparison(sources: Sequence[Path], page: Path) -> list[str]:
+    """Writes the page that compares runs, each a run folder or a results.json; returns its notes. Raises RunFolderError
+    if one is neither, or is damaged, or if no run has a complete evaluation."""
     names = [_name(source) for source in sources]
     alike = len(set(names)) < len(names)
-    view = compare([read_run(source, str(source) if alike else _name(source)) for source in sources])
+    runs = [read_run(source, str(source) if alike else _name(source)) for source in sources]
+    if not any(run.rows for run in runs):
+        raise RunFolderError(f"{', '.join(names)}: no evaluation is complete yet; finish a run")
+    view = compare(runs)
     for benchmark in view["benchmarks"]:
         rows = [(own["name"], row) for own in benchmark["series"] for row in own["rows"]]
         benchmark["table"] = [[name, *(cell(row) for _, cell in COLUMNS)] for name, row in rows]
     title = f"Runs {', '.join(view['names'])}"
     headings = ["Run", *HEADINGS]
     write_file(page, fill("compare.html.j2", title=title, headings=headings, view=view))
+    notes: list[str] = view["notes"]
+    return notes
 
 
 def _name(source: Path) -> str:
@@ -167,8 +172,10 @@ def main() -> None:
         if not page.parent.is_dir():
             raise UsageError(f"{page}: its folder does not exist; give page=<a file in an existing folder>")
         with disk_errors():
-            write_comparison(sources, page)
+            notes = write_comparison(sources, page)
     except UsageError as error:
         say(str(error))
         raise SystemExit(2) from None
+    for note in notes:
+        say(f"note: {note}")
     say(f"comparison: {page}")

@@ -77,7 +77,7 @@ def _by_examples(runs: Sequence[Run], benchmark: str) -> list[AccuracyBySize]:
     found: dict[int, list[Mapping[str, Sequence[float | None]]]] = {}
     for run in runs:
         last = max((k for k, name in run.answers if k and name == benchmark), default=None)
-        if last is not None:
+        if last is not None and last in run.trained:  # a published results.json does not have the number
             found.setdefault(run.trained[last][1], []).append(run.answers[last, benchmark])
     return [
         AccuracyBySize(examples, len(tuned), clustered_interval(_together(tuned)))
@@ -149,14 +149,15 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
     if len(graders) > 1:
         names = " and ".join(map(visible, sorted(graders)))
         yield f"The runs have different graders ({names}); differences in accuracy may come from the grader."
+    without = [visible(run.name) for run in runs if any(row.verdicts is None for row in run.rows)]
+    if without:
+        yield (
+            f"No difference is computed for {', '.join(without)}: results.json has no verdicts by question, because it "
+            "was written before they were kept. Report on the run folder, or run it again."
+        )
     for run in runs:
         if not run.rows:
             yield f"{visible(run.name)} has no complete evaluation yet."
-        if any(row.verdicts is None for row in run.rows):
-            yield (
-                f"{visible(run.name)} has no verdicts by question (its results.json was written before they were "
-                "kept); no difference is computed. Report on its run folder, or run it again."
-            )
         if run.settings.get("smoke"):
             yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, so its numbers have no meaning."
     for run in runs[1:]:

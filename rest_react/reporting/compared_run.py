@@ -32,11 +32,9 @@ class Run:
 
 
 def read_run(source: Path, name: str) -> Run:
-    """Reads a run folder or a results.json. Raises RunFolderError if it is neither, has a damaged stage, or has no
-    complete evaluation."""
+    """Reads a run folder or a results.json. Raises RunFolderError if it is neither, or has a damaged stage."""
     if source.is_file():
         results = read_results(source)
-        _refuse_empty(source, results.rows)
         return Run(name, results.rows, results.settings, _answers(results.rows), {})
     settings = read_settings(source)
     if not iterations(source):
@@ -46,17 +44,11 @@ def read_run(source: Path, name: str) -> Run:
         )
     refuse_damaged_stages(source)
     rows = compute_rows(source)
-    _refuse_empty(source, rows)
     trained = {}
     for k in iterations(source):
         grown, tuned = (read_summary(source / f"iter_{k}" / stage) or {} for stage in ("grow", "finetune"))
         trained[k] = (grown.get("trajectories", 0), tuned.get("examples", 0))
     return Run(name, rows, settings, _answers(rows), trained)
-
-
-def _refuse_empty(source: Path, rows: Sequence[ResultRow]) -> None:
-    if not rows:
-        raise RunFolderError(f"{source} has no complete evaluation yet, so there is nothing to compare; finish its run")
 
 
 def _answers(rows: Sequence[ResultRow]) -> dict[tuple[int, str], Mapping[str, Sequence[float | None]]]:

@@ -246,7 +246,7 @@ def test_a_published_file_without_verdicts_has_a_note_and_no_difference(tmp_path
     published = Path(__file__).parents[2] / "docs" / "results"
     write_comparison([published / "embedded_full.json", published / "embedded_control.json"], tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "embedded_control has no verdicts by question" in text
+    assert "No difference is computed for embedded_full, embedded_control: " in text
     assert "71.0%" in text
     assert "Questions in both" not in text
 
@@ -287,5 +287,14 @@ def test_a_folder_that_is_not_a_run_is_refused(runs):
 
 def test_a_run_without_a_complete_evaluation_is_refused(tmp_path):
     (tmp_path / "one" / "iter_0" / "grow").mkdir(parents=True)
-    with pytest.raises(RunFolderError, match="one has no complete evaluation yet"):
+    with pytest.raises(RunFolderError, match="one: no evaluation is complete yet"):
         write_comparison([tmp_path / "one"], tmp_path / "page.html")
+
+
+def test_runs_whose_numbers_of_examples_are_unknown_are_compared():
+    answers, rows = {(1, "world"): answered(1, 0)}, [row(1, 0.5, benchmark="world")]
+    runs = [run(name, rows, {"improve.max_examples": n}, answers) for name, n in (("few", 10), ("many", None))]
+    view = compare(runs)
+    (benchmark,) = view["benchmarks"]
+    assert (benchmark["sizes"], benchmark["differences"]["rows"][0][4]) == ([], "+0.0")
+    assert view["paper"][2]["rows"][-1][1:3] == ["", ""]

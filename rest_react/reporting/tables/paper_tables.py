@@ -86,9 +86,9 @@ def _by(run: Run, iteration: int) -> str:
 def _sizes(runs: Sequence[Run]) -> Iterator[list[str]]:
     for run in runs:
         for row in run.rows:
-            trajectories, examples = run.trained.get(row.iteration, (0, 0))
+            sizes = run.trained.get(row.iteration, (0, 0))  # a published results.json does not have them
             label = f"{visible(run.name)}, iteration {row.iteration}, {visible(row.benchmark)}"
-            yield [label, f"{trajectories:,}", f"{examples:,}", _share(row.accuracy)]
+            yield [label, *(f"{size:,}" if size else "" for size in sizes), _share(row.accuracy)]
 
 
 def _share(share: Accuracy) -> str:
