@@ -13,6 +13,8 @@ from huggingface_hub.repocard import metadata_load
 
 from rest_react.config.compose import compose
 from rest_react.export import HELP, main
+from rest_react.exporting.card import write_card
+from rest_react.exporting.request import ExportRequest
 from rest_react.records import Example, Result, Trajectory
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
@@ -363,3 +365,12 @@ def test_another_export_is_not_overwritten(
 def test_help_names_every_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert exported(monkeypatch, capsys, "--help") == (0, HELP + "\n", "")
     assert exported(monkeypatch, capsys)[0] == 2
+
+
+def test_the_card_says_whether_demonstrations_by_an_expert_with_the_answers_are_among_the_rows(tmp_path: Path) -> None:
+    said = {}
+    for iterations in (None, (0, 1), (1,)):
+        request = ExportRequest("r", "messages", iterations=iterations)
+        write_card(tmp_path, request, {"start": "demonstrations"}, rows=1, data_files="data.jsonl", smoke=False)
+        said[iterations] = "A scripted expert that knows the gold answers" in (tmp_path / "README.md").read_text()
+    assert said == {None: True, (0, 1): True, (1,): False}

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rest_react.exporting.request import GROW, OF_TRAJECTORIES, ExportRequest
+from rest_react.exporting.request import ALL, GROW, OF_TRAJECTORIES, ExportRequest
 from rest_react.reporting.cards import data_front
 from rest_react.reporting.page import templates
 from rest_react.storage.files import write_file
@@ -36,6 +36,12 @@ def write_card(
     card = templates().get_template("export_card.md.j2").render(
         front=Markup(data_front(name, rows, data_files)),
         name=name, kind=request.format, made=made, gold=request.gold, smoke=smoke,
-        evaluated=of_trajectories and request.stage != GROW,
+        evaluated=of_trajectories and request.stage != GROW, demonstrated=_demonstrated(request, settings),
     )  # fmt: skip
     write_file(folder / "README.md", card)
+
+
+def _demonstrated(request: ExportRequest, settings: Mapping[str, Any]) -> bool:
+    """Whether demonstrations may be among the rows; their expert knows the gold answers."""
+    grown = request.format not in OF_TRAJECTORIES or request.stage in (GROW, ALL)
+    return grown and settings.get("start") == "demonstrations" and 0 in (request.iterations or (0,))
