@@ -76,6 +76,13 @@ def test_an_escape_fails_and_is_the_problem_of_the_code(call: str) -> None:
 
 
 @isolated
+def test_no_installed_package_is_there() -> None:
+    places = "[os.path.dirname(os.__file__) + name for name in ('/site-packages', '/dist-packages')]"
+    found = f"[name for place in {places} if os.path.isdir(place) for name in os.listdir(place)]"
+    assert run(f"import os\nanswer = double(len({found}))").answer == "0"
+
+
+@isolated
 def test_a_megabyte_of_output_is_dropped() -> None:
     assert run("print('x' * 10 ** 6)\nanswer = double(1)").answer == "2"
 

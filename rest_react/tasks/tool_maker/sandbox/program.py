@@ -98,11 +98,15 @@ def _isolate(folder: str) -> None:
     _mount(None, "/", None, _RECURSIVE | _PRIVATE)
     _mount("tmpfs", folder, "tmpfs", _NO_SETUID | _NO_DEVICES, f"size={_ROOT_BYTES},mode=755")
     libraries = [path for path in ("/lib", "/lib64", "/usr/lib", "/usr/lib64") if os.path.isdir(path)]
-    for source in [*libraries, os.path.dirname(os.__file__)]:
+    python = os.path.dirname(os.__file__)
+    for source in [*libraries, python]:
         target = folder + source
         os.makedirs(target, exist_ok=True)
         _mount(source, target, None, _BIND)
         _mount(None, target, None, _BIND | _REMOUNT | _READ_ONLY | _flags_of(source))
+    for packages in ("site-packages", "dist-packages"):  # not the standard library: this package may be among them
+        if os.path.isdir(f"{folder}{python}/{packages}"):
+            _mount("tmpfs", f"{folder}{python}/{packages}", "tmpfs", _READ_ONLY | _NO_SETUID | _NO_DEVICES, "mode=755")
     os.mkdir(f"{folder}/empty")
     os.chmod(f"{folder}/empty", 0o777)
 
