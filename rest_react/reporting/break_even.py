@@ -39,7 +39,7 @@ def _sum(costs: list[float | None]) -> float | None:
 
 
 def _an_answer(row: ResultRow, total: float | None) -> float | None:
-    return None if total is None else total / (row.questions * row.repeats)
+    return None if total is None else total / row.whole_answers
 
 
 def _less(other: float | None, tuned: float | None) -> float | None:

@@ -149,6 +149,12 @@ class ResultRow:
     verdicts: dict[str, str] | None = None
     scores: dict[str, GroupAccuracy] = field(default_factory=dict)
     latency: dict[str, Latency] = field(default_factory=dict)
+    lost: int = 0
+
+    @property
+    def whole_answers(self) -> int:
+        """The answers that no external error cut short, over which costs are divided; at least 1."""
+        return max(self.questions * self.repeats - self.lost, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

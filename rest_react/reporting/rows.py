@@ -138,6 +138,7 @@ def _row(
         seconds=summary["seconds"],
         pass_at={str(k): _group(pass_at_k(after, k)) for k in reported_sizes(repeats)},
         verdicts=verdicts_of({keys[question]: values for question, values in after.items()}),
+        lost=sum(s.outside for s in scored),
         latency={name: Latency(**held) for name, held in summary.get("latency", {}).items()},
     )
 

@@ -49,6 +49,7 @@ def test_a_published_file_matches_the_schema_and_is_read_without_loss(path: Path
         "verdicts": None,
         "scores": {},
         "latency": {},
+        "lost": 0,
     }  # fields that older files do not have
     assert written == {"settings": {}, "baselines": []} | held | {"rows": [later | one for one in held["rows"]]}
 

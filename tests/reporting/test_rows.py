@@ -10,13 +10,14 @@ from rest_react.metrics.intervals import clustered_interval, detectable_differen
 from rest_react.records import Fault
 from rest_react.reporting.results_json import FaultCount, PerCorrect
 from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.tables.baseline_table import baseline_table
 from tests.runs import reported_run, result, write_evaluation
 
 ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
     "failed_share", "faults", "accuracy", "rule_disagreement", "before_checks", "checks", "vs_start", "vs_previous",
     "by_kind", "by_hops", "em", "f1", "contained", "searches", "calls", "tokens", "correct", "per_correct",
-    "cost_usd", "cost_reason", "seconds", "pass_at", "scores", "verdicts", "latency",
+    "cost_usd", "cost_reason", "seconds", "pass_at", "scores", "verdicts", "latency", "lost",
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
             "searches": 8 / 3, "calls": 12.0, "tokens": 4000 / 3, "cost_usd": 0.25 / 3, "seconds": 30.0,
         },
         "cost_usd": 0.25, "cost_reason": None, "seconds": 90.0,
-        "pass_at": {}, "scores": {}, "latency": {},
+        "pass_at": {}, "scores": {}, "latency": {}, "lost": 0,
         "verdicts": dict(zip((f"w{i}#e3b0c442" for i in range(4)), "1110", strict=True)),
     }  # fmt: skip
     assert share.mean == 0.75
@@ -131,6 +132,16 @@ def test_unscored_answers_are_excluded_and_failed_ones_are_incorrect(tmp_path):
     assert row.accuracy.mean == 0.5
     assert row.before_checks.mean == pytest.approx(2 / 3)
     assert (row.searches, row.em) == (pytest.approx(8 / 3), 0.0)
+
+
+def test_costs_of_an_answer_are_not_spread_over_answers_that_were_lost(tmp_path):
+    answers = [result("a"), result("b", fault=Fault("model", "too long"))]
+    lost = [result(name, fault=Fault("outside", "HTTP 503"), verdict="unscored") for name in "cd"]
+    write_evaluation(tmp_path, 1, [*answers, *lost])
+    (row,) = compute_rows(tmp_path)
+    assert (row.questions, row.lost, row.whole_answers) == (4, 2, 2)
+    (_, line) = baseline_table([replace(row, cost_usd=0.5, seconds=8.0)], [])
+    assert (line[6], line[7]) == ("4.000", "0.250000")
 
 
 def test_repeats_are_identified_by_the_id(tmp_path):

@@ -89,7 +89,7 @@ def _number_of_answers(answers: int | None, training: float | None, saved: float
 
 
 def _line(name: str, row: ResultRow, difference: str, pays: tuple[str, str] = ("", "")) -> tuple[str, ...]:
-    answers = row.questions * row.repeats
+    answers = row.whole_answers
     cost = "" if row.cost_usd is None else f"{row.cost_usd / answers:.6f}"
     return (
         visible(name), visible(row.benchmark), percent(row.accuracy.mean), span(row.accuracy), difference,

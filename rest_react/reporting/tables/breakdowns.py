@@ -106,7 +106,7 @@ def rating_text(rating: GroupAccuracy) -> str:
 
 
 def _per_answer(row: ResultRow) -> dict[str, str]:
-    answers = row.questions * row.repeats
+    answers = row.whole_answers
     cost = None if row.cost_usd is None else row.cost_usd / answers
     return {
         "tokens": number(row.tokens, 0),

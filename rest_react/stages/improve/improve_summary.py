@@ -104,7 +104,7 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
 def nothing_trains_note(summary: Mapping[str, Any]) -> str:
     """A note if no step of the trajectories trains: with demonstrations in the mixture the iteration would train on
     these alone."""
-    if summary["examples"] or not (summary["candidates"] or summary["unfinished_trajectories"]):
+    if summary["examples"] or not (summary.get("candidates") or summary["unfinished_trajectories"]):
         return ""
     lost = (
         f"{summary['unfinished_trajectories']} unfinished, {summary['filtered_trajectories']} filtered, "
