@@ -100,7 +100,8 @@ def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     console.print(results_table(rows))
     for table in terminal_tables(rows, compute_baselines(run_folder, rows)):
         console.print(table)
-    for line in (*headlines(rows), *failure_notes(rows), *convergence_notes(run_folder)):
+    notes = () if smoke else convergence_notes(run_folder)  # the model of a smoke run cannot learn
+    for line in (*headlines(rows), *failure_notes(rows), *(f"note: {note}" for note in notes)):
         say(line)
     say(f"report: {page}")
 

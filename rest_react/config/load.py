@@ -86,6 +86,13 @@ def _explain(problem: dict[str, Any]) -> str:
                 f"{path}: holds question sets by name; add one with +questions@{path}.<name>=<set>, remove one with "
                 f"'~questions@{path}.<name>'"
             )
+        case "tuple_type":
+            items = given if isinstance(given, (str, int, float)) else "a,b"
+            return f"{path}: should be a list, such as [{items}] (given: {given!r:.80})"
+        case "dataclass_type":
+            return f"{path}: is a group; give one of its settings as {path}.<setting>=... (given: {given!r:.80})"
+        case "bool_parsing" | "bool_type":
+            return f"{path}: should be true or false (given: {given!r:.80})"
         case "missing" | "missing_argument":
             return f"{path}: is missing; give {path}=..."
         case "union_tag_not_found":

@@ -118,6 +118,9 @@ def test_the_settings_of_a_sweep_are_checked(tmp_path: Path) -> None:
         ("evaluate.benchmarks=bamboogle", "evaluate.benchmarks: holds question sets by name; add one with +"),
         ("grow.samples=2,4", "grow.samples: several values make a sweep; add -m"),
         ("run=${nobody}", "run: cannot be resolved: Interpolation key 'nobody' not found"),
+        ("finetune.steps=219", "finetune.steps: should be a list, such as [219] (given: 219)"),
+        ("agent.self_checks=maybe", "agent.self_checks: should be true or false (given: 'maybe')"),
+        ("budget=5", "budget: is a group; give one of its settings as budget.<setting>=... (given: 5)"),
         ("seed=", "seed: input should be a valid integer, unable to parse string as an integer (given: '')"),
     ],
 )  # fmt: skip
