@@ -18,7 +18,7 @@ Not here: what a job does (run), composing its settings (config.compose).
 
 import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
 
     Returns the exit status: 0 if all jobs are done, the status of the failed jobs if it is the same for all, else 1.
     """
-    broken, submitted = False, 0
+    broken, submitted, earlier = False, 0, frozenset(_records(folder))
     try:
         with_hydra(Job(work, folder))
     except SystemExit as end:  # Hydra printed what went wrong outside the jobs
@@ -105,7 +105,7 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
             say(f"SLURM still runs the jobs of this sweep; to end them: scancel {' '.join(numbers)}")
         raise
     finally:
-        jobs = list(outcomes(folder))
+        jobs = list(outcomes(folder, earlier))
         if jobs:
             say(f"\n{table(jobs)}")
         if submitted > len(jobs):
@@ -118,11 +118,16 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
     return failed.pop() if len(failed) == 1 and failed != {_RUNNING} else 1
 
 
-def outcomes(folder: Path) -> Iterator[dict[str, Any]]:
-    """The record of each started job, by job number."""
-    records = [path for path in folder.glob("*.json") if path.stem.isdecimal()]
+def outcomes(folder: Path, earlier: Collection[tuple[Path, int]] = ()) -> Iterator[dict[str, Any]]:
+    """The record of each started job, by job number; not the `earlier` ones, of another sweep in the same folder."""
+    records = [path for path, written in _records(folder) if (path, written) not in earlier]
     for path in sorted(records, key=lambda path: int(path.stem)):
         yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def _records(folder: Path) -> Iterator[tuple[Path, int]]:
+    """The file of each job's record, and when it was written."""
+    return ((path, path.stat().st_mtime_ns) for path in folder.glob("*.json") if path.stem.isdecimal())
 
 
 def table(jobs: Sequence[Mapping[str, Any]]) -> str:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rest_react.run import job
-from rest_react.sweep.jobs import Ended, Job, outcomes, table
+from rest_react.sweep.jobs import Ended, Job, outcomes, sweep, table
 from tests.test_run import wait_for
 
 QUICK = (
@@ -118,6 +120,18 @@ def test_other_files_in_the_folder_of_a_sweep_are_no_jobs(tmp_path: Path) -> Non
     for name in ("10", "2", "results"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"job": name}))
     assert [found["job"] for found in outcomes(tmp_path)] == ["2", "10"]
+
+
+def test_records_of_an_earlier_sweep_in_the_same_folder_are_not_those_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = {"overrides": [], "folder": "", "message": "refused earlier", "status": 2}
+    for number in (0, 1):
+        (tmp_path / f"{number}.json").write_text(json.dumps({"job": number, **record}))
+    again = json.dumps({"job": 0, **record, "status": 0, "message": ""})
+    monkeypatch.setattr("rest_react.sweep.jobs.with_hydra", lambda _: (tmp_path / "0.json").write_text(again))
+    assert sweep(job, tmp_path) == 0
+    assert "refused earlier" not in capsys.readouterr().err
 
 
 def test_a_launcher_can_pickle_a_job() -> None:
