@@ -20,6 +20,11 @@ def notes(s: Settings) -> Iterator[str]:
             "[-8.8, +7.8] against the control, which trains on the demonstrations alone (docs/log.md). To ask a reward "
             "model: improve.selector=reward_model improve.reward=options"
         )
+    if (most := _ignored_limit(s)) is not None:
+        yield (
+            f"finetune.max_steps: {most} holds for iteration 0 alone; from iteration 1 on finetune.steps takes its "
+            "place, with larger numbers"
+        )
     if s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED:
         yield (
             f"reward_model: {EMBEDDED}, untuned, judged no better than chance where it was measured (Wikipedia "
@@ -28,6 +33,12 @@ def notes(s: Settings) -> Iterator[str]:
             "a larger model, e.g. reward_model=openai, or keep what trajectories agree on: improve.selector=perplexity "
             "improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
         )
+
+
+def _ignored_limit(s: Settings) -> int | None:
+    """`finetune.max_steps`, where `finetune.steps` goes beyond it and takes its place."""
+    most, steps = getattr(s.finetune, "max_steps", None), getattr(s.finetune, "steps", None)
+    return most if s.iteration and most is not None and steps and max(steps) > most else None
 
 
 def _judge(s: Settings) -> str | None:

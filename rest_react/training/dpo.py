@@ -49,7 +49,8 @@ class DpoFinetune(TrainerSettings):
     beta: Positive  # the larger, the nearer to the reference model
     epochs: Positive  # passes over the rows
     max_steps: Count | None  # at most so many optimiser steps; null: as many as the epochs take
-    # optimiser steps of iterations 1, 2, ..., in place of epochs, for a control; the last counts for all later ones
+    # optimiser steps of iterations 1, 2, ..., in place of epochs and max_steps, for a control; the last counts for all
+    # later ones
     steps: tuple[Count, ...] | None
     batch_size: Count  # rows of an optimiser step, over all processes, each a pair of completions
     micro_batch_size: Count  # rows of a forward pass

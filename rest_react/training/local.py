@@ -60,7 +60,8 @@ class LocalFinetune(TrainerSettings):
     method: Literal["full", "lora"]  # full: all weights; lora: low-rank adapters, merged afterwards
     epochs: Positive  # passes over the rows
     max_steps: Count | None  # at most so many optimiser steps; null: as many as the epochs take
-    # optimiser steps of iterations 1, 2, ..., in place of epochs, for a control; the last counts for all later ones
+    # optimiser steps of iterations 1, 2, ..., in place of epochs and max_steps, for a control; the last counts for all
+    # later ones
     steps: tuple[Count, ...] | None
     batch_size: Count  # rows of an optimiser step, over all processes
     micro_batch_size: Count  # rows of a forward pass

@@ -29,6 +29,12 @@ def test_other_runs_say_nothing(overrides: tuple[str, ...]) -> None:
     assert told(*overrides) == []
 
 
+def test_steps_beyond_a_limit_that_they_replace_are_told() -> None:
+    (note,) = told("finetune.max_steps=10", "finetune.steps=[5,20]")
+    assert note.startswith("finetune.max_steps: 10 holds for iteration 0 alone")
+    assert told("finetune.max_steps=20", "finetune.steps=[5,20]") == told("finetune.max_steps=10") == []
+
+
 def test_runs_on_a_user_s_own_questions_ask_a_reward_model(tmp_path: Path) -> None:
     for name in ("questions.jsonl", "corpus.jsonl"):
         (tmp_path / name).touch()
