@@ -49,7 +49,7 @@ from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.files import write_file, write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import SCHEMA, iterations
-from rest_react.storage.settings_file import read_settings
+from rest_react.storage.settings_file import read_environments, read_settings
 from rest_react.tasks.protocol import Task
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.terminal.console import console, say
@@ -70,7 +70,14 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     task = task_of_run_folder(settings)
     rows = compute_rows(run_folder, task.scores)
     baselines = tuple(compute_baselines(run_folder, rows, task.scores))
-    results = Results(schema=SCHEMA, run=run_folder.name, rows=tuple(rows), settings=settings, baselines=baselines)
+    results = Results(
+        schema=SCHEMA,
+        run=run_folder.name,
+        rows=tuple(rows),
+        settings=settings,
+        baselines=baselines,
+        environments=tuple(read_environments(run_folder)),
+    )
     write_json(run_folder / RESULTS_JSON, results)
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",

@@ -1,12 +1,15 @@
 """What a run records about its environment.
 
     environment(prompts.digest())["torch"]          # '2.13.0+cpu'
+    environment(prompts.digest())["commit"]         # '492ff2f9c1d0', or '492ff2f9c1d0, with changes'
 
 Not here: where it is kept (storage.settings_file).
 """
 
 import importlib.metadata
+import subprocess
 import sys
+from pathlib import Path
 
 PACKAGES = (
     "hydra-core",
@@ -23,10 +26,28 @@ PACKAGES = (
 
 
 def environment(prompts: str) -> dict[str, str]:
-    """What a run records about its environment: the versions of packages that can change a result, and the hash of the
-    prompts."""
+    """What a run records about its environment: the versions of packages that can change a result, the commit of this
+    package, and the hash of the prompts."""
     versions = {name: _version(name) for name in ("rest-react", *PACKAGES)}
-    return {"prompts": prompts, "python": sys.version.split()[0], **versions}
+    commit = commit_of(Path(__file__).resolve().parents[2])
+    return {"prompts": prompts, "python": sys.version.split()[0], "commit": commit, **versions}
+
+
+def commit_of(checkout: Path) -> str:
+    """The first 12 digits of the commit, with a note if files of the package or of configs/ differ from it. An
+    installed package has none: the folder that it is in may be a checkout of something else."""
+    if not (checkout / ".git").exists():
+        return "not a checkout"
+    git = ["git", "-C", str(checkout)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+        changes = [*git, "diff", "--quiet", "HEAD", "--", "rest_react", "configs"]
+        changed = subprocess.run(changes, capture_output=True, check=False).returncode
+    except FileNotFoundError:  # no git here
+        return "unknown"
+    if head.returncode:
+        return "unknown"
+    return head.stdout.strip() + (", with changes" if changed else "")
 
 
 def _version(name: str) -> str:

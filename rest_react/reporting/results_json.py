@@ -183,13 +183,15 @@ class ComparedBaseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """A whole results.json; docs/metrics.md of rest_react defines each number."""
+    """A whole results.json; docs/metrics.md of rest_react defines each number. `environments` are those of
+    settings.yaml, oldest first: the commit, versions of packages, digests of prompts and data."""
 
     schema: Literal[1]
     run: str
     rows: tuple[ResultRow, ...]
     baselines: tuple[ComparedBaseline, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    environments: tuple[dict[str, str], ...] = ()
 
 
 def question_key(question_id: str, text: str) -> str:

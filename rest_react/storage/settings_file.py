@@ -173,6 +173,12 @@ def read_settings(root: Path) -> dict[str, Any]:
     return {} if kept is None else kept.settings
 
 
+def read_environments(root: Path) -> list[dict[str, str]]:
+    """The environments that the folder's run had, oldest first."""
+    kept = _read(root)
+    return [] if kept is None else kept.environments
+
+
 def _nothing_finished(root: Path) -> bool:
     """Whether no stage is complete and every record must be repeated because of an external fault."""
     if any(root.rglob(SUMMARY)):

@@ -10,7 +10,7 @@ import pytest
 from rest_react.config import cli
 from rest_react.config.cli import checked
 from rest_react.config.compose import CONFIGS, compose
-from rest_react.config.environment import environment
+from rest_react.config.environment import commit_of, environment
 from rest_react.errors import ConfigError, UsageError
 from rest_react.llm.vllm.settings import VllmModel
 from rest_react.tasks.search_qa.scripted import ScriptedModel
@@ -252,7 +252,22 @@ def test_the_environment_lists_versions_that_can_change_a_result() -> None:
     told = environment("abcd")
     assert told["prompts"] == "abcd"
     assert told["python"] == sys.version.split()[0]
-    assert set(told) >= {"rest-react", "torch", "transformers", "trl", "bm25s"}
+    assert set(told) >= {"rest-react", "commit", "torch", "transformers", "trl", "bm25s"}
+
+
+def test_the_commit_of_a_checkout_says_whether_files_of_the_package_differ(tmp_path: Path) -> None:
+    assert commit_of(tmp_path) == "not a checkout"
+    module = tmp_path / "rest_react" / "loop.py"
+    module.parent.mkdir()
+    (tmp_path / "configs").mkdir()
+    module.write_text("first\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=Ada", "-c", "user.email=ada@localhost"]
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "First"]):
+        subprocess.run([*git, *words], check=True)
+    commit = commit_of(tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", commit)
+    module.write_text("second\n")
+    assert commit_of(tmp_path) == f"{commit}, with changes"
 
 
 def test_a_relative_output_folder_is_inside_the_working_directory(
