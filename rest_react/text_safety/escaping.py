@@ -17,7 +17,9 @@ import unicodedata
 
 # Starts of the tokens that end a turn or a section in some model family. Broken up or escaped, they are only text.
 _CONTROL_TOKEN = re.compile(
-    r"<(?=[|\uff5c]|/?s>|start_of_turn>|end_of_turn>|/?think>|[eb]os>|</?SYS>)|\[(?=END\]|/?INST\])", re.IGNORECASE
+    r"<(?=[|\uff5c]|/?s>|start_of_turn>|end_of_turn>|/?think>|[eb]os>|</?SYS>)"
+    r"|\[(?=END\]|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK)\])",
+    re.IGNORECASE,
 )
 _JSON = json.JSONEncoder(ensure_ascii=False)
 # JSON does not escape these; they may end a line for some readers, cannot be stored, or are control tokens.
