@@ -18,7 +18,7 @@ from rest_react.report import write_report
 from rest_react.reporting.results_json import Accuracy, RuleDisagreement
 from rest_react.reporting.rows import compute_rows
 from rest_react.reporting.tables.results_table import first_view, results_table
-from rest_react.storage.settings_file import lock_settings, read_settings
+from rest_react.storage.settings_file import lock_settings, read_environments, read_settings
 from tests.runs import reported_run, result, write_evaluation
 
 
@@ -66,7 +66,15 @@ def test_results_json_has_the_public_schema(run):
     write_report(run, smoke=False)
     told = json.loads((run / "results.json").read_text(), parse_constant=pytest.fail)
     rows = to_builtins(compute_rows(run))
-    assert told == {"schema": 1, "run": "demo", "rows": rows, "settings": read_settings(run), "baselines": []}
+    assert told == {
+        "schema": 1,
+        "run": "demo",
+        "rows": rows,
+        "settings": read_settings(run),
+        "baselines": [],
+        "environments": read_environments(run),
+    }
+    assert told["environments"] == [{"python": "3"}]
     assert [row["verdicts"].keys() for row in rows] == [{f"w{i}#e3b0c442" for i in range(4)}] * 2
 
 
