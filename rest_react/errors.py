@@ -66,6 +66,8 @@ class ModelFault(RestReactError):
 class OutsideFault(RestReactError):
     """A failure with an external cause (network, quota, process); the next run retries the work."""
 
+    exit_status = 3
+
 
 class StageIncomplete(RestReactError):
     """A stage is finished except for items that failed with external errors."""

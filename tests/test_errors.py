@@ -1,7 +1,8 @@
-"""Short reasons: messages of one kind have the same one."""
+"""Short reasons: messages of one kind have the same one. The exit statuses are those of docs/run_folder.md."""
 
 import pytest
 
+from rest_react import errors
 from rest_react.errors import short_reason
 
 
@@ -22,3 +23,17 @@ from rest_react.errors import short_reason
 )
 def test_the_short_reason_has_no_details_and_no_address(message: str, reason: str) -> None:
     assert short_reason(message) == reason
+
+
+def test_the_exit_status_tells_what_to_do_next() -> None:
+    assert {kind.__name__: kind.exit_status for kind in vars(errors).values() if hasattr(kind, "exit_status")} == {
+        "RestReactError": 1,
+        "UsageError": 2,
+        "ConfigError": 2,
+        "RunFolderError": 2,
+        "DiskError": 2,
+        "ModelFault": 1,
+        "OutsideFault": 3,
+        "StageIncomplete": 3,
+        "BudgetReached": 4,
+    }
