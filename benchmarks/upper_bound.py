@@ -15,6 +15,11 @@ trajectory than the rules do (docs/log.md).
 Not here: the verdicts (gold).
 """
 
+from rest_react.start import start
+
+if __name__ == "__main__":  # before the other imports; the reason is in start.py
+    start("benchmarks.upper_bound")
+
 import argparse
 import math
 from collections.abc import Iterator
@@ -135,7 +140,3 @@ def main() -> None:
     except RestReactError as error:
         say(str(error))
         raise SystemExit(error.exit_status) from None
-
-
-if __name__ == "__main__":
-    main()
