@@ -14,15 +14,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from rest_react.build import Parts, QuestionSet
-from rest_react.config.checks.question_sets import benchmarks_for_testing
+from rest_react.build.shared_questions import refuse_shared_questions
 from rest_react.config.environment import environment
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
 from rest_react.errors import ConfigError
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
-from rest_react.questions import refuse_overlap, refuse_overlap_of_demonstrations, unlabelled
-from rest_react.records import Example, LabelledQuestion, ModelRef, Question
+from rest_react.questions import unlabelled
+from rest_react.records import Example, LabelledQuestion, ModelRef
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
@@ -60,20 +60,7 @@ class Loop:
             self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)
         )
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
-        grown, allowed = unlabelled(self.grow_set.labelled), settings.grow.allow_overlap
-        own = settings.demonstrations.questions is not None and not settings.synthetic.per_label
-        taught = unlabelled(sets.demonstrated.demonstrations) if own else []
-        for setting, questions in (("grow.questions", grown), ("demonstrations.questions", taught)):
-            for note in refuse_overlap(questions, asked, allowed, benchmarks_for_testing(settings), setting=setting):
-                say(f"note: {note}")
-        if taught and settings.task.searches and settings.start == "demonstrations":  # a chain leads to the gold answer
-            refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
-        elif settings.start == "demonstrations" and settings.iteration and (again := _same_texts(taught, grown)):
-            say(
-                f"note: grow.questions: {again} of {len(grown)} rows are also rows of demonstrations.questions, whose "
-                "labels the policy has learnt before it answers them. For a loop without labels give Grow other rows: "
-                "draw=first or random and the same seed for both, and grow.questions.skip=<demonstrations.questions.n>"
-            )
+        refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), asked)
 
     async def run_to(self, iteration: int) -> None:
         """Runs every stage up to `iteration` that is not complete yet."""
@@ -315,11 +302,6 @@ class Loop:
             digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
         corpus = self.settings.search.corpus_file()
         return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}
-
-
-def _same_texts(taught: Sequence[Question], grown: Sequence[Question]) -> int:
-    known = {question.text for question in taught}
-    return sum(question.text in known for question in grown)
 
 
 def ids_of(questions: Iterable[LabelledQuestion]) -> list[str]:
