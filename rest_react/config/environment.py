@@ -43,7 +43,7 @@ def commit_of(checkout: Path) -> str:
         head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
         changes = [*git, "diff", "--quiet", "HEAD", "--", "rest_react", "configs"]
         changed = subprocess.run(changes, capture_output=True, check=False).returncode
-    except FileNotFoundError:  # no git here
+    except OSError:  # git is not installed, or cannot be run
         return "unknown"
     if head.returncode:
         return "unknown"

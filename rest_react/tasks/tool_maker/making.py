@@ -174,9 +174,8 @@ class Toolbox:
     examples: Callable[[], Mapping[str, Sequence[LabelledQuestion]]]
     sandbox: Sandbox
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _refusals: dict[str, str] = field(
-        default_factory=dict
-    )  # by family: a maker that refused is not asked and paid again
+    # By family: a maker that refused is not asked and paid again.
+    _refusals: dict[str, str] = field(default_factory=dict)
 
     async def tool(self, family: str) -> MadeTool:
         """The tool of a family, or the attempt to make it. Raises ModelFault where there is nothing to make it from, or
