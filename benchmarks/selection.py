@@ -72,7 +72,7 @@ def main() -> None:
     parts = Parts(settings, folder)
     with folder.locked():
         lock_settings(
-            folder.root, locked_settings(settings) | {"weights": str(weights)}, environment(parts.prompts.digest())
+            folder.root, locked_settings(settings) | {"weights": str(weights)}, environment(parts.prompts.digests())
         )
         asyncio.run(grow_trajectories(parts, weights, arguments.folder))
     judged = asyncio.run(steps_of(parts, arguments.folder))

@@ -114,7 +114,7 @@ def outside(what: str) -> Iterator[None]:
         raise OutsideFault(f"{what}: {type(error).__name__}: {error}") from error
 
 
-_FOLDERS = "output=, cache= or REST_REACT_CACHE"
+FOLDERS = "output=, cache= or REST_REACT_CACHE"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_PERMISSION = (errno.EROFS, errno.EACCES, errno.EPERM)
 _NAME_CONFLICT = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
@@ -134,9 +134,9 @@ def disk_errors(path: str | os.PathLike[str] | None = None) -> Iterator[None]:
         if error.errno in _DISK_FULL:
             advice = "free some space and run the same command again"
         elif error.errno in _NO_PERMISSION:
-            advice = f"make it writable, or choose another folder ({_FOLDERS}), and run the command again"
+            advice = f"make it writable, or choose another folder ({FOLDERS}), and run the command again"
         elif error.errno in _NAME_CONFLICT:
-            advice = f"move what is in the way, or choose another folder ({_FOLDERS}), and run the command again"
+            advice = f"move what is in the way, or choose another folder ({FOLDERS}), and run the command again"
         elif error.errno in _DEVICE_ERROR:
             advice = "check the disk (the system log has details), then run the same command again"
         else:

@@ -74,7 +74,7 @@ class Loop:
                 iteration=s.iteration,
                 through=s.grow.reuse_through,
                 repeats=s.grow.trajectories_per_question,
-                environment=environment(self.parts.prompts.digest()) | self.data_digests(),
+                environment=environment(self.parts.prompts.digests()) | self.data_digests(),
             )
         if s.synthetic.per_label:
             await self.run_synthesise()

@@ -22,9 +22,7 @@ from rest_react.records import Example, Prompt
 STOP = "# [END]"
 EXEMPLAR_ID = "exemplar."  # the ids of training rows made from exemplars begin with it
 _FORM = "End it with the end mark, [END] behind a # sign. Write no code fence and no other text, and repeat nothing."
-_VERDICT = (
-    "Now write the verdict: comment lines with the reason, then one line that sets Check_Answer to True or False."
-)
+VERDICT = "Now write the verdict: comment lines with the reason, then one line that sets Check_Answer to True or False."
 _EXAMPLE = re.compile(r"^#{25}\n# Example \d+:\n#{25}\n", re.MULTILINE)
 _MARKER = re.compile(r"^# step: (.+)\n", re.MULTILINE)
 
@@ -104,10 +102,9 @@ def load_prompts(
     return prompts
 
 
-def prompts_hash(prompts: Mapping[str, StepPrompt], closings: Iterable[str], judges: Iterable[str]) -> str:
-    """Names the exact text of the steps' prompts and the judges'; stored with the run."""
-    text = "\x1f".join([*(prompt.prefix for prompt in prompts.values()), *closings, _VERDICT, _FORM, *judges])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def texts_hash(texts: Iterable[str]) -> str:
+    """Names the exact texts of prompts; stored with the run."""
+    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
 
 
 def exemplar_rows(prompts: Mapping[str, StepPrompt]) -> list[Example]:
@@ -136,7 +133,7 @@ def verdict_prompt(template: str, state: str) -> Prompt:
         for example in examples[:-1]
         if (mark := _MARKER.search(example))
     ]
-    last = closing(_VERDICT)
+    last = closing(VERDICT)
     if len(pairs) < len(examples) - 1 or (examples and examples[-1].strip()):
         return Prompt(f"{template.rstrip()}\n", state, closing=last)
     return Prompt(instructions, state, tuple(pairs), last)

@@ -44,7 +44,7 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     disk. `overrides` are the words of the command, for a script for SLURM; none if it was not a command."""
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
-    prompts = parts.prompts.digest()
+    prompts = parts.prompts.digests()
     if settings.dry_run:
         _say_notes(settings)
         console.print(forecast_table(with_speed(settings), folder))

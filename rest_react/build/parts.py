@@ -59,12 +59,17 @@ class Parts:
         return self.settings.task.scripted(demonstrated, seed=self.settings.seed, slip=shown.slip, **shares)
 
     def search(self, passages: Sequence[Passage] | None) -> Search:
-        """The search engine: over `passages`, or on the web with the cache."""
+        """The search engine: over `passages`, or on the web with the cache; it reads pages if the settings say so."""
         s, cache = self.settings, self.models.cache
+        engine: Search
         if cache is None or not s.search.asks_outside:
-            return self._search(passages)
-        pages = [s.agent.read_pages, s.agent.page_characters] if s.agent.read_pages else []
-        return CachedSearch(None if s.replay else self._search(passages), client_name(s.search, *pages), cache)
+            engine = self._engine(passages)
+        else:
+            engine = CachedSearch(None if s.replay else self._engine(passages), client_name(s.search), cache)
+        if not s.agent.read_pages:
+            return engine
+        most, characters = s.agent.read_pages, s.agent.page_characters
+        return PageReader(engine, most=most, characters=characters, cache=cache, replay=s.replay)
 
     def closed_search(self, passages: Sequence[Passage]) -> Search:
         """BM25 over `passages`. Demonstrations of the built-in world always use it, whatever the settings search."""
@@ -72,12 +77,8 @@ class Parts:
 
         return Bm25Search(passages, self.folder.root / "bm25")
 
-    def _search(self, passages: Sequence[Passage] | None) -> Search:
-        engine = self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", read_corpus_file))
-        agent = self.settings.agent
-        if not agent.read_pages:
-            return engine
-        return PageReader(engine, most=agent.read_pages, characters=agent.page_characters)
+    def _engine(self, passages: Sequence[Passage] | None) -> Search:
+        return self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", read_corpus_file))
 
     def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
         """The task, for rollouts on a question set with these passages."""

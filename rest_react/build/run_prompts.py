@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rest_react.build.question_sets import QuestionSets
 from rest_react.config.settings import Settings
-from rest_react.prompts import StepPrompt, prompts_hash
+from rest_react.prompts import VERDICT, StepPrompt, closing, texts_hash
+from rest_react.storage.settings_file import STEP_PROMPTS
 
 RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
 JUDGED_GOOD, JUDGED_ANSWER = "judged_good.txt", "judged_answer.txt"
@@ -34,15 +35,19 @@ class RunPrompts:
         made = s.task.prompts_of_rows(rows) if rows or (s.synthetic.per_label and not s.agent.prompts) else {}
         return made or s.task.load_prompts(self._folder)
 
-    def digest(self) -> str:
-        """A hash of the text of all prompts in use."""
+    def digests(self) -> dict[str, str]:
+        """The hash of the texts with which the policy is asked, and of those with which its judges are asked."""
         improve = self.settings.improve
         unused = {BEST_OPTION} if improve.reward == "generate" else set()
         unused |= set() if improve.keep_trajectories == "judged_good" else {JUDGED_ANSWER}
         of_judges = [self.text(name) for name in self.settings.task.judge_prompts if name not in unused]
         if (rating := self.settings.task.rating_prompt()) is not None:
             of_judges.append(self.text(rating[0]))
-        return prompts_hash(self.steps, self.settings.task.closings.values(), of_judges)
+        of_steps = [prompt.prefix for prompt in self.steps.values()]
+        return {
+            STEP_PROMPTS: texts_hash([*of_steps, *map(closing, self.settings.task.closings.values())]),
+            "judge_prompts": texts_hash([closing(VERDICT), *of_judges]),
+        }
 
     def text(self, name: str) -> str:
         """The text of a prompt file."""

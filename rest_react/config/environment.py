@@ -1,7 +1,7 @@
 """What a run records about its environment.
 
-    environment(prompts.digest())["torch"]          # '2.13.0+cpu'
-    environment(prompts.digest())["commit"]         # '492ff2f9c1d0', or '492ff2f9c1d0, with changes'
+    environment(prompts.digests())["torch"]          # '2.13.0+cpu'
+    environment(prompts.digests())["commit"]         # '492ff2f9c1d0', or '492ff2f9c1d0, with changes'
 
 Not here: where it is kept (storage.settings_file).
 """
@@ -9,6 +9,7 @@ Not here: where it is kept (storage.settings_file).
 import importlib.metadata
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGES = (
@@ -25,12 +26,12 @@ PACKAGES = (
 )
 
 
-def environment(prompts: str) -> dict[str, str]:
+def environment(prompts: Mapping[str, str]) -> dict[str, str]:
     """What a run records about its environment: the versions of packages that can change a result, the commit of this
-    package, and the hash of the prompts."""
+    package, and the hashes of the prompts."""
     versions = {name: _version(name) for name in ("rest-react", *PACKAGES)}
     commit = commit_of(Path(__file__).resolve().parents[2])
-    return {"prompts": prompts, "python": sys.version.split()[0], "commit": commit, **versions}
+    return {**prompts, "python": sys.version.split()[0], "commit": commit, **versions}
 
 
 def commit_of(checkout: Path) -> str:

@@ -100,7 +100,7 @@ class CachedLLM:
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples of one prompt. If one is not cached, all n are requested."""
         how = [sampling.temperature, sampling.max_tokens, sampling.seed, *sampling.stop]
-        key = _key("sample", self._name, prompt.prefix, prompt.state, *how, *_turns(prompt))
+        key = cache_key("sample", self._name, prompt.prefix, prompt.state, *how, *_turns(prompt))
         kept = self._cache.find(key, n)
         if not kept:
             if self.client is None:
@@ -111,7 +111,7 @@ class CachedLLM:
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
         """Scores of the options; that there are none is cached too."""
-        key = _key("score", self._name, prompt.prefix, prompt.state, list(options), *_turns(prompt))
+        key = cache_key("score", self._name, prompt.prefix, prompt.state, list(options), *_turns(prompt))
         kept = self._cache.find(key, 1)
         if not kept:
             if self.client is None:
@@ -148,7 +148,7 @@ class CachedSearch:
         return self._cache.keep(self._key(query, k), [_write(hits)])
 
     def _key(self, query: str, k: int) -> str:
-        return _key("search", self._name, query, k)
+        return cache_key("search", self._name, query, k)
 
 
 def client_name(settings: object, *more: object, weights: str = "") -> str:
@@ -162,7 +162,8 @@ def client_name(settings: object, *more: object, weights: str = "") -> str:
     return json.dumps([locked_settings(settings, "door"), *more, weights, stamps], sort_keys=True)
 
 
-def _key(*parts: object) -> str:
+def cache_key(*parts: object) -> str:
+    """The key of an answer to this request."""
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 

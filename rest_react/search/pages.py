@@ -6,12 +6,14 @@
 A page is read directly, never through a proxy, from a public address only: the address is checked where its socket is
 made, after every reading and resolution of the URL, and those of private networks and of this machine are refused. Only
 the usual ports, no redirects, HTML or plain text, at most 2 MB, in a time limit. A page that cannot be read keeps the
-engine's snippet; the first page of a run that cannot is named on the terminal. trafilatura finds the main text.
+engine's snippet; the first page of a run that cannot is named on the terminal. trafilatura finds the main text. With a
+cache the texts of pages are kept by address; a page that could not be read is not, so another run reads it again.
 Not here: PDF, pages that need JavaScript, and robots.txt.
 """
 
 import asyncio
 import errno
+import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +26,7 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import OutsideFault, outside
 from rest_react.protocols import Search
 from rest_react.records import Hit
+from rest_react.remote.cache import Cache, cache_key
 from rest_react.remote.http_client import get
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.whole_reply import place_of
@@ -69,8 +72,8 @@ def main_text(page: bytes) -> str:
 
 
 class PageReader:
-    """A `Search` that reads the pages of the first `most` hits, and shows at most `characters` of each. Tests replace
-    the rule for addresses, the ports and the extraction of text."""
+    """A `Search` that reads the pages of the first `most` hits, and shows at most `characters` of each. With `replay`
+    no page is fetched. Tests replace the rule for addresses, the ports and the extraction of text."""
 
     def __init__(
         self,
@@ -82,9 +85,12 @@ class PageReader:
         allowed: Callable[[Address], bool] = is_public,
         any_port: bool = False,
         extract: Callable[[bytes], str] = main_text,
+        cache: Cache | None = None,
+        replay: bool = False,
     ) -> None:
         self._search, self._most, self._characters = search, most, characters
         self._timeout_s, self._allowed, self._any_port, self._extract = timeout_s, allowed, any_port, extract
+        self._cache, self._replay = cache, replay
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._told = False
 
@@ -96,9 +102,7 @@ class PageReader:
 
     async def _with_page(self, hit: Hit) -> Hit:
         try:
-            text = " ".join((await self._read(hit.source)).split())
-            if not text:
-                raise _Unread("it has no main text")
+            text = await self._text(hit.source)
         except (_Unread, OutsideFault, TryAgain) as problem:
             if not self._told:
                 self._told = True
@@ -106,6 +110,21 @@ class PageReader:
                 say(printable(f"{told}; the engine's snippet is shown instead. Other such pages are not named"))
             return hit
         return replace(hit, snippet=text[: self._characters])
+
+    async def _text(self, url: str) -> str:
+        """The main text of a page on one line, from the cache if it is there."""
+        key = cache_key("page", url)
+        kept = [] if self._cache is None else self._cache.find(key, 1)
+        if self._cache is not None and kept:
+            return self._cache.read(kept[0], str)
+        if self._replay:
+            raise _Unread("replay: the cache does not have it")
+        text = " ".join((await self._read(url)).split())
+        if not text:
+            raise _Unread("it has no main text")
+        if self._cache is not None:
+            self._cache.keep(key, [json.dumps(text)])
+        return text
 
     async def _read(self, url: str) -> str:
         """The main text of a page."""

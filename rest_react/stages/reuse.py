@@ -3,9 +3,9 @@
     locked = locked_settings(settings)
     reuse_stages(base, folder, locked, start="demonstrations", iteration=2)     # base's iteration 0 and first Grow
 
-The settings that differ decide which stages are shared (`shared_stages`); a question set or corpus whose content has
-changed under its name counts as a setting that differs, such as `grow.questions.content`. The two runs share files as
-hard links, because a complete stage never changes its files. Stages that exist in this run are kept.
+The settings that differ decide which stages are shared (`shared_stages`). Prompts of the steps, a question set or a
+corpus whose content has changed under its name count as settings that differ, such as `grow.questions.content`. The two
+runs share files as hard links, because a complete stage never changes its files. A stage that this run has is kept.
 Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve.improve, ...).
 """
 
@@ -51,7 +51,7 @@ def reuse_stages(
     """Copies the complete stages of `source` that would be the same with these locked settings into `folder`.
 
     `start`, `iteration`, `through` and `repeats` are the settings start, iteration, grow.reuse_through and
-    grow.trajectories_per_question; `environment` has the digests of this run's data.
+    grow.trajectories_per_question; `environment` has the digests of this run's prompts and data.
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """

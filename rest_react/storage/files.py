@@ -25,7 +25,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from rest_react.errors import disk_errors
+from rest_react.errors import FOLDERS, DiskError, disk_errors
 
 _PROBE_BYTES = 65_536
 
@@ -72,9 +72,16 @@ def make_folder(folder: Path) -> None:
     """Makes a folder and its parents, and flushes them, so that a power cut cannot remove a folder that has files."""
     with disk_errors(folder):
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         for one in missing:
             flush(one.parent)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # some file systems, such as /proc, have no folders of users
+        raise DiskError(f"{folder}: cannot be made ({error.strerror}); choose another folder ({FOLDERS})") from error
 
 
 def flush(path: Path) -> None:
@@ -181,7 +188,7 @@ def refuse_unwritable(folder: Path) -> None:
     """Raises DiskError if no file can be written in `folder`; called early, before libraries fail with a traceback."""
     probe = folder / f".probe.{os.getpid()}"
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         try:
             with probe.open("wb") as file:
                 file.write(bytes(_PROBE_BYTES))

@@ -25,6 +25,7 @@ from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import is_locked
 from rest_react.storage.run_folder import BASELINES, SCHEMA
 
+STEP_PROMPTS = "step_prompts"  # of an environment: the hash of the texts with which the policy is asked
 _ABSENT = "(absent)"
 # The files that depend on these settings; while none exists, the settings may change.
 _WORK_OF = {
@@ -105,7 +106,7 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
     """Writes settings.yaml on the first run; afterwards raises RunFolderError where settings differ, naming each.
 
     If nothing has finished yet, the first settings may have been wrong, so the folder accepts others. The `environment`
-    (package versions, the prompts' hash) may change; each change is recorded and returned as a warning.
+    (package versions, the hashes of prompts) may change; each change is recorded and returned as a warning.
     """
     kept = _read(root)
     if kept is None:
@@ -153,13 +154,14 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
 
 
 def differing_data(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Both digests, in words, of each question set or corpus whose content differs from that with which the folder was
-    last run. Empty if another version of the program ran it, whose digests may be of another form."""
+    """Both digests, in words, of the steps' prompts and of each question set or corpus whose content differs from that
+    with which the folder was last run. Empty if another version of the program ran it, whose digests may be of another
+    form."""
     kept = _read(root)
     last = {} if kept is None else kept.environments[-1]
     if last.get("rest-react") != environment.get("rest-react"):
         return {}
-    digests = {name: now for name, now in environment.items() if "." in name and name in last}
+    digests = {name: now for name, now in environment.items() if name in last and ("." in name or name == STEP_PROMPTS)}
     return {
         f"{name}.content": f"digest {last[name]} in the folder, {now} now"
         for name, now in digests.items()

@@ -157,21 +157,22 @@ def test_what_a_client_sends_with_every_request_is_a_setting(tmp_path: Path, mon
     assert thinking is not None and thinking.thinking_budget == 7
 
 
-def test_a_user_s_own_judge_prompt_changes_the_hash_of_the_prompts(tmp_path: Path) -> None:
+def test_a_user_s_own_judge_prompt_changes_the_hash_of_the_judges_prompts_alone(tmp_path: Path) -> None:
     mine = tmp_path / "prompts"
     shutil.copytree(PACKAGED_PROMPTS, mine)
     hashes = []
     for name in ("", RANKING, JUDGED_GOOD, AUTOEVAL):
         if name:
             (mine / name).write_text("Mine.", encoding="utf-8")
-        hashes.append(parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digest())
-    assert hashes[0] == parts(tmp_path).prompts.digest()
-    assert len(set(hashes)) == 4
+        hashes.append(parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests())
+    assert hashes[0] == parts(tmp_path).prompts.digests()
+    assert len({one["judge_prompts"] for one in hashes}) == 4
+    assert len({one["step_prompts"] for one in hashes}) == 1
 
 
 def test_a_missing_folder_of_prompts_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as told:
-        parts(tmp_path, f"agent.prompts={tmp_path}/nowhere", "grader=same").prompts.digest()
+        parts(tmp_path, f"agent.prompts={tmp_path}/nowhere", "grader=same").prompts.digests()
     assert [problem.partition(";")[0] for problem in told.value.problems] == [
         f"agent.prompts: there is no folder {tmp_path}/nowhere"
     ]

@@ -412,6 +412,15 @@ def test_a_missing_data_folder_is_reported_once() -> None:
     ]
 
 
+def test_a_data_folder_that_does_not_exist_is_one_problem(tmp_path: Path) -> None:
+    assert impossible("experiment=local_corpus", "data=/nowhere") == [
+        "data: there is no folder /nowhere; check the path"
+    ]
+    assert impossible("experiment=local_corpus", f"data={data(tmp_path)}", "evaluate_data=/nowhere") == [
+        "evaluate_data: there is no folder /nowhere; check the path"
+    ]
+
+
 def test_a_missing_file_of_the_data_folder_is_reported_for_each_question_set(tmp_path: Path) -> None:
     (data(tmp_path) / "corpus.jsonl").unlink()
     assert [problem.split(";")[0] for problem in impossible("experiment=local_corpus", f"data={tmp_path}")] == [

@@ -249,8 +249,8 @@ def test_stop_prints_the_message_and_exits_with_the_code(capsys: pytest.CaptureF
 
 
 def test_the_environment_lists_versions_that_can_change_a_result() -> None:
-    told = environment("abcd")
-    assert told["prompts"] == "abcd"
+    told = environment({"step_prompts": "abcd"})
+    assert told["step_prompts"] == "abcd"
     assert told["python"] == sys.version.split()[0]
     assert set(told) >= {"rest-react", "commit", "torch", "transformers", "trl", "bm25s"}
 

@@ -2,11 +2,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rest_react.records import Hit
+from rest_react.remote.cache import Cache
 from rest_react.search.html_text import clean_html
 from rest_react.search.pages import PageReader, is_public, main_text
 from tests.loopback import Reply, Request, serve
@@ -65,6 +67,17 @@ def test_a_page_that_cannot_be_read_keeps_its_snippet_and_is_named_once(
     assert (said.out + said.err).count("note: agent.read_pages") == 1
     assert reason in " ".join((said.out + said.err).split())
     assert len(server.requests) <= 4  # aiohttp repeats a GET whose connection was lost
+
+
+def test_a_cache_keeps_the_pages_that_were_read_and_no_others(tmp_path: Path) -> None:
+    answers = [Reply(503, b"later"), PAGE, PAGE]
+    with serve(lambda _: answers.pop(0)) as server:
+        page, cache = f"{server.url}/a", Cache(tmp_path)
+        assert snippets(page, cache=cache) == ["snippet"]
+        assert snippets(page, cache=cache) == ["Ostrim was founded by Ada"]
+        assert snippets(page, cache=cache, characters=6, replay=True) == ["Ostrim"]
+        assert snippets(page, f"{server.url}/b", cache=cache, replay=True) == ["Ostrim was founded by Ada", "snippet"]
+    assert len(server.requests) == 2
 
 
 def test_no_request_reaches_this_machine_or_a_private_network() -> None:

@@ -70,6 +70,14 @@ def test_the_settings_that_differ_decide_which_stages_are_reused(
     assert reused(source, *overrides) == taken
 
 
+def test_no_stage_is_reused_where_the_prompts_of_the_steps_have_changed(source: RunFolder) -> None:
+    made_with = {"rest-react": "1", "step_prompts": "a", "judge_prompts": "b"}
+    lock_settings(source.root, read_settings(source.root), made_with)
+    with pytest.raises(UsageError, match=r"step_prompts\.content: digest a in the folder, c now"):
+        reused(source, environment=made_with | {"step_prompts": "c"})
+    assert reused(source, environment=made_with | {"judge_prompts": "c"}) == [*ITERATION_0, "iter_1/grow"]
+
+
 @pytest.mark.parametrize(
     ("changed", "taken"),
     [

@@ -132,6 +132,8 @@ def test_an_unwritable_folder_is_an_error_before_any_work(tmp_path: Path) -> Non
         refuse_unwritable(tmp_path / "file" / "run")
     with pytest.raises(DiskError, match="in the way"):
         make_folder(tmp_path / "file")
+    with pytest.raises(DiskError, match=r"^/proc/run: cannot be made \(No such file or directory\); choose another"):
+        refuse_unwritable(Path("/proc/run"))
 
 
 def test_a_full_device_is_told_with_its_name() -> None:

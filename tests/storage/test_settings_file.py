@@ -15,7 +15,7 @@ from tests.runs import trajectory, write_lines
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 SETTINGS: dict[str, object] = {"seed": 0, "agent.select": "perplexity", "policy.command": ["a", "b"], "data": None}
-HERE = {"python": "3.11.7", "prompts": "abcd"}
+HERE = {"python": "3.11.7", "step_prompts": "abcd"}
 
 
 def test_other_settings_are_refused_by_name_and_change_nothing(tmp_path: Path) -> None:
@@ -117,14 +117,14 @@ def test_a_changed_environment_is_returned_once_and_recorded(tmp_path: Path) -> 
     lock_settings(folder.root, SETTINGS, HERE)
     now = {"python": "3.13.0", "torch": "2.13"}
     assert lock_settings(folder.root, SETTINGS, now) == [
-        "prompts: abcd before, (absent) now",
         "python: 3.11.7 before, 3.13.0 now",
+        "step_prompts: abcd before, (absent) now",
         "torch: (absent) before, 2.13 now",
     ]
     assert lock_settings(folder.root, SETTINGS, now) == []
     text = (tmp_path / "settings.yaml").read_text(encoding="utf-8")
     assert text.startswith("schema: 1\nsettings:\n  seed: 0\n")
-    assert text.endswith("environments:\n- python: 3.11.7\n  prompts: abcd\n- python: 3.13.0\n  torch: '2.13'\n")
+    assert text.endswith("environments:\n- python: 3.11.7\n  step_prompts: abcd\n- python: 3.13.0\n  torch: '2.13'\n")
 
 
 @given(

@@ -91,11 +91,21 @@ def _test_only(name: str) -> bool:
     return any(word in name.casefold() for word in TEST_ONLY)
 
 
+def _absent_folder(file: str, s: Settings) -> str:
+    """What is wrong with `data` or `evaluate_data` if the file lies there and the folder does not exist."""
+    for name, folder in (("data", s.data), ("evaluate_data", s.evaluate_data)):
+        if folder and file.startswith(f"{folder}/") and not Path(folder).is_dir():
+            return f"{name}: there is no folder {folder}; check the path"
+    return ""
+
+
 def _missing_files(path: str, source: Questions, s: Settings) -> Iterator[str]:
     needed = next((name for name in ("data", "evaluate_data") if getattr(s, name) is None), None)
     for name, file in source.files():
         if f"{file}/".startswith("None/") and needed:  # what `${data}/...` makes of null
             named = "train and validation files" if source.kind == "items" else "questions.jsonl and corpus.jsonl"
             yield f"{needed}: is not set; give {needed}=<folder with {named}>"
+        elif absent := _absent_folder(file, s):
+            yield absent
         elif not Path(file).is_file():
             yield f"{path}.{name}: there is no file {file}; check the path"
