@@ -85,6 +85,21 @@ def test_the_selector_chooses_every_target(copy: Path) -> None:
     assert {row["status"] for row in rankings} == {"ranked"}
 
 
+def test_the_filter_keeps_of_each_question_the_trajectories_with_the_fewest_searches(copy: Path) -> None:
+    follow("A filter of trajectories", copy)
+    iteration = copy / "outputs" / "shortest" / "iter_1"
+    searches: dict[str, dict[str, int]] = {}
+    for one in lines(iteration / "grow" / "trajectories.jsonl"):
+        steps = [step for step in one["steps"] if step["kind"] == "summarise"]
+        chosen = [step["candidates"][step["chosen"]]["text"] for step in steps if step["chosen"] is not None]
+        if one["outcome"] == "finished" and any(re.search(r"selected_link_ids=\[\d", text) for text in chosen):
+            searches.setdefault(one["question_id"], {})[one["id"]] = len(steps)
+    kept = {row["trajectory_id"] for row in lines(iteration / "improve" / "examples.jsonl")}
+    fewest = {one for these in searches.values() for one, number in these.items() if number == min(these.values())}
+    assert kept == fewest
+    assert 0 < len(kept) < sum(map(len, searches.values()))
+
+
 def test_the_search_engine_finds_what_the_agent_answers_from(copy: Path) -> None:
     follow("A search engine", copy)
     trajectories = lines(copy / "outputs" / "sqlite" / "iter_0" / "evaluate" / "world" / "trajectories.jsonl")
@@ -197,7 +212,7 @@ def test_an_addition_takes_as_many_files_and_lines_as_the_page_says(section: str
     added = [line for diff in blocks(section, "diff") for line in diff.splitlines() if re.match(r"\+(?!\+\+ )", line)]
     length = sum(len(text.splitlines()) for text in new.values())
     told = [
-        f"{len(new)} new files ({length} lines)" if new else "",
+        f"{len(new)} new file{'s' if len(new) > 1 else ''} ({length} lines)" if new else "",
         f"{len(changed)} changed file{'s' if len(changed) > 1 else ''} ({len(added)} lines)",
     ]
     assert SECTIONS[section].strip().splitlines()[0] == f"Takes {' and '.join(filter(None, told))}."
@@ -218,6 +233,7 @@ def test_the_page_of_settings_has_the_additions(copy: Path) -> None:
         add(section, copy)
     page = called([sys.executable, "-m", "rest_react.config.documentation"], copy)
     assert "verified, perplexity, majority, random, consensus |" in page
+    assert "reconstructable, supported, shortest, judged_good |" in page
     for kind, setting in (
         ("Search engines: sqlite", "path"), ("Tasks: word_problems", "only_confirmed"), ("Trainers: script", "script")
     ):  # fmt: skip
