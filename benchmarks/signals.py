@@ -115,7 +115,7 @@ def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str
         settings = compose(["improve.selector=reward_model", "improve.keep_trajectories=judged_good", *overrides])
     parts = Parts(settings, run.folder)
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
-    named = repr((str(run.folder.root), sorted(overrides), parts.prompts.digest()))
+    named = repr((str(run.folder.root), sorted(overrides), parts.prompts.digests()["judge_prompts"]))
     digest = hashlib.sha256(named.encode()).hexdigest()[:12]
 
     async def ask_both() -> Opinions:
@@ -174,7 +174,7 @@ def trajectory_table(run: LabelledRun, found: Mapping[str, Detection]) -> str:
     lines = [
         f"## {run.name}",
         "",
-        f"{len(run.trajectories)} trajectories of {asked} questions, {ended}.",
+        f"{len(run.trajectories)} trajectories of {asked} questions, {ended}. {outcomes(run)}",
         "",
         "| signal | scored | AUC | AUC within a question | keeps | precision | recall |",
         "|---|---|---|---|---|---|---|",
@@ -184,6 +184,17 @@ def trajectory_table(run: LabelledRun, found: Mapping[str, Detection]) -> str:
         lines.append(f"| {' | '.join([*cells, _percent(figure.precision), _percent(figure.recall)])} |")
     pairs = max((figure.pairs for figure in found.values()), default=0)
     return "\n".join([*lines, "", f"Right and wrong trajectories of one question: {pairs} pairs."])
+
+
+def outcomes(run: LabelledRun) -> str:
+    """How many questions the policy answers right always, never, and at times: only the last leave a choice between
+    trajectories. A trajectory that did not finish is not right."""
+    by_question: dict[str, list[bool]] = {}
+    for one in run.trajectories:
+        by_question.setdefault(one.question_id, []).append(one.outcome == "finished" and run.right(one))
+    always, solved = sum(map(all, by_question.values())), sum(map(any, by_question.values()))
+    never = len(by_question) - solved
+    return f"Questions answered right in all their trajectories: {always}; in none: {never}; in some: {solved - always}."
 
 
 def step_tables(

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
 from benchmarks.scores import Reader, perplexity
-from benchmarks.signals import measured, step_aucs, trajectory_table
+from benchmarks.signals import measured, outcomes, step_aucs, trajectory_table
 from benchmarks.trajectory_scores import evidence_removal, question_given_answer, rank_sum
 from rest_react.build import Parts
 from rest_react.config.compose import compose
@@ -76,6 +76,15 @@ def test_the_rules_of_the_world_tell_right_from_wrong_and_each_signal_has_a_row(
     table = trajectory_table(run, found).splitlines()
     assert table[2].startswith("18 trajectories of 6 questions, ")
     assert [line.split(" | ")[0].strip("| ") for line in table[6:-2]] == list(found)
+
+
+def test_questions_are_counted_by_how_often_the_policy_is_right(run: LabelledRun) -> None:
+    right = {one.question_id: one for one in run.finished if run.right(one)}
+    wrong = next(one for one in run.finished if not run.right(one))
+    first, second = [one for question, one in right.items() if question != wrong.question_id][:2]
+    lost = replace(second, outcome="failed", answer=None)
+    told = outcomes(replace(run, trajectories=(first, first, wrong, wrong, second, lost)))
+    assert told == "Questions answered right in all their trajectories: 1; in none: 1; in some: 1."
 
 
 def test_an_incomplete_grow_whose_trajectories_are_in_order_of_arrival_gives_the_same_figures(
