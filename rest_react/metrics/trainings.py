@@ -91,11 +91,23 @@ def mean_over_trainings(trainings: Sequence[Answers]) -> OverTrainings:
 
 def difference_over_trainings(ours: Sequence[Answers], theirs: Sequence[Answers]) -> OverTrainings:
     """The mean difference of two arms, paired by question. Trainings are not paired, whatever their seeds."""
+    return _difference(ours, theirs, varying=slice(None))
+
+
+def difference_to_baseline(trainings: Sequence[Answers], baseline: Answers) -> OverTrainings:
+    """The mean difference of an arm to answers that no training made, paired by question: the arm's trainings vary, the
+    baseline does not."""
+    return _difference(trainings, [baseline], varying=slice(1))
+
+
+def _difference(ours: Sequence[Answers], theirs: Sequence[Answers], *, varying: slice) -> OverTrainings:
+    """`varying`: which of the two sides are trainings."""
     names = _scored_in_all([*ours, *theirs])
     if not names:
         return OverTrainings(None, None, None, None, 0)
-    arms = [_arm(ours, names), _arm(theirs, names)]
-    differences = [mine - other for mine, other in zip(*(arm.of_questions for arm in arms), strict=True)]
+    sides = [_arm(ours, names), _arm(theirs, names)]
+    differences = [mine - other for mine, other in zip(*(arm.of_questions for arm in sides), strict=True)]
+    arms = sides[varying]
     freedom = sum(arm.freedom for arm in arms)
     std = math.sqrt(sum(arm.between() for arm in arms) / freedom) if freedom else None
     answers = min(len(side) * fmean(len(one[name]) for one in side for name in names) for side in (ours, theirs))

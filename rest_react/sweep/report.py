@@ -7,8 +7,8 @@
     demonstrations.questions.n=100 validation 5         71.2%     [63.0, 78.9]  2.1  +4.2 [-2.8, +11.2]
 
 Runs that differ only in `seed`, `learning_seed` or their names are one line. Values are those of each run's last
-iteration: per item the mean over the trainings, so intervals describe the variation over items, and `Std` the spread
-over trainings. A difference to a baseline is paired by item. A training whose loss stays up is named.
+iteration. Intervals are over items and trainings; of a single training over items alone. A difference to a baseline is
+paired by item. A training whose loss stays up is named.
 Not here: the tables (reporting.tables.sweep_tables), the outcomes of the jobs (jobs), the numbers of one run
 (reporting.rows).
 """

@@ -1,10 +1,17 @@
 """Intervals over questions and trainings: values by hand, and their coverage in simulation."""
 
+from statistics import fmean
+
 import numpy as np
 import pytest
 
 from rest_react.metrics.intervals import interval_of_differences
-from rest_react.metrics.trainings import OverTrainings, difference_over_trainings, mean_over_trainings
+from rest_react.metrics.trainings import (
+    OverTrainings,
+    difference_over_trainings,
+    difference_to_baseline,
+    mean_over_trainings,
+)
 
 
 def training(*values: float) -> dict[str, list[float]]:
@@ -31,6 +38,33 @@ def test_trainings_that_agree_give_about_the_interval_over_questions_and_others_
     other = training(*[1.0] * 80 + [0.0] * 20)
     apart = difference_over_trainings([ours, ours, other], [theirs] * 3)
     assert apart.high - apart.low > 2 * (alone[1] - alone[0])
+
+
+def test_a_baseline_is_no_training_so_it_adds_no_variance_of_trainings() -> None:
+    baseline = training(*[1.0] * 45 + [0.0] * 55)
+    ours = [training(*[1.0] * right + [0.0] * (100 - right)) for right in (58, 60, 62)]
+    found = difference_to_baseline(ours, baseline)
+    assert (found.mean, found.questions, found.std) == (pytest.approx(0.15), 100, pytest.approx(0.02))
+    paired = difference_over_trainings(ours, [baseline])
+    alone = interval_of_differences([fmean(one[f"w{i}"][0] for one in ours) - (i < 45) for i in range(100)], repeats=1)
+    assert alone[1] - alone[0] <= found.high - found.low < paired.high - paired.low
+    apart = difference_to_baseline([training(*[1.0] * n + [0.0] * (100 - n)) for n in (45, 60, 75)], baseline)
+    assert apart.high - apart.low > 2 * (found.high - found.low)
+    assert difference_to_baseline(ours[:1], baseline).low is None
+
+
+def test_the_difference_to_a_baseline_is_covered_where_trainings_vary() -> None:
+    """100 items answered once in each of five trainings, and a baseline with the same chance of being right."""
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(200):
+        hard = 2 * rng.standard_normal(100)
+        moved = hard + 0.35 * rng.standard_normal((5, 1)) + rng.standard_normal((5, 100))
+        right = rng.binomial(1, 1 / (1 + np.exp(-moved))).astype(float)
+        baseline = rng.binomial(1, 1 / (1 + np.exp(-hard - rng.standard_normal(100)))).astype(float)
+        found = difference_to_baseline([training(*row) for row in right.tolist()], training(*baseline.tolist()))
+        covered += found.low <= 0 <= found.high
+    assert covered / 200 >= 0.93
 
 
 def test_equal_answers_of_all_trainings_have_an_interval_around_0() -> None:

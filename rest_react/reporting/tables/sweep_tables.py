@@ -4,7 +4,8 @@
     headings, rows = costs_table(arms)          # what training costs, and after how many answers it has paid
     headings, rows = latency_table(arms)        # the median seconds of an answer by its output tokens
 
-An arm has the runs that differ only in their seeds. Not here: reading the runs (sweep.report).
+An arm has the runs that differ only in their seeds, its trainings. With several, intervals are over both items and
+trainings, else over items alone. Not here: reading the runs (sweep.report).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
+from rest_react.metrics.trainings import difference_to_baseline, mean_over_trainings
 from rest_react.reporting.number_formats import number, percent, points, span
 from rest_react.reporting.results_json import BreakEven, ComparedBaseline, ResultRow
 from rest_react.reporting.rows import RATING
@@ -47,7 +49,16 @@ class Arm:
     @property
     def accuracy(self) -> Share:
         """The mean over items and trainings; `std` is the spread over trainings."""
-        return clustered_interval(self.values)
+        return _share(self.values)
+
+    def minus(self, baseline: str) -> Share:
+        """Its accuracy minus that of the baseline, paired by item."""
+        theirs = self.baselines.get(baseline, {})
+        trainings = _by_training(self.values)
+        if len(trainings) < 2:
+            return paired_difference(self.values, theirs)
+        found = difference_to_baseline(trainings, theirs)
+        return Share(found.mean, found.std, found.low, found.high, found.questions, len(trainings))
 
     @property
     def size(self) -> int | None:
@@ -70,7 +81,7 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
         cells += [percent(share.mean), span(share), "" if share.std is None else f"{100 * share.std:.1f}"]
         cells += [percent(clustered_interval(arm.baselines.get(name, {})).mean) for name in names]
         for name in names:
-            change = paired_difference(arm.values, arm.baselines.get(name, {}))
+            change = arm.minus(name)
             cells.append("" if change.mean is None else f"{points(change.mean)} {span(change, '+')}")
         rows.append(cells + [_score(name, arm.scores.get(name, {})) for name in scores])
     return headings, rows
@@ -135,9 +146,31 @@ def _over_trainings(answers: Sequence[int | None], texts: Sequence[str]) -> str:
 
 
 def _score(name: str, values: Values) -> str:
-    share = clustered_interval(values, scale=(1.0, 5.0) if name == RATING else (0.0, 1.0))
+    share = _share(values, (1.0, 5.0) if name == RATING else (0.0, 1.0))
     if share.mean is None or share.low is None or share.high is None:
         return ""
     if name == RATING:
         return f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]"
     return f"{percent(share.mean)} {span(share)}"
+
+
+def _share(values: Values, scale: tuple[float, float] = (0.0, 1.0)) -> Share:
+    """The mean of values on a bounded scale over items and trainings."""
+    trainings = _by_training(values)
+    if len(trainings) < 2:
+        return clustered_interval(values, scale=scale)
+    low, width = scale[0], scale[1] - scale[0]
+    unit = [
+        {item: [(v - low) / width for v in given if v is not None] for item, given in one.items()} for one in trainings
+    ]
+    found = mean_over_trainings(unit)
+    mean, lowest, highest = (None if end is None else low + width * end for end in (found.mean, found.low, found.high))
+    std = None if found.std is None else width * found.std
+    return Share(mean, std, lowest, highest, found.questions, len(trainings))
+
+
+def _by_training(values: Values) -> list[Values]:
+    """The same values as one mapping a training, without trainings in which nothing is scored."""
+    columns = range(max(map(len, values.values()), default=0))
+    split = [{item: [given[i]] for item, given in values.items() if i < len(given)} for i in columns]
+    return [one for one in split if any(value is not None for given in one.values() for value in given)]
