@@ -5,6 +5,7 @@
 
 Passages and snippets are often not HTML (`x <5`, `List<int>`, `<f(x)>`, a text cut inside a tag), so only real tags are
 removed. An HTML5 parser (selectolax) drops such words, and joins the cells of a table row without its table.
+`web_text` cuts it: an engine that sends whole pages as snippets would fill the policy's context.
 Not here: escaping a model's control tokens, which the agent does for every hit.
 """
 
@@ -22,6 +23,7 @@ _MARKUP = re.compile(
     rf"""|<!doctype[^<>]*>|</?(?P<name>[a-z][a-z0-9:-]*+){_REST}""",
     re.IGNORECASE | re.DOTALL,
 )
+_MOST_CHARACTERS = 4000
 _INLINE = frozenset(
     ("a", "abbr", "b", "cite", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u")
 )
@@ -32,6 +34,11 @@ def clean_html(text: str) -> str:
     without_tags = _MARKUP.sub(lambda tag: "" if (tag["name"] or "").lower() in _INLINE else " ", text)
     unescaped = unicodedata.normalize("NFC", html.unescape(without_tags))
     return " ".join("".join(" " if char.isspace() else char for char in unescaped if _visible(char)).split())
+
+
+def web_text(text: str) -> str:
+    """The visible text of a title or snippet from the web, at most 4,000 characters."""
+    return clean_html(text)[:_MOST_CHARACTERS]
 
 
 def _visible(char: str) -> bool:

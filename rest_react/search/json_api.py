@@ -28,7 +28,7 @@ from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of
 from rest_react.search.engine_settings import SearchContext, SearchSettings
-from rest_react.search.html_text import clean_html
+from rest_react.search.html_text import web_text
 from rest_react.setting_types import Count, Name, Positive
 from rest_react.text_safety.redaction import redact_reply, secret_in
 
@@ -148,8 +148,7 @@ def read_hits(raw: bytes, s: JsonSearchSettings) -> list[Hit]:
     if listed is not None and not isinstance(listed, list):
         raise TryAgain(f"the field {s.results} of the reply is not a list")
     hits = [
-        Hit(_text(item, s.source), clean_html(_text(item, s.title)), clean_html(_snippet(item, s)))
-        for item in listed or []
+        Hit(_text(item, s.source), web_text(_text(item, s.title)), web_text(_snippet(item, s))) for item in listed or []
     ]
     hits = [hit for hit in hits if hit.source and (hit.title or hit.snippet)]
     if not hits and s.unanswered and (silent := _field(reply, s.unanswered)):

@@ -26,7 +26,7 @@ from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
 from rest_react.search.engine_settings import SearchContext, SearchSettings
-from rest_react.search.html_text import clean_html
+from rest_react.search.html_text import clean_html, web_text
 from rest_react.setting_types import Count, Name, Positive
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class DuckDuckGo:
             try:
                 with outside("ddgs"):
                     results = engine.search(query, region=self._region) or []
-                    hits = [Hit(result.href, clean_html(result.title), clean_html(result.body)) for result in results]
+                    hits = [Hit(result.href, web_text(result.title), web_text(result.body)) for result in results]
                     hits = [hit for hit in hits if hit.source and (hit.title or hit.snippet)]
                     if hits or _says_no_results(engine, [page.text for page in pages.fetched]):
                         return hits

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import pytest
 import yaml
 from pydantic import TypeAdapter
@@ -147,6 +148,12 @@ def test_a_reply_that_is_not_quite_json_is_read(raw: bytes) -> None:
 def test_results_without_the_named_fields_are_not_no_results() -> None:
     with serve(lambda _: Reply(200, BRAVE)) as server, pytest.raises(OutsideFault, match="names of the fields"):
         asked("brave", server, source="link")
+
+
+def test_a_snippet_that_is_a_whole_page_is_cut() -> None:
+    page = {"url": "https://a.example", "title": "Ostrim", "content": "<p>" + "word " * 100_000}
+    [hit] = read_hits(msgspec.json.encode(SEARXNG | {"results": [page]}), settings("searxng"))
+    assert hit == Hit("https://a.example", "Ostrim", "word " * 800)
 
 
 def test_a_request_for_more_results_than_the_engine_returns_is_cut() -> None:
