@@ -194,7 +194,9 @@ def outcomes(run: LabelledRun) -> str:
         by_question.setdefault(one.question_id, []).append(one.outcome == "finished" and run.right(one))
     always, solved = sum(map(all, by_question.values())), sum(map(any, by_question.values()))
     never = len(by_question) - solved
-    return f"Questions answered right in all their trajectories: {always}; in none: {never}; in some: {solved - always}."
+    return (
+        f"Questions answered right in all their trajectories: {always}; in none: {never}; in some: {solved - always}."
+    )
 
 
 def step_tables(

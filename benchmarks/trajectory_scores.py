@@ -29,6 +29,7 @@ from benchmarks.scores import Reader
 from rest_react.records import Candidate
 from rest_react.selection.trajectory_signals.agreement import agreement
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
+from rest_react.selection.trajectory_signals.likelihood import mean_perplexity
 from rest_react.selection.trajectory_signals.reconstruction import mask_names, reconstructions
 from rest_react.selection.trajectory_signals.support import supports
 from rest_react.tasks.search_qa.actions import CheckAnswer, SelectLink
@@ -102,9 +103,9 @@ def answer_perplexity(one: ParsedTrajectory) -> float | None:
 
 
 def trajectory_perplexity(one: ParsedTrajectory) -> float | None:
-    """Minus the mean perplexity of the chosen samples."""
-    known = [chosen.perplexity for chosen in _chosen(one) if chosen.perplexity is not None]
-    return -sum(known) / len(known) if known else None
+    """Minus the mean perplexity of the chosen samples (`improve.likeliest`)."""
+    mean = mean_perplexity(one.trajectory)
+    return None if mean is None else -mean
 
 
 def samples_agree(one: ParsedTrajectory) -> float | None:
@@ -164,10 +165,6 @@ def _by_question(
     for _, of_question in groupby(parsed, key=lambda one: one.trajectory.question_id):
         scores += signal([evidence_of(one) for one in of_question])
     return scores
-
-
-def _chosen(one: ParsedTrajectory) -> list[Candidate]:
-    return [parsed.step.candidates[parsed.step.chosen] for parsed in one.steps if parsed.step.chosen is not None]
 
 
 def _last_answer(one: ParsedTrajectory) -> Candidate | None:

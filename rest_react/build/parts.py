@@ -145,6 +145,7 @@ class Parts:
             s.keep_trajectories,
             s.rejected_trajectories,
             s.equal_steps,
+            s.likeliest,
         )
 
     def trainer(self, iteration: int, stage: str = "finetune") -> Trainer:

@@ -114,6 +114,9 @@ class ImproveSettings:
     # passages the question could be reconstructed; those with the answer in a selected passage; those whose answer the
     # reward model judges right, by the question and the cited snippets alone
     keep_trajectories: KeepTrajectories
+    # of these only this share of all finished trajectories, those with the lowest mean perplexity of their chosen
+    # samples; null: all
+    likeliest: Share | None
     # what trains of the others: nothing, or the searches and selections that a kept trajectory of the question made too
     rejected_trajectories: RejectedTrajectories
     # how the reward model answers: it scores the letters of the candidates, and yes and no, without writing; or it

@@ -61,6 +61,7 @@ _BEFORE: Mapping[str, object] = {
     "finetune.load_in_4bit": False,
     "finetune.liger_kernel": False,
     "improve.keep_trajectories": "all",
+    "improve.likeliest": None,
     "improve.rejected_trajectories": "drop",
     "agent.search_first": False,
     "improve.equal_steps": "keep",

@@ -32,6 +32,7 @@ from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
 from rest_react.selection.selectors import SelectorName
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
+from rest_react.selection.trajectory_signals.likelihood import unlikely
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.improve.improve_summary import Choice, notes_of, option_counts, summary_of
 from rest_react.stages.improve.judge_trajectories import (
@@ -62,6 +63,7 @@ class Rules:
     keep_trajectories: KeepTrajectories = "all"
     rejected_trajectories: RejectedTrajectories = "drop"
     equal_steps: EqualSteps = "keep"
+    likeliest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ async def improve(
             judge=reward_model, seed=seed, in_flight=in_flight, title=title, tolerated=rules.tolerated,
         )  # fmt: skip
     bad = judged_bad(stage)
+    if rules.likeliest is not None:
+        bad |= unlikely(read_lines(trajectories, Trajectory), rules.likeliest)
 
     def items() -> Iterator[tuple[str, StepToRank]]:
         earlier = {ranking.id: ranking.best for ranking in read_lines(rankings, Ranking)}
@@ -185,7 +189,7 @@ def steps_to_rank(
     task: Task, trajectories: Path, rules: Rules, tally: Counter[str], bad: Collection[str]
 ) -> Iterator[tuple[str, StepToRank]]:
     """Every step that may train, in order of trajectory and step. Counts the others in `tally`. `bad` are the ids of
-    trajectories that were judged bad."""
+    trajectories that were judged bad, or are not likely enough."""
     for parsed, good in trainable_trajectories(task, trajectories, rules, tally, bad):
         tally["steps"] += sum(not step.step.forced for step in parsed.steps)
         for index, usable in trainable_steps(parsed, task.violations, selector=rules.selector, keep=rules.keep):

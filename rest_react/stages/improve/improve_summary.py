@@ -108,7 +108,7 @@ def nothing_trains_note(summary: Mapping[str, Any]) -> str:
         return ""
     lost = (
         f"{summary['unfinished_trajectories']} unfinished, {summary['filtered_trajectories']} filtered, "
-        f"{summary.get('rejected_trajectories', 0)} rejected by improve.keep_trajectories"
+        f"{summary.get('rejected_trajectories', 0)} rejected by improve.keep_trajectories or likeliest"
     )
     return (
         f"no step trains: of the trajectories {lost}; of the steps of the others {summary['dropped_steps']} dropped, "

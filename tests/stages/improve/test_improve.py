@@ -360,7 +360,7 @@ def test_an_improve_that_keeps_nothing_says_so(tmp_path, capsys) -> None:
     _, examples, summary = run(tmp_path, alone, keep_trajectories="agreeing")
     assert (examples, summary["rejected_trajectories"]) == ([], 2)
     note = nothing_trains_note(summary)
-    assert "2 rejected by improve.keep_trajectories" in note
+    assert "2 rejected by improve.keep_trajectories or likeliest" in note
     assert f"note: improve: {note}" in " ".join(capsys.readouterr().err.split())
     run(tmp_path / "some", [*alone, answered("q.2", "Gar.")], keep_trajectories="agreeing")
     assert "no step trains" not in capsys.readouterr().err
@@ -599,6 +599,29 @@ def test_only_trajectories_with_the_majoritys_answer_train_and_the_others_are_co
         "agreeing": ["most.0", "most.2", "all.0", "all.1", "all.2"],
         "agreeing_in_band": ["most.0", "most.2"],
     }
+
+
+def test_only_the_likeliest_share_of_all_finished_trajectories_trains_together_with_the_other_filter(tmp_path) -> None:
+    def one(id_: str, answer: str, nll: float | None) -> Trajectory:
+        steps = (decide(candidate(ADA, nll), candidate(BOB, 0.0)), decide(candidate(BOB, nll)))
+        return replace(trajectory_of(*steps, id_=id_), answer=answer)
+
+    trajectories = [
+        one("q1.0", "Vell.", 0.1), one("q1.1", "Vell.", 0.4), one("q1.2", "Gar.", 0.2),
+        one("q2.0", "Orn.", 0.5), one("q2.1", "Orn.", 0.3),
+        trajectory_of(decide(candidate(ADA, 0.0)), id_="q2.2", fault=Fault("model", "no usable sample")),
+    ]  # fmt: skip
+    kept = {}
+    for keep in ("all", "agreeing"):
+        _, examples, summary = run(tmp_path / keep, trajectories, keep_trajectories=keep, likeliest=0.6)
+        kept[keep] = list(dict.fromkeys(example.trajectory_id for example in examples))
+        assert (summary["rejected_trajectories"], summary["unfinished_trajectories"]) == (5 - len(kept[keep]), 1)
+    assert kept == {"all": ["q1.0", "q1.2", "q2.1"], "agreeing": ["q1.0", "q2.1"]}
+    unknown = one("q3.0", "Vell.", None)
+    _, examples, _ = run(tmp_path / "some", [*trajectories, unknown], likeliest=0.2)
+    assert {example.trajectory_id for example in examples} == {"q1.0", "q3.0"}
+    with pytest.raises(UsageError, match=r"improve\.likeliest: the policy gave no log-probabilities"):
+        run(tmp_path / "none", [unknown], likeliest=0.5)
 
 
 def test_a_trajectory_that_may_not_train_still_has_a_vote(tmp_path) -> None:
