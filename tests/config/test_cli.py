@@ -1,8 +1,8 @@
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,9 +37,9 @@ def run(*arguments: str, where: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_problems_are_reported_at_once_and_quickly(tmp_path: Path) -> None:
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     refused = run("agnt.select=first", "iteration=x", "policy=vlm", where=tmp_path)
-    assert time.monotonic() - started < 10
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 5  # of the processor: no model is loaded
     assert refused.returncode == 2
     assert (refused.stdout + refused.stderr).splitlines() == [
         "3 problems in the settings:",

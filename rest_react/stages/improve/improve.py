@@ -111,9 +111,7 @@ async def improve(
             task, trajectories, stage,
             judge=reward_model, seed=seed, in_flight=in_flight, title=title, tolerated=rules.tolerated,
         )  # fmt: skip
-    bad = judged_bad(stage)
-    if rules.likeliest is not None:
-        bad |= unlikely(read_lines(trajectories, Trajectory), rules.likeliest)
+    bad = _left_out(stage, trajectories, rules)
 
     def items() -> Iterator[tuple[str, StepToRank]]:
         earlier = {ranking.id: ranking.best for ranking in read_lines(rankings, Ranking)}
@@ -148,6 +146,14 @@ async def improve(
     write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
     for note in notes_of(tally):
         say(f"note: {title}: {note}")
+
+
+def _left_out(stage: Path, trajectories: Path, rules: Rules) -> frozenset[str]:
+    """The ids of the trajectories that the reward model judged bad, or that are not likely enough."""
+    bad = judged_bad(stage)
+    if rules.likeliest is None:
+        return bad
+    return bad | unlikely(read_lines(trajectories, Trajectory), rules.likeliest)
 
 
 def _counts(stage: Path, found: _Found, rules: Rules, *, by_options: bool) -> dict[str, Any]:
