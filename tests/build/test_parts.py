@@ -157,7 +157,7 @@ def test_what_a_client_sends_with_every_request_is_a_setting(tmp_path: Path, mon
     assert thinking is not None and thinking.thinking_budget == 7
 
 
-def test_a_user_s_own_judge_prompt_changes_the_hash_of_the_judges_prompts_alone(tmp_path: Path) -> None:
+def test_a_user_s_own_prompt_changes_the_hash_of_the_prompts_of_its_kind_alone(tmp_path: Path) -> None:
     mine = tmp_path / "prompts"
     shutil.copytree(PACKAGED_PROMPTS, mine)
     hashes = []
@@ -168,6 +168,11 @@ def test_a_user_s_own_judge_prompt_changes_the_hash_of_the_judges_prompts_alone(
     assert hashes[0] == parts(tmp_path).prompts.digests()
     assert len({one["judge_prompts"] for one in hashes}) == 4
     assert len({one["step_prompts"] for one in hashes}) == 1
+    decide = mine / "decide.txt"
+    decide.write_text(decide.read_text(encoding="utf-8").replace("agent", "Agent", 1), encoding="utf-8")
+    changed = parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests()
+    assert changed["step_prompts"] != hashes[-1]["step_prompts"]
+    assert changed["judge_prompts"] == hashes[-1]["judge_prompts"]
 
 
 def test_a_missing_folder_of_prompts_is_told_once(tmp_path: Path) -> None:

@@ -406,6 +406,11 @@ def test_a_budget_in_dollars_needs_the_price_of_every_model_and_trainer() -> Non
     assert load_settings(values("budget.max_usd=5")).policy.price.input == 0
 
 
+def test_good_steps_have_an_effect_where_likeliest_alone_rejects_trajectories() -> None:
+    given = ("improve.rejected_trajectories=good_steps", "grow.trajectories_per_question=4", "improve.likeliest=0.5")
+    assert load_settings(values(*given)).improve.likeliest == 0.5
+
+
 def test_a_missing_data_folder_is_reported_once() -> None:
     assert impossible("experiment=local_corpus") == [
         "data: is not set; give data=<folder with questions.jsonl and corpus.jsonl>"

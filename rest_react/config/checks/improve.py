@@ -24,7 +24,7 @@ def trajectory_filter_problems(s: Settings) -> Iterator[str]:
         yield f"improve.keep_trajectories: {keep} needs search results, but task={s.task.kind} has none; set agreeing"
     if s.improve.rejected_trajectories == "good_steps":
         useless = {
-            "improve.keep_trajectories=all rejects none": keep == "all",
+            "improve.keep_trajectories=all rejects none": keep == "all" and s.improve.likeliest is None,
             f"task={s.task.kind} does not search": not s.task.searches,
             "grow.trajectories_per_question=1 leaves no kept one to compare with": asked == 1,
         }

@@ -29,6 +29,7 @@ from rest_react.tasks.search_qa.actions import (
     render_output,
 )
 from rest_react.tasks.search_qa.prompt_files import (
+    CLOSINGS,
     PACKAGED_PROMPTS,
     load_prompts,
     prompt_for,
@@ -402,11 +403,14 @@ def test_every_letter_changes_the_hash() -> None:
         replace(decide, exemplars=tuple(rest)),
     ]
     hashes = {
-        texts_hash(prompt.prefix for prompt in {**PROMPTS, "decide": variant}.values())
+        texts_hash([*(prompt.prefix for prompt in {**PROMPTS, "decide": variant}.values()), *CLOSINGS.values()])
         for variant in [decide, *variants]
     }
-    assert len(hashes) == 5
-    assert texts_hash(prompt.prefix for prompt in load_prompts().values()) in hashes
+    of_steps = [prompt.prefix for prompt in load_prompts().values()]
+    hashes.add(texts_hash([*of_steps, *CLOSINGS.values(), "!"]))
+    assert len(hashes) == 6
+    assert texts_hash([*of_steps, *CLOSINGS.values()]) in hashes
+    assert texts_hash(["ab", "c"]) != texts_hash(["a", "bc"])
 
 
 def test_the_ranking_prompt_takes_inputs_and_outputs_as_they_are() -> None:
