@@ -28,11 +28,11 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from rest_react import child_processes
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.llm.vllm.vllm_server import VllmServer
+from rest_react.processes import child_processes
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Prompt, Sampling, Trajectory

@@ -15,9 +15,9 @@ trajectory than the rules do (docs/log.md).
 Not here: the verdicts (gold).
 """
 
-from rest_react.start import start
+from rest_react.processes.command import start
 
-if __name__ == "__main__":  # before the other imports; the reason is in start.py
+if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("benchmarks.upper_bound")
 
 import argparse

@@ -11,9 +11,9 @@ An agent is one iteration, or one baseline, of a run on one benchmark. Failed an
 Not here: the sheet (judges.rating_sheet); who is right where people and the grader disagree; agreement between people.
 """
 
-from rest_react.start import start
+from rest_react.processes.command import start
 
-if __name__ == "__main__":  # before the other imports; the reason is in start.py
+if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.agreement")
 
 import argparse

@@ -6,9 +6,9 @@ differ from those of the run folder, a note says so. Nothing is written to disk.
 Not here: many questions (stages.evaluate), and the report of a run (report).
 """
 
-from rest_react.start import start
+from rest_react.processes.command import start
 
-if __name__ == "__main__":  # before the other imports; the reason is in start.py
+if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.ask")
 
 import sys
@@ -18,10 +18,10 @@ from rest_react.config import cli
 from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
 from rest_react.errors import RestReactError, UsageError, disk_errors
+from rest_react.processes.command import run_async
 from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.stages.finetune import read_model
-from rest_react.start import run_async
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings

@@ -10,9 +10,9 @@ the same command again only uploads. Only complete stages are exported; gold ans
 Not here: the formats (exporting), and uploads of anything else.
 """
 
-from rest_react.start import start
+from rest_react.processes.command import start
 
-if __name__ == "__main__":  # before the other imports; the reason is in start.py
+if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.export")
 
 import sys

@@ -10,9 +10,9 @@ a summary.json) and has a note for each incomplete stage.
 Not here: the numbers (reporting.rows), the tables (reporting.tables), rendering of pages (reporting.page).
 """
 
-from rest_react.start import start
+from rest_react.processes.command import start
 
-if __name__ == "__main__":  # before the other imports; the reason is in start.py
+if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.report")
 
 import sys

@@ -5,9 +5,9 @@ all settings. A sweep (`-m seed=0,1`) is one run for each value.
 Not here: the order of the stages (loop); the clients, trainer and task (build); the table of a sweep (sweep).
 """
 
-from rest_react.start import start
+from rest_react.processes.command import start
 
-if __name__ == "__main__":  # before the other imports; the reason is in start.py
+if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.run")
 
 import sys
@@ -28,8 +28,8 @@ from rest_react.forecast.machine_speed import with_speed
 from rest_react.forecast.sbatch import SCRIPT, expected_minutes, has_slurm, sbatch_script
 from rest_react.forecast.table import duration_line, forecast_table
 from rest_react.loop import Loop
+from rest_react.processes.command import run_async
 from rest_react.stages.reopen import reopen_where_limits_changed
-from rest_react.start import run_async
 from rest_react.storage.files import write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rest_react import child_processes
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
+from rest_react.processes import child_processes
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.failures.setting_names import SettingNames

@@ -26,7 +26,7 @@ from typing import Any
 from rest_react.config.cli import with_hydra
 from rest_react.config.overrides import text
 from rest_react.errors import OutsideFault, outside
-from rest_react.start import exit_status
+from rest_react.processes.command import exit_status
 from rest_react.storage.files import write_file
 from rest_react.sweep.report import write_sweep_report
 from rest_react.sweep.slurm import ended_by_slurm, submitted_jobs, wait_for_jobs

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rest_react.start import interrupt
+from rest_react.processes.command import interrupt
 from rest_react.terminal.console import say
 
 _SIGNAL = signal.SIGUSR2  # submitit asks SLURM for it, before the time limit and at a preemption

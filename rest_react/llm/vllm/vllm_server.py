@@ -32,7 +32,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from rest_react import child_processes
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm.vllm_arguments import arguments, engines, own_context
@@ -45,6 +44,7 @@ from rest_react.llm.vllm.vllm_process import (
     wait_until_healthy,
     watch_for_death,
 )
+from rest_react.processes import child_processes
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.budget import Meter
 from rest_react.remote.failures.setting_names import SettingNames

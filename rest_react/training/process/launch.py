@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rest_react import child_processes
 from rest_react.errors import DiskError, OutsideFault, UsageError
+from rest_react.processes import child_processes
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import write_file
 from rest_react.terminal.console import say

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from rest_react import child_processes
 from rest_react.errors import RestReactError, UsageError, disk_errors, outside
+from rest_react.processes import child_processes
 from rest_react.storage.files import remove, write_file
 from rest_react.training.process.job import Job, read_job
 from rest_react.training.worker.publish import publish

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react import child_processes
+from rest_react.processes import child_processes
 
 # A command with a child of its own; both are deaf to SIGTERM. A second child has left the group and watches the pipe.
 DEAF = """
@@ -22,7 +22,7 @@ time.sleep(600)
 PARENT = """
 import sys, time
 from pathlib import Path
-from rest_react import child_processes
+from rest_react.processes import child_processes
 child_processes.GRACE_S = 0.2
 child_processes.start([sys.executable, "-c", sys.argv[1]], output=Path(sys.argv[2]).open("wb"))
 time.sleep(600)
@@ -66,7 +66,7 @@ def test_stop_ends_the_command_and_all_it_started(tmp_path: Path) -> None:
 NOBODY_REAPS = """
 import ctypes, os, sys, time
 from pathlib import Path
-from rest_react import child_processes
+from rest_react.processes import child_processes
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 with Path(sys.argv[1]).open("wb") as log:
     process = child_processes.start(["sh", "-c", "sleep 600 & echo $!; exec sleep 600"], output=log)
@@ -82,7 +82,7 @@ print(time.monotonic() - started < child_processes._REAP_S / 2, left != 0)
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_CHILD_SUBREAPER")
 def test_stop_does_not_wait_for_orphans_that_nobody_reaps(tmp_path: Path) -> None:
     words = [sys.executable, "-c", NOBODY_REAPS, str(tmp_path / "log")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.stderr) == ("True True\n", "")
 
@@ -111,7 +111,7 @@ def test_a_process_of_which_a_thread_still_runs_has_not_ended() -> None:
 
 def test_they_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     words = [sys.executable, "-c", PARENT, DEAF.replace("SIG_IGN", "SIG_DFL"), str(tmp_path / "log")]
-    parent = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    parent = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
     pids = numbers(tmp_path / "log")
     parent.send_signal(signal.SIGKILL)
     parent.wait()

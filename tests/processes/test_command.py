@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.start import _imported
+from rest_react.processes.command import _imported
 from tests.test_run import wait_for
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Two training stages of some seconds, and little else.
 TRAINED = (
     "experiment=smoke", "iteration=0", "world.evaluation=2", "demonstrations.epochs=400", "finetune.save_every=5",
@@ -93,7 +93,7 @@ SLOW = "import sys, time\nprint('importing', flush=True)\ntime.sleep(60)\n"
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_during_imports_prints_no_traceback(tmp_path: Path, number: int) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.start import start; start('slow')"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.processes.command import start; start('slow')"
     words = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -105,23 +105,23 @@ def test_a_signal_during_imports_prints_no_traceback(tmp_path: Path, number: int
 
 DEAF = """
 import asyncio, signal, sys, time
-from rest_react import start
+from rest_react.processes import command
 
-start._GRACE_S = 0.5
+command._GRACE_S = 0.5
 
 async def wait():
     print("waiting", flush=True)
     await asyncio.to_thread(time.sleep, 60)
 
 def main():
-    start.run_async(wait())
+    command.run_async(wait())
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_does_not_wait_for_a_blocked_thread(tmp_path: Path, number: int) -> None:
     (tmp_path / "deaf.py").write_text(DEAF)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.start import start; start('deaf')"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from rest_react.processes.command import start; start('deaf')"
     words = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -134,7 +134,7 @@ def test_an_interrupt_does_not_wait_for_a_blocked_thread(tmp_path: Path, number:
 @pytest.mark.parametrize("name", ["run", "ask", "agreement", "report"])
 def test_every_command_starts_before_its_imports(name: str) -> None:
     _docstring, first, guard, *_ = ast.parse((ROOT / f"rest_react/{name}.py").read_text(encoding="utf-8")).body
-    assert ast.unparse(first) == "from rest_react.start import start"
+    assert ast.unparse(first) == "from rest_react.processes.command import start"
     assert ast.unparse(guard) == f"if __name__ == '__main__':\n    start('rest_react.{name}')"
 
 

@@ -1,6 +1,6 @@
 """Starts a command, and ends it on Ctrl-C and signals.
 
-    from rest_react.start import start
+    from rest_react.processes.command import start
 
     if __name__ == "__main__":          # before the module's other imports
         start("rest_react.report")
