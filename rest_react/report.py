@@ -7,7 +7,7 @@
 
 All outputs show the same rows; docs/metrics.md defines each number. The report contains complete evaluations only (with
 a summary.json) and has a note for each incomplete stage.
-Not here: the numbers (reporting.rows), the tables (reporting.tables), rendering of pages (reporting.page).
+Not here: the numbers (reporting.results.rows), the tables (reporting.tables), rendering of pages (reporting.page).
 """
 
 from rest_react.processes.command import start
@@ -31,8 +31,8 @@ from rest_react.reporting.failure_notes import failure_notes
 from rest_react.reporting.headline import headlines
 from rest_react.reporting.packing import pack
 from rest_react.reporting.page import fill, write_page
-from rest_react.reporting.results_json import RESULTS_JSON, ResultRow, Results
-from rest_react.reporting.rows import compute_baselines, compute_rows
+from rest_react.reporting.results.results_json import RESULTS_JSON, ResultRow, Results
+from rest_react.reporting.results.rows import compute_baselines, compute_rows
 from rest_react.reporting.tables.baseline_table import baseline_tables, terminal_tables
 from rest_react.reporting.tables.breakdowns import benchmark_views
 from rest_react.reporting.tables.markdown import report_markdown

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from rest_react.reporting.results_json import read_results
+from rest_react.reporting.results.results_json import read_results
 from rest_react.reporting.tracking.trackers import numbers
 from rest_react.storage.files import write_file
 from rest_react.training.process.loss_curve import loss_curve

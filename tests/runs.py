@@ -9,7 +9,7 @@ import msgspec
 from rest_react.judges.grader import RuleGrader
 from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Hit, Result, Step, Trajectory, Usage, Verdict
-from rest_react.reporting.results_json import Accuracy, ChecksEffect, PerCorrect, ResultRow
+from rest_react.reporting.results.results_json import Accuracy, ChecksEffect, PerCorrect, ResultRow
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.grow import grow

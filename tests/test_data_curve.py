@@ -8,7 +8,7 @@ import pytest
 
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
-from rest_react.reporting.results_json import BreakEven, Results, read_results
+from rest_react.reporting.results.results_json import BreakEven, Results, read_results
 from rest_react.run import run
 from rest_react.sweep.report import write_sweep_report
 from tests.questions.sets import write_jsonl

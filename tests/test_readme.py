@@ -39,8 +39,8 @@ from rest_react.records import (
     Verdict,
 )
 from rest_react.reporting.number_formats import number, percent, points, span
-from rest_react.reporting.results_json import ResultRow, Results
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.results_json import ResultRow, Results
+from rest_react.reporting.results.rows import compute_rows
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow

@@ -15,8 +15,8 @@ from rich.console import Console
 from rest_react.metrics.intervals import clustered_interval
 from rest_react.records import Fault, Verdict
 from rest_react.report import write_report
-from rest_react.reporting.results_json import Accuracy, RuleDisagreement
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.results_json import Accuracy, RuleDisagreement
+from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tables.results_table import first_view, results_table
 from rest_react.storage.settings_file import lock_settings, read_environments, read_settings
 from tests.runs import reported_run, result, write_evaluation

@@ -12,8 +12,8 @@ import pytest
 from msgspec import to_builtins
 
 from rest_react.report import write_report
-from rest_react.reporting.results_json import read_results
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.results_json import read_results
+from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tracking.sample_tables import sample_tables
 from rest_react.reporting.tracking.trackers import numbers
 from tests.runs import scripted_run, write_lines

@@ -4,8 +4,8 @@
     >>> asyncio.run(RuleGrader().grade(birthplace, "She was born in Paris [link_id=3].", seed=7)).verdict
     'correct'
 
-Not here: the rules (answer_matching.rule_grader), parsing a judge's reply (verdict_reply), averages (reporting.rows),
-which answers are graded (stages.evaluate).
+Not here: the rules (answer_matching.rule_grader), parsing a judge's reply (verdict_reply), averages
+(reporting.results.rows), which answers are graded (stages.evaluate).
 """
 
 from dataclasses import dataclass, replace

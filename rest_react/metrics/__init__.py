@@ -1,4 +1,4 @@
 """Statistics: one file each, pure functions of numbers.
 
-Not here: which numbers of a run they are computed from (reporting.rows); what each means (docs/metrics.md).
+Not here: which numbers of a run they are computed from (reporting.results.rows); what each means (docs/metrics.md).
 """

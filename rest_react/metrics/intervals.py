@@ -8,7 +8,7 @@ That of a mean is a percentile bootstrap. Every resample is drawn from the quest
 end of the scale, so that 0 correct answers out of 40 do not give the interval [0, 0].
 That of a difference is the interval of Agresti and Min (2005) for paired answers, with questions as clusters.
 docs/metrics.md has the definitions and the measured coverage, benchmarks/intervals.py measures it.
-Not here: how an answer is scored (reporting.rows), agreement of two raters (metrics.agreement).
+Not here: how an answer is scored (reporting.results.rows), agreement of two raters (metrics.agreement).
 """
 
 import math

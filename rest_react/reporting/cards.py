@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from rest_react.records import Example
 from rest_react.reporting.page import templates
-from rest_react.reporting.results_json import ResultRow
+from rest_react.reporting.results.results_json import ResultRow
 from rest_react.reporting.tables.markdown import markdown_table
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS
 from rest_react.stages.improve.improve import EXAMPLES

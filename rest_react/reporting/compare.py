@@ -8,7 +8,7 @@ difference has the detectable difference (80% power) and the number of questions
 Runs that differ by seed alone are trainings of one arm; arms are compared over questions and trainings.
 No difference to the paper's numbers is computed: they are from PaLM 2, other questions and another search engine.
 
-Not here: the numbers of one run (reporting.rows), the paper's tables (tables.paper_tables), the page (report).
+Not here: the numbers of one run (reporting.results.rows), the paper's tables (tables.paper_tables), the page (report).
 """
 
 import math

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rest_react.errors import RunFolderError
-from rest_react.reporting.results_json import ResultRow, read_results, scores_of
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.results_json import ResultRow, read_results, scores_of
+from rest_react.reporting.results.rows import compute_rows
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages

@@ -3,12 +3,12 @@
     failure_notes(compute_rows(Path("outputs/default")))
     # ["note: iteration 1, world: 3 of 10 answers failed: m: refused (1), no usable sample (2)"]
 
-Not here: how failures are counted (reporting.rows).
+Not here: how failures are counted (reporting.results.rows).
 """
 
 from collections.abc import Iterator, Sequence
 
-from rest_react.reporting.results_json import ResultRow
+from rest_react.reporting.results.results_json import ResultRow
 
 _SHARE = 0.1
 

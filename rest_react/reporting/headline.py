@@ -5,13 +5,13 @@
     #   × 1, one training run)."]
 
 If the interval includes 0, the sentence says so and gives the detectable difference.
-Not here: the numbers (reporting.rows) and the tables (reporting.tables).
+Not here: the numbers (reporting.results.rows) and the tables (reporting.tables).
 """
 
 from collections.abc import Sequence
 
 from rest_react.reporting.number_formats import percent, span
-from rest_react.reporting.results_json import Difference, ResultRow
+from rest_react.reporting.results.results_json import Difference, ResultRow
 
 
 def headlines(rows: Sequence[ResultRow]) -> list[str]:

@@ -3,7 +3,7 @@
     >>> percent(0.4166), points(-0.05), span(Difference(mean=0.1, low=0.05, high=0.15), "+")
     ('41.7%', '-5.0', '[+5.0, +15.0]')
 
-Not here: the numbers (reporting.results_json).
+Not here: the numbers (reporting.results.results_json).
 """
 
 from typing import Protocol

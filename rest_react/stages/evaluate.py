@@ -8,7 +8,7 @@ them: rollouts get plain questions. The draft and the final answer of a trajecto
 failed because of the model is incorrect (its draft, if there is one, is graded as usual). A trajectory or a verdict
 that failed because of an external error is unscored, and the next run retries it.
 
-Not here: accuracy, intervals and every other number of results.json (reporting.rows).
+Not here: accuracy, intervals and every other number of results.json (reporting.results.rows).
 """
 
 import time

@@ -10,7 +10,7 @@ Runs that differ only in `seed`, `learning_seed` or their names are one line. Va
 iteration. Intervals are over items and trainings; of a single training over items alone. A difference to a baseline is
 paired by item. A training whose loss stays up is named.
 Not here: the tables (reporting.tables.sweep_tables), the outcomes of the jobs (jobs), the numbers of one run
-(reporting.rows).
+(reporting.results.rows).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ from typing import Any
 from rest_react.metrics.intervals import clustered_interval
 from rest_react.records import Result
 from rest_react.reporting.page import fill
-from rest_react.reporting.results_json import ResultRow, Results, read_results, scores_of
-from rest_react.reporting.rows import RATING
+from rest_react.reporting.results.results_json import ResultRow, Results, read_results, scores_of
+from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.markdown import markdown_table
 from rest_react.reporting.tables.stage_tables import convergence_notes
 from rest_react.reporting.tables.sweep_tables import (

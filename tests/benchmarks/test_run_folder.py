@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.run_folder import STAGES, write_copies
 from rest_react.records import Example
-from rest_react.reporting.results_json import read_results
+from rest_react.reporting.results.results_json import read_results
 from rest_react.storage.jsonl import read_lines
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from rest_react.records import Fault
 from rest_react.reporting.failure_notes import failure_notes
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.rows import compute_rows
 from tests.runs import result, write_evaluation
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from rest_react.reporting.headline import headline, headlines
-from rest_react.reporting.results_json import Difference, ResultRow
+from rest_react.reporting.results.results_json import Difference, ResultRow
 from tests.runs import row as result_row
 
 

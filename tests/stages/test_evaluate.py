@@ -11,7 +11,7 @@ from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageEr
 from rest_react.judges.grader import LLMGrader, RuleGrader, rule_verdict
 from rest_react.metrics.prices import Price
 from rest_react.records import Fault, LabelledQuestion, Question, Result, Trajectory, Verdict
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.rows import compute_rows
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.evaluate import RESULTS, evaluate, reopen_unscored
 from rest_react.stages.rollouts import TRAJECTORIES

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.metrics.intervals import paired_difference
-from rest_react.reporting.results_json import read_results, scores_of
+from rest_react.reporting.results.results_json import read_results, scores_of
 from rest_react.sweep.report import write_sweep_report
 from rest_react.training.process.loss_curve import stays_up
 from tests.tasks.completion.test_rows import label_free_run, write_data

@@ -2,14 +2,14 @@
 
     baseline_table(rows, baselines)[1]     # ("tfidf", "validation", "61.0%", "[51.0, 70.2]", "+8.0 [-1.5, +17.4]", ...)
 
-Not here: the numbers (reporting.rows), what a baseline answers (each task).
+Not here: the numbers (reporting.results.rows), what a baseline answers (each task).
 """
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rest_react.reporting.number_formats import number, percent, points, span
-from rest_react.reporting.results_json import BreakEven, ComparedBaseline, ResultRow
+from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
 from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:

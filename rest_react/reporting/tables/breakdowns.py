@@ -2,7 +2,7 @@
 
     benchmark_views(rows)[0]["tables"][0]["name"]               # "By question type"
 
-Not here: the numbers (reporting.rows) and the sentence (reporting.headline).
+Not here: the numbers (reporting.results.rows) and the sentence (reporting.headline).
 """
 
 import re
@@ -12,8 +12,8 @@ from typing import Any
 
 from rest_react.reporting.headline import detectable_line, headline
 from rest_react.reporting.number_formats import number, percent, span
-from rest_react.reporting.results_json import GroupAccuracy, Latency, ResultRow
-from rest_react.reporting.rows import RATING
+from rest_react.reporting.results.results_json import GroupAccuracy, Latency, ResultRow
+from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.results_table import searched
 from rest_react.text_safety.escaping import visible
 

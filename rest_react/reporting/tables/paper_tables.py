@@ -14,7 +14,7 @@ import yaml
 
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import span
-from rest_react.reporting.results_json import Accuracy, ResultRow
+from rest_react.reporting.results.results_json import Accuracy, ResultRow
 from rest_react.text_safety.escaping import visible
 
 _PAPER = Path(__file__).parents[1] / "templates" / "paper.yaml"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rest_react.reporting.number_formats import number, percent, points, span
-from rest_react.reporting.results_json import ChecksEffect, Difference, ResultRow, RuleDisagreement
+from rest_react.reporting.results.results_json import ChecksEffect, Difference, ResultRow, RuleDisagreement
 from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:

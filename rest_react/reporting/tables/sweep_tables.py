@@ -16,8 +16,8 @@ from typing import TypeAlias
 from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
 from rest_react.metrics.trainings import difference_to_baseline, mean_over_trainings
 from rest_react.reporting.number_formats import number, percent, points, span
-from rest_react.reporting.results_json import BreakEven, ComparedBaseline, ResultRow
-from rest_react.reporting.rows import RATING
+from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
+from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.baseline_table import pays_after
 from rest_react.text_safety.escaping import visible
 

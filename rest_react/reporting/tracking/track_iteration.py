@@ -5,7 +5,7 @@
 
 Errors of a tracker do not stop the run: they are saved in the iteration's `tracking/summary.json`, and the next command
 logs the iteration again.
-Not here: the trackers (reporting.tracking.open_tracker), and the numbers (reporting.rows).
+Not here: the trackers (reporting.tracking.open_tracker), and the numbers (reporting.results.rows).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from rest_react.protocols import Tracker
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tracking.sample_tables import sample_tables
 from rest_react.reporting.tracking.trackers import Kind, Mode, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL

@@ -5,7 +5,7 @@
 
 An item is a pair (gold, answer); an answer outside the label set, or none, is None. A gold outside the set has a line
 of its own, since it can never be answered. Precision is None where a label was never answered, F1 then 0.
-Not here: intervals of accuracy (reporting.rows), and how an output is read (label).
+Not here: intervals of accuracy (reporting.results.rows), and how an output is read (label).
 """
 
 from collections import Counter

@@ -9,7 +9,7 @@
 - all_right: every value equals the gold's.
 - share_right: the share of the gold's values that it has at their places; 0 where the answer cannot be read.
 
-Not here: means over answers and their intervals (reporting.rows).
+Not here: means over answers and their intervals (reporting.results.rows).
 """
 
 import json

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rest_react.metrics.intervals import clustered_interval, paired_difference
 from rest_react.metrics.trainings import difference_to_baseline, mean_over_trainings
 from rest_react.reporting.number_formats import percent, points, span
-from rest_react.reporting.rows import RATING
+from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.sweep_tables import Arm, sweep_table
 
 BASELINE = {f"w{i}": [float(i < 4)] for i in range(10)}

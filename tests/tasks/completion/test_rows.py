@@ -12,7 +12,7 @@ from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.loop import Loop
 from rest_react.records import Example, Result
-from rest_react.reporting.results_json import read_results, scores_of
+from rest_react.reporting.results.results_json import read_results, scores_of
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder

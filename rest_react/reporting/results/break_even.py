@@ -10,7 +10,7 @@ Not here: prices (their settings), and the costs of stages (their summaries).
 import math
 from pathlib import Path
 
-from rest_react.reporting.results_json import BreakEven, ResultRow
+from rest_react.reporting.results.results_json import BreakEven, ResultRow
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.summaries import read_summary
 

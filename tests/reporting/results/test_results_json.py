@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from rest_react.errors import RunFolderError
-from rest_react.reporting.results_json import (
+from rest_react.reporting.results.results_json import (
     Results,
     json_schema,
     question_key,
@@ -23,7 +23,7 @@ from rest_react.storage.files import write_json
 from rest_react.storage.run_folder import SCHEMA
 from tests.runs import row
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 SCHEMA_FILE = DOCS / "results.schema.json"
 PUBLISHED = sorted((DOCS / "results").glob("*.json"))
 
@@ -33,7 +33,7 @@ def results() -> Results:
 
 
 def test_the_schema_in_docs_is_up_to_date() -> None:
-    told = "run: python -m rest_react.reporting.results_json > docs/results.schema.json"
+    told = "run: python -m rest_react.reporting.results.results_json > docs/results.schema.json"
     assert SCHEMA_FILE.read_text(encoding="utf-8") == json_schema(), told
 
 

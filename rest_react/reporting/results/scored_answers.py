@@ -3,7 +3,7 @@
     scored = [scored_answer(result, no_scores) for result in read_lines(stage / RESULTS, Result)]
     by_question(scored, repeats=2, value=lambda s: s.after)      # {"w17": [1.0, None], ...}
 
-Not here: what is computed from them (reporting.rows).
+Not here: what is computed from them (reporting.results.rows).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +14,7 @@ from typing import TypeAlias
 from rest_react.errors import short_reason
 from rest_react.metrics.text_match import contained
 from rest_react.records import Result
-from rest_react.reporting.results_json import question_key
+from rest_react.reporting.results.results_json import question_key
 
 Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
 Values: TypeAlias = dict[str, list[float | None]]

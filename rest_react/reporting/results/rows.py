@@ -4,7 +4,7 @@
     rows[-1].accuracy.mean, rows[-1].vs_start.low              # 0.41, 0.101
 
 Every number is computed from results.jsonl and the summary of the stage; docs/metrics.md defines each one.
-Not here: intervals (metrics.intervals), the format of results.json (reporting.results_json), tables (reporting.tables).
+Not here: intervals (metrics.intervals), the format of results.json (results_json), tables (reporting.tables).
 """
 
 from collections import Counter
@@ -17,8 +17,8 @@ from rest_react.errors import RunFolderError
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
 from rest_react.records import Result
-from rest_react.reporting.break_even import break_even
-from rest_react.reporting.results_json import (
+from rest_react.reporting.results.break_even import break_even
+from rest_react.reporting.results.results_json import (
     Accuracy,
     ChecksEffect,
     ComparedBaseline,
@@ -32,7 +32,14 @@ from rest_react.reporting.results_json import (
     scores_of,
     verdicts_of,
 )
-from rest_react.reporting.scored_answers import Score, ScoredAnswer, Values, by_question, no_scores, scored_answer
+from rest_react.reporting.results.scored_answers import (
+    Score,
+    ScoredAnswer,
+    Values,
+    by_question,
+    no_scores,
+    scored_answer,
+)
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import BASELINES, iterations

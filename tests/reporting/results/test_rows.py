@@ -8,8 +8,8 @@ from msgspec import to_builtins
 from rest_react.errors import RunFolderError
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.records import Fault
-from rest_react.reporting.results_json import FaultCount, PerCorrect
-from rest_react.reporting.rows import compute_rows
+from rest_react.reporting.results.results_json import FaultCount, PerCorrect
+from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tables.baseline_table import baseline_table
 from tests.runs import reported_run, result, write_evaluation
 

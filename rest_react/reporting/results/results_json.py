@@ -3,12 +3,12 @@
     results = read_results(Path("outputs/default"))
     results.rows[-1].accuracy.mean                                                  # 0.41
 
-    python -m rest_react.reporting.results_json > docs/results.schema.json          # after a change of these records
+    python -m rest_react.reporting.results.results_json > docs/results.schema.json  # after a change of these records
 
 Shares are between 0 and 1. A number is None if nothing was scored; `low` and `high` are the ends of a 95% interval.
 A row keeps the verdict of every answer, so that a difference between two files can be computed from the files alone.
 docs/metrics.md defines every field. New fields need a default, so that older files stay readable.
-Not here: how the numbers are computed (reporting.rows).
+Not here: how the numbers are computed (reporting.results.rows).
 """
 
 import hashlib
