@@ -1,6 +1,6 @@
 """Judges each candidate of a step by the closed world's gold labels, to measure selectors and their upper bound.
 
-    for judged in await judge_steps(trajectory, labelled, titles, search):
+    for judged in await judge_steps(trajectory, labelled, titles, search, hits=2):
         judged.right          # a bool per candidate; None if it cannot be parsed or has an empty element
         judged.violations     # the number of rule violations per candidate
 
@@ -31,8 +31,6 @@ from rest_react.tasks.search_qa.step import parse_step
 from rest_react.text_safety.escaping import escape_control_tokens
 from rest_react.trajectories.parsed import ParsedTrajectory
 
-HITS = 3  # for every query; for one right query in 170 the passage was the third hit
-
 
 @dataclass(frozen=True, slots=True)
 class JudgedStep:
@@ -51,9 +49,10 @@ class JudgedStep:
 
 
 async def judge_steps(
-    trajectory: Trajectory, labelled: LabelledQuestion, gold: Sequence[str], search: SearchClient
+    trajectory: Trajectory, labelled: LabelledQuestion, gold: Sequence[str], search: SearchClient, hits: int
 ) -> list[JudgedStep]:
-    """Judges every step that was not forced. `gold` are the titles of the question's gold passages."""
+    """Judges every step that was not forced. `gold` are the titles of the question's gold passages, `hits` the results
+    that the agent is shown for a query (`agent.hits_per_search`)."""
     missing = {escape_control_tokens(title) for title in gold}
     answer = ""
     judged = []
@@ -63,7 +62,9 @@ async def judge_steps(
         if step.forced:
             continue
         right = [
-            None if a is None or empty_elements(a) else await _is_right(a, step, missing, answer, labelled, search)
+            None
+            if a is None or empty_elements(a)
+            else await _is_right(a, step, missing, answer, labelled, search, hits)
             for a in actions
         ]
         counts = tuple(len(messages or ()) for messages in violations)
@@ -77,12 +78,18 @@ async def judge_steps(
 
 
 async def _is_right(
-    action: Action, step: Step, missing: set[str], answer: str, labelled: LabelledQuestion, search: SearchClient
+    action: Action,
+    step: Step,
+    missing: set[str],
+    answer: str,
+    labelled: LabelledQuestion,
+    search: SearchClient,
+    hits: int,
 ) -> bool:
     match action:
         case Search(query):
-            hits = await search.search(query, HITS)
-            return any(escape_control_tokens(hit.title) in missing for hit in hits)
+            found = await search.search(query, hits)
+            return any(escape_control_tokens(hit.title) in missing for hit in found)
         case Terminate():
             return not missing
         case LinkSelection(selected_link_ids=ids):

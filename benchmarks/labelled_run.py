@@ -65,17 +65,18 @@ class LabelledRun:
         return rule_verdict(self.labelled[trajectory.question_id], trajectory.answer).verdict == "correct"
 
     async def judged_steps(self) -> list[JudgedStep]:
-        """Every step of every trajectory whose question has gold passages; none without a closed corpus."""
+        """Every step of every trajectory whose question has gold passages; none without a closed corpus. Queries
+        are judged by what BM25 finds, whatever the run searched with."""
         if self.passages is None:
             return []
         titles = {passage.id: passage.title for passage in self.passages}
-        search = Bm25Search(self.passages)
+        search, hits = Bm25Search(self.passages), int(self.settings["agent.hits_per_search"])
         judged = []
         for trajectory in self.trajectories:
             asked = self.labelled[trajectory.question_id]
             gold = [titles[id_] for id_ in asked.passages if id_ in titles]
             if gold:
-                judged += await judge_steps(trajectory, asked, gold, search)
+                judged += await judge_steps(trajectory, asked, gold, search, hits)
         return judged
 
 

@@ -106,11 +106,12 @@ async def grow_trajectories(parts: Parts, weights: Path, folder: Path) -> None:
 async def steps_of(parts: Parts, folder: Path) -> list[JudgedStep]:
     """Every step of the grown trajectories, judged by gold."""
     labelled = {question.question.id: question for question in parts.question_sets.world.train}
+    hits = parts.settings.agent.hits_per_search
     search = parts.search(parts.question_sets.world.passages)
     judged = []
     for trajectory in read_lines(folder / TRAJECTORIES, Trajectory):
         titles = [hop.title for hop in parts.question_sets.world.plans[trajectory.question].hops]
-        judged += await judge_steps(trajectory, labelled[trajectory.question_id], titles, search)
+        judged += await judge_steps(trajectory, labelled[trajectory.question_id], titles, search, hits)
     return judged
 
 
@@ -172,7 +173,8 @@ def _percent(share: Share) -> str:
 
 
 def _points(values: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]]) -> str:
-    """The paired difference in percentage points, step by step, so that it equals the difference of the shares."""
+    """The paired difference in percentage points, step by step, so that it equals the difference of the shares.
+    Its interval, of a bootstrap with two imaginary questions at -1 and 1, is wider than 95% needs."""
     if values == reference:
         return ""
     pairs = {q: [a - b for a, b in zip(values[q], reference[q], strict=True)] for q in values}

@@ -30,7 +30,8 @@ from benchmarks.selection import Choices, right_choices, table
 from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores, recorded_scores
 from rest_react.build import Parts
 from rest_react.config.compose import compose
-from rest_react.config.settings import TrainedModel
+from rest_react.config.settings import SameModel, Settings, TrainedModel
+from rest_react.errors import UsageError
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS
 from rest_react.storage.files import file_digest, make_folder, write_file
@@ -77,6 +78,9 @@ def main() -> None:
         found = measured(run, readers, {} if opinions is None else opinions.trajectories)
         steps = {} if opinions is None else {"reward model": order_scores(opinions.steps)}
         text = f"{trajectory_table(run, found)}\n\n{step_tables(judged, mixed, readers, steps)}\n"
+        if opinions is not None:
+            scored = sum(bool(opinions.steps.get(step.id)) for step in mixed)
+            text += f"\nThe reward model scored {scored} of {len(mixed)} mixed steps; perplexity orders the others.\n"
         print(text, flush=True)
         name = arguments.output / "_".join([root.name, str(arguments.iteration), *arguments.kinds])
         write_file(name.with_suffix(".md"), text)
@@ -110,12 +114,16 @@ class Opinions:
 def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str], output: Path) -> Opinions:
     """Asks the reward model with these settings about the finished trajectories and the mixed steps."""
     settings = compose(["improve.selector=reward_model", *overrides])
+    if isinstance(settings.reward_model, (SameModel, TrainedModel)):
+        refuse_another_policy(settings, run)
     knows_answers = not isinstance(settings.reward_model, TrainedModel)
     if knows_answers:
         settings = compose(["improve.selector=reward_model", "improve.keep_trajectories=judged_good", *overrides])
     parts = Parts(settings, run.folder)
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
-    named = repr((str(run.folder.root), sorted(overrides), parts.prompts.digests()["judge_prompts"]))
+    weights = sorted(run.folder.stage(0, "judge").glob("model/*.safetensors"))
+    of_judge = [] if knows_answers else [file_digest(part) for part in weights]
+    named = repr((str(run.folder.root), sorted(overrides), parts.prompts.digests()["judge_prompts"], of_judge))
     digest = hashlib.sha256(named.encode()).hexdigest()[:12]
 
     async def ask_both() -> Opinions:
@@ -124,6 +132,16 @@ def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str
         return Opinions(await ask(parts, requests, output / f"asked_trajectories_{digest}.jsonl"), steps)
 
     return asyncio.run(ask_both())
+
+
+def refuse_another_policy(settings: Settings, run: LabelledRun) -> None:
+    """Raises UsageError if the judge follows the policy, and the policy of these settings is not the run's."""
+    given, own = getattr(settings.policy, "model", None), run.settings.get("policy.model")
+    if given != own:
+        raise UsageError(
+            f"--ask: the reward model is the policy's model, which is {own} in {run.folder.root} and {given} in these "
+            "settings; give the run's policy too: --ask policy=<name> policy.model=<model> ..."
+        )
 
 
 def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said) -> dict[str, Detection]:
@@ -145,13 +163,13 @@ def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said
 
 
 def kept_by(name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory]) -> list[bool]:
-    """The verdicts of a signal: those of its filter; for rules and checks, what passes; for the reward model, yes; else
-    the better half."""
+    """The verdicts of a signal: those of its filter; for rules and checks, what passes; for the reward model, not
+    no; else the better half."""
     if name in FILTERS:
         return _filtered(FILTERS[name], parsed)
     passing = {"rules": 0.0, "checks pass": 1.0}
-    if name == "reward model":
-        return [value is not None and value > 0 for value in values]
+    if name == "reward model":  # as in Improve, a trajectory without a verdict is kept
+        return [value is None or value > 0 for value in values]
     if name in passing:
         return [value == passing[name] for value in values]
     return top_half(values)

@@ -72,7 +72,7 @@ class GoldLoop(Loop):
     async def right_examples(self, k: int) -> list[Example]:
         """One example for each step that trains. Its target is the right candidate with the lowest perplexity."""
         gold = self.gold()
-        search = self.parts.search(self.grow_set.passages)
+        search, hits = self.parts.search(self.grow_set.passages), self.settings.agent.hits_per_search
         found = []
         for trajectory in read_lines(self.folder.stage(k, "grow") / TRAJECTORIES, Trajectory):
             if trajectory.outcome != "finished" or trajectory.question_id not in gold:
@@ -80,7 +80,7 @@ class GoldLoop(Loop):
             asked, titles = gold[trajectory.question_id]
             if not self.mixed and rule_verdict(asked, trajectory.answer).verdict != "correct":
                 continue
-            for judged in await judge_steps(trajectory, asked, titles, search):
+            for judged in await judge_steps(trajectory, asked, titles, search, hits):
                 if (text := right_target(judged)) and (judged.mixed or not self.mixed):
                     index, step = int(judged.id.rpartition(".")[2]), judged.step
                     example = Example(judged.id, trajectory.id, index, step.kind, step.state, text, self.selector)
@@ -122,6 +122,8 @@ def gold_problems(settings: Settings) -> Iterator[str]:
         yield f"run: labels choose the targets of this run; name it so: run={settings.run}_gold"
     if settings.improve.max_examples is not None:
         yield "improve.max_examples: gold trains on every right step; set improve.max_examples=null"
+    if settings.finetune.learns_from == "preferences":
+        yield "finetune: gold gives targets and no worse candidates; set finetune=local or finetune=lora"
     if settings.grow.also:
         yield "grow.also: gold knows the questions of grow.questions alone; remove the other sets"
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 _LINK = r"[\[(]\s*link_?ids?\s*[=:]?\s*\d+(?:\s*,\s*(?:link_?id\s*=\s*)?\d+)*\s*[\])]"
 _LINKS = rf"{_LINK}(?:\s*(?:,|and|&)?\s*{_LINK})*"
 _CITATION = re.compile(rf"\b(?:according to|based on|as stated in|per)\s+{_LINKS}\s*[,:]?|{_LINKS}", re.IGNORECASE)
+_ONE_LINK = re.compile(_LINK, re.IGNORECASE)
+_DIGITS = re.compile(r"(?<!\d)\d{1,9}(?!\d)")
 _LOOSE = re.compile(r"(?:, ?| )(?=[.;:!?](?!\w))| (?=,)")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -26,6 +28,11 @@ def strip_citations(text: str) -> str:
     # Collapse spaces first: on long runs of spaces the pattern takes quadratic time.
     bare = _CITATION.sub(" ", " ".join(text.split()))
     return _LOOSE.sub("", " ".join(bare.split())).strip(" ,")
+
+
+def cited_links(text: str) -> frozenset[int]:
+    """The link ids that a text cites, in each form of a citation: `[link_id=3]`, `[link_id=1, 2]`, `(link_id=4)`."""
+    return frozenset(int(digits) for cited in _ONE_LINK.findall(text) for digits in _DIGITS.findall(cited))
 
 
 def normalise(text: str) -> str:

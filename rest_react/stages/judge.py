@@ -45,6 +45,7 @@ from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy, Task
+from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 
 PAIRS, HELD_OUT = "pairs.jsonl", "held_out.jsonl"
@@ -106,6 +107,7 @@ async def make_judge(
         "model": model.name,
         "training_rows": len(rows),
         "states_without_pairs": sum(not one.worse for one in pairs),
+        "states_without_samples": sum(bool(one.problem) for one in pairs),
         **accuracy(list(read_lines(stage / HELD_OUT, JudgedPair))),
         "prompt_tokens": tokens[0],
         "completion_tokens": tokens[1],
@@ -113,6 +115,15 @@ async def make_judge(
         "seconds": round(time.monotonic() - started, 1),
     }
     write_summary(stage, summary)
+    _note_failed_samples(pairs, title)
+
+
+def _note_failed_samples(pairs: Sequence[JudgePairs], title: str) -> None:
+    if problems := [one.problem for one in pairs if one.problem]:
+        say(
+            f"note: {title}: the policy gave no samples at {len(problems)} of {len(pairs)} states (last error: "
+            f"{problems[-1]}); there the judge learns from corruptions alone"
+        )
 
 
 def _demonstrated_steps(task: Task, demonstrations: Path) -> Iterator[tuple[str, ParsedStep]]:

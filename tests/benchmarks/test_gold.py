@@ -24,8 +24,9 @@ def expert_trajectory(llm: LLM, labelled: LabelledQuestion, samples: int) -> Tra
     return asyncio.run(answer_question(SearchAgent(SEARCH), policy, labelled.question, trajectory_id="q.0", seed=7))
 
 
-def judged(llm: LLM, labelled: LabelledQuestion, samples: int) -> list[JudgedStep]:
-    return asyncio.run(judge_steps(expert_trajectory(llm, labelled, samples), labelled, titles(labelled), SEARCH))
+def judged(llm: LLM, labelled: LabelledQuestion, samples: int, hits: int = 3) -> list[JudgedStep]:
+    trajectory = expert_trajectory(llm, labelled, samples)
+    return asyncio.run(judge_steps(trajectory, labelled, titles(labelled), SEARCH, hits))
 
 
 def scripted(**shares: float) -> ScriptedLLM:
@@ -37,6 +38,13 @@ def test_every_action_of_the_expert_is_right() -> None:
         steps = judged(scripted(right=1.0), labelled, samples=1)
         assert [step.right for step in steps] == [(True,)] * len(steps)
         assert not any(step.mixed for step in steps)
+
+
+def test_a_query_is_judged_by_as_many_results_as_the_agent_is_shown() -> None:
+    steps = judged(scripted(right=1.0), WORLD.evaluation[0], samples=1, hits=0)
+    queries = [one.right for one in steps if one.step.kind == "decide"][:-1]
+    assert queries == [(False,)] * len(queries)
+    assert queries
 
 
 def test_an_unusable_candidate_is_neither_right_nor_wrong() -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
 from benchmarks.scores import Reader, perplexity
-from benchmarks.signals import measured, outcomes, step_aucs, trajectory_table
+from benchmarks.signals import kept_by, measured, outcomes, refuse_another_policy, step_aucs, trajectory_table
 from benchmarks.trajectory_scores import evidence_removal, question_given_answer, rank_sum
 from rest_react.build import Parts
 from rest_react.config.compose import compose
@@ -171,3 +171,13 @@ def test_a_reader_with_a_cache_reads_a_text_once(tmp_path: Path, monkeypatch: py
     for _ in range(2):
         assert Reader("none", tmp_path / "read.jsonl").logprobs("state", ["a"]) == [-1.0]
     assert read == ["state"]
+
+
+def test_a_trajectory_without_a_verdict_is_kept_as_in_improve() -> None:
+    assert kept_by("reward model", [2.0, -1.0, None], []) == [True, False, True]
+
+
+def test_a_judge_that_follows_the_policy_is_asked_with_the_policy_of_the_run(run: LabelledRun) -> None:
+    refuse_another_policy(compose(["experiment=smoke"]), run)
+    with pytest.raises(UsageError, match=r"--ask: the reward model is the policy's model, which is .* give the run's"):
+        refuse_another_policy(compose(["policy.model=Qwen/Qwen3-0.6B"]), run)

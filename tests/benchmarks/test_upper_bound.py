@@ -113,6 +113,8 @@ def test_gold_refuses_settings_with_which_it_would_not_choose_every_target() -> 
         "improve.max_examples: gold trains on every right step; set improve.max_examples=null"
     ]
     assert list(gold_problems(compose(["experiment=smoke", "run=smoke_gold"]))) == []
+    (problem,) = gold_problems(compose(["run=dpo_gold", "finetune=dpo"]))
+    assert problem.startswith("finetune: gold gives targets and no worse candidates")
 
 
 @pytest.fixture

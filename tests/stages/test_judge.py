@@ -145,9 +145,12 @@ def test_accuracy_counts_preferred_demonstrations_and_right_verdicts() -> None:
     assert told["accuracy"]["low"] < 0.75 < told["accuracy"]["high"]
 
 
-def test_a_complete_stage_is_left_alone_and_a_refused_state_has_errors_alone(tmp_path) -> None:
+def test_a_complete_stage_is_left_alone_and_a_refused_state_has_errors_alone(tmp_path, capsys) -> None:
     pairs, _ = make(tmp_path, ModelFault("context too long"))
     assert {one.problem for one in pairs if one.kind == "decide"} == {"context too long"}
+    failed = sum(bool(one.problem) for one in pairs)
+    assert read_summary(tmp_path / "judge")["states_without_samples"] == failed
+    assert f"the policy gave no samples at {failed} of {len(pairs)} states" in capsys.readouterr().err
     assert {worse.origin for one in pairs for worse in one.worse} == {"corruption"}
     before = (tmp_path / "judge" / "summary.json").read_bytes()
     assert make(tmp_path)[1].rows == []

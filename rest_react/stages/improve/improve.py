@@ -111,7 +111,7 @@ async def improve(
             task, trajectories, stage,
             judge=reward_model, seed=seed, in_flight=in_flight, title=title, tolerated=rules.tolerated,
         )  # fmt: skip
-    bad = _left_out(stage, trajectories, rules)
+    bad = left_out(stage, trajectories, rules)
 
     def items() -> Iterator[tuple[str, StepToRank]]:
         earlier = {ranking.id: ranking.best for ranking in read_lines(rankings, Ranking)}
@@ -148,8 +148,9 @@ async def improve(
         say(f"note: {title}: {note}")
 
 
-def _left_out(stage: Path, trajectories: Path, rules: Rules) -> frozenset[str]:
-    """The ids of the trajectories that the reward model judged bad, or that are not likely enough."""
+def left_out(stage: Path, trajectories: Path, rules: Rules) -> frozenset[str]:
+    """The ids of the trajectories that the reward model judged bad, or that are not likely enough: no step of theirs is
+    ranked."""
     bad = judged_bad(stage)
     if rules.likeliest is None:
         return bad

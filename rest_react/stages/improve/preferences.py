@@ -23,8 +23,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from rest_react.records import Example, Preference, Ranking
-from rest_react.stages.improve.improve import Rules, steps_to_rank
-from rest_react.stages.improve.judge_trajectories import judged_bad
+from rest_react.stages.improve.improve import Rules, left_out, steps_to_rank
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
 from rest_react.trajectories.parsed import CUT_OFF, SLIP, ParsedStep
@@ -36,7 +35,7 @@ def preferences(
     """A preference for each example whose step has a worse candidate, in order. The files are those from which
     Improve made the examples, with the same `rules`."""
     ranked = read_lines(rankings, Ranking)
-    steps = steps_to_rank(task, trajectories, rules, Counter(), judged_bad(rankings.parent))
+    steps = steps_to_rank(task, trajectories, rules, Counter(), left_out(rankings.parent, trajectories, rules))
     rejected = {
         id_: rejected_candidate(item.step, item.usable, ranking)
         for (id_, item), ranking in zip(steps, ranked, strict=True)

@@ -32,6 +32,12 @@ def test_yes_no_and_choice_answers_agree_by_their_choice() -> None:
         "Who is older, Ada Mell or Bob Lin?", "Ada Mell is older.", "The older one is Ada Mell.", "Bob Lin is older."
     )
     assert (same_answer(ada, older), same_answer(ada, bob)) == (True, False)
+    red, black = answers(
+        "Which film came out first, Red Sun or Black Sea?",
+        "Red Sun: the publication date is 1971 [link_id=3], that of the other is 2014 [link_id=1].",
+        "Black Sea: the publication date is 2014 [link_id=1], that of the other is 1971 [link_id=3].",
+    )
+    assert not same_answer(red, black)
 
 
 def test_the_majority_needs_two_votes_and_more_than_any_other_answer() -> None:

@@ -73,10 +73,18 @@ def test_a_step_gives_one_row_with_its_state_its_example_and_the_rejected_text(t
     assert list(rows_of(tmp_path, examples[2:])) == rows[1:]  # a draw of the examples
 
 
-def rows_of(folder: Path, examples: list) -> list[Preference]:
+def test_trajectories_that_are_not_likely_enough_have_no_preferences(tmp_path: Path) -> None:
+    likely = trajectory_of(decide(candidate(ADA), candidate(BOB, 2.0), state="one"))
+    unlikely = trajectory_of(decide(candidate(ADA, 9.0), candidate(BOB, 9.0), state="two"), id_="r.0")
+    _, examples, _ = run(tmp_path, [unlikely, likely], likeliest=0.5)
+    rows = list(rows_of(tmp_path, examples, likeliest=0.5))
+    assert rows == [Preference("q.0.0", "q.0", 0, "decide", "one", text(ADA), "perplexity", rejected=text(BOB))]
+
+
+def rows_of(folder: Path, examples: list, likeliest: float | None = None) -> list[Preference]:
     stage = folder / "improve"
     assert (stage / EXAMPLES).exists()
-    rules = Rules("perplexity")
+    rules = Rules("perplexity", likeliest=likeliest)
     return list(preferences(SearchQA(), folder / "trajectories.jsonl", stage / RANKINGS, examples, rules))
 
 

@@ -9,14 +9,20 @@ Not here: what is concluded from it (selection.trajectory_signals).
 import re
 from collections.abc import Sequence
 
-from rest_react.metrics.text_match import strip_citations
+from rest_react.metrics.text_match import cited_links, strip_citations
 from rest_react.records import Hit
 from rest_react.tasks.search_qa.actions import LinkSelection, Search
 from rest_react.trajectories.parsed import Evidence, ParsedStep, ParsedTrajectory
 
-_NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?=\w)")
-_YES_OR_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
-_WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
+_NEXT_CLAIM = re.compile(r"(?<=[.;!?])(?!(?<=\bNo\.)\s+\d)\s+(?=\w)")
+# "No" answers before punctuation or a pronoun; in "No. 1" and "No link says" it does not.
+_YES_OR_NO = re.compile(
+    r"yes\b|no(?=\s*(?:$|[,;:!–—-]|\.(?!\s*\d))|\s+(?:it|they|he|she|both|neither|only|not|there|the|these|this)\b)",
+    re.IGNORECASE,
+)
+_CHOICE = re.compile(r"\bor\b|\bbetween\b", re.IGNORECASE)
+_HEAD = re.compile(r"([^:\[\]]{1,120}): ")  # "Red Sun: its date is 1971, that of the other is 2014."
+_WORD = re.compile(r"\w+(?:[-'’.]\w+|(?<=\d),\d{3}(?!\d))*")  # "2,000" is one word
 _BETWEEN_NAMES = re.compile(r",? | (?:of|of the|the|de|van|von|and|&) ")
 _FUNCTION_WORDS = frozenset(
     "a an and are as at be been both but by did do does for from had has have he her his how i in is it its not now of "
@@ -30,10 +36,11 @@ def evidence_of(trajectory: ParsedTrajectory) -> Evidence:
     selected: dict[str, Hit] = {}
     retrieved: dict[str, Hit] = {}
     cited: dict[int, Hit] = {}
+    links = cited_links(trajectory.trajectory.answer)
     for parsed in trajectory.steps:
         hits = dict(enumerate(parsed.step.hits, start=parsed.step.first_link))
         retrieved |= {hit.source: hit for hit in hits.values()}
-        cited |= {i: hit for i, hit in hits.items() if f"[link_id={i}]" in trajectory.trajectory.answer}
+        cited |= {i: hit for i, hit in hits.items() if i in links}
         match parsed.chosen.action if parsed.chosen else None:
             case Search(query=query):
                 queries.append(query)
@@ -69,25 +76,34 @@ def gathering_of(step: ParsedStep) -> tuple[str, ...]:
 
 def short_answer(question: str, answer: str) -> str:
     """The part of a long-form answer that answers the question: `yes` or `no` where its first or last claim begins so;
-    else the last name or number of its last claim that the question and the earlier claims do not have, or that the
-    question does not have. Where there is none: the first name, if the question offers a choice; the new words; the
-    claim."""
+    the head of its last claim ("Red Sun: ...") where the question offers it as a choice; else the last name or number
+    of its last claim that the question and the earlier claims do not have, or that the question does not have. Where
+    there is none: the first name, if the question offers a choice; the new words; the claim."""
     claims = [claim for claim in _NEXT_CLAIM.split(strip_citations(answer)) if _WORD.search(claim)]
     if not claims:
         return ""
     for claim in (claims[-1], claims[0]):
         if found := _YES_OR_NO.match(claim):
             return found[0].lower()
+    choice = bool(_CHOICE.search(question))
+    if choice and (head := _HEAD.match(claims[-1])) and _within(head[1], question):
+        return head[1].strip()
     last = claims[-1].rstrip(" .;!?")
     words = [word for word in _WORD.finditer(last) if word[0].lower() not in _FUNCTION_WORDS]
     names = [word for word in words if word[0][0].isupper() or word[0][0].isdigit()]
     for known in (_words_of(question, *claims[:-1]), _words_of(question)):
         if new := [name for name in names if name[0].lower() not in known]:
             return _runs(last, new)[-1]
-    if names and " or " in question:
+    if names and choice:
         return _runs(last, names)[0]
     new = [word for word in words if word[0].lower() not in _words_of(question)]
     return last[new[0].start() : new[-1].end()] if new else last
+
+
+def _within(name: str, question: str) -> bool:
+    """Whether the question has these words next to each other."""
+    words, asked = (f" {' '.join(_WORD.findall(text.casefold()))} " for text in (name, question))
+    return bool(words.strip()) and words in asked
 
 
 def _words_of(*texts: str) -> set[str]:

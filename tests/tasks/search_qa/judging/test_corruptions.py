@@ -32,7 +32,7 @@ def verdicts(labelled: LabelledQuestion, trajectory: Trajectory) -> Counter[tupl
         changed, step = corrupted(trajectory, index)
         assert all(parsed.action for parsed in parse_step(step).actions)
         assert len(usable_candidates(parse_step(step))) == len(step.candidates) > 1
-        judged = asyncio.run(judge_steps(changed, labelled, titles(labelled), SEARCH))
+        judged = asyncio.run(judge_steps(changed, labelled, titles(labelled), SEARCH, 3))
         (own,) = (j for j in judged if j.id == f"{trajectory.id}.{index}")
         assert own.right[0]
         found.update((step.kind, right) for right in own.right[1:])

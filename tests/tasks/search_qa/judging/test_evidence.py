@@ -8,6 +8,7 @@ from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 ASKED = "In which town was the teacher of Ada Mell born?"
 ADA, IDA, BOB = Hit("p1", "Ada Mell", "Bob Lin taught her."), Hit("p2", "Ida Mell", "-"), Hit("p3", "Bob Lin", "Vell.")
+RELEASED = "Which film came out first, Red Sun or Black Sea?"
 
 
 def step(kind: str, action: Action, *hits: Hit, first_link: int = 0) -> Step:
@@ -35,6 +36,9 @@ def test_results_count_once_and_only_the_chosen_sample_selects() -> None:
         (ADA, IDA, BOB),
         ((1, ADA), (4, BOB)),
     )
+    for written in ("[link_id=1, 4]", "[link_id=1, link_id=4]", "(link_id=1) [link_id=4]"):
+        merged = Trajectory("q.0", "q", ASKED, "finished", None, steps, answer, f"Bob, Vell {written}.", Usage())
+        assert evidence_of(ParsedTrajectory(merged, tuple(map(parse_step, steps)))).cited == ((1, ADA), (4, BOB))
     ended = (step("decide", Terminate("t")),)
     whole = Trajectory("q.0", "q", ASKED, "finished", None, ended, "", "", Usage())
     assert evidence_of(ParsedTrajectory(whole, tuple(map(parse_step, ended)))) == Evidence(ASKED, "", "")
@@ -49,6 +53,12 @@ def test_the_short_answer_is_what_the_last_claim_adds() -> None:
         ("Is Vell a town?", "No. Vell is a village."): "no",
         ("Who is older, Ada Mell or Bob Lin?", "Ada was born in 1850. Ada Mell is older."): "Ada Mell",
         ("Who is older, Ada Mell or Bob Lin?", "The older one is Ada Mell."): "Ada Mell",
+        (RELEASED, "Red Sun: the publication date is 1971 [link_id=3], that of the other is 2014."): "Red Sun",
+        (RELEASED, "Black Sea: the publication date is 2014, that of the other is 1971."): "Black Sea",
+        ("What is the population of Vell?", "Vell: 2,000 people."): "2,000",
+        ("Which song was first?", "No. 1 was Hey Jude."): "Hey Jude",
+        ("Is Vell a town or a village?", "No link says who founded Vell."): "No",
+        ("Is Vell a town?", "No it is a village."): "no",
         ("What was Ada Mell?", "Ada Mell was a painter."): "painter",
         ("Who wrote it?", "The author is Ada Mell. The writer of the book is Ada Mell."): "Ada Mell",
         (
