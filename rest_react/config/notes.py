@@ -28,7 +28,7 @@ def notes(s: Settings) -> Iterator[str]:
     if s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED:
         yield (
             f"reward_model: {EMBEDDED}, untuned, judged no better than chance where it was measured (Wikipedia "
-            "text, by options, one policy): a right sample in 49% [45, 54] of 502 steps that had right and wrong ones "
+            "text, by options, one policy): a right sample in 49% [45, 54] of 491 steps that had right and wrong ones "
             "(random 52%, perplexity 71%); it called all 280 trajectories right, of which 98 were (docs/log.md). Name "
             "a larger model, e.g. reward_model=openai, or keep what trajectories agree on: improve.selector=perplexity "
             "improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
