@@ -1,17 +1,19 @@
 """Makes servers that the run did not start serve its weights, by a command of the user.
 
-    llm = WithLoadedWeights(llm, ["./load.sh"], "/runs/a/iter_1/finetune/model", "iter_1-finetune-model",
+    llm = WithLoadedWeights(llm, ["./load.sh"], "/runs/a/iter_1/finetune/model", "a-iter_1-finetune-model-7f3d2c91",
                             servers=[llm], timeout_s=1800, log=run_folder / "load_weights.log", names=names)
 
-Before the first request the command runs as `./load.sh /runs/a/iter_1/finetune/model iter_1-finetune-model`: the folder
-of the weights, which the servers must be able to read, and the name under which they must serve them. For the model
-before any training both are `policy.model`. It must return 0 when every server has loaded them. Each of `servers` is
-then asked for its list of models, which must contain the name. Requests use that name too, so a server that still has
-other weights refuses them instead of answering.
+Before the first request the command runs as
+`./load.sh /runs/a/iter_1/finetune/model a-iter_1-finetune-model-7f3d2c91`: the folder of the weights, which the servers
+must be able to read, and the name under which they must serve them. For the model before any training both are
+`policy.model`. It must return 0 when every server has loaded them. Each of `servers` is then asked for its list of
+models, which must contain the name. Requests use that name too, so a server that still has other weights refuses them
+instead of answering.
 Not here: servers that the run starts itself (vllm_server).
 """
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -30,10 +32,15 @@ _SHOWN = 600  # characters of the command's last output in a message
 
 
 def served_name(context: ModelContext) -> str:
-    """What the servers call these weights: `policy.model` before any training, then a name for each iteration."""
+    """What the servers call these weights: `policy.model` before any training, then a name for each run and iteration,
+    with a digest of the folder's files: other weights, of another run or trained anew, never answer for these."""
     if context.model.where != "local":
         return context.weights
-    return context.model.name.replace("/", "-").lstrip("-")
+    folder = Path(context.weights).absolute()
+    files = sorted((path.relative_to(folder).as_posix(), path.stat()) for path in folder.rglob("*") if path.is_file())
+    told = [str(folder), *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in files)]
+    digest = hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()[:8]
+    return "-".join([context.run_folder.name, *context.model.name.strip("/").split("/"), digest])
 
 
 def weights_for_command(context: ModelContext) -> str:

@@ -128,8 +128,14 @@ class Replicas:
         place.revival = None
 
     async def _any_answers(self) -> bool:
-        """Whether a replica answers, now or within `patience_s`."""
-        revivals = [place.revival for place in self._places if place.revival is not None]
-        if revivals and not any(place.answers for place in self._places):
-            await asyncio.wait(revivals, timeout=self._patience_s, return_when=asyncio.FIRST_COMPLETED)
-        return any(place.answers for place in self._places)
+        """Whether a replica answers, now or within `patience_s`. One that will never answer does not end the wait for
+        the others."""
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + self._patience_s
+        while not any(place.answers for place in self._places):
+            revivals = [place.revival for place in self._places if place.revival is not None]
+            left_s = give_up_at - clock()
+            if not revivals or left_s <= 0:
+                return False
+            await asyncio.wait(revivals, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        return True

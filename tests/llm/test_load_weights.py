@@ -7,6 +7,7 @@ import pytest
 
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError, UsageError
+from rest_react.llm.load_weights import served_name
 from rest_react.llm.model_settings import ModelContext
 from rest_react.protocols import LLM
 from rest_react.records import Completion, ModelRef, Prompt, Sampling
@@ -20,17 +21,19 @@ TUNED = ModelRef("iter_1/finetune/model", "local", tuned=True)
 BASE = ModelRef("base", "base", tuned=False)
 
 
+def context(run_folder: Path, model: ModelRef) -> ModelContext:
+    weights = str(run_folder / model.name) if model.where == "local" else model.name
+    names, meter = SettingNames("policy"), Meter(Budget(), "policy")
+    return ModelContext(weights, model, run_folder, lambda **_: None, meter, names)  # type: ignore[arg-type, return-value]
+
+
 def opened(urls: list[str], program: str, run_folder: Path, model: ModelRef, **settings: object) -> LLM:
     policy = [
         "policy=vllm_remote", "policy.model=base", f"policy.base_url={json.dumps(urls)}",
         f"policy.load_weights={json.dumps([sys.executable, '-c', program])}", "policy.tries=1",
         *(f"policy.{name}={value}" for name, value in settings.items()),
     ]  # fmt: skip
-    weights = str(run_folder / model.name) if model.where == "local" else model.name
-    names, meter = SettingNames("policy"), Meter(Budget(), "policy")
-    return compose([*policy, "start=prompted"]).policy.open(
-        ModelContext(weights, model, run_folder, lambda **_: None, meter, names)  # type: ignore[arg-type]
-    )
+    return compose([*policy, "start=prompted"]).policy.open(context(run_folder, model))
 
 
 def ask(*clients: LLM, times: int) -> None:
@@ -69,8 +72,21 @@ def test_the_command_gets_weights_and_name_once_and_again_after_other_weights_we
         urls = [f"{server.url}/v1" for server in (one, two)]
         tuned, base = (opened(urls, weights.program, tmp_path, model) for model in (TUNED, BASE))
         ask(base, tuned, base, times=4)
-    folder = f"{tmp_path}/iter_1/finetune/model iter_1-finetune-model"
+    folder = f"{tmp_path}/iter_1/finetune/model {served_name(context(tmp_path, TUNED))}"
     assert weights.loaded.read_text().splitlines() == ["base base", folder, "base base"]
+
+
+def test_weights_of_another_run_and_weights_made_anew_have_another_name(tmp_path: Path) -> None:
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for folder in folders:
+        (folder / TUNED.name).mkdir(parents=True)
+        (folder / TUNED.name / "model.safetensors").write_bytes(b"weights")
+    names = [served_name(context(folder, TUNED)) for folder in folders]
+    assert names[0] == served_name(context(folders[0], TUNED))
+    (folders[0] / TUNED.name / "model.safetensors").write_bytes(b"other weights")
+    names.append(served_name(context(folders[0], TUNED)))
+    assert len(set(names)) == 3
+    assert all(name.startswith("run-iter_1-finetune-model-") for name in names)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +94,7 @@ def test_the_command_gets_weights_and_name_once_and_again_after_other_weights_we
     [
         ("print('no such folder'); raise SystemExit(3)", {}, r"failed \(exit code 3\): no such folder \(log: "),
         ("import time; time.sleep(60)", {"load_timeout_s": 0.5}, r"took longer than 0.5 s"),
-        ("pass", {}, r"succeeded, but \S+ at \S+ serves another; .* \(iter_1-finetune-model\)"),
+        ("pass", {}, r"succeeded, but \S+ at \S+ serves another; .* \(\S+-iter_1-finetune-model-\w{8}\)"),
     ],
 )
 def test_weights_that_are_not_loaded_end_the_run_before_its_first_request(

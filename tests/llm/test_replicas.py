@@ -121,6 +121,18 @@ def test_while_all_are_lost_a_call_waits_for_the_first_that_answers_again() -> N
     assert [one.calls for one in with_replicas(2, use, patience_s=10)] == [1, 2]
 
 
+def test_a_replica_that_is_gone_for_good_does_not_end_the_wait_for_the_others() -> None:
+    async def use(llm: Replicas, replicas: list[Scripted]) -> None:
+        replicas[0].dead, replicas[0].gone = OutsideFault("refused"), True
+        replicas[1].dead = OutsideFault("refused")
+        asked = asyncio.create_task(trajectory(llm, "q.0", calls=1))
+        await asyncio.sleep(0.05)
+        replicas[1].back.set()
+        await asked
+
+    assert [one.calls for one in with_replicas(2, use, patience_s=10)] == [1, 2]
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_call_that_no_replica_answers_raises_the_last_error(gone: bool) -> None:
     async def use(llm: Replicas, replicas: list[Scripted]) -> None:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 # reports the model's own.
 _ONE_TOKEN = Sampling(temperature=1.0, max_tokens=1, seed=0)
 _HARMLESS = Prompt("", "Say hello.\n")
+_NOT_FOUND = 404
 _LONGEST_LOOK_S = 15.0  # between two looks at a server that is down
 
 
@@ -240,7 +241,10 @@ class OpenAICompatible:
         return replace(reply, completions=[as_asked(one, sampling) for one in reply.completions[:n]])
 
     def _error(self, reply: ErrorReply, sent: Mapping[str, Any]) -> RestReactError | TryAgain:
-        return self._refusals.error(reply, sent, maybe_unready=self._ready_within_s > 0 and not self._has_answered)
+        error = self._refusals.error(reply, sent, maybe_unready=self._ready_within_s > 0 and not self._has_answered)
+        if reply.status == _NOT_FOUND and self._has_answered and isinstance(error, UsageError):
+            return OutsideFault(f"{error} (it answered before: was the server started again without this model?)")
+        return error
 
     async def _whose_fault(self, refusal: Unclear, prompt: Prompt, sampling: Sampling, n: int) -> RestReactError:
         """The error for a refusal that matches no rule. Sends a harmless request with the same settings: if it

@@ -165,8 +165,23 @@ class VllmServer:
                 raise OutsideFault(reason)
 
     async def revive(self) -> None:
-        """Starts the server again after its death. Raises OutsideFault if it died too often."""
-        await self._running()
+        """Returns when the server answers a request again. It is started again if it is dead, or alive and silent for
+        as long as a start may take. Raises OutsideFault if that happened too often."""
+        while True:
+            now = await self._running()
+            call = asyncio.ensure_future(now.llm.revive())
+            try:
+                ends: set[asyncio.Future[Any]] = {call, now.dead}
+                await asyncio.wait(ends, timeout=self._start_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+                if call.done():
+                    call.result()
+                    return
+            finally:
+                call.cancel()
+                with suppress(asyncio.CancelledError, OutsideFault, UsageError):
+                    await call
+            silent = f"The server does not answer for {self._start_timeout_s:g} s."
+            await self._restart_after(now, now.dead.result() if now.dead.done() else silent)
 
     async def aclose(self) -> None:
         """Stops the server and everything it started, and waits until it is gone: its memory is free then."""

@@ -614,3 +614,23 @@ def test_an_interrupted_call_ends_at_once():
         started = time.monotonic()
         asyncio.run(main(server.url))
         assert time.monotonic() - started < 3
+
+
+def test_a_server_that_loses_its_model_is_an_external_error_until_it_has_the_model_again() -> None:
+    """As after a restart with other weights: a replica is then lost, and the run goes on with the others."""
+    lost = error(404, "The model `some-model` does not exist")
+    replies = iter([False, True, True, True, False])
+
+    async def main(url: str) -> None:
+        llm = OpenAICompatible("some-model", base_url=f"{url}/v1", api_key_env=None, tries=1, first_wait_s=0.001)
+        try:
+            await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+            with pytest.raises(OutsideFault, match="it answered before: was the server started again"):
+                await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+            await llm.revive()
+        finally:
+            await llm.aclose()
+
+    with serve(lambda request: lost if next(replies) else plain(request)) as server:
+        asyncio.run(main(server.url))
+        assert len(server.requests) == 5

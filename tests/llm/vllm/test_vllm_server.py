@@ -50,7 +50,7 @@ worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)",
 open(option("--pids"), "w").write(json.dumps([os.getpid(), worker.pid]))
 names = [option("--served-model-name")]
 placed = lambda: f"gpus={os.environ.get('CUDA_VISIBLE_DEVICES')} rank={rank}"
-rank = None
+rank, hung = None, False
 
 class Api(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -64,7 +64,7 @@ class Api(BaseHTTPRequestHandler):
     def do_GET(self):
         self.reply(200 if self.path == "/health" else 404, {})
     def do_POST(self):
-        global rank
+        global rank, hung
         rank = self.headers.get("x-data-parallel-rank")
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if body["model"] not in names:
@@ -75,6 +75,9 @@ class Api(BaseHTTPRequestHandler):
             open(option("--pids") + ".died", "w").close()
             print("torch.AcceleratorError: CUDA error: an illegal access", flush=True)
             os._exit(9)
+        hung = hung or state == "hang"
+        if hung:
+            time.sleep(600)
         if state == "lose the engine" and first:
             open(option("--pids") + ".died", "w").close()
             worker.kill()
@@ -230,6 +233,22 @@ def test_one_death_costs_one_start_however_many_calls_were_in_flight(make, tmp_p
 
     assert len(asyncio.run(main())) == 7
     assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
+
+
+def test_a_replica_that_lives_and_does_not_answer_is_started_again(make, tmp_path, capsys):
+    async def main():
+        server = make(has_others=True, timeout_s=0.2, start_timeout_s=3)
+        try:
+            with pytest.raises(OutsideFault):
+                await server.sample(Prompt("", "hang"), n=1, sampling=SAMPLING)
+            await server.revive()
+            return await server.sample(Prompt("", "state"), n=1, sampling=SAMPLING)
+        finally:
+            await server.aclose()
+
+    assert len(asyncio.run(main())) == 1
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
+    assert "The server does not answer for 3 s." in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_server_that_ignores_sigterm_is_killed(make, tmp_path):
