@@ -15,6 +15,7 @@ from rest_react.processes.command import start
 if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.export")
 
+import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -58,7 +59,7 @@ def export(request: ExportRequest) -> Path:
     else:
         folder = Path(request.out)
         if folder.exists():
-            _refuse_another(folder, request)
+            _refuse_another(folder, request, root)
         else:
             rows = _write(request, root, folder)
             say(f"{folder}: {rows} rows")
@@ -88,27 +89,41 @@ def _model_folder(request: ExportRequest, root: Path) -> Path:
     return folder
 
 
-def _refuse_another(folder: Path, request: ExportRequest) -> None:
-    """Raises UsageError unless the folder is this export, complete."""
+def _refuse_another(folder: Path, request: ExportRequest, root: Path) -> None:
+    """Raises UsageError unless the folder is this export, complete, of these stages."""
     try:
         about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         about = {}
     if about.get("request") != request.content:
         raise UsageError(f"out={folder}: it exists and is not this export; remove it or give another folder")
+    if about.get("source") != _source(request, root):
+        raise UsageError(
+            f"out={folder}: it has the same export of another run, or of this one before it went on; remove it or give "
+            "another folder"
+        )
     say(f"{folder}: already exported ({about['rows']} rows)")
+
+
+def _source(request: ExportRequest, root: Path) -> str:
+    """A digest of the run's place and of the summaries of the exported iterations: of what the rows come from."""
+    digest = hashlib.sha256(str(root.resolve()).encode("utf-8", "replace"))
+    for k in _iterations(request, root):
+        for path in sorted((root / f"iter_{k}").rglob("summary.json")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _write(request: ExportRequest, root: Path, folder: Path) -> int:
     """Writes the files of the export; the folder appears when they are complete. Returns the number of rows."""
-    locked = read_settings(root)
+    locked, source = read_settings(root), _source(request, root)
     with draft_folder(folder.parent, _DRAFT) as draft:
         rows, data_files = _write_data(request, root, locked, draft)
         if not rows:
             raise UsageError(f"{root}: no row matches; check iteration, stage, outcome and verdict")
         smoke = bool(locked.get("smoke"))
         write_card(draft, request, locked, rows=rows, data_files=data_files, smoke=smoke)
-        write_json(draft / ABOUT, {"schema": SCHEMA, "request": request.content, "rows": rows})
+        write_json(draft / ABOUT, {"schema": SCHEMA, "request": request.content, "source": source, "rows": rows})
         draft.chmod(0o755)
         publish(draft, folder)
     return rows

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,7 +238,12 @@ class Hub:
             for line in map(json.loads, request.body.splitlines()):
                 if line["key"] == "file":
                     self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                if line["key"] == "deletedFile":
+                    del self.files[line["value"]["path"]]
             return Reply(200, {"commitUrl": f"{place}/{path.split('/')[2]}/me/x/commit/1", "commitOid": "1" * 40})
+        if "/tree/" in path:
+            listed = [{"type": "file", "path": p, "size": len(raw), "oid": "2" * 40} for p, raw in self.files.items()]
+            return Reply(200, listed)
         kind = path.split("/")[2]
         return Reply(200, {"id": "me/x", "private": not self.public, "sha": "1" * 40, "siblings": [], "kind": kind})
 
@@ -251,12 +257,26 @@ def uploaded(
         return exported(monkeypatch, capsys, *words)
 
 
+def test_the_same_export_of_another_run_or_of_a_run_made_anew_is_not_taken_for_this_one(
+    output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run=qa", "format=messages", f"out={tmp_path / 'rows'}"]
+    assert exported(monkeypatch, capsys, *words, f"output={output}")[0] == 0
+    other = tmp_path / "other"
+    shutil.copytree(output / "qa", other / "qa")
+    code, _, err = exported(monkeypatch, capsys, *words, f"output={other}")
+    assert code == 2
+    assert "it has the same export of another run, or of this one before it went on" in " ".join(err.split())
+    assert exported(monkeypatch, capsys, *words, f"output={output}")[0] == 0
+
+
 def test_an_export_is_uploaded_with_its_card_to_a_private_data_set_and_once_more_without_a_new_export(
     output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["run=qa", f"output={output}", "format=preferences", f"out={tmp_path / 'pairs'}", "hub=me/pairs"]
     for _ in range(2):
         hub = Hub()
+        hub.files = {"sessions/000/000001.jsonl": b"of an earlier export, with gold answers"}
         code, out, err = uploaded(hub, monkeypatch, capsys, *words)
         assert code == 0, err
         assert hub.created == [{"name": "pairs", "organization": "me", "visibility": "private", "type": "dataset"}]

@@ -3,7 +3,8 @@
     upload(Path("data"), "me/trajectories", kind="dataset", private=True)     # https://huggingface.co/datasets/me/...
 
 The token is the one of `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub. A repository is made if there is
-none, private unless asked otherwise. The same upload again adds a commit only if a file differs.
+none, private unless asked otherwise. The same upload again adds a commit only if a file differs;
+files of an earlier export that the new one does not have are deleted there.
 Not here: the files and their card (export, exporting.card, reporting.cards).
 """
 
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from rest_react.errors import OutsideFault, UsageError, outside
+
+# Files of an earlier export that this one does not have, perhaps with gold answers, would stay under its card.
+_OF_AN_EXPORT = ["data.jsonl", "export.json", "sessions/**"]
 
 
 def upload(folder: Path, repo: str, *, kind: Literal["dataset", "model"], private: bool) -> str:
@@ -27,8 +31,9 @@ def upload(folder: Path, repo: str, *, kind: Literal["dataset", "model"], privat
             if private and not api.repo_info(repo, repo_type=kind).private:
                 raise UsageError(f"hub={repo}: it is public; add private=false, or choose another repository")
             api.upload_folder(
-                repo_id=repo, repo_type=kind, folder_path=folder, commit_message=f"Upload {kind} with rest_react"
-            )
+                repo_id=repo, repo_type=kind, folder_path=folder, commit_message=f"Upload {kind} with rest_react",
+                delete_patterns=_OF_AN_EXPORT if kind == "dataset" else None,
+            )  # fmt: skip
             return str(url)
     except OutsideFault as fault:
         cause = fault.__cause__

@@ -17,15 +17,19 @@ from pathlib import Path
 from rest_react.config.settings import Settings
 from rest_react.forecast.estimate import forecast
 from rest_react.forecast.machine_speed import with_speed
+from rest_react.processes.cores import usable_cores
 from rest_react.storage.run_folder import RunFolder
 
 SCRIPT = "sbatch.sh"
 _A_DAY = 24 * 60.0
 _SPARE = 2.0
+_CORES_PER_GPU = 8
+_MOST_CORES = 16  # without a GPU; a training on a CPU gains little from more
 _TEMPLATE = """#!/usr/bin/env bash
 #SBATCH --job-name={name}
 #SBATCH --nodes=1
 #SBATCH --ntasks=1
+#SBATCH --cpus-per-task={cores}
 {gpus}#SBATCH --time={hours}:{minutes:02}:00
 #SBATCH --requeue
 #SBATCH --open-mode=append
@@ -33,7 +37,7 @@ _TEMPLATE = """#!/usr/bin/env bash
 # The signal comes two minutes before the limit: the run saves its progress and ends with 143, and the job is queued
 # again. It then resumes.
 cd {folder} || exit 1
-srun {python} -m rest_react.run {words}
+srun --cpus-per-task={cores} {python} -m rest_react.run {words}
 status=$?
 [ "$status" -ne 143 ] || scontrol requeue "$SLURM_JOB_ID"
 exit "$status"
@@ -54,15 +58,25 @@ def expected_minutes(settings: Settings, folder: RunFolder) -> float | None:
 def sbatch_script(settings: Settings, overrides: Sequence[str], minutes: float | None) -> str:
     """The script for the command with these overrides, which is expected to take so many minutes."""
     limit = max(60, round(minutes * _SPARE)) if minutes is not None else round(_A_DAY)
-    count = max(getattr(settings.finetune, "num_processes", 1), getattr(settings.policy, "replicas", 1))
+    gpus = _gpus(settings)
+    cores = _CORES_PER_GPU * gpus or min(usable_cores(), _MOST_CORES)
     name = "".join(char if char.isalnum() else "-" for char in settings.run)
     words = [word for word in overrides if not word.startswith("dry_run=")]
     return _TEMPLATE.format(
         name=f"rest_react-{name}",
-        gpus=f"#SBATCH --gpus={count}\n" if settings.policy.runs == "machine" else "",
+        gpus=f"#SBATCH --gpus={gpus}\n" if gpus else "",
+        cores=cores,
         hours=limit // 60,
         minutes=limit % 60,
         folder=shlex.quote(os.fspath(Path.cwd())),
         python=shlex.quote(sys.executable),
         words=" ".join(map(shlex.quote, words)),
     )
+
+
+def _gpus(settings: Settings) -> int:
+    """The GPUs that the job needs at once: those of the policy, then those of the training; 0 if neither runs there. A
+    scripted policy needs none to be tuned either."""
+    policy = getattr(settings.policy, "gpus", 1) if settings.policy.runs == "machine" else 0
+    trains = settings.finetune.tunes == "here" and settings.policy.runs != "script"
+    return max(policy, getattr(settings.finetune, "num_processes", 1) if trains else 0)

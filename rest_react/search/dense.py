@@ -176,8 +176,9 @@ class _Encoder:
 
     def identity(self) -> str:
         """What vectors depend on besides their texts: the weights, and how a vector is made."""
-        parts = [next(iter(self._model.parameters())).sum().item(), sum(p.numel() for p in self._model.parameters())]
-        return f"{self._settings.model} {parts} {self._settings.pooling} {self._settings.max_length}"
+        sums = repr([(name, p.numel(), p.sum().item()) for name, p in self._model.named_parameters()])
+        weights = hashlib.sha256(sums.encode()).hexdigest()[:16]
+        return f"{self._settings.model} {weights} {self._settings.pooling} {self._settings.max_length}"
 
     def vectors(self, texts: Sequence[str]) -> "np.ndarray[Any, Any]":
         """Vectors of length 1, one row per text."""

@@ -22,7 +22,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from rest_react.concurrency import gather_or_cancel
+from rest_react.concurrency import gather_or_cancel, in_daemon_thread
 from rest_react.errors import OutsideFault, outside
 from rest_react.protocols import Search
 from rest_react.records import Hit
@@ -150,7 +150,7 @@ class PageReader:
             return reply.body.decode("utf-8", "replace")
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await asyncio.to_thread(self._extract, reply.body)
+                return await in_daemon_thread(lambda: self._extract(reply.body))
         except TimeoutError as error:
             raise _Unread(f"its main text was not found within {self._timeout_s:g} s") from error
 

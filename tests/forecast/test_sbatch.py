@@ -26,7 +26,8 @@ def test_dry_run_prints_the_script_that_a_run_writes_and_it_runs_the_same_comman
     script = tmp_path / "out" / "it's" / "sbatch.sh"
     assert script.read_text().strip() in printed
     asked = subprocess.run(["bash", script], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert asked[1:] == ["-m", "rest_react.run", *words]
+    assert asked[0].startswith("--cpus-per-task=")
+    assert asked[2:] == ["-m", "rest_react.run", *words]
 
 
 def test_the_script_runs_nothing_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,5 +44,12 @@ def test_the_limit_is_twice_the_forecast_and_gpus_are_those_of_the_training() ->
     script = sbatch_script(settings, ["experiment=paper_gpu"], 430.0)
     assert "#SBATCH --time=14:20:00" in script and "#SBATCH --gpus=8" in script
     assert "#SBATCH --time=24:00:00" in sbatch_script(settings, [], None)
+    assert "#SBATCH --cpus-per-task=64" in script and "srun --cpus-per-task=64 " in script
+    sharded = compose(["experiment=paper_gpu", "policy.replicas=4", "+policy.extra_args=[--tensor-parallel-size,2]"])
+    assert "#SBATCH --gpus=8" in sbatch_script(sharded, [], 1.0)
+    remote = ["policy=vllm_remote", "policy.load_weights=[./load.sh]", "finetune=local", "finetune.accelerate=fsdp2"]
+    trained_here = compose([*remote, "finetune.num_processes=2", "finetune.micro_batch_size=1"])
+    assert "#SBATCH --gpus=2" in sbatch_script(trained_here, [], 1.0)
+    assert "--gpus" not in sbatch_script(compose(SMALL), [], 1.0)
     served = compose(["policy=openai", "finetune=hosted"])
     assert "--gpus" not in sbatch_script(served, [], 1.0) and "--time=1:00:00" in sbatch_script(served, [], 1.0)

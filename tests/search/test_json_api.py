@@ -11,7 +11,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from rest_react.config.compose import CONFIGS
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.search.json_api import JsonSearch, JsonSearchSettings, read_hits
 from tests.loopback import Reply, Request, Server, serve
@@ -171,7 +171,7 @@ def test_a_request_for_more_results_than_the_engine_returns_is_cut() -> None:
         (432, {"detail": {"error": "This request exceeds your plan's set usage limit."}}, OutsideFault, "quota", 1),
         (404, "not here", UsageError, r"check search\.url", 1),
         (302, "", UsageError, "redirects the query to http://elsewhere.example, which is refused", 1),
-        (400, {"detail": {"error": "Query is too long. The limit is 400 characters."}}, OutsideFault, "long", 1),
+        (400, {"detail": {"error": "Query is too long. The limit is 400 characters."}}, OutsideFault, "harmless", 2),
     ],
 )  # fmt: skip
 def test_an_error_reply_says_whose_fault_it_is(
@@ -184,6 +184,18 @@ def test_an_error_reply_says_whose_fault_it_is(
         asked("tavily", server)
     assert len(server.requests) == tries
     assert "secret-key" not in str(raised.value)
+
+
+def test_a_query_that_is_refused_while_another_is_answered_is_the_model_s_fault() -> None:
+    """Else the same query would be an external error of every later command."""
+
+    def answer(request: Request) -> Reply:
+        short = len(request.json["query"]) < len(QUERY)
+        return Reply(200, TAVILY) if short else Reply(400, {"detail": {"error": "Query is too long."}})
+
+    with serve(answer) as server, pytest.raises(ModelFault, match=r"too long.*answers another one"):
+        asked("tavily", server)
+    assert len(server.requests) == 2
 
 
 def test_a_missing_key_and_a_wrong_header_are_errors_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

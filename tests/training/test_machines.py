@@ -64,9 +64,9 @@ def test_several_machines_get_the_same_command_with_their_rank(tmp_path: Path) -
         assert (arguments.num_machines, arguments.machine_rank, arguments.num_processes) == (2, rank, 16)
         assert (arguments.main_process_ip, str(arguments.main_process_port)) == ("10.0.0.7", "29500")
     script = tmp_path / "join.sh"
-    script.write_text(
-        _join_script("the.module", replace(TRAINING, **many), tmp_path / "it's here").replace("exec ", "echo ")
-    )
+    written = _join_script("the.module", replace(TRAINING, **many), tmp_path / "it's here")
+    assert written.rstrip().endswith("</dev/null")  # a worker ends when a pipe at its standard input closes
+    script.write_text(written.replace("exec ", "echo "))
     said = subprocess.run(["bash", script, "1"], capture_output=True, text=True, check=True).stdout.split()
     assert said[said.index("--machine_rank") + 1] == "1"
     assert f"{tmp_path}/it's here/job.json" in " ".join(said)

@@ -17,6 +17,7 @@ from annotated_types import Interval
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
 from rest_react.llm.replicas import Replicas
 from rest_react.llm.vllm.visible_gpus import VISIBLE, shares, visible_gpus
+from rest_react.llm.vllm.vllm_arguments import gpus
 from rest_react.llm.vllm.vllm_server import VllmServer
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
@@ -59,16 +60,21 @@ class VllmModel(ModelSettings):
     tries: Count  # attempts at one request
     price: Price  # US dollars per million tokens, input and output; null: unknown
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs all replicas use."""
+        return self.replicas * gpus(self.extra_args)
+
     def open(self, context: ModelContext) -> LLM:
         if self.replicas == 1:
             return self._server(context, self.port, context.run_folder / "vllm.log")
-        gpus = shares(visible_gpus(), self.replicas)
+        given = shares(visible_gpus(), self.replicas)
         servers = [
             self._server(
                 context, self.port and self.port + i, context.run_folder / f"vllm-{i + 1}.log", has_others=True,
                 environment={VISIBLE: ",".join(own)} if own else {},
             )
-            for i, own in enumerate(gpus)
+            for i, own in enumerate(given)
         ]  # fmt: skip
         return Replicas(servers, patience_s=self.start_timeout_s)
 
@@ -99,8 +105,8 @@ class VllmModel(ModelSettings):
 
     def problems(self, path: str) -> Iterator[str]:
         yield from template_problems(path, self.chat_template_kwargs)
-        if self.replicas > 1 and 0 < (gpus := len(visible_gpus())) < self.replicas:
-            yield f"{path}.replicas: {self.replicas}, but this machine has {gpus} GPUs; set it to {gpus} or less"
+        if self.replicas > 1 and 0 < (found := len(visible_gpus())) < self.replicas:
+            yield f"{path}.replicas: {self.replicas}, but this machine has {found} GPUs; set it to {found} or less"
         if self.port and self.port + self.replicas - 1 > _LAST_PORT:
             yield f"{path}.port: {self.port} leaves no port for {self.replicas} replicas; set {path}.port=0"
 

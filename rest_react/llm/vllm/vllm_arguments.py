@@ -7,6 +7,7 @@ Not here: the command before them, and its process (vllm_server).
 """
 
 import json
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from rest_react.llm.vllm.vllm_process import HOST
 
 _LENGTH_FLAG = "--max-model-len"
 _DATA_PARALLEL = ("--data-parallel-size", "-dp")
+_SHARDED = (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp"))
 
 
 def arguments(model: str, served_name: str, port: int, length: int | None, extra_args: Sequence[str]) -> list[str]:
@@ -34,9 +36,22 @@ def engines(extra_args: Sequence[str]) -> int:
     >>> engines(["--enforce-eager", "--data-parallel-size", "2"]), engines(["-dp=4"]), engines([])
     (2, 4, 1)
     """
+    return _size(extra_args, _DATA_PARALLEL)
+
+
+def gpus(extra_args: Sequence[str]) -> int:
+    """How many GPUs the server uses.
+
+    >>> gpus(["--tensor-parallel-size", "2", "-dp=4"]), gpus([])
+    (8, 1)
+    """
+    return math.prod(_size(extra_args, flags) for flags in (_DATA_PARALLEL, *_SHARDED))
+
+
+def _size(extra_args: Sequence[str], flags: Sequence[str]) -> int:
     words = [word for argument in extra_args for word in argument.split("=", 1)]
     for flag, value in pairwise(words):
-        if flag.replace("_", "-") in _DATA_PARALLEL and value.isdecimal():
+        if flag.replace("_", "-") in flags and value.isdecimal():
             return int(value)
     return 1
 

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 
 from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.processes import child_processes
+from rest_react.processes.cores import usable_cores
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import write_file
 from rest_react.terminal.console import say
@@ -116,18 +117,25 @@ def _command(module: str, training: LocalTraining, job: Path) -> list[str]:
 
 def _threads(training: LocalTraining) -> int:
     """The threads of each process."""
-    return training.threads or max(1, (os.cpu_count() or 1) * training.num_machines // training.num_processes)
+    return training.threads or max(1, usable_cores() * training.num_machines // training.num_processes)
 
 
 def _join_script(module: str, training: LocalTraining, folder: Path) -> str:
-    """A script for the other machines, which must see the run's folder under the same path."""
+    """A script for the other machines, which must see the run's folder under the same path. Its standard input is no
+    pipe, whatever started it: a worker ends when a pipe there closes (child_processes)."""
     command = _command(module, training, (folder / "job.json").resolve())
     at = command.index("--machine_rank") + 1
     words = [shlex.quote(word) for word in command]
     words[at] = '"${1:?give the number of this machine, from 1 on}"'
     given = _environment(training)
     kept = (f"export {name}={shlex.quote(given[name])}" for name in ("PYTHONPATH", "TOKENIZERS_PARALLELISM"))
-    lines = ["#!/usr/bin/env bash", f"cd {shlex.quote(str(Path.cwd()))}", *kept, f"exec {' '.join(words)}", ""]
+    lines = [
+        "#!/usr/bin/env bash",
+        f"cd {shlex.quote(str(Path.cwd()))}",
+        *kept,
+        f"exec {' '.join(words)} </dev/null",
+        "",
+    ]
     return "\n".join(lines)
 
 
