@@ -28,6 +28,7 @@ from rest_react.judges.rating_grader import rating_of
 from rest_react.judges.rating_sheet import Graded, fingerprint, read_ratings, read_scores, write_sheet
 from rest_react.metrics.agreement import cohens_kappa, correlation
 from rest_react.metrics.intervals import Share, clustered_interval
+from rest_react.questions.item_files import INSTRUCTED
 from rest_react.records import Result
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
@@ -65,6 +66,8 @@ def _graded(run: Path, stage: Path) -> Iterator[Graded]:
             raise RunFolderError(
                 f"{stage}/results.jsonl has no gold answers; delete that folder and run the evaluation again"
             )
+        if result.question_id.startswith(INSTRUCTED):  # of another task, which no person needs to rate
+            continue
         if result.outcome == "finished" and result.verdict.verdict != "unscored":
             row = (result.question, result.golds, result.answer)
             yield Graded(agent, fingerprint(*row), *row, result.verdict.verdict == "correct", rating_of(result.verdict))
@@ -191,8 +194,8 @@ def main() -> None:
     try:
         graded = graded_answers(arguments.runs)
         if arguments.what == "export":
-            rows = write_sheet(arguments.sheet, graded, sample=arguments.sample, seed=arguments.seed)
             told = "1 to 5 into the column `rating`" if _are_ratings(graded) else "yes or no into the column `correct`"
+            rows = write_sheet(arguments.sheet, graded, sample=arguments.sample, seed=arguments.seed)
             say(f"{arguments.sheet}: {rows} answers to rate; write {told}")
         else:
             sheet, rates = arguments.sheet, _are_ratings(graded)

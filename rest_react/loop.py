@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from rest_react.build import Parts, QuestionSet
+from rest_react.build.gold_answers import refuse_unusable_golds
 from rest_react.build.shared_questions import refuse_shared_questions
 from rest_react.config.environment import environment
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
@@ -61,6 +62,10 @@ class Loop:
         )
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
         refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), asked)
+        labelled = {f"evaluate.benchmarks.{name}": benchmark.labelled for name, benchmark in self.benchmarks.items()}
+        if not settings.synthetic.per_label:  # else the teacher has not written them yet
+            labelled |= {"demonstrations.questions": sets.labelled_rows}
+        refuse_unusable_golds(settings.task, labelled)
 
     async def run_to(self, iteration: int) -> None:
         """Runs every stage up to `iteration` that is not complete yet."""

@@ -50,11 +50,12 @@ class RunPrompts:
         }
 
     def text(self, name: str) -> str:
-        """The text of a prompt file."""
+        """The text of a prompt file; `{labels}` in it stands for the labels of the task, one a line."""
         path = self._folder / name
         if not path.exists():
             path = self.settings.task.packaged_prompts / name
-        return path.read_text(encoding="utf-8")
+        labels = self.settings.task.label_names() or ("any text",)
+        return path.read_text(encoding="utf-8").replace("{labels}", "\n".join(f"- {label}" for label in labels))
 
     @property
     def _folder(self) -> Path:

@@ -22,13 +22,16 @@ def refuse_shared_questions(
     """Compares the questions of Grow and of the demonstrations with those of each benchmark, and with each other."""
     own = settings.demonstrations.questions is not None and not settings.synthetic.per_label
     taught = unlabelled(sets.demonstrated.demonstrations) if own else []
-    for setting, questions in (("grow.questions", grown), ("demonstrations.questions", taught)):
-        tested = benchmarks_for_testing(settings)
-        for note in refuse_overlap(questions, asked, settings.grow.allow_overlap, tested, setting=setting):
-            say(f"note: {note}")
+    tested = benchmarks_for_testing(settings)
+    for note in refuse_overlap(grown, asked, settings.grow.allow_overlap, tested, setting="grow.questions"):
+        say(f"note: {note}")
     if taught and settings.task.searches and settings.start == "demonstrations":  # a chain leads to the gold answer
         refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
-    elif settings.start == "demonstrations" and settings.iteration and (again := _same_texts(taught, grown)):
+    elif taught:  # rows with labels: no setting allows them in a benchmark
+        refuse_overlap(taught, asked, (), asked, setting="demonstrations.questions")
+    if settings.task.searches or settings.start != "demonstrations" or not settings.iteration:
+        return
+    if again := _same_texts(taught, grown):
         say(
             f"note: grow.questions: {again} of {len(grown)} rows are also rows of demonstrations.questions, whose "
             "labels the policy has learnt before it answers them. For a loop without labels give Grow other rows: "

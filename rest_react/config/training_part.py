@@ -17,7 +17,8 @@ from rest_react.records import LabelledQuestion
 
 def with_training_part(s: Settings) -> Settings:
     """The settings with the task completed. The rows are read only if the task needs them. Raises ConfigError."""
-    if not s.task.needs_rows:
+    own_labels = s.task.label_names() and s.synthetic.per_label  # then no row is used
+    if own_labels or not s.task.needs_rows:
         return s
     source = s.demonstrations.questions
     rows: Sequence[LabelledQuestion] = ()

@@ -100,6 +100,19 @@ def difference_to_baseline(trainings: Sequence[Answers], baseline: Answers) -> O
     return _difference(trainings, [baseline], varying=slice(1))
 
 
+def change_over_trainings(after: Sequence[Answers], before: Sequence[Answers]) -> OverTrainings:
+    """The mean change of each training from earlier answers of its own, paired by question and training."""
+    names = _scored_in_all([*after, *before])
+    if not names:
+        return OverTrainings(None, None, None, None, 0)
+    arm = _Arm(_arm(after, names).scores - _arm(before, names).scores)
+    half = 0.5 / len(after)  # half a pair of answers, as in metrics.intervals
+    centre, error = shrunken_mean(arm.of_questions, {-1.0: half, 0.0: 2 * half, 1.0: half})
+    low, high = _interval(centre, error, [arm], ends=(-1.0, 1.0))
+    std = math.sqrt(arm.between() / arm.freedom) if arm.freedom else None
+    return OverTrainings(float(arm.means.mean()), std, low, high, len(names), tuple(arm.means.tolist()))
+
+
 def _difference(ours: Sequence[Answers], theirs: Sequence[Answers], *, varying: slice) -> OverTrainings:
     """`varying`: which of the two sides are trainings."""
     names = _scored_in_all([*ours, *theirs])

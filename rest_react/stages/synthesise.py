@@ -18,6 +18,7 @@ from typing import Protocol
 
 from rest_react.errors import ModelFault, OutsideFault, UsageError, as_fault
 from rest_react.metrics.prices import Price, bill
+from rest_react.model_output.thinking import after_thinking
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
@@ -143,10 +144,12 @@ async def _written(
     written = WrittenText(id_, label, "")
     try:
         (reply,) = await teacher.sample(Prompt("", prompt), n=1, sampling=sampling)
-        text = reply.text.split(STOP, 1)[0].strip().strip("\"'`").strip()
+        said = after_thinking(reply.text)
+        text = (said or "").split(STOP, 1)[0].strip().strip("\"'`").strip()
+        cut_off = said is None or (text and reply.finish == CUT_OFF)
         written = replace(
             written, text=text, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens,
-            dropped="" if text and reply.finish != CUT_OFF else "cut off" if text else "empty",
+            dropped="cut off" if cut_off else "" if text else "empty",
         )  # fmt: skip
         if judge is None or written.dropped:
             return written

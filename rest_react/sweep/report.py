@@ -7,8 +7,10 @@
     demonstrations.questions.n=100 validation 5         71.2%     [63.0, 78.9]  2.1  +4.2 [-2.8, +11.2]
 
 Runs that differ only in `seed`, `learning_seed` or their names are one line. Values are those of each run's last
-iteration. Intervals are over items and trainings; of a single training over items alone. A difference to a baseline is
-paired by item. A training whose loss stays up is named.
+iteration; where that is not the first one, `Start` is the first evaluation (of a label-free loop on classification:
+of the supervised start), and the difference to it is paired by item and training. Intervals are over items and
+trainings; of a single training over items alone. A difference to a baseline is paired by item. A training whose loss
+stays up is named.
 Not here: the tables (reporting.tables.sweep_tables), the outcomes of the jobs (jobs), the numbers of one run
 (reporting.results.rows).
 """
@@ -95,7 +97,18 @@ def _arms(settings: tuple[str, ...], runs: Sequence[Path]) -> Iterator[Arm]:
             dict(_baselines([results for _, results in read], name)),
             [row for _, row in last],
             [b for _, results in read for b in results.baselines if b.row.benchmark == name],
+            _start(read, name, last),
         )
+
+
+def _start(
+    read: Sequence[tuple[Path, Results]], benchmark: str, last: Sequence[tuple[Path, ResultRow]]
+) -> dict[str, list[float | None]]:
+    """The scores of each training's first evaluation; none unless all of them went on after it."""
+    first = {run: row for run, results in read for row in reversed(results.rows) if row.benchmark == benchmark}
+    if any(first[run].iteration == row.iteration for run, row in last):
+        return {}
+    return _together([scores_of(first[run]) or {} for run, _ in last])
 
 
 def _last(results: Results, benchmark: str) -> ResultRow | None:

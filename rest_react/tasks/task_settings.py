@@ -101,6 +101,10 @@ class TaskSettings(Protocol):
         """These settings, completed from the rows of `demonstrations.questions`. Raises ConfigError."""
         return self
 
+    def unusable_golds(self, questions: Sequence[LabelledQuestion]) -> Iterator[str]:
+        """One message for each question with whose gold answers no answer can be compared."""
+        yield from ()
+
     def prompts_of_rows(self, rows: Sequence[LabelledQuestion], *, shots: int | None = None) -> dict[str, StepPrompt]:
         """The prompts made from the rows of `demonstrations.questions`, with `shots` of them as examples (None: as many
         as its settings say); empty: the prompts are those in the prompt files."""

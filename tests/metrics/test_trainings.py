@@ -1,6 +1,6 @@
 """Intervals over questions and trainings: values by hand, and their coverage in simulation."""
 
-from statistics import fmean
+from statistics import NormalDist, fmean
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from rest_react.metrics.intervals import interval_of_differences
 from rest_react.metrics.trainings import (
     OverTrainings,
+    change_over_trainings,
     difference_over_trainings,
     difference_to_baseline,
     mean_over_trainings,
@@ -85,3 +86,29 @@ def test_the_interval_covers_at_least_94_percent_where_trainings_vary_and_where_
             found = difference_over_trainings(arms[:3], arms[3:])
             covered += found.low <= 0 <= found.high
         assert covered / 200 >= 0.93
+
+
+def test_a_change_is_paired_by_question_and_training() -> None:
+    before = [training(1, 0, 0, 1), training(0, 0, 1, 1)]
+    found = change_over_trainings([training(1, 1, 0, 1), training(1, 0, 1, 1)], before)
+    assert (found.mean, found.std, found.by_training, found.questions) == (0.25, 0.0, (0.25, 0.25), 4)
+    assert found.low is not None and found.high is not None
+    assert found.low < 0.25 < found.high
+    assert change_over_trainings([training(1, 0)], [training(0, 0)]).low is None
+    assert change_over_trainings([training(1)], [{"w0": [None]}]).mean is None
+
+
+def test_the_interval_of_a_change_covers_at_least_94_percent() -> None:
+    rng, covered, runs = np.random.default_rng(5), 0, 400
+    # Over questions N(0, 1), trainings N(0.4, 0.3) and noise N(0, 0.5), an answer is right where the sum is above 0.
+    true = NormalDist().cdf(0.4 / (1 + 0.3**2 + 0.5**2) ** 0.5) - 0.5
+    for _ in range(runs):
+        easy = rng.normal(0.0, 1.0, 100)
+        after, before = [], []
+        for gain in rng.normal(0.4, 0.3, 3):
+            for side, shift in ((after, gain), (before, 0.0)):
+                side.append(training(*map(float, easy + shift + rng.normal(0.0, 0.5, 100) > 0)))
+        found = change_over_trainings(after, before)
+        assert found.low is not None and found.high is not None
+        covered += found.low <= true <= found.high
+    assert covered / runs > 0.93

@@ -67,6 +67,7 @@ def test_the_teacher_sees_the_labels_and_no_text_of_a_data_set(tmp_path: Path) -
             asked.append(shown)
             label = re.findall(r'class "(\w+)"', shown)[0]
             said = f"{label} story {len(asked)} about {'abcdefghijklmnopqrstuvwxyz'[len(asked)] * 9}"
+            said = f"<think>A {label} story, then.</think>\n{said}"
         elif "GOOD:" in shown:
             said = "GOOD: no" if "story 1 " in shown else "GOOD: yes"
         message = {"role": "assistant", "content": said}
@@ -103,6 +104,7 @@ def test_the_teacher_sees_the_labels_and_no_text_of_a_data_set(tmp_path: Path) -
     rows = written_rows(stage)
     examples = list(read_lines(tmp_path / "x" / "iter_0" / "improve" / "examples.jsonl", Example))
     assert [example.completion for example in examples] == [row.answers[0] for row in rows]
+    assert not any("think" in row.question.text for row in rows)
     assert all(row.question.text in example.prompt for row, example in zip(rows, examples, strict=True))
 
 

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
-from rest_react.metrics.trainings import difference_to_baseline, mean_over_trainings
+from rest_react.metrics.trainings import change_over_trainings, difference_to_baseline, mean_over_trainings
 from rest_react.reporting.number_formats import number, percent, points, span
 from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
 from rest_react.reporting.results.rows import RATING
@@ -30,7 +30,8 @@ Table: TypeAlias = tuple[list[str], list[list[str]]]
 class Arm:
     """The runs with the same settings on one benchmark. `values` has for each item its score in each training; `scores`
     the same for each of the task's own scores, `baselines` the scores of each baseline. `rows` are the last row of each
-    training, `compared` the baselines of all of them."""
+    training, `compared` the baselines of all of them; `start` is as `values`, of the first evaluation of each training,
+    if that is an earlier one in all of them."""
 
     settings: tuple[str, ...]
     benchmark: str
@@ -40,6 +41,7 @@ class Arm:
     baselines: Mapping[str, Values]
     rows: Sequence[ResultRow] = ()
     compared: Sequence[ComparedBaseline] = field(default=(), repr=False)
+    start: Values = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -60,6 +62,14 @@ class Arm:
         found = difference_to_baseline(trainings, theirs)
         return Share(found.mean, found.std, found.low, found.high, found.questions, len(trainings))
 
+    def minus_start(self) -> Share:
+        """Its accuracy minus that of its start, paired by item and training."""
+        after, before = _by_training(self.values), _by_training(self.start)
+        if len(after) < 2 or len(after) != len(before):
+            return paired_difference(self.values, self.start)
+        found = change_over_trainings(after, before)
+        return Share(found.mean, found.std, found.low, found.high, found.questions, len(after))
+
     @property
     def size(self) -> int | None:
         """The number of labelled rows, where it is one of the settings that differ."""
@@ -72,6 +82,8 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
     names = sorted({name for arm in arms for name in arm.baselines})
     scores = sorted({name for arm in arms for name in arm.scores})
     headings = ["Settings", "Benchmark", "Trainings", "Items", "Accuracy", "95% interval", "Std over trainings"]
+    started = any(arm.start for arm in arms)
+    headings += ["Start", "Minus start"] if started else []
     headings += [f"{name}" for name in names] + [f"Minus {name}" for name in names]
     headings += [name.replace("_", " ") for name in scores]
     rows = []
@@ -79,12 +91,15 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
         share = arm.accuracy
         cells = [arm.name, visible(arm.benchmark), str(arm.trainings), str(share.n)]
         cells += [percent(share.mean), span(share), "" if share.std is None else f"{100 * share.std:.1f}"]
+        cells += [percent(_share(arm.start).mean), _difference(arm.minus_start())] if started else []
         cells += [percent(clustered_interval(arm.baselines.get(name, {})).mean) for name in names]
-        for name in names:
-            change = arm.minus(name)
-            cells.append("" if change.mean is None else f"{points(change.mean)} {span(change, '+')}")
+        cells += [_difference(arm.minus(name)) for name in names]
         rows.append(cells + [_score(name, arm.scores.get(name, {})) for name in scores])
     return headings, rows
+
+
+def _difference(change: Share) -> str:
+    return "" if change.mean is None else f"{points(change.mean)} {span(change, '+')}"
 
 
 def costs_table(arms: Sequence[Arm]) -> Table:

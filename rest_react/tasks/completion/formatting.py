@@ -30,7 +30,7 @@ def formatting_scores(answer: str, gold: str, values: Collection[str]) -> dict[s
         return dict(zip(SCORES, (0.0, None, None, 0.0, 0.0), strict=True))
     ours, theirs = dict(_leaves(given)), dict(_leaves(wanted))
     keys = ours.keys() == theirs.keys()
-    valid = None if not keys else all(not values or value in values for value in ours.values())
+    valid = None if not keys else all(not values or _plain(value) in values for value in ours.values())
     right = sum(ours.get(place) == value for place, value in theirs.items())
     return {
         "json_list": 1.0,
@@ -41,9 +41,15 @@ def formatting_scores(answer: str, gold: str, values: Collection[str]) -> dict[s
     }
 
 
+def is_gold(text: str) -> bool:
+    """Whether a gold answer is a list or object in JSON, with which answers can be compared."""
+    return isinstance(_parsed(text), (list, dict))
+
+
 def leaf_values(golds: Sequence[str]) -> list[str]:
-    """The different values in the training part's answers, in order; of answers that are not JSON none."""
-    return sorted({value for gold in golds for _, value in _leaves(_parsed(gold))})
+    """The different values in the training part's answers, in order, texts without quotes; of answers that are not JSON
+    none."""
+    return sorted({_plain(value) for gold in golds for _, value in _leaves(_parsed(gold))})
 
 
 def _parsed(text: str) -> object:
@@ -58,7 +64,7 @@ def _refused(name: str) -> object:
 
 
 def _leaves(content: object, place: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], str]]:
-    """Every value with its place, as a text in JSON; an empty list or object is a value."""
+    """Every value with its place, in JSON, so that "1" and 1 differ; an empty list or object is a value."""
     if isinstance(content, Mapping) and content:
         for key, inner in content.items():
             yield from _leaves(inner, (*place, key))
@@ -66,4 +72,10 @@ def _leaves(content: object, place: tuple[object, ...] = ()) -> Iterator[tuple[t
         for number, inner in enumerate(content):
             yield from _leaves(inner, (*place, number))
     elif content is not _UNREADABLE:
-        yield place, content if isinstance(content, str) else json.dumps(content)
+        yield place, json.dumps(content)
+
+
+def _plain(value: str) -> str:
+    """A value as settings name it: a text without its quotes, anything else as in JSON."""
+    found = json.loads(value)
+    return found if isinstance(found, str) else value

@@ -18,7 +18,7 @@ Not here: whether the label is right (task), and models' thoughts (model_output.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 _AROUND = " \t.,:;!?*_#`'\"“”„\u2018’「」『』《》()[]{}<>"
@@ -33,6 +33,21 @@ _JOINED = re.compile(r"""[\s"'”\u2019*]*(?:[,/&|+]|\b(?:or|and)\b)[\s"'“\u20
 def label_key(text: str) -> str:
     """The normalised form of a label, for comparison."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().strip(_AROUND).split())
+
+
+def alike_labels(labels: Iterable[str]) -> Iterator[str]:
+    """One message for each group of labels that no output could tell apart: they differ in marks around them alone
+    ("C" and "C#"), or have nothing but marks."""
+    groups: dict[str, dict[str, str]] = {}
+    for label in labels:
+        spelled = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+        groups.setdefault(label_key(label), {}).setdefault(spelled, label)
+    for key, spellings in groups.items():
+        named = " and ".join(map(repr, spellings.values()))
+        if not key:
+            yield f"{named} has no letter or digit, so no output can be read as it; name it in words"
+        elif len(spellings) > 1:
+            yield f"{named} differ in marks alone, which do not count when an output is read; name them differently"
 
 
 def read_label(text: str, labels: Sequence[str]) -> str | None:

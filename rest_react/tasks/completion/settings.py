@@ -20,9 +20,9 @@ from rest_react.questions.question_settings import BuiltInItems, QuestionSetting
 from rest_react.records import LabelledQuestion, Passage
 from rest_react.setting_types import Name, NotNegative
 from rest_react.tasks.completion import task
-from rest_react.tasks.completion.formatting import leaf_values
+from rest_react.tasks.completion.formatting import is_gold, leaf_values
 from rest_react.tasks.completion.items import Items, build_items
-from rest_react.tasks.completion.label import label_key
+from rest_react.tasks.completion.label import alike_labels, label_key
 from rest_react.tasks.task_settings import TaskContext, TaskSettings
 from rest_react.text_safety.escaping import escape_control_tokens
 
@@ -72,6 +72,7 @@ class CompletionSettings(TaskSettings):
         return ("tone.txt", {"{tone}": self.tone}) if self.grade == "tone" else None
 
     def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
+        yield from (f"{path}.labels: {told}" for told in alike_labels(self.label_names()))
         if "few_shot" in self.baselines and not self.shots:
             yield f"{path}.shots: 0, but the baseline few_shot shows examples; set 1 or more"
         if self.grade != "label" and (others := {"majority", "tfidf"}.intersection(self.baselines)):
@@ -89,16 +90,19 @@ class CompletionSettings(TaskSettings):
 
     @property
     def needs_rows(self) -> bool:
-        return self.labels is None
+        return self.labels is None or bool(self.label_names())
 
     def with_rows(self, rows: Sequence[LabelledQuestion]) -> Self:
         """With the labels of these rows, or the values of their lists, where `labels` is null. Raises ConfigError where
-        they are no labels."""
-        if self.labels is not None:
-            return self
+        they are no labels, cannot be told apart, or are not among given ones."""
         golds = [row.answers[0] for row in rows]
+        if self.labels is not None:
+            _refuse_unknown(golds, self.labels)
+            return self
         if self.grade == "formatting":
             return replace(self, labels=tuple(leaf_values(golds)))
+        if alike := list(alike_labels(golds)):
+            raise ConfigError([f"task.labels: {one}" for one in alike])
         found = {label_key(gold): gold for gold in sorted(golds, reverse=True)}
         if not golds:
             raise ConfigError(
@@ -111,6 +115,11 @@ class CompletionSettings(TaskSettings):
             )
             raise ConfigError([told])
         return replace(self, labels=tuple(sorted(found.values())))
+
+    def unusable_golds(self, questions: Sequence[LabelledQuestion]) -> Iterator[str]:
+        for one in questions if self.grade == "formatting" else ():
+            if not one.question.id.startswith(INSTRUCTED) and not is_gold(one.answers[0]):
+                yield f"{one.question.id}: {one.answers[0][:60]!r} is no list in JSON (task.grade=formatting)"
 
     def prompts_of_rows(self, rows: Sequence[LabelledQuestion], *, shots: int | None = None) -> dict[str, StepPrompt]:
         """The prompt of a user's own rows: the labels, and the first `shots` rows as examples."""
@@ -155,3 +164,16 @@ class CompletionSettings(TaskSettings):
 
         assert isinstance(items, Items)
         return ScriptedCompletion(items.plans, self.labels or ("",), **shares)
+
+
+def _refuse_unknown(golds: Sequence[str], labels: Sequence[str]) -> None:
+    """Raises ConfigError if a row has a label that is not among the given ones: it could not be learnt from."""
+    known = set(map(label_key, labels))
+    if missing := sorted({gold for gold in golds if label_key(gold) not in known}):
+        rows = sum(label_key(gold) not in known for gold in golds)
+        named = ", ".join(map(repr, missing[:5]))
+        told = (
+            f"task.labels: {rows} of {len(golds)} rows of demonstrations.questions have other labels ({named}); add "
+            "them, remove the rows, or set task.labels=null"
+        )
+        raise ConfigError([told])

@@ -18,6 +18,7 @@ from rest_react.prompts import STOP
 
 _FENCE = re.compile(r"[ \t]*```[\w+-]*[ \t]*")
 _SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
+_HEADING = re.compile(r"^[ \t#*]*question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
 _ANSWER = re.compile(r"^[^\w\n]*(?:the |final )*answer\b(?: is)?\s*:?[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
 _LONGEST = 20_000
 _DEEPEST = 100  # levels of the syntax tree; `ast.unparse` calls itself several times for each
@@ -64,9 +65,12 @@ def read_call(text: str, tool: str = "") -> Code:
 
 
 def read_calls(text: str, questions: int) -> list[str]:
-    """The part of a reply for each question, under the heading `# question <n>`; empty where there is none."""
+    """The part of a reply for each question, under the heading `# question <n>`; empty where there is none. The
+    headings stand in the code, or around blocks of code, as in a chat."""
     _, *parted = _SECTION.split(code_of(text))
-    parts = dict(zip(parted[::2], parted[1::2], strict=True))
+    if not parted:
+        _, *parted = _HEADING.split((after_thinking(text) or "").split(STOP, 1)[0])
+    parts = dict(zip(parted[::2], map(code_of, parted[1::2]), strict=True))
     return [parts.get(str(number), "") for number in range(1, questions + 1)]
 
 

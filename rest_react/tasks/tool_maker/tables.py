@@ -5,7 +5,8 @@
 
 Each way to answer is an evaluation of its own; the last of each counts. The majority answer is the best constant
 answer, chosen with the gold answers: what cannot beat it has learnt nothing about the question. A tool pays off after
-making / (cost of a question for the maker alone - cost with the tool) questions.
+making / (cost of a question for the maker alone - cost with the tool) questions; a rejected one never does, and in the
+row of all families it counts for neither cost.
 Not here: accuracies over iterations, which every task has (reporting).
 """
 
@@ -19,6 +20,7 @@ from rest_react.metrics.prices import Price
 from rest_react.records import Result, Trajectory
 from rest_react.tasks.protocol import Evaluated, ResultTable
 from rest_react.tasks.rollout import tokens_of_roles
+from rest_react.tasks.tool_maker.choice import read_choice
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import how_asked
 from rest_react.tasks.tool_maker.states import NONE
@@ -124,25 +126,29 @@ def _rows(
     golds = {a.question: (a.family, a.result.golds) for answers in own.values() for a in answers}
     yield (name, "majority answer", _percent(_majority(golds)), str(len(golds)), *6 * (_UNKNOWN,))
     made = [makings[one] for one in ([family] if family else makings) if one in makings]
+    rejected = {one for one, making in makings.items() if not making.accepted}
+    kept = [making for making in made if making.accepted]
     for way, answers in own.items():
         if not answers:
             continue
         share = clustered_interval(_scores(answers))
         with_tool, whole = way in _ALONE, _not_lost(answers)
+        if with_tool:  # without a tool there is no call, so such an answer costs nothing
+            whole = [a for a in whole if a.family not in rejected]
         spent = _mean([a.usd for a in whole])
-        making = _sum([m.usd for m in made]) if made else None
-        alone = _mean([a.usd for a in _not_lost(own.get("maker_alone", ()))])
+        making = _sum([m.usd for m in kept]) if kept else None
+        alone = _mean([a.usd for a in _not_lost(own.get("maker_alone", ())) if a.family not in rejected])
         yield (
             name,
             _WAYS[way],
             _with_interval(share),
             str(share.n),
             _difference(answers, own.get(_ALONE[way], ())) if with_tool else _UNKNOWN,
-            f"{100 * sum(a.tokens for a in whole) / max(len(whole), 1):,.0f}",
+            f"{100 * sum(a.tokens for a in whole) / len(whole):,.0f}" if whole else _UNKNOWN,
             _dollars(spent, 100),
             _tries(made) if with_tool else _UNKNOWN,
-            _dollars(making) if with_tool else _UNKNOWN,
-            _break_even(making, alone, spent) if with_tool else _UNKNOWN,
+            _dollars(_sum([m.usd for m in made]) if made else None) if with_tool else _UNKNOWN,
+            ("never" if made and not kept else _break_even(making, alone, spent)) if with_tool else _UNKNOWN,
         )
 
 
@@ -221,8 +227,8 @@ def _dispatches(last: Mapping[str, Evaluated]) -> Iterator[tuple[bool, str, floa
             for step in trajectory.steps:
                 if step.kind == "dispatch" and family:
                     known = f"{family}: " in step.state
-                    said = step.candidates[step.chosen].text.split()[:1] if step.chosen is not None else []
-                    yield known, trajectory.question_id, float(said == [family if known else NONE])
+                    said = read_choice(step.candidates[step.chosen].text, step.state) if step.chosen is not None else ""
+                    yield known, trajectory.question_id, float(said == (family if known else NONE))
 
 
 def _dispatch_rows(chosen: Sequence[tuple[bool, str, float]]) -> Iterator[tuple[str, str, str]]:

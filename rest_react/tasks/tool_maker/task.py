@@ -14,9 +14,7 @@ among calls that execution verified, without labels. Steps of other models never
 Not here: making a tool (making), the sandbox, and the tables of the report (tables).
 """
 
-import ast
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +29,7 @@ from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Tr
 from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
 from rest_react.tasks.tool_maker.calls import read_answer, read_call
+from rest_react.tasks.tool_maker.choice import read_choice
 from rest_react.tasks.tool_maker.conversation import step_view
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.families.problem import plain_key
@@ -44,7 +43,6 @@ from rest_react.trajectories.step_view import StepView
 
 DISPATCHER = "task.dispatcher"
 ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what the result of a call is
-_TOOLS = re.compile(r'^TOOLS = (".*")$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +179,9 @@ def _read_use(step: Step, text: str) -> ParsedAction:
 
 
 def _read_dispatch(step: Step, text: str) -> ParsedAction:
-    shown = _TOOLS.search(step.state)
-    names = [line.partition(":")[0] for line in ast.literal_eval(shown[1]).splitlines()] if shown else []
-    said = plain_key(text.partition("\n")[0])
-    choice = next((name for name in (*names, NONE) if said == name), None)
-    if choice is None:
-        return ParsedAction(None, f"no tool: {said[:80]}")
+    choice = read_choice(text, step.state)
+    if not choice:
+        return ParsedAction(None, f"no tool: {text.strip()[:80]}")
     return ParsedAction(choice, "", choice, choice, complete=True)
 
 

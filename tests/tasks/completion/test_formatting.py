@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.tasks.completion.formatting import SCORES, formatting_scores, leaf_values
+from rest_react.tasks.completion.formatting import SCORES, formatting_scores, is_gold, leaf_values
 
 LETTERS = ["A", "B", "C", "D"]
 
@@ -47,3 +47,15 @@ def test_any_answer_has_scores_and_only_an_equal_list_is_all_right(answer: str) 
     assert all(value is None or 0 <= value <= 1 for value in scores.values())
     same = answer.strip().startswith("[") and json.loads(answer) == ["A", "B"] if scores["json_list"] else False
     assert (scores["all_right"] == 1) == same
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"), [('["1"]', "[1]"), ('["true", null]', '[true, "null"]'), ("[[]]", '["[]"]'), ("[1]", "[1.0]")]
+)
+def test_values_of_another_type_are_not_right(answer: str, gold: str) -> None:
+    assert formatting_scores(answer, gold, [])["all_right"] == 0
+    assert formatting_scores(gold, gold, leaf_values([gold])) == dict.fromkeys(SCORES, 1.0)
+
+
+def test_a_gold_answer_is_a_list_or_an_object() -> None:
+    assert [is_gold(text) for text in ('["A"]', "{}", '"A"', "Credit card")] == [True, True, False, False]

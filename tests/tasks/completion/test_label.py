@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.tasks.completion.label import label_key, read_label
+from rest_react.tasks.completion.label import alike_labels, label_key, read_label
 
 LABELS = ("Credit card", "Card", "Mortgage", "Debt collection", "トピック", "product")
 
@@ -56,3 +56,12 @@ def test_the_longest_of_two_labels_at_one_place_counts_and_no_order_of_the_list_
     text = " ".join(labels)
     assert read_label(text, labels) == read_label(text, labels[::-1]) == labels[0]
     assert read_label("Credit card fee", ("Credit", "Credit card")) == "Credit card"
+
+
+def test_labels_that_no_output_could_tell_apart_are_named() -> None:
+    assert list(alike_labels(["Card", "card", "Loan"])) == []
+    told = list(alike_labels(["C", "C#", "Python", "?"]))
+    assert [one.partition(",")[0] for one in told] == [
+        "'C' and 'C#' differ in marks alone",
+        "'?' has no letter or digit",
+    ]

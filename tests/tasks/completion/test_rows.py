@@ -132,6 +132,32 @@ def test_the_labels_of_a_sample_are_those_of_the_rows_that_train(tmp_path: Path)
     assert settings.task.label_names() == tuple(sorted({row.answers[0] for row in trained})) == CLASSES
 
 
+def test_labels_that_rows_or_outputs_cannot_have_are_refused(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    own = ["experiment=classify", f"data={data}", "demonstrations.questions.n=18"]
+    with pytest.raises(ConfigError, match=r"task\.labels: 6 of 18 rows .* have other labels \('Mortgage'\); add them"):
+        compose([*own, "task.labels=[Card,Loan]"])
+    with pytest.raises(ConfigError, match=r"task\.labels: 'C' and 'C#' differ in marks alone"):
+        compose([*own, "task.labels=[Card,Loan,Mortgage,C,'C#']"])
+    marks = write_data(tmp_path / "marks", labelled=10, other="Card!")
+    with pytest.raises(ConfigError, match=r"task\.labels: 'Card' and 'Card!' differ in marks alone"):
+        compose(["experiment=classify", f"data={marks}", "demonstrations.questions.n=18"])
+
+
+def test_gold_answers_that_are_no_lists_are_refused_before_any_answer(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    settings = compose(
+        ["experiment=classify", f"data={data}", "task.grade=formatting", "task.baselines=[]",
+         "demonstrations.questions.n=18", "evaluate.benchmarks.validation.n=6"]
+    )  # fmt: skip
+    with pytest.raises(ConfigError) as refused:
+        Loop(settings, Parts(settings, RunFolder(tmp_path / "run")))
+    assert [one.partition(":")[0] for one in refused.value.problems] == [
+        "evaluate.benchmarks.validation", "demonstrations.questions",
+    ]  # fmt: skip
+    assert "6 of 6 rows: validation-0: 'Card' is no list in JSON (task.grade=formatting)" in refused.value.problems[0]
+
+
 def test_rows_of_validation_in_the_training_part_are_refused(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", labelled=18)
     (data / "validation.jsonl").write_bytes((data / "train.jsonl").read_bytes())

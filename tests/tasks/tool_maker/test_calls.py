@@ -46,6 +46,10 @@ def test_each_question_has_the_call_under_its_heading() -> None:
     reply = "# question 2\nanswer = f(2)\n\n# Question 1:\nanswer = f(1)\n"
     assert [part.strip() for part in read_calls(reply, 3)] == ["answer = f(1)", "answer = f(2)", ""]
     assert read_calls("answer = f(1)", 2) == ["", ""]
+    chat = (
+        "Here they are.\n\n### Question 1\n```python\nanswer = f(1)\n```\n\n**Question 2**\n```\nanswer = f(2)\n```\n"
+    )
+    assert [part.strip() for part in read_calls(chat, 2)] == ["answer = f(1)", "answer = f(2)"]
 
 
 def test_the_answer_of_a_model_alone_is_behind_the_last_answer_line() -> None:

@@ -111,3 +111,27 @@ def test_no_text_breaks_a_checker(name: str, text: str) -> None:
 def test_a_number_problem_can_have_several_right_answers() -> None:
     problems = [FAMILIES["remainders"].make(Random(seed)) for seed in range(20)]
     assert {len(problem.answers) for problem in problems} >= {1, 2}
+
+
+@pytest.mark.parametrize("answer", ["B: red", "(B) the red book", "red book", "**(B)** red", "b", "The red."])
+def test_an_option_may_be_named_by_letter_thing_or_both(answer: str) -> None:
+    golds = ("B", "red", "(B) red", "the red book", "(B) the red book")
+    assert FAMILIES["logical_deduction"].is_right(answer, golds)
+    for wrong in ("C: red", "(B) blue", "A"):
+        assert not FAMILIES["logical_deduction"].is_right(wrong, golds)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("There is no such time.", "none"),
+        ("no common free slot", "none"),
+        ("1:30-2:00 PM", "13:30-14:00"),
+        ("11:30 AM to 12:00 PM", "11:30-12:00"),
+        ("11:30-1:00 pm", "11:30-13:00"),
+        ("08:00 - 9:30", "8:00-9:30"),
+    ],
+)
+def test_a_span_may_be_written_by_either_clock(answer: str, gold: str) -> None:
+    assert FAMILIES["meeting_schedule"].is_right(answer, (gold,))
+    assert not FAMILIES["meeting_schedule"].is_right(answer, ("9:00-9:30",))

@@ -31,9 +31,38 @@ def test_a_call_returns_its_answer_and_how_often_it_called_the_tool(kind: str) -
 
 
 @isolated
-@pytest.mark.parametrize("call", ["answer = 8", "double(4)\nanswer = 8", "answer = 8 if double(4) else 0"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "answer = 8",
+        "double(4)\nanswer = 8",
+        "answer = 8 if double(4) else 0",
+        "twice = double(['a'])\nprint(', '.join(twice))\nanswer = 'a, a'",
+        "first = double([1])[0]\nanswer = 'B'",
+        "answer = double([1])[0]\nanswer = 'B'",
+    ],
+)
 def test_an_answer_that_does_not_depend_on_the_tool_is_constant(call: str) -> None:
     assert run(call).constant
+
+
+@isolated
+@pytest.mark.parametrize(
+    "call",
+    [
+        "answer = double(4) + 1",
+        "answer = {8: 'B'}[double(4)]",
+        "found = []\nfor i in range(2):\n    found.append(double(i) + 1)\nanswer = sum(found)",
+        "def use(x):\n    return double(x)[0]\nanswer = use(['a'])",
+        "total = 0\nfor i in range(1):\n    value = double(3) + 1\n    total += value\nanswer = total",
+        "if double(4) > 7:\n    answer = 'B'\nelse:\n    answer = 'C'",
+        "answer = 0\nanswer += double(4)",
+        "if (value := double(4)) + 1:\n    pass\nanswer = value + 1",
+    ],
+)
+def test_an_answer_that_comes_from_the_tool_is_not_constant(call: str) -> None:
+    outcome = run(call)
+    assert (outcome.constant, outcome.problem) == (False, "")
 
 
 @isolated

@@ -22,3 +22,27 @@ def test_answers_lost_outside_do_not_make_an_answer_cheaper() -> None:
     (table,) = tool_tables([Evaluated(1, "alone", found, results)], {"policy": Price(1.0, 1.0)})
     row = next(row for row in table.rows if row[:2] == ("word sorting", "user alone"))
     assert (row[3], row[5], row[6]) == ("1", "10,000", "$0.0100")
+
+
+def answered(way: str, family: str, number: int, tokens: int) -> tuple[Trajectory, LabelledQuestion]:
+    asked = Question(f"{way}:{family}-eval-00{number}", "Sort b a.")
+    one = Trajectory(f"{asked.id}.0", asked.id, asked.text, "finished", None, (), "", "a b", Usage(1, tokens, 0))
+    return one, LabelledQuestion(asked, ("a b",), kind=family)
+
+
+def test_a_rejected_tool_never_pays_off_and_does_not_make_the_others_cheaper() -> None:
+    families, evaluations = ("word_sorting", "remainders"), []
+    for way, tokens in (("user_with_tool", {"word_sorting": 100, "remainders": 0}), ("maker_alone", None)):
+        made = [answered(way, family, 0, 1000 if tokens is None else tokens[family]) for family in families]
+        results = {one.id: result_of(asked, one, Verdict("correct"), before=Verdict("correct")) for one, asked in made}
+        evaluations.append(Evaluated(1, way, [one for one, _ in made], results))
+    making = [
+        Trajectory(f"making:{family}.0", f"making:{family}", "", "finished", None, (), "", told, Usage(1, 5000, 0))
+        for family, told in (("word_sorting", "accepted"), ("remainders", "rejected: it fails"))
+    ]
+    evaluations.append(Evaluated(1, "making", making, {}))
+    (table,) = tool_tables(evaluations, {"policy": Price(1.0, 1.0), "task.maker": Price(1.0, 1.0)})
+    found = {row[0]: row[5:] for row in table.rows if row[1] == "user with tool"}
+    assert found["remainders"] == ("-", "-", "0 + 0, 1 rejected", "$0.0050", "never")
+    assert found["word sorting"] == ("10,000", "$0.0100", "0 + 0", "$0.0050", "6")
+    assert found["all"] == ("10,000", "$0.0100", "0 + 0, 1 rejected", "$0.0100", "6")

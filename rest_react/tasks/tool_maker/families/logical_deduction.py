@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise, permutations
 from random import Random
 
-from rest_react.tasks.tool_maker.families.problem import Family, Problem, labelled, listed, literal, options, plain_key
+from rest_react.tasks.tool_maker.families.problem import Family, Problem, labelled, listed, literal, option_key, options
 
 FUNCTION = '''\
 from itertools import permutations
@@ -61,7 +61,9 @@ def make(rng: Random) -> Problem:
     said = [[*statement] for statement in needed]
     call = f"answer = thing_at({literal(things)}, {literal(said)}, {place})"
     right = order[place - 1]
-    return Problem(f"{text}\n{options(things)}", (*labelled(things, right), f"the {right} {noun}"), call)
+    letter, thing, both = labelled(things, right)
+    answers = (letter, thing, both, f"the {right} {noun}", f"({letter}) the {right} {noun}")
+    return Problem(f"{text}\n{options(things)}", answers, call)
 
 
 def solutions(things: Sequence[str], statements: Sequence[_Statement]) -> list[tuple[str, ...]]:
@@ -86,4 +88,4 @@ def _sentence(noun: str, statement: _Statement) -> str:
     return f"The {thing} {noun} stands {where} of the {other} {noun}."
 
 
-FAMILY = Family("logical_deduction", make, plain_key, FUNCTION)
+FAMILY = Family("logical_deduction", make, option_key, FUNCTION)

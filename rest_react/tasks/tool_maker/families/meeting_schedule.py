@@ -35,7 +35,8 @@ def first_meeting(one, other, minutes):
 _PEOPLE = "Ada Bo Carla Dov Elin Finn Gita Hugo Ines Jonas".split()
 _LENGTHS = {30: "30 minutes", 60: "60 minutes", 90: "90 minutes"}
 _FIRST, _LAST = 16, 36  # half hours since midnight: 8:00 and 18:00
-_NONE = re.compile(r"\b(none|no (common )?(time|slot|meeting))\b", re.IGNORECASE)
+_NONE = re.compile(r"\b(none|no ((such|common|free|possible|suitable) )*(time|slot|span|meeting))\b", re.IGNORECASE)
+_TIME = re.compile(r"(\d{1,2}):(\d\d)(?:\s*([ap])\.?m\b)?", re.IGNORECASE)
 
 
 def make(rng: Random) -> Problem:
@@ -72,11 +73,23 @@ def _clock(half: int) -> str:
 
 
 def _key(text: str) -> str:
-    """Its two times without leading zeros; `none` for a text without times that says so."""
-    times = re.findall(r"(\d{1,2}):(\d\d)", text)
+    """Its two times by the 24-hour clock without leading zeros; `none` for a text without times that says so."""
+    times = _TIME.findall(text)
     if len(times) == 2:
-        return "-".join(f"{int(hours)}:{minutes}" for hours, minutes in times)
+        (_, _, first), (_, _, last) = times
+        start, end = (_minute(hours, rest, half) for hours, rest, half in times)
+        afternoon = _minute(times[0][0], times[0][1], last)
+        if last and not first and afternoon < end:  # in "1:30-2:00 PM" both are in the afternoon
+            start = afternoon
+        return "-".join(f"{minute // 60}:{minute % 60:02}" for minute in (start, end))
     return "none" if not times and _NONE.search(text) else f"x{text}"
+
+
+def _minute(hours: str, rest: str, half: str) -> int:
+    """Minutes since midnight; `half` is a, p or empty."""
+    hour = int(hours)
+    hour = hour % 12 + 12 * (half.lower() == "p") if half else hour
+    return 60 * hour + int(rest)
 
 
 FAMILY = Family("meeting_schedule", make, _key, FUNCTION)

@@ -6,9 +6,12 @@ Not here: the generators (one module each).
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Family:
 def plain_key(text: str) -> str:
     """An answer without case, and without what stands around it: `(B)`, `"b".` and `b` are the same."""
     return " ".join(text.casefold().strip(" \t\n.,:;'\"()[]").split())
+
+
+def option_key(text: str) -> str:
+    """An answer to lettered options as its words, without `the`: `(B) red`, `**B**: the red` are the same."""
+    return " ".join(word for word in _WORD.findall(text.casefold()) if word != "the")
 
 
 def literal(value: str | int | Sequence[object] | dict[str, str]) -> str:

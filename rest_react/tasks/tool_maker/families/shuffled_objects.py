@@ -7,7 +7,7 @@ Not here: the checker's comparison (problem).
 
 from random import Random
 
-from rest_react.tasks.tool_maker.families.problem import Family, Problem, labelled, listed, literal, options, plain_key
+from rest_react.tasks.tool_maker.families.problem import Family, Problem, labelled, listed, literal, option_key, options
 
 FUNCTION = '''\
 def after_swaps(holds, swaps, person):
@@ -39,4 +39,4 @@ def make(rng: Random) -> Problem:
     return Problem(text, (*labelled(things, right), f"the {right}"), call)
 
 
-FAMILY = Family("shuffled_objects", make, plain_key, FUNCTION)
+FAMILY = Family("shuffled_objects", make, option_key, FUNCTION)

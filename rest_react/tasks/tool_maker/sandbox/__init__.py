@@ -14,8 +14,9 @@ With `namespaces` (Linux) the code cannot
 - gain rights: it runs as `nobody` without capabilities.
 
 With `limits_only` it has the limits of memory, time and output, an empty folder as working directory and no environment
-variables, but the network and the files of the user who runs the command: only for code that you trust, or inside a
-container or virtual machine made for it.
+variables, but the network and the files of the user who runs the command; a process that it starts in a session of its
+own outlives the time limit, and root has no limit of processes. Only for code that you trust, or inside a container or
+virtual machine made for it.
 
 It does not protect against errors of the kernel (use a virtual machine for code of an adversary), against timing and
 load of the machine, or against an answer that the code makes up: what the result says comes from the same process. So
@@ -32,7 +33,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -40,6 +41,7 @@ import msgspec
 
 from rest_react.errors import OutsideFault
 from rest_react.tasks.tool_maker.sandbox import program
+from rest_react.tasks.tool_maker.sandbox.dependence import depends_on
 
 Isolation: TypeAlias = Literal["namespaces", "limits_only"]
 _PROGRAM = [sys.executable, "-I", "-S", "-B", program.__file__]
@@ -50,7 +52,8 @@ _GRACE_S = 10.0  # for the start of a process on a loaded machine
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of the code. `tool` is the name of its last function, `calls` how often the call called it.
-    `constant`: the answer stays the same if the tool returns something else. `problem` says why there is no answer."""
+    `constant`: the answer stays the same if the tool returns something else, or is written by hand. `problem` says why
+    there is no answer."""
 
     tool: str = ""
     calls: int = 0
@@ -91,7 +94,10 @@ class Sandbox:
                 )
         if status == program.SETUP_FAILED:
             raise OutsideFault(f"sandbox: {errors or 'cannot be made'}")
-        return _outcome(status, said, self.seconds, called=bool(call))
+        outcome = _outcome(status, said, self.seconds, called=bool(call))
+        if call and not outcome.problem and not outcome.constant:
+            return replace(outcome, constant=not depends_on(call, outcome.tool))
+        return outcome
 
 
 async def _process(request: bytes, timeout_s: float) -> tuple[int, bytes, str]:

@@ -189,7 +189,8 @@ def _run(request: Mapping[str, Any], nothing: int) -> NoReturn:
 
 def _results(function: str, call: str) -> dict[str, object]:
     """Runs the function's code, then the call twice: with the tool, and with a tool that returns an unknown object. A
-    call that comes to the same answer both times does not use the tool (`constant`)."""
+    call that comes to the same answer both times does not use the tool (`constant`); one that fails the second time may
+    still have an answer written by hand (sandbox.dependence)."""
     defined: dict[str, Any] = {"__name__": "tool"}
     exec(compile(function, "function.py", "exec"), defined)
     own = [name for name, value in defined.items() if isinstance(value, types.FunctionType)]
@@ -210,7 +211,7 @@ def _results(function: str, call: str) -> dict[str, object]:
     made = calls
     try:
         constant = answer is not None and _answer(call, tool, lambda *_, **__: object()) == answer
-    except BaseException:  # the call cannot work with another return value, so it uses the tool
+    except BaseException:  # the call cannot work with another return value; whether its answer can, its code tells
         constant = False
     return {"tool": tool, "calls": made, "answer": answer, "constant": constant, "error": ""}
 

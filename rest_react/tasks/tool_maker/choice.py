@@ -1,0 +1,25 @@
+"""Reads which tool a dispatcher chose, in a reply of any model.
+
+    read_choice("`word_sorting`.", state)        # "word_sorting", where the state lists it; "none"; "" for neither
+
+Not here: what the dispatcher is shown (states).
+"""
+
+import ast
+import re
+
+from rest_react.model_output.thinking import after_thinking
+from rest_react.tasks.tool_maker.families.problem import plain_key
+from rest_react.tasks.tool_maker.states import NONE
+
+_TOOLS = re.compile(r'^TOOLS = (".*")$', re.MULTILINE)
+
+
+def read_choice(text: str, state: str) -> str:
+    """The tool of the state that the first line of a reply names, or `none`; empty if it names neither. Thoughts before
+    it, case, quotes and marks around it do not count."""
+    shown = _TOOLS.search(state)
+    names = [line.partition(":")[0] for line in ast.literal_eval(shown[1]).splitlines()] if shown else []
+    lines = [line for line in (after_thinking(text) or "").splitlines() if line.strip()]
+    said = plain_key(lines[0].strip(" \t*`.:")) if lines else ""
+    return next((name for name in (*names, NONE) if said == name), "")
