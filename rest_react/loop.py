@@ -63,7 +63,7 @@ class Loop:
         asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
         refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), asked)
         labelled = {f"evaluate.benchmarks.{name}": benchmark.labelled for name, benchmark in self.benchmarks.items()}
-        if not settings.synthetic.per_label:  # else the teacher has not written them yet
+        if not settings.synthetic.n:  # else the teacher has not written them yet
             labelled |= {"demonstrations.questions": sets.labelled_rows}
         refuse_unusable_golds(settings.task, labelled)
 
@@ -81,7 +81,7 @@ class Loop:
                 repeats=s.grow.trajectories_per_question,
                 environment=environment(self.parts.prompts.digests()) | self.data_digests(),
             )
-        if s.synthetic.per_label:
+        if s.synthetic.n:
             await self.run_synthesise()
         await self._write_questions()
         await self.run_baselines()
@@ -302,7 +302,7 @@ class Loop:
         """Digests of the question sets and the corpus, to detect changed content under the same path."""
         sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
         digests = {name: one.digest() for name, one in sets.items()}
-        if self.settings.demonstrations.questions is not None and not self.settings.synthetic.per_label:
+        if self.settings.demonstrations.questions is not None and not self.settings.synthetic.n:
             rows = self.parts.question_sets.demonstrated
             digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
         corpus = self.settings.search.corpus_file()

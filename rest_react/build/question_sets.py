@@ -96,7 +96,7 @@ class QuestionSets:
     @cached_property
     def _rows(self) -> QuestionSet | None:
         """The rows of `demonstrations.questions`, if it is set; those that the teacher wrote, if it writes some."""
-        if self.settings.synthetic.per_label:
+        if self.settings.synthetic.n:
             return QuestionSet(tuple(written_rows(self.folder.stage(0, "synthetic"))), None)
         source = self.settings.demonstrations.questions
         if source is None:

@@ -31,8 +31,8 @@ class RunPrompts:
     def steps(self) -> dict[str, StepPrompt]:
         """The prompts of the steps: those made from the user's rows, or the prompt files."""
         s = self.settings
-        rows = () if s.agent.prompts or s.synthetic.per_label else self.question_sets.labelled_rows
-        made = s.task.prompts_of_rows(rows) if rows or (s.synthetic.per_label and not s.agent.prompts) else {}
+        rows = () if s.agent.prompts or s.synthetic.n else self.question_sets.labelled_rows
+        made = s.task.prompts_of_rows(rows) if rows or (s.synthetic.n and not s.agent.prompts) else {}
         return made or s.task.load_prompts(self._folder)
 
     def digests(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ def refuse_shared_questions(
     settings: Settings, sets: QuestionSets, grown: Sequence[Question], asked: Mapping[str, Sequence[Question]]
 ) -> None:
     """Compares the questions of Grow and of the demonstrations with those of each benchmark, and with each other."""
-    own = settings.demonstrations.questions is not None and not settings.synthetic.per_label
+    own = settings.demonstrations.questions is not None and not settings.synthetic.n
     taught = unlabelled(sets.demonstrated.demonstrations) if own else []
     tested = benchmarks_for_testing(settings)
     for note in refuse_overlap(grown, asked, settings.grow.allow_overlap, tested, setting="grow.questions"):

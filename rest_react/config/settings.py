@@ -216,7 +216,7 @@ class Settings:
     reward_model: Annotated[RewardModel, BY_KIND]
     # grades answers: see Models, the policy itself (same), or the rule grader (rule)
     grader: Annotated[Grader, BY_KIND]
-    # writes labelled texts, if synthetic.per_label is set: see Models, or the policy itself (same)
+    # writes labelled texts, if synthetic.n is set: see Models, or the policy itself (same)
     teacher: Annotated[Teacher, BY_KIND]
     search: Annotated[SearchEngine, BY_KIND]  # see Search engines
     world: WorldSettings  # see below

@@ -17,14 +17,18 @@ from rest_react.records import LabelledQuestion
 
 def with_training_part(s: Settings) -> Settings:
     """The settings with the task completed. The rows are read only if the task needs them. Raises ConfigError."""
-    own_labels = s.task.label_names() and s.synthetic.per_label  # then no row is used
+    own_labels = s.task.label_names() and s.synthetic.n  # then no row is used
     if own_labels or not s.task.needs_rows:
         return s
+    return replace(s, task=s.task.with_rows(training_rows(s)))
+
+
+def training_rows(s: Settings) -> Sequence[LabelledQuestion]:
+    """The rows of `demonstrations.questions`; none if it is not set. Raises ConfigError."""
     source = s.demonstrations.questions
-    rows: Sequence[LabelledQuestion] = ()
-    if source is not None:
-        w = s.world
-        built_in = s.task.built_in(w.seed, passages=w.passages, demonstrations=w.demonstrations, train=0, evaluation=0)
-        opened = source.open(QuestionContext(lambda: built_in, w.seed, lambda path: ()), labelled=True)
-        rows = opened.labelled if source.sample is None else sample(opened.labelled, source.sample, opened.sample_seed)
-    return replace(s, task=s.task.with_rows(rows))
+    if source is None:
+        return ()
+    w = s.world
+    built_in = s.task.built_in(w.seed, passages=w.passages, demonstrations=w.demonstrations, train=0, evaluation=0)
+    opened = source.open(QuestionContext(lambda: built_in, w.seed, lambda path: ()), labelled=True)
+    return opened.labelled if source.sample is None else sample(opened.labelled, source.sample, opened.sample_seed)

@@ -3,18 +3,20 @@
     list(forecast(settings, folder))      # [Forecast("iteration 1: grow", 252, 75_600, 60_480, 6.8, 0.0), ...]
 
 A trajectory with T searches makes 2T+4 calls (2T+2 without self-checks). T and the tokens per call are those of the
-last complete Grow of this folder; without one, T = 2.5 as in the paper, and rough constants. Minutes need `speed`
-(forecast.machine_speed), dollars need `price`; an unknown number is None, never 0. The estimate assumes
-that the reward model ranks every step, the grader grades every answer, and every step trains (a quarter of them with
-`improve.keep=verified`, see docs/log.md).
+last complete Grow of this folder; without one, T = 2.5 as in the paper, and rough constants, or the mean length of a
+user's own labelled texts. Minutes need `speed` (forecast.machine_speed), dollars need `price`; an unknown number is
+None, never 0. The estimate assumes that the reward model ranks every step, the grader grades every answer, and every
+step trains (a quarter of them with `improve.keep=verified`, see docs/log.md).
 Not here: the printed table (forecast.table), measured benchmarks (benchmarks/), and limits on spending (remote.budget).
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from rest_react.config.settings import Model, Questions, Settings, TrainedModel, model_behind
+from rest_react.config.training_part import training_rows
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -26,6 +28,7 @@ STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
 VERIFIED = 0.25
 CHARACTERS_PER_TOKEN = 3.5
+_FRAME_TOKENS = 8  # around a row's text, and after its answer
 UNKNOWN_SIZE = 125  # questions of a set whose size is unknown: the size of Bamboogle
 
 
@@ -75,6 +78,8 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             if not complete(k, "finetune"):
                 shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
                 kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
+                if k and s.improve.likeliest is not None:
+                    kept = round(kept * s.improve.likeliest)
                 if k and s.improve.max_examples is not None:
                     kept = min(kept, s.improve.max_examples)
                 yield _training(s, pace, k, kept + (round(_demonstrations(s) * steps) if shown else 0))
@@ -185,7 +190,8 @@ def _tokens(text: Path) -> int:
 
 
 def _pace(s: Settings, folder: RunFolder) -> _Pace:
-    """The pace of the last complete Grow; its tokens per call without those of the prefix."""
+    """The pace of the last complete Grow; its tokens per call without those of the prefix. Without one, for a task that
+    learns a user's rows, as long as these are."""
     for k in range(s.iteration, 0, -1):
         summary = read_summary(folder.stage(k, "grow"))
         if summary is not None and summary["calls"]:
@@ -195,7 +201,17 @@ def _pace(s: Settings, folder: RunFolder) -> _Pace:
                 max(summary["prompt_tokens"] / calls - _prefix_tokens(s, k - 1), OUTPUT_TOKENS),
                 summary["completion_tokens"] / calls / s.grow.samples,
             )
-    return _Pace(SEARCHES, STATE_TOKENS, OUTPUT_TOKENS)
+    rows = () if s.task.searches else training_rows(s)
+    if not rows:
+        return _Pace(SEARCHES, STATE_TOKENS, OUTPUT_TOKENS)
+    shown, answers = (row.question.text for row in rows), (row.answers[0] for row in rows)
+    return _Pace(0.0, fmean(map(_tokens_of, shown)) + _FRAME_TOKENS, fmean(map(_tokens_of, answers)) + _FRAME_TOKENS)
+
+
+def _tokens_of(text: str) -> float:
+    """About as many tokens as a small model's tokenizer makes: of other scripts one for two bytes."""
+    plain = sum(map(str.isascii, text))
+    return plain / CHARACTERS_PER_TOKEN + (len(text.encode("utf-8", "replace")) - plain) / 2
 
 
 def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:

@@ -60,7 +60,7 @@ def reuse_stages(
     changed = differing_data(source.root, environment or {})
     differing = differing_settings(source.root, settings) | changed
     stages, wrong = shared_stages(differing, start, iteration, through)
-    if settings.get("synthetic.per_label") and settings.get("synthetic.judged"):
+    if settings.get("synthetic.n") and settings.get("synthetic.judged"):
         wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
     if wrong:
         told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)

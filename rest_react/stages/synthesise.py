@@ -41,8 +41,8 @@ _RUN = 8  # characters
 class SyntheticSettings:
     """Texts that the teacher writes for iteration 0, in place of the rows of demonstrations.questions."""
 
-    per_label: NotNegative  # texts for each label; 0: none
-    spare: Share  # so many more are written, as a share of per_label, to replace those that are dropped
+    n: NotNegative  # texts, about as many of each label; 0: none
+    spare: Share  # so many more are written, as a share of those of a label, to replace those that are dropped
     near: Share  # texts that share more of their runs of 8 characters than this (Jaccard) are near-duplicates
     judged: bool  # whether the reward model drops texts that do not fit their label
     temperature: Temperature  # of the teacher
@@ -94,9 +94,12 @@ async def synthesise(
     text of a label is left."""
     if read_summary(stage) is not None:
         return
+    if rules.n < len(labels):
+        raise UsageError(f"synthetic.n: {rules.n} texts are too few for {len(labels)} labels; set it to {len(labels)}")
     started = time.monotonic()
-    each = rules.per_label + round(rules.per_label * rules.spare)
-    items = ((f"{label}.{number}", label) for label in labels for number in range(each))
+    wanted = shares(rules.n, labels)
+    written = {label: count + round(count * rules.spare) for label, count in wanted.items()}
+    items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
     listed = "\n".join(f"- {label}" for label in labels)
 
     async def write(id_: str, label: str) -> WrittenText:
@@ -105,11 +108,11 @@ async def synthesise(
 
     await run_owed(
         _RECORDS, stage / TEXTS, items, write,
-        total=len(labels) * each, in_flight=in_flight, title="iteration 0: synthesise",
+        total=sum(written.values()), in_flight=in_flight, title="iteration 0: synthesise",
     )  # fmt: skip
     texts = list(read_lines(stage / TEXTS, WrittenText))
-    rows, counts = select_rows(texts, rules)
-    short = {label: counts[label]["rows"] for label in labels if counts[label]["rows"] < rules.per_label}
+    rows, counts = select_rows(texts, wanted, rules.near)
+    short = {label: counts[label]["rows"] for label in labels if counts[label]["rows"] < wanted[label]}
     if any(not left for left in short.values()):
         raise UsageError(
             f"{stage}: no text is left of {', '.join(label for label, left in short.items() if not left)}; see "
@@ -117,7 +120,7 @@ async def synthesise(
         )
     if short:
         told = ", ".join(f"{label}: {left}" for label, left in short.items())
-        say(f"note: fewer than {rules.per_label} texts are left ({told}); raise synthetic.spare")
+        say(f"note: fewer than {rules.n} texts are left ({told}); raise synthetic.spare")
     write_file(stage / ITEMS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     spent = [sum(getattr(text, name) for text in texts) for name in _TOKENS]
     cost = bill(prices, teacher=(spent[0], spent[1]), reward_model=(spent[2], spent[3]))
@@ -164,10 +167,16 @@ async def _written(
     )
 
 
+def shares(n: int, labels: Sequence[str]) -> dict[str, int]:
+    """How many of n texts each label has: the same for all, and one more for the first of them."""
+    return {label: n // len(labels) + (place < n % len(labels)) for place, label in enumerate(labels)}
+
+
 def select_rows(
-    texts: Sequence[WrittenText], rules: SyntheticSettings
+    texts: Sequence[WrittenText], wanted: Mapping[str, int], near: float
 ) -> tuple[list[dict[str, str]], dict[str, Counter[str]]]:
-    """The rows, going round the labels so that the first n stay balanced, and by label what became of the texts."""
+    """The rows, at most `wanted` of each label, going round the labels so that the first n stay balanced; and by label
+    what became of the texts."""
     counts: dict[str, Counter[str]] = {}
     kept: dict[str, list[dict[str, str]]] = {}
     earlier: list[frozenset[str]] = []
@@ -177,9 +186,9 @@ def select_rows(
         runs = _runs(text.text)
         if text.dropped:
             tally[text.dropped] += 1
-        elif any(_overlap(runs, other) > rules.near for other in earlier):
+        elif any(_overlap(runs, other) > near for other in earlier):
             tally["near-duplicates"] += 1
-        elif len(own) == rules.per_label:
+        elif len(own) == wanted[text.label]:
             tally["spare"] += 1
         else:
             earlier.append(runs)

@@ -51,7 +51,7 @@ _BEFORE: Mapping[str, object] = {
     "demonstrations.questions": None,
     "teacher.kind": "same",
     "teacher.mode": "chat",
-    "synthetic.per_label": 0,
+    "synthetic.n": 0,
     "synthetic.spare": 0.5,
     "synthetic.near": 0.5,
     "synthetic.judged": True,
@@ -73,6 +73,8 @@ _BEFORE: Mapping[str, object] = {
     "*.instructed": False,
     "improve.reward": "generate",
 }
+
+_REMOVED = ("synthetic.per_label",)  # settings that were renamed, and had no effect with their default
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
@@ -146,6 +148,7 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
         return {}
     # A key that only an earlier version locked is not compared.
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
+    before = {key: value for key, value in before.items() if key not in _REMOVED}
     before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"

@@ -14,6 +14,7 @@ from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import write_summary
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
+from tests.questions.sets import write_jsonl
 
 SMALL = [
     "world.demonstrations=10", "world.train=20", "world.evaluation=40", "improve.keep=all",
@@ -192,3 +193,24 @@ def test_stages_reused_from_another_run_are_left_out(tmp_path: Path) -> None:
     more_samples = list(by_stage(tmp_path / "mine", *mine, "grow.samples=16"))
     assert more_samples == ["iteration 1: grow", *at_random]
     assert len(stages(tmp_path / "mine", *mine, "agent.self_checks=false")) == 5  # which the run itself would refuse
+
+
+def test_a_user_s_own_texts_are_as_long_as_they_are(tmp_path: Path) -> None:
+    rows = [{"id": f"{i}", "text": "word " * 70 if i % 2 else "猫" * 100, "label": "AB"[i % 2] * 7} for i in range(20)]
+    for split in ("train", "validation"):
+        write_jsonl(tmp_path / "data" / f"{split}.jsonl", *({**row, "id": f"{split}-{row['id']}"} for row in rows))
+    own = ["experiment=classify", f"data={tmp_path / 'data'}", "demonstrations.questions.n=20"]
+    settings = compose([*own, "evaluate.benchmarks.validation.n=20", "grow.allow_overlap=[validation]"])
+    (trained, answered) = forecast(settings, RunFolder(tmp_path / "run"))
+    read, written = (350 / 3.5 + 300 / 2) / 2 + 8, 7 / 3.5 + 8
+    assert trained.prompt_tokens == round(20 * 5 * (read + written))
+    assert (answered.prompt_tokens, answered.completion_tokens) == (round(20 * read), round(20 * written))
+
+
+def test_a_share_of_the_trajectories_gives_that_share_of_the_rows(tmp_path: Path) -> None:
+    whole, half = (
+        by_stage(tmp_path, "iteration=1", "finetune.mix_demonstrations=false", *more)["iteration 1: finetune"]
+        for more in ([], ["improve.likeliest=0.5"])
+    )
+    assert whole.prompt_tokens is not None and half.prompt_tokens is not None
+    assert abs(half.prompt_tokens / whole.prompt_tokens - 0.5) < 0.01

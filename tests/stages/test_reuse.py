@@ -123,7 +123,7 @@ def test_synthetic_texts_are_reused_with_the_iteration_that_learnt_them(source: 
 
 
 def test_iteration_0_of_texts_that_one_reward_model_judged_is_not_reused_with_another(tmp_path: Path) -> None:
-    given = {**locked_settings(settings()), "synthetic.per_label": 5, "synthetic.judged": True}
+    given = {**locked_settings(settings()), "synthetic.n": 5, "synthetic.judged": True}
     source, other = RunFolder(tmp_path / "smoke"), {**given, "reward_model.right": 0.5}
     lock_settings(source.root, given, {})
     with pytest.raises(UsageError, match=r"reward_model\.right: .* in the folder, 0\.5 now"):

@@ -12,7 +12,7 @@ from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.records import Example
 from rest_react.run import run
-from rest_react.stages.synthesise import ITEMS, SyntheticSettings, WrittenText, select_rows, written_rows
+from rest_react.stages.synthesise import ITEMS, WrittenText, select_rows, shares, written_rows
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
@@ -20,7 +20,7 @@ from tests.loopback import Reply, Request, serve
 from tests.tasks.completion.test_rows import write_data
 from tests.training.hosted.test_trainer import Api
 
-RULES = SyntheticSettings(2, 1.0, 0.5, True, 1.0, 64)
+WANTED = {"A": 2, "B": 2}
 
 
 def written(id_: str, text: str, dropped: str = "") -> WrittenText:
@@ -38,7 +38,7 @@ def test_of_near_duplicates_the_first_stays_and_the_first_rows_are_balanced() ->
         written("B.1", "The loan was sold to another bank.", "not its label"),
         written("B.2", "My house was sold although I had paid."),
     ]
-    rows, counts = select_rows(texts, RULES)
+    rows, counts = select_rows(texts, WANTED, 0.5)
     assert [row["id"] for row in rows] == ["synthetic-A.0", "synthetic-B.2", "synthetic-A.3"]
     assert {label: dict(tally) for label, tally in counts.items()} == {
         "A": {"texts": 5, "rows": 2, "near-duplicates": 1, "empty": 1, "spare": 1},
@@ -49,7 +49,7 @@ def test_of_near_duplicates_the_first_stays_and_the_first_rows_are_balanced() ->
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.text(max_size=30), st.sampled_from(["", "empty"])), max_size=12))
 def test_every_text_is_counted_once_and_no_label_has_too_many_rows(given_texts: list[tuple[str, str, str]]) -> None:
     texts = [written(f"{label}.{i}", text, dropped) for i, (label, text, dropped) in enumerate(given_texts)]
-    rows, counts = select_rows(texts, RULES)
+    rows, counts = select_rows(texts, WANTED, 0.5)
     assert sum(tally["rows"] for tally in counts.values()) == len(rows)
     assert all(sum(tally.values()) == 2 * tally["texts"] and tally["rows"] <= 2 for tally in counts.values())
 
@@ -81,7 +81,7 @@ def test_the_teacher_sees_the_labels_and_no_text_of_a_data_set(tmp_path: Path) -
         models = [f"{role}.{one}" for role in ("policy", "teacher", "reward_model") for one in own]
         settings = compose(
             ["experiment=synthetic", f"data={data}", "run=x", "policy=openai", "teacher=openai", "reward_model=openai",
-             *models, "synthetic.per_label=4", "synthetic.spare=0.25", "evaluate.benchmarks.validation.n=6",
+             *models, "synthetic.n=12", "synthetic.spare=0.25", "evaluate.benchmarks.validation.n=6",
              "demonstrations.questions.n=18", "improve.reward=generate", "finetune=hosted", f"finetune.{url}",
              "finetune.api_key_env=null", "finetune.poll_s=0.05", f"output={tmp_path}"]
         )  # fmt: skip
@@ -116,5 +116,10 @@ def test_a_text_with_a_line_separator_is_one_row(tmp_path: Path) -> None:
 
 
 def test_a_task_without_labels_has_no_teacher() -> None:
-    with pytest.raises(ConfigError, match=r"synthetic.per_label: task=search_qa has no labels to write texts of"):
-        compose(["synthetic.per_label=2", "run=x"])
+    with pytest.raises(ConfigError, match=r"synthetic.n: task=search_qa has no labels to write texts of"):
+        compose(["synthetic.n=2", "run=x"])
+
+
+def test_n_texts_are_shared_among_the_labels() -> None:
+    assert shares(15, ["A", "B", "C", "D"]) == {"A": 4, "B": 4, "C": 4, "D": 3}
+    assert shares(4, ["A", "B"]) == {"A": 2, "B": 2}

@@ -53,7 +53,7 @@ def _used(s: Settings) -> dict[str, object]:
         used["reward_model"] = s.reward_model
     if s.iteration > 0 or s.start == "demonstrations":
         used["finetune"] = s.finetune
-    if s.synthetic.per_label:
+    if s.synthetic.n:
         used["teacher"] = s.teacher
         used |= {"reward_model": s.reward_model} if s.synthetic.judged else {}
     return used | dict(s.task.models())

@@ -15,7 +15,7 @@ def task_problems(s: Settings) -> Iterator[str]:
     yield from s.task.problems("task", _question_sets(s))
     for role, own in s.task.models().items():
         yield from own.problems(role)
-    if s.synthetic.per_label:
+    if s.synthetic.n:
         yield from _impossible_synthetic(s)
     if s.task.baseline_names() and s.demonstrations.questions is None:
         yield "task.baselines: answer from the rows of demonstrations.questions, which is not set; set it"
@@ -40,9 +40,9 @@ def task_problems(s: Settings) -> Iterator[str]:
 def _impossible_synthetic(s: Settings) -> Iterator[str]:
     """Texts of a teacher that the run could not use."""
     if s.task.teacher_prompt is None:
-        yield f"synthetic.per_label: task={s.task.kind} has no labels to write texts of; set it to 0"
+        yield f"synthetic.n: task={s.task.kind} has no labels to write texts of; set it to 0"
     if s.start != "demonstrations":
-        yield "synthetic.per_label: the texts are what iteration 0 learns; set start=demonstrations"
+        yield "synthetic.n: the texts are what iteration 0 learns; set start=demonstrations"
     if s.synthetic.judged and isinstance(s.reward_model, TrainedModel):
         yield "reward_model: trained cannot judge the texts it is made of; choose another, or synthetic.judged=false"
     judges = (s.teacher, s.reward_model) if s.synthetic.judged else (s.teacher,)
