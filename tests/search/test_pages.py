@@ -145,7 +145,6 @@ def test_public_addresses(address: str, public: bool) -> None:
 
 
 def test_the_main_text_of_a_page_leaves_out_its_menu() -> None:
-    pytest.importorskip("trafilatura", reason="rest-react[pages] is not installed")
     story = "Ostrim was founded by Ada Mell, who came from Dravol with nine companions and a mule. " * 6
     page = f"<html><body><nav><a href='/'>Home</a></nav><article><h1>Ostrim</h1><p>{story}</p></article></body></html>"
     text = main_text(page.encode())

@@ -1,6 +1,6 @@
 """The folder of tools: what a maker made once is found again by every later run.
 
-    library = Library(Path("outputs/tools/gpt-4.1"))
+    library = Library(Path("outputs/tools/gpt-4.1-3f1c9a2b"))
     library.write("word_sorting", made)
     library.read("word_sorting").verdict.accepted      # True
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from rest_react.llm import LanguageModel
+from rest_react.prompts import texts_hash
 from rest_react.protocols import LLM
 from rest_react.questions.question_settings import BuiltInItems, QuestionSettings
 from rest_react.setting_types import Count, Positive, Temperature
@@ -66,7 +67,7 @@ class ToolMakerSettings(TaskSettings):
         sandbox = Sandbox(self.sandbox, self.sandbox_seconds, self.sandbox_memory_mb)
         maker = None
         if self.maker is not None:
-            root /= folder_name(self.maker.model)
+            root /= f"{folder_name(self.maker.model)}-{self._way_of_making(context)}"
             maker = Maker(
                 open_model(MAKER, models[MAKER]), self.maker.model, context.prompts, sandbox,
                 self.maker_max_tokens, self.maker_temperature, self.maker_tries,
@@ -75,6 +76,15 @@ class ToolMakerSettings(TaskSettings):
         toolbox = Toolbox(Library(root), maker, lambda: _examples(items()), sandbox)
         dispatcher = open_model(DISPATCHER, models[DISPATCHER]) if DISPATCHER in models else None
         return ToolMaker(context.prompts, toolbox, self.dispatch, dispatcher, context.run_folder)
+
+    def _way_of_making(self, context: TaskContext) -> str:
+        """A digest of what decides what a maker makes, so that a tool that was rejected once is made again in another
+        way."""
+        prompts = [
+            context.prompts.by_kind[kind].prefix for kind in ("propose", "verify") if kind in context.prompts.by_kind
+        ]
+        limits = (self.maker_max_tokens, self.maker_temperature, self.maker_tries, getattr(self.maker, "behaviour", ""))
+        return texts_hash([*prompts, repr(limits)])[:8]
 
     def models(self) -> Mapping[str, RoleModel]:
         roles = {MAKER: self.maker, DISPATCHER: self.dispatcher}
