@@ -230,3 +230,43 @@ def test_a_judge_rates_the_tone_of_every_model_in_a_call_of_its_own(tmp_path: Pa
     assert all("cheerful" in prompt and "Good day to you!" in prompt and "zero_shot" not in prompt for prompt in asked)
     with pytest.raises(ConfigError, match="grader: rule cannot rate answers"):
         compose(["experiment=alpaca", f"data={data}", "task.grade=tone", "task.labels=[]", "run=y"])
+
+
+def test_lists_are_learnt_from_an_alpaca_file_and_scored_before_and_after(tmp_path: Path) -> None:
+    gold = '["A", "B"]'
+    for split, size in (("train", 12), ("validation", 4)):
+        rows = (
+            {"instruction": "Answer both.", "input": f"{split} {i} {'abcdefghijkl'[i] * 6}?", "output": gold}
+            for i in range(size)
+        )
+        write_jsonl(tmp_path / "data" / f"{split}.jsonl", *rows)
+    api = Api()
+
+    def answer(request: Request) -> Reply:
+        if "chat" not in request.path:
+            return api.answer(request)
+        first = "validation 0" in request.json["messages"][-1]["content"]
+        said = '["A", "C"]' if first else gold
+        said = said if request.json["model"].startswith("ft:") else f"Sure: {said}"
+        message = {"role": "assistant", "content": said}
+        return Reply(200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {}})
+
+    with serve(answer) as server:
+        url = f"base_url={server.url}/v1"
+        run(
+            compose(
+                ["experiment=alpaca", f"data={tmp_path / 'data'}", "task.grade=formatting",
+                 "task.baselines=[zero_shot]", "run=lists", "policy=openai", "policy.model=m", f"policy.{url}", "policy.api_key_env=null",
+                 "policy.logprobs=false", "policy.requests_per_minute=null", "finetune=hosted", f"finetune.{url}",
+                 "finetune.api_key_env=null", "finetune.poll_s=0.05", f"output={tmp_path}"]
+            )
+        )  # fmt: skip
+    told = read_results(tmp_path / "lists")
+    (tuned,), (untuned,) = told.rows, (baseline.row for baseline in told.baselines)
+    assert {name: score.mean for name, score in tuned.scores.items()} == {
+        "json_list": 1.0, "keys": 1.0, "values": 0.75, "all_right": 0.75, "share_right": 0.875,
+    }  # fmt: skip
+    assert (tuned.accuracy.mean, untuned.accuracy.mean) == (0.75, 0.0)
+    assert {untuned.scores[name].mean for name in ("json_list", "share_right", "all_right")} == {0.0}
+    (trained,) = (file["raw"].decode() for file in api.files)
+    assert trained.count('"role": "assistant", "content": "[\\"A\\", \\"B\\"]"') == 12
