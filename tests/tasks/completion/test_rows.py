@@ -256,7 +256,8 @@ def test_lists_are_learnt_from_an_alpaca_file_and_scored_before_and_after(tmp_pa
         run(
             compose(
                 ["experiment=alpaca", f"data={tmp_path / 'data'}", "task.grade=formatting",
-                 "task.baselines=[zero_shot]", "run=lists", "policy=openai", "policy.model=m", f"policy.{url}", "policy.api_key_env=null",
+                 "task.baselines=[zero_shot]", "run=lists", "policy=openai", "policy.model=m", f"policy.{url}",
+                 "policy.api_key_env=null",
                  "policy.logprobs=false", "policy.requests_per_minute=null", "finetune=hosted", f"finetune.{url}",
                  "finetune.api_key_env=null", "finetune.poll_s=0.05", f"output={tmp_path}"]
             )
