@@ -12,6 +12,7 @@ Not here: the stages (stages), the clients, trainer and task (build), and the co
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from rest_react.build import Parts, QuestionSet
 from rest_react.build.gold_answers import refuse_unusable_golds
@@ -36,7 +37,7 @@ from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.synthesise import synthesise
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
-from rest_react.storage.files import file_digest, write_file
+from rest_react.storage.files import file_digest, folder_digest, write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
@@ -299,12 +300,16 @@ class Loop:
             await grader.aclose()
 
     def data_digests(self) -> dict[str, str]:
-        """Digests of the question sets and the corpus, to detect changed content under the same path."""
+        """Digests of the question sets, the corpus and the user's own weights, to detect changed content under the same
+        path."""
         sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
         digests = {name: one.digest() for name, one in sets.items()}
         if self.settings.demonstrations.questions is not None and not self.settings.synthetic.n:
             rows = self.parts.question_sets.demonstrated
             digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
+        weights = Path(self.settings.policy.model).expanduser()
+        if self.settings.policy.runs == "machine" and weights.is_dir():
+            digests["policy.model"] = folder_digest(weights)
         corpus = self.settings.search.corpus_file()
         return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}
 

@@ -86,15 +86,15 @@ def main() -> None:
 
 def job(config: Any) -> Ended:
     """One run with a composed configuration; returns how it ended. Hydra calls it by name, also in other processes."""
-    place = ""
+    place, iteration = "", None
     try:
         with disk_errors():
             settings = load_settings(plain(config))
-            place = str(cli.output_root(settings) / settings.run)
+            place, iteration = str(cli.output_root(settings) / settings.run), settings.iteration
             run(settings, cli.overrides())
     except RestReactError as error:
-        return Ended(error.exit_status, place, str(error))
-    return Ended(0, place, "")
+        return Ended(error.exit_status, place, str(error), iteration)
+    return Ended(0, place, "", iteration)
 
 
 def _single(config: Any) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from rest_react.build.question_sets import QuestionSets
 from rest_react.config.settings import Settings
 from rest_react.prompts import VERDICT, StepPrompt, closing, texts_hash
-from rest_react.storage.settings_file import STEP_PROMPTS
+from rest_react.storage.settings_file import JUDGE_PROMPTS, STEP_PROMPTS
 
 RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
 JUDGED_GOOD, JUDGED_ANSWER = "judged_good.txt", "judged_answer.txt"
@@ -46,7 +46,7 @@ class RunPrompts:
         of_steps = [prompt.prefix for prompt in self.steps.values()]
         return {
             STEP_PROMPTS: texts_hash([*of_steps, *map(closing, self.settings.task.closings.values())]),
-            "judge_prompts": texts_hash([closing(VERDICT), *of_judges]),
+            JUDGE_PROMPTS: texts_hash([closing(VERDICT), *of_judges]),
         }
 
     def text(self, name: str) -> str:

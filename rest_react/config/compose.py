@@ -52,6 +52,8 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     shared = [job for job in found if (job.output, job.run) == (found[0].output, found[0].run) and not job.dry_run]
+    if not problems and len({job.iteration for job in shared}) > 1:
+        problems.append("iteration: the jobs of a sweep share a folder, which has all iterations; give the last one")
     if not problems and any(locked_settings(job) != locked_settings(found[0]) for job in shared):
         keys = [job.key_or_group for job, *others in swept if others and not (CONFIGS / job.key_or_group).is_dir()]
         name = "_".join(["mine", *(f"${{{key}}}" for key in keys)])

@@ -11,6 +11,7 @@ Not here: which candidates may train (selection.filters), and the reward model (
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -38,7 +39,10 @@ def choose(
     usable = [i for i in decisions if among is None or i in among]
     if not usable or select == "first":
         return usable[0] if usable else None
-    perplexities = {i: p for i in usable if (p := candidates[i].perplexity) is not None}
+    compared = {i: candidates[i] for i in usable}
+    if len({one.action_logprob is None for one in compared.values()}) > 1:  # then all by the whole sample
+        compared = {i: replace(one, action_logprob=None) for i, one in compared.items()}
+    perplexities = {i: p for i, one in compared.items() if (p := one.perplexity) is not None}
     if select == "perplexity" and len(perplexities) == len(usable):
         return min(usable, key=perplexities.__getitem__)
     votes = Counter(decisions.values())

@@ -13,6 +13,7 @@ Not here: accuracy, intervals and every other number of results.json (reporting.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rest_react.judges.grader import Grader
@@ -92,8 +93,15 @@ async def _grade_all(
         labelled = by_id[trajectory.question_id]
         return await task.grade(labelled, trajectory, grader, seed=derive_seed(seed, id_, "grade"))
 
+    def keep(result: Result) -> bool:
+        """Whether it is scored, and for the same question and gold answers as now."""
+        now = by_id.get(result.question_id)
+        if now is None or not _is_scored(result):
+            return _is_scored(result)
+        return result.question in ("", now.question.text) and result.golds in ((), now.answers)
+
     await run_owed(
-        _RECORDS, stage / RESULTS, items, grade,
+        replace(_RECORDS, keep=keep), stage / RESULTS, items, grade,
         total=len(benchmark) * repeats, in_flight=in_flight, title=title, tolerated=tolerated,
     )  # fmt: skip
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from rest_react.stages.evaluate import reopen_unscored
 from rest_react.stages.improve.improve import reopen_refused
 from rest_react.storage.run_folder import BASELINES, RunFolder, iterations
-from rest_react.storage.settings_file import LIMITS_OF_JUDGES, differing_settings
+from rest_react.storage.settings_file import differing_settings, is_unused
 
 
 def reopen_where_limits_changed(folder: RunFolder, settings: Mapping[str, object]) -> None:
-    """Makes these stages incomplete if only token limits of judges differ from the folder's settings."""
+    """Makes these stages incomplete if token limits of judges differ from the folder's settings, and nothing that the
+    folder refuses to change."""
     differing = differing_settings(folder.root, settings)
-    if not set(differing) <= set(LIMITS_OF_JUDGES):
+    if not all(is_unused(folder.root, key) for key in differing):
         return
     if "improve.max_tokens" in differing:
         for k in iterations(folder.root):

@@ -9,6 +9,7 @@ runs share files as hard links, because a complete stage never changes its files
 Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve.improve, ...).
 """
 
+import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
@@ -16,14 +17,21 @@ from collections.abc import Collection, Mapping
 from rest_react.errors import UsageError, disk_errors
 from rest_react.records import Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.files import flush, flush_tree, make_folder, remove
+from rest_react.storage.files import flush, flush_tree, make_folder, remove, write_json
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import HALF_COPIED, RunFolder
-from rest_react.storage.settings_file import differing_data, differing_settings, read_settings
+from rest_react.storage.settings_file import (
+    JUDGE_PROMPTS,
+    differing_data,
+    differing_settings,
+    read_environments,
+    read_settings,
+)
 from rest_react.storage.summaries import read_summary
 from rest_react.terminal.console import say
 
+REUSED = "reused.json"
 # Settings that may differ from those of the reused run: to share its first Grow; to share iteration 0; for a student,
 # which trains on the data of another model.
 _AFTER_GROW = (
@@ -55,10 +63,14 @@ def reuse_stages(
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
+    if _is_reused(folder, iteration):  # the other run may be gone, or have gone on
+        return
     if not read_settings(source.root):
         raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
     changed = differing_data(source.root, environment or {})
     differing = differing_settings(source.root, settings) | changed
+    asked = _other_judge_prompts(source, settings, environment or {})
+    differing, changed = differing | asked, changed | asked
     stages, wrong = shared_stages(differing, start, iteration, through)
     if settings.get("synthetic.n") and settings.get("synthetic.judged"):
         wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
@@ -73,7 +85,8 @@ def reuse_stages(
             raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
     if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
         stages = [stage for stage in stages if stage != "iter_1/grow"]
-    if "iter_0/finetune" in stages and read_summary(source.stage(0, "synthetic")) is not None:
+    student = any(key.startswith("policy.") for key in differing)  # it learns from the same texts
+    if (student or "iter_0/finetune" in stages) and read_summary(source.stage(0, "synthetic")) is not None:
         stages.insert(0, "iter_0/synthetic")
     trained = read_summary(source.stage(0, "judge")) is not None
     if trained and "iter_0/finetune" in stages and not any(key.startswith(_OF_THE_JUDGE) for key in differing):
@@ -84,7 +97,27 @@ def reuse_stages(
             _copy_repeats(source, folder, stage, repeats)
         else:
             copy_stage(source, folder, stage)
+    write_json(folder.root / REUSED, {"run": source.root.name, "iteration": iteration})
     say(f"reused from {source.root}: {', '.join(stages)}")
+
+
+def _is_reused(folder: RunFolder, iteration: int) -> bool:
+    """Whether an earlier command has copied all that iterations up to this one share."""
+    path = folder.root / REUSED
+    return path.exists() and int(json.loads(path.read_text(encoding="utf-8"))["iteration"]) >= iteration
+
+
+def _other_judge_prompts(
+    source: RunFolder, settings: Mapping[str, object], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Where the prompts of judges differ: what was judged with them, as settings that differ."""
+    before = (read_environments(source.root) or [{}])[-1]
+    old, new = before.get(JUDGE_PROMPTS), environment.get(JUDGE_PROMPTS)
+    if old == new or None in (old, new) or before.get("rest-react") != environment.get("rest-react"):
+        return {}
+    graded = {"evaluate.judge_prompts": settings.get("grader.kind") != "rule"}
+    judged = {"reward_model.judge_prompts": bool(settings.get("synthetic.n") and settings.get("synthetic.judged"))}
+    return {key: f"hash {old} in the folder, {new} now" for key, asked in (graded | judged).items() if asked}
 
 
 def shared_stages(

@@ -9,6 +9,7 @@ Not here: one rollout (tasks), resuming and concurrency (stages.executor), summa
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rest_react.records import Question, Trajectory
@@ -16,7 +17,7 @@ from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.remote.session import session
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.storage.jsonl import read_lines
+from rest_react.storage.jsonl import read_lines, refuse_foreign
 from rest_react.tasks.protocol import Policy, Task
 
 TRAJECTORIES = "trajectories.jsonl"
@@ -37,13 +38,19 @@ async def roll_out(
     """Samples one trajectory per question and repeat into `path`, in canonical order. Returns the output tokens and the
     seconds of each trajectory that this call made and that no external error ended; not of those made before.
 
-    Raises StageIncomplete if more than the `tolerated` share of the trajectories failed because of external errors, and
-    UsageError if the model refused the first call of every question (two or more): a setting is wrong.
+    An answer of an earlier command stays if its question still has the same text. Raises RunFolderError, before
+    anything is asked, if the file has answers to other questions; StageIncomplete if more than the `tolerated` share of
+    the trajectories failed because of external errors; and UsageError if the model refused the first call of every
+    question (two or more): a setting is wrong.
     """
     by_id = {question.id: question for question in questions}
 
-    ids = in_order([question.id for question in questions], repeats)
+    ids = list(in_order([question.id for question in questions], repeats))
+    refuse_foreign(path, set(ids))
     items = ((id_, by_id[id_.rpartition(".")[0]]) for id_ in ids)
+
+    def keep(trajectory: Trajectory) -> bool:
+        return _stands(trajectory) and trajectory.question == by_id[trajectory.question_id].text
 
     times: list[tuple[int, float]] = []
 
@@ -56,7 +63,7 @@ async def roll_out(
         return trajectory
 
     await run_owed(
-        _RECORDS, path, items, answer,
+        replace(_RECORDS, keep=keep), path, items, answer,
         total=len(questions) * repeats, in_flight=in_flight, title=title, tolerated=tolerated,
         fewest_refusals=repeats + 1,  # more than one question alone can bring
     )  # fmt: skip

@@ -28,6 +28,8 @@ import msgspec
 from rest_react.errors import FOLDERS, DiskError, disk_errors
 
 _PROBE_BYTES = 65_536
+_ENDS = 1 << 20  # bytes
+_OF_WEIGHTS = (".safetensors", ".bin", ".gguf", ".json")
 
 
 @contextmanager
@@ -109,6 +111,20 @@ def file_digest(path: Path) -> str:
     """Names the exact content of a file: the start of its SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def folder_digest(folder: Path) -> str:
+    """Names the content of a folder of weights: names and sizes of its files, and both ends of each, since all of a
+    large model would take a minute."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in _OF_WEIGHTS and path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode("utf-8", "surrogateescape"))
+        with path.open("rb") as file:
+            digest.update(file.read(_ENDS))
+            file.seek(max(size - _ENDS, 0))
+            digest.update(file.read(_ENDS))
+    return digest.hexdigest()[:16]
 
 
 def cut_torn_line(path: Path) -> int:

@@ -13,7 +13,7 @@ Not here: the types of the records, and which of them must be repeated (each sta
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -84,16 +84,26 @@ class JsonLines(Generic[R]):
         where = {id_: (start, length) for id_, start, length in _line_spans(self.path)}
         spans = [where.pop(id_) for id_ in order if id_ in where]
         if where:
-            raise RunFolderError(
-                f"{self.path} has {len(where)} records that do not belong to this stage, e.g. {next(iter(where))!r}; "
-                "did the questions change? Move the file away, or give the run another name (run=<name>)"
-            )
+            raise _foreign(self.path, list(where))
         if spans == sorted(spans):
             return
         with self.path.open("rb") as source, replacing(self.path) as target:
             for start, length in spans:
                 source.seek(start)
                 target.write(source.read(length))
+
+
+def refuse_foreign(path: Path, known: Collection[str]) -> None:
+    """Raises RunFolderError if the file has records with other ids than these: the stage could not be finished."""
+    if others := [record.id for record in read_lines(path, _Id) if record.id not in known]:
+        raise _foreign(path, others)
+
+
+def _foreign(path: Path, ids: Sequence[str]) -> RunFolderError:
+    return RunFolderError(
+        f"{path} has {len(ids)} records that do not belong to this stage, e.g. {ids[0]!r}; did the questions change? "
+        "Move the file away, or give the run another name (run=<name>)"
+    )
 
 
 def read_lines(path: Path, kind: type[R]) -> Iterator[R]:

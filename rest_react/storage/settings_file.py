@@ -25,13 +25,15 @@ from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import is_locked
 from rest_react.storage.run_folder import BASELINES, SCHEMA
 
-STEP_PROMPTS = "step_prompts"  # of an environment: the hash of the texts with which the policy is asked
+# Of an environment: the hash of the texts with which the policy is asked, and of those for its judges.
+STEP_PROMPTS, JUDGE_PROMPTS = "step_prompts", "judge_prompts"
 _ABSENT = "(absent)"
 # The files that depend on these settings; while none exists, the settings may change.
 _WORK_OF = {
     "grader.": ("iter_*/evaluate/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
-    "reward_model.": ("iter_*/improve/*", "iter_0/synthetic/*"),
-    "improve.": ("iter_*/improve/*", "iter_0/synthetic/*"),
+    # Iteration 0 has demonstrations alone, which no reward model and no filter touches.
+    "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/synthetic/*"),
+    "improve.": ("iter_[1-9]*/improve/*", "iter_[1-9]*/finetune/*", "iter_0/synthetic/*"),
     "finetune.": ("iter_*/finetune/*",),
 }
 # Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
@@ -121,23 +123,24 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
             shutil.rmtree(begun)
         _write(root, _SettingsFile(SCHEMA, dict(settings), [dict(environment)]))
         return ["settings changed; no stage had finished with the previous ones"]
-    if differing and all(_is_unused(root, key) for key in differing):
-        _write(root, _SettingsFile(SCHEMA, dict(settings), kept.environments))
-        return [f"{', '.join(differing)} changed; no finished work depends on it"]
-    if differing:
-        raise RunFolderError(
-            f"{root} was created with other settings:\n"
-            + "".join(f"  {key}: {difference}\n" for key, difference in differing.items())
-            + "Use another name for the new settings (run=<name>), or restore the folder's settings."
-        )
     last = kept.environments[-1]
     changes = [
         f"{name}: {last.get(name, _ABSENT)} before, {environment.get(name, _ABSENT)} now"
         for name in sorted({*last, *environment})
         if last.get(name) != environment.get(name)
     ]
+    environments = [*kept.environments, dict(environment)] if changes else kept.environments
+    if differing and all(is_unused(root, key) for key in differing):
+        _write(root, _SettingsFile(SCHEMA, dict(settings), environments))
+        return [f"{', '.join(differing)} changed; no finished work depends on it", *changes]
+    if differing:
+        raise RunFolderError(
+            f"{root} was created with other settings:\n"
+            + "".join(f"  {key}: {difference}\n" for key, difference in differing.items())
+            + "Use another name for the new settings (run=<name>), or restore the folder's settings."
+        )
     if changes:
-        _write(root, _SettingsFile(kept.schema, kept.settings, [*kept.environments, dict(environment)]))
+        _write(root, _SettingsFile(kept.schema, kept.settings, environments))
     return changes
 
 
@@ -193,7 +196,7 @@ def _nothing_finished(root: Path) -> bool:
     return all(record.is_owed for record in records)
 
 
-def _is_unused(root: Path, key: str) -> bool:
+def is_unused(root: Path, key: str) -> bool:
     """Whether no work in the folder depends on the setting yet."""
     if key in LIMITS_OF_JUDGES:
         return True

@@ -48,11 +48,13 @@ OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its exit status, its folder (empty if its settings name none) and its last message."""
+    """How a run ended: its exit status, its folder (empty if its settings name none) and its last message; `iteration`
+    is the last one that it was asked for."""
 
     status: int
     folder: str
     message: str
+    iteration: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ Not here: the tables (reporting.tables.sweep_tables), the outcomes of the jobs (
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,17 @@ _TABLES: Mapping[str, Callable[[Sequence[Arm]], Table]] = {
 def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     """Writes sweep.md and sweep.html for the finished jobs, and returns the table as text; empty if fewer than two have
     results."""
-    runs = [(_settings(job), Path(job["folder"])) for job in jobs if job["status"] == 0 and job["folder"]]
+    done = [job for job in jobs if job["status"] == 0 and job["folder"]]
+    runs = [(_settings(job), Path(job["folder"])) for job in done]
     runs = [(settings, run) for settings, run in runs if (run / "results.json").exists()]
+    asked = {Path(job["folder"]): job.get("iteration") for job in done}
     if len(runs) < 2:
         return ""
     shared = set.intersection(*(set(settings) for settings, _ in runs))
     by_settings: dict[tuple[str, ...], list[Path]] = {}
     for settings, run in runs:
         by_settings.setdefault(tuple(one for one in settings if one not in shared), []).append(run)
-    arms = [arm for settings, own in by_settings.items() for arm in _arms(settings, own)]
+    arms = [arm for settings, own in by_settings.items() for arm in _arms(settings, own, asked)]
     if not arms:
         return ""
     notes = [f"{run.name}, {note}" for _, run in runs for note in convergence_notes(run)]
@@ -78,8 +81,8 @@ def _settings(job: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(one for one in job["overrides"] if one.partition("=")[0].lstrip("+") not in _SEEDS)
 
 
-def _arms(settings: tuple[str, ...], runs: Sequence[Path]) -> Iterator[Arm]:
-    read = [(run, read_results(run)) for run in runs]
+def _arms(settings: tuple[str, ...], runs: Sequence[Path], asked: Mapping[Path, int | None]) -> Iterator[Arm]:
+    read = [(run, _up_to(read_results(run), asked[run])) for run in runs]
     names = dict.fromkeys(row.benchmark for _, results in read for row in results.rows)
     for name in names:
         last = [(run, row) for run, results in read if (row := _last(results, name)) is not None]
@@ -109,6 +112,12 @@ def _start(
     if any(first[run].iteration == row.iteration for run, row in last):
         return {}
     return _together([scores_of(first[run]) or {} for run, _ in last])
+
+
+def _up_to(results: Results, iteration: int | None) -> Results:
+    """The results without iterations beyond the one that the job was asked for: the folder may have more."""
+    rows = tuple(row for row in results.rows if iteration is None or row.iteration <= iteration)
+    return replace(results, rows=rows)
 
 
 def _last(results: Results, benchmark: str) -> ResultRow | None:

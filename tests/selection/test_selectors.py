@@ -1,6 +1,7 @@
 """The selectors on hand-made samples: which sample moves on, and which becomes the training target."""
 
 import math
+from dataclasses import replace
 from typing import get_args
 
 from rest_react.records import Candidate
@@ -29,6 +30,14 @@ def test_perplexity_is_per_token() -> None:
     long, short = candidate("a", logprob=-4.0, tokens=8), candidate("b", logprob=-1.0, tokens=1)
     assert (long.perplexity, short.perplexity) == (math.exp(0.5), math.exp(1.0))
     assert choose([short, long], parsed(["ada", "bob"]), "perplexity") == 1
+
+
+def test_samples_are_compared_over_their_actions_only_where_all_have_them() -> None:
+    whole = [candidate("a", -4.0, 4), candidate("b", -2.0, 4)]
+    of_action = [replace(one, action_tokens=2, action_logprob=-0.1 * k) for k, one in enumerate(whole, start=1)]
+    actions = [ParsedAction(one.text, "", one.text, one.text) for one in whole]
+    assert choose(of_action, actions, "perplexity") == 0
+    assert choose([of_action[0], whole[1]], actions, "perplexity") == 1
 
 
 def test_without_log_probabilities_the_majority_decides() -> None:

@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,32 @@ def test_no_stage_is_reused_where_the_prompts_of_the_steps_have_changed(source: 
     with pytest.raises(UsageError, match=r"step_prompts\.content: digest a in the folder, c now"):
         reused(source, environment=made_with | {"step_prompts": "c"})
     assert reused(source, environment=made_with | {"judge_prompts": "c"}) == [*ITERATION_0, "iter_1/grow"]
+
+
+def test_what_a_model_graded_with_other_prompts_is_not_reused(tmp_path: Path) -> None:
+    given = {**locked_settings(settings()), "grader.kind": "openai"}
+    source, mine = RunFolder(tmp_path / "smoke"), RunFolder(tmp_path / "mine")
+    made_with = {"rest-react": "1", "step_prompts": "a", "judge_prompts": "b"}
+    lock_settings(source.root, given, made_with)
+    for name in (*ITERATION_0, "iter_1/grow"):
+        write_summary(source.root / name, {})
+    now = made_with | {"judge_prompts": "c"}
+    reuse_stages(source, mine, given, start="demonstrations", iteration=1, environment=now)
+    assert not (mine.root / "iter_0" / "evaluate").exists()
+    assert (mine.root / "iter_1" / "grow" / "summary.json").exists()
+
+
+def test_a_run_that_has_taken_its_stages_needs_the_other_run_no_longer(source: RunFolder) -> None:
+    taken = reused(source, "improve.selector=random")
+    shutil.rmtree(source.root)
+    assert reused(source, "improve.selector=random") == taken
+    with pytest.raises(UsageError, match="is not a run folder"):
+        reused(source, "improve.selector=random", "iteration=2")
+
+
+def test_a_student_learns_from_the_texts_that_its_teacher_wrote(source: RunFolder) -> None:
+    write_summary(source.stage(0, "synthetic"), {})
+    assert reused(source, "policy.model=another") == ["iter_0/synthetic", "iter_1/grow", "iter_1/improve"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Many trajectories in one file: their ids and seeds, and what is done again. Resuming itself: test_executor."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rest_react.errors import ModelFault, OutsideFault, StageIncomplete, UsageError
+from rest_react.errors import ModelFault, OutsideFault, RunFolderError, StageIncomplete, UsageError
 from rest_react.records import Fault, Trajectory
 from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
@@ -33,8 +34,8 @@ def policy(llm) -> Policy:
     return Policy(llm, 4, 0.5, 128, "perplexity", tuned=True)
 
 
-def roll(path: Path, llm=SCRIPTED, *, in_flight=8, seed=3) -> bytes:
-    asyncio.run(roll_out(TASK, policy(llm), QUESTIONS, path, repeats=2, seed=seed, in_flight=in_flight, title="grow"))
+def roll(path: Path, llm=SCRIPTED, *, in_flight=8, seed=3, asked=QUESTIONS) -> bytes:
+    asyncio.run(roll_out(TASK, policy(llm), asked, path, repeats=2, seed=seed, in_flight=in_flight, title="grow"))
     return path.read_bytes()
 
 
@@ -129,3 +130,23 @@ async def _calls_of(ids: set[str]) -> int:
 
 def test_ids_are_ordered_by_question_and_then_by_repeat() -> None:
     assert list(in_order(["q1", "q2"], 2)) == ["q1.0", "q1.1", "q2.0", "q2.1"]
+
+
+def test_a_question_whose_text_has_changed_is_asked_again(tmp_path, expected) -> None:
+    path = tmp_path / TRAJECTORIES
+    roll(path, asked=[replace(QUESTIONS[0], text=f"{QUESTIONS[0].text} Now?"), *QUESTIONS[1:]])
+    assert path.read_bytes() != expected
+    spied = Spied(SCRIPTED)
+    assert roll(path, spied) == expected
+    assert {trajectory.question for trajectory in read_lines(path, Trajectory)} == {q.text for q in QUESTIONS}
+    assert spied.prompts
+    assert all(QUESTIONS[0].text in prompt.state for prompt in spied.prompts)
+
+
+def test_answers_to_other_questions_are_told_before_anything_is_asked(tmp_path) -> None:
+    path = tmp_path / TRAJECTORIES
+    before = roll(path)
+    spied = Spied(SCRIPTED)
+    with pytest.raises(RunFolderError, match=r"has 2 records that do not belong to this stage, e\.g\. "):
+        roll(path, spied, asked=[*QUESTIONS[1:], replace(QUESTIONS[0], id="new")])
+    assert (path.read_bytes(), spied.prompts) == (before, [])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rest_react.errors import RunFolderError
 from rest_react.records import Fault, Trajectory
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import differing_settings, lock_settings, read_settings
+from rest_react.storage.settings_file import differing_settings, lock_settings, read_environments, read_settings
 from rest_react.storage.summaries import write_summary
 from tests.runs import trajectory, write_lines
 
@@ -85,6 +85,11 @@ OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
         ("reward_model", "iter_0/synthetic/texts.jsonl", LOST_TEXT, {"id": "Card.0"}),
         ("finetune", "iter_1/finetune/events.jsonl", {"id": "event"}, None),
         ("finetune", "iter_1/finetune/model.json", None, {}),
+        # of iteration 0, which has demonstrations alone, neither depends on the reward model nor on the filters
+        ("reward_model", "iter_0/improve/rankings.jsonl", {"id": "q.0.0"}, None),
+        ("improve", "iter_0/improve/rankings.jsonl", {"id": "q.0.0"}, None),
+        ("reward_model", "iter_0/judge/model.json", None, {}),
+        ("improve", "iter_1/finetune/model.json", None, {}),
     ],
 )
 def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, group, file, none, some) -> None:
@@ -110,6 +115,18 @@ def test_a_setting_that_an_earlier_version_locked_is_not_compared(tmp_path) -> N
     lock_settings(folder.root, {**SETTINGS, "grader.token_limit": "max_tokens"}, HERE)
     write_summary(folder.stage(0, "grow"), {})
     assert lock_settings(folder.root, SETTINGS, HERE) == []
+
+
+def test_a_permitted_setting_and_the_environment_may_change_together(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    lock_settings(folder.root, {**SETTINGS, "evaluate.grader_max_tokens": 64}, HERE)
+    write_summary(folder.stage(0, "grow"), {})
+    now = {**HERE, "evaluate.world": "b"}
+    assert lock_settings(folder.root, {**SETTINGS, "evaluate.grader_max_tokens": 128}, now) == [
+        "evaluate.grader_max_tokens changed; no finished work depends on it",
+        "evaluate.world: (absent) before, b now",
+    ]
+    assert read_environments(folder.root) == [HERE, now]
 
 
 def test_a_changed_environment_is_returned_once_and_recorded(tmp_path: Path) -> None:

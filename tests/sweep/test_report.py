@@ -55,3 +55,19 @@ def test_runs_that_differ_in_their_seed_are_one_line_and_compared_with_the_basel
 )
 def test_a_training_did_not_converge_if_its_loss_stays_above_half(losses: list[float], told: bool) -> None:
     assert stays_up(list(enumerate(losses, start=1))) == told
+
+
+def test_iterations_beyond_those_that_a_job_was_asked_for_do_not_count(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    jobs = []
+    for seed, iteration in ((0, 1), (1, 0)):
+        folder, _ = label_free_run(tmp_path, data, f"run_{seed}", f"iteration={iteration}")
+        jobs.append(
+            {"status": 0, "folder": str(folder), "overrides": ["experiment=classify", f"seed={seed}"], "iteration": 0}
+        )
+    told = write_sweep_report(jobs, tmp_path).splitlines()
+    first = [read_results(tmp_path / f"run_{seed}").rows[0].accuracy.mean or 0.0 for seed in (0, 1)]
+    assert f"{100 * sum(first) / 2:.1f}%" in told[1]
+    assert "Start" not in told[0]
+    through_1 = write_sweep_report([{**jobs[0], "iteration": 1}, {**jobs[0], "iteration": 1}], tmp_path).splitlines()
+    assert "Minus start" in through_1[0]

@@ -22,6 +22,11 @@ def trajectory_filter_problems(s: Settings) -> Iterator[str]:
         )
     if keep in NEED_SEARCHES and not s.task.searches:
         yield f"improve.keep_trajectories: {keep} needs search results, but task={s.task.kind} has none; set agreeing"
+    if s.improve.likeliest is not None and s.iteration and getattr(s.policy, "logprobs", True) is False:
+        yield (
+            "improve.likeliest: compares log-probabilities, but policy.logprobs=false; set improve.likeliest=null, or "
+            "policy.logprobs=true if the model gives them"
+        )
     if s.improve.rejected_trajectories == "good_steps":
         useless = {
             "improve.keep_trajectories=all rejects none": keep == "all" and s.improve.likeliest is None,

@@ -105,7 +105,7 @@ class Library:
 def known_at_start(library: Library, run_folder: Path) -> dict[str, str]:
     """The tools that were known when the run first asked its dispatcher, so that it is shown the same list for every
     question. Tools that are made later are used at once, and listed by the next run."""
-    path = run_folder / "known_tools.json"
+    path = run_folder / f"known_tools_{library.root.name}.json"  # another maker knows other tools
     if not path.exists():
         write_json(path, library.accepted())
     try:

@@ -17,6 +17,7 @@ from rest_react.prompts import texts_hash
 from rest_react.protocols import LLM
 from rest_react.questions.question_settings import BuiltInItems, QuestionSettings
 from rest_react.setting_types import Count, Positive, Temperature
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.tasks.task_settings import TaskContext, TaskSettings
 from rest_react.tasks.tool_maker import states
 from rest_react.tasks.tool_maker.calls import read_answer, read_call, read_calls, read_function
@@ -65,26 +66,27 @@ class ToolMakerSettings(TaskSettings):
         open_model, models = context.open_model, self.models()
         root = Path(self.tools) if self.tools else context.run_folder.parent / "tools"
         sandbox = Sandbox(self.sandbox, self.sandbox_seconds, self.sandbox_memory_mb)
-        maker = None
+        items, maker = context.items, None
         if self.maker is not None:
             root /= f"{folder_name(self.maker.model)}-{self._way_of_making(context)}"
             maker = Maker(
                 open_model(MAKER, models[MAKER]), self.maker.model, context.prompts, sandbox,
                 self.maker_max_tokens, self.maker_temperature, self.maker_tries,
             )  # fmt: skip
-        items = context.items
         toolbox = Toolbox(Library(root), maker, lambda: _examples(items()), sandbox)
         dispatcher = open_model(DISPATCHER, models[DISPATCHER]) if DISPATCHER in models else None
         return ToolMaker(context.prompts, toolbox, self.dispatch, dispatcher, context.run_folder)
 
     def _way_of_making(self, context: TaskContext) -> str:
-        """A digest of what decides what a maker makes, so that a tool that was rejected once is made again in another
-        way."""
+        """A digest of what decides what a maker makes: its settings, prompts and solved examples. So a tool that was
+        rejected once is made again in another way."""
         prompts = [
             context.prompts.by_kind[kind].prefix for kind in ("propose", "verify") if kind in context.prompts.by_kind
         ]
-        limits = (self.maker_max_tokens, self.maker_temperature, self.maker_tries, getattr(self.maker, "behaviour", ""))
-        return texts_hash([*prompts, repr(limits)])[:8]
+        limits = (self.maker_max_tokens, self.maker_temperature, self.maker_tries)
+        model = sorted(locked_settings(self.maker, "maker").items())
+        shown = [(family, [one.question.text for one in own]) for family, own in _examples(context.items()).items()]
+        return texts_hash([*prompts, repr(limits), repr(model), repr(shown)])[:8]
 
     def models(self) -> Mapping[str, RoleModel]:
         roles = {MAKER: self.maker, DISPATCHER: self.dispatcher}

@@ -5,6 +5,7 @@
     folder/checkpoints/     during the training        folder/error.json   why it failed
     folder/model/           the weights, written last: if it exists, the training is complete
     folder/adapter/         the LoRA adapter, if one was trained
+    folder/published.json   the data type of model/, and what share of the update rounding to the base's would keep
 
 Not here: starting the process (launch).
 """
@@ -20,6 +21,7 @@ import msgspec
 from rest_react.errors import UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder, remove, write_file
+from rest_react.storage.locked_settings import flatten, is_locked
 from rest_react.terminal.console import say
 from rest_react.training.machines import accelerate_configuration
 from rest_react.training.process.checkpoints import last_checkpoint
@@ -27,7 +29,8 @@ from rest_react.training.process.loss_curve import loss_lines
 from rest_react.weights import resolve_weights
 from rest_react.weights.number_type import NumberType
 
-JOB_EXAMPLES = "examples.jsonl"
+JOB_EXAMPLES, PUBLISHED = "examples.jsonl", "published.json"
+ENOUGH_KEPT = 0.9  # of an update, by rounding to the data type of the base
 How = TypeVar("How")
 Row = TypeVar("Row")
 
@@ -118,6 +121,7 @@ def prepare_job(
                 write_file(folder / name, lines)
         return True
     weights = base_weights(base, run_folder)
+    _drop_another_training(folder, files, seed, training)
     job = Job(str(weights), str(folder.resolve()), seed, prepare_resume(folder), training)
     for name, lines in files.items():
         write_file(folder / name, lines)
@@ -125,6 +129,42 @@ def prepare_job(
     write_file(folder / "accelerate.json", json.dumps(accelerate_configuration(accelerate)))
     (folder / "error.json").unlink(missing_ok=True)
     return False
+
+
+def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, training: Any) -> None:
+    """Removes the state of an interrupted training with other rows, another seed or settings that change its result:
+    its checkpoints do not belong to this one."""
+    path = folder / "job.json"
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        same = before["seed"] == seed and _that_count(before["training"]) == _that_count(asdict(training))
+    except (ValueError, KeyError, TypeError):  # of another version
+        same = False
+    same = same and all((folder / name).exists() and (folder / name).read_text() == new for name, new in files.items())
+    if not same and (folder / "checkpoints").exists():
+        say(f"note: {folder}: the rows or settings of this training have changed since it began, so it starts again")
+        remove(folder / "checkpoints")
+        (folder / "loss.jsonl").unlink(missing_ok=True)
+
+
+def _that_count(training: Mapping[str, Any]) -> str:
+    """The settings of a training that can change its result, as a text."""
+    flat = ((place.replace(".local.", "."), value) for place, value in flatten(training, "finetune"))
+    return json.dumps({place: value for place, value in flat if is_locked(place)}, sort_keys=True)
+
+
+def note_of_published(folder: Path) -> str:
+    """What a user must know of the published weights; empty if they have the data type of the base."""
+    path = folder / PUBLISHED
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if told.get("update_kept", 1.0) >= ENOUGH_KEPT:
+        return ""
+    return (
+        f"{folder}: rounding to the base's data type would keep {told['update_kept']:.0%} of the update, so the model "
+        "is published in float32. A server that casts it down loses the rest; a higher finetune.learning_rate does not"
+    )
 
 
 def base_weights(base: ModelRef, run_folder: Path) -> Path | str:

@@ -26,7 +26,7 @@ from rest_react.processes.cores import usable_cores
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import write_file
 from rest_react.terminal.console import say
-from rest_react.training.process.job import LocalTraining, prepare_job
+from rest_react.training.process.job import LocalTraining, note_of_published, prepare_job
 from rest_react.training.process.loss_curve import loss_lines, parsed_object
 from rest_react.training.rows.order import count_steps
 
@@ -60,6 +60,8 @@ async def train_in_process(
             others = "the other machine" if sizes.num_machines == 2 else "each other machine, with its number"
             say(f"Training waits for {sizes.num_machines} machines. Run on {others}: bash {folder}/{JOIN} 1")
         await _launch(_command(module, sizes, folder / "job.json"), _environment(sizes), folder, total, on_step)
+        if note := note_of_published(folder):
+            say(f"note: {note}")
     name = (folder / "model").resolve().relative_to(run_folder.resolve()).as_posix()
     return ModelRef(name, "local", tuned=True)
 

@@ -88,6 +88,7 @@ def dpo_trainer(job: Job[DpoTraining]) -> "tuple[DPOTrainer, PreTrainedTokenizer
         args=DPOConfig(
             **trainer_arguments(folder, job.seed, how, steps),
             beta=job.training.beta,
+            disable_dropout=how.lora_dropout == 0,  # TRL's default would undo the setting
             max_length=None,  # a row that is too long was refused
             # TRL keeps what it computed in a file that other processes do not find: they hold the reference instead.
             precompute_ref_log_probs=how.num_processes == 1,

@@ -7,7 +7,7 @@ lose small changes. Not here: publishing the model (publish).
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,10 +21,9 @@ def merge_lora(base: str, adapter: Path) -> "PreTrainedModel":
     return merged
 
 
-def load_model(name: str | Path) -> "PreTrainedModel":
-    """A model in float32."""
-    import torch
+def load_model(name: str | Path, dtype: Literal["float32", "auto"] = "float32") -> "PreTrainedModel":
+    """A model in float32, or in its own data type."""
     from transformers import AutoModelForCausalLM
 
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
     return model

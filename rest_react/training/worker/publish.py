@@ -2,22 +2,26 @@
 
     publish("HuggingFaceTB/SmolLM2-135M-Instruct", folder / "trained", tokenizer)      # folder/model, folder/adapter
 
-A LoRA is merged into its base and also kept as `adapter/`. The model has the base's data type, and its generation
-config lists every token that ends a turn. The saved model is loaded from disk, so this does not depend on the
-Trainer's wrappers (data-parallel, LoRA).
+A LoRA is merged into its base and also kept as `adapter/`. The model has the base's data type, unless rounding to it
+would undo part of the training: below half a unit of the last place a weight would be the old one again, so small
+updates of bfloat16 weights vanish. Then it is published in float32. `published.json` says which, and what share of the
+update rounding keeps. The model's generation config lists every token that ends a turn. The saved model is loaded from
+disk, so this does not depend on the Trainer's wrappers (data-parallel, LoRA).
 Errors: UsageError if a weight is not finite. Not here: checkpoints (callbacks).
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rest_react.storage.files import flush, flush_tree, remove
+from rest_react.storage.files import flush, flush_tree, remove, write_json
+from rest_react.training.process.job import ENOUGH_KEPT, PUBLISHED
 from rest_react.training.worker.divergence import refuse_not_finite
 from rest_react.training.worker.merge_lora import load_model, merge_lora
 from rest_react.weights.end_tokens import end_tokens
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> None:
@@ -29,8 +33,11 @@ def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> N
     draft = folder / "model.tmp"
     remove(draft)
     model = merge_lora(base, trained) if lora else load_model(trained)
-    model = model if dtype is None else model.to(dtype)
     refuse_not_finite(model, folder / "loss.jsonl")
+    kept = 1.0 if dtype in (None, model.dtype) else update_kept(model, base, dtype)
+    if dtype is not None and kept >= ENOUGH_KEPT:
+        model = model.to(dtype)
+    write_json(folder / PUBLISHED, {"dtype": str(model.dtype).removeprefix("torch."), "update_kept": round(kept, 4)})
     ends = end_tokens(tokenizer, model.generation_config.eos_token_id)
     model.generation_config.eos_token_id = ends  # every server then stops at the token that training used
     model.save_pretrained(draft)
@@ -44,3 +51,20 @@ def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> N
     flush(folder)
     remove(trained)
     remove(folder / "checkpoints")
+
+
+def update_kept(model: "PreTrainedModel", base: str, dtype: "torch.dtype") -> float:
+    """The share of the update, along itself, that is left when the trained weights are rounded to `dtype`: 1 if all of
+    it is, 0 if the rounded weights are those of the base."""
+    import torch
+
+    before = load_model(base, dtype="auto").state_dict()
+    left = whole = 0.0
+    with torch.no_grad():
+        for name, after in model.state_dict().items():
+            if name in before and before[name].shape == after.shape:
+                start = before[name].to(after.dtype)
+                change = after - start
+                left += float(((after.to(dtype).to(after.dtype) - start) * change).sum(dtype=torch.float64))
+                whole += float((change * change).sum(dtype=torch.float64))
+    return left / whole if whole else 1.0

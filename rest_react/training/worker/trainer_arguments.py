@@ -71,6 +71,17 @@ def lora_config(how: LocalTraining) -> "LoraConfig | None":
     )
 
 
+def warmup_steps(ratio: float, steps: int) -> int:
+    """The steps of the warm-up. The schedule begins at a learning rate of 0, so a warm-up of one step would only take
+    the first step away, and a training of one step would change nothing.
+
+    >>> [warmup_steps(0.05, steps) for steps in (1, 39, 40, 220)]
+    [0, 0, 2, 11]
+    """
+    found = math.floor(ratio * steps + 1e-9)
+    return found if found > 1 else 0
+
+
 def trainer_arguments(folder: Path, seed: int, how: LocalTraining, steps: int) -> dict[str, Any]:
     """What every TRL configuration takes. The rows are ready and in order, so the Trainer does not shuffle them."""
     import torch
@@ -86,7 +97,7 @@ def trainer_arguments(folder: Path, seed: int, how: LocalTraining, steps: int) -
         "learning_rate": how.learning_rate,
         "optim": {"adamw": "adamw_torch_fused", "adafactor": "adafactor"}[how.optimizer],
         "lr_scheduler_type": "linear",
-        "warmup_steps": math.ceil(how.warmup_ratio * steps),
+        "warmup_steps": warmup_steps(how.warmup_ratio, steps),
         "weight_decay": how.weight_decay,
         "gradient_checkpointing": gpu,  # saves the memory that a GPU lacks; on a CPU it only costs time
         "bf16": _in_bfloat16(how),

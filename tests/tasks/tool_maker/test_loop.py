@@ -60,7 +60,8 @@ def test_only_a_tool_that_is_called_once_for_each_question_and_right_on_all_is_a
     quick = ["task.sandbox_seconds=0.4", "task.maker_tries=1"] if behaviour == "endless" else ["task.maker_tries=2"]
     folder = start(tmp_path, f"task.maker.behaviour={behaviour}", "world.evaluation=1", *quick, ways=("making",))
     ((trajectory, result),) = read(folder / "iter_0/evaluate/making")
-    made = Library(tmp_path / "tools/scripted").read("word_sorting")
+    (tools,) = (tmp_path / "tools").iterdir()
+    made = Library(tools).read("word_sorting")
     assert made is not None and made.conversation == trajectory.steps
     kinds = [step.kind for step in trajectory.steps]
     if behaviour == "right":

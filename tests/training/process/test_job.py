@@ -1,0 +1,46 @@
+"""The folder of a training: what an interrupted one leaves, and when that is of another training."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rest_react.records import Example, ModelRef
+from rest_react.training.process.job import LocalTraining, prepare_job, read_job
+from tests.training.test_local import SETTINGS
+
+ROWS = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", f"state {i}", f"Search({i})", "perplexity") for i in range(4)]
+BASE = ModelRef("tiny-random", "base", tuned=False)
+
+
+def begun(folder: Path) -> None:
+    """A training that was interrupted after its fourth step."""
+    assert not prepare_job({"examples.jsonl": ROWS}, BASE, folder, 7, SETTINGS, folder)
+    checkpoint = folder / "checkpoints" / "checkpoint-4"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("rows", "seed", "changed", "starts_again"),
+    [
+        (ROWS, 7, {}, False),
+        (ROWS, 7, {"micro_batch_size": 1, "threads": 2, "save_every": 3}, False),
+        (ROWS[:3], 7, {}, True),
+        (ROWS, 8, {}, True),
+        (ROWS, 7, {"learning_rate": 0.5}, True),
+    ],
+)
+def test_a_checkpoint_of_other_rows_or_settings_is_not_resumed(
+    rows: list[Example],
+    seed: int,
+    changed: dict[str, float],
+    starts_again: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begun(tmp_path)
+    assert not prepare_job({"examples.jsonl": rows}, BASE, tmp_path, seed, replace(SETTINGS, **changed), tmp_path)
+    told = "the rows or settings of this training have changed" in " ".join(capsys.readouterr().err.split())
+    assert (told, (tmp_path / "checkpoints").exists()) == (starts_again, not starts_again)
+    assert (read_job(tmp_path / "job.json", LocalTraining).checkpoint is None) is starts_again
