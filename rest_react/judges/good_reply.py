@@ -18,6 +18,9 @@ from rest_react.judges.reply_markup import QUOTATION, last_labelled, parse_objec
 from rest_react.model_output.thinking import after_thinking
 
 _GOOD_LABEL = re.compile(r"^[^\w\n{\"']*GOOD\W*(yes|no|true|false)\b", re.IGNORECASE | re.MULTILINE)
+_GOOD_IN_LINE = re.compile(
+    r"\bGOOD\W{0,4}[:=]\W{0,4}(yes|no|true|false)\b(\s*(?:/|\bor\b)\s*(?:yes|no|true|false)\b)?", re.IGNORECASE
+)
 _STARTS_WITH_WORD = re.compile(r"[\W_]*(yes|no)\b(?=\s*(?:$|[.,;:!\n—–-]))", re.IGNORECASE)
 _WORD_ALONE = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)
 _GOOD_SENTENCE = re.compile(r"\boutput is (not |n't )?(?:indeed |clearly )?good\b(?! except| but)", re.IGNORECASE)
@@ -28,8 +31,10 @@ def read_good(reply: str) -> bool | None:
     body = after_thinking(reply)
     if body is None:
         return None
-    if line := last_labelled(_GOOD_LABEL, body):
-        return line[1].lower() in ("yes", "true")
+    if last_labelled(_GOOD_LABEL, body) or _GOOD_IN_LINE.search(body):
+        said = {(word.lower() in ("yes", "true"), bool(other)) for word, other in _GOOD_IN_LINE.findall(body)}
+        said |= {(line[1].lower() in ("yes", "true"), False) for line in _GOOD_LABEL.finditer(body)}
+        return said.pop()[0] if len(said) == 1 and not any(offers for _, offers in said) else None
     for value in parse_objects(body):
         good = next((item for key, item in value.items() if str(key).lower() in ("good", "is_good")), None)
         if good is not None:

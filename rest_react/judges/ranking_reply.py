@@ -19,6 +19,7 @@ from rest_react.model_output.thinking import after_thinking
 # Markup may precede the label ("**BEST:**", "### BEST"), but no JSON; the value may be on the next line.
 _BEST_LABEL = re.compile(r"^[^\w\n{\"']*BEST\b\W*[^\d\n]{0,20}(\d{1,3})\b([^\n]*)", re.IGNORECASE | re.MULTILINE)
 _RANKING_LABEL = re.compile(r"^[^\w\n{\"']*(?:FINAL |OVERALL )?RANKING\b[^\w\n]*(.*)$", re.IGNORECASE | re.MULTILINE)
+_NO_OUTPUT = re.compile(r"\b(?:all|none|both|neither|any|no|tie|tied|equal)\b(?!\.)", re.IGNORECASE)
 _NAMES_TWO = re.compile(r"^\s*(?:or|and|/|,|&|=)\s*(?:output\s*)?#?\s*\d", re.IGNORECASE)
 _OUTPUT = r"(?:(?:the\s+)?(?:model\s+)?(?:output|candidate|response|option|answer|sample|action)s?\s*)?(?:#|no\.\s*)?"
 # "1. Output 3", "2nd: #1", "Rank 3 - 2", "- Output 2"
@@ -72,7 +73,9 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
 
 def _labelled_best(body: str) -> int | None:
     best = last_labelled(_BEST_LABEL, body)
-    return None if best is None or _NAMES_TWO.match(best[2]) else int(best[1])
+    if best is None or _NAMES_TWO.match(best[2]) or _NO_OUTPUT.search(best[0], 0, best.start(1) - best.start()):
+        return None
+    return int(best[1])
 
 
 def _labelled_ranking(body: str) -> list[int]:

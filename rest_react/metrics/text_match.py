@@ -14,10 +14,20 @@ import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-_LINK = r"[\[(]\s*link_?ids?\s*[=:]?\s*\d+(?:\s*,\s*(?:link_?id\s*=\s*)?\d+)*\s*[\])]"
-_LINKS = rf"{_LINK}(?:\s*(?:,|and|&)?\s*{_LINK})*"
-_CITATION = re.compile(rf"\b(?:according to|based on|as stated in|per)\s+{_LINKS}\s*[,:]?|{_LINKS}", re.IGNORECASE)
-_ONE_LINK = re.compile(_LINK, re.IGNORECASE)
+# `[link_id=3]` and how models write it: several ids, other separators and brackets, or the number alone.
+_ID = r"(?:link[_ ]?ids?|links?)\s*[=:]?\s*[\"']?\d{1,9}[\"']?"
+_LINK = (
+    rf"[\[(【]\s*(?:(?:source|see)s?\s*:?\s*)?{_ID}(?:\s*(?:[,;&]|and)\s*(?:link_?ids?\s*[=:]\s*)?[\"']?\d{{1,9}}[\"']?)*"
+    r"\s*[\])】]|\blink_id\s*=\s*\d{1,9}"
+)
+_LINKS = rf"(?:{_LINK})(?:\s*(?:,|and|&)?\s*(?:{_LINK}))*"
+_NUMBERS = r"[\[【]\^?\d{1,3}(?:\s*[,;]\s*\d{1,3})*[\]】]"
+_CITATION = re.compile(
+    rf"\b(?:according to|based on|as stated in|per)\s+(?:{_LINKS}|{_NUMBERS})\s*[,:]?|{_LINKS}"
+    rf"|(?<=[\w.,;:!?)\"'%])\s?{_NUMBERS}",
+    re.IGNORECASE,
+)
+_ONE_LINK = re.compile(rf"{_LINK}|(?<=[\w.,;:!?)\"'%])\s?{_NUMBERS}", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<!\d)\d{1,9}(?!\d)")
 _LOOSE = re.compile(r"(?:, ?| )(?=[.;:!?](?!\w))| (?=,)")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -12,23 +12,34 @@ Not here: parsing the text after it (tasks.search_qa.reading.parsing, judges).
 
 import re
 
-_TAGS = "think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think"
+from rest_react.text_safety.escaping import THOUGHT_TAGS
+
 # "<|channel|>final<|message|>" is gpt-oss's, "[THINK]" Mistral's, the diamonds Kimi's. An opening tag in a comment or
 # after a quotation mark is only mentioned and does not count.
 _OPENED = re.compile(
-    rf"^[^#\"'`\n]*(?:<(?:{_TAGS})>|\[THINK\]|\u25c1think\u25b7|<\|begin_of_thought\|>|<\|channel\|>analysis)",
+    rf"^[^#\"'`\n]*(?:<(?:{THOUGHT_TAGS})>|\[THINK\]|\u25c1think\u25b7|<\|begin_of_thought\|>|<\|channel\|>analysis)",
     re.IGNORECASE | re.MULTILINE,
 )
 _CLOSED = re.compile(
-    rf"</(?:{_TAGS})>|\[/THINK\]|\u25c1/think\u25b7|<\|end_of_thought\|>|<\|channel\|>final(?:<\|message\|>)?",
+    rf"</(?:{THOUGHT_TAGS})>|\[/THINK\]|\u25c1/think\u25b7|<\|end_of_thought\|>|<\|channel\|>final(?:<\|message\|>)?",
     re.IGNORECASE,
 )
 
 
 def after_thinking(text: str) -> str | None:
-    """The text after the last closing tag; None if the text ends inside reasoning. Linear in the text's length."""
-    end = 0
+    """The text after the last closing tag; None if the text ends inside reasoning. A closing tag without an opening one
+    before it counts unless it stands in a string. Linear in the text's length."""
+    end, opened, openings = 0, -1, [found.end() for found in _OPENED.finditer(text)][::-1]
     for closed in _CLOSED.finditer(text):
-        end = closed.end()
+        while openings and openings[-1] <= closed.start():
+            opened = openings.pop()
+        if opened > end or not _in_string(text, closed.start()):
+            end = closed.end()
     rest = text[end:].lstrip() if end else text
     return None if _OPENED.search(rest) else rest
+
+
+def _in_string(text: str, at: int) -> bool:
+    """Whether the place is behind an odd number of double quotation marks in its line; escaped ones do not count."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return (line.count('"') - line.count('\\"')) % 2 == 1

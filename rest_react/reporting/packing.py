@@ -72,8 +72,9 @@ def pack(run_folder: Path, task: Task, largest: int = LARGEST) -> Packed:
 
 
 def _drawn(name: str, share: float) -> Callable[[str], bool]:
-    """A seeded draw of about this share of the trajectories."""
-    return lambda key: derive_seed(name, key) < share * 2**63
+    """A seeded draw of about this share of the trajectories: of an answer all iterations or none, since the page
+    compares them."""
+    return lambda key: derive_seed(name, key.partition("/")[2]) < share * 2**63
 
 
 def _pack(run_folder: Path, task: Task, keep: Keep, largest: float = math.inf) -> tuple[Packed | None, int]:

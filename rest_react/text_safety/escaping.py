@@ -15,10 +15,14 @@ import json
 import re
 import unicodedata
 
+# The tags between which models write their reasoning; what stands behind a closing one is read as the answer.
+THOUGHT_TAGS = "think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think"
 # Starts of the tokens that end a turn or a section in some model family. Broken up or escaped, they are only text.
 _CONTROL_TOKEN = re.compile(
-    r"<(?=[|\uff5c]|/?s>|start_of_turn>|end_of_turn>|/?think>|[eb]os>|</?SYS>)"
-    r"|\[(?=END\]|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK)\])",
+    rf"<(?=[|\uff5c]|/?s>|start_of_turn>|end_of_turn>|/?(?:{THOUGHT_TAGS})>|[eb]os>|</?SYS>|sop>|\w+\|>|extra_id_"
+    r"|[A-Z]+_TOKEN>|/?tool_(?:call|response)s?>|/?function_calls?>)"
+    r"|\[(?=END\]|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK)\]|\||g?MASK\])"
+    r"|[\u25c1](?=/?think)",
     re.IGNORECASE,
 )
 _JSON = json.JSONEncoder(ensure_ascii=False)

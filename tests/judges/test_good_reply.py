@@ -56,3 +56,18 @@ def test_a_long_repetitive_reply_is_parsed_within_two_seconds(reply: str) -> Non
     start = time.process_time()
     read_good(reply)
     assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize(
+    ("reply", "good"),
+    [
+        ("GOOD: yes\nGOOD: no", None),
+        ("GOOD: yes\nor\nGOOD: no", None),
+        ("GOOD: yes/no", None),
+        ("GOOD: yes or no", None),
+        ("It is fine. GOOD: yes", True),
+        ("**GOOD:** no", False),
+    ],
+)
+def test_two_verdicts_are_none(reply: str, good: bool | None) -> None:
+    assert read_good(reply) is good

@@ -83,3 +83,8 @@ def test_a_long_repetitive_reply_is_parsed_within_two_seconds(reply: str) -> Non
     start = time.process_time()
     read_ranking(reply, 4)
     assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize("best", ["All 4 outputs are the same", "None of the 4", "tie between 1 and 2", "any of the 4"])
+def test_a_count_is_not_the_best_output(best: str) -> None:
+    assert read_ranking(f"BEST: {best}\nRANKING: 2, 1, 3, 4", 4) == (1, 0, 2, 3)

@@ -1,6 +1,6 @@
 import pytest
 
-from rest_react.metrics.text_match import contained, exact_match, f1, normalise, strip_citations
+from rest_react.metrics.text_match import cited_links, contained, exact_match, f1, normalise, strip_citations
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,25 @@ def test_f1_is_the_word_overlap_with_the_best_gold_answer():
 )
 def test_contained_needs_a_gold_answer_word_for_word(answer, golds, holds):
     assert contained(answer, golds) == holds
+
+
+@pytest.mark.parametrize(
+    "cited",
+    [
+        "She had 4 children [3].", "She had 4 children (link 3).", "She had 4 children [link_id=3; link_id=5].",
+        "She had 4 children [link_id=3 and link_id=5].", "She had 4 children (source: link_id=3).",
+        'She had 4 children [link_id="3"].', "She had 4 children 【3】.", "She had 4 children [^3].",
+        "According to link_id=3, she had 4 children.", "According to [3], she had 4 children.",
+    ],
+)  # fmt: skip
+def test_a_citation_is_no_part_of_the_answer_however_it_is_written(cited: str) -> None:
+    bare = strip_citations(cited)
+    assert "3" not in bare
+    assert "4 children" in bare
+    assert 3 in cited_links(cited)
+
+
+def test_numbers_in_brackets_that_cite_nothing_stay() -> None:
+    assert strip_citations('["3"]') == '["3"]'
+    assert strip_citations("[3]") == "[3]"
+    assert strip_citations("The film [1994] is long") == "The film [1994] is long"

@@ -28,3 +28,10 @@ def test_the_text_after_the_reasoning_is_the_answer(text: str, rest: str | None)
 @given(st.text(), st.text(st.characters(exclude_characters="<[◁")))
 def test_no_reasoning_changes_the_answer(reasoning: str, answer: str) -> None:
     assert after_thinking(f"<think>{reasoning}</think>{answer}") == answer.lstrip()
+
+
+def test_a_closing_tag_in_a_string_ends_no_reasoning() -> None:
+    call = 'Answer(thoughts="t", answer="The HTML </think> tag is closed by [link_id=1].")'
+    assert after_thinking(call) == call
+    assert after_thinking(f"It is in the link.</think>{call}") == call
+    assert after_thinking(f'<think>The "best" one.</think>\n{call}') == call

@@ -20,7 +20,7 @@ from rest_react.search.html_text import clean_html
         ("caf&eacute;&nbsp;&#39;Z&#x27;", "café 'Z'"),
         ("before<script>if (a < b) { x('</p>') }</script>after", "before after"),
         ("before<!-- hidden <b>words</b> -->after", "before after"),
-        ("kept<script>never closed", "kept"),
+        ("kept<script>if (never) { closed }", "kept"),
         ("one<SCRIPT src='x>y'>a</p><!-- </script >two", "one two"),
         ("one<style>p::after { content: '</b>' }</style\n>two", "one two"),
         ("a<script>b<script>c</script>d", "a d"),
@@ -58,3 +58,18 @@ def test_a_long_hostile_text_is_cleaned_within_three_seconds(piece):
     started = time.process_time()
     clean_html(piece * 100_000)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "List<int> is a type", "if a<b and c>d then", "cp <filename> <dest>",
+    ],
+)  # fmt: skip
+def test_what_is_no_element_is_text(text: str) -> None:
+    assert clean_html(text) == text
+
+
+def test_an_element_that_is_only_named_hides_nothing_behind_it() -> None:
+    assert clean_html("The <script> element embeds code. Paris is here.") == "The element embeds code. Paris is here."
+    assert clean_html("seen <script>var x = 1;</script> here") == "seen here"

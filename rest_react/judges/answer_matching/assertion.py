@@ -55,18 +55,22 @@ _ADMITS_IGNORANCE = re.compile(
     r"|(?:i|we) (?:\w+ )?(?:do|can|could|did) not (?:\w+ )?(?:know|say|tell|find|determine|confirm|verify|be sure|think"
     r"|believe)|(?:hard|impossible|difficult) to (?:say|tell|know|determine)|who knows|anyone guess"
     r"|can not be (?:\w+ )?(?:determined|verified|confirmed|established|known|said|ruled out)"
-    r"|not enough (?:information|evidence)|insufficient (?:information|evidence))\b"
+    r"|not (?:\w+ )?enough (?:information|evidence|data|context)|insufficient (?:information|evidence|data|context)"
+    r"|(?:more|further|additional) (?:information|evidence|data|context) (?:is|are|would be)"
+    r" (?:needed|required|necessary)"
+    r"|there (?:is|was) not any (?:\w+ )?(?:information|evidence|mention|data))\b"
 )
 # The same without a person. This counts before the mention only: behind it, it is often about something else ("She was
 # born in Paris. It is not known when she died").
-_SOURCE = r"(?:link|result|source|page|passage|document|snippet|text|article)s?"
+_SOURCE = r"(?:link|result|source|page|passage|document|snippet|text|article|action|information|context|data)s?"
 _SAYS = r"(?:say|state|mention|tell|give|specify|specifie|provide|contain|indicate|name|include|answer)s?"
 _ASKED = r"(?= (?:who|whom|whose|what|which|when|where|how|why|whether|if|in the|from the|by the|[.,;:!?()—])(?!\S))"
 _TOLD = r"(?:known|clear|given|stated|specified|mentioned|available|found|named|provided|identified|listed)"
 _ADMITS_BEFORE = re.compile(
     rf"\b(?:(?:can|could) not be (?:\w+ )?(?:found|identified|determined|verified|confirmed|established|answered)"
     rf"|(?:is|are|was|were|remains?) (?:not (?:\w+ )?{_TOLD}|unknown|unclear){_ASKED}"
-    rf"|{_SOURCE} (?:do|does|did) not (?:\w+ )?{_SAYS}|no {_SOURCE} (?:\w+ )?{_SAYS}|none of the (?:\w+ )?{_SOURCE}"
+    rf"|{_SOURCE} (?:do|does|did) not (?:\w+ )?{_SAYS}|{_SOURCE} lacks? (?:\w+ )?(?:information|details|data)"
+    rf"|no {_SOURCE} (?:\w+ )?{_SAYS}|none of the (?:\w+ )?{_SOURCE}"
     rf"|no information (?:\w+ )?(?:about|on|is|was)|no (?!one)\w+ (?:is|was) {_TOLD}"
     r"|nothing (?:is|was|could be) (?:found|said|stated|known))\b"
 )

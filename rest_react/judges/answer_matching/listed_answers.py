@@ -139,6 +139,8 @@ def _left_is_candidate(mention: str, prefix: str, suffix: str, neighbours: list[
     if separator == "?" and " " in item and _VERB.search(item) and not _STATES_ANSWER.match(item):
         return False  # a question, and its answer
     tail = _COPULA.split(item)[-1].strip()
+    if separator == "," and place_level(mention) > place_level(tail):
+        return False  # "Toronto, Ontario, Canada"
     if separator in (",", ";", "."):
         return suffix == "" and _is_candidate(tail, mention, "", separator)
     if suffix and _VERB.search(suffix.split()[0]) and _VERB.search(item):

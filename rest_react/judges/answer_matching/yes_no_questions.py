@@ -24,11 +24,23 @@ _UNCERTAIN = re.compile(
     r"|can not|could not (?:be|find|determine)|does not (?:say|mention|state|tell)|(?:do|does|did) not know"
     r"|insufficient|impossible to|maybe|perhaps|possibly|might|may be|could be|yes (?:or|and|/) no)\b"
 )
+_WORD_ITSELF = re.compile(r"^(?:[.,;:!?(] )?(?:(?:is|was|answer|so|therefore|thus|hence|but) )?(?:yes|no)")
 _SAYS_YES = r"(?<!\S)(?<!not )yes(?!\S)"
 # "no" as an answer, not as in "no link says so" or "No. 5".
 _SAYS_NO = (
     r"(?:^|[.,;:!?(] |\b(?:is|was|answer|so|therefore|thus|hence|but) )no"
     r"(?= ?$| [.,;:!?)](?! \d)| (?:they|he|she|it|the|this|that|these|those|both|neither|only|because|since)\b)"
+)
+
+# "No, the results do not say ..." and "Yes, possibly" leave the question open.
+_OPEN_AFTER = re.compile(
+    r"(?: ?[,.;:!])? ?(?:but |since |as |because )?(?:i (?:can|could|do|did|am) not (?:\w+ )?"
+    r"(?:determine|tell|say|know|confirm|verify|find|answer|sure|certain)"
+    r"|there (?:is|was|are) (?:no|not enough|insufficient|not any) (?:\w+ ){0,2}?(?:information|evidence|data|mention)"
+    r"|(?:the|these|those|my) (?:\w+ ){0,2}?(?:results?|sources?|links?|passages?|information|context|documents?"
+    r"|snippets?|data) (?:do|does|did) not (?:\w+ )?(?:say|state|mention|provide|contain|specify|specifie|give"
+    r"|indicate|include|tell|answer)|(?:not enough|insufficient) (?:information|evidence|data)"
+    r"|possibly|perhaps|maybe|not (?:sure|certain)|unsure)(?!\S)"
 )
 
 
@@ -52,5 +64,7 @@ def yes_no_verdict(text: str, golds: Sequence[str]) -> Verdict:
         return Verdict("incorrect", f"undecided: {uncertain[0]!r}")
     if len({word for _, word in mentions}) == 2:
         return Verdict("incorrect", "asserts both yes and no")
-    asserted = mentions[0][1]
+    at, asserted = mentions[0]
+    if opened := _OPEN_AFTER.match(_WORD_ITSELF.sub("", text[at:], count=1)):
+        return Verdict("incorrect", f"undecided: {opened[0].strip(' ,.;:')!r}")
     return Verdict("correct" if asserted in expected else "incorrect", f"asserts {asserted}")

@@ -8,6 +8,9 @@ from rest_react.judges.answer_matching.rule_grader import rule_verdict
 from rest_react.records import LabelledQuestion, Question
 from tests.judges.answer_matching.labelled import OLDER, PLACE, YES, gold, is_right
 
+SAME = "Are both Kurram Garhi and Trojkrsti located in the same country?"
+BORN, MANY = "Where was the director of film Dusk born?", "How many children did Ada Mell have?"
+
 
 @pytest.mark.parametrize(
     ("answer", "right"),
@@ -566,3 +569,31 @@ def test_a_long_repetitive_answer_is_graded_within_two_seconds(piece):
         began = time.process_time()
         rule_verdict(question, answer)
         assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "verdict"),
+    [
+        (SAME, "no", "No, the search results do not provide enough information to tell whether both are.", "incorrect"),
+        (SAME, "no", "No, I cannot determine this from the information provided.", "incorrect"),
+        (SAME, "no", "No. The sources do not say where Trojkrsti is.", "incorrect"),
+        (SAME, "no", "No, there is no information about Trojkrsti in the search results.", "incorrect"),
+        (SAME, "yes", "Yes, possibly.", "incorrect"),
+        (SAME, "no", "No, they are not: Kurram Garhi is in Pakistan [link_id=1].", "correct"),
+        (SAME, "yes", "Yes, the results say that both are in Pakistan [link_id=1].", "correct"),
+        (BORN, "Canada", "Ada Mell was born in Toronto, Ontario, Canada [link_id=2].", "correct"),
+        (BORN, "United States", "She was born in Boston, Massachusetts, United States.", "correct"),
+        (BORN, "France", "She was born in Paris, France, in 1950.", "correct"),
+        (BORN, "France", "She was born in Spain, France.", "incorrect"),
+        (BORN, "Paris", "The provided information does not specify where, only that she was in Paris.", "incorrect"),
+        (BORN, "Paris", "I don't have enough information to answer. Paris is mentioned in link 3.", "incorrect"),
+        (BORN, "Paris", "There isn't any information about her birthplace. She worked in Paris.", "incorrect"),
+        (BORN, "Paris", "The available results lack information about it; she worked in Paris.", "incorrect"),
+        (BORN, "Paris", "More information is needed to determine it. The film was shot in Paris.", "incorrect"),
+        (MANY, "3", "She had 4 children [3].", "incorrect"),
+        (MANY, "4", "She had 4 children [3].", "correct"),
+    ],
+)  # fmt: skip
+def test_answers_in_words_of_common_models(question: str, gold: str, answer: str, verdict: str) -> None:
+    labelled = LabelledQuestion(Question("q", question), (gold,))
+    assert rule_verdict(labelled, answer).verdict == verdict

@@ -112,6 +112,8 @@ def _name_and_fields(call: ast.Call) -> tuple[str, dict[str, ast.expr]]:
         if keyword.arg is None and isinstance(keyword.value, ast.Dict):
             given |= items_of(keyword.value)
     fields = dict(zip(_FIELDS[name], call.args, strict=False))
+    if name == "answer" and len(call.args) == 1 and not call.keywords:
+        fields = {"answer": call.args[0]}  # thoughts alone answer nothing
     # A wrapper may carry its action's fields.
     wanted = (*_FIELDS[name], "query") if name == "actionwrapper" else _FIELDS[name]
     for field in wanted:

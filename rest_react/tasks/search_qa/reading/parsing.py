@@ -59,6 +59,7 @@ _REFUSAL = re.compile(
     r"|I (?:need to|will|should|must)\b|I['’]ll\b|let me\b(?! know)|let['’]s\b)",
     re.IGNORECASE,
 )
+_QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”")  # a title such as "Let Me Go" refuses nothing
 _PROSE_LABEL = re.compile(r"^[ \t>*_#-]*(?:final )?answer[ \t*_]*(?:[:=][\s*_]*|$)", re.IGNORECASE | re.MULTILINE)
 _THOUGHTS_LABEL = re.compile(r"^[\s>*_#-]*(?:thoughts?|reasoning)[\s*_]*:[\s*_]*", re.IGNORECASE)
 _OPENER = re.compile(r"(?:sure|certainly|of course|okay|ok|here(?:['’]s| is| are))\b[^\n]*[:!.]\s*\n", re.IGNORECASE)
@@ -230,7 +231,7 @@ def _prose(parts: list[str]) -> Answer | None:
     """A text without any call that cites links is an answer, unless it refuses or apologises: a chat model's usual way
     of writing one. What stands before "Answer:" are its thoughts."""
     said = "\n".join(parts)
-    if not _CITED.search(said) or _REFUSAL.search(said) or "ACTION_SELECTED" in said:
+    if not _CITED.search(said) or _REFUSAL.search(_QUOTATION.sub(" ", said)) or "ACTION_SELECTED" in said:
         return None
     lines = [line for line in said.splitlines() if not line.strip().startswith("```")]
     thoughts, (comments, _) = "", _comments("\n".join(lines))

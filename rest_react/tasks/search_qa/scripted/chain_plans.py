@@ -10,6 +10,7 @@ Not here: reading chains (questions.chains), and following plans (scripted).
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -56,8 +57,9 @@ class Titles:
 
 
 def name_of(text: str) -> str:
-    """A name without case, signs and additions in brackets, to compare names."""
-    return " ".join(re.findall(r"\w+", re.sub(r"\([^()]*\)", "", text).casefold()))
+    """A name without case, accents, signs and additions in brackets, to compare names."""
+    bare = unicodedata.normalize("NFKD", re.sub(r"\([^()]*\)", "", text))
+    return " ".join(re.findall(r"\w+", "".join(c for c in bare if not unicodedata.combining(c)).casefold()))
 
 
 def plan_of(labelled: LabelledQuestion, titles: Titles) -> Plan:
@@ -115,7 +117,10 @@ def _branches(chain: Sequence[Lookup]) -> list[list[Lookup]]:
 
 
 def _comparison(gold: str, branches: Sequence[Sequence[Lookup]], cites: Mapping[Lookup, str]) -> tuple[str, str] | None:
-    """Answer and thoughts of a comparison; None if the chain does not say which branch the gold answer means."""
+    """Answer and thoughts of a comparison; None if the chain does not say which branch the gold answer means. Raises
+    NoPlan if the branches look up different things: then a name in another spelling has split one of them."""
+    if len(set(map(_path, branches))) > 1:
+        raise NoPlan("its chain compares different things")
     ends = [_ends(branch) for branch in branches]
     values = [" and ".join(lookup.value for lookup in end) for end in ends]
     sources = [" ".join(dict.fromkeys(cites[lookup] for lookup in branch)) for branch in branches]
@@ -148,8 +153,9 @@ def _hop(title: str, group: Sequence[Lookup], *, first: bool) -> Hop:
     wanted = list(dict.fromkeys(map(_wanted, group)))
     query = " and ".join(wanted) if len(wanted) < 3 else wanted[0]
     subject = group[0].subject
+    needed = " and ".join(dict.fromkeys(map(_needed, group)))
     thoughts = (
-        f"{'I need' if first else 'Now I need'} the {query}." if subject else f"{'First' if first else 'Now'}: {query}"
+        f"{'I need' if first else 'Now I need'} {needed}." if subject else f"{'First' if first else 'Now'}: {query}"
     )
     values = tuple(lookup.value for lookup in group)
     return Hop(query, thoughts, _line(title), f"{'; '.join(map(_finding, group))}.", values)
@@ -159,7 +165,18 @@ def _wanted(lookup: Lookup) -> str:
     """What a lookup searches for."""
     if not lookup.subject:
         return lookup.relation
-    return f"{lookup.relation} {'' if _ENDS_WITH_PREPOSITION.search(lookup.relation) else 'of '}{lookup.subject}"
+    if _ENDS_WITH_PREPOSITION.search(lookup.relation):
+        return f"{lookup.subject} {lookup.relation}"
+    return f"{lookup.relation} of {lookup.subject}"
+
+
+def _needed(lookup: Lookup) -> str:
+    """What a lookup searches for, in words of a sentence. Raises NoPlan for a relation that is a verb."""
+    if not _ENDS_WITH_PREPOSITION.search(lookup.relation):
+        return f"the {_wanted(lookup)}"
+    if lookup.relation.split()[0].endswith("s"):
+        raise NoPlan(f"its chain has the relation {lookup.relation!r}, which names nothing")
+    return f"what {lookup.subject} was {lookup.relation}"
 
 
 def _finding(lookup: Lookup) -> str:

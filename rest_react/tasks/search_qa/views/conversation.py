@@ -7,6 +7,7 @@ Not here: the records of a view (trajectories.step_view), and the state for the 
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from rest_react.metrics.text_match import cited_links
 from rest_react.records import Step, Trajectory
 from rest_react.tasks.search_qa.actions import (
     Action,
@@ -122,7 +123,8 @@ def describe(step: Step, action: Action | None) -> Iterator[str]:
 
 def sources(trajectory: Trajectory) -> Iterator[str]:
     """The cited hits, one line each."""
+    links = cited_links(trajectory.answer)
     for step in trajectory.steps:
         for i, hit in enumerate(step.hits, start=step.first_link):
-            if f"[link_id={i}]" in trajectory.answer:
+            if i in links:
                 yield f"[link_id={i}] {hit.title} ({hit.source})"
