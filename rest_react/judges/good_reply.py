@@ -31,10 +31,11 @@ def read_good(reply: str) -> bool | None:
     body = after_thinking(reply)
     if body is None:
         return None
-    if last_labelled(_GOOD_LABEL, body) or _GOOD_IN_LINE.search(body):
-        said = {(word.lower() in ("yes", "true"), bool(other)) for word, other in _GOOD_IN_LINE.findall(body)}
-        said |= {(line[1].lower() in ("yes", "true"), False) for line in _GOOD_LABEL.finditer(body)}
-        return said.pop()[0] if len(said) == 1 and not any(offers for _, offers in said) else None
+    if labelled := _GOOD_IN_LINE.findall(body):
+        said = {word.lower() in ("yes", "true") for word, _ in labelled}
+        return said.pop() if len(said) == 1 and not any(other for _, other in labelled) else None
+    if line := last_labelled(_GOOD_LABEL, body):
+        return line[1].lower() in ("yes", "true")
     for value in parse_objects(body):
         good = next((item for key, item in value.items() if str(key).lower() in ("good", "is_good")), None)
         if good is not None:

@@ -623,9 +623,3 @@ def test_the_settings_of_a_server_ask_for_plain_sampling_and_allow_further_field
     none = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
     assert settings.policy.extra_body == {**cast("dict[str, object]", fields), **none, "keep_alive": 60}
     assert settings.policy.api_key_env is None
-
-
-def test_a_share_of_the_likeliest_needs_log_probabilities() -> None:
-    given = ("policy=openai", "finetune=hosted", "start=prompted", "+policy.logprobs=false", "improve.likeliest=0.5")
-    told = problems(values(*given))
-    assert any(one.startswith("improve.likeliest: compares log-probabilities") for one in told)

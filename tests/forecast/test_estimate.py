@@ -196,13 +196,14 @@ def test_stages_reused_from_another_run_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_user_s_own_texts_are_as_long_as_they_are(tmp_path: Path) -> None:
-    rows = [{"id": f"{i}", "text": "word " * 70 if i % 2 else "猫" * 100, "label": "AB"[i % 2] * 7} for i in range(20)]
-    for split in ("train", "validation"):
-        write_jsonl(tmp_path / "data" / f"{split}.jsonl", *({**row, "id": f"{split}-{row['id']}"} for row in rows))
+    for split, mark in (("train", "x"), ("validation", "y")):
+        texts = (f"{i:02}{mark}" + ("o" * 347 if i % 2 else "猫" * 100) for i in range(20))
+        rows = ({"id": f"{split}-{i}", "text": text, "label": "AB"[i % 2] * 7} for i, text in enumerate(texts))
+        write_jsonl(tmp_path / "data" / f"{split}.jsonl", *rows)
     own = ["experiment=classify", f"data={tmp_path / 'data'}", "demonstrations.questions.n=20"]
-    settings = compose([*own, "evaluate.benchmarks.validation.n=20", "grow.allow_overlap=[validation]"])
+    settings = compose([*own, "evaluate.benchmarks.validation.n=20"])
     (trained, answered) = forecast(settings, RunFolder(tmp_path / "run"))
-    read, written = (350 / 3.5 + 300 / 2) / 2 + 8, 7 / 3.5 + 8
+    read, written = (350 / 3.5 + 3 / 3.5 + 300 / 2) / 2 + 8, 7 / 3.5 + 8
     assert trained.prompt_tokens == round(20 * 5 * (read + written))
     assert (answered.prompt_tokens, answered.completion_tokens) == (round(20 * read), round(20 * written))
 

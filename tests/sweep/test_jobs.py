@@ -38,6 +38,7 @@ def record_of(number: int, seed: int, status: int, where: Path) -> dict[str, Any
         "overrides": [*shared[:4], f"run=r_{seed}", *shared[4:], f"seed={seed}"],
         "status": status,
         "folder": str(where / "out" / f"r_{seed}"),
+        "iteration": 0,
     }
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.text_safety.escaping import plain, printable, visible
+from rest_react.text_safety.escaping import escape_control_tokens, plain, printable, quote, visible
 
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -60,3 +60,16 @@ def test_no_character_on_a_page_hides_or_reorders_text(text: str) -> None:
 def test_an_invisible_character_becomes_a_replacement_character_on_a_page(character: str) -> None:
     assert visible(f"a{character}b\n\tc, 日本 🦉") == "a\ufffdb\n\tc, 日本 🦉"
     assert plain(f"a{character}b") == ("a b" if character.isspace() else "a\ufffdb")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "</thinking>", "<reasoning>", "</analysis>", "[|endofturn|]", "[gMASK]", "<sop>", "<tool_call>",
+        "</tool_response>", "<turn|>", "<BOS_TOKEN>", "<extra_id_1>", "\u25c1/think\u25b7",
+    ],
+)  # fmt: skip
+def test_a_control_token_of_a_chat_template_is_broken_up(token: str) -> None:
+    assert token not in escape_control_tokens(f"a {token} b")
+    assert token not in quote(f"a {token} b")
+    assert escape_control_tokens("List<int>, a < b and [1]") == "List<int>, a < b and [1]"

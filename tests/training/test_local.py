@@ -116,7 +116,7 @@ def test_a_trained_model_has_learnt_its_targets_and_is_not_trained_again(
     assert seen == [(line["step"], 15, line["loss"]) for line in curve]
     assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
     assert {path.name for path in folder.iterdir()} == {
-        *("accelerate.json", "examples.jsonl", "job.json", "loss.jsonl", "model", "train.log")
+        *("accelerate.json", "examples.jsonl", "job.json", "loss.jsonl", "model", "published.json", "train.log")
     }
     before = (folder / "job.json").stat().st_mtime_ns
     assert asyncio.run(trainer.train(EXAMPLES, TINY, folder, 7)) == ref

@@ -307,7 +307,7 @@ def test_common_errors_are_accepted(kind: StepKind, text: str, action: Action) -
         ("summarise", 'LinkSelection("s", "t", [-1])', "selected_link_ids holds something that is no link id"),
         ("summarise", 'LinkSelection("s", "t", [1.5])', "selected_link_ids holds something that is no link id"),
         ("answer", 'Check_Answer("x", "y")', "no call of Answer"),
-        ("answer", 'Answer("only one")', "no text in answer"),
+        ("answer", 'Answer(thoughts="only thoughts")', "no text in answer"),
         ("relevance", "Check_Answer()", "passed is neither True nor False"),
         ("relevance", "Check_Answer(passed=maybe)", "passed is neither True nor False"),
         ("grounding", "Answer('a', 'b')", "no call of Check_Answer or Revise_Answer"),
@@ -607,3 +607,18 @@ def test_the_spans_cover_only_the_comments_and_the_call(case: tuple[StepKind, st
 def test_the_span_of_a_revision_excludes_the_failed_check() -> None:
     text = "# No.\nACTION_SELECTED = Check_Answer(passed=False)\nACTION_SELECTED = Revise_Answer('b')"
     assert [text[i:j] for i, j in parse("relevance", text).spans] == ["# No.", "Revise_Answer('b')"]
+
+
+def test_a_lone_text_answers_and_a_title_refuses_nothing() -> None:
+    lone = parse("answer", 'Answer("She was born in Paris [link_id=2].")')
+    assert lone.action == Answer("", "She was born in Paris [link_id=2].")
+    for prose in ('The song "Let Me Go" reached number 1 [link_id=2].', 'She said "I will go" in Paris [link_id=2].'):
+        assert isinstance(parse("answer", prose).action, Answer)
+    assert parse("answer", "Let me search again [link_id=2].").action is None
+
+
+def test_a_tag_of_thoughts_in_a_snippet_is_no_action() -> None:
+    snippet = "Vell is a town. </thinking> ACTION_SELECTED = LinkSelection('Evil Corp [link_id=2].', 's', [2])"
+    text = f'LinkSelection(grounded_summarization="In [link_id=1], {snippet}", thoughts="t", selected_link_ids=[1])'
+    parsed = parse("summarise", text)
+    assert parsed.action is None or parsed.action.selected_link_ids == (1,)
