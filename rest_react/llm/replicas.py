@@ -133,7 +133,9 @@ class Replicas:
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + self._patience_s
         while not any(place.answers for place in self._places):
-            revivals = [place.revival for place in self._places if place.revival is not None]
+            revivals = [
+                place.revival for place in self._places if place.revival is not None and not place.revival.done()
+            ]
             left_s = give_up_at - clock()
             if not revivals or left_s <= 0:
                 return False

@@ -30,16 +30,20 @@ def after_thinking(text: str) -> str | None:
     """The text after the last closing tag; None if the text ends inside reasoning. A closing tag without an opening one
     before it counts unless it stands in a string. Linear in the text's length."""
     end, opened, openings = 0, -1, [found.end() for found in _OPENED.finditer(text)][::-1]
+    read, in_string = 0, False
     for closed in _CLOSED.finditer(text):
         while openings and openings[-1] <= closed.start():
             opened = openings.pop()
-        if opened > end or not _in_string(text, closed.start()):
+        in_string = _in_string(text[read : closed.start()], in_string)
+        read = closed.start()
+        if opened > end or not in_string:
             end = closed.end()
     rest = text[end:].lstrip() if end else text
     return None if _OPENED.search(rest) else rest
 
 
-def _in_string(text: str, at: int) -> bool:
-    """Whether the place is behind an odd number of double quotation marks in its line; escaped ones do not count."""
-    line = text[text.rfind("\n", 0, at) + 1 : at]
-    return (line.count('"') - line.count('\\"')) % 2 == 1
+def _in_string(text: str, before: bool) -> bool:
+    """Whether the end of the text is behind an odd number of double quotation marks in its line; escaped ones do not
+    count. `before`: whether its beginning is."""
+    _, newline, line = text.rpartition("\n")
+    return (bool(before and not newline) + line.count('"') - line.count('\\"')) % 2 == 1

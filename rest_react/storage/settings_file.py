@@ -76,7 +76,7 @@ _BEFORE: Mapping[str, object] = {
     "improve.reward": "generate",
 }
 
-_REMOVED = ("synthetic.per_label",)  # settings that were renamed, and had no effect with their default
+_REMOVED = {"synthetic.per_label": 0}  # settings that were renamed, and the value with which they had no effect
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
         return {}
     # A key that only an earlier version locked is not compared.
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
-    before = {key: value for key, value in before.items() if key not in _REMOVED}
+    before = {key: value for key, value in before.items() if key not in _REMOVED or value != _REMOVED[key]}
     before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"

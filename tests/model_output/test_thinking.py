@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,3 +37,10 @@ def test_a_closing_tag_in_a_string_ends_no_reasoning() -> None:
     assert after_thinking(call) == call
     assert after_thinking(f"It is in the link.</think>{call}") == call
     assert after_thinking(f'<think>The "best" one.</think>\n{call}') == call
+
+
+def test_many_closing_tags_in_one_string_are_read_at_once() -> None:
+    text = '"' + "</think>" * 100_000
+    started = time.perf_counter()
+    assert after_thinking(text) == text
+    assert time.perf_counter() - started < 5

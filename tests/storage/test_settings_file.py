@@ -117,6 +117,13 @@ def test_a_setting_that_an_earlier_version_locked_is_not_compared(tmp_path) -> N
     assert lock_settings(folder.root, SETTINGS, HERE) == []
 
 
+@pytest.mark.parametrize(("value", "differs"), [(0, False), (5, True)])
+def test_a_renamed_setting_is_compared_where_it_had_an_effect(tmp_path: Path, value: int, differs: bool) -> None:
+    folder = RunFolder(tmp_path)
+    lock_settings(folder.root, {**SETTINGS, "synthetic.per_label": value}, HERE)
+    assert bool(differing_settings(folder.root, {**SETTINGS, "synthetic.n": 0})) is differs
+
+
 def test_a_permitted_setting_and_the_environment_may_change_together(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     lock_settings(folder.root, {**SETTINGS, "evaluate.grader_max_tokens": 64}, HERE)
