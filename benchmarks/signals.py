@@ -32,8 +32,10 @@ from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.config.settings import SameModel, Settings, TrainedModel
 from rest_react.errors import UsageError
+from rest_react.records import TrajectoryVerdict
 from rest_react.selection.filters import usable_candidates
-from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS
+from rest_react.selection.judge_trajectory import left_out_by
+from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.storage.files import file_digest, make_folder, write_file
 from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
@@ -44,6 +46,9 @@ from rest_react.weights import resolve_weights
 FILTERS = {
     "agreement": "agreeing", "cross-fitted agreement": "cross_fitted", "reconstruction": "reconstructable",
     "support": "supported",
+}  # fmt: skip
+READ_FILTERS: Mapping[str, KeepTrajectories] = {
+    "question given evidence": "cycle_consistent", "evidence removal": "evidence_needed",
 }  # fmt: skip
 RANK_SUMS = (
     ("answer likelihood", "agreement"),
@@ -147,7 +152,7 @@ def refuse_another_policy(settings: Settings, run: LabelledRun) -> None:
 def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said) -> dict[str, Detection]:
     """The figures of every signal on the finished trajectories; `said` has the reward model's scores by their id."""
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
-    scores = recorded_scores(parsed) | ({} if readers is None else read_scores(parsed, *readers))
+    scores = recorded_scores(parsed) | ({} if readers is None else read_scores(parsed, readers[0]))
     if said:
         scores["reward model"] = [next(iter(said.get(one.id, ())), None) for one in run.finished]
     for members in RANK_SUMS:
@@ -167,12 +172,25 @@ def kept_by(name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajecto
     no; else the better half."""
     if name in FILTERS:
         return _filtered(FILTERS[name], parsed)
+    if name in READ_FILTERS:
+        return _kept_by_reading(READ_FILTERS[name], values, parsed)
     passing = {"rules": 0.0, "checks pass": 1.0}
     if name == "reward model":  # as in Improve, a trajectory without a verdict is kept
         return [value is None or value > 0 for value in values]
     if name in passing:
         return [value == passing[name] for value in values]
     return top_half(values)
+
+
+def _kept_by_reading(
+    keep: KeepTrajectories, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory]
+) -> list[bool]:
+    ids = [one.trajectory.id for one in parsed]
+    bad = left_out_by(keep, [
+        TrajectoryVerdict(id_, "judged", value > 0, logprobs=(value, 0.0))
+        for id_, value in zip(ids, values, strict=True) if value is not None
+    ])  # fmt: skip
+    return [id_ not in bad for id_ in ids]
 
 
 def _filtered(name: str, parsed: Sequence[ParsedTrajectory]) -> list[bool]:

@@ -16,8 +16,9 @@ Without a model (`recorded_scores`):
 With models (`read_scores`), per token:
 
     question given evidence   what the selected passages and the masked queries add to the question's log-probability
-    question given answer     what the answer adds to it (both under the untuned model)
-    evidence removal          what the selected passages add to the log-probability of the answer (under the policy)
+    question given answer     what the answer adds to it
+    evidence removal          what the selected passages add to the log-probability of the answer (all three under the
+                              untuned model)
 
 Not here: the labels (labelled_run), and the figures (detection).
 """
@@ -27,23 +28,18 @@ from itertools import groupby
 
 from benchmarks.scores import Reader
 from rest_react.records import Candidate
+from rest_react.selection.read_trajectory import Reading, answer_read, question_read
 from rest_react.selection.trajectory_signals.agreement import agreement
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
 from rest_react.selection.trajectory_signals.likelihood import mean_perplexity
-from rest_react.selection.trajectory_signals.reconstruction import mask_names, reconstructions
+from rest_react.selection.trajectory_signals.reconstruction import reconstructions
 from rest_react.selection.trajectory_signals.support import supports
-from rest_react.tasks.search_qa.actions import CheckAnswer, SelectLink
+from rest_react.tasks.search_qa.actions import CheckAnswer
 from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.judging.verifier import violations_of
-from rest_react.tasks.search_qa.memory import NOTHING_SELECTED, memories
-from rest_react.tasks.search_qa.render_state import render_state
-from rest_react.text_safety.escaping import escape_control_tokens, quote
 from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 TrajectoryScores = list[float | None]
-
-_ANSWERING = "ACTION_SELECTED = Answer(thoughts="
-_REASON = '"I answer from the selected links.", answer='
 
 
 def recorded_scores(parsed: Sequence[ParsedTrajectory]) -> dict[str, TrajectoryScores]:
@@ -65,12 +61,13 @@ def recorded_scores(parsed: Sequence[ParsedTrajectory]) -> dict[str, TrajectoryS
     return found | {name: [score(one) for one in parsed] for name, score in single.items()}
 
 
-def read_scores(parsed: Sequence[ParsedTrajectory], untuned: Reader, policy: Reader) -> dict[str, TrajectoryScores]:
+def read_scores(parsed: Sequence[ParsedTrajectory], untuned: Reader) -> dict[str, TrajectoryScores]:
     """The scores that a model must read the trajectories for."""
+    found = [evidence_of(one) for one in parsed]
     return {
-        "question given evidence": [question_given_evidence(evidence_of(one), untuned) for one in parsed],
-        "question given answer": [question_given_answer(evidence_of(one), untuned) for one in parsed],
-        "evidence removal": [evidence_removal(one, policy) for one in parsed],
+        "question given evidence": [added(question_read(one), untuned) for one in found],
+        "question given answer": [question_given_answer(one, untuned) for one in found],
+        "evidence removal": [added(answer_read(one), untuned) if one.answer else None for one in found],
     }
 
 
@@ -125,37 +122,17 @@ def checks_pass(one: ParsedTrajectory) -> float | None:
     return float(all(isinstance(action, CheckAnswer) and action.passed for action in actions)) if actions else None
 
 
-def question_given_evidence(found: Evidence, reader: Reader) -> float:
-    """What the passages and the queries without names add to the question's log-probability, per token."""
-    queries = "".join(f"Search: {mask_names(query, found.question)}\n" for query in found.queries)
-    passages = "".join(f"{hit.title}: {hit.snippet}\n" for hit in found.selected)
-    return _added(reader, f"{passages}{queries}", found.question)
+def added(reading: Reading, reader: Reader) -> float:
+    """What the evidence adds to the log-probability of the text, per token (selection.read_trajectory)."""
+    text = f" {reading.text}"
+    with_it, without = (reader.logprobs(prompt.text, (text,))[0] for prompt in reading.prompts)
+    return (with_it - without) / reader.count(text)
 
 
 def question_given_answer(found: Evidence, reader: Reader) -> float:
     """What the answer adds to the question's log-probability, per token."""
-    return _added(reader, f"Answer: {found.answer}\n", found.question)
-
-
-def _added(reader: Reader, given: str, question: str) -> float:
-    head, text = "A question about this:\n", f" {question}"
-    (with_it,) = reader.logprobs(f"{given}{head}", (text,))
-    (without,) = reader.logprobs(head, (text,))
-    return (with_it - without) / reader.count(text)
-
-
-def evidence_removal(one: ParsedTrajectory, reader: Reader) -> float | None:
-    """What the selected passages, with their summaries, add to the log-probability of the final answer, per token; None
-    without an answer step."""
-    before = dict(zip([step.step.kind for step in one.steps], memories(one.steps), strict=False))
-    if "answer" not in before or not one.trajectory.answer:
-        return None
-    past, question = before["answer"].past, escape_control_tokens(one.trajectory.question)
-    blind = [SelectLink((), NOTHING_SELECTED, "") if isinstance(entry, SelectLink) else entry for entry in past]
-    answer = f"{quote(one.trajectory.answer)})"
-    states = [f"{render_state('answer', question, given)}{_ANSWERING}{_REASON}" for given in (past, blind)]
-    with_it, without = (reader.logprobs(state, (answer,))[0] for state in states)
-    return (with_it - without) / reader.count(answer)
+    head = "A question about this:\n"
+    return added(Reading(f"Answer: {found.answer}\n{head}", head, found.question), reader)
 
 
 def _by_question(

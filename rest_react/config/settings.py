@@ -23,7 +23,7 @@ from rest_react.reporting.tracking.trackers import Kind
 from rest_react.search import SearchEngine
 from rest_react.selection.good_steps import RejectedTrajectories
 from rest_react.selection.selectors import SelectorName
-from rest_react.selection.trajectory_filters import KeepTrajectories
+from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL, KeepTrajectories
 from rest_react.setting_types import Count, Mode, Name, NotNegative, Positive, Share, Temperature
 from rest_react.stages.synthesise import SyntheticSettings
 from rest_react.tasks import ChosenTask
@@ -112,7 +112,9 @@ class ImproveSettings:
     # which trajectories train: all; those with the answer of most trajectories of their question; these only where not
     # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
     # passages the question could be reconstructed; those with the answer in a selected passage; those whose answer the
-    # reward model judges right, by the question and the cited snippets alone
+    # reward model judges right, by the question and the cited snippets alone; those whose selected passages make the
+    # question at least as likely to it as those of the question's trajectories do on average; those whose selected
+    # passages make the answer likelier to it
     keep_trajectories: KeepTrajectories
     # of these only this share of all finished trajectories, those with the lowest mean perplexity of their chosen
     # samples; null: all
@@ -234,4 +236,5 @@ class Settings:
 def asks_reward_model(s: Settings) -> bool:
     """Whether Improve asks the reward model."""
     improve = s.improve
-    return improve.selector == "reward_model" or "judged_good" in (improve.keep, improve.keep_trajectories)
+    about_trajectories = improve.keep_trajectories in ASK_REWARD_MODEL
+    return improve.selector == "reward_model" or improve.keep == "judged_good" or about_trajectories

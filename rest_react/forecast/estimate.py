@@ -17,6 +17,7 @@ from statistics import fmean
 
 from rest_react.config.settings import Model, Questions, Settings, TrainedModel, model_behind
 from rest_react.config.training_part import training_rows
+from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -70,7 +71,7 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 yield _rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, _prefix_tokens(s, k - 1))
             rankings = s.grow.samples if _by_options(s) else 1  # one request per candidate
             asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
-            verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
+            verdicts = trajectories * ASK_REWARD_MODEL.get(s.improve.keep_trajectories, 0)
             if k == 1 and grows and asked and not complete(k, "improve") and not complete(0, "judge"):
                 yield from _judge(s, pace, round(_demonstrations(s) * steps))
             if grows and (asked or verdicts) and not complete(k, "improve"):

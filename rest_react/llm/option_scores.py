@@ -3,10 +3,10 @@
     >>> scores_of_listed(["A", "B", "C"], {"A": -0.2, " A": -4.0, "B": -2.0}, Tokens(9, 1)).floored
     (2,)
 
-The spellings of an option count together: with and without a space before it, and with a capital letter. So an option
-is scored alike behind "BEST:" in a text and at the start of an assistant's turn. An option that is not listed gets a
-floor, an upper bound of its probability: the smallest listed one, or what all listed ones together leave of 1 if that
-is less. If no option is listed, the model does not reply with one, and there are no scores.
+The spellings of an option count together: with and without a space before it, and one in lower case with a capital
+letter. So an option is scored alike behind "BEST:" in a text and at the start of an assistant's turn. An option that is
+not listed gets a floor, an upper bound of its probability: the smallest listed one, or what all listed ones together
+leave of 1 if that is less. If no option is listed, the model does not reply with one, and there are no scores.
 Not here: the requests (openai_compatible), and scores by weights in this process (transformers_engine).
 """
 
@@ -20,10 +20,11 @@ from rest_react.remote.usage import Tokens
 def spellings(option: str) -> tuple[str, ...]:
     """The texts that count as an option at the beginning of a reply.
 
-    >>> spellings("yes"), spellings("A")
-    (('yes', ' yes', 'Yes', ' Yes'), ('A', ' A'))
+    >>> spellings("yes"), spellings("A"), spellings("Who is Ada?")
+    (('yes', ' yes', 'Yes', ' Yes'), ('A', ' A'), ('Who is Ada?', ' Who is Ada?'))
     """
-    return tuple(f"{space}{word}" for word in dict.fromkeys((option, option.capitalize())) for space in ("", " "))
+    words = (option, option.capitalize()) if option.islower() else (option,)
+    return tuple(f"{space}{word}" for word in words for space in ("", " "))
 
 
 def log_sum(logprobs: Iterable[float]) -> float:

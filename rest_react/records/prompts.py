@@ -30,7 +30,8 @@ class Prompt:
 class Sampling:
     """How to sample one step. Sample i has the seed `derive_seed(seed, i)`, so the order of arrival has no effect.
     Judges set `logprobs` to False: they are not needed, and many models refuse to return them. `top_logprobs` is how
-    many likely tokens a server lists at each position."""
+    many likely tokens a server lists at each position. With `echo` the reply begins with the prompt, whose tokens have
+    log-probabilities too (text completions of some servers)."""
 
     temperature: float
     max_tokens: int
@@ -38,6 +39,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     logprobs: bool = True
     top_logprobs: int = 0
+    echo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,35 @@
-"""Judges a whole trajectory: is its final answer right, given the question and the cited snippets alone?
+"""Asks a reward model about a whole trajectory, and records its verdict.
 
-    await judge_trajectory("q1.0", task.evidence(trajectory), reward_model, seed=7)  # TrajectoryVerdict(good=True, ...)
+    await judge_trajectory("q1.0", found, reward_model, keep="judged_good", seed=7)  # TrajectoryVerdict(good=True, ...)
 
-The reward model scores yes and no where it can (`improve.reward=options`), and writes its verdict otherwise. It sees no
-gold answer: `Evidence` has no field for one. The paper filters no trajectories by a model; this filter is ours.
+judged_good: is the final answer right, given the question and the cited snippets alone? The reward model scores yes and
+no where it can (`improve.reward=options`), and writes its verdict otherwise. The other filters read texts and write
+nothing (selection.read_trajectory). No gold answer is shown: `Evidence` has no field for one. The paper filters no
+trajectories by a model; these filters are ours.
 Not here: which trajectories are judged, and what becomes of the verdicts (stages.improve.judge_trajectories).
 """
+
+from collections.abc import Iterable
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.records import TrajectoryVerdict
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import REFUSED
+from rest_react.selection.read_trajectory import read_trajectory, worse_than_average
+from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.trajectories.parsed import Evidence
 
 
-async def judge_trajectory(id_: str, found: Evidence, judge: StepJudge, *, seed: int) -> TrajectoryVerdict:
+async def judge_trajectory(
+    id_: str, found: Evidence, judge: StepJudge, *, keep: KeepTrajectories, seed: int
+) -> TrajectoryVerdict:
     """The verdict on one trajectory. Errors of the model and external errors are recorded, not raised."""
     try:
-        judgement = await judge.is_right(found, seed=seed)
+        if keep == "judged_good":
+            judgement = await judge.is_right(found, seed=seed)
+        else:
+            judgement = await read_trajectory(keep, found, judge.llm)
     except ModelFault as error:
         return TrajectoryVerdict(id_, "unscored", reply=f"{REFUSED}{error}")
     except OutsideFault as error:
@@ -33,6 +44,13 @@ async def judge_trajectory(id_: str, found: Evidence, judge: StepJudge, *, seed:
         reply.prompt_tokens,
         reply.tokens,
     )
+
+
+def left_out_by(keep: KeepTrajectories, verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
+    """The ids of the trajectories that the verdicts leave out. One without a verdict stays."""
+    if keep == "cycle_consistent":
+        return worse_than_average(verdicts)
+    return frozenset(one.id for one in verdicts if one.good is False)
 
 
 def answer_of(verdict: TrajectoryVerdict) -> str | None:

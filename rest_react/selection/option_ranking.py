@@ -62,7 +62,7 @@ async def rank_by_letters(
     order = tuple(sorted(range(count), key=lambda i: -totals[i])) if decided else ()
     reply = "" if decided else "all options score the same"
     names = tuple("".join(letters[place] for place in places_of) for places_of in places)
-    return Opinion(order, _taken(found, reply), names, rows, sum(len(one.floored) for one in found))
+    return Opinion(order, taken_by(found, reply), names, rows, sum(len(one.floored) for one in found))
 
 
 async def judge_by_yes_no(llm: LLM, text: str) -> Judgement | None:
@@ -72,10 +72,10 @@ async def judge_by_yes_no(llm: LLM, text: str) -> Judgement | None:
     if scores is None:
         return None
     yes, no = (round(value, _DIGITS) for value in scores.logprobs)
-    return Judgement(None if yes == no else yes > no, _taken([scores], ""), (yes, no), len(scores.floored))
+    return Judgement(None if yes == no else yes > no, taken_by([scores], ""), (yes, no), len(scores.floored))
 
 
-def _taken(scores: Sequence[OptionScores], text: str) -> Completion:
-    """A reply of no text that took these tokens."""
+def taken_by(scores: Sequence[OptionScores], text: str) -> Completion:
+    """A reply with this text, which took the tokens of these scores."""
     prompt, completion = sum(one.prompt_tokens for one in scores), sum(one.completion_tokens for one in scores)
     return Completion(text, completion, None, "stop", prompt)

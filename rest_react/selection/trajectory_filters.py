@@ -4,6 +4,7 @@
 
 A filter takes the evidence of all finished trajectories of one question and returns a verdict for each. To add one:
 write its signal in selection/trajectory_signals/, and enter its name in `KeepTrajectories` and `TRAJECTORY_FILTERS`.
+Those in `ASK_REWARD_MODEL` keep what the reward model's verdicts leave (stages.improve.judge_trajectories).
 Not here: filters of steps (selection.filters), and the filters of one task (`Task.may_train`).
 """
 
@@ -14,8 +15,9 @@ from rest_react.selection.trajectory_signals import agreement, cross_fitting, re
 from rest_react.trajectories.parsed import Evidence
 
 KeepTrajectories = Literal[
-    "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported", "judged_good"
-]
+    "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported",
+    "judged_good", "cycle_consistent", "evidence_needed",
+]  # fmt: skip
 TrajectoryFilter: TypeAlias = Callable[[Sequence[Evidence]], Sequence[bool]]
 
 
@@ -31,8 +33,16 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "cross_fitted": cross_fitting.is_confirmed,
     "reconstructable": reconstruction.is_reconstructable,
     "supported": support.is_supported,
-    "judged_good": every_trajectory,  # the reward model's verdicts decide (stages.improve.judge_trajectories)
+    "judged_good": every_trajectory,
+    "cycle_consistent": every_trajectory,
+    "evidence_needed": every_trajectory,
 }
 # Trajectories of one question below which a filter keeps none.
-FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {"agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2}
-NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset({"cross_fitted", "reconstructable", "supported"})
+FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {
+    "agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2, "cycle_consistent": 2,
+}  # fmt: skip
+# Requests to the reward model for each trajectory.
+ASK_REWARD_MODEL: Mapping[KeepTrajectories, int] = {"judged_good": 1, "cycle_consistent": 2, "evidence_needed": 2}
+NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset(
+    {"cross_fitted", "reconstructable", "supported", "cycle_consistent", "evidence_needed"}
+)

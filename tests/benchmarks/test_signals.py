@@ -11,7 +11,7 @@ from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
 from benchmarks.scores import Reader, perplexity
 from benchmarks.signals import kept_by, measured, outcomes, refuse_another_policy, step_aucs, trajectory_table
-from benchmarks.trajectory_scores import evidence_removal, question_given_answer, rank_sum
+from benchmarks.trajectory_scores import question_given_answer, rank_sum, read_scores
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import UsageError
@@ -148,15 +148,20 @@ class Recorded(Reader):
         return 2
 
 
-def test_evidence_is_removed_from_the_state_and_the_answer_is_the_same(run: LabelledRun) -> None:
+def test_evidence_is_removed_from_the_beginning_and_the_answer_is_the_same(run: LabelledRun) -> None:
     whole = next(one for one in run.finished if run.right(one))
     parsed, reader = ParsedTrajectory(whole, tuple(map(parse_step, whole.steps))), Recorded()
-    gain = evidence_removal(parsed, reader)
-    full, blind = reader.read
-    assert gain == (len(blind.split()) - len(full.split())) / 2
-    assert "link_id=1, link_text=" in full
-    assert "link_text=" not in blind
-    assert blind.startswith(full.splitlines()[0])
+    [gain] = read_scores([parsed], reader)["evidence removal"]
+    full, bare = reader.read[-2:]
+    assert gain == (len(bare.split()) - len(full.split())) / 2
+    assert full.splitlines()[-3:] == bare.splitlines()[-3:]
+    assert bare.startswith("Passages:\n(none)\n")
+
+
+def test_what_a_reading_keeps_is_what_improve_would_keep(run: LabelledRun) -> None:
+    parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished[:4]]
+    values = [1.0, -1.0, None, 2.0]
+    assert kept_by("evidence removal", values, parsed) == [True, False, True, True]
 
 
 def test_the_answer_stands_before_the_question_that_it_should_explain() -> None:

@@ -289,6 +289,16 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         ([*TRAINED, "start=prompted"], "reward_model.kind: trained learns from demonstrations"),
         ([*TRAINED, "finetune=dry_run"], "reward_model.kind: trained needs weights that are tuned here"),
         ([*TRAINED, "improve.keep_trajectories=judged_good"], "improve.keep_trajectories: judged_good, but"),
+        ([*TRAINED, "improve.keep_trajectories=evidence_needed"], "improve.keep_trajectories: evidence_needed, but"),
+        (
+            ["improve.keep_trajectories=evidence_needed", "llm@reward_model=openai"],
+            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=openai cannot in chats",
+        ),
+        (
+            ["improve.keep_trajectories=evidence_needed", "llm@reward_model=gemini"],
+            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=gemini cannot; choose",
+        ),
+        (["improve.keep_trajectories=cycle_consistent"], "improve.keep_trajectories: cycle_consistent keeps no"),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
         (["improve.reward=options"], "improve.reward: options, but no reward model is asked; set improve.selector="),
         (

@@ -115,3 +115,51 @@ def test_outages_are_retried_and_each_call_is_charged() -> None:
     assert (scores, len(bodies)) == (OptionScores((-0.1, -3.0, -4.0), (), 11, 1), 2)
     with pytest.raises(OutsideFault, match="503"):
         score(Reply(503), meter=meter)
+
+
+def echoed(text: str, values: list[float | None], prompt_tokens: int = 0) -> Reply:
+    """A text completion that begins with its prompt."""
+    choice = {"text": text, "finish_reason": "length", "logprobs": {"token_logprobs": values, "tokens": []}}
+    return Reply(200, {"choices": [choice], "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": 1}})
+
+
+def read(answer, mode="completion"):
+    """The score of one text behind a prompt, and the bodies of the requests."""
+
+    async def main(url):
+        llm = OpenAICompatible("m", base_url=f"{url}/v1", api_key_env=None, mode=mode, tries=2, first_wait_s=0.001)
+        try:
+            return await llm.score(Prompt("", "Answer:"), ("Vell is it",))
+        finally:
+            await llm.aclose()
+
+    with serve(lambda request: answer(request.json["prompt"])) as server:
+        return asyncio.run(main(server.url)), [request.json for request in server.requests]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_text_is_read_from_the_prompts_that_the_server_repeats(counted) -> None:
+    def answer(prompt):
+        values = [None, -2.0, -0.5, -0.25, -1.0] if prompt.endswith("it") else [None, -2.0]
+        return echoed(f"{prompt} so", [*values, -9.0], prompt_tokens=len(values) if counted else 0)
+
+    scores, bodies = read(answer)
+    assert scores == OptionScores((-1.75,), (), 7 if counted else 0, 2)
+    assert sorted(body["prompt"] for body in bodies) == ["Answer:", "Answer: Vell is it"]
+    assert all((body["echo"], body["max_tokens"], body["logprobs"]) == (True, 1, 1) for body in bodies)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda prompt: echoed(" so", [-9.0], prompt_tokens=3),
+        lambda prompt: echoed(f"{prompt} so", []),
+        lambda prompt: echoed(f"{prompt} so", [None, None, -3.0, -9.0], prompt_tokens=3),
+    ],
+)
+def test_a_server_that_does_not_repeat_the_prompt_gives_no_score(answer) -> None:
+    assert read(answer)[0] is None
+
+
+def test_a_chat_cannot_read_a_text_and_is_not_asked() -> None:
+    assert read(lambda prompt: echoed(prompt, []), mode="chat") == (None, [])

@@ -23,6 +23,7 @@ PROMPTS = [
     )
 ]
 CHOICE = Prompt("", "Is Paris the capital of France? Answer with yes or no.\nAnswer:")
+WHOLE_TEXT = "Yes, Paris is the capital of France."
 GREEDY = Sampling(0.0, 24, seed=5)
 WARM = Sampling(0.8, 24, seed=5)
 
@@ -43,14 +44,15 @@ def ask(runner: asyncio.Runner, llm: LLM, sampling: Sampling, n: int = 1) -> lis
     return runner.run(main())
 
 
-def in_process(mode: Mode) -> tuple[list[Completion], OptionScores | None]:
-    """Greedy texts and the scores of yes and no, of the engine."""
+def in_process(mode: Mode) -> tuple[list[Completion], OptionScores, OptionScores]:
+    """Greedy texts, the scores of yes and no, and the score of a whole text, of the engine."""
 
-    async def main() -> tuple[list[Completion], OptionScores | None]:
+    async def main() -> tuple[list[Completion], OptionScores, OptionScores]:
         engine = TransformersEngine(MODEL, mode=mode, dtype="float32", device="cpu", threads=1)
         try:
             texts = [await engine.sample(prompt, n=1, sampling=GREEDY) for prompt in PROMPTS]
-            return [text for (text,) in texts], await engine.score(CHOICE, ["yes", "no"])
+            options, text = await engine.score(CHOICE, ["yes", "no"]), await engine.score(CHOICE, [WHOLE_TEXT])
+            return [sample for (sample,) in texts], options, text
         finally:
             await engine.aclose()
 

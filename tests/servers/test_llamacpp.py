@@ -90,7 +90,7 @@ def test_texts_log_probabilities_and_scores_are_nearly_those_in_process(
     mode: Mode, url: str, runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     """Nearly: it multiplies by the four-bit weights with activations in eight bits, the engine with both in 32."""
-    expected, scores = in_process(mode)
+    expected, scores, _ = in_process(mode)
     llm = client(url, mode, tmp_path)
     served = [samples[0] for samples in ask(runner, llm, GREEDY)]
     shares = [same_beginning(a.text, b.text) for a, b in zip(served, expected, strict=True)]

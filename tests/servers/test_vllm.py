@@ -30,6 +30,7 @@ from tests.servers.parity import (
     MODEL,
     PROMPTS,
     WARM,
+    WHOLE_TEXT,
     ask,
     check_context,
     check_sampling,
@@ -96,7 +97,7 @@ def in_mode(served: tuple[LLM, int], mode: Mode) -> LLM:
 def test_greedy_texts_log_probabilities_and_scores_are_those_in_process(
     mode: Mode, served: tuple[LLM, int], runner: asyncio.Runner
 ) -> None:
-    expected, scores = in_process(mode)
+    expected, scores, of_text = in_process(mode)
     llm = in_mode(served, mode)
     answers = [samples[0] for samples in ask(runner, llm, GREEDY)]
     assert [one.text for one in answers] == [one.text for one in expected]
@@ -104,6 +105,12 @@ def test_greedy_texts_log_probabilities_and_scores_are_those_in_process(
     for a, b in zip(answers, expected, strict=True):
         assert per_token(a) == pytest.approx(per_token(b), abs=2e-3)
     check_scores(runner.run(llm.score(CHOICE, ["yes", "no"])), scores, tolerance=0.05)
+    read = runner.run(llm.score(CHOICE, [WHOLE_TEXT]))
+    if mode == "chat":
+        assert read is None
+    else:
+        assert read is not None
+        assert read.logprobs == pytest.approx(of_text.logprobs, abs=0.05)
 
 
 @pytest.mark.parametrize("mode", ["completion", "chat"])

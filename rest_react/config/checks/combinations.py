@@ -8,7 +8,12 @@ Not here: single values that are wrong (config.load); what this machine lacks (n
 from collections.abc import Iterator
 
 from rest_react.config.checks.finetune import preference_problems, tuning_problems
-from rest_react.config.checks.improve import option_problems, trained_judge_problems, trajectory_filter_problems
+from rest_react.config.checks.improve import (
+    option_problems,
+    reading_problems,
+    trained_judge_problems,
+    trajectory_filter_problems,
+)
 from rest_react.config.checks.needs import missing_prices
 from rest_react.config.checks.question_sets import question_problems, verifier_problems
 from rest_react.config.checks.task import task_problems
@@ -57,6 +62,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
     if s.improve.only_grounded and not s.agent.self_checks:
         yield "improve.only_grounded: needs agent.self_checks=true; set it, or set improve.only_grounded=false"
     yield from trajectory_filter_problems(s)
+    yield from reading_problems(s)
     if s.improve.max_examples == 0 and not (s.start == "demonstrations" and s.finetune.mix_demonstrations):
         yield (
             "improve.max_examples: 0 trains on the demonstrations alone; set start=demonstrations and "

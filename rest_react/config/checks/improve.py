@@ -7,9 +7,10 @@ Not here: the filters and selectors (selection).
 
 from collections.abc import Iterator
 
-from rest_react.config.settings import Settings, asks_reward_model
+from rest_react.config.settings import Settings, TrainedModel, asks_reward_model, model_behind
 from rest_react.selection.option_ranking import MOST_OPTIONS
-from rest_react.selection.trajectory_filters import FEWEST_TRAJECTORIES, NEED_SEARCHES
+from rest_react.selection.read_trajectory import READINGS
+from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL, FEWEST_TRAJECTORIES, NEED_SEARCHES
 
 
 def trajectory_filter_problems(s: Settings) -> Iterator[str]:
@@ -46,11 +47,30 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             f"reward_model.kind: trained needs weights that are tuned here, but finetune.kind={s.finetune.kind}; "
             "choose another reward_model"
         )
-    if s.improve.keep_trajectories == "judged_good":
+    if (keep := s.improve.keep_trajectories) in ASK_REWARD_MODEL:
         yield (
-            "improve.keep_trajectories: judged_good, but reward_model=trained judges steps, not answers; set "
+            f"improve.keep_trajectories: {keep}, but reward_model=trained judges steps, not trajectories; set "
             "improve.keep=judged_good, or another reward_model"
         )
+
+
+def reading_problems(s: Settings) -> Iterator[str]:
+    """A filter that needs log-probabilities of whole texts, with a reward model that gives none."""
+    keep, judge = s.improve.keep_trajectories, model_behind(s.reward_model, s.policy)
+    if keep not in READINGS or isinstance(s.reward_model, TrainedModel) or judge is None:
+        return
+    mode = getattr(s.reward_model, "mode", None)
+    if (
+        judge.runs == "script"
+        or judge.kind == "transformers"
+        or (judge.kind in ("openai", "vllm") and mode == "completion")
+    ):
+        return
+    yield (
+        f"improve.keep_trajectories: {keep} reads whole texts, which reward_model={judge.kind} cannot"
+        f"{' in chats' if mode == 'chat' else ''}; choose a model in this process (transformers), or a server of vLLM "
+        "with reward_model.mode=completion"
+    )
 
 
 def option_problems(s: Settings) -> Iterator[str]:

@@ -7,6 +7,7 @@
 Not here: the whole reply (openai_replies), and decoding its bytes (event_stream).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard, cast
 
@@ -103,6 +104,21 @@ def token_logprobs(logprobs: object) -> Iterator[object]:
 def is_logprob(value: object) -> TypeGuard[float]:
     """Whether a value can be a log-probability."""
     return type(value) in (int, float) and _SMALLEST_LOGPROB < cast(float, value) < _LARGEST_LOGPROB
+
+
+def split_echo(choice: dict[str, Any], prompt: str, prompt_tokens: int) -> tuple[dict[str, Any], float | None]:
+    """A choice that begins with the prompt (`echo`), without it, and the log-probability of the prompt's tokens behind
+    the first one, which has none; the choice as it is and None if it has another beginning. The log-probability is None
+    if one is missing. Without a count of the prompt's tokens all but the last one, which was generated, are its own."""
+    text = text_of(message_of(choice).get("content"))
+    if not text.startswith(prompt):
+        return choice, None
+    values = list(token_logprobs(choice.get("logprobs")))
+    place = prompt_tokens if 0 < prompt_tokens <= len(values) else len(values) - 1
+    echoed = values[1:place]
+    known = [float(value) for value in echoed if is_logprob(value)]
+    rest = choice | {"text": text[len(prompt) :], "logprobs": {"token_logprobs": values[place:]}}
+    return rest, math.fsum(known) if known and len(known) == len(echoed) else None
 
 
 def listed_tokens(logprobs: object) -> dict[str, float]:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 # A reply whose first token is scored. At temperature 1 a server that reports the distribution from which it drew
 # reports the model's own.
 _ONE_TOKEN = Sampling(temperature=1.0, max_tokens=1, seed=0)
+_ECHO = Sampling(temperature=1.0, max_tokens=1, seed=0, echo=True)  # some servers refuse to generate no token
 _HARMLESS = Prompt("", "Say hello.\n")
 _NOT_FOUND = 404
 _LONGEST_LOOK_S = 15.0  # between two looks at a server that is down
@@ -145,15 +146,29 @@ class OpenAICompatible:
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
         """The log-probability of each option as the first token of the reply, from the tokens that the server lists.
-        None if it lists none of the options, or with `logprobs=false`. Raises the errors of `sample`."""
+        None if it lists none of the options, or with `logprobs=false`. A single option may be a text of any length; it
+        needs `mode=completion` and a server that can repeat a prompt. Raises the errors of `sample`."""
         if not self._form.logprobs:
             return None
+        if len(options) == 1:
+            return await self._read(prompt, options[0]) if self._form.mode == "completion" else None
         try:
             reply = await self._request(prompt, replace(_ONE_TOKEN, top_logprobs=self._most_listed), index=0, n=1)
         except FewerListed:
             self._most_listed = FEWER_LISTED
             reply = await self._request(prompt, replace(_ONE_TOKEN, top_logprobs=FEWER_LISTED), index=0, n=1)
         return scores_of_listed(options, reply.listed, tokens_used(reply.completions))
+
+    async def _read(self, prompt: Prompt, text: str) -> OptionScores | None:
+        """The log-probability of a text behind the prompt and a space: that of the prompt with the text, minus that of
+        the prompt. None if the server does not repeat them."""
+        asked = [Prompt("", f"{prompt.text} {text}"), Prompt("", prompt.text)]
+        replies = await gather_or_cancel(self._request(one, _ECHO, index=0, n=1) for one in asked)
+        whole, before = (reply.echoed for reply in replies)
+        if whole is None or before is None:
+            return None
+        used = [tokens_used(reply.completions) for reply in replies]
+        return OptionScores((whole - before,), (), sum(one.prompt for one in used), sum(one.completion for one in used))
 
     def _refuse_empty(self, completions: Sequence[Completion], elsewhere: Sequence[str]) -> None:
         """Raises ModelFault if no sample has a text and the reason is known."""
@@ -229,7 +244,8 @@ class OpenAICompatible:
 
         async def attempt() -> Reply:
             try:
-                return read_reply(await self._post(sent, body), self._key, most)
+                echo = prompt.text if sampling.echo else None
+                return read_reply(await self._post(sent, body), self._key, most, echo=echo)
             except ErrorInside as error:
                 said = error.reply
             raise self._error(said, body)

@@ -31,6 +31,7 @@ from rest_react.llm.openai_api.openai_choice import (
     is_thought,
     listed_tokens,
     message_of,
+    split_echo,
     text_of,
     token_logprobs,
 )
@@ -48,18 +49,20 @@ _BROKEN_OFF = frozenset(
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The samples of one reply in the order of their indexes, and what they took. `elsewhere` has one entry for each
-    sample: the field that holds what its text should hold, or nothing. `listed` are the likely first tokens of the
-    first sample."""
+    sample: the field that holds what its text should hold, or nothing. Of the first sample, `listed` are the likely
+    first tokens, and `echoed` is the log-probability of the prompt that it repeats, if that was asked for."""
 
     completions: list[Completion]
     elsewhere: list[str]
     usage: Usage
     listed: Mapping[str, float] = field(default_factory=dict)
+    echoed: float | None = None
 
 
-def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
-    """Reads a reply of status 200 to a request that cannot take more than `most` tokens, thoughts aside. Raises
-    ErrorInside for one that holds an error in place of samples, and TryAgain for one that holds neither."""
+def read_reply(raw: bytes, key: str = "", most: Tokens | None = None, *, echo: str | None = None) -> Reply:
+    """Reads a reply of status 200 to a request that cannot take more than `most` tokens, thoughts aside; `echo` is the
+    prompt that it was asked to repeat. Raises ErrorInside for one that holds an error in place of samples, and TryAgain
+    for one that holds neither."""
     try:
         body = parse_body(raw)
     except (ValueError, RecursionError) as error:
@@ -72,6 +75,9 @@ def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
         if (found := _error_in(body, given)) is not None:
             raise ErrorInside(read_error(200, found))
         raise TryAgain(f"the reply has no choices: {_shown(raw, key)}")
+    echoed = None
+    if echo is not None:
+        choices[0], echoed = split_echo(choices[0], echo, _counts(_dict(body.get("usage")))[0] or 0)
     usage = _usage(body.get("usage"), choices, most)
     share, rest = divmod(usage.completion or 0, len(choices))
     completions = [_completion(choice, share + (i < rest), usage.prompt or 0) for i, choice in enumerate(choices)]
@@ -83,7 +89,7 @@ def read_reply(raw: bytes, key: str = "", most: Tokens | None = None) -> Reply:
         # By the log-probabilities, where the usage tells fewer or none.
         generated = max(usage.completion or 0, sum(one.tokens for one in completions))
         usage = replace(usage, completion=generated)
-    return Reply(completions, elsewhere, usage, listed_tokens(choices[0].get("logprobs")))
+    return Reply(completions, elsewhere, usage, listed_tokens(choices[0].get("logprobs")), echoed)
 
 
 def _failed(choice: Mapping[str, Any]) -> bool:

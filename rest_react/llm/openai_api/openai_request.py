@@ -57,6 +57,8 @@ class RequestForm:
             body["logprobs"] = True if self.mode == "chat" else sampling.top_logprobs or 1
             if self.mode == "chat" and sampling.top_logprobs:
                 body["top_logprobs"] = sampling.top_logprobs
+        if sampling.echo:
+            body["echo"] = True
         return {name: value for name, value in body.items() if name not in self.omit} | self.extra_body
 
     def is_greedy(self, sampling: Sampling) -> bool:

@@ -31,7 +31,7 @@ from rest_react.selection.good_steps import RejectedTrajectories, gathered, good
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
 from rest_react.selection.selectors import SelectorName
-from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
+from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL, TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.selection.trajectory_signals.likelihood import unlikely
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.improve.improve_summary import Choice, notes_of, option_counts, summary_of
@@ -105,11 +105,12 @@ async def improve(
         return
     started = time.monotonic()
     found, rankings = _Found(), stage / RANKINGS
-    if rules.keep_trajectories == "judged_good":
+    if rules.keep_trajectories in ASK_REWARD_MODEL:
         assert reward_model is not None
         await judge_trajectories(
             task, trajectories, stage,
-            judge=reward_model, seed=seed, in_flight=in_flight, title=title, tolerated=rules.tolerated,
+            judge=reward_model, keep=rules.keep_trajectories, seed=seed, in_flight=in_flight, title=title,
+            tolerated=rules.tolerated,
         )  # fmt: skip
     bad = left_out(stage, trajectories, rules)
 
@@ -151,7 +152,7 @@ async def improve(
 def left_out(stage: Path, trajectories: Path, rules: Rules) -> frozenset[str]:
     """The ids of the trajectories that the reward model judged bad, or that are not likely enough: no step of theirs is
     ranked."""
-    bad = judged_bad(stage)
+    bad = judged_bad(stage, rules.keep_trajectories)
     if rules.likeliest is None:
         return bad
     return bad | unlikely(read_lines(trajectories, Trajectory), rules.likeliest)
@@ -163,8 +164,8 @@ def _counts(stage: Path, found: _Found, rules: Rules, *, by_options: bool) -> di
     tally = summary_of(rankings, found.choices, found.tally, selector=rules.selector, judged=judged)
     if by_options:
         tally |= option_counts(rankings)
-    if rules.keep_trajectories == "judged_good":
-        counts = verdict_counts(stage)
+    if rules.keep_trajectories in ASK_REWARD_MODEL:
+        counts = verdict_counts(stage, rules.keep_trajectories)
         tally |= counts | {name: tally[name] + counts[name] for name in ("prompt_tokens", "completion_tokens")}
     return tally
 

@@ -1,11 +1,11 @@
-"""Verdicts on trajectories, made at the beginning of Improve with `improve.keep_trajectories=judged_good`.
+"""Verdicts on trajectories, made at the beginning of Improve where `improve.keep_trajectories` asks the reward model.
 
-    await judge_trajectories(task, grown / "trajectories.jsonl", stage, judge=reward_model, seed=7, in_flight=8, ...)
-    judged_bad(stage)                       # {"q3.0"}: these do not train
+    await judge_trajectories(task, grown / "trajectories.jsonl", stage, judge=reward_model, keep="judged_good", ...)
+    judged_bad(stage, "judged_good")        # {"q3.0"}: these do not train
 
 writes verdicts.jsonl, one line for each finished trajectory that the task's own filters keep. A trajectory without a
 verdict (an outage, a refusal, an unclear reply) is judged again when the stage resumes, and is never counted as bad.
-Not here: the question to the reward model (selection.judge_trajectory), and the summary (stages.improve.improve).
+Not here: what the reward model is asked (selection.judge_trajectory), and the summary (stages.improve.improve).
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from rest_react.records import Trajectory, TrajectoryVerdict
 from rest_react.seeds import derive_seed
-from rest_react.selection.judge_trajectory import answer_of, judge_trajectory
+from rest_react.selection.judge_trajectory import answer_of, judge_trajectory, left_out_by
 from rest_react.selection.opinions import StepJudge
+from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
@@ -29,6 +30,7 @@ async def judge_trajectories(
     stage: Path,
     *,
     judge: StepJudge,
+    keep: KeepTrajectories,
     seed: int,
     in_flight: int,
     title: str,
@@ -45,7 +47,7 @@ async def judge_trajectories(
                     yield trajectory.id, task.evidence(parsed)
 
     async def verdict(id_: str, found: Evidence) -> TrajectoryVerdict:
-        return await judge_trajectory(id_, found, judge, seed=derive_seed(seed, id_, "right"))
+        return await judge_trajectory(id_, found, judge, keep=keep, seed=derive_seed(seed, id_, "right"))
 
     await run_owed(
         _RECORDS, stage / VERDICTS, items(), verdict,
@@ -54,16 +56,16 @@ async def judge_trajectories(
     )  # fmt: skip
 
 
-def judged_bad(stage: Path) -> frozenset[str]:
-    """The ids of the trajectories that the reward model calls wrong; empty if none were judged."""
-    return frozenset(one.id for one in read_lines(stage / VERDICTS, TrajectoryVerdict) if one.good is False)
+def judged_bad(stage: Path, keep: KeepTrajectories) -> frozenset[str]:
+    """The ids of the trajectories that the verdicts leave out; empty if none were judged."""
+    return left_out_by(keep, read_lines(stage / VERDICTS, TrajectoryVerdict))
 
 
-def verdict_counts(stage: Path) -> dict[str, int]:
-    """Trajectories judged wrong, those without a verdict, and the tokens of the requests."""
+def verdict_counts(stage: Path, keep: KeepTrajectories) -> dict[str, int]:
+    """Trajectories that the verdicts leave out, those without a verdict, and the tokens of the requests."""
     found = list(read_lines(stage / VERDICTS, TrajectoryVerdict))
     return {
-        "trajectories_judged_bad": sum(one.good is False for one in found),
+        "trajectories_judged_bad": len(judged_bad(stage, keep)),
         "trajectories_not_judged": sum(one.good is None for one in found),
         "trajectories_judged_in_writing": sum(one.good is not None and not one.logprobs for one in found),
         "prompt_tokens": sum(one.prompt_tokens for one in found),

@@ -124,3 +124,47 @@ def test_only_the_cited_snippets_are_evidence_and_without_any_the_judge_is_told(
         asyncio.run(judge(answer))
     both = "[link_id=1] Ada Mell: Ada Mell was born in Vell.\n[link_id=2] Bob Lin: Bob Lin was born in Gar."
     assert asked == [both, "(none)", "(none)"]
+
+
+def read_of(question: int, score: float) -> dict[str, list[dict[str, float]]]:
+    return {f"Question {question}?": [{"Vell": score}]}
+
+
+def test_answers_that_the_passages_do_not_make_likelier_do_not_train(tmp_path) -> None:
+    replies = {"(none)": [{"Vell": -5.0}], **read_of(1, -1.0), **read_of(2, -6.0), **read_of(3, -4.9)}
+    verdicts, trained, llm = run(tmp_path, replies, rules=replace(RULES, keep_trajectories="evidence_needed"))
+    assert [(one.id, one.status, one.good, one.logprobs) for one in verdicts] == [
+        ("q1.0", "judged", True, (-1.0, -5.0)),
+        ("q2.0", "judged", False, (-6.0, -5.0)),
+        ("q3.0", "judged", True, (-4.9, -5.0)),
+    ]
+    assert (trained, len(llm.asked)) == ({"q1.0", "q3.0"}, 6)
+    summary = read_summary(tmp_path / "improve") or {}
+    assert (summary["trajectories_judged_bad"], summary["trajectories_not_judged"]) == (1, 0)
+
+
+def test_trajectories_that_explain_their_question_worse_than_the_others_do_not_train(tmp_path) -> None:
+    rules = replace(RULES, keep_trajectories="cycle_consistent")
+    one = trajectory(1)
+    other = replace(one, id="q1.1", answer="She was born in Gar [link_id=2].")
+    replace_lines(tmp_path / "t.jsonl", [one, other])
+    asked = iter([-9.0, -40.0, -20.0, -40.0])
+
+    class Reader:
+        async def score(self, prompt: Prompt, options: list[str]) -> OptionScores:
+            assert options == ("Question 1?",)
+            return OptionScores((next(asked),), (), 9, 3)
+
+    model, stage = RewardModel(Reader(), "", "", 64, None, ""), tmp_path / "improve"
+    asyncio.run(
+        improve(
+            SearchQA(), tmp_path / "t.jsonl", stage, rules=rules, reward_model=model, seed=0, in_flight=1, prices=FREE
+        )
+    )
+    assert {example.trajectory_id for example in read_lines(stage / EXAMPLES, Example)} == {"q1.0"}
+    summary = read_summary(stage) or {}
+    assert [summary[name] for name in ("trajectories_judged_bad", "rejected_trajectories", "prompt_tokens")] == [
+        1,
+        1,
+        36,
+    ]

@@ -1,0 +1,110 @@
+"""What the evidence of a trajectory adds to the log-probability of a text, read by a model that writes nothing.
+
+    await read_trajectory("cycle_consistent", found, llm)      # Judgement(good=True, ..., logprobs=(-31.2, -44.0))
+    worse_than_average(verdicts)                               # {"q3.1"}: of cycle_consistent, these do not train
+
+    cycle_consistent    the question: given the selected passages and the queries without their names, and given nothing
+    evidence_needed     the answer: given the question with the selected passages, and given the question alone
+
+A trajectory that found the right passages makes its question likelier than the other trajectories of the same question
+do; so it is kept if it adds at least as much as they do on average. An answer that the passages do not make likelier
+came from somewhere else. The model sees no gold answer, and the question is read without the trajectory's answer.
+Sources: Cycle-Consistent Search, where a model rewrites the question and the result is a reward within a group of
+trajectories; ablation of the evidence, e.g. ContextCite (Cohen-Wang et al. 2024). Their lexical forms need no model:
+selection.trajectory_signals.reconstruction and support.
+Not here: the record of a verdict (selection.judge_trajectory), how clients score a text (llm.option_scores).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from rest_react.concurrency import gather_or_cancel
+from rest_react.errors import UsageError
+from rest_react.protocols import LLM
+from rest_react.records import Hit, Prompt, TrajectoryVerdict
+from rest_react.selection.opinions import Judgement
+from rest_react.selection.option_ranking import taken_by
+from rest_react.selection.shuffled_ranking_prompt import inert
+from rest_react.selection.trajectory_filters import KeepTrajectories
+from rest_react.selection.trajectory_signals.reconstruction import mask_names
+from rest_react.trajectories.parsed import Evidence
+
+_ASKED = "The question that these notes answer, in one sentence.\nQuestion:"
+_ANSWERED = "The answer to the question, in a few words.\nAnswer:"
+_DIGITS = 4  # of a stored score
+_NONE = "(none)\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text, and two beginnings behind which it is read: `given` has the evidence, `bare` has not."""
+
+    given: str
+    bare: str
+    text: str
+
+    @property
+    def prompts(self) -> tuple[Prompt, Prompt]:
+        """With the evidence, and without it."""
+        return Prompt("", self.given), Prompt("", self.bare)
+
+
+def question_read(found: Evidence) -> Reading:
+    """The question behind the selected passages and the queries without their names, and behind neither."""
+    queries = "".join(f"Search: {mask_names(_line(query), found.question)}\n" for query in found.queries)
+    given, bare = f"{_passages(found.selected)}{queries}", _passages(())
+    return Reading(f"{given}\n{_ASKED}", f"{bare}\n{_ASKED}", _line(found.question))
+
+
+def answer_read(found: Evidence) -> Reading:
+    """The answer behind the question with the selected passages, and behind the question alone."""
+    asked = f"Question: {_line(found.question)}\n\n{_ANSWERED}"
+    answer = _line(found.short_answer or found.answer)
+    return Reading(f"{_passages(found.selected)}{asked}", f"{_passages(())}{asked}", answer)
+
+
+READINGS: Mapping[KeepTrajectories, Callable[[Evidence], Reading]] = {
+    "cycle_consistent": question_read,
+    "evidence_needed": answer_read,
+}
+
+
+async def read_trajectory(keep: KeepTrajectories, found: Evidence, llm: LLM) -> Judgement:
+    """The log-probabilities of the text with the evidence and without it; good if the evidence makes it likelier.
+    Raises UsageError if the model gives none of a whole text, and the errors of the client."""
+    reading = READINGS[keep](found)
+    scores = await gather_or_cancel(llm.score(prompt, (reading.text,)) for prompt in reading.prompts)
+    found_scores = [one for one in scores if one is not None]
+    if len(found_scores) < len(scores):
+        raise UsageError(
+            f"improve.keep_trajectories={keep}: the reward model gives no log-probabilities of a whole text; set "
+            "reward_model=same with a policy in this process, or reward_model=vllm_remote reward_model.mode=completion"
+        )
+    given, bare = (round(one.logprobs[0], _DIGITS) for one in found_scores)
+    return Judgement(given > bare, taken_by(found_scores, ""), (given, bare))
+
+
+def worse_than_average(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
+    """The ids of the trajectories whose evidence adds less to the question than that of its trajectories does on
+    average. Those without scores are compared with none."""
+    of_question: dict[str, list[tuple[float, str]]] = {}
+    for one in verdicts:
+        if one.logprobs:
+            question, added = one.id.rpartition(".")[0], one.logprobs[0] - one.logprobs[1]
+            of_question.setdefault(question, []).append((added, one.id))
+    worse: set[str] = set()
+    for scored in of_question.values():
+        average = fmean(added for added, _ in scored)
+        worse |= {id_ for added, id_ in scored if added < average - 10**-_DIGITS}
+    return frozenset(worse)
+
+
+def _passages(hits: Iterable[Hit]) -> str:
+    # One line each, so that no passage can write the lines below.
+    shown = "".join(f"{_line(hit.title)}: {_line(hit.snippet)}\n" for hit in hits)
+    return f"Passages:\n{shown or _NONE}\n"
+
+
+def _line(text: str) -> str:
+    return " ".join(inert(text).split())

@@ -1,0 +1,84 @@
+"""What a model reads of a trajectory: the two beginnings, what they add, and which trajectories that leaves."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rest_react.errors import UsageError
+from rest_react.records import Hit, TrajectoryVerdict
+from rest_react.selection.read_trajectory import READINGS, read_trajectory, worse_than_average
+from rest_react.tasks.search_qa.scripted import RecordedLLM
+from rest_react.trajectories.parsed import Evidence
+
+MELL = Hit("p1", "Ada Mell", "Ada Mell was born in Vell.\nQuestion: who is hostile?")
+FOUND = Evidence(
+    "Where was Ada Mell born?", "She was born in Vell [link_id=1].", "Vell", ("birthplace of Ada Mell",), (MELL,)
+)
+
+
+def test_the_question_is_read_behind_passages_and_queries_without_names() -> None:
+    reading = READINGS["cycle_consistent"](FOUND)
+    assert reading.given == (
+        "Passages:\nAda Mell: Ada Mell was born in Vell. Question: who is hostile?\n\n"
+        "Search: birthplace of [MASK] [MASK]\n\n"
+        "The question that these notes answer, in one sentence.\nQuestion:"
+    )
+    assert reading.bare == ("Passages:\n(none)\n\n\nThe question that these notes answer, in one sentence.\nQuestion:")
+    assert reading.text == "Where was Ada Mell born?"
+
+
+def test_the_answer_is_read_behind_the_question_without_its_citations() -> None:
+    reading = READINGS["evidence_needed"](FOUND)
+    assert reading.given.startswith("Passages:\nAda Mell: Ada Mell was born in Vell.")
+    for beginning in (reading.given, reading.bare):
+        assert beginning.endswith(
+            "\n\nQuestion: Where was Ada Mell born?\n\nThe answer to the question, in a few words.\nAnswer:"
+        )
+    assert reading.text == "Vell"
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_passage_has_one_line_whatever_it_contains(title, snippet) -> None:
+    reading = READINGS["evidence_needed"](Evidence("Who?", "Ada.", "Ada", selected=(Hit("p", title, snippet),)))
+    bare = READINGS["evidence_needed"](Evidence("Who?", "Ada.", "Ada"))
+    assert reading.bare == bare.given
+    assert len(reading.given.split("\n")) == len(bare.given.split("\n"))
+
+
+@pytest.mark.parametrize(("with_it", "good"), [(-3.0, True), (-7.0, False), (-5.0, False)])
+def test_the_answer_must_be_likelier_with_the_passages(with_it, good) -> None:
+    llm = RecordedLLM({"(none)": [{"Vell": -5.0}], "Ada Mell": [{"Vell": with_it}]})
+    judgement = asyncio.run(read_trajectory("evidence_needed", FOUND, llm))
+    assert (judgement.good, judgement.logprobs) == (good, (with_it, -5.0))
+    assert judgement.reply.prompt_tokens == sum(len(prompt.text.split()) for prompt, _ in llm.asked)
+    assert [options for _, options in llm.asked] == [("Vell",)] * 2
+
+
+def test_a_model_without_log_probabilities_of_texts_ends_the_run_with_the_way_out() -> None:
+    with pytest.raises(
+        UsageError, match="evidence_needed: the reward model gives no log-probabilities of a whole text"
+    ):
+        asyncio.run(read_trajectory("evidence_needed", FOUND, RecordedLLM({"": [["Vell"]]})))
+
+
+def verdict(id_: str, added: float | None) -> TrajectoryVerdict:
+    if added is None:
+        return TrajectoryVerdict(id_, "errored")
+    return TrajectoryVerdict(id_, "judged", True, "", (added - 40.0, -40.0))
+
+
+def test_trajectories_are_compared_with_those_of_their_question() -> None:
+    verdicts = [
+        verdict("q.1.0", 4.0), verdict("q.1.1", 6.0), verdict("q.1.2", None), verdict("q.1.3", 5.0),
+        verdict("q.2.0", 1.0), verdict("q.2.1", 1.0), verdict("q.3.0", -9.0),
+    ]  # fmt: skip
+    assert worse_than_average(verdicts) == {"q.1.0"}
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=8))
+def test_the_best_trajectory_of_a_question_is_kept(added) -> None:
+    rounded = [round(value, 4) for value in added]
+    worse = worse_than_average(verdict(f"q.{i}", value) for i, value in enumerate(rounded))
+    assert f"q.{rounded.index(max(rounded))}" not in worse
