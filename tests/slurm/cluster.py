@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
 
+from rest_react.processes.cores import usable_cores
 from tests.slurm import accounting
 from tests.slurm.daemons import START_S, STOP_S, daemon, free_ports, search_path, tail, wait_until
 
@@ -105,10 +106,8 @@ def cluster(folder: Path) -> Iterator[Slurm]:
         socket = folder / "munge.socket"
         accounts = daemons.enter_context(accounting.accounting(folder, socket, slurm.environment))
         controller, *ports = free_ports(1 + len(NODES))
-        nodes = [
-            f"NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=1 State=UNKNOWN"
-            for name, port in zip(NODES, ports, strict=True)
-        ]
+        address = f"NodeHostname=localhost NodeAddr=127.0.0.1 CPUs={usable_cores()} State=UNKNOWN"
+        nodes = [f"NodeName={name} Port={port} {address}" for name, port in zip(NODES, ports, strict=True)]
         filled = {"controller": controller, "accounts": accounts, "nodes": "\n".join(nodes)}
         (folder / "slurm.conf").write_text(_CONFIGURATION.format(user=getuser(), folder=folder, **filled))
         slurm.ask("sacctmgr", "--immediate", "add", "cluster", "loopback")
