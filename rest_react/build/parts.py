@@ -122,11 +122,11 @@ class Parts:
         asked with its prompts, whatever `agent.exemplars` says."""
         rows, task, s = self.question_sets.labelled_rows, self.settings.task, self.settings
         for name in task.baseline_names() if rows else ():
-            llm = task.baseline(name, rows)
-            made = task.prompts_of_rows(rows, shots=task.baseline_shots(name))
+            shots = task.baseline_shots(name)
+            llm = task.baseline(name, rows) if shots is None else self.llm(self.starting_model())
+            made = task.prompts_of_rows(rows, shots=shots or 0)
             context = TaskContext(StepPrompts(made or self.prompts.steps, task.closings, "always"), s.agent)
-            asked = self.llm(self.starting_model()) if llm is None else llm
-            policy = self.policy(asked, samples=s.evaluate.samples, temperature=s.evaluate.temperature, tuned=False)
+            policy = self.policy(llm, samples=s.evaluate.samples, temperature=s.evaluate.temperature, tuned=False)
             yield name, task.open(context), policy
 
     def policy(self, llm: LLM, *, samples: int, temperature: float, tuned: bool) -> Policy:

@@ -111,21 +111,20 @@ class TaskSettings(Protocol):
         return {}
 
     def baseline_names(self) -> tuple[str, ...]:
-        """The baselines that answer every benchmark beside the policy; those that `baseline` does not know are the
-        untuned policy, with this name's number of examples in `baseline_shots`."""
+        """The baselines that answer every benchmark beside the policy."""
         return ()
 
-    def baseline(self, name: str, rows: Sequence[LabelledQuestion]) -> LLM | None:
-        """The baseline, fitted on the rows of `demonstrations.questions`; None: it is the untuned policy."""
+    def baseline_shots(self, name: str) -> int | None:
+        """How many rows the untuned policy is shown, if it is the baseline of this name; else None."""
         return None
+
+    def baseline(self, name: str, rows: Sequence[LabelledQuestion]) -> LLM:
+        """The baseline of this name, fitted on the rows of `demonstrations.questions`, if it is not the policy."""
+        raise LookupError(f"the task has no baseline {name}")
 
     def baseline_answers(self, name: str, questions: Sequence[LabelledQuestion]) -> bool:
         """Whether a baseline has an answer to this benchmark."""
         return True
-
-    def baseline_shots(self, name: str) -> int:
-        """How many rows the untuned policy is shown under this name."""
-        return 0
 
     def rating_prompt(self) -> tuple[str, Mapping[str, str]] | None:
         """The prompt file with which a grader rates answers, and what its marks stand for; None: they are right or

@@ -202,10 +202,39 @@ def test_a_user_s_own_texts_are_as_long_as_they_are(tmp_path: Path) -> None:
         write_jsonl(tmp_path / "data" / f"{split}.jsonl", *rows)
     own = ["experiment=classify", f"data={tmp_path / 'data'}", "demonstrations.questions.n=20"]
     settings = compose([*own, "evaluate.benchmarks.validation.n=20"])
-    (trained, answered) = forecast(settings, RunFolder(tmp_path / "run"))
+    (zero, few, trained, answered) = forecast(settings, RunFolder(tmp_path / "run"))
+    assert [one.stage for one in (zero, few)] == ["baseline zero_shot: validation", "baseline few_shot: validation"]
+    assert few.prompt_tokens > zero.prompt_tokens + 20 * 7 * 100
+    assert zero.prompt_tokens > answered.prompt_tokens
     read, written = (350 / 3.5 + 3 / 3.5 + 300 / 2) / 2 + 8, 7 / 3.5 + 8
     assert trained.prompt_tokens == round(20 * 5 * (read + written))
     assert (answered.prompt_tokens, answered.completion_tokens) == (round(20 * read), round(20 * written))
+
+
+def test_the_texts_of_a_teacher_are_written_judged_and_trained_on(tmp_path: Path) -> None:
+    for split, mark in (("train", "x"), ("validation", "y")):
+        rows = ({"id": f"{split}{i}", "text": f"{i:02}{mark}" * 100, "label": "AB"[i % 2]} for i in range(20))
+        write_jsonl(tmp_path / "data" / f"{split}.jsonl", *rows)
+    given = [
+        "experiment=synthetic",
+        "synthetic.n=40",
+        "synthetic.spare=0.5",
+        "task.baselines=[]",
+        "demonstrations.questions.n=20",
+    ]
+    models = [
+        "llm@teacher=openai",
+        "llm@reward_model=openai",
+        "evaluate.benchmarks.validation.n=20",
+        f"data={tmp_path / 'data'}",
+    ]
+    given += [f"{role}.price={{input:1.0,output:2.0}}" for role in ("teacher", "reward_model")]
+    written, judged, trained, _ = forecast(compose([*given, *models]), RunFolder(tmp_path / "run"))
+    assert (written.stage, written.calls) == ("iteration 0: synthetic texts", 60)
+    assert (judged.stage, judged.calls) == ("iteration 0: synthetic texts, verdicts", 60)
+    assert written.usd is not None and written.usd > 0
+    assert judged.usd is not None and judged.usd > 0
+    assert trained.prompt_tokens == round(40 * 5 * (300 / 3.5 + 8 + 1 / 3.5 + 8))
 
 
 def test_a_share_of_the_trajectories_gives_that_share_of_the_rows(tmp_path: Path) -> None:

@@ -135,20 +135,20 @@ class CompletionSettings(TaskSettings):
     def baseline_names(self) -> tuple[str, ...]:
         return self.baselines
 
-    def baseline(self, name: str, rows: Sequence[LabelledQuestion]) -> LLM | None:
+    def baseline_shots(self, name: str) -> int | None:
+        return {"zero_shot": 0, "few_shot": self.shots}.get(name)
+
+    def baseline(self, name: str, rows: Sequence[LabelledQuestion]) -> LLM:
         from rest_react.tasks.completion.baselines import majority, tfidf
 
         known = {"majority": majority, "tfidf": tfidf}
         spelled = {label_key(label): label for label in self.labels or ()}
         named = [(row, spelled.get(label_key(row.answers[0]), row.answers[0])) for row in rows]
-        return known[name]([replace(row, answers=(label,)) for row, label in named]) if name in known else None
+        return known[name]([replace(row, answers=(label,)) for row, label in named])
 
     def baseline_answers(self, name: str, questions: Sequence[LabelledQuestion]) -> bool:
         """Instructed items are not of the trained task: only the untuned policy answers them, as the tuned one does."""
         return name == "zero_shot" or not questions[0].question.id.startswith(INSTRUCTED)
-
-    def baseline_shots(self, name: str) -> int:
-        return self.shots if name == "few_shot" else 0
 
     def label_names(self) -> tuple[str, ...]:
         return (self.labels or ()) if self.grade == "label" else ()

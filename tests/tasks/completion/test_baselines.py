@@ -44,7 +44,7 @@ def test_a_label_in_two_spellings_is_one_class_of_the_baselines_as_of_the_policy
     ]
     said = {name: task.baseline(name, [*spelled, ROWS[2]]) for name in ("majority", "tfidf")}
     assert {name: one.predict("the card fee") for name, one in said.items()} == {"majority": "Card", "tfidf": "Card"}
-    assert task.baseline("zero_shot", spelled) is None
+    assert [task.baseline_shots(name) for name in ("majority", "tfidf", "zero_shot", "few_shot")] == [None, None, 0, 0]
 
 
 def test_tfidf_reads_the_state_of_a_prompt_and_learns_words_or_characters() -> None:
