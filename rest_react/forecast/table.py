@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 
 from rest_react.config.settings import Settings
-from rest_react.forecast.estimate import Forecast, forecast
+from rest_react.forecast.estimate import forecast
 from rest_react.forecast.machine_speed import with_speed
+from rest_react.forecast.stage_costs import Forecast
 from rest_react.storage.run_folder import RunFolder
 
 

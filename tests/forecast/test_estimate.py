@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from rest_react.config.compose import compose
-from rest_react.forecast.estimate import Forecast, forecast
+from rest_react.forecast.estimate import forecast
+from rest_react.forecast.stage_costs import Forecast
 from rest_react.protocols import Trainer
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
