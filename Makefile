@@ -2,6 +2,7 @@
 # make smoke    the whole loop in a minute, no download
 # make test     the tests; make slow: those that take minutes
 # make servers  installs vLLM, llama.cpp's server and LiteLLM's proxy (5 GB), and the tests against them (half an hour)
+# make trackers installs MLflow and Trackio too, and reads back what runs log to them
 # make slurm    the tests on a SLURM of two nodes on this machine, from Debian's packages (a few minutes)
 # make lint     format, lint, types, import floors; make check: lint and test
 # make install  everything into .venv; the others call it
@@ -13,7 +14,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help run smoke install locked freeze test slow servers slurm lint check
+.PHONY: help run smoke install locked freeze test slow servers trackers slurm lint check
 
 help:
 	@sed -n '/^#/!q; s/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +62,11 @@ slow: $(STAMP)
 servers: $(STAMP)
 	PYTHON=$(PYTHON) scripts/install_servers.sh
 	$(PY) -m pytest -m servers tests/servers $(ARGS)
+
+# MLflow may want an older pyarrow than the one in .venv; the package works with either.
+trackers: $(STAMP)
+	$(PY) -m pip install --quiet --editable '.[dev,mlflow,trackio]'
+	$(PY) -m pytest tests/reporting/tracking $(ARGS)
 
 # The packages: docs/scaling.md.
 slurm: $(STAMP)
