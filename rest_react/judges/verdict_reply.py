@@ -32,6 +32,11 @@ _VERDICT_LABEL = re.compile(
     r"|grade|therefore|thus|hence|so)\W{1,6}(true|false|correct|incorrect|right|wrong)[\W_]*",
     re.IGNORECASE,
 )
+# A first sentence of one word; "Correct: Lyon" and "Correct, in part" are none.
+_VERDICT_FIRST = re.compile(
+    r"[\W_]*(true|false|correct|incorrect)[*_`]*(?:[.!]|,? (?:because|since|as)\b)(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 _CORRECT_LABEL = re.compile(r"[\W_]*(?:is[_ ])?correct\W{1,4}(yes|no)[\W_]*", re.IGNORECASE)
 _AS_BOOL = {"yes": "true", "no": "false"}
 _ANSWER_NOUN = r"(?<!reference )(?<!ref )(?<!gold )(?<!correct )(?<!right )(?<!true )\b(?:answer|response)\b"
@@ -70,7 +75,9 @@ def read_judgement(reply: str) -> Verdict:
     headings = [line for line in lines if _HEADING.match(line)]
     comments = " ".join(text for line in lines if line.startswith("#") and (text := line.lstrip("# ")))
     code = [line for line in lines if line and not line.startswith(_NOT_CODE)]
-    verdicts = _stated_verdicts(code, headings) or _object_verdict(code) or _prose_verdicts(code)
+    verdicts = (
+        _stated_verdicts(code, headings) or _object_verdict(code) or _opening_verdict(code) or _prose_verdicts(code)
+    )
     if len(verdicts) == 1:
         return Verdict("correct" if verdicts.pop() else "incorrect", comments or " ".join(code)[:300])
     return Verdict("unscored", f"no verdict in the reply: {reply[:200]!r}")
@@ -97,6 +104,15 @@ def _object_verdict(code: list[str]) -> set[bool]:
             if verdict is not None:
                 return {verdict}
     return set()
+
+
+def _opening_verdict(code: list[str]) -> set[bool]:
+    """The verdict of a first sentence of one word, with those of the sentences behind it; empty if one of these
+    hedges."""
+    first = _VERDICT_FIRST.fullmatch("\n".join(code))
+    if first is None or _HEDGE.search(first["rest"]) or _RESTRICTION.search(first["rest"]):
+        return set()
+    return {first[1].lower() in ("true", "correct")} | _prose_verdicts([first["rest"].strip()])
 
 
 def _prose_verdicts(code: list[str]) -> set[bool]:

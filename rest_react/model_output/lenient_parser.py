@@ -4,8 +4,8 @@
     'Search(query=\\'the "Beagle"\\')'
 
 A call ends at its closing bracket. If Python cannot parse it, `repair_call` rewrites frequent errors: smart quotes,
-unescaped quotes, raw line breaks, a missing quote or bracket at the end. Objects in braces are parsed as JSON, then as
-Python dictionaries. Every function is linear in the text's length and raises only Unreadable.
+unescaped quotes, raw line breaks, a missing quote or bracket at the end, names in a list. Objects in braces are parsed
+as JSON, then as Python dictionaries. Every function is linear in the text's length and raises only Unreadable.
 Not here: what a call means (tasks.search_qa.reading.parsing).
 """
 
@@ -80,8 +80,8 @@ def string_end(text: str, start: int, *, lines: bool) -> int:
 def repair_call(text: str, start: int) -> tuple[str, int]:
     """(source, end): the repaired call at `start`, and the offset where it ends in `text`.
 
-    Each string ends at its first plausible closing quote and is quoted again, open brackets are closed, comments are
-    dropped. Raises Unreadable if brackets are nested too deep.
+    Each string ends at its first plausible closing quote and is quoted again, open brackets are closed, comments and
+    the names of a list's items (`[link_id=1]`) are dropped. Raises Unreadable if brackets are nested too deep.
     """
     out: list[str] = []
     closers: list[str] = []
@@ -99,6 +99,11 @@ def repair_call(text: str, start: int) -> tuple[str, int]:
         if char == "#":
             line_end = text.find("\n", i)
             i = len(text) if line_end < 0 else line_end
+            continue
+        if char == "=" and closers and closers[-1] == "]":
+            while out and (out[-1].isalnum() or out[-1] in "_ "):
+                out.pop()
+            i += 1
             continue
         if char in _OPEN:
             closers.append(_OPEN[char])

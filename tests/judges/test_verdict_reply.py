@@ -26,6 +26,11 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("**Incorrect**", "incorrect"),
         ("INCORRECT.\n\nIt names Paris.", "incorrect"),
         ("Both name Lyon.\n\nTrue", "correct"),
+        ("Incorrect. The answer names Paris.", "incorrect"),
+        ("True. Both name Lyon.", "correct"),
+        ("**False!** It names Paris.", "incorrect"),
+        ("Correct, because both name Lyon.", "correct"),
+        ("Correct. The answer is correct.", "correct"),
         ("Verdict: True", "correct"),
         ("**Final verdict:** Incorrect", "incorrect"),
         ("### Verdict: True", "correct"),
@@ -52,6 +57,11 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("correct: yes", "correct"),
         ("Assessment: incorrect", "incorrect"),
         # An ambiguous reply is unscored.
+        ("Correct. But it could be Paris.", "unscored"),
+        ("True. The answer is incorrect.", "unscored"),
+        ("Correct: Lyon.", "unscored"),
+        ("Correct, in part.", "unscored"),
+        ("Incorrect. Although it names Lyon.", "unscored"),
         ("It is correct that Lyon lies in France.", "unscored"),
         ("The answer is correct, but only in part.", "unscored"),
         ("ANSWER: True", "unscored"),  # may repeat the field of the prompt

@@ -213,6 +213,12 @@ def test_a_search_is_parsed_in_many_forms(text: str) -> None:
         ("summarise", 'LinkSelection("s", "t", [1, 2])', LinkSelection("s", "t", (1, 2))),
         ("summarise", 'LinkSelection("s", "t", selected_link_ids=[2, 1, 2])', LinkSelection("s", "t", (2, 1))),
         ("summarise", 'link_selection("s", "t", selected_link_ids=3)', LinkSelection("s", "t", (3,))),
+        ("summarise", 'LinkSelection("s", "t", selected_link_ids=[link_id=1])', LinkSelection("s", "t", (1,))),
+        (
+            "summarise",
+            'LinkSelection("s = [x=1]", "t", [link_id=2, link_id = 1])',
+            LinkSelection("s = [x=1]", "t", (2, 1)),
+        ),
         ("summarise", 'LinkSelection("s", "t", ("1", "link_id=2", "[link_id=3]"))', LinkSelection("s", "t", (1, 2, 3))),
         ("summarise", 'LinkSelection("s", "t", [])', LinkSelection("s", "t", ())),
         ("summarise", 'LinkSelection("s", "t", [1, 2', LinkSelection("s", "t", (1, 2))),
