@@ -53,6 +53,7 @@ from rest_react.tasks.search_qa.world import build_world
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 RUN_FOLDER = (ROOT / "docs" / "run_folder.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 GPU_CHECK = ROOT / "scripts" / "gpu_check.sh"
@@ -182,7 +183,7 @@ def test_the_example_of_the_file_format_can_be_read(local_folders: dict[str, str
 
 def test_every_path_of_the_tree_exists() -> None:
     inside, missing = ROOT, []
-    for line in blocks(section(README, "## The tree"), "")[0].splitlines():
+    for line in blocks(section(ARCHITECTURE, "## The tree"), "")[0].splitlines():
         names = re.split(r" {3,}", line.strip())[0].split()
         parent = inside if line.startswith("  ") else ROOT
         missing += [name for name in names if not (parent / name).exists()]
