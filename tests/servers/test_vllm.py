@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -220,17 +221,42 @@ def test_a_flag_that_it_does_not_know_and_a_port_in_use_end_the_run(runner: asyn
             runner.run(llm.sample(PROMPTS[0], n=1, sampling=GREEDY))
 
 
-def test_a_whole_small_iteration_serves_the_tuned_weights_next(tmp_path: Path) -> None:
+def test_a_whole_small_iteration_serves_the_tuned_weights_next_and_survives_a_killed_server(tmp_path: Path) -> None:
+    port, folder = free_port(0), tmp_path / "real"
     settings = overrides(
-        "run=real", f"output={tmp_path}", "tracking=none", "iteration=1", "policy.mode=completion", "policy.port=0",
-        "start=demonstrations", "agent.max_tokens=96", "grow.samples=2", "grow.trajectories_per_question=1",
-        "world.passages=200", "world.train=4", "world.evaluation=2", "world.demonstrations=10", "evaluate.repeats=1",
-        "improve.selector=majority", "improve.keep=all", "finetune=local", "finetune.steps=[1]",
+        "run=real", f"output={tmp_path}", "tracking=none", "iteration=1", "policy.mode=completion",
+        f"policy.port={port}", "start=demonstrations", "agent.max_tokens=96", "grow.samples=2",
+        "grow.trajectories_per_question=1", "world.passages=200", "world.train=4", "world.evaluation=2",
+        "world.demonstrations=10", "evaluate.repeats=1", "improve.selector=majority", "improve.keep=all",
+        "finetune=local", "finetune.steps=[1]",
     )  # fmt: skip
-    command = [sys.executable, "-m", "rest_react.run", *settings]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    rows = json.loads((tmp_path / "real" / "results.json").read_text())["rows"]
+    command, output = [sys.executable, "-m", "rest_react.run", *settings], tmp_path / "output.txt"
+    with output.open("wb") as said:
+        run = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            kill_engines_during(folder / "iter_1" / "grow" / "trajectories.jsonl", port, run)
+            status = run.wait(1500)
+        finally:
+            run.kill()
+    told = output.read_text()
+    assert status == 0, told[-6000:]
+    assert "The server is restarted" in " ".join(told.split())
+    rows = json.loads((folder / "results.json").read_text())["rows"]
     assert [(row["iteration"], row["questions"], row["unscored"]) for row in rows] == [(0, 2, 0), (1, 2, 0)]
-    log = (tmp_path / "real" / "vllm.log").read_text()
+    grown = [json.loads(line)["id"] for line in (folder / "iter_1" / "grow" / "trajectories.jsonl").open()]
+    assert len(set(grown)) == len(grown) == 4
+    log = (folder / "vllm.log").read_text()
     assert "iter_0-finetune-model" in log and "iter_1-finetune-model" in log
+
+
+def kill_engines_during(stage: Path, port: int, run: "subprocess.Popen[bytes]") -> None:
+    """Kills the engine processes of the server on that port as soon as the file of a stage exists."""
+    deadline = time.monotonic() + 1200
+    while not stage.exists():
+        assert run.poll() is None and time.monotonic() < deadline, f"the run did not come to {stage}"
+        time.sleep(0.1)
+    time.sleep(2.0)  # the first requests are under way
+    killed = engines(port)
+    assert killed, "the server has no engine process"
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
