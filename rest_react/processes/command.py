@@ -39,6 +39,10 @@ def start(module: str) -> "NoReturn":
             signal.signal(number, interrupt)
     try:
         _imported(module).main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has gone (`... | head`), so there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
         _print_last_message()
         end_soon()

@@ -141,6 +141,15 @@ def test_every_command_starts_before_its_imports(name: str) -> None:
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
 
 
+def test_output_into_a_pipe_that_is_closed_early_gives_no_traceback() -> None:
+    help_ = subprocess.Popen(
+        [sys.executable, "-m", "rest_react.run", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    )
+    assert help_.stdout is not None and help_.stderr is not None
+    help_.stdout.close()
+    assert (help_.stderr.read(), help_.wait(30)) == (b"", 128 + signal.SIGPIPE)
+
+
 def test_commands_work_in_an_ascii_locale(tmp_path: Path) -> None:
     settings = ["experiment=smoke", "start=prompted", "iteration=0", "run=größer", f"output={tmp_path}"]
     environment = {name: value for name, value in os.environ.items() if name != "LANG"} | ASCII
