@@ -7,8 +7,7 @@ Not here: combinations that cannot work (config.checks).
 
 from collections.abc import Iterator
 
-from rest_react.config.settings import SameModel, Settings, asks_reward_model
-from rest_react.selection.read_trajectory import READINGS
+from rest_react.config.settings import SameModel, Settings
 from rest_react.weights.embedded import EMBEDDED
 
 
@@ -26,12 +25,8 @@ def notes(s: Settings) -> Iterator[str]:
             f"finetune.max_steps: {most} holds for iteration 0 alone; from iteration 1 on finetune.steps takes its "
             "place, with larger numbers"
         )
-    if (
-        s.iteration > 0
-        and asks_reward_model(s)
-        and s.improve.keep_trajectories not in READINGS
-        and _judge(s) == EMBEDDED
-    ):
+    judges = s.improve.selector == "reward_model" or "judged_good" in (s.improve.keep, s.improve.keep_trajectories)
+    if s.iteration > 0 and judges and _judge(s) == EMBEDDED:
         yield (
             f"reward_model: {EMBEDDED}, untuned, judged no better than chance where it was measured (Wikipedia "
             "text, by options, one policy): a right sample in 49% [45, 54] of 491 steps that had right and wrong ones "

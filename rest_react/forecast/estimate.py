@@ -28,13 +28,14 @@ from rest_react.forecast.stage_costs import (
     judge_training,
     judging,
     prefix_tokens,
+    reading,
     rollouts,
     size_of,
     tokens_of,
     training,
     writing,
 )
-from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL
+from rest_react.selection.read_trajectory import READINGS
 from rest_react.stages.reuse import shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -52,11 +53,7 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
     steps = s.task.calls(min(pace.searches, s.agent.max_searches), self_checks=s.agent.self_checks)
     if s.synthetic.n and not complete(0, "synthetic"):
         yield from writing(s, pace)
-    for name, source in s.evaluate.benchmarks.items():
-        for baseline in s.task.baseline_names():
-            shots = s.task.baseline_shots(baseline)
-            if shots is not None and read_summary(folder.baseline(baseline, name)) is None:
-                yield answering(s, pace, f"baseline {baseline}: {name}", size_of(s, source), shots)
+    yield from _baselines(s, pace, folder)
     for k in range(s.iteration + 1):
         # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
         if k or s.start == "demonstrations":
@@ -68,11 +65,13 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 yield rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, prefix_tokens(s, k - 1))
             rankings = s.grow.samples if by_options(s) else 1  # one request per candidate
             asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
-            verdicts = trajectories * ASK_REWARD_MODEL.get(s.improve.keep_trajectories, 0)
+            verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
             if k == 1 and grows and asked and not complete(k, "improve") and not complete(0, "judge"):
                 yield from judge_training(s, pace, round(demonstrations_of(s) * steps))
             if grows and (asked or verdicts) and not complete(k, "improve"):
                 yield judging(s, pace, f"iteration {k}: improve", calls * asked + verdicts)
+            if grows and s.improve.keep_trajectories in READINGS and not complete(k, "improve"):
+                yield reading(s, pace, f"iteration {k}: improve, reading", trajectories)
             if not complete(k, "finetune"):
                 shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
                 kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
@@ -89,6 +88,21 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 yield rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix)
                 if (grader := model_behind(s.grader, s.policy)) is not None:
                     yield grading(s, grader, f"{stage}, grading", answers)
+
+
+def _baselines(s: Settings, pace: Pace, folder: RunFolder) -> Iterator[Forecast]:
+    """The answers of the untuned policy, with examples and without. It sees no examples of other tasks than the trained
+    one (`instructed`)."""
+    for baseline in s.task.baseline_names():
+        shots = s.task.baseline_shots(baseline)
+        for name, source in s.evaluate.benchmarks.items() if shots is not None else ():
+            instructed = getattr(source, "instructed", False)
+            if (shots and instructed) or read_summary(folder.baseline(baseline, name)) is not None:
+                continue
+            stage = f"baseline {baseline}: {name}"
+            yield answering(s, pace, stage, size_of(s, source), shots or 0)
+            if (grader := model_behind(s.grader, s.policy)) is not None and not instructed:
+                yield grading(s, grader, f"{stage}, grading", size_of(s, source) * s.evaluate.repeats)
 
 
 def _pace(s: Settings, folder: RunFolder) -> Pace:

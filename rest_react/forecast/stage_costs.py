@@ -16,6 +16,7 @@ from rest_react.config.training_part import training_rows
 
 STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
+READ_TOKENS = 20  # of a question or a short answer
 CHARACTERS_PER_TOKEN = 3.5
 FRAME_TOKENS = 8  # around a row's text, and after its answer
 UNKNOWN_SIZE = 125  # questions of a set whose size is unknown: the size of Bamboogle
@@ -82,6 +83,17 @@ def judging(s: Settings, pace: Pace, stage: str, calls: int) -> Forecast:
     written = 1 if by_options(s) else s.improve.max_tokens // 2
     tokens_in, tokens_out = round(calls * shown), calls * written
     judge = model_behind(s.reward_model, s.policy) or s.policy
+    minutes = minutes_of(s, judge, tokens_in, tokens_out)
+    return Forecast(stage, calls, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
+
+
+def reading(s: Settings, pace: Pace, stage: str, trajectories: int) -> Forecast:
+    """A text of each trajectory, read twice. A server repeats the prompt, with the text and without it, and writes one
+    token; in this process the text's tokens are forced, in two spellings."""
+    judge = model_behind(s.reward_model, s.policy) or s.policy
+    served = judge.runs == "server"
+    calls = trajectories * (4 if served else 2)
+    tokens_in, tokens_out = round(calls * pace.tokens_in), calls * (1 if served else 2 * READ_TOKENS)
     minutes = minutes_of(s, judge, tokens_in, tokens_out)
     return Forecast(stage, calls, tokens_in, tokens_out, minutes, judge.price.usd(tokens_in, tokens_out))
 

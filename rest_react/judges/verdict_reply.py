@@ -34,7 +34,7 @@ _VERDICT_LABEL = re.compile(
 )
 # A first sentence of one word; "Correct: Lyon" and "Correct, in part" are none.
 _VERDICT_FIRST = re.compile(
-    r"[\W_]*(true|false|correct|incorrect)[*_`]*(?:[.!]|,? (?:because|since|as)\b)(?P<rest>.*)",
+    r"[\W_]*(true|false|correct|incorrect)[*_`]*(?:[.!]|,? (?:because|since)\b)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _CORRECT_LABEL = re.compile(r"[\W_]*(?:is[_ ])?correct\W{1,4}(yes|no)[\W_]*", re.IGNORECASE)
@@ -55,6 +55,10 @@ _HEDGE = re.compile(
     r"|hard to)\b",
     re.IGNORECASE,
 )
+_VERDICT_WORD = re.compile(r"\b(true|false|correct|incorrect|right|wrong)\b", re.IGNORECASE)
+_OTHER_ANSWER = re.compile(r"\b(?:correct|right|true) (?:answer|response)\b", re.IGNORECASE)
+_TURN = re.compile(r"\?|\b(?:however|yet|actually|wait|missing|hmm)\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:no|not|never|differs?|lacks?|fails?)\b|n['’]t\b", re.IGNORECASE)
 _RESTRICTION = re.compile(r"\b(?:but|except|although|though|only)\b", re.IGNORECASE)
 _NOT_CODE = ("#", "```", 'ORIGINAL_QUESTION = "', 'ANSWER = "', 'REF_ANSWER = "')  # fields that a judge repeats
 _HEADING = re.compile(r"#{2,6}\s+(?!#)")
@@ -107,12 +111,17 @@ def _object_verdict(code: list[str]) -> set[bool]:
 
 
 def _opening_verdict(code: list[str]) -> set[bool]:
-    """The verdict of a first sentence of one word, with those of the sentences behind it; empty if one of these
-    hedges."""
+    """The verdict of a first sentence of one word. Both verdicts, so that none counts, if something behind it may take
+    it back: another verdict, a question, a restriction, or behind a good one a negation."""
     first = _VERDICT_FIRST.fullmatch("\n".join(code))
-    if first is None or _HEDGE.search(first["rest"]) or _RESTRICTION.search(first["rest"]):
+    if first is None:
         return set()
-    return {first[1].lower() in ("true", "correct")} | _prose_verdicts([first["rest"].strip()])
+    good, rest = first[1].lower() in ("true", "correct"), _OTHER_ANSWER.sub("", first["rest"])
+    said = {word.lower() in ("true", "correct", "right") for word in _VERDICT_WORD.findall(rest)}
+    taken_back = _HEDGE.search(rest) or _RESTRICTION.search(rest) or _TURN.search(rest)
+    if taken_back or said - {good} or (good and _NEGATION.search(rest)):
+        return {True, False}
+    return {good}
 
 
 def _prose_verdicts(code: list[str]) -> set[bool]:

@@ -23,6 +23,7 @@ _OPEN = {"(": ")", "[": "]", "{": "}"}
 _AFTER_STRING = re.compile(r"\s*(?:$|[)\]}]|,\s*(?:$|[A-Za-z_]+(?:\s*=|\()|\d+\s*[,)\]]|[\"'“„\u2018\[)\]#]))")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_ID_NAME = re.compile(r"[\[,]\s*((?:link_?)?id\s*)$", re.IGNORECASE)  # of an item in a list of ids
 _PREFIX = re.compile(r"(?<![A-Za-z0-9_])(?:[rRuU]|[fF][rR]?|[rR][fF])$")
 
 
@@ -81,7 +82,7 @@ def repair_call(text: str, start: int) -> tuple[str, int]:
     """(source, end): the repaired call at `start`, and the offset where it ends in `text`.
 
     Each string ends at its first plausible closing quote and is quoted again, open brackets are closed, comments and
-    the names of a list's items (`[link_id=1]`) are dropped. Raises Unreadable if brackets are nested too deep.
+    the names of ids in a list (`[link_id=1]`) are dropped. Raises Unreadable if brackets are nested too deep.
     """
     out: list[str] = []
     closers: list[str] = []
@@ -100,9 +101,8 @@ def repair_call(text: str, start: int) -> tuple[str, int]:
             line_end = text.find("\n", i)
             i = len(text) if line_end < 0 else line_end
             continue
-        if char == "=" and closers and closers[-1] == "]":
-            while out and (out[-1].isalnum() or out[-1] in "_ "):
-                out.pop()
+        if char == "=" and closers and closers[-1] == "]" and (named := _ID_NAME.search("".join(out[-20:]))):
+            del out[len(out) - len(named[1]) :]
             i += 1
             continue
         if char in _OPEN:

@@ -110,13 +110,17 @@ class CachedLLM:
         return [self._cache.read(text, Completion) for text in kept]
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
-        """Scores of the options; that there are none is cached too."""
+        """Scores of the options. That there are none is cached too, unless a text is read (the only option): that ends
+        the run, and the way out is another server."""
         key = cache_key("score", self._name, prompt.prefix, prompt.state, list(options), *_turns(prompt))
         kept = self._cache.find(key, 1)
         if not kept:
             if self.client is None:
                 raise OutsideFault(f"replay: the cache has no scores of {self._name} for ...{prompt.state[-80:]!r}")
-            kept = self._cache.keep(key, [_write(await self.client.score(prompt, options))])
+            answer = await self.client.score(prompt, options)
+            if answer is None and len(options) == 1:
+                return None
+            kept = self._cache.keep(key, [_write(answer)])
         scores: OptionScores | None = self._cache.read(kept[0], _SCORES)
         return scores
 

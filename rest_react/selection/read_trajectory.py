@@ -8,7 +8,8 @@
 
 A trajectory that found the right passages makes its question likelier than the other trajectories of the same question
 do; so it is kept if it adds at least as much as they do on average. An answer that the passages do not make likelier
-came from somewhere else. The model sees no gold answer, and the question is read without the trajectory's answer.
+came from somewhere else. Differences as small as the noise of bfloat16 do not count. The model sees no gold answer, and
+the question is read without the trajectory's answer.
 Sources: Cycle-Consistent Search, where a model rewrites the question and the result is a reward within a group of
 trajectories; ablation of the evidence, e.g. ContextCite (Cohen-Wang et al. 2024). Their lexical forms need no model:
 selection.trajectory_signals.reconstruction and support.
@@ -20,9 +21,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.errors import UsageError
+from rest_react.errors import ModelFault
 from rest_react.protocols import LLM
-from rest_react.records import Hit, Prompt, TrajectoryVerdict
+from rest_react.records import Completion, Hit, Prompt, TrajectoryVerdict
 from rest_react.selection.opinions import Judgement
 from rest_react.selection.option_ranking import taken_by
 from rest_react.selection.shuffled_ranking_prompt import inert
@@ -33,6 +34,7 @@ from rest_react.trajectories.parsed import Evidence
 _ASKED = "The question that these notes answer, in one sentence.\nQuestion:"
 _ANSWERED = "The answer to the question, in a few words.\nAnswer:"
 _DIGITS = 4  # of a stored score
+_NOISE = 0.005  # as a share of a text's log-probability: two reads of it in bfloat16 differ by less
 _NONE = "(none)\n"
 
 
@@ -71,33 +73,43 @@ READINGS: Mapping[KeepTrajectories, Callable[[Evidence], Reading]] = {
 
 
 async def read_trajectory(keep: KeepTrajectories, found: Evidence, llm: LLM) -> Judgement:
-    """The log-probabilities of the text with the evidence and without it; good if the evidence makes it likelier.
-    Raises UsageError if the model gives none of a whole text, and the errors of the client."""
+    """The log-probabilities of the text with the evidence and without it; good if the evidence makes it likelier. A
+    trajectory without an answer or without evidence is not good, and the model is not asked. Raises ModelFault if the
+    model gives no log-probability of the text, and the errors of the client."""
     reading = READINGS[keep](found)
+    if not reading.text or reading.given == reading.bare:
+        return Judgement(False, Completion("", 0, None, "stop", 0))
     scores = await gather_or_cancel(llm.score(prompt, (reading.text,)) for prompt in reading.prompts)
     found_scores = [one for one in scores if one is not None]
     if len(found_scores) < len(scores):
-        raise UsageError(
+        raise ModelFault(
             f"improve.keep_trajectories={keep}: the reward model gives no log-probabilities of a whole text; set "
-            "reward_model=same with a policy in this process, or reward_model=vllm_remote reward_model.mode=completion"
+            "reward_model=same with a policy in this process, or reward_model=vllm_remote reward_model.mode=completion "
+            "for a server of vLLM"
         )
     given, bare = (round(one.logprobs[0], _DIGITS) for one in found_scores)
-    return Judgement(given > bare, taken_by(found_scores, ""), (given, bare))
+    return Judgement(given - bare > _noise(bare), taken_by(found_scores, ""), (given, bare))
 
 
 def worse_than_average(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
     """The ids of the trajectories whose evidence adds less to the question than that of its trajectories does on
-    average. Those without scores are compared with none."""
-    of_question: dict[str, list[tuple[float, str]]] = {}
+    average, and of those without evidence or without others to compare with. One without a verdict stays."""
+    of_question: dict[str, list[TrajectoryVerdict]] = {}
     for one in verdicts:
-        if one.logprobs:
-            question, added = one.id.rpartition(".")[0], one.logprobs[0] - one.logprobs[1]
-            of_question.setdefault(question, []).append((added, one.id))
+        of_question.setdefault(one.id.rpartition(".")[0], []).append(one)
     worse: set[str] = set()
-    for scored in of_question.values():
-        average = fmean(added for added, _ in scored)
-        worse |= {id_ for added, id_ in scored if added < average - 10**-_DIGITS}
+    for found in of_question.values():
+        judged = [one for one in found if one.status == "judged"]
+        added = {one.id: one.logprobs[0] - one.logprobs[1] for one in judged if one.logprobs}
+        worse |= {one.id for one in judged if not one.logprobs or len(found) == 1}
+        worse |= {
+            one.id for one in judged if one.logprobs and added[one.id] < fmean(added.values()) - _noise(one.logprobs[1])
+        }
     return frozenset(worse)
+
+
+def _noise(logprob: float) -> float:
+    return max(_NOISE * abs(logprob), 10**-_DIGITS)
 
 
 def _passages(hits: Iterable[Hit]) -> str:

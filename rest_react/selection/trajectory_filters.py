@@ -41,8 +41,7 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
 FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {
     "agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2, "cycle_consistent": 2,
 }  # fmt: skip
-# Requests to the reward model for each trajectory.
-ASK_REWARD_MODEL: Mapping[KeepTrajectories, int] = {"judged_good": 1, "cycle_consistent": 2, "evidence_needed": 2}
+ASK_REWARD_MODEL: frozenset[KeepTrajectories] = frozenset({"judged_good", "cycle_consistent", "evidence_needed"})
 NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset(
     {"cross_fitted", "reconstructable", "supported", "cycle_consistent", "evidence_needed"}
 )

@@ -292,11 +292,24 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         ([*TRAINED, "improve.keep_trajectories=evidence_needed"], "improve.keep_trajectories: evidence_needed, but"),
         (
             ["improve.keep_trajectories=evidence_needed", "llm@reward_model=openai"],
-            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=openai cannot in chats",
+            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=openai cannot",
+        ),
+        (
+            ["improve.keep_trajectories=evidence_needed", "llm@reward_model=openai", "reward_model.mode=completion"],
+            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=openai cannot",
+        ),
+        (
+            [
+                "improve.keep_trajectories=evidence_needed",
+                "llm@reward_model=vllm_remote",
+                "reward_model.mode=completion",
+                "reward_model.logprobs=false",
+            ],
+            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=openai cannot",
         ),
         (
             ["improve.keep_trajectories=evidence_needed", "llm@reward_model=gemini"],
-            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=gemini cannot; choose",
+            "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=gemini cannot",
         ),
         (["improve.keep_trajectories=cycle_consistent"], "improve.keep_trajectories: cycle_consistent keeps no"),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),

@@ -1,12 +1,13 @@
 """What a model reads of a trajectory: the two beginnings, what they add, and which trajectories that leaves."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.errors import UsageError
+from rest_react.errors import ModelFault
 from rest_react.records import Hit, TrajectoryVerdict
 from rest_react.selection.read_trajectory import READINGS, read_trajectory, worse_than_average
 from rest_react.tasks.search_qa.scripted import RecordedLLM
@@ -47,7 +48,7 @@ def test_a_passage_has_one_line_whatever_it_contains(title, snippet) -> None:
     assert len(reading.given.split("\n")) == len(bare.given.split("\n"))
 
 
-@pytest.mark.parametrize(("with_it", "good"), [(-3.0, True), (-7.0, False), (-5.0, False)])
+@pytest.mark.parametrize(("with_it", "good"), [(-3.0, True), (-4.99, False), (-7.0, False), (-5.0, False)])
 def test_the_answer_must_be_likelier_with_the_passages(with_it, good) -> None:
     llm = RecordedLLM({"(none)": [{"Vell": -5.0}], "Ada Mell": [{"Vell": with_it}]})
     judgement = asyncio.run(read_trajectory("evidence_needed", FOUND, llm))
@@ -56,9 +57,16 @@ def test_the_answer_must_be_likelier_with_the_passages(with_it, good) -> None:
     assert [options for _, options in llm.asked] == [("Vell",)] * 2
 
 
-def test_a_model_without_log_probabilities_of_texts_ends_the_run_with_the_way_out() -> None:
+@pytest.mark.parametrize("found", [replace(FOUND, selected=()), replace(FOUND, answer="", short_answer="")])
+def test_without_evidence_or_answer_nothing_is_asked_and_nothing_is_good(found) -> None:
+    llm = RecordedLLM({})
+    judgement = asyncio.run(read_trajectory("evidence_needed", found, llm))
+    assert (judgement.good, judgement.logprobs, llm.asked) == (False, (), [])
+
+
+def test_a_model_without_log_probabilities_of_texts_is_told_the_way_out() -> None:
     with pytest.raises(
-        UsageError, match="evidence_needed: the reward model gives no log-probabilities of a whole text"
+        ModelFault, match="evidence_needed: the reward model gives no log-probabilities of a whole text"
     ):
         asyncio.run(read_trajectory("evidence_needed", FOUND, RecordedLLM({"": [["Vell"]]})))
 
@@ -72,12 +80,18 @@ def verdict(id_: str, added: float | None) -> TrajectoryVerdict:
 def test_trajectories_are_compared_with_those_of_their_question() -> None:
     verdicts = [
         verdict("q.1.0", 4.0), verdict("q.1.1", 6.0), verdict("q.1.2", None), verdict("q.1.3", 5.0),
-        verdict("q.2.0", 1.0), verdict("q.2.1", 1.0), verdict("q.3.0", -9.0),
+        verdict("q.2.0", 1.0), verdict("q.2.1", 1.1), verdict("q.2.2", 9.0),
+        verdict("q.3.0", 9.0), TrajectoryVerdict("q.3.1", "judged", False), verdict("q.4.0", 9.0),
+        verdict("q.5.0", 9.0), verdict("q.5.1", None),
     ]  # fmt: skip
-    assert worse_than_average(verdicts) == {"q.1.0"}
+    assert worse_than_average(verdicts) == {"q.1.0", "q.2.0", "q.2.1", "q.3.1", "q.4.0"}
 
 
-@given(st.lists(st.floats(-50, 50), min_size=1, max_size=8))
+def test_differences_within_the_noise_of_two_reads_reject_no_trajectory() -> None:
+    assert worse_than_average([verdict("q.0", 5.0), verdict("q.1", 5.1), verdict("q.2", 5.2)]) == frozenset()
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=8))
 def test_the_best_trajectory_of_a_question_is_kept(added) -> None:
     rounded = [round(value, 4) for value in added]
     worse = worse_than_average(verdict(f"q.{i}", value) for i, value in enumerate(rounded))

@@ -59,17 +59,17 @@ def reading_problems(s: Settings) -> Iterator[str]:
     keep, judge = s.improve.keep_trajectories, model_behind(s.reward_model, s.policy)
     if keep not in READINGS or isinstance(s.reward_model, TrainedModel) or judge is None:
         return
-    mode = getattr(s.reward_model, "mode", None)
-    if (
-        judge.runs == "script"
-        or judge.kind == "transformers"
-        or (judge.kind in ("openai", "vllm") and mode == "completion")
-    ):
+    in_completions = getattr(s.reward_model, "mode", None) == "completion" and getattr(judge, "logprobs", True)
+    if judge.kind == "openai":
+        reads = in_completions and judge.base_url is not None  # OpenAI's own API repeats no prompts
+    else:
+        reads = judge.kind == "transformers" or (judge.kind == "vllm" and in_completions)
+    if reads or judge.runs == "script":
         return
     yield (
-        f"improve.keep_trajectories: {keep} reads whole texts, which reward_model={judge.kind} cannot"
-        f"{' in chats' if mode == 'chat' else ''}; choose a model in this process (transformers), or a server of vLLM "
-        "with reward_model.mode=completion"
+        f"improve.keep_trajectories: {keep} reads whole texts, which reward_model={judge.kind} cannot as it is set; "
+        "choose a model in this process (transformers), or a server of vLLM (reward_model=vllm_remote) with "
+        "reward_model.mode=completion reward_model.logprobs=true"
     )
 
 

@@ -168,3 +168,27 @@ def test_trajectories_that_explain_their_question_worse_than_the_others_do_not_t
         1,
         36,
     ]
+
+
+def test_a_resumed_stage_keeps_the_rankings_of_good_steps_of_rejected_trajectories(tmp_path) -> None:
+    other = replace(trajectory(2), id="q1.1", question_id="q1", question="Question 1, other?")
+    replace_lines(tmp_path / "t.jsonl", [trajectory(1), other])
+    rules = Rules("reward_model", keep_trajectories="judged_good", rejected_trajectories="good_steps", tolerated=0.0)
+    ranked = "EXPLANATION: x\nBEST: 1\nRANKING: 1, 2"
+
+    def improved(replies) -> RecordedLLM:
+        llm = RecordedLLM(replies)
+        model = RewardModel(llm, "{inputs}\n{outputs}", "", 64, None, JUDGED_ANSWER)
+        asyncio.run(
+            improve(
+                SearchQA(), tmp_path / "t.jsonl", tmp_path / "improve", rules=rules, reward_model=model, seed=0,
+                in_flight=1, prices=FREE,
+            )
+        )  # fmt: skip
+        return llm
+
+    verdicts = {"Question 1, other?": [["GOOD: no"]], "Question 1?": [["GOOD: yes"]]}
+    with pytest.raises(StageIncomplete):
+        improved({**verdicts, "state 1": [OutsideFault("HTTP 503")], "state 2": [[ranked]], "results": [[ranked]]})
+    asked = improved({"state 1": [[ranked]]}).asked
+    assert [prompt.state.splitlines()[0] for prompt, _ in asked] == ["state 1"]

@@ -628,3 +628,11 @@ def test_a_tag_of_thoughts_in_a_snippet_is_no_action() -> None:
     text = f'LinkSelection(grounded_summarization="In [link_id=1], {snippet}", thoughts="t", selected_link_ids=[1])'
     parsed = parse("summarise", text)
     assert parsed.action is None or parsed.action.selected_link_ids == (1,)
+
+
+@pytest.mark.parametrize("ids", ["[link_id=1, rank=2]", "[link_id=1, score=0]", '[1, thoughts="link_id=3"', "[x=y=1]"])
+def test_a_list_whose_items_have_other_names_is_no_list_of_ids(ids) -> None:
+    assert (
+        parse("summarise", f'LinkSelection(grounded_summarization="s", thoughts="t", selected_link_ids={ids})').action
+        is None
+    )
