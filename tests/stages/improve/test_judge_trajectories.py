@@ -172,6 +172,9 @@ def test_trajectories_that_explain_their_question_worse_than_the_others_do_not_t
 
 def test_a_resumed_stage_keeps_the_rankings_of_good_steps_of_rejected_trajectories(tmp_path) -> None:
     other = replace(trajectory(2), id="q1.1", question_id="q1", question="Question 1, other?")
+    first = other.steps[0]
+    same_query = replace(first, candidates=(*first.candidates, candidate(Search("Ada", "other thoughts"))))
+    other = replace(other, steps=(same_query, *other.steps[1:]))
     replace_lines(tmp_path / "t.jsonl", [trajectory(1), other])
     rules = Rules("reward_model", keep_trajectories="judged_good", rejected_trajectories="good_steps", tolerated=0.0)
     ranked = "EXPLANATION: x\nBEST: 1\nRANKING: 1, 2"
