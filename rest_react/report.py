@@ -87,7 +87,9 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
         "first_table": [[cell(row) for _, cell in first_view(rows)] for row in rows],
         "headings": HEADINGS,
         "table": [[cell(row) for _, cell in COLUMNS] for row in rows],
-        "benchmarks": benchmark_views(rows, [*baseline_tables(rows, baselines), *_task_tables(run_folder, task, rows)]),
+        "benchmarks": benchmark_views(
+            rows, [*baseline_tables(rows, baselines), *_task_tables(run_folder, task, rows)], baselines
+        ),
         "tables": run_tables(run_folder, task, prices or {}),
         "stages": [table for stage in STAGES if (table := stage_table(run_folder, stage))],
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 from rest_react.reporting.headline import detectable_line, headline
 from rest_react.reporting.number_formats import number, percent, span
-from rest_react.reporting.results.results_json import GroupAccuracy, Latency, ResultRow
+from rest_react.reporting.results.results_json import ComparedBaseline, GroupAccuracy, Latency, ResultRow
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.results_table import searched
 from rest_react.text_safety.escaping import visible
@@ -21,9 +21,13 @@ _NO_SEARCH = ("searches", 0.0)
 _SECONDS = "seconds of the evaluation"
 
 
-def benchmark_views(rows: Sequence[ResultRow], more: Sequence[tuple[str, dict[str, Any]]] = ()) -> list[dict[str, Any]]:
-    """The rows of each benchmark, and the tables that break them down; `more` are further tables with their
-    benchmark."""
+def benchmark_views(
+    rows: Sequence[ResultRow],
+    more: Sequence[tuple[str, dict[str, Any]]] = (),
+    baselines: Sequence[ComparedBaseline] = (),
+) -> list[dict[str, Any]]:
+    """The rows and baselines of each benchmark, and the tables that break them down; `more` are further tables with
+    their benchmark."""
     own: dict[str, list[ResultRow]] = {}
     for row in rows:
         own.setdefault(row.benchmark, []).append(row)
@@ -31,6 +35,7 @@ def benchmark_views(rows: Sequence[ResultRow], more: Sequence[tuple[str, dict[st
         {
             "name": visible(name),
             "rows": some,
+            "baselines": [(one.name, one.row.accuracy.mean) for one in baselines if one.row.benchmark == name],
             "searched": searched(some),
             "tables": [*(table for benchmark, table in more if benchmark == name), *_breakdowns(some)],
             **_said(some[-1]),
