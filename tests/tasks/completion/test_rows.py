@@ -194,13 +194,9 @@ def test_baselines_answer_the_same_rows_and_are_compared_with_the_last_iteration
     assert outside.mean == told.rows[0].failed_share > 0
     page = (folder / "report.md").read_text()
     assert all(heading in page for heading in ("validation: baselines", "confusion: gold in lines", "by label"))
-    chart = (
-        (folder / "report.html")
-        .read_text()
-        .partition("Accuracy per iteration with 95% intervals")[2]
-        .partition("</svg>")[0]
-    )
-    assert re.findall(r"<title>(\w+): ([\d.]+%)</title>\s*<line class=\"baseline\"", behind.partition("</svg>")[0]) == [
+    whole = (folder / "report.html").read_text()
+    chart = whole.partition("Accuracy per iteration with 95% intervals")[2].partition("</svg>")[0]
+    assert re.findall(r"<title>(\w+): ([\d.]+%)</title>\s*<line class=\"baseline\"", chart) == [
         (b.name, f"{100 * (b.row.accuracy.mean or 0.0):.1f}%") for b in told.baselines
     ]
 
