@@ -74,10 +74,10 @@ READINGS: Mapping[KeepTrajectories, Callable[[Evidence], Reading]] = {
 
 async def read_trajectory(keep: KeepTrajectories, found: Evidence, llm: LLM) -> Judgement:
     """The log-probabilities of the text with the evidence and without it; good if the evidence makes it likelier. A
-    trajectory without an answer or without evidence is not good, and the model is not asked. Raises ModelFault if the
+    trajectory without an answer or a selected passage is not good, and the model is not asked. Raises ModelFault if the
     model gives no log-probability of the text, and the errors of the client."""
     reading = READINGS[keep](found)
-    if not reading.text or reading.given == reading.bare:
+    if not reading.text or not found.selected:
         return Judgement(False, Completion("", 0, None, "stop", 0))
     scores = await gather_or_cancel(llm.score(prompt, (reading.text,)) for prompt in reading.prompts)
     found_scores = [one for one in scores if one is not None]

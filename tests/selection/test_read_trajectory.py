@@ -57,10 +57,17 @@ def test_the_answer_must_be_likelier_with_the_passages(with_it, good) -> None:
     assert [options for _, options in llm.asked] == [("Vell",)] * 2
 
 
-@pytest.mark.parametrize("found", [replace(FOUND, selected=()), replace(FOUND, answer="", short_answer="")])
-def test_without_evidence_or_answer_nothing_is_asked_and_nothing_is_good(found) -> None:
+@pytest.mark.parametrize(
+    ("keep", "found"),
+    [
+        ("evidence_needed", replace(FOUND, selected=())),
+        ("cycle_consistent", replace(FOUND, selected=())),
+        ("evidence_needed", replace(FOUND, answer="", short_answer="")),
+    ],
+)
+def test_without_evidence_or_answer_nothing_is_asked_and_nothing_is_good(keep, found) -> None:
     llm = RecordedLLM({})
-    judgement = asyncio.run(read_trajectory("evidence_needed", found, llm))
+    judgement = asyncio.run(read_trajectory(keep, found, llm))
     assert (judgement.good, judgement.logprobs, llm.asked) == (False, (), [])
 
 

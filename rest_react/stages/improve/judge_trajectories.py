@@ -67,7 +67,7 @@ def verdict_counts(stage: Path, keep: KeepTrajectories) -> dict[str, int]:
     return {
         "trajectories_judged_bad": len(judged_bad(stage, keep)),
         "trajectories_not_judged": sum(one.good is None for one in found),
-        "trajectories_judged_in_writing": sum(one.good is not None and not one.logprobs for one in found),
+        "trajectories_judged_in_writing": sum(one.good is not None and bool(one.reply) for one in found),
         "prompt_tokens": sum(one.prompt_tokens for one in found),
         "completion_tokens": sum(one.completion_tokens for one in found),
     }
