@@ -16,7 +16,7 @@ candidate (selection.selectors), the record of the choice (selection.rank_step),
 import heapq
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -129,14 +129,11 @@ async def improve(
         found.choices[id_] = _choice(item, ranking.best)
         return ranking
 
-    # What a resumed stage ranked of steps that train no more, or with other candidates, does not count.
-    asked = steps_to_rank(task, trajectories, rules, Counter(), bad) if bad else ()
-    usable = {id_: item.usable for id_, item in asked} if bad else None
     by_options = reward_model is not None and reward_model.by_options
     records = replace(
         _RECORDS,
         kind=OptionRanking if by_options else Ranking,
-        keep=lambda ranking: is_decided(ranking) and (usable is None or _fits(ranking, usable.get(ranking.id, ()))),
+        keep=_still_counts(task, trajectories, rules, bad),
     )
     await run_owed(
         records, rankings, items(), rank,
@@ -173,9 +170,18 @@ def _counts(stage: Path, found: _Found, rules: Rules, *, by_options: bool) -> di
     return tally
 
 
-def _fits(ranking: Ranking, usable: Sequence[int]) -> bool:
-    """Whether a ranking was made among these candidates."""
-    return ranking.best in usable and set(ranking.order) in (set(), set(usable))
+def _still_counts(task: Task, trajectories: Path, rules: Rules, bad: Collection[str]) -> Callable[[Ranking], bool]:
+    """Whether a resumed stage keeps a ranking: it is decided, and the step trains and has the same candidates now. Later
+    verdicts may have changed both."""
+    if not bad:
+        return is_decided
+    usable = {id_: item.usable for id_, item in steps_to_rank(task, trajectories, rules, Counter(), bad)}
+
+    def counts(ranking: Ranking) -> bool:
+        own = usable.get(ranking.id, ())
+        return is_decided(ranking) and ranking.best in own and set(ranking.order) in (set(), set(own))
+
+    return counts
 
 
 _RECORDS = StageRecords(
