@@ -109,7 +109,7 @@ def worse_than_average(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
 
 
 def _noise(logprob: float) -> float:
-    return max(_NOISE * abs(logprob), 10**-_DIGITS)
+    return max(_NOISE * abs(logprob), 10.0**-_DIGITS)
 
 
 def _passages(hits: Iterable[Hit]) -> str:

@@ -171,8 +171,8 @@ def _counts(stage: Path, found: _Found, rules: Rules, *, by_options: bool) -> di
 
 
 def _still_counts(task: Task, trajectories: Path, rules: Rules, bad: Collection[str]) -> Callable[[Ranking], bool]:
-    """Whether a resumed stage keeps a ranking: it is decided, and the step trains and has the same candidates now. Later
-    verdicts may have changed both."""
+    """Whether a resumed stage keeps a ranking: it is decided, and the step trains and has the same candidates now:
+    later verdicts may have changed both."""
     if not bad:
         return is_decided
     usable = {id_: item.usable for id_, item in steps_to_rank(task, trajectories, rules, Counter(), bad)}
