@@ -34,7 +34,7 @@ from rest_react.trajectories.parsed import Evidence
 _ASKED = "The question that these notes answer, in one sentence.\nQuestion:"
 _ANSWERED = "The answer to the question, in a few words.\nAnswer:"
 _DIGITS = 4  # of a stored score
-_NOISE = 0.005  # as a share of a text's log-probability: two reads of it in bfloat16 differ by less
+_NOISE = 0.01  # as a share of a text's log-probability: reads of it in bfloat16 differ by less (docs/metrics.md)
 _NONE = "(none)\n"
 
 
