@@ -31,7 +31,8 @@ from rest_react.seeds import derive_seed
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune, read_model
 from rest_react.stages.grow import grow
-from rest_react.stages.improve.improve import Rules, improve
+from rest_react.stages.improve.improve import improve
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.judge import JudgeRules, make_judge
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES

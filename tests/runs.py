@@ -13,7 +13,8 @@ from rest_react.reporting.results.results_json import Accuracy, ChecksEffect, Pe
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.grow import grow
-from rest_react.stages.improve.improve import Rules, improve
+from rest_react.stages.improve.improve import improve
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.settings_file import lock_settings
 from rest_react.tasks.protocol import Policy

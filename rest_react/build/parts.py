@@ -19,7 +19,7 @@ from rest_react.remote.budget import Meter
 from rest_react.remote.cache import CachedSearch, client_name
 from rest_react.search.engine_settings import SearchContext
 from rest_react.search.pages import PageReader
-from rest_react.stages.improve.improve import Rules
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.protocol import Policy, Task
 from rest_react.tasks.rollout import StepPrompts

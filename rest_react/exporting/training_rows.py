@@ -15,8 +15,9 @@ from typing import Any
 
 from rest_react.errors import UsageError
 from rest_react.records import Example
-from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS
 from rest_react.stages.improve.preferences import preferences
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder

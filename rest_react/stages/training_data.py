@@ -12,8 +12,9 @@ from typing import Literal, TypeAlias
 
 from rest_react.prompts import EXEMPLAR_ID
 from rest_react.records import Example, Preference
-from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS
 from rest_react.stages.improve.preferences import preferences
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder

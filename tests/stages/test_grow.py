@@ -12,7 +12,8 @@ from rest_react.questions import unlabelled
 from rest_react.records import Candidate, Fault, LabelledQuestion, Lookup, Question, Step, Trajectory, Usage
 from rest_react.search.bm25 import Bm25Search
 from rest_react.stages.grow import count, grow
-from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules, improve
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, improve
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary

@@ -23,7 +23,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from rest_react.records import Example, Preference, Ranking
-from rest_react.stages.improve.improve import Rules, left_out, steps_to_rank
+from rest_react.stages.improve.trainable_steps import Rules, left_out, steps_to_rank
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
 from rest_react.trajectories.parsed import CUT_OFF, SLIP, ParsedStep

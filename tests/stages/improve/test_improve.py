@@ -15,14 +15,9 @@ from rest_react.metrics.prices import Price
 from rest_react.records import Candidate, Example, Fault, Hit, Ranking, Step, Trajectory, Usage
 from rest_react.selection import filters
 from rest_react.selection.reward_model import RewardModel
-from rest_react.stages.improve.improve import (
-    EXAMPLES,
-    RANKINGS,
-    Rules,
-    improve,
-    reopen_refused,
-)
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, improve, reopen_refused
 from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note, nothing_trains_note
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.completion.task import Completion

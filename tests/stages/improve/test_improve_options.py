@@ -7,7 +7,8 @@ import pytest
 from rest_react.errors import OutsideFault, StageIncomplete
 from rest_react.records import OptionRanking, Ranking, Step, Trajectory, Usage
 from rest_react.selection.reward_model import RewardModel
-from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules, improve
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, improve
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import Search

@@ -9,9 +9,10 @@ import pytest
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.records import Example, Hit, OptionScores, Prompt, Step, Trajectory, TrajectoryVerdict, Usage
 from rest_react.selection.reward_model import RewardModel
-from rest_react.stages.improve.improve import EXAMPLES, Rules, improve, reopen_refused
+from rest_react.stages.improve.improve import EXAMPLES, improve, reopen_refused
 from rest_react.stages.improve.judge_trajectories import VERDICTS
 from rest_react.stages.improve.preferences import preferences
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.search_qa.actions import LinkSelection, Search, render_output

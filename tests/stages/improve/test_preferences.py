@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.records import Candidate, Preference, Ranking, Step
-from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, Rules
+from rest_react.stages.improve.improve import EXAMPLES, RANKINGS
 from rest_react.stages.improve.preferences import preferences, rejected_candidate
+from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.tasks.search_qa.actions import Search
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.task import SearchQA
