@@ -27,12 +27,11 @@ from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
 from benchmarks.scores import Reader, Scores, ensemble, likelihood, majority, perplexity, rules
 from benchmarks.selection import Choices, right_choices, table
-from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores, recorded_scores
+from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores, read_verdicts, recorded_scores
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.config.settings import SameModel, Settings, TrainedModel
 from rest_react.errors import UsageError
-from rest_react.records import TrajectoryVerdict
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.judge_trajectory import left_out_by
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
@@ -160,8 +159,10 @@ def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said
             scores[" + ".join(members)] = rank_sum(*(scores[member] for member in members))
     right = [run.right(one) for one in run.finished]
     questions = [one.question_id for one in run.finished]
+    read = {} if readers is None else {n: kept_by_reading(k, parsed, readers[0]) for n, k in READ_FILTERS.items()}
     figures = {
-        name: detection(values, right, kept_by(name, values, parsed), questions) for name, values in scores.items()
+        name: detection(values, right, read.get(name) or kept_by(name, values, parsed), questions)
+        for name, values in scores.items()
     }
     band = _filtered("agreeing_in_band", parsed)
     return figures | {"agreement, in band": detection(scores["agreement"], right, band, questions)}
@@ -172,8 +173,6 @@ def kept_by(name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajecto
     no; else the better half."""
     if name in FILTERS:
         return _filtered(FILTERS[name], parsed)
-    if name in READ_FILTERS:
-        return _kept_by_reading(READ_FILTERS[name], values, parsed)
     passing = {"rules": 0.0, "checks pass": 1.0}
     if name == "reward model":  # as in Improve, a trajectory without a verdict is kept
         return [value is None or value > 0 for value in values]
@@ -182,15 +181,10 @@ def kept_by(name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajecto
     return top_half(values)
 
 
-def _kept_by_reading(
-    keep: KeepTrajectories, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory]
-) -> list[bool]:
-    ids = [one.trajectory.id for one in parsed]
-    bad = left_out_by(keep, [
-        TrajectoryVerdict(id_, "judged", value > 0, logprobs=(value, 0.0))
-        for id_, value in zip(ids, values, strict=True) if value is not None
-    ])  # fmt: skip
-    return [id_ not in bad for id_ in ids]
+def kept_by_reading(keep: KeepTrajectories, parsed: Sequence[ParsedTrajectory], reader: Reader) -> list[bool]:
+    """The verdicts of a filter that reads, as Improve would have them with this reader."""
+    bad = left_out_by(keep, read_verdicts(keep, parsed, reader))
+    return [one.trajectory.id not in bad for one in parsed]
 
 
 def _filtered(name: str, parsed: Sequence[ParsedTrajectory]) -> list[bool]:

@@ -23,12 +23,13 @@ With models (`read_scores`), per token:
 Not here: the labels (labelled_run), and the figures (detection).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from benchmarks.scores import Reader
-from rest_react.records import Candidate
-from rest_react.selection.read_trajectory import Reading, answer_read, question_read
+from rest_react.records import Candidate, TrajectoryVerdict
+from rest_react.selection.read_trajectory import READINGS, Reading, answer_read, is_likelier, question_read
+from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.selection.trajectory_signals.agreement import agreement
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
 from rest_react.selection.trajectory_signals.likelihood import mean_perplexity
@@ -69,6 +70,20 @@ def read_scores(parsed: Sequence[ParsedTrajectory], untuned: Reader) -> dict[str
         "question given answer": [question_given_answer(one, untuned) for one in found],
         "evidence removal": [added(answer_read(one), untuned) if one.answer else None for one in found],
     }
+
+
+def read_verdicts(
+    keep: KeepTrajectories, parsed: Sequence[ParsedTrajectory], reader: Reader
+) -> Iterator[TrajectoryVerdict]:
+    """The verdicts that Improve would record of these trajectories, from the same readings as the scores."""
+    for one in parsed:
+        found, good = evidence_of(one), False
+        logprobs: tuple[float, ...] = ()
+        reading = READINGS[keep](found)
+        if reading.text and found.selected:
+            given, bare = logprobs = _both(reading, reader)
+            good = is_likelier(given, bare)
+        yield TrajectoryVerdict(one.trajectory.id, "judged", good, logprobs=logprobs)
 
 
 def rank_sum(*members: TrajectoryScores) -> TrajectoryScores:
@@ -124,9 +139,13 @@ def checks_pass(one: ParsedTrajectory) -> float | None:
 
 def added(reading: Reading, reader: Reader) -> float:
     """What the evidence adds to the log-probability of the text, per token (selection.read_trajectory)."""
-    text = f" {reading.text}"
-    with_it, without = (reader.logprobs(prompt.text, (text,))[0] for prompt in reading.prompts)
-    return (with_it - without) / reader.count(text)
+    given, bare = _both(reading, reader)
+    return (given - bare) / reader.count(f" {reading.text}")
+
+
+def _both(reading: Reading, reader: Reader) -> tuple[float, float]:
+    given, bare = (reader.logprobs(prompt.text, (f" {reading.text}",))[0] for prompt in reading.prompts)
+    return given, bare
 
 
 def question_given_answer(found: Evidence, reader: Reader) -> float:

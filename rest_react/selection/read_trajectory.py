@@ -88,7 +88,12 @@ async def read_trajectory(keep: KeepTrajectories, found: Evidence, llm: LLM) -> 
             "for a server of vLLM"
         )
     given, bare = (round(one.logprobs[0], _DIGITS) for one in found_scores)
-    return Judgement(given - bare > _noise(bare), taken_by(found_scores, ""), (given, bare))
+    return Judgement(is_likelier(given, bare), taken_by(found_scores, ""), (given, bare))
+
+
+def is_likelier(given: float, bare: float) -> bool:
+    """Whether a text is likelier with the evidence than without it, by more than the noise of two reads."""
+    return given - bare > _noise(bare)
 
 
 def worse_than_average(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
@@ -102,9 +107,8 @@ def worse_than_average(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
         judged = [one for one in found if one.status == "judged"]
         added = {one.id: one.logprobs[0] - one.logprobs[1] for one in judged if one.logprobs}
         worse |= {one.id for one in judged if not one.logprobs or len(found) == 1}
-        worse |= {
-            one.id for one in judged if one.logprobs and added[one.id] < fmean(added.values()) - _noise(one.logprobs[1])
-        }
+        average = fmean(added.values()) if added else 0.0
+        worse |= {one.id for one in judged if one.logprobs and added[one.id] < average - _noise(one.logprobs[1])}
     return frozenset(worse)
 
 

@@ -10,7 +10,15 @@ import pytest
 from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
 from benchmarks.scores import Reader, perplexity
-from benchmarks.signals import kept_by, measured, outcomes, refuse_another_policy, step_aucs, trajectory_table
+from benchmarks.signals import (
+    kept_by,
+    kept_by_reading,
+    measured,
+    outcomes,
+    refuse_another_policy,
+    step_aucs,
+    trajectory_table,
+)
 from benchmarks.trajectory_scores import question_given_answer, rank_sum, read_scores
 from rest_react.build import Parts
 from rest_react.config.compose import compose
@@ -24,6 +32,7 @@ from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
+from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 from tests.clients import FREE
@@ -159,9 +168,18 @@ def test_evidence_is_removed_from_the_beginning_and_the_answer_is_the_same(run: 
 
 
 def test_what_a_reading_keeps_is_what_improve_would_keep(run: LabelledRun) -> None:
-    parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished[:4]]
-    values = [1.0, -1.0, None, 2.0]
-    assert kept_by("evidence removal", values, parsed) == [True, False, True, True]
+    parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
+    own = next(hit.snippet for one in parsed for hit in evidence_of(one).selected)
+
+    class OnePassage(Recorded):
+        """A reader to whom one passage alone makes a text likelier."""
+
+        def logprobs(self, state, outputs):
+            return [-1.0 if own in state else -9.0] * len(outputs)
+
+    with_it = [any(hit.snippet == own for hit in evidence_of(one).selected) for one in parsed]
+    assert any(with_it) and not all(with_it)
+    assert kept_by_reading("evidence_needed", parsed, OnePassage()) == with_it
 
 
 def test_the_answer_stands_before_the_question_that_it_should_explain() -> None:
