@@ -31,6 +31,7 @@ from rest_react.exporting.hub import upload
 from rest_react.exporting.request import ALL, FORMATS, ExportRequest, read_request
 from rest_react.exporting.training_rows import preference_rows, prompt_completion_rows
 from rest_react.reporting.trajectories import RecordedTrajectory, recorded_trajectories
+from rest_react.stages.finetune import tuned_weights
 from rest_react.storage.files import draft_folder, make_folder, publish, write_json
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations
@@ -81,8 +82,9 @@ def _run_folder(request: ExportRequest) -> Path:
 
 def _model_folder(request: ExportRequest, root: Path) -> Path:
     (k,) = request.iterations or ()
-    folder = root / f"iter_{k}" / "finetune" / "model"
-    if read_summary(folder.parent) is None or not folder.is_dir():
+    stage = root / f"iter_{k}" / "finetune"
+    folder = None if read_summary(stage) is None else tuned_weights(stage)
+    if folder is None or not folder.is_dir():
         raise UsageError(f"{root} has no weights of iteration {k}; a hosted model stays with its provider")
     if not (folder / "README.md").exists():
         raise UsageError(f"{folder} has no card yet; finish the run, which writes it")

@@ -12,6 +12,7 @@ Not here: the stages (stages), the clients, trainer and task (build), and the co
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from rest_react.build import Parts, QuestionSet
@@ -20,6 +21,7 @@ from rest_react.build.shared_questions import refuse_shared_questions
 from rest_react.config.environment import environment
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
 from rest_react.errors import ConfigError
+from rest_react.judges.grader import Grader
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
@@ -28,13 +30,14 @@ from rest_react.records import Example, LabelledQuestion, ModelRef
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
+from rest_react.stages.choose_model import Choice, choose_model
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune, read_model
 from rest_react.stages.grow import grow
 from rest_react.stages.improve.improve import improve
 from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.judge import JudgeRules, make_judge
-from rest_react.stages.reuse import reuse_stages
+from rest_react.stages.reuse import copy_complete, reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.synthesise import synthesise
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
@@ -43,6 +46,7 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
 from rest_react.terminal.console import say
+from rest_react.training.process.loss_curve import last_step
 
 QUESTIONS = "questions.json"
 
@@ -259,7 +263,30 @@ class Loop:
             seed=seed,
             origin=origin_of_rows(self.folder, k),
             price=self.settings.finetune.training_price(),
+            choose=None if self.settings.evaluate.choose_by is None else partial(self.run_choose, k),
         )
+
+    async def run_choose(self, k: int, last: ModelRef) -> Choice:
+        """Chooses among the models of iteration k's training, which ended with `last`. The answers of the chosen one
+        are its evaluation on the benchmark."""
+        name, stage = str(self.settings.evaluate.choose_by), self.folder.stage(k, "finetune")
+        earlier = self.settings.finetune.earlier_models(stage, last)
+        steps = last_step(stage) or max(earlier, default=0) + 1
+        grader = self.parts.judges.grader()
+
+        async def evaluate_model(model: ModelRef, folder: Path, which: str) -> None:
+            llm = self.parts.llm(model)
+            try:
+                await self._answer(k, name, llm, model, grader, folder, f"{name}, {which}")
+            finally:
+                await llm.aclose()
+
+        try:
+            choice = await choose_model(earlier | {steps: last}, evaluate_model, self.folder.stage(k, "choose"))
+        finally:
+            await grader.aclose()
+        copy_complete(choice.answers, self.folder.stage(k, "evaluate", name), self.folder)
+        return choice
 
     def training_data(self, k: int) -> Iterator[Example]:
         """The training data of iteration k, according to the settings `finetune` and `demonstrations`."""
@@ -278,27 +305,32 @@ class Loop:
 
     async def run_evaluate(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Answers and grades the questions of every benchmark."""
-        s = self.settings.evaluate
         grader = self.parts.judges.grader()
-        policy = self.parts.policy(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned)
         try:
-            for name, benchmark in self.benchmarks.items():
-                await evaluate(
-                    self.parts.task(benchmark.passages),
-                    policy,
-                    benchmark.labelled,
-                    grader,
-                    self.folder.stage(k, "evaluate", name),
-                    repeats=s.repeats,
-                    seed=derive_seed(self.settings.seed, "evaluate", k, name),
-                    in_flight=self.settings.policy.in_flight,
-                    prices=self.parts.prices,
-                    tolerated=s.tolerate_outside_faults,
-                    make_room=self.parts.judges.grader_needs_room,
-                    title=f"iteration {k}: evaluate {name}",
-                )
+            for name in self.benchmarks:
+                await self._answer(k, name, llm, model, grader, self.folder.stage(k, "evaluate", name), name)
         finally:
             await grader.aclose()
+
+    async def _answer(
+        self, k: int, name: str, llm: LLM, model: ModelRef, grader: Grader, stage: Path, title: str
+    ) -> None:
+        """Answers and grades the questions of one benchmark."""
+        s, benchmark = self.settings.evaluate, self.benchmarks[name]
+        await evaluate(
+            self.parts.task(benchmark.passages),
+            self.parts.policy(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned),
+            benchmark.labelled,
+            grader,
+            stage,
+            repeats=s.repeats,
+            seed=derive_seed(self.settings.seed, "evaluate", k, name),
+            in_flight=self.settings.policy.in_flight,
+            prices=self.parts.prices,
+            tolerated=s.tolerate_outside_faults,
+            make_room=self.parts.judges.grader_needs_room,
+            title=f"iteration {k}: evaluate {title}",
+        )
 
     def data_digests(self) -> dict[str, str]:
         """Digests of the question sets, the corpus and the user's own weights, to detect changed content under the same

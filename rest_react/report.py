@@ -40,6 +40,7 @@ from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS, first_v
 from rest_react.reporting.tables.run_tables import run_tables
 from rest_react.reporting.tables.stage_tables import (
     STAGES,
+    choice_notes,
     convergence_notes,
     incomplete_stages,
     selection_notes,
@@ -56,6 +57,7 @@ from rest_react.terminal.console import console, say
 from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve
 
+_NOTES = (incomplete_stages, choice_notes, selection_notes, convergence_notes)
 _USAGE = """\
 usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [page=comparison.html]
 
@@ -82,7 +84,7 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
-        "notes": [*incomplete_stages(run_folder), *selection_notes(run_folder), *convergence_notes(run_folder)],
+        "notes": [note for notes in _NOTES for note in notes(run_folder)],
         "first_headings": [heading for heading, _ in first_view(rows)],
         "first_table": [[cell(row) for _, cell in first_view(rows)] for row in rows],
         "headings": HEADINGS,
@@ -109,7 +111,7 @@ def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
     console.print(results_table(rows))
     for table in terminal_tables(rows, compute_baselines(run_folder, rows)):
         console.print(table)
-    notes = () if smoke else convergence_notes(run_folder)  # the model of a smoke run cannot learn
+    notes = [*choice_notes(run_folder), *(() if smoke else convergence_notes(run_folder))]  # a smoke run cannot learn
     for line in (*headlines(rows), *failure_notes(rows), *(f"note: {note}" for note in notes)):
         say(line)
     say(f"report: {page}")

@@ -137,6 +137,31 @@ def test_dpo_tunes_the_policy_of_the_iteration_before_on_preferences_and_the_car
     assert "| learns from | examples | preferences |" in (folder / "report.md").read_text()
 
 
+def test_a_benchmark_chooses_among_the_models_of_each_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_in_this_process(monkeypatch)
+    given = [f"output={tmp_path}", *SMALL, "finetune.snapshots=3", "evaluate.choose_by=world", "iteration=1"]
+    run_here(compose(given))
+    folder, told = tmp_path / "smoke", capsys.readouterr().err.replace("\n", " ")
+    for k in (0, 1):
+        stage = folder / f"iter_{k}"
+        tuned = json.loads((stage / "finetune" / "summary.json").read_text())
+        shares = tuned["accuracy_after_steps"]
+        assert list(shares) == ["1", "2", "3"]
+        best = max(shares, key=lambda steps: (shares[steps], steps))
+        model = "model" if best == "3" else f"snapshots/{best}/model"
+        assert tuned["model"] == f"iter_{k}/finetune/{model}" and str(tuned["chosen_steps"]) == best
+        for name in ("results.jsonl", "trajectories.jsonl"):
+            answers = (stage / "choose" / best / name).read_bytes()
+            assert (stage / "evaluate" / "world" / name).read_bytes() == answers
+        assert (stage / "finetune" / model / "README.md").exists()
+        assert f"note: iteration {k}: the labels of world chose the model after {best} steps" in told
+    before = contents(folder)
+    run_here(compose(given))
+    assert contents(folder) == before
+
+
 def test_the_same_command_again_does_nothing_and_a_later_iteration_continues(smoke: Path, tmp_path: Path) -> None:
     first = shutil.copytree(smoke, tmp_path / "smoke")
     shutil.rmtree(first / "iter_2")

@@ -139,6 +139,8 @@ class EvaluateSettings:
     """Evaluate: benchmarks by name, each asked `repeats` times (paper section 4)."""
 
     benchmarks: dict[str, Annotated[Questions, BY_KIND]]  # question sets by name
+    # the benchmark whose labels choose one of the models of each training (finetune.snapshots); null: the last one
+    choose_by: str | None
     repeats: Count  # how often each question is asked
     samples: Count  # of each step
     temperature: Temperature  # of the samples

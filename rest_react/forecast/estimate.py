@@ -80,14 +80,26 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 if k and s.improve.max_examples is not None:
                     kept = min(kept, s.improve.max_examples)
                 yield training(s, pace, k, kept + (round(demonstrations_of(s) * steps) if shown else 0))
+                yield from _choice(s, pace, k, steps)
         for name, source in s.evaluate.benchmarks.items():
             if not complete(k, "evaluate", name):
-                answers = size_of(s, source) * s.evaluate.repeats
-                prefix = prefix_tokens(s, k)
-                stage = f"iteration {k}: evaluate {name}"
-                yield rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix)
-                if (grader := model_behind(s.grader, s.policy)) is not None:
-                    yield grading(s, grader, f"{stage}, grading", answers)
+                yield from _evaluation(s, pace, f"iteration {k}: evaluate {name}", k, size_of(s, source), steps)
+
+
+def _evaluation(s: Settings, pace: Pace, stage: str, k: int, questions: int, steps: float) -> Iterator[Forecast]:
+    """The answers of iteration k's model to a benchmark, and the verdicts of a model that grades."""
+    answers = questions * s.evaluate.repeats
+    yield rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix_tokens(s, k))
+    if (grader := model_behind(s.grader, s.policy)) is not None:
+        yield grading(s, grader, f"{stage}, grading", answers)
+
+
+def _choice(s: Settings, pace: Pace, k: int, steps: float) -> Iterator[Forecast]:
+    """The answers of the models of one training that are not chosen; those of the chosen one are its evaluation."""
+    others = (s.finetune.models_kept() or 1) - 1
+    if s.evaluate.choose_by is not None and others:
+        questions = others * size_of(s, s.evaluate.benchmarks[s.evaluate.choose_by])
+        yield from _evaluation(s, pace, f"iteration {k}: choose a model", k, questions, steps)
 
 
 def _baselines(s: Settings, pace: Pace, folder: RunFolder) -> Iterator[Forecast]:

@@ -19,6 +19,7 @@ from rest_react.reporting.page import templates
 from rest_react.reporting.results.results_json import ResultRow
 from rest_react.reporting.tables.markdown import markdown_table
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS
+from rest_react.stages.finetune import tuned_weights
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
@@ -69,8 +70,7 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
             made = [("training rows", f"{tuned['examples']:,}"), *made]
             view["reference"] = tuned["base"] if tuned.get("learns_from") == "preferences" else ""
             made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
-            weights = stage / "finetune" / "model"
-            folder = weights if weights.is_dir() else stage / "finetune"
+            folder = tuned_weights(stage / "finetune") or stage / "finetune"
             front = _model_front(name, str(settings.get("policy.model", "")), own)
             _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
 

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from rest_react.errors import UsageError, disk_errors
 from rest_react.records import Trajectory
@@ -42,6 +43,7 @@ _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
 
 _OF_JUDGED_TEXTS = ("reward_model.", "improve.reward")  # on these iteration 0 depends where texts are synthetic
+_OF_THE_EVALUATION = ("evaluate.", "grader.")
 _OF_THE_JUDGE = ("reward_model.", "grow.temperature")  # and of iteration 0: on these a trained judge depends
 
 
@@ -74,6 +76,9 @@ def reuse_stages(
     stages, wrong = shared_stages(differing, start, iteration, through)
     if settings.get("synthetic.n") and settings.get("synthetic.judged"):
         wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
+    if settings.get("evaluate.choose_by") is not None or "evaluate.choose_by" in differing:
+        # The evaluation decides which model goes on.
+        wrong += [key for key in differing if key.startswith(_OF_THE_EVALUATION) and key not in wrong]
     if wrong:
         told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
         raise UsageError(f"grow.reuse: no stage of {source.root} can be reused, because these settings differ:{told}")
@@ -134,7 +139,7 @@ def shared_stages(
         return data, [key for key in differing if not key.startswith(_OF_A_STUDENT)]
     untrained = ("finetune.",) if start == "prompted" else ()
     whole = ["grow", "improve", "finetune"]
-    if not any(key.startswith(("evaluate.", "grader.")) for key in differing):
+    if not any(key.startswith(_OF_THE_EVALUATION) for key in differing):
         whole.append("evaluate")
     stages = [f"iter_{k}/{stage}" for k in range(min(through, iteration) + 1) for stage in whole]
     if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
@@ -145,17 +150,22 @@ def shared_stages(
 def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
     """Copies a complete stage, and every complete stage below it, as hard links if the disk allows them."""
     for summary in sorted((source.root / stage).rglob(SUMMARY)):
-        target = folder.root / summary.parent.relative_to(source.root)
-        if not target.exists():
-            read_summary(summary.parent)  # refuses damaged files
-            unfinished = folder.root / HALF_COPIED
-            remove(unfinished)
-            make_folder(target.parent)
-            with disk_errors(target):
-                shutil.copytree(summary.parent, unfinished, copy_function=_link)
-                flush_tree(unfinished)
-                unfinished.replace(target)
-            flush(target.parent)
+        copy_complete(summary.parent, folder.root / summary.parent.relative_to(source.root), folder)
+
+
+def copy_complete(stage: Path, target: Path, folder: RunFolder) -> None:
+    """Copies one complete stage to `target` in `folder`, where it does not exist yet."""
+    if target.exists():
+        return
+    read_summary(stage)  # refuses damaged files
+    unfinished = folder.root / HALF_COPIED
+    remove(unfinished)
+    make_folder(target.parent)
+    with disk_errors(target):
+        shutil.copytree(stage, unfinished, copy_function=_link)
+        flush_tree(unfinished)
+        unfinished.replace(target)
+    flush(target.parent)
 
 
 def _copy_repeats(source: RunFolder, folder: RunFolder, stage: str, repeats: int) -> None:

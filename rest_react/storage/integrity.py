@@ -64,7 +64,7 @@ def record_files(stage: Path) -> Iterator[Path]:
     """The files of a stage that are checked: not its summary, logs, card and job files."""
     yield from sorted(stage.glob("*.jsonl"))
     yield from sorted(stage.glob("model.json"))
-    for path in sorted((stage / WEIGHTS).rglob("*")):
+    for path in sorted([*(stage / WEIGHTS).rglob("*"), *stage.glob(f"snapshots/*/{WEIGHTS}/**/*")]):
         if path.is_file() and path.name != _CARD and path.suffix != ".tmp":
             yield path
 
@@ -83,17 +83,19 @@ def flushed_files(stage: Path) -> dict[str, FileState]:
 
 def refuse_damaged(stage: Path, files: Mapping[str, FileState]) -> None:
     """Raises RunFolderError if a file has changed. Of weights only the size is compared."""
-    weights = {name for name in files if name.startswith(f"{WEIGHTS}/")}
+    weights = {name for name in files if f"{WEIGHTS}/" in name}
     if any(damage(stage / name, state, whole=name not in weights) for name, state in files.items()):
         _refuse(stage, files)
 
 
 def refuse_damaged_weights(folder: Path) -> None:
     """Raises RunFolderError if `folder` has the weights of a complete stage, and a file of the stage has changed."""
-    if folder.name == WEIGHTS and (folder.parent / SUMMARY).is_file():
-        files = stored_files((folder.parent / SUMMARY).read_bytes()) or {}
-        if any(damage(folder.parent / name, state) for name, state in files.items()):
-            _refuse(folder.parent, files)
+    stages = [folder.parent, *folder.parents[2:3]]  # a snapshot lies two folders deeper
+    stage = next((one for one in stages if folder.name == WEIGHTS and (one / SUMMARY).is_file()), None)
+    if stage is not None:
+        files = stored_files((stage / SUMMARY).read_bytes()) or {}
+        if any(damage(stage / name, state) for name, state in files.items()):
+            _refuse(stage, files)
 
 
 class _Files(msgspec.Struct):
@@ -156,10 +158,10 @@ def _to_delete(stage: Path, damaged: Iterable[str]) -> list[Path]:
     if all(name in _MADE_AGAIN for name in damaged):
         own = [stage / SUMMARY, *(stage / name for name in damaged)]
         return [path for path in (*own, *tracking) if path.exists()]
-    if iteration is None or stage.parent.name == "evaluate":
+    if iteration is None or stage.parent.name in ("evaluate", "choose"):
         return [path for path in (stage, *tracking) if path.exists()]
     after = _STAGES[_STAGES.index(stage.name) + 1 :] if stage.name in _STAGES else ()
-    rest = [iteration / name for name in (*after, "evaluate", "tracking")]
+    rest = [iteration / name for name in (*after, "choose", "evaluate", "tracking")]
     rest += [iteration.parent / BASELINES] if stage.name == "synthetic" else []  # they learn from its rows
     later = (one for one in iteration.parent.glob("iter_*") if _number(one) > _number(iteration))
     return [stage, *(path for path in rest if path.exists()), *sorted(later, key=_number)]

@@ -30,7 +30,7 @@ STEP_PROMPTS, JUDGE_PROMPTS = "step_prompts", "judge_prompts"
 _ABSENT = "(absent)"
 # The files that depend on these settings; while none exists, the settings may change.
 _WORK_OF = {
-    "grader.": ("iter_*/evaluate/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
+    "grader.": ("iter_*/evaluate/*/results.jsonl", "iter_*/choose/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
     # Iteration 0 has demonstrations alone, which no reward model and no filter touches.
     "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/synthetic/*"),
     "improve.": ("iter_[1-9]*/improve/*", "iter_[1-9]*/finetune/*", "iter_0/synthetic/*"),
@@ -69,6 +69,8 @@ _BEFORE: Mapping[str, object] = {
     "improve.equal_steps": "keep",
     "finetune.steps": None,
     "finetune.holdout": 0.0,
+    "finetune.snapshots": 1,
+    "evaluate.choose_by": None,
     "*.without": [],
     "*.only_with": [],
     "*.part": None,

@@ -26,6 +26,7 @@ from rest_react.training.local import LocalTrainer, batch_problems, local_traini
 from rest_react.training.machines import machine_lacks, machine_problems
 from rest_react.training.process.job import LocalTraining
 from rest_react.training.process.launch import OnStep, train_in_process
+from rest_react.training.process.snapshots import earlier_models
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 from rest_react.weights.number_type import NumberType
 
@@ -61,6 +62,7 @@ class DpoFinetune(TrainerSettings):
     weight_decay: Annotated[float, Ge(0)]  # of the optimiser
     max_length: Count  # tokens of a row; a longer row is an error, never cut
     save_every: Count  # steps between checkpoints
+    snapshots: Count  # models that are kept, after equal parts of the steps; evaluate.choose_by chooses among them
     lora_r: Count  # rank of the adapters
     lora_alpha: Count  # scale of the adapters
     lora_dropout: Share  # of the adapters
@@ -105,6 +107,12 @@ class DpoFinetune(TrainerSettings):
 
     def training_price(self) -> Price:
         return NO_PRICE
+
+    def models_kept(self) -> int:
+        return self.snapshots
+
+    def earlier_models(self, folder: Path, last: ModelRef) -> dict[int, ModelRef]:
+        return earlier_models(folder, last)
 
 
 @dataclass(frozen=True, slots=True)

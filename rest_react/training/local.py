@@ -23,6 +23,7 @@ from rest_react.training.gpu_settings import gpu_lacks, gpu_problems
 from rest_react.training.machines import machine_lacks, machine_problems
 from rest_react.training.process.job import JOB_EXAMPLES, LocalTraining
 from rest_react.training.process.launch import OnStep, train_in_process
+from rest_react.training.process.snapshots import earlier_models
 from rest_react.training.rows.holdout import HELD_OUT, split_rows
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 from rest_react.weights.number_type import NumberType
@@ -71,6 +72,7 @@ class LocalFinetune(TrainerSettings):
     weight_decay: Annotated[float, Ge(0)]  # of the optimiser
     max_length: Count  # tokens of a row; a longer row is an error, never cut
     save_every: Count  # steps between checkpoints
+    snapshots: Count  # models that are kept, after equal parts of the steps; evaluate.choose_by chooses among them
     lora_r: Count  # rank of the adapters
     lora_alpha: Count  # scale of the adapters
     lora_dropout: Share  # of the adapters
@@ -108,6 +110,12 @@ class LocalFinetune(TrainerSettings):
     def training_price(self) -> Price:
         return NO_PRICE
 
+    def models_kept(self) -> int:
+        return self.snapshots
+
+    def earlier_models(self, folder: Path, last: ModelRef) -> dict[int, ModelRef]:
+        return earlier_models(folder, last)
+
 
 def steps_in(steps: Sequence[int], iteration: int) -> int:
     """The number of an iteration after 0 in the setting `steps`, whose last number counts for all later ones."""
@@ -120,7 +128,7 @@ def local_training(settings: "_Local", context: TrainingContext, **other: float)
         steps = steps_in(settings.steps, context.iteration)
         other |= {"max_steps": steps, "epochs": steps * settings.batch_size}  # enough epochs, however few the rows
     if not context.holds_out:
-        other |= {"holdout": 0.0}
+        other |= {"holdout": 0.0, "snapshots": 1}
     asked = {"mode": context.mode, "chat_template_kwargs": context.chat_template_kwargs}
     names = {field.name for field in fields(LocalTraining)} - asked.keys() - other.keys()
     own: dict[str, Any] = {name: getattr(settings, name) for name in names}

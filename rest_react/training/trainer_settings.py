@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol
 
 from rest_react.metrics.prices import Price
 from rest_react.protocols import Trainer
+from rest_react.records import ModelRef
 from rest_react.remote.budget import Meter
 from rest_react.setting_types import Mode
 
@@ -62,6 +63,14 @@ class TrainerSettings(Protocol):
     def rows_read(self, iteration: int) -> int | None:
         """How many rows it will read in an iteration after 0, whatever the data; for forecasts. None: `passes`."""
         return None
+
+    def models_kept(self) -> int | None:
+        """How many models of a training are kept, the last included. None: the provider decides."""
+        return 1
+
+    def earlier_models(self, folder: Path, last: ModelRef) -> dict[int, ModelRef]:
+        """The models of a finished training in `folder` after fewer steps than `last`, by the number of steps."""
+        return {}
 
     def training_price(self) -> Price:
         """US dollars per million tokens trained on, as `input`."""

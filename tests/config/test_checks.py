@@ -280,6 +280,23 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         (["llm@policy=openai"], "finetune.kind: local cannot tune policy.kind=openai"),
         (["llm@policy=gemini"], "policy.kind: gemini cannot be fine-tuned"),
         (["finetune.batch_size=5", "finetune.micro_batch_size=2"], "finetune.batch_size: 5 is not a multiple"),
+        (["finetune.snapshots=4"], "finetune.snapshots: 4 models are kept, but nothing chooses among them"),
+        (
+            ["finetune.snapshots=2", "evaluate.choose_by=world", "finetune.accelerate=fsdp2"],
+            "finetune.snapshots: weights that finetune.accelerate shards",
+        ),
+        (["evaluate.choose_by=world"], "evaluate.choose_by: a training keeps one model; set finetune.snapshots=4"),
+        (["evaluate.choose_by=wold", "finetune.snapshots=2"], "evaluate.choose_by: 'wold' is not in evaluate.bench"),
+        (["finetune=dry_run", "evaluate.choose_by=world"], "evaluate.choose_by: finetune.kind=dry_run makes no models"),
+        (
+            [
+                "search=http",
+                "+questions@evaluate.benchmarks.bamtwoogle=bamtwoogle",
+                "finetune.snapshots=2",
+                "evaluate.choose_by=bamtwoogle",
+            ],
+            "evaluate.choose_by: bamtwoogle is for testing only",
+        ),
         (
             ["experiment=paper_gpu", "finetune.num_processes=3"],
             "finetune.batch_size: 64 is not a multiple of finetune.micro_batch_size × finetune.num_processes (12); set",

@@ -61,6 +61,11 @@ def test_the_forecast_has_every_stage_in_order_with_its_number_of_calls(tmp_path
     assert (grown.prompt_tokens, grown.completion_tokens) == (180 * 300, 180 * 4 * 60)
 
 
+def test_every_model_of_a_training_answers_the_benchmark_that_chooses(tmp_path: Path) -> None:
+    rows = by_stage(tmp_path, "iteration=1", "evaluate.choose_by=world", "finetune.snapshots=3")
+    assert rows["iteration 1: choose a model"].calls == 2 * rows["iteration 1: evaluate world"].calls
+
+
 def test_fewer_checks_and_searches_give_fewer_calls(tmp_path: Path) -> None:
     rows = by_stage(tmp_path, "agent.self_checks=false", "agent.max_searches=1")
     assert rows["iteration 1: grow"].calls == 20 * (2 * 1 + 2)

@@ -9,6 +9,7 @@ from rest_react.config.settings import Settings
 from rest_react.errors import RunFolderError, UsageError
 from rest_react.records import Trajectory
 from rest_react.stages.reuse import copy_stage, reuse_stages
+from rest_react.storage.files import remove
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -18,6 +19,7 @@ from tests.runs import trajectory, write_lines
 
 STAGES = ("evaluate/world", "finetune", "grow", "improve")
 ITERATION_0, ITERATION_1 = ([f"iter_{k}/{stage}" for stage in STAGES] for k in (0, 1))
+CHOICE = ["finetune.snapshots=2", "evaluate.choose_by=world"]
 TRAJECTORIES = "iter_1/grow/trajectories.jsonl"
 
 
@@ -69,6 +71,24 @@ def test_the_settings_that_differ_decide_which_stages_are_reused(
     source: RunFolder, overrides: list[str], taken: list[str]
 ) -> None:
     assert reused(source, *overrides) == taken
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (CHOICE, [*CHOICE, "evaluate.repeats=2"]),
+        (CHOICE, []),
+        ([], CHOICE),
+    ],
+)
+def test_a_model_that_another_evaluation_would_have_chosen_is_not_reused(
+    source: RunFolder, before: list[str], now: list[str]
+) -> None:
+    kept = ("iteration=2", "grow.trajectories_per_question=2", *before)
+    remove(source.root / "settings.yaml")
+    lock_settings(source.root, locked_settings(settings(*kept)), {})
+    with pytest.raises(UsageError, match=r"no stage of .* can be reused, because [^$]*\n  evaluate\."):
+        reused(source, *now)
 
 
 def test_no_stage_is_reused_where_the_prompts_of_the_steps_have_changed(source: RunFolder) -> None:

@@ -150,6 +150,17 @@ def test_changed_weights_are_refused_where_they_are_loaded(copied: Path) -> None
         resolve_weights(str(weights.parent))
 
 
+def test_changed_weights_of_a_chosen_snapshot_are_refused_where_they_are_loaded(copied: Path) -> None:
+    stage = copied / "iter_1/finetune"
+    snapshot = shutil.copytree(stage / "model", stage / "snapshots" / "2" / "model")
+    write_summary(stage, read_summary(stage) or {})
+    assert resolve_weights(str(snapshot)) == snapshot
+    weights = snapshot / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(RunFolderError, match=r"snapshots/2/model/model\.safetensors has different content"):
+        resolve_weights(str(snapshot))
+
+
 def test_a_stage_of_another_run_is_not_taken_over_damaged(smoke: Path, copied: Path) -> None:
     emptied(copied / "iter_1/improve/rankings.jsonl")
     with pytest.raises(RunFolderError, match=r"rankings\.jsonl is empty"):

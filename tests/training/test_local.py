@@ -23,6 +23,7 @@ from transformers import (
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
+from rest_react.storage.files import remove
 from rest_react.training.local import LocalTrainer, LocalTraining
 from rest_react.training.process.job import Job, prepare_resume, read_job, read_rows
 from rest_react.training.rows.holdout import HELD_OUT, split_rows
@@ -145,6 +146,35 @@ def test_held_out_rows_do_not_train_and_their_loss_is_logged(tmp_path: Path, mon
     assert curve[-1]["held_out_loss"] < curve[0]["held_out_loss"]
     with pytest.raises(UsageError, match=r"finetune\.holdout: 1 leaves none of 10 rows"):
         split_rows(EXAMPLES, 1.0)
+
+
+def test_snapshots_are_published_like_the_last_model_and_do_not_change_it(tmp_path: Path) -> None:
+    base = str(resolve_weights("tiny-random"))
+    settings = replace(SETTINGS, epochs=4, method="lora")
+    plain = tune_here(tmp_path, settings, "plain", base)
+    folder = tune_here(tmp_path, replace(settings, snapshots=2), "kept", base)
+    assert weights_of(folder) == weights_of(plain)
+    assert [path.name for path in (folder / "snapshots").iterdir()] == ["5"]
+    snapshot = folder / "snapshots" / "5"
+    assert {path.name for path in snapshot.iterdir()} == {"adapter", "model", "published.json"}
+    assert {path.name for path in (snapshot / "model").iterdir()} == {
+        path.name for path in (folder / "model").iterdir()
+    }
+    early, last = (load_file(one / "model" / "model.safetensors") for one in (snapshot, folder))
+    assert early.keys() == last.keys() and any(not torch.equal(early[name], last[name]) for name in last)
+
+
+def test_a_training_that_resumes_behind_a_snapshot_saves_it_again(tmp_path: Path) -> None:
+    base = str(resolve_weights("tiny-random"))
+    settings = replace(SETTINGS, epochs=4, snapshots=2, save_every=3)
+    whole = tune_here(tmp_path, settings, "whole", base)
+    cut = shutil.copytree(whole, tmp_path / "cut")
+    remove(cut / "model")  # as after a kill while the last model is published, its checkpoints gone
+    (cut / "snapshots" / "5" / "model").rename(cut / "snapshots" / "5" / "trained")
+    run(Job(base, str(cut), 7, None, settings), supervised_trainer)
+    for name in ("model", "snapshots/5/model"):
+        assert (cut / name / "model.safetensors").read_bytes() == (whole / name / "model.safetensors").read_bytes()
+    assert not (cut / "snapshots" / "5" / "trained").exists()
 
 
 def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path: Path) -> None:

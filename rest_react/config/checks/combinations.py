@@ -7,7 +7,7 @@ Not here: single values that are wrong (config.load); what this machine lacks (n
 
 from collections.abc import Iterator
 
-from rest_react.config.checks.finetune import preference_problems, tuning_problems
+from rest_react.config.checks.finetune import choice_problems, preference_problems, tuning_problems
 from rest_react.config.checks.improve import (
     option_problems,
     reading_problems,
@@ -73,6 +73,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
     if s.finetune.whole_epochs and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
         yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job trains for whole epochs; round it"
     yield from tuning_problems(s)
+    yield from choice_problems(s)
     if s.finetune.learns_from == "preferences" and s.iteration:
         yield from preference_problems(s)
     for role, judge in (("reward_model", s.reward_model), ("grader", s.grader)):

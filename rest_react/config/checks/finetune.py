@@ -7,6 +7,7 @@ Not here: the settings of one trainer (`problems` beside the trainer).
 
 from collections.abc import Iterator
 
+from rest_react.config.checks.question_sets import benchmarks_for_testing
 from rest_react.config.settings import Settings
 
 
@@ -27,6 +28,32 @@ def tuning_problems(s: Settings) -> Iterator[str]:
         yield f"finetune.kind: {trainer.kind} cannot tune policy.kind={policy.kind}; {way_out}"
     if trainer.tunes == policy.tuned and trains:
         yield from policy.problems_when_tuned("policy")
+
+
+def choice_problems(s: Settings) -> Iterator[str]:
+    """A choice among the models of a training without a benchmark, or without several models."""
+    chosen_by, kept = s.evaluate.choose_by, s.finetune.models_kept()
+    if getattr(s.finetune, "accelerate", None) is not None and kept is not None and kept > 1:
+        yield (
+            "finetune.snapshots: weights that finetune.accelerate shards are gathered at the end alone; set "
+            "finetune.snapshots=1 and evaluate.choose_by=null"
+        )
+    if chosen_by is None:
+        if kept is not None and kept > 1:
+            yield (
+                f"finetune.snapshots: {kept} models are kept, but nothing chooses among them; set "
+                "evaluate.choose_by=<benchmark>, or finetune.snapshots=1"
+            )
+        return
+    if chosen_by not in s.evaluate.benchmarks:
+        names = ", ".join(s.evaluate.benchmarks) or "none"
+        yield f"evaluate.choose_by: {chosen_by!r} is not in evaluate.benchmarks; name one of them: {names}"
+    elif chosen_by in benchmarks_for_testing(s):
+        yield f"evaluate.choose_by: {chosen_by} is for testing only; choose by another benchmark"
+    if s.finetune.tunes == "nothing":
+        yield f"evaluate.choose_by: finetune.kind={s.finetune.kind} makes no models; set evaluate.choose_by=null"
+    elif kept == 1:
+        yield "evaluate.choose_by: a training keeps one model; set finetune.snapshots=4, or evaluate.choose_by=null"
 
 
 def preference_problems(s: Settings) -> Iterator[str]:

@@ -82,6 +82,20 @@ def convergence_notes(run_folder: Path) -> Iterator[str]:
             )
 
 
+def choice_notes(run_folder: Path) -> Iterator[str]:
+    """A note for each iteration whose model was chosen among several of its training by a benchmark."""
+    name = read_settings(run_folder).get("evaluate.choose_by")
+    for iteration in iterations(run_folder):
+        tuned = read_summary(run_folder / f"iter_{iteration}" / "finetune") or {}
+        found = tuned.get("accuracy_after_steps")
+        if name is not None and found is not None:
+            told = ", ".join(f"{percent(share)} after {steps}" for steps, share in found.items())
+            yield (
+                f"iteration {iteration}: the labels of {visible(str(name))} chose the model after "
+                f"{tuned['chosen_steps']} steps ({told}); its accuracy there is the best of {len(found)}, so too high"
+            )
+
+
 def selection_notes(run_folder: Path) -> Iterator[str]:
     """Notes for each iteration in which no step trains, or with many training targets that the reward model did not
     choose, or hardly any that the rollout had not chosen itself."""

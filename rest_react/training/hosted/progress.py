@@ -10,10 +10,12 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from rest_react.errors import UsageError
+from rest_react.records import ModelRef
 from rest_react.storage.files import cut_torn_line, write_file
 
 
@@ -44,6 +46,11 @@ class _Measured(msgspec.Struct):
 
 class _EventWithLoss(msgspec.Struct):
     data: _Measured
+
+
+class _Checkpoint(msgspec.Struct):
+    step_number: int
+    fine_tuned_model_checkpoint: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 def read_progress(folder: Path, content: str) -> Progress:
@@ -77,6 +84,17 @@ def charged_tokens(folder: Path) -> int | None:
     with suppress(ValueError):  # not JSON, another form, or not UTF-8
         return (msgspec.json.decode(path.read_bytes(), type=_Charged).tokens or None) if path.exists() else None
     return None
+
+
+def checkpoints_on_disk(folder: Path, last: ModelRef) -> dict[int, ModelRef]:
+    """The models in `checkpoints.jsonl` by the number of steps, without `last`; a line without the name of a model is
+    skipped."""
+    path, models = folder / "checkpoints.jsonl", dict[int, ModelRef]()
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with suppress(ValueError):  # not JSON, another form, or not UTF-8
+            found = msgspec.json.decode(line, type=_Checkpoint)
+            models[found.step_number] = ModelRef(found.fine_tuned_model_checkpoint, "hosted", tuned=True)
+    return {steps: models[steps] for steps in sorted(models) if models[steps] != last}
 
 
 def write_loss_curve(folder: Path) -> None:

@@ -4,11 +4,14 @@ Not here: the trainer (trainer).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from rest_react.metrics.prices import Price
+from rest_react.records import ModelRef
 from rest_react.setting_types import OPENAI_URL, Count, Positive
 from rest_react.terminal.console import say
+from rest_react.training.hosted.progress import checkpoints_on_disk
 from rest_react.training.hosted.trainer import EPOCHS, HostedTrainer
 from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
 
@@ -33,6 +36,12 @@ class HostedFinetune(TrainerSettings):
     poll_s: Positive  # seconds between looks at the job, at first
     price: Price  # US dollars per million tokens trained on, as input; null: unknown
     cancel: bool  # stop the job that was started, and the run
+
+    def models_kept(self) -> None:
+        return None
+
+    def earlier_models(self, folder: Path, last: ModelRef) -> dict[int, ModelRef]:
+        return checkpoints_on_disk(folder, last)
 
     def open(self, context: TrainingContext, epochs: float | None) -> HostedTrainer:
         chosen = {

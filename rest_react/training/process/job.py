@@ -5,6 +5,7 @@
     folder/checkpoints/     during the training        folder/error.json   why it failed
     folder/model/           the weights, written last: if it exists, the training is complete
     folder/adapter/         the LoRA adapter, if one was trained
+    folder/snapshots/55/    the same after fewer steps, with `snapshots` above 1
     folder/published.json   the data type of model/, and what share of the update rounding to the base's would keep
 
 Not here: starting the process (launch).
@@ -26,6 +27,7 @@ from rest_react.terminal.console import say
 from rest_react.training.machines import accelerate_configuration
 from rest_react.training.process.checkpoints import last_checkpoint
 from rest_react.training.process.loss_curve import loss_lines
+from rest_react.training.process.snapshots import SNAPSHOTS
 from rest_react.weights import resolve_weights
 from rest_react.weights.number_type import NumberType
 
@@ -38,8 +40,8 @@ Row = TypeVar("Row")
 @dataclass(frozen=True, slots=True)
 class LocalTraining:
     """Settings of a training. `batch_size` is the examples per optimiser step over all processes, `micro_batch_size`
-    those of a forward pass, `holdout` the share of questions that do not train, `save_every` the steps between
-    checkpoints, `threads` the threads of each process."""
+    those of a forward pass, `holdout` the share of questions that do not train, `snapshots` the models that are kept,
+    `save_every` the steps between checkpoints, `threads` the threads of each process."""
 
     method: Literal["full", "lora"]
     mode: Literal["chat", "completion"]
@@ -63,6 +65,7 @@ class LocalTraining:
     load_in_4bit: bool = False
     liger_kernel: bool = False
     holdout: float = 0.0
+    snapshots: int = 1
     accelerate: str | None = None
     num_machines: int = 1
     main_process_ip: str | None = None
@@ -146,6 +149,7 @@ def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, tr
     if not same and (folder / "checkpoints").exists():
         say(f"note: {folder}: the rows or settings of this training have changed since it began, so it starts again")
         remove(folder / "checkpoints")
+        remove(folder / SNAPSHOTS)
         (folder / "loss.jsonl").unlink(missing_ok=True)
 
 

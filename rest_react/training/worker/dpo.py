@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 from rest_react.records import Preference
 from rest_react.training.dpo import PREFERENCES, DpoTraining
 from rest_react.training.process.job import Job, LocalTraining, read_rows
+from rest_react.training.process.snapshots import snapshot_steps
 from rest_react.training.rows.order import count_steps, training_order
 from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, tokens_after_steps
 from rest_react.training.worker.run_job import main
+from rest_react.training.worker.snapshot_saver import snapshot_saver
 from rest_react.training.worker.trainer_arguments import load_base, lora_config, trainer_arguments
 from rest_react.weights.loss_mask import IGNORED, make_rows
 
@@ -96,7 +98,11 @@ def dpo_trainer(job: Job[DpoTraining]) -> "tuple[DPOTrainer, PreTrainedTokenizer
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         peft_config=lora_config(how),
-        callbacks=[loss_log(folder / "loss.jsonl", tokens, _ALSO), checkpoint_seal()],
+        callbacks=[
+            loss_log(folder / "loss.jsonl", tokens, _ALSO),
+            snapshot_saver(folder, snapshot_steps(steps, how.snapshots)),
+            checkpoint_seal(),
+        ],
     )
     return trainer, tokenizer
 

@@ -1,6 +1,7 @@
 """Publishes the model that a training saved as `model/`, which exists only when it is complete.
 
-    publish("HuggingFaceTB/SmolLM2-135M-Instruct", folder / "trained", tokenizer)      # folder/model, folder/adapter
+    publish("HuggingFaceTB/SmolLM2-135M-Instruct", folder / "trained", tokenizer, folder / "loss.jsonl")
+    # folder/model, folder/adapter
 
 A LoRA is merged into its base and also kept as `adapter/`. The model has the base's data type, unless rounding to it
 would undo part of the training: below half a unit of the last place a weight would be the old one again, so small
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Writes the model in `trained` to `model/` beside it, renaming it last, and removes the checkpoints."""
+def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase", losses: Path) -> None:
+    """Writes the model in `trained` to `model/` beside it, renaming it last, and removes the checkpoints. `losses` is
+    the training's loss curve."""
     from transformers import AutoConfig
 
     folder, lora = trained.parent, (trained / "adapter_config.json").is_file()
@@ -33,7 +35,7 @@ def publish(base: str, trained: Path, tokenizer: "PreTrainedTokenizerBase") -> N
     draft = folder / "model.tmp"
     remove(draft)
     model = merge_lora(base, trained) if lora else load_model(trained)
-    refuse_not_finite(model, folder / "loss.jsonl")
+    refuse_not_finite(model, losses)
     kept = 1.0 if dtype in (None, model.dtype) else update_kept(model, base, dtype)
     if dtype is not None and kept >= ENOUGH_KEPT:
         model = model.to(dtype)

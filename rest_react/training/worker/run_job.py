@@ -19,6 +19,7 @@ from rest_react.storage.files import remove, write_file
 from rest_react.training.process.job import Job, read_job
 from rest_react.training.worker.publish import publish
 from rest_react.training.worker.shards import is_sharded, save_whole
+from rest_react.training.worker.snapshot_saver import saved_snapshots
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
@@ -48,7 +49,7 @@ def main(path: Path, how: type[How], build: "Build[How]") -> int:
 
 
 def run(job: Job[How], build: "Build[How]") -> None:
-    """Trains, then publishes `model/` (and `adapter/`)."""
+    """Trains, then publishes `model/` (and `adapter/`), after those of the snapshots."""
     trainer, tokenizer = build(job)
     trainer.train(resume_from_checkpoint=job.checkpoint)
     trained = Path(job.folder) / "trained"
@@ -59,4 +60,5 @@ def run(job: Job[How], build: "Build[How]") -> None:
         trainer.save_model(str(trained))
     if trainer.is_world_process_zero():
         del trainer, model
-        publish(job.base, trained, tokenizer)
+        for saved in [*saved_snapshots(Path(job.folder)), trained]:  # the last one completes the training
+            publish(job.base, saved, tokenizer, Path(job.folder) / "loss.jsonl")

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from rest_react.records import Example
 from rest_react.training.process.job import JOB_EXAMPLES, Job, LocalTraining, read_rows
+from rest_react.training.process.snapshots import snapshot_steps
 from rest_react.training.rows.holdout import HELD_OUT
 from rest_react.training.rows.order import count_steps, training_order
 from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, tokens_after_steps
 from rest_react.training.worker.completion_loss import as_padded, as_tree, completion_trainer, reads_trees
 from rest_react.training.worker.held_out_loss import HeldOutLoss
 from rest_react.training.worker.run_job import main
+from rest_react.training.worker.snapshot_saver import snapshot_saver
 from rest_react.training.worker.trainer_arguments import load_base, lora_config, trainer_arguments
 from rest_react.weights.loss_mask import example_length_stats, make_rows
 
@@ -60,6 +62,7 @@ def supervised_trainer(job: Job[LocalTraining]) -> "tuple[SFTTrainer, PreTrained
         callbacks=[
             *([measured.callback()] if held_out else []),
             loss_log(folder / "loss.jsonl", tokens, held_out=measured.by_step),
+            snapshot_saver(folder, snapshot_steps(steps, how.snapshots)),
             checkpoint_seal(),
         ],
         data_collator=collator,

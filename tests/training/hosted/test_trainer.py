@@ -16,6 +16,7 @@ from rest_react.metrics.prices import Price
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter
 from rest_react.training.hosted import HostedTrainer
+from rest_react.training.hosted.progress import checkpoints_on_disk
 from rest_react.training.hosted.rows import render_rows
 from tests.loopback import Reply, Request, serve
 from tests.odd_bodies import ODD_BODIES, endless
@@ -123,6 +124,19 @@ def test_examples_are_uploaded_tuned_on_and_become_a_hosted_model(tmp_path):
     assert [event["id"] for event in events] == ["ev-0", "ev-1", "ev-2", "ev-3"]
     note = json.loads((tmp_path / "job.json").read_text())
     assert (note["file"], note["job"], note["model"]) == ("file-0", "ftjob-0", "ft:base-model:ftjob-0")
+
+
+def test_checkpoints_with_the_name_of_a_model_can_be_chosen(tmp_path):
+    lines = [
+        {"step_number": 20, "fine_tuned_model_checkpoint": "ft:last"},
+        {"step_number": 10, "fine_tuned_model_checkpoint": "ft:early"},
+        {"step_number": 5, "fine_tuned_model_checkpoint": None},
+        {"id": "ck-3"},
+    ]
+    (tmp_path / "checkpoints.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines) + '{"step_num')
+    early, last = (ModelRef(f"ft:{name}", "hosted", tuned=True) for name in ("early", "last"))
+    assert checkpoints_on_disk(tmp_path, last) == {10: early}
+    assert checkpoints_on_disk(tmp_path / "none", last) == {}
 
 
 def test_checkpoints_without_a_models_name_do_not_spoil_a_job_that_is_done(tmp_path):

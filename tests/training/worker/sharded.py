@@ -56,7 +56,7 @@ def main(base: str, folder: Path, rank: int) -> None:
         train_step(model, ROWS[rank::PROCESSES], PROCESSES)
         save_whole(model, folder / name / "trained")
         if (name, rank) == ("first", 0):
-            publish(base, folder / name / "trained", AutoTokenizer.from_pretrained(base))
+            publish(base, folder / name / "trained", AutoTokenizer.from_pretrained(base), folder / "loss.jsonl")
         distributed.barrier()
     distributed.destroy_process_group()
 

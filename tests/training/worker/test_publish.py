@@ -33,7 +33,7 @@ def test_an_update_that_rounding_would_undo_is_published_in_float32(
         for weights in trained.parameters():
             weights.add_(size * weights.abs() * torch.randn_like(weights).sign())
     trained.save_pretrained(tmp_path / "trained")
-    publish(str(base), tmp_path / "trained", AutoTokenizer.from_pretrained(base))
+    publish(str(base), tmp_path / "trained", AutoTokenizer.from_pretrained(base), tmp_path / "loss.jsonl")
     published = load_model(tmp_path / "model", dtype="auto")
     told = json.loads((tmp_path / "published.json").read_text())
     assert (str(published.dtype), told["dtype"]) == (f"torch.{kept_in}", kept_in)
