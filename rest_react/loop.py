@@ -9,19 +9,18 @@ Each `run_*` method passes one stage its settings.
 Not here: the stages (stages), the clients, trainer and task (build), and the command (run).
 """
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
-from rest_react.build import Parts, QuestionSet
+from rest_react.build import Parts
+from rest_react.build.benchmarks import Benchmarks
+from rest_react.build.data_digests import data_digests
 from rest_react.build.gold_answers import refuse_unusable_golds
+from rest_react.build.question_ids import write_question_ids
 from rest_react.build.shared_questions import refuse_shared_questions
 from rest_react.config.environment import environment
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
 from rest_react.errors import ConfigError
-from rest_react.judges.grader import Grader
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
@@ -30,23 +29,18 @@ from rest_react.records import Example, LabelledQuestion, ModelRef
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
-from rest_react.stages.choose_model import Choice, choose_model
-from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune, read_model
 from rest_react.stages.grow import grow
 from rest_react.stages.improve.improve import improve
 from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.judge import JudgeRules, make_judge
-from rest_react.stages.reuse import copy_complete, reuse_stages
+from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.synthesise import synthesise
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
-from rest_react.storage.files import file_digest, folder_digest, write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
-from rest_react.terminal.console import say
-from rest_react.training.process.loss_curve import last_step
 
 QUESTIONS = "questions.json"
 
@@ -61,14 +55,15 @@ class Loop:
         self.demonstrations: Sequence[LabelledQuestion] = ()
         if settings.iteration and not self.grow_set.labelled:
             raise ConfigError(["grow.questions: no rows are left for Grow; lower its skip, or set iteration=0"])
-        self.benchmarks = {name: sets.open(source) for name, source in settings.evaluate.benchmarks.items()}
+        self.benchmarks = Benchmarks(settings, parts)
         locked = locked_settings(settings)
         self.tracking = IterationTracking(
             self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)
         )
-        asked = {name: unlabelled(benchmark.labelled) for name, benchmark in self.benchmarks.items()}
-        refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), asked)
-        labelled = {f"evaluate.benchmarks.{name}": benchmark.labelled for name, benchmark in self.benchmarks.items()}
+        asked = {name: one.labelled for name, one in self.benchmarks.sets.items()}
+        plain = {name: unlabelled(labelled) for name, labelled in asked.items()}
+        refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), plain)
+        labelled = {f"evaluate.benchmarks.{name}": rows for name, rows in asked.items()}
         if not settings.synthetic.n:  # else the teacher has not written them yet
             labelled |= {"demonstrations.questions": sets.labelled_rows}
         refuse_unusable_golds(settings.task, labelled)
@@ -89,8 +84,8 @@ class Loop:
             )
         if s.synthetic.n:
             await self.run_synthesise()
-        await self._write_questions()
-        await self.run_baselines()
+        self.demonstrations = await write_question_ids(s, self.parts, self.grow_set, self.benchmarks.sets)
+        await self.benchmarks.run_baselines()
         model = self.parts.starting_model()
         llm = self.parts.llm(model)
         try:
@@ -105,7 +100,7 @@ class Loop:
                         await self.run_improve(k)
                     model = await self.run_finetune(k, model)
                     llm = self.parts.llm(model)
-                await self.run_evaluate(k, llm, model)
+                await self.benchmarks.run_evaluate(k, llm, model)
                 if self.tracking.track(k) or k == iteration:
                     show_results(self.folder.root, smoke=s.smoke, prices=self.parts.prices)
         finally:
@@ -135,30 +130,6 @@ class Loop:
             if judge is not None:
                 await judge.llm.aclose()
 
-    async def run_baselines(self) -> None:
-        """Answers the benchmarks with each baseline of the task."""
-        s = self.settings.evaluate
-        for baseline, task, policy in self.parts.baselines():
-            try:
-                for name, benchmark in self.benchmarks.items():
-                    if not self.settings.task.baseline_answers(baseline, benchmark.labelled):
-                        continue
-                    await evaluate(
-                        task,
-                        policy,
-                        benchmark.labelled,
-                        self.parts.judges.grader(),
-                        self.folder.baseline(baseline, name),
-                        repeats=s.repeats,
-                        seed=derive_seed(self.settings.seed, "baseline", baseline, name),
-                        in_flight=self.settings.policy.in_flight,
-                        prices=self.parts.prices,
-                        tolerated=s.tolerate_outside_faults,
-                        title=f"baseline {baseline}: {name}",
-                    )
-            finally:
-                await policy.llm.aclose()
-
     async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Samples trajectories with the policy of the previous iteration; in iteration 0, demonstrations of the
         scripted expert."""
@@ -183,25 +154,6 @@ class Loop:
             tolerated=s.grow.tolerate_outside_faults,
             title=f"iteration {k}: " + ("grow" if k else "demonstrate"),
         )
-
-    async def _write_questions(self) -> None:
-        """Writes the ids of the questions of each stage into the run folder, and drops from the demonstrations those
-        that the expert cannot demonstrate; a note counts them. Raises ConfigError if none is left."""
-        left_out = await self.parts.left_out_demonstrations() if self.settings.start == "demonstrations" else {}
-        every = self.parts.question_sets.demonstrated.demonstrations if self.settings.start == "demonstrations" else ()
-        self.demonstrations = [item for item in every if item.question.id not in left_out]
-        ids = {
-            "demonstrations": ids_of(self.demonstrations),
-            "left_out_demonstrations": left_out,
-            "grow": ids_of(self.grow_set.labelled),
-            "evaluate": {name: ids_of(benchmark.labelled) for name, benchmark in self.benchmarks.items()},
-        }
-        write_file(self.folder.root / QUESTIONS, json.dumps(ids, indent=1, ensure_ascii=False) + "\n")
-        if left_out:
-            counts = ", ".join(f"{n}: {reason}" for reason, n in Counter(left_out.values()).most_common())
-            if not self.demonstrations:
-                raise ConfigError([f"demonstrations.questions: no question can be demonstrated ({counts})"])
-            say(f"note: {len(self.demonstrations)} of {len(every)} demonstrations; left out: {counts}")
 
     async def run_improve(self, k: int) -> None:
         """Selects training examples from the trajectories of Grow."""
@@ -263,30 +215,8 @@ class Loop:
             seed=seed,
             origin=origin_of_rows(self.folder, k),
             price=self.settings.finetune.training_price(),
-            choose=None if self.settings.evaluate.choose_by is None else partial(self.run_choose, k),
+            choose=None if self.settings.evaluate.choose_by is None else partial(self.benchmarks.choose, k),
         )
-
-    async def run_choose(self, k: int, last: ModelRef) -> Choice:
-        """Chooses among the models of iteration k's training, which ended with `last`. The answers of the chosen one
-        are its evaluation on the benchmark."""
-        name, stage = str(self.settings.evaluate.choose_by), self.folder.stage(k, "finetune")
-        earlier = self.settings.finetune.earlier_models(stage, last)
-        steps = last_step(stage) or max(earlier, default=0) + 1
-        grader = self.parts.judges.grader()
-
-        async def evaluate_model(model: ModelRef, folder: Path, which: str) -> None:
-            llm = self.parts.llm(model)
-            try:
-                await self._answer(k, name, llm, model, grader, folder, f"{name}, {which}")
-            finally:
-                await llm.aclose()
-
-        try:
-            choice = await choose_model(earlier | {steps: last}, evaluate_model, self.folder.stage(k, "choose"))
-        finally:
-            await grader.aclose()
-        copy_complete(choice.answers, self.folder.stage(k, "evaluate", name), self.folder)
-        return choice
 
     def training_data(self, k: int) -> Iterator[Example]:
         """The training data of iteration k, according to the settings `finetune` and `demonstrations`."""
@@ -303,50 +233,6 @@ class Loop:
         s = self.settings
         return s.seed if k == 0 or s.learning_seed is None else s.learning_seed
 
-    async def run_evaluate(self, k: int, llm: LLM, model: ModelRef) -> None:
-        """Answers and grades the questions of every benchmark."""
-        grader = self.parts.judges.grader()
-        try:
-            for name in self.benchmarks:
-                await self._answer(k, name, llm, model, grader, self.folder.stage(k, "evaluate", name), name)
-        finally:
-            await grader.aclose()
-
-    async def _answer(
-        self, k: int, name: str, llm: LLM, model: ModelRef, grader: Grader, stage: Path, title: str
-    ) -> None:
-        """Answers and grades the questions of one benchmark."""
-        s, benchmark = self.settings.evaluate, self.benchmarks[name]
-        await evaluate(
-            self.parts.task(benchmark.passages),
-            self.parts.policy(llm, samples=s.samples, temperature=s.temperature, tuned=model.tuned),
-            benchmark.labelled,
-            grader,
-            stage,
-            repeats=s.repeats,
-            seed=derive_seed(self.settings.seed, "evaluate", k, name),
-            in_flight=self.settings.policy.in_flight,
-            prices=self.parts.prices,
-            tolerated=s.tolerate_outside_faults,
-            make_room=self.parts.judges.grader_needs_room,
-            title=f"iteration {k}: evaluate {title}",
-        )
-
     def data_digests(self) -> dict[str, str]:
-        """Digests of the question sets, the corpus and the user's own weights, to detect changed content under the same
-        path."""
-        sets = {"grow.questions": self.grow_set} | {f"evaluate.{name}": one for name, one in self.benchmarks.items()}
-        digests = {name: one.digest() for name, one in sets.items()}
-        if self.settings.demonstrations.questions is not None and not self.settings.synthetic.n:
-            rows = self.parts.question_sets.demonstrated
-            digests["demonstrations.questions"] = QuestionSet(rows.demonstrations, rows.passages).digest()
-        weights = Path(self.settings.policy.model).expanduser()
-        if self.settings.policy.runs == "machine" and weights.is_dir():
-            digests["policy.model"] = folder_digest(weights)
-        corpus = self.settings.search.corpus_file()
-        return digests if corpus is None else digests | {"search.corpus": file_digest(corpus)}
-
-
-def ids_of(questions: Iterable[LabelledQuestion]) -> list[str]:
-    """The ids of questions, in their order."""
-    return [item.question.id for item in questions]
+        """Digests of the data and of the user's own weights."""
+        return data_digests(self.settings, self.parts.question_sets, self.grow_set, self.benchmarks.sets)

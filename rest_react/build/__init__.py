@@ -1,4 +1,5 @@
-"""Opens the parts of a run from its settings: question sets, prompts, clients, judges, task, trainer, tracker.
+"""Opens the parts of a run from its settings: question sets, benchmarks, prompts, clients, judges, task, trainer,
+tracker.
 
     parts = Parts(settings, folder)
     task = parts.task(parts.question_sets.grown().passages)

@@ -1,0 +1,48 @@
+"""Writes the ids of the questions of each stage into the run folder, before the first stage.
+
+    demonstrations = await write_question_ids(settings, parts, grow_set, benchmarks.sets)       # questions.json
+
+Not here: the question sets (question_sets), and questions that two stages share (shared_questions).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from rest_react.build.parts import Parts
+from rest_react.build.question_sets import QuestionSet
+from rest_react.config.settings import Settings
+from rest_react.errors import ConfigError
+from rest_react.records import LabelledQuestion
+from rest_react.storage.files import write_file
+from rest_react.terminal.console import say
+
+QUESTIONS = "questions.json"
+
+
+async def write_question_ids(
+    settings: Settings, parts: Parts, grown: QuestionSet, benchmarks: Mapping[str, QuestionSet]
+) -> Sequence[LabelledQuestion]:
+    """Writes questions.json, and returns the demonstrations without those that the expert cannot demonstrate; a note
+    counts these. Raises ConfigError if none is left."""
+    shown = settings.start == "demonstrations"
+    left_out = await parts.left_out_demonstrations() if shown else {}
+    every = parts.question_sets.demonstrated.demonstrations if shown else ()
+    demonstrations = [item for item in every if item.question.id not in left_out]
+    ids = {
+        "demonstrations": _ids(demonstrations),
+        "left_out_demonstrations": left_out,
+        "grow": _ids(grown.labelled),
+        "evaluate": {name: _ids(benchmark.labelled) for name, benchmark in benchmarks.items()},
+    }
+    write_file(parts.folder.root / QUESTIONS, json.dumps(ids, indent=1, ensure_ascii=False) + "\n")
+    if left_out:
+        counts = ", ".join(f"{n}: {reason}" for reason, n in Counter(left_out.values()).most_common())
+        if not demonstrations:
+            raise ConfigError([f"demonstrations.questions: no question can be demonstrated ({counts})"])
+        say(f"note: {len(demonstrations)} of {len(every)} demonstrations; left out: {counts}")
+    return demonstrations
+
+
+def _ids(questions: Iterable[LabelledQuestion]) -> list[str]:
+    return [item.question.id for item in questions]
