@@ -6,6 +6,7 @@ Tests copy the run before they change it.
 import fcntl
 import gc
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,12 @@ import pytest
 
 FROZEN = [0]  # how many modules were imported at the last freeze
 SMALL = ("experiment=smoke", "world.evaluation=6", "finetune.max_steps=3")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would every command that a test starts and interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection() -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rest_react.config.settings import Settings
 from rest_react.forecast.estimate import forecast
 from rest_react.forecast.machine_speed import with_speed
+from rest_react.forecast.smaller_run import smaller_run_line
 from rest_react.forecast.stage_costs import Forecast
 from rest_react.storage.run_folder import RunFolder
 
@@ -47,11 +48,12 @@ def duration_line(settings: Settings, folder: RunFolder) -> str:
         return ""
     first = next((i for i, row in enumerate(rows) if ": evaluate" in row.stage), len(rows) - 1)
     which, speed = ("first" if rows[first].stage.startswith("iteration 0:") else "next"), settings.speed
-    return (
+    estimate = (
         f"Estimate: about {sum(minutes):.0f} minutes on this machine; the {which} row of results after about "
         f"{sum(minutes[: first + 1]):.0f} minutes. Tokens per second: {speed.prefill:.0f} prefill, {speed.decode:.0f} "
         f"decode, {speed.train:.0f} training. For each stage, run with dry_run=true."
     )
+    return " ".join(filter(None, (estimate, smaller_run_line(settings, folder))))
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
