@@ -32,6 +32,7 @@ from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.questions import unlabelled
 from rest_react.records import Prompt, Trajectory
 from rest_react.seeds import derive_seed
+from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
@@ -54,9 +55,9 @@ def main() -> None:
     parser.add_argument("--padded", type=int, default=64, help="calls to repeat with padded generate")
     parser.add_argument("overrides", nargs="*", help="settings, as for a run")
     arguments = parser.parse_args()
-    folder = arguments.run / f"iter_{arguments.iteration}" / "finetune" / "model"
-    if not folder.exists():
-        parser.error(f"{folder}: no weights; run up to iteration {arguments.iteration} first")
+    folder = weights_of_iteration(arguments.run / f"iter_{arguments.iteration}")
+    if folder is None:
+        parser.error(f"{arguments.run}: no weights; run up to iteration {arguments.iteration} first")
     settings = compose(arguments.overrides)
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=arguments.dtype)
     with torch.inference_mode():

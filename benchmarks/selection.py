@@ -38,6 +38,7 @@ from rest_react.questions import unlabelled
 from rest_react.records import ModelRef, Trajectory
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import usable_candidates
+from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.stages.grow import grow
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.files import write_file
@@ -62,10 +63,11 @@ def main() -> None:
     parser.add_argument("--ranker", type=Path, help="weights of a trained judge (<run>/iter_0/judge/model)")
     parser.add_argument("overrides", nargs="*", help="the run's own overrides, and others")
     arguments = parser.parse_args()
-    weights = RunFolder(arguments.run).stage(arguments.iteration, "finetune") / "model"
-    for path in (weights, arguments.ranker):
-        if path is not None and not path.exists():
-            parser.error(f"{path}: no weights; run up to iteration {arguments.iteration} first")
+    weights = weights_of_iteration(RunFolder(arguments.run).stage(arguments.iteration))
+    if weights is None:
+        parser.error(f"{arguments.run}: no weights; run up to iteration {arguments.iteration} first")
+    if arguments.ranker is not None and not arguments.ranker.exists():
+        parser.error(f"{arguments.ranker}: there are no such weights")
     world = [f"world.seed={SEED}", f"world.train={arguments.questions}", "world.passages=3000"]
     settings = compose([*arguments.overrides, *world, "improve.selector=reward_model"])
     folder = RunFolder(arguments.folder)

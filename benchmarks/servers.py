@@ -38,6 +38,7 @@ from rest_react.protocols import LLM
 from rest_react.records import Prompt, Sampling, Trajectory
 from rest_react.remote.http_client import answers
 from rest_react.seeds import derive_seed
+from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.settings_file import read_settings
@@ -59,15 +60,15 @@ def main() -> None:
     parser.add_argument("--untuned", action="store_true", help="the embedded model's weights, and llama.cpp too")
     arguments = parser.parse_args()
     path = arguments.run / f"iter_{arguments.iteration}" / "grow" / TRAJECTORIES
-    weights = arguments.run / f"iter_{arguments.iteration - 1}" / "finetune" / "model"
-    if not path.exists() or not (arguments.untuned or weights.exists()):
-        parser.error(f"there is no {path if not path.exists() else weights}; run up to iteration {arguments.iteration}")
+    weights = weights_of_iteration(arguments.run / f"iter_{arguments.iteration - 1}")
+    if not path.exists() or not (arguments.untuned or weights):
+        parser.error(f"{arguments.run} has no Grow or no weights; run up to iteration {arguments.iteration}")
     settings = read_settings(arguments.run)
     samples, how = int(settings["grow.samples"]), Sampling(
         float(settings["grow.temperature"]), int(settings["agent.max_tokens"]), 0, stop=(STOP,)
     )  # fmt: skip
     steps = steps_of(path, arguments.trajectories)
-    model = EMBEDDED if arguments.untuned else str(weights.resolve())
+    model = EMBEDDED if arguments.untuned or weights is None else str(weights.resolve())
     speeds = asyncio.run(compare(model, steps, samples, how, arguments.rounds, with_llamacpp=arguments.untuned))
     for other in list(speeds)[1:]:
         ratios = [ours / theirs for ours, theirs in zip(speeds["ours"], speeds[other], strict=True)]

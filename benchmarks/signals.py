@@ -35,6 +35,7 @@ from rest_react.errors import UsageError
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.judge_trajectory import left_out_by
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
+from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.storage.files import file_digest, make_folder, write_file
 from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
@@ -95,8 +96,8 @@ def main() -> None:
 def readers_of(run: LabelledRun, untuned: str | None, output: Path) -> tuple[Reader, Reader]:
     """The untuned model, and the policy that made the trajectories, each with its cache."""
     weights = resolve_weights(untuned or str(run.settings["policy.model"]))
-    tuned = run.folder.stage(run.iteration - 1, "finetune") / "model"
-    return _reader(weights, output), _reader(tuned if tuned.is_dir() else weights, output)
+    tuned = weights_of_iteration(run.folder.stage(run.iteration - 1))
+    return _reader(weights, output), _reader(tuned or weights, output)
 
 
 def _reader(weights: Path | str, output: Path) -> Reader:

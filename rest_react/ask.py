@@ -21,11 +21,11 @@ from rest_react.errors import RestReactError, UsageError, disk_errors
 from rest_react.processes.command import run_async
 from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
-from rest_react.stages.finetune import read_model
+from rest_react.stages.choose_model import model_of_iteration
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_settings
-from rest_react.storage.summaries import read_summary, refuse_damaged_stages
+from rest_react.storage.summaries import refuse_damaged_stages
 from rest_react.terminal.console import say
 from rest_react.text_safety.escaping import printable
 from rest_react.trajectories.parsed import ParsedStep
@@ -74,9 +74,9 @@ async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
 
 def _model(settings: Settings, parts: Parts) -> ModelRef:
     refuse_damaged_stages(parts.folder.root)
-    stage = parts.folder.stage(settings.iteration, "finetune")
-    if read_summary(stage) is not None:
-        return read_model(stage)
+    model = model_of_iteration(parts.folder.stage(settings.iteration))
+    if model is not None:
+        return model
     if settings.iteration == 0 and settings.start == "prompted":
         return parts.starting_model()
     raise UsageError(

@@ -6,7 +6,8 @@
     python -m rest_react.export run=default format=model iteration=2 hub=me/agent
 
 `out` is a new folder with the data, a card and export.json (what was exported). It appears when it is complete;
-the same command again only uploads. Only complete stages are exported; gold answers only with gold=true.
+the same command again only uploads. Only complete stages are exported; gold answers only with gold=true, and
+demonstrations, whose expert writes them, only where iteration names 0.
 Not here: the formats (exporting), and uploads of anything else.
 """
 
@@ -28,10 +29,10 @@ from rest_react.errors import RestReactError, RunFolderError, UsageError, disk_e
 from rest_react.exporting.card import write_card
 from rest_react.exporting.chat_formats import messages_row, session_lines
 from rest_react.exporting.hub import upload
-from rest_react.exporting.request import ALL, FORMATS, ExportRequest, read_request
+from rest_react.exporting.request import ALL, FORMATS, GROW, ExportRequest, read_request
 from rest_react.exporting.training_rows import preference_rows, prompt_completion_rows
 from rest_react.reporting.trajectories import RecordedTrajectory, recorded_trajectories
-from rest_react.stages.finetune import tuned_weights
+from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.storage.files import draft_folder, make_folder, publish, write_json
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations
@@ -82,8 +83,7 @@ def _run_folder(request: ExportRequest) -> Path:
 
 def _model_folder(request: ExportRequest, root: Path) -> Path:
     (k,) = request.iterations or ()
-    stage = root / f"iter_{k}" / "finetune"
-    folder = None if read_summary(stage) is None else tuned_weights(stage)
+    folder = weights_of_iteration(root / f"iter_{k}")
     if folder is None or not folder.is_dir():
         raise UsageError(f"{root} has no weights of iteration {k}; a hosted model stays with its provider")
     if not (folder / "README.md").exists():
@@ -122,7 +122,10 @@ def _write(request: ExportRequest, root: Path, folder: Path) -> int:
     with draft_folder(folder.parent, _DRAFT) as draft:
         rows, data_files = _write_data(request, root, locked, draft)
         if not rows:
-            raise UsageError(f"{root}: no row matches; check iteration, stage, outcome and verdict")
+            raise UsageError(
+                f"{root}: no row matches; check iteration, stage, outcome and verdict. Demonstrations, which have the "
+                "gold answers, are exported with iteration=0"
+            )
         smoke = bool(locked.get("smoke"))
         write_card(draft, request, locked, rows=rows, data_files=data_files, smoke=smoke)
         write_json(draft / ABOUT, {"schema": SCHEMA, "request": request.content, "source": source, "rows": rows})
@@ -135,12 +138,12 @@ def _write_data(request: ExportRequest, root: Path, locked: Mapping[str, Any], d
     """Writes the rows. Returns their number, and where they are for the Hub."""
     task = task_of_run_folder(locked)
     if request.format == "messages":
-        found = _selected(request, root)
+        found = _selected(request, root, locked)
         rows = (messages_row(recorded, task, gold=request.gold) for recorded in found)
         return replace_lines(draft / DATA, rows), DATA
     if request.format == "sts":
         count = 0
-        for count, recorded in enumerate(_selected(request, root), start=1):
+        for count, recorded in enumerate(_selected(request, root, locked), start=1):
             path = draft / SESSIONS / f"{(count - 1) // _PER_FOLDER:03}" / f"{count:06}.jsonl"
             make_folder(path.parent)
             path.write_bytes(_lines(session_lines(recorded, task, gold=request.gold)))
@@ -152,7 +155,12 @@ def _lines(records: Iterable[object]) -> bytes:
     return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
 
 
-def _selected(request: ExportRequest, root: Path) -> Iterator[RecordedTrajectory]:
+def _keeps_back(request: ExportRequest, locked: Mapping[str, Any], k: int) -> bool:
+    """Whether iteration k has demonstrations and nobody asked for them: their expert writes the gold answers."""
+    return k == 0 and request.iterations is None and locked.get("start") == "demonstrations" and not request.gold
+
+
+def _selected(request: ExportRequest, root: Path, locked: Mapping[str, Any]) -> Iterator[RecordedTrajectory]:
     """The trajectories that pass the filters, first iteration first."""
     stages = [f"iter_{k}/{request.stage}" for k in _iterations(request, root)]
     if request.stage != ALL and not any(_is_complete(root, stage) for stage in stages):
@@ -161,7 +169,8 @@ def _selected(request: ExportRequest, root: Path) -> Iterator[RecordedTrajectory
         for recorded in recorded_trajectories(root, k):
             verdict = recorded.result.verdict.verdict if recorded.result else None
             if (
-                request.stage in (ALL, recorded.stage.rpartition("/")[2])
+                not (recorded.stage.endswith(GROW) and _keeps_back(request, locked, k))
+                and request.stage in (ALL, recorded.stage.rpartition("/")[2])
                 and request.outcome in (ALL, recorded.trajectory.outcome)
                 and request.verdict in (ALL, verdict)
             ):
@@ -176,7 +185,7 @@ def _is_complete(root: Path, stage: str) -> bool:
 def _training_rows(request: ExportRequest, folder: RunFolder, locked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     chat = locked.get("policy.mode") == "chat"
     for k in _iterations(request, folder.root):
-        if read_summary(folder.stage(k, "improve")) is None:
+        if _keeps_back(request, locked, k) or read_summary(folder.stage(k, "improve")) is None:
             continue
         if request.format == "preferences":
             task = task_of_run_folder(locked, filters=k > 0)

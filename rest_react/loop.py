@@ -3,14 +3,14 @@
     await Loop(settings, Parts(settings, folder)).run_to(iteration=3)
 
     iteration 0      start=demonstrations: grow, improve and finetune on them; start=prompted: no training. evaluate
-    iteration k      grow → improve → finetune → evaluate; then the report
+    iteration k      grow → improve → finetune → evaluate; then the report. With `evaluate.choose_by`, a benchmark
+                     chooses among the models of each training
 
 Each `run_*` method passes one stage its settings.
 Not here: the stages (stages), the clients, trainer and task (build), and the command (run).
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from rest_react.build import Parts
 from rest_react.build.benchmarks import Benchmarks
@@ -29,7 +29,8 @@ from rest_react.records import Example, LabelledQuestion, ModelRef
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
-from rest_react.stages.finetune import finetune, read_model
+from rest_react.stages.choose_model import model_of_iteration
+from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
 from rest_react.stages.improve.improve import improve
 from rest_react.stages.improve.trainable_steps import Rules
@@ -41,8 +42,6 @@ from rest_react.stages.training_data import origin_of_rows, preference_data, tra
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
-
-QUESTIONS = "questions.json"
 
 
 class Loop:
@@ -98,7 +97,7 @@ class Loop:
                     await self.parts.models.close_those_of_task()
                     if grows:
                         await self.run_improve(k)
-                    model = await self.run_finetune(k, model)
+                    model = await self.benchmarks.run_choose(k, await self.run_finetune(k, model))
                     llm = self.parts.llm(model)
                 await self.benchmarks.run_evaluate(k, llm, model)
                 if self.tracking.track(k) or k == iteration:
@@ -183,7 +182,8 @@ class Loop:
         s, judge = self.settings, self.settings.reward_model
         if not isinstance(judge, TrainedModel) or not asks_reward_model(s):
             return
-        policy = read_model(self.folder.stage(0, "finetune"))
+        policy = model_of_iteration(self.folder.stage(0))
+        assert policy is not None  # iteration 0 is complete
         llm = self.parts.llm(policy)
         try:
             await make_judge(
@@ -215,7 +215,6 @@ class Loop:
             seed=seed,
             origin=origin_of_rows(self.folder, k),
             price=self.settings.finetune.training_price(),
-            choose=None if self.settings.evaluate.choose_by is None else partial(self.benchmarks.choose, k),
         )
 
     def training_data(self, k: int) -> Iterator[Example]:

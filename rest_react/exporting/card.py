@@ -44,4 +44,5 @@ def write_card(
 def _demonstrated(request: ExportRequest, settings: Mapping[str, Any]) -> bool:
     """Whether demonstrations may be among the rows; their expert knows the gold answers."""
     grown = request.format not in OF_TRAJECTORIES or request.stage in (GROW, ALL)
-    return grown and settings.get("start") == "demonstrations" and 0 in (request.iterations or (0,))
+    asked = 0 in request.iterations if request.iterations is not None else request.gold
+    return grown and settings.get("start") == "demonstrations" and asked

@@ -80,6 +80,7 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 if k and s.improve.max_examples is not None:
                     kept = min(kept, s.improve.max_examples)
                 yield training(s, pace, k, kept + (round(demonstrations_of(s) * steps) if shown else 0))
+            if not complete(k, "choose"):
                 yield from _choice(s, pace, k, steps)
         for name, source in s.evaluate.benchmarks.items():
             if not complete(k, "evaluate", name):

@@ -19,7 +19,7 @@ from rest_react.reporting.page import templates
 from rest_react.reporting.results.results_json import ResultRow
 from rest_react.reporting.tables.markdown import markdown_table
 from rest_react.reporting.tables.results_table import COLUMNS, HEADINGS
-from rest_react.stages.finetune import tuned_weights
+from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
@@ -48,7 +48,8 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
         stage = run_folder / f"iter_{k}"
         grown, improved, tuned = (read_summary(stage / part) for part in ("grow", "improve", "finetune"))
         name = f"{run_folder.name}-{k}"
-        view = {"name": name, "iteration": k, "smoke": smoke}
+        chosen_by = settings.get("evaluate.choose_by")
+        view = {"name": name, "iteration": k, "smoke": smoke, "chosen_by": chosen_by}
         made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
         if "demonstrations.questions.path" in settings:  # the expert answered these, not the built-in world's
             made = [fact for fact in made if fact[0] != "world.demonstrations"]
@@ -70,7 +71,9 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
             made = [("training rows", f"{tuned['examples']:,}"), *made]
             view["reference"] = tuned["base"] if tuned.get("learns_from") == "preferences" else ""
             made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
-            folder = tuned_weights(stage / "finetune") or stage / "finetune"
+            made += [("evaluate.choose_by", chosen_by)] if chosen_by else []
+            weights = weights_of_iteration(stage)
+            folder = weights if weights is not None and weights.is_dir() else stage / "finetune"
             front = _model_front(name, str(settings.get("policy.model", "")), own)
             _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
 

@@ -1,42 +1,41 @@
 """Choose: which of the models of one training goes on, by its accuracy on a benchmark (paper section 4.2).
 
-    choice = await choose_model({55: early, 110: last}, evaluate_model, folder.stage(1, "choose"))
-    choice.steps, choice.accuracy                     # 55, {"55": 0.62, "110": 0.6}
+    model = await choose_model({55: early, 110: last}, evaluate_model, folder.stage(1, "choose"), benchmark="bamboogle")
 
-The models answer the same questions with the same seeds; an answer that is unscored for one model counts for none. Of
-equally good models the one with the most steps is chosen, as without a choice. The accuracy of the chosen model is the
-best of several, so it is too high as an estimate: the paper keeps a second benchmark for that.
+writes model.json and summary.json into the stage's folder, beside the answers of each model. The models answer the same
+questions with the same seeds; an answer that is unscored for one model counts for none. Of equally good models the one
+with the most steps is chosen, as without a choice. The accuracy of the chosen model is the best of several, so it is
+too high as an estimate: the paper keeps a second benchmark for that.
 Not here: the models (Trainer), and their evaluation (stages.evaluate).
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from rest_react.errors import OutsideFault
 from rest_react.records import ModelRef, Result
-from rest_react.stages.evaluate import RESULTS
+from rest_react.stages.evaluate import RESULTS, reopen_unscored
+from rest_react.stages.finetune import MODEL, read_model
+from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The chosen model, the optimiser steps of its training, the folder with its answers, and the accuracy of each
-    model by its steps, from 0 to 1."""
-
-    model: ModelRef
-    steps: int
-    answers: Path
-    accuracy: Mapping[str, float]
+from rest_react.storage.summaries import read_summary, write_summary
 
 
 async def choose_model(
-    models: Mapping[int, ModelRef], evaluate_model: Callable[[ModelRef, Path, str], Awaitable[None]], stage: Path
-) -> Choice:
-    """Evaluates each model into a folder of its own, and chooses the best. `models` has them by their steps;
+    models: Mapping[int, ModelRef],
+    evaluate_model: Callable[[ModelRef, Path, str], Awaitable[None]],
+    stage: Path,
+    *,
+    benchmark: str,
+) -> ModelRef:
+    """Evaluates each model into a folder of its own, and returns the best. `models` has them by their steps;
     `evaluate_model(model, folder, title)` does nothing where the folder is complete. Raises OutsideFault if no answer
-    is scored for all of them."""
+    is scored for all of them. A complete stage returns its model at once."""
+    if read_summary(stage) is not None:
+        return read_model(stage)
+    started = time.monotonic()
     scores = {}
     for steps, model in sorted(models.items()):
         folder = stage / str(steps)
@@ -44,13 +43,25 @@ async def choose_model(
         scores[steps] = {result.id: _score(result) for result in read_lines(folder / RESULTS, Result)}
     common = [id_ for id_ in next(iter(scores.values())) if all(of.get(id_) is not None for of in scores.values())]
     if not common:
+        for steps in models:
+            reopen_unscored(stage / str(steps))
         raise OutsideFault(
-            f"{stage}: no answer is scored for every model, so none can be chosen; run the same command again to grade "
-            "them, or set evaluate.choose_by=null"
+            f"{stage}: no answer is scored for every model, so none can be chosen; run the same command again to "
+            "grade them again"
         )
     accuracy = {steps: fmean(of[id_] or 0.0 for id_ in common) for steps, of in scores.items()}
     best = max(accuracy, key=lambda steps: (accuracy[steps], steps))
-    return Choice(models[best], best, stage / str(best), {str(steps): share for steps, share in accuracy.items()})
+    write_json(stage / MODEL, models[best])
+    told = {
+        "benchmark": benchmark,
+        "chosen_steps": best,
+        "model": models[best].name,
+        "accuracy": {str(steps): round(share, 4) for steps, share in accuracy.items()},
+        "scored_answers": len(common),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    write_summary(stage, told)
+    return models[best]
 
 
 def _score(result: Result) -> float | None:
@@ -58,3 +69,17 @@ def _score(result: Result) -> float | None:
     if result.fault is not None:
         return None if result.fault.whose == "outside" else 0.0
     return {"correct": 1.0, "incorrect": 0.0}.get(result.verdict.verdict)
+
+
+def model_of_iteration(iteration: Path) -> ModelRef | None:
+    """The model with which an iteration in `iteration` goes on: the chosen one, else that of its training; None if
+    neither is complete."""
+    complete = (iteration / name for name in ("choose", "finetune") if read_summary(iteration / name) is not None)
+    stage = next(complete, None)
+    return None if stage is None else read_model(stage)
+
+
+def weights_of_iteration(iteration: Path) -> Path | None:
+    """The folder of that model's weights; None if the run has none."""
+    model = model_of_iteration(iteration)
+    return iteration.parent / model.name if model is not None and model.where == "local" else None

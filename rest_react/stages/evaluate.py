@@ -3,7 +3,7 @@
     await evaluate(task, policy, benchmark, grader, folder.stage(1, "evaluate", "world"),
                    repeats=1, seed=7, in_flight=48, prices=prices)
 
-writes trajectories.jsonl, results.jsonl and summary.json. Only this stage has labels, and only the task's `grade` gets
+writes trajectories.jsonl, results.jsonl and summary.json. Only evaluations have labels, and of a task only `grade` gets
 them: rollouts get plain questions. The draft and the final answer of a trajectory are both graded. A trajectory that
 failed because of the model is incorrect (its draft, if there is one, is graded as usual). A trajectory or a verdict
 that failed because of an external error is unscored, and the next run retries it.

@@ -9,7 +9,7 @@ Not here: the training itself (training.local, training.hosted).
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,7 @@ from rest_react.errors import RunFolderError, UsageError
 from rest_react.metrics.prices import NO_PRICE, Price, bill
 from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
-from rest_react.stages.choose_model import Choice
-from rest_react.storage.files import make_folder, write_json
+from rest_react.storage.files import make_folder, remove, write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.training.process.loss_curve import held_out_loss, last_step
@@ -38,11 +37,9 @@ async def finetune(
     seed: int,
     origin: Callable[[Example], str] | None = None,
     price: Price = NO_PRICE,
-    choose: Callable[[ModelRef], Awaitable[Choice]] | None = None,
 ) -> ModelRef:
     """Tunes `base` on `examples`; the summary counts those that trained (not those that the trainer held out) by their
-    `origin`, and has the cost at the `price` of tokens trained on. `choose` takes the last model of the training, and
-    may choose an earlier one. Raises UsageError if there are no examples."""
+    `origin`, and has the cost at the `price` of tokens trained on. Raises UsageError if there are no examples."""
     if read_summary(stage) is not None:
         return read_model(stage)
     started = time.monotonic()
@@ -55,10 +52,8 @@ async def finetune(
             "differ: raise grow.samples or grow.temperature."
         )
     make_folder(stage)
+    remove(stage.parent / "choose")  # left by another training
     model = await trainer.train(rows, base, stage, seed)
-    seconds = time.monotonic() - started
-    choice = None if choose is None else await choose(model)
-    model = model if choice is None else choice.model
     write_json(stage / MODEL, model)
     held_out = {(row.id, row.prompt) for row in read_lines(stage / HELD_OUT, Example)}
     trained = [row for row in rows if (row.id, row.prompt) not in held_out]
@@ -70,9 +65,8 @@ async def finetune(
         "learns_from": "preferences" if isinstance(rows[0], Preference) else "examples",
         "base": base.name,
         "model": model.name,
-        **({} if choice is None else {"chosen_steps": choice.steps, "accuracy_after_steps": dict(choice.accuracy)}),
         **_cost(trained_tokens(stage), price),
-        "seconds": round(seconds, 1),
+        "seconds": round(time.monotonic() - started, 1),
     }
     write_summary(stage, told)
     return model
@@ -84,12 +78,6 @@ def _cost(tokens: int | None, price: Price) -> dict[str, object]:
         unknown = {"cost_usd": None, "cost_reason": "the trainer does not tell how many tokens it read"}
         return {"trained_tokens": None, **unknown}
     return {"trained_tokens": tokens, **bill({"finetune": price}, finetune=(tokens or 0, 0))}
-
-
-def tuned_weights(stage: Path) -> Path | None:
-    """The folder of the weights of a complete stage; None if the trainer left none here."""
-    model = read_model(stage)
-    return stage.parents[1] / model.name if model.where == "local" else None
 
 
 def read_model(stage: Path) -> ModelRef:

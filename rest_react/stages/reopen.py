@@ -11,6 +11,7 @@ from rest_react.stages.evaluate import reopen_unscored
 from rest_react.stages.improve.improve import reopen_refused
 from rest_react.storage.run_folder import BASELINES, RunFolder, iterations
 from rest_react.storage.settings_file import differing_settings, is_unused
+from rest_react.storage.summaries import read_summary
 
 
 def reopen_where_limits_changed(folder: RunFolder, settings: Mapping[str, object]) -> None:
@@ -23,5 +24,6 @@ def reopen_where_limits_changed(folder: RunFolder, settings: Mapping[str, object
         for k in iterations(folder.root):
             reopen_refused(folder.stage(k, "improve"))
     if "evaluate.grader_max_tokens" in differing:
-        for stage in (*folder.root.glob("iter_*/evaluate/*/"), *folder.root.glob(f"{BASELINES}/*/*/")):
+        chosen = (path for path in folder.root.glob("iter_*/choose/*/") if read_summary(path.parent) is None)
+        for stage in (*folder.root.glob("iter_*/evaluate/*/"), *chosen, *folder.root.glob(f"{BASELINES}/*/*/")):
             reopen_unscored(stage)

@@ -76,8 +76,9 @@ def reuse_stages(
     stages, wrong = shared_stages(differing, start, iteration, through)
     if settings.get("synthetic.n") and settings.get("synthetic.judged"):
         wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
-    if settings.get("evaluate.choose_by") is not None or "evaluate.choose_by" in differing:
-        # The evaluation decides which model goes on.
+    chosen = settings.get("evaluate.choose_by") is not None or "evaluate.choose_by" in differing
+    student = any(key.startswith("policy.") for key in differing)  # it learns from the same texts
+    if chosen and not student and (start == "demonstrations" or through):  # else no stage has a chosen model
         wrong += [key for key in differing if key.startswith(_OF_THE_EVALUATION) and key not in wrong]
     if wrong:
         told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
@@ -85,12 +86,12 @@ def reuse_stages(
     for key, difference in changed.items():
         say(f"note: grow.reuse: stages that depend on {key} are not reused ({difference})")
     for stage in stages:
-        done_here = stage.startswith("iter_0") or stage.endswith("/evaluate")  # where it was not done there
+        # These are done here where they were not done there.
+        done_here = stage.startswith("iter_0") or stage.endswith(("/evaluate", "/choose"))
         if not done_here and read_summary(source.root / stage) is None:
             raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
     if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
         stages = [stage for stage in stages if stage != "iter_1/grow"]
-    student = any(key.startswith("policy.") for key in differing)  # it learns from the same texts
     if (student or "iter_0/finetune" in stages) and read_summary(source.stage(0, "synthetic")) is not None:
         stages.insert(0, "iter_0/synthetic")
     trained = read_summary(source.stage(0, "judge")) is not None
@@ -138,7 +139,7 @@ def shared_stages(
         data = [f"iter_{k}/{stage}" for k in range(1, iteration + 1) for stage in ("grow", "improve")]
         return data, [key for key in differing if not key.startswith(_OF_A_STUDENT)]
     untrained = ("finetune.",) if start == "prompted" else ()
-    whole = ["grow", "improve", "finetune"]
+    whole = ["grow", "improve", "finetune", "choose"]
     if not any(key.startswith(_OF_THE_EVALUATION) for key in differing):
         whole.append("evaluate")
     stages = [f"iter_{k}/{stage}" for k in range(min(through, iteration) + 1) for stage in whole]
@@ -149,7 +150,7 @@ def shared_stages(
 
 def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
     """Copies a complete stage, and every complete stage below it, as hard links if the disk allows them."""
-    for summary in sorted((source.root / stage).rglob(SUMMARY)):
+    for summary in sorted((source.root / stage).rglob(SUMMARY), key=lambda path: (len(path.parts), path)):
         copy_complete(summary.parent, folder.root / summary.parent.relative_to(source.root), folder)
 
 

@@ -26,7 +26,7 @@ from rest_react.reporting.page import fill
 from rest_react.reporting.results.results_json import ResultRow, Results, read_results, scores_of
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.markdown import markdown_table
-from rest_react.reporting.tables.stage_tables import convergence_notes
+from rest_react.reporting.tables.stage_tables import choice_notes, convergence_notes
 from rest_react.reporting.tables.sweep_tables import (
     Arm,
     Table,
@@ -67,7 +67,7 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     arms = [arm for settings, own in by_settings.items() for arm in _arms(settings, own, asked)]
     if not arms:
         return ""
-    notes = [f"{run.name}, {note}" for _, run in runs for note in convergence_notes(run)]
+    notes = [f"{run.name}, {note}" for _, run in runs for note in (*choice_notes(run), *convergence_notes(run))]
     tables = {name: table for name, make in _TABLES.items() if (table := make(arms))[1]}
     blocks = [block for name, table in tables.items() for block in (f"## {name}", markdown_table(*table))]
     write_file(folder / "sweep.md", "\n\n".join(["# Sweep", *blocks, *notes]) + "\n")

@@ -31,6 +31,8 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
     }.items():
         (stage / name).mkdir(exist_ok=True)
         (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
+    model_file = {"name": f"iter_{iteration}/finetune/model", "where": "local", "tuned": True}
+    (stage / "finetune" / "model.json").write_text(json.dumps(model_file))
     settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
     if reuse:
         settings |= {"grow.reuse": reuse, "grow.reuse_through": through}

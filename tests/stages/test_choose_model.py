@@ -8,24 +8,33 @@ import pytest
 
 from rest_react.errors import OutsideFault
 from rest_react.records import Fault, ModelRef, Result
-from rest_react.stages.choose_model import Choice, choose_model
+from rest_react.stages.choose_model import choose_model, model_of_iteration, weights_of_iteration
+from rest_react.stages.finetune import MODEL
+from rest_react.storage.files import write_json
+from rest_react.storage.summaries import read_summary, write_summary
 from tests.runs import result, write_lines
 
 MODELS = {steps: ModelRef(f"model-{steps}", "local", tuned=True) for steps in (10, 20, 30)}
 OUTAGE, REFUSED = Fault("outside", "down"), Fault("model", "no usable sample")
 
 
-def chosen(tmp_path: Path, answers: Mapping[int, str]) -> Choice:
-    """The choice by answers that are right (1), wrong (0), unscored (-), lost outside (o) or failed (f)."""
+def chosen(tmp_path: Path, answers: Mapping[int, str]) -> tuple[int, dict[str, float]]:
+    """The chosen steps and all accuracies, by answers that are right (1), wrong (0), unscored (-), lost outside (o) or
+    failed (f)."""
     asked = []
 
     async def evaluate_model(model: ModelRef, folder: Path, which: str) -> None:
         asked.append((model, folder, which))
         write_lines(folder / "results.jsonl", [made(f"q{i}", mark) for i, mark in enumerate(answers[len(asked) * 10])])
 
-    found = asyncio.run(choose_model(MODELS, evaluate_model, tmp_path))
-    assert asked == [(MODELS[n], tmp_path / str(n), f"model after {n} steps") for n in (10, 20, 30)]
-    return found
+    stage = tmp_path / "iter_1" / "choose"
+    model = asyncio.run(choose_model(MODELS, evaluate_model, stage, benchmark="world"))
+    assert asked == [(MODELS[n], stage / str(n), f"model after {n} steps") for n in (10, 20, 30)]
+    summary = read_summary(stage) or {}
+    assert summary["benchmark"] == "world"
+    assert model == MODELS[summary["chosen_steps"]] == model_of_iteration(tmp_path / "iter_1")
+    assert asyncio.run(choose_model({}, evaluate_model, stage, benchmark="world")) == model  # not asked again
+    return summary["chosen_steps"], summary["accuracy"]
 
 
 def made(question: str, mark: str) -> Result:
@@ -35,24 +44,37 @@ def made(question: str, mark: str) -> Result:
 
 
 def test_the_most_accurate_model_is_chosen(tmp_path: Path) -> None:
-    assert chosen(tmp_path, {10: "1100", 20: "1110", 30: "0110"}) == Choice(
-        MODELS[20], 20, tmp_path / "20", {"10": 0.5, "20": 0.75, "30": 0.5}
+    assert chosen(tmp_path, {10: "1100", 20: "1110", 30: "0110"}) == (
+        20,
+        {"10": 0.5, "20": 0.75, "30": 0.5},
     )
 
 
 def test_of_equally_good_models_the_last_is_chosen(tmp_path: Path) -> None:
-    assert chosen(tmp_path, {10: "1100", 20: "0000", 30: "0011"}).steps == 30
+    assert chosen(tmp_path, {10: "1100", 20: "0000", 30: "0011"})[0] == 30
 
 
 def test_an_answer_that_is_unscored_for_one_model_counts_for_none(tmp_path: Path) -> None:
     found = chosen(tmp_path, {10: "1001", 20: "11-0", 30: "o000"})
-    assert (found.steps, found.accuracy) == (20, {"10": 0.5, "20": 0.5, "30": 0.0})
+    assert found == (20, {"10": 0.5, "20": 0.5, "30": 0.0})
 
 
 def test_an_answer_that_failed_because_of_the_model_is_incorrect(tmp_path: Path) -> None:
-    assert chosen(tmp_path, {10: "11", 20: "ff", 30: "1f"}).accuracy == {"10": 1.0, "20": 0.0, "30": 0.5}
+    assert chosen(tmp_path, {10: "11", 20: "ff", 30: "1f"})[1] == {"10": 1.0, "20": 0.0, "30": 0.5}
 
 
 def test_without_an_answer_that_is_scored_for_every_model_none_is_chosen(tmp_path: Path) -> None:
     with pytest.raises(OutsideFault, match="no answer is scored for every model"):
         chosen(tmp_path, {10: "1-", 20: "-1", 30: "11"})
+
+
+def test_without_a_choice_an_iteration_goes_on_with_the_model_of_its_training(tmp_path: Path) -> None:
+    stage = tmp_path / "iter_1" / "finetune"
+    write_json(stage / MODEL, ModelRef("iter_1/finetune/model", "local", tuned=True))
+    assert weights_of_iteration(tmp_path / "iter_1") is None  # not complete
+    write_summary(stage, {})
+    assert weights_of_iteration(tmp_path / "iter_1") == tmp_path / "iter_1" / "finetune" / "model"
+    write_json(stage / MODEL, ModelRef("ft:gpt:abc", "hosted", tuned=True))
+    write_summary(stage, {})
+    assert model_of_iteration(tmp_path / "iter_1") == ModelRef("ft:gpt:abc", "hosted", tuned=True)
+    assert weights_of_iteration(tmp_path / "iter_1") is None

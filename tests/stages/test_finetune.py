@@ -10,9 +10,7 @@ import pytest
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.records import Example, ModelRef, Preference
-from rest_react.stages.choose_model import Choice
-from rest_react.stages.finetune import MODEL, finetune, read_model, tuned_weights
-from rest_react.storage.files import write_json
+from rest_react.stages.finetune import MODEL, finetune, read_model
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.summaries import read_summary
 
@@ -49,24 +47,12 @@ def test_the_trainer_gets_every_example_and_its_model_is_kept(tmp_path) -> None:
     }  # fmt: skip
 
 
-def test_a_chosen_earlier_model_takes_the_place_of_the_last(tmp_path) -> None:
-    early = ModelRef("iter_1/finetune/snapshots/5/model", "local", tuned=True)
-
-    async def choose(last: ModelRef) -> Choice:
-        assert last == TUNED
-        return Choice(early, 5, tmp_path / "choose" / "5", {"5": 0.6, "10": 0.5})
-
-    stage = tmp_path / "iter_1" / "finetune"
-    assert asyncio.run(finetune(Told(), ROWS, BASE, stage, seed=7, choose=choose)) == read_model(stage) == early
-    assert tuned_weights(stage) == tmp_path / early.name
-    summary = read_summary(stage) or {}
-    assert (summary["model"], summary["chosen_steps"]) == (early.name, 5)
-    assert summary["accuracy_after_steps"] == {"5": 0.6, "10": 0.5}
-
-
-def test_weights_that_are_not_in_the_run_folder_have_no_folder_there(tmp_path) -> None:
-    write_json(tmp_path / MODEL, ModelRef("ft:gpt:abc", "hosted", tuned=True))
-    assert tuned_weights(tmp_path) is None
+def test_the_choice_among_the_models_of_an_earlier_training_is_dropped(tmp_path) -> None:
+    left = tmp_path / "iter_1" / "choose" / "5" / "summary.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("{}")
+    asyncio.run(finetune(Told(), ROWS, BASE, tmp_path / "iter_1" / "finetune", seed=7))
+    assert not (tmp_path / "iter_1" / "choose").exists()
 
 
 def test_the_summary_counts_rows_by_origin_and_optimiser_steps(tmp_path) -> None:

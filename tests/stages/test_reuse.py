@@ -91,6 +91,22 @@ def test_a_model_that_another_evaluation_would_have_chosen_is_not_reused(
         reused(source, *now)
 
 
+def test_a_student_takes_the_data_of_a_teacher_whose_models_a_benchmark_chose(source: RunFolder) -> None:
+    remove(source.root / "settings.yaml")
+    lock_settings(source.root, locked_settings(settings("grow.trajectories_per_question=2", *CHOICE)), {})
+    taken = reused(source, "policy.model=another", "evaluate.repeats=2", *CHOICE)
+    assert taken == ["iter_1/grow", "iter_1/improve"]
+
+
+def test_the_chosen_model_is_taken_with_its_training(source: RunFolder) -> None:
+    remove(source.root / "settings.yaml")
+    lock_settings(source.root, locked_settings(settings("grow.trajectories_per_question=2", *CHOICE)), {})
+    for stage in ("choose/5", "choose/10", "choose"):
+        write_summary(source.stage(0, *stage.split("/")), {})
+    taken = reused(source, "improve.selector=random", *CHOICE)
+    assert [stage for stage in taken if "choose" in stage] == ["iter_0/choose", "iter_0/choose/10", "iter_0/choose/5"]
+
+
 def test_no_stage_is_reused_where_the_prompts_of_the_steps_have_changed(source: RunFolder) -> None:
     made_with = {"rest-react": "1", "step_prompts": "a", "judge_prompts": "b"}
     lock_settings(source.root, read_settings(source.root), made_with)

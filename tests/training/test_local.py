@@ -30,6 +30,7 @@ from rest_react.training.rows.holdout import HELD_OUT, split_rows
 from rest_react.training.rows.order import training_order
 from rest_react.training.worker.completion_loss import as_padded, as_tree
 from rest_react.training.worker.run_job import run
+from rest_react.training.worker.snapshot_saver import saved_snapshots
 from rest_react.training.worker.supervised import supervised_trainer
 from rest_react.weights import make_rows, resolve_weights
 from tests.training_here import train_in_this_process
@@ -175,6 +176,20 @@ def test_a_training_that_resumes_behind_a_snapshot_saves_it_again(tmp_path: Path
     for name in ("model", "snapshots/5/model"):
         assert (cut / name / "model.safetensors").read_bytes() == (whole / name / "model.safetensors").read_bytes()
     assert not (cut / "snapshots" / "5" / "trained").exists()
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_kill_while_a_snapshot_is_published_loses_nothing(method: str, tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshots" / "5"
+    (snapshot / "trained").mkdir(parents=True)
+    if method == "full":  # killed while `trained` was removed
+        (snapshot / "model").mkdir()
+        assert saved_snapshots(tmp_path) == []
+        assert {path.name for path in snapshot.iterdir()} == {"model"}
+    else:  # killed between the last names of the adapter and of the model
+        (snapshot / "trained").rename(snapshot / "adapter")
+        assert saved_snapshots(tmp_path) == [snapshot / "trained"]
+        assert (snapshot / "trained").is_dir()
 
 
 def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A table of the summaries of grow, improve and finetune, and notes on incomplete stages.
+"""A table of the summaries of grow, judge, improve, finetune and choose, and notes on incomplete stages.
 
     stage_table(Path("outputs/default"), "grow")["rows"][0]      # ["trajectories", "40", "40"], one column an iteration
     list(convergence_notes(Path("outputs/r_1")))      # ["iteration 0: the training loss did not halve: 2.01 ..."]
@@ -18,7 +18,7 @@ from rest_react.storage.summaries import read_summary
 from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve, loss_ends, stays_up
 
-STAGES = ("grow", "judge", "improve", "finetune")
+STAGES = ("grow", "judge", "improve", "finetune", "choose")
 _SELECTION = (nothing_trains_note, fallback_note, idle_selector_note)
 
 
@@ -84,15 +84,13 @@ def convergence_notes(run_folder: Path) -> Iterator[str]:
 
 def choice_notes(run_folder: Path) -> Iterator[str]:
     """A note for each iteration whose model was chosen among several of its training by a benchmark."""
-    name = read_settings(run_folder).get("evaluate.choose_by")
     for iteration in iterations(run_folder):
-        tuned = read_summary(run_folder / f"iter_{iteration}" / "finetune") or {}
-        found = tuned.get("accuracy_after_steps")
-        if name is not None and found is not None:
-            told = ", ".join(f"{percent(share)} after {steps}" for steps, share in found.items())
+        choice = read_summary(run_folder / f"iter_{iteration}" / "choose")
+        if choice is not None and len(found := choice["accuracy"]) > 1:
+            told = ", ".join(f"{percent(found[steps])} after {steps}" for steps in sorted(found, key=int))
             yield (
-                f"iteration {iteration}: the labels of {visible(str(name))} chose the model after "
-                f"{tuned['chosen_steps']} steps ({told}); its accuracy there is the best of {len(found)}, so too high"
+                f"iteration {iteration}: the labels of {visible(choice['benchmark'])} chose the model after "
+                f"{choice['chosen_steps']} steps ({told}); its accuracy there is the best of {len(found)}, so too high"
             )
 
 

@@ -18,6 +18,8 @@ from rest_react.errors import UsageError
 from rest_react.records import ModelRef
 from rest_react.storage.files import cut_torn_line, write_file
 
+CHECKPOINTS = "checkpoints.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -89,7 +91,7 @@ def charged_tokens(folder: Path) -> int | None:
 def checkpoints_on_disk(folder: Path, last: ModelRef) -> dict[int, ModelRef]:
     """The models in `checkpoints.jsonl` by the number of steps, without `last`; a line without the name of a model is
     skipped."""
-    path, models = folder / "checkpoints.jsonl", dict[int, ModelRef]()
+    path, models = folder / CHECKPOINTS, dict[int, ModelRef]()
     for line in path.read_bytes().splitlines() if path.exists() else []:
         with suppress(ValueError):  # not JSON, another form, or not UTF-8
             found = msgspec.json.decode(line, type=_Checkpoint)

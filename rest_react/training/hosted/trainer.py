@@ -36,7 +36,14 @@ from rest_react.remote.usage import Tokens
 from rest_react.storage.files import write_file
 from rest_react.training.hosted.job_reports import list_checkpoints, look_at, new_events
 from rest_react.training.hosted.job_states import State
-from rest_react.training.hosted.progress import Progress, events_on_disk, note_progress, read_progress, write_loss_curve
+from rest_react.training.hosted.progress import (
+    CHECKPOINTS,
+    Progress,
+    events_on_disk,
+    note_progress,
+    read_progress,
+    write_loss_curve,
+)
 from rest_react.training.hosted.rows import render_rows, tokens_of
 from rest_react.training.hosted.server_lists import find_file, find_job, name_of
 from rest_react.training.hosted.service import Service
@@ -97,9 +104,13 @@ class HostedTrainer:
         rows = render_rows(examples, self._fewest_examples, self._max_length)
         job_seed = seed % 2**31  # what the API takes
         progress = read_progress(folder, self._content_of(rows, base, job_seed))
-        if not progress.model:
-            client = self._service.client()
-            try:
+        if progress.model and (folder / CHECKPOINTS).exists():
+            return ModelRef(name=progress.model, where="hosted", tuned=True)
+        if not progress.job:
+            (folder / CHECKPOINTS).unlink(missing_ok=True)  # of another job
+        client = self._service.client()
+        try:
+            if not progress.model:
                 if self._cancel:
                     await self._stop(client, progress, folder)
                 elif not progress.job:
@@ -109,8 +120,9 @@ class HostedTrainer:
                         progress = await self._create(client, base, job_seed, progress, folder)
                         bill.owed = bill.worst
                 progress = await self._wait(client, progress, folder)
-            finally:
-                await client.close()
+            await self._record_checkpoints(client, progress.job, folder)
+        finally:
+            await client.close()
         return ModelRef(name=progress.model, where="hosted", tuned=True)
 
     def _told(self, examples: Sequence[Example]) -> Tokens:
@@ -188,9 +200,7 @@ class HostedTrainer:
             if state == "succeeded":
                 await self._record_events(client, progress.job, seen, folder)
                 write_loss_curve(folder)
-                done = note_progress(folder, replace(progress, model=job.model, tokens=job.tokens or progress.tokens))
-                await self._record_checkpoints(client, progress.job, folder)
-                return done
+                return note_progress(folder, replace(progress, model=job.model, tokens=job.tokens or progress.tokens))
             if state in ("failed", "cancelled"):
                 raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
             if state == "paused" != before:
@@ -227,6 +237,6 @@ class HostedTrainer:
         except (OutsideFault, UsageError) as error:  # the model is there and paid for: a list must not hold it back
             self._tell(f"the checkpoints could not be listed: {error}")
             return
-        write_file(folder / "checkpoints.jsonl", "".join(f"{one.line}\n" for one in checkpoints))
+        write_file(folder / CHECKPOINTS, "".join(f"{one.line}\n" for one in checkpoints))
         for one in checkpoints:
             self._tell(one.message)

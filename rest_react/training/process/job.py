@@ -146,16 +146,18 @@ def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, tr
     except (ValueError, KeyError, TypeError):  # of another version
         same = False
     same = same and all((folder / name).exists() and (folder / name).read_text() == new for name, new in files.items())
+    if not same:
+        remove(folder / SNAPSHOTS)
     if not same and (folder / "checkpoints").exists():
         say(f"note: {folder}: the rows or settings of this training have changed since it began, so it starts again")
         remove(folder / "checkpoints")
-        remove(folder / SNAPSHOTS)
         (folder / "loss.jsonl").unlink(missing_ok=True)
 
 
 def _that_count(training: Mapping[str, Any]) -> str:
     """The settings of a training that can change its result, as a text."""
-    flat = ((place.replace(".local.", "."), value) for place, value in flatten(training, "finetune"))
+    known = {"snapshots": 1, **training}  # an older job lacks it
+    flat = ((place.replace(".local.", "."), value) for place, value in flatten(known, "finetune"))
     return json.dumps({place: value for place, value in flat if is_locked(place)}, sort_keys=True)
 
 

@@ -40,10 +40,11 @@ def main(path: Path, how: type[How], build: "Build[How]") -> int:
     except RestReactError as error:
         traceback.print_exception(error)
         fault = "usage" if isinstance(error, UsageError) else "outside"
-        for draft in ("model.tmp", "trained"):  # on a full disk, free room for error.json
-            remove(Path(job.folder) / draft)
+        folder = Path(job.folder)  # on a full disk, free room for error.json
+        for draft in (folder / "model.tmp", folder / "trained", *folder.glob("snapshots/*/model.tmp")):
+            remove(draft)
         told = json.dumps({"fault": fault, "message": str(error)})
-        write_file(Path(job.folder) / "error.json", told)
+        write_file(folder / "error.json", told)
         return 1
     return 0
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rest_react.storage.files import flush_tree, make_folder, remove
+from rest_react.storage.files import flush, flush_tree, make_folder, remove
 from rest_react.training.process.snapshots import SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -36,10 +36,20 @@ def snapshot_saver(folder: Path, steps: Collection[int]) -> "TrainerCallback":
             flush_tree(draft)
             remove(snapshot)
             draft.rename(snapshot)
+            flush(snapshot.parent)
 
     return SnapshotSaver()
 
 
 def saved_snapshots(folder: Path) -> list[Path]:
-    """The saved models that are not published yet."""
-    return sorted(folder.glob(f"{SNAPSHOTS}/*/trained"), key=lambda saved: int(saved.parent.name))
+    """The saved models that are not published yet, whatever a kill left of publishing them."""
+    found = []
+    for snapshot in sorted(folder.glob(f"{SNAPSHOTS}/[0-9]*"), key=lambda path: int(path.name)):
+        trained, adapter = snapshot / "trained", snapshot / "adapter"
+        if (snapshot / "model").is_dir():
+            remove(trained)
+            continue
+        if adapter.is_dir() and not trained.is_dir():  # it has its last name before the model has
+            adapter.rename(trained)
+        found.append(trained)
+    return found

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.build import Parts
+from rest_react.build.question_ids import write_question_ids
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import rule_verdict
@@ -110,9 +111,15 @@ def ready(folder: Path) -> Path:
     return folder
 
 
+def write_ids(made: Loop) -> None:
+    """What a run does before its first stage."""
+    written = write_question_ids(made.settings, made.parts, made.grow_set, made.benchmarks.sets)
+    made.demonstrations = asyncio.run(written)
+
+
 def test_every_kind_of_question_is_demonstrated_on_what_the_search_returns(tmp_path: Path) -> None:
     made = loop(ready(tmp_path))
-    asyncio.run(made._write_questions())
+    write_ids(made)
     expert = ScriptedLLM({}, seed=0, right=1, wrong=0, unparsable=0, empty=0)
     asyncio.run(made.run_grow(0, expert, ModelRef("tiny", "base", tuned=False)))
     found = trajectories(tmp_path, 0)
@@ -134,7 +141,7 @@ def test_every_kind_of_question_is_demonstrated_on_what_the_search_returns(tmp_p
 
 def test_a_question_that_cannot_be_demonstrated_is_left_out_with_the_reason(tmp_path: Path, capsys) -> None:
     made = loop(ready(tmp_path))
-    asyncio.run(made._write_questions())
+    write_ids(made)
     assert json.loads((tmp_path / "run/questions.json").read_text()) == {
         "demonstrations": list(SHOWN),
         "left_out_demonstrations": {str(i): reason for i, reason in enumerate(LEFT_OUT)},
@@ -142,7 +149,7 @@ def test_a_question_that_cannot_be_demonstrated_is_left_out_with_the_reason(tmp_
         "evaluate": {"local": ["g"]},
     }
     assert "5 of 11 demonstrations; left out: " in capsys.readouterr().err
-    asyncio.run(loop(tmp_path, "agent.max_searches=2")._write_questions())
+    write_ids(loop(tmp_path, "agent.max_searches=2"))
     told = json.loads((tmp_path / "run/questions.json").read_text())["left_out_demonstrations"]
     assert told["bridge_comparison"] == "it needs more searches than agent.max_searches"
 
@@ -151,13 +158,13 @@ def test_no_demonstration_at_all_is_refused(tmp_path: Path) -> None:
     ready(tmp_path)
     write_jsonl(tmp_path / "shown.jsonl", {"id": "a", "question": "Which one is it?", "answers": ["Velmar"]})
     with pytest.raises(ConfigError, match=r"no question can be demonstrated \(1: it has no chain\)"):
-        asyncio.run(loop(tmp_path)._write_questions())
+        write_ids(loop(tmp_path))
 
 
 def test_a_chain_in_grow_reaches_neither_grow_nor_improve(tmp_path: Path) -> None:
     made = loop(ready(tmp_path))
     improvising = ScriptedLLM({}, seed=0, right=1, wrong=0, unparsable=0, empty=0)
-    asyncio.run(made._write_questions())
+    write_ids(made)
     asyncio.run(made.run_grow(1, improvising, ModelRef("tiny", "base", tuned=True)))
     asyncio.run(made.run_improve(1))
     assert trajectories(tmp_path, 1)["g"].outcome == "finished"
