@@ -64,11 +64,26 @@ class _Making:
 
 
 def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> list[ResultTable]:
-    """The table of families and ways, and that of the dispatcher where there was one."""
-    last: dict[str, Evaluated] = {}
+    """The table of families and ways by the last evaluation of each way, that by the first ones where there are others,
+    and that of the dispatcher where there was one."""
+    first, last = dict[str, Evaluated](), dict[str, Evaluated]()
     for evaluation in evaluations:
         if evaluation.trajectories:
-            last[how_asked(evaluation.trajectories[0].question_id).asked] = evaluation
+            way = how_asked(evaluation.trajectories[0].question_id).asked
+            first.setdefault(way, evaluation)
+            last[way] = evaluation
+    tables = list(_of_families("Tools", last, prices))
+    if any(first[way].iteration < last[way].iteration for way in first):
+        start = min(evaluation.iteration for evaluation in first.values())
+        tables += _of_families(f"Tools, iteration {start}", first, prices)
+    chosen = list(_dispatches(last))
+    if chosen:
+        tables.append(ResultTable("Choice of the tool", ("Case", "Right", "n"), tuple(_dispatch_rows(chosen))))
+    return tables
+
+
+def _of_families(name: str, last: Mapping[str, Evaluated], prices: Mapping[str, Price]) -> Iterator[ResultTable]:
+    """The table of families and ways, by one evaluation of each way; none if no question was answered."""
     ways = {way: _answers(last[way], prices) for way in _WAYS if way in last}
     makings = (
         {t.question_id.partition(":")[2]: _making(t, prices) for t in last["making"].trajectories}
@@ -76,14 +91,9 @@ def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -
         else {}
     )
     families = [family for family in FAMILIES if any(a.family == family for answers in ways.values() for a in answers)]
-    tables = []
     if families:
         rows = [row for family in families for row in _rows(family, ways, makings)]
-        tables.append(ResultTable("Tools", _HEADINGS, (*rows, *_rows("", ways, makings)), _NOTE))
-    chosen = list(_dispatches(last))
-    if chosen:
-        tables.append(ResultTable("Choice of the tool", ("Case", "Right", "n"), tuple(_dispatch_rows(chosen))))
-    return tables
+        yield ResultTable(name, _HEADINGS, (*rows, *_rows("", ways, makings)), _NOTE)
 
 
 def _answers(evaluation: Evaluated, prices: Mapping[str, Price]) -> list[_Answer]:

@@ -1,18 +1,24 @@
-"""What a tool costs where its maker does not answer."""
+"""Which tools are accepted, and what a tool costs where its maker does not answer."""
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rest_react.errors import ModelFault
+from rest_react.prompts import STOP
+from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.tasks.rollout import StepPrompts
-from rest_react.tasks.tool_maker.items import build_items
-from rest_react.tasks.tool_maker.library import Library
-from rest_react.tasks.tool_maker.making import Maker, Toolbox
+from rest_react.tasks.tool_maker.families import FAMILIES
+from rest_react.tasks.tool_maker.items import ToolItems, build_items
+from rest_react.tasks.tool_maker.library import Library, ToolVerdict
+from rest_react.tasks.tool_maker.making import Maker, Toolbox, make_tool
 from rest_react.tasks.tool_maker.sandbox import Sandbox
+from rest_react.tasks.tool_maker.scripted import ScriptedMaker
 from rest_react.tasks.tool_maker.states import CLOSINGS
 
 
@@ -28,6 +34,59 @@ class Refusing:
     async def score(self, prompt: Prompt, options: Sequence[str]) -> None: ...
 
     async def aclose(self) -> None: ...
+
+
+class Changed(ScriptedMaker):
+    """The right maker, whose replies to one kind of step are changed."""
+
+    def __init__(self, items: ToolItems, step: str, change: Callable[[str], str]) -> None:
+        super().__init__("right", items.plans, items.answers())
+        self.step, self.change = step, change
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        found = await super().sample(prompt, n=n, sampling=sampling)
+        if not prompt.state.rstrip().endswith(f"# step: {self.step}"):
+            return found
+        return [replace(one, text=f"{self.change(one.text.removesuffix(STOP))}{STOP}") for one in found]
+
+
+def without_the_last_call(text: str) -> str:
+    return text.rpartition("# question 3")[0]
+
+
+def twice(text: str) -> str:
+    return re.sub(r"^(answer = .*)$", r"\1\n\1", text, count=1, flags=re.MULTILINE)
+
+
+def backwards(text: str) -> str:
+    return text.replace("sorted(words)", "sorted(words)[::-1]")
+
+
+@pytest.mark.parametrize(
+    ("step", "change", "told"),
+    [
+        ("function", lambda text: "", "the reply has no code"),
+        ("function", backwards, "question 1: the answer of the call is wrong"),
+        ("calls", lambda text: "", "question 1: the reply has no code"),
+        ("calls", without_the_last_call, "question 3: the reply has no code"),
+        ("calls", twice, "question 1: sorted_words was called 2 times, not once"),
+    ],
+    ids=["no function", "wrong function", "no call", "a call is missing", "called twice"],
+)
+def test_a_tool_is_accepted_only_if_one_right_call_of_it_answers_each_question(
+    step: str, change: Callable[[str], str], told: str
+) -> None:
+    items = build_items(0, ["word_sorting"], demonstrations=0, train=0, evaluation=1)
+    sandbox = Sandbox("limits_only")
+
+    def made_by(llm: LLM) -> ToolVerdict:
+        maker = Maker(llm, "m", StepPrompts({}, CLOSINGS, "never"), sandbox, 999, 0.0, tries=1)
+        family = FAMILIES["word_sorting"]
+        return asyncio.run(make_tool(maker, items.examples["word_sorting"], family.is_right, seed=0)).verdict
+
+    assert made_by(Changed(items, step, lambda text: text)).accepted
+    verdict = made_by(Changed(items, step, change))
+    assert (verdict.accepted, verdict.reason.split("; ")[0]) == (False, told)
 
 
 def test_a_maker_that_refused_is_not_asked_again_for_each_question_of_the_run(tmp_path: Path) -> None:

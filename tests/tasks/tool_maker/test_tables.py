@@ -30,6 +30,18 @@ def answered(way: str, family: str, number: int, tokens: int) -> tuple[Trajector
     return one, LabelledQuestion(asked, ("a b",), kind=family)
 
 
+def test_the_answers_before_and_after_a_training_have_a_table_each() -> None:
+    evaluations = []
+    for iteration, verdict in ((0, "incorrect"), (1, "correct")):
+        one, asked = answered("user_with_tool", "word_sorting", 0, 100)
+        results = {one.id: result_of(asked, one, Verdict(verdict), before=Verdict(verdict))}
+        evaluations.append(Evaluated(iteration, "user_with_tool", [one], results))
+    tables = tool_tables(evaluations, {"policy": Price(1.0, 1.0)})
+    shares = {table.name: next(row[2] for row in table.rows if row[1] == "user with tool") for table in tables}
+    assert list(shares) == ["Tools", "Tools, iteration 0"]
+    assert shares["Tools"].startswith("100.0%") and shares["Tools, iteration 0"].startswith("0.0%")
+
+
 def test_a_rejected_tool_never_pays_off_and_does_not_make_the_others_cheaper() -> None:
     families, evaluations = ("word_sorting", "remainders"), []
     for way, tokens in (("user_with_tool", {"word_sorting": 100, "remainders": 0}), ("maker_alone", None)):
