@@ -48,6 +48,15 @@ def test_runs_on_a_user_s_own_questions_ask_a_reward_model(tmp_path: Path) -> No
         assert len(told(*given)) == (0 if overrides else 1)
 
 
+@pytest.mark.parametrize("kept", ["cycle_consistent", "evidence_needed"])
+def test_a_run_that_the_untuned_embedded_model_would_read_for_says_what_its_reading_is_worth(kept: str) -> None:
+    given = ("improve.keep=all", f"improve.keep_trajectories={kept}", "grow.trajectories_per_question=4")
+    (note,) = told(*given)
+    assert "cycle_consistent kept 180 of them, 66% right" in note
+    served = ("reward_model=vllm_remote", "reward_model.mode=completion", "reward_model.base_url=http://judges:8000/v1")
+    assert told(*given, *served) == []
+
+
 ASKING = ("improve.selector=reward_model", "improve.reward=options")
 
 
