@@ -1,6 +1,7 @@
 """Pictures of a report: desktop and phone, light and dark, the top of the page and one trajectory opened.
 
     python scripts/screenshots.py outputs/default/report.html docs/images
+    python scripts/screenshots.py outputs/tools/report.html pictures --find making:word_sorting
 
 Needs Chromium (`chromium`, `chromium-browser` or `google-chrome` on the path). Ends with status 1 if the page wrote to
 the console or asked for anything but itself.
@@ -26,6 +27,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("page", type=Path)
     arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--find", default="", help="open the first trajectory whose entry in the list has this text")
     given = arguments.parse_args()
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
@@ -38,13 +40,13 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=path, args=args)
         for size in SIZES:
             for scheme in ("light", "dark"):
-                told += photograph(browser, given.page, given.folder, size, scheme)
+                told += photograph(browser, given.page, given.folder, size, scheme, given.find)
         browser.close()
     print(f"pictures: {given.folder}", *told, sep="\n")
     return int(bool(told))
 
 
-def photograph(browser: "Browser", report: Path, folder: Path, size: str, scheme: str) -> list[str]:
+def photograph(browser: "Browser", report: Path, folder: Path, size: str, scheme: str, find: str) -> list[str]:
     """Two pictures: `<size>-<scheme>.png`, `<size>-<scheme>-trajectory.png`. What the page should not have done."""
     width, height = SIZES[size]
     context = browser.new_context(
@@ -58,7 +60,7 @@ def photograph(browser: "Browser", report: Path, folder: Path, size: str, scheme
     page.goto(url)
     page.wait_for_selector("html[data-ready]", state="attached")
     page.screenshot(path=folder / f"{size}-{scheme}.png")
-    first = page.locator("#list button").first
+    first = page.locator("#list button", has_text=find).first
     if first.count():
         first.click()
         page.wait_for_selector("#trajectory :is(h2, h3, h4)")

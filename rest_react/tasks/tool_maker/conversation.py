@@ -11,6 +11,7 @@ from rest_react.tasks.tool_maker.calls import code_of, read_call
 from rest_react.trajectories.parsed import ParsedStep
 from rest_react.trajectories.step_view import Part, StepView
 
+_LONGEST = 100
 _TITLES = {
     "propose": "Propose a function", "verify": "Verify it by calls", "dispatch": "Choose a tool",
     "use": "Use the tool", "alone": "Answer alone",
@@ -40,8 +41,14 @@ def _parts(parsed: ParsedStep, text: str, problem: str) -> Iterator[Part]:
         yield Part("verdict", answer, label="is the answer of the code")
     if kind == "verify":
         for code, answer in answers.items():
-            yield Part("line", answer, label=f"{' '.join(code.split())[:100]} gives")
+            yield Part("line", answer, label=f"{_short(code)} gives")
     if problem:
         yield Part("verdict", problem, good=False)
     elif kind in ("propose", "verify"):
         yield Part("verdict", "defined" if kind == "propose" else "all calls are right")
+
+
+def _short(code: str) -> str:
+    """Code on one line, as much of it as a reader needs to recognise it."""
+    line = " ".join(code.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
