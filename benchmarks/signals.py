@@ -45,7 +45,7 @@ from rest_react.weights import resolve_weights
 # The filter of the package that a signal stands behind, where it has one.
 FILTERS = {
     "agreement": "agreeing", "cross-fitted agreement": "cross_fitted", "reconstruction": "reconstructable",
-    "support": "supported",
+    "support": "supported", "corroboration": "corroborated",
 }  # fmt: skip
 READ_FILTERS: Mapping[str, KeepTrajectories] = {
     "question given evidence": "cycle_consistent", "evidence removal": "evidence_needed",

@@ -6,6 +6,7 @@ Without a model (`recorded_scores`):
     cross-fitted agreement    the same among trajectories that used the other half of the documents
     reconstruction            the share of the question's content words in the selected passages
     support                   the share of the answer's words in one selected passage
+    corroboration             1 if agreement, support and reconstruction all keep it
     answer likelihood         the log-probability of the last answer's sample under the policy
     answer perplexity         minus its perplexity
     trajectory perplexity     minus the mean perplexity of the chosen samples
@@ -31,6 +32,7 @@ from rest_react.records import Candidate, TrajectoryVerdict
 from rest_react.selection.read_trajectory import READINGS, Reading, answer_read, is_likelier, question_read
 from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.selection.trajectory_signals.agreement import agreement
+from rest_react.selection.trajectory_signals.corroboration import is_corroborated
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
 from rest_react.selection.trajectory_signals.likelihood import mean_perplexity
 from rest_react.selection.trajectory_signals.reconstruction import reconstructions
@@ -50,6 +52,7 @@ def recorded_scores(parsed: Sequence[ParsedTrajectory]) -> dict[str, TrajectoryS
         "cross-fitted agreement": _by_question(parsed, cross_agreement),
         "reconstruction": _by_question(parsed, reconstructions),
         "support": _by_question(parsed, supports),
+        "corroboration": _by_question(parsed, lambda found: list(map(float, is_corroborated(found)))),
     }
     single: Mapping[str, Callable[[ParsedTrajectory], float | None]] = {
         "answer likelihood": answer_likelihood,

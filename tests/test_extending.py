@@ -233,7 +233,7 @@ def test_the_page_of_settings_has_the_additions(copy: Path) -> None:
         add(section, copy)
     page = called([sys.executable, "-m", "rest_react.config.documentation"], copy)
     assert "verified, perplexity, majority, random, consensus |" in page
-    assert "reconstructable, supported, shortest, judged_good, " in page
+    assert "reconstructable, supported, corroborated, shortest, judged_good, " in page
     for kind, setting in (
         ("Search engines: sqlite", "path"), ("Tasks: word_problems", "only_confirmed"), ("Trainers: script", "script")
     ):  # fmt: skip

@@ -111,7 +111,8 @@ class ImproveSettings:
     keep: Literal["all", "verified", "judged_good"]
     # which trajectories train: all; those with the answer of most trajectories of their question; these only where not
     # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
-    # passages the question could be reconstructed; those with the answer in a selected passage; those whose answer the
+    # passages the question could be reconstructed; those with the answer in a selected passage; those that are all of
+    # agreeing, supported and reconstructable; those whose answer the
     # reward model judges right, by the question and the cited snippets alone; those whose selected passages make the
     # question at least as likely to it as those of the question's trajectories do on average; those whose selected
     # passages make the answer likelier to it

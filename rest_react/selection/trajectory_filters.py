@@ -11,11 +11,17 @@ Not here: filters of steps (selection.filters), and the filters of one task (`Ta
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from rest_react.selection.trajectory_signals import agreement, cross_fitting, reconstruction, support
+from rest_react.selection.trajectory_signals import (
+    agreement,
+    corroboration,
+    cross_fitting,
+    reconstruction,
+    support,
+)
 from rest_react.trajectories.parsed import Evidence
 
 KeepTrajectories = Literal[
-    "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported",
+    "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported", "corroborated",
     "judged_good", "cycle_consistent", "evidence_needed",
 ]  # fmt: skip
 TrajectoryFilter: TypeAlias = Callable[[Sequence[Evidence]], Sequence[bool]]
@@ -33,15 +39,16 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "cross_fitted": cross_fitting.is_confirmed,
     "reconstructable": reconstruction.is_reconstructable,
     "supported": support.is_supported,
+    "corroborated": corroboration.is_corroborated,
     "judged_good": every_trajectory,
     "cycle_consistent": every_trajectory,
     "evidence_needed": every_trajectory,
 }
 # Trajectories of one question below which a filter keeps none.
 FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {
-    "agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2, "cycle_consistent": 2,
+    "agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2, "corroborated": 2, "cycle_consistent": 2,
 }  # fmt: skip
 ASK_REWARD_MODEL: frozenset[KeepTrajectories] = frozenset({"judged_good", "cycle_consistent", "evidence_needed"})
 NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset(
-    {"cross_fitted", "reconstructable", "supported", "cycle_consistent", "evidence_needed"}
+    {"cross_fitted", "reconstructable", "supported", "corroborated", "cycle_consistent", "evidence_needed"}
 )
