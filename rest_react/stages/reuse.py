@@ -104,7 +104,8 @@ def reuse_stages(
         else:
             copy_stage(source, folder, stage)
     write_json(folder.root / REUSED, {"run": source.root.name, "iteration": iteration})
-    say(f"reused from {source.root}: {', '.join(stages)}")
+    there = [stage for stage in stages if (folder.root / stage).exists()]  # a choice of models is rare
+    say(f"reused from {source.root}: {', '.join(there)}")
 
 
 def _is_reused(folder: RunFolder, iteration: int) -> bool:
