@@ -109,7 +109,7 @@ def test_the_test_set_evaluates_existing_models() -> None:
     differing = [key for key in {*there, *mine} if there.get(key) != mine.get(key)]
     stages, wrong = shared_stages(differing, "prompted", tested.iteration, tested.grow.reuse_through)
     assert wrong == []
-    assert stages[-3:] == ["iter_2/grow", "iter_2/improve", "iter_2/finetune"]
+    assert stages[-4:] == ["iter_2/grow", "iter_2/improve", "iter_2/finetune", "iter_2/choose"]
 
 
 def test_the_restart_control_trains_on_demonstrations_alone_for_the_steps_of_the_run_that_it_controls(

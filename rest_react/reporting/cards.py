@@ -72,8 +72,9 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
             view["reference"] = tuned["base"] if tuned.get("learns_from") == "preferences" else ""
             made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
             made += [("evaluate.choose_by", chosen_by)] if chosen_by else []
-            weights = weights_of_iteration(stage)
-            folder = weights if weights is not None and weights.is_dir() else stage / "finetune"
+            chosen = weights_of_iteration(stage) if read_summary(stage / "choose") is not None else None
+            weights = chosen or stage / "finetune" / "model"
+            folder = weights if weights.is_dir() else stage / "finetune"
             front = _model_front(name, str(settings.get("policy.model", "")), own)
             _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
 
