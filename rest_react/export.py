@@ -169,7 +169,7 @@ def _selected(request: ExportRequest, root: Path, locked: Mapping[str, Any]) -> 
         for recorded in recorded_trajectories(root, k):
             verdict = recorded.result.verdict.verdict if recorded.result else None
             if (
-                not (recorded.stage.endswith(GROW) and _keeps_back(request, locked, k))
+                not (recorded.stage.rpartition("/")[2] == GROW and _keeps_back(request, locked, k))
                 and request.stage in (ALL, recorded.stage.rpartition("/")[2])
                 and request.outcome in (ALL, recorded.trajectory.outcome)
                 and request.verdict in (ALL, verdict)

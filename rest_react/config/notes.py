@@ -40,7 +40,8 @@ def notes(s: Settings) -> Iterator[str]:
         yield (
             f"improve.keep_trajectories: {EMBEDDED}, untuned, hardly tells right trajectories from wrong ones by "
             "reading (built-in world, 199 trajectories, 63% right): cycle_consistent kept 180 of them, 66% right, and "
-            "evidence_needed 187, 67% right; reconstructable, which needs no model, kept 148, 82% right (docs/log.md)"
+            "evidence_needed 187, 67% right. reconstructable, which needs no model, kept 148, 82% right; in another "
+            "world (197, 58% right) 128, 64% right (docs/log.md)"
         )
 
 
