@@ -4,7 +4,7 @@
     compute_type("auto", gpu=False, faster=TRAINING)    # also where AVX-512 multiplies bfloat16
 
 The processor's instructions decide, not a measured speed, so one machine always computes the same numbers.
-Not here: the type of the weights on disk (training.worker.publish keeps the base model's).
+Not here: the type of the weights on disk (training.worker.saving.publish keeps the base model's).
 """
 
 from collections.abc import Collection

@@ -30,7 +30,7 @@ from rest_react.training.rows.holdout import HELD_OUT, split_rows
 from rest_react.training.rows.order import training_order
 from rest_react.training.worker.completion_loss import as_padded, as_tree
 from rest_react.training.worker.run_job import run
-from rest_react.training.worker.snapshot_saver import saved_snapshots
+from rest_react.training.worker.saving.snapshot_saver import saved_snapshots
 from rest_react.training.worker.supervised import supervised_trainer
 from rest_react.weights import make_rows, resolve_weights
 from tests.training_here import train_in_this_process

@@ -4,7 +4,7 @@
     earlier_models(stage, ModelRef("iter_1/finetune/model", "local", tuned=True))
     # {55: ModelRef("iter_1/finetune/snapshots/55/model", "local", tuned=True), ...}
 
-Not here: saving them (worker.snapshot_saver), and the choice (stages.choose_model).
+Not here: saving them (worker.saving.snapshot_saver), and the choice (stages.choose_model).
 """
 
 from pathlib import Path, PurePosixPath

@@ -24,7 +24,7 @@ from rest_react.training.process.snapshots import snapshot_steps
 from rest_react.training.rows.order import count_steps, training_order
 from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, tokens_after_steps
 from rest_react.training.worker.run_job import main
-from rest_react.training.worker.snapshot_saver import snapshot_saver
+from rest_react.training.worker.saving.snapshot_saver import snapshot_saver
 from rest_react.training.worker.trainer_arguments import load_base, lora_config, trainer_arguments
 from rest_react.weights.loss_mask import IGNORED, make_rows
 

@@ -2,7 +2,7 @@
 
     sys.exit(main(Path(sys.argv[1]), LocalTraining, supervised_trainer))
 
-Not here: the training methods (supervised, dpo), and the format of the published model (publish).
+Not here: the training methods (supervised, dpo), and the format of the published model (saving.publish).
 """
 
 import json
@@ -17,9 +17,9 @@ from rest_react.errors import RestReactError, UsageError, disk_errors, outside
 from rest_react.processes import child_processes
 from rest_react.storage.files import remove, write_file
 from rest_react.training.process.job import Job, read_job
-from rest_react.training.worker.publish import publish
-from rest_react.training.worker.shards import is_sharded, save_whole
-from rest_react.training.worker.snapshot_saver import saved_snapshots
+from rest_react.training.worker.saving.publish import publish
+from rest_react.training.worker.saving.shards import is_sharded, save_whole
+from rest_react.training.worker.saving.snapshot_saver import saved_snapshots
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer

@@ -18,7 +18,7 @@ from rest_react.training.worker.callbacks import checkpoint_seal, loss_log, toke
 from rest_react.training.worker.completion_loss import as_padded, as_tree, completion_trainer, reads_trees
 from rest_react.training.worker.held_out_loss import HeldOutLoss
 from rest_react.training.worker.run_job import main
-from rest_react.training.worker.snapshot_saver import snapshot_saver
+from rest_react.training.worker.saving.snapshot_saver import snapshot_saver
 from rest_react.training.worker.trainer_arguments import load_base, lora_config, trainer_arguments
 from rest_react.weights.loss_mask import example_length_stats, make_rows
 

@@ -19,15 +19,15 @@ from rest_react.training.process.job import prepare_job
 from rest_react.weights import resolve_weights
 from tests.training.test_local import EXAMPLES, SETTINGS, losses, tune_here
 from tests.training.test_machines import launched
-from tests.training.worker.sharded import PROCESSES, ROWS, load, train_step
+from tests.training.worker.saving.sharded import PROCESSES, ROWS, load, train_step
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.slow
 def test_shards_are_saved_and_published_whole_and_trained_further_like_a_model_in_one_piece(tmp_path: Path) -> None:
     base = small_base(tmp_path / "base")
-    command = [sys.executable, "-m", "tests.training.worker.sharded", base, str(tmp_path)]
+    command = [sys.executable, "-m", "tests.training.worker.saving.sharded", base, str(tmp_path)]
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
     running = [subprocess.Popen([*command, str(rank)], cwd=ROOT) for rank in range(PROCESSES)]
@@ -58,7 +58,7 @@ def test_fsdp2_trains_and_publishes_what_one_process_does_and_resumes_from_its_c
     resumed.mkdir()
     shutil.copy(whole / "examples.jsonl", resumed)
 
-    command = [sys.executable, "-m", "tests.training.worker.sharded_job", str(whole / "job.json"), str(resumed)]
+    command = [sys.executable, "-m", "tests.training.worker.saving.sharded_job", str(whole / "job.json"), str(resumed)]
     given = {name: value for name, value in variables.items() if name.startswith(("ACCELERATE_", "FSDP_"))}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

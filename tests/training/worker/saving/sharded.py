@@ -1,7 +1,8 @@
 """One of two processes that hold half of each weight. It trains one step from `base`, saves and publishes the whole
 weights, and trains another step from what was published:
 
-    python -m tests.training.worker.sharded <base> <folder> <rank>     # <folder>/first/model, <folder>/second/trained
+    python -m tests.training.worker.saving.sharded <base> <folder> <rank>
+    # <folder>/first/model, <folder>/second/trained
 
 Not here: the comparison with a model that is not sharded (test_shards).
 """
@@ -17,8 +18,8 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from rest_react.training.process.job import LocalTraining
 from rest_react.training.worker.completion_loss import as_padded, summed_loss
-from rest_react.training.worker.publish import publish
-from rest_react.training.worker.shards import is_sharded, save_whole
+from rest_react.training.worker.saving.publish import publish
+from rest_react.training.worker.saving.shards import is_sharded, save_whole
 from rest_react.training.worker.trainer_arguments import load_base
 from rest_react.weights.loss_mask import IGNORED
 from tests.serving import TRAINING

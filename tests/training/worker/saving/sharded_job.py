@@ -1,7 +1,7 @@
 """One process of a training by the packaged configuration `fsdp2`, on a CPU, and of a second one that resumes from the
 first one's checkpoint after two steps:
 
-    python -m tests.training.worker.sharded_job <folder>/job.json <folder of the second>
+    python -m tests.training.worker.saving.sharded_job <folder>/job.json <folder of the second>
 
 accelerate shards on GPUs alone and falls back without a word. Here it is told that gloo's processes are such; the rest
 is as in a run. A model that is not sharded in spite of that ends the process with an error.
@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 
 from rest_react.training.process.job import Job, LocalTraining, read_job
 from rest_react.training.worker.run_job import run
-from rest_react.training.worker.shards import is_sharded
+from rest_react.training.worker.saving.shards import is_sharded
 from rest_react.training.worker.supervised import supervised_trainer
 
 if TYPE_CHECKING:
