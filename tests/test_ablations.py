@@ -23,6 +23,7 @@ from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.world import relations
 from rest_react.training.rows.order import count_steps
 from rest_react.training.trainer_settings import TrainingContext
+from tests.tasks.completion.test_rows import write_data
 
 ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs" / "ablations.md").read_text(encoding="utf-8")
@@ -110,6 +111,18 @@ def test_the_test_set_evaluates_existing_models() -> None:
     stages, wrong = shared_stages(differing, "prompted", tested.iteration, tested.grow.reuse_through)
     assert wrong == []
     assert stages[-4:] == ["iter_2/grow", "iter_2/improve", "iter_2/finetune", "iter_2/choose"]
+
+
+def test_a_run_without_labels_reuses_the_supervised_start_of_a_data_curve(tmp_path: Path) -> None:
+    same = (f"data={write_data(tmp_path, labelled=18)}", "demonstrations.questions.n=10", "seed=1")
+    curve, label_free = (
+        locked_settings(made(f"experiment=[classify,{name}]", *same, *more))
+        for name, *more in (("data_curve", "task.baselines=[tfidf]"), ("label_free", "grow.reuse=curve_10_1"))
+    )
+    differing = [key for key in {*curve, *label_free} if curve.get(key) != label_free.get(key)]
+    assert "grow.samples" in differing
+    stages, wrong = shared_stages(differing, "demonstrations", 2)
+    assert (wrong, stages[-2:]) == ([], ["iter_0/choose", "iter_0/evaluate"])
 
 
 def test_the_restart_control_trains_on_demonstrations_alone_for_the_steps_of_the_run_that_it_controls(

@@ -37,7 +37,7 @@ REUSED = "reused.json"
 # which trains on the data of another model.
 _AFTER_GROW = (
     "improve.", "reward_model.", "learning_seed", "finetune.start_from", "finetune.mix_demonstrations",
-    "finetune.steps", "evaluate.", "grader.", "grow.reuse", "grow.trajectories_per_question",
+    "finetune.steps", "evaluate.", "grader.", "task.baselines", "grow.reuse", "grow.trajectories_per_question",
 )  # fmt: skip
 _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
