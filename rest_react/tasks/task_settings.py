@@ -10,7 +10,7 @@ the union in tasks/__init__.py. Not here: the interface of the task (tasks.proto
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from rest_react import prompts as files
 from rest_react.errors import UsageError
@@ -22,6 +22,8 @@ from rest_react.records import LabelledQuestion, Passage
 from rest_react.tasks.agent_settings import AgentSettings
 from rest_react.tasks.protocol import Task
 from rest_react.tasks.rollout import StepPrompts
+
+Verifies: TypeAlias = Literal["none", "built-in world", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class TaskSettings(Protocol):
     step_names: ClassVar[Mapping[str, str]]
     closings: ClassVar[Mapping[str, str]]
     judge_prompts: ClassVar[tuple[str, ...]] = ()
-    searches: ClassVar[bool] = False  # True: it searches, checks its answers and has a verifier
+    searches: ClassVar[bool] = False  # True: it searches and checks its answers
+    verifies: ClassVar[Verifies] = "none"  # the questions for which the rules of its verifier are valid
     has_items: ClassVar[bool] = False  # True: it has built-in items and a scripted policy that knows them
     teacher_prompt: ClassVar[str | None] = None  # the prompt file with which a teacher writes texts of its labels
     demonstrates_rows: ClassVar[bool] = False  # True: its expert can demonstrate labelled rows of a user

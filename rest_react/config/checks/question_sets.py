@@ -63,7 +63,7 @@ def question_problems(s: Settings) -> Iterator[str]:
 
 
 def verifier_problems(s: Settings) -> Iterator[str]:
-    """`verified` with questions for which its rules (tasks.search_qa.judging.verifier) are not valid."""
+    """`verified` with a task that has no verifier, or with questions for which its rules are not valid."""
     grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
     asked = grown | {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
     for path, chosen, sources, other in (
@@ -72,10 +72,13 @@ def verifier_problems(s: Settings) -> Iterator[str]:
         ("improve.keep", s.improve.keep, grown, "all"),
     ):
         others = [name for name, source in sources.items() if not source.is_world]
-        if chosen == "verified" and not s.task.searches:
-            yield f"{path}: task={s.task.kind} has no verifier; set {path}={other}"
+        if chosen != "verified" or (s.task.verifies == "all" and path != "agent.select"):
             continue
-        if chosen == "verified" and others:
+        if s.task.verifies == "none":
+            yield f"{path}: task={s.task.kind} has no verifier; set {path}={other}"
+        elif not s.task.searches:
+            yield f"{path}: task={s.task.kind} verifies only what may train; set {path}={other} improve.keep=verified"
+        elif others:
             yield (
                 f"{path}: the rules of `verified` are valid only for questions of the built-in world; they would "
                 f"reject most correct answers of {' and '.join(others)}; set {path}={other}"

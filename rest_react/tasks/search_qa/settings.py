@@ -22,7 +22,7 @@ from rest_react.tasks.search_qa.render_state import STEP_NAMES
 from rest_react.tasks.search_qa.scripted.chain_plans import Titles, plans_of, why_not_found
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
-from rest_react.tasks.task_settings import TaskContext, TaskSettings
+from rest_react.tasks.task_settings import TaskContext, TaskSettings, Verifies
 from rest_react.text_safety.escaping import escape_control_tokens
 
 
@@ -37,6 +37,7 @@ class SearchQASettings(TaskSettings):
         "ranking.txt", "best_option.txt", "judged_good.txt", "judged_answer.txt", "autoeval.txt",
     )  # fmt: skip
     searches: ClassVar[bool] = True
+    verifies: ClassVar[Verifies] = "built-in world"
     has_items: ClassVar[bool] = True
     demonstrates_rows: ClassVar[bool] = True
 

@@ -18,7 +18,7 @@ from rest_react.protocols import LLM
 from rest_react.questions.question_settings import BuiltInItems, QuestionSettings
 from rest_react.setting_types import Count, Positive, Temperature
 from rest_react.storage.locked_settings import locked_settings
-from rest_react.tasks.task_settings import TaskContext, TaskSettings
+from rest_react.tasks.task_settings import TaskContext, TaskSettings, Verifies
 from rest_react.tasks.tool_maker import states
 from rest_react.tasks.tool_maker.calls import read_answer, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.items import SHOWN, ToolItems, ToolQuestions, build_items
@@ -42,6 +42,7 @@ class ToolMakerSettings(TaskSettings):
     step_names: ClassVar[Mapping[str, str]] = states.STEP_NAMES
     closings: ClassVar[Mapping[str, str]] = states.CLOSINGS
     has_items: ClassVar[bool] = True
+    verifies: ClassVar[Verifies] = "all"
 
     kind: Literal["tool_maker"]
     families: tuple[FamilyName, ...]  # the families of the built-in questions

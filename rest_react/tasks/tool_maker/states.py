@@ -62,6 +62,11 @@ def use_state(tool: str, question: str) -> str:
     return f"{tool}\n{_state('use', {'QUESTION': question})}"
 
 
+def documentation_in(state: str) -> str:
+    """The head and the documentation of the tool in a state of `use_state`."""
+    return state.partition("\nQUESTION = ")[0]
+
+
 def dispatch_state(tools: Mapping[str, str], question: str) -> str:
     """The names of the known tools, each with its head and documentation, and the question."""
     listed = {"TOOLS": "\n".join(f"{name}: {' '.join(summary.split())}" for name, summary in tools.items())}

@@ -10,8 +10,9 @@ a tool); or, for a question that asks for a tool, the maker's conversation. The 
 (items). The policy is the user; maker and dispatcher are models of their own, whose tokens are counted by role.
 
 A call is usable if it runs, calls the tool, and its answer comes from the tool; votes count answers. So Improve selects
-among calls that execution verified, without labels. Steps of other models never train.
-Not here: making a tool (making), the sandbox, and the tables of the report (tables).
+among calls that execution verified, without labels. Steps of other models never train. The verifier
+(`improve.keep=verified`) also asks that a call's values come from its question.
+Not here: making a tool (making), the verifier's rule (grounding), the sandbox, and the tables of the report (tables).
 """
 
 import asyncio
@@ -33,12 +34,21 @@ from rest_react.tasks.tool_maker.choice import read_choice
 from rest_react.tasks.tool_maker.conversation import step_view
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.families.problem import plain_key
+from rest_react.tasks.tool_maker.grounding import ungrounded
 from rest_react.tasks.tool_maker.items import ACCEPTED, How, how_asked
 from rest_react.tasks.tool_maker.library import MadeTool, known_at_start
 from rest_react.tasks.tool_maker.making import MAKER, Toolbox
-from rest_react.tasks.tool_maker.states import NONE, STEP_NAMES, alone_state, dispatch_state, use_state
+from rest_react.tasks.tool_maker.states import (
+    NONE,
+    STEP_NAMES,
+    alone_state,
+    dispatch_state,
+    documentation_in,
+    use_state,
+)
 from rest_react.tasks.tool_maker.tables import tool_tables
-from rest_react.trajectories.parsed import ParsedAction, ParsedStep
+from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.trajectories.parsed import ParsedAction, ParsedStep, ParsedTrajectory, Violations
 from rest_react.trajectories.step_view import StepView
 
 DISPATCHER = "task.dispatcher"
@@ -149,6 +159,11 @@ class ToolMaker(Task):
         """Each step with its code and its result."""
         return list(map(step_view, steps))
 
+    def violations(self, trajectory: ParsedTrajectory) -> Violations:
+        """Calls whose values do not come from the question (grounding). Valid for all questions."""
+        question = escape_control_tokens(trajectory.trajectory.question)
+        return Violations(tuple(_ungrounded(step, question) for step in trajectory.steps))
+
     def roles(self, trajectory: Trajectory) -> Mapping[str, tuple[int, int]]:
         """The tokens of maker and dispatcher."""
         return tokens_of_roles(trajectory.steps)
@@ -156,6 +171,17 @@ class ToolMaker(Task):
     def run_tables(self, evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> Sequence[ResultTable]:
         """The table of families and ways to answer, and that of the dispatcher."""
         return tool_tables(evaluations, prices)
+
+
+def _ungrounded(parsed: ParsedStep, question: str) -> tuple[tuple[str, ...] | None, ...]:
+    step = parsed.step
+    if step.kind != "use":
+        return ((),) * len(parsed.actions)
+    documentation = documentation_in(step.state)
+    return tuple(
+        None if action.action is None else tuple(ungrounded(action.target, question, documentation=documentation))
+        for action in parsed.actions
+    )
 
 
 def _made(trajectory_id: str, question: Question, tool: MadeTool) -> Trajectory:
