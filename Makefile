@@ -1,7 +1,7 @@
 # make run      the default run to iteration 1; make run ARGS="iteration=3 run=mine agent.self_checks=false"
 # make smoke    the whole loop in a minute, no download
 # make test     the tests; make slow: those that take minutes
-# make servers  installs vLLM, llama.cpp's server and LiteLLM's proxy (5 GB), and the tests against them (10 minutes more)
+# make servers  installs vLLM, llama.cpp's server and LiteLLM's proxy (5 GB), tests against them, and their speed (20 minutes more)
 # make trackers installs MLflow and Trackio too, and reads back what runs log to them
 # make slurm    the tests on a SLURM of two nodes on this machine, from Debian's packages (a few minutes)
 # make lint     format, lint, types, import floors; make check: lint and test
@@ -62,6 +62,7 @@ slow: $(STAMP)
 servers: $(STAMP)
 	PYTHON=$(PYTHON) scripts/install_servers.sh
 	$(PY) -m pytest -m servers tests/servers $(ARGS)
+	$(PY) -m benchmarks.servers
 
 # MLflow may want an older pyarrow than the one in .venv; the package works with either.
 trackers: $(STAMP)

@@ -1,14 +1,16 @@
 """Compares the engine in this process with vLLM and llama.cpp's server, on the steps of whole trajectories.
 
-    scripts/install_servers.sh vllm llamacpp
-    python -m benchmarks.servers --run outputs/default
+    python -m benchmarks.servers                                          # make servers ends with it
+    python -m benchmarks.servers --run outputs/default --trajectories 8
 
 Each round lets every engine sample the same steps: those of the first trajectories of a Grow, in their order, all
 trajectories at once, with the run's number of samples, temperature and token limit, one compute thread, and the weights
-that wrote the trajectories. The engines take turns, so that all of them meet the same noise of the machine. Printed are
-one line of JSON for each measurement, and at the end the ratios of generated tokens per second, ours ÷ theirs: median
-and range over the rounds. llama.cpp takes part with `--untuned`, since it needs its own file format: all engines then
-use the embedded model's weights, llama.cpp in four bits.
+that wrote the trajectories. Without `--run` the steps are those of scripted trajectories, with the embedded model's own
+weights and samples of at most as many tokens as a tuned model writes. The engines take turns, so that all of them meet
+the same noise of the machine. Printed are one line of JSON for each measurement, and at the end the ratios of generated
+tokens per second, ours ÷ theirs: median and range over the rounds. llama.cpp takes part without `--run` or with
+`--untuned`, since it needs its own file format: all engines then use the embedded model's weights, llama.cpp in four
+bits.
 vLLM's API server and tokenizer are processes of their own and use another core. Not here: quality.
 """
 
@@ -28,6 +30,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from rest_react.config.compose import compose
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm.vllm_process import free_port
@@ -37,6 +40,7 @@ from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Prompt, Sampling, Trajectory
 from rest_react.remote.http_client import answers
+from rest_react.run import run
 from rest_react.seeds import derive_seed
 from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.stages.rollouts import TRAJECTORIES
@@ -53,26 +57,36 @@ Steps = list[tuple[str, list[str]]]
 def main() -> None:
     """Prints a line of JSON for each measurement, then the ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--run", type=Path, default=Path("outputs/default"))
+    parser.add_argument("--run", type=Path, help="the run whose Grow is repeated; without it a scripted one")
     parser.add_argument("--iteration", type=int, default=1, help="the iteration whose Grow is repeated")
-    parser.add_argument("--trajectories", type=int, default=8, help="so many of them, all at once")
+    parser.add_argument("--trajectories", type=int, default=4, help="so many of them, all at once")
     parser.add_argument("--rounds", type=int, default=3, help="how often each engine takes its turn")
     parser.add_argument("--untuned", action="store_true", help="the embedded model's weights, and llama.cpp too")
     arguments = parser.parse_args()
-    path = arguments.run / f"iter_{arguments.iteration}" / "grow" / TRAJECTORIES
-    weights = weights_of_iteration(arguments.run / f"iter_{arguments.iteration - 1}")
-    if not path.exists() or not (arguments.untuned or weights):
-        parser.error(f"{arguments.run} has no Grow or no weights; run up to iteration {arguments.iteration}")
-    settings = read_settings(arguments.run)
-    samples, how = int(settings["grow.samples"]), Sampling(
-        float(settings["grow.temperature"]), int(settings["agent.max_tokens"]), 0, stop=(STOP,)
-    )  # fmt: skip
-    steps = steps_of(path, arguments.trajectories)
-    model = EMBEDDED if arguments.untuned or weights is None else str(weights.resolve())
-    speeds = asyncio.run(compare(model, steps, samples, how, arguments.rounds, with_llamacpp=arguments.untuned))
+    with TemporaryDirectory() as folder:
+        run_folder, untuned = arguments.run or scripted_run(Path(folder)), arguments.untuned or not arguments.run
+        path = run_folder / f"iter_{arguments.iteration}" / "grow" / TRAJECTORIES
+        weights = None if untuned else weights_of_iteration(run_folder / f"iter_{arguments.iteration - 1}")
+        if not path.exists() or not (untuned or weights):
+            parser.error(f"{run_folder} has no Grow or no weights; run up to iteration {arguments.iteration}")
+        settings = read_settings(run_folder)
+        samples, how = int(settings["grow.samples"]), Sampling(
+            float(settings["grow.temperature"]), int(settings["agent.max_tokens"]), 0, stop=(STOP,)
+        )  # fmt: skip
+        steps = steps_of(path, arguments.trajectories)
+    model = str(weights.resolve()) if weights else EMBEDDED
+    speeds = asyncio.run(compare(model, steps, samples, how, arguments.rounds, with_llamacpp=untuned))
     for other in list(speeds)[1:]:
         ratios = [ours / theirs for ours, theirs in zip(speeds["ours"], speeds[other], strict=True)]
         print(f"ours ÷ {other}: {median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}], {len(ratios)} rounds")
+
+
+def scripted_run(folder: Path) -> Path:
+    """The run folder of a scripted iteration: its steps have the lengths of a real one."""
+    sizes = ("world.demonstrations=4", "world.train=8", "world.evaluation=2", "agent.max_tokens=40")
+    overrides = ("experiment=smoke", "finetune=dry_run", "iteration=1", "run=scripted", f"output={folder}")
+    run(compose([*overrides, *sizes]))
+    return folder / "scripted"
 
 
 def steps_of(path: Path, count: int) -> Steps:
