@@ -81,10 +81,11 @@ for path in sorted(run.glob("iter_*/**/summary.json"), key=lambda path: path.sta
         tokens, rate = last["tokens"], last["seconds"]
     # A stage ended when its summary was written.
     ended = path.stat().st_mtime
-    peak = max((used for at, used in memory if ended - seconds <= at <= ended), default="")
+    # Of a resumed stage the seconds may be unknown.
+    peak = max((used for at, used in memory if seconds is not None and ended - seconds <= at <= ended), default="")
     cells = [
         path.parent.relative_to(run).as_posix(),
-        f"{seconds:.1f}",
+        "resumed" if seconds is None else f"{seconds:.1f}",
         f"{summary['prompt_tokens']:,}" if "prompt_tokens" in summary else "",
         f"{tokens:,}" if tokens else "",
         f"{tokens / rate:,.0f}" if tokens and rate else "",

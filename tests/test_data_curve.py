@@ -6,10 +6,13 @@ from random import Random
 
 import pytest
 
+from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
+from rest_react.loop import Loop
 from rest_react.reporting.results.results_json import BreakEven, Results, read_results
 from rest_react.run import run
+from rest_react.storage.run_folder import RunFolder
 from rest_react.sweep.report import write_sweep_report
 from tests.questions.sets import write_jsonl
 from tests.rented_labels import RentedLabels
@@ -143,3 +146,18 @@ def test_an_instructed_set_needs_the_untuned_model_and_is_for_benchmarks(tmp_pat
     assert [problem.partition(":")[0] for problem in told.value.problems] == [
         "task.baselines", "grow.questions.instructed",
     ]  # fmt: skip
+
+
+def test_labels_of_an_instructed_set_that_no_output_could_tell_apart_are_refused(tmp_path: Path) -> None:
+    data = write_data(tmp_path)
+    rows = [{"text": f"Snippet {i}. C or C#?", "label": ("C", "C#")[i % 2]} for i in range(4)]
+    write_jsonl(data / "second.jsonl", *rows, *({"text": f"Word {i}?", "label": "Rust"} for i in range(2)))
+    settings = compose(
+        ["experiment=[classify,forgetting]", f"data={data}", f"evaluate.benchmarks.second.path={data}/second.jsonl",
+         "demonstrations.questions.n=12", "evaluate.benchmarks.second.n=6", "evaluate.benchmarks.validation.n=6",
+         "task.baselines=[zero_shot]", "run=x"]
+    )  # fmt: skip
+    with pytest.raises(ConfigError) as refused:
+        Loop(settings, Parts(settings, RunFolder(tmp_path / "run")))
+    (problem,) = refused.value.problems
+    assert problem.startswith("evaluate.benchmarks.second: 4 of 6 rows: 'C' and 'C#' differ in marks alone, which")

@@ -405,6 +405,7 @@ def test_the_gpu_check_s_table_gives_each_stage_its_time_rate_and_memory(tmp_pat
         "iter_1/grow": (1000, {"seconds": 8.0, "prompt_tokens": 4000, "completion_tokens": 1600}),
         "iter_1/finetune": (1050, {"seconds": 30.0}),
         "iter_1/improve": (1010, {"seconds": 0.0}),
+        "iter_1/evaluate/world": (1060, {"seconds": None, "completion_tokens": 1600}),  # resumed
     }
     for name, (ended, summary) in stages.items():
         write_summary(tmp_path / name, summary)
@@ -415,8 +416,9 @@ def test_the_gpu_check_s_table_gives_each_stage_its_time_rate_and_memory(tmp_pat
     (tmp_path / "gpu_memory.txt").write_text("991 700\n995 2048\n1005 9999\n1030 5000\n1040 [N/A]\n1041")
     *_, table = re.findall(r"<<'EOF'\n(.*?)^EOF$", GPU_CHECK.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     made = subprocess.run([sys.executable, "-", tmp_path], input=table, capture_output=True, text=True, check=True)
-    assert made.stdout.splitlines()[2:5] == [
+    assert made.stdout.splitlines()[2:6] == [
         "| iter_1/grow | 8.0 | 4,000 | 1,600 | 200 | 2,048 |",
         "| iter_1/improve | 0.0 |  |  |  |  |",
         "| iter_1/finetune | 30.0 |  | 200 | 10 | 5,000 |",
+        "| iter_1/evaluate/world | resumed |  | 1,600 |  |  |",
     ]

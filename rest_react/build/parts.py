@@ -119,12 +119,16 @@ class Parts:
 
     def baselines(self) -> Iterator[tuple[str, Task, Policy]]:
         """Each baseline of the task with the policy that answers for it, to be closed after use. The untuned policy is
-        asked with its prompts, whatever `agent.exemplars` says."""
+        asked with its prompts, whatever `agent.exemplars` says: with the instructions in `agent.prompts`, if it is set,
+        and as examples the user's rows."""
         rows, task, s = self.question_sets.labelled_rows, self.settings.task, self.settings
         for name in task.baseline_names() if rows else ():
             shots = task.baseline_shots(name)
             llm = task.baseline(name, rows) if shots is None else self.llm(self.starting_model())
             made = task.prompts_of_rows(rows, shots=shots or 0)
+            if s.agent.prompts:
+                own = self.prompts.steps
+                made = {kind: replace(own[kind], exemplars=prompt.exemplars) for kind, prompt in made.items()}
             context = TaskContext(StepPrompts(made or self.prompts.steps, task.closings, "always"), s.agent)
             policy = self.policy(llm, samples=s.evaluate.samples, temperature=s.evaluate.temperature, tuned=False)
             yield name, task.open(context), policy

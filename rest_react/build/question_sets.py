@@ -8,7 +8,7 @@ Not here: reading a file or a set of the Hub (questions), and overlap between se
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -17,6 +17,7 @@ from pathlib import Path
 from rest_react.config.settings import Questions, Settings
 from rest_react.errors import ConfigError
 from rest_react.questions.question_settings import BuiltInItems, OpenedQuestions, QuestionContext
+from rest_react.questions.sampling import without_learnt
 from rest_react.records import LabelledQuestion, Passage
 from rest_react.stages.synthesise import written_rows
 from rest_react.storage.run_folder import RunFolder
@@ -60,8 +61,10 @@ class QuestionSets:
         return QuestionSet(tuple(found), tuple(chain(*corpora)) if len(corpora) == len(sets) else None)
 
     def open(self, source: Questions, *, labelled: bool = True) -> QuestionSet:
-        """Reads a question set and draws its sample. With `labelled=False` rows may have no answers."""
-        return _sampled(source, source.open(self.context, labelled=labelled))
+        """Reads a question set and draws its sample. With `labelled=False`, for Grow, rows may have no answers, and
+        none is a row whose label the policy learns in iteration 0."""
+        context = self.context if labelled else replace(self.context, learnt=self._learnt)
+        return _sampled(source, source.open(context, labelled=labelled), context.learnt)
 
     @property
     def context(self) -> QuestionContext:
@@ -93,6 +96,14 @@ class QuestionSets:
         """The labelled rows of `demonstrations.questions`; none if it is not set."""
         return () if self._rows is None else self._rows.labelled
 
+    @property
+    def _learnt(self) -> frozenset[str]:
+        """The texts whose labels iteration 0 learns. Searching tasks refuse them in Grow (shared_questions)."""
+        s = self.settings
+        if s.task.searches or s.synthetic.n or s.start != "demonstrations" or not s.iteration:
+            return frozenset()
+        return frozenset(row.question.text for row in self.labelled_rows)
+
     @cached_property
     def _rows(self) -> QuestionSet | None:
         """The rows of `demonstrations.questions`, if it is set; those that the teacher wrote, if it writes some."""
@@ -104,10 +115,10 @@ class QuestionSets:
         return _sampled(source, source.open_with_chains(self.context))
 
 
-def _sampled(source: Questions, opened: OpenedQuestions) -> QuestionSet:
+def _sampled(source: Questions, opened: OpenedQuestions, learnt: Collection[str] = ()) -> QuestionSet:
     from rest_react.questions import sample
 
-    found: Sequence[LabelledQuestion] = opened.labelled
+    found: Sequence[LabelledQuestion] = without_learnt(opened.labelled, learnt, None, source.origin())
     if source.sample is not None:
         found = sample(found, source.sample, opened.sample_seed)
     return QuestionSet(tuple(found), opened.passages)

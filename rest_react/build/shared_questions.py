@@ -3,7 +3,7 @@
     refuse_shared_questions(settings, question_sets, grown, {"bamboogle": asked})   # ConfigError, or notes
 
 A question of a benchmark that trains makes the benchmark's number worthless; `grow.allow_overlap` names exceptions.
-Not here: which questions are nearly equal (questions).
+Not here: which questions are nearly equal (questions.overlap), and texts near-duplicates (questions.near_duplicates).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from rest_react.build.question_sets import QuestionSets
 from rest_react.config.checks.question_sets import benchmarks_for_testing
 from rest_react.config.settings import Settings
 from rest_react.questions import refuse_overlap, refuse_overlap_of_demonstrations, unlabelled
+from rest_react.questions.near_duplicates import near_duplicates
 from rest_react.records import Question
 from rest_react.terminal.console import say
 
@@ -19,7 +20,8 @@ from rest_react.terminal.console import say
 def refuse_shared_questions(
     settings: Settings, sets: QuestionSets, grown: Sequence[Question], asked: Mapping[str, Sequence[Question]]
 ) -> None:
-    """Compares the questions of Grow and of the demonstrations with those of each benchmark, and with each other."""
+    """Compares the questions of Grow and of the demonstrations with those of each benchmark, and those of a chain with
+    each other. Other rows of the demonstrations are not in Grow (question_sets)."""
     own = settings.demonstrations.questions is not None and not settings.synthetic.n
     taught = unlabelled(sets.demonstrated.demonstrations) if own else []
     tested = benchmarks_for_testing(settings)
@@ -29,16 +31,17 @@ def refuse_shared_questions(
         refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
     elif taught:  # rows with labels: no setting allows them in a benchmark
         refuse_overlap(taught, asked, (), asked, setting="demonstrations.questions")
-    if settings.task.searches or settings.start != "demonstrations" or not settings.iteration:
-        return
-    if again := _same_texts(taught, grown):
-        say(
-            f"note: grow.questions: {again} of {len(grown)} rows are also rows of demonstrations.questions, whose "
-            "labels the policy has learnt before it answers them. For a loop without labels give Grow other rows: "
-            "draw=first or random and the same seed for both, and grow.questions.skip=<demonstrations.questions.n>"
-        )
+        if not settings.task.searches:
+            _tell_near_duplicates([*taught, *(grown if settings.iteration else ())], asked)
 
 
-def _same_texts(taught: Sequence[Question], grown: Sequence[Question]) -> int:
-    known = {question.text for question in taught}
-    return sum(question.text in known for question in grown)
+def _tell_near_duplicates(trained: Sequence[Question], asked: Mapping[str, Sequence[Question]]) -> None:
+    """A note for each benchmark with texts that nearly repeat one that trains. They are not refused: texts from a form
+    may be different cases."""
+    for name, questions in asked.items():
+        if pairs := near_duplicates(trained, questions):
+            ours, theirs = pairs[0]
+            say(
+                f"note: evaluate.benchmarks.{name}: {len(pairs)} of {len(questions)} texts nearly repeat a text that "
+                f"trains, e.g. {theirs.id} and {ours.id}; the model may remember their labels"
+            )

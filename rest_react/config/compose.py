@@ -70,7 +70,7 @@ def _composed(overrides: Sequence[Any]) -> Settings:
     from hydra.errors import HydraException
 
     open_: set[str] = set()
-    groups, values, problems = [], [], []
+    groups, values, experiments, problems = [], [], [""], []
     for override in overrides:
         if not (CONFIGS / override.key_or_group).is_dir():
             values.append(override)
@@ -79,19 +79,38 @@ def _composed(overrides: Sequence[Any]) -> Settings:
             open_ |= _left_open(override)
         else:
             groups.append(override.input_line)
+            if override.key_or_group == "experiment":
+                chosen = override.value()
+                experiments += chosen if isinstance(chosen, list) else [chosen]
     try:
         config = _of_groups(tuple(groups))
     except HydraException as error:
-        raise ConfigError([*problems, f"{' '.join(groups)}: Hydra cannot compose these groups: {error}"]) from None
-    settings, found = _with_values(config, values, open_)
+        raise ConfigError([*problems, _uncomposable(groups, str(error))]) from None
+    settings, found = _with_values(config, values, open_, experiments[-1])
     sound = [value for value in values if not any(problem.startswith(value.key_or_group) for problem in found)]
     if found and len(sound) < len(values):
         # Wrong values hide wrong combinations: check again without them.
         open_ |= {value.key_or_group for value in values if value not in sound}
-        found += [problem for problem in _with_values(config, sound, open_)[1] if problem not in found]
+        found += [problem for problem in _with_values(config, sound, open_, "")[1] if problem not in found]
     if settings is None or problems or found:
         raise ConfigError([*problems, *found])
     return settings
+
+
+def _uncomposable(groups: Sequence[str], why: str) -> str:
+    """The message for groups that Hydra cannot compose."""
+    if changing := re.match(r"In 'experiment/([^']+)': Could not override", why):
+        return _on_another(changing[1])
+    return f"{' '.join(groups)}: Hydra cannot compose these groups: {why}"
+
+
+def _on_another(experiment: str) -> str:
+    """The message for an experiment that changes another one, if that is not named before it: with its command, which
+    is the first comment of its file."""
+    text = (CONFIGS / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8")
+    command = re.search(r"^# (?!@package)(.+)$", text, re.MULTILINE)
+    shown = f", as in its command: {command[1]}" if command else ""
+    return f"experiment: {experiment} changes another experiment, which must be named before it{shown}"
 
 
 @lru_cache(maxsize=16)
@@ -136,8 +155,11 @@ def _jobs(overrides: Sequence[str], multirun: bool, problems: list[str]) -> Iter
             yield [parser.parse_override(f"{given.partition('=')[0]}={choice}") for choice in choices]
 
 
-def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[Settings | None, list[str]]:
-    """The settings with these values, or their problems; without problems that depend on a setting in `open_`."""
+def _with_values(
+    config: Any, values: Sequence[Any], open_: set[str], experiment: str
+) -> tuple[Settings | None, list[str]]:
+    """The settings with these values, or their problems; without problems that depend on a setting in `open_`.
+    `experiment` is the last one of the config, which may lack the one that it changes; empty: none."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -159,7 +181,11 @@ def _with_values(config: Any, values: Sequence[Any], open_: set[str]) -> tuple[S
         problems += error.problems
     except OmegaConfBaseException as error:
         where = getattr(error, "full_key", None) or "the configuration"
-        problems.append(f"{where}: cannot be resolved: {str(error).splitlines()[0]}")
+        why = str(error).splitlines()[0]
+        if experiment and "is not a container" in why and where not in [value.key_or_group for value in values]:
+            problems.append(_on_another(experiment))
+        else:
+            problems.append(f"{where}: cannot be resolved: {why}; name an existing setting in ${{...}}")
     hanging = re.compile("|".join(rf"(?<![\w.]){re.escape(name)}(?!\w)" for name in open_) or r"(?!)")
     return settings, [problem for problem in problems if not hanging.search(problem)]
 

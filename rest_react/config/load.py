@@ -39,7 +39,8 @@ def load_settings(values: object) -> Settings:
     try:
         settings: Settings = _adapter().validate_python(values)
     except ValidationError as error:
-        raise ConfigError([_explain(dict(problem)) for problem in error.errors(include_url=False)]) from None
+        told = [_explain(dict(problem), values) for problem in error.errors(include_url=False)]
+        raise ConfigError(list(dict.fromkeys(told))) from None
     problems = list(combination_problems(settings))
     if problems:
         raise ConfigError(problems)
@@ -71,8 +72,8 @@ def records_of(root: type) -> Iterator[type]:
             pending += typing.get_args(node)
 
 
-def _explain(problem: dict[str, Any]) -> str:
-    """Our message for one pydantic error: the path, what is wrong, what to do."""
+def _explain(problem: dict[str, Any], values: object) -> str:
+    """Our message for one pydantic error in these values: the path, what is wrong, what to do."""
     path = _path(problem["loc"])
     given = problem.get("input")
     match problem["type"]:
@@ -86,6 +87,8 @@ def _explain(problem: dict[str, Any]) -> str:
                 f"{path}: holds question sets by name; add one with +questions@{path}.<name>=<set>, remove one with "
                 f"'~questions@{path}.<name>'"
             )
+        case "string_type" if given is None and "items" in problem["loc"] and (folder := _unset_folder(values)):
+            return f"{folder}: is not set; give {folder}=<folder with train and validation files>"
         case "tuple_type":
             items = given if isinstance(given, (str, int, float)) else "a,b"
             return f"{path}: should be a list, such as [{items}] (given: {given!r:.80})"
@@ -103,6 +106,12 @@ def _explain(problem: dict[str, Any]) -> str:
             )
     message = problem["msg"][:1].lower() + problem["msg"][1:]
     return f"{path}: {message} (given: {given!r:.80})"
+
+
+def _unset_folder(values: object) -> str:
+    """Which folder of question files is null: `data`, or else `evaluate_data`; empty if neither is."""
+    given = values if isinstance(values, dict) else {}
+    return next((name for name in ("data", "evaluate_data") if given.get(name, "") is None), "")
 
 
 @cache

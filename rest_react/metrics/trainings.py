@@ -81,12 +81,31 @@ def mean_over_trainings(trainings: Sequence[Answers]) -> OverTrainings:
     names = _scored_in_all(trainings)
     if not names:
         return OverTrainings(None, None, None, None, 0)
-    arm = _arm(trainings, names)
-    std = math.sqrt(arm.between() / arm.freedom) if arm.freedom else None
     # One imaginary question at each end of the scale, as in metrics.intervals.
-    centre, error = shrunken_mean(arm.of_questions, {0.0: 1.0, 1.0: 1.0})
-    low, high = _interval(centre, error, [arm], ends=(0.0, 1.0))
-    return OverTrainings(float(arm.means.mean()), std, low, high, len(names), tuple(arm.means.tolist()))
+    return _mean_of(_arm(trainings, names), {0.0: 1.0, 1.0: 1.0}, (0.0, 1.0))
+
+
+def mean_of_own_means(trainings: Sequence[Answers]) -> OverTrainings:
+    """The mean of the trainings' means, each over the questions that have the score in this training: for a score that
+    an answer has or lacks by what it is, so that the questions scored in all trainings would be a biased choice.
+
+    A training's mean is a ratio, scores by scored questions. Each score is replaced by what it adds to this ratio
+    (linearisation), that of an unscored question by the mean; then questions and trainings are crossed as ever."""
+    import numpy as np
+
+    found = [{name: fmean(scored) for name, given in one.items() if (scored := _scored(given))} for one in trainings]
+    own = [one for one in found if one]
+    names = sorted(set().union(*own))
+    if not names:
+        return OverTrainings(None, None, None, None, 0)
+    rows = []
+    for one in own:
+        mean, weight = fmean(one.values()), len(names) / len(one)
+        rows.append([weight * one.get(name, mean) + (1 - weight) * mean for name in names])
+    arm = _Arm(np.array(rows))
+    mean, weight = float(arm.means.mean()), len(names) / fmean(map(len, own))
+    imaginary = {(1 - weight) * mean: 1.0, weight + (1 - weight) * mean: 1.0}
+    return _mean_of(arm, imaginary, (0.0, 1.0))
 
 
 def difference_over_trainings(ours: Sequence[Answers], theirs: Sequence[Answers]) -> OverTrainings:
@@ -95,22 +114,28 @@ def difference_over_trainings(ours: Sequence[Answers], theirs: Sequence[Answers]
 
 
 def difference_to_baseline(trainings: Sequence[Answers], baseline: Answers) -> OverTrainings:
-    """The mean difference of an arm to answers that no training made, paired by question: the arm's trainings vary, the
-    baseline does not."""
+    """The mean difference of an arm to answers that are the same beside each training, paired by question: the arm's
+    trainings vary, the baseline does not. For one that learnt anew in each run: `change_over_trainings`."""
     return _difference(trainings, [baseline], varying=slice(1))
 
 
 def change_over_trainings(after: Sequence[Answers], before: Sequence[Answers]) -> OverTrainings:
-    """The mean change of each training from earlier answers of its own, paired by question and training."""
+    """The mean change of each training from other answers of its own, earlier ones or those of a baseline of the same
+    run, paired by question and training."""
     names = _scored_in_all([*after, *before])
     if not names:
         return OverTrainings(None, None, None, None, 0)
     arm = _Arm(_arm(after, names).scores - _arm(before, names).scores)
     half = 0.5 / len(after)  # half a pair of answers, as in metrics.intervals
-    centre, error = shrunken_mean(arm.of_questions, {-1.0: half, 0.0: 2 * half, 1.0: half})
-    low, high = _interval(centre, error, [arm], ends=(-1.0, 1.0))
+    return _mean_of(arm, {-1.0: half, 0.0: 2 * half, 1.0: half}, (-1.0, 1.0))
+
+
+def _mean_of(arm: _Arm, imaginary: Mapping[float, float], ends: tuple[float, float]) -> OverTrainings:
+    """The mean of an arm; `imaginary` questions (value to weight) are as in `shrunken_mean`."""
+    centre, error = shrunken_mean(arm.of_questions, imaginary)
+    low, high = _interval(centre, error, [arm], ends=ends)
     std = math.sqrt(arm.between() / arm.freedom) if arm.freedom else None
-    return OverTrainings(float(arm.means.mean()), std, low, high, len(names), tuple(arm.means.tolist()))
+    return OverTrainings(float(arm.means.mean()), std, low, high, arm.scores.shape[1], tuple(arm.means.tolist()))
 
 
 def _difference(ours: Sequence[Answers], theirs: Sequence[Answers], *, varying: slice) -> OverTrainings:
@@ -152,10 +177,14 @@ def _interval(
 def _scored_in_all(trainings: Sequence[Answers]) -> list[str]:
     """The questions with a scored answer in each training."""
     names = set(trainings[0]).intersection(*trainings[1:])
-    return sorted(name for name in names if all(any(v is not None for v in one[name]) for one in trainings))
+    return sorted(name for name in names if all(_scored(one[name]) for one in trainings))
+
+
+def _scored(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _arm(trainings: Sequence[Answers], names: Sequence[str]) -> _Arm:
     import numpy as np
 
-    return _Arm(np.array([[fmean(v for v in one[name] if v is not None) for name in names] for one in trainings]))
+    return _Arm(np.array([[fmean(_scored(one[name])) for name in names] for one in trainings]))

@@ -22,6 +22,7 @@ from rest_react.questions.file_formats import read_rows
 from rest_react.questions.item_draws import are_labels, draw_items, unbalanced
 from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
 from rest_react.questions.row_values import BadRow, Row, as_text, make_records, raise_problems, value_at
+from rest_react.questions.sampling import without_learnt
 from rest_react.records import LabelledQuestion, Question
 from rest_react.setting_types import Count, Name, NotNegative
 from rest_react.terminal.console import say
@@ -55,14 +56,22 @@ class ItemQuestions(QuestionSettings):
         if self.draw == "stratified" and not labelled:
             raise ConfigError([f"{self.path}: draw=stratified uses the labels of unlabelled rows; set draw=random"])
         found = read_items(self.file(), self.fields, self.column_value(), labelled=labelled)
-        drawn = draw_items(found, self.draw, self.seed)[self.skip :][: self.n]
         if self.skip + (self.n or int(labelled)) > len(found):
-            raise ConfigError(
-                [f"{self.path}: has {len(found)} rows, but skip={self.skip} and n={self.n} need more; lower them"]
-            )
+            raise ConfigError([self._too_few(len(found))])
+        behind = draw_items(found, self.draw, self.seed)[self.skip :]
+        drawn = without_learnt(behind, context.learnt, self.n, str(self.file()))
         if labelled and self.n is not None and self.draw == "first" and (shares := unbalanced(drawn)):
             say(f"note: {self.path}: the first rows are not balanced ({shares}); draw=stratified draws balanced ones")
         return OpenedQuestions(_instructed(drawn) if self.instructed else drawn, None, self.seed)
+
+    def _too_few(self, rows: int) -> str:
+        """The message for fewer rows than `skip` and `n` need."""
+        split = self.column_value()
+        told = f"{self.file()}: has {rows} rows{'' if split is None else f' of the split {split!r}'}"
+        if self.n is None or rows <= self.skip:
+            return f"{told}, of which skip={self.skip} leaves none; lower skip of the question set"
+        needed = f"skip={self.skip} and n={self.n} need {self.skip + self.n}"
+        return f"{told}, but {needed}; set n of the question set to {rows - self.skip} or less"
 
     def open_with_chains(self, context: QuestionContext) -> OpenedQuestions:
         """Labelled rows for demonstrations."""

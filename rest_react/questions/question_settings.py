@@ -43,11 +43,13 @@ class NoItems:
 
 @dataclass(frozen=True, slots=True)
 class QuestionContext:
-    """What a run tells a source of questions: its built-in world and that world's seed, and how a corpus is read."""
+    """What a run tells a source of questions: its built-in world and that world's seed, how a corpus is read, and for
+    Grow the texts of demonstrations: rows whose labels the policy learns, so that it must not label them again."""
 
     world: Callable[[], BuiltInItems]
     world_seed: int
     read_corpus: Callable[[str], tuple[Passage, ...]]
+    learnt: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

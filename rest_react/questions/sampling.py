@@ -1,15 +1,16 @@
-"""Draws a part or a sample of the questions, and removes the labels before Grow sees them.
+"""Draws a part or a sample of the questions, and removes the labels, and rows already learnt, before Grow sees them.
 
     grown = unlabelled(sample(questions, 500, seed=0))
 
 Not here: reading them (`labelled_questions`, `hub`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rest_react.errors import ConfigError
 from rest_react.records import LabelledQuestion, Question
 from rest_react.seeds import derive_seed
+from rest_react.terminal.console import say
 
 
 def sample(questions: Sequence[LabelledQuestion], n: int, seed: int) -> list[LabelledQuestion]:
@@ -34,6 +35,26 @@ def in_part(
             [f"part: [{low:g}, {high:g}] holds none of the {len(questions)} questions of the set; give a larger part"]
         )
     return found
+
+
+def without_learnt(
+    questions: Sequence[LabelledQuestion], learnt: Collection[str], n: int | None, place: str
+) -> list[LabelledQuestion]:
+    """The first `n` questions (None: all) that have none of the texts `learnt`; a note counts the others before them.
+    `place` names the set in messages. Raises ConfigError if none is left, or fewer than `n`."""
+    unknown = [item for item in questions if item.question.text not in learnt][:n]
+    passed = questions.index(unknown[-1]) + 1 if len(unknown) == n else len(questions)
+    if not (left_out := passed - len(unknown)):
+        return unknown
+    if len(unknown) < (n or 1):
+        told = (
+            f"{place}: {left_out} of its {len(questions)} rows are rows of demonstrations.questions, whose labels the "
+            f"policy has learnt, which leaves {len(unknown)}"
+        )
+        needed = "; lower" if n is None else f" for n={n}; lower that n, its skip or"
+        raise ConfigError([f"{told}{needed} demonstrations.questions.n, or set iteration=0"])
+    say(f"note: {place}: {left_out} rows are left out of Grow: their labels are learnt from demonstrations.questions")
+    return unknown
 
 
 def unlabelled(questions: Iterable[LabelledQuestion]) -> list[Question]:

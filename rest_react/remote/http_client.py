@@ -74,7 +74,9 @@ def refuse_address(base_url: str) -> None:
     if secret := secret_in(base_url, address=True):
         raise UsageError(f"base_url: holds {secret}; store it in an environment variable and name that in api_key_env")
     if not base_url.startswith(("http://", "https://")):
-        raise UsageError(f"base_url: {base_url!r} is not an http:// or https:// address")
+        raise UsageError(
+            f"base_url: {base_url!r} is not an http:// or https:// address; give one such as http://localhost:8000/v1"
+        )
 
 
 @dataclass(frozen=True, slots=True)

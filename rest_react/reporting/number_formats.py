@@ -8,6 +8,8 @@ Not here: the numbers (reporting.results.results_json).
 
 from typing import Protocol
 
+RESUMED = "resumed"  # in place of a time: of the processes that did the work only the last one's is known
+
 
 def percent(value: float | None) -> str:
     """A share as percent."""

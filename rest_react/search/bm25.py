@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 from rest_react.errors import ConfigError
 from rest_react.records import Hit, Passage
 from rest_react.search import word_tokenizer
-from rest_react.search.engine_settings import SearchContext, SearchSettings
+from rest_react.search.engine_settings import CORPUS_LACKS_WORLD, SearchContext, SearchSettings
 from rest_react.setting_types import Name
 from rest_react.storage.files import clear_drafts, draft_folder, publish, remove
 from rest_react.terminal.console import say
@@ -48,9 +48,7 @@ class Bm25Settings(SearchSettings):
         return None if self.wants_passages() else Path(self.corpus)
 
     def lacks_world(self) -> str:
-        if self.wants_passages():
-            return ""
-        return "search.corpus does not contain the built-in world; use other questions, or set it to `questions`"
+        return "" if self.wants_passages() else CORPUS_LACKS_WORLD
 
     def problems(self, path: str) -> Iterator[str]:
         file = self.corpus_file()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from rest_react.errors import ConfigError, UsageError
 from rest_react.records import Hit, Passage
 from rest_react.search.bm25 import Bm25Search
-from rest_react.search.engine_settings import SearchContext, SearchSettings
+from rest_react.search.engine_settings import CORPUS_LACKS_WORLD, SearchContext, SearchSettings
 from rest_react.setting_types import Count, Name
 from rest_react.storage.files import clear_drafts, draft_folder, publish, remove
 from rest_react.terminal.console import say
@@ -61,9 +61,7 @@ class DenseSettings(SearchSettings):
         return None if self.wants_passages() else Path(self.corpus)
 
     def lacks_world(self) -> str:
-        if self.wants_passages():
-            return ""
-        return "search.corpus does not contain the built-in world; use other questions, or set it to `questions`"
+        return "" if self.wants_passages() else CORPUS_LACKS_WORLD
 
     def problems(self, path: str) -> Iterator[str]:
         file = self.corpus_file()

@@ -14,6 +14,12 @@ from typing import ClassVar, Protocol
 from rest_react.protocols import Search
 from rest_react.records import Passage
 
+WEB_LACKS_WORLD = "the web does not contain the built-in world; use experiment=web search=<engine>, or set search=bm25"
+CORPUS_LACKS_WORLD = (
+    "search.corpus does not contain the built-in world; set search.corpus=questions, or use your own questions with "
+    "experiment=local_corpus data=<folder>"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class SearchContext:

@@ -27,7 +27,7 @@ from rest_react.remote.json_reply import decode_reply
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of
-from rest_react.search.engine_settings import SearchContext, SearchSettings
+from rest_react.search.engine_settings import WEB_LACKS_WORLD, SearchContext, SearchSettings
 from rest_react.search.html_text import web_text
 from rest_react.setting_types import Count, Name, Positive
 from rest_react.text_safety.redaction import redact_reply, secret_in
@@ -66,11 +66,11 @@ class JsonSearchSettings(SearchSettings):
         return JsonSearch(self)
 
     def lacks_world(self) -> str:
-        return "the web does not contain the built-in world; use other questions, or set search=bm25"
+        return WEB_LACKS_WORLD
 
     def problems(self, path: str) -> Iterator[str]:
         if not self.url.startswith(("http://", "https://")):
-            yield f"{path}.url: {self.url!r} is not an http:// or https:// address"
+            yield f"{path}.url: {self.url!r} is not an http:// or https:// address; give the address of the API"
         if secret := secret_in(self.url, address=True):
             yield f"{path}.url: holds {secret}; store it in an environment variable and name that in api_key_env"
         if any(_KEY in value for value in self.headers.values()) != (self.api_key_env is not None):

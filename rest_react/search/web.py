@@ -25,7 +25,7 @@ from rest_react.remote.failures.wait_headers import requested_wait_s
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry
 from rest_react.remote.whole_reply import PAGE_MB, place_of, whole
-from rest_react.search.engine_settings import SearchContext, SearchSettings
+from rest_react.search.engine_settings import WEB_LACKS_WORLD, SearchContext, SearchSettings
 from rest_react.search.html_text import clean_html, web_text
 from rest_react.setting_types import Count, Name, Positive
 
@@ -65,7 +65,7 @@ class DuckDuckGoSettings(SearchSettings):
         )  # fmt: skip
 
     def lacks_world(self) -> str:
-        return "the web does not contain the built-in world; use other questions, or set search=bm25"
+        return WEB_LACKS_WORLD
 
 
 class DuckDuckGo:

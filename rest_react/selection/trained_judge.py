@@ -59,7 +59,10 @@ class TrainedJudge:
     async def _score(self, state: str, candidate: str) -> OptionScores:
         scores = await self.llm.score(Prompt("", shown_to_judge(state, candidate)), YES_NO)
         if scores is None:
-            raise UsageError("reward_model=trained: the server gives no log-probabilities of yes and no")
+            raise UsageError(
+                "reward_model=trained: needs log-probabilities of yes and no, which the policy's server does not give; "
+                "choose another reward_model, such as reward_model=same, or set policy=smollm2 or policy=vllm"
+            )
         return scores
 
 

@@ -52,8 +52,8 @@ async def evaluate(
     opens again at its next call."""
     if read_summary(stage) is not None:
         return
-    started = time.monotonic()
-    path = stage / TRAJECTORIES
+    started, path = time.monotonic(), stage / TRAJECTORIES
+    resumed = path.exists() and path.stat().st_size > 0  # the time that these answers took is not recorded
     questions = [labelled.question for labelled in benchmark]
     times = await roll_out(
         task, policy, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
@@ -66,10 +66,12 @@ async def evaluate(
         if make_room:
             await grader.aclose()
     tokens = _tokens(path)
-    cost = bill(prices, **tokens_by_role(task, path), grader=_grading_tokens(stage / RESULTS))
+    answering = tokens_by_role(task, path)
+    cost = bill(prices, **answering, grader=_grading_tokens(stage / RESULTS))
+    cost["answering_usd"] = bill(prices, **answering)["cost_usd"]
     summary = {"grader": grader.name, "questions": len(benchmark), "repeats": repeats, **tokens, **cost}
-    clock = {"latency": latency_by_length(times), "seconds": round(time.monotonic() - started, 1)}
-    write_summary(stage, summary | clock)
+    seconds = None if resumed else round(time.monotonic() - started, 1)
+    write_summary(stage, summary | {"latency": latency_by_length(times), "seconds": seconds})
 
 
 async def _grade_all(

@@ -9,7 +9,7 @@ Not here: the training itself (training.local, training.hosted).
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,7 @@ from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, remove, write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
-from rest_react.training.process.loss_curve import held_out_loss, last_step
+from rest_react.training.process.loss_curve import held_out_loss, last_step, step_times
 from rest_react.training.rows.holdout import HELD_OUT
 from rest_react.training.rows.trained_tokens import trained_tokens
 
@@ -52,6 +52,7 @@ async def finetune(
             "differ: raise grow.samples or grow.temperature."
         )
     make_folder(stage)
+    resumed, before = any(stage.iterdir()), step_times(stage)
     remove(stage.parent / "choose")  # left by another training
     model = await trainer.train(rows, base, stage, seed)
     write_json(stage / MODEL, model)
@@ -66,10 +67,21 @@ async def finetune(
         "base": base.name,
         "model": model.name,
         **_cost(trained_tokens(stage), price),
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": _seconds(time.monotonic() - started, resumed, before, step_times(stage)),
     }
     write_summary(stage, told)
     return model
+
+
+def _seconds(
+    elapsed: float, resumed: bool, before: Sequence[tuple[int, float]], curve: Sequence[tuple[int, float]]
+) -> float | None:
+    """The seconds of a training, of which `elapsed` in this process. If it `resumed`, those of the steps that are kept
+    from `before` are added; None where the curve has no times: a hosted job goes on while no process waits."""
+    if resumed and not curve:
+        return None
+    kept = [one[1] for one, now in zip(before, curve, strict=False) if one == now]
+    return round(elapsed + max(kept, default=0.0), 1)
 
 
 def _cost(tokens: int | None, price: Price) -> dict[str, object]:

@@ -4,8 +4,9 @@
     reuse_stages(base, folder, locked, start="demonstrations", iteration=2)     # base's iteration 0 and first Grow
 
 The settings that differ decide which stages are shared (`shared_stages`). Prompts of the steps, a question set or a
-corpus whose content has changed under its name count as settings that differ, such as `grow.questions.content`. The two
-runs share files as hard links, because a complete stage never changes its files. A stage that this run has is kept.
+corpus whose content has changed under its name, since any command of the other run, count as settings that differ, such
+as `grow.questions.content`. The two runs share files as hard links, because a complete stage never changes its files. A
+stage that this run has is kept.
 Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve.improve, ...).
 """
 
@@ -26,7 +27,7 @@ from rest_react.storage.settings_file import (
     JUDGE_PROMPTS,
     differing_data,
     differing_settings,
-    read_environments,
+    other_digest,
     read_settings,
 )
 from rest_react.storage.summaries import read_summary
@@ -118,13 +119,13 @@ def _other_judge_prompts(
     source: RunFolder, settings: Mapping[str, object], environment: Mapping[str, str]
 ) -> dict[str, str]:
     """Where the prompts of judges differ: what was judged with them, as settings that differ."""
-    before = (read_environments(source.root) or [{}])[-1]
-    old, new = before.get(JUDGE_PROMPTS), environment.get(JUDGE_PROMPTS)
-    if old == new or None in (old, new) or before.get("rest-react") != environment.get("rest-react"):
+    other = other_digest(source.root, environment, JUDGE_PROMPTS)
+    if other is None:
         return {}
     graded = {"evaluate.judge_prompts": settings.get("grader.kind") != "rule"}
     judged = {"reward_model.judge_prompts": bool(settings.get("synthetic.n") and settings.get("synthetic.judged"))}
-    return {key: f"hash {old} in the folder, {new} now" for key, asked in (graded | judged).items() if asked}
+    told = f"hash {other} in the folder, {environment[JUDGE_PROMPTS]} now"
+    return {key: told for key, asked in (graded | judged).items() if asked}
 
 
 def shared_stages(

@@ -21,6 +21,7 @@ from rest_react.metrics.prices import Price, bill
 from rest_react.model_output.thinking import after_thinking
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
+from rest_react.questions.near_duplicates import runs, similarity
 from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
@@ -34,7 +35,6 @@ from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import CUT_OFF
 
 TEXTS, ITEMS = "texts.jsonl", "items.jsonl"
-_RUN = 8  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,15 +183,15 @@ def select_rows(
     for text in texts:
         tally, own = counts.setdefault(text.label, Counter(rows=0)), kept.setdefault(text.label, [])
         tally["texts"] += 1
-        runs = _runs(text.text)
+        own_runs = runs(text.text)
         if text.dropped:
             tally[text.dropped] += 1
-        elif any(_overlap(runs, other) > near for other in earlier):
+        elif any(similarity(own_runs, other) > near for other in earlier):
             tally["near-duplicates"] += 1
         elif len(own) == wanted[text.label]:
             tally["spare"] += 1
         else:
-            earlier.append(runs)
+            earlier.append(own_runs)
             tally["rows"] += 1
             own.append({"id": f"synthetic-{text.id}", "text": text.text, "label": text.label})
     longest = max(map(len, kept.values()), default=0)
@@ -204,15 +204,6 @@ def written_rows(stage: Path) -> list[LabelledQuestion]:
         return []
     rows = map(json.loads, (stage / ITEMS).read_bytes().splitlines())  # of a text, U+2028 would end a line too
     return [LabelledQuestion(Question(row["id"], row["text"]), (row["label"],)) for row in rows]
-
-
-def _runs(text: str) -> frozenset[str]:
-    plain = " ".join(text.casefold().split())
-    return frozenset(plain[i : i + _RUN] for i in range(max(len(plain) - _RUN + 1, 1)))
-
-
-def _overlap(runs: frozenset[str], others: frozenset[str]) -> float:
-    return len(runs & others) / len(runs | others)
 
 
 def _answers(text: WrittenText) -> Iterator[str | None]:

@@ -165,18 +165,23 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
 
 def differing_data(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Both digests, in words, of the steps' prompts and of each question set or corpus whose content differs from that
-    with which the folder was last run. Empty if another version of the program ran it, whose digests may be of another
-    form."""
-    kept = _read(root)
-    last = {} if kept is None else kept.environments[-1]
-    if last.get("rest-react") != environment.get("rest-react"):
-        return {}
-    digests = {name: now for name, now in environment.items() if name in last and ("." in name or name == STEP_PROMPTS)}
+    with which any command ran in the folder: which of the commands made a stage is not recorded."""
+    names = (name for name in environment if "." in name or name == STEP_PROMPTS)
+    others = {name: other_digest(root, environment, name) for name in names}
     return {
-        f"{name}.content": f"digest {last[name]} in the folder, {now} now"
-        for name, now in digests.items()
-        if last[name] != now
+        f"{name}.content": f"digest {other} in the folder, {environment[name]} now"
+        for name, other in others.items()
+        if other is not None
     }
+
+
+def other_digest(root: Path, environment: Mapping[str, str], name: str) -> str | None:
+    """The first digest of that name in the folder's environments that differs from that in `environment`; None if there
+    is none. Versions of this package are not compared: since digests are recorded their form has not changed, and
+    another form needs another name."""
+    now = environment.get(name)
+    digests = (one[name] for one in read_environments(root) if name in one)
+    return next((digest for digest in digests if now is not None and digest != now), None)
 
 
 def read_settings(root: Path) -> dict[str, Any]:

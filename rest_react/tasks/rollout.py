@@ -131,10 +131,15 @@ def parse_each(
 
 def _candidate(sample: Completion, max_tokens: int) -> Candidate:
     """The candidate to store. A text with the end mark is complete. Where a server does not say how a sample ended, the
-    number of tokens shows whether the limit was reached."""
+    number of tokens shows whether the limit was reached. Space at the end is dropped, but for one newline of a text
+    that was cut off: it shows that the last line is whole."""
     finish = sample.finish
     if STOP in sample.text:
         finish = "stop" if finish == CUT_OFF else finish
     elif not finish and sample.tokens >= max_tokens:
         finish = CUT_OFF
-    return Candidate(sample.text.split(STOP, 1)[0].rstrip(), sample.tokens, sample.logprob, finish)
+    text = sample.text.split(STOP, 1)[0]
+    kept = text.rstrip()
+    if finish == CUT_OFF and kept and "\n" in text[len(kept) :]:
+        kept += "\n"
+    return Candidate(kept, sample.tokens, sample.logprob, finish)

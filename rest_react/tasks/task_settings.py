@@ -108,6 +108,10 @@ class TaskSettings(Protocol):
         """One message for each question with whose gold answers no answer can be compared."""
         yield from ()
 
+    def notes_on_golds(self, questions: Sequence[LabelledQuestion]) -> Iterator[str]:
+        """What a user should know of the gold answers of a question set before anything is spent."""
+        yield from ()
+
     def prompts_of_rows(self, rows: Sequence[LabelledQuestion], *, shots: int | None = None) -> dict[str, StepPrompt]:
         """The prompts made from the rows of `demonstrations.questions`, with `shots` of them as examples (None: as many
         as its settings say); empty: the prompts are those in the prompt files."""
@@ -145,7 +149,7 @@ class TaskSettings(Protocol):
     def demonstrable(self, rows: Sequence[LabelledQuestion], passages: Sequence[Passage] | None) -> BuiltInItems:
         """The rows of `demonstrations.questions` as items that its expert can demonstrate."""
         raise UsageError(
-            "demonstrations.questions: the expert of this task knows only the built-in items; set it to null"
+            "demonstrations.questions: the expert of this task knows only the built-in items; leave it out"
         )
 
     async def left_out(self, items: BuiltInItems, search: Search | None, agent: AgentSettings) -> Mapping[str, str]:
@@ -155,4 +159,4 @@ class TaskSettings(Protocol):
     def scripted(self, items: BuiltInItems, *, seed: int, slip: float, **shares: Any) -> LLM:
         """A policy that knows the answers of the built-in items, with these shares of right, wrong, unparsable and
         empty samples."""
-        raise UsageError("policy.kind: this task has no scripted policy; choose another policy")
+        raise UsageError("policy.kind: this task has no scripted policy; choose another, such as policy=smollm2")

@@ -37,7 +37,10 @@ def encode_prompt(
 def encode_completion(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """The tokens of a completion, with the end-of-sequence token. Raises UsageError if the tokenizer has none."""
     if tokenizer.eos_token_id is None:
-        raise UsageError(f"{tokenizer.name_or_path} has no end-of-sequence token, so it cannot learn where to stop")
+        raise UsageError(
+            f"{tokenizer.name_or_path} has no end-of-sequence token, so it cannot learn where to stop; add one to its "
+            "tokenizer, or choose another model"
+        )
     return [*_encode_text(tokenizer, text), int(tokenizer.eos_token_id)]
 
 

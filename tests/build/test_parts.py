@@ -17,12 +17,16 @@ from rest_react.llm.gemini import Gemini
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.transformers_engine import TransformersEngine
 from rest_react.llm.vllm.vllm_server import VllmServer
+from rest_react.prompts import Exemplar, StepPrompt
 from rest_react.records import ModelRef, Passage, Prompt, Sampling
 from rest_react.remote.budget import Metered
 from rest_react.search.bm25 import Bm25Search
 from rest_react.search.retrieval_server import HttpSearch
 from rest_react.search.web import DuckDuckGo
 from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.completion.settings import CompletionSettings
+from rest_react.tasks.completion.task import Completion as CompletionTask
+from rest_react.tasks.completion.task import render_state as render_text
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 from rest_react.tasks.search_qa.render_state import render_state
@@ -31,6 +35,7 @@ from rest_react.training.dpo import DpoTrainer
 from rest_react.training.dry_run import DryRunTrainer
 from rest_react.training.hosted import HostedTrainer
 from rest_react.training.local import LocalTrainer
+from tests.tasks.completion.test_rows import write_data
 
 CORPUS = (Passage("p0", "Velmar", "A town founded by Ada Mell."),)
 
@@ -173,6 +178,24 @@ def test_a_user_s_own_prompt_changes_the_hash_of_the_prompts_of_its_kind_alone(t
     changed = parts(tmp_path, f"agent.prompts={mine}", "grader=same").prompts.digests()
     assert changed["step_prompts"] != hashes[-1]["step_prompts"]
     assert changed["judge_prompts"] == hashes[-1]["judge_prompts"]
+
+
+@pytest.mark.parametrize("start", ["prompted", "demonstrations"])
+def test_baselines_are_asked_with_the_users_instructions_and_the_rows_as_examples(start: str, tmp_path: Path) -> None:
+    mine = tmp_path / "prompts"
+    shutil.copytree(CompletionSettings.packaged_prompts, mine)
+    write_data(tmp_path / "data", labelled=18)
+    given = ("policy=tiny", f"start={start}", "demonstrations.questions.n=9", "task.shots=2", f"data={tmp_path}/data")
+    made = parts(tmp_path / "run", "experiment=classify", f"agent.prompts={mine}", *given, "run=x")
+    asked = {name: task.prompts.by_kind for name, task, _ in made.baselines() if isinstance(task, CompletionTask)}
+    instructions = made.prompts.steps["complete"].instructions
+    assert instructions.startswith("# A customer's complaint is given as TEXT.")
+    shown = [
+        Exemplar(render_text(row.question.text), f"{row.answers[0]}  # [END]")
+        for row in made.question_sets.labelled_rows[:2]
+    ]
+    assert asked["zero_shot"] == {"complete": StepPrompt(instructions, ())}
+    assert asked["few_shot"] == {"complete": StepPrompt(instructions, tuple(shown))}
 
 
 def test_a_missing_folder_of_prompts_is_told_once(tmp_path: Path) -> None:

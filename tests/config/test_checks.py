@@ -15,6 +15,7 @@ from rest_react.errors import ConfigError
 from rest_react.llm.openai_api.settings import OpenAIModel
 from rest_react.questions.hub import HubQuestions
 from rest_react.storage.locked_settings import UNLOCKED, flatten, locked_settings
+from rest_react.tasks.completion.settings import CompletionSettings
 
 GROWN = (
     "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
@@ -22,6 +23,7 @@ GROWN = (
 SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "vllm_remote")
 BAMBOOGLE = "questions@evaluate.benchmarks.world=bamboogle"
 WEB = ("brave", "duckduckgo", "exa", "searxng", "serper", "tavily")
+WEB_LACKS_WORLD = "the web does not contain the built-in world; use experiment=web search=<engine>, or set search=bm25"
 TRAINED = ("llm@reward_model=trained", "improve.selector=reward_model")
 GROUPS = {
     "task": ("task", ("search_qa", "completion", "tool_maker")),
@@ -242,10 +244,6 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             "search.corpus: there is no file nowhere.jsonl",
         ),
         (
-            ["search.corpus=README.md", "questions@evaluate.benchmarks.world=bamboogle"],
-            "grow.questions: search.corpus does not contain the built-in world",
-        ),
-        (
             ["questions@grow.questions=file", "grow.questions.path=no.jsonl", "search=http"],
             "grow.questions.path: there is no file no.jsonl",
         ),
@@ -255,14 +253,6 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             "grow.questions: has no corpus, but search=bm25 needs one; set grow.questions.corpus=<passages.jsonl>",
         ),
         (["agent.prompts=docs"], "agent.prompts: is not used; set start=prompted"),
-        (
-            ["search=duckduckgo", "questions@evaluate.benchmarks.world=bamboogle"],
-            "grow.questions: the web does not contain the built-in world",
-        ),
-        (
-            ["search=duckduckgo", "iteration=0", "start=prompted"],
-            "evaluate.benchmarks.world: the web does not contain the built-in world",
-        ),
         (["replay=true"], "replay: needs a cache"),
         (["search=http", "questions@grow.questions=bamtwoogle"], "grow.questions: https://raw.githubusercontent"),
         (["search=http", "+questions@grow.also.x=bamtwoogle"], "grow.also.x: https://raw.githubusercontent"),
@@ -301,7 +291,6 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             ["experiment=paper_gpu", "finetune.num_processes=3"],
             "finetune.batch_size: 64 is not a multiple of finetune.micro_batch_size × finetune.num_processes (12); set",
         ),
-        (["experiment=smoke", "improve.selector=reward_model"], "reward_model: the scripted policy cannot judge"),
         (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
         ([*TRAINED, "start=prompted"], "reward_model.kind: trained learns from demonstrations"),
         ([*TRAINED, "finetune=dry_run"], "reward_model.kind: trained needs weights that are tuned here"),
@@ -331,16 +320,7 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         (["improve.keep_trajectories=cycle_consistent"], "improve.keep_trajectories: cycle_consistent keeps no"),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
         (["improve.reward=options"], "improve.reward: options, but no reward model is asked; set improve.selector="),
-        (
-            ["improve.reward=options", "improve.selector=reward_model", "grow.samples=21"],
-            "grow.samples: 21, but improve.reward=options scores at most 20 options",
-        ),
-        (["experiment=smoke", "llm@grader=same"], "grader: the scripted policy cannot judge"),
         (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),
-        (
-            ["experiment=smoke", "search=http", "questions@grow.questions=bamboogle"],
-            "grow.questions: policy=scripted",
-        ),
         (
             ["experiment=smoke", "policy.right=0", "policy.wrong=0", "policy.unparsable=0", "policy.empty=0"],
             "policy: right, wrong, unparsable and empty are all 0",
@@ -351,6 +331,111 @@ def test_an_impossible_combination_is_refused(overrides: list[str], told: str) -
     asks_others = any("questions@" in override and "~" not in override for override in overrides)
     (problem,) = impossible(*overrides, *(ELSEWHERE if asks_others else []))
     assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (
+            ["search.corpus=README.md", BAMBOOGLE, *ELSEWHERE],
+            (
+                "grow.questions: search.corpus does not contain the built-in world; set search.corpus=questions, or "
+                "use your own questions with experiment=local_corpus data=<folder>"
+            ),
+        ),
+        (["search=duckduckgo"], f"grow.questions and evaluate.benchmarks.world: {WEB_LACKS_WORLD}"),
+        (["search=duckduckgo", BAMBOOGLE, *ELSEWHERE], f"grow.questions: {WEB_LACKS_WORLD}"),
+        (["search=brave", "iteration=0", "start=prompted"], f"evaluate.benchmarks.world: {WEB_LACKS_WORLD}"),
+        (
+            ["experiment=smoke", "improve.selector=reward_model"],
+            "reward_model: the scripted policy cannot judge; choose another reward_model, such as reward_model=smollm2",
+        ),
+        (
+            ["experiment=smoke", "llm@grader=same"],
+            "grader: the scripted policy cannot judge; choose another grader, such as grader=rule",
+        ),
+        (
+            ["task=completion", "task.grade=tone", "llm@grader=scripted", *ELSEWHERE],
+            "grader: the scripted policy cannot judge; choose another grader, such as grader=smollm2",
+        ),
+        (
+            ["improve.reward=options", "improve.selector=reward_model", "grow.samples=21"],
+            (
+                "grow.samples: 21, but improve.reward=options scores at most 20 options; set 20 or less, or "
+                "improve.reward=generate"
+            ),
+        ),
+        (
+            ["experiment=smoke", "search=http", "questions@grow.questions=bamboogle", *ELSEWHERE],
+            (
+                "grow.questions: policy=scripted can answer only built-in questions; leave this question set out, or "
+                "choose another policy, such as policy=smollm2"
+            ),
+        ),
+        (
+            ["questions@demonstrations.questions=world_train"],
+            "demonstrations.questions: the built-in world's are demonstrated by default; leave it out",
+        ),
+        (
+            ["task=tool_maker", *TOOLS, "questions@demonstrations.questions=hotpotqa"],
+            "demonstrations.questions: the expert of task=tool_maker knows only the built-in items; leave it out",
+        ),
+        (
+            ["task=tool_maker", *TOOLS, "questions@grow.questions=world_train"],
+            (
+                "grow.questions: task=tool_maker has questions of its own; set questions@grow.questions=tools, or use "
+                "experiment=tool_maker"
+            ),
+        ),
+        (
+            ["task=tool_maker", *TOOLS, "questions@evaluate.benchmarks.world=world_evaluation"],
+            (
+                "evaluate.benchmarks.world: task=tool_maker has questions of its own; set "
+                "questions@evaluate.benchmarks.world=tools evaluate.benchmarks.world.split=evaluation, or use "
+                "experiment=tool_maker"
+            ),
+        ),
+        (
+            ["task=tool_maker", *TOOLS, "grow.questions.asked=making"],
+            "grow.questions.asked: making needs a maker; set task.maker=openai, or another model",
+        ),
+        (
+            ["task=completion", *ELSEWHERE, "task.baselines=[majority]"],
+            (
+                "task.baselines: answer from the rows of demonstrations.questions, which is not set; set "
+                "demonstrations.questions=items demonstrations.questions.path=<file>, or task.baselines=[]"
+            ),
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_type(overrides: list[str], told: str) -> None:
+    assert impossible(*overrides) == [told]
+
+
+def test_without_benchmarks_a_setting_that_adds_one_is_shown() -> None:
+    given = values()
+    given["evaluate"]["benchmarks"] = {}
+    assert problems(given) == [
+        "evaluate.benchmarks: is empty; add one with +questions@evaluate.benchmarks.<name>=<set>"
+    ]
+
+
+def test_a_task_without_built_in_items_shows_how_to_give_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(CompletionSettings, "has_items", False)
+    task = ("task=completion", *ELSEWHERE, "start=prompted")
+    sets = ("grow.questions", "evaluate.benchmarks.world")
+    assert impossible(*task, "llm@policy=scripted") == [
+        *(
+            f"{name}: task=completion has no built-in items; give a set of your own, for example "
+            f"questions@{name}=file {name}.path=<file>"
+            for name in sets
+        ),
+        "policy.kind: task=completion has no scripted policy; choose another, such as policy=smollm2",
+    ]
+    own = [word for name in sets for word in (f"questions@{name}=file", f"{name}.path={data(tmp_path)}/corpus.jsonl")]
+    assert isinstance(load_settings(values(*task, *own)), Settings)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,10 @@ def test_the_settings_of_a_sweep_are_checked(tmp_path: Path) -> None:
         ("=", "=: is not an override; write setting=value"),
         ("evaluate.benchmarks=bamboogle", "evaluate.benchmarks: holds question sets by name; add one with +"),
         ("grow.samples=2,4", "grow.samples: several values make a sweep; add -m"),
-        ("run=${nobody}", "run: cannot be resolved: Interpolation key 'nobody' not found"),
+        (
+            "run=${nobody}",
+            "run: cannot be resolved: Interpolation key 'nobody' not found; name an existing setting in ${...}",
+        ),
         ("finetune.steps=219", "finetune.steps: should be a list, such as [219] (given: 219)"),
         ("agent.self_checks=maybe", "agent.self_checks: should be true or false (given: 'maybe')"),
         ("budget=5", "budget: is a group; give one of its settings as budget.<setting>=... (given: 5)"),
@@ -127,6 +130,45 @@ def test_the_settings_of_a_sweep_are_checked(tmp_path: Path) -> None:
 def test_a_problem_is_one_line_with_what_to_do(override: str, problem: str) -> None:
     (told,) = problems(override)
     assert told.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking", "command"),
+    [
+        ("bamtwoogle", "bamtwoogle", "experiment=[paper_gpu,second_generation,bamtwoogle]"),
+        ("[bamtwoogle,paper_gpu]", "bamtwoogle", "experiment=[paper_gpu,second_generation,bamtwoogle]"),
+        ("pilot_unfiltered", "pilot_unfiltered", "experiment=[paper_gpu,pilot_unfiltered] iteration=1"),
+        ("data_curve", "data_curve", "-m experiment=[classify,data_curve] data=<folder>"),
+        ("[smoke,label_free]", "label_free", "-m experiment=[classify,label_free] data=<folder>"),
+    ],
+)
+def test_an_experiment_that_changes_another_one_tells_its_command(
+    given: str, lacking: str, command: str, tmp_path: Path
+) -> None:
+    assert problems(f"experiment={given}") == [
+        (
+            f"experiment: {lacking} changes another experiment, which must be named before it, as in its command: "
+            f"python -m rest_react.run {command}"
+        )
+    ]
+    for part in ("train", "validation"):
+        rows = [f'{{"text": "{part} {i}", "label": "{"AB"[i % 2]}"}}\n' for i in range(110)]
+        (tmp_path / f"{part}.jsonl").write_text("".join(rows))
+    words = command.replace("<folder>", str(tmp_path)).split()
+    compose([word for word in words if word != "-m"], multirun="-m" in words)
+
+
+def test_an_address_in_a_setting_of_the_user_is_not_blamed_on_the_experiment() -> None:
+    (told,) = problems("experiment=smoke", "run=${grow.reuse.x}")
+    assert told.startswith("run: cannot be resolved: ConfigTypeError")
+
+
+def test_a_missing_folder_of_texts_is_one_problem(tmp_path: Path) -> None:
+    for name, others in (("data", []), ("evaluate_data", [f"data={tmp_path}", "evaluate_data=null"])):
+        assert problems("experiment=classify", *others)[0] == (
+            f"{name}: is not set; give {name}=<folder with train and validation files>"
+        )
+    assert len(problems("experiment=classify")) == 1
 
 
 def test_a_wrong_value_does_not_hide_an_impossible_combination() -> None:

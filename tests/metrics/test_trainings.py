@@ -11,6 +11,7 @@ from rest_react.metrics.trainings import (
     change_over_trainings,
     difference_over_trainings,
     difference_to_baseline,
+    mean_of_own_means,
     mean_over_trainings,
 )
 
@@ -112,3 +113,46 @@ def test_the_interval_of_a_change_covers_at_least_94_percent() -> None:
         assert found.low is not None and found.high is not None
         covered += found.low <= true <= found.high
     assert covered / runs > 0.93
+
+
+def test_the_mean_of_own_means_counts_each_training_s_own_questions() -> None:
+    found = mean_of_own_means(
+        [{"a": [1.0], "b": [0.0], "c": [0.0]}, {"a": [1.0], "b": [0.0], "c": [0.0]}, {"a": [1.0], "b": [None], "d": []}]
+    )
+    assert (found.mean, found.questions) == (pytest.approx(5 / 9), 3)
+    assert found.by_training == (pytest.approx(1 / 3), pytest.approx(1 / 3), pytest.approx(1.0))
+    assert found.std == pytest.approx(2 / 3 / 3**0.5)
+    assert mean_of_own_means([{"a": [None]}, {}]) == OverTrainings(None, None, None, None, 0)
+
+
+def test_the_mean_of_own_means_is_the_mean_where_all_questions_have_the_score() -> None:
+    trainings = [training(1, 0, 1, 1, 0), training(1, 1, 1, 0, 0), training(0, 0, 1, 1, 1)]
+    assert mean_of_own_means(trainings) == mean_over_trainings(trainings)
+    unscored = [one | {"w9": [None]} for one in trainings]
+    assert mean_of_own_means(unscored) == mean_over_trainings(trainings)
+
+
+def test_the_interval_of_the_mean_of_own_means_covers_at_least_94_percent() -> None:
+    """Easy questions have the score more often. A training that gives it to more questions has lower ones."""
+    rng, covered, sets = np.random.default_rng(6), 0, 400
+
+    def drawn(trainings: int, questions: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which questions have the score in each training, and which are right."""
+        easy, more = rng.normal(0.0, 1.0, questions), rng.normal(0.0, 0.15, (trainings, 1))
+        has, right = (
+            easy + sign * more + rng.normal(0.0, 0.5, (trainings, questions)) > threshold
+            for sign, threshold in ((1, -0.5), (-1, 0.0))
+        )
+        return has, right
+
+    has, right = drawn(500, 4000)
+    true = float(((has & right).sum(axis=1) / has.sum(axis=1)).mean())
+    for _ in range(sets):
+        has, right = drawn(3, 100)
+        trainings = [
+            {f"w{i}": [float(right[t, i]) if has[t, i] else None] for i in range(100)} for t in range(len(has))
+        ]
+        found = mean_of_own_means(trainings)
+        assert found.low is not None and found.high is not None
+        covered += found.low <= true <= found.high
+    assert covered / sets > 0.93

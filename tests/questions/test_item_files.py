@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,11 @@ def test_a_split_is_a_column_or_a_file_of_the_folder(tmp_path: Path) -> None:
     for one in (of_column, of_folder):
         assert [i.question.id for i in one.open(WORLD, labelled=True).labelled] == ["4", "5"]
         assert one.size({}) == 2
+    with pytest.raises(ConfigError) as refused:
+        source(tmp_path / "folder", split="dev", n=9).open(WORLD, labelled=True)
+    assert refused.value.problems == (
+        f"{tmp_path}/folder/dev.jsonl: has 2 rows, but skip=0 and n=9 need 9; set n of the question set to 2 or less",
+    )
     assert list(source(tmp_path / "folder", split="test").files()) == [("path", str(tmp_path / "folder/test.jsonl"))]
 
 
@@ -130,10 +136,36 @@ def test_skip_and_n_divide_one_draw_and_too_few_rows_are_refused(tmp_path: Path)
     taught, grown = source(path, n=4, draw="random"), source(path, skip=4, draw="random")
     ids = [i.question.id for one in (taught, grown) for i in one.open(WORLD, labelled=one is taught).labelled]
     assert sorted(ids) == [row["id"] for row in rows]
-    with pytest.raises(ConfigError, match="has 10 rows, but skip=4 and n=7 need more"):
-        source(path, skip=4, n=7).open(WORLD, labelled=True)
+    for told, too_few in (
+        ("has 10 rows, but skip=4 and n=7 need 11; set n of the question set to 6 or less", source(path, skip=4, n=7)),
+        ("has 10 rows, of which skip=10 leaves none; lower skip of the question set", source(path, skip=10)),
+        ("has 10 rows, of which skip=12 leaves none; lower skip of the question set", source(path, skip=12, n=1)),
+        (
+            "has 2 rows of the split 'B', but skip=0 and n=3 need 3; set n of the question set to 2 or less",
+            source(path, split="B", fields={"split": "label"}, n=3),
+        ),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            too_few.open(WORLD, labelled=True)
+        assert refused.value.problems == (f"{path}: {told}",)
     with pytest.raises(ConfigError, match="draw=stratified uses the labels of unlabelled rows"):
         source(path, draw="stratified").open(WORLD, labelled=False)
+
+
+def test_rows_that_the_policy_has_learnt_are_left_out_before_n_are_taken(tmp_path: Path, capsys) -> None:
+    rows = [{"id": str(i), "text": f"Text {i}.", "label": "AB"[i % 2]} for i in range(10)]
+    path = write_jsonl(tmp_path / "x.jsonl", *rows)
+    learning = replace(WORLD, learnt=frozenset({"Text 1.", "Text 4.", "Text 5.", "Text 9."}))
+    drawn = source(path, skip=2, n=4).open(learning, labelled=False).labelled
+    assert drawn == [LabelledQuestion(Question(str(i), f"Text {i}."), ()) for i in (2, 3, 6, 7)]
+    assert "2 rows are left out of Grow" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(ConfigError) as refused:
+        source(path, skip=2, n=6).open(learning, labelled=False)
+    (problem,) = refused.value.problems
+    assert problem == (
+        f"{path}: 3 of its 8 rows are rows of demonstrations.questions, whose labels the policy has learnt, which "
+        "leaves 5 for n=6; lower that n, its skip or demonstrations.questions.n, or set iteration=0"
+    )
 
 
 @given(st.lists(st.sampled_from("ABC"), min_size=1, max_size=30), st.integers(0, 5), st.data())

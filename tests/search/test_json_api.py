@@ -203,6 +203,6 @@ def test_a_missing_key_and_a_wrong_header_are_errors_of_the_settings(monkeypatch
     with pytest.raises(UsageError, match="EXA_API_KEY"):
         asyncio.run(JsonSearch(settings("exa")).search(QUERY, 3))
     wrong = settings("exa", headers={"x-api-key": "mine"}, method="GET", url="ftp://x")
-    assert [problem.split(":")[0] for problem in wrong.problems("search")] == [
-        "search.url", "search.headers", "search.parameters",
-    ]  # fmt: skip
+    told = list(wrong.problems("search"))
+    assert [problem.split(":")[0] for problem in told] == ["search.url", "search.headers", "search.parameters"]
+    assert told[0] == "search.url: 'ftp://x' is not an http:// or https:// address; give the address of the API"

@@ -99,7 +99,7 @@ def test_draft_and_final_answer_of_a_trajectory_are_graded(tmp_path) -> None:
     assert {key: value for key, value in summary.items() if key != "seconds"} == {
         "schema": 1, "grader": "rule", "questions": 1, "repeats": 1,
         "prompt_tokens": trajectory.usage.prompt_tokens, "completion_tokens": trajectory.usage.completion_tokens,
-        "cost_usd": 0.0, "cost_reason": None,
+        "cost_usd": 0.0, "cost_reason": None, "answering_usd": 0.0,
     }  # fmt: skip
 
 
@@ -110,13 +110,28 @@ def test_the_cost_includes_the_tokens_of_policy_and_grader(tmp_path) -> None:
     summary = read_summary(tmp_path / "a") or {}
     graded = [result.verdict, result.verdict_before_checks]
     assert all(verdict.prompt_tokens > 0 and verdict.completion_tokens > 0 for verdict in graded)
-    assert summary["cost_usd"] == pytest.approx(
-        (summary["prompt_tokens"] + 10 * summary["completion_tokens"]) / 1e6
-        + sum(100 * verdict.prompt_tokens + 1000 * verdict.completion_tokens for verdict in graded) / 1e6
-    )
+    answering = (summary["prompt_tokens"] + 10 * summary["completion_tokens"]) / 1e6
+    grading = sum(100 * verdict.prompt_tokens + 1000 * verdict.completion_tokens for verdict in graded) / 1e6
+    assert summary["cost_usd"] == pytest.approx(answering + grading)
+    assert summary["answering_usd"] == pytest.approx(answering)
     run(tmp_path / "b", policy(RIGHT), [VELMAR], judge(TRUE), prices={**prices, "grader": Price(None, None)})
     unpriced = read_summary(tmp_path / "b") or {}
     assert (unpriced["cost_usd"], unpriced["cost_reason"]) == (None, "grader.price is not set")
+    assert unpriced["answering_usd"] > 0
+
+
+def test_the_seconds_of_an_evaluation_are_known_only_if_one_process_made_all_answers(tmp_path) -> None:
+    run(tmp_path / "whole", policy(RIGHT))
+    whole = read_summary(tmp_path / "whole") or {}
+    assert whole["seconds"] is not None
+    with pytest.raises(Killed):
+        run(tmp_path / "cut", asked(Spied(policy(RIGHT), killed_after=5)))  # after the first of two answers
+    assert len(list(read_lines(tmp_path / "cut" / TRAJECTORIES, Trajectory))) == 1
+    run(tmp_path / "cut", policy(RIGHT))
+    resumed = read_summary(tmp_path / "cut") or {}
+    assert {key: resumed[key] for key in resumed.keys() - {"latency"}} == {
+        key: None if key == "seconds" else whole[key] for key in whole.keys() - {"latency"}
+    }
 
 
 def test_a_result_has_the_verdict_of_the_rule_grader_beside_that_of_an_llm_grader(tmp_path) -> None:

@@ -66,6 +66,32 @@ def test_the_summary_counts_rows_by_origin_and_optimiser_steps(tmp_path) -> None
     assert summary["held_out_loss"] == 1 / 3
 
 
+@pytest.mark.parametrize(
+    ("left", "curve", "least"),
+    [
+        ([], [(1, 5.0), (2, 9.0)], 0),  # one process
+        ([(1, 100.0), (2, 200.0), (3, 300.0)], [(1, 100.0), (2, 200.0), (3, 205.0)], 200),  # two steps are kept
+        ([(1, 100.0)], [(1, 5.0), (2, 9.0)], 0),  # the rows have changed: it started again
+        ([(1, 100.0)], [(1, 100.0)], 100),  # killed after the last step
+        ([(1, None)], [(1, None), (2, None)], None),  # a hosted job went on while no process waited for it
+    ],
+)
+def test_the_seconds_of_a_training_include_the_steps_of_interrupted_processes(tmp_path, left, curve, least) -> None:
+    def lines(steps: list[tuple[int, float | None]]) -> list[dict[str, float]]:
+        return [{"step": n, "loss": 1.0} | ({} if at is None else {"seconds": at}) for n, at in steps]
+
+    class Resumes(Told):
+        async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
+            replace_lines(folder / "loss.jsonl", lines(curve))
+            return await super().train(examples, base, folder, seed)
+
+    if left:
+        replace_lines(tmp_path / "loss.jsonl", lines(left))
+    asyncio.run(finetune(Resumes(), ROWS, BASE, tmp_path, seed=7))
+    seconds = (read_summary(tmp_path) or {})["seconds"]
+    assert (seconds is None) if least is None else (least <= seconds < least + 5)
+
+
 def test_rows_that_the_trainer_holds_out_are_not_counted_as_trained_on(tmp_path) -> None:
     class HoldsOut(Told):
         async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:

@@ -25,6 +25,7 @@ from rest_react.records import (
     Usage,
     WorseOutput,
 )
+from rest_react.selection.trained_judge import TrainedJudge
 from rest_react.stages.judge import HELD_OUT, PAIRS, JudgeRules, accuracy, held_out_questions, make_judge
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
@@ -189,6 +190,15 @@ def test_the_training_of_a_judge_holds_out_no_rows_beside_its_own_held_out_quest
     judge, tuned = parts.trainer(0, "judge"), parts.trainer(0)
     assert isinstance(judge, LocalTrainer) and isinstance(tuned, LocalTrainer)
     assert (judge.training.holdout, tuned.training.holdout) == (0.0, 0.5)
+
+
+def test_a_policy_without_log_probabilities_cannot_judge() -> None:
+    with pytest.raises(UsageError) as refused:
+        asyncio.run(TrainedJudge(RecordedLLM({"": [["yes"]]})).is_good("state", "output", seed=0))
+    assert str(refused.value) == (
+        "reward_model=trained: needs log-probabilities of yes and no, which the policy's server does not give; choose "
+        "another reward_model, such as reward_model=same, or set policy=smollm2 or policy=vllm"
+    )
 
 
 @pytest.mark.slow

@@ -119,10 +119,11 @@ def test_what_a_model_graded_with_other_prompts_is_not_reused(tmp_path: Path) ->
     given = {**locked_settings(settings()), "grader.kind": "openai"}
     source, mine = RunFolder(tmp_path / "smoke"), RunFolder(tmp_path / "mine")
     made_with = {"rest-react": "1", "step_prompts": "a", "judge_prompts": "b"}
+    now = {"rest-react": "2", "step_prompts": "a", "judge_prompts": "c"}
     lock_settings(source.root, given, made_with)
     for name in (*ITERATION_0, "iter_1/grow"):
         write_summary(source.root / name, {})
-    now = made_with | {"judge_prompts": "c"}
+    lock_settings(source.root, given, now)  # no stage was made with it
     reuse_stages(source, mine, given, start="demonstrations", iteration=1, environment=now)
     assert not (mine.root / "iter_0" / "evaluate").exists()
     assert (mine.root / "iter_1" / "grow" / "summary.json").exists()
@@ -146,7 +147,8 @@ def test_a_student_learns_from_the_texts_that_its_teacher_wrote(source: RunFolde
     [
         ({"evaluate.world": "b"}, [*ITERATION_0[1:], "iter_1/grow"]),
         ({"grow.questions": "b"}, ITERATION_0),
-        ({"grow.questions": "b", "rest-react": "0.0"}, [*ITERATION_0, "iter_1/grow"]),  # by another version: not known
+        ({"grow.questions": "b", "rest-react": "b"}, ITERATION_0),  # digests of every version have the same form
+        ({"rest-react": "b"}, [*ITERATION_0, "iter_1/grow"]),
         ({"torch": "b", "evaluate.another": "b"}, [*ITERATION_0, "iter_1/grow"]),
         ({"search.corpus": "b"}, None),
     ],
@@ -162,6 +164,31 @@ def test_stages_made_from_data_that_have_changed_under_their_name_are_not_reused
             reused(source, environment=made_with | changed)
     else:
         assert reused(source, environment=made_with | changed) == taken
+
+
+@pytest.mark.parametrize(
+    ("changed", "taken"),
+    [
+        ("evaluate.world", [*ITERATION_0[1:], "iter_1/grow"]),
+        ("grow.questions", ITERATION_0),
+        ("judge_prompts", [*ITERATION_0, "iter_1/grow"]),  # a rule grades
+        ("demonstrations.questions", None),
+        ("step_prompts", None),
+    ],
+)
+def test_stages_of_a_run_that_was_resumed_after_its_data_had_changed_are_not_reused(
+    source: RunFolder, changed: str, taken: list[str] | None
+) -> None:
+    names = ("grow.questions", "evaluate.world", "demonstrations.questions", "step_prompts", "judge_prompts")
+    made_with = dict.fromkeys(("rest-react", *names), "a")
+    now = made_with | {changed: "b"}
+    for environment in (made_with, now):  # every stage was complete before the second command
+        lock_settings(source.root, read_settings(source.root), environment)
+    if taken is None:
+        with pytest.raises(UsageError, match=rf"{changed}\.content: digest a in the folder, b now"):
+            reused(source, environment=now)
+    else:
+        assert reused(source, environment=now) == taken
 
 
 @pytest.mark.parametrize(

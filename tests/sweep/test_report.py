@@ -19,7 +19,8 @@ def test_runs_that_differ_in_their_seed_are_one_line_and_compared_with_the_basel
     for n in (10, 12):
         common = f"demonstrations.questions.n={n}", "task.baselines=[majority]"
         folder, _ = label_free_run(tmp_path, data, f"run_{n}_0", *common, "iteration=0")
-        shutil.copytree(folder, tmp_path / f"run_{n}_1")
+        settings = shutil.copytree(folder, tmp_path / f"run_{n}_1") / "settings.yaml"
+        settings.write_text(settings.read_text().replace("\n  seed: 0\n", "\n  seed: 1\n"))  # else it is a copy
         for seed in (0, 1):
             own, folder = [*common, f"seed={seed}"], tmp_path / f"run_{n}_{seed}"
             jobs.append({"status": 0, "folder": str(folder), "overrides": ["experiment=classify", *own]})

@@ -70,6 +70,17 @@ def test_a_rollout_collects_its_steps_and_usage() -> None:
     ]
 
 
+def test_of_a_sample_that_was_cut_off_a_newline_at_the_end_stays_since_its_last_line_is_whole() -> None:
+    llm = Sayings(
+        [said("yes\n \n", "length"), said("\n\n", "length"), said("yes \n\n"), said("no  ", "length"), said("on")]
+    )
+    taken = rollout(llm)
+    asyncio.run(taken.ask("say", "state"))
+    assert [(one.text, one.finish) for one in taken.steps[0].candidates] == [
+        ("yes\n", "length"), ("", "length"), ("yes", "stop"), ("no", "length"), ("on", "stop"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("reply", "whose", "message", "steps"),
     [

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -183,6 +184,16 @@ def test_chat_without_a_template_says_what_to_set(
     monkeypatch.setattr(tokenizer, "chat_template", None)
     with pytest.raises(UsageError, match="no chat template; set the model's mode to `completion`"):
         encode_prompt(tokenizer, Prompt("", "STATE"), "chat")
+
+
+def test_a_tokenizer_that_cannot_end_a_completion_says_what_to_do() -> None:
+    endless: Any = SimpleNamespace(name_or_path="base/endless", eos_token_id=None)
+    with pytest.raises(UsageError) as refused:
+        encode_completion(endless, "text")
+    assert str(refused.value) == (
+        "base/endless has no end-of-sequence token, so it cannot learn where to stop; add one to its "
+        "tokenizer, or choose another model"
+    )
 
 
 def test_the_embedded_model_converts_and_splits_numbers_into_digits() -> None:

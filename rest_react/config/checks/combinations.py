@@ -34,7 +34,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
     if s.budget.max_usd is not None:
         yield from missing_prices(s)
     if not s.evaluate.benchmarks:
-        yield "evaluate.benchmarks: is empty; add at least one benchmark"
+        yield "evaluate.benchmarks: is empty; add one with +questions@evaluate.benchmarks.<name>=<set>"
     for name in s.evaluate.benchmarks:
         if not _plain(name):
             yield f"evaluate.benchmarks: {name!r} is not a plain folder name; leave out / and leading dots"
@@ -51,9 +51,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
         yield "grow.reuse_through: needs the run to reuse; set grow.reuse=<name of a run>"
     if s.start == "demonstrations" and not (_demonstrated(s) or s.demonstrations.exemplars):
         yield "start: there are no demonstrations; set world.demonstrations above 0 or demonstrations.exemplars=true"
-    shown = s.agent.exemplars == "always" or (s.agent.exemplars == "untuned" and s.start == "prompted")
-    judged = asks_reward_model(s) or model_behind(s.grader, s.policy) is not None
-    if s.agent.prompts and not (shown or judged or s.demonstrations.exemplars):
+    if s.agent.prompts and not _reads_prompts(s):
         yield "agent.prompts: is not used; set start=prompted, or demonstrations.exemplars=true to train on them"
     if isinstance(s.reward_model, TrainedModel) and s.iteration and asks_reward_model(s):
         yield from trained_judge_problems(s)
@@ -79,7 +77,16 @@ def combination_problems(s: Settings) -> Iterator[str]:
     for role, judge in (("reward_model", s.reward_model), ("grader", s.grader)):
         asked = model_behind(judge, s.policy)
         if asked is not None and asked.runs == "script" and (role == "grader" or asks_reward_model(s)):
-            yield f"{role}: the scripted policy cannot judge; choose another {role}"
+            other = "rule" if role == "grader" and s.task.rating_prompt() is None else "smollm2"
+            yield f"{role}: the scripted policy cannot judge; choose another {role}, such as {role}={other}"
+
+
+def _reads_prompts(s: Settings) -> bool:
+    """Whether the files in `agent.prompts` are shown to the policy, a baseline or a judge, or trained on."""
+    shown = s.agent.exemplars == "always" or (s.agent.exemplars == "untuned" and s.start == "prompted")
+    compared = any(s.task.baseline_shots(name) is not None for name in s.task.baseline_names())
+    judged = asks_reward_model(s) or model_behind(s.grader, s.policy) is not None
+    return shown or compared or judged or s.demonstrations.exemplars
 
 
 def _problems_of_models(s: Settings) -> Iterator[str]:

@@ -81,6 +81,9 @@ def option_problems(s: Settings) -> Iterator[str]:
             "improve.keep=judged_good or improve.keep_trajectories=judged_good, or improve.reward=generate"
         )
     if s.improve.selector == "reward_model" and s.grow.samples > MOST_OPTIONS:
-        yield f"grow.samples: {s.grow.samples}, but improve.reward=options scores at most {MOST_OPTIONS} options"
+        yield (
+            f"grow.samples: {s.grow.samples}, but improve.reward=options scores at most {MOST_OPTIONS} options; set "
+            f"{MOST_OPTIONS} or less, or improve.reward=generate"
+        )
     if s.task.judge_prompts and "best_option.txt" not in s.task.judge_prompts:
         yield f"improve.reward: task={s.task.kind} has no prompt for options; set improve.reward=generate"

@@ -23,11 +23,11 @@ def question_problems(s: Settings) -> Iterator[str]:
         grown["demonstrations.questions"] = s.demonstrations.questions
         if not s.task.demonstrates_rows:
             yield (
-                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; set it to "
-                "null, or set start=prompted"
+                f"demonstrations.questions: the expert of task={s.task.kind} knows only the built-in items; leave it "
+                "out"
             )
         if s.demonstrations.questions.is_world:
-            yield "demonstrations.questions: the built-in world's are demonstrated by default; set it to null"
+            yield "demonstrations.questions: the built-in world's are demonstrated by default; leave it out"
     sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
     for path, source in grown.items():
         if _test_only(source.origin()):
@@ -40,8 +40,8 @@ def question_problems(s: Settings) -> Iterator[str]:
         for path, source in sources.items():
             if not source.is_world and path != "demonstrations.questions":
                 yield (
-                    f"{path}: policy={s.policy.kind} can answer only questions of the built-in world; use kind: world, "
-                    "or another policy"
+                    f"{path}: policy={s.policy.kind} can answer only built-in questions; leave this question set out, "
+                    "or choose another policy, such as policy=smollm2"
                 )
     if not s.task.searches:
         return
@@ -50,9 +50,9 @@ def question_problems(s: Settings) -> Iterator[str]:
     elif s.agent.read_pages and (missing := missing_package()):
         yield f"agent.read_pages: {missing}"
     if lacking := s.search.lacks_world():
-        for path, source in sources.items():
-            if source.is_world and (s.iteration or path not in grown):
-                yield f"{path}: {lacking}"
+        worlds = [path for path, source in sources.items() if source.is_world and (s.iteration or path not in grown)]
+        if worlds:
+            yield f"{' and '.join(worlds)}: {lacking}"
     if s.search.wants_passages():
         for path, source in sources.items():
             if own := source.setting_of_passages(path):
@@ -77,7 +77,10 @@ def verifier_problems(s: Settings) -> Iterator[str]:
         if s.task.verifies == "none":
             yield f"{path}: task={s.task.kind} has no verifier; set {path}={other}"
         elif not s.task.searches:
-            yield f"{path}: task={s.task.kind} verifies only what may train; set {path}={other} improve.keep=verified"
+            yield (
+                f"{path}: task={s.task.kind} has rules for training data only, not for choosing samples in Grow; set "
+                f"{path}={other} improve.keep=verified"
+            )
         elif others:
             yield (
                 f"{path}: the rules of `verified` are valid only for questions of the built-in world; they would "

@@ -18,7 +18,10 @@ def task_problems(s: Settings) -> Iterator[str]:
     if s.synthetic.n:
         yield from _impossible_synthetic(s)
     if s.task.baseline_names() and s.demonstrations.questions is None:
-        yield "task.baselines: answer from the rows of demonstrations.questions, which is not set; set it"
+        yield (
+            "task.baselines: answer from the rows of demonstrations.questions, which is not set; set "
+            "demonstrations.questions=items demonstrations.questions.path=<file>, or task.baselines=[]"
+        )
     if not s.task.has_items:
         yield from _impossible_without_items(s)
     trained = isinstance(s.reward_model, TrainedModel)
@@ -56,9 +59,12 @@ def _impossible_without_items(s: Settings) -> Iterator[str]:
     asked |= {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
     for path, source in asked.items():
         if source.is_world and (s.iteration or not path.startswith("grow.")):
-            yield f"{path}: task={s.task.kind} has no built-in items; give a set of your own (questions/file.yaml)"
+            yield (
+                f"{path}: task={s.task.kind} has no built-in items; give a set of your own, for example "
+                f"questions@{path}=file {path}.path=<file>"
+            )
     if s.policy.runs == "script":
-        yield f"policy.kind: task={s.task.kind} has no scripted policy; choose another policy"
+        yield f"policy.kind: task={s.task.kind} has no scripted policy; choose another, such as policy=smollm2"
     if s.start == "demonstrations" and s.world.demonstrations and s.demonstrations.questions is None:
         yield f"start: task={s.task.kind} has no demonstrations; set start=prompted"
 

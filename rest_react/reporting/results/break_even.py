@@ -3,7 +3,8 @@
     break_even(run_folder, tuned=rows[-1], other=baseline_row).answers_usd           # 5_400
 
 What training cost, divided by what an answer of the tuned model costs less than one of another model, for example the
-untuned one with examples in its prompt. All trainings up to the tuned model's iteration count; Grow and Improve do not.
+untuned one with examples in its prompt. All trainings up to the tuned model's iteration count; Grow and Improve do not,
+nor does what a grader costs.
 Not here: prices (their settings), and the costs of stages (their summaries).
 """
 
@@ -21,8 +22,8 @@ def break_even(run_folder: Path, tuned: ResultRow, other: ResultRow) -> BreakEve
     summaries = [summary for stage in stages if (summary := read_summary(stage)) is not None]
     usd = _sum([summary.get("cost_usd") for summary in summaries])
     seconds = _sum([summary.get("seconds") for summary in summaries])
-    saved_usd = _less(_an_answer(other, other.cost_usd), _an_answer(tuned, tuned.cost_usd))
-    saved_seconds = _less(_an_answer(other, other.seconds), _an_answer(tuned, tuned.seconds))
+    saved_usd = _less(other.usd_per_answer, tuned.usd_per_answer)
+    saved_seconds = _less(other.seconds_per_answer, tuned.seconds_per_answer)
     return BreakEven(
         training_usd=usd,
         saved_usd=saved_usd,
@@ -36,10 +37,6 @@ def break_even(run_folder: Path, tuned: ResultRow, other: ResultRow) -> BreakEve
 def _sum(costs: list[float | None]) -> float | None:
     known = [cost for cost in costs if cost is not None]
     return sum(known) if costs and len(known) == len(costs) else None
-
-
-def _an_answer(row: ResultRow, total: float | None) -> float | None:
-    return None if total is None else total / row.whole_answers
 
 
 def _less(other: float | None, tuned: float | None) -> float | None:

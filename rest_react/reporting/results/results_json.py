@@ -144,17 +144,29 @@ class ResultRow:
     per_correct: PerCorrect
     cost_usd: float | None
     cost_reason: str | None
-    seconds: float
+    seconds: float | None
     pass_at: dict[str, GroupAccuracy] = field(default_factory=dict)
     verdicts: dict[str, str] | None = None
     scores: dict[str, GroupAccuracy] = field(default_factory=dict)
     latency: dict[str, Latency] = field(default_factory=dict)
     lost: int = 0
+    answering_usd: float | None = None
 
     @property
     def whole_answers(self) -> int:
         """The answers that no external error cut short, over which costs are divided; at least 1."""
         return max(self.questions * self.repeats - self.lost, 1)
+
+    @property
+    def usd_per_answer(self) -> float | None:
+        """What an answer cost without its grading. An older row, without `answering_usd`, tells it if a rule graded."""
+        usd = self.cost_usd if self.answering_usd is None and self.grader == "rule" else self.answering_usd
+        return None if usd is None else usd / self.whole_answers
+
+    @property
+    def seconds_per_answer(self) -> float | None:
+        """At the throughput of the evaluation; None if several processes made its answers."""
+        return None if self.seconds is None else self.seconds / self.whole_answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

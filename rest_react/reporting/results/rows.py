@@ -61,7 +61,7 @@ def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
         previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
         row = _row(iteration, stage.name, summary, scored, after=after, start=start, previous=previous)
         rows.append(replace(row, scores=_scores(scored, summary["repeats"])))
-        seen.append((iteration, after))
+        seen.append((iteration, scores_of(row) or {}))
     return rows
 
 
@@ -105,7 +105,8 @@ def _row(
     start: Values | None,
     previous: Values | None,
 ) -> ResultRow:
-    """`after` has the scores of this evaluation, `start` and `previous` those of earlier evaluations."""
+    """`after` has the scores of this evaluation by id, `start` and `previous` those of earlier ones by key: a text that
+    has changed under its id is another question."""
     repeats, cost = summary["repeats"], summary.get("cost_usd")
     before = by_question(scored, repeats, lambda s: s.before)
     answers = [s for s in scored if not s.outside]
@@ -113,6 +114,7 @@ def _row(
     failed = sum(s.failed and not s.outside for s in scored)
     correct = sum(s.after == 1.0 for s in scored)
     keys = {s.question_id: s.key for s in scored}
+    by_key = {keys[question]: values for question, values in after.items()}
     return ResultRow(
         iteration=iteration,
         benchmark=benchmark,
@@ -128,8 +130,8 @@ def _row(
         rule_disagreement=_rule_disagreement(scored, repeats),
         before_checks=_accuracy(before),
         checks=_checks_effect(after, before, scored),
-        vs_start=None if start is None else _difference(after, start),
-        vs_previous=None if previous is None else _difference(after, previous),
+        vs_start=None if start is None else _difference(by_key, start),
+        vs_previous=None if previous is None else _difference(by_key, previous),
         by_kind=_groups(scored, repeats, lambda s: s.kind),
         by_hops=_groups(scored, repeats, lambda s: s.hops),
         em=_mean(answers, lambda a: a.em),
@@ -144,8 +146,9 @@ def _row(
         cost_reason=summary.get("cost_reason", "no price was recorded") if cost is None else None,
         seconds=summary["seconds"],
         pass_at={str(k): _group(pass_at_k(after, k)) for k in reported_sizes(repeats)},
-        verdicts=verdicts_of({keys[question]: values for question, values in after.items()}),
+        verdicts=verdicts_of(by_key),
         lost=sum(s.outside for s in scored),
+        answering_usd=summary.get("answering_usd"),
         latency={name: Latency(**held) for name, held in summary.get("latency", {}).items()},
     )
 
@@ -216,7 +219,9 @@ def _mean(answers: Sequence[ScoredAnswer], value: Callable[[ScoredAnswer], float
     return sum(map(value, answers)) / len(answers) if answers else None
 
 
-def _per_correct(answers: Sequence[ScoredAnswer], correct: int, cost: float | None, seconds: float) -> PerCorrect:
+def _per_correct(
+    answers: Sequence[ScoredAnswer], correct: int, cost: float | None, seconds: float | None
+) -> PerCorrect:
     def share(total: float | None) -> float | None:
         return None if total is None or not correct else total / correct
 

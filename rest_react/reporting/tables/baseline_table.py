@@ -8,7 +8,7 @@ Not here: the numbers (reporting.results.rows), what a baseline answers (each ta
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rest_react.reporting.number_formats import number, percent, points, span
+from rest_react.reporting.number_formats import RESUMED, number, percent, points, span
 from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
 from rest_react.text_safety.escaping import visible
 
@@ -89,9 +89,9 @@ def _number_of_answers(answers: int | None, training: float | None, saved: float
 
 
 def _line(name: str, row: ResultRow, difference: str, pays: tuple[str, str] = ("", "")) -> tuple[str, ...]:
-    answers = row.whole_answers
-    cost = "" if row.cost_usd is None else f"{row.cost_usd / answers:.6f}"
+    cost = "" if row.usd_per_answer is None else f"{row.usd_per_answer:.6f}"
+    seconds = RESUMED if row.seconds_per_answer is None else number(row.seconds_per_answer, 3)
     return (
         visible(name), visible(row.benchmark), percent(row.accuracy.mean), span(row.accuracy), difference,
-        str(row.failed), number(row.seconds / answers, 3), cost, f"{row.questions} × {row.repeats}", *pays,
+        str(row.failed), seconds, cost, f"{row.questions} × {row.repeats}", *pays,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rest_react.reporting.headline import detectable_line, headline
-from rest_react.reporting.number_formats import number, percent, span
+from rest_react.reporting.number_formats import RESUMED, number, percent, span
 from rest_react.reporting.results.results_json import ComparedBaseline, GroupAccuracy, Latency, ResultRow
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.results_table import searched
@@ -111,12 +111,11 @@ def rating_text(rating: GroupAccuracy) -> str:
 
 
 def _per_answer(row: ResultRow) -> dict[str, str]:
-    answers = row.whole_answers
-    cost = None if row.cost_usd is None else row.cost_usd / answers
+    seconds = row.seconds_per_answer
     return {
         "tokens": number(row.tokens, 0),
-        "cost_usd": number(cost, 6),
-        _SECONDS: number(row.seconds / answers, 2),
+        "cost_usd": number(row.usd_per_answer, 6),
+        _SECONDS: RESUMED if seconds is None else number(seconds, 2),
     }
 
 

@@ -78,21 +78,23 @@ def _iterations(arm: Sequence[Run], benchmark: str) -> list[int]:
 
 def _answers(arm: Sequence[Run], k: int, benchmark: str) -> list[Mapping[str, Sequence[float | None]]]:
     """The answers of each training of iteration `k`, without those of copies."""
-    found: list[tuple[object, Mapping[str, Sequence[float | None]]]] = []
-    for run in arm:
-        one = _shared_by(run, k), run.answers[k, benchmark]
-        if one[0] is None or one not in found:
-            found.append(one)
-    return [answers for _, answers in found]
+    found = [(shared_by(run.settings, k), run.answers[k, benchmark]) for run in arm]
+    return [found[i][1] for i in without_copies(found)]
 
 
-def _shared_by(run: Run, k: int) -> object:
-    """What runs with the same model of iteration `k` have in common: the seed at the start, on which `learning_seed`
-    has no effect; the reused run later on. None for a model of the run's own."""
+def without_copies(trainings: Sequence[tuple[object, object]]) -> list[int]:
+    """The positions of trainings that are no copy of an earlier one. Each has what it shares (`shared_by`) and its
+    answers: those of a copy are equal."""
+    return [i for i, one in enumerate(trainings) if one[0] is None or one not in trainings[:i]]
+
+
+def shared_by(settings: Mapping[str, object], k: int) -> object:
+    """What runs with the same model of iteration `k` have in common, by their settings: the seed at the start, on which
+    `learning_seed` has no effect; the reused run later on. None for a model of the run's own."""
     if k == 0:
-        return "seed", run.settings.get("seed")
-    through = run.settings.get("grow.reuse_through", 0)
-    return run.settings.get("grow.reuse") if isinstance(through, int) and k <= through else None
+        return "seed", settings.get("seed")
+    through = settings.get("grow.reuse_through", 0)
+    return settings.get("grow.reuse") if isinstance(through, int) and k <= through else None
 
 
 def _name(arm: Sequence[Run]) -> str:

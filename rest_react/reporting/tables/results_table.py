@@ -10,7 +10,7 @@ Not here: number formats (reporting.number_formats), tables by question type and
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from rest_react.reporting.number_formats import number, percent, points, span
+from rest_react.reporting.number_formats import RESUMED, number, percent, points, span
 from rest_react.reporting.results.results_json import ChecksEffect, Difference, ResultRow, RuleDisagreement
 from rest_react.text_safety.escaping import visible
 
@@ -40,7 +40,7 @@ COLUMNS: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("Failed", lambda row: str(row.failed)),
     ("LLM calls", lambda row: number(row.calls, 1)),
     ("Tokens", lambda row: number(row.tokens, 0)),
-    ("Minutes", lambda row: number(row.seconds / 60, 1)),
+    ("Minutes", lambda row: RESUMED if row.seconds is None else number(row.seconds / 60, 1)),
     ("Cost, USD", lambda row: visible(row.cost_reason or "") if row.cost_usd is None else f"{row.cost_usd:.2f}"),
     ("Grader", lambda row: visible(row.grader)),
     ("Rule grader differs", lambda row: _differs(row.rule_disagreement)),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rest_react.reporting.number_formats import percent
+from rest_react.reporting.number_formats import RESUMED, percent
 from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note, nothing_trains_note
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.settings_file import read_settings
@@ -44,7 +44,7 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}: ")
         elif key == "seconds":
-            yield "minutes", f"{value / 60:.1f}"
+            yield "minutes", RESUMED if value is None else f"{value / 60:.1f}"
         elif key.endswith("_share") and isinstance(value, (int, float)):
             yield name, percent(value)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -72,10 +72,12 @@ def incomplete_stages(run_folder: Path) -> Iterator[str]:
 def convergence_notes(run_folder: Path) -> Iterator[str]:
     """A note for each training from untuned weights whose loss did not halve. One that goes on from a tuned model
     begins with a low loss, so its curve does not tell."""
-    from_base = read_settings(run_folder).get("finetune.start_from") == "base"
+    settings = read_settings(run_folder)
+    from_base = settings.get("finetune.start_from") == "base"
+    first = 1 if settings.get("start") == "prompted" else 0  # the first training, whatever later ones start from
     for iteration in iterations(run_folder):
         curve = loss_curve(run_folder / f"iter_{iteration}" / "finetune")
-        if (iteration == 0 or from_base) and stays_up(curve) and (ends := loss_ends(curve)):
+        if (iteration == first or from_base) and stays_up(curve) and (ends := loss_ends(curve)):
             yield (
                 f"iteration {iteration}: the training loss did not halve: {ends[0]:.2f} over the first tenth of the "
                 f"steps, {ends[1]:.2f} over the last fifth"

@@ -4,77 +4,22 @@
     headings, rows = costs_table(arms)          # what training costs, and after how many answers it has paid
     headings, rows = latency_table(arms)        # the median seconds of an answer by its output tokens
 
-An arm has the runs that differ only in their seeds, its trainings. With several, intervals are over both items and
-trainings, else over items alone. Not here: reading the runs (sweep.report).
+Not here: the means and differences of an arm (sweep_arm), reading the runs (sweep.arms).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TypeAlias
 
-from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
-from rest_react.metrics.trainings import change_over_trainings, difference_to_baseline, mean_over_trainings
+from rest_react.metrics.intervals import Share
 from rest_react.reporting.number_formats import number, percent, points, span
-from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
+from rest_react.reporting.results.results_json import BreakEven
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.baseline_table import pays_after
+from rest_react.reporting.tables.sweep_arm import Arm
 from rest_react.text_safety.escaping import visible
 
-_SIZE = "demonstrations.questions.n"
-Values: TypeAlias = Mapping[str, Sequence[float | None]]
 Table: TypeAlias = tuple[list[str], list[list[str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """The runs with the same settings on one benchmark. `values` has for each item its score in each training; `scores`
-    the same for each of the task's own scores, `baselines` the scores of each baseline. `rows` are the last row of each
-    training, `compared` the baselines of all of them; `start` is as `values`, of the first evaluation of each training,
-    if that is an earlier one in all of them."""
-
-    settings: tuple[str, ...]
-    benchmark: str
-    trainings: int
-    values: Values
-    scores: Mapping[str, Values]
-    baselines: Mapping[str, Values]
-    rows: Sequence[ResultRow] = ()
-    compared: Sequence[ComparedBaseline] = field(default=(), repr=False)
-    start: Values = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Its settings."""
-        return " ".join(self.settings) or "(all)"
-
-    @property
-    def accuracy(self) -> Share:
-        """The mean over items and trainings; `std` is the spread over trainings."""
-        return _share(self.values)
-
-    def minus(self, baseline: str) -> Share:
-        """Its accuracy minus that of the baseline, paired by item."""
-        theirs = self.baselines.get(baseline, {})
-        trainings = _by_training(self.values)
-        if len(trainings) < 2:
-            return paired_difference(self.values, theirs)
-        found = difference_to_baseline(trainings, theirs)
-        return Share(found.mean, found.std, found.low, found.high, found.questions, len(trainings))
-
-    def minus_start(self) -> Share:
-        """Its accuracy minus that of its start, paired by item and training."""
-        after, before = _by_training(self.values), _by_training(self.start)
-        if len(after) < 2 or len(after) != len(before):
-            return paired_difference(self.values, self.start)
-        found = change_over_trainings(after, before)
-        return Share(found.mean, found.std, found.low, found.high, found.questions, len(after))
-
-    @property
-    def size(self) -> int | None:
-        """The number of labelled rows, where it is one of the settings that differ."""
-        given = dict(setting.partition("=")[::2] for setting in self.settings)
-        return int(given[_SIZE]) if given.get(_SIZE, "").isdecimal() else None
 
 
 def sweep_table(arms: Sequence[Arm]) -> Table:
@@ -91,10 +36,10 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
         share = arm.accuracy
         cells = [arm.name, visible(arm.benchmark), str(arm.trainings), str(share.n)]
         cells += [percent(share.mean), span(share), "" if share.std is None else f"{100 * share.std:.1f}"]
-        cells += [percent(_share(arm.start).mean), _difference(arm.minus_start())] if started else []
-        cells += [percent(clustered_interval(arm.baselines.get(name, {})).mean) for name in names]
+        cells += [percent(arm.start_accuracy.mean), _difference(arm.minus_start())] if started else []
+        cells += [percent(arm.baseline(name).mean) for name in names]
         cells += [_difference(arm.minus(name)) for name in names]
-        rows.append(cells + [_score(name, arm.scores.get(name, {})) for name in scores])
+        rows.append(cells + [_score(arm, name) for name in scores])
     return headings, rows
 
 
@@ -160,32 +105,13 @@ def _over_trainings(answers: Sequence[int | None], texts: Sequence[str]) -> str:
     return f"{known[0]:,} to {known[-1]:,} answers{others}"
 
 
-def _score(name: str, values: Values) -> str:
-    share = _share(values, (1.0, 5.0) if name == RATING else (0.0, 1.0))
+def _score(arm: Arm, name: str) -> str:
+    """One of the task's own scores, with the number of items that have it where that is not all of them."""
+    share, counts = arm.score(name), arm.scored_items(name)
     if share.mean is None or share.low is None or share.high is None:
         return ""
+    fewest, most = min(counts), max(counts)
+    n = f" (n={fewest if fewest == most else f'{fewest} to {most}'})" if fewest < len(arm.values) else ""
     if name == RATING:
-        return f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]"
-    return f"{percent(share.mean)} {span(share)}"
-
-
-def _share(values: Values, scale: tuple[float, float] = (0.0, 1.0)) -> Share:
-    """The mean of values on a bounded scale over items and trainings."""
-    trainings = _by_training(values)
-    if len(trainings) < 2:
-        return clustered_interval(values, scale=scale)
-    low, width = scale[0], scale[1] - scale[0]
-    unit = [
-        {item: [(v - low) / width for v in given if v is not None] for item, given in one.items()} for one in trainings
-    ]
-    found = mean_over_trainings(unit)
-    mean, lowest, highest = (None if end is None else low + width * end for end in (found.mean, found.low, found.high))
-    std = None if found.std is None else width * found.std
-    return Share(mean, std, lowest, highest, found.questions, len(trainings))
-
-
-def _by_training(values: Values) -> list[Values]:
-    """The same values as one mapping a training, without trainings in which nothing is scored."""
-    columns = range(max(map(len, values.values()), default=0))
-    split = [{item: [given[i]] for item, given in values.items() if i < len(given)} for i in columns]
-    return [one for one in split if any(value is not None for given in one.values() for value in given)]
+        return f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]{n}"
+    return f"{percent(share.mean)} {span(share)}{n}"

@@ -4,7 +4,7 @@
     # PerClass(label="Card", items=2, precision=1.0, recall=0.5, f1=0.667)
 
 An item is a pair (gold, answer); an answer outside the label set, or none, is None. A gold outside the set has a line
-of its own, since it can never be answered. Precision is None where a label was never answered, F1 then 0.
+of its own and F1 0, since it can never be answered. Precision is None where a label was never answered, F1 then 0.
 Not here: intervals of accuracy (reporting.results.rows), and how an output is read (label).
 """
 
@@ -52,7 +52,7 @@ def confusion(pairs: Sequence[tuple[str, str | None]], labels: Sequence[str]) ->
     golds = (*labels, *sorted({gold for gold, _ in pairs if gold not in labels}))
     tally = Counter((gold, OTHER if answer is None or answer not in labels else answer) for gold, answer in pairs)
     counts = tuple(tuple(tally[gold, answer] for answer in columns) for gold in golds)
-    return Confusion(golds, columns, counts, tuple(_per_class(label, tally, golds, columns) for label in labels))
+    return Confusion(golds, columns, counts, tuple(_per_class(label, tally, golds, columns) for label in golds))
 
 
 def _per_class(label: str, tally: Counter[tuple[str, str]], golds: Sequence[str], columns: Sequence[str]) -> PerClass:
@@ -72,7 +72,10 @@ def confusion_tables(results: Iterable[Result], labels: Sequence[str]) -> Iterat
     """The matrix and the figures by label. Answers that were lost outside are left out."""
     by_key = {label_key(label): label for label in labels}
     pairs = [
-        (by_key.get(label_key(result.golds[0]), result.golds[0]), result.answer if result.fault is None else None)
+        (
+            by_key.setdefault(label_key(result.golds[0]), result.golds[0]),
+            result.answer if result.fault is None else None,
+        )
         for result in results
         if result.fault is None or result.fault.whose == "model"
     ]

@@ -117,9 +117,22 @@ class CompletionSettings(TaskSettings):
         return replace(self, labels=tuple(sorted(found.values())))
 
     def unusable_golds(self, questions: Sequence[LabelledQuestion]) -> Iterator[str]:
-        for one in questions if self.grade == "formatting" else ():
-            if not one.question.id.startswith(INSTRUCTED) and not is_gold(one.answers[0]):
+        for one in questions:
+            if one.question.id.startswith(INSTRUCTED):  # its label must not be read as another one
+                alike = [option for option in one.options if label_key(option) == label_key(one.answers[0])]
+                yield from alike_labels(alike or one.answers)
+            elif self.grade == "formatting" and not is_gold(one.answers[0]):
                 yield f"{one.question.id}: {one.answers[0][:60]!r} is no list in JSON (task.grade=formatting)"
+
+    def notes_on_golds(self, questions: Sequence[LabelledQuestion]) -> Iterator[str]:
+        known = set(map(label_key, self.label_names()))
+        own = [one.answers[0] for one in questions if not one.question.id.startswith(INSTRUCTED)]
+        if known and (outside := [gold for gold in own if label_key(gold) not in known]):
+            named = ", ".join(map(repr, sorted(set(outside))[:5]))
+            yield (
+                f"{len(outside)} of {len(own)} rows have labels outside the label set ({named}), so no answer to them "
+                "is right, and their class has F1 0; to allow every label, name them all: task.labels=[...]"
+            )
 
     def prompts_of_rows(self, rows: Sequence[LabelledQuestion], *, shots: int | None = None) -> dict[str, StepPrompt]:
         """The prompt of a user's own rows: the labels, and the first `shots` rows as examples."""

@@ -130,13 +130,14 @@ class Completion(Task):
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
         """Correct if the answer is the label of the item; with `grade=formatting`, if its whole list is; with
         `grade=tone`, if the grader, which only then is used, rates it 4 or 5. An instructed item is right if the answer
-        names its gold answer, of all those of its set."""
+        names its label, of all those of its set; where these are no labels, if it is the gold answer and nothing else,
+        since a long answer would name many."""
         verdict = fault_verdict(trajectory)
         instructed = labelled.question.id.startswith(INSTRUCTED)
         if verdict is None and self.grading == "tone" and not instructed:
             verdict = await grader.grade(labelled, trajectory.answer, seed=seed)
         if verdict is None and instructed:
-            named = read_label(trajectory.answer, labelled.options or labelled.answers)
+            named = read_label(trajectory.answer, labelled.options) if labelled.options else trajectory.answer
             right = named is not None and label_key(named) == label_key(labelled.answers[0])
             verdict = Verdict("correct" if right else "incorrect", f"the answer is {labelled.answers[0]}")
         if verdict is None:

@@ -106,9 +106,13 @@ class ToolMakerSettings(TaskSettings):
         for name, source in questions.items():
             if isinstance(source, ToolQuestions):
                 if self.maker is None and (source.asked.startswith("maker") or source.asked == "making"):
-                    yield f"{name}.asked: {source.asked} needs a maker; set {path}.maker=<a file of configs/llm>"
+                    yield f"{name}.asked: {source.asked} needs a maker; set {path}.maker=openai, or another model"
             elif source.is_world:
-                yield f"{name}: task=tool_maker has questions of its own; use questions/tools.yaml"
+                split = f" {name}.split=evaluation" if name.startswith("evaluate.") else ""
+                yield (
+                    f"{name}: task=tool_maker has questions of its own; set questions@{name}=tools{split}, or use "
+                    "experiment=tool_maker"
+                )
             elif not self.dispatch:
                 yield f"{name}: only built-in questions name their family; set {path}.dispatch=true"
 

@@ -46,6 +46,12 @@ def last_step(stage: Path) -> int | None:
     return max(steps, default=None)
 
 
+def step_times(stage: Path) -> list[tuple[int, float]]:
+    """Each step with the seconds that the training had taken, in all its processes; empty where they are not logged."""
+    read = (line for line, _ in loss_lines(stage / "loss.jsonl", 0))
+    return [(int(line["step"]), line["seconds"]) for line in read if "seconds" in line]
+
+
 def loss_ends(curve: Sequence[tuple[int, float]]) -> tuple[float, float] | None:
     """The mean loss of the first tenth of a training, and of its last fifth. None with fewer than 5 steps, which say
     nothing."""

@@ -426,8 +426,11 @@ def test_one_filtered_sample_of_several_is_kept_as_a_sample():
 
 
 def test_an_invalid_base_url_is_an_error_before_any_request():
-    with pytest.raises(UsageError, match="'localhost:8000/v1' is not an http"):
+    with pytest.raises(UsageError) as refused:
         OpenAICompatible("m", base_url="localhost:8000/v1", api_key_env=None)
+    assert str(refused.value) == (
+        "base_url: 'localhost:8000/v1' is not an http:// or https:// address; give one such as http://localhost:8000/v1"
+    )
 
 
 def test_a_missing_key_is_an_error_before_any_request(monkeypatch):

@@ -8,7 +8,7 @@ from msgspec import to_builtins
 from rest_react.errors import RunFolderError
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.records import Fault
-from rest_react.reporting.results.results_json import FaultCount, PerCorrect
+from rest_react.reporting.results.results_json import Difference, FaultCount, PerCorrect
 from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tables.baseline_table import baseline_table
 from tests.runs import reported_run, result, write_evaluation
@@ -17,7 +17,7 @@ ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
     "failed_share", "faults", "accuracy", "rule_disagreement", "before_checks", "checks", "vs_start", "vs_previous",
     "by_kind", "by_hops", "em", "f1", "contained", "searches", "calls", "tokens", "correct", "per_correct",
-    "cost_usd", "cost_reason", "seconds", "pass_at", "scores", "verdicts", "latency", "lost",
+    "cost_usd", "cost_reason", "seconds", "pass_at", "scores", "verdicts", "latency", "lost", "answering_usd",
 }  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def test_a_row_holds_every_number_of_an_evaluation(run):
             "searches": 8 / 3, "calls": 12.0, "tokens": 4000 / 3, "cost_usd": 0.25 / 3, "seconds": 30.0,
         },
         "cost_usd": 0.25, "cost_reason": None, "seconds": 90.0,
-        "pass_at": {}, "scores": {}, "latency": {}, "lost": 0,
+        "pass_at": {}, "scores": {}, "latency": {}, "lost": 0, "answering_usd": None,
         "verdicts": dict(zip((f"w{i}#e3b0c442" for i in range(4)), "1110", strict=True)),
     }  # fmt: skip
     assert share.mean == 0.75
@@ -65,6 +65,18 @@ def test_each_iteration_is_compared_with_the_start_and_with_the_one_before(tmp_p
         tuple(change and change.mean for change in (row.vs_start, row.vs_previous)) for row in compute_rows(tmp_path)
     ]
     assert changes == [(None, None), (0.5, 0.5), (0.25, -0.25), (0.75, None)]  # iteration 3 is not complete
+
+
+def test_a_question_whose_text_changed_under_its_id_is_compared_with_no_earlier_answer(tmp_path):
+    write_evaluation(tmp_path, 0, [result("a", verdict="incorrect", asked="Who?"), result("b", asked="When?")])
+    write_evaluation(tmp_path, 1, [result("a", asked="Who?"), result("b", verdict="incorrect", asked="Where?")])
+    changed = compute_rows(tmp_path)[1]
+    assert changed.questions == 2
+    assert changed.vs_start == changed.vs_previous
+    assert (changed.vs_start.mean, changed.vs_start.questions) == (1.0, 1)
+    write_evaluation(tmp_path, 1, [result("a", asked="Whose?"), result("b", asked="Where?")])
+    other = compute_rows(tmp_path)[1]
+    assert other.vs_start == Difference(mean=None, low=None, high=None, questions=0, detectable=None)
 
 
 def test_the_self_checks_are_measured_on_the_same_trajectories(tmp_path):

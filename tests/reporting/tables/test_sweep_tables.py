@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
+import pytest
+
 from rest_react.metrics.intervals import clustered_interval, paired_difference
-from rest_react.metrics.trainings import difference_to_baseline, mean_over_trainings
+from rest_react.metrics.trainings import change_over_trainings, difference_to_baseline, mean_over_trainings
 from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.results.rows import RATING
-from rest_react.reporting.tables.sweep_tables import Arm, sweep_table
+from rest_react.reporting.tables.sweep_arm import Arm
+from rest_react.reporting.tables.sweep_tables import sweep_table
 
 BASELINE = {f"w{i}": [float(i < 4)] for i in range(10)}
+
+
+def columns(values: Mapping[str, Sequence[float | None]]) -> list[dict[str, list[float | None]]]:
+    """The same values as one mapping a training."""
+    return [{item: [given[i]] for item, given in values.items()} for i in range(3)]
 
 
 def line(
@@ -42,4 +50,43 @@ def test_a_score_has_the_trainings_in_which_it_was_given_and_its_own_scale() -> 
     told = line(values, **{RATING: {"w0": [5.0, None, 4.0], "w1": [3.0, None, 4.0]}, "valid": {"w0": [1.0, 1.0, None]}})
     assert told[RATING.replace("_", " ")].startswith("4.00 [")
     valid = mean_over_trainings([{"w0": [1.0]}, {"w0": [1.0]}])
-    assert told["valid"] == f"{percent(valid.mean)} {span(valid)}"
+    assert told["valid"] == f"{percent(valid.mean)} {span(valid)} (n=0 to 1)"
+
+
+def test_a_score_that_few_items_have_is_the_mean_of_the_trainings_own_means() -> None:
+    """In the third training B and C have no list in JSON, so their keys are not scored."""
+    values = {item: [0.0, 0.0, 0.0] for item in "ABC"}
+    told = line(values, keys={"A": [1.0, 1.0, 1.0], "B": [0.0, 0.0, None], "C": [0.0, 0.0, None]})
+    assert told["keys"].startswith("55.6% [")
+    assert told["keys"].endswith("] (n=1 to 3)")
+
+
+def test_a_score_of_one_training_says_of_how_many_items_it_is() -> None:
+    values = {item: [0.0] for item in "ABC"}
+    told = line(values, keys={"A": [1.0], "B": [0.0], "C": [None]}, all_right={"A": [1.0], "B": [0.0], "C": [0.0]})
+    keys, right = clustered_interval({"A": [1.0], "B": [0.0]}), clustered_interval({"A": [1.0], "B": [0.0], "C": [0.0]})
+    assert told["keys"] == f"50.0% {span(keys)} (n=2)"
+    assert told["all right"] == f"33.3% {span(right)}"
+
+
+def test_a_baseline_that_differs_between_trainings_is_compared_by_training() -> None:
+    values = {f"w{i:03}": [float(i < right) for right in (67, 62, 64)] for i in range(100)}
+    own = {f"w{i:03}": [float(i < right) for right in (45, 64, 81)] for i in range(100)}
+    arm = Arm(("n=10",), "texts", 3, values, {}, {"tfidf": own, "majority": {item: [0.0] * 3 for item in values}})
+    headings, rows = sweep_table([arm])
+    told = dict(zip(headings, rows[0], strict=True))
+    change = change_over_trainings(columns(values), columns(own))
+    assert told["tfidf"] == "63.3%"
+    assert told["Minus tfidf"] == f"+1.0 {span(change, '+')}"
+    assert (change.low, change.high) == (pytest.approx(-0.48, abs=0.1), pytest.approx(0.48, abs=0.1))
+    fixed = difference_to_baseline(columns(values), {item: [0.0] * 3 for item in values})
+    assert told["Minus majority"] == f"+64.3 {span(fixed, '+')}"
+
+
+def test_a_baseline_that_failed_once_is_the_same_in_all_trainings() -> None:
+    values = {f"w{i}": [float(i < right) for right in (5, 7, 9)] for i in range(10)}
+    lost = {item: [given[0], None, given[0]] if item == "w3" else [given[0]] * 3 for item, given in BASELINE.items()}
+    arm = Arm(("n=10",), "texts", 3, values, {}, {"tfidf": lost})
+    found = difference_to_baseline(columns(values), lost)
+    change = arm.minus("tfidf")
+    assert (change.mean, change.std, change.low, change.high) == (found.mean, found.std, found.low, found.high)

@@ -68,7 +68,13 @@ def test_precision_recall_and_f1_of_each_label() -> None:
         PerClass("A", 3, 2 / 3, 2 / 3, pytest.approx(2 / 3)),  # type: ignore[arg-type]
         PerClass("B", 2, 0.0, 0.0, 0.0),
         PerClass("C", 0, None, None, 0.0),
+        PerClass("Z", 1, None, 0.0, 0.0),
     )
+    assert found.macro_f1 == pytest.approx(2 / 9)
+
+
+def test_a_gold_class_that_the_policy_cannot_name_lowers_macro_f1() -> None:
+    found = confusion([("A", "A"), ("C", "A")] * 50, ("A", "B"))
     assert found.macro_f1 == pytest.approx(1 / 3)
 
 
@@ -99,3 +105,15 @@ def test_answers_outside_the_labels_have_a_column_and_lost_answers_none() -> Non
     assert table.headings == ("", "Card", "Loan", OTHER)
     assert table.rows == (("Card", "1", "0", "0"), ("Loan", "0", "0", "1"))
     assert figures.rows[-1] == ("mean over labels (macro)", "2", "", "", "0.500")
+
+
+def test_a_gold_outside_the_label_set_is_one_class_in_the_tables_however_it_is_spelled() -> None:
+    answers = [replace(result(f"q{i}", answer="Card"), golds=(gold,)) for i, gold in enumerate(("Card", "Tax", "TAX."))]
+    table, figures = confusion_tables(answers, ("Card", "Loan"))
+    assert table.rows == (("Card", "1", "0", "0"), ("Loan", "0", "0", "0"), ("Tax", "2", "0", "0"))
+    assert figures.rows == (
+        ("Card", "1", "0.333", "1.000", "0.500"),
+        ("Loan", "0", "n/a", "n/a", "0.000"),
+        ("Tax", "2", "n/a", "0.000", "0.000"),
+        ("mean over labels (macro)", "3", "", "", "0.250"),
+    )

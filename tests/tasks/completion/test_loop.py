@@ -1,5 +1,6 @@
 """The completion task, end to end on its scripted policy: grow, improve, fine-tune, evaluate."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,14 +8,33 @@ import pytest
 
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
-from rest_react.records import Candidate, Example, Ranking, Result, Step, Trajectory
+from rest_react.judges.grader import RuleGrader
+from rest_react.prompts import StepPrompt
+from rest_react.questions.item_files import INSTRUCTED
+from rest_react.records import (
+    Candidate,
+    Example,
+    Fault,
+    LabelledQuestion,
+    Question,
+    Ranking,
+    Result,
+    Step,
+    Trajectory,
+    Usage,
+    Verdict,
+)
+from rest_react.records import Completion as Completed
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.settings_file import read_settings
 from rest_react.tasks.completion.items import LABELS, build_items
-from rest_react.tasks.completion.task import Completion, parse_label, render_state
+from rest_react.tasks.completion.task import CLOSINGS, Completion, parse_label, render_state
+from rest_react.tasks.protocol import Policy
+from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
 from rest_react.trajectories.step_view import Part, StepView
+from tests.tasks.test_rollout import Sayings
 from tests.training_here import train_in_this_process
 
 SMALL = ["experiment=completion_smoke", "world.demonstrations=4", "world.train=6", "world.evaluation=8"]
@@ -92,11 +112,43 @@ def test_case_quotes_and_a_final_full_stop_are_ignored(text: str, label: str | N
 
 
 @pytest.mark.parametrize(
-    ("text", "label"), [("delivery\n# Because it", "delivery"), ("delivery", None), ("It was late\nand I", None)]
+    ("text", "label"),
+    [
+        ("delivery\n# Because it", "delivery"),
+        ("delivery\n\n\n\n", "delivery"),
+        ("delivery", None),
+        ("delivery  ", None),
+        ("It was late\nand I", None),
+    ],
 )
 def test_of_an_output_that_was_cut_off_a_whole_first_line_counts(text: str, label: str | None) -> None:
-    cut = Step("complete", "", (Candidate(text, 8, -1.0, "length"), Candidate(text, 8, -1.0, "length")), None)
-    assert {action.action for action in Completion(labels=LABELS).parse(cut).actions} == {label}
+    task = Completion(StepPrompts({"complete": StepPrompt("# Say it.\n", ())}, CLOSINGS), LABELS)
+    policy = Policy(Sayings([Completed(text, 8, -1.0, "length", 3)]), 1, 0.0, 8, "perplexity", True)
+    taken = asyncio.run(task.rollout(Question("q", "It was late."), policy, trajectory_id="q.0", seed=1))
+    fault = None if label else Fault("model", "no usable sample at step 0 (complete): cut off at 8 tokens")
+    assert (taken.answer, taken.fault) == (label or "", fault)
+    stored = [action.action for action in task.parse(taken.steps[0]).actions]
+    assert stored == [label]
+
+
+@pytest.mark.parametrize(
+    ("options", "gold", "answer", "verdict"),
+    [
+        ((), "7", "It could be 3, 5, 7 or 9.", "incorrect"),
+        ((), "7", "7 or 9", "incorrect"),
+        ((), "7", '"7".', "correct"),
+        ((), "New York", "new  york", "correct"),
+        (("blue", "red"), "red", "I think this is red.", "correct"),
+        (("blue", "red"), "red", "red or blue", "incorrect"),
+    ],
+)
+def test_an_item_of_another_task_is_right_if_its_label_is_named_or_where_there_are_no_labels_its_answer_given_alone(
+    options: tuple[str, ...], gold: str, answer: str, verdict: str
+) -> None:
+    item = LabelledQuestion(Question(f"{INSTRUCTED}q", "Which?"), (gold,), options)
+    said = Trajectory("q.0", item.question.id, "Which?", "finished", None, (), answer, answer, Usage())
+    graded = asyncio.run(Completion(labels=LABELS).grade(item, said, RuleGrader(), seed=1))
+    assert graded.verdict == Verdict(verdict, f"the answer is {gold}")
 
 
 def test_without_labels_the_first_line_is_the_answer() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.build import Parts
+from rest_react.build import Parts, QuestionSet
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.loop import Loop
+from rest_react.questions import read_items
 from rest_react.records import Example, Result
 from rest_react.reporting.results.results_json import read_results, scores_of
 from rest_react.run import run
@@ -121,6 +122,28 @@ def test_labels_are_those_of_the_training_part_and_locked(tmp_path: Path) -> Non
         )  # fmt: skip
 
 
+def test_golds_outside_the_label_set_of_a_small_training_part_are_counted_in_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    write_jsonl(data / "second.jsonl", *({"text": f"Say {i}", "label": "AB"[i % 2]} for i in range(4)))
+    told = {}
+    for n in (2, 3):
+        settings = compose(
+            ["experiment=[classify,forgetting]", f"data={data}", f"demonstrations.questions.n={n}", "run=x",
+             "evaluate.benchmarks.validation.n=6", f"evaluate.benchmarks.second.path={data}/second.jsonl",
+             "evaluate.benchmarks.second.n=4"]
+        )  # fmt: skip
+        Loop(settings, Parts(settings, RunFolder(tmp_path / "run")))
+        told[n] = " ".join(capsys.readouterr().err.split())
+    note = (
+        "note: evaluate.benchmarks.validation: 2 of 6 rows have labels outside the label set ('Mortgage'), so no "
+        "answer to them is right, and their class has F1 0; to allow every label, name them all: task.labels=[...]"
+    )
+    assert note in told[2]
+    assert [one.count("outside the label set") for one in told.values()] == [1, 0]
+
+
 def test_the_labels_of_a_sample_are_those_of_the_rows_that_train(tmp_path: Path) -> None:
     rows = [{"id": f"r{i}", "question": f"letter {i}", "answers": [CLASSES[i // 10]]} for i in range(30)]
     write_jsonl(tmp_path / "rows.jsonl", *rows)
@@ -165,14 +188,93 @@ def test_rows_of_validation_in_the_training_part_are_refused(tmp_path: Path) -> 
         label_free_run(tmp_path, data, "run")
 
 
-def test_rows_whose_labels_are_learnt_and_that_grow_asks_too_are_told(tmp_path: Path, capsys) -> None:
+def test_texts_of_validation_that_nearly_repeat_a_row_that_trains_are_counted_with_the_first_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = write_data(tmp_path / "data", labelled=18)
-    given = ["experiment=classify", f"data={data}", "demonstrations.questions.n=9", "iteration=1"]
-    given += ["evaluate.benchmarks.validation.n=6", "run=x"]
-    for draw, told in (("stratified", True), ("first", False)):
-        settings = compose([*given, f"demonstrations.questions.draw={draw}", "demonstrations.questions.seed=1"])
-        Loop(settings, Parts(settings, RunFolder(tmp_path / draw)))
-        assert ("rows are also rows of demonstrations.questions" in " ".join(capsys.readouterr().err.split())) is told
+    complaint = "On {} I paid the whole balance of my card in the branch at Velmar, and was charged a fee all the same."
+    for split, days in (("train", {3: "3 May 2021", 12: "1 May 2020"}), ("validation", {2: "17 June 2022"})):
+        rows = [json.loads(line) for line in (data / f"{split}.jsonl").open()]
+        for i, row in enumerate(rows):
+            row["text"] = complaint.format(days[i]) if i in days else f"{row['text'].split()[-1]} in {split} {i}"
+        write_jsonl(data / f"{split}.jsonl", *rows)
+    told = []
+    for given in (["iteration=0"], ["iteration=1"], ["demonstrations.questions.n=3"]):
+        settings = compose(
+            ["experiment=classify", f"data={data}", "demonstrations.questions.n=10", "run=x",
+             "evaluate.benchmarks.validation.n=6", *given]
+        )  # fmt: skip
+        Loop(settings, Parts(settings, RunFolder(tmp_path / "run")))
+        told.append(" ".join(capsys.readouterr().err.split()))
+    note = (
+        "note: evaluate.benchmarks.validation: 1 of 6 texts nearly repeat a text that trains, e.g. validation-2 and "
+        "train-3; the model may remember their labels"
+    )
+    assert [note in one for one in told] == [True, True, False]
+    assert "nearly repeat" not in told[2]
+
+
+@pytest.mark.parametrize(
+    ("draw", "grown", "left_out"),
+    [
+        ("first", [9, 10, 11, 12, 13], 0),
+        ("stratified", [9, 11, 12, 13, 14], 1),
+        ("random", [9, 11, 12, 13, 14, 16], 2),
+    ],
+)
+def test_grow_has_no_row_of_the_demonstrations_whatever_their_draw(
+    draw: str, grown: list[int], left_out: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    settings = compose(
+        ["experiment=classify", f"data={data}", "demonstrations.questions.n=9", "iteration=1", "run=x",
+         f"demonstrations.questions.draw={draw}", "demonstrations.questions.seed=1", f"grow.questions.n={len(grown)}",
+         "evaluate.benchmarks.validation.n=6"]
+    )  # fmt: skip
+    loop = Loop(settings, Parts(settings, RunFolder(tmp_path / "run")))
+    assert [item.question.id for item in loop.grow_set.labelled] == [f"train-{i}" for i in grown]
+    learnt = {row.question.text for row in loop.parts.question_sets.labelled_rows}
+    assert not learnt.intersection(item.question.text for item in loop.grow_set.labelled)
+    told = re.findall(r"(\d+) rows are left out of Grow", " ".join(capsys.readouterr().err.split()))
+    assert told == [str(left_out)] * bool(left_out)
+
+
+def test_a_sample_for_grow_is_drawn_from_the_questions_that_are_not_demonstrated(tmp_path: Path) -> None:
+    rows = [{"id": f"r{i}", "question": f"letter {i}", "answers": [CLASSES[i % 3]]} for i in range(12)]
+    write_jsonl(tmp_path / "rows.jsonl", *rows)
+    sets = [f"questions@{one}=file" for one in ("demonstrations.questions", "grow.questions")]
+    sets += [f"{one}.path={tmp_path / 'rows.jsonl'}" for one in ("demonstrations.questions", "grow.questions")]
+    sampled = ["demonstrations.questions.sample=6", "demonstrations.questions.seed=1", "grow.questions.sample=6"]
+    settings = compose(
+        ["experiment=completion_smoke", "policy=tiny", "task.labels=null", "iteration=1", *sets, *sampled, "run=x"]
+    )
+    made = Parts(settings, RunFolder(tmp_path / "run")).question_sets
+    grown, learnt = ({item.question.id for item in one} for one in (made.grown().labelled, made.labelled_rows))
+    assert (len(grown), grown | learnt) == (6, {row["id"] for row in rows})
+
+
+def test_a_default_draw_has_the_rows_and_the_digests_that_it_always_had(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    settings = compose(["experiment=classify", f"data={data}", "demonstrations.questions.n=9", "iteration=1", "run=x"])
+    grown = Parts(settings, RunFolder(tmp_path / "run")).question_sets.grown()
+    assert grown == QuestionSet(tuple(read_items(data / "train.jsonl", labelled=False)[9:]), None)
+    assert grown.digest() == "43f871b2d056d157"
+
+
+def test_a_run_whose_rows_for_grow_are_all_demonstrated_is_refused_before_any_answer(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    given = ["experiment=alpaca", f"data={data}", "iteration=1", "run=x"]
+    settings = compose(given)
+    with pytest.raises(ConfigError) as refused:
+        Loop(settings, Parts(settings, RunFolder(tmp_path / "run")))
+    (problem,) = refused.value.problems
+    assert problem == (
+        f"{data}/train.jsonl: 18 of its 18 rows are rows of demonstrations.questions, whose labels the policy has "
+        "learnt, which leaves 0; lower demonstrations.questions.n, or set iteration=0"
+    )
+    untrained = compose([*given, "iteration=0"])
+    before = Parts(untrained, RunFolder(tmp_path / "before")).question_sets
+    assert len(before.grown().labelled) == 18
 
 
 def test_baselines_answer_the_same_rows_and_are_compared_with_the_last_iteration(tmp_path: Path) -> None:

@@ -70,5 +70,10 @@ def test_the_verifier_of_calls_is_allowed_for_all_questions_but_not_in_grow() ->
     with pytest.raises(ConfigError) as refused:
         compose(["experiment=tool_user", "agent.select=verified"])
     assert refused.value.problems == (
-        "agent.select: task=tool_maker verifies only what may train; set agent.select=perplexity improve.keep=verified",
+        (
+            "agent.select: task=tool_maker has rules for training data only, not for choosing samples in Grow; set "
+            "agent.select=perplexity improve.keep=verified"
+        ),
     )
+    given = compose(["experiment=tool_user", "agent.select=perplexity", "improve.keep=verified"])
+    assert given.agent.select == "perplexity"

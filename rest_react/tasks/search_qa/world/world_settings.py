@@ -79,5 +79,6 @@ def relations(plan: object) -> tuple[str, ...]:
     ('mills',)
     """
     if not isinstance(plan, Plan):
-        raise ConfigError(["without, only_with: only questions of the built-in world of search_qa have relations"])
+        told = "without, only_with: only the built-in questions of task=search_qa have relations"
+        raise ConfigError([f"{told}; set both to [] in grow.questions and in each of evaluate.benchmarks"])
     return tuple(hop.query.removesuffix(f" of {hop.title}").removeprefix("number of ") for hop in plan.hops)

@@ -157,8 +157,15 @@ def test_a_question_that_cannot_be_demonstrated_is_left_out_with_the_reason(tmp_
 def test_no_demonstration_at_all_is_refused(tmp_path: Path) -> None:
     ready(tmp_path)
     write_jsonl(tmp_path / "shown.jsonl", {"id": "a", "question": "Which one is it?", "answers": ["Velmar"]})
-    with pytest.raises(ConfigError, match=r"no question can be demonstrated \(1: it has no chain\)"):
+    with pytest.raises(ConfigError) as refused:
         write_ids(loop(tmp_path))
+    assert refused.value.problems == (
+        (
+            "demonstrations.questions: no question can be demonstrated (1: it has no chain); give rows whose chains "
+            "(`evidence` or `decomposition`) the search can follow, or start=prompted"
+        ),
+    )
+    write_ids(loop(tmp_path, "start=prompted"))
 
 
 def test_a_chain_in_grow_reaches_neither_grow_nor_improve(tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def test_the_relations_of_a_set_are_those_of_the_kinds_and_too_few_questions_are
     assert 0 < len(found) < len(WORLD.train)
     with pytest.raises(ConfigError, match=rf"only {len(found)} of its 48 questions"):
         replace(asked, sample=48).open(context, labelled=False)
+    with pytest.raises(ConfigError) as refused:
+        relations("of another task")
+    assert refused.value.problems == (
+        (
+            "without, only_with: only the built-in questions of task=search_qa have relations; set both to [] in "
+            "grow.questions and in each of evaluate.benchmarks"
+        ),
+    )
 
 
 def test_ids_titles_and_questions_are_unique_and_every_question_has_its_plan() -> None:
