@@ -65,7 +65,7 @@ def test_a_call_that_is_copied_from_an_example_trains_only_without_the_verifier(
 
 
 def test_the_verifier_of_calls_is_allowed_for_all_questions_but_not_in_grow() -> None:
-    s = compose(["experiment=tool_user", "improve.keep=verified", "improve.selector=verified"])
+    s = compose(["experiment=tool_user", "improve.selector=verified"])
     assert (s.improve.keep, s.improve.selector) == ("verified", "verified")
     with pytest.raises(ConfigError) as refused:
         compose(["experiment=tool_user", "agent.select=verified"])
