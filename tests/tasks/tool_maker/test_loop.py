@@ -178,7 +178,13 @@ def test_maker_and_dispatcher_can_be_served_models(tmp_path: Path) -> None:
 
 
 def test_improve_trains_on_calls_that_execution_verified_whatever_their_labels(tmp_path: Path) -> None:
-    shares = ["policy.wrong=0.45", "policy.right=0.45", "task.families=[word_sorting]", "world.train=8"]
+    shares = [
+        "improve.keep=all",
+        "policy.wrong=0.45",
+        "policy.right=0.45",
+        "task.families=[word_sorting]",
+        "world.train=8",
+    ]
     settings = compose(["experiment=tool_user", "policy=scripted", "grow.samples=4", f"output={tmp_path}", *shares])
     folder = tmp_path / "tool_user"
     parts = Parts(settings, RunFolder(folder))
