@@ -6,7 +6,7 @@
     Settings                     Benchmark   Trainings  Accuracy  95% interval  Std  Minus tfidf
     demonstrations.questions.n=100 validation 5         71.2%     [63.0, 78.9]  2.1  +4.2 [-2.8, +11.2]
 
-Runs that differ only in `seed`, `learning_seed` or their names are one line. Values are those of each run's last
+Runs that differ only in `seed`, `learning_seed`, or the names of runs are one line. Values are those of each run's last
 iteration; where that is not the first one, `Start` is the first evaluation (of a label-free loop on classification:
 of the supervised start), and the difference to it is paired by item and training. Intervals are over items and
 trainings; of a single training over items alone. A difference to a baseline is paired by item, and by training where
@@ -30,7 +30,7 @@ from rest_react.sweep.arms import mean_scored, read_arms
 from rest_react.sweep.data_notes import data_notes
 from rest_react.text_safety.escaping import visible
 
-_SEEDS = ("seed", "learning_seed", "run")
+_SEEDS = ("seed", "learning_seed", "run", "grow.reuse")  # what differs between the trainings of one arm
 _LATENCY = "Seconds of an answer by its output tokens"
 _TABLES: Mapping[str, Callable[[Sequence[Arm]], Table]] = {
     "Results": sweep_table,

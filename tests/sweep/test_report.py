@@ -22,7 +22,7 @@ def test_runs_that_differ_in_their_seed_are_one_line_and_compared_with_the_basel
         settings = shutil.copytree(folder, tmp_path / f"run_{n}_1") / "settings.yaml"
         settings.write_text(settings.read_text().replace("\n  seed: 0\n", "\n  seed: 1\n"))  # else it is a copy
         for seed in (0, 1):
-            own, folder = [*common, f"seed={seed}"], tmp_path / f"run_{n}_{seed}"
+            own, folder = [*common, f"seed={seed}", f"grow.reuse=curve_{n}_{seed}"], tmp_path / f"run_{n}_{seed}"
             jobs.append({"status": 0, "folder": str(folder), "overrides": ["experiment=classify", *own]})
     losses = [{"step": i, "loss": 2.0, "learning_rate": 0.1, "tokens": 1, "seconds": 1.0} for i in range(1, 11)]
     stuck = tmp_path / "run_12_1" / "iter_0" / "finetune" / "loss.jsonl"
