@@ -21,6 +21,7 @@ _SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE
 _HEADING = re.compile(r"^[ \t#*]*question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
 _ANSWER = re.compile(r"^[^\w\n]*(?:the |final )*answer\b(?: is)?\s*:?[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
 _LONGEST = 20_000
+_LONGEST_NUMBER = 1000  # digits: a number in hexadecimal form may be longer than Python writes in decimal form
 _DEEPEST = 100  # levels of the syntax tree; `ast.unparse` calls itself several times for each
 
 
@@ -111,7 +112,13 @@ def _parsed(code: str) -> tuple[ast.Module | None, str]:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return None, f"not Python: {error}"
+    if any(isinstance(node, ast.Constant) and _is_too_long(node.value) for node in ast.walk(tree)):
+        return None, f"the code has a number of more than {_LONGEST_NUMBER} digits"
     level: list[ast.AST] = [tree]
     for _ in range(_DEEPEST):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
     return (None, f"the code is nested more than {_DEEPEST} levels deep") if level else (tree, "")
+
+
+def _is_too_long(value: object) -> bool:
+    return isinstance(value, int) and abs(value) >= 10**_LONGEST_NUMBER

@@ -37,6 +37,13 @@ def test_a_reply_without_code_is_never_a_function_or_a_call() -> None:
     assert read_call("answer = 9", "f").problem == "the code does not call f"
 
 
+def test_a_number_that_python_would_not_write_out_is_refused_and_raises_nothing() -> None:
+    for number in ("0x" + "f" * 5000, "-0b" + "1" * 9000):
+        told = Code(problem="the code has a number of more than 1000 digits")
+        assert read_call(f"answer = f({number})", "f") == read_function(f"def f(x={number}):\n    return x") == told
+    assert read_call(f"answer = f({'9' * 999})", "f").problem == ""
+
+
 def test_calls_that_differ_in_form_only_are_one_call() -> None:
     forms = ['answer = f( [1,2] , "x")', "answer=f([1, 2], 'x')  # sorts", "```\nanswer = f([1, 2], 'x')\n```"]
     assert {read_call(form, "f") for form in forms} == {Code("answer = f([1, 2], 'x')")}
