@@ -4,7 +4,7 @@
     grown = sets.grown()                                  # the questions of `grow.questions` and `grow.also`
     sets.open(settings.evaluate.benchmarks["validation"]).passages
 
-Not here: reading a file or a set of the Hub (questions), and overlap between sets (questions.overlap).
+Not here: reading a file or a set of the Hub (questions), and overlap between sets (questions.overlaps.overlap).
 """
 
 import hashlib

@@ -3,7 +3,7 @@
     refuse_shared_questions(settings, question_sets, grown, {"bamboogle": asked})   # ConfigError, or notes
 
 A question of a benchmark that trains makes the benchmark's number worthless; `grow.allow_overlap` names exceptions.
-Not here: which questions are nearly equal (questions.overlap), and texts near-duplicates (questions.near_duplicates).
+Not here: which questions are nearly equal, and which texts nearly repeat another (questions.overlaps).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from rest_react.build.question_sets import QuestionSets
 from rest_react.config.checks.question_sets import benchmarks_for_testing
 from rest_react.config.settings import Settings
 from rest_react.questions import refuse_overlap, refuse_overlap_of_demonstrations, unlabelled
-from rest_react.questions.near_duplicates import near_duplicates
+from rest_react.questions.overlaps.near_duplicates import near_duplicates
 from rest_react.records import Question
 from rest_react.terminal.console import say
 

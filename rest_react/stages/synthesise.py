@@ -21,7 +21,7 @@ from rest_react.metrics.prices import Price, bill
 from rest_react.model_output.thinking import after_thinking
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
-from rest_react.questions.near_duplicates import runs, similarity
+from rest_react.questions.overlaps.near_duplicates import runs, similarity
 from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed

@@ -2,7 +2,7 @@
 
     grow.questions: bamtwoogle is for testing only; use another question set in Grow
 
-Not here: reading them (questions), and overlap between them, which needs their rows (questions.overlap).
+Not here: reading them (questions), and overlap between them, which needs their rows (questions.overlaps.overlap).
 """
 
 from collections.abc import Iterator

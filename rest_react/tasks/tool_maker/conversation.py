@@ -7,7 +7,7 @@ Not here: how a part is displayed (reporting/templates/conversation.js).
 
 from collections.abc import Iterator
 
-from rest_react.tasks.tool_maker.calls import code_of, read_call
+from rest_react.tasks.tool_maker.replies.calls import code_of, read_call
 from rest_react.trajectories.parsed import ParsedStep
 from rest_react.trajectories.step_view import Part, StepView
 

@@ -20,10 +20,10 @@ from rest_react.setting_types import Count, Positive, Temperature
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.tasks.task_settings import TaskContext, TaskSettings, Verifies
 from rest_react.tasks.tool_maker import states
-from rest_react.tasks.tool_maker.calls import read_answer, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.items import SHOWN, ToolItems, ToolQuestions, build_items
 from rest_react.tasks.tool_maker.library import Library, folder_name
 from rest_react.tasks.tool_maker.making import MAKER, Maker, Toolbox
+from rest_react.tasks.tool_maker.replies.calls import read_answer, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.sandbox import Isolation, Sandbox, namespaces_problem
 from rest_react.tasks.tool_maker.scripted import ScriptedMaker, ScriptedMakerModel, ScriptedUser
 from rest_react.tasks.tool_maker.task import DISPATCHER, ToolMaker

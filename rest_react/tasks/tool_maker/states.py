@@ -14,7 +14,7 @@
 
     # step: call
 
-Not here: the instructions before a state (prompts/), and reading what the model writes (calls).
+Not here: the instructions before a state (prompts/), and reading what the model writes (replies).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

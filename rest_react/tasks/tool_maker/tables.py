@@ -20,9 +20,9 @@ from rest_react.metrics.prices import Price
 from rest_react.records import Result, Trajectory
 from rest_react.tasks.protocol import Evaluated, ResultTable
 from rest_react.tasks.rollout import tokens_of_roles
-from rest_react.tasks.tool_maker.choice import read_choice
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import how_asked
+from rest_react.tasks.tool_maker.replies.choice import read_choice
 from rest_react.tasks.tool_maker.states import NONE
 
 _WAYS = {

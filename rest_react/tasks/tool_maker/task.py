@@ -12,7 +12,7 @@ a tool); or, for a question that asks for a tool, the maker's conversation. The 
 A call is usable if it runs, calls the tool, and its answer comes from the tool; votes count answers. So Improve selects
 among calls that execution verified, without labels. Steps of other models never train. The verifier
 (`improve.keep=verified`) also asks that a call's values come from its question.
-Not here: making a tool (making), the verifier's rule (grounding), the sandbox, and the tables of the report (tables).
+Not here: making a tool (making), the verifier's rule (replies), the sandbox, and the tables of the report (tables).
 """
 
 import asyncio
@@ -29,15 +29,15 @@ from rest_react.protocols import LLM
 from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Trajectory, Usage, Verdict
 from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
-from rest_react.tasks.tool_maker.calls import read_answer, read_call
-from rest_react.tasks.tool_maker.choice import read_choice
 from rest_react.tasks.tool_maker.conversation import step_view
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.families.problem import plain_key
-from rest_react.tasks.tool_maker.grounding import ungrounded
 from rest_react.tasks.tool_maker.items import ACCEPTED, How, how_asked
 from rest_react.tasks.tool_maker.library import MadeTool, known_at_start
 from rest_react.tasks.tool_maker.making import MAKER, Toolbox
+from rest_react.tasks.tool_maker.replies.calls import read_answer, read_call
+from rest_react.tasks.tool_maker.replies.choice import read_choice
+from rest_react.tasks.tool_maker.replies.grounding import ungrounded
 from rest_react.tasks.tool_maker.states import (
     NONE,
     STEP_NAMES,

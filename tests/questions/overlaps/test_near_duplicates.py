@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.questions import overlap
-from rest_react.questions.near_duplicates import NEAR, near_duplicates, runs, similarity
+from rest_react.questions.overlaps.near_duplicates import NEAR, near_duplicates, runs, similarity
 from rest_react.records import Question
 
 LETTER = (

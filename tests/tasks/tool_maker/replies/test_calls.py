@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rest_react.tasks.tool_maker.calls import Code, read_answer, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.items import How, how_asked
+from rest_react.tasks.tool_maker.replies.calls import Code, read_answer, read_call, read_calls, read_function
 
 FUNCTION = """\
 import math

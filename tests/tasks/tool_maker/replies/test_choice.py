@@ -2,7 +2,7 @@
 
 import pytest
 
-from rest_react.tasks.tool_maker.choice import read_choice
+from rest_react.tasks.tool_maker.replies.choice import read_choice
 
 STATE = 'TOOLS = "word_sorting: sorts words\\nremainders: finds a number"\n\n# step: tool\n'
 
