@@ -22,7 +22,7 @@ from rest_react.storage.locked_settings import flatten, locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.world import relations
 from rest_react.training.rows.order import count_steps
-from rest_react.training.trainer_settings import TrainingContext
+from rest_react.training.trainer_settings import Schedule, TrainingContext
 from tests.tasks.completion.test_rows import write_data
 
 ROOT = Path(__file__).parent.parent
@@ -145,10 +145,10 @@ def test_the_restart_control_trains_on_demonstrations_alone_for_the_steps_of_the
     tuned = compose(["finetune.steps=[219,276]"]).finetune
     for iteration, steps in ((1, 219), (2, 276), (3, 276)):
         context = TrainingContext("chat", {}, tmp_path, "", Meter(Budget(), "finetune"), iteration)
-        how = tuned.open(context, None).training
+        how = tuned.open(context, Schedule()).training
         assert count_steps(1, how.batch_size, how.epochs, how.max_steps) == steps == tuned.rows_read(iteration) / 2
     context = replace(context, iteration=0)
-    assert tuned.open(context, 2.0).training == made().finetune.open(context, 2.0).training
+    assert tuned.open(context, Schedule(2.0)).training == made().finetune.open(context, Schedule(2.0)).training
 
 
 def test_held_out_relations_are_in_no_training_question_and_in_every_question_of_one_benchmark() -> None:

@@ -24,7 +24,7 @@ from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.protocol import Policy, Task
 from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.task_settings import TaskContext
-from rest_react.training.trainer_settings import TrainingContext
+from rest_react.training.trainer_settings import Schedule, TrainingContext
 
 
 class Parts:
@@ -153,7 +153,7 @@ class Parts:
         )
 
     def trainer(self, iteration: int, stage: str = "finetune") -> Trainer:
-        """The trainer, with the number of epochs of the iteration. `stage` is its name in the progress."""
+        """The trainer, with the schedule of the iteration. `stage` is its name in the progress."""
         mode, template_kwargs = self.settings.policy.trained_as()
         context = TrainingContext(
             mode,
@@ -164,7 +164,9 @@ class Parts:
             iteration=iteration,
             holds_out=stage == "finetune",
         )
-        return self.settings.finetune.open(context, self.settings.demonstrations.epochs if iteration == 0 else None)
+        first = self.settings.demonstrations
+        own = Schedule(first.epochs, first.learning_rate, first.batch_size) if iteration == 0 else Schedule()
+        return self.settings.finetune.open(context, own)
 
     def tracker(
         self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]

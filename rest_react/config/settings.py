@@ -81,6 +81,8 @@ class DemonstrationSettings:
     mistakes: Share  # how often the expert makes an error without correcting it; these steps train too
     exemplars: bool  # also train on the exemplars of the prompts
     epochs: Positive | None  # epochs over the demonstrations in iteration 0; null: finetune.epochs
+    learning_rate: Positive | None  # of iteration 0; null: finetune.learning_rate
+    batch_size: Count | None  # of iteration 0; null: finetune.batch_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ _MADE = (
 )  # fmt: skip
 _MADE_BY_EXPERT = (
     "policy.model", "seed", "start", "search.kind", "agent.max_searches", "world.demonstrations",
-    "demonstrations.questions.path", "demonstrations.epochs", "demonstrations.slip", "demonstrations.mistakes",
+    "demonstrations.questions.path", "demonstrations.epochs", "demonstrations.learning_rate",
+    "demonstrations.batch_size", "demonstrations.slip", "demonstrations.mistakes",
 )  # fmt: skip
 _COUNTED = ("trajectories", "examples", "steps", "dropped_steps", "steps_with_a_choice", "targets_changed")
 

@@ -13,7 +13,7 @@ Not here: the settings (config.settings), and the stages themselves (stages.grow
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from rest_react.errors import UsageError, disk_errors
@@ -43,6 +43,7 @@ _AFTER_GROW = (
 _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
 
+_SCHEDULE = ("epochs", "learning_rate", "batch_size")  # of which iteration 0 may have its own
 _OF_JUDGED_TEXTS = ("reward_model.", "improve.reward")  # on these iteration 0 depends where texts are synthetic
 _OF_THE_EVALUATION = ("evaluate.", "grader.")
 _OF_THE_JUDGE = ("reward_model.", "grow.temperature")  # and of iteration 0: on these a trained judge depends
@@ -71,9 +72,10 @@ def reuse_stages(
     if not read_settings(source.root):
         raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
     changed = differing_data(source.root, environment or {})
+    changed |= _other_judge_prompts(source, settings, environment or {})
     differing = differing_settings(source.root, settings) | changed
-    asked = _other_judge_prompts(source, settings, environment or {})
-    differing, changed = differing | asked, changed | asked
+    for key in _later_schedule(read_settings(source.root), settings):
+        differing.pop(key, None)
     stages, wrong = shared_stages(differing, start, iteration, through)
     if settings.get("synthetic.n") and settings.get("synthetic.judged"):
         wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
@@ -107,6 +109,15 @@ def reuse_stages(
     write_json(folder.root / REUSED, {"run": source.root.name, "iteration": iteration})
     there = [stage for stage in stages if (folder.root / stage).exists()]  # a choice of models is rare
     say(f"reused from {source.root}: {', '.join(there)}")
+
+
+def _later_schedule(theirs: Mapping[str, object], ours: Mapping[str, object]) -> Iterator[str]:
+    """The settings of training that only later iterations follow, because iteration 0 has the same in both runs."""
+    for name in _SCHEDULE:
+        own, general = f"demonstrations.{name}", f"finetune.{name}"
+        first = [run.get(own) if run.get(own) is not None else run.get(general) for run in (theirs, ours)]
+        if first[0] == first[1]:
+            yield from (own, general)
 
 
 def _is_reused(folder: RunFolder, iteration: int) -> bool:

@@ -52,6 +52,8 @@ _BEFORE: Mapping[str, object] = {
     "task.tone": "polite, friendly and clear",
     "task.baselines": [],
     "demonstrations.questions": None,
+    "demonstrations.learning_rate": None,
+    "demonstrations.batch_size": None,
     "teacher.kind": "same",
     "teacher.mode": "chat",
     "synthetic.n": 0,

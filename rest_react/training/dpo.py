@@ -10,7 +10,7 @@ launched and never imported.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -27,7 +27,7 @@ from rest_react.training.machines import machine_lacks, machine_problems
 from rest_react.training.process.job import LocalTraining
 from rest_react.training.process.launch import OnStep, train_in_process
 from rest_react.training.process.snapshots import earlier_models
-from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
+from rest_react.training.trainer_settings import Schedule, TrainerSettings, TrainingContext
 from rest_react.weights.number_type import NumberType
 
 PREFERENCES = "preferences.jsonl"
@@ -78,13 +78,13 @@ class DpoFinetune(TrainerSettings):
     main_process_port: Count  # the port for the others
     threads: NotNegative  # of each process; 0: all cores shared among them
 
-    def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer | DpoTrainer":
+    def open(self, context: TrainingContext, schedule: Schedule) -> "LocalTrainer | DpoTrainer":
         progress = steps_progress(context.title)
         if context.iteration == 0:
-            rate = self.supervised_learning_rate
-            supervised = local_training(self, context, epochs=epochs or self.epochs, learning_rate=rate)
+            rate = schedule.learning_rate or self.supervised_learning_rate
+            supervised = local_training(self, context, replace(schedule, learning_rate=rate))
             return LocalTrainer(supervised, context.run_folder, progress)
-        training = DpoTraining(local_training(self, context, epochs=epochs or self.epochs), self.beta)
+        training = DpoTraining(local_training(self, context, schedule), self.beta)
         return DpoTrainer(training, context.run_folder, progress)
 
     def problems(self, path: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count
 from rest_react.training.process.job import base_weights
-from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
+from rest_react.training.trainer_settings import Schedule, TrainerSettings, TrainingContext
 from rest_react.weights import make_rows
 
 
@@ -32,7 +32,7 @@ class DryFinetune(TrainerSettings):
     mix_demonstrations: bool  # the demonstrations, if any, stay in the training data
     max_length: Count  # tokens of a row; a longer row is an error, never cut
 
-    def open(self, context: TrainingContext, epochs: float | None) -> "DryRunTrainer":
+    def open(self, context: TrainingContext, schedule: Schedule) -> "DryRunTrainer":
         return DryRunTrainer(context.mode, self.max_length, context.run_folder, context.chat_template_kwargs)
 
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float:

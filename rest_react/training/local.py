@@ -9,7 +9,7 @@ never imported.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
@@ -25,7 +25,7 @@ from rest_react.training.process.job import JOB_EXAMPLES, LocalTraining
 from rest_react.training.process.launch import OnStep, train_in_process
 from rest_react.training.process.snapshots import earlier_models
 from rest_react.training.rows.holdout import HELD_OUT, split_rows
-from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
+from rest_react.training.trainer_settings import Schedule, TrainerSettings, TrainingContext
 from rest_react.weights.number_type import NumberType
 
 __all__ = ["LocalTrainer", "LocalTraining"]
@@ -88,8 +88,8 @@ class LocalFinetune(TrainerSettings):
     main_process_port: Count  # the port for the others
     threads: NotNegative  # of each process; 0: all cores shared among them
 
-    def open(self, context: TrainingContext, epochs: float | None) -> "LocalTrainer":
-        training = local_training(self, context, epochs=epochs or self.epochs)
+    def open(self, context: TrainingContext, schedule: Schedule) -> "LocalTrainer":
+        training = local_training(self, context, schedule)
         return LocalTrainer(training, run_folder=context.run_folder, on_step=steps_progress(context.title))
 
     def problems(self, path: str) -> Iterator[str]:
@@ -122,8 +122,9 @@ def steps_in(steps: Sequence[int], iteration: int) -> int:
     return steps[min(iteration, len(steps)) - 1]
 
 
-def local_training(settings: "_Local", context: TrainingContext, **other: float) -> LocalTraining:
-    """The training settings from `settings`, with `other` replacing some, in the policy's mode and chat template."""
+def local_training(settings: "_Local", context: TrainingContext, schedule: Schedule) -> LocalTraining:
+    """The training settings from `settings`, some of them replaced by `schedule`, in the policy's mode and template."""
+    other: dict[str, Any] = {name: value for name, value in asdict(schedule).items() if value is not None}
     if context.iteration and settings.steps is not None:
         steps = steps_in(settings.steps, context.iteration)
         other |= {"max_steps": steps, "epochs": steps * settings.batch_size}  # enough epochs, however few the rows

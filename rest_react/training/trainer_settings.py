@@ -1,6 +1,6 @@
 """The protocol of a trainer's settings, and the context from which a trainer is created.
 
-    trainer = settings.finetune.open(TrainingContext(mode="chat", run_folder=folder.root, ...), epochs=None)
+    trainer = settings.finetune.open(TrainingContext(mode="chat", run_folder=folder.root, ...), Schedule(epochs=2))
 
 Settings of a new trainer: a frozen dataclass beside the trainer that subclasses `TrainerSettings`, and its name in the
 union of `training`. Methods that it does not define have defaults here, which mean "unknown".
@@ -17,6 +17,15 @@ from rest_react.protocols import Trainer
 from rest_react.records import ModelRef
 from rest_react.remote.budget import Meter
 from rest_react.setting_types import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What takes the place of a trainer's own settings in one training; None: nothing."""
+
+    epochs: float | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +53,8 @@ class TrainerSettings(Protocol):
     whole_epochs: ClassVar[bool] = False  # True: refuses half an epoch
     learns_from: ClassVar[Literal["examples", "preferences"]] = "examples"
 
-    def open(self, context: TrainingContext, epochs: float | None) -> Trainer:
-        """The trainer; `epochs`, where given, takes the place of the settings' own."""
+    def open(self, context: TrainingContext, schedule: Schedule) -> Trainer:
+        """The trainer; what `schedule` gives takes the place of the settings' own."""
         ...
 
     def problems(self, path: str) -> Iterator[str]:
@@ -57,7 +66,7 @@ class TrainerSettings(Protocol):
         yield from ()
 
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float | None:
-        """How often it will read each row, for forecasts; `epochs` as for `open`. None: unknown."""
+        """How often it will read each row, for forecasts; `epochs`, where given, replaces its own. None: unknown."""
         return None
 
     def rows_read(self, iteration: int) -> int | None:

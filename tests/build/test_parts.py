@@ -108,14 +108,17 @@ def test_each_kind_of_fine_tuning_has_its_trainer(
     assert type(parts(tmp_path, *model, f"finetune={finetune}").trainer(1)) is trainer
 
 
-def test_only_iteration_0_trains_for_the_demonstrations_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = parts(tmp_path, "policy=tiny", "demonstrations.epochs=7", "finetune.epochs=2")
-    epochs = [trainer.training.epochs for k in (0, 1) if isinstance(trainer := made.trainer(k), LocalTrainer)]
-    assert epochs == [7, 2]
+def test_only_iteration_0_follows_the_demonstrations_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ("demonstrations.epochs=7", "demonstrations.learning_rate=1e-3", "demonstrations.batch_size=2")
+    made = parts(
+        tmp_path, "policy=tiny", *own, "finetune.epochs=2", "finetune.learning_rate=3e-4", "finetune.batch_size=8"
+    )
+    trained = [trainer.training for k in (0, 1) if isinstance(trainer := made.trainer(k), LocalTrainer)]
+    assert [(how.epochs, how.learning_rate, how.batch_size) for how in trained] == [(7, 1e-3, 2), (2, 3e-4, 8)]
     monkeypatch.setenv("OPENAI_API_KEY", "no-key")
-    made = parts(tmp_path, "policy=openai", "finetune=hosted", "demonstrations.epochs=7")
+    made = parts(tmp_path, "policy=openai", "finetune=hosted", "demonstrations.epochs=7", "demonstrations.batch_size=4")
     chosen = [t._hyperparameters for k in (0, 1) if isinstance(t := made.trainer(k), HostedTrainer)]
-    assert chosen == [{"n_epochs": 7}, {}]
+    assert chosen == [{"n_epochs": 7, "batch_size": 4}, {}]
 
 
 def test_dpo_learns_demonstrations_by_supervised_fine_tuning_and_preferences_after_them(tmp_path: Path) -> None:

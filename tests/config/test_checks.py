@@ -263,6 +263,14 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             ["llm@policy=openai", "finetune=hosted", "demonstrations.epochs=2.5"],
             "demonstrations.epochs: 2.5, but",
         ),
+        (
+            ["llm@policy=openai", "finetune=hosted", "demonstrations.learning_rate=1e-4"],
+            "demonstrations.learning_rate: a provider chooses the rate; set it to null",
+        ),
+        (
+            ["finetune.batch_size=8", "demonstrations.batch_size=3"],
+            "demonstrations.batch_size: 3 is not a multiple of finetune.micro_batch_size × finetune.num_processes (2)",
+        ),
         (["finetune=dpo", "start=prompted"], "finetune.kind: dpo needs a tuned policy"),
         (["finetune=dpo", "grow.samples=1"], "grow.samples: 1, but finetune.kind=dpo"),
         (["finetune=dpo", "finetune.start_from=base"], "finetune.start_from"),

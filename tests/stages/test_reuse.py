@@ -63,6 +63,9 @@ def reused(source: RunFolder, *overrides: str, environment: dict[str, str] | Non
         (["grow.samples=2", "grow.reuse_through=1"], [*ITERATION_0, *ITERATION_1]),
         (["grow.samples=2", "grow.reuse_through=2"], [*ITERATION_0, *ITERATION_1]),  # not beyond iteration=1
         (["evaluate.repeats=2", "grow.reuse_through=1"], [*ITERATION_0[1:], *ITERATION_1[1:]]),
+        (["demonstrations.learning_rate=2e-4", "finetune.learning_rate=3e-4"], [*ITERATION_0, "iter_1/grow"]),
+        (["demonstrations.batch_size=4", "finetune.batch_size=8"], [*ITERATION_0, "iter_1/grow"]),
+        (["demonstrations.epochs=2", "finetune.epochs=5", "grow.reuse_through=1"], [*ITERATION_0, *ITERATION_1]),
         (["policy.model=another", "iteration=2"], ["iter_1/grow", "iter_1/improve", "iter_2/grow", "iter_2/improve"]),
     ],
     ids=lambda value: " ".join(value) if "=" in value[0] else "",

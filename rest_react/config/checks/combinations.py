@@ -68,8 +68,6 @@ def combination_problems(s: Settings) -> Iterator[str]:
         )
     if s.improve.equal_steps == "drop" and s.grow.samples == 1:
         yield "improve.equal_steps: drop needs several samples a step; set grow.samples=4, or improve.equal_steps=keep"
-    if s.finetune.whole_epochs and s.start == "demonstrations" and (s.demonstrations.epochs or 1) % 1:
-        yield f"demonstrations.epochs: {s.demonstrations.epochs:g}, but a hosted job trains for whole epochs; round it"
     yield from tuning_problems(s)
     yield from choice_problems(s)
     if s.finetune.learns_from == "preferences" and s.iteration:

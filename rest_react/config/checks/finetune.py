@@ -28,6 +28,25 @@ def tuning_problems(s: Settings) -> Iterator[str]:
         yield f"finetune.kind: {trainer.kind} cannot tune policy.kind={policy.kind}; {way_out}"
     if trainer.tunes == policy.tuned and trains:
         yield from policy.problems_when_tuned("policy")
+    yield from _schedule_problems(s)
+
+
+def _schedule_problems(s: Settings) -> Iterator[str]:
+    """A schedule of the demonstrations that the trainer cannot follow."""
+    own, trainer = s.demonstrations, s.finetune
+    if trainer.whole_epochs and s.start == "demonstrations" and (own.epochs or 1) % 1:
+        yield f"demonstrations.epochs: {own.epochs:g}, but a hosted job trains for whole epochs; round it"
+    if own.learning_rate is not None and trainer.tunes == "provider":
+        yield (
+            "demonstrations.learning_rate: a provider chooses the rate; set it to null "
+            "(finetune.learning_rate_multiplier scales the provider's, in all iterations)"
+        )
+    share = getattr(trainer, "micro_batch_size", 1) * getattr(trainer, "num_processes", 1)
+    if own.batch_size is not None and own.batch_size % share:
+        yield (
+            f"demonstrations.batch_size: {own.batch_size} is not a multiple of finetune.micro_batch_size × "
+            f"finetune.num_processes ({share}); set it to {max(share, own.batch_size // share * share)}"
+        )
 
 
 def choice_problems(s: Settings) -> Iterator[str]:

@@ -13,7 +13,7 @@ from rest_react.setting_types import OPENAI_URL, Count, Positive
 from rest_react.terminal.console import say
 from rest_react.training.hosted.progress import checkpoints_on_disk
 from rest_react.training.hosted.trainer import EPOCHS, HostedTrainer
-from rest_react.training.trainer_settings import TrainerSettings, TrainingContext
+from rest_react.training.trainer_settings import Schedule, TrainerSettings, TrainingContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class HostedFinetune(TrainerSettings):
     def earlier_models(self, folder: Path, last: ModelRef) -> dict[int, ModelRef]:
         return checkpoints_on_disk(folder, last)
 
-    def open(self, context: TrainingContext, epochs: float | None) -> HostedTrainer:
+    def open(self, context: TrainingContext, schedule: Schedule) -> HostedTrainer:
         chosen = {
-            "n_epochs": self.epochs if epochs is None else int(epochs),
-            "batch_size": self.batch_size,
+            "n_epochs": self.epochs if schedule.epochs is None else int(schedule.epochs),
+            "batch_size": schedule.batch_size or self.batch_size,
             "learning_rate_multiplier": self.learning_rate_multiplier,
         }
         return HostedTrainer(
