@@ -21,6 +21,11 @@ def notes(s: Settings) -> Iterator[str]:
             "[-8.8, +7.8] against the control, which trains on the demonstrations alone (docs/log.md). To ask a reward "
             "model: improve.selector=reward_model improve.reward=options"
         )
+    if s.iteration > 0 and s.improve.max_examples != 0 and s.grow.samples == 1 and not _is_filtered(s):
+        yield (
+            "grow.samples: 1, so every step trains on its only sample, and nothing judges it; set grow.samples=4, or a "
+            "filter, such as improve.keep=judged_good or improve.keep_trajectories=reconstructable"
+        )
     if (most := _ignored_limit(s)) is not None:
         yield (
             f"finetune.max_steps: {most} holds for iteration 0 alone; from iteration 1 on finetune.steps takes its "
@@ -59,6 +64,10 @@ def _judge(s: Settings) -> str | None:
 
 def _trains_on_unjudged_samples(s: Settings) -> bool:
     """Whether likelihood alone decides what trains: no filter, no reward model, no vote."""
+    chosen = s.grow.samples > 1 and s.improve.selector == "perplexity"
+    return s.iteration > 0 and s.improve.max_examples != 0 and chosen and not _is_filtered(s)
+
+
+def _is_filtered(s: Settings) -> bool:
     i = s.improve
-    filtered = i.keep != "all" or i.keep_trajectories != "all" or i.only_grounded
-    return s.iteration > 0 and i.max_examples != 0 and i.selector == "perplexity" and not filtered
+    return i.keep != "all" or i.keep_trajectories != "all" or i.only_grounded

@@ -18,7 +18,9 @@ from rest_react.reporting.page import templates
 from rest_react.storage.files import write_file
 
 _SETTINGS = (
-    "task.kind", "policy.model", "seed", "search.kind", "grow.samples", "improve.selector", "improve.keep",
+    "task.kind", "policy.model", "seed", "learning_seed", "search.kind", "grow.samples", "improve.selector",
+    "improve.keep", "improve.keep_trajectories", "improve.likeliest", "improve.rejected_trajectories",
+    "improve.equal_steps", "reward_model.kind",
 )  # fmt: skip
 
 

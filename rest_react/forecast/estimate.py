@@ -5,7 +5,8 @@
 A trajectory with T searches makes 2T+4 calls (2T+2 without self-checks). T and the tokens per call are those of the
 last complete Grow of this folder; without one, T = 2.5 as in the paper, and rough constants, or the mean length of a
 user's own labelled texts. The estimate assumes that the reward model ranks every step, the grader grades every answer,
-and every step trains (a quarter of them with `improve.keep=verified`, see docs/log.md).
+and every step trains (a quarter of them with `improve.keep=verified`, two fifths with `improve.equal_steps=drop`, see
+docs/log.md).
 Not here: what one stage takes (forecast.stage_costs), the printed table (forecast.table), measured benchmarks
 (benchmarks/), and limits on spending (remote.budget).
 """
@@ -36,14 +37,14 @@ from rest_react.forecast.stage_costs import (
     writing,
 )
 from rest_react.selection.read_trajectory import READINGS
-from rest_react.stages.reuse import shared_stages
+from rest_react.stages.reuse import differing_stages, shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import differing_settings
 from rest_react.storage.summaries import read_summary
 
 SEARCHES = 2.5
 VERIFIED = 0.25
+UNEQUAL = 0.4
 
 
 def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
@@ -65,16 +66,18 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 yield rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, prefix_tokens(s, k - 1))
             rankings = s.grow.samples if by_options(s) else 1  # one request per candidate
             asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
+            ranked = round(calls * UNEQUAL) if s.improve.equal_steps == "drop" else calls
             verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
             if k == 1 and grows and asked and not complete(k, "improve") and not complete(0, "judge"):
                 yield from judge_training(s, pace, round(demonstrations_of(s) * steps))
             if grows and (asked or verdicts) and not complete(k, "improve"):
-                yield judging(s, pace, f"iteration {k}: improve", calls * asked + verdicts)
+                yield judging(s, pace, f"iteration {k}: improve", ranked * asked + verdicts)
             if grows and s.improve.keep_trajectories in READINGS and not complete(k, "improve"):
                 yield reading(s, pace, f"iteration {k}: improve, reading", trajectories)
             if not complete(k, "finetune"):
                 shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
-                kept = round(calls * VERIFIED) if k and s.improve.keep == "verified" else calls
+                kept = ranked if k else calls
+                kept = round(kept * VERIFIED) if k and s.improve.keep == "verified" else kept
                 if k and s.improve.likeliest is not None:
                     kept = round(kept * s.improve.likeliest)
                 if k and s.improve.max_examples is not None:
@@ -142,9 +145,8 @@ def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
     shared: set[str] = set()
     if s.grow.reuse is not None:
         source = RunFolder(folder.root.parent / s.grow.reuse)
-        stages, wrong = shared_stages(
-            differing_settings(source.root, locked_settings(s)), s.start, s.iteration, s.grow.reuse_through
-        )
+        differing = differing_stages(source.root, locked_settings(s))
+        stages, wrong = shared_stages(differing, s.start, s.iteration, s.grow.reuse_through)
         shared = set() if wrong else set(stages)
 
     def complete(iteration: int, *stage: str) -> bool:

@@ -31,8 +31,10 @@ from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
 _TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
 # Settings, and counts of Grow and Improve, that a card shows.
 _MADE = (
-    "policy.model", "seed", "start", "search.kind", "agent.max_searches", "grow.samples", "grow.temperature",
-    "grow.trajectories_per_question", "improve.selector", "improve.keep",
+    "policy.model", "seed", "learning_seed", "start", "search.kind", "agent.max_searches", "grow.samples",
+    "grow.temperature", "grow.trajectories_per_question", "improve.selector", "improve.keep",
+    "improve.keep_trajectories", "improve.likeliest", "improve.rejected_trajectories", "improve.equal_steps",
+    "improve.max_examples", "reward_model.kind", "reward_model.model", "improve.reward",
 )  # fmt: skip
 _MADE_BY_EXPERT = (
     "policy.model", "seed", "start", "search.kind", "agent.max_searches", "world.demonstrations",
@@ -50,8 +52,12 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
         grown, improved, tuned = (read_summary(stage / part) for part in ("grow", "improve", "finetune"))
         name = f"{run_folder.name}-{k}"
         chosen_by = settings.get("evaluate.choose_by")
-        view = {"name": name, "iteration": k, "smoke": smoke, "chosen_by": chosen_by}
+        gold = k > 0 and str((improved or {}).get("selector", "")).startswith("gold")  # benchmarks/upper_bound.py
+        view = {"name": name, "iteration": k, "smoke": smoke, "chosen_by": chosen_by, "gold": gold}
         made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
+        if gold:  # whatever the settings of Improve
+            made = [fact for fact in made if not fact[0].startswith(("improve.", "reward_model."))]
+            made.append(("targets chosen by", "gold answers"))
         if "demonstrations.questions.path" in settings:  # the expert answered these, not the built-in world's
             made = [fact for fact in made if fact[0] != "world.demonstrations"]
         taken = k > 0 and (k <= settings.get("grow.reuse_through", 0) or _is_student(run_folder, settings))

@@ -18,9 +18,10 @@ from statistics import fmean
 from typing import Any
 
 from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
+from rest_react.metrics.trainings import OverTrainings, mean_over_trainings
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
-from rest_react.reporting.tables.over_trainings import trainings_tables
+from rest_react.reporting.tables.over_trainings import shared_by, trainings_tables, without_copies
 from rest_react.reporting.tables.paper_tables import paper_tables
 from rest_react.text_safety.escaping import visible
 
@@ -29,11 +30,12 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AccuracyBySize:
-    """The accuracy of all `runs` runs that were tuned on `examples` examples."""
+    """The accuracy of all `runs` runs that were tuned on `examples` examples: of one over questions, of several over
+    questions and fine-tunings."""
 
     examples: int
     runs: int
-    accuracy: Share
+    accuracy: Share | OverTrainings
 
 
 def compare(runs: Sequence[Run]) -> dict[str, Any]:
@@ -67,26 +69,36 @@ def _series(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
 
 
 def _by_examples(runs: Sequence[Run], benchmark: str) -> list[AccuracyBySize]:
-    """The accuracy of the last iteration by its number of training examples, over all runs with that number. The
-    interval is over questions; `std` is the standard deviation between fine-tunings. Empty unless the runs differ in
-    `improve.max_examples` and agree in all other settings of Improve."""
+    """The accuracy of the last iteration by its number of training examples, over all runs with that number. `std` is
+    the standard deviation between fine-tunings. Empty unless the runs differ in `improve.max_examples` and agree in all
+    other settings of Improve."""
     limit = "improve.max_examples"
     chosen = [{k: v for k, v in run.settings.items() if k.startswith("improve.") and k != limit} for run in runs]
     if len({run.settings.get(limit) for run in runs}) < 2 or any(other != chosen[0] for other in chosen):
         return []
-    found: dict[int, list[Mapping[str, Sequence[float | None]]]] = {}
+    found: dict[int, list[tuple[object, Mapping[str, Sequence[float | None]]]]] = {}
     for run in runs:
         last = max((k for k, name in run.answers if k and name == benchmark), default=None)
         if last is not None and last in run.trained:  # a published results.json does not have the number
-            found.setdefault(run.trained[last][1], []).append(run.answers[last, benchmark])
-    return [
-        AccuracyBySize(examples, len(tuned), clustered_interval(_together(tuned)))
-        for examples, tuned in sorted(found.items())
-    ]
+            found.setdefault(run.trained[last][1], []).append(
+                (shared_by(run.settings, last), run.answers[last, benchmark])
+            )
+    sizes = {examples: [own[i][1] for i in without_copies(own)] for examples, own in sorted(found.items())}
+    return [AccuracyBySize(examples, len(tuned), _accuracy(tuned)) for examples, tuned in sizes.items()]
+
+
+def _accuracy(tuned: Sequence[Mapping[str, Sequence[float | None]]]) -> Share | OverTrainings:
+    return mean_over_trainings(tuned) if len(tuned) > 1 else clustered_interval(_together(tuned))
 
 
 def _size_table(sizes: Sequence[AccuracyBySize]) -> Table:
-    headings = ["Examples", "Fine-tunings", "Accuracy", "95% interval", "Std between fine-tunings"]
+    headings = [
+        "Examples",
+        "Fine-tunings",
+        "Accuracy",
+        "95% interval (of several, over these too)",
+        "Std between fine-tunings",
+    ]
     rows = []
     for size in sizes:
         accuracy = size.accuracy

@@ -6,7 +6,8 @@
 A trajectory with a wrong answer often searches and selects well before its error. Without labels, a search or a
 selection is taken for good if a kept trajectory of the same question did the same. Decisions to stop, answers and
 checks never are: whether they are right depends on all that was done before.
-Source: rejection fine-tuning that keeps the correct steps of incorrect trajectories; there a judge finds them.
+Source: SRFT (2026), rejection fine-tuning that keeps the correct steps of incorrect trajectories; there a judge finds
+them.
 Not here: which trajectories are rejected (selection.trajectory_filters).
 """
 

@@ -13,7 +13,7 @@ Not here: the settings (config.settings), and the stages themselves (stages.grow
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from rest_react.errors import UsageError, disk_errors
@@ -43,7 +43,12 @@ _AFTER_GROW = (
 _AFTER_START = (*_AFTER_GROW, "grow.")
 _OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
 
-_SCHEDULE = ("epochs", "learning_rate", "batch_size")  # of which iteration 0 may have its own
+# What iteration 0 follows: the first that is set.
+_SCHEDULE = (
+    ("demonstrations.epochs", "finetune.epochs"),
+    ("demonstrations.learning_rate", "finetune.supervised_learning_rate", "finetune.learning_rate"),
+    ("demonstrations.batch_size", "finetune.batch_size"),
+)
 _OF_JUDGED_TEXTS = ("reward_model.", "improve.reward")  # on these iteration 0 depends where texts are synthetic
 _OF_THE_EVALUATION = ("evaluate.", "grader.")
 _OF_THE_JUDGE = ("reward_model.", "grow.temperature")  # and of iteration 0: on these a trained judge depends
@@ -73,9 +78,7 @@ def reuse_stages(
         raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
     changed = differing_data(source.root, environment or {})
     changed |= _other_judge_prompts(source, settings, environment or {})
-    differing = differing_settings(source.root, settings) | changed
-    for key in _later_schedule(read_settings(source.root), settings):
-        differing.pop(key, None)
+    differing = differing_stages(source.root, settings) | changed
     stages, wrong = shared_stages(differing, start, iteration, through)
     if settings.get("synthetic.n") and settings.get("synthetic.judged"):
         wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
@@ -111,15 +114,6 @@ def reuse_stages(
     say(f"reused from {source.root}: {', '.join(there)}")
 
 
-def _later_schedule(theirs: Mapping[str, object], ours: Mapping[str, object]) -> Iterator[str]:
-    """The settings of training that only later iterations follow, because iteration 0 has the same in both runs."""
-    for name in _SCHEDULE:
-        own, general = f"demonstrations.{name}", f"finetune.{name}"
-        first = [run.get(own) if run.get(own) is not None else run.get(general) for run in (theirs, ours)]
-        if first[0] == first[1]:
-            yield from (own, general)
-
-
 def _is_reused(folder: RunFolder, iteration: int) -> bool:
     """Whether an earlier command has copied all that iterations up to this one share."""
     path = folder.root / REUSED
@@ -137,6 +131,18 @@ def _other_judge_prompts(
     judged = {"reward_model.judge_prompts": bool(settings.get("synthetic.n") and settings.get("synthetic.judged"))}
     told = f"hash {other} in the folder, {environment[JUDGE_PROMPTS]} now"
     return {key: told for key, asked in (graded | judged).items() if asked}
+
+
+def differing_stages(root: Path, settings: Mapping[str, object]) -> dict[str, str]:
+    """The settings that differ from those of the run in `root`, in words, for `shared_stages`. Those of training that
+    only iterations after 0 follow are left out, if iteration 0 has the same value in both runs."""
+    theirs, differing = read_settings(root), differing_settings(root, settings)
+    for keys in _SCHEDULE:
+        first = [next((run[key] for key in keys if run.get(key) is not None), None) for run in (theirs, settings)]
+        if first[0] == first[1]:
+            for key in keys:
+                differing.pop(key, None)
+    return differing
 
 
 def shared_stages(

@@ -46,6 +46,11 @@ class ParsedStep:
         """The action of the chosen candidate; None if there is none."""
         return None if self.step.chosen is None else self.actions[self.step.chosen]
 
+    @property
+    def all_equal(self) -> bool:
+        """Whether there are several candidates, and all stand for the same action."""
+        return len(self.actions) > 1 and len({action.target for action in self.actions}) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedTrajectory:

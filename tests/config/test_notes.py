@@ -29,6 +29,13 @@ def test_other_runs_say_nothing(overrides: tuple[str, ...]) -> None:
     assert told(*overrides) == []
 
 
+def test_a_run_with_one_sample_a_step_says_that_nothing_judges_it(tmp_path: Path) -> None:
+    given = ("grow.samples=1", "improve.keep=all", "improve.selector=reward_model", "reward_model=openai")
+    (note,) = told(*given)
+    assert note.startswith("grow.samples: 1, so every step trains on its only sample, and nothing judges it")
+    assert told(*given, "improve.keep=judged_good") == []
+
+
 def test_steps_beyond_a_limit_that_they_replace_are_told() -> None:
     (note,) = told("finetune.max_steps=10", "finetune.steps=[5,20]")
     assert note.startswith("finetune.max_steps: 10 holds for iteration 0 alone")

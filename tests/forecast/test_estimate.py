@@ -157,6 +157,20 @@ def test_with_keep_verified_a_quarter_of_the_steps_trains(tmp_path: Path) -> Non
     assert rows["iteration 1: finetune"].prompt_tokens == 180 // 4 * 360 * 2
 
 
+def test_steps_that_are_dropped_because_their_samples_are_equal_are_neither_ranked_nor_trained_on(
+    tmp_path: Path,
+) -> None:
+    judged = (
+        "improve.selector=reward_model",
+        "improve.keep=all",
+        "finetune.epochs=2",
+        "finetune.mix_demonstrations=false",
+    )
+    rows = by_stage(tmp_path, *judged, "improve.equal_steps=drop")
+    assert rows["iteration 1: improve"].calls == 180 * 2 / 5
+    assert rows["iteration 1: finetune"].prompt_tokens == 180 * 2 / 5 * 360 * 2
+
+
 def test_unknown_numbers_are_none(tmp_path: Path) -> None:
     remote = by_stage(tmp_path, "policy=openai", "finetune=hosted")
     assert {(row.minutes, row.usd) for row in remote.values()} == {(None, None)}
@@ -198,6 +212,8 @@ def test_stages_reused_from_another_run_are_left_out(tmp_path: Path) -> None:
     assert at_random == ["iteration 1: finetune", "iteration 1: evaluate world"]
     more_samples = list(by_stage(tmp_path / "mine", *mine, "grow.samples=16"))
     assert more_samples == ["iteration 1: grow", *at_random]
+    slower = list(by_stage(tmp_path / "mine", *mine, "finetune.batch_size=8", "demonstrations.batch_size=2"))
+    assert slower == at_random
     assert len(stages(tmp_path / "mine", *mine, "agent.self_checks=false")) == 5  # which the run itself would refuse
 
 

@@ -33,7 +33,14 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
         (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
     model_file = {"name": f"iter_{iteration}/finetune/model", "where": "local", "tuned": True}
     (stage / "finetune" / "model.json").write_text(json.dumps(model_file))
-    settings = {"policy.model": model, "improve.selector": "perplexity", "grow.samples": 4, "world.demonstrations": 24}
+    settings = {
+        "policy.model": model,
+        "improve.selector": "perplexity",
+        "grow.samples": 4,
+        "world.demonstrations": 24,
+        "improve.keep_trajectories": "corroborated",
+        "learning_seed": 7,
+    }
     if reuse:
         settings |= {"grow.reuse": reuse, "grow.reuse_through": through}
     lock_settings(folder, settings, {"python": "3"})
@@ -99,10 +106,21 @@ def test_a_data_card_counts_its_rows(tmp_path):
     assert "| dropped steps | 7 |" in text
     assert "| decide | 2 |" in text
     assert "| grow.samples | 4 |" in text
+    assert "| improve.keep_trajectories | corroborated |" in text and "| learning_seed | 7 |" in text
     assert "world.demonstrations" not in text
     model = front(stage / "finetune" / "README.md")  # no weights here: a hosted model
     assert model["base_model"] == "org/model"
     assert "license" not in model
+
+
+def test_the_cards_of_targets_chosen_by_gold_say_so_and_claim_no_missing_answer_key(tmp_path):
+    stage = carded(tmp_path / "demo_gold", "org/model")
+    (stage / "improve" / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, "selector": "gold"}))
+    write_report(tmp_path / "demo_gold", smoke=False)
+    for name in ("improve", "finetune"):
+        text = (stage / name / "README.md").read_text(encoding="utf-8")
+        assert "gold answers" in text.lower() and "without an" not in text
+        assert "improve.selector" not in text
 
 
 def test_a_base_model_that_is_not_on_the_hub_is_omitted_and_names_are_escaped(tmp_path):

@@ -77,7 +77,7 @@ def test_runs_with_different_max_examples_give_a_curve_over_training_examples():
     runs = [tuned(10, 10, 0, 0), tuned(10, 10, 1, 0), tuned(32, 300, 1, 1), tuned(32, None, 1, 0)]
     (benchmark,) = compare(runs)["benchmarks"]
     few, many = benchmark["sizes"]
-    assert (few.examples, few.runs, few.accuracy.mean, few.accuracy.n) == (10, 2, 0.25, 2)
+    assert (few.examples, few.runs, few.accuracy.mean, few.accuracy.questions) == (10, 2, 0.25, 2)
     assert (many.examples, many.runs, many.accuracy.mean) == (32, 2, 0.75)
     assert few.accuracy.std == pytest.approx(0.5 / 2**0.5)  # between the two fine-tunings
     assert [cells[:3] + cells[4:] for cells in benchmark["size_table"]["rows"]] == [
@@ -94,7 +94,10 @@ def test_runs_with_different_max_examples_give_a_curve_over_training_examples():
 def test_the_std_between_fine_tunings_does_not_include_the_std_over_repeats():
     rows, answers = [row(1, 0.5, benchmark="world")], {(1, "world"): {"q": [1.0, 0.0], "r": [1.0, 0.0]}}
     sizes = {"a": 10, "b": 10, "c": 20}
-    runs = [run(name, rows, {"improve.max_examples": limit}, answers, {1: (9, limit)}) for name, limit in sizes.items()]
+    runs = [
+        run(name, rows, {"improve.max_examples": limit, "seed": name}, answers, {1: (9, limit)})
+        for name, limit in sizes.items()
+    ]
     (benchmark,) = compare(runs)["benchmarks"]
     assert benchmark["sizes"][0].accuracy.std == 0.0
 
@@ -140,6 +143,17 @@ def test_an_iteration_that_runs_share_is_one_training():
     again.answers[0, "world"].update(q0=[0])  # another start, as by another provider's training with the same seed
     (benchmark,) = compare([*runs, again])["benchmarks"]
     assert len(benchmark["trainings"]["accuracy"]["rows"][0][2].split(", ")) == 2
+
+
+def test_a_run_repeated_with_the_seed_that_it_had_is_no_second_training():
+    def one(name, learning_seed, *values):
+        common = {"seed": 7, "learning_seed": learning_seed, "grow.reuse": "base", "start": "prompted"}
+        return run(name, [row(1, 0.5, benchmark="world")], common, {(1, "world"): answered(*values)})
+
+    runs = [one("base", None, 1, 0), one("same", 7, 1, 0), one("other", 8, 1, 1)]
+    (benchmark,) = compare(runs)["benchmarks"]
+    ((_, _, each, *_),) = benchmark["trainings"]["accuracy"]["rows"]
+    assert each == "50.0%, 100.0%"
 
 
 def test_runs_that_differ_by_seed_alone_are_trainings_of_one_arm():

@@ -76,6 +76,15 @@ def test_the_settings_that_differ_decide_which_stages_are_reused(
     assert reused(source, *overrides) == taken
 
 
+def test_iteration_0_of_dpo_is_reused_where_its_supervised_rate_is_the_same(source: RunFolder) -> None:
+    dpo = ("finetune=dpo", "finetune.micro_batch_size=2", "finetune.supervised_learning_rate=1e-3")
+    remove(source.root / "settings.yaml")
+    lock_settings(source.root, locked_settings(settings("grow.trajectories_per_question=2", *dpo)), {})
+    with pytest.raises(UsageError, match=r"demonstrations\.learning_rate"):
+        reused(source, *dpo, "demonstrations.learning_rate=2e-5")
+    assert reused(source, *dpo, "finetune.learning_rate=1e-6") == [*ITERATION_0, "iter_1/grow"]
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [

@@ -85,16 +85,19 @@ def _answers(arm: Sequence[Run], k: int, benchmark: str) -> list[Mapping[str, Se
 def without_copies(trainings: Sequence[tuple[object, object]]) -> list[int]:
     """The positions of trainings that are no copy of an earlier one. Each has what it shares (`shared_by`) and its
     answers: those of a copy are equal."""
-    return [i for i, one in enumerate(trainings) if one[0] is None or one not in trainings[:i]]
+    return [i for i, one in enumerate(trainings) if one not in trainings[:i]]
 
 
 def shared_by(settings: Mapping[str, object], k: int) -> object:
-    """What runs with the same model of iteration `k` have in common, by their settings: the seed at the start, on which
-    `learning_seed` has no effect; the reused run later on. None for a model of the run's own."""
+    """What runs of one arm with the same model of iteration `k` have in common, by their settings: the seed at the
+    start, on which `learning_seed` has no effect; later on the reused run, or the seeds of Grow and of learning."""
+    seed, learning_seed = settings.get("seed"), settings.get("learning_seed")
     if k == 0:
-        return "seed", settings.get("seed")
+        return "seed", seed
     through = settings.get("grow.reuse_through", 0)
-    return settings.get("grow.reuse") if isinstance(through, int) and k <= through else None
+    if isinstance(through, int) and k <= through:
+        return settings.get("grow.reuse")
+    return "seeds", seed, seed if learning_seed is None else learning_seed
 
 
 def _name(arm: Sequence[Run]) -> str:

@@ -6,7 +6,8 @@
 Trajectories that read the same passage repeat its error, so their agreement proves little. The documents that any
 trajectory of the question selected are dealt into two halves in the order of a hash. A trajectory belongs to the half
 with most of its own selected documents; with as many in each, to none.
-Source: cross-fitting (Chernozhukov et al. 2018), applied to answers as pseudo-labels. An answer that only one passage
+Source: cross-fitting (Chernozhukov et al. 2018), applied to answers as pseudo-labels; CrossFit (2026)
+judges search agents cross-fitted by documents. An answer that only one passage
 of the corpus supports cannot be confirmed, so few trajectories are kept where the corpus says everything once.
 """
 

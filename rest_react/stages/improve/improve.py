@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from rest_react.stages.improve.judge_trajectories import (
     judge_trajectories,
     verdict_counts,
 )
-from rest_react.stages.improve.trainable_steps import EqualSteps, Rules, StepToRank, left_out, most_steps, steps_to_rank
+from rest_react.stages.improve.trainable_steps import Rules, StepToRank, left_out, most_steps, steps_to_rank
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Task
@@ -104,7 +104,7 @@ async def improve(
         records, rankings, items(), rank,
         total=most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerated,
     )  # fmt: skip
-    made = partial(_examples, trajectories, rankings, found.choices, rules.equal_steps)
+    made = partial(_examples, trajectories, rankings, found.choices)
     written = replace_lines(stage / EXAMPLES, _drawn(made, rules.max_examples, seed))
     changed = sum(found.choices[example.id].changed for example in read_lines(stage / EXAMPLES, Example))
     tally = _counts(stage, found, rules, by_options=by_options) | {"examples": written, "examples_changed": changed}
@@ -128,13 +128,16 @@ def _counts(stage: Path, found: _Found, rules: Rules, *, by_options: bool) -> di
 
 def _still_counts(task: Task, trajectories: Path, rules: Rules, bad: Collection[str]) -> Callable[[Ranking], bool]:
     """Whether a resumed stage keeps a ranking: it is decided, and the step trains and has the same candidates now:
-    later verdicts may have changed both."""
-    if not bad:
+    later verdicts may have changed both, and an earlier version ranked steps with equal samples that do not train."""
+    if not bad and rules.equal_steps == "keep":
         return is_decided
-    usable = {id_: item.usable for id_, item in steps_to_rank(task, trajectories, rules, Counter(), bad)}
+
+    @cache  # a new stage has no ranking, and needs no pass over the trajectories
+    def usable() -> dict[str, tuple[int, ...]]:
+        return {id_: item.usable for id_, item in steps_to_rank(task, trajectories, rules, Counter(), bad)}
 
     def counts(ranking: Ranking) -> bool:
-        own = usable.get(ranking.id, ())
+        own = usable().get(ranking.id, ())
         return is_decided(ranking) and ranking.best in own and set(ranking.order) in (set(), set(own))
 
     return counts
@@ -166,16 +169,14 @@ def _choice(item: StepToRank, best: int) -> Choice:
     return Choice(
         had_a_choice=len(item.usable) > 1,
         changed=step.chosen is None or target != step.chosen.target,
-        equal=len(step.actions) > 1 and {action.target for action in step.actions} == {target},
+        equal=step.all_equal,
         respelled="" if step.step.candidates[best].text == target else target,
     )
 
 
-def _examples(
-    trajectories: Path, rankings: Path, choices: Mapping[str, Choice], equal_steps: EqualSteps
-) -> Iterator[Example]:
+def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, Choice]) -> Iterator[Example]:
     """The training rows: the state of each step and the target of its best candidate. Steps judged bad are left
-    out, and so are those with equal samples if `equal_steps` says so; steps that could not be judged are kept."""
+    out; steps that could not be judged are kept."""
     steps = (
         (trajectory.id, index, step)
         for trajectory in read_lines(trajectories, Trajectory)
@@ -183,7 +184,7 @@ def _examples(
         if f"{trajectory.id}.{index}" in choices
     )
     for (trajectory_id, index, step), ranking in zip(steps, read_lines(rankings, Ranking), strict=True):
-        if ranking.good is not False and not (equal_steps == "drop" and choices[ranking.id].equal):
+        if ranking.good is not False:
             target = choices[ranking.id].respelled or step.candidates[ranking.best].text
             yield Example(ranking.id, trajectory_id, index, step.kind, step.state, target, ranking.selector)
 

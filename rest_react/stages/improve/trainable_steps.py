@@ -73,7 +73,9 @@ def steps_to_rank(
     for parsed, good in trainable_trajectories(task, trajectories, rules, tally, bad):
         tally["steps"] += sum(not step.step.forced for step in parsed.steps)
         for index, usable in trainable_steps(parsed, task.violations, selector=rules.selector, keep=rules.keep):
-            if good is None:
+            if rules.equal_steps == "drop" and parsed.steps[index].all_equal:
+                tally["equal_steps"] += 1
+            elif good is None:
                 yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, usable)
             elif of_good := good_candidates(usable, task.gathering(parsed.steps[index]), good):
                 tally["steps_of_rejected"] += 1

@@ -208,6 +208,14 @@ def test_steps_whose_samples_are_all_the_same_action_can_be_left_out(tmp_path, e
     assert (summary["equal_steps"], summary["examples"]) == (1, len(kept))
 
 
+def test_no_judge_is_asked_about_steps_that_are_left_out_because_their_samples_are_equal(tmp_path) -> None:
+    steps = [decide(candidate(ADA), candidate(ADA)), decide(candidate(ADA), candidate(BOB))]
+    model = answers([["GOOD: yes"]])
+    _, examples, summary = run(tmp_path, [trajectory_of(*steps)], keep="judged_good", equal_steps="drop", model=model)
+    assert (len(model.llm.asked), [example.id for example in examples]) == (1, ["q.0.1"])
+    assert (summary["steps"], summary["equal_steps"], summary["dropped_steps"], summary["not_judged"]) == (2, 1, 1, 0)
+
+
 def test_the_reward_model_sees_the_training_targets(tmp_path) -> None:
     model = answers([["BEST: 1"]])
     step = decide(candidate(WRAPPED.format(text(ADA))), candidate(BOB))
