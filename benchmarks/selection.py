@@ -33,7 +33,7 @@ from benchmarks.scores import (
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.config.environment import environment
-from rest_react.metrics.intervals import Share, clustered_interval
+from rest_react.metrics.intervals import Share, clustered_interval, interval_of_differences
 from rest_react.questions import unlabelled
 from rest_react.records import ModelRef, Trajectory
 from rest_react.seeds import derive_seed
@@ -175,13 +175,16 @@ def _percent(share: Share) -> str:
 
 
 def _points(values: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]]) -> str:
-    """The paired difference in percentage points, step by step, so that it equals the difference of the shares.
-    Its interval, of a bootstrap with two imaginary questions at -1 and 1, is wider than 95% needs."""
-    if values == reference:
+    """The paired difference in percentage points, step by step, so that it equals the difference of the shares. A
+    question counts by the number of its steps: it stands for the mean and its own part of the mean's error."""
+    if values == reference or not values:
         return ""
-    pairs = {q: [a - b for a, b in zip(values[q], reference[q], strict=True)] for q in values}
-    share = clustered_interval(pairs, scale=(-1.0, 1.0))
-    return f"{100 * (share.mean or 0):+.0f} [{100 * (share.low or 0):+.0f}, {100 * (share.high or 0):+.0f}]"
+    pairs = [[a - b for a, b in zip(values[q], reference[q], strict=True)] for q in sorted(values)]
+    steps = sum(map(len, pairs)) / len(pairs)  # of an average question
+    mean = sum(map(sum, pairs)) / (len(pairs) * steps)
+    parts = [mean + (sum(one) - mean * len(one)) / steps for one in pairs]
+    low, high = interval_of_differences(parts, repeats=steps)
+    return f"{100 * mean:+.0f} [{100 * low:+.0f}, {100 * high:+.0f}]"
 
 
 if __name__ == "__main__":
