@@ -21,6 +21,8 @@ _YES_OR_NO = re.compile(
     re.IGNORECASE,
 )
 _CHOICE = re.compile(r"\bor\b|\bbetween\b", re.IGNORECASE)
+_ASKS_NUMBER = re.compile(r"\b(?:when|how (?:many|much|old|long)|(?:what|which) (?:year|date|number))\b", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _HEAD = re.compile(r"([^:\[\]]{1,120}): ")  # "Red Sun: its date is 1971, that of the other is 2014."
 _WORD = re.compile(r"\w+(?:[-'’.]\w+|(?<=\d),\d{3}(?!\d))*")  # "2,000" is one word
 _BETWEEN_NAMES = re.compile(r",? | (?:of|of the|the|de|van|von|and|&) ")
@@ -77,8 +79,9 @@ def gathering_of(step: ParsedStep) -> tuple[str, ...]:
 def short_answer(question: str, answer: str) -> str:
     """The part of a long-form answer that answers the question: `yes` or `no` where its first or last claim begins so;
     the head of its last claim ("Red Sun: ...") where the question offers it as a choice; else the last name or number
-    of its last claim that the question and the earlier claims do not have, or that the question does not have. Where
-    there is none: the first name, if the question offers a choice; the new words; the claim."""
+    of its last claim that the question and the earlier claims do not have, or that the question does not have, and of
+    these the last with a digit where the question asks for a time or a number. Where there is none: the first name, if
+    the question offers a choice; the new words; the claim."""
     claims = [claim for claim in _NEXT_CLAIM.split(strip_citations(answer)) if _WORD.search(claim)]
     if not claims:
         return ""
@@ -93,7 +96,9 @@ def short_answer(question: str, answer: str) -> str:
     names = [word for word in words if word[0][0].isupper() or word[0][0].isdigit()]
     for known in (_words_of(question, *claims[:-1]), _words_of(question)):
         if new := [name for name in names if name[0].lower() not in known]:
-            return _runs(last, new)[-1]
+            found = _runs(last, new)
+            numbers = [run for run in found if _DIGIT.search(run)] if _ASKS_NUMBER.search(question) else []
+            return (numbers or found)[-1]
     if names and choice:
         return _runs(last, names)[0]
     new = [word for word in words if word[0].lower() not in _words_of(question)]
