@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rest_react.config.checks.needs import used_parts
 from rest_react.config.settings import Settings
 from rest_react.forecast.estimate import forecast
 from rest_react.forecast.machine_speed import with_speed
@@ -75,8 +76,10 @@ def sbatch_script(settings: Settings, overrides: Sequence[str], minutes: float |
 
 
 def _gpus(settings: Settings) -> int:
-    """The GPUs that the job needs at once: those of the policy, then those of the training; 0 if neither runs there. A
-    scripted policy needs none to be tuned either."""
-    policy = getattr(settings.policy, "gpus", 1) if settings.policy.runs == "machine" else 0
-    trains = settings.finetune.tunes == "here" and settings.policy.runs != "script"
-    return max(policy, getattr(settings.finetune, "num_processes", 1) if trains else 0)
+    """The GPUs of the model or the training that needs most. Of two models that run at the same time, such as a teacher
+    and its judge, both begin with the first GPU. A policy on the CPU, or a script, is tuned on the CPU."""
+    parts, policy = used_parts(settings), settings.policy
+    on_gpus = policy.runs == "server" or policy.gpus > 0
+    trains = "finetune" in parts and settings.finetune.tunes == "here" and on_gpus
+    training = getattr(settings.finetune, "num_processes", 1) if trains else 0
+    return max(training, *(getattr(part, "gpus", 0) for part in parts.values()))

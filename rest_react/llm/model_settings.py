@@ -55,6 +55,11 @@ class ModelSettings(Protocol):
     @property
     def tuned(self) -> Tuned: ...
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs of this machine it may use."""
+        return 0
+
     def open(self, context: ModelContext) -> LLM:
         """The client. It connects or loads at its first call."""
         ...

@@ -47,9 +47,13 @@ def test_the_limit_is_twice_the_forecast_and_gpus_are_those_of_the_training() ->
     assert "#SBATCH --cpus-per-task=64" in script and "srun --cpus-per-task=64 " in script
     sharded = compose(["experiment=paper_gpu", "policy.replicas=4", "+policy.extra_args=[--tensor-parallel-size,2]"])
     assert "#SBATCH --gpus=8" in sbatch_script(sharded, [], 1.0)
+    judged = ["reward_model=vllm", "+reward_model.extra_args=[--tensor-parallel-size,4]"]
+    assert "#SBATCH --gpus=4" in sbatch_script(compose(["experiment=paper_gpu", *judged]), [], 1.0)
     remote = ["policy=vllm_remote", "policy.load_weights=[./load.sh]", "finetune=local", "finetune.accelerate=fsdp2"]
     trained_here = compose([*remote, "finetune.num_processes=2", "finetune.micro_batch_size=1"])
     assert "#SBATCH --gpus=2" in sbatch_script(trained_here, [], 1.0)
     assert "--gpus" not in sbatch_script(compose(SMALL), [], 1.0)
+    assert "#SBATCH --gpus=1" in sbatch_script(compose([]), [], 1.0)
+    assert "--gpus" not in sbatch_script(compose(["policy.device=cpu"]), [], 1.0)
     served = compose(["policy=openai", "finetune=hosted"])
     assert "--gpus" not in sbatch_script(served, [], 1.0) and "--time=1:00:00" in sbatch_script(served, [], 1.0)

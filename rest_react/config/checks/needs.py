@@ -16,7 +16,7 @@ from rest_react.reporting.tracking.open_tracker import missing_tracker
 def missing_keys(s: Settings) -> list[str]:
     """One line for each API key whose environment variable is not set. With `replay` only the trainer needs a key."""
     problems = []
-    for role, part in _used(s).items():
+    for role, part in used_parts(s).items():
         name, needed = getattr(part, "api_key_env", None), role == "finetune" or not s.replay
         if name and needed and not os.environ.get(name, "").strip():
             optional = not getattr(part, "always_needs_key", False)
@@ -27,7 +27,7 @@ def missing_keys(s: Settings) -> list[str]:
 
 def missing_prices(s: Settings) -> Iterator[str]:
     """Prices that a limit in dollars needs and that are not set."""
-    for role, part in _used(s).items():
+    for role, part in used_parts(s).items():
         price = getattr(part, "price", NO_PRICE)
         for side in ("input", "output"):
             if getattr(price, side) is None:
@@ -39,12 +39,12 @@ def lacking_here(s: Settings) -> list[str]:
     command or a package is missing."""
     missing = missing_tracker(s.tracking.kind)
     tracking = [f"tracking.kind: {missing}"] if missing else []
-    parts = {role: part for role, part in _used(s).items() if role == "finetune" or not s.replay}
+    parts = {role: part for role, part in used_parts(s).items() if role == "finetune" or not s.replay}
     lacking = (problem for role, part in parts.items() if hasattr(part, "lacks") for problem in part.lacks(role))
     return [*lacking, *tracking]
 
 
-def _used(s: Settings) -> dict[str, object]:
+def used_parts(s: Settings) -> dict[str, object]:
     """The settings of the models, trainers and search engines that the run uses, by role."""
     used: dict[str, object] = {"policy": s.policy, "grader": s.grader}
     if s.task.searches:

@@ -37,6 +37,10 @@ class TransformersModel(ModelSettings):
     in_flight: Count  # trajectories at once
     price: Price  # US dollars per million tokens, input and output
 
+    @property
+    def gpus(self) -> int:
+        return int(self.device != "cpu")
+
     def open(self, context: ModelContext) -> Metered:
         engine = TransformersEngine(
             context.weights, mode=self.mode, chat_template_kwargs=self.chat_template_kwargs, dtype=self.dtype,

@@ -62,7 +62,6 @@ class VllmModel(ModelSettings):
 
     @property
     def gpus(self) -> int:
-        """How many GPUs all replicas use."""
         return self.replicas * gpus(self.extra_args)
 
     def open(self, context: ModelContext) -> LLM:
@@ -105,8 +104,6 @@ class VllmModel(ModelSettings):
 
     def problems(self, path: str) -> Iterator[str]:
         yield from template_problems(path, self.chat_template_kwargs)
-        if self.replicas > 1 and 0 < (found := len(visible_gpus())) < self.replicas:
-            yield f"{path}.replicas: {self.replicas}, but this machine has {found} GPUs; set it to {found} or less"
         if self.port and self.port + self.replicas - 1 > _LAST_PORT:
             yield f"{path}.port: {self.port} leaves no port for {self.replicas} replicas; set {path}.port=0"
 
@@ -116,6 +113,10 @@ class VllmModel(ModelSettings):
                 f"{path}.command: {' '.join(self.command) or 'nothing'} cannot be run here; install vLLM in an "
                 f"environment of its own (README, GPUs) and set '{path}.command=[<its folder>/bin/vllm,serve]'"
             )
+        if self.replicas > 1 and 0 < (found := len(visible_gpus())) < self.gpus:
+            fit = found // gpus(self.extra_args)
+            out = f"set it to {fit} or less" if fit else f"lower the parallel sizes in {path}.extra_args"
+            yield f"{path}.replicas: {self.replicas} need {self.gpus} GPUs, but this machine has {found}; {out}"
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
         for flag in self.extra_args:

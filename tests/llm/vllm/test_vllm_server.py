@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.config.compose import compose
-from rest_react.errors import ConfigError, OutsideFault, UsageError
+from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.vllm import vllm_process
 from rest_react.llm.vllm.visible_gpus import VISIBLE
@@ -333,17 +333,21 @@ asyncio.run(main())
     assert wait_until_gone(numbers, 5)
 
 
-def open_replicas(tmp_path, count, *extra):
-    """The client of `policy=vllm policy.replicas=count` with the fake server."""
+def replicas(tmp_path, count, *extra):
+    """The settings `policy=vllm policy.replicas=count` with the fake server."""
     (tmp_path / "vllm.py").write_text(FAKE_VLLM)
     arguments = ["--pids", str(tmp_path / "pids"), *extra]
-    policy = compose([
+    return compose([
         "policy=vllm", "policy.model=base-model", "policy.port=0", f"policy.replicas={count}", "policy.tries=1",
         f"policy.command={json.dumps([sys.executable, str(tmp_path / 'vllm.py')])}",
         f"policy.extra_args={json.dumps(arguments)}",
     ]).policy  # fmt: skip
+
+
+def open_replicas(tmp_path, count, *extra):
+    """The client of these settings."""
     model = ModelRef("base-model", "base", tuned=False)
-    return policy.open(
+    return replicas(tmp_path, count, *extra).open(
         ModelContext("base-model", model, tmp_path, lambda **_: None, Meter(Budget(), "policy"), SettingNames("policy"))
     )
 
@@ -371,10 +375,26 @@ def test_each_replica_has_its_own_gpus_and_one_that_dies_hands_its_call_over(tmp
     assert [(tmp_path / f"vllm-{i}.log").read_text().count("loading base-model") for i in (1, 2)] == [2, 1]
 
 
-def test_more_replicas_than_gpus_are_refused_before_the_run(tmp_path, monkeypatch):
-    monkeypatch.setenv(VISIBLE, "0,1")
-    with pytest.raises(ConfigError, match=r"policy.replicas: 3, but this machine has 2 GPUs; set it to 2 or less"):
-        open_replicas(tmp_path, 3)
+@pytest.mark.parametrize(
+    ("count", "each", "message"),
+    [
+        (5, 1, "policy.replicas: 5 need 5 GPUs, but this machine has 4; set it to 4 or less"),
+        (4, 2, "policy.replicas: 4 need 8 GPUs, but this machine has 4; set it to 2 or less"),
+        (
+            2,
+            8,
+            "policy.replicas: 2 need 16 GPUs, but this machine has 4; lower the parallel sizes in policy.extra_args",
+        ),
+        (2, 2, None),
+    ],
+)
+def test_replicas_that_need_more_gpus_than_there_are_compose_but_do_not_run(
+    tmp_path, monkeypatch, count, each, message
+):
+    """Such settings compose, because another machine may have the GPUs."""
+    monkeypatch.setenv(VISIBLE, "0,1,2,3")
+    policy = replicas(tmp_path, count, "--tensor-parallel-size", str(each))
+    assert list(policy.lacks("policy")) == ([message] if message else [])
 
 
 def test_a_server_that_answers_in_place_of_one_that_has_died_is_not_ours(tmp_path):
