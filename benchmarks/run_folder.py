@@ -6,7 +6,8 @@
 Grow, Improve, Evaluate and the report run one after the other over one run folder, each in a process of its own. CPU ms
 are the processor time of the stage for each trajectory; peak MiB is what the stage adds to the memory that the process
 had before it. The questions stay the same and are asked more often, so corpus and world do not grow. `overlap` compares
-so many questions of Grow with as many of a benchmark, all of them different.
+so many questions of Grow with as many of a benchmark, all of them different; half of them have no capitals and no
+numbers, so that the index knows no name of theirs.
 
 Improve reads what Grow wrote, and the report what Evaluate wrote. If that stage is not among `--stages`, a real one of
 200 trajectories is made, and its records are copied under the ids of other questions, before the measurement. So
@@ -24,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 from rest_react.judges.grader import RuleGrader
@@ -52,6 +54,7 @@ QUESTIONS = 100
 REAL = 200  # trajectories, of which copies are made
 PLACES = {"grow": "iter_1/grow", "evaluate": "iter_1/evaluate/world"}
 READS = {"improve": "grow", "report": "evaluate"}
+_LETTERS = str.maketrans("0123456789", "abcdefghij")
 FREE = dict.fromkeys(("policy", "reward_model", "grader"), NO_PRICE)
 
 
@@ -191,8 +194,8 @@ def _overlap(size: int, folder: Path) -> None:
     questions = unlabelled([*world.train, *world.evaluation])
     grown, known = (
         [
-            replace(questions[i % len(questions)], text=_renamed(questions[i % len(questions)], f"{side} {i}"))
-            for i in range(size)
+            replace(question, text=_renamed(question, f"{side} {i}", nameless=i // len(questions) % 2 == 1))
+            for i, question in zip(range(size), cycle(questions), strict=False)
         ]
         for side in ("grow", "benchmark")
     )
@@ -200,11 +203,15 @@ def _overlap(size: int, folder: Path) -> None:
     assert not overlap(grown, known)
 
 
-def _renamed(question: Question, about: str) -> str:
-    """The question with another name in place of each of its names."""
+def _renamed(question: Question, about: str, *, nameless: bool) -> str:
+    """The question with another name in place of each name; `nameless`: of each word but the first, in small letters."""
     words = question.text.rstrip("?").split()
-    names = (f"N{derive_seed(about, i) % 10**12}" if i and word[:1].isupper() else word for i, word in enumerate(words))
-    return " ".join(names) + "?"
+    names = (
+        f"N{derive_seed(about, i) % 10**12}" if i and (nameless or word[:1].isupper()) else word
+        for i, word in enumerate(words)
+    )
+    text = " ".join(names) + "?"
+    return text.translate(_LETTERS).lower() if nameless else text
 
 
 STAGES: Mapping[str, Callable[[int, Path], None]] = {

@@ -2,8 +2,8 @@
 
     overlap(grown, benchmark)      # [(Question("g7", "Who wrote the novel Emma?"), Question("b2", "Who wrote Emma?"))]
 
-Questions of a pair contain each other's names, so an index of names finds the few questions to compare, and the time is
-linear in the number of questions; questions without any name are compared if they share a trigram.
+Questions of a pair contain each other's names, so an index of names finds the few questions to compare; questions
+without any name are compared if one has a rare trigram of the other. So the time is linear in the number of questions.
 `refuse_overlap` checks what Grow answers against every benchmark, but for those that `grow.allow_overlap` names;
 `refuse_overlap_of_demonstrations` checks a user's own demonstrations against Grow and every benchmark.
 Not here: overlap of passages; where the questions are from.
@@ -13,11 +13,13 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 
 from rest_react.errors import ConfigError
 from rest_react.records import Question
 
 _NEAR = 0.5
+_Trigram: TypeAlias = tuple[str, ...]
 
 
 def overlap(grow: Sequence[Question], benchmark: Sequence[Question]) -> list[tuple[Question, Question]]:
@@ -107,22 +109,26 @@ class _Words:
 
 
 class _Index:
-    """The questions of a benchmark: by each word, those with names by their rarest name, the others by trigram."""
+    """The questions of a benchmark: by each word, those with names by their rarest name, the others by each trigram and
+    by their rare ones."""
 
     def __init__(self, benchmark: Sequence[Question]) -> None:
         self._words = [_Words(question.text) for question in benchmark]
         self._by_word: defaultdict[str, list[int]] = defaultdict(list)
         self._by_name: defaultdict[str, list[int]] = defaultdict(list)
-        self._nameless: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._by_trigram: defaultdict[_Trigram, list[int]] = defaultdict(list)
+        self._by_rare_trigram: defaultdict[_Trigram, list[int]] = defaultdict(list)
         for number, words in enumerate(self._words):
             for word in words.words:
                 self._by_word[word].append(number)
+            for trigram in () if words.names else words.trigrams:
+                self._by_trigram[trigram].append(number)
         for number, words in enumerate(self._words):
             if words.names:
                 self._by_name[self._rarest(words.names)].append(number)
                 continue
-            for trigram in words.trigrams:
-                self._nameless[trigram].append(number)
+            for trigram in self._rare(words.trigrams):
+                self._by_rare_trigram[trigram].append(number)
 
     def near(self, words: "_Words") -> list[int]:
         """The numbers of the questions that are equal or nearly equal to this one, in order."""
@@ -130,8 +136,15 @@ class _Index:
             found = set(self._by_word.get(self._rarest(words.names), ()))
         else:
             found = {number for word in words.words for number in self._by_name.get(word, ())}
-            found.update(number for trigram in words.trigrams for number in self._nameless.get(trigram, ()))
+            found.update(n for trigram in words.trigrams for n in self._by_rare_trigram.get(trigram, ()))
+            found.update(n for trigram in self._rare(words.trigrams) for n in self._by_trigram.get(trigram, ()))
         return sorted(number for number in found if words.is_near(self._words[number]))
 
     def _rarest(self, names: Collection[str]) -> str:
         return min(names, key=lambda name: (len(self._by_word.get(name, ())), name))
+
+    def _rare(self, trigrams: Collection[_Trigram]) -> list[_Trigram]:
+        """The rarest trigrams, one more than the smaller of two nearly equal questions has and the other lacks: at most
+        two, or a third."""
+        order = sorted(trigrams, key=lambda trigram: (len(self._by_trigram.get(trigram, ())), trigram))
+        return order[: max(2, len(order) // 3) + 1]
