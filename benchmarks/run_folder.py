@@ -204,7 +204,7 @@ def _overlap(size: int, folder: Path) -> None:
 
 
 def _renamed(question: Question, about: str, *, nameless: bool) -> str:
-    """The question with another name in place of each name; `nameless`: of each word but the first, in small letters."""
+    """The question with other names; `nameless`: with another word, in small letters, for each word but the first."""
     words = question.text.rstrip("?").split()
     names = (
         f"N{derive_seed(about, i) % 10**12}" if i and (nameless or word[:1].isupper()) else word

@@ -4,8 +4,8 @@
     # {"role": "assistant", "content": "", "reasoning_content": "First ...", "tool_calls": [{"id": "search_0", ...}]}
 
 OpenAI has no field for reasoning; `reasoning_content` is the one that vLLM, DeepSeek and chat templates use. A session
-is a file of its own (Session Trace Simple Format). Gold answers are in a row only with `gold=True`; so are the grader's
-reasons, which may quote them.
+is a file of its own (Session Trace Simple Format). Gold answers are in a row, or in messages, only with `gold=True`; so
+are the grader's reasons, which may quote them.
 Not here: what the messages of a task are (its `conversation`), and which trajectories are exported (export).
 """
 
@@ -25,7 +25,7 @@ _NAME_LENGTH = 200
 
 def messages_row(recorded: RecordedTrajectory, task: Task, *, gold: bool) -> dict[str, Any]:
     """A row with the messages and tools of a trajectory, in the format of OpenAI's chat completions."""
-    conversation = task.conversation(_parsed(recorded, task))
+    conversation = task.conversation(_parsed(recorded, task), gold=gold)
     return {
         **_facts(recorded, gold=gold),
         "messages": [_openai_message(message) for message in conversation.messages],
@@ -37,7 +37,7 @@ def session_lines(recorded: RecordedTrajectory, task: Task, *, gold: bool) -> It
     """The lines of a session: its header, then a line for each message."""
     name = " ".join(recorded.trajectory.question.split())[:_NAME_LENGTH]
     yield {"type": "session", "harness": HARNESS, "name": name, **_facts(recorded, gold=gold)}
-    for message in task.conversation(_parsed(recorded, task)).messages:
+    for message in task.conversation(_parsed(recorded, task), gold=gold).messages:
         shown: dict[str, Any] = {"role": message.role, "content": message.content}
         if message.reasoning:
             shown["reasoningContent"] = message.reasoning

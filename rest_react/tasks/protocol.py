@@ -118,8 +118,9 @@ class Task(Protocol):
         """The sources that the answer cites, one line each; empty if the task has no sources."""
         return ()
 
-    def conversation(self, trajectory: ParsedTrajectory) -> Conversation:
-        """The trajectory as the messages of a chat, for exports."""
+    def conversation(self, trajectory: ParsedTrajectory, *, gold: bool) -> Conversation:
+        """The trajectory as the messages of a chat, for exports; without `gold` it holds no gold answer that a model
+        was shown."""
         return one_turn_per_step(trajectory.steps)
 
     def scores(self, result: Result) -> Mapping[str, float | None]:

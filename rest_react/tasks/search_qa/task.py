@@ -96,7 +96,7 @@ class SearchQA(Task):
         """The search results that the answer cites, one line each."""
         return conversation.sources(trajectory)
 
-    def conversation(self, trajectory: ParsedTrajectory) -> Conversation:
+    def conversation(self, trajectory: ParsedTrajectory, *, gold: bool) -> Conversation:
         """The question, searches as tool calls, their results, and the final answer."""
         return as_conversation(trajectory.trajectory, trajectory.steps)
 

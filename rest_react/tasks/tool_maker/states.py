@@ -17,6 +17,7 @@
 Not here: the instructions before a state (prompts/), and reading what the model writes (replies).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from rest_react.prompts import STOP
@@ -34,6 +35,7 @@ CLOSINGS: Mapping[str, str] = {
     "alone": "Now write the solution, and on its last line the answer behind `Answer:`.",
 }
 NONE = "none"  # what the dispatcher writes if no tool fits
+_ANSWER = re.compile(r"^ANSWER_\d+ = .*\n", re.MULTILINE)
 
 
 def propose_state(examples: Sequence[LabelledQuestion], earlier: str = "", problem: str = "") -> str:
@@ -42,6 +44,11 @@ def propose_state(examples: Sequence[LabelledQuestion], earlier: str = "", probl
     for number, example in enumerate(examples, start=1):
         texts |= {f"QUESTION_{number}": example.question.text, f"ANSWER_{number}": example.answers[0]}
     return _state("propose", texts | _repair(earlier, problem))
+
+
+def without_answers(state: str) -> str:
+    """A state of `propose_state` without the answers to its questions."""
+    return _ANSWER.sub("", state)
 
 
 def verify_state(function: str, examples: Sequence[LabelledQuestion], earlier: str = "", problem: str = "") -> str:

@@ -45,9 +45,11 @@ from rest_react.tasks.tool_maker.states import (
     dispatch_state,
     documentation_in,
     use_state,
+    without_answers,
 )
 from rest_react.tasks.tool_maker.tables import tool_tables
 from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.trajectories.chat_messages import Conversation, one_turn_per_step
 from rest_react.trajectories.parsed import ParsedAction, ParsedStep, ParsedTrajectory, Violations
 from rest_react.trajectories.step_view import StepView
 
@@ -159,6 +161,10 @@ class ToolMaker(Task):
         """Each step with its code and its result."""
         return list(map(step_view, steps))
 
+    def conversation(self, trajectory: ParsedTrajectory, *, gold: bool) -> Conversation:
+        """One turn per step; without `gold` the maker's questions have no answers."""
+        return one_turn_per_step(trajectory.steps if gold else list(map(_without_gold, trajectory.steps)))
+
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """Calls whose values do not come from the question (grounding). Valid for all questions."""
         question = escape_control_tokens(trajectory.trajectory.question)
@@ -182,6 +188,11 @@ def _ungrounded(parsed: ParsedStep, question: str) -> tuple[tuple[str, ...] | No
         None if action.action is None else tuple(ungrounded(action.target, question, documentation=documentation))
         for action in parsed.actions
     )
+
+
+def _without_gold(parsed: ParsedStep) -> ParsedStep:
+    step = parsed.step
+    return parsed if step.kind != "propose" else replace(parsed, step=replace(step, state=without_answers(step.state)))
 
 
 def _made(trajectory_id: str, question: Question, tool: MadeTool) -> Trajectory:

@@ -14,6 +14,8 @@ from rest_react.build import Parts
 from rest_react.config.checks.combinations import combination_problems
 from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
+from rest_react.export import export
+from rest_react.exporting.request import ExportRequest
 from rest_react.loop import Loop
 from rest_react.records import Example, Result, Trajectory
 from rest_react.run import run
@@ -87,6 +89,19 @@ def test_the_maker_never_sees_the_answers_that_its_calls_are_compared_with(tmp_p
     for example in examples[3:]:
         assert example.question.text not in shown.state and example.question.text in asked.state
         assert not any(f'"{answer}"' in asked.state for answer in example.answers)
+
+
+@pytest.mark.parametrize("form", ["messages", "sts"])
+def test_the_answers_that_the_maker_is_shown_are_exported_only_on_request(form: str, tmp_path: Path) -> None:
+    run_folder = start(tmp_path, "world.evaluation=1", ways=("making",))
+    told = {}
+    for gold in (False, True):
+        request = ExportRequest(
+            str(run_folder), form, out=str(tmp_path / f"gold-{gold}"), stage="making", outcome="all", gold=gold
+        )
+        told[gold] = "".join(path.read_text() for path in export(request).rglob("*.jsonl"))
+    assert "QUESTION_1 = " in told[False] and "ANSWER_1 = " not in told[False]
+    assert "ANSWER_1 = " in told[True]
 
 
 @pytest.fixture(scope="module")
