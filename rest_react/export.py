@@ -108,10 +108,12 @@ def _refuse_another(folder: Path, request: ExportRequest, root: Path) -> None:
 
 
 def _source(request: ExportRequest, root: Path) -> str:
-    """A digest of the run's place and of the summaries of the exported iterations: of what the rows come from."""
+    """A digest of the run's place and of the summaries of the exported iterations: of what the rows come from. What a
+    tracker was sent is no part of it."""
     digest = hashlib.sha256(str(root.resolve()).encode("utf-8", "replace"))
     for k in _iterations(request, root):
-        for path in sorted((root / f"iter_{k}").rglob("summary.json")):
+        iteration = root / f"iter_{k}"
+        for path in sorted({*iteration.rglob("summary.json")} - {iteration / "tracking" / "summary.json"}):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

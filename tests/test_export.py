@@ -19,6 +19,7 @@ from rest_react.exporting.request import ExportRequest
 from rest_react.records import Example, Result, Trajectory
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.summaries import write_summary
 from tests.loopback import Reply, Request, serve
 from tests.test_ask import SMOKE
 
@@ -271,6 +272,17 @@ def test_the_same_export_of_another_run_or_of_a_run_made_anew_is_not_taken_for_t
     assert code == 2
     assert "it has the same export of another run, or of this one before it went on" in " ".join(err.split())
     assert exported(monkeypatch, capsys, *words, f"output={output}")[0] == 0
+
+
+def test_an_export_stays_the_same_when_the_run_is_tracked_again(
+    output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(output / "qa", tmp_path / "qa")
+    words = ["run=qa", f"output={tmp_path}", "format=messages", f"out={tmp_path / 'rows'}"]
+    assert exported(monkeypatch, capsys, *words)[0] == 0
+    write_summary(tmp_path / "qa" / "iter_1" / "tracking", {"tracking": "wandb", "mode": "online"})
+    code, _, err = exported(monkeypatch, capsys, *words)
+    assert (code, "already exported" in err) == (0, True), err
 
 
 def test_an_export_is_uploaded_with_its_card_to_a_private_data_set_and_once_more_without_a_new_export(
