@@ -78,6 +78,7 @@ class DenseSearch:
             raise ConfigError(["search.corpus: the corpus has no passages; give a corpus with at least one"])
         self._passages, self._settings, self._folder = passages, settings, index_folder
         self._words = Bm25Search(passages, index_folder) if settings.hybrid else None
+        self._places = {passage.id: i for i, passage in enumerate(passages)} if settings.hybrid else {}
         self._encoder: _Encoder | None = None
         self._vectors: Any = None
         self._lock = asyncio.Lock()
@@ -89,9 +90,8 @@ class DenseSearch:
         async with self._lock:  # one query at a time: the model uses all cores
             ranked = await asyncio.to_thread(self._rank, query, _DEPTH if self._words else k)
         if self._words is not None:
-            by_words = [hit.source for hit in await self._words.search(query, _DEPTH)]
-            place = {passage.id: i for i, passage in enumerate(self._passages)}
-            ranked = _fuse([ranked, [place[id_] for id_ in by_words]])[:k]
+            by_words = [self._places[hit.source] for hit in await self._words.search(query, _DEPTH)]
+            ranked = _fuse([ranked, by_words])[:k]
         found = [self._passages[i] for i in ranked]
         return [Hit(passage.id, passage.title, passage.text) for passage in found]
 
@@ -174,9 +174,11 @@ class _Encoder:
 
     def identity(self) -> str:
         """What vectors depend on besides their texts: the weights, and how a vector is made."""
-        sums = repr([(name, p.numel(), p.sum().item()) for name, p in self._model.named_parameters()])
-        weights = hashlib.sha256(sums.encode()).hexdigest()[:16]
-        return f"{self._settings.model} {weights} {self._settings.pooling} {self._settings.max_length}"
+        weights = hashlib.sha256()
+        for name, values in self._model.named_parameters():
+            weights.update(f"{name} {tuple(values.shape)} ".encode() + values.detach().cpu().numpy().tobytes())
+        made = f"{self._settings.pooling} {self._settings.max_length}"
+        return f"{self._settings.model} {weights.hexdigest()[:16]} {made}"
 
     def vectors(self, texts: Sequence[str]) -> "np.ndarray[Any, Any]":
         """Vectors of length 1, one row per text."""

@@ -1,10 +1,12 @@
 """A tiny random model: texts with the same tokens have nearly the same vectors, which is all that these tests need."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from rest_react.errors import ConfigError, UsageError
 from rest_react.records import Hit, Passage
@@ -66,6 +68,33 @@ def test_hybrid_finds_what_either_engine_finds_and_ranks_first_what_both_do() ->
     assert set(ranked) == {"p1", "p2", "p3", "p4"}
     assert dense._fuse([[1, 2, 3], [2, 1, 4]]) == [1, 2, 3, 4]
     assert dense._fuse([[1, 2], [3, 2]]) == [2, 1, 3]
+
+
+def test_a_hybrid_query_does_not_go_through_the_corpus() -> None:
+    class Counted(tuple[Passage, ...]):
+        """Passages that know how often all of them were read."""
+
+        times = 0
+
+        def __iter__(self) -> Iterator[Passage]:
+            Counted.times += 1
+            return super().__iter__()
+
+    engine = DenseSearch(Counted(PASSAGES), replace(SETTINGS, hybrid=True))
+    asyncio.run(engine.search("harbour", 2))
+    before = Counted.times
+    asyncio.run(engine.search("bridges", 2))
+    assert Counted.times == before
+
+
+def test_the_same_numbers_in_another_order_are_other_weights() -> None:
+    encoder = dense._Encoder(SETTINGS)
+    key = encoder.identity()
+    assert dense._Encoder(SETTINGS).identity() == key
+    words = encoder._model.get_input_embeddings().weight
+    with torch.no_grad():
+        words[[0, 1]] = words[[1, 0]]
+    assert encoder.identity() != key
 
 
 def test_a_model_that_is_not_there_and_an_empty_corpus_are_errors_of_the_settings(tmp_path: Path) -> None:
