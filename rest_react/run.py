@@ -47,9 +47,10 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     prompts = parts.prompts.digests()
     if settings.dry_run:
         _say_notes(settings)
-        console.print(forecast_table(with_speed(settings), folder))
+        timed = with_speed(settings, folder)
+        console.print(forecast_table(timed, folder))
         if overrides and has_slurm():
-            print(sbatch_script(settings, overrides, expected_minutes(settings, folder)))
+            print(sbatch_script(settings, overrides, expected_minutes(timed, folder)))
         return
     if missing := [*missing_keys(settings), *lacking_here(settings)]:
         raise ConfigError(missing)
@@ -62,10 +63,11 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
             say(f"note: since this run began, {change}")
         refuse_damaged_stages(folder.root)
         parts.models.budget.keep_in(folder.root / "spending.json")
-        if line := duration_line(settings, folder):
+        timed = with_speed(settings, folder)
+        if line := duration_line(timed, folder):
             say(line)
         if overrides and has_slurm():
-            write_file(folder.root / SCRIPT, sbatch_script(settings, overrides, expected_minutes(settings, folder)))
+            write_file(folder.root / SCRIPT, sbatch_script(settings, overrides, expected_minutes(timed, folder)))
         run_async(prepared.run_to(settings.iteration))
     for student in settings.students:
         run(settings_of_student(settings, student), loop=loop)

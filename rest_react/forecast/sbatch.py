@@ -17,7 +17,6 @@ from pathlib import Path
 from rest_react.config.checks.needs import used_parts
 from rest_react.config.settings import Settings
 from rest_react.forecast.estimate import forecast
-from rest_react.forecast.machine_speed import with_speed
 from rest_react.processes.cores import usable_cores
 from rest_react.storage.run_folder import RunFolder
 
@@ -52,7 +51,7 @@ def has_slurm() -> bool:
 
 def expected_minutes(settings: Settings, folder: RunFolder) -> float | None:
     """The time of the stages that are left; None if one is unknown."""
-    minutes = [row.minutes for row in forecast(with_speed(settings), folder)]
+    minutes = [row.minutes for row in forecast(settings, folder)]
     return None if None in minutes else sum(minute or 0.0 for minute in minutes)
 
 

@@ -1,7 +1,8 @@
 """Prints a forecast: `dry_run=true` prints the table and stops; every other command prints one line at its start.
 
-    console.print(forecast_table(with_speed(settings), folder))     # one row per stage, and the total
-    duration_line(settings, folder)                                 # "Estimate: about 34 minutes on this machine, ..."
+    settings = with_speed(settings, folder)
+    console.print(forecast_table(settings, folder))     # one row per stage, and the total
+    duration_line(settings, folder)                     # "Estimate: about 34 minutes on this machine, ..."
 
 Not here: the numbers (forecast.estimate) and the speed of this machine (forecast.machine_speed).
 """
@@ -12,7 +13,6 @@ from rich.table import Table
 
 from rest_react.config.settings import Settings
 from rest_react.forecast.estimate import forecast
-from rest_react.forecast.machine_speed import with_speed
 from rest_react.forecast.smaller_run import smaller_run_line
 from rest_react.forecast.stage_costs import Forecast
 from rest_react.storage.run_folder import RunFolder
@@ -37,9 +37,6 @@ def forecast_table(settings: Settings, folder: RunFolder) -> Table:
 
 def duration_line(settings: Settings, folder: RunFolder) -> str:
     """The estimated duration of the command on this machine; empty if it is unknown or under a minute."""
-    if not any(forecast(settings, folder)):
-        return ""
-    settings = with_speed(settings)
     rows = list(forecast(settings, folder))
     if any(row.minutes is None for row in rows):
         return ""
