@@ -22,7 +22,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -52,6 +52,7 @@ from rest_react.weights.embedded import EMBEDDED
 VLLM = ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192", "--dtype", "float32"]
 START_S = 600.0
 Steps = list[tuple[str, list[str]]]
+Speeds = dict[str, list[float]]  # tokens per second in each round, by engine
 
 
 def main() -> None:
@@ -75,10 +76,22 @@ def main() -> None:
         )  # fmt: skip
         steps = steps_of(path, arguments.trajectories)
     model = str(weights.resolve()) if weights else EMBEDDED
-    speeds = asyncio.run(compare(model, steps, samples, how, arguments.rounds, with_llamacpp=untuned))
-    for other in list(speeds)[1:]:
-        ratios = [ours / theirs for ours, theirs in zip(speeds["ours"], speeds[other], strict=True)]
-        print(f"ours ÷ {other}: {median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}], {len(ratios)} rounds")
+    torch.set_num_threads(1)
+
+    async def measured() -> Speeds:
+        with TemporaryDirectory() as folder:
+            async with opened(model, Path(folder), with_llamacpp=untuned) as engines:
+                return await compare(engines, steps, samples, how, arguments.rounds)
+
+    print(*ratios(asyncio.run(measured())), sep="\n")
+
+
+def ratios(speeds: Speeds) -> Iterator[str]:
+    """A line for each other engine."""
+    first, *others = speeds
+    for other in others:
+        each = [ours / theirs for ours, theirs in zip(speeds[first], speeds[other], strict=True)]
+        yield f"{first} ÷ {other}: {median(each):.2f} [{min(each):.2f}, {max(each):.2f}], {len(each)} rounds"
 
 
 def scripted_run(folder: Path) -> Path:
@@ -99,22 +112,17 @@ def steps_of(path: Path, count: int) -> Steps:
     return found
 
 
-async def compare(
-    model: str, steps: Steps, samples: int, how: Sampling, rounds: int, *, with_llamacpp: bool
-) -> dict[str, list[float]]:
+async def compare(engines: Mapping[str, LLM], steps: Steps, samples: int, how: Sampling, rounds: int) -> Speeds:
     """Generated tokens per second of each engine in each round. Only the engine that is measured has work to do."""
-    torch.set_num_threads(1)
-    speeds: dict[str, list[float]] = {}
-    with TemporaryDirectory() as folder:
-        async with opened(model, Path(folder), with_llamacpp=with_llamacpp) as engines:
-            for llm in engines.values():
-                await llm.sample(Prompt("", "warm up"), n=samples, sampling=how)
-            for round_ in range(rounds):
-                for name, llm in engines.items():
-                    seconds, generated = await one_round(llm, steps, samples, how, round_)
-                    speeds.setdefault(name, []).append(generated / seconds)
-                    told = {"engine": name, "round": round_, "seconds": round(seconds, 1), "generated": generated}
-                    print(json.dumps(told | {"tokens_s": round(generated / seconds, 1)}), flush=True)
+    speeds: Speeds = {name: [] for name in engines}
+    for llm in engines.values():
+        await llm.sample(Prompt("", "warm up"), n=samples, sampling=how)
+    for round_ in range(rounds):
+        for name, llm in engines.items():
+            seconds, generated = await one_round(llm, steps, samples, how, round_)
+            speeds[name].append(generated / seconds)
+            told = {"engine": name, "round": round_, "seconds": round(seconds, 1), "generated": generated}
+            print(json.dumps(told | {"tokens_s": round(generated / seconds, 1)}), flush=True)
     return speeds
 
 
