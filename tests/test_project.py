@@ -175,6 +175,19 @@ def test_every_package_that_is_imported_is_declared() -> None:
     assert undeclared == set()
 
 
+def test_the_package_imports_nothing_of_the_benchmarks() -> None:
+    """They read the gold answers of Grow, which must not reach a run."""
+    imported = {
+        f"{path}: {name}"
+        for path, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+        if name.split(".")[0] == "benchmarks"
+    }
+    assert imported == set()
+
+
 def test_what_is_installed_lies_within_the_declared_bounds() -> None:
     requirements = [*project()["dependencies"], *project()["optional-dependencies"]["dev"]]
     outside = [
