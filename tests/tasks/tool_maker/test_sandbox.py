@@ -66,6 +66,13 @@ def test_an_answer_that_comes_from_the_tool_is_not_constant(call: str) -> None:
 
 
 @isolated
+def test_a_tool_that_returns_nothing_is_told_to_return_a_text() -> None:
+    problem = run("answer = f(5)", function="def f(n):\n    pass").problem
+    assert problem == "ValueError: `answer` is None; the tool must return a text, such as none"
+    assert run("if double(0):\n    answer = 1").problem == "the code assigned no `answer`"
+
+
+@isolated
 def test_recursion_of_the_tool_is_one_call() -> None:
     assert run("answer = f(5)", function="def f(n):\n    return n * f(n - 1) if n else 1").calls == 1
 
@@ -75,6 +82,10 @@ ESCAPES = {
     "import threading\nthreading.Thread(target=print).start()": "RuntimeError",
     "import subprocess\nsubprocess.run(['/bin/sh'])": "Error",
     "x = bytearray(10 ** 9)": "MemoryError",
+    "import ctypes\nfor name in ('shmget', 'semget', 'msgget'):\n"
+    "  assert getattr(ctypes.CDLL(None), name)(0, 1, 0o1600) < 0\nanswer = double(None)": "TypeError",
+    "import ctypes\nctypes.CDLL(None).syscall(0x40000000 + 29, 0, 1, 0o1600)\nanswer = double(1)": "without a result",
+    "for n in range(2000): open(str(n), 'w').close()": "No space left",
     "open('/etc/passwd').read()": "FileNotFoundError",
     f"open({__file__!r}).read()": "FileNotFoundError",
     "open('/proc/self/environ').read()": "FileNotFoundError",
@@ -191,3 +202,18 @@ def test_a_sandbox_that_cannot_be_made_is_an_outside_fault(monkeypatch: pytest.M
     monkeypatch.setattr("rest_react.tasks.tool_maker.sandbox._PROGRAM", [sys.executable, str(program)])
     with pytest.raises(OutsideFault, match="sandbox: unshare: not permitted"):
         run("answer = double(1)")
+
+
+@isolated
+def test_a_system_that_refuses_the_filter_of_calls_cannot_isolate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "refused.py"
+    program.write_text(
+        Path(inside.__file__).read_text().replace("_FILTER_CALLS = 1, 38, 22", "_FILTER_CALLS = 1, 38, 999")
+    )
+    monkeypatch.setattr("rest_react.tasks.tool_maker.sandbox._PROGRAM", [sys.executable, "-I", "-S", str(program)])
+    assert "prctl: Invalid argument" in namespaces_problem.__wrapped__()
+    with pytest.raises(OutsideFault, match="prctl: Invalid argument"):
+        run("answer = double(1)")
+    assert run("answer = double(1)", "limits_only").answer == "2"

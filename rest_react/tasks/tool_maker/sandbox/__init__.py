@@ -7,16 +7,18 @@ With `namespaces` (Linux) the code cannot
 
 - reach a network: its network namespace has no interface;
 - read or write files: its root holds only the standard library and the system's libraries, read-only, and an empty
-  folder in memory (8 MB) that is deleted afterwards; no environment variables, no /proc, no home folder;
+  folder in memory (8 MB, 2,000 files) that is deleted afterwards; no environment variables, no /proc, no home folder;
 - start processes or threads, see other processes, or outlive its time: when time is over, the kernel kills all
   processes of its namespace;
-- use more than the given memory and CPU time, or return more than 2,000 characters; what it prints is dropped;
+- use more than the given memory and CPU time; shared memory (System V), which these limits do not count, is refused;
+- return more than 50,000 bytes: an answer has at most 2,000 characters, but a result that the code writes to the pipe
+  itself is bounded by what the caller reads of it; what it prints is dropped;
 - gain rights: it runs as `nobody` without capabilities.
 
 With `limits_only` it has the limits of memory, time and output, an empty folder as working directory and no environment
-variables, but the network and the files of the user who runs the command; a process that it starts in a session of its
-own outlives the time limit, and root has no limit of processes. Only for code that you trust, or inside a container or
-virtual machine made for it.
+variables, but the network, the files and the shared memory of the user who runs the command; a process that it starts
+in a session of its own outlives the time limit, and root has no limit of processes. Only for code that you trust, or
+inside a container or virtual machine made for it.
 
 It does not protect against errors of the kernel (use a virtual machine for code of an adversary), against timing and
 load of the machine, or against an answer that the code makes up: what the result says comes from the same process. So

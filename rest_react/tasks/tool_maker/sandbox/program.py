@@ -4,17 +4,20 @@
     {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": ""}
 
 The first process makes namespaces and an empty root folder, and starts a second process in them. The second process
-limits itself, starts a third one, and kills it when its time is over. The third gives up its rights and runs the code.
-The second is process 1 of its namespace: the code cannot kill it, and when it ends for any reason, the kernel kills all
-other processes of the namespace. The exit status says how the code ended (`SETUP_FAILED`, ...).
+limits itself and its system calls, starts a third one, and kills it when its time is over. The third gives up its
+rights and runs the code. The second is process 1 of its namespace: the code cannot kill it, and when it ends for any
+reason, the kernel kills all other processes of the namespace. The exit status says how the code ended (`SETUP_FAILED`,
+...).
 Not here: what the sandbox protects against, and the reader of the result (tasks.tool_maker.sandbox).
 """
 
 import ctypes
+import errno
 import json
 import os
 import resource
 import signal
+import struct
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -27,8 +30,9 @@ _NEW_MOUNTS, _NEW_NAMES, _NEW_IPC, _NEW_USER, _NEW_PIDS, _NEW_NETWORK = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
 )  # fmt: skip
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-_DIE_WITH_PARENT, _NO_NEW_RIGHTS = 1, 38  # of prctl
-_FILE_BYTES, _ROOT_BYTES = 1_000_000, 8_000_000
+_DIE_WITH_PARENT, _NO_NEW_RIGHTS, _FILTER_CALLS = 1, 38, 22  # of prctl
+_FILE_BYTES, _ROOT_BYTES, _ROOT_FILES = 1_000_000, 8_000_000, 2_000
+_SHARING = {0xC000003E: (29, 64, 68), 0xC00000B7: (194, 190, 186)}  # shmget, semget, msgget of x86_64 and aarch64
 _LONGEST = 2000  # characters of an answer or an error
 
 
@@ -55,6 +59,9 @@ def _supervise(request: Mapping[str, Any]) -> int:
     try:
         _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         _limit(request)
+        _prctl(_NO_NEW_RIGHTS, 1)
+        if request["isolated"]:
+            _refuse_shared_memory()
     except (OSError, ValueError) as error:
         os.write(2, f"{error}\n".encode())
         return SETUP_FAILED
@@ -96,7 +103,7 @@ def _isolate(folder: str) -> None:
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     _mount(None, "/", None, _RECURSIVE | _PRIVATE)
-    _mount("tmpfs", folder, "tmpfs", _NO_SETUID | _NO_DEVICES, f"size={_ROOT_BYTES},mode=755")
+    _mount("tmpfs", folder, "tmpfs", _NO_SETUID | _NO_DEVICES, f"size={_ROOT_BYTES},nr_inodes={_ROOT_FILES},mode=755")
     libraries = [path for path in ("/lib", "/lib64", "/usr/lib", "/usr/lib64") if os.path.isdir(path)]
     python = os.path.dirname(os.__file__)
     for source in [*libraries, python]:
@@ -152,16 +159,30 @@ def _limit(request: Mapping[str, Any]) -> None:
 
 
 def _give_up_rights(*, isolated: bool) -> None:
-    """No rights and no new ones, and no other processes."""
+    """No rights, and no other processes."""
     if isolated and os.getuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     elif isolated:
         _drop_capabilities()
-    _prctl(_NO_NEW_RIGHTS, 1)
     _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+
+
+def _refuse_shared_memory() -> None:
+    """No System V shared memory, queues and semaphores, which no limit of memory counts, for this process and the next
+    ones: a filter of system calls (seccomp). It ends a process that calls in the way of another architecture."""
+    load, equal, at_least, end = 0x20, 0x15, 0x35, 0x06  # operations: (code, jump if true, jump if false, value)
+    allow, deny, kill = (end, 0, 0, 0x7FFF0000), (end, 0, 0, 0x00050000 | errno.EPERM), (end, 0, 0, 0x80000000)
+    steps = [(load, 0, 0, 4)]  # the architecture
+    for architecture, calls in _SHARING.items():
+        other_numbers = (at_least, 5, 0, 0x40000000)  # the x32 calls of x86_64, to `kill`
+        denied = [(equal, 3 - place, 0, call) for place, call in enumerate(calls)]
+        steps += [(equal, 0, 8, architecture), (load, 0, 0, 0), other_numbers, *denied, allow, deny, kill]
+    steps.append(kill)
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    _call("prctl", _FILTER_CALLS, ctypes.c_ulong(2), struct.pack("HP", len(steps), ctypes.addressof(code)), 0, 0)
 
 
 def _drop_capabilities() -> None:
@@ -220,15 +241,17 @@ def _answer(call: str, tool: str, function: Callable[..., object]) -> str | None
     """The text of the variable `answer` after the call; None if there is none."""
     scope: dict[str, Any] = {"__name__": "call", tool: function}
     exec(compile(call, "call.py", "exec"), scope)
-    return _text(scope.get("answer"))
+    return _text(scope["answer"]) if "answer" in scope else None
 
 
-def _text(value: object) -> str | None:
+def _text(value: object) -> str:
+    if value is None:
+        raise ValueError("`answer` is None; the tool must return a text, such as none")
     if isinstance(value, (list, tuple)):
         return _shortened(", ".join(map(str, value)))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return None if value is None else _shortened(str(value))
+    return _shortened(str(value))
 
 
 def _shortened(text: str) -> str:
