@@ -47,7 +47,10 @@ def read_function(text: str) -> Code:
         return Code(problem="the reply defines no function")
     tool = functions[-1]
     documented = " ".join((ast.get_docstring(tool) or "").split())
-    head = f"def {tool.name}({ast.unparse(tool.args)}):"
+    arguments, problem = _canonical(tool.args)
+    if problem:
+        return Code(problem=problem)
+    head = f"def {tool.name}({arguments}):"
     return Code(f"{code.strip()}\n", "", tool.name, f"{head}\n    {documented}" if documented else head)
 
 
@@ -62,7 +65,7 @@ def read_call(text: str, tool: str = "") -> Code:
     named = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     if tool and tool not in named:
         return Code(problem=f"the code does not call {tool}")
-    return Code(ast.unparse(tree))
+    return Code(*_canonical(tree))
 
 
 def read_calls(text: str, questions: int) -> list[str]:
@@ -118,6 +121,14 @@ def _parsed(code: str) -> tuple[ast.Module | None, str]:
     for _ in range(_DEEPEST):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
     return (None, f"the code is nested more than {_DEEPEST} levels deep") if level else (tree, "")
+
+
+def _canonical(node: ast.AST) -> tuple[str, str]:
+    """The canonical form, and why there is none: before Python 3.12 some texts inside f-strings have no spelling."""
+    try:
+        return ast.unparse(node), ""
+    except ValueError as error:
+        return "", f"the code has no canonical form: {error}"
 
 
 def _is_too_long(value: object) -> bool:

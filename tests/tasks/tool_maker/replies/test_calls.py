@@ -1,4 +1,5 @@
 import ast
+import sys
 import time
 
 import pytest
@@ -42,6 +43,18 @@ def test_a_number_that_python_would_not_write_out_is_refused_and_raises_nothing(
         told = Code(problem="the code has a number of more than 1000 digits")
         assert read_call(f"answer = f({number})", "f") == read_function(f"def f(x={number}):\n    return x") == told
     assert read_call(f"answer = f({'9' * 999})", "f").problem == ""
+
+
+@pytest.mark.parametrize("character", ["\u00a0", "\u200b"])
+def test_a_text_that_an_f_string_cannot_spell_is_no_call_and_raises_nothing(character: str) -> None:
+    joined = f"f\"{{'{character}'.join('ab')}}\""
+    for read, reply in ((read_call, f"answer = f({joined})"), (read_function, f"def f(x={joined}):\n    return x")):
+        code = read(reply)
+        if sys.version_info < (3, 12):
+            assert code.problem.startswith("the code has no canonical form: ")
+        else:
+            assert code.problem == "" and code.text
+    assert read_function(f"def f(x):\n    return {joined}").name == "f"
 
 
 def test_calls_that_differ_in_form_only_are_one_call() -> None:
