@@ -86,7 +86,10 @@ def _piece(node: ast.expr, *, placeholders: bool) -> str | None:
         return str(value.value)
     if not placeholders:
         return None
-    return f"{{{ast.unparse(value)}}}"
+    try:
+        return f"{{{ast.unparse(value)}}}"
+    except ValueError:  # before Python 3.12 some texts in an f-string have no spelling; nor has a number too long
+        return None
 
 
 def truth_of(fields: Mapping[str, ast.expr]) -> bool:
