@@ -19,7 +19,7 @@ from rest_react.prompts import STOP
 _FENCE = re.compile(r"[ \t]*```[\w+-]*[ \t]*")
 _SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^[ \t#*]*question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
-_ANSWER = re.compile(r"^[^\w\n]*(?:the |final )*answer\b(?: is)?\s*:?[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
+_ANSWER = re.compile(r"^[^\w\n]*(?:the |final )*answer\b(?: is)?\s*:?(.*)$", re.MULTILINE | re.IGNORECASE)
 _LONGEST = 20_000
 _LONGEST_NUMBER = 1000  # digits: a number in hexadecimal form may be longer than Python writes in decimal form
 _DEEPEST = 100  # levels of the syntax tree; `ast.unparse` calls itself several times for each
@@ -79,10 +79,12 @@ def read_calls(text: str, questions: int) -> list[str]:
 
 
 def read_answer(text: str) -> str:
-    """The answer of a model without a tool: behind the last `Answer:`, otherwise the last line; empty if none."""
+    """The answer of a model without a tool: behind the last `Answer:` or on the next line with a text, otherwise the
+    last line; empty if none."""
     said = (after_thinking(text) or "").split(STOP, 1)[0]
-    if found := _ANSWER.findall(said):
-        return str(found[-1]).strip(" *`")
+    if found := list(_ANSWER.finditer(said)):
+        behind = [found[-1][1], *said[found[-1].end() :].splitlines()]
+        return next((answer for line in behind if (answer := line.strip(" \t*`:"))), "")
     return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
 
 

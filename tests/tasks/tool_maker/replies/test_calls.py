@@ -77,6 +77,15 @@ def test_the_answer_of_a_model_alone_is_behind_the_last_answer_line() -> None:
     assert read_answer("Sorted they are\nfig, pear\n# [END] x") == "fig, pear"
     assert read_answer("The final answer is 42.") == "42."
     assert read_answer("<think>42") == read_answer("") == ""
+    assert read_answer("**Answer**: 72") == "72"
+
+
+@pytest.mark.parametrize(
+    "reply", ["Answer:\n(B)", "**Answer:**\n(B)\nDone", "Answer: \n\n**(B)**", "Answer:\n```\n(B)\n```"]
+)
+def test_an_answer_may_stand_on_the_line_behind_its_heading(reply: str) -> None:
+    assert read_answer(f"Answer: no\n{reply}") == "(B)"
+    assert read_answer("It is:\nAnswer:\n") == ""
 
 
 @given(st.text(max_size=80))
