@@ -13,6 +13,7 @@ from statistics import fmean
 
 from rest_react.config.settings import Model, Questions, Settings, TrainedModel, model_behind
 from rest_react.config.training_part import training_rows
+from rest_react.llm.model_settings import ModelSettings
 
 STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
@@ -44,12 +45,16 @@ class Pace:
     tokens_out: float
 
 
-def rollouts(s: Settings, pace: Pace, stage: str, calls: int, samples: int, prefix: int) -> Forecast:
-    """Calls of the policy with so many samples each, behind instructions and exemplars of `prefix` tokens."""
+def rollouts(
+    s: Settings, pace: Pace, stage: str, calls: int, samples: int, prefix: int, by: ModelSettings | None = None
+) -> Forecast:
+    """Calls with so many samples each, behind instructions and exemplars of `prefix` tokens, of the policy or of
+    another model."""
+    model = by or s.policy
     tokens_in, tokens_out = round(calls * (pace.tokens_in + prefix)), round(calls * samples * pace.tokens_out)
     # States of one trajectory share about half their tokens, and the prefix is shared by all.
-    minutes = minutes_of(s, s.policy, calls * pace.tokens_in / 2, tokens_out)
-    return Forecast(stage, calls, tokens_in, tokens_out, minutes, s.policy.price.usd(tokens_in, tokens_out))
+    minutes = minutes_of(s, model, calls * pace.tokens_in / 2, tokens_out)
+    return Forecast(stage, calls, tokens_in, tokens_out, minutes, model.price.usd(tokens_in, tokens_out))
 
 
 def answering(s: Settings, pace: Pace, stage: str, questions: int, shots: int) -> Forecast:
@@ -137,7 +142,7 @@ def training(s: Settings, pace: Pace, iteration: int, rows: int) -> Forecast:
     return Forecast(stage, 0, tokens, 0, None if s.finetune.tunes == "provider" else minutes, usd)
 
 
-def minutes_of(s: Settings, model: Model, tokens_in: float, tokens_out: float) -> float | None:
+def minutes_of(s: Settings, model: ModelSettings, tokens_in: float, tokens_out: float) -> float | None:
     """The minutes in which a model on this machine reads and writes so many tokens; None of a server."""
     if model.runs == "script":
         return 0.0

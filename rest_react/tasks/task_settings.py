@@ -82,6 +82,10 @@ class TaskSettings(Protocol):
         """The models that the task asks beside the policy, by the name of their settings (`task.maker`)."""
         return {}
 
+    def answered_by(self, questions: QuestionSettings) -> ModelSettings | None:
+        """The model that answers a question set, for forecasts; None: the policy."""
+        return None
+
     def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
         """One message for each impossible combination, with what to do; `path` is the name of these settings,
         `questions` are all question sets of the run by their settings' name."""

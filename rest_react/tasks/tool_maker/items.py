@@ -94,6 +94,11 @@ class ToolQuestions(QuestionSettings):
     asked: Asked
     sample: Count | None  # so many questions, drawn at random; null: all
 
+    @property
+    def of_maker(self) -> bool:
+        """Whether the maker answers them."""
+        return self.asked in ("maker_with_tool", "maker_alone", "making")
+
     def open(self, context: QuestionContext, *, labelled: bool) -> OpenedQuestions:
         items = context.world()
         if not isinstance(items, ToolItems):

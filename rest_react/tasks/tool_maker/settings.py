@@ -93,6 +93,9 @@ class ToolMakerSettings(TaskSettings):
         roles = {MAKER: self.maker, DISPATCHER: self.dispatcher}
         return {role: model for role, model in roles.items() if model is not None}
 
+    def answered_by(self, questions: QuestionSettings) -> RoleModel | None:
+        return self.maker if isinstance(questions, ToolQuestions) and questions.of_maker else None
+
     def problems(self, path: str, questions: Mapping[str, QuestionSettings]) -> Iterator[str]:
         if not self.families:
             yield f"{path}.families: is empty; name at least one family"
@@ -105,7 +108,7 @@ class ToolMakerSettings(TaskSettings):
             yield f"{path}.dispatcher: is not used; set {path}.dispatch=true, or leave it out"
         for name, source in questions.items():
             if isinstance(source, ToolQuestions):
-                if self.maker is None and (source.asked.startswith("maker") or source.asked == "making"):
+                if self.maker is None and source.of_maker:
                     yield f"{name}.asked: {source.asked} needs a maker; set {path}.maker=openai, or another model"
             elif source.is_world:
                 split = f" {name}.split=evaluation" if name.startswith("evaluate.") else ""
