@@ -96,7 +96,8 @@ async def synthesise(
         return
     if rules.n < len(labels):
         raise UsageError(f"synthetic.n: {rules.n} texts are too few for {len(labels)} labels; set it to {len(labels)}")
-    started = time.monotonic()
+    started, path = time.monotonic(), stage / TEXTS
+    resumed = path.exists() and path.stat().st_size > 0  # the time that these texts took is not recorded
     wanted = shares(rules.n, labels)
     written = {label: count + round(count * rules.spare) for label, count in wanted.items()}
     items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
@@ -107,25 +108,26 @@ async def synthesise(
         return await _written(id_, label, prompt, teacher, judge, shown, rules, derive_seed(seed, id_))
 
     await run_owed(
-        _RECORDS, stage / TEXTS, items, write,
+        _RECORDS, path, items, write,
         total=sum(written.values()), in_flight=in_flight, title="iteration 0: synthesise",
     )  # fmt: skip
-    texts = list(read_lines(stage / TEXTS, WrittenText))
+    texts = list(read_lines(path, WrittenText))
     rows, counts = select_rows(texts, wanted, rules.near)
     short = {label: counts[label]["rows"] for label in labels if counts[label]["rows"] < wanted[label]}
     if any(not left for left in short.values()):
         raise UsageError(
             f"{stage}: no text is left of {', '.join(label for label, left in short.items() if not left)}; see "
-            f"{TEXTS} for what was dropped, then change synthetic.judged, synthetic.spare or the teacher"
+            f"{TEXTS} for what was dropped, then raise synthetic.spare or synthetic.near, or set another "
+            "synthetic.judged or teacher in another run (run=<name>)"
         )
     if short:
         told = ", ".join(f"{label}: {left}" for label, left in short.items())
-        say(f"note: fewer than {rules.n} texts are left ({told}); raise synthetic.spare")
+        say(f"note: fewer than {rules.n} texts are left ({told}); for more, raise synthetic.spare in another run")
     write_file(stage / ITEMS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     spent = [sum(getattr(text, name) for text in texts) for name in _TOKENS]
     cost = bill(prices, teacher=(spent[0], spent[1]), reward_model=(spent[2], spent[3]))
     told_counts = {label: dict(counts[label]) for label in labels}
-    seconds = round(time.monotonic() - started, 1)
+    seconds = None if resumed else round(time.monotonic() - started, 1)
     write_summary(stage, {"rows": len(rows), "labels": told_counts, **cost, "seconds": seconds})
 
 

@@ -36,6 +36,9 @@ _WORK_OF = {
     "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/synthetic/*"),
     "improve.": ("iter_[1-9]*/improve/*", "iter_[1-9]*/finetune/*", "iter_0/synthetic/*"),
     "finetune.": ("iter_*/finetune/*",),
+    # Which of the written texts become rows is decided last.
+    "synthetic.spare": ("iter_0/synthetic/summary.json",),
+    "synthetic.near": ("iter_0/synthetic/summary.json",),
 }
 # Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
 # at any time; replies that were cut or refused because of a limit are requested again.

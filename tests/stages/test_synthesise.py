@@ -1,18 +1,31 @@
 """Texts that a teacher writes for each label."""
 
+import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.config.compose import compose
-from rest_react.errors import ConfigError
-from rest_react.records import Example
+from rest_react.errors import ConfigError, UsageError
+from rest_react.metrics.prices import NO_PRICE
+from rest_react.protocols import LLM
+from rest_react.records import Completion, Example, Prompt, Sampling
 from rest_react.run import run
-from rest_react.stages.synthesise import ITEMS, WrittenText, select_rows, shares, written_rows
+from rest_react.stages.synthesise import (
+    ITEMS,
+    SyntheticSettings,
+    WrittenText,
+    select_rows,
+    shares,
+    synthesise,
+    written_rows,
+)
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
@@ -108,6 +121,35 @@ def test_the_teacher_sees_the_labels_and_no_text_of_a_data_set(tmp_path: Path) -
     assert all(row.question.text in example.prompt for row, example in zip(rows, examples, strict=True))
 
 
+class SameForEachLabel:
+    """A teacher that writes one text for all labels, and others in later replies."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        self.asked.append(prompt.text)
+        text = "My card was refused." if len(self.asked) <= 2 else f"Another story, number {len(self.asked) ** 9}."
+        return [Completion(text, 4, None, "stop", 9)] * n
+
+
+def test_texts_are_added_where_none_of_a_label_was_left(tmp_path: Path) -> None:
+    teacher, rules = SameForEachLabel(), SyntheticSettings(2, 0.0, 0.5, False, 1.0, 32)
+
+    def write(rules: SyntheticSettings) -> None:
+        given = (cast(LLM, teacher), "{labels} {label}", None, ["A", "B"], tmp_path, rules)
+        prices = {"teacher": NO_PRICE, "reward_model": NO_PRICE}
+        asyncio.run(synthesise(*given, shown=str, seed=0, in_flight=1, prices=prices))
+
+    with pytest.raises(UsageError, match=r"no text is left of B; .* raise synthetic.spare or .* in another run"):
+        write(rules)
+    write(replace(rules, spare=1.0))
+    assert len(teacher.asked) == 4  # what was written before is kept
+    assert [row.answers for row in written_rows(tmp_path)] == [("A",), ("B",)]
+    summary = read_summary(tmp_path)
+    assert summary is not None and summary["seconds"] is None  # the time of the first texts is not known
+
+
 def test_a_text_with_a_line_separator_is_one_row(tmp_path: Path) -> None:
     row = {"id": "synthetic-A.0", "text": "one\u2028two\x85three", "label": "A"}
     write_file(tmp_path / ITEMS, json.dumps(row, ensure_ascii=False) + "\n")
@@ -123,7 +165,7 @@ def test_a_task_without_labels_has_no_teacher() -> None:
 def test_the_judge_of_texts_may_score_options(tmp_path: Path) -> None:
     given = ["experiment=synthetic", f"data={write_data(tmp_path / 'data', labelled=18)}", "improve.reward=options"]
     assert compose([*given, "demonstrations.questions.n=18"]).improve.reward == "options"
-    with pytest.raises(ConfigError, match="improve.reward: options, but no reward model is asked"):
+    with pytest.raises(ConfigError, match="but no reward model is asked"):
         compose([*given, "synthetic.judged=false"])
 
 

@@ -110,6 +110,19 @@ def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, grou
             assert read_settings(folder.root) == chosen
 
 
+def test_how_many_texts_of_a_teacher_are_dropped_may_change_until_the_rows_are_chosen(tmp_path: Path) -> None:
+    before = {**SETTINGS, "synthetic.spare": 0.5, "synthetic.near": 0.5, "synthetic.judged": True}
+    lock_settings(tmp_path, before, HERE)
+    write_lines(tmp_path / "iter_0/synthetic/texts.jsonl", [{"id": "Card.0"}])
+    after = {**before, "synthetic.spare": 1.0, "synthetic.near": 0.8}
+    assert lock_settings(tmp_path, after, HERE)[0].startswith("synthetic.near, synthetic.spare changed")
+    with pytest.raises(RunFolderError, match=r"synthetic.judged: True in the folder, False now"):
+        lock_settings(tmp_path, {**after, "synthetic.judged": False}, HERE)
+    write_summary(tmp_path / "iter_0/synthetic", {})
+    with pytest.raises(RunFolderError, match=r"synthetic.spare: 1.0 in the folder, 0.5 now"):
+        lock_settings(tmp_path, before, HERE)
+
+
 def test_a_setting_that_an_earlier_version_locked_is_not_compared(tmp_path) -> None:
     folder = RunFolder(tmp_path)
     lock_settings(folder.root, {**SETTINGS, "grader.token_limit": "max_tokens"}, HERE)
