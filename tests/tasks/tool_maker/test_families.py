@@ -126,6 +126,10 @@ def test_an_option_may_be_named_by_letter_thing_or_both(answer: str) -> None:
     [
         ("There is no such time.", "none"),
         ("no common free slot", "none"),
+        ("They cannot meet.", "none"),
+        ("They can’t meet for 60 minutes", "none"),
+        ("No.", "none"),
+        ("It is not possible.", "none"),
         ("1:30-2:00 PM", "13:30-14:00"),
         ("11:30 AM to 12:00 PM", "11:30-12:00"),
         ("11:30-1:00 pm", "11:30-13:00"),
@@ -135,3 +139,10 @@ def test_an_option_may_be_named_by_letter_thing_or_both(answer: str) -> None:
 def test_a_span_may_be_written_by_either_clock(answer: str, gold: str) -> None:
     assert FAMILIES["meeting_schedule"].is_right(answer, (gold,))
     assert not FAMILIES["meeting_schedule"].is_right(answer, ("9:00-9:30",))
+
+
+@pytest.mark.parametrize(
+    "answer", ["No idea", "They can meet.", "9:00-9:30, otherwise they cannot meet", "at noon", "x"]
+)
+def test_an_answer_that_does_not_say_no_is_no_meeting(answer: str) -> None:
+    assert not FAMILIES["meeting_schedule"].is_right(answer, ("none",))

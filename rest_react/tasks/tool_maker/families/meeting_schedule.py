@@ -35,7 +35,11 @@ def first_meeting(one, other, minutes):
 _PEOPLE = "Ada Bo Carla Dov Elin Finn Gita Hugo Ines Jonas".split()
 _LENGTHS = {30: "30 minutes", 60: "60 minutes", 90: "90 minutes"}
 _FIRST, _LAST = 16, 36  # half hours since midnight: 8:00 and 18:00
-_NONE = re.compile(r"\b(none|no ((such|common|free|possible|suitable) )*(time|slot|span|meeting))\b", re.IGNORECASE)
+_NONE = re.compile(
+    r"^\W*no\W*$|\b(none|no ((such|common|free|possible|suitable) )*(time|slot|span|meeting|overlap)|not possible"
+    r"|(?<!not )impossible|(cannot|can not|can['’]t|never|(un|not )able to) meet)\b",
+    re.IGNORECASE,
+)
 _TIME = re.compile(r"(\d{1,2}):(\d\d)(?:\s*([ap])\.?m\b)?", re.IGNORECASE)
 
 
