@@ -15,12 +15,12 @@ among calls that execution verified, without labels. Steps of other models never
 Not here: making a tool (making), the verifier's rule (replies), the sandbox, and the tables of the report (tables).
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.grader import Grader
 from rest_react.judges.results import fault_verdict, result_of
@@ -133,7 +133,7 @@ class ToolMaker(Task):
             return Hit(code, ANSWER, outcome.answer)
 
         codes = dict.fromkeys(code for text in texts if (code := read_call(text).text))
-        return tuple(await asyncio.gather(*map(observed, codes)))
+        return tuple(await gather_or_cancel(map(observed, codes)))
 
     def parse(self, step: Step) -> ParsedStep:
         """Reads the candidates by their text and, for calls, by their results."""
