@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
 
 from rest_react.build import Parts
 from rest_react.config.compose import CONFIGS, compose
@@ -82,6 +84,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "completion_smoke",
         "tool_maker",
         "tool_user",
+        "tool_user_seeds",
         "embedded_full",
         "held_out_relations",
         "local_corpus",
@@ -123,6 +126,29 @@ def test_a_run_without_labels_reuses_the_supervised_start_of_a_data_curve(tmp_pa
     assert "grow.samples" in differing
     stages, wrong = shared_stages(differing, "demonstrations", 2)
     assert (wrong, stages[-2:]) == ([], ["iter_0/choose", "iter_0/evaluate"])
+
+
+def swept(*experiments: str) -> dict[str, str]:
+    """The lists of settings that a sweep of these experiments goes through."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        made = hydra_compose("config", [f"experiment=[{','.join(experiments)}]"], return_hydra_config=True)
+    return dict(made.hydra.sweeper.params)
+
+
+def test_a_sweep_of_classify_has_five_seeds_and_what_goes_on_top_its_own() -> None:
+    assert swept("classify") == {"seed": "0,1,2,3,4"}
+    assert swept("classify", "data_curve") == {"demonstrations.questions.n": "10,20,50,100,200", "seed": "0,1,2"}
+    assert swept("classify", "label_free") == {"demonstrations.questions.n": "10,50,100", "seed": "0,1,2"}
+    assert swept("synthetic") == {"synthetic.n": "15,50,100", "seed": "0,1,2"}
+
+
+def test_the_seeds_of_a_tool_s_user_share_its_calls() -> None:
+    assert swept("tool_user_seeds") == {"learning_seed": "0,1,2"}
+    first, seed = made("experiment=tool_user"), made("experiment=tool_user_seeds", "learning_seed=2")
+    assert (seed.run, seed.grow.reuse) == ("tool_user_2", first.run)
+    there, mine = locked_settings(first), locked_settings(seed)
+    stages, wrong = shared_stages([key for key in there if there[key] != mine[key]], "prompted", 1)
+    assert (wrong, stages[-1]) == ([], "iter_1/grow")
 
 
 def test_the_restart_control_trains_on_demonstrations_alone_for_the_steps_of_the_run_that_it_controls(

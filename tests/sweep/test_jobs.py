@@ -58,6 +58,23 @@ def test_a_sweep_continues_after_a_refused_job_and_ends_with_a_table(tmp_path: P
     assert recorded(tmp_path) == [record_of(0, 5, 2, tmp_path), record_of(1, 6, 0, tmp_path)]
 
 
+def test_a_sweep_that_is_done_adds_no_stage_and_has_the_same_table_again(tmp_path: Path) -> None:
+    small = ("experiment=completion_smoke", "finetune=dry_run", "world.train=4", "world.evaluation=4", "iteration=1")
+    twice = [sys.executable, "-m", "rest_react.run", "-m", *small, "run=r_${seed}", "output=out", "seed=0,1"]
+
+    def made() -> tuple[dict[str, tuple[int, bytes]], set[str]]:
+        done = subprocess.run(twice, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
+        assert done.returncode == 0, done.stderr
+        records = (path for path in (tmp_path / "out").glob("r_*/iter_*/**/*.json*"))
+        tables = {path.read_text() for path in (tmp_path / "out" / "multirun").glob("*/sweep.md")}
+        return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in records}, tables
+
+    (records, (table_of_both,)), (later, tables) = made(), made()
+    assert sum("summary.json" in path for path in records) == 2 * 10
+    changed = [path for path in {*records, *later} if records.get(path) != later.get(path)]
+    assert (changed, tables) == ([], {table_of_both})
+
+
 def test_ctrl_c_ends_a_sweep_with_the_table(tmp_path: Path) -> None:
     long = command("seed=0,1", "--multirun", "world.evaluation=400", "world.passages=4000")
     with subprocess.Popen(long, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
