@@ -5,6 +5,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rest_react.errors import ConfigError
 from rest_react.export import export
 from rest_react.exporting.request import ExportRequest
 from rest_react.loop import Loop
-from rest_react.records import Example, Result, Trajectory
+from rest_react.records import Completion, Example, Prompt, Result, Sampling, Trajectory
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
@@ -168,6 +169,55 @@ def test_a_dispatcher_names_a_known_tool_or_says_that_a_new_one_is_needed(tmp_pa
         assert "| 100.0% " in (folder / "report.md").read_text().partition("## Choice of the tool")[2]
         assert json.loads((folder / "spending.json").read_text())["task.dispatcher"]["calls"] == 2
     assert choices == [["none", "none"], ["word_sorting", "word_sorting"]]
+
+
+TWO = ("word_sorting", "remainders")
+# The share of right choices, and of right answers: by none, a built-in question falls back on the family in its id.
+NAMED = {"right": ("100.0%", 1.0), "other": ("0.0%", 0.0), "none": ("0.0%", 1.0)}
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """A model that names the right tool of two, the other one, or none."""
+
+    names: str
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        sorts = "Counted in groups" not in prompt.state.rpartition("QUESTION = ")[2]
+        named = {"right": TWO[not sorts], "other": TWO[sorts], "none": "none"}[self.names]
+        return [Completion(named, 2, None, "stop", 9)] * n
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+def test_only_the_right_tool_answers_and_by_none_a_built_in_question_has_its_family_s(tmp_path: Path) -> None:
+    asked = [f"task.families=[{','.join(TWO)}]", "world.evaluation=4"]
+    start(tmp_path, *asked, "run=made", ways=("making",))
+    items = build_items(0, TWO, demonstrations=0, train=0, evaluation=4)
+    question = items.evaluation[0]
+    own = {"id": "mine 1", "question": question.question.text, "answers": question.answers}
+    (tmp_path / "own.jsonl").write_text(json.dumps(own))
+    asked += ["+questions@evaluate.benchmarks.own=file", f"evaluate.benchmarks.own.path={tmp_path / 'own.jsonl'}"]
+    asked += ["policy=openai", "policy.model=user", "finetune=hosted", "task.dispatch=true", "task.dispatcher=openai"]
+    user = ScriptedMaker("right", items.plans, items.answers())
+    for names, (chosen, answered) in NAMED.items():
+        served = {"user": user, "dispatcher": Dispatcher(names)}
+        with serving(lambda name, mode, served=served: served[name], tmp_path / names) as service:
+            at = [
+                f"{role}.{one}"
+                for role in ("policy", "task.dispatcher")
+                for one in (f"base_url={service.url}", "api_key_env=null")
+            ]
+            asked_now = [*asked, *at, "task.dispatcher.model=dispatcher", f"run={names}"]
+            folder = start(tmp_path, *asked_now, ways=("user_with_tool",))
+        right = [result.verdict.verdict == "correct" for _, result in read(folder / "iter_0/evaluate/user_with_tool")]
+        assert sum(right) / 4 == answered
+        assert f"| a known tool fits | {chosen} " in (folder / "report.md").read_text()
+        ((trajectory, result),) = read(folder / "iter_0/evaluate/own")
+        assert (result.verdict.verdict == "correct") == (names == "right")  # its id names no family
+        if names == "none":
+            assert trajectory.fault is not None and trajectory.fault.message.startswith("no tool for this question")
 
 
 def test_maker_and_dispatcher_can_be_served_models(tmp_path: Path) -> None:
