@@ -14,7 +14,7 @@ Not here: what one stage takes (forecast.stage_costs), the printed table (foreca
 from collections.abc import Callable, Iterator
 from statistics import fmean
 
-from rest_react.config.settings import Settings, model_behind
+from rest_react.config.settings import Questions, Settings, model_behind
 from rest_react.config.training_part import training_rows
 from rest_react.forecast.stage_costs import (
     FRAME_TOKENS,
@@ -87,13 +87,17 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
                 yield from _choice(s, pace, k, steps)
         for name, source in s.evaluate.benchmarks.items():
             if not complete(k, "evaluate", name):
-                yield from _evaluation(s, pace, f"iteration {k}: evaluate {name}", k, size_of(s, source), steps)
+                yield from _evaluation(s, pace, f"iteration {k}: evaluate {name}", k, source, steps)
 
 
-def _evaluation(s: Settings, pace: Pace, stage: str, k: int, questions: int, steps: float) -> Iterator[Forecast]:
-    """The answers of iteration k's model to a benchmark, and the verdicts of a model that grades."""
-    answers = questions * s.evaluate.repeats
-    yield rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix_tokens(s, k))
+def _evaluation(
+    s: Settings, pace: Pace, stage: str, k: int, source: Questions, steps: float, times: int = 1
+) -> Iterator[Forecast]:
+    """The answers of iteration k's model, or of a model of the task, to a benchmark, and the verdicts of a model that
+    grades."""
+    answers = times * size_of(s, source) * s.evaluate.repeats
+    by = s.task.answered_by(source)
+    yield rollouts(s, pace, stage, round(answers * steps), s.evaluate.samples, prefix_tokens(s, k), by)
     if (grader := model_behind(s.grader, s.policy)) is not None:
         yield grading(s, grader, f"{stage}, grading", answers)
 
@@ -102,8 +106,8 @@ def _choice(s: Settings, pace: Pace, k: int, steps: float) -> Iterator[Forecast]
     """The answers of the models of one training that are not chosen; those of the chosen one are its evaluation."""
     others = (s.finetune.models_kept() or 1) - 1
     if s.evaluate.choose_by is not None and others:
-        questions = others * size_of(s, s.evaluate.benchmarks[s.evaluate.choose_by])
-        yield from _evaluation(s, pace, f"iteration {k}: choose a model", k, questions, steps)
+        source = s.evaluate.benchmarks[s.evaluate.choose_by]
+        yield from _evaluation(s, pace, f"iteration {k}: choose a model", k, source, steps, others)
 
 
 def _baselines(s: Settings, pace: Pace, folder: RunFolder) -> Iterator[Forecast]:

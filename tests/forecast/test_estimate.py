@@ -185,6 +185,12 @@ def test_dollars_follow_the_prices_of_each_model(tmp_path: Path) -> None:
     assert grown.usd == pytest.approx((180 * 300 * 2 + 180 * 4 * 60 * 10) / 1e6)
 
 
+def test_what_the_maker_answers_has_the_price_of_the_maker(tmp_path: Path) -> None:
+    given = ["experiment=tool_maker", "policy=scripted", "task.maker=openai", "task.maker.price={input:2.0,output:8.0}"]
+    paid = {row.stage for row in forecast(compose(given), RunFolder(tmp_path)) if row.usd}
+    assert paid == {f"iteration 0: evaluate {way}" for way in ("making", "maker_alone", "maker_with_tool")}
+
+
 def test_a_scripted_policy_and_the_dry_run_trainer_take_no_time(tmp_path: Path) -> None:
     rows = stages(tmp_path, "policy=scripted", "finetune=dry_run")
     assert {(row.minutes, row.usd) for row in rows} == {(0.0, 0.0)}
