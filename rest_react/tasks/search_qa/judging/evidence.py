@@ -96,9 +96,9 @@ def short_answer(question: str, answer: str) -> str:
     names = [word for word in words if word[0][0].isupper() or word[0][0].isdigit()]
     for known in (_words_of(question, *claims[:-1]), _words_of(question)):
         if new := [name for name in names if name[0].lower() not in known]:
-            found = _runs(last, new)
-            numbers = [run for run in found if _DIGIT.search(run)] if _ASKS_NUMBER.search(question) else []
-            return (numbers or found)[-1]
+            spans = _runs(last, new)
+            numbers = [run for run in spans if _DIGIT.search(run)] if _ASKS_NUMBER.search(question) else []
+            return (numbers or spans)[-1]
     if names and choice:
         return _runs(last, names)[0]
     new = [word for word in words if word[0].lower() not in _words_of(question)]
