@@ -7,7 +7,7 @@
     majority      the most frequent decision among the samples
     rules         the lowest perplexity without a rule violation, like the default rollouts
     pmi           the log-probability of the output by the policy, minus that in the same state without the question
-    ranker        the log-odds of " yes" by a model tuned to tell good outputs from bad ones (stages.judge)
+    ranker        the log-odds of " yes" by a model tuned to tell good outputs from bad ones (stages.judge.step_judge)
     ensemble      the sum of the ranks that some of these give
 
 No score sees a label.

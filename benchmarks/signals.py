@@ -7,8 +7,9 @@ filter; without one, the better half), and two tables of mixed steps, whose samp
 right choices, and the AUC within a step. All intervals are 95% and by question. Reading by models takes most of the
 time; what they read is kept in --output, so an interrupted command resumes. --no-models leaves those scores out. --ask
 adds the reward model of the settings given with it, e.g. --ask improve.reward=options; with reward_model=trained, the
-judge that the run has trained, which knows steps only. --kinds leaves out other kinds of questions: of those that ask
-which of two things came first, half of the answers are right by chance.
+judge of steps that the run has trained, and with improve.keep_trajectories=judged_good beside it the judge of answers.
+--kinds leaves out other kinds of questions: of those that ask which of two things came first, half of the answers are
+right by chance.
 
 Not here: the scores (trajectory_scores, scores), gold (labelled_run, gold), and training on any of it.
 """
@@ -36,6 +37,7 @@ from rest_react.selection.filters import usable_candidates
 from rest_react.selection.judge_trajectory import left_out_by
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.stages.choose_model import weights_of_iteration
+from rest_react.stages.judge.outcome_judge import WEIGHTS
 from rest_react.storage.files import file_digest, make_folder, write_file
 from rest_react.tasks.search_qa.judging.evidence import evidence_of
 from rest_react.tasks.search_qa.step import parse_step
@@ -81,9 +83,9 @@ def main() -> None:
         mixed = [step for step in judged if step.mixed]
         opinions = None if arguments.ask is None else asked(run, mixed, arguments.ask, arguments.output)
         found = measured(run, readers, {} if opinions is None else opinions.trajectories)
-        steps = {} if opinions is None else {"reward model": order_scores(opinions.steps)}
+        steps = {"reward model": order_scores(opinions.steps)} if opinions is not None and opinions.steps else {}
         text = f"{trajectory_table(run, found)}\n\n{step_tables(judged, mixed, readers, steps)}\n"
-        if opinions is not None:
+        if opinions is not None and opinions.steps:
             scored = sum(bool(opinions.steps.get(step.id)) for step in mixed)
             text += f"\nThe reward model scored {scored} of {len(mixed)} mixed steps; perplexity orders the others.\n"
         print(text, flush=True)
@@ -118,22 +120,23 @@ class Opinions:
 
 def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str], output: Path) -> Opinions:
     """Asks the reward model with these settings about the finished trajectories and the mixed steps."""
-    settings = compose(["improve.selector=reward_model", *overrides])
+    of_answers = {"reward_model=trained", "improve.keep_trajectories=judged_good"} <= set(overrides)
+    settings = compose(overrides if of_answers else ["improve.selector=reward_model", *overrides])
     if isinstance(settings.reward_model, (SameModel, TrainedModel)):
         refuse_another_policy(settings, run)
-    knows_answers = not isinstance(settings.reward_model, TrainedModel)
-    if knows_answers:
+    trained = isinstance(settings.reward_model, TrainedModel)
+    if not trained:
         settings = compose(["improve.selector=reward_model", "improve.keep_trajectories=judged_good", *overrides])
     parts = Parts(settings, run.folder)
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
-    weights = sorted(run.folder.stage(0, "judge").glob("model/*.safetensors"))
-    of_judge = [] if knows_answers else [file_digest(part) for part in weights]
+    stage = run.folder.stage(0, "outcome_judge", WEIGHTS) if of_answers else run.folder.stage(0, "judge")
+    of_judge = [file_digest(part) for part in sorted(stage.glob("model/*.safetensors"))] if trained else []
     named = repr((str(run.folder.root), sorted(overrides), parts.prompts.digests()["judge_prompts"], of_judge))
     digest = hashlib.sha256(named.encode()).hexdigest()[:12]
 
     async def ask_both() -> Opinions:
-        steps = await ask(parts, about_steps(mixed), output / f"asked_steps_{digest}.jsonl")
-        requests = about_trajectories(parsed) if knows_answers else {}
+        steps = await ask(parts, {} if of_answers else about_steps(mixed), output / f"asked_steps_{digest}.jsonl")
+        requests = {} if trained and not of_answers else about_trajectories(parsed)
         return Opinions(await ask(parts, requests, output / f"asked_trajectories_{digest}.jsonl"), steps)
 
     return asyncio.run(ask_both())

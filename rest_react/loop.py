@@ -32,16 +32,19 @@ from rest_react.seeds import derive_seed
 from rest_react.stages.choose_model import model_of_iteration
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
-from rest_react.stages.improve.improve import improve
+from rest_react.stages.improve.improve import EXAMPLES, improve
 from rest_react.stages.improve.trainable_steps import Rules
-from rest_react.stages.judge import JudgeRules, make_judge
+from rest_react.stages.judge.outcome_judge import WEIGHTS, OutcomeRules, make_outcome_judge
+from rest_react.stages.judge.step_judge import JudgeRules, make_judge
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.synthesise import synthesise
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
+from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
+from rest_react.tasks.protocol import Policy
 
 
 class Loop:
@@ -178,13 +181,46 @@ class Loop:
                 await reward_model.llm.aclose()
 
     async def run_judge(self) -> None:
-        """Trains the judge of `reward_model=trained` on demonstrations and on samples of iteration 0's policy."""
-        s, judge = self.settings, self.settings.reward_model
-        if not isinstance(judge, TrainedModel) or not asks_reward_model(s):
+        """Trains the judge of `reward_model=trained`: of answers, or of steps."""
+        judge = self.settings.reward_model
+        if not isinstance(judge, TrainedModel) or not asks_reward_model(self.settings):
             return
         policy = model_of_iteration(self.folder.stage(0))
         assert policy is not None  # iteration 0 is complete
-        llm = self.parts.llm(policy)
+        base = policy if judge.start_from == "policy" else self.parts.starting_model()
+        if self.settings.improve.keep_trajectories == "judged_good":
+            await self.run_outcome_judge(judge, base)
+        else:
+            await self.run_step_judge(judge, policy, base)
+
+    async def run_outcome_judge(self, judge: TrainedModel, base: ModelRef) -> None:
+        """Trains a judge of answers on the outcomes of the policy on the demonstrated questions."""
+        s, parts = self.settings, self.parts
+
+        def open_policy(model: ModelRef) -> Policy:
+            return parts.policy(parts.llm(model), samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
+
+        await make_outcome_judge(
+            parts.demonstrated_task(),
+            self.demonstrations,
+            list(read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)),
+            self.folder.stage(0, "outcome_judge"),
+            rules=OutcomeRules(judge.folds, judge.repeats, judge.held_out),
+            grader=parts.judges.grader(),
+            trainers=lambda of: parts.trainer(0, f"outcome judge, {of}", judge.epochs if of == WEIGHTS else None),
+            untuned=parts.starting_model(),
+            base=base,
+            open_policy=open_policy,
+            open_judge=parts.judges.trained,
+            seed=derive_seed(s.seed, "outcome_judge"),
+            in_flight=s.policy.in_flight,
+            prices=parts.prices,
+            title="iteration 0: outcome judge",
+        )
+
+    async def run_step_judge(self, judge: TrainedModel, policy: ModelRef, base: ModelRef) -> None:
+        """Trains a judge of steps on demonstrations and on samples of iteration 0's policy."""
+        s, llm = self.settings, self.parts.llm(policy)
         try:
             await make_judge(
                 self.parts.task_reader(),
@@ -193,7 +229,7 @@ class Loop:
                 self.folder.stage(0, "judge"),
                 rules=JudgeRules(judge.corruptions, judge.held_out),
                 trainer=self.parts.trainer(0, "judge"),
-                base=policy if judge.start_from == "policy" else self.parts.starting_model(),
+                base=base,
                 open_model=self.parts.judges.trained,
                 seed=derive_seed(s.seed, "judge"),
                 in_flight=s.policy.in_flight,

@@ -17,6 +17,7 @@ from rest_react.selection.opinions import StepJudge
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.trained_judge import TrainedJudge
 from rest_react.stages.finetune import read_model
+from rest_react.stages.judge.outcome_judge import WEIGHTS
 from rest_react.storage.run_folder import RunFolder
 
 
@@ -36,7 +37,9 @@ class Judges:
             return None
         ranking, judged_good = self.prompts.text(RANKING), self.prompts.text(JUDGED_GOOD)
         if isinstance(self.settings.reward_model, TrainedModel):
-            return TrainedJudge(self.trained(read_model(self.folder.stage(0, "judge"))))
+            of_answers = improve.keep_trajectories == "judged_good"
+            stage = self.folder.stage(0, "outcome_judge", WEIGHTS) if of_answers else self.folder.stage(0, "judge")
+            return TrainedJudge(self.trained(read_model(stage)))
         judge = self.models.judge("reward_model", self.settings.reward_model)
         judged_answer = self.prompts.text(JUDGED_ANSWER) if improve.keep_trajectories == "judged_good" else ""
         return RewardModel(judge, ranking, judged_good, improve.max_tokens, self._best_option(), judged_answer)

@@ -152,8 +152,9 @@ class Parts:
             s.likeliest,
         )
 
-    def trainer(self, iteration: int, stage: str = "finetune") -> Trainer:
-        """The trainer, with the schedule of the iteration. `stage` is its name in the progress."""
+    def trainer(self, iteration: int, stage: str = "finetune", epochs: float | None = None) -> Trainer:
+        """The trainer, with the schedule of the iteration, or with its own `epochs`. `stage` is its name in the
+        progress."""
         mode, template_kwargs = self.settings.policy.trained_as()
         context = TrainingContext(
             mode,
@@ -166,7 +167,7 @@ class Parts:
         )
         first = self.settings.demonstrations
         own = Schedule(first.epochs, first.learning_rate, first.batch_size) if iteration == 0 else Schedule()
-        return self.settings.finetune.open(context, own)
+        return self.settings.finetune.open(context, own if epochs is None else replace(own, epochs=epochs))
 
     def tracker(
         self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]

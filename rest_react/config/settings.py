@@ -44,15 +44,22 @@ class SameModel:
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A judge that the run trains on its demonstrations, without labels, to tell them from worse outputs for the same
-    states. `improve.reward` has no effect on it."""
+    """A judge that the run trains on its demonstrations: of steps, to tell them from worse outputs for the same states,
+    or with improve.keep_trajectories=judged_good of answers, on the outcomes of the policy on the demonstrated
+    questions. `improve.reward` has no effect on it."""
 
     kind: Literal["trained"]
     # policy: the policy of iteration 0, tuned further; base: the untuned weights, which have not seen the held-out
     # demonstrations
     start_from: Literal["policy", "base"]
+    # of steps:
     samples: Count  # of the policy at each state of the demonstrations; those with another decision count as worse
     corruptions: Count  # at most so many versions of each demonstrated output with an error
+    # of answers:
+    folds: Annotated[int, Ge(2)]  # a demonstrated question is answered by a policy that was tuned on the other folds
+    repeats: Count  # so often
+    epochs: Positive  # passes over these answers
+    # of both:
     held_out: Share  # the share of demonstrated questions on which its accuracy is measured
 
 

@@ -28,6 +28,7 @@ from rest_react.forecast.stage_costs import (
     grading,
     judge_training,
     judging,
+    outcome_judge_training,
     prefix_tokens,
     reading,
     rollouts,
@@ -70,6 +71,8 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
             verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
             if k == 1 and grows and asked and not complete(k, "improve") and not complete(0, "judge"):
                 yield from judge_training(s, pace, round(demonstrations_of(s) * steps))
+            if k == 1 and grows and verdicts and not complete(k, "improve") and not complete(0, "outcome_judge"):
+                yield from outcome_judge_training(s, pace, demonstrations_of(s), steps)
             if grows and (asked or verdicts) and not complete(k, "improve"):
                 yield judging(s, pace, f"iteration {k}: improve", ranked * asked + verdicts)
             if grows and s.improve.keep_trajectories in READINGS and not complete(k, "improve"):

@@ -117,6 +117,17 @@ def judge_training(s: Settings, pace: Pace, steps: int) -> Iterator[Forecast]:
         yield replace(training(s, pace, 0, rows), stage="iteration 0: judge")
 
 
+def outcome_judge_training(s: Settings, pace: Pace, demonstrated: int, steps: float) -> Iterator[Forecast]:
+    """A trained judge of answers: the trainings of the folds, each on the demonstrations of the others, their answers,
+    and the training on these."""
+    if isinstance(judge := s.reward_model, TrainedModel):
+        stage, answers = "iteration 0: outcome judge", demonstrated * judge.repeats
+        yield replace(training(s, pace, 0, round(demonstrated * steps * (judge.folds - 1))), stage=f"{stage}, folds")
+        yield rollouts(s, pace, f"{stage}, answers", round(answers * steps), s.grow.samples, 0)
+        passes = s.finetune.passes(s.demonstrations.epochs, demonstrations=True) or 1.0
+        yield replace(training(s, pace, 0, round(answers * judge.epochs / passes)), stage=stage)
+
+
 def grading(s: Settings, judge: Model, stage: str, answers: int) -> Forecast:
     """One call reads the question, the answer, the gold answers and the instructions."""
     rating = s.task.rating_prompt()

@@ -11,7 +11,15 @@ Not here: behaviour. Values computed from one record (a perplexity) are properti
 module that needs it. The interfaces of clients are in protocols, seeds in seeds.
 """
 
-from rest_react.records.opinions import JudgedPair, JudgePairs, OptionRanking, Ranking, TrajectoryVerdict, WorseOutput
+from rest_react.records.opinions import (
+    JudgedOutcome,
+    JudgedPair,
+    JudgePairs,
+    OptionRanking,
+    Ranking,
+    TrajectoryVerdict,
+    WorseOutput,
+)
 from rest_react.records.prompts import Completion, OptionScores, Prompt, Sampling, chat_turns, example_rule
 from rest_react.records.questions import Hit, Hop, LabelledQuestion, Lookup, Passage, Plan, Question
 from rest_react.records.results import Result, Verdict
@@ -26,6 +34,7 @@ __all__ = [
     "Hit",
     "Hop",
     "JudgePairs",
+    "JudgedOutcome",
     "JudgedPair",
     "LabelledQuestion",
     "Lookup",

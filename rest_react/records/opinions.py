@@ -90,6 +90,16 @@ class JudgePairs:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedOutcome:
+    """An answer to a held-out question, whether it is right, and the trained judge's log-odds of yes for it."""
+
+    id: str
+    question_id: str
+    right: bool
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedPair:
     """A held-out pair and the trained judge's log-odds of yes for its two outputs."""
 

@@ -66,6 +66,13 @@ def answer_read(found: Evidence) -> Reading:
     return Reading(f"{_passages(found.selected)}{asked}", f"{_passages(())}{asked}", answer)
 
 
+def trajectory_text(found: Evidence) -> str:
+    """The question, the queries, the selected results and the answer, one line each: what a trained judge reads."""
+    queries = "".join(f"Search: {_line(query)}\n" for query in found.queries)
+    selected = "".join(f"Selected: {_line(hit.title)}: {_line(hit.snippet)}\n" for hit in found.selected)
+    return f"Question: {_line(found.question)}\n{queries}{selected}Answer: {_line(found.answer)}"
+
+
 READINGS: Mapping[KeepTrajectories, Callable[[Evidence], Reading]] = {
     "cycle_consistent": question_read,
     "evidence_needed": answer_read,

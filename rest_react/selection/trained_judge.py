@@ -1,10 +1,12 @@
-"""A trained judge: a model tuned to say whether a step's output is good (`reward_model=trained`).
+"""A trained judge: a model tuned to say whether a step's output is good, or an answer right (`reward_model=trained`).
 
     judge = TrainedJudge(llm)
     await judge.rank(state, ["...", "..."], seed=7)      # Opinion(order=(1, 0), logprobs=((-0.4, 2.1),), ...)
+    await judge.is_right(found, seed=7)                  # Judgement(good=True, logprobs=(-0.1, -2.4), ...)
 
-It reads the state and one output, without instructions, and its score is the log-odds of " yes" against " no". So each
-candidate is scored alone, and no letter or place can matter. It is trained without labels (stages.judge).
+It reads the state and one output, or the text of a trajectory, without instructions, and its score is the log-odds of
+" yes" against " no". So each candidate is scored alone, and no letter or place can matter. One model is trained for
+steps or for answers (stages.judge).
 Not here: a reward model that follows a prompt (reward_model).
 """
 
@@ -17,6 +19,7 @@ from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.selection.option_ranking import YES_NO
+from rest_react.selection.read_trajectory import trajectory_text
 from rest_react.trajectories.parsed import Evidence
 
 MARK = "\n# good:"
@@ -29,6 +32,11 @@ def shown_to_judge(state: str, output: str) -> str:
     return f"{state}{output}{MARK}"
 
 
+def shown_answer(found: Evidence) -> str:
+    """The same of a judge of answers."""
+    return f"{trajectory_text(found)}{MARK}"
+
+
 @dataclass(frozen=True, slots=True)
 class TrainedJudge:
     """Ranks candidates and judges one by the log-odds of yes."""
@@ -38,26 +46,21 @@ class TrainedJudge:
 
     async def rank(self, state: str, candidates: Sequence[str], *, seed: int) -> Opinion:
         """The candidates by their log-odds. Raises the errors of the client."""
-        scores = await gather_or_cancel(self._score(state, candidate) for candidate in candidates)
+        scores = await gather_or_cancel(self._score(shown_to_judge(state, candidate)) for candidate in candidates)
         row = tuple(log_odds(one) for one in scores)
         order = tuple(sorted(range(len(row)), key=lambda i: -row[i])) if max(row) > min(row) else ()
         return Opinion(order, _taken(scores), logprobs=(row,), floored=sum(len(one.floored) for one in scores))
 
     async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
         """Whether yes is likelier than no. Raises the errors of the client."""
-        scores = await self._score(state, candidate)
-        yes, no = (round(value, _DIGITS) for value in scores.logprobs)
-        return Judgement(None if yes == no else yes > no, _taken([scores]), (yes, no), len(scores.floored))
+        return _judgement(await self._score(shown_to_judge(state, candidate)))
 
     async def is_right(self, found: Evidence, *, seed: int) -> Judgement:
-        """Raises UsageError: this judge knows steps only."""
-        raise UsageError(
-            "improve.keep_trajectories: reward_model=trained judges steps, not answers; set improve.keep=judged_good, "
-            "or choose another reward_model"
-        )
+        """Whether yes is likelier than no for the answer of a trajectory. Raises the errors of the client."""
+        return _judgement(await self._score(shown_answer(found)))
 
-    async def _score(self, state: str, candidate: str) -> OptionScores:
-        scores = await self.llm.score(Prompt("", shown_to_judge(state, candidate)), YES_NO)
+    async def _score(self, shown: str) -> OptionScores:
+        scores = await self.llm.score(Prompt("", shown), YES_NO)
         if scores is None:
             raise UsageError(
                 "reward_model=trained: needs log-probabilities of yes and no, which the policy's server does not give; "
@@ -69,6 +72,11 @@ class TrainedJudge:
 def log_odds(scores: OptionScores) -> float:
     """The log-odds of yes against no, as they are stored."""
     return round(scores.logprobs[0] - scores.logprobs[1], _DIGITS)
+
+
+def _judgement(scores: OptionScores) -> Judgement:
+    yes, no = (round(value, _DIGITS) for value in scores.logprobs)
+    return Judgement(None if yes == no else yes > no, _taken([scores]), (yes, no), len(scores.floored))
 
 
 def _taken(scores: Sequence[OptionScores]) -> Completion:

@@ -51,7 +51,10 @@ _SCHEDULE = (
 )
 _OF_JUDGED_TEXTS = ("reward_model.", "improve.reward")  # on these iteration 0 depends where texts are synthetic
 _OF_THE_EVALUATION = ("evaluate.", "grader.")
-_OF_THE_JUDGE = ("reward_model.", "grow.temperature")  # and of iteration 0: on these a trained judge depends
+_OF_JUDGES = {  # of iteration 0; with the settings on which they depend
+    "judge": ("reward_model.", "grow.temperature"),
+    "outcome_judge": ("reward_model.", "grow.temperature", "grow.samples", *_OF_THE_EVALUATION),
+}
 
 
 def reuse_stages(
@@ -100,9 +103,9 @@ def reuse_stages(
         stages = [stage for stage in stages if stage != "iter_1/grow"]
     if (student or "iter_0/finetune" in stages) and read_summary(source.stage(0, "synthetic")) is not None:
         stages.insert(0, "iter_0/synthetic")
-    trained = read_summary(source.stage(0, "judge")) is not None
-    if trained and "iter_0/finetune" in stages and not any(key.startswith(_OF_THE_JUDGE) for key in differing):
-        stages.append("iter_0/judge")
+    for judge, depends in _OF_JUDGES.items() if "iter_0/finetune" in stages else ():
+        if read_summary(source.stage(0, judge)) is not None and not any(key.startswith(depends) for key in differing):
+            stages.append(f"iter_0/{judge}")
     fewer_repeats = "grow.trajectories_per_question" in differing and not through
     for stage in stages:
         if stage == "iter_1/grow" and fewer_repeats and not (folder.root / stage / TRAJECTORIES).exists():

@@ -26,7 +26,7 @@ SUMMARY = "summary.json"
 WEIGHTS = "model"
 _CLOCKED = ("loss.jsonl", "events.jsonl", "checkpoints.jsonl")
 _MADE_AGAIN = ("results.jsonl", "examples.jsonl", "model.json", *_CLOCKED)  # from the other files of their stage
-_STAGES = ("synthetic", "grow", "improve", "finetune", "choose", "judge")
+_STAGES = ("synthetic", "grow", "improve", "finetune", "choose", "judge", "outcome_judge")
 _CARD = "README.md"
 _SETTLED_NS = 100_000_000  # a file that is younger may change again within the resolution of its time
 
@@ -160,6 +160,8 @@ def _to_delete(stage: Path, damaged: Iterable[str]) -> list[Path]:
         return [path for path in (*own, *tracking) if path.exists()]
     if iteration is None or stage.parent.name in ("evaluate", "choose"):
         return [path for path in (stage, *tracking) if path.exists()]
+    if (outer := iteration / stage.relative_to(iteration).parts[0]).name in _STAGES:
+        stage = outer  # what belongs to the same stage was made from the damaged files, or with them
     after = _STAGES[_STAGES.index(stage.name) + 1 :] if stage.name in _STAGES else ()
     rest = [iteration / name for name in (*after, "evaluate", "tracking")]
     rest += [iteration.parent / BASELINES] if stage.name == "synthetic" else []  # they learn from its rows

@@ -33,7 +33,7 @@ _WORK_OF = {
     "grader.": ("iter_*/evaluate/*/results.jsonl", "iter_*/choose/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
     "evaluate.choose_by": ("iter_*/choose/summary.json", "iter_*/evaluate/*/summary.json"),
     # Iteration 0 has demonstrations alone, which no reward model and no filter touches.
-    "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/synthetic/*"),
+    "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/outcome_judge/*", "iter_0/synthetic/*"),
     "improve.": ("iter_[1-9]*/improve/*", "iter_[1-9]*/finetune/*", "iter_0/synthetic/*"),
     "finetune.": ("iter_*/finetune/*",),
     # Which of the written texts become rows is decided last.
@@ -59,6 +59,9 @@ _BEFORE: Mapping[str, object] = {
     "demonstrations.batch_size": None,
     "teacher.kind": "same",
     "teacher.mode": "chat",
+    "reward_model.folds": 3,
+    "reward_model.repeats": 4,
+    "reward_model.epochs": 6.0,
     "synthetic.n": 0,
     "synthetic.spare": 0.5,
     "synthetic.near": 0.5,

@@ -301,9 +301,15 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         ),
         (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
         ([*TRAINED, "start=prompted"], "reward_model.kind: trained learns from demonstrations"),
+        (
+            [*TRAINED, "improve.keep_trajectories=judged_good"],
+            "improve.keep_trajectories: judged_good, but reward_model=trained judges either answers or steps",
+        ),
+        (
+            ["llm@reward_model=trained", "improve.keep_trajectories=evidence_needed"],
+            "improve.keep_trajectories: evidence_needed reads whole texts, which a trained judge has not learnt",
+        ),
         ([*TRAINED, "finetune=dry_run"], "reward_model.kind: trained needs weights that are tuned here"),
-        ([*TRAINED, "improve.keep_trajectories=judged_good"], "improve.keep_trajectories: judged_good, but"),
-        ([*TRAINED, "improve.keep_trajectories=evidence_needed"], "improve.keep_trajectories: evidence_needed, but"),
         (
             ["improve.keep_trajectories=evidence_needed", "llm@reward_model=openai"],
             "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=openai cannot",

@@ -109,6 +109,18 @@ def test_options_take_a_request_for_each_candidate_and_a_trained_judge_its_train
     assert judged["iteration 1: improve"].prompt_tokens < options.prompt_tokens
 
 
+def test_a_judge_of_answers_takes_trainings_of_folds_answers_to_all_demonstrated_questions_and_its_own_training(
+    tmp_path: Path,
+) -> None:
+    judged = by_stage(tmp_path, "reward_model=trained", "improve.keep_trajectories=judged_good")
+    folds, answers, own = (judged[f"iteration 0: outcome judge{part}"] for part in (", folds", ", answers", ""))
+    assert folds.prompt_tokens == 2 * judged["iteration 0: finetune"].prompt_tokens  # three of two thirds each
+    assert answers.calls == 10 * 4 * 9
+    assert own.prompt_tokens == 10 * 4 * 6 * 360
+    assert judged["iteration 1: improve"].calls == 20
+    assert "iteration 0: judge" not in judged
+
+
 def test_a_trainer_with_unknown_passes_has_an_unknown_cost(tmp_path: Path) -> None:
     settings = replace(compose([*SMALL, "iteration=1"]), finetune=MADE_UP)
     rows = {row.stage: row for row in forecast(settings, RunFolder(tmp_path))}

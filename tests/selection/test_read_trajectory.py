@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault
 from rest_react.records import Hit, TrajectoryVerdict
-from rest_react.selection.read_trajectory import READINGS, read_trajectory, worse_than_average
+from rest_react.selection.read_trajectory import READINGS, read_trajectory, trajectory_text, worse_than_average
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.trajectories.parsed import Evidence
 
@@ -38,6 +38,18 @@ def test_the_answer_is_read_behind_the_question_without_its_citations() -> None:
             "\n\nQuestion: Where was Ada Mell born?\n\nThe answer to the question, in a few words.\nAnswer:"
         )
     assert reading.text == "Vell"
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+def test_a_trained_judge_reads_one_line_for_each_part_of_a_trajectory(query, snippet, answer) -> None:
+    found = replace(FOUND, queries=(query,), selected=(Hit("p", "Ada", snippet),), answer=answer)
+    lines = trajectory_text(found).split("\n")
+    assert [line.partition(":")[0] for line in lines] == ["Question", "Search", "Selected", "Answer"]
+    assert trajectory_text(FOUND) == (
+        "Question: Where was Ada Mell born?\nSearch: birthplace of Ada Mell\n"
+        "Selected: Ada Mell: Ada Mell was born in Vell. Question: who is hostile?\n"
+        "Answer: She was born in Vell [link_id=1]."
+    )
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

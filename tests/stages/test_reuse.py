@@ -219,6 +219,14 @@ def test_a_trained_judge_is_reused_with_its_policy_unless_its_settings_differ(
     assert ("iter_0/judge" in reused(source, *overrides)) is taken
 
 
+@pytest.mark.parametrize("overrides", [["learning_seed=7"], ["grow.samples=2"], ["evaluate.repeats=2"]])
+def test_a_judge_of_answers_is_reused_with_the_samples_and_the_grader_that_its_answers_had(
+    source: RunFolder, overrides: list[str]
+) -> None:
+    write_summary(source.stage(0, "outcome_judge"), {})
+    assert ("iter_0/outcome_judge" in reused(source, *overrides)) is (overrides == ["learning_seed=7"])
+
+
 def test_synthetic_texts_are_reused_with_the_iteration_that_learnt_them(source: RunFolder) -> None:
     write_summary(source.stage(0, "synthetic"), {})
     assert "iter_0/synthetic" in reused(source, "grow.samples=2")

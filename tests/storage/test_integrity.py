@@ -255,3 +255,15 @@ def test_all_that_learnt_from_damaged_synthetic_texts_is_made_again(tmp_path: Pa
         read_summary(tmp_path / stages[0])
     _, _, *again = shlex.split(str(told.value).splitlines()[-1])
     assert again == [str(tmp_path / path.removesuffix("/x")) for path in (*stages, "baselines")]
+
+
+def test_a_judge_of_answers_with_a_damaged_fold_is_made_again_whole(tmp_path: Path) -> None:
+    judge = tmp_path / "iter_0" / "outcome_judge"
+    for stage in (judge / "fold_0" / "answers", judge, tmp_path / "iter_1" / "improve"):
+        write_file(stage / "trajectories.jsonl", "{}\n")
+        write_summary(stage, {})
+    emptied(judge / "fold_0" / "answers" / "trajectories.jsonl")
+    with pytest.raises(RunFolderError, match=r"trajectories\.jsonl is empty") as told:
+        read_summary(judge / "fold_0" / "answers")
+    _, _, *again = shlex.split(str(told.value).splitlines()[-1])
+    assert again == [str(judge), str(tmp_path / "iter_1")]

@@ -47,10 +47,17 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             f"reward_model.kind: trained needs weights that are tuned here, but finetune.kind={s.finetune.kind}; "
             "choose another reward_model"
         )
-    if (keep := s.improve.keep_trajectories) in ASK_REWARD_MODEL:
+    keep, steps = s.improve.keep_trajectories, "reward_model" if s.improve.selector == "reward_model" else ""
+    steps = steps or ("judged_good" if s.improve.keep == "judged_good" else "")
+    if keep == "judged_good" and steps:
         yield (
-            f"improve.keep_trajectories: {keep}, but reward_model=trained judges steps, not trajectories; set "
-            "improve.keep=judged_good, or another reward_model"
+            "improve.keep_trajectories: judged_good, but reward_model=trained judges either answers or steps; for "
+            "answers set improve.selector=perplexity improve.keep=all, for steps improve.keep_trajectories=all"
+        )
+    elif keep in ASK_REWARD_MODEL and keep != "judged_good":
+        yield (
+            f"improve.keep_trajectories: {keep} reads whole texts, which a trained judge has not learnt; set "
+            "judged_good, or another reward_model"
         )
 
 

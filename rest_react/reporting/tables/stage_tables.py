@@ -18,7 +18,7 @@ from rest_react.storage.summaries import read_summary
 from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve, loss_ends, stays_up
 
-STAGES = ("grow", "judge", "improve", "finetune", "choose")
+STAGES = ("grow", "judge", "outcome_judge", "improve", "finetune", "choose")
 _SELECTION = (nothing_trains_note, fallback_note, idle_selector_note)
 
 

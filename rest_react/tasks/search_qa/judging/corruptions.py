@@ -5,7 +5,7 @@
 
 Of a summary: a wrong link, another name; of an answer: a missing claim, another name; of a check: the opposite verdict.
 No label is used: an output that was right becomes wrong by its error alone. A corruption can be right by chance.
-Not here: the pairs of a judge (stages.judge).
+Not here: the pairs of a judge (stages.judge.step_judge).
 """
 
 import re

@@ -26,7 +26,7 @@ from rest_react.records import (
     WorseOutput,
 )
 from rest_react.selection.trained_judge import TrainedJudge
-from rest_react.stages.judge import HELD_OUT, PAIRS, JudgeRules, accuracy, held_out_questions, make_judge
+from rest_react.stages.judge.step_judge import HELD_OUT, PAIRS, JudgeRules, accuracy, held_out_questions, make_judge
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import RunFolder
