@@ -131,7 +131,7 @@ def test_a_killed_stage_goes_on_with_the_fold_that_it_was_at_and_a_complete_one_
 
 @pytest.mark.parametrize(("wrong", "told"), [(0.0, "are right"), (1.0, "are wrong")])
 def test_answers_of_one_kind_alone_teach_nothing(wrong: float, told: str, tmp_path) -> None:
-    with pytest.raises(UsageError, match=rf"answers to demonstrated questions {told}, so a judge has nothing to learn"):
+    with pytest.raises(UsageError, match=rf"finished answers to demonstrated questions {told}, so a judge has"):
         make(tmp_path, wrong=wrong)
 
 
