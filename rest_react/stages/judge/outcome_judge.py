@@ -142,13 +142,12 @@ def training_rows(found: Sequence[Outcome], stage: Path, seed: int) -> list[Exam
     by_verdict = [[one for one in found if one.right is right] for right in (True, False)]
     few, many = sorted(by_verdict, key=len)
     if not few:
-        told = (
-            f"all {len(many)} finished answers to demonstrated questions are {'right' if found[0].right else 'wrong'}"
-        )
+        verdict = "right" if many and many[0].right else "wrong"
+        told = f"all {len(many)} finished answers to demonstrated questions are {verdict}"
+        told = told if many else "no answer to a demonstrated question is finished"
         raise UsageError(
-            f"{stage}: {told if found else 'no answer to a demonstrated question is finished'}, so a judge has nothing to "
-            "learn; raise reward_model.repeats in another run (run=<name> grow.reuse=<this one>), or choose another "
-            "reward_model"
+            f"{stage}: {told}, so a judge has nothing to learn; raise reward_model.repeats in another run (run=<name> "
+            "grow.reuse=<this one>), or choose another reward_model"
         )
     repeated = Random(derive_seed(seed, "rows")).choices(few, k=len(many) - len(few))
     return [
