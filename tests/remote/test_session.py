@@ -25,7 +25,8 @@ def test_a_session_covers_the_tasks_started_in_it_and_ends_with_its_block() -> N
 def test_headers_hold_the_session_in_ascii_and_the_same_engine_for_the_whole_of_it() -> None:
     assert session_headers(4) == {}
     with session("q\n\u00e4/1.0"):
-        assert session_headers() == {"x-session-id": "q%0A%C3%A4%2F1.0"}
+        id_ = "q%0A%C3%A4%2F1.0"
+        assert session_headers() == {"x-session-id": id_, "x-smg-routing-key": id_}
         first, second = session_headers(4), session_headers(4)
     assert first == second
     assert int(first["x-data-parallel-rank"]) in range(4)

@@ -1,4 +1,4 @@
-"""vllm-router between us and three servers whose every answer the test decides."""
+"""vllm-router and smg between us and three servers whose every answer the test decides."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,12 @@ from tests.loopback import Reply, Request, Server, serve
 from tests.servers.installed import environment, running
 from tests.serving import reply_with
 
-pytestmark = [pytest.mark.servers, pytest.mark.parametrize("policy", ["consistent_hash", "sticky_least_loaded"])]
+COMMANDS = {"vllm-router": ("--health-check-interval-secs", "1"), "smg": ("launch",)}
+CHOOSING = [
+    ("vllm-router", "consistent_hash"), ("vllm-router", "sticky_least_loaded"), ("smg", "consistent_hashing"),
+    ("smg", "manual"),
+]  # fmt: skip
+pytestmark = [pytest.mark.servers, pytest.mark.parametrize(("name", "policy"), CHOOSING)]
 TRAJECTORIES, CALLS = 24, 4
 
 
@@ -36,14 +41,13 @@ def named(name: str) -> Callable[[Request], Reply]:
 
 
 @contextmanager
-def router(servers: Sequence[Server], policy: str, folder: Path) -> Iterator[str]:
+def router(servers: Sequence[Server], name: str, policy: str, folder: Path) -> Iterator[str]:
     port = free_port(0)
     command = [
-        str(environment("router") / "bin" / "vllm-router"), "--host", "127.0.0.1", "--port", str(port),
-        "--prometheus-port", str(free_port(0)), "--policy", policy, "--health-check-interval-secs", "1",
-        "--worker-urls", *(server.url for server in servers),
+        str(environment("routers") / "bin" / name), *COMMANDS[name], "--host", "127.0.0.1", "--port", str(port),
+        "--prometheus-port", str(free_port(0)), "--policy", policy, "--worker-urls", *(one.url for one in servers),
     ]  # fmt: skip
-    with running(command, f"http://127.0.0.1:{port}/health", folder / "log.txt", {}):
+    with running(command, f"http://127.0.0.1:{port}/v1/models", folder / "log.txt", {}):
         yield f"http://127.0.0.1:{port}/v1"
 
 
@@ -70,11 +74,11 @@ def answers(url: str, *, between: Callable[[], object] = lambda: None) -> dict[s
 
 
 def test_all_requests_of_a_trajectory_reach_one_server_and_every_server_has_trajectories(
-    policy: str, tmp_path: Path
+    name: str, policy: str, tmp_path: Path
 ) -> None:
     with ExitStack() as open_, ExitStack() as routed:
-        servers = [open_.enter_context(serve(named(name))) for name in "abc"]
-        url = routed.enter_context(router(servers, policy, tmp_path))
+        servers = [open_.enter_context(serve(named(own))) for own in "abc"]
+        url = routed.enter_context(router(servers, name, policy, tmp_path))
         with urlopen(f"{url}/models", timeout=10) as listed:
             assert b'"m"' in listed.read()
         found = answers(url)
@@ -83,11 +87,13 @@ def test_all_requests_of_a_trajectory_reach_one_server_and_every_server_has_traj
     assert {one.logprob for of in found.values() for one in of} == {-1.5}
 
 
-def test_trajectories_of_a_server_that_is_gone_go_to_the_others_and_stay_there(policy: str, tmp_path: Path) -> None:
+def test_trajectories_of_a_server_that_is_gone_go_to_the_others_and_stay_there(
+    name: str, policy: str, tmp_path: Path
+) -> None:
     with ExitStack() as open_, ExitStack() as gone, ExitStack() as routed:
         servers = [gone.enter_context(serve(named("a")))]
-        servers += [open_.enter_context(serve(named(name))) for name in "bc"]
-        url = routed.enter_context(router(servers, policy, tmp_path))
+        servers += [open_.enter_context(serve(named(own))) for own in "bc"]
+        url = routed.enter_context(router(servers, name, policy, tmp_path))
         found = answers(url, between=gone.close)
     moved = {id_: [one.text for one in of] for id_, of in found.items() if of[0].text == "a"}
     assert moved
