@@ -23,7 +23,7 @@ def mean_perplexity(trajectory: Trajectory) -> float | None:
 
 
 def unlikely(trajectories: Iterable[Trajectory], share: float) -> frozenset[str]:
-    """The ids of the finished trajectories that are not among this share of them, the likeliest. One without
+    """The ids of the finished trajectories that are not among this share of them, the likeliest; one is. One without
     log-probabilities cannot be compared and stays. Raises UsageError if all are without."""
     finished = [(mean_perplexity(one), one.id) for one in trajectories if one.outcome == "finished"]
     scored = sorted((perplexity, id_) for perplexity, id_ in finished if perplexity is not None)
@@ -32,4 +32,4 @@ def unlikely(trajectories: Iterable[Trajectory], share: float) -> frozenset[str]
             "improve.likeliest: the policy gave no log-probabilities, so no trajectory is likelier than another; "
             "set it to null"
         )
-    return frozenset(id_ for _, id_ in scored[round(share * len(scored)) :])
+    return frozenset(id_ for _, id_ in scored[max(1, round(share * len(scored))) :])
