@@ -10,7 +10,7 @@ from rest_react.selection.trajectory_signals.likelihood import unlikely
 
 def test_of_few_trajectories_the_likeliest_stays() -> None:
     def finished(id_: str, logprob: float) -> Trajectory:
-        step = Step("decide", "state", (Candidate("text", 10, logprob),), 0)
+        step = Step("decide", "state", (Candidate("text", 10, logprob, "stop"),), 0)
         return Trajectory(id_, "q", "Who?", "finished", None, (step,), "a", "a", Usage())
 
     assert unlikely([finished("q.0", -5.0), finished("q.1", -1.0), finished("q.2", -3.0)], 0.1) == {"q.0", "q.2"}
