@@ -216,6 +216,8 @@ class Loop:
             in_flight=s.policy.in_flight,
             prices=parts.prices,
             title="iteration 0: outcome judge",
+            tolerated=s.evaluate.tolerate_outside_faults,
+            make_room=parts.judges.grader_needs_room,
         )
 
     async def run_step_judge(self, judge: TrainedModel, policy: ModelRef, base: ModelRef) -> None:

@@ -57,7 +57,7 @@ class TrainedModel:
     corruptions: Count  # at most so many versions of each demonstrated output with an error
     # of answers:
     folds: Annotated[int, Ge(2)]  # a demonstrated question is answered by a policy that was tuned on the other folds
-    repeats: Count  # so often
+    repeats: Count  # how often each question is answered
     epochs: Positive  # passes over these answers
     # of both:
     held_out: Share  # the share of demonstrated questions on which its accuracy is measured

@@ -38,7 +38,7 @@ from rest_react.forecast.stage_costs import (
     writing,
 )
 from rest_react.selection.read_trajectory import READINGS
-from rest_react.stages.reuse import differing_stages, shared_stages
+from rest_react.stages.reuse import differing_stages, shared_judges, shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
@@ -154,7 +154,8 @@ def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
         source = RunFolder(folder.root.parent / s.grow.reuse)
         differing = differing_stages(source.root, locked_settings(s))
         stages, wrong = shared_stages(differing, s.start, s.iteration, s.grow.reuse_through)
-        shared = set() if wrong else set(stages)
+        judges = shared_judges(differing) if "iter_0/finetune" in stages else []
+        shared = set() if wrong else {*stages, *judges}
 
     def complete(iteration: int, *stage: str) -> bool:
         places = [folder, source] if f"iter_{iteration}/{stage[0]}" in shared else [folder]

@@ -41,7 +41,10 @@ _AFTER_GROW = (
     "finetune.steps", "evaluate.", "grader.", "task.baselines", "grow.reuse", "grow.trajectories_per_question",
 )  # fmt: skip
 _AFTER_START = (*_AFTER_GROW, "grow.")
-_OF_A_STUDENT = ("policy.", "finetune.", "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed")
+_OF_A_STUDENT = (
+    "policy.", "finetune.", "demonstrations.epochs", "demonstrations.learning_rate", "demonstrations.batch_size",
+    "reward_model.", "evaluate.", "grader.", "grow.reuse", "learning_seed",
+)  # fmt: skip
 
 # What iteration 0 follows: the first that is set.
 _SCHEDULE = (
@@ -103,9 +106,8 @@ def reuse_stages(
         stages = [stage for stage in stages if stage != "iter_1/grow"]
     if (student or "iter_0/finetune" in stages) and read_summary(source.stage(0, "synthetic")) is not None:
         stages.insert(0, "iter_0/synthetic")
-    for judge, depends in _OF_JUDGES.items() if "iter_0/finetune" in stages else ():
-        if read_summary(source.stage(0, judge)) is not None and not any(key.startswith(depends) for key in differing):
-            stages.append(f"iter_0/{judge}")
+    if "iter_0/finetune" in stages:
+        stages += [stage for stage in shared_judges(differing) if read_summary(source.root / stage) is not None]
     fewer_repeats = "grow.trajectories_per_question" in differing and not through
     for stage in stages:
         if stage == "iter_1/grow" and fewer_repeats and not (folder.root / stage / TRAJECTORIES).exists():
@@ -168,6 +170,18 @@ def shared_stages(
     if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
         stages.append("iter_1/grow")
     return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]
+
+
+def shared_judges(differing: Collection[str]) -> list[str]:
+    """The stages of trained judges that two runs share if their settings differ in these keys and they share iteration
+    0.
+
+    >>> shared_judges(["improve.selector", "grow.samples"])
+    ['iter_0/judge']
+    """
+    return [
+        f"iter_0/{judge}" for judge, keys in _OF_JUDGES.items() if not any(key.startswith(keys) for key in differing)
+    ]
 
 
 def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:

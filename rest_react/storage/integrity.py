@@ -26,7 +26,8 @@ SUMMARY = "summary.json"
 WEIGHTS = "model"
 _CLOCKED = ("loss.jsonl", "events.jsonl", "checkpoints.jsonl")
 _MADE_AGAIN = ("results.jsonl", "examples.jsonl", "model.json", *_CLOCKED)  # from the other files of their stage
-_STAGES = ("synthetic", "grow", "improve", "finetune", "choose", "judge", "outcome_judge")
+_JUDGES = ("judge", "outcome_judge")
+_STAGES = ("synthetic", "grow", "improve", "finetune", "choose", *_JUDGES)
 _CARD = "README.md"
 _SETTLED_NS = 100_000_000  # a file that is younger may change again within the resolution of its time
 
@@ -155,15 +156,17 @@ def _to_delete(stage: Path, damaged: Iterable[str]) -> list[Path]:
     """The paths to delete so that the same command makes the damaged files, and all that depends on them, again."""
     iteration = next((folder for folder in stage.parents if _number(folder) >= 0), None)
     tracking = [] if iteration is None else [iteration / "tracking"]
+    first = stage if iteration is None else iteration / stage.relative_to(iteration).parts[0]
+    outer = first if first.name in _JUDGES else stage  # a judge of answers contains stages, and is complete with them
     if all(name in _MADE_AGAIN for name in damaged):
-        own = [stage / SUMMARY, *(stage / name for name in damaged)]
+        own = [*dict.fromkeys((outer / SUMMARY, stage / SUMMARY)), *(stage / name for name in damaged)]
         return [path for path in (*own, *tracking) if path.exists()]
     if iteration is None or stage.parent.name in ("evaluate", "choose"):
         return [path for path in (stage, *tracking) if path.exists()]
-    if (outer := iteration / stage.relative_to(iteration).parts[0]).name in _STAGES:
-        stage = outer  # what belongs to the same stage was made from the damaged files, or with them
+    stage = outer
     after = _STAGES[_STAGES.index(stage.name) + 1 :] if stage.name in _STAGES else ()
-    rest = [iteration / name for name in (*after, "evaluate", "tracking")]
+    evaluated = () if stage.name in _JUDGES else ("evaluate",)
+    rest = [iteration / name for name in (*after, *evaluated, "tracking")]
     rest += [iteration.parent / BASELINES] if stage.name == "synthetic" else []  # they learn from its rows
     later = (one for one in iteration.parent.glob("iter_*") if _number(one) > _number(iteration))
     return [stage, *(path for path in rest if path.exists()), *sorted(later, key=_number)]

@@ -309,6 +309,10 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             ["llm@reward_model=trained", "improve.keep_trajectories=evidence_needed"],
             "improve.keep_trajectories: evidence_needed reads whole texts, which a trained judge has not learnt",
         ),
+        (
+            ["llm@reward_model=trained", "improve.keep_trajectories=judged_good", "world.demonstrations=2"],
+            "reward_model.folds: 3, but there are 2 demonstrations; set it to 2, or raise world.demonstrations",
+        ),
         ([*TRAINED, "finetune=dry_run"], "reward_model.kind: trained needs weights that are tuned here"),
         (
             ["improve.keep_trajectories=evidence_needed", "llm@reward_model=openai"],

@@ -119,6 +119,13 @@ def test_a_judge_of_answers_takes_trainings_of_folds_answers_to_all_demonstrated
     assert own.prompt_tokens == 10 * 4 * 6 * 360
     assert judged["iteration 1: improve"].calls == 20
     assert "iteration 0: judge" not in judged
+    how = ("iteration=1", "reward_model=trained", "improve.keep_trajectories=judged_good", "improve.keep=all")
+    source = RunFolder(tmp_path / "source")
+    lock_settings(source.root, locked_settings(compose([*SMALL, *how, "run=source"])), {})
+    for k, *stage in ((0, "finetune"), (0, "evaluate", "world"), (0, "outcome_judge"), (1, "grow")):
+        write_summary(source.stage(k, *stage), {"calls": 0})
+    again = by_stage(tmp_path / "mine", *how, "run=mine", "grow.reuse=source", "learning_seed=1")
+    assert list(again) == ["iteration 1: improve", "iteration 1: finetune", "iteration 1: evaluate world"]
 
 
 def test_a_trainer_with_unknown_passes_has_an_unknown_cost(tmp_path: Path) -> None:

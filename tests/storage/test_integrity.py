@@ -259,9 +259,16 @@ def test_all_that_learnt_from_damaged_synthetic_texts_is_made_again(tmp_path: Pa
 
 def test_a_judge_of_answers_with_a_damaged_fold_is_made_again_whole(tmp_path: Path) -> None:
     judge = tmp_path / "iter_0" / "outcome_judge"
-    for stage in (judge / "fold_0" / "answers", judge, tmp_path / "iter_1" / "improve"):
+    weights = judge / "weights"
+    for stage in (judge / "fold_0" / "answers", weights, judge, tmp_path / "iter_0/evaluate/x", tmp_path / "iter_1/x"):
         write_file(stage / "trajectories.jsonl", "{}\n")
+        write_file(stage / "model.json", "{}\n")
         write_summary(stage, {})
+    emptied(weights / "model.json")
+    with pytest.raises(RunFolderError, match=r"model\.json is empty") as told:
+        read_summary(weights)
+    _, _, *again = shlex.split(str(told.value).splitlines()[-1])
+    assert again == [str(judge / "summary.json"), str(weights / "summary.json"), str(weights / "model.json")]
     emptied(judge / "fold_0" / "answers" / "trajectories.jsonl")
     with pytest.raises(RunFolderError, match=r"trajectories\.jsonl is empty") as told:
         read_summary(judge / "fold_0" / "answers")

@@ -47,6 +47,12 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             f"reward_model.kind: trained needs weights that are tuned here, but finetune.kind={s.finetune.kind}; "
             "choose another reward_model"
         )
+    own, folds = s.demonstrations.questions is not None, getattr(s.reward_model, "folds", 0)
+    if s.improve.keep_trajectories == "judged_good" and not own and 0 < s.world.demonstrations < folds:
+        yield (
+            f"reward_model.folds: {folds}, but there are {s.world.demonstrations} demonstrations; set it to 2, or "
+            "raise world.demonstrations"
+        )
     keep, steps = s.improve.keep_trajectories, "reward_model" if s.improve.selector == "reward_model" else ""
     steps = steps or ("judged_good" if s.improve.keep == "judged_good" else "")
     if keep == "judged_good" and steps:

@@ -79,13 +79,16 @@ async def make_outcome_judge(
     in_flight: int,
     prices: Mapping[str, Price],
     title: str,
+    tolerated: float = 0.0,
+    make_room: bool = False,
 ) -> None:
     """Has a policy for each fold, tuned from `untuned` on the `examples` of the other folds, answer the `questions` of
     the fold, and tunes `base` on the outcomes. `trainers` gives the trainer of a fold or of the "weights". Does nothing
-    if the stage is complete. Raises UsageError if there are too few questions, or if all answers are right or wrong."""
+    if the stage is complete. Raises UsageError if there are too few questions, or if all answers are right or wrong.
+    `tolerated` and `make_room` are those of an evaluation."""
     if read_summary(stage) is not None:
         return
-    started = time.monotonic()
+    started, resumed = time.monotonic(), stage.exists() and any(stage.iterdir())
     found: list[Outcome] = []
     for name, fold in deal({one.question.id for one in questions}, rules.folds, seed, stage).items():
         others = [row for row in examples if row.trajectory_id.rpartition(".")[0] not in fold]
@@ -96,9 +99,11 @@ async def make_outcome_judge(
             await evaluate(
                 task, policy, asked, grader, stage / name / "answers",
                 repeats=rules.repeats, seed=own, in_flight=in_flight, prices=prices, title=f"{title}, {name}",
+                tolerated=tolerated, make_room=make_room,
             )  # fmt: skip
         finally:
             await policy.llm.aclose()
+            await grader.aclose()  # frees its memory for the next training
         found += outcomes(task, stage / name / "answers")
     held_out = held_out_questions({one.question.id for one in questions}, rules.held_out, seed)
     rows = training_rows([one for one in found if one.question_id not in held_out], stage, seed)
@@ -108,7 +113,7 @@ async def make_outcome_judge(
     held = [one for one in found if one.question_id in held_out]
     await _score_held_out(open_judge(model), held, stage, in_flight=in_flight, title=title)
     told = {"base": base.name, "model": model.name, "training_rows": len(rows), **_counts(found, stage, rules.folds)}
-    write_summary(stage, {**told, "seconds": round(time.monotonic() - started, 1)})
+    write_summary(stage, {**told, "seconds": None if resumed else round(time.monotonic() - started, 1)})
 
 
 def deal(questions: Collection[str], folds: int, seed: int, stage: Path) -> dict[str, frozenset[str]]:
@@ -121,7 +126,7 @@ def deal(questions: Collection[str], folds: int, seed: int, stage: Path) -> dict
     if len(questions) < folds:
         raise UsageError(
             f"{stage}: {len(questions)} demonstrated questions are too few for {folds} folds; lower "
-            "reward_model.folds, or raise world.demonstrations"
+            "reward_model.folds, or give more demonstrations in another run"
         )
     order = sorted(questions, key=lambda question: derive_seed(seed, "fold", question))
     return {f"fold_{number}": frozenset(order[number::folds]) for number in range(folds)}
@@ -143,11 +148,11 @@ def training_rows(found: Sequence[Outcome], stage: Path, seed: int) -> list[Exam
     few, many = sorted(by_verdict, key=len)
     if not few:
         verdict = "right" if many and many[0].right else "wrong"
-        told = f"all {len(many)} finished answers to demonstrated questions are {verdict}"
-        told = told if many else "no answer to a demonstrated question is finished"
+        told = f"all {len(many)} scored answers to demonstrated questions that are not held out are {verdict}"
+        told = told if many else "no answer to a demonstrated question that is not held out is finished and scored"
         raise UsageError(
-            f"{stage}: {told}, so a judge has nothing to learn; raise reward_model.repeats in another run (run=<name> "
-            "grow.reuse=<this one>), or choose another reward_model"
+            f"{stage}: {told}, so a judge has nothing to learn; in another run (run=<name> grow.reuse=<this one>) "
+            "raise reward_model.repeats, or choose another reward_model"
         )
     repeated = Random(derive_seed(seed, "rows")).choices(few, k=len(many) - len(few))
     return [
@@ -184,9 +189,11 @@ def _counts(found: Sequence[Outcome], stage: Path, folds: int) -> dict[str, obje
     told = {name: None if end is None else round(end, 4) for name, end in ends.items()}
     answered = [read_summary(stage / f"fold_{number}" / "answers") or {} for number in range(folds)]
     costs = [one["cost_usd"] for one in answered]
+    results = [one for n in range(folds) for one in read_lines(stage / f"fold_{n}" / "answers" / RESULTS, Result)]
     return {
         "trajectories": len(found),
         "right": sum(one.right for one in found),
+        "unscored": sum(one.verdict.verdict == "unscored" for one in results),
         "accuracy": {**told, "trajectories": sum(map(len, by_question.values())), "questions": accuracy.n},
         **{name: sum(one[name] for one in answered) for name in ("prompt_tokens", "completion_tokens")},
         "cost_usd": None if None in costs else round(sum(costs), 6),

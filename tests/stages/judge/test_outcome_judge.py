@@ -60,6 +60,7 @@ def make(folder: Path, questions=ASKED, wrong: float = 0.5, folds: int = 3, kill
     def open_policy(model: ModelRef) -> Policy:
         if model.name == killed_at:
             raise Killed
+        trained[f"answering {model.name}"] = (model, [])
         return Policy(llm, 1, 1.0, 256, "perplexity", tuned=True)
 
     asyncio.run(
@@ -81,7 +82,9 @@ def answered(folder: Path) -> list[Trajectory]:
 
 def test_the_questions_of_a_fold_are_answered_by_a_policy_that_never_saw_their_demonstrations(tmp_path) -> None:
     trained, _ = make(tmp_path)
-    assert list(trained) == ["fold_0", "fold_1", "fold_2", "weights"]
+    assert list(trained) == [
+        "fold_0", "answering fold_0", "fold_1", "answering fold_1", "fold_2", "answering fold_2", "weights",
+    ]  # fmt: skip
     for name in ("fold_0", "fold_1", "fold_2"):
         base, rows = trained[name]
         asked = {one.question_id for one in read_lines(tmp_path / name / "answers" / TRAJECTORIES, Trajectory)}
@@ -122,7 +125,9 @@ def test_a_killed_stage_goes_on_with_the_fold_that_it_was_at_and_a_complete_one_
     with pytest.raises(Killed):
         make(tmp_path / "killed", killed_at="fold_1")
     trained, summary = make(tmp_path / "killed")
-    assert list(trained) == ["fold_2", "weights"]  # the model of fold_1 was trained before
+    # the model of fold_1 was trained before
+    assert list(trained) == ["answering fold_0", "answering fold_1", "fold_2", "answering fold_2", "weights"]
+    assert summary["seconds"] is None
     whole, other = make(tmp_path / "whole")
     assert trained["weights"] == whole["weights"]
     assert {**summary, "seconds": 0} == {**other, "seconds": 0}
@@ -131,7 +136,7 @@ def test_a_killed_stage_goes_on_with_the_fold_that_it_was_at_and_a_complete_one_
 
 @pytest.mark.parametrize(("wrong", "told"), [(0.0, "are right"), (1.0, "are wrong")])
 def test_answers_of_one_kind_alone_teach_nothing(wrong: float, told: str, tmp_path) -> None:
-    with pytest.raises(UsageError, match=rf"finished answers to demonstrated questions {told}, so a judge has"):
+    with pytest.raises(UsageError, match=rf"scored answers to demonstrated questions that are not held out {told}, so"):
         make(tmp_path, wrong=wrong)
 
 

@@ -26,6 +26,7 @@ from rest_react.records import (
     WorseOutput,
 )
 from rest_react.selection.trained_judge import TrainedJudge
+from rest_react.stages.judge.outcome_judge import OutcomeRules
 from rest_react.stages.judge.step_judge import HELD_OUT, PAIRS, JudgeRules, accuracy, held_out_questions, make_judge
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
@@ -199,6 +200,36 @@ def test_a_policy_without_log_probabilities_cannot_judge() -> None:
         "reward_model=trained: needs log-probabilities of yes and no, which the policy's server does not give; choose "
         "another reward_model, such as reward_model=same, or set policy=smollm2 or policy=vllm"
     )
+
+
+def test_a_judge_of_answers_gets_the_demonstrated_questions_and_starts_folds_from_the_untuned_weights(
+    tmp_path, monkeypatch
+) -> None:
+    asked = {}
+
+    async def make(task, questions, examples, stage, **given) -> None:
+        asked.update(given, questions=questions, examples=examples, stage=stage)
+
+    monkeypatch.setattr(loop_module, "make_outcome_judge", make)
+    how = ("reward_model=trained", "reward_model.epochs=9", "improve.keep_trajectories=judged_good")
+    settings = compose(
+        ["experiment=smoke", "policy=tiny", "finetune=tiny", "agent.select=perplexity", "improve.keep=all", *how]
+    )
+    folder = RunFolder(tmp_path)
+    make_folder(folder.stage(0, "finetune"))
+    write_json(folder.stage(0, "finetune") / "model.json", BASE)
+    write_summary(folder.stage(0, "finetune"), {})
+    row = Example("d0.0.0", "d0.0", 0, "decide", "state", "action", "perplexity")
+    replace_lines(folder.stage(0, "improve") / "examples.jsonl", [row])
+    loop = Loop(settings, parts := Parts(settings, folder))
+    loop.demonstrations = parts.question_sets.world.demonstrations
+    asyncio.run(loop.run_judge())
+    assert (asked["questions"], asked["examples"]) == (loop.demonstrations, [row])
+    assert (asked["base"], asked["untuned"]) == (BASE, ModelRef("tiny-random", "base", tuned=False))
+    assert (asked["rules"], asked["stage"]) == (OutcomeRules(3, 4, 0.25), folder.stage(0, "outcome_judge"))
+    fold, judge = asked["trainers"]("fold_0"), asked["trainers"]("weights")
+    assert (fold.training.epochs, judge.training.epochs) == (settings.demonstrations.epochs, 9)
+    assert asked["open_policy"](BASE).samples == settings.grow.samples
 
 
 @pytest.mark.slow
