@@ -311,7 +311,7 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         ),
         (
             ["llm@reward_model=trained", "improve.keep_trajectories=judged_good", "world.demonstrations=2"],
-            "reward_model.folds: 3, but there are 2 demonstrations; set it to 2, or raise world.demonstrations",
+            "reward_model.folds: 3, but there are 2 demonstrations; raise world.demonstrations to 3 or more",
         ),
         ([*TRAINED, "finetune=dry_run"], "reward_model.kind: trained needs weights that are tuned here"),
         (

@@ -50,11 +50,10 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
     own, folds = s.demonstrations.questions is not None, getattr(s.reward_model, "folds", 0)
     if s.improve.keep_trajectories == "judged_good" and not own and 0 < s.world.demonstrations < folds:
         yield (
-            f"reward_model.folds: {folds}, but there are {s.world.demonstrations} demonstrations; set it to 2, or "
-            "raise world.demonstrations"
+            f"reward_model.folds: {folds}, but there are {s.world.demonstrations} demonstrations; raise "
+            f"world.demonstrations to {folds} or more, or lower it (2 at least)"
         )
-    keep, steps = s.improve.keep_trajectories, "reward_model" if s.improve.selector == "reward_model" else ""
-    steps = steps or ("judged_good" if s.improve.keep == "judged_good" else "")
+    keep, steps = s.improve.keep_trajectories, s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
     if keep == "judged_good" and steps:
         yield (
             "improve.keep_trajectories: judged_good, but reward_model=trained judges either answers or steps; for "
