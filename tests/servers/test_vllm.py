@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -124,27 +125,33 @@ def test_samples_seeds_stop_strings_and_the_context_limit(
     check_context(runner, llm, words=9000)
 
 
+def api_servers(port: int) -> list[int]:
+    """The processes of the server on that port that answer requests: those with it among their arguments."""
+    return processes(lambda pid, command: str(port).encode() in command.split(b"\0") and b"serve" in command)
+
+
 def engines(port: int) -> list[int]:
-    """The engine processes of the server on that port: the children of the process with it among its arguments."""
-    parents, found = set(), []
+    """The engine processes of the server on that port."""
+    groups = {os.getpgid(pid) for pid in api_servers(port)}
+    return processes(lambda pid, command: b"EngineCore" in command and os.getpgid(pid) in groups)
+
+
+def processes(chosen: Callable[[int, bytes], bool]) -> list[int]:
+    """The processes of this machine that are `chosen` by their number and command line."""
+    found = []
     for place in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (place / "cmdline").read_bytes().split(b"\0")
-            if str(port).encode() in command and b"serve" in command:
-                parents.add(os.getpgid(int(place.name)))
-        except OSError:
-            continue
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(place.name)) in parents and b"EngineCore" in (place / "cmdline").read_bytes():
+        with suppress(OSError):  # it ended meanwhile
+            if chosen(int(place.name), (place / "cmdline").read_bytes()):
                 found.append(int(place.name))
-        except OSError:
-            continue
     return found
 
 
-def test_an_engine_killed_in_mid_request_costs_a_restart_and_no_sample(
-    served: tuple[LLM, int], runner: asyncio.Runner, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("victims", [engines, api_servers])
+def test_a_process_of_the_server_killed_in_mid_request_costs_a_restart_and_no_sample(
+    victims: Callable[[int], list[int]],
+    served: tuple[LLM, int],
+    runner: asyncio.Runner,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     llm, port = served
     before = ask(runner, llm, WARM, n=2)
@@ -152,7 +159,7 @@ def test_an_engine_killed_in_mid_request_costs_a_restart_and_no_sample(
     async def main() -> list[list[str]]:
         asked = [asyncio.create_task(llm.sample(prompt, n=2, sampling=WARM)) for prompt in PROMPTS]
         await asyncio.sleep(0.3)
-        killed = engines(port)
+        killed = victims(port)
         assert killed
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
