@@ -45,8 +45,9 @@ _HEAD = """\
 
 Every setting, with its type, its default and its meaning. A setting of a group is given as `group.setting=value`, for
 example `agent.max_searches=5` or `policy.in_flight=8`. A part is chosen by the name of a file in `configs/`:
-`policy=openai`, `search=http`, `finetune=lora`. Files of one kind differ in their values; the defaults here are those
-of one of them. `--cfg job` prints all values of a command.
+`policy=openai`, `search=http`, `finetune=lora`. Several files may have one kind and other values: a default below is that
+of the file in the heading, not of the default run, which has `finetune=lora`. `--help` prints the values of the default
+run, `--cfg job` those of a command.
 
 This page is generated: `python -m rest_react.config.documentation > docs/settings.md`
 """
@@ -132,12 +133,18 @@ def sections() -> Iterator[tuple[str, type, Mapping[str, object]]]:
     for heading, records in chosen.items():
         for record in records:
             kind = get_args(get_type_hints(record)["kind"])[0]
-            yield f"{heading}: {kind}", record, _yaml(*_EXAMPLES.get(kind, [f"{folder}/{kind}" for folder in _FOLDERS]))
+            file = _first(*_EXAMPLES.get(kind, [f"{folder}/{kind}" for folder in _FOLDERS]))
+            yield f"{heading}: {kind} (`configs/{file}.yaml`)", record, _yaml(file)
 
 
-def _yaml(*names: str) -> dict[str, Any]:
-    """The values of the first of these files of configs/ that exists, and of files that it builds on."""
-    file = next(path for name in names if (path := CONFIGS / f"{name}.yaml").is_file())
+def _first(*names: str) -> str:
+    """The first of these files of configs/ that exists."""
+    return next(name for name in names if (CONFIGS / f"{name}.yaml").is_file())
+
+
+def _yaml(name: str) -> dict[str, Any]:
+    """The values of this file of configs/, and of files that it builds on."""
+    file = CONFIGS / f"{name}.yaml"
     values: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     for base in values.pop("defaults", ()):
         if isinstance(base, str) and base != "_self_":

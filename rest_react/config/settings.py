@@ -115,8 +115,8 @@ class ImproveSettings:
     # which sample becomes the target: the reward model's choice (the paper), the one with the lowest perplexity that
     # violates no rule, the one with the lowest perplexity, the most frequent, or a random one
     selector: SelectorName
-    # which steps train: all, those that violate no rule of the task's verifier (search_qa: valid in the built-in world
-    # only), or those that the reward model judges good
+    # which steps train: all; those that violate no rule of the task's verifier (search_qa: valid in the built-in world
+    # only), of trajectories whose answer violates none; or those that the reward model judges good
     keep: Literal["all", "verified", "judged_good"]
     # which trajectories train: all; those with the answer of most trajectories of their question; these only where not
     # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected

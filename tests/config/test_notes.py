@@ -15,7 +15,20 @@ def test_a_run_that_would_train_on_unjudged_samples_says_so_with_the_measured_fi
     overrides: tuple[str, ...],
 ) -> None:
     (note,) = told(*overrides)
-    assert "-5.0 points" in note and "improve.selector=reward_model improve.reward=options" in note
+    assert "-5.0 points" in note
+
+
+@pytest.mark.parametrize(
+    "way_out",
+    [
+        "improve.keep_trajectories=agreeing grow.trajectories_per_question=4",
+        "improve.selector=reward_model reward_model=openai",
+    ],
+)
+def test_the_ways_out_of_unjudged_samples_lead_to_no_other_note(way_out: str) -> None:
+    (note,) = told("improve.keep=all")
+    assert way_out in note
+    assert told("improve.keep=all", *way_out.split()) == []
 
 
 @pytest.mark.parametrize(
