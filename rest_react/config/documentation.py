@@ -45,9 +45,9 @@ _HEAD = """\
 
 Every setting, with its type, its default and its meaning. A setting of a group is given as `group.setting=value`, for
 example `agent.max_searches=5` or `policy.in_flight=8`. A part is chosen by the name of a file in `configs/`:
-`policy=openai`, `search=http`, `finetune=lora`. Several files may have one kind and other values: a default below is that
-of the file in the heading, not of the default run, which has `finetune=lora`. `--help` prints the values of the default
-run, `--cfg job` those of a command.
+`policy=openai`, `search=http`, `finetune=lora`. Several files may have one kind and other values: a default below is
+that of the file in the heading, not of the default run, which has `finetune=lora`. `--help` prints the values of the
+default run, `--cfg job` those of a command.
 
 This page is generated: `python -m rest_react.config.documentation > docs/settings.md`
 """

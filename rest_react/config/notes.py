@@ -19,8 +19,8 @@ def notes(s: Settings) -> Iterator[str]:
             "improve.selector: perplexity trains on the likeliest sample of each step, and nothing judges it. Measured "
             "in the built-in world, one training: -5.0 points [-13.2, +2.5] after one iteration; after three -0.5 "
             "[-8.8, +7.8] against the control, which trains on the demonstrations alone (docs/log.md). Keep what "
-            "trajectories agree on: improve.keep_trajectories=agreeing grow.trajectories_per_question=4, or ask a model "
-            "larger than the policy: improve.selector=reward_model reward_model=openai"
+            "trajectories agree on: improve.keep_trajectories=agreeing grow.trajectories_per_question=4, or ask a "
+            "model larger than the policy: improve.selector=reward_model reward_model=openai"
         )
     if s.iteration > 0 and s.improve.max_examples != 0 and s.grow.samples == 1 and not _is_filtered(s):
         yield (
