@@ -33,7 +33,7 @@ from rest_react.stages.reopen import reopen_where_limits_changed
 from rest_react.storage.files import write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import lock_settings
+from rest_react.storage.settings_file import lock_settings, refuse_other_settings
 from rest_react.storage.summaries import refuse_damaged_stages
 from rest_react.sweep.jobs import Ended, sweep
 from rest_react.terminal.console import console, say
@@ -45,14 +45,18 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     folder = RunFolder(cli.output_root(settings) / settings.run)
     parts = Parts(settings, folder)
     prompts = parts.prompts.digests()
+    missing = [*missing_keys(settings), *lacking_here(settings)]
     if settings.dry_run:
+        refuse_other_settings(folder.root, locked_settings(settings))
         _say_notes(settings)
+        for lack in missing:
+            say(f"note: this machine lacks what the run needs: {lack}")
         timed = with_speed(settings, folder)
         console.print(forecast_table(timed, folder))
         if overrides and has_slurm():
             print(sbatch_script(settings, overrides, expected_minutes(timed, folder)))
         return
-    if missing := [*missing_keys(settings), *lacking_here(settings)]:
+    if missing:
         raise ConfigError(missing)
     prepared = loop(settings, parts)
     _say_notes(settings)

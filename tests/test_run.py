@@ -198,9 +198,10 @@ def test_a_run_stops_at_its_budget_and_resumes_with_a_larger_one(smoke: Path, tm
     assert contents(finished(tmp_path, *SMALL, "iteration=2")) == contents(smoke)
 
 
-def test_different_settings_in_the_same_folder_are_refused(smoke: Path) -> None:
+@pytest.mark.parametrize("dry", [(), ("dry_run=true",)])
+def test_different_settings_in_the_same_folder_are_refused(smoke: Path, dry: Sequence[str]) -> None:
     before = contents(smoke)
-    refused = run(smoke.parent, *SMALL, "iteration=2", "grow.samples=2", "agent.max_searches=3")
+    refused = run(smoke.parent, *SMALL, "iteration=2", "grow.samples=2", "agent.max_searches=3", *dry)
     assert refused.returncode == 2
     assert "grow.samples: 4 in the folder, 2 now" in refused.stderr
     assert "agent.max_searches: 5 in the folder, 3 now" in refused.stderr
@@ -316,6 +317,17 @@ def test_missing_keys_are_reported_together_before_any_file_is_written(tmp_path:
         ("grader", "GEMINI_API_KEY"),
     ]
     assert not list(tmp_path.rglob("settings.yaml"))
+
+
+def test_a_dry_run_names_what_this_machine_lacks_and_predicts_all_the_same(tmp_path: Path) -> None:
+    served = ("policy=vllm", "policy.command=[/no/such/vllm,serve]", "start=prompted", "iteration=0", "dry_run=true")
+    done = run(tmp_path, *served)
+    told = " ".join(done.stderr.split())
+    assert (done.returncode, "this machine lacks what the run needs: policy.command: /no/such/vllm" in told) == (
+        0,
+        True,
+    )
+    assert "Forecast for the remaining stages" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

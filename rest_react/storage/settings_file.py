@@ -128,6 +128,7 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
     if kept is None:
         _write(root, _SettingsFile(SCHEMA, dict(settings), [dict(environment)]))
         return []
+    refuse_other_settings(root, settings)
     differing = differing_settings(root, settings)
     if differing and _nothing_finished(root):
         for begun in (*root.glob("iter_*"), *root.glob(BASELINES)):
@@ -141,18 +142,24 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
         if last.get(name) != environment.get(name)
     ]
     environments = [*kept.environments, dict(environment)] if changes else kept.environments
-    if differing and all(is_unused(root, key) for key in differing):
+    if differing:
         _write(root, _SettingsFile(SCHEMA, dict(settings), environments))
         return [f"{', '.join(differing)} changed; no finished work depends on it", *changes]
-    if differing:
-        raise RunFolderError(
-            f"{root} was created with other settings:\n"
-            + "".join(f"  {key}: {difference}\n" for key, difference in differing.items())
-            + "Use another name for the new settings (run=<name>), or restore the folder's settings."
-        )
     if changes:
         _write(root, _SettingsFile(kept.schema, kept.settings, environments))
     return changes
+
+
+def refuse_other_settings(root: Path, settings: Mapping[str, object]) -> None:
+    """Raises RunFolderError, naming each setting that differs from the folder's, where finished work depends on one."""
+    differing = differing_settings(root, settings)
+    if not differing or _nothing_finished(root) or all(is_unused(root, key) for key in differing):
+        return
+    raise RunFolderError(
+        f"{root} was created with other settings:\n"
+        + "".join(f"  {key}: {difference}\n" for key, difference in differing.items())
+        + "Use another name for the new settings (run=<name>), or restore the folder's settings."
+    )
 
 
 def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, str]:
