@@ -2,6 +2,7 @@
 
     python -m benchmarks.servers                                          # make servers ends with it
     python -m benchmarks.servers --run outputs/default --trajectories 8
+    python -m benchmarks.servers --dtype bfloat16                         # where the processor is fast at it
 
 Each round lets every engine sample the same steps: those of the first trajectories of a Grow, in their order, all
 trajectories at once, with the run's number of samples, temperature and token limit, one compute thread, and the weights
@@ -27,6 +28,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Literal, get_args
 
 import torch
 
@@ -49,7 +51,8 @@ from rest_react.storage.settings_file import read_settings
 from rest_react.weights.cache_folder import cache_folder
 from rest_react.weights.embedded import EMBEDDED
 
-VLLM = ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192", "--dtype", "float32"]
+VLLM = ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192"]
+DType = Literal["float32", "bfloat16"]
 START_S = 600.0
 Steps = list[tuple[str, list[str]]]
 Speeds = dict[str, list[float]]  # tokens per second in each round, by engine
@@ -62,6 +65,12 @@ def main() -> None:
     parser.add_argument("--iteration", type=int, default=1, help="the iteration whose Grow is repeated")
     parser.add_argument("--trajectories", type=int, default=4, help="so many of them, all at once")
     parser.add_argument("--rounds", type=int, default=3, help="how often each engine takes its turn")
+    parser.add_argument(
+        "--dtype",
+        choices=get_args(DType),
+        default="float32",
+        help="number type of ours and vLLM; llama.cpp has four bits",
+    )
     parser.add_argument("--untuned", action="store_true", help="the embedded model's weights, and llama.cpp too")
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -80,7 +89,7 @@ def main() -> None:
 
     async def measured() -> Speeds:
         with TemporaryDirectory() as folder:
-            async with opened(model, Path(folder), with_llamacpp=untuned) as engines:
+            async with opened(model, Path(folder), arguments.dtype, with_llamacpp=untuned) as engines:
                 return await compare(engines, steps, samples, how, arguments.rounds)
 
     print(*ratios(asyncio.run(measured())), sep="\n")
@@ -142,16 +151,16 @@ async def one_round(llm: LLM, steps: Steps, samples: int, how: Sampling, round_:
 
 
 @asynccontextmanager
-async def opened(model: str, folder: Path, *, with_llamacpp: bool) -> AsyncIterator[dict[str, LLM]]:
+async def opened(model: str, folder: Path, dtype: DType, *, with_llamacpp: bool) -> AsyncIterator[dict[str, LLM]]:
     """The engines by name, each with one compute thread."""
     ours = TransformersEngine(
-        model, mode="completion", dtype="float32", device="cpu", threads=1, cache_tokens=49152, batch_requests=48,
+        model, mode="completion", dtype=dtype, device="cpu", threads=1, cache_tokens=49152, batch_requests=48,
         batch_tokens=1024,
     )  # fmt: skip
     servers = cache_folder() / "servers"
     vllm = VllmServer(
         model, command=[str(servers / "vllm" / "bin" / "vllm"), "serve"], served_name="m", log=folder / "vllm.log",
-        extra_args=VLLM, max_model_len=8192, start_timeout_s=START_S, mode="completion",
+        extra_args=[*VLLM, "--dtype", dtype], max_model_len=8192, start_timeout_s=START_S, mode="completion",
         environment={"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "0"},
     )  # fmt: skip
     engines: dict[str, LLM] = {"ours": ours, "vllm": vllm}
