@@ -19,7 +19,7 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt
 from rest_react.selection.opinions import Judgement, Opinion
-from rest_react.selection.shuffled_ranking_prompt import fill_in, inert
+from rest_react.text_safety.escaping import fill_in, inert
 
 YES_NO = ("yes", "no")
 MOST_OPTIONS = 20  # likely tokens that a server lists

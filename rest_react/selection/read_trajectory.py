@@ -26,9 +26,9 @@ from rest_react.protocols import LLM
 from rest_react.records import Completion, Hit, Prompt, TrajectoryVerdict
 from rest_react.selection.opinions import Judgement
 from rest_react.selection.option_ranking import taken_by
-from rest_react.selection.shuffled_ranking_prompt import inert
 from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.selection.trajectory_signals.reconstruction import mask_names
+from rest_react.text_safety.escaping import inert
 from rest_react.trajectories.parsed import Evidence
 
 _ASKED = "The question that these notes answer, in one sentence.\nQuestion:"
