@@ -40,7 +40,6 @@ from rest_react.tasks.tool_maker.replies.choice import read_choice
 from rest_react.tasks.tool_maker.replies.grounding import ungrounded
 from rest_react.tasks.tool_maker.states import (
     NONE,
-    STEP_NAMES,
     alone_state,
     dispatch_state,
     documentation_in,
@@ -67,8 +66,6 @@ class ToolMaker(Task):
     dispatches: bool = False
     dispatcher: LLM | None = None
     run_folder: Path = Path()
-    name: str = "tool_maker"
-    step_kinds: tuple[str, ...] = tuple(STEP_NAMES)
 
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
