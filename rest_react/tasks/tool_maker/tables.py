@@ -97,7 +97,6 @@ def _of_families(name: str, last: Mapping[str, Evaluated], prices: Mapping[str, 
 
 
 def _answers(evaluation: Evaluated, prices: Mapping[str, Price]) -> list[_Answer]:
-    scores = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
     found = []
     for trajectory in evaluation.trajectories:
         if (result := evaluation.results.get(trajectory.id)) is not None:
@@ -105,8 +104,7 @@ def _answers(evaluation: Evaluated, prices: Mapping[str, Price]) -> list[_Answer
             family = result.kind if result.kind in FAMILIES else ""
             question = trajectory.question_id.rpartition(":")[2]
             tokens = usage.prompt_tokens + usage.completion_tokens
-            score = scores[result.verdict.verdict]
-            found.append(_Answer(question, family, score, tokens, _usd(trajectory, prices), result))
+            found.append(_Answer(question, family, result.score, tokens, _usd(trajectory, prices), result))
     return found
 
 
