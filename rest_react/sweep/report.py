@@ -19,18 +19,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rest_react.metrics.trainings import mean_scored
 from rest_react.reporting.page import fill
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.markdown import markdown_table
+from rest_react.reporting.tables.over_trainings import SEEDS
 from rest_react.reporting.tables.stage_tables import choice_notes, convergence_notes
 from rest_react.reporting.tables.sweep_arm import Arm
 from rest_react.reporting.tables.sweep_tables import Table, costs_table, latency_table, sweep_table
 from rest_react.storage.files import write_file
-from rest_react.sweep.arms import mean_scored, read_arms
+from rest_react.sweep.arms import read_arms
 from rest_react.sweep.data_notes import data_notes
 from rest_react.text_safety.escaping import visible
 
-_SEEDS = ("seed", "learning_seed", "run", "grow.reuse")  # what differs between the trainings of one arm
+_SEEDS = (*SEEDS, "run")  # what differs between the trainings of one arm
 _LATENCY = "Seconds of an answer by its output tokens"
 _TABLES: Mapping[str, Callable[[Sequence[Arm]], Table]] = {
     "Results": sweep_table,
