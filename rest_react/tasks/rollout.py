@@ -114,6 +114,12 @@ def tokens_of_roles(steps: Iterable[Step]) -> dict[str, tuple[int, int]]:
     return {role: (prompts[role], outputs[role]) for role in prompts}
 
 
+def with_policy(roles: Mapping[str, tuple[int, int]], usage: Usage) -> dict[str, tuple[int, int]]:
+    """The tokens, in and out, of each role and of the policy, which took those of `usage` that no other role took."""
+    prompts, outputs = (sum(used[i] for used in roles.values()) for i in (0, 1))
+    return {**roles, "policy": (usage.prompt_tokens - prompts, usage.completion_tokens - outputs)}
+
+
 def parse_each(
     step: Step, read: Callable[[str], ParsedAction], read_cut_off: Callable[[str], ParsedAction | None] = lambda _: None
 ) -> ParsedStep:

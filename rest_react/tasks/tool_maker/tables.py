@@ -19,7 +19,7 @@ from rest_react.metrics.intervals import Share, clustered_interval, paired_diffe
 from rest_react.metrics.prices import Price
 from rest_react.records import Result, Trajectory
 from rest_react.tasks.protocol import Evaluated, ResultTable
-from rest_react.tasks.rollout import tokens_of_roles
+from rest_react.tasks.rollout import tokens_of_roles, with_policy
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import how_asked
 from rest_react.tasks.tool_maker.replies.choice import read_choice
@@ -110,13 +110,8 @@ def _answers(evaluation: Evaluated, prices: Mapping[str, Price]) -> list[_Answer
 
 def _usd(trajectory: Trajectory, prices: Mapping[str, Price]) -> float | None:
     """The cost of a trajectory over all roles; None if a price is unknown."""
-    roles = tokens_of_roles(trajectory.steps)
-    usage = trajectory.usage
-    policy = (
-        usage.prompt_tokens - sum(prompt for prompt, _ in roles.values()),
-        usage.completion_tokens - sum(output for _, output in roles.values()),
-    )
-    costs = [prices[role].usd(*used) if role in prices else None for role, used in {**roles, "policy": policy}.items()]
+    tokens = with_policy(tokens_of_roles(trajectory.steps), trajectory.usage)
+    costs = [prices[role].usd(*used) if role in prices else None for role, used in tokens.items()]
     return None if None in costs else sum(cost or 0.0 for cost in costs)
 
 
