@@ -203,6 +203,6 @@ def main() -> None:
             _print_scores(scores)
             write_json(arguments.sheet.with_suffix(".json"), scores)
     except RestReactError as error:
-        stop(error, code=2)
+        stop(error)
     except OSError as error:
-        stop(UsageError(f"{arguments.sheet}: {error.strerror or error}; check the path"), code=2)
+        stop(UsageError(f"{arguments.sheet}: {error.strerror or error}; check the path"))

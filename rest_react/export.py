@@ -214,7 +214,5 @@ def main() -> None:
     try:
         with disk_errors():
             export(read_request(words))
-    except UsageError as error:
-        stop(error, code=2)
     except RestReactError as error:
-        stop(error, code=error.exit_status)
+        stop(error)

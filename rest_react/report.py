@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rest_react.config.cli import stop
 from rest_react.config.overrides import split, text
 from rest_react.errors import RunFolderError, UsageError, disk_errors
 from rest_react.metrics.prices import Price
@@ -193,8 +194,7 @@ def main() -> None:
         with disk_errors():
             notes = write_comparison(sources, page)
     except UsageError as error:
-        say(str(error))
-        raise SystemExit(2) from None
+        stop(error)
     for note in notes:
         say(f"note: {note}")
     say(f"comparison: {page}")
