@@ -21,6 +21,7 @@ from typing import Any
 
 from rest_react.metrics.trainings import mean_scored
 from rest_react.reporting.page import fill
+from rest_react.reporting.results.results_json import RESULTS_JSON
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.markdown import markdown_table
 from rest_react.reporting.tables.over_trainings import SEEDS
@@ -46,7 +47,7 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     results."""
     done = [job for job in jobs if job["status"] == 0 and job["folder"]]
     runs = [(_settings(job), Path(job["folder"])) for job in done]
-    runs = [(settings, run) for settings, run in runs if (run / "results.json").exists()]
+    runs = [(settings, run) for settings, run in runs if (run / RESULTS_JSON).exists()]
     asked = {Path(job["folder"]): job.get("iteration") for job in done}
     if len(runs) < 2:
         return ""

@@ -21,7 +21,7 @@ from rest_react.records import Result, Trajectory
 from rest_react.tasks.protocol import Evaluated, ResultTable
 from rest_react.tasks.rollout import tokens_of_roles, with_policy
 from rest_react.tasks.tool_maker.families import FAMILIES
-from rest_react.tasks.tool_maker.items import how_asked
+from rest_react.tasks.tool_maker.items import ACCEPTED, how_asked
 from rest_react.tasks.tool_maker.replies.choice import read_choice
 from rest_react.tasks.tool_maker.states import NONE
 
@@ -117,7 +117,7 @@ def _usd(trajectory: Trajectory, prices: Mapping[str, Price]) -> float | None:
 
 def _making(trajectory: Trajectory, prices: Mapping[str, Price]) -> _Making:
     kinds = Counter(step.kind for step in trajectory.steps)
-    return _Making(trajectory.answer == "accepted", kinds["propose"], kinds["verify"], _usd(trajectory, prices))
+    return _Making(trajectory.answer == ACCEPTED, kinds["propose"], kinds["verify"], _usd(trajectory, prices))
 
 
 def _rows(

@@ -29,7 +29,7 @@ from rest_react.protocols import LLM
 from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Trajectory, Usage, Verdict
 from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
-from rest_react.tasks.tool_maker.conversation import step_view
+from rest_react.tasks.tool_maker.conversation import ANSWER, PROBLEM, step_view
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.families.problem import plain_key
 from rest_react.tasks.tool_maker.items import ACCEPTED, How, how_asked
@@ -53,7 +53,6 @@ from rest_react.trajectories.parsed import ParsedAction, ParsedStep, ParsedTraje
 from rest_react.trajectories.step_view import StepView
 
 DISPATCHER = "task.dispatcher"
-ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what the result of a call is
 
 
 @dataclass(frozen=True, slots=True)
