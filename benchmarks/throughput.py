@@ -31,7 +31,8 @@ from rest_react.stages.grow import grow
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.agent import SearchAgent
-from rest_react.tasks.search_qa.prompt_files import load_prompts, with_numbers
+from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS, with_numbers
+from rest_react.tasks.search_qa.settings import SearchQASettings
 from rest_react.tasks.search_qa.task import SearchQA
 
 MAX_SEARCHES = 10
@@ -81,7 +82,8 @@ def run_grow(
     async def work(stage: Path) -> None:
         clients = [OpenAICompatible("fixed", base_url=url, api_key_env=None, max_in_flight=in_flight) for url in urls]
         llm: LLM = Replicas(clients) if len(clients) > 1 else clients[0]
-        prompts = with_numbers(load_prompts(), hits_per_search=3, max_searches=MAX_SEARCHES)
+        prompts = SearchQASettings("search_qa").load_prompts(PACKAGED_PROMPTS)
+        prompts = with_numbers(prompts, hits_per_search=3, max_searches=MAX_SEARCHES)
         task = SearchQA(SearchAgent(InMemory(), prompts, max_searches=MAX_SEARCHES))
         policy = Policy(llm, SAMPLES, 0.5, 2 * TOKENS, "perplexity", tuned=not exemplars)
         try:

@@ -30,6 +30,7 @@ from rest_react.metrics.agreement import cohens_kappa, correlation
 from rest_react.metrics.intervals import Share, clustered_interval
 from rest_react.questions.item_files import INSTRUCTED
 from rest_react.records import Result
+from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import BASELINES, SCHEMA
@@ -61,10 +62,10 @@ def _graded(run: Path, stage: Path) -> Iterator[Graded]:
         return
     who = stage.parent if stage.parent.parent.name == BASELINES else stage.parent.parent
     agent = f"{run.resolve().name} {who.name} {stage.name}"
-    for result in read_lines(stage / "results.jsonl", Result):
+    for result in read_lines(stage / RESULTS, Result):
         if not result.golds:
             raise RunFolderError(
-                f"{stage}/results.jsonl has no gold answers; delete that folder and run the evaluation again"
+                f"{stage / RESULTS} has no gold answers; delete that folder and run the evaluation again"
             )
         if result.question_id.startswith(INSTRUCTED):  # of another task, which no person needs to rate
             continue
@@ -203,6 +204,6 @@ def main() -> None:
             _print_scores(scores)
             write_json(arguments.sheet.with_suffix(".json"), scores)
     except RestReactError as error:
-        stop(error, code=2)
+        stop(error)
     except OSError as error:
-        stop(UsageError(f"{arguments.sheet}: {error.strerror or error}; check the path"), code=2)
+        stop(UsageError(f"{arguments.sheet}: {error.strerror or error}; check the path"))

@@ -17,7 +17,7 @@ from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
-from rest_react.errors import RestReactError, UsageError, disk_errors
+from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, disk_errors
 from rest_react.processes.command import run_async
 from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
@@ -95,13 +95,11 @@ def main() -> None:
     try:
         with disk_errors():
             trajectory, cited = run_async(ask(compose(overrides), words[0]))
-    except UsageError as error:
-        cli.stop(error, code=2)
     except RestReactError as error:
-        cli.stop(error, code=1)
-    if trajectory.fault is not None:
-        print(printable(f"\nno answer: {trajectory.fault.message}"))
-        raise SystemExit(1)
+        cli.stop(error)
+    if (fault := trajectory.fault) is not None:
+        print(printable(f"\nno answer: {fault.message}"))
+        raise SystemExit((OutsideFault if fault.whose == "outside" else ModelFault).exit_status)
     print(printable("\nanswer    " + trajectory.answer.replace("\n", f"\n{INDENT}")))
     for line in cited:
         print(printable(INDENT + line.replace("\n", " ")))

@@ -34,6 +34,7 @@ from rest_react.exporting.training_rows import preference_rows, prompt_completio
 from rest_react.reporting.trajectories import RecordedTrajectory, recorded_trajectories
 from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.storage.files import draft_folder, make_folder, publish, write_json
+from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.run_folder import SCHEMA, RunFolder, iterations
 from rest_react.storage.settings_file import read_settings
@@ -113,7 +114,7 @@ def _source(request: ExportRequest, root: Path) -> str:
     digest = hashlib.sha256(str(root.resolve()).encode("utf-8", "replace"))
     for k in _iterations(request, root):
         iteration = root / f"iter_{k}"
-        for path in sorted({*iteration.rglob("summary.json")} - {iteration / "tracking" / "summary.json"}):
+        for path in sorted({*iteration.rglob(SUMMARY)} - {iteration / "tracking" / SUMMARY}):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -214,7 +215,5 @@ def main() -> None:
     try:
         with disk_errors():
             export(read_request(words))
-    except UsageError as error:
-        stop(error, code=2)
     except RestReactError as error:
-        stop(error, code=error.exit_status)
+        stop(error)

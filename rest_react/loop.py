@@ -34,8 +34,8 @@ from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
 from rest_react.stages.improve.improve import EXAMPLES, improve
 from rest_react.stages.improve.trainable_steps import Rules
-from rest_react.stages.judge.outcome_judge import WEIGHTS, OutcomeRules, make_outcome_judge
-from rest_react.stages.judge.step_judge import JudgeRules, make_judge
+from rest_react.stages.judge.outcome_judge import WEIGHTS, make_outcome_judge
+from rest_react.stages.judge.step_judge import make_judge
 from rest_react.stages.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.synthesise import synthesise
@@ -205,7 +205,9 @@ class Loop:
             self.demonstrations,
             list(read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)),
             self.folder.stage(0, "outcome_judge"),
-            rules=OutcomeRules(judge.folds, judge.repeats, judge.held_out),
+            folds=judge.folds,
+            repeats=judge.repeats,
+            held_out=judge.held_out,
             grader=parts.judges.grader(),
             trainers=lambda of: parts.trainer(0, f"outcome judge, {of}", judge.epochs if of == WEIGHTS else None),
             untuned=parts.starting_model(),
@@ -229,7 +231,8 @@ class Loop:
                 self.parts.policy(llm, samples=judge.samples, temperature=s.grow.temperature, tuned=True),
                 self.folder.stage(0, "grow") / TRAJECTORIES,
                 self.folder.stage(0, "judge"),
-                rules=JudgeRules(judge.corruptions, judge.held_out),
+                corruptions=judge.corruptions,
+                held_out=judge.held_out,
                 trainer=self.parts.trainer(0, "judge"),
                 base=base,
                 open_model=self.parts.judges.trained,

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rest_react.config.cli import stop
 from rest_react.config.overrides import split, text
 from rest_react.errors import RunFolderError, UsageError, disk_errors
 from rest_react.metrics.prices import Price
@@ -68,19 +69,26 @@ folder or of a results.json. The report of one run is report.html in its folder;
 def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> Path:
     """Writes results.json, report.md, report.html and the cards into the run's folder. Returns the path of
     report.html. `prices` are for the tables of the task's models."""
+    return _write(run_folder, _compute(run_folder), smoke=smoke, prices=prices or {})
+
+
+def _compute(run_folder: Path) -> Results:
     settings = read_settings(run_folder)
     task = task_of_run_folder(settings)
     rows = compute_rows(run_folder, task.scores)
-    baselines = tuple(compute_baselines(run_folder, rows, task.scores))
-    results = Results(
+    return Results(
         schema=SCHEMA,
         run=run_folder.name,
         rows=tuple(rows),
         settings=settings,
-        baselines=baselines,
+        baselines=tuple(compute_baselines(run_folder, rows, task.scores)),
         environments=tuple(read_environments(run_folder)),
     )
+
+
+def _write(run_folder: Path, results: Results, *, smoke: bool, prices: Mapping[str, Price]) -> Path:
     write_json(run_folder / RESULTS_JSON, results)
+    task, rows, baselines = task_of_run_folder(results.settings), results.rows, results.baselines
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
@@ -92,7 +100,7 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
         "benchmarks": benchmark_views(
             rows, [*baseline_tables(rows, baselines), *_task_tables(run_folder, task, rows)], baselines
         ),
-        "tables": run_tables(run_folder, task, prices or {}),
+        "tables": run_tables(run_folder, task, prices),
         "stages": [table for stage in STAGES if (table := stage_table(run_folder, stage))],
     }
     write_file(run_folder / "report.md", report_markdown(view))
@@ -104,15 +112,15 @@ def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] |
 
 def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> None:
     """Writes the report and prints the table, a sentence for each benchmark, and notes on failures."""
-    page = write_report(run_folder, smoke=smoke, prices=prices)
-    rows = compute_rows(run_folder)
+    results = _compute(run_folder)
+    page = _write(run_folder, results, smoke=smoke, prices=prices or {})
     if smoke:
         say("This is a smoke run: a scripted policy answers, so the numbers have no meaning.")
-    console.print(results_table(rows))
-    for table in terminal_tables(rows, compute_baselines(run_folder, rows)):
+    console.print(results_table(results.rows))
+    for table in terminal_tables(results.rows, results.baselines):
         console.print(table)
     notes = [*choice_notes(run_folder), *(() if smoke else convergence_notes(run_folder))]  # a smoke run cannot learn
-    for line in (*headlines(rows), *failure_notes(rows), *(f"note: {note}" for note in notes)):
+    for line in (*headlines(results.rows), *failure_notes(results.rows), *(f"note: {note}" for note in notes)):
         say(line)
     say(f"report: {page}")
 
@@ -186,8 +194,7 @@ def main() -> None:
         with disk_errors():
             notes = write_comparison(sources, page)
     except UsageError as error:
-        say(str(error))
-        raise SystemExit(2) from None
+        stop(error)
     for note in notes:
         say(f"note: {note}")
     say(f"comparison: {page}")

@@ -12,6 +12,7 @@ from rest_react import ask as module
 from rest_react.ask import HELP, main
 from rest_react.build import Parts
 from rest_react.config.compose import compose
+from rest_react.errors import BudgetReached, OutsideFault
 from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
 from rest_react.run import run
 from rest_react.storage.run_folder import RunFolder
@@ -185,6 +186,20 @@ def test_a_failed_trajectory_prints_its_error_and_exits_with_1(
     assert out.startswith("decide: no sample is usable (")
     assert "\nno answer: no usable sample at step 0 (decide)" in out
     assert "policy.right: 1.0 in the folder, 0.0 now" in err
+
+
+@pytest.mark.parametrize(("error", "status"), [(OutsideFault("no network"), 3), (BudgetReached("10 USD"), 4)])
+def test_a_failure_outside_and_a_spent_budget_have_the_status_that_they_have_in_a_run(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    class Failing:
+        async def search(self, query: str, k: int) -> list[Hit]:
+            raise error
+
+    monkeypatch.setattr(module.Parts, "search", lambda *_: Failing())
+    question = known_question(output)
+    code, out, err = asked(capsys, monkeypatch, question, *SMOKE, f"output={output}", "iteration=0")
+    assert (code, str(error) in out + err) == (status, True)
 
 
 def test_ask_runs_as_a_command(output: Path) -> None:

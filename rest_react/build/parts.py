@@ -80,9 +80,9 @@ class Parts:
     def _engine(self, passages: Sequence[Passage] | None) -> Search:
         return self.settings.search.open(SearchContext(passages, self.folder.root / "bm25", read_corpus_file))
 
-    def task(self, passages: Sequence[Passage] | None, *, filters: bool = False) -> Task:
+    def task(self, passages: Sequence[Passage] | None) -> Task:
         """The task, for rollouts on a question set with these passages."""
-        return self._task(self.search(passages) if self.settings.task.searches else None, filters=filters)
+        return self._task(self.search(passages) if self.settings.task.searches else None)
 
     def demonstrated_task(self) -> Task:
         """The task for the rollouts of the scripted expert."""
@@ -97,10 +97,10 @@ class Parts:
 
     async def left_out_demonstrations(self) -> Mapping[str, str]:
         """The ids of the questions that the expert cannot demonstrate, each with the reason."""
-        s, search = self.settings, self._demonstrated_search
+        s = self.settings
         if s.demonstrations.questions is None:
             return {}
-        return await s.task.left_out(self.question_sets.demonstrated, search(), s.agent)
+        return await s.task.left_out(self.question_sets.demonstrated, self._demonstrated_search(), s.agent)
 
     def task_reader(self, *, filters: bool = False) -> Task:
         """The task for stored trajectories: it parses and verifies them and, with `filters`, says which may train."""

@@ -41,9 +41,9 @@ _HYDRA = (
 def checked(arguments: Sequence[str]) -> list[str]:
     """The arguments for Hydra, with short names expanded. Prints all problems, if any, and exits with 2."""
     if problems := [*filter(None, map(_secret, arguments)), *_secrets_of_files(arguments)]:
-        stop(ConfigError(problems), code=2)  # before anything is written or printed, --cfg included
+        stop(ConfigError(problems))  # before anything is written or printed, --cfg included
     if dashed := list(_dashed(arguments)):
-        stop(ConfigError(dashed), code=2)
+        stop(ConfigError(dashed))
     # Hydra accepts -m before or after all overrides, not between them.
     sweeps = [argument for argument in arguments if argument in MULTIRUN][:1]
     multirun = bool(sweeps) or "hydra.mode=MULTIRUN" in arguments
@@ -54,13 +54,13 @@ def checked(arguments: Sequence[str]) -> list[str]:
     try:
         settings = compose(others, multirun=multirun)
     except ConfigError as error:
-        stop(error, code=2)
+        stop(error)
     folder = _new_sweep(settings) if multirun else output_root(settings) / settings.run / "hydra"
     try:
         if not settings.dry_run:
             refuse_unwritable(folder)  # Hydra writes its own files first, and would end in a traceback
     except DiskError as error:
-        stop(error, code=2)
+        stop(error)
     if multirun:
         # First, so that a value from the user replaces it.
         return [*sweeps, as_text("hydra.sweep.dir", str(folder)), *others]
@@ -124,10 +124,10 @@ def overrides() -> tuple[str, ...]:
     return tuple(HydraConfig.get().overrides.task) if HydraConfig.initialized() else ()
 
 
-def stop(error: RestReactError, *, code: int) -> NoReturn:
-    """Prints the message and exits with `code`."""
+def stop(error: RestReactError) -> NoReturn:
+    """Prints the message and exits with the status of the error."""
     say(str(error))
-    raise SystemExit(code)
+    raise SystemExit(error.exit_status)
 
 
 def output_root(settings: Settings) -> Path:

@@ -15,10 +15,9 @@ from typing import Any
 
 from rest_react.errors import UsageError
 from rest_react.records import Example
-from rest_react.stages.improve.improve import EXAMPLES, RANKINGS
-from rest_react.stages.improve.preferences import preferences
+from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.improve.trainable_steps import Rules
-from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.stages.training_data import preference_data
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.protocol import Task
@@ -41,10 +40,8 @@ def preference_rows(
             f"{folder.stage(k)}: iteration {k} was made by the run {locked['grow.reuse']!r} with settings of its own; "
             "export its preferences from that run"
         )
-    improved = folder.stage(k, "improve")
-    examples = read_lines(improved / EXAMPLES, Example)
     rules = _rules(locked) if k else Rules("perplexity")
-    for row in preferences(task, folder.stage(k, "grow") / TRAJECTORIES, improved / RANKINGS, examples, rules):
+    for row in preference_data(folder, k, task, rules):
         yield {
             **_facts(k, row),
             "prompt": _text("user", row.prompt, chat=chat),

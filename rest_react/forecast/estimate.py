@@ -13,6 +13,7 @@ Not here: what one stage takes (forecast.stage_costs), the printed table (foreca
 
 from collections.abc import Callable, Iterator
 from statistics import fmean
+from typing import TypeAlias
 
 from rest_react.config.settings import Questions, Settings, model_behind
 from rest_react.config.training_part import training_rows
@@ -46,6 +47,7 @@ from rest_react.storage.summaries import read_summary
 SEARCHES = 2.5
 VERIFIED = 0.25
 UNEQUAL = 0.4
+Complete: TypeAlias = Callable[..., bool]
 
 
 def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
@@ -59,38 +61,55 @@ def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
     for k in range(s.iteration + 1):
         # Iteration 0 has nothing to learn from but demonstrations, which a script writes.
         if k or s.start == "demonstrations":
-            asked_of = sum(size_of(s, source) for source in (s.grow.questions, *s.grow.also.values()))
-            trajectories = asked_of * s.grow.trajectories_per_question if k else demonstrations_of(s)
-            calls = round(trajectories * steps)
-            grows = k and s.improve.max_examples != 0
-            if grows and not complete(k, "grow"):
-                yield rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, prefix_tokens(s, k - 1))
-            rankings = s.grow.samples if by_options(s) else 1  # one request per candidate
-            asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
-            ranked = round(calls * UNEQUAL) if s.improve.equal_steps == "drop" else calls
-            verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
-            if k == 1 and grows and asked and not complete(k, "improve") and not complete(0, "judge"):
-                yield from judge_training(s, pace, round(demonstrations_of(s) * steps))
-            if k == 1 and grows and verdicts and not complete(k, "improve") and not complete(0, "outcome_judge"):
-                yield from outcome_judge_training(s, pace, demonstrations_of(s), steps)
-            if grows and (asked or verdicts) and not complete(k, "improve"):
-                yield judging(s, pace, f"iteration {k}: improve", ranked * asked + verdicts)
-            if grows and s.improve.keep_trajectories in READINGS and not complete(k, "improve"):
-                yield reading(s, pace, f"iteration {k}: improve, reading", trajectories)
-            if not complete(k, "finetune"):
-                shown = k and s.start == "demonstrations" and s.finetune.mix_demonstrations
-                kept = ranked if k else calls
-                kept = round(kept * VERIFIED) if k and s.improve.keep == "verified" else kept
-                if k and s.improve.likeliest is not None:
-                    kept = round(kept * s.improve.likeliest)
-                if k and s.improve.max_examples is not None:
-                    kept = min(kept, s.improve.max_examples)
-                yield training(s, pace, k, kept + (round(demonstrations_of(s) * steps) if shown else 0))
-            if not complete(k, "choose"):
-                yield from _choice(s, pace, k, steps)
+            yield from _learning(s, pace, complete, k, steps)
         for name, source in s.evaluate.benchmarks.items():
             if not complete(k, "evaluate", name):
                 yield from _evaluation(s, pace, f"iteration {k}: evaluate {name}", k, source, steps)
+
+
+def _learning(s: Settings, pace: Pace, complete: Complete, k: int, steps: float) -> Iterator[Forecast]:
+    """The stages that gather the data of iteration k and train on them. A trajectory has `steps` calls."""
+    asked_of = sum(size_of(s, source) for source in (s.grow.questions, *s.grow.also.values()))
+    trajectories = asked_of * s.grow.trajectories_per_question if k else demonstrations_of(s)
+    calls = round(trajectories * steps)
+    ranked = round(calls * UNEQUAL) if s.improve.equal_steps == "drop" else calls
+    if k and s.improve.max_examples != 0:
+        if not complete(k, "grow"):
+            yield rollouts(s, pace, f"iteration {k}: grow", calls, s.grow.samples, prefix_tokens(s, k - 1))
+        if not complete(k, "improve"):
+            yield from _improving(s, pace, complete, k, trajectories, ranked, steps)
+    if not complete(k, "finetune"):
+        yield training(s, pace, k, _trained(s, ranked, steps) if k else calls)
+    if not complete(k, "choose"):
+        yield from _choice(s, pace, k, steps)
+
+
+def _improving(
+    s: Settings, pace: Pace, complete: Complete, k: int, trajectories: int, ranked: int, steps: float
+) -> Iterator[Forecast]:
+    """What the reward model does in Improve of iteration k, and before it the training of judges."""
+    rankings = s.grow.samples if by_options(s) else 1  # one request per candidate
+    asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
+    verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
+    if k == 1 and asked and not complete(0, "judge"):
+        yield from judge_training(s, pace, round(demonstrations_of(s) * steps))
+    if k == 1 and verdicts and not complete(0, "outcome_judge"):
+        yield from outcome_judge_training(s, pace, demonstrations_of(s), steps)
+    if asked or verdicts:
+        yield judging(s, pace, f"iteration {k}: improve", ranked * asked + verdicts)
+    if s.improve.keep_trajectories in READINGS:
+        yield reading(s, pace, f"iteration {k}: improve, reading", trajectories)
+
+
+def _trained(s: Settings, ranked: int, steps: float) -> int:
+    """The steps that a later iteration trains on, of those that Improve selects from, with the demonstrations."""
+    kept = round(ranked * VERIFIED) if s.improve.keep == "verified" else ranked
+    if s.improve.likeliest is not None:
+        kept = round(kept * s.improve.likeliest)
+    if s.improve.max_examples is not None:
+        kept = min(kept, s.improve.max_examples)
+    shown = s.start == "demonstrations" and s.finetune.mix_demonstrations
+    return kept + (round(demonstrations_of(s) * steps) if shown else 0)
 
 
 def _evaluation(
@@ -147,7 +166,7 @@ def _pace(s: Settings, folder: RunFolder) -> Pace:
     return Pace(0.0, fmean(map(tokens_of, shown)) + FRAME_TOKENS, fmean(map(tokens_of, answers)) + FRAME_TOKENS)
 
 
-def _completed(s: Settings, folder: RunFolder) -> Callable[..., bool]:
+def _completed(s: Settings, folder: RunFolder) -> Complete:
     """A function that says whether a stage is complete in this run, or in the run from which it is reused."""
     shared: set[str] = set()
     if s.grow.reuse is not None:

@@ -153,9 +153,8 @@ def _decode_rate(model: Any) -> float:
 def _train_rate(model: Any, lora: bool, *, bfloat16: bool) -> float:
     """Training tokens per second, forward and backward, with the common prefix read once as in training."""
     import torch
-    from torch.nn.functional import cross_entropy
 
-    from rest_react.training.worker.completion_loss import as_tree
+    from rest_react.training.worker.completion_loss import as_tree, summed_loss
 
     if lora:
         from peft import LoraConfig, get_peft_model
@@ -167,12 +166,9 @@ def _train_rate(model: Any, lora: bool, *, bfloat16: bool) -> float:
     rows = [{"input_ids": begin + end, "labels": [IGNORED] * (_SHARED + _OWN // 2) + end[_OWN // 2 :]} for end in ends]
 
     def step() -> None:
-        batch = as_tree(rows)
-        del batch["labels"]
-        targets, columns = batch.pop("shift_labels").flatten(), batch.pop("columns").flatten()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
-            logits = model(**batch, logits_to_keep=columns, use_cache=False).logits.flatten(0, 1)
-        loss: Any = cross_entropy(logits.float(), targets)
+            total, targets, _ = summed_loss(model, as_tree(rows))
+        loss: Any = total / targets
         loss.backward()
 
     return 2 * (_SHARED + _OWN) / _seconds(step)

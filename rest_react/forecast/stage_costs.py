@@ -14,6 +14,7 @@ from statistics import fmean
 from rest_react.config.settings import Model, Questions, Settings, TrainedModel, model_behind
 from rest_react.config.training_part import training_rows
 from rest_react.llm.model_settings import ModelSettings
+from rest_react.tasks.agent_settings import shows_exemplars
 
 STATE_TOKENS = 300
 OUTPUT_TOKENS = 60
@@ -182,9 +183,7 @@ def demonstrations_of(s: Settings) -> int:
 def prefix_tokens(s: Settings, iteration: int) -> int:
     """The mean number of tokens of the instructions and exemplars in a prompt of this iteration's model."""
     tuned = iteration > 0 or s.start == "demonstrations"
-    if s.agent.exemplars == "never" or (s.agent.exemplars == "untuned" and tuned):
-        return 0
-    return _packaged_prefix(s)
+    return _packaged_prefix(s) if shows_exemplars(s.agent.exemplars, tuned=tuned) else 0
 
 
 def _packaged_prefix(s: Settings) -> int:

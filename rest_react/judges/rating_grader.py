@@ -15,7 +15,7 @@ from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.rating_reply import read_rating
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Prompt, Sampling, Verdict
-from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.text_safety.escaping import fill_in, inert
 
 _GOOD = 4
 _REASON = re.compile(r"rating ([1-5]) of 5")
@@ -32,9 +32,7 @@ class RatingGrader:
     max_tokens: int
 
     async def grade(self, question: LabelledQuestion, answer: str, *, seed: int) -> Verdict:
-        shown = {"{text}": question.question.text, "{answer}": answer}
-        texts = {mark: escape_control_tokens(text).replace("```", "` ` `") for mark, text in shown.items()}
-        prompt = re.sub(r"\{text\}|\{answer\}", lambda mark: texts[mark[0]], self.template)
+        prompt = fill_in(self.template, text=inert(question.question.text), answer=inert(answer))
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)
         try:
             (reply,) = await self.llm.sample(Prompt("", prompt), n=1, sampling=sampling)

@@ -76,6 +76,18 @@ class _Arm:
         return float((apart**2).sum() / (questions - 1) / questions)
 
 
+def means_by_training(trainings: Sequence[Answers]) -> dict[str, list[float | None]]:
+    """The mean score of each question in each training, so that the spread over columns is that over trainings."""
+    names = dict.fromkeys(name for one in trainings for name in one)
+    return {name: [mean_scored(one.get(name, ())) for one in trainings] for name in names}
+
+
+def mean_scored(values: Sequence[float | None]) -> float | None:
+    """The mean of the scored values; None without one."""
+    scored = _scored(values)
+    return sum(scored) / len(scored) if scored else None
+
+
 def mean_over_trainings(trainings: Sequence[Answers]) -> OverTrainings:
     """The mean score of one arm (values between 0 and 1)."""
     names = _scored_in_all(trainings)

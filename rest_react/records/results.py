@@ -22,6 +22,11 @@ class Verdict:
     completion_tokens: int = 0
     refused: bool = False
 
+    @property
+    def score(self) -> float | None:
+        """1, 0, or None if there is no verdict."""
+        return {"correct": 1.0, "incorrect": 0.0, "unscored": None}[self.verdict]
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -49,3 +54,11 @@ class Result:
     question: str = ""
     golds: tuple[str, ...] = ()
     rule_verdict: Verdict | None = None
+
+    @property
+    def score(self) -> float | None:
+        """1, 0, or None where the answer is unscored or an external error ended it. A failure of the model is
+        incorrect."""
+        if self.fault is not None:
+            return None if self.fault.whose == "outside" else 0.0
+        return self.verdict.score

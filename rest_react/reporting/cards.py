@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from markupsafe import Markup
 
@@ -28,6 +28,7 @@ from rest_react.storage.settings_file import read_settings
 from rest_react.storage.summaries import read_summary
 from rest_react.weights.embedded import EMBEDDED, HUB_TWIN
 
+_Fact: TypeAlias = tuple[str, Any]
 _TAGS = ["rest-react", "search-agent", "self-improvement", "synthetic"]
 # Settings, and counts of Grow and Improve, that a card shows.
 _MADE = (
@@ -49,41 +50,63 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
     settings = read_settings(run_folder)
     for k in iterations(run_folder):
         stage = run_folder / f"iter_{k}"
-        grown, improved, tuned = (read_summary(stage / part) for part in ("grow", "improve", "finetune"))
-        name = f"{run_folder.name}-{k}"
-        chosen_by = settings.get("evaluate.choose_by")
+        improved, tuned = (read_summary(stage / part) for part in ("improve", "finetune"))
         gold = k > 0 and str((improved or {}).get("selector", "")).startswith("gold")  # benchmarks/upper_bound.py
-        view = {"name": name, "iteration": k, "smoke": smoke, "chosen_by": chosen_by, "gold": gold}
-        made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
-        if gold:  # whatever the settings of Improve
-            made = [fact for fact in made if not fact[0].startswith(("improve.", "reward_model."))]
-            made.append(("targets chosen by", "gold answers"))
-        if "demonstrations.questions.path" in settings:  # the expert answered these, not the built-in world's
-            made = [fact for fact in made if fact[0] != "world.demonstrations"]
         taken = k > 0 and (k <= settings.get("grow.reuse_through", 0) or _is_student(run_folder, settings))
-        if taken:  # the rows were made by another run, with settings of its own
-            made = [(key, value) for key, value in made if not key.startswith(("grow.", "improve."))]
-            made.append(("reused from", settings["grow.reuse"]))
+        made, chosen_by = _made(settings, k, gold=gold, taken=taken), settings.get("evaluate.choose_by")
+        view = {"name": f"{run_folder.name}-{k}", "iteration": k, "smoke": smoke, "chosen_by": chosen_by, "gold": gold}
         if improved is not None:
-            made_of = {"trajectories": (grown or {}).get("trajectories"), **improved}
-            kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
-            facts = [(key.replace("_", " "), made_of[key]) for key in _COUNTED if made_of.get(key) is not None]
-            front = data_front(name, kinds.total(), EXAMPLES)
-            written = [fact for fact in made if not (taken and fact[0] == "policy.model")]
-            rows_of = view | {"made": [*facts, *written], "kinds": kinds.most_common(), "taken": taken}
-            _card("data_card", stage / "improve", front=front, **rows_of)
+            _data_card(stage, improved, made, {**view, "taken": taken})
         if tuned is not None:
-            own = [row for row in rows if row.iteration == k]
-            results = markdown_table(HEADINGS, [[cell(row) for _, cell in COLUMNS] for row in own])
-            made = [("training rows", f"{tuned['examples']:,}"), *made]
-            view["reference"] = tuned["base"] if tuned.get("learns_from") == "preferences" else ""
-            made += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
-            made += [("evaluate.choose_by", chosen_by)] if chosen_by else []
-            chosen = weights_of_iteration(stage) if read_summary(stage / "choose") is not None else None
-            weights = chosen or stage / "finetune" / "model"
-            folder = weights if weights.is_dir() else stage / "finetune"
-            front = _model_front(name, str(settings.get("policy.model", "")), own)
-            _card("model_card", folder, front=front, made=made, results=Markup(results), **view)
+            _model_card(stage, tuned, made, settings, [row for row in rows if row.iteration == k], view)
+
+
+def _made(settings: Mapping[str, Any], k: int, *, gold: bool, taken: bool) -> list[_Fact]:
+    """The settings with which iteration `k` was made. `gold`: gold answers chose its targets; `taken`: its rows were
+    made by another run, with settings of its own."""
+    made = [(key, settings[key]) for key in (_MADE if k else _MADE_BY_EXPERT) if key in settings]
+    if gold:  # whatever the settings of Improve
+        made = [fact for fact in made if not fact[0].startswith(("improve.", "reward_model."))]
+        made.append(("targets chosen by", "gold answers"))
+    if "demonstrations.questions.path" in settings:  # the expert answered these, not the built-in world's
+        made = [fact for fact in made if fact[0] != "world.demonstrations"]
+    if taken:
+        made = [fact for fact in made if not fact[0].startswith(("grow.", "improve."))]
+        made.append(("reused from", settings["grow.reuse"]))
+    return made
+
+
+def _data_card(stage: Path, improved: Mapping[str, Any], made: Sequence[_Fact], view: Mapping[str, Any]) -> None:
+    """The card of the training rows; what of them was taken from another run has another policy."""
+    grown = read_summary(stage / "grow") or {}
+    counts = {"trajectories": grown.get("trajectories"), **improved}
+    facts = [(key.replace("_", " "), counts[key]) for key in _COUNTED if counts.get(key) is not None]
+    facts += [fact for fact in made if not (view["taken"] and fact[0] == "policy.model")]
+    kinds = Counter(example.kind for example in read_lines(stage / "improve" / EXAMPLES, Example))
+    front = data_front(view["name"], kinds.total(), EXAMPLES)
+    _card("data_card", stage / "improve", front=front, made=facts, kinds=kinds.most_common(), **view)
+
+
+def _model_card(
+    stage: Path,
+    tuned: Mapping[str, Any],
+    made: Sequence[_Fact],
+    settings: Mapping[str, Any],
+    rows: Sequence[ResultRow],
+    view: Mapping[str, Any],
+) -> None:
+    """The card of the model, beside its weights if the run has them; `rows` are its results."""
+    facts = [("training rows", f"{tuned['examples']:,}"), *made]
+    facts += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
+    if view["chosen_by"]:
+        facts.append(("evaluate.choose_by", view["chosen_by"]))
+    chosen = weights_of_iteration(stage) if read_summary(stage / "choose") is not None else None
+    weights = chosen or stage / "finetune" / "model"
+    front = _model_front(view["name"], str(settings.get("policy.model", "")), rows)
+    results = markdown_table(HEADINGS, [[cell(row) for _, cell in COLUMNS] for row in rows])
+    reference = tuned["base"] if tuned.get("learns_from") == "preferences" else ""
+    folder = weights if weights.is_dir() else stage / "finetune"
+    _card("model_card", folder, front=front, made=facts, results=Markup(results), reference=reference, **view)
 
 
 def _is_student(run_folder: Path, settings: Mapping[str, Any]) -> bool:

@@ -14,14 +14,13 @@ Not here: the numbers of one run (reporting.results.rows), the paper's tables (t
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
-from rest_react.metrics.trainings import OverTrainings, mean_over_trainings
+from rest_react.metrics.trainings import OverTrainings, mean_over_trainings, means_by_training
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
-from rest_react.reporting.tables.over_trainings import shared_by, trainings_tables, without_copies
+from rest_react.reporting.tables.over_trainings import iteration_pairs, shared_by, trainings_tables, without_copies
 from rest_react.reporting.tables.paper_tables import paper_tables
 from rest_react.text_safety.escaping import visible
 
@@ -88,7 +87,7 @@ def _by_examples(runs: Sequence[Run], benchmark: str) -> list[AccuracyBySize]:
 
 
 def _accuracy(tuned: Sequence[Mapping[str, Sequence[float | None]]]) -> Share | OverTrainings:
-    return mean_over_trainings(tuned) if len(tuned) > 1 else clustered_interval(_together(tuned))
+    return mean_over_trainings(tuned) if len(tuned) > 1 else clustered_interval(means_by_training(tuned))
 
 
 def _size_table(sizes: Sequence[AccuracyBySize]) -> Table:
@@ -105,16 +104,6 @@ def _size_table(sizes: Sequence[AccuracyBySize]) -> Table:
         spread = "" if accuracy.std is None else percent(accuracy.std)
         rows.append([f"{size.examples:,}", str(size.runs), percent(accuracy.mean), span(accuracy), spread])
     return {"headings": headings, "rows": rows}
-
-
-def _together(runs: Sequence[Mapping[str, Sequence[float | None]]]) -> dict[str, list[float | None]]:
-    """For each question its mean score in each run, so that the spread over columns is the spread between runs."""
-    return {question: [_mean(run.get(question, ())) for run in runs] for run in runs for question in run}
-
-
-def _mean(scores: Sequence[float | None]) -> float | None:
-    scored = [score for score in scores if score is not None]
-    return fmean(scored) if scored else None
 
 
 def _differences(runs: Sequence[Run], benchmark: str) -> Table:
@@ -140,11 +129,8 @@ def _differences(runs: Sequence[Run], benchmark: str) -> Table:
 
 
 def _pairs(run: Run, reference: Run, benchmark: str) -> list[tuple[int, int]]:
-    """The pairs of iterations to compare: those that both runs have, and the last of each."""
     own, theirs = ([k for k, name in answered.answers if name == benchmark] for answered in (run, reference))
-    if not own or not theirs:
-        return []
-    return sorted({(k, k) for k in own if k in theirs} | {(max(own), max(theirs))})
+    return iteration_pairs(own, theirs)
 
 
 def _settings(runs: Sequence[Run]) -> Table:

@@ -29,11 +29,13 @@ from rest_react.reporting.trajectories import RecordedTrajectory, recorded_traje
 from rest_react.seeds import derive_seed
 from rest_react.tasks.protocol import Task
 from rest_react.trajectories.step_view import StepView
+from rest_react.weights.common_prefix import common_prefix_length
 
 LARGEST = 30_000_000
 PER_BLOCK = 32
 _LONGEST = 20_000  # characters of one text, which limits the size of the page
 _SEARCHED = 240  # characters of an answer or a fault in the index
+_ENTRY = ("stage", "id", "question", "answer", "outcome", "before", "revised", "kind", "fault")  # of the index
 Candidates: TypeAlias = Literal["all", "chosen"]
 Keep: TypeAlias = Callable[[str], Candidates | None]  # by stage and id; None: the trajectory is not packed
 
@@ -80,7 +82,7 @@ def _drawn(name: str, share: float) -> Callable[[str], bool]:
 def _pack(run_folder: Path, task: Task, keep: Keep, largest: float = math.inf) -> tuple[Packed | None, int]:
     """The packed data, or None if they are larger than `largest`, and their size. Data that are too large are counted
     without being kept in memory."""
-    columns: dict[str, list[object]] = {name: [] for name in _entry_names()}
+    columns: dict[str, list[object]] = {name: [] for name in _ENTRY}
     blocks: list[str] = []
     waiting: list[dict[str, Any]] = []
     whole = total = size = 0
@@ -117,10 +119,6 @@ def _pack(run_folder: Path, task: Task, keep: Keep, largest: float = math.inf) -
 
 def _deflated(value: object) -> str:
     return base64.b64encode(zlib.compress(msgspec.json.encode(value), 9)).decode("ascii")
-
-
-def _entry_names() -> tuple[str, ...]:
-    return ("stage", "id", "question", "answer", "outcome", "before", "revised", "kind", "fault")
 
 
 def _entry(recorded: RecordedTrajectory) -> dict[str, object]:
@@ -189,8 +187,7 @@ def _opened_step(step: Step, view: StepView, before: str, ranking: Ranking | Non
 
 def _difference(before: str, state: str) -> dict[str, object]:
     old, new = before.split("\n"), state.split("\n")
-    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    same = min(same, len(new) - 1)  # the rest has at least one line
+    same = min(common_prefix_length(old, new), len(new) - 1)  # the rest has at least one line
     return {"same": same, "rest": "\n".join(new[same:])}
 
 

@@ -1,6 +1,6 @@
 """Renders a page from a template of templates/ as one file that needs no network.
 
-    text = fill("report.html.j2", scripts=("browser.js",), title="Run default", ...)
+    text = fill("compare.html.j2", title="Runs a, b", headings=headings, view=view)
 
 Style, scripts and data are in the file, and its content security policy allows nothing else. All values are escaped.
 `write_page` writes a page with much data piece by piece.

@@ -15,6 +15,7 @@ from pathlib import Path
 from rest_react.errors import RunFolderError
 from rest_react.records import Ranking, Result, Trajectory
 from rest_react.stages.evaluate import RESULTS
+from rest_react.stages.improve.improve import RANKINGS
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import iterations
@@ -69,6 +70,6 @@ def _rankings(stage: Path) -> Iterator[tuple[str, dict[int, Ranking]]]:
     """The rankings of each trajectory, in the order of the trajectories; empty while the stage is incomplete."""
     if read_summary(stage) is None:
         return
-    lines = read_lines(stage / "rankings.jsonl", Ranking)
+    lines = read_lines(stage / RANKINGS, Ranking)
     for id_, group in groupby(lines, key=lambda ranking: ranking.id.rpartition(".")[0]):
         yield id_, {int(ranking.id.rpartition(".")[2]): ranking for ranking in group}

@@ -19,12 +19,12 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt
 from rest_react.selection.opinions import Judgement, Opinion
-from rest_react.selection.shuffled_ranking_prompt import fill_in, inert
+from rest_react.text_safety.escaping import fill_in, inert
 
 YES_NO = ("yes", "no")
 MOST_OPTIONS = 20  # likely tokens that a server lists
 _LETTER_ALONE, _WORD_ALONE = "\n\nReply with the letter alone.", "\n\nReply with yes or no alone."
-_DIGITS = 4  # of a stored score
+DIGITS = 4  # of a stored score
 
 
 async def rank_by_letters(
@@ -54,11 +54,11 @@ async def rank_by_letters(
         return None
     places = [[shown.index(i) for i in range(count)] for shown in rotations]
     rows = tuple(
-        tuple(round(one.logprobs[place] + 0.0, _DIGITS) for place in places_of)
+        tuple(round(one.logprobs[place] + 0.0, DIGITS) for place in places_of)
         for one, places_of in zip(found, places, strict=True)
     )
-    totals = [round(sum(row[i] for row in rows), _DIGITS) for i in range(count)]
-    decided = max(totals) - min(totals) > count * 10**-_DIGITS
+    totals = [round(sum(row[i] for row in rows), DIGITS) for i in range(count)]
+    decided = max(totals) - min(totals) > count * 10**-DIGITS
     order = tuple(sorted(range(count), key=lambda i: -totals[i])) if decided else ()
     reply = "" if decided else "all options score the same"
     names = tuple("".join(letters[place] for place in places_of) for places_of in places)
@@ -69,9 +69,12 @@ async def judge_by_yes_no(llm: LLM, text: str) -> Judgement | None:
     """Whether yes is likelier than no behind the text; None if the model gives no scores. Raises the errors of the
     client."""
     scores = await llm.score(Prompt("", text, closing=_WORD_ALONE), YES_NO)
-    if scores is None:
-        return None
-    yes, no = (round(value, _DIGITS) for value in scores.logprobs)
+    return None if scores is None else judgement_of(scores)
+
+
+def judgement_of(scores: OptionScores) -> Judgement:
+    """The judgement that the scores of yes and no give; without one where they are equal."""
+    yes, no = (round(value, DIGITS) for value in scores.logprobs)
     return Judgement(None if yes == no else yes > no, taken_by([scores], ""), (yes, no), len(scores.floored))
 
 

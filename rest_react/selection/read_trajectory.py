@@ -25,15 +25,14 @@ from rest_react.errors import ModelFault
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Hit, Prompt, TrajectoryVerdict
 from rest_react.selection.opinions import Judgement
-from rest_react.selection.option_ranking import taken_by
-from rest_react.selection.shuffled_ranking_prompt import inert
+from rest_react.selection.option_ranking import DIGITS, taken_by
 from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.selection.trajectory_signals.reconstruction import mask_names
+from rest_react.text_safety.escaping import inert
 from rest_react.trajectories.parsed import Evidence
 
 _ASKED = "The question that these notes answer, in one sentence.\nQuestion:"
 _ANSWERED = "The answer to the question, in a few words.\nAnswer:"
-_DIGITS = 4  # of a stored score
 _NOISE = 0.01  # as a share of a text's log-probability: reads of it in bfloat16 differ by less (docs/metrics.md)
 _NONE = "(none)\n"
 
@@ -94,7 +93,7 @@ async def read_trajectory(keep: KeepTrajectories, found: Evidence, llm: LLM) -> 
             "reward_model=same with a policy in this process, or reward_model=vllm_remote reward_model.mode=completion "
             "for a server of vLLM"
         )
-    given, bare = (round(one.logprobs[0], _DIGITS) for one in found_scores)
+    given, bare = (round(one.logprobs[0], DIGITS) for one in found_scores)
     return Judgement(is_likelier(given, bare), taken_by(found_scores, ""), (given, bare))
 
 
@@ -120,7 +119,7 @@ def worse_than_average(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
 
 
 def _noise(logprob: float) -> float:
-    return max(_NOISE * abs(logprob), 10.0**-_DIGITS)
+    return max(_NOISE * abs(logprob), 10.0**-DIGITS)
 
 
 def _passages(hits: Iterable[Hit]) -> str:

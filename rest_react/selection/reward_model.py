@@ -19,7 +19,8 @@ from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.selection.option_ranking import judge_by_yes_no, rank_by_letters
-from rest_react.selection.shuffled_ranking_prompt import RankingPrompt, fill_in, inert
+from rest_react.selection.shuffled_ranking_prompt import RankingPrompt
+from rest_react.text_safety.escaping import fill_in, inert
 from rest_react.trajectories.parsed import Evidence
 
 

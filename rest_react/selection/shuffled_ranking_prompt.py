@@ -8,13 +8,12 @@ Not here: parsing of the reply (judges.ranking_reply), and the request (selectio
 """
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from rest_react.judges.ranking_reply import read_ranking
-from rest_react.text_safety.escaping import escape_control_tokens
+from rest_react.text_safety.escaping import fill_in, inert
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,3 @@ class RankingPrompt:
     def order(self, reply: str) -> tuple[int, ...]:
         """The indexes of the candidates, best first, from the numbers in a reply; empty if it has no ranking."""
         return tuple(self.shown[place] for place in read_ranking(reply, len(self.shown)))
-
-
-def fill_in(template: str, **parts: str) -> str:
-    """Replaces the placeholders in one pass, so that braces in a value are not replaced."""
-    return re.sub(r"\{(\w+)\}", lambda mark: parts.get(mark[1], mark[0]), template)
-
-
-def inert(text: str) -> str:
-    """Untrusted text for use between code fences: it cannot close the fence or the turn of a chat."""
-    return re.sub("`{3,}", lambda fence: " ".join(fence[0]), escape_control_tokens(text)).rstrip()

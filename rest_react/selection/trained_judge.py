@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import UsageError
 from rest_react.protocols import LLM
-from rest_react.records import Completion, OptionScores, Prompt
+from rest_react.records import OptionScores, Prompt
 from rest_react.selection.opinions import Judgement, Opinion
-from rest_react.selection.option_ranking import YES_NO
+from rest_react.selection.option_ranking import DIGITS, YES_NO, judgement_of, taken_by
 from rest_react.selection.read_trajectory import trajectory_text
 from rest_react.trajectories.parsed import Evidence
 
 MARK = "\n# good:"
 YES, NO = " yes", " no"  # the completions of its training rows
-_DIGITS = 4
 
 
 def shown_to_judge(state: str, output: str) -> str:
@@ -49,15 +48,15 @@ class TrainedJudge:
         scores = await gather_or_cancel(self._score(shown_to_judge(state, candidate)) for candidate in candidates)
         row = tuple(log_odds(one) for one in scores)
         order = tuple(sorted(range(len(row)), key=lambda i: -row[i])) if max(row) > min(row) else ()
-        return Opinion(order, _taken(scores), logprobs=(row,), floored=sum(len(one.floored) for one in scores))
+        return Opinion(order, taken_by(scores, ""), logprobs=(row,), floored=sum(len(one.floored) for one in scores))
 
     async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
         """Whether yes is likelier than no. Raises the errors of the client."""
-        return _judgement(await self._score(shown_to_judge(state, candidate)))
+        return judgement_of(await self._score(shown_to_judge(state, candidate)))
 
     async def is_right(self, found: Evidence, *, seed: int) -> Judgement:
         """Whether yes is likelier than no for the answer of a trajectory. Raises the errors of the client."""
-        return _judgement(await self._score(shown_answer(found)))
+        return judgement_of(await self._score(shown_answer(found)))
 
     async def _score(self, shown: str) -> OptionScores:
         scores = await self.llm.score(Prompt("", shown), YES_NO)
@@ -71,14 +70,4 @@ class TrainedJudge:
 
 def log_odds(scores: OptionScores) -> float:
     """The log-odds of yes against no, as they are stored."""
-    return round(scores.logprobs[0] - scores.logprobs[1], _DIGITS)
-
-
-def _judgement(scores: OptionScores) -> Judgement:
-    yes, no = (round(value, _DIGITS) for value in scores.logprobs)
-    return Judgement(None if yes == no else yes > no, _taken([scores]), (yes, no), len(scores.floored))
-
-
-def _taken(scores: Sequence[OptionScores]) -> Completion:
-    prompt, completion = sum(one.prompt_tokens for one in scores), sum(one.completion_tokens for one in scores)
-    return Completion("", completion, None, "stop", prompt)
+    return round(scores.logprobs[0] - scores.logprobs[1], DIGITS)

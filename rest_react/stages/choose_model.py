@@ -40,7 +40,7 @@ async def choose_model(
     for steps, model in sorted(models.items()):
         folder = stage / str(steps)
         await evaluate_model(model, folder, f"model after {steps} steps")
-        scores[steps] = {result.id: _score(result) for result in read_lines(folder / RESULTS, Result)}
+        scores[steps] = {result.id: result.score for result in read_lines(folder / RESULTS, Result)}
     common = [id_ for id_ in next(iter(scores.values())) if all(of.get(id_) is not None for of in scores.values())]
     if not common:
         for steps in models:
@@ -62,13 +62,6 @@ async def choose_model(
     }
     write_summary(stage, told)
     return models[best]
-
-
-def _score(result: Result) -> float | None:
-    """1, 0, or None where an external error left the answer unscored. A failure of the model is incorrect."""
-    if result.fault is not None:
-        return None if result.fault.whose == "outside" else 0.0
-    return {"correct": 1.0, "incorrect": 0.0}.get(result.verdict.verdict)
 
 
 def model_of_iteration(iteration: Path) -> ModelRef | None:

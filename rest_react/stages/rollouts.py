@@ -19,6 +19,7 @@ from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines, refuse_foreign
 from rest_react.tasks.protocol import Policy, Task
+from rest_react.tasks.rollout import with_policy
 
 TRAJECTORIES = "trajectories.jsonl"
 
@@ -75,12 +76,7 @@ def tokens_by_role(task: Task, path: Path) -> dict[str, tuple[int, int]]:
     prompts: Counter[str] = Counter()
     outputs: Counter[str] = Counter()
     for trajectory in read_lines(path, Trajectory):
-        usage = trajectory.usage
-        used = {"policy": (usage.prompt_tokens, usage.completion_tokens)}
-        for role, (prompt, output) in task.roles(trajectory).items():
-            used[role] = (prompt, output)
-            used["policy"] = (used["policy"][0] - prompt, used["policy"][1] - output)
-        for role, (prompt, output) in used.items():
+        for role, (prompt, output) in with_policy(task.roles(trajectory), trajectory.usage).items():
             prompts[role] += prompt
             outputs[role] += output
     return {role: (prompts[role], outputs[role]) for role in {"policy": None, **prompts}}

@@ -1,6 +1,6 @@
 """Synthesise: a teacher model writes labelled texts, which then are the demonstrations of iteration 0.
 
-    rows = await synthesise(teacher, prompt, judge, labels, folder.stage(0, "synthetic"), rules, seed=7, ...)
+    await synthesise(teacher, prompt, judge, labels, folder.stage(0, "synthetic"), rules, seed=7, ...)
 
 The teacher is shown the labels and no text of any data set. A judge drops texts that do not fit their label; of texts
 that nearly repeat an earlier one (runs of 8 characters) the first stays. texts.jsonl has every text with what became of
@@ -90,8 +90,8 @@ async def synthesise(
     in_flight: int,
     prices: Mapping[str, Price],
 ) -> None:
-    """Writes the rows, unless the stage is complete. `template` has {labels} and {label}. Raises UsageError where no
-    text of a label is left."""
+    """Writes the rows, unless the stage is complete. `template` has {label}. Raises UsageError where no text of a
+    label is left."""
     if read_summary(stage) is not None:
         return
     if rules.n < len(labels):
@@ -101,10 +101,9 @@ async def synthesise(
     wanted = shares(rules.n, labels)
     written = {label: count + round(count * rules.spare) for label, count in wanted.items()}
     items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
-    listed = "\n".join(f"- {label}" for label in labels)
 
     async def write(id_: str, label: str) -> WrittenText:
-        prompt = template.replace("{labels}", listed).replace("{label}", label)
+        prompt = template.replace("{label}", label)
         return await _written(id_, label, prompt, teacher, judge, shown, rules, derive_seed(seed, id_))
 
     await run_owed(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rest_react.errors import RunFolderError
+from rest_react.metrics.trainings import means_by_training
 from rest_react.records import Result
 from rest_react.reporting.results.break_even import break_even
 from rest_react.reporting.results.results_json import (
@@ -45,8 +46,8 @@ def read_arms(settings: tuple[str, ...], runs: Sequence[Path], asked: Mapping[Pa
             settings,
             name,
             len(last),
-            _together(columns),
-            {score: _together([scores.get(score, {}) for scores in own]) for score in kept},
+            means_by_training(columns),
+            {score: means_by_training([scores.get(score, {}) for scores in own]) for score in kept},
             dict(_baselines(beside)),
             [row for _, row in last],
             [one for compared in beside for one in compared],
@@ -67,7 +68,7 @@ def _start(
     first = {run: row for run, _ in last for row in reversed(read[run].rows) if row.benchmark == benchmark}
     if any(first[run].iteration == row.iteration for run, row in last):
         return {}
-    return _together([scores_of(first[run]) or {} for run, _ in last])
+    return means_by_training([scores_of(first[run]) or {} for run, _ in last])
 
 
 def _up_to(run: Path, results: Results, iteration: int | None) -> Results:
@@ -98,7 +99,7 @@ def _baselines(beside: Sequence[Sequence[ComparedBaseline]]) -> Iterator[tuple[s
     """The scores of each baseline beside each training, nothing where a run does not have it."""
     for name in dict.fromkeys(one.name for compared in beside for one in compared):
         rows = [next((one.row for one in compared if one.name == name), None) for compared in beside]
-        yield name, _together([{} if row is None else scores_of(row) or {} for row in rows])
+        yield name, means_by_training([{} if row is None else scores_of(row) or {} for row in rows])
 
 
 def _own_scores(run: Path, row: ResultRow) -> dict[str, dict[str, list[float | None]]]:
@@ -112,15 +113,3 @@ def _own_scores(run: Path, row: ResultRow) -> dict[str, dict[str, list[float | N
             for name, value in task.scores(result).items():
                 found.setdefault(name, {}).setdefault(key, []).append(value)
     return found
-
-
-def _together(columns: Sequence[Values]) -> dict[str, list[float | None]]:
-    """For each item its mean in each column, so that the spread over columns is the spread over trainings."""
-    items = dict.fromkeys(item for column in columns for item in column)
-    return {item: [mean_scored(column.get(item, ())) for column in columns] for item in items}
-
-
-def mean_scored(values: Sequence[float | None]) -> float | None:
-    """The mean of the scored values; None without one."""
-    scored = [value for value in values if value is not None]
-    return sum(scored) / len(scored) if scored else None

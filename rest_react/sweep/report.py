@@ -19,18 +19,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rest_react.metrics.trainings import mean_scored
 from rest_react.reporting.page import fill
+from rest_react.reporting.results.results_json import RESULTS_JSON
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.markdown import markdown_table
+from rest_react.reporting.tables.over_trainings import SEEDS
 from rest_react.reporting.tables.stage_tables import choice_notes, convergence_notes
 from rest_react.reporting.tables.sweep_arm import Arm
 from rest_react.reporting.tables.sweep_tables import Table, costs_table, latency_table, sweep_table
 from rest_react.storage.files import write_file
-from rest_react.sweep.arms import mean_scored, read_arms
+from rest_react.sweep.arms import read_arms
 from rest_react.sweep.data_notes import data_notes
 from rest_react.text_safety.escaping import visible
 
-_SEEDS = ("seed", "learning_seed", "run", "grow.reuse")  # what differs between the trainings of one arm
+_SEEDS = (*SEEDS, "run")  # what differs between the trainings of one arm
 _LATENCY = "Seconds of an answer by its output tokens"
 _TABLES: Mapping[str, Callable[[Sequence[Arm]], Table]] = {
     "Results": sweep_table,
@@ -44,7 +47,7 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     results."""
     done = [job for job in jobs if job["status"] == 0 and job["folder"]]
     runs = [(_settings(job), Path(job["folder"])) for job in done]
-    runs = [(settings, run) for settings, run in runs if (run / "results.json").exists()]
+    runs = [(settings, run) for settings, run in runs if (run / RESULTS_JSON).exists()]
     asked = {Path(job["folder"]): job.get("iteration") for job in done}
     if len(runs) < 2:
         return ""

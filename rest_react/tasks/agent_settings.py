@@ -6,9 +6,11 @@ Not here: the number of samples per step (grow.samples, evaluate.samples).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from rest_react.setting_types import Count, NotNegative
+
+Exemplars: TypeAlias = Literal["untuned", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +31,9 @@ class AgentSettings:
     on_failed_check: Literal["revise", "research"]  # revise: write a new answer; research: search again
     max_research_rounds: NotNegative  # with research: how often a failed check may lead to more searches
     prompts: str | None  # a folder of your own prompt files; null: the packaged ones
-    exemplars: Literal["untuned", "always", "never"]  # which policies are shown the few-shot exemplars
+    exemplars: Exemplars  # which policies are shown the few-shot exemplars
+
+
+def shows_exemplars(exemplars: Exemplars, *, tuned: bool) -> bool:
+    """Whether a model that is tuned for the task, or one that is not, is shown the instructions and exemplars."""
+    return exemplars == "always" or (exemplars == "untuned" and not tuned)

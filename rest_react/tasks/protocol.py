@@ -68,14 +68,6 @@ class Task(Protocol):
 
     __slots__ = ()
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def step_kinds(self) -> tuple[str, ...]:
-        """The kinds of steps of its trajectories."""
-        ...
-
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None
     ) -> Trajectory:

@@ -15,13 +15,14 @@ Not here: the steps of the search agent (tasks.search_qa.step), whose candidates
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
 from rest_react.prompts import STOP, StepPrompt, closing
 from rest_react.records import Candidate, Completion, Hit, Prompt, Question, Sampling, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
 from rest_react.selection.selectors import choose
+from rest_react.tasks.agent_settings import Exemplars, shows_exemplars
 from rest_react.tasks.protocol import Policy, Watch
 from rest_react.trajectories.parsed import CUT_OFF, ParsedAction, ParsedStep
 
@@ -36,12 +37,13 @@ class StepPrompts:
 
     by_kind: Mapping[str, StepPrompt] = field(default_factory=dict)
     closings: Mapping[str, str] = field(default_factory=dict)
-    exemplars: Literal["untuned", "always", "never"] = "untuned"
+    exemplars: Exemplars = "untuned"
 
     def prompt(self, kind: str, state: str, *, tuned: bool) -> Prompt:
         """The prompt of a step."""
-        shown = self.exemplars == "always" or (self.exemplars == "untuned" and not tuned)
-        return self.by_kind[kind].prompt(state, closing(self.closings[kind])) if shown else Prompt("", state)
+        if not shows_exemplars(self.exemplars, tuned=tuned):
+            return Prompt("", state)
+        return self.by_kind[kind].prompt(state, closing(self.closings[kind]))
 
 
 @dataclass(slots=True)
@@ -112,6 +114,12 @@ def tokens_of_roles(steps: Iterable[Step]) -> dict[str, tuple[int, int]]:
                 prompts[hit.source] += int(hit.snippet)
                 outputs[hit.source] += sum(candidate.tokens for candidate in step.candidates)
     return {role: (prompts[role], outputs[role]) for role in prompts}
+
+
+def with_policy(roles: Mapping[str, tuple[int, int]], usage: Usage) -> dict[str, tuple[int, int]]:
+    """The tokens, in and out, of each role and of the policy, which took those of `usage` that no other role took."""
+    prompts, outputs = (sum(used[i] for used in roles.values()) for i in (0, 1))
+    return {**roles, "policy": (usage.prompt_tokens - prompts, usage.completion_tokens - outputs)}
 
 
 def parse_each(

@@ -1,4 +1,4 @@
 """What a command prints on the terminal: lines without secrets, and the progress of a stage.
 
-Not here: results and tables (reporting), and Ctrl-C (start).
+Not here: results and tables (reporting), and Ctrl-C (processes.command).
 """

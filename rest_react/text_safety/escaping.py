@@ -47,6 +47,16 @@ def escape_control_tokens(text: str) -> str:
     return _CONTROL_TOKEN.sub(lambda m: m[0] + " ", text.encode("utf-8", "replace").decode("utf-8"))
 
 
+def inert(text: str) -> str:
+    """The text for use between code fences: it cannot close the fence or the turn of a chat."""
+    return re.sub("`{3,}", lambda fence: " ".join(fence[0]), escape_control_tokens(text)).rstrip()
+
+
+def fill_in(template: str, **parts: str) -> str:
+    """Replaces the placeholders in one pass, so that braces in a value are not replaced."""
+    return re.sub(r"\{(\w+)\}", lambda mark: parts.get(mark[1], mark[0]), template)
+
+
 def printable(text: str) -> str:
     """The text for a terminal: characters that could move the cursor, recolour or reorder a line become codes."""
     return "".join(c if c == "\n" or c.isprintable() else _escape(c) for c in text)

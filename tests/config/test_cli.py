@@ -11,7 +11,7 @@ from rest_react.config import cli
 from rest_react.config.cli import checked
 from rest_react.config.compose import CONFIGS, compose
 from rest_react.config.environment import commit_of, environment
-from rest_react.errors import ConfigError, UsageError
+from rest_react.errors import BudgetReached, ConfigError
 from rest_react.llm.vllm.settings import VllmModel
 from rest_react.tasks.search_qa.scripted import ScriptedModel
 
@@ -283,10 +283,10 @@ def test_the_option_for_a_sweep_may_stand_anywhere(
     assert not forecast.is_relative_to(tmp_path)
 
 
-def test_stop_prints_the_message_and_exits_with_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_prints_the_message_and_exits_with_the_status_of_the_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        cli.stop(UsageError("no \x1b[31m way [bold]out[/bold]"), code=3)
-    assert end.value.code == 3
+        cli.stop(BudgetReached("no \x1b[31m way [bold]out[/bold]"))
+    assert end.value.code == 4
     assert capsys.readouterr().err == "no \\u001b[31m way [bold]out[/bold]\n"
 
 

@@ -137,7 +137,7 @@ def test_texts_are_added_where_none_of_a_label_was_left(tmp_path: Path) -> None:
     teacher, rules = SameForEachLabel(), SyntheticSettings(2, 0.0, 0.5, False, 1.0, 32)
 
     def write(rules: SyntheticSettings) -> None:
-        given = (cast(LLM, teacher), "{labels} {label}", None, ["A", "B"], tmp_path, rules)
+        given = (cast(LLM, teacher), "{label}", None, ["A", "B"], tmp_path, rules)
         prices = {"teacher": NO_PRICE, "reward_model": NO_PRICE}
         asyncio.run(synthesise(*given, shown=str, seed=0, in_flight=1, prices=prices))
 

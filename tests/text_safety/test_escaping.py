@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.text_safety.escaping import escape_control_tokens, plain, printable, quote, visible
+from rest_react.text_safety.escaping import escape_control_tokens, fill_in, inert, plain, printable, quote, visible
 
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -73,3 +73,12 @@ def test_a_control_token_of_a_chat_template_is_broken_up(token: str) -> None:
     assert token not in escape_control_tokens(f"a {token} b")
     assert token not in quote(f"a {token} b")
     assert escape_control_tokens("List<int>, a < b and [1]") == "List<int>, a < b and [1]"
+
+
+@given(st.text(st.sampled_from("`\n a")))
+def test_no_text_holds_a_code_fence(text: str) -> None:
+    assert "```" not in inert(text)
+
+
+def test_a_value_is_not_filled_in_again() -> None:
+    assert fill_in("{a} {b} {c}", a="{b}", b="2") == "{b} 2 {c}"

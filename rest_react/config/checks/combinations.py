@@ -19,6 +19,7 @@ from rest_react.config.checks.question_sets import question_problems, verifier_p
 from rest_react.config.checks.task import task_problems
 from rest_react.config.settings import SameModel, Settings, TrainedModel, asks_reward_model, model_behind
 from rest_react.judges.grader import RuleGraderSettings
+from rest_react.tasks.agent_settings import shows_exemplars
 
 
 def combination_problems(s: Settings) -> Iterator[str]:
@@ -81,7 +82,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
 
 def _reads_prompts(s: Settings) -> bool:
     """Whether the files in `agent.prompts` are shown to the policy, a baseline or a judge, or trained on."""
-    shown = s.agent.exemplars == "always" or (s.agent.exemplars == "untuned" and s.start == "prompted")
+    shown = shows_exemplars(s.agent.exemplars, tuned=s.start == "demonstrations")
     compared = any(s.task.baseline_shots(name) is not None for name in s.task.baseline_names())
     judged = asks_reward_model(s) or model_behind(s.grader, s.policy) is not None
     return shown or compared or judged or s.demonstrations.exemplars

@@ -15,10 +15,19 @@ from rest_react.search.pages import missing_package
 TEST_ONLY = ("bamtwoogle",)
 
 
+def grown_sets(s: Settings) -> dict[str, Questions]:
+    """The question sets of Grow, by their settings' name."""
+    return {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
+
+
+def benchmark_sets(s: Settings) -> dict[str, Questions]:
+    """The benchmarks, by their settings' name."""
+    return {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
+
+
 def question_problems(s: Settings) -> Iterator[str]:
     """Question sets that may not be used, or that the policy or the search engine cannot work with."""
-    grown = {"grow.questions": s.grow.questions}
-    grown |= {f"grow.also.{name}": source for name, source in s.grow.also.items()}
+    grown = grown_sets(s)
     if s.demonstrations.questions is not None:
         grown["demonstrations.questions"] = s.demonstrations.questions
         if not s.task.demonstrates_rows:
@@ -28,7 +37,7 @@ def question_problems(s: Settings) -> Iterator[str]:
             )
         if s.demonstrations.questions.is_world:
             yield "demonstrations.questions: the built-in world's are demonstrated by default; leave it out"
-    sources = grown | {f"evaluate.benchmarks.{name}": source for name, source in s.evaluate.benchmarks.items()}
+    sources = grown | benchmark_sets(s)
     for path, source in grown.items():
         if _test_only(source.origin()):
             yield f"{path}: {source.origin()} is for testing only; use another question set in Grow"
@@ -64,8 +73,8 @@ def question_problems(s: Settings) -> Iterator[str]:
 
 def verifier_problems(s: Settings) -> Iterator[str]:
     """`verified` with a task that has no verifier, or with questions for which its rules are not valid."""
-    grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
-    asked = grown | {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
+    grown = grown_sets(s)
+    asked = grown | benchmark_sets(s)
     for path, chosen, sources, other in (
         ("agent.select", s.agent.select, asked, "perplexity"),
         ("improve.selector", s.improve.selector, grown, "perplexity"),

@@ -7,12 +7,13 @@ Not here: the settings of one task (`problems` of its settings).
 
 from collections.abc import Iterator
 
-from rest_react.config.settings import Questions, SameModel, Settings, TrainedModel, asks_reward_model
+from rest_react.config.checks.question_sets import benchmark_sets, grown_sets
+from rest_react.config.settings import SameModel, Settings, TrainedModel, asks_reward_model
 
 
 def task_problems(s: Settings) -> Iterator[str]:
     """Settings that the task cannot follow: it has no such items, prompts, searches or checks."""
-    yield from s.task.problems("task", _question_sets(s))
+    yield from s.task.problems("task", (grown_sets(s) if s.iteration else {}) | benchmark_sets(s))
     for role, own in s.task.models().items():
         yield from own.problems(role)
     if s.synthetic.n:
@@ -55,9 +56,7 @@ def _impossible_synthetic(s: Settings) -> Iterator[str]:
 
 def _impossible_without_items(s: Settings) -> Iterator[str]:
     """What needs the built-in items of a task, or their scripted policy."""
-    asked = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
-    asked |= {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
-    for path, source in asked.items():
+    for path, source in (grown_sets(s) | benchmark_sets(s)).items():
         if source.is_world and (s.iteration or not path.startswith("grow.")):
             yield (
                 f"{path}: task={s.task.kind} has no built-in items; give a set of your own, for example "
@@ -67,10 +66,3 @@ def _impossible_without_items(s: Settings) -> Iterator[str]:
         yield f"policy.kind: task={s.task.kind} has no scripted policy; choose another, such as policy=smollm2"
     if s.start == "demonstrations" and s.world.demonstrations and s.demonstrations.questions is None:
         yield f"start: task={s.task.kind} has no demonstrations; set start=prompted"
-
-
-def _question_sets(s: Settings) -> dict[str, Questions]:
-    """The question sets that the run asks, by their settings' name."""
-    grown = {"grow.questions": s.grow.questions} | {f"grow.also.{name}": one for name, one in s.grow.also.items()}
-    asked = {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
-    return asked if s.iteration == 0 else grown | asked

@@ -4,7 +4,7 @@ r"""Decodes the bytes of a reply: one JSON object, or a stream of server-sent ev
     >>> parse_body(events)["choices"][0]["message"]["content"]
     'Paris'
 
-Not here: reading the object (openai_choice, replies).
+Not here: reading the object (openai_choice, openai_replies).
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,7 +9,6 @@ Not here: intervals (metrics.intervals), the format of results.json (results_jso
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +53,11 @@ def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
     rows: list[ResultRow] = []
     earlier: dict[str, list[tuple[int, Values]]] = {}
     for iteration, stage, summary in _evaluations(run_folder):
-        scored = [scored_answer(result, score) for result in read_lines(stage / RESULTS, Result)]
-        after = by_question(scored, summary["repeats"], lambda s: s.after)
         seen = earlier.setdefault(stage.name, [])
         start = seen[0][1] if seen and seen[0][0] == 0 else None
         previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
-        row = _row(iteration, stage.name, summary, scored, after=after, start=start, previous=previous)
-        rows.append(replace(row, scores=_scores(scored, summary["repeats"])))
+        row = _row(iteration, stage, summary, score, start=start, previous=previous)
+        rows.append(row)
         seen.append((iteration, scores_of(row) or {}))
     return rows
 
@@ -72,10 +69,7 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
         summary = read_summary(stage)
         if summary is None:
             continue
-        scored = [scored_answer(result, score) for result in read_lines(stage / RESULTS, Result)]
-        after = by_question(scored, summary["repeats"], lambda s: s.after)
-        row = _row(0, stage.name, summary, scored, after=after, start=None, previous=None)
-        row = replace(row, scores=_scores(scored, summary["repeats"]))
+        row = _row(0, stage, summary, score)
         name, tuned = stage.parent.name, last.get(stage.name)
         if tuned is None:
             found.append(ComparedBaseline(name=name, row=row, last_minus_it=None))
@@ -97,17 +91,18 @@ def _scores(scored: Sequence[ScoredAnswer], repeats: int) -> dict[str, GroupAccu
 
 def _row(
     iteration: int,
-    benchmark: str,
+    stage: Path,
     summary: Mapping[str, Any],
-    scored: Sequence[ScoredAnswer],
+    score: Score,
     *,
-    after: Values,
-    start: Values | None,
-    previous: Values | None,
+    start: Values | None = None,
+    previous: Values | None = None,
 ) -> ResultRow:
-    """`after` has the scores of this evaluation by id, `start` and `previous` those of earlier ones by key: a text that
+    """The row of one evaluation. `start` and `previous` have the scores of earlier ones by key, not by id: a text that
     has changed under its id is another question."""
     repeats, cost = summary["repeats"], summary.get("cost_usd")
+    scored = [scored_answer(result, score) for result in read_lines(stage / RESULTS, Result)]
+    after = by_question(scored, repeats, lambda s: s.after)
     before = by_question(scored, repeats, lambda s: s.before)
     answers = [s for s in scored if not s.outside]
     unscored = sum(s.after is None for s in scored)
@@ -117,7 +112,7 @@ def _row(
     by_key = {keys[question]: values for question, values in after.items()}
     return ResultRow(
         iteration=iteration,
-        benchmark=benchmark,
+        benchmark=stage.name,
         grader=summary["grader"],
         questions=len(after),
         repeats=repeats,
@@ -150,6 +145,7 @@ def _row(
         lost=sum(s.outside for s in scored),
         answering_usd=summary.get("answering_usd"),
         latency={name: Latency(**held) for name, held in summary.get("latency", {}).items()},
+        scores=_scores(scored, repeats),
     )
 
 

@@ -18,7 +18,6 @@ from rest_react.reporting.results.results_json import question_key
 
 Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
 Values: TypeAlias = dict[str, list[float | None]]
-_SCORES: Mapping[str, float | None] = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
 
 
 def no_scores(result: Result) -> Mapping[str, float | None]:
@@ -57,13 +56,11 @@ class ScoredAnswer:
 
 
 def scored_answer(result: Result, score: Score) -> ScoredAnswer:
-    """What the rows need of a result. An answer that failed because of the model is incorrect; one that failed because
-    of an external error is unscored."""
+    """What the rows need of a result."""
     fault, beside = result.fault, result.rule_verdict
     outside = fault is not None and fault.whose == "outside"
     failed = result.outcome == "failed"
-    after = None if outside else 0.0 if failed else _SCORES[result.verdict.verdict]
-    known = after is not None and beside is not None and beside.verdict != "unscored"
+    known = result.score is not None and beside is not None and beside.verdict != "unscored"
     return ScoredAnswer(
         question_id=intern(result.question_id),
         repeat=int(result.id.rpartition(".")[2]),
@@ -73,8 +70,8 @@ def scored_answer(result: Result, score: Score) -> ScoredAnswer:
         failed=failed,
         outside=outside,
         reason=None if fault is None else intern(short_reason(fault.message)),
-        after=after,
-        before=None if outside else _SCORES[result.verdict_before_checks.verdict],
+        after=result.score,
+        before=None if outside else result.verdict_before_checks.score,
         differs=float(beside.verdict != result.verdict.verdict) if beside is not None and known else None,
         by_rules=beside is not None,
         em=result.em,

@@ -23,24 +23,25 @@ _ON_TERMINAL = ("Model", "Accuracy", "95% interval", "Last minus it", "s/answer"
 
 
 def baseline_table(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> list[tuple[str, ...]]:
-    """A line for each baseline and iteration, by benchmark; the first line has the headings."""
-    names = dict.fromkeys(row.benchmark for row in (*rows, *(baseline.row for baseline in baselines)))
-    lines: list[tuple[str, ...]] = [HEADINGS]
-    for name in names:
-        lines += [
-            _line(b.name, b.row, _difference(b), pays_after(b.break_even)) for b in baselines if b.row.benchmark == name
-        ]
-        lines += [_line(f"iteration {row.iteration}", row, "") for row in rows if row.benchmark == name]
-    return lines
+    """A line for each baseline and iteration of one benchmark; the first line has the headings."""
+    lines = [_line(one.name, one.row, _difference(one), pays_after(one.break_even)) for one in baselines]
+    return [HEADINGS, *lines, *(_line(f"iteration {row.iteration}", row, "") for row in rows)]
+
+
+def _by_benchmark(
+    rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]
+) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """The lines of each benchmark that has baselines, with its name."""
+    for name in dict.fromkeys(baseline.row.benchmark for baseline in baselines):
+        own, beside = ([b for b in baselines if b.row.benchmark == name], [r for r in rows if r.benchmark == name])
+        yield name, baseline_table(beside, own)
 
 
 def baseline_tables(
     rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The table of each benchmark that has baselines, with its name."""
-    for name in dict.fromkeys(baseline.row.benchmark for baseline in baselines):
-        own, beside = ([b for b in baselines if b.row.benchmark == name], [r for r in rows if r.benchmark == name])
-        headings, *lines = baseline_table(beside, own)
+    for name, (headings, *lines) in _by_benchmark(rows, baselines):
         yield name, {"name": "Baselines", "headings": list(headings), "rows": [list(line) for line in lines]}
 
 
@@ -52,15 +53,14 @@ def terminal_tables(rows: Sequence[ResultRow], baselines: Sequence[ComparedBasel
     from rich.text import Text
 
     kept = [i for i, heading in enumerate(HEADINGS) if heading in _ON_TERMINAL]
-    for name in dict.fromkeys(baseline.row.benchmark for baseline in baselines):
-        own, beside = ([b for b in baselines if b.row.benchmark == name], [r for r in rows if r.benchmark == name])
+    for name, (_, *lines) in _by_benchmark(rows, baselines):
         table = Table(
             title=f"Baselines: {visible(name)}", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0,
             pad_edge=False,
         )  # fmt: skip
         for place in kept:
             table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=True)
-        for line in baseline_table(beside, own)[1:]:
+        for line in lines:
             table.add_row(*(Text(line[place]) for place in kept))
         yield table
 

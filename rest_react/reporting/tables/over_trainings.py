@@ -15,7 +15,7 @@ from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
 from rest_react.text_safety.escaping import visible
 
-_SEEDS = ("seed", "learning_seed", "grow.reuse")
+SEEDS = ("seed", "learning_seed", "grow.reuse")
 _NO_TRAININGS: dict[str, Any] = {}
 
 
@@ -33,7 +33,7 @@ def arms(runs: Sequence[Run]) -> list[list[Run]]:
     arms of their own."""
     found: dict[object, list[Run]] = {}
     for number, run in enumerate(runs):
-        settings = tuple(sorted((key, repr(value)) for key, value in run.settings.items() if key not in _SEEDS))
+        settings = tuple(sorted((key, repr(value)) for key, value in run.settings.items() if key not in SEEDS))
         found.setdefault(settings or number, []).append(run)
     return list(found.values())
 
@@ -60,14 +60,18 @@ def _differences(found: Sequence[Sequence[Run]], benchmark: str) -> dict[str, An
     rows = []
     reference, theirs = found[0], _iterations(found[0], benchmark)
     for arm in found[1:]:
-        own = _iterations(arm, benchmark)
-        if not own or not theirs:
-            continue
-        for mine, other in sorted({(k, k) for k in own if k in theirs} | {(max(own), max(theirs))}):
+        for mine, other in iteration_pairs(_iterations(arm, benchmark), theirs):
             over = difference_over_trainings(_answers(arm, mine, benchmark), _answers(reference, other, benchmark))
             cells = [_name(arm), str(mine), _name(reference), str(other), points(over.mean)]
             rows.append([*cells, span(over, "+"), _spread(over), str(over.questions)])
     return {"headings": headings, "rows": rows}
+
+
+def iteration_pairs(own: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
+    """The pairs of iterations to compare: those that both sides have, and the last of each."""
+    if not own or not theirs:
+        return []
+    return sorted({(k, k) for k in own if k in theirs} | {(max(own), max(theirs))})
 
 
 def _iterations(arm: Sequence[Run], benchmark: str) -> list[int]:

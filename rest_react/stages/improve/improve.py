@@ -16,7 +16,7 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,6 @@ from rest_react.terminal.console import say
 EXAMPLES, RANKINGS = "examples.jsonl", "rankings.jsonl"
 
 
-@dataclass(slots=True)
-class _Found:
-    """The results of one pass over the trajectories; `choices` by the id of the step."""
-
-    tally: Counter[str] = field(default_factory=Counter)
-    choices: dict[str, Choice] = field(default_factory=dict)
-
-
 async def improve(
     task: Task,
     trajectories: Path,
@@ -69,7 +61,7 @@ async def improve(
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
-    found, rankings = _Found(), stage / RANKINGS
+    tally, choices, rankings = Counter[str](), dict[str, Choice](), stage / RANKINGS  # choices: by the id of the step
     if rules.keep_trajectories in ASK_REWARD_MODEL:
         assert reward_model is not None
         await judge_trajectories(
@@ -81,9 +73,9 @@ async def improve(
 
     def items() -> Iterator[tuple[str, StepToRank]]:
         earlier = {ranking.id: ranking.best for ranking in read_lines(rankings, Ranking)}
-        for id_, item in steps_to_rank(task, trajectories, rules, found.tally, bad):
+        for id_, item in steps_to_rank(task, trajectories, rules, tally, bad):
             if id_ in earlier:
-                found.choices[id_] = _choice(item, earlier[id_])
+                choices[id_] = _choice(item, earlier[id_])
             yield id_, item
 
     async def rank(id_: str, item: StepToRank) -> Ranking:
@@ -91,7 +83,7 @@ async def improve(
             id_, item.trajectory, item.index, item.usable,
             selector=rules.selector, keep=rules.keep, reward_model=reward_model, seed=derive_seed(seed, id_),
         )  # fmt: skip
-        found.choices[id_] = _choice(item, ranking.best)
+        choices[id_] = _choice(item, ranking.best)
         return ranking
 
     by_options = reward_model is not None and reward_model.by_options
@@ -104,26 +96,28 @@ async def improve(
         records, rankings, items(), rank,
         total=most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerated,
     )  # fmt: skip
-    made = partial(_examples, trajectories, rankings, found.choices)
-    written = replace_lines(stage / EXAMPLES, _drawn(made, rules.max_examples, seed))
-    changed = sum(found.choices[example.id].changed for example in read_lines(stage / EXAMPLES, Example))
-    tally = _counts(stage, found, rules, by_options=by_options) | {"examples": written, "examples_changed": changed}
-    cost = bill(prices, reward_model=(tally["prompt_tokens"], tally["completion_tokens"]))
-    write_summary(stage, {**tally, **cost, "seconds": round(time.monotonic() - started, 1)})
-    for note in notes_of(tally):
+    made = partial(_examples, trajectories, rankings, choices)
+    tally["examples"] = replace_lines(stage / EXAMPLES, _drawn(made, rules.max_examples, seed))
+    tally["examples_changed"] = sum(choices[one.id].changed for one in read_lines(stage / EXAMPLES, Example))
+    summary = _summary(stage, choices, tally, rules, by_options=by_options)
+    cost = bill(prices, reward_model=(summary["prompt_tokens"], summary["completion_tokens"]))
+    write_summary(stage, {**summary, **cost, "seconds": round(time.monotonic() - started, 1)})
+    for note in notes_of(summary):
         say(f"note: {title}: {note}")
 
 
-def _counts(stage: Path, found: _Found, rules: Rules, *, by_options: bool) -> dict[str, Any]:
+def _summary(
+    stage: Path, choices: Mapping[str, Choice], tally: Counter[str], rules: Rules, *, by_options: bool
+) -> dict[str, Any]:
     """The counts of rankings, and of verdicts on trajectories if they were asked for, with the tokens of both."""
     rankings, judged = stage / RANKINGS, rules.keep == "judged_good"
-    tally = summary_of(rankings, found.choices, found.tally, selector=rules.selector, judged=judged)
+    summary = summary_of(rankings, choices, tally, selector=rules.selector, judged=judged)
     if by_options:
-        tally |= option_counts(rankings)
+        summary |= option_counts(rankings)
     if rules.keep_trajectories in ASK_REWARD_MODEL:
         counts = verdict_counts(stage, rules.keep_trajectories)
-        tally |= counts | {name: tally[name] + counts[name] for name in ("prompt_tokens", "completion_tokens")}
-    return tally
+        summary |= counts | {name: summary[name] + counts[name] for name in ("prompt_tokens", "completion_tokens")}
+    return summary
 
 
 def _still_counts(task: Task, trajectories: Path, rules: Rules, bad: Collection[str]) -> Callable[[Ranking], bool]:

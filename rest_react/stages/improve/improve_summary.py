@@ -37,7 +37,8 @@ class Choice:
 def summary_of(
     rankings: Path, choices: Mapping[str, Choice], counted: Counter[str], *, selector: str, judged: bool
 ) -> dict[str, Any]:
-    """The counts of ranked, kept and dropped steps (docs/metrics.md)."""
+    """The counts of ranked, kept and dropped steps (docs/metrics.md). `counted` are those of the trajectories and of
+    the examples."""
     tally = Counter(counted)
     fallbacks: dict[str, tuple[int, str]] = {}  # by reason: count and example
     for ranking in read_lines(rankings, Ranking):
@@ -47,7 +48,6 @@ def summary_of(
         tally["targets_changed"] += choice.changed
         tally["targets_respelled"] += bool(choice.respelled)
         tally["equal_steps"] += choice.equal
-        tally["examples"] += ranking.good is not False
         tally[ranking.status] += 1
         if ranking.status == "fallback":
             refused = ranking.reply.startswith(REFUSED)

@@ -1,6 +1,6 @@
 """The judge of answers (`reward_model=trained improve.keep_trajectories=judged_good`): a stage of iteration 0.
 
-    await make_outcome_judge(task, questions, examples, folder.stage(0, "outcome_judge"), rules=OutcomeRules(...), ...)
+    await make_outcome_judge(task, questions, examples, folder.stage(0, "outcome_judge"), folds=3, ...)
 
 A model that is tuned to say whether the answer of a trajectory is right, on the outcomes of the policy on the
 demonstrated questions, whose answers the demonstrations give. A policy that was trained on these questions would hardly
@@ -43,16 +43,6 @@ WEIGHTS = "weights"
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeRules:
-    """Into how many folds the demonstrated questions are dealt, how often each is answered, and the share of them that
-    is held out."""
-
-    folds: int
-    repeats: int
-    held_out: float
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """A trajectory to a demonstrated question: what the judge reads of it, and whether its answer is right."""
 
@@ -68,7 +58,9 @@ async def make_outcome_judge(
     examples: Sequence[Example],
     stage: Path,
     *,
-    rules: OutcomeRules,
+    folds: int,
+    repeats: int,
+    held_out: float,
     grader: Grader,
     trainers: Callable[[str], Trainer],
     untuned: ModelRef,
@@ -82,15 +74,16 @@ async def make_outcome_judge(
     tolerated: float = 0.0,
     make_room: bool = False,
 ) -> None:
-    """Has a policy for each fold, tuned from `untuned` on the `examples` of the other folds, answer the `questions` of
-    the fold, and tunes `base` on the outcomes. `trainers` gives the trainer of a fold or of the "weights". Does nothing
-    if the stage is complete. Raises UsageError if there are too few questions, or if all answers are right or wrong.
-    `tolerated` and `make_room` are those of an evaluation."""
+    """Has a policy for each of `folds` folds, tuned from `untuned` on the `examples` of the other folds, answer the
+    `questions` of the fold, each `repeats` times, and tunes `base` on the outcomes, without the share `held_out` of the
+    questions. `trainers` gives the trainer of a fold or of the "weights". Does nothing if the stage is complete. Raises
+    UsageError if there are too few questions, or if all answers are right or wrong. `tolerated` and `make_room` are
+    those of an evaluation."""
     if read_summary(stage) is not None:
         return
     started, resumed = time.monotonic(), stage.exists() and any(stage.iterdir())
     found: list[Outcome] = []
-    for name, fold in deal({one.question.id for one in questions}, rules.folds, seed, stage).items():
+    for name, fold in deal({one.question.id for one in questions}, folds, seed, stage).items():
         others = [row for row in examples if row.trajectory_id.rpartition(".")[0] not in fold]
         own = derive_seed(seed, name)
         tuned = await finetune(trainers(name), others, untuned, stage / name / "policy", seed=own % 2**31)
@@ -98,21 +91,21 @@ async def make_outcome_judge(
         try:
             await evaluate(
                 task, policy, asked, grader, stage / name / "answers",
-                repeats=rules.repeats, seed=own, in_flight=in_flight, prices=prices, title=f"{title}, {name}",
+                repeats=repeats, seed=own, in_flight=in_flight, prices=prices, title=f"{title}, {name}",
                 tolerated=tolerated, make_room=make_room,
             )  # fmt: skip
         finally:
             await policy.llm.aclose()
             await grader.aclose()  # frees its memory for the next training
         found += outcomes(task, stage / name / "answers")
-    held_out = held_out_questions({one.question.id for one in questions}, rules.held_out, seed)
-    rows = training_rows([one for one in found if one.question_id not in held_out], stage, seed)
+    apart = held_out_questions({one.question.id for one in questions}, held_out, seed)
+    rows = training_rows([one for one in found if one.question_id not in apart], stage, seed)
     model = await finetune(
         trainers(WEIGHTS), rows, base, stage / WEIGHTS, seed=derive_seed(seed, WEIGHTS) % 2**31
     )  # fmt: skip
-    held = [one for one in found if one.question_id in held_out]
+    held = [one for one in found if one.question_id in apart]
     await _score_held_out(open_judge(model), held, stage, in_flight=in_flight, title=title)
-    told = {"base": base.name, "model": model.name, "training_rows": len(rows), **_counts(found, stage, rules.folds)}
+    told = {"base": base.name, "model": model.name, "training_rows": len(rows), **_counts(found, stage, folds)}
     write_summary(stage, {**told, "seconds": None if resumed else round(time.monotonic() - started, 1)})
 
 

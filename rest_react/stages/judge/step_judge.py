@@ -15,7 +15,7 @@ Not here: asking it (selection.trained_judge), the errors of corruptions (each t
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -51,22 +51,14 @@ from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 PAIRS, HELD_OUT = "pairs.jsonl", "held_out.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeRules:
-    """How many worse outputs of each kind a state has at most, and the share of the demonstrated questions that is held
-    out."""
-
-    corruptions: int
-    held_out: float
-
-
 async def make_judge(
     task: Task,
     policy: Policy,
     demonstrations: Path,
     stage: Path,
     *,
-    rules: JudgeRules,
+    corruptions: int,
+    held_out: float,
     trainer: Trainer,
     base: ModelRef,
     open_model: Callable[[ModelRef], LLM],
@@ -75,30 +67,31 @@ async def make_judge(
     prices: Mapping[str, Price],
     title: str,
 ) -> None:
-    """Samples the policy at the states of the demonstrations, tunes `base`, and scores the held-out pairs. Does nothing
-    if the stage is complete. Raises UsageError if there are no pairs to train on, or fewer than two questions."""
+    """Samples the policy at the states of the demonstrations, tunes `base`, and scores the held-out pairs: those of the
+    share `held_out` of the questions. A state has at most `corruptions` outputs with errors. Does nothing if the stage
+    is complete. Raises UsageError if there are no pairs to train on, or fewer than two questions."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
     steps = dict(_demonstrated_steps(task, demonstrations))
 
     async def pairs_of(id_: str, step: ParsedStep) -> JudgePairs:
-        return await _pairs(task, policy, id_, step, rules, derive_seed(seed, id_))
+        return await _pairs(task, policy, id_, step, corruptions, derive_seed(seed, id_))
 
     await run_owed(
         _PAIRS, stage / PAIRS, steps.items(), pairs_of, total=len(steps), in_flight=in_flight, title=f"{title}, samples"
     )
     await policy.llm.aclose()
     pairs = list(read_lines(stage / PAIRS, JudgePairs))
-    held_out = held_out_questions({one.question_id for one in pairs}, rules.held_out, seed)
-    rows = [row for one in pairs if one.question_id not in held_out for row in training_rows(one)]
-    if not rows or not held_out:
+    apart = held_out_questions({one.question_id for one in pairs}, held_out, seed)
+    rows = [row for one in pairs if one.question_id not in apart for row in training_rows(one)]
+    if not rows or not apart:
         raise UsageError(f"{stage}: too few demonstrations to train and test a judge; raise world.demonstrations")
     model = await trainer.train(rows, base, stage, derive_seed(seed, "train") % 2**31)
     write_json(stage / MODEL, model)
     llm = open_model(model)
     try:
-        await _score_held_out(TrainedJudge(llm), pairs, held_out, stage, in_flight=in_flight, title=title)
+        await _score_held_out(TrainedJudge(llm), pairs, apart, stage, in_flight=in_flight, title=title)
     finally:
         await llm.aclose()
     tokens = sum(one.prompt_tokens for one in pairs), sum(one.completion_tokens for one in pairs)
@@ -135,7 +128,7 @@ def _demonstrated_steps(task: Task, demonstrations: Path) -> Iterator[tuple[str,
                 yield f"{trajectory.id}.{index}", parsed
 
 
-async def _pairs(task: Task, policy: Policy, id_: str, parsed: ParsedStep, rules: JudgeRules, seed: int) -> JudgePairs:
+async def _pairs(task: Task, policy: Policy, id_: str, parsed: ParsedStep, corruptions: int, seed: int) -> JudgePairs:
     """The worse outputs for the state of a demonstrated step. An error of the policy leaves corruptions alone."""
     step, chosen = parsed.step, parsed.chosen
     assert chosen is not None
@@ -153,7 +146,7 @@ async def _pairs(task: Task, policy: Policy, id_: str, parsed: ParsedStep, rules
     flawed = dict.fromkeys(task.corruptions(step, chosen.target, Random(seed)))
     read = _outputs(task, step, [(text, "stop") for text in flawed])
     errors = sorted({action.target for action in read if action.target != chosen.target} - own)
-    drawn = Random(derive_seed(seed, "drawn")).sample(errors, min(rules.corruptions, len(errors)))
+    drawn = Random(derive_seed(seed, "drawn")).sample(errors, min(corruptions, len(errors)))
     return JudgePairs(
         id_,
         id_.rsplit(".", 2)[0],

@@ -98,8 +98,6 @@ class Completion(Task):
     prompts: StepPrompts = StepPrompts()  # noqa: RUF009
     labels: tuple[str, ...] = ()
     grading: Grade = "label"
-    name: str = "completion"
-    step_kinds: tuple[str, ...] = (KIND, FOLLOW)
 
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None

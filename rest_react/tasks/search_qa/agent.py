@@ -25,6 +25,7 @@ from rest_react.prompts import StepPrompt
 from rest_react.protocols import Search as SearchClient
 from rest_react.records import Fault, Hit, Question, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
+from rest_react.tasks.agent_settings import Exemplars, shows_exemplars
 from rest_react.tasks.protocol import Policy, Watch
 from rest_react.tasks.search_qa.actions import (
     Action,
@@ -54,7 +55,7 @@ class SearchAgent:
 
     search: SearchClient
     prompts: Mapping[str, StepPrompt] | None = None
-    exemplars: Literal["untuned", "always", "never"] = "untuned"
+    exemplars: Exemplars = "untuned"
     max_searches: int = 10
     hits_per_search: int = 3
     self_checks: bool = True
@@ -97,7 +98,7 @@ async def answer_question(
 
     All sampling follows from `seed`; step i has the seed `derive_seed(seed, i)`. `watch` is called after each step.
     """
-    shown = agent.exemplars == "always" or (agent.exemplars == "untuned" and not policy.tuned)
+    shown = shows_exemplars(agent.exemplars, tuned=policy.tuned)
     rollout = _Rollout(policy, agent.prompts if shown else None, escape_control_tokens(question.text), seed, watch)
     fault: Fault | None = None
     try:

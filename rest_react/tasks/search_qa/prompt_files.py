@@ -1,23 +1,19 @@
 """The prompt files of search_qa: one per step kind, and the last instructions to a chat model.
 
-    prompts = with_numbers(load_prompts(), hits_per_search=3, max_searches=10)
+    prompts = with_numbers(settings.load_prompts(PACKAGED_PROMPTS), hits_per_search=3, max_searches=10)
     prompt_for("decide", state, prompts)
 
 `{hits_per_search}` and `{max_searches}` in the instructions stand for the settings of that name.
-Not here: the format of a prompt file (rest_react.prompts), and the text of a state (tasks.search_qa.render_state).
+Not here: reading a prompt file (rest_react.prompts), and the text of a state (tasks.search_qa.render_state).
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from rest_react import prompts as files
-from rest_react.prompts import StepPrompt
+from rest_react.prompts import StepPrompt, closing
 from rest_react.records import Prompt
 from rest_react.tasks.search_qa.actions import StepKind
-from rest_react.tasks.search_qa.reading.parsing import parse
-from rest_react.tasks.search_qa.render_state import STEP_NAMES
 
 PACKAGED_PROMPTS = Path(__file__).parent / "prompts"
 # The last instruction to a chat model, after the state. It contains no call with a bracket and no exact end mark,
@@ -34,18 +30,12 @@ CLOSINGS: Mapping[StepKind, str] = {
 }
 
 
-def load_prompts(folder: Path = PACKAGED_PROMPTS) -> dict[str, StepPrompt]:
-    """Reads `<kind>.txt` for the five step kinds. Raises ConfigError with every missing or invalid file."""
-    step_names = {str(kind): name for kind, name in STEP_NAMES.items()}
-    return files.load_prompts(folder, step_names, lambda kind, text: parse(cast(StepKind, kind), text).problem)
-
-
 def prompt_for(kind: StepKind, state: str, prompts: Mapping[str, StepPrompt] | None) -> Prompt:
     """The prompt of a step: for an untuned model with instructions, exemplars and a closing line, for a tuned model the
     state only."""
     if not prompts:
         return Prompt(prefix="", state=state)
-    return prompts[kind].prompt(state, files.closing(CLOSINGS[kind]))
+    return prompts[kind].prompt(state, closing(CLOSINGS[kind]))
 
 
 def with_numbers(

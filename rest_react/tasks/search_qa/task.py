@@ -14,7 +14,7 @@ from rest_react.judges.grader import Grader, RuleGrader, rule_verdict
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
 from rest_react.tasks.protocol import Policy, Task, Watch
-from rest_react.tasks.search_qa.actions import STEP_KINDS, CheckAnswer
+from rest_react.tasks.search_qa.actions import CheckAnswer
 from rest_react.tasks.search_qa.agent import SearchAgent, answer_question
 from rest_react.tasks.search_qa.judging.corruptions import corruptions
 from rest_react.tasks.search_qa.judging.evidence import evidence_of, gathering_of
@@ -35,8 +35,6 @@ class SearchQA(Task):
     agent: SearchAgent | None = None
     only_grounded: bool = False
     max_searches: int | None = None
-    name: str = "search_qa"
-    step_kinds: tuple[str, ...] = STEP_KINDS
 
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None

@@ -11,6 +11,7 @@ from rest_react.tasks.tool_maker.replies.calls import code_of, read_call
 from rest_react.trajectories.parsed import ParsedStep
 from rest_react.trajectories.step_view import Part, StepView
 
+ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what the result of a call is
 _LONGEST = 100
 _TITLES = {
     "propose": "Propose a function", "verify": "Verify it by calls", "dispatch": "Choose a tool",
@@ -36,7 +37,7 @@ def _parts(parsed: ParsedStep, text: str, problem: str) -> Iterator[Part]:
         yield Part("line", parsed.chosen.action, label="takes")
         return
     yield Part("code", code_of(text).strip() or text) if kind in ("propose", "verify", "use") else Part("quote", text)
-    answers = {hit.source: hit.snippet for hit in hits if hit.title == "answer"}
+    answers = {hit.source: hit.snippet for hit in hits if hit.title == ANSWER}
     if kind == "use" and (answer := answers.get(read_call(text).text)):
         yield Part("verdict", answer, label="is the answer of the code")
     if kind == "verify":

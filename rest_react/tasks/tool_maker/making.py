@@ -25,6 +25,7 @@ from rest_react.protocols import LLM
 from rest_react.records import Candidate, Hit, LabelledQuestion, Sampling, Step
 from rest_react.seeds import derive_seed
 from rest_react.tasks.rollout import PROMPT_TOKENS, StepPrompts, tokens_of_roles
+from rest_react.tasks.tool_maker.conversation import ANSWER
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import SHOWN
 from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
@@ -139,7 +140,7 @@ async def _verify(
         calls = [call for call, _, _ in checked]
         problems = [f"question {n}: {problem}" for n, (_, _, problem) in enumerate(checked, start=1) if problem]
         problem = "; ".join(problems)
-        answers = [Hit(call, "answer", answer) for call, answer, _ in checked if answer]
+        answers = [Hit(call, ANSWER, answer) for call, answer, _ in checked if answer]
         making.note(problem, *answers)
         if not problem:
             break

@@ -19,9 +19,9 @@ from rest_react.metrics.intervals import Share, clustered_interval, paired_diffe
 from rest_react.metrics.prices import Price
 from rest_react.records import Result, Trajectory
 from rest_react.tasks.protocol import Evaluated, ResultTable
-from rest_react.tasks.rollout import tokens_of_roles
+from rest_react.tasks.rollout import tokens_of_roles, with_policy
 from rest_react.tasks.tool_maker.families import FAMILIES
-from rest_react.tasks.tool_maker.items import how_asked
+from rest_react.tasks.tool_maker.items import ACCEPTED, how_asked
 from rest_react.tasks.tool_maker.replies.choice import read_choice
 from rest_react.tasks.tool_maker.states import NONE
 
@@ -97,7 +97,6 @@ def _of_families(name: str, last: Mapping[str, Evaluated], prices: Mapping[str, 
 
 
 def _answers(evaluation: Evaluated, prices: Mapping[str, Price]) -> list[_Answer]:
-    scores = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
     found = []
     for trajectory in evaluation.trajectories:
         if (result := evaluation.results.get(trajectory.id)) is not None:
@@ -105,26 +104,20 @@ def _answers(evaluation: Evaluated, prices: Mapping[str, Price]) -> list[_Answer
             family = result.kind if result.kind in FAMILIES else ""
             question = trajectory.question_id.rpartition(":")[2]
             tokens = usage.prompt_tokens + usage.completion_tokens
-            score = scores[result.verdict.verdict]
-            found.append(_Answer(question, family, score, tokens, _usd(trajectory, prices), result))
+            found.append(_Answer(question, family, result.score, tokens, _usd(trajectory, prices), result))
     return found
 
 
 def _usd(trajectory: Trajectory, prices: Mapping[str, Price]) -> float | None:
     """The cost of a trajectory over all roles; None if a price is unknown."""
-    roles = tokens_of_roles(trajectory.steps)
-    usage = trajectory.usage
-    policy = (
-        usage.prompt_tokens - sum(prompt for prompt, _ in roles.values()),
-        usage.completion_tokens - sum(output for _, output in roles.values()),
-    )
-    costs = [prices[role].usd(*used) if role in prices else None for role, used in {**roles, "policy": policy}.items()]
+    tokens = with_policy(tokens_of_roles(trajectory.steps), trajectory.usage)
+    costs = [prices[role].usd(*used) if role in prices else None for role, used in tokens.items()]
     return None if None in costs else sum(cost or 0.0 for cost in costs)
 
 
 def _making(trajectory: Trajectory, prices: Mapping[str, Price]) -> _Making:
     kinds = Counter(step.kind for step in trajectory.steps)
-    return _Making(trajectory.answer == "accepted", kinds["propose"], kinds["verify"], _usd(trajectory, prices))
+    return _Making(trajectory.answer == ACCEPTED, kinds["propose"], kinds["verify"], _usd(trajectory, prices))
 
 
 def _rows(

@@ -29,7 +29,7 @@ from rest_react.protocols import LLM
 from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Trajectory, Usage, Verdict
 from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
-from rest_react.tasks.tool_maker.conversation import step_view
+from rest_react.tasks.tool_maker.conversation import ANSWER, PROBLEM, step_view
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.families.problem import plain_key
 from rest_react.tasks.tool_maker.items import ACCEPTED, How, how_asked
@@ -40,7 +40,6 @@ from rest_react.tasks.tool_maker.replies.choice import read_choice
 from rest_react.tasks.tool_maker.replies.grounding import ungrounded
 from rest_react.tasks.tool_maker.states import (
     NONE,
-    STEP_NAMES,
     alone_state,
     dispatch_state,
     documentation_in,
@@ -54,7 +53,6 @@ from rest_react.trajectories.parsed import ParsedAction, ParsedStep, ParsedTraje
 from rest_react.trajectories.step_view import StepView
 
 DISPATCHER = "task.dispatcher"
-ANSWER, PROBLEM = "answer", "problem"  # titles of the hits that say what the result of a call is
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +65,6 @@ class ToolMaker(Task):
     dispatches: bool = False
     dispatcher: LLM | None = None
     run_folder: Path = Path()
-    name: str = "tool_maker"
-    step_kinds: tuple[str, ...] = tuple(STEP_NAMES)
 
     async def rollout(
         self, question: Question, policy: Policy, *, trajectory_id: str, seed: int, watch: Watch = lambda _: None

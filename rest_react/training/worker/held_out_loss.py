@@ -1,6 +1,6 @@
 """Measures the loss on rows that are not trained on, about ten times in a training.
 
-    callback = HeldOutLoss(rows, as_tree, every=25, last=250, micro_batch_size=2).callback()
+    callback = HeldOutLoss(rows, as_tree, steps=250, batch=2).callback()
 
 Not here: which rows those are (training.rows.holdout), and writing the loss (callbacks.loss_log).
 """
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class HeldOutLoss:
-    """The mean loss over the targets of `rows`, by step: after every `every` steps and after the last one."""
+    """The mean loss over the targets of `rows`, by step: after every tenth of `steps` and after the last one. `batch`
+    rows are read at a time."""
 
     def __init__(
         self, rows: Sequence[Row], collate: "Callable[[Features], dict[str, torch.Tensor]]", steps: int, batch: int

@@ -26,8 +26,7 @@ from rest_react.records import (
     WorseOutput,
 )
 from rest_react.selection.trained_judge import TrainedJudge
-from rest_react.stages.judge.outcome_judge import OutcomeRules
-from rest_react.stages.judge.step_judge import HELD_OUT, PAIRS, JudgeRules, accuracy, held_out_questions, make_judge
+from rest_react.stages.judge.step_judge import HELD_OUT, PAIRS, accuracy, held_out_questions, make_judge
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import RunFolder
@@ -89,7 +88,7 @@ def make(folder: Path, replies=SAMPLES, questions: int = 4, corruptions: int = 1
     asyncio.run(
         make_judge(
             SearchQA(), Policy(llm, 3, 1.0, 64, "perplexity", tuned=True), folder / "t.jsonl", folder / "judge",
-            rules=JudgeRules(corruptions, 0.25), trainer=trainer, base=BASE, open_model=lambda _: Judge(), seed=7,
+            corruptions=corruptions, held_out=0.25, trainer=trainer, base=BASE, open_model=lambda _: Judge(), seed=7,
             in_flight=1, prices=FREE, title="judge",
         )
     )  # fmt: skip
@@ -181,7 +180,7 @@ def test_a_judge_starts_from_the_policy_or_from_the_untuned_weights(start_from, 
     write_json(folder.stage(0, "finetune") / "model.json", BASE)
     write_summary(folder.stage(0, "finetune"), {})
     asyncio.run(Loop(settings, Parts(settings, folder)).run_judge())
-    assert (asked["base"], asked["rules"]) == (base, JudgeRules(2, 0.25))
+    assert (asked["base"], asked["corruptions"], asked["held_out"]) == (base, 2, 0.25)
 
 
 def test_the_training_of_a_judge_holds_out_no_rows_beside_its_own_held_out_questions(tmp_path) -> None:
@@ -226,7 +225,8 @@ def test_a_judge_of_answers_gets_the_demonstrated_questions_and_starts_folds_fro
     asyncio.run(loop.run_judge())
     assert (asked["questions"], asked["examples"]) == (loop.demonstrations, [row])
     assert (asked["base"], asked["untuned"]) == (BASE, ModelRef("tiny-random", "base", tuned=False))
-    assert (asked["rules"], asked["stage"]) == (OutcomeRules(3, 4, 0.25), folder.stage(0, "outcome_judge"))
+    assert (asked["folds"], asked["repeats"], asked["held_out"]) == (3, 4, 0.25)
+    assert asked["stage"] == folder.stage(0, "outcome_judge")
     fold, judge = asked["trainers"]("fold_0"), asked["trainers"]("weights")
     assert (fold.training.epochs, judge.training.epochs) == (settings.demonstrations.epochs, 9)
     assert asked["open_policy"](BASE).samples == settings.grow.samples

@@ -31,15 +31,16 @@ from rest_react.tasks.search_qa.actions import (
 from rest_react.tasks.search_qa.prompt_files import (
     CLOSINGS,
     PACKAGED_PROMPTS,
-    load_prompts,
     prompt_for,
     with_numbers,
 )
 from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES, render_state
+from rest_react.tasks.search_qa.settings import SearchQASettings
 from rest_react.text_safety.escaping import escape_control_tokens
 
-PROMPTS = load_prompts()
+TASK = SearchQASettings("search_qa")
+PROMPTS = TASK.load_prompts(PACKAGED_PROMPTS)
 EXEMPLARS = [
     pytest.param(kind, exemplar, id=f"{kind}-{number}")
     for kind in STEP_KINDS
@@ -338,7 +339,7 @@ def test_a_graders_template_becomes_turns_where_its_examples_have_a_step_line() 
 def written_and_read(prompts: dict[StepKind, StepPrompt], folder: Path) -> dict[StepKind, StepPrompt]:
     for kind, prompt in prompts.items():
         (folder / f"{kind}.txt").write_text(prompt.prefix, encoding="utf-8")
-    return load_prompts(folder)
+    return TASK.load_prompts(folder)
 
 
 def test_prompts_written_as_prefixes_are_read_back(tmp_path: Path) -> None:
@@ -351,13 +352,13 @@ def test_the_closing_rule_may_be_left_out_and_exemplars_too(tmp_path: Path) -> N
     closed = PROMPTS["answer"].prefix.removesuffix(f"{rule}\n# Example 6:\n{rule}\n").rstrip()
     (tmp_path / "answer.txt").write_text(closed, encoding="utf-8")
     (tmp_path / "decide.txt").write_text("Just decide.", encoding="utf-8")
-    assert load_prompts(tmp_path) == {**PROMPTS, "decide": StepPrompt("Just decide.\n", ())}
+    assert TASK.load_prompts(tmp_path) == {**PROMPTS, "decide": StepPrompt("Just decide.\n", ())}
 
 
 def test_missing_files_are_reported_at_once(tmp_path: Path) -> None:
     shutil.copy(PACKAGED_PROMPTS / "answer.txt", tmp_path)
     with pytest.raises(ConfigError) as caught:
-        load_prompts(tmp_path)
+        TASK.load_prompts(tmp_path)
     missing = [tmp_path / f"{kind}.txt" for kind in STEP_KINDS if kind != "answer"]
     assert len(caught.value.problems) == len(missing)
     for path, problem in zip(missing, caught.value.problems, strict=True):
@@ -378,7 +379,7 @@ def test_an_invalid_file_is_refused_with_its_path(tmp_path: Path, old: str, new:
     path = tmp_path / "decide.txt"
     path.write_text(PROMPTS["decide"].prefix.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load_prompts(tmp_path)
+        TASK.load_prompts(tmp_path)
     assert caught.value.problems == (f"agent.prompts: {path}: {problem}",)
 
 
@@ -387,7 +388,7 @@ def test_a_file_without_instructions_or_of_other_bytes_is_refused(tmp_path: Path
     (tmp_path / "decide.txt").write_text(" \n", encoding="utf-8")
     (tmp_path / "answer.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError) as caught:
-        load_prompts(tmp_path)
+        TASK.load_prompts(tmp_path)
     first, second = caught.value.problems
     assert "decide.txt: it has no instructions" in first
     assert "answer.txt: 'utf-8' codec can't decode" in second
@@ -406,7 +407,7 @@ def test_every_letter_changes_the_hash() -> None:
         texts_hash([*(prompt.prefix for prompt in {**PROMPTS, "decide": variant}.values()), *CLOSINGS.values()])
         for variant in [decide, *variants]
     }
-    of_steps = [prompt.prefix for prompt in load_prompts().values()]
+    of_steps = [prompt.prefix for prompt in TASK.load_prompts(PACKAGED_PROMPTS).values()]
     hashes.add(texts_hash([*of_steps, *CLOSINGS.values(), "!"]))
     assert len(hashes) == 6
     assert texts_hash([*of_steps, *CLOSINGS.values()]) in hashes
@@ -447,7 +448,7 @@ def test_the_grading_prompt_has_five_shots_and_opens_the_sixth() -> None:
 
 
 def test_exemplars_become_one_training_row_each_without_their_end_mark() -> None:
-    rows = exemplar_rows(load_prompts())
+    rows = exemplar_rows(PROMPTS)
     assert len(rows) == 31
     assert len({row.id for row in rows}) == 31
     assert not any("[END]" in row.completion for row in rows)

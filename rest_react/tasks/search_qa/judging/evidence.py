@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from rest_react.metrics.text_match import cited_links, strip_citations
 from rest_react.records import Hit
-from rest_react.tasks.search_qa.actions import LinkSelection, Search
+from rest_react.tasks.search_qa.actions import LinkSelection, Search, decision_of
 from rest_react.trajectories.parsed import Evidence, ParsedStep, ParsedTrajectory
 
 _NEXT_CLAIM = re.compile(r"(?<=[.;!?])(?!(?<=\bNo\.)\s+\d)\s+(?=\w)")
@@ -67,8 +67,8 @@ def gathering_of(step: ParsedStep) -> tuple[str, ...]:
     keys = []
     for parsed in step.actions:
         match parsed.action:
-            case Search(query=query):
-                keys.append(f"search {' '.join(query.lower().split())}")
+            case Search() as search:
+                keys.append(decision_of(search))
             case LinkSelection(selected_link_ids=ids):
                 keys.append(f"select {' '.join(sorted(sources[i] for i in ids if i in sources))} of {shown}")
             case _:

@@ -13,13 +13,10 @@ from collections.abc import Mapping
 from rest_react.model_output.lenient_parser import Unreadable, read_call, read_object
 from rest_react.tasks.search_qa.actions import StepKind
 from rest_react.tasks.search_qa.reading.field_values import items_of, normalise_name
+from rest_react.tasks.search_qa.reading.repeated_state import OWN_CALLS
 
-NAMES: dict[StepKind, frozenset[str]] = {
-    "decide": frozenset({"actionwrapper", "search", "terminate"}),
-    "summarise": frozenset({"linkselection", "selectlink"}),
-    "answer": frozenset({"answer"}),
-    "relevance": frozenset({"checkanswer", "reviseanswer"}),
-    "grounding": frozenset({"checkanswer", "reviseanswer"}),
+_NAMES: dict[StepKind, frozenset[str]] = {
+    kind: frozenset(map(normalise_name, names)) for kind, names in OWN_CALLS.items()
 }
 # The keys that objects name a call and its arguments by.
 _NAMED_BY = (
@@ -56,17 +53,17 @@ def call_of_object(kind: StepKind, node: ast.Dict, named: str = "", depth: int =
             return _with(call_of_object(kind, value, "", depth + 1), outer)
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             name = value.value.strip().rpartition(".")[2]
-            if normalise_name(name) in NAMES[kind]:
+            if normalise_name(name) in _NAMES[kind]:
                 return _call(name, _arguments(items), outer)
-            if any(normalise_name(value.value) in names for names in NAMES.values()):
+            if any(normalise_name(value.value) in names for names in _NAMES.values()):
                 raise Unreadable(f"an object that names {value.value[:40]}, which is no call of this step")
             if "(" in value.value and key != "type":
                 return _with(read_call(value.value.strip(), 0)[0], outer)
     for key, value in items.items():
-        if key in NAMES[kind] and not (kind == "answer" and not isinstance(value, ast.Dict)):
+        if key in _NAMES[kind] and not (kind == "answer" and not isinstance(value, ast.Dict)):
             rest = {name: other for name, other in outer.items() if name != key}
             return _call(key, value, rest)
-    if normalise_name(named) in NAMES[kind]:
+    if normalise_name(named) in _NAMES[kind]:
         return _call(named, node, {})
     signature = {
         "decide": ("query", "search"),

@@ -21,6 +21,7 @@ from rest_react.tasks.search_qa.actions import (
     SelectLink,
     Terminate,
 )
+from rest_react.tasks.search_qa.memory import NOTHING_SELECTED
 from rest_react.tasks.search_qa.scripted.parse_state import ParsedState
 from rest_react.text_safety.escaping import escape_control_tokens
 
@@ -82,7 +83,7 @@ def _summarise(state: ParsedState, plan: Plan) -> LinkSelection:
         if plan.tells_rejected and item.link_id not in chosen
     )
     if not chosen:
-        return LinkSelection("Nothing is selected.", "No link helps, so I need another query.", (), comments)
+        return LinkSelection(NOTHING_SELECTED, "No link helps, so I need another query.", (), comments)
     summary = " ".join(f"{hop.finding.removesuffix('.')} [link_id={link}]." for link, hop in chosen.items())
     return LinkSelection(summary, "I keep this link.", tuple(chosen), comments)
 

@@ -18,7 +18,7 @@ from rest_react.tasks.search_qa.actions import (
     Search,
     Terminate,
 )
-from rest_react.tasks.search_qa.memory import memories
+from rest_react.tasks.search_qa.memory import NOTHING_SELECTED, memories
 from rest_react.trajectories.parsed import ParsedStep
 from rest_react.trajectories.step_view import Part, Source, StepView
 
@@ -63,7 +63,7 @@ def _parts(step: Step, action: Action | None, current: str, *, searches_again: b
         case LinkSelection(summary, thoughts, ids, comments):
             yield Part("comments", lines=comments)
             yield Part("thoughts", thoughts)
-            yield Part("quote", summary) if ids else Part("note", "Nothing is selected.")
+            yield Part("quote", summary) if ids else Part("note", NOTHING_SELECTED)
         case Answer(thoughts, answer):
             yield Part("thoughts", thoughts)
             yield Part("quote", answer)

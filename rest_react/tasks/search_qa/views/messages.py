@@ -1,6 +1,6 @@
 """A trajectory of the search agent as a chat with one tool, `search`.
 
-    as_conversation(steps).messages
+    as_conversation(trajectory, steps).messages
     # user: the question · assistant: reasoning, search(query) · tool: results · assistant: reasoning, the final answer
 
 What the agent thinks, selects and checks between two calls is the reasoning of one assistant message. The self-checks
