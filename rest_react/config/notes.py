@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from rest_react.config.settings import SameModel, Settings
 from rest_react.selection.read_trajectory import READINGS
 from rest_react.weights.embedded import EMBEDDED
+from rest_react.weights.tiny import TINY
 
 
 def notes(s: Settings) -> Iterator[str]:
@@ -31,6 +32,12 @@ def notes(s: Settings) -> Iterator[str]:
         yield (
             f"finetune.max_steps: {most} holds for iteration 0 alone; from iteration 1 on finetune.steps takes its "
             "place, with larger numbers"
+        )
+    if (rate := _rate_of_small_models(s)) is not None:
+        yield (
+            f"finetune.learning_rate: {rate:g} was chosen for the embedded model, of 135 million weights, not for "
+            f"{_policy(s)}. Models of billions of weights are usually tuned with LoRA at 1e-4: "
+            "finetune.learning_rate=1e-4"
         )
     judges = s.improve.selector == "reward_model" or "judged_good" in (s.improve.keep, s.improve.keep_trajectories)
     if s.iteration > 0 and judges and _judge(s) == EMBEDDED:
@@ -55,6 +62,17 @@ def _ignored_limit(s: Settings) -> int | None:
     """`finetune.max_steps`, where `finetune.steps` goes beyond it and takes its place."""
     most, steps = getattr(s.finetune, "max_steps", None), getattr(s.finetune, "steps", None)
     return most if s.iteration and most is not None and steps and max(steps) > most else None
+
+
+def _rate_of_small_models(s: Settings) -> float | None:
+    """The learning rate, where it is that of finetune=lora and another model than a packaged one is tuned."""
+    rate = getattr(s.finetune, "learning_rate", None)
+    is_lora = getattr(s.finetune, "method", None) == "lora" and (s.iteration > 0 or s.start == "demonstrations")
+    return rate if is_lora and rate is not None and rate >= 1e-3 and _policy(s) not in (EMBEDDED, TINY, None) else None
+
+
+def _policy(s: Settings) -> str | None:
+    return getattr(s.policy, "model", None)
 
 
 def _judge(s: Settings) -> str | None:

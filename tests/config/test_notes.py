@@ -55,6 +55,15 @@ def test_steps_beyond_a_limit_that_they_replace_are_told() -> None:
     assert told("finetune.max_steps=20", "finetune.steps=[5,20]") == told("finetune.max_steps=10") == []
 
 
+def test_the_learning_rate_of_the_embedded_model_is_questioned_for_a_larger_one() -> None:
+    larger = ("policy=vllm", "policy.model=Qwen/Qwen2.5-7B-Instruct", "start=prompted")
+    (note,) = told(*larger)
+    assert note.startswith("finetune.learning_rate: 0.001 was chosen for the embedded model")
+    assert "not for Qwen/Qwen2.5-7B-Instruct" in note
+    assert told(*larger, "finetune.learning_rate=1e-4") == told(*larger, "iteration=0") == []
+    assert told("policy=tiny") == told("policy=scripted") == []
+
+
 def test_runs_on_a_user_s_own_questions_ask_a_reward_model(tmp_path: Path) -> None:
     for name in ("questions.jsonl", "corpus.jsonl"):
         (tmp_path / name).touch()
