@@ -86,7 +86,8 @@ _BEFORE: Mapping[str, object] = {
     "*.instructed": False,
     "improve.reward": "generate",
 }
-
+# Settings that earlier versions did not lock: a folder that lacks one is taken to have had the value of now.
+_NOT_LOCKED_BEFORE = ("*.command", "search.max_length")
 _REMOVED = {"synthetic.per_label": 0}  # settings that were renamed, and the value with which they had no effect
 
 
@@ -145,8 +146,9 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
     if differing:
         _write(root, _SettingsFile(SCHEMA, dict(settings), environments))
         return [f"{', '.join(differing)} changed; no finished work depends on it", *changes]
-    if changes:
-        _write(root, _SettingsFile(kept.schema, kept.settings, environments))
+    unknown = _unknown_before(kept.settings, settings)
+    if changes or unknown:
+        _write(root, _SettingsFile(kept.schema, kept.settings | unknown, environments))
     return changes
 
 
@@ -171,11 +173,18 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
     before = {key: value for key, value in before.items() if key not in _REMOVED or value != _REMOVED[key]}
     before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
+    before |= _unknown_before(kept.settings, settings)
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})
         if key not in before or key not in settings or before[key] != settings[key]
     }
+
+
+def _unknown_before(kept: Mapping[str, object], settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings that the folder's version did not lock."""
+    missing = {key: value for key, value in settings.items() if key not in kept}
+    return {key: value for key, value in missing.items() if any(fnmatchcase(key, name) for name in _NOT_LOCKED_BEFORE)}
 
 
 def differing_data(root: Path, environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from rest_react.config.settings import Settings, Student
 from rest_react.errors import ConfigError
 from rest_react.llm.openai_api.settings import OpenAIModel
 from rest_react.questions.hub import HubQuestions
-from rest_react.storage.locked_settings import UNLOCKED, flatten, locked_settings
+from rest_react.storage.locked_settings import UNLOCKED, flatten, is_locked, locked_settings
 from rest_react.tasks.completion.settings import CompletionSettings
 
 GROWN = (
@@ -634,7 +634,7 @@ def test_the_address_and_speed_settings_of_a_policy_are_not_locked() -> None:
     locked = locked_settings(load_settings(values("experiment=paper_gpu")))
     assert (locked["policy.max_model_len"], locked["policy.extra_args"]) == (16384, [])
     held = {path.removeprefix("policy.") for path in locked if path.startswith("policy.")}
-    assert held == {"kind", "model", "mode", "system_turn", "max_model_len", "extra_args"}
+    assert held == {"kind", "model", "mode", "system_turn", "max_model_len", "extra_args", "command"}
 
 
 @pytest.mark.parametrize(
@@ -652,6 +652,32 @@ def test_arguments_of_a_server_that_cannot_change_a_result_are_not_locked(given:
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "held"),
+    [
+        ("[/opt/vllm/bin/vllm,serve,--quantization,fp8,--enforce-eager]", ["--quantization", "fp8"]),
+        ("[srun,'--gpus=1',vllm,serve]", []),
+        ("[python,/opt/serve.py]", []),
+        ("[python,/opt/serve.py,--quantization,fp8]", ["--quantization", "fp8"]),
+    ],
+)
+def test_what_can_change_a_result_is_locked_also_where_it_is_in_the_command_of_a_server(
+    command: str, held: list[str]
+) -> None:
+    settings = load_settings(values("llm@policy=vllm", f"policy.command={command}"))
+    assert locked_settings(settings)["policy.command"] == held
+    # Of one block it names cached replies: an empty one, which earlier versions had not, would lose them.
+    assert ("door.command" in locked_settings(settings.policy, "door")) is bool(held)
+
+
+def test_a_search_engine_may_change_its_speed_and_no_more() -> None:
+    """`max_length` of a training refuses a row; that of dense search cuts texts, which changes the vectors."""
+    engines = [path.stem for path in (CONFIGS / "search").glob("*.yaml")]
+    settings = {path for name in engines for path, _ in flatten(values(f"search={name}")["search"], "search")}
+    free = {"in_flight", "device", "timeout_s", "tries", "requests_per_minute", "api_key_env"}
+    assert {path for path in settings if not is_locked(path)} == {f"search.{name}" for name in free}
+
+
 def test_a_benchmark_named_like_a_setting_that_is_not_locked_is_locked() -> None:
     given = values()
     given["evaluate"]["benchmarks"] = {"port": given["evaluate"]["benchmarks"]["world"]}
@@ -661,7 +687,7 @@ def test_a_benchmark_named_like_a_setting_that_is_not_locked_is_locked() -> None
 def test_every_name_in_unlocked_is_a_setting() -> None:
     """A renamed setting must not stay behind in UNLOCKED."""
     names = {field.name for kind in records_of(Settings) for field in fields(kind)}
-    assert {entry.removeprefix("*.") for entry in UNLOCKED} - names == set()
+    assert {entry.rpartition(".")[2] for entry in UNLOCKED} - names == set()
 
 
 def test_a_similar_name_is_suggested_and_a_dissimilar_one_is_not() -> None:

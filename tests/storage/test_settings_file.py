@@ -198,3 +198,13 @@ def test_a_folder_from_before_there_were_tasks_is_one_of_search_qa(tmp_path: Pat
     assert differing_settings(tmp_path, {"seed": 0, **newer}) == {}
     told = {"task.kind": "'search_qa' in the folder, 'completion' now"}
     assert differing_settings(tmp_path, {"seed": 0, "task.kind": "completion"}) == told
+
+
+def test_a_folder_from_before_a_setting_was_locked_resumes_with_any_value_and_keeps_that(tmp_path: Path) -> None:
+    lock_settings(tmp_path, {"seed": 0}, HERE)
+    write_summary(RunFolder(tmp_path).stage(0, "grow"), {})
+    now = {"seed": 0, "search.max_length": 128, "task.maker.command": ["--quantization", "fp8"]}
+    assert differing_settings(tmp_path, now) == {}
+    assert lock_settings(tmp_path, now, HERE) == []
+    with pytest.raises(RunFolderError, match=r"search.max_length: 128 in the folder, 256 now"):
+        lock_settings(tmp_path, {**now, "search.max_length": 256}, HERE)
