@@ -11,14 +11,14 @@ if __name__ == "__main__":  # before the other imports; the reason is in process
     start("rest_react.run")
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.checks.needs import lacking_here, missing_keys
 from rest_react.config.compose import plain
-from rest_react.config.environment import environment
+from rest_react.config.environment import environment, number_types
 from rest_react.config.load import load_settings
 from rest_react.config.notes import notes
 from rest_react.config.settings import Settings
@@ -63,8 +63,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     with folder.locked():
         locked = locked_settings(settings)
         reopen_where_limits_changed(folder, locked)
-        for change in lock_settings(folder.root, locked, environment(prompts) | prepared.data_digests()):
-            say(f"note: since this run began, {change}")
+        here = environment(prompts) | number_types(settings)
+        _record(folder, locked, here | prepared.data_digests())
         refuse_damaged_stages(folder.root)
         parts.models.budget.keep_in(folder.root / "spending.json")
         timed = with_speed(settings, folder)
@@ -73,8 +73,15 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
         if overrides and has_slurm():
             write_file(folder.root / SCRIPT, sbatch_script(settings, overrides, expected_minutes(timed, folder)))
         run_async(prepared.run_to(settings.iteration))
+        _record(folder, locked, here | prepared.data_digests())  # with what it made, such as tools
     for student in settings.students:
         run(settings_of_student(settings, student), loop=loop)
+
+
+def _record(folder: RunFolder, locked: Mapping[str, object], here: Mapping[str, str]) -> None:
+    """Locks the settings and records the environment; says what has changed of it."""
+    for change in lock_settings(folder.root, locked, here):
+        say(f"note: since this run began, {change}")
 
 
 def _say_notes(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
     environment(prompts.digests())["torch"]          # '2.13.0+cpu'
     environment(prompts.digests())["commit"]         # '492ff2f9c1d0', or '492ff2f9c1d0, with changes'
+    number_types(settings)                           # {"number_type_policy": "bfloat16", ...}: those of this machine
 
 Not here: where it is kept (storage.settings_file).
 """
@@ -11,6 +12,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from rest_react.config.checks.needs import parts_of_all_iterations
+from rest_react.config.settings import Settings
+from rest_react.weights.number_type import ENGINE, TRAINING, compute_type_here
 
 PACKAGES = (
     "hydra-core",
@@ -32,6 +37,18 @@ def environment(prompts: Mapping[str, str]) -> dict[str, str]:
     versions = {name: _version(name) for name in ("rest-react", *PACKAGES)}
     commit = commit_of(Path(__file__).resolve().parents[2])
     return {**prompts, "python": sys.version.split()[0], "commit": commit, **versions}
+
+
+def number_types(s: Settings) -> dict[str, str]:
+    """The types of number with which this machine computes, of each part that can compute with several: another
+    machine may choose another one for `auto`."""
+    return {
+        f"number_type_{role.replace('.', '_')}": compute_type_here(
+            part.dtype, faster=TRAINING if role == "finetune" else ENGINE, device=getattr(part, "device", "auto")
+        )
+        for role, part in parts_of_all_iterations(s).items()
+        if hasattr(part, "dtype")
+    }
 
 
 def commit_of(checkout: Path) -> str:

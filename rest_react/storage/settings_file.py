@@ -123,7 +123,8 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
     """Writes settings.yaml on the first run; afterwards raises RunFolderError where settings differ, naming each.
 
     If nothing has finished yet, the first settings may have been wrong, so the folder accepts others. The `environment`
-    (package versions, the hashes of prompts) may change; each change is recorded and returned as a warning.
+    (package versions, the hashes of prompts) may change; each change is recorded and returned as a warning. What the
+    last environment did not name is recorded too: nobody knows whether it is a change.
     """
     kept = _read(root)
     if kept is None:
@@ -138,16 +139,17 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
         return ["settings changed; no stage had finished with the previous ones"]
     last = kept.environments[-1]
     changes = [
-        f"{name}: {last.get(name, _ABSENT)} before, {environment.get(name, _ABSENT)} now"
-        for name in sorted({*last, *environment})
-        if last.get(name) != environment.get(name)
+        f"{name}: {value} before, {environment.get(name, _ABSENT)} now"
+        for name, value in sorted(last.items())
+        if environment.get(name) != value
     ]
-    environments = [*kept.environments, dict(environment)] if changes else kept.environments
+    gained = not environment.keys() <= last.keys()
+    environments = [*kept.environments, dict(environment)] if changes or gained else kept.environments
     if differing:
         _write(root, _SettingsFile(SCHEMA, dict(settings), environments))
         return [f"{', '.join(differing)} changed; no finished work depends on it", *changes]
     unknown = _unknown_before(kept.settings, settings)
-    if changes or unknown:
+    if changes or gained or unknown:
         _write(root, _SettingsFile(kept.schema, kept.settings | unknown, environments))
     return changes
 

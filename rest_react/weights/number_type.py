@@ -2,6 +2,7 @@
 
     compute_type("auto", gpu=False, faster=ENGINE)      # "bfloat16" on a processor with AMX, else "float32"
     compute_type("auto", gpu=False, faster=TRAINING)    # also where AVX-512 multiplies bfloat16
+    compute_type_here("auto", faster=TRAINING)          # that of this machine, with its GPU if it has one
 
 The processor's instructions decide, not a measured speed, so one machine always computes the same numbers.
 Not here: the type of the weights on disk (training.worker.saving.publish keeps the base model's).
@@ -30,6 +31,18 @@ def compute_type(
         return asked
     instructions = cpu_instructions() if known is None else known
     return "bfloat16" if gpu or any(name in instructions for name in faster) else "float32"
+
+
+def compute_type_here(
+    asked: NumberType, *, faster: Collection[str], device: str = "auto"
+) -> Literal["float32", "bfloat16"]:
+    """The same on this machine. PyTorch is imported only if a GPU would make a difference."""
+    on_cpu = compute_type(asked, gpu=False, faster=faster)
+    if asked != "auto" or device == "cpu" or on_cpu == "bfloat16":
+        return on_cpu
+    import torch
+
+    return compute_type(asked, gpu=torch.cuda.is_available(), faster=faster)
 
 
 @cache

@@ -3,17 +3,23 @@ import re
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rest_react.config import cli
 from rest_react.config.cli import checked
 from rest_react.config.compose import CONFIGS, compose
-from rest_react.config.environment import commit_of, environment
+from rest_react.config.environment import commit_of, environment, number_types
 from rest_react.errors import BudgetReached, ConfigError
 from rest_react.llm.vllm.settings import VllmModel
+from rest_react.run import run as run_here
+from rest_react.storage.settings_file import read_environments
 from rest_react.tasks.search_qa.scripted import ScriptedModel
+from rest_react.weights import number_type
+from tests.forecast.test_machine_speed import NoStages
 
 MODELS = ", ".join(sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml")))
 HEAVY = "torch transformers trl peft accelerate datasets wandb openai bm25s scipy pyarrow ddgs".split()
@@ -295,6 +301,23 @@ def test_the_environment_lists_versions_that_can_change_a_result() -> None:
     assert told["step_prompts"] == "abcd"
     assert told["python"] == sys.version.split()[0]
     assert set(told) >= {"rest-react", "commit", "torch", "transformers", "trl", "bm25s"}
+
+
+def test_the_environment_names_the_types_of_number_that_auto_stands_for_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(number_type, "cpu_instructions", lambda: frozenset({"avx512_bf16"}))
+    here = compose(["policy.device=cpu", "iteration=0", "start=prompted"])
+    assert number_types(here) == {"number_type_policy": "float32", "number_type_finetune": "bfloat16"}
+    assert number_types(replace(here, iteration=1)) == number_types(here)
+    assert number_types(compose(["policy=openai", "finetune=hosted"])) == {}
+
+
+def test_a_run_records_the_types_of_number_of_the_machine(tmp_path: Path) -> None:
+    no_stages: Any = NoStages
+    run_here(compose(["policy.device=cpu", "finetune.dtype=float32", f"output={tmp_path}", "run=r"]), loop=no_stages)
+    (here,) = read_environments(tmp_path / "r")
+    assert here["number_type_policy"] in ("float32", "bfloat16") and here["number_type_finetune"] == "float32"
 
 
 def test_the_commit_of_a_checkout_says_whether_files_of_the_package_differ(tmp_path: Path) -> None:

@@ -141,10 +141,10 @@ def test_a_permitted_setting_and_the_environment_may_change_together(tmp_path: P
     folder = RunFolder(tmp_path)
     lock_settings(folder.root, {**SETTINGS, "evaluate.grader_max_tokens": 64}, HERE)
     write_summary(folder.stage(0, "grow"), {})
-    now = {**HERE, "evaluate.world": "b"}
+    now = {**HERE, "python": "3.13.0"}
     assert lock_settings(folder.root, {**SETTINGS, "evaluate.grader_max_tokens": 128}, now) == [
         "evaluate.grader_max_tokens changed; no finished work depends on it",
-        "evaluate.world: (absent) before, b now",
+        "python: 3.11.7 before, 3.13.0 now",
     ]
     assert read_environments(folder.root) == [HERE, now]
 
@@ -156,7 +156,6 @@ def test_a_changed_environment_is_returned_once_and_recorded(tmp_path: Path) -> 
     assert lock_settings(folder.root, SETTINGS, now) == [
         "python: 3.11.7 before, 3.13.0 now",
         "step_prompts: abcd before, (absent) now",
-        "torch: (absent) before, 2.13 now",
     ]
     assert lock_settings(folder.root, SETTINGS, now) == []
     text = (tmp_path / "settings.yaml").read_text(encoding="utf-8")
@@ -208,3 +207,14 @@ def test_a_folder_from_before_a_setting_was_locked_resumes_with_any_value_and_ke
     assert lock_settings(tmp_path, now, HERE) == []
     with pytest.raises(RunFolderError, match=r"search.max_length: 128 in the folder, 256 now"):
         lock_settings(tmp_path, {**now, "search.max_length": 256}, HERE)
+
+
+def test_what_an_earlier_version_did_not_record_of_the_environment_is_recorded_and_not_told_as_a_change(
+    tmp_path: Path,
+) -> None:
+    lock_settings(tmp_path, SETTINGS, HERE)
+    now = {**HERE, "number_type_policy": "float32"}
+    assert lock_settings(tmp_path, SETTINGS, now) == []
+    assert read_environments(tmp_path) == [HERE, now]
+    other = {**now, "number_type_policy": "bfloat16"}
+    assert lock_settings(tmp_path, SETTINGS, other) == ["number_type_policy: float32 before, bfloat16 now"]

@@ -7,6 +7,7 @@ Not here: combinations that cannot work anywhere (combinations).
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rest_react.config.settings import Settings, asks_reward_model
 from rest_react.metrics.prices import NO_PRICE
@@ -57,3 +58,8 @@ def used_parts(s: Settings) -> dict[str, object]:
         used["teacher"] = s.teacher
         used |= {"reward_model": s.reward_model} if s.synthetic.judged else {}
     return used | dict(s.task.models())
+
+
+def parts_of_all_iterations(s: Settings) -> dict[str, object]:
+    """The same, whatever `iteration` is now: a run that goes on uses these."""
+    return used_parts(replace(s, iteration=max(s.iteration, 1)))

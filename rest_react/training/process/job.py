@@ -29,7 +29,7 @@ from rest_react.training.process.checkpoints import last_checkpoint
 from rest_react.training.process.loss_curve import loss_lines
 from rest_react.training.process.snapshots import SNAPSHOTS
 from rest_react.weights import resolve_weights
-from rest_react.weights.number_type import NumberType
+from rest_react.weights.number_type import TRAINING, NumberType, compute_type_here
 
 JOB_EXAMPLES, PUBLISHED = "examples.jsonl", "published.json"
 ENOUGH_KEPT = 0.9  # of an update, by rounding to the data type of the base
@@ -109,7 +109,8 @@ def prepare_job(
     run_folder: Path,
     accelerate: str | None = None,
 ) -> bool:
-    """Writes the files that the process reads; `rows` maps file names to records. True if the training is complete."""
+    """Writes the files that the process reads; `rows` maps file names to records. True if the training is complete.
+    For `dtype=auto` the job has the type of number of this machine; that of the first machine if it resumes."""
     make_folder(folder)
     files = {name: "".join(json.dumps(asdict(row)) + "\n" for row in records) for name, records in rows.items()}
     if (folder / "model").is_dir():
@@ -124,8 +125,15 @@ def prepare_job(
                 write_file(folder / name, lines)
         return True
     weights = base_weights(base, run_folder)
-    _drop_another_training(folder, files, seed, training)
-    job = Job(str(weights), str(folder.resolve()), seed, prepare_resume(folder), training)
+    settings, before = asdict(training), _number_type(_training_before(folder))
+    chosen = _number_type(settings) == "auto"
+    if chosen:
+        _set_number_type(settings, before)
+    _drop_another_training(folder, files, seed, settings)
+    checkpoint = prepare_resume(folder)
+    if chosen and (checkpoint is None or before == "auto"):
+        _set_number_type(settings, compute_type_here("auto", faster=TRAINING))
+    job = Job(str(weights), str(folder.resolve()), seed, checkpoint, settings)
     for name, lines in files.items():
         write_file(folder / name, lines)
     write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
@@ -134,7 +142,24 @@ def prepare_job(
     return False
 
 
-def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, training: Any) -> None:
+def _training_before(folder: Path) -> dict[str, Any]:
+    """The settings of the training that was begun here; empty if there is none that can be read."""
+    try:
+        settings = json.loads((folder / "job.json").read_text(encoding="utf-8"))["training"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _number_type(training: Mapping[str, Any]) -> str:
+    return str(training.get("local", training).get("dtype", "auto"))
+
+
+def _set_number_type(training: dict[str, Any], kind: str) -> None:
+    training.get("local", training)["dtype"] = kind
+
+
+def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, training: Mapping[str, Any]) -> None:
     """Removes the state of an interrupted training with other rows, another seed or settings that change its result:
     its checkpoints do not belong to this one."""
     path = folder / "job.json"
@@ -142,7 +167,7 @@ def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, tr
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        same = before["seed"] == seed and _that_count(before["training"]) == _that_count(asdict(training))
+        same = before["seed"] == seed and _that_count(before["training"]) == _that_count(training)
     except (ValueError, KeyError, TypeError):  # of another version
         same = False
     same = same and all((folder / name).exists() and (folder / name).read_text() == new for name, new in files.items())
