@@ -65,6 +65,11 @@ class TaskSettings(Protocol):
         """Opens the task. Nothing is loaded before the first rollout."""
         ...
 
+    def content_digests(self, context: TaskContext) -> Mapping[str, str]:
+        """A hash of each thing outside the run folder on which its answers depend, by a name with a dot: another
+        content is told, and not shared between runs."""
+        return {}
+
     @property
     def step_kinds(self) -> tuple[str, ...]:
         """The kinds of its steps."""

@@ -16,6 +16,7 @@ Not here: making a tool (tasks.tool_maker.making).
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import msgspec
 
 from rest_react.errors import RunFolderError
+from rest_react.prompts import texts_hash
 from rest_react.records import Step
 from rest_react.storage.files import draft_folder, publish, remove, write_file, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
@@ -96,10 +98,17 @@ class Library:
 
     def accepted(self) -> dict[str, str]:
         """The accepted tools by family, each with its head and documentation."""
-        found = {
-            folder.parent.name: self.read(folder.parent.name) for folder in sorted(self.root.glob(f"[!.]*/{VERDICT}"))
-        }
-        return {name: made.verdict.summary for name, made in found.items() if made and made.verdict.accepted}
+        return {name: made.verdict.summary for name, made in self._accepted()}
+
+    def digests(self) -> dict[str, str]:
+        """A hash of the function and the wrapper of each accepted tool."""
+        return {name: texts_hash([made.function, made.wrapper]) for name, made in self._accepted()}
+
+    def _accepted(self) -> Iterator[tuple[str, MadeTool]]:
+        for verdict in sorted(self.root.glob(f"[!.]*/{VERDICT}")):
+            made = self.read(verdict.parent.name)
+            if made is not None and made.verdict.accepted:
+                yield verdict.parent.name, made
 
 
 def known_at_start(library: Library, run_folder: Path) -> dict[str, str]:

@@ -65,18 +65,27 @@ class ToolMakerSettings(TaskSettings):
         if context.open_model is None:
             return ToolMaker(context.prompts)
         open_model, models = context.open_model, self.models()
-        root = Path(self.tools) if self.tools else context.run_folder.parent / "tools"
         sandbox = Sandbox(self.sandbox, self.sandbox_seconds, self.sandbox_memory_mb)
         items, maker = context.items, None
         if self.maker is not None:
-            root /= f"{folder_name(self.maker.model)}-{self._way_of_making(context)}"
             maker = Maker(
                 open_model(MAKER, models[MAKER]), self.maker.model, context.prompts, sandbox,
                 self.maker_max_tokens, self.maker_temperature, self.maker_tries,
             )  # fmt: skip
-        toolbox = Toolbox(Library(root), maker, lambda: _examples(items()), sandbox)
+        toolbox = Toolbox(self._library(context), maker, lambda: _examples(items()), sandbox)
         dispatcher = open_model(DISPATCHER, models[DISPATCHER]) if DISPATCHER in models else None
         return ToolMaker(context.prompts, toolbox, self.dispatch, dispatcher, context.run_folder)
+
+    def content_digests(self, context: TaskContext) -> Mapping[str, str]:
+        library = self._library(context)  # another maker has other tools, so its name is in theirs
+        return {f"task.tools.{library.root.name}.{tool}": digest for tool, digest in library.digests().items()}
+
+    def _library(self, context: TaskContext) -> Library:
+        """The folder of tools: with a maker, its own in it."""
+        root = Path(self.tools) if self.tools else context.run_folder.parent / "tools"
+        if self.maker is None:
+            return Library(root)
+        return Library(root / f"{folder_name(self.maker.model)}-{self._way_of_making(context)}")
 
     def _way_of_making(self, context: TaskContext) -> str:
         """A digest of what decides what a maker makes: its settings, prompts and solved examples. So a tool that was

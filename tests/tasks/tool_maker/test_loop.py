@@ -22,6 +22,7 @@ from rest_react.records import Completion, Example, Prompt, Result, Sampling, Tr
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import differing_data, read_environments
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import build_items, how_asked
 from rest_react.tasks.tool_maker.library import Library
@@ -134,6 +135,21 @@ def test_a_tool_is_found_again_by_the_next_run(two_runs: tuple[Path, Path]) -> N
     for way in WAYS:
         first, second = ((run / "iter_0/evaluate" / way / "trajectories.jsonl").read_bytes() for run in two_runs)
         assert first == second
+
+
+def test_a_tool_that_was_edited_after_the_command_that_made_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_folder = start(tmp_path, ways=("making",))
+    (function,) = (tmp_path / "tools").glob("*/word_sorting/function.py")
+    name = f"task.tools.{function.parents[1].name}.word_sorting"
+    assert [name in one for one in read_environments(run_folder)] == [False, True]
+    start(tmp_path, ways=("making",))
+    assert "since this run began" not in capsys.readouterr().err
+    function.write_text(function.read_text() + "# edited")
+    start(tmp_path, ways=("making",))
+    assert f"since this run began, {name}: " in " ".join(capsys.readouterr().err.split())
+    assert list(differing_data(run_folder, read_environments(run_folder)[0] | {name: "other"})) == [f"{name}.content"]
 
 
 def test_the_report_has_a_row_for_each_family_and_way(two_runs: tuple[Path, Path]) -> None:
