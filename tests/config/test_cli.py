@@ -315,7 +315,9 @@ def test_the_environment_names_the_types_of_number_that_auto_stands_for_on_this_
 
 def test_a_run_records_the_types_of_number_of_the_machine(tmp_path: Path) -> None:
     no_stages: Any = NoStages
-    run_here(compose(["policy.device=cpu", "finetune.dtype=float32", f"output={tmp_path}", "run=r"]), loop=no_stages)
+    speed = ("speed.prefill=9", "speed.decode=9", "speed.train=9")  # not measured then
+    given = ("policy.device=cpu", "finetune.dtype=float32", f"output={tmp_path}", "run=r", *speed)
+    run_here(compose(given), loop=no_stages)
     (here,) = read_environments(tmp_path / "r")
     assert here["number_type_policy"] in ("float32", "bfloat16") and here["number_type_finetune"] == "float32"
 

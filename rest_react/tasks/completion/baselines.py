@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rest_react.errors import UsageError
 from rest_react.prompts import STOP
 from rest_react.records import Completion, LabelledQuestion, Prompt, Sampling
 from rest_react.text_safety.escaping import escape_control_tokens
@@ -48,7 +49,8 @@ def majority(rows: Sequence[LabelledQuestion]) -> LabelModel:
 
 
 def tfidf(rows: Sequence[LabelledQuestion]) -> LabelModel:
-    """TF-IDF and logistic regression, fitted on the rows."""
+    """TF-IDF and logistic regression, fitted on the rows. Raises UsageError where they cannot be fitted: all rows have
+    one label, or no text has a word."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -59,5 +61,11 @@ def tfidf(rows: Sequence[LabelledQuestion]) -> LabelModel:
         {"sublinear_tf": True} if spaced else {"analyzer": "char", "ngram_range": (2, 3), "sublinear_tf": True}
     )
     model = make_pipeline(TfidfVectorizer(**words), LogisticRegression(C=10.0, max_iter=1000))
-    model.fit(texts, [row.answers[0] for row in rows])
+    try:
+        model.fit(texts, [row.answers[0] for row in rows])
+    except ValueError as error:
+        raise UsageError(
+            f"task.baselines: tfidf cannot be fitted on {len(rows)} rows ({error}); give rows that have words and more "
+            "than one label (demonstrations.questions.n, draw=stratified), or remove tfidf"
+        ) from error
     return LabelModel(lambda text: str(model.predict([text])[0]))

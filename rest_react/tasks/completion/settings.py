@@ -98,6 +98,8 @@ class CompletionSettings(TaskSettings):
         golds = [row.answers[0] for row in rows]
         if self.labels is not None:
             _refuse_unknown(golds, self.labels)
+            if "tfidf" in self.baselines:
+                _refuse_one_label(golds)
             return self
         if self.grade == "formatting":
             return replace(self, labels=tuple(leaf_values(golds)))
@@ -188,5 +190,15 @@ def _refuse_unknown(golds: Sequence[str], labels: Sequence[str]) -> None:
         told = (
             f"task.labels: {rows} of {len(golds)} rows of demonstrations.questions have other labels ({named}); add "
             "them, remove the rows, or set task.labels=null"
+        )
+        raise ConfigError([told])
+
+
+def _refuse_one_label(golds: Sequence[str]) -> None:
+    """Raises ConfigError if all rows have the same label, from which TF-IDF cannot learn to tell labels apart."""
+    if len(set(map(label_key, golds))) == 1:
+        told = (
+            f"task.baselines: tfidf needs two labels, but all {len(golds)} rows of demonstrations.questions have "
+            f"{golds[0]!r}; set demonstrations.questions.draw=stratified or a larger n, or remove tfidf"
         )
         raise ConfigError([told])

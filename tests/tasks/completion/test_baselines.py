@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.config.compose import compose
+from rest_react.errors import ConfigError, UsageError
 from rest_react.prompts import STOP
 from rest_react.records import Fault, LabelledQuestion, Prompt, Question, Sampling
 from rest_react.tasks.completion.baselines import majority, tfidf
 from rest_react.tasks.completion.confusion import OTHER, PerClass, confusion, confusion_tables
+from rest_react.tasks.completion.settings import CompletionSettings
 from rest_react.tasks.completion.task import render_state
 from tests.runs import result
 
@@ -57,6 +59,31 @@ def test_tfidf_reads_the_state_of_a_prompt_and_learns_words_or_characters() -> N
         (f"Loan  {STOP}", "stop", 0),
     ]
     assert [tfidf(JAPANESE).predict(text) for text in ("映画館", "野球場")] == ["映画", "運動"]
+
+
+def test_rows_of_one_label_are_refused_before_the_run_starts() -> None:
+    labels = compose(["experiment=completion_smoke", "task.labels=[Card,Loan]"]).task
+    assert isinstance(labels, CompletionSettings)
+    task = replace(labels, baselines=("tfidf",))
+    assert task.with_rows(ROWS) == task
+    with pytest.raises(ConfigError) as refused:
+        task.with_rows(ROWS[:2])
+    (told,) = refused.value.problems
+    assert told.startswith("task.baselines: tfidf") and "all 2 rows" in told and "draw=stratified" in told
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (ROWS[:2], "one class"),
+        ([replace(row, question=replace(row.question, text="? a !")) for row in ROWS], "empty vocabulary"),
+    ],
+)
+def test_rows_on_which_tfidf_cannot_be_fitted_end_the_run_with_a_message(
+    rows: list[LabelledQuestion], why: str
+) -> None:
+    with pytest.raises(UsageError, match=rf"task\.baselines: tfidf cannot be fitted on {len(rows)} rows .*{why}"):
+        tfidf(rows)
 
 
 def test_precision_recall_and_f1_of_each_label() -> None:
