@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field
 
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.llm import LanguageModel
+from rest_react.metrics.prices import Price
 from rest_react.questions import QuestionSource
 from rest_react.reporting.tracking.trackers import Kind
 from rest_react.search import SearchEngine
@@ -175,6 +176,8 @@ class Student:
     model: Name  # a Hub id or a folder
     samples: Count | None = None  # of each step in evaluation; null: evaluate.samples
     temperature: Temperature | None = None  # of these samples; null: evaluate.temperature
+    # US dollars per million tokens; null: unknown, but that of the policy where it runs on this machine
+    price: Price | None = None
 
     @property
     def name(self) -> str:
@@ -188,7 +191,8 @@ def _student_by_name(given: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSettings:
-    """Limits on the spending of a run, over all models and commands; null: no limit."""
+    """Limits on the spending of a run, over all models and commands; null: no limit. The run of each student has the
+    same limits again, for itself."""
 
     max_usd: Positive | None  # US dollars; all prices must be set; null: no limit
     max_tokens: Count | None  # tokens in and out; null: no limit

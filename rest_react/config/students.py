@@ -8,17 +8,19 @@ Not here: which stages a student reuses from the run of its teacher (stages.reus
 from dataclasses import replace
 
 from rest_react.config.settings import Grader, Model, SameModel, Settings, Student
+from rest_react.metrics.prices import Price
 
 
 def settings_of_student(s: Settings, student: Student) -> Settings:
     """The settings of the run of a student, which reuses the trajectories of the run with the settings `s`. A student
-    may set its own number of samples and temperature for evaluation."""
+    may set its own number of samples and temperature for evaluation, and its price: that of the teacher is another."""
     samples = s.evaluate.samples if student.samples is None else student.samples
     temperature = s.evaluate.temperature if student.temperature is None else student.temperature
+    price = student.price or (Price(None, None) if s.policy.runs == "server" else s.policy.price)
     return replace(
         s,
         run=f"{s.run}_{student.name}",
-        policy=replace(s.policy, model=student.model),
+        policy=replace(s.policy, model=student.model, price=price),
         grader=_named(s.grader, s.policy),
         grow=replace(s.grow, reuse=s.run),
         evaluate=replace(s.evaluate, samples=samples, temperature=temperature),

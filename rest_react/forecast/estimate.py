@@ -12,10 +12,12 @@ Not here: what one stage takes (forecast.stage_costs), the printed table (foreca
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from statistics import fmean
 from typing import TypeAlias
 
 from rest_react.config.settings import Questions, Settings, model_behind
+from rest_react.config.students import settings_of_student
 from rest_react.config.training_part import training_rows
 from rest_react.forecast.stage_costs import (
     FRAME_TOKENS,
@@ -51,9 +53,17 @@ Complete: TypeAlias = Callable[..., bool]
 
 
 def forecast(settings: Settings, folder: RunFolder) -> Iterator[Forecast]:
-    """The stages that are not complete, in order."""
-    s, complete = settings, _completed(settings, folder)
-    pace = _pace(s, folder)
+    """The stages that are not complete, in order; then those of the students, at the speed of their teacher."""
+    pace = _pace(settings, folder)
+    yield from _of_run(settings, folder, _completed(settings, folder), pace)
+    for student in settings.students:
+        own = settings_of_student(settings, student)
+        its = RunFolder(folder.root.parent / own.run)
+        for row in _of_run(own, its, _completed_with_teacher(its), pace):
+            yield replace(row, stage=f"{student.name}: {row.stage}")
+
+
+def _of_run(s: Settings, folder: RunFolder, complete: Complete, pace: Pace) -> Iterator[Forecast]:
     steps = s.task.calls(min(pace.searches, s.agent.max_searches), self_checks=s.agent.self_checks)
     if s.synthetic.n and not complete(0, "synthetic"):
         yield from writing(s, pace)
@@ -179,5 +189,15 @@ def _completed(s: Settings, folder: RunFolder) -> Complete:
     def complete(iteration: int, *stage: str) -> bool:
         places = [folder, source] if f"iter_{iteration}/{stage[0]}" in shared else [folder]
         return any(read_summary(place.stage(iteration, *stage)) is not None for place in places)
+
+    return complete
+
+
+def _completed_with_teacher(folder: RunFolder) -> Complete:
+    """The same for a student, which begins when its teacher's run is complete, and takes the data of that."""
+
+    def complete(iteration: int, *stage: str) -> bool:
+        taken = stage[0] == "synthetic" or (iteration > 0 and stage[0] in ("grow", "improve"))
+        return taken or read_summary(folder.stage(iteration, *stage)) is not None
 
     return complete

@@ -291,3 +291,30 @@ def test_a_share_of_the_trajectories_gives_that_share_of_the_rows(tmp_path: Path
     )
     assert whole.prompt_tokens is not None and half.prompt_tokens is not None
     assert abs(half.prompt_tokens / whole.prompt_tokens - 0.5) < 0.01
+
+
+def test_the_forecast_goes_on_with_each_student_which_takes_the_trajectories_of_its_teacher(tmp_path: Path) -> None:
+    fixed = ["iteration=1", "speed.prefill=450", "speed.decode=100", "speed.train=50"]
+    alone = stages(tmp_path / "default", *fixed)
+    both = stages(tmp_path / "default", *fixed, "students=[base/1B,{model:base/3B,samples:2}]")
+    assert both[: len(alone)] == alone
+    taught = {row.stage: row for row in both[len(alone) :]}
+    kept = [row for row in alone if "grow" not in row.stage and "improve" not in row.stage]
+    assert list(taught) == [f"{name}: {row.stage}" for name in ("1B", "3B") for row in kept]
+    for row in kept:
+        assert replace(taught[f"1B: {row.stage}"], stage=row.stage) == row
+    evaluated = "iteration 1: evaluate world"
+    assert taught[f"3B: {evaluated}"].completion_tokens == 2 * taught[f"1B: {evaluated}"].completion_tokens
+    assert all(row.minutes is not None for row in both)
+    write_summary(RunFolder(tmp_path / "default_1B").stage(0, "finetune"), {})
+    left = stages(tmp_path / "default", *fixed, "students=[base/1B]")[len(alone) :]
+    assert [row.stage for row in left] == [f"1B: {row.stage}" for row in kept[1:]]
+
+
+def test_a_student_of_a_provider_is_forecast_at_its_own_price(tmp_path: Path) -> None:
+    given = ["policy=openai", "policy.price={input:9,output:9}", "start=prompted", "finetune=hosted", "iteration=0"]
+    rows = by_stage(tmp_path / "r", *given, "students=[small,{model:tiny,price:{input:1,output:1}}]")
+    evaluated = "iteration 0: evaluate world"
+    paid = rows[evaluated].usd
+    assert paid is not None and rows[f"small: {evaluated}"].usd is None
+    assert rows[f"tiny: {evaluated}"].usd == pytest.approx(paid / 9)

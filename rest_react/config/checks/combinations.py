@@ -18,6 +18,7 @@ from rest_react.config.checks.needs import missing_prices
 from rest_react.config.checks.question_sets import question_problems, verifier_problems
 from rest_react.config.checks.task import task_problems
 from rest_react.config.settings import SameModel, Settings, TrainedModel, asks_reward_model, model_behind
+from rest_react.config.students import settings_of_student
 from rest_react.judges.grader import RuleGraderSettings
 from rest_react.tasks.agent_settings import shows_exemplars
 
@@ -104,6 +105,12 @@ def _student_problems(s: Settings) -> Iterator[str]:
     for student, name in zip(s.students, names, strict=True):
         if not name or not _plain(name):
             yield f"students: {student.model!r} gives no name for the run of the student; give a model name or a folder"
+        price = settings_of_student(s, student).policy.price
+        if s.budget.max_usd is not None and None in (price.input, price.output):
+            yield (
+                f"students: budget.max_usd needs the price of {student.model}; give it as "
+                f"{{model: {student.model}, price: {{input: 0.4, output: 1.6}}}}, in US dollars per million tokens"
+            )
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"students: {names.count(name)} of them have the same run {s.run}_{name}; use one command for each"
 
