@@ -20,7 +20,8 @@ from rest_react.metrics.intervals import Share, clustered_interval, detectable_d
 from rest_react.metrics.trainings import OverTrainings, mean_over_trainings, means_by_training
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
-from rest_react.reporting.tables.over_trainings import iteration_pairs, shared_by, trainings_tables, without_copies
+from rest_react.reporting.origin import shared_by, unread_notes
+from rest_react.reporting.tables.over_trainings import arms, iteration_pairs, trainings_tables, without_copies
 from rest_react.reporting.tables.paper_tables import paper_tables
 from rest_react.text_safety.escaping import visible
 
@@ -80,7 +81,7 @@ def _by_examples(runs: Sequence[Run], benchmark: str) -> list[AccuracyBySize]:
         last = max((k for k, name in run.answers if k and name == benchmark), default=None)
         if last is not None and last in run.trained:  # a published results.json does not have the number
             found.setdefault(run.trained[last][1], []).append(
-                (shared_by(run.settings, last), run.answers[last, benchmark])
+                (shared_by(run.origin, last), run.answers[last, benchmark])
             )
     sizes = {examples: [own[i][1] for i in without_copies(own)] for examples, own in sorted(found.items())}
     return [AccuracyBySize(examples, len(tuned), _accuracy(tuned)) for examples, tuned in sizes.items()]
@@ -158,6 +159,7 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
             yield f"{visible(run.name)} has no complete evaluation yet."
         if run.settings.get("smoke"):
             yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, so its numbers have no meaning."
+    yield from unread_notes([[(run.name, run.origin) for run in arm] for arm in arms(runs)])
     for run in runs[1:]:
         for name in dict.fromkeys(name for _, name in run.answers):
             own, theirs = _questions(run, name), _questions(runs[0], name)
