@@ -18,6 +18,7 @@ from typing import Any
 
 from rest_react.metrics.intervals import detectable_difference, paired_difference
 from rest_react.reporting.compared_run import Run
+from rest_react.reporting.data_notes import data_notes
 from rest_react.reporting.number_formats import points, span
 from rest_react.reporting.origin import unread_notes
 from rest_react.reporting.tables.over_trainings import arms, iteration_pairs, trainings_tables
@@ -114,6 +115,7 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
             f"There is no curve over training examples: the runs with different {MAX_EXAMPLES} differ in other "
             "settings than seeds too."
         )
+    yield from map(visible, data_notes((run.name, run.settings, run.environments) for run in runs))
     yield from unread_notes([[(run.name, run.origin) for run in arm] for arm in arms(runs)])
     for run in runs[1:]:
         for name in dict.fromkeys(name for _, name in run.answers):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.metrics.trainings import mean_scored
+from rest_react.reporting.data_notes import data_notes
 from rest_react.reporting.origin import SEEDS, Origin, read_origin, treatment, unread_notes
 from rest_react.reporting.page import fill
 from rest_react.reporting.results.results_json import RESULTS_JSON
@@ -29,8 +30,8 @@ from rest_react.reporting.tables.stage_tables import choice_notes, convergence_n
 from rest_react.reporting.tables.sweep_arm import Arm
 from rest_react.reporting.tables.sweep_tables import Table, costs_table, latency_table, sweep_table
 from rest_react.storage.files import write_file
+from rest_react.storage.settings_file import read_environments
 from rest_react.sweep.arms import read_arms
-from rest_react.sweep.data_notes import data_notes
 from rest_react.text_safety.escaping import visible
 
 _SEEDS = (*SEEDS, "run")  # what differs between the trainings of one arm
@@ -57,7 +58,8 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
         return ""
     notes = [f"{run.name}, {note}" for run in runs for note in (*choice_notes(run), *convergence_notes(run))]
     unread = unread_notes([[(run.name, origins[run]) for run in line] for line in lines.values()])
-    notes = [*data_notes(runs), *unread, *notes]
+    changed = data_notes((run.name, origins[run].settings, read_environments(run)) for run in runs)
+    notes = [*changed, *unread, *notes]
     tables = {name: table for name, make in _TABLES.items() if (table := make(arms))[1]}
     blocks = [block for name, table in tables.items() for block in (f"## {name}", markdown_table(*table))]
     write_file(folder / "sweep.md", "\n\n".join(["# Sweep", *blocks, *notes]) + "\n")
