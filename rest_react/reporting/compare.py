@@ -8,33 +8,25 @@ difference has the detectable difference (80% power) and the number of questions
 Runs that differ by seed alone are trainings of one arm; arms are compared over questions and trainings.
 No difference to the paper's numbers is computed: they are from PaLM 2, other questions and another search engine.
 
-Not here: the numbers of one run (reporting.results.rows), the paper's tables (tables.paper_tables), the page (report).
+Not here: the numbers of one run (reporting.results.rows), arms and curves over training examples
+(tables.over_trainings, tables.training_size_curves), the paper's tables (tables.paper_tables), the page (report).
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rest_react.metrics.intervals import Share, clustered_interval, detectable_difference, paired_difference
-from rest_react.metrics.trainings import OverTrainings, mean_over_trainings, means_by_training
+from rest_react.metrics.intervals import detectable_difference, paired_difference
 from rest_react.reporting.compared_run import Run
-from rest_react.reporting.number_formats import percent, points, span
-from rest_react.reporting.tables.over_trainings import iteration_pairs, shared_by, trainings_tables, without_copies
+from rest_react.reporting.data_notes import data_notes
+from rest_react.reporting.number_formats import points, span
+from rest_react.reporting.origin import unread_notes
+from rest_react.reporting.tables.over_trainings import arms, iteration_pairs, trainings_tables
 from rest_react.reporting.tables.paper_tables import paper_tables
+from rest_react.reporting.tables.training_size_curves import MAX_EXAMPLES, groups_by_size, training_size_curves
 from rest_react.text_safety.escaping import visible
 
 Table = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class AccuracyBySize:
-    """The accuracy of all `runs` runs that were tuned on `examples` examples: of one over questions, of several over
-    questions and fine-tunings."""
-
-    examples: int
-    runs: int
-    accuracy: Share | OverTrainings
 
 
 def compare(runs: Sequence[Run]) -> dict[str, Any]:
@@ -51,59 +43,18 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _benchmark(runs: Sequence[Run], name: str) -> dict[str, Any]:
-    sizes = _by_examples(runs, name)
     return {
         "name": visible(name),
         "series": _series(runs, name),
         "differences": _differences(runs, name),
         "trainings": trainings_tables(runs, name),
-        "sizes": sizes,
-        "size_table": _size_table(sizes),
+        "curves": training_size_curves(runs, name),
     }
 
 
 def _series(runs: Sequence[Run], benchmark: str) -> list[dict[str, Any]]:
     own = [(run.name, [row for row in run.rows if row.benchmark == benchmark]) for run in runs]
     return [{"name": visible(name), "rows": rows} for name, rows in own if rows]
-
-
-def _by_examples(runs: Sequence[Run], benchmark: str) -> list[AccuracyBySize]:
-    """The accuracy of the last iteration by its number of training examples, over all runs with that number. `std` is
-    the standard deviation between fine-tunings. Empty unless the runs differ in `improve.max_examples` and agree in all
-    other settings of Improve."""
-    limit = "improve.max_examples"
-    chosen = [{k: v for k, v in run.settings.items() if k.startswith("improve.") and k != limit} for run in runs]
-    if len({run.settings.get(limit) for run in runs}) < 2 or any(other != chosen[0] for other in chosen):
-        return []
-    found: dict[int, list[tuple[object, Mapping[str, Sequence[float | None]]]]] = {}
-    for run in runs:
-        last = max((k for k, name in run.answers if k and name == benchmark), default=None)
-        if last is not None and last in run.trained:  # a published results.json does not have the number
-            found.setdefault(run.trained[last][1], []).append(
-                (shared_by(run.settings, last), run.answers[last, benchmark])
-            )
-    sizes = {examples: [own[i][1] for i in without_copies(own)] for examples, own in sorted(found.items())}
-    return [AccuracyBySize(examples, len(tuned), _accuracy(tuned)) for examples, tuned in sizes.items()]
-
-
-def _accuracy(tuned: Sequence[Mapping[str, Sequence[float | None]]]) -> Share | OverTrainings:
-    return mean_over_trainings(tuned) if len(tuned) > 1 else clustered_interval(means_by_training(tuned))
-
-
-def _size_table(sizes: Sequence[AccuracyBySize]) -> Table:
-    headings = [
-        "Examples",
-        "Fine-tunings",
-        "Accuracy",
-        "95% interval (of several, over these too)",
-        "Std between fine-tunings",
-    ]
-    rows = []
-    for size in sizes:
-        accuracy = size.accuracy
-        spread = "" if accuracy.std is None else percent(accuracy.std)
-        rows.append([f"{size.examples:,}", str(size.runs), percent(accuracy.mean), span(accuracy), spread])
-    return {"headings": headings, "rows": rows}
 
 
 def _differences(runs: Sequence[Run], benchmark: str) -> Table:
@@ -158,6 +109,14 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
             yield f"{visible(run.name)} has no complete evaluation yet."
         if run.settings.get("smoke"):
             yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, so its numbers have no meaning."
+    tuned = [run for run in runs if run.trained and run.settings.get(MAX_EXAMPLES) != 0]
+    if len({run.settings.get(MAX_EXAMPLES) for run in tuned}) > 1 and not groups_by_size(tuned):
+        yield (
+            f"There is no curve over training examples: the runs with different {MAX_EXAMPLES} differ in other "
+            "settings than seeds too."
+        )
+    yield from map(visible, data_notes((run.name, run.settings, run.environments) for run in runs))
+    yield from unread_notes([[(run.name, run.origin) for run in arm] for arm in arms(runs)])
     for run in runs[1:]:
         for name in dict.fromkeys(name for _, name in run.answers):
             own, theirs = _questions(run, name), _questions(runs[0], name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from rest_react.errors import RunFolderError
 from rest_react.metrics.trainings import means_by_training
 from rest_react.records import Result
+from rest_react.reporting.origin import read_origin, shared_by
 from rest_react.reporting.results.break_even import break_even
 from rest_react.reporting.results.results_json import (
     ComparedBaseline,
@@ -22,7 +23,7 @@ from rest_react.reporting.results.results_json import (
     read_results,
     scores_of,
 )
-from rest_react.reporting.tables.over_trainings import shared_by, without_copies
+from rest_react.reporting.tables.over_trainings import without_copies
 from rest_react.reporting.tables.sweep_arm import Arm, Values
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.jsonl import read_lines
@@ -57,7 +58,7 @@ def read_arms(settings: tuple[str, ...], runs: Sequence[Path], asked: Mapping[Pa
 
 def _trainings(last: Sequence[tuple[Path, ResultRow]]) -> list[tuple[Path, ResultRow]]:
     """One run for each training: runs with other seeds may share the training of their last iteration."""
-    found = [(shared_by(read_settings(run), row.iteration), scores_of(row)) for run, row in last]
+    found = [(shared_by(read_origin(run), row.iteration), scores_of(row)) for run, row in last]
     return [last[i] for i in without_copies(found)]
 
 

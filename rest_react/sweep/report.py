@@ -6,7 +6,7 @@
     Settings                     Benchmark   Trainings  Accuracy  95% interval  Std  Minus tfidf
     demonstrations.questions.n=100 validation 5         71.2%     [63.0, 78.9]  2.1  +4.2 [-2.8, +11.2]
 
-Runs that differ only in `seed`, `learning_seed`, or the names of runs are one line. Values are those of each run's last
+Runs that differ only in seeds (reporting.origin) and in their names are one line. Values are those of each run's last
 iteration; where that is not the first one, `Start` is the first evaluation (of a label-free loop on classification:
 of the supervised start), and the difference to it is paired by item and training. Intervals are over items and
 trainings; of a single training over items alone. A difference to a baseline is paired by item, and by training where
@@ -20,17 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from rest_react.metrics.trainings import mean_scored
+from rest_react.reporting.data_notes import data_notes
+from rest_react.reporting.origin import SEEDS, Origin, read_origin, treatment, unread_notes
 from rest_react.reporting.page import fill
 from rest_react.reporting.results.results_json import RESULTS_JSON
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.markdown import markdown_table
-from rest_react.reporting.tables.over_trainings import SEEDS
 from rest_react.reporting.tables.stage_tables import choice_notes, convergence_notes
 from rest_react.reporting.tables.sweep_arm import Arm
 from rest_react.reporting.tables.sweep_tables import Table, costs_table, latency_table, sweep_table
 from rest_react.storage.files import write_file
+from rest_react.storage.settings_file import read_environments
 from rest_react.sweep.arms import read_arms
-from rest_react.sweep.data_notes import data_notes
 from rest_react.text_safety.escaping import visible
 
 _SEEDS = (*SEEDS, "run")  # what differs between the trainings of one arm
@@ -46,20 +47,19 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     """Writes sweep.md and sweep.html for the finished jobs, and returns the table as text; empty if fewer than two have
     results."""
     done = [job for job in jobs if job["status"] == 0 and job["folder"]]
-    runs = [(_settings(job), Path(job["folder"])) for job in done]
-    runs = [(settings, run) for settings, run in runs if (run / RESULTS_JSON).exists()]
-    asked = {Path(job["folder"]): job.get("iteration") for job in done}
-    if len(runs) < 2:
+    done = [job for job in done if (Path(job["folder"]) / RESULTS_JSON).exists()]
+    if len(done) < 2:
         return ""
-    shared = set.intersection(*(set(settings) for settings, _ in runs))
-    by_settings: dict[tuple[str, ...], list[Path]] = {}
-    for settings, run in runs:
-        by_settings.setdefault(tuple(one for one in settings if one not in shared), []).append(run)
-    arms = [arm for settings, own in by_settings.items() for arm in read_arms(settings, own, asked)]
+    runs = list(dict.fromkeys(Path(job["folder"]) for job in done))
+    origins = {run: read_origin(run) for run in runs}
+    lines = _lines(done, origins)
+    arms = [arm for settings, asked in lines.items() for arm in read_arms(settings, list(asked), asked)]
     if not arms:
         return ""
-    notes = [f"{run.name}, {note}" for _, run in runs for note in (*choice_notes(run), *convergence_notes(run))]
-    notes = [*data_notes([run for _, run in runs]), *notes]
+    notes = [f"{run.name}, {note}" for run in runs for note in (*choice_notes(run), *convergence_notes(run))]
+    unread = unread_notes([[(run.name, origins[run]) for run in line] for line in lines.values()])
+    changed = data_notes((run.name, origins[run].settings, read_environments(run)) for run in runs)
+    notes = [*changed, *unread, *notes]
     tables = {name: table for name, make in _TABLES.items() if (table := make(arms))[1]}
     blocks = [block for name, table in tables.items() for block in (f"## {name}", markdown_table(*table))]
     write_file(folder / "sweep.md", "\n\n".join(["# Sweep", *blocks, *notes]) + "\n")
@@ -67,6 +67,26 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     write_file(folder / "sweep.html", fill("sweep.html.j2", title="Sweep", view=view))
     shown = [_as_text(*table) for name, table in tables.items() if name != _LATENCY]
     return "\n".join(["\n\n".join(shown), *(f"note: {note}" for note in notes), f"sweep: {folder / 'sweep.html'}"])
+
+
+def _lines(
+    jobs: Sequence[Mapping[str, Any]], origins: Mapping[Path, Origin]
+) -> dict[tuple[str, ...], dict[Path, int | None]]:
+    """The runs of each line, and the iteration that each was asked for, by the settings that differ between lines.
+    Runs of the same settings that reuse runs of different ones are lines of their own, which name these."""
+    settings = [_settings(job) for job in jobs]
+    shared = set.intersection(*map(set, settings))
+    found: dict[tuple[str, ...], dict[object, dict[Path, int | None]]] = {}
+    for job, given in zip(jobs, settings, strict=True):
+        run, differing = Path(job["folder"]), tuple(one for one in given if one not in shared)
+        found.setdefault(differing, {}).setdefault(treatment(origins[run]), {})[run] = job.get("iteration")
+    lines = {}
+    for differing, by_reused in found.items():
+        for runs in by_reused.values():
+            reused = dict.fromkeys(str(origins[run].settings.get("grow.reuse")) for run in runs)
+            named = (f"grow.reuse={','.join(reused)}",) if len(by_reused) > 1 else ()
+            lines[differing + named] = runs
+    return lines
 
 
 def _settings(job: Mapping[str, Any]) -> tuple[str, ...]:

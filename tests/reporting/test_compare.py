@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -68,27 +67,63 @@ def test_equal_runs_have_no_number_of_questions_needed():
 
 
 def test_runs_with_different_max_examples_give_a_curve_over_training_examples():
-    def tuned(examples, limit, *values):
+    def on(examples, limit, *values):
         answers, trained = {(1, "world"): answered(*values)}, {1: (9, examples)}
         return run(
             f"{examples}-{values}", [row(1, 0.5, benchmark="world")], {"improve.max_examples": limit}, answers, trained
         )
 
-    runs = [tuned(10, 10, 0, 0), tuned(10, 10, 1, 0), tuned(32, 300, 1, 1), tuned(32, None, 1, 0)]
+    runs = [on(10, 10, 0, 0), on(10, 10, 1, 0), on(32, 300, 1, 1), on(32, None, 1, 0)]
     (benchmark,) = compare(runs)["benchmarks"]
-    few, many = benchmark["sizes"]
+    (curve,) = benchmark["curves"]
+    few, many = curve["sizes"]
     assert (few.examples, few.runs, few.accuracy.mean, few.accuracy.questions) == (10, 2, 0.25, 2)
     assert (many.examples, many.runs, many.accuracy.mean) == (32, 2, 0.75)
     assert few.accuracy.std == pytest.approx(0.5 / 2**0.5)  # between the two fine-tunings
-    assert [cells[:3] + cells[4:] for cells in benchmark["size_table"]["rows"]] == [
+    assert [cells[:3] + cells[4:] for cells in curve["table"]["rows"]] == [
         ["10", "2", "25.0%", "35.4%"],
         ["32", "2", "75.0%", "35.4%"],
     ]
     (alike,) = compare(runs[:2])["benchmarks"]
-    assert alike["sizes"] == []
-    at_random = replace(runs[3], settings=runs[3].settings | {"improve.selector": "random"})
-    (unlike,) = compare([*runs[:3], at_random])["benchmarks"]
-    assert unlike["sizes"] == []
+    assert alike["curves"] == []
+
+
+def tuned(name, limit, *values, iterations=(1,), **settings):
+    """A run that trained on `limit` examples in each iteration, and whose answers in the last one are `values`."""
+    answers = {(k, "world"): answered(*(values if k == iterations[-1] else (0, 0))) for k in iterations}
+    rows = [row(k, 0.5, benchmark="world") for k in iterations]
+    flat = {key.replace("__", "."): value for key, value in settings.items()}
+    trained = dict.fromkeys(iterations, (9, limit))
+    return run(name, rows, {"improve.max_examples": limit, **flat}, answers, trained)
+
+
+def test_runs_with_other_settings_are_not_in_one_curve_over_training_examples():
+    small = [tuned(f"small {n}", n, 0, n > 10, policy__model="135M") for n in (10, 30)]
+    large = [tuned(f"large {n}", n, 1, n > 10, policy__model="7B", seed=n) for n in (10, 30)]
+    restart = tuned("restart", 0, 1, 1, policy__model="7B", finetune__steps=9)
+    view = compare([*small, *large, restart])
+    (benchmark,) = view["benchmarks"]
+    assert [
+        (curve["runs"], [(size.runs, size.accuracy.mean) for size in curve["sizes"]]) for curve in benchmark["curves"]
+    ] == [("small 10, small 30", [(1, 0.0), (1, 0.5)]), ("large 10, large 30", [(1, 0.5), (1, 1.0)])]
+    assert view["notes"] == []
+    mixed = compare([small[0], large[1], restart])
+    assert mixed["benchmarks"][0]["curves"] == []
+    assert mixed["notes"] == [
+        (
+            "There is no curve over training examples: the runs with different improve.max_examples differ in other "
+            "settings than seeds too."
+        )
+    ]
+    assert compare([*large[:1], restart])["notes"] == []
+
+
+def test_a_curve_over_training_examples_is_of_one_iteration_that_all_its_runs_have():
+    runs = [tuned("a", 10, 1, 1), tuned("b", 10, 1, 1, iterations=(1, 2), seed=1), tuned("c", 30, 0, 1)]
+    (benchmark,) = compare(runs)["benchmarks"]
+    (curve,) = benchmark["curves"]
+    assert curve["iteration"] == 1
+    assert [(size.runs, size.accuracy.mean) for size in curve["sizes"]] == [(2, 0.5), (1, 0.5)]
 
 
 def test_the_std_between_fine_tunings_does_not_include_the_std_over_repeats():
@@ -99,7 +134,7 @@ def test_the_std_between_fine_tunings_does_not_include_the_std_over_repeats():
         for name, limit in sizes.items()
     ]
     (benchmark,) = compare(runs)["benchmarks"]
-    assert benchmark["sizes"][0].accuracy.std == 0.0
+    assert benchmark["curves"][0]["sizes"][0].accuracy.std == 0.0
 
 
 def test_only_different_settings_are_listed():
@@ -310,5 +345,5 @@ def test_runs_whose_numbers_of_examples_are_unknown_are_compared():
     runs = [run(name, rows, {"improve.max_examples": n}, answers) for name, n in (("few", 10), ("many", None))]
     view = compare(runs)
     (benchmark,) = view["benchmarks"]
-    assert (benchmark["sizes"], benchmark["differences"]["rows"][0][4]) == ([], "+0.0")
+    assert (benchmark["curves"], benchmark["differences"]["rows"][0][4]) == ([], "+0.0")
     assert view["paper"][2]["rows"][-1][1:3] == ["", ""]

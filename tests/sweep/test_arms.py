@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rest_react.sweep.report import write_sweep_report
 from tests.sweep.hand_made import first, lines_of, swept, write_run
 
 
@@ -16,6 +17,14 @@ def test_runs_that_differ_in_learning_seed_have_one_training_at_iteration_0(tmp_
     (last,) = lines_of(tmp_path, "Results")
     assert (last["Trainings"], last["Start"], last["Std over trainings"]) == ("3", "60.0%", "1.0")
     assert last["Minus start"].startswith("+11.0 [")
+
+
+def test_jobs_in_one_folder_have_the_results_of_the_iteration_that_each_was_asked_for(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "r", {0: first(60), 1: first(70)}, seed=0)
+    jobs = [{"status": 0, "folder": str(run), "iteration": k, "overrides": [f"iteration={k}"]} for k in (0, 1)]
+    write_sweep_report(jobs, tmp_path)
+    lines = lines_of(tmp_path, "Results")
+    assert {line["Settings"]: line["Accuracy"] for line in lines} == {"iteration=0": "60.0%", "iteration=1": "70.0%"}
 
 
 def test_equal_answers_of_trainings_of_other_seeds_are_two_trainings(tmp_path: Path) -> None:

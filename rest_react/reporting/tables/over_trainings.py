@@ -2,9 +2,9 @@
 
     trainings_tables(runs, "world")["differences"]["rows"][0]     # ["a_0, a_1", "1", "b_0", "1", "+4.0", ...]
 
-The arm of the first run is the reference. Seeds are `seed`, `learning_seed`, and `grow.reuse`, because trainings that
-share iteration 0 name the run that has it. What runs share is one training: its copies count once.
-Not here: the statistics (metrics.trainings), and differences between single runs (reporting.compare).
+The arm of the first run is the reference. What runs share is one training: its copies count once.
+Not here: what is a seed (reporting.origin), the statistics (metrics.trainings), and differences between single runs
+(reporting.compare).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from typing import Any
 from rest_react.metrics.trainings import OverTrainings, difference_over_trainings, mean_over_trainings
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, points, span
+from rest_react.reporting.origin import arm_key, shared_by
 from rest_react.text_safety.escaping import visible
 
-SEEDS = ("seed", "learning_seed", "grow.reuse")
 _NO_TRAININGS: dict[str, Any] = {}
 
 
@@ -33,8 +33,7 @@ def arms(runs: Sequence[Run]) -> list[list[Run]]:
     arms of their own."""
     found: dict[object, list[Run]] = {}
     for number, run in enumerate(runs):
-        settings = tuple(sorted((key, repr(value)) for key, value in run.settings.items() if key not in SEEDS))
-        found.setdefault(settings or number, []).append(run)
+        found.setdefault(arm_key(run.origin) if run.settings else number, []).append(run)
     return list(found.values())
 
 
@@ -82,7 +81,7 @@ def _iterations(arm: Sequence[Run], benchmark: str) -> list[int]:
 
 def _answers(arm: Sequence[Run], k: int, benchmark: str) -> list[Mapping[str, Sequence[float | None]]]:
     """The answers of each training of iteration `k`, without those of copies."""
-    found = [(shared_by(run.settings, k), run.answers[k, benchmark]) for run in arm]
+    found = [(shared_by(run.origin, k), run.answers[k, benchmark]) for run in arm]
     return [found[i][1] for i in without_copies(found)]
 
 
@@ -90,18 +89,6 @@ def without_copies(trainings: Sequence[tuple[object, object]]) -> list[int]:
     """The positions of trainings that are no copy of an earlier one. Each has what it shares (`shared_by`) and its
     answers: those of a copy are equal."""
     return [i for i, one in enumerate(trainings) if one not in trainings[:i]]
-
-
-def shared_by(settings: Mapping[str, object], k: int) -> object:
-    """What runs of one arm with the same model of iteration `k` have in common, by their settings: the seed at the
-    start, on which `learning_seed` has no effect; later on the reused run, or the seeds of Grow and of learning."""
-    seed, learning_seed = settings.get("seed"), settings.get("learning_seed")
-    if k == 0:
-        return "seed", seed
-    through = settings.get("grow.reuse_through", 0)
-    if isinstance(through, int) and k <= through:
-        return settings.get("grow.reuse")
-    return "seeds", seed, seed if learning_seed is None else learning_seed
 
 
 def _name(arm: Sequence[Run]) -> str:
