@@ -726,6 +726,10 @@ HOSTED_POLICY = ("llm@policy=openai", "finetune=hosted", "start=prompted")
             "policy.extra_body.chat_template_kwargs: changes the prompt",
         ),
         (
+            ("llm@policy=vllm", "policy.command=[vllm, serve, --chat-template, mine.jinja]"),
+            "policy.command: --chat-template makes serving differ from training",
+        ),
+        (
             ("llm@policy=vllm", "policy.extra_args=[--chat-template, mine.jinja]"),
             "policy.extra_args: --chat-template makes serving differ from training",
         ),

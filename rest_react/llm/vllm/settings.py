@@ -119,7 +119,7 @@ class VllmModel(ModelSettings):
             yield f"{path}.replicas: {self.replicas} need {self.gpus} GPUs, but this machine has {found}; {out}"
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
-        for flag in self.extra_args:
-            name = flag.partition("=")[0].replace("_", "-")
-            if name in _CHANGES_SERVED_PROMPT:
-                yield f"{path}.extra_args: {name} {_CHANGES_SERVED_PROMPT[name]}"
+        for setting, words in (("extra_args", self.extra_args), ("command", self.command)):
+            for name in (word.partition("=")[0].replace("_", "-") for word in words):
+                if name in _CHANGES_SERVED_PROMPT:
+                    yield f"{path}.{setting}: {name} {_CHANGES_SERVED_PROMPT[name]}"
