@@ -17,10 +17,10 @@ from rest_react.build.benchmarks import Benchmarks
 from rest_react.build.data_digests import data_digests
 from rest_react.build.gold_answers import refuse_unusable_golds
 from rest_react.build.question_ids import write_question_ids
+from rest_react.build.question_sets import refuse_empty_sets
 from rest_react.build.shared_questions import refuse_shared_questions
 from rest_react.config.environment import environment
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
-from rest_react.errors import ConfigError
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
@@ -55,9 +55,8 @@ class Loop:
         sets = parts.question_sets
         self.grow_set = sets.grown()
         self.demonstrations: Sequence[LabelledQuestion] = ()
-        if settings.iteration and not self.grow_set.labelled:
-            raise ConfigError(["grow.questions: no rows are left for Grow; lower its skip, or set iteration=0"])
         self.benchmarks = Benchmarks(settings, parts)
+        refuse_empty_sets(settings, self.grow_set, self.benchmarks.sets)
         locked = locked_settings(settings)
         self.tracking = IterationTracking(
             self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)

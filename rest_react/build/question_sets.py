@@ -8,7 +8,7 @@ Not here: reading a file or a set of the Hub (questions), and overlap between se
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -113,6 +113,21 @@ class QuestionSets:
         if source is None:
             return None
         return _sampled(source, source.open_with_chains(self.context))
+
+
+def refuse_empty_sets(settings: Settings, grown: QuestionSet, benchmarks: Mapping[str, QuestionSet]) -> None:
+    """Raises ConfigError, naming each set, if Grow or a benchmark has no question."""
+    problems = []
+    if settings.iteration and not grown.labelled:
+        problems.append("grow.questions: no rows are left for Grow; lower its skip, or set iteration=0")
+    problems += [
+        f"evaluate.benchmarks.{name}: no rows are left for Evaluate; lower its skip (built-in questions: raise "
+        f"world.evaluation), or leave the benchmark out with '~questions@evaluate.benchmarks.{name}'"
+        for name, benchmark in benchmarks.items()
+        if not benchmark.labelled
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _sampled(source: Questions, opened: OpenedQuestions, learnt: Collection[str] = ()) -> QuestionSet:
