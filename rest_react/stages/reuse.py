@@ -5,24 +5,19 @@
 
 The settings that differ decide which stages are shared (`shared_stages`). Prompts of the steps, a question set or a
 corpus whose content has changed under its name, since any command of the other run, count as settings that differ, such
-as `grow.questions.content`. The two runs share files as hard links, because a complete stage never changes its files. A
-stage that this run has is kept.
-Not here: the settings (config.settings), and the stages themselves (stages.grow, stages.improve.improve, ...).
+as `grow.questions.content`. A stage that this run has is kept.
+Not here: the settings (config.settings), the copying (stages.copy_stages), and the stages (stages.grow, ...).
 """
 
 import json
-import os
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from rest_react.errors import UsageError, disk_errors
-from rest_react.records import Trajectory
+from rest_react.errors import UsageError
+from rest_react.stages.copy_stages import copy_repeats, copy_stage
 from rest_react.stages.rollouts import TRAJECTORIES
-from rest_react.storage.files import flush, flush_tree, make_folder, remove, write_json
-from rest_react.storage.integrity import SUMMARY
-from rest_react.storage.jsonl import read_lines, replace_lines
-from rest_react.storage.run_folder import HALF_COPIED, RunFolder
+from rest_react.storage.files import write_json
+from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import (
     JUDGE_PROMPTS,
     differing_data,
@@ -111,7 +106,7 @@ def reuse_stages(
     fewer_repeats = "grow.trajectories_per_question" in differing and not through
     for stage in stages:
         if stage == "iter_1/grow" and fewer_repeats and not (folder.root / stage / TRAJECTORIES).exists():
-            _copy_repeats(source, folder, stage, repeats)
+            copy_repeats(source, folder, stage, repeats)
         else:
             copy_stage(source, folder, stage)
     write_json(folder.root / REUSED, {"run": source.root.name, "iteration": iteration})
@@ -182,39 +177,3 @@ def shared_judges(differing: Collection[str]) -> list[str]:
     return [
         f"iter_0/{judge}" for judge, keys in _OF_JUDGES.items() if not any(key.startswith(keys) for key in differing)
     ]
-
-
-def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
-    """Copies a complete stage, and every complete stage below it, as hard links if the disk allows them."""
-    for summary in sorted((source.root / stage).rglob(SUMMARY), key=lambda path: (len(path.parts), path)):
-        copy_complete(summary.parent, folder.root / summary.parent.relative_to(source.root), folder)
-
-
-def copy_complete(stage: Path, target: Path, folder: RunFolder) -> None:
-    """Copies one complete stage to `target` in `folder`, where it does not exist yet."""
-    if target.exists():
-        return
-    read_summary(stage)  # refuses damaged files
-    unfinished = folder.root / HALF_COPIED
-    remove(unfinished)
-    make_folder(target.parent)
-    with disk_errors(target):
-        shutil.copytree(stage, unfinished, copy_function=_link)
-        flush_tree(unfinished)
-        unfinished.replace(target)
-    flush(target.parent)
-
-
-def _copy_repeats(source: RunFolder, folder: RunFolder, stage: str, repeats: int) -> None:
-    """Copies the first `repeats` trajectories of each question; Grow adds the missing ones."""
-    trajectories = read_lines(source.root / stage / TRAJECTORIES, Trajectory)
-    kept = (trajectory for trajectory in trajectories if int(trajectory.id.rpartition(".")[2]) < repeats)
-    replace_lines(folder.root / stage / TRAJECTORIES, kept)
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one without hard links
-        return shutil.copy2(source, target)
-    return target

@@ -6,9 +6,9 @@ import pytest
 
 from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
-from rest_react.errors import RunFolderError, UsageError
+from rest_react.errors import UsageError
 from rest_react.records import Trajectory
-from rest_react.stages.reuse import copy_stage, reuse_stages
+from rest_react.stages.reuse import reuse_stages
 from rest_react.storage.files import remove
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings
@@ -269,21 +269,3 @@ def test_a_folder_that_is_not_a_run_cannot_be_reused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"grow\.reuse: .*smoke is not a run folder"):
         reused(RunFolder(tmp_path / "smoke"))
     assert not (tmp_path / "mine").exists()
-
-
-def test_a_copied_stage_shares_its_files_and_replaces_none(source: RunFolder, tmp_path: Path) -> None:
-    mine = RunFolder(tmp_path / "mine")
-    copy_stage(source, mine, "iter_1/grow")
-    assert (mine.root / TRAJECTORIES).samefile(source.root / TRAJECTORIES)
-    own = mine.stage(1, "improve")
-    write_summary(own, {"examples": 7})
-    before = (own / "summary.json").read_bytes()
-    copy_stage(source, mine, "iter_1/improve")
-    assert (own / "summary.json").read_bytes() == before
-
-
-def test_a_damaged_stage_is_not_copied(source: RunFolder, tmp_path: Path) -> None:
-    (source.root / TRAJECTORIES).write_text("")
-    with pytest.raises(RunFolderError, match=r"trajectories\.jsonl is empty"):
-        copy_stage(source, mine := RunFolder(tmp_path / "mine"), "iter_1/grow")
-    assert not mine.stage(1, "grow").exists()

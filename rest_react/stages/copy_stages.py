@@ -1,0 +1,56 @@
+"""Copies complete stages of one run into the folder of another.
+
+    copy_stage(source, folder, "iter_0/evaluate")     # with every complete stage below it (iter_0/evaluate/world)
+
+The two runs share files as hard links, because a complete stage never changes its files.
+Not here: which stages are copied (stages.reuse).
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from rest_react.errors import disk_errors
+from rest_react.records import Trajectory
+from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.storage.files import flush, flush_tree, make_folder, remove
+from rest_react.storage.integrity import SUMMARY
+from rest_react.storage.jsonl import read_lines, replace_lines
+from rest_react.storage.run_folder import HALF_COPIED, RunFolder
+from rest_react.storage.summaries import read_summary
+
+
+def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
+    """Copies a complete stage, and every complete stage below it, as hard links if the disk allows them."""
+    for summary in sorted((source.root / stage).rglob(SUMMARY), key=lambda path: (len(path.parts), path)):
+        copy_complete(summary.parent, folder.root / summary.parent.relative_to(source.root), folder)
+
+
+def copy_complete(stage: Path, target: Path, folder: RunFolder) -> None:
+    """Copies one complete stage to `target` in `folder`, where it does not exist yet."""
+    if target.exists():
+        return
+    read_summary(stage)  # refuses damaged files
+    unfinished = folder.root / HALF_COPIED
+    remove(unfinished)
+    make_folder(target.parent)
+    with disk_errors(target):
+        shutil.copytree(stage, unfinished, copy_function=_link)
+        flush_tree(unfinished)
+        unfinished.replace(target)
+    flush(target.parent)
+
+
+def copy_repeats(source: RunFolder, folder: RunFolder, stage: str, repeats: int) -> None:
+    """Copies the first `repeats` trajectories of each question; Grow adds the missing ones."""
+    trajectories = read_lines(source.root / stage / TRAJECTORIES, Trajectory)
+    kept = (trajectory for trajectory in trajectories if int(trajectory.id.rpartition(".")[2]) < repeats)
+    replace_lines(folder.root / stage / TRAJECTORIES, kept)
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without hard links
+        return shutil.copy2(source, target)
+    return target
