@@ -77,10 +77,7 @@ class Loop:
                 RunFolder(self.folder.root.parent / s.grow.reuse),
                 self.folder,
                 locked_settings(s),
-                start=s.start,
                 iteration=s.iteration,
-                through=s.grow.reuse_through,
-                repeats=s.grow.trajectories_per_question,
                 environment=environment(self.parts.prompts.digests()) | self.data_digests(),
             )
         if s.synthetic.n:

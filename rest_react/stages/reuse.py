@@ -1,7 +1,7 @@
 """Reuse: copies stages of another run that would be the same in this run (`grow.reuse`).
 
     locked = locked_settings(settings)
-    reuse_stages(base, folder, locked, start="demonstrations", iteration=2)     # base's iteration 0 and first Grow
+    reuse_stages(base, folder, locked, iteration=2)     # base's iteration 0 and first Grow
 
 The settings that differ decide which stages are shared (`shared_stages`). Prompts of the steps, a question set or a
 corpus whose content has changed under its name, since any command of the other run, count as settings that differ, such
@@ -10,8 +10,9 @@ Not here: the settings (config.settings), the copying (stages.copy_stages), and 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rest_react.errors import UsageError
 from rest_react.stages.copy_stages import copy_repeats, copy_stage
@@ -49,6 +50,8 @@ _SCHEDULE = (
 )
 _OF_JUDGED_TEXTS = ("reward_model.", "improve.reward")  # on these iteration 0 depends where texts are synthetic
 _OF_THE_EVALUATION = ("evaluate.", "grader.")
+_TEXTS = "iter_0/synthetic"
+_CONTENT = ".content"  # ends the names of digests of data and weights (storage.settings_file.differing_data)
 _OF_JUDGES = {  # of iteration 0; with the settings on which they depend
     "judge": ("reward_model.", "grow.temperature"),
     "outcome_judge": ("reward_model.", "grow.temperature", "grow.samples", *_OF_THE_EVALUATION),
@@ -58,18 +61,13 @@ _OF_JUDGES = {  # of iteration 0; with the settings on which they depend
 def reuse_stages(
     source: RunFolder,
     folder: RunFolder,
-    settings: Mapping[str, object],
+    settings: Mapping[str, Any],
     *,
-    start: str,
     iteration: int,
-    through: int = 0,
-    repeats: int = 1,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Copies the complete stages of `source` that would be the same with these locked settings into `folder`.
-
-    `start`, `iteration`, `through` and `repeats` are the settings start, iteration, grow.reuse_through and
-    grow.trajectories_per_question; `environment` has the digests of this run's prompts and data.
+    """Copies the complete stages of `source` that would be the same with these locked settings into `folder`, up to
+    this iteration. `environment` has the digests of this run's prompts and data.
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
@@ -77,41 +75,70 @@ def reuse_stages(
         return
     if not read_settings(source.root):
         raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
+    given = differing_stages(source.root, settings)
     changed = differing_data(source.root, environment or {})
     changed |= _other_judge_prompts(source, settings, environment or {})
-    differing = differing_stages(source.root, settings) | changed
-    stages, wrong = shared_stages(differing, start, iteration, through)
-    if settings.get("synthetic.n") and settings.get("synthetic.judged"):
-        wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
-    chosen = settings.get("evaluate.choose_by") is not None or "evaluate.choose_by" in differing
-    student = any(key.startswith("policy.") for key in differing)  # it learns from the same texts
-    if chosen and not student and (start == "demonstrations" or through):  # else no stage has a chosen model
-        wrong += [key for key in differing if key.startswith(_OF_THE_EVALUATION) and key not in wrong]
-    if wrong:
-        told = "".join(f"\n  {key}: {differing[key]}" for key in wrong)
-        raise UsageError(f"grow.reuse: no stage of {source.root} can be reused, because these settings differ:{told}")
+    differing = given | changed
+    _refuse_differing(source, differing, settings, iteration)
+    stages = _complete_there(source, _wanted(differing, settings, iteration))
     for key, difference in changed.items():
-        say(f"note: grow.reuse: stages that depend on {key} are not reused ({difference})")
+        wanted, without = (_wanted(keys, settings, iteration) for keys in (given, [*given, key]))
+        if left := [stage for stage in wanted if stage not in without and (source.root / stage).exists()]:
+            say(f"note: grow.reuse: not reused, because {key} differs ({difference}): {', '.join(left)}")
+    repeats = settings["grow.trajectories_per_question"] if "grow.trajectories_per_question" in differing else None
     for stage in stages:
-        # These are done here where they were not done there.
-        done_here = stage.startswith("iter_0") or stage.endswith(("/evaluate", "/choose"))
-        if not done_here and read_summary(source.root / stage) is None:
-            raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
-    if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
-        stages = [stage for stage in stages if stage != "iter_1/grow"]
-    if (student or "iter_0/finetune" in stages) and read_summary(source.stage(0, "synthetic")) is not None:
-        stages.insert(0, "iter_0/synthetic")
-    if "iter_0/finetune" in stages:
-        stages += [stage for stage in shared_judges(differing) if read_summary(source.root / stage) is not None]
-    fewer_repeats = "grow.trajectories_per_question" in differing and not through
-    for stage in stages:
-        if stage == "iter_1/grow" and fewer_repeats and not (folder.root / stage / TRAJECTORIES).exists():
+        first_grow = stage == "iter_1/grow" and "iter_1/improve" not in stages
+        if first_grow and repeats is not None and not (folder.root / stage / TRAJECTORIES).exists():
             copy_repeats(source, folder, stage, repeats)
         else:
             copy_stage(source, folder, stage)
     write_json(folder.root / REUSED, {"run": source.root.name, "iteration": iteration})
     there = [stage for stage in stages if (folder.root / stage).exists()]  # a choice of models is rare
     say(f"reused from {source.root}: {', '.join(there)}")
+
+
+def _refuse_differing(
+    source: RunFolder, differing: Mapping[str, str], settings: Mapping[str, Any], iteration: int
+) -> None:
+    """Raises UsageError, naming the settings because of which nothing can be reused, if there are any."""
+    start, through = settings["start"], settings["grow.reuse_through"]
+    _, wrong = shared_stages(differing, start, iteration, through)
+    if settings.get("synthetic.n") and settings.get("synthetic.judged"):
+        wrong += [key for key in differing if key.startswith(_OF_JUDGED_TEXTS) and key not in wrong]
+    chosen = settings.get("evaluate.choose_by") is not None or "evaluate.choose_by" in differing
+    if chosen and not _is_student(differing) and (start == "demonstrations" or through):  # else no model is chosen
+        wrong += [key for key in differing if key.startswith(_OF_THE_EVALUATION) and key not in wrong]
+    if wrong:
+        where = {key: settings.get(key.removesuffix(_CONTENT)) for key in wrong if key.endswith(_CONTENT)}
+        told = "".join(f"\n  {key}: {differing[key]}{f' ({where[key]})' if where.get(key) else ''}" for key in wrong)
+        raise UsageError(
+            f"grow.reuse: no stage of {source.root} can be reused, because these settings differ:{told}\n"
+            "Give them the values of that run (where a digest differs, restore the files), or leave out grow.reuse."
+        )
+
+
+def _wanted(differing: Collection[str], settings: Mapping[str, Any], iteration: int) -> list[str]:
+    """The stages of `shared_stages`, the teacher's texts and the trained judges. The other run may not have all."""
+    stages, _ = shared_stages(differing, settings["start"], iteration, settings["grow.reuse_through"])
+    if settings.get("improve.max_examples") == 0:  # there is no Grow after iteration 0
+        stages = [stage for stage in stages if stage != "iter_1/grow"]
+    judges = [] if _is_student(differing) else shared_judges(differing)
+    return [_TEXTS, *stages, *judges]
+
+
+def _complete_there(source: RunFolder, stages: Sequence[str]) -> list[str]:
+    """These stages without texts and judges that the run does not have. Raises UsageError if it lacks one that is not
+    made here in its stead."""
+    optional = (_TEXTS, *(f"iter_0/{judge}" for judge in _OF_JUDGES))
+    found = []
+    for stage in stages:
+        complete = read_summary(source.root / stage) is not None
+        made_here = stage.startswith("iter_0/") or stage.endswith(("/evaluate", "/choose"))
+        if not complete and not made_here:
+            raise UsageError(f"grow.reuse: {source.root}/{stage} is not complete; finish that run first")
+        if complete or stage not in optional:
+            found.append(stage)
+    return found
 
 
 def _is_reused(folder: RunFolder, iteration: int) -> bool:
@@ -154,7 +181,7 @@ def shared_stages(
     >>> shared_stages(["improve.selector", "grader.kind"], "demonstrations", 2)
     (['iter_0/grow', 'iter_0/improve', 'iter_0/finetune', 'iter_1/grow'], [])
     """
-    if any(key.startswith("policy.") for key in differing):
+    if _is_student(differing):
         data = [f"iter_{k}/{stage}" for k in range(1, iteration + 1) for stage in ("grow", "improve")]
         return data, [key for key in differing if not key.startswith(_OF_A_STUDENT)]
     untrained = ("finetune.",) if start == "prompted" else ()
@@ -165,6 +192,12 @@ def shared_stages(
     if iteration and not through and all(key.startswith((*_AFTER_GROW, *untrained)) for key in differing):
         stages.append("iter_1/grow")
     return stages, [key for key in differing if not key.startswith((*_AFTER_START, *untrained))]
+
+
+def _is_student(differing: Collection[str]) -> bool:
+    """Whether a run whose settings differ in these keys from the reused one learns from the texts of another policy.
+    Other weights under the same path are no other policy by intention: nothing is reused then."""
+    return any(key.startswith("policy.") and not key.endswith(_CONTENT) for key in differing)
 
 
 def shared_judges(differing: Collection[str]) -> list[str]:

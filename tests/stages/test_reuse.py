@@ -46,9 +46,7 @@ def reused(source: RunFolder, *overrides: str, environment: dict[str, str] | Non
     folder = RunFolder(source.root.parent / "mine")
     common = ("run=mine", "grow.reuse=smoke", "grow.trajectories_per_question=2")
     s = settings(*common, *overrides)
-    chosen = {"start": s.start, "iteration": s.iteration, "through": s.grow.reuse_through}
-    repeats = s.grow.trajectories_per_question
-    reuse_stages(source, folder, locked_settings(s), **chosen, repeats=repeats, environment=environment)
+    reuse_stages(source, folder, locked_settings(s), iteration=s.iteration, environment=environment)
     summaries = folder.root.glob("iter_*/**/summary.json")
     return sorted(path.parent.relative_to(folder.root).as_posix() for path in summaries)
 
@@ -136,7 +134,7 @@ def test_what_a_model_graded_with_other_prompts_is_not_reused(tmp_path: Path) ->
     for name in (*ITERATION_0, "iter_1/grow"):
         write_summary(source.root / name, {})
     lock_settings(source.root, given, now)  # no stage was made with it
-    reuse_stages(source, mine, given, start="demonstrations", iteration=1, environment=now)
+    reuse_stages(source, mine, given, iteration=1, environment=now)
     assert not (mine.root / "iter_0" / "evaluate").exists()
     assert (mine.root / "iter_1" / "grow" / "summary.json").exists()
 
@@ -176,6 +174,32 @@ def test_stages_made_from_data_that_have_changed_under_their_name_are_not_reused
             reused(source, environment=made_with | changed)
     else:
         assert reused(source, environment=made_with | changed) == taken
+
+
+def test_weights_that_have_changed_under_the_policy_s_path_make_no_student(source: RunFolder) -> None:
+    lock_settings(source.root, read_settings(source.root), {"policy.model": "a"})
+    with pytest.raises(UsageError, match=r"policy\.model\.content: digest a in the folder, b now \(.*\)\n.*restore"):
+        reused(source, environment={"policy.model": "b"})
+    taken = reused(source, "policy.model=another", environment={"policy.model": "b"})
+    assert taken == ["iter_1/grow", "iter_1/improve"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "noted"),
+    [
+        ([], ["iter_1/grow"]),
+        (["grow.reuse_through=1"], []),  # reused whatever it was grown on
+        (["grow.samples=2"], []),  # not reused because of another setting
+    ],
+)
+def test_a_note_names_the_stages_that_changed_data_leave_out(
+    source: RunFolder, overrides: list[str], noted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock_settings(source.root, read_settings(source.root), {"grow.questions": "a"})
+    reused(source, *overrides, environment={"grow.questions": "b"})
+    told = " ".join(capsys.readouterr().err.split())
+    assert [stage for stage in ITERATION_1 if f"(digest a in the folder, b now): {stage}" in told] == noted
+    assert ("grow.questions.content" in told) == bool(noted)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +261,7 @@ def test_iteration_0_of_texts_that_one_reward_model_judged_is_not_reused_with_an
     source, other = RunFolder(tmp_path / "smoke"), {**given, "reward_model.right": 0.5}
     lock_settings(source.root, given, {})
     with pytest.raises(UsageError, match=r"reward_model\.right: .* in the folder, 0\.5 now"):
-        reuse_stages(source, RunFolder(tmp_path / "mine"), other, start="demonstrations", iteration=0)
+        reuse_stages(source, RunFolder(tmp_path / "mine"), other, iteration=0)
 
 
 @pytest.mark.parametrize(("repeats", "kept"), [(1, ["q.0"]), (2, ["q.0", "q.1"]), (3, ["q.0", "q.1"])])
