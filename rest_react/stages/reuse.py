@@ -71,7 +71,7 @@ def reuse_stages(
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
-    if _is_reused(folder, iteration):  # the other run may be gone, or have gone on
+    if _has_all(folder, settings, iteration):  # the other run may be gone, or have gone on
         return
     if not read_settings(source.root):
         raise UsageError(f"grow.reuse: {source.root} is not a run folder; give the name of a run in the same folder")
@@ -92,7 +92,8 @@ def reuse_stages(
             copy_repeats(source, folder, stage, repeats)
         else:
             copy_stage(source, folder, stage)
-    write_json(folder.root / REUSED, {"run": source.root.name, "iteration": iteration})
+    told = {"run": source.root.name, "iteration": iteration, "differing_settings": list(differing)}
+    write_json(folder.root / REUSED, told)
     there = [stage for stage in stages if (folder.root / stage).exists()]  # a choice of models is rare
     say(f"reused from {source.root}: {', '.join(there)}")
 
@@ -141,10 +142,16 @@ def _complete_there(source: RunFolder, stages: Sequence[str]) -> list[str]:
     return found
 
 
-def _is_reused(folder: RunFolder, iteration: int) -> bool:
-    """Whether an earlier command has copied all that iterations up to this one share."""
+def _has_all(folder: RunFolder, settings: Mapping[str, Any], iteration: int) -> bool:
+    """Whether an earlier command has copied all stages that iterations up to this one share."""
     path = folder.root / REUSED
-    return path.exists() and int(json.loads(path.read_text(encoding="utf-8"))["iteration"]) >= iteration
+    if not path.exists():
+        return False
+    taken = json.loads(path.read_text(encoding="utf-8"))
+    before, differing = int(taken["iteration"]), taken.get("differing_settings")
+    if iteration <= before or differing is None:  # a run of an earlier version did not record them
+        return iteration <= before
+    return set(_wanted(differing, settings, iteration)) <= set(_wanted(differing, settings, before))
 
 
 def _other_judge_prompts(

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from pathlib import Path
@@ -139,12 +140,36 @@ def test_what_a_model_graded_with_other_prompts_is_not_reused(tmp_path: Path) ->
     assert (mine.root / "iter_1" / "grow" / "summary.json").exists()
 
 
-def test_a_run_that_has_taken_its_stages_needs_the_other_run_no_longer(source: RunFolder) -> None:
-    taken = reused(source, "improve.selector=random")
+@pytest.mark.parametrize(
+    ("overrides", "first", "then", "needed"),
+    [
+        (["improve.selector=random"], 1, 1, False),
+        (["improve.selector=random"], 1, 2, False),  # iteration 0 and the first Grow are all that it shares
+        (["improve.selector=random"], 0, 1, True),
+        (["grow.samples=2"], 0, 1, False),
+        (["grow.samples=2", "grow.reuse_through=1"], 1, 2, False),
+        (["grow.samples=2", "grow.reuse_through=2"], 1, 2, True),
+        (["policy.model=another"], 1, 2, True),
+    ],
+)
+def test_a_run_needs_the_other_run_only_for_stages_that_it_has_not_taken_yet(
+    source: RunFolder, overrides: list[str], first: int, then: int, needed: bool
+) -> None:
+    taken = reused(source, *overrides, f"iteration={first}")
     shutil.rmtree(source.root)
-    assert reused(source, "improve.selector=random") == taken
-    with pytest.raises(UsageError, match="is not a run folder"):
-        reused(source, "improve.selector=random", "iteration=2")
+    if needed:
+        with pytest.raises(UsageError, match="is not a run folder"):
+            reused(source, *overrides, f"iteration={then}")
+    else:
+        assert reused(source, *overrides, f"iteration={then}") == taken
+
+
+def test_a_run_of_an_earlier_version_needs_the_other_run_for_a_new_iteration(source: RunFolder) -> None:
+    taken = reused(source, "improve.selector=random")
+    (source.root.parent / "mine" / "reused.json").write_text('{"run": "smoke", "iteration": 1}')
+    assert reused(source, "improve.selector=random", "iteration=2") == taken
+    told = json.loads((source.root.parent / "mine" / "reused.json").read_text())
+    assert told == {"run": "smoke", "iteration": 2, "differing_settings": ["grow.reuse", "improve.selector"]}
 
 
 def test_a_student_learns_from_the_texts_that_its_teacher_wrote(source: RunFolder) -> None:
