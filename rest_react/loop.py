@@ -72,14 +72,7 @@ class Loop:
     async def run_to(self, iteration: int) -> None:
         """Runs every stage up to `iteration` that is not complete yet."""
         s = self.settings
-        if s.grow.reuse is not None:
-            reuse_stages(
-                RunFolder(self.folder.root.parent / s.grow.reuse),
-                self.folder,
-                locked_settings(s),
-                iteration=s.iteration,
-                environment=environment(self.parts.prompts.digests()) | self.data_digests(),
-            )
+        self.reuse()
         if s.synthetic.n:
             await self.run_synthesise()
         self.demonstrations = await write_question_ids(s, self.parts, self.grow_set, self.benchmarks.sets)
@@ -104,6 +97,21 @@ class Loop:
         finally:
             await llm.aclose()
             await self.parts.models.close_those_of_task()
+
+    def reuse(self) -> None:
+        """Copies the stages that this run shares with the run `grow.reuse`, if it is set."""
+        s = self.settings
+        if s.grow.reuse is None:
+            return
+        blocks = {"grow": s.grow, "improve": s.improve, "evaluate": s.evaluate}
+        reuse_stages(
+            RunFolder(self.folder.root.parent / s.grow.reuse),
+            self.folder,
+            locked_settings(s),
+            iteration=s.iteration,
+            environment=environment(self.parts.prompts.digests()) | self.data_digests(),
+            tolerated={name: block.tolerate_outside_faults for name, block in blocks.items()},
+        )
 
     async def run_synthesise(self) -> None:
         """Has the teacher write the texts that iteration 0 learns from."""

@@ -2,12 +2,14 @@
 
     copy_stage(source, folder, "iter_0/evaluate")     # with every complete stage below it (iter_0/evaluate/world)
 
-The two runs share files as hard links, because a complete stage never changes its files.
+The two runs share files as hard links, because a complete stage never changes its files. A stage whose lost records
+are to be made again (`reopened`) gets files of its own.
 Not here: which stages are copied (stages.reuse).
 """
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from rest_react.errors import disk_errors
@@ -20,14 +22,17 @@ from rest_react.storage.run_folder import HALF_COPIED, RunFolder
 from rest_react.storage.summaries import read_summary
 
 
-def copy_stage(source: RunFolder, folder: RunFolder, stage: str) -> None:
-    """Copies a complete stage, and every complete stage below it, as hard links if the disk allows them."""
+def copy_stage(source: RunFolder, folder: RunFolder, stage: str, reopened: Collection[Path] = ()) -> None:
+    """Copies a complete stage, and every complete stage below it, as hard links if the disk allows them. Of these
+    folders, those in `reopened` are not complete in the copy, so that the next command makes their lost records."""
     for summary in sorted((source.root / stage).rglob(SUMMARY), key=lambda path: (len(path.parts), path)):
-        copy_complete(summary.parent, folder.root / summary.parent.relative_to(source.root), folder)
+        target = folder.root / summary.parent.relative_to(source.root)
+        copy_complete(summary.parent, target, folder, reopened=summary.parent in reopened)
 
 
-def copy_complete(stage: Path, target: Path, folder: RunFolder) -> None:
-    """Copies one complete stage to `target` in `folder`, where it does not exist yet."""
+def copy_complete(stage: Path, target: Path, folder: RunFolder, *, reopened: bool = False) -> None:
+    """Copies one complete stage to `target` in `folder`, where it does not exist yet. A `reopened` one has no summary,
+    and files of its own, because records will be appended to them."""
     if target.exists():
         return
     read_summary(stage)  # refuses damaged files
@@ -35,7 +40,9 @@ def copy_complete(stage: Path, target: Path, folder: RunFolder) -> None:
     remove(unfinished)
     make_folder(target.parent)
     with disk_errors(target):
-        shutil.copytree(stage, unfinished, copy_function=_link)
+        shutil.copytree(stage, unfinished, copy_function=shutil.copy2 if reopened else _link)
+        if reopened:
+            (unfinished / SUMMARY).unlink()
         flush_tree(unfinished)
         unfinished.replace(target)
     flush(target.parent)

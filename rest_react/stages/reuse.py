@@ -16,6 +16,7 @@ from typing import Any
 
 from rest_react.errors import UsageError
 from rest_react.stages.copy_stages import copy_repeats, copy_stage
+from rest_react.stages.lost_records import stages_to_reopen
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.files import write_json
 from rest_react.storage.run_folder import RunFolder
@@ -65,9 +66,11 @@ def reuse_stages(
     *,
     iteration: int,
     environment: Mapping[str, str] | None = None,
+    tolerated: Mapping[str, float] | None = None,
 ) -> None:
     """Copies the complete stages of `source` that would be the same with these locked settings into `folder`, up to
-    this iteration. `environment` has the digests of this run's prompts and data.
+    this iteration. `environment` has the digests of this run's prompts and data, `tolerated` the settings
+    `tolerate_outside_faults` by their groups (grow, improve, evaluate).
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
@@ -85,13 +88,14 @@ def reuse_stages(
         wanted, without = (_wanted(keys, settings, iteration) for keys in (given, [*given, key]))
         if left := [stage for stage in wanted if stage not in without and (source.root / stage).exists()]:
             say(f"note: grow.reuse: not reused, because {key} differs ({difference}): {', '.join(left)}")
+    reopened = stages_to_reopen(source, folder, stages, tolerated or {})
     repeats = settings["grow.trajectories_per_question"] if "grow.trajectories_per_question" in differing else None
     for stage in stages:
         first_grow = stage == "iter_1/grow" and "iter_1/improve" not in stages
         if first_grow and repeats is not None and not (folder.root / stage / TRAJECTORIES).exists():
             copy_repeats(source, folder, stage, repeats)
         else:
-            copy_stage(source, folder, stage)
+            copy_stage(source, folder, stage, reopened)
     told = {"run": source.root.name, "iteration": iteration, "differing_settings": list(differing)}
     write_json(folder.root / REUSED, told)
     there = [stage for stage in stages if (folder.root / stage).exists()]  # a choice of models is rare

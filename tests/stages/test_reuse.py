@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
 from rest_react.errors import UsageError
-from rest_react.records import Trajectory
+from rest_react.records import Fault, Trajectory
 from rest_react.stages.reuse import reuse_stages
 from rest_react.storage.files import remove
 from rest_react.storage.jsonl import read_lines
@@ -42,12 +43,18 @@ def source(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def reused(source: RunFolder, *overrides: str, environment: dict[str, str] | None = None) -> list[str]:
+def reused(
+    source: RunFolder,
+    *overrides: str,
+    environment: dict[str, str] | None = None,
+    tolerated: dict[str, float] | None = None,
+) -> list[str]:
     """The stages that a run with these settings takes from the source."""
     folder = RunFolder(source.root.parent / "mine")
     common = ("run=mine", "grow.reuse=smoke", "grow.trajectories_per_question=2")
     s = settings(*common, *overrides)
-    reuse_stages(source, folder, locked_settings(s), iteration=s.iteration, environment=environment)
+    how = {"environment": environment, "tolerated": tolerated}
+    reuse_stages(source, folder, locked_settings(s), iteration=s.iteration, **how)
     summaries = folder.root.glob("iter_*/**/summary.json")
     return sorted(path.parent.relative_to(folder.root).as_posix() for path in summaries)
 
@@ -312,6 +319,49 @@ def test_a_run_with_incompatible_settings_is_not_reused(source: RunFolder, overr
     with pytest.raises(UsageError, match=re.escape(told).replace("perplexity", "'perplexity'")):
         reused(source, *overrides)
     assert not (source.root.parent / "mine").exists()
+
+
+def lose(stage: Path) -> None:
+    """Makes one of a stage's two trajectories one that an external error cost, as a run may tolerate."""
+    lost = replace(trajectory("q", repeat=1), outcome="failed", fault=Fault("outside", "an outage"))
+    write_lines(stage / "trajectories.jsonl", [trajectory("q"), lost])
+    write_summary(stage, {})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "stage", "others"),
+    [
+        (["improve.selector=random"], "iter_1/grow", ITERATION_0),
+        (["improve.selector=random"], "iter_0/evaluate/world", [*ITERATION_0[1:], "iter_1/grow"]),
+        (
+            ["grow.samples=2", "grow.reuse_through=1"],
+            "iter_1/evaluate/world",
+            [*ITERATION_0, *ITERATION_1[1:]],
+        ),
+    ],
+)
+def test_what_the_other_run_lost_is_made_here_unless_this_run_tolerates_it_too(
+    source: RunFolder, overrides: list[str], stage: str, others: list[str]
+) -> None:
+    lose(source.root / stage)
+    assert reused(source, *overrides, tolerated={"grow": 0.49, "evaluate": 0.49}) == others
+    mine, theirs = (root / stage / "trajectories.jsonl" for root in (source.root.parent / "mine", source.root))
+    assert mine.read_bytes() == theirs.read_bytes()
+    assert not mine.samefile(theirs)  # the missing ones will be appended
+    shutil.rmtree(source.root.parent / "mine")
+    assert reused(source, *overrides, tolerated={"grow": 0.5, "evaluate": 0.5}) == sorted([*others, stage])
+
+
+@pytest.mark.parametrize("overrides", [["grow.samples=2", "grow.reuse_through=1"], ["policy.model=another"]])
+def test_a_grow_with_losses_on_which_other_reused_stages_depend_is_refused(
+    source: RunFolder, overrides: list[str]
+) -> None:
+    lose(source.stage(1, "grow"))
+    told = r"of the 2 records of .*/iter_1/grow, 1 failed .* set grow\.tolerate_outside_faults=0\.5 "
+    with pytest.raises(UsageError, match=told):
+        reused(source, *overrides)
+    assert not (source.root.parent / "mine").exists()
+    assert "iter_1/grow" in reused(source, *overrides, tolerated={"grow": 0.5})
 
 
 def test_a_folder_that_is_not_a_run_cannot_be_reused(tmp_path: Path) -> None:
