@@ -18,14 +18,14 @@ from rest_react.build.data_digests import data_digests
 from rest_react.build.gold_answers import refuse_unusable_golds
 from rest_react.build.question_ids import write_question_ids
 from rest_react.build.question_sets import refuse_empty_sets
-from rest_react.build.shared_questions import refuse_shared_questions
+from rest_react.build.shared_questions import refuse_grown_questions, refuse_shared_questions
 from rest_react.config.environment import environment
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
 from rest_react.questions import unlabelled
-from rest_react.records import Example, LabelledQuestion, ModelRef
+from rest_react.records import Example, LabelledQuestion, ModelRef, Question
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
@@ -37,7 +37,7 @@ from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.judge.outcome_judge import WEIGHTS, make_outcome_judge
 from rest_react.stages.judge.step_judge import make_judge
 from rest_react.stages.reuse import reuse_stages
-from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.stages.rollouts import TRAJECTORIES, asked_questions
 from rest_react.stages.synthesise import synthesise
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
 from rest_react.storage.jsonl import read_lines
@@ -62,8 +62,8 @@ class Loop:
             self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)
         )
         asked = {name: one.labelled for name, one in self.benchmarks.sets.items()}
-        plain = {name: unlabelled(labelled) for name, labelled in asked.items()}
-        refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), plain)
+        self.asked = {name: unlabelled(labelled) for name, labelled in asked.items()}
+        refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), self.asked)
         labelled = {f"evaluate.benchmarks.{name}": rows for name, rows in asked.items()}
         if not settings.synthetic.n:  # else the teacher has not written them yet
             labelled |= {"demonstrations.questions": sets.labelled_rows}
@@ -103,14 +103,26 @@ class Loop:
         s = self.settings
         if s.grow.reuse is None:
             return
-        blocks = {"grow": s.grow, "improve": s.improve, "evaluate": s.evaluate}
+        own = {question.text for question in unlabelled(self.grow_set.labelled)}  # compared already
+
+        def check(grown: Sequence[Question]) -> None:
+            others = [question for question in grown if question.text not in own]
+            refuse_grown_questions(s, others, self.asked, setting=f"grow.reuse={s.grow.reuse}")
+
+        stages = (self.folder.stage(k, "grow") for k in range(1, s.iteration + 1))  # some may be reused already
+        check(asked_questions(stage / TRAJECTORIES for stage in stages))
         reuse_stages(
             RunFolder(self.folder.root.parent / s.grow.reuse),
             self.folder,
             locked_settings(s),
             iteration=s.iteration,
             environment=environment(self.parts.prompts.digests()) | self.data_digests(),
-            tolerated={name: block.tolerate_outside_faults for name, block in blocks.items()},
+            tolerated={
+                "grow": s.grow.tolerate_outside_faults,
+                "improve": s.improve.tolerate_outside_faults,
+                "evaluate": s.evaluate.tolerate_outside_faults,
+            },
+            check=check,
         )
 
     async def run_synthesise(self) -> None:

@@ -14,7 +14,10 @@ from rest_react.build.question_sets import QuestionSet
 from rest_react.config.settings import Settings
 from rest_react.errors import ConfigError
 from rest_react.records import LabelledQuestion
+from rest_react.stages.rollouts import TRAJECTORIES, asked_questions
 from rest_react.storage.files import write_file
+from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.summaries import read_summary
 from rest_react.terminal.console import say
 
 QUESTIONS = "questions.json"
@@ -32,7 +35,7 @@ async def write_question_ids(
     ids = {
         "demonstrations": _ids(demonstrations),
         "left_out_demonstrations": left_out,
-        "grow": _ids(grown.labelled),
+        "grow": _grown(settings, parts.folder, _ids(grown.labelled)),
         "evaluate": {name: _ids(benchmark.labelled) for name, benchmark in benchmarks.items()},
     }
     write_file(parts.folder.root / QUESTIONS, json.dumps(ids, indent=1, ensure_ascii=False) + "\n")
@@ -44,6 +47,17 @@ async def write_question_ids(
             raise ConfigError([f"{told}; {way_out}"])
         say(f"note: {len(demonstrations)} of {len(every)} demonstrations; left out: {counts}")
     return demonstrations
+
+
+def _grown(settings: Settings, folder: RunFolder, own: Sequence[str]) -> list[str]:
+    """The ids of the questions of Grow: those that reused iterations were grown on, and the run's `own` unless it has
+    taken every iteration from another run."""
+    if settings.grow.reuse is None:
+        return list(own)
+    stages = [folder.stage(k, "grow") for k in range(1, settings.iteration + 1)]
+    complete = [stage for stage in stages if read_summary(stage) is not None]
+    found = [question.id for question in asked_questions(stage / TRAJECTORIES for stage in complete)]
+    return list(dict.fromkeys(found if complete and len(complete) == len(stages) else [*found, *own]))
 
 
 def _ids(questions: Iterable[LabelledQuestion]) -> list[str]:

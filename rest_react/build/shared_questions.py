@@ -24,15 +24,22 @@ def refuse_shared_questions(
     each other. Other rows of the demonstrations are not in Grow (question_sets)."""
     own = settings.demonstrations.questions is not None and not settings.synthetic.n
     taught = unlabelled(sets.demonstrated.demonstrations) if own else []
-    tested = benchmarks_for_testing(settings)
-    for note in refuse_overlap(grown, asked, settings.grow.allow_overlap, tested, setting="grow.questions"):
-        say(f"note: {note}")
+    refuse_grown_questions(settings, grown, asked, setting="grow.questions")
     if taught and settings.task.searches and settings.start == "demonstrations":  # a chain leads to the gold answer
         refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
     elif taught:  # rows with labels: no setting allows them in a benchmark
         refuse_overlap(taught, asked, (), asked, setting="demonstrations.questions")
         if not settings.task.searches:
             _tell_near_duplicates([*taught, *(grown if settings.iteration else ())], asked)
+
+
+def refuse_grown_questions(
+    settings: Settings, grown: Sequence[Question], asked: Mapping[str, Sequence[Question]], *, setting: str
+) -> None:
+    """Compares questions of Grow with those of each benchmark; `setting` is where the former are from."""
+    tested = benchmarks_for_testing(settings)
+    for note in refuse_overlap(grown, asked, settings.grow.allow_overlap, tested, setting=setting):
+        say(f"note: {note}")
 
 
 def _tell_near_duplicates(trained: Sequence[Question], asked: Mapping[str, Sequence[Question]]) -> None:

@@ -10,14 +10,15 @@ Not here: the settings (config.settings), the copying (stages.copy_stages), and 
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rest_react.errors import UsageError
+from rest_react.records import Question
 from rest_react.stages.copy_stages import copy_repeats, copy_stage
 from rest_react.stages.lost_records import stages_to_reopen
-from rest_react.stages.rollouts import TRAJECTORIES
+from rest_react.stages.rollouts import TRAJECTORIES, asked_questions
 from rest_react.storage.files import write_json
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import (
@@ -67,10 +68,12 @@ def reuse_stages(
     iteration: int,
     environment: Mapping[str, str] | None = None,
     tolerated: Mapping[str, float] | None = None,
+    check: Callable[[Sequence[Question]], None] = lambda _: None,
 ) -> None:
     """Copies the complete stages of `source` that would be the same with these locked settings into `folder`, up to
     this iteration. `environment` has the digests of this run's prompts and data, `tolerated` the settings
-    `tolerate_outside_faults` by their groups (grow, improve, evaluate).
+    `tolerate_outside_faults` by their groups (grow, improve, evaluate). `check` gets the questions that the reused
+    iterations were grown on, and raises, before anything is copied, if this run may not train on them.
 
     Raises UsageError if `source` is not a run folder, if no stage would be the same, or if one is not complete there.
     """
@@ -89,6 +92,8 @@ def reuse_stages(
         if left := [stage for stage in wanted if stage not in without and (source.root / stage).exists()]:
             say(f"note: grow.reuse: not reused, because {key} differs ({difference}): {', '.join(left)}")
     reopened = stages_to_reopen(source, folder, stages, tolerated or {})
+    grown = (stage for stage in stages if stage.endswith("/grow") and not stage.startswith("iter_0/"))
+    check(asked_questions(source.root / stage / TRAJECTORIES for stage in grown))
     repeats = settings["grow.trajectories_per_question"] if "grow.trajectories_per_question" in differing else None
     for stage in stages:
         first_grow = stage == "iter_1/grow" and "iter_1/improve" not in stages

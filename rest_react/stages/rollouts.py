@@ -8,9 +8,11 @@ Not here: one rollout (tasks), resuming and concurrency (stages.executor), summa
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from rest_react.records import Question, Trajectory
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
@@ -71,6 +73,12 @@ async def roll_out(
     return times
 
 
+def asked_questions(paths: Iterable[Path]) -> list[Question]:
+    """The questions of files of trajectories, each once, in order. A file that does not exist has none."""
+    asked = (one for path in paths for one in read_lines(path, _Asked))
+    return list(dict.fromkeys(Question(one.question_id, one.question) for one in asked))
+
+
 def tokens_by_role(task: Task, path: Path) -> dict[str, tuple[int, int]]:
     """The tokens, in and out, of the policy and of each other model that the task asked, in a file of trajectories."""
     prompts: Counter[str] = Counter()
@@ -80,6 +88,14 @@ def tokens_by_role(task: Task, path: Path) -> dict[str, tuple[int, int]]:
             prompts[role] += prompt
             outputs[role] += output
     return {role: (prompts[role], outputs[role]) for role in {"policy": None, **prompts}}
+
+
+class _Asked(msgspec.Struct):
+    """The fields of a trajectory that tell its question."""
+
+    id: str
+    question_id: str
+    question: str
 
 
 def _outside_error(trajectory: Trajectory) -> str | None:

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pytest
 
 from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
-from rest_react.errors import UsageError
-from rest_react.records import Fault, Trajectory
+from rest_react.errors import ConfigError, UsageError
+from rest_react.records import Fault, Question, Trajectory
 from rest_react.stages.reuse import reuse_stages
 from rest_react.storage.files import remove
 from rest_react.storage.jsonl import read_lines
@@ -362,6 +363,19 @@ def test_a_grow_with_losses_on_which_other_reused_stages_depend_is_refused(
         reused(source, *overrides)
     assert not (source.root.parent / "mine").exists()
     assert "iter_1/grow" in reused(source, *overrides, tolerated={"grow": 0.5})
+
+
+def test_what_reused_iterations_were_grown_on_may_be_refused_before_anything_is_copied(source: RunFolder) -> None:
+    s = settings("run=mine", "grow.reuse=smoke", "grow.reuse_through=1", "grow.questions=world_evaluation")
+    write_lines(source.root / TRAJECTORIES, [trajectory("w1", text="Who?"), trajectory("w2", text="Where?")])
+    write_summary(source.stage(1, "grow"), {})
+
+    def check(grown: Sequence[Question]) -> None:
+        raise ConfigError([", ".join(question.text for question in grown)])
+
+    with pytest.raises(ConfigError, match=r"Who\?, Where\?"):
+        reuse_stages(source, RunFolder(source.root.parent / "mine"), locked_settings(s), iteration=1, check=check)
+    assert not (source.root.parent / "mine").exists()
 
 
 def test_a_folder_that_is_not_a_run_cannot_be_reused(tmp_path: Path) -> None:
