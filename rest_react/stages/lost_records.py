@@ -21,6 +21,7 @@ from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
+from rest_react.terminal.console import say
 
 _FILES = (TRAJECTORIES, RANKINGS, VERDICTS, RESULTS)
 # The stages that make records, and the settings' group with their `tolerate_outside_faults`.
@@ -77,5 +78,6 @@ def stages_to_reopen(
                     f"that run tolerated, and other stages that are reused depend on the rest; set {setting}="
                     f"{ceil(1000 * lost / total) / 1000} to tolerate it too, or reuse another run"
                 )
+            say(f"note: grow.reuse: {lost} of the {total} records of {place} are made here: they failed from outside")
             found.add(place)
     return found
