@@ -36,7 +36,7 @@ from rest_react.stages.improve.improve import EXAMPLES, improve
 from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.stages.judge.outcome_judge import WEIGHTS, make_outcome_judge
 from rest_react.stages.judge.step_judge import make_judge
-from rest_react.stages.reuse import reuse_stages
+from rest_react.stages.reuse.reuse import reuse_stages
 from rest_react.stages.rollouts import TRAJECTORIES, asked_questions
 from rest_react.stages.synthesise import synthesise
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data

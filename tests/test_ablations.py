@@ -19,7 +19,7 @@ from rest_react.config.compose import CONFIGS, compose
 from rest_react.config.settings import Settings
 from rest_react.remote.budget import Budget, Meter
 from rest_react.run import run
-from rest_react.stages.reuse import shared_stages
+from rest_react.stages.reuse.reuse import shared_stages
 from rest_react.storage.locked_settings import flatten, locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.world import relations

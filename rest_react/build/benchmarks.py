@@ -18,8 +18,8 @@ from rest_react.protocols import LLM
 from rest_react.records import ModelRef
 from rest_react.seeds import derive_seed
 from rest_react.stages.choose_model import choose_model
-from rest_react.stages.copy_stages import copy_complete
 from rest_react.stages.evaluate import evaluate
+from rest_react.stages.reuse.copy_stages import copy_complete
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.protocol import Policy, Task
 from rest_react.training.hosted.progress import CHECKPOINTS

@@ -41,7 +41,7 @@ from rest_react.forecast.stage_costs import (
     writing,
 )
 from rest_react.selection.read_trajectory import READINGS
-from rest_react.stages.reuse import differing_stages, shared_judges, shared_stages
+from rest_react.stages.reuse.reuse import differing_stages, shared_judges, shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rest_react.config.compose import compose
 from rest_react.errors import RunFolderError
 from rest_react.run import run as run_settings
-from rest_react.stages.copy_stages import copy_stage
+from rest_react.stages.reuse.copy_stages import copy_stage
 from rest_react.storage.files import write_file
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, refuse_damaged_stages, write_summary

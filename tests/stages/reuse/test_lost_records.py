@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.records import Fault, Ranking, TrajectoryVerdict, Verdict
-from rest_react.stages.lost_records import lost_records
+from rest_react.stages.reuse.lost_records import lost_records
 from tests.runs import result, trajectory, write_lines
 
 OUTSIDE, MODEL = Fault("outside", "an outage"), Fault("model", "no action")

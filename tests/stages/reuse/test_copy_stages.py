@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import RunFolderError
-from rest_react.stages.copy_stages import copy_stage
+from rest_react.stages.reuse.copy_stages import copy_stage
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import write_summary
 from tests.runs import trajectory, write_lines

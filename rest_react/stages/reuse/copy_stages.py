@@ -4,7 +4,7 @@
 
 The two runs share files as hard links, because a complete stage never changes its files. A stage whose lost records
 are to be made again (`reopened`) gets files of its own.
-Not here: which stages are copied (stages.reuse).
+Not here: which stages are copied (reuse).
 """
 
 import os

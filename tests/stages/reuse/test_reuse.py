@@ -11,7 +11,7 @@ from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
 from rest_react.errors import ConfigError, UsageError
 from rest_react.records import Fault, Question, Trajectory
-from rest_react.stages.reuse import reuse_stages
+from rest_react.stages.reuse.reuse import reuse_stages
 from rest_react.storage.files import remove
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings

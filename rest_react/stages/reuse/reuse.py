@@ -6,7 +6,7 @@
 The settings that differ decide which stages are shared (`shared_stages`). Prompts of the steps, a question set or a
 corpus whose content has changed under its name, since any command of the other run, count as settings that differ, such
 as `grow.questions.content`. A stage that this run has is kept.
-Not here: the settings (config.settings), the copying (stages.copy_stages), and the stages (stages.grow, ...).
+Not here: the settings (config.settings), the copying (copy_stages), and the stages (stages.grow, ...).
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any
 
 from rest_react.errors import UsageError
 from rest_react.records import Question
-from rest_react.stages.copy_stages import copy_repeats, copy_stage
-from rest_react.stages.lost_records import stages_to_reopen
+from rest_react.stages.reuse.copy_stages import copy_repeats, copy_stage
+from rest_react.stages.reuse.lost_records import stages_to_reopen
 from rest_react.stages.rollouts import TRAJECTORIES, asked_questions
 from rest_react.storage.files import write_json
 from rest_react.storage.run_folder import RunFolder
