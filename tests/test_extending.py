@@ -237,7 +237,7 @@ def test_the_page_of_settings_has_the_additions(copy: Path) -> None:
     for kind, setting in (
         ("Search engines: sqlite", "path"), ("Tasks: word_problems", "only_confirmed"), ("Trainers: script", "script")
     ):  # fmt: skip
-        _, heading, body = page.partition(f"\n## {kind}\n")
+        _, heading, body = page.partition(f"\n## {kind} (`configs/")
         assert f"| `{setting}` |" in body.partition("\n## ")[0], heading
 
 
