@@ -116,8 +116,8 @@ def filled(words: list[str], folders: dict[str, str]) -> list[str]:
     return words
 
 
-def test_the_readme_starts_with_the_two_commands() -> None:
-    assert [command.split()[:2] for command in commands()[:2]] == [["make", "run"], ["make", "test"]]
+def test_the_readme_starts_with_the_three_commands() -> None:
+    assert [command.split()[:2] for command in commands()[:3]] == [["make", "smoke"], ["make", "run"], ["make", "test"]]
 
 
 def test_every_command_is_of_a_known_kind() -> None:
