@@ -14,6 +14,7 @@ Not here: what a command does.
 """
 
 # Few imports here, the others inside functions: Ctrl-C during these lines would print a traceback.
+import _thread
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ INTERRUPTED = "Interrupted. Progress is saved; run the same command again to res
 _GRACE_S = 8.0
 _signals: list[int] = []
 _last_messages: list[str] = []  # printed once, at the end of an interrupted command
+_printing = _thread.allocate_lock()
 
 
 def start(module: str) -> "NoReturn":
@@ -117,8 +119,13 @@ def interrupt(number: int, frame: "FrameType | None") -> None:
 
 
 def _print_last_message() -> None:
-    while _last_messages:
-        print(_last_messages.pop(), file=sys.stderr, flush=True)
+    # Who comes second ends the process, so it waits for the whole message, but not for a reader that has stopped.
+    if _printing.acquire(timeout=1.0):
+        try:
+            while _last_messages:
+                print(_last_messages.pop(), file=sys.stderr, flush=True)
+        finally:
+            _printing.release()
 
 
 def _use_utf8() -> None:

@@ -1,13 +1,16 @@
 import ast
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from rest_react.processes import command as processes_command
 from rest_react.processes.command import _imported
 from tests.test_run import wait_for
 
@@ -173,3 +176,26 @@ def test_a_package_that_is_not_installed_is_named_with_the_way_to_install_it(
         _imported("some_command")
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"{sys.executable} has no package no_such_package; run `make install` ")
+
+
+class SlowStream(io.StringIO):
+    """A stream on which each write takes a while."""
+
+    def write(self, text: str) -> int:
+        time.sleep(0.05)
+        return super().write(text)
+
+
+def test_who_ends_the_process_waits_until_another_thread_has_printed_the_whole_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = SlowStream()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(processes_command, "_last_messages", ["Interrupted."])
+    first = threading.Thread(target=processes_command._print_last_message)
+    first.start()
+    while processes_command._last_messages:
+        time.sleep(0.001)
+    processes_command._print_last_message()
+    assert stream.getvalue() == "Interrupted.\n"
+    first.join()
