@@ -15,7 +15,7 @@ def test_the_first_failure_of_many_cancels_the_rest():
         finished = []
 
         async def slow():
-            await asyncio.sleep(5)
+            await asyncio.sleep(60)
             finished.append("slow")
 
         async def failing():
@@ -28,7 +28,7 @@ def test_the_first_failure_of_many_cancels_the_rest():
 
     finished, seconds = asyncio.run(main())
     assert finished == []
-    assert seconds < 1
+    assert seconds < 20
 
 
 def test_a_call_in_a_daemon_thread_gives_its_result_or_its_error():

@@ -75,7 +75,8 @@ class Cache:
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=_PATIENCE_S)
+            # One thread uses it, but any thread may collect it and so close the file.
+            connection = sqlite3.connect(self._path, timeout=_PATIENCE_S, check_same_thread=False)
             weakref.finalize(self, connection.close)
             # Readers never wait for a writer, and a commit waits for no disk: a power cut may cost the last answers.
             connection.execute("PRAGMA journal_mode = WAL")

@@ -258,7 +258,7 @@ def test_a_stalled_server_is_left_at_the_deadline():
     started = time.monotonic()
     with serve(lambda _: stalled) as server, pytest.raises(OutsideFault, match="Time"):
         ask(server, timeout_s=0.3, tries=2)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_a_reply_that_trickles_has_one_limit_for_all_of_it():
         pytest.raises(OutsideFault, match=r"TimeoutError.*\(after 2 tries\)"),
     ):
         ask(server, timeout_s=0.5, tries=2)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
 
 
 def test_options_are_not_scored_so_that_callers_ask_for_text(monkeypatch):

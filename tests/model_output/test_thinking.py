@@ -41,6 +41,6 @@ def test_a_closing_tag_in_a_string_ends_no_reasoning() -> None:
 
 def test_many_closing_tags_in_one_string_are_read_at_once() -> None:
     text = '"' + "</think>" * 100_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert after_thinking(text) == text
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

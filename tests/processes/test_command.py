@@ -52,7 +52,7 @@ def test_a_signal_during_fine_tuning_ends_the_trainer_first(tmp_path: Path, numb
         sent = time.monotonic()
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)
-    assert time.monotonic() - sent < 10
+    assert time.monotonic() - sent < 30
     assert processes_that_name(tmp_path / "smoke") == []
     assert process.returncode == 128 + number
     assert stderr.splitlines()[-1] == "Interrupted. Progress is saved; run the same command again to resume."

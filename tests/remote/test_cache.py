@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import sqlite3
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,18 @@ def test_an_empty_page_of_an_engine_is_not_kept_as_no_results(tmp_path: Path, em
         search(HttpSearch(server.url, tries=1), tmp_path)
     with serve(lambda _: Reply(200, {"result": [[]]})) as server:
         assert search(HttpSearch(server.url, tries=1), tmp_path) == search(None, tmp_path) == []
+
+
+def test_a_cache_that_another_thread_collects_closes_its_file(tmp_path: Path) -> None:
+    held = [Cache(tmp_path)]
+    held[0].keep("key", ["answer"])
+    log = tmp_path / f"{FILE}-wal"  # SQLite removes it with the last connection
+    assert log.exists()
+    collector = threading.Thread(target=held.clear)
+    collector.start()
+    collector.join()
+    assert not log.exists()
+    assert Cache(tmp_path).find("key", 1) == ["answer"]
 
 
 def test_a_recorded_client_replays_and_refuses_to_ask_outside(tmp_path: Path) -> None:

@@ -224,6 +224,6 @@ def test_a_key_and_its_parts_are_redacted_in_quoted_replies(shown) -> None:
 
 @pytest.mark.parametrize("part", ["a", "a-", "a-b...", "*a", "a:", "-", "sk-"])
 def test_a_long_reply_without_spaces_is_read_at_once(part) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     redact_reply(part * (200_000 // len(part)), API_KEY)
-    assert time.perf_counter() - started < 5  # once from each character takes minutes
+    assert time.process_time() - started < 5  # once from each character takes minutes

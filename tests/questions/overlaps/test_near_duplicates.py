@@ -55,7 +55,7 @@ def test_the_index_finds_the_first_text_that_a_comparison_with_each_finds(told: 
 def test_thousands_of_texts_are_compared_in_seconds() -> None:
     trained, asked = letters("t", 3000, 1), letters("v", 1000, 2)
     copies = [Question(f"copy-{q.id}", f"In May 2021, {q.text}") for q in trained[::30]]
-    began = time.monotonic()
+    began = time.process_time()
     pairs = near_duplicates(trained, [*asked, *copies])
     assert [(ours.id, theirs.id) for ours, theirs in pairs] == [(f"t{i}", f"copy-t{i}") for i in range(0, 3000, 30)]
-    assert time.monotonic() - began < 15
+    assert time.process_time() - began < 15

@@ -571,4 +571,4 @@ def test_a_reply_that_trickles_has_one_limit_for_all_of_it(tmp_path):
         pytest.raises(OutsideFault, match=r"no complete reply within 0\.5 s.*\(after 2 tries\)"),
     ):
         train(server, tmp_path, timeout_s=0.5, tries=2)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20

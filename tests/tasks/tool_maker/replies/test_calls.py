@@ -105,10 +105,10 @@ def test_code_that_is_nested_too_deep_to_be_written_again_is_refused(value: str)
 
 @pytest.mark.parametrize("line", ["```\n", "```a\n", "\n", "* \n"])
 def test_a_reply_that_repeats_one_line_is_read_at_once(line: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for read in (read_function, read_answer, lambda reply: read_calls(reply, 3)):
         read(line * 15_000)
-    assert time.perf_counter() - started < 5  # patterns that start again in every line take minutes
+    assert time.process_time() - started < 5  # patterns that start again in every line take minutes
 
 
 def test_the_id_of_a_built_in_question_says_how_it_is_asked() -> None:
