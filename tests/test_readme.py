@@ -201,6 +201,7 @@ def test_every_path_of_the_tree_exists() -> None:
         "docs/architecture.md",
         "docs/data_formats.md",
         "docs/extending.md",
+        "docs/log.md",
         "docs/metrics.md",
         "docs/run_folder.md",
         "docs/servers.md",
