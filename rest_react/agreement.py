@@ -17,6 +17,7 @@ if __name__ == "__main__":  # before the other imports; the reason is in process
     start("rest_react.agreement")
 
 import argparse
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,21 +41,29 @@ from rest_react.text_safety.escaping import printable
 
 
 def graded_answers(runs: Sequence[Path]) -> list[Graded]:
-    """Every graded answer of the runs' complete evaluations. Raises UsageError if a run has none, RunFolderError if a
-    stage is damaged."""
+    """Every graded answer of the runs' complete evaluations; an evaluation that several runs share (`grow.reuse`)
+    counts once. Raises UsageError if a run has none, RunFolderError if a stage is damaged."""
     answers: list[Graded] = []
+    read: set[tuple[Path, bytes]] = set()
     for run in runs:
         refuse_damaged_stages(run)
-        run_answers = [graded for stage in _evaluations(run) for graded in _graded(run, stage)]
-        if not run_answers:
+        graded = {stage: list(_graded(run, stage)) for stage in _evaluations(run)}
+        if not any(graded.values()):
             raise UsageError(f"{run}: no graded answer in a complete evaluation; give the folder of a run with one")
-        answers += run_answers
+        for stage, found in graded.items():
+            if found and (evaluation := (stage.relative_to(run), _digest(stage / RESULTS))) not in read:
+                read.add(evaluation)
+                answers += found
     return answers
 
 
 def _evaluations(run: Path) -> list[Path]:
     """The folders of the evaluations of a run's iterations and baselines."""
     return [*sorted(run.glob("iter_*/evaluate/*/")), *sorted((run / BASELINES).glob("*/*/"))]
+
+
+def _digest(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def _graded(run: Path, stage: Path) -> Iterator[Graded]:

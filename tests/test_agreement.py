@@ -171,3 +171,12 @@ def test_the_command_exports_a_sheet_and_scores_it(tmp_path: Path) -> None:
     assert (scores["schema"], scores["accuracy"]["value"], scores["pearson"]["value"]) == (1, 0.75, None)
     again = command("export", str(sheet), str(run))
     assert (again.returncode, "may contain ratings" in again.stderr) == (2, True)
+
+
+def test_an_evaluation_that_two_runs_share_counts_once(tmp_path: Path) -> None:
+    start = [result("a", "Ada", Verdict("correct")), result("b", "Bob", Verdict("incorrect"))]
+    mine, other = (write_run(tmp_path / name, 0, start) for name in ("mine", "other"))
+    write_run(other, 1, [result("a", "Eve", Verdict("incorrect"))])
+    assert [graded.agent for graded in graded_answers([mine, other])] == [
+        "mine iter_0 world", "mine iter_0 world", "other iter_1 world",
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ Not here: reading a file or a set of the Hub (questions), and overlap between se
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -57,12 +58,15 @@ class QuestionSets:
             for name, one in sets.items()
             for item in one.labelled
         ]
+        if repeated := [name for name, times in Counter(item.question.id for item in found).items() if times > 1]:
+            told = f"the id {repeated[0]} is that of two questions, with the name of the set before it"
+            raise ConfigError([f"grow.also: {told}; rename the set"])
         corpora = [one.passages for one in sets.values() if one.passages is not None]
         return QuestionSet(tuple(found), tuple(chain(*corpora)) if len(corpora) == len(sets) else None)
 
     def open(self, source: Questions, *, labelled: bool = True) -> QuestionSet:
         """Reads a question set and draws its sample. With `labelled=False`, for Grow, rows may have no answers, and
-        none is a row whose label the policy learns in iteration 0."""
+        none is a row whose label the policy learns in iteration 0 or may see in its prompt."""
         context = self.context if labelled else replace(self.context, learnt=self._learnt)
         return _sampled(source, source.open(context, labelled=labelled), context.learnt)
 
@@ -98,9 +102,10 @@ class QuestionSets:
 
     @property
     def _learnt(self) -> frozenset[str]:
-        """The texts whose labels iteration 0 learns. Searching tasks refuse them in Grow (shared_questions)."""
+        """The texts whose labels iteration 0 learns, or `start=prompted` shows as examples. Searching tasks refuse them
+        in Grow (shared_questions)."""
         s = self.settings
-        if s.task.searches or s.synthetic.n or s.start != "demonstrations" or not s.iteration:
+        if s.task.searches or s.synthetic.n or not s.iteration:
             return frozenset()
         return frozenset(row.question.text for row in self.labelled_rows)
 

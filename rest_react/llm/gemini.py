@@ -65,8 +65,8 @@ class GeminiModel(ModelSettings):
     api_key_env: str  # the environment variable that holds the key
     logprobs: bool  # ask for log-probabilities, which some models serve
     thinking_budget: Annotated[int, Ge(-1)] | None  # tokens, out of the limit of a sample; null: the model decides
-    requests_per_minute: float | None  # null: no limit
-    tokens_per_minute: float | None  # by the worst case of each call; null: no limit
+    requests_per_minute: Positive | None  # null: no limit
+    tokens_per_minute: Positive | None  # by the worst case of each call; null: no limit
     in_flight: Count  # requests, and of a policy trajectories, at once
     timeout_s: Positive  # seconds until a request is given up and tried again
     tries: Count  # attempts at one request
@@ -92,8 +92,8 @@ class Gemini:
         base_url: str | None = None,
         timeout_s: float = 120.0,
         max_in_flight: int = 32,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
+        requests_per_minute: Positive | None = None,
+        tokens_per_minute: Positive | None = None,
         meter: Meter | None = None,
         tries: int = 6,
         logprobs: bool = False,

@@ -49,11 +49,11 @@ def without_learnt(
     if len(unknown) < (n or 1):
         told = (
             f"{place}: {left_out} of its {len(questions)} rows are rows of demonstrations.questions, whose labels the "
-            f"policy has learnt, which leaves {len(unknown)}"
+            f"policy learns or is shown, which leaves {len(unknown)}"
         )
         needed = "; lower" if n is None else f" for n={n}; lower that n, its skip or"
         raise ConfigError([f"{told}{needed} demonstrations.questions.n, or set iteration=0"])
-    say(f"note: {place}: {left_out} rows are left out of Grow: their labels are learnt from demonstrations.questions")
+    say(f"note: {place}: {left_out} rows are left out of Grow: demonstrations.questions has their labels")
     return unknown
 
 

@@ -143,6 +143,10 @@ class Budget:
             self._settled.set()
             self._settled = asyncio.Event()
 
+    def correct(self, role: str, prompt_tokens: int) -> None:
+        """Adds tokens that a service counted after a call had ended, or takes back those of a call that it refused."""
+        self._book(role, 0, prompt_tokens, 0)
+
     def _book(self, role: str, calls: int, prompt: int, completion: int) -> None:
         account = self._accounts.setdefault(role, _Account())
         account.calls += calls

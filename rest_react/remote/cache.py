@@ -160,7 +160,7 @@ def client_name(settings: object, *more: object, weights: str = "") -> str:
     """Identifies what a client's answers depend on besides the request: its locked settings and its weights. If the
     weights are in a folder, the names, sizes and times of its files tell new weights from old; cards (.md) do not
     count."""
-    folder = Path(weights)
+    folder = Path(weights).expanduser()
     files = [path for path in sorted(folder.glob("*")) if path.suffix != ".md"] if weights and folder.is_dir() else []
     stamps = [(path.name, state.st_size, state.st_mtime_ns) for path in files for state in [path.stat()]]
     # "door" was the word for a client; another word would lose the answers of earlier versions.

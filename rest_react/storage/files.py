@@ -35,7 +35,7 @@ _OF_WEIGHTS = (".safetensors", ".bin", ".gguf", ".json")
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that replaces `path` when the block ends; if it raises, the old file is kept."""
-    temporary = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # processes may share a cache folder
     with disk_errors(path):
         make_folder(path.parent)
         try:

@@ -67,8 +67,16 @@ def _of_proxies() -> Iterator[str]:
 def redact_reply(text: str, key: str, longest: int = 300) -> str:
     """A server's message on one line of at most `longest` characters; the key, and parts of keys, become ***."""
     line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
-    # A short key ("none") is a placeholder; replacing it would also replace parts of ordinary words.
-    if len(key) >= 8:
-        line = line.replace(key, "***")
-        line = _KEY_LIKE.sub("***", line)
+    if _is_key(key):
+        line = _KEY_LIKE.sub("***", redact_key(line, key))
     return line if len(line) <= longest else line[:longest] + " ..."
+
+
+def redact_key(text: str, key: str) -> str:
+    """The text without the key itself. Parts of keys stay, because ids and names of models look like them."""
+    return text.replace(key, "***") if _is_key(key) else text
+
+
+def _is_key(key: str) -> bool:
+    # A short one ("none") is a placeholder; replacing it would also replace parts of ordinary words.
+    return len(key) >= 8

@@ -9,6 +9,7 @@ from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.loop import Loop
 from rest_react.storage.run_folder import RunFolder
+from tests.questions.sets import write_jsonl
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,13 @@ def test_grow_and_every_benchmark_need_a_question(overrides: list[str], named: l
         Loop(settings, Parts(settings, RunFolder(tmp_path / "mine")))
     assert [problem.partition(":")[0] for problem in told.value.problems] == named
     assert "~questions@evaluate.benchmarks.world" in told.value.problems[-1]
+
+
+def test_two_questions_of_grow_with_one_id_are_refused(tmp_path: Path) -> None:
+    given = ["experiment=completion_smoke", "policy=tiny", "iteration=1", "run=x", "+questions@grow.also.x=file"]
+    for name, where, id_ in (("mine", "grow.questions", "x-1"), ("more", "grow.also.x", "1")):
+        path = write_jsonl(tmp_path / f"{name}.jsonl", {"id": id_, "question": f"A text, {name}."})
+        given += [f"questions@{where}=file"] * (name == "mine") + [f"{where}.path={path}"]
+    sets = Parts(compose(given), RunFolder(tmp_path / "run")).question_sets
+    with pytest.raises(ConfigError, match=r"the id x-1 is that of two questions.*rename the set"):
+        sets.grown()

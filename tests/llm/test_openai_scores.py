@@ -68,6 +68,26 @@ def test_an_option_that_is_not_listed_gets_the_floor() -> None:
     assert (scores.floored, scores.logprobs) == ((1, 2), pytest.approx([math.log(p) for p in (0.6, 0.1, 0.1)]))
 
 
+LIKELY = {"A": math.log(0.3), **{f"t{i}": math.log(0.02) for i in range(19)}}
+
+
+@pytest.mark.parametrize("value", [-9999.0, -14.0])
+@pytest.mark.parametrize("tops", [tokens(**LIKELY), tokens(**LIKELY, drawn=-14.0)], ids=["OpenAI", "vLLM"])
+def test_a_drawn_token_that_is_not_among_the_likeliest_does_not_lower_the_floor(tops, value) -> None:
+    reply = listed(tops, text="drawn")
+    reply.body["choices"][0]["logprobs"]["content"][0]["logprob"] = value
+    scores, _ = score(reply)
+    assert scores == OptionScores((math.log(0.3), math.log(0.02), math.log(0.02)), (1, 2), 11, 1)
+
+
+def test_a_drawn_option_that_is_not_among_the_likeliest_of_a_text_has_the_floor_too() -> None:
+    tops = {**LIKELY, "B": -14.0}
+    choice = {"text": "B", "logprobs": {"tokens": ["B"], "token_logprobs": [-14.0], "top_logprobs": [tops]}}
+    usage = {"prompt_tokens": 11, "completion_tokens": 1}
+    scores, _ = score(Reply(200, {"choices": [choice], "usage": usage}), mode="completion")
+    assert scores == OptionScores((math.log(0.3), math.log(0.02), math.log(0.02)), (1, 2), 11, 1)
+
+
 @pytest.mark.parametrize(
     "logprobs",
     [None, [], {}, {"content": None}, {"content": []}, {"content": [None]}, {"top_logprobs": None, "tokens": ["A"]}],

@@ -163,8 +163,8 @@ def test_rows_that_the_policy_has_learnt_are_left_out_before_n_are_taken(tmp_pat
         source(path, skip=2, n=6).open(learning, labelled=False)
     (problem,) = refused.value.problems
     assert problem == (
-        f"{path}: 3 of its 8 rows are rows of demonstrations.questions, whose labels the policy has learnt, which "
-        "leaves 5 for n=6; lower that n, its skip or demonstrations.questions.n, or set iteration=0"
+        f"{path}: 3 of its 8 rows are rows of demonstrations.questions, whose labels the policy learns or is shown, "
+        "which leaves 5 for n=6; lower that n, its skip or demonstrations.questions.n, or set iteration=0"
     )
 
 

@@ -16,7 +16,7 @@ from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Completion, Hit, OptionScores, Prompt, Sampling
-from rest_react.remote.cache import FILE, Cache, CachedLLM, CachedSearch
+from rest_react.remote.cache import FILE, Cache, CachedLLM, CachedSearch, client_name
 from rest_react.search.retrieval_server import HttpSearch
 from rest_react.storage.run_folder import RunFolder
 from tests.loopback import Reply, serve
@@ -133,6 +133,18 @@ def test_a_cache_that_another_thread_collects_closes_its_file(tmp_path: Path) ->
     collector.join()
     assert not log.exists()
     assert Cache(tmp_path).find("key", 1) == ["answer"]
+
+
+def test_new_weights_in_a_folder_of_the_home_folder_are_another_client(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    weights = tmp_path / "m" / "model.safetensors"
+    weights.parent.mkdir()
+    policy = compose(["policy=tiny"]).policy
+    names = set()
+    for content in (b"old", b"newer"):
+        weights.write_bytes(content)
+        names.add(client_name(policy, weights="~/m"))
+    assert len(names) == 2
 
 
 def test_a_recorded_client_replays_and_refuses_to_ask_outside(tmp_path: Path) -> None:

@@ -150,3 +150,27 @@ def test_errors_that_are_not_about_the_disk_pass_unchanged(tmp_path: Path) -> No
         raise ConnectionRefusedError(111, "Connection refused")
     with pytest.raises(FileNotFoundError), disk_errors(tmp_path):
         (tmp_path / "missing").read_text()
+
+
+SLOW_WRITER = """
+import sys
+from pathlib import Path
+from rest_react.storage.files import replacing
+with replacing(Path(sys.argv[1])) as file:
+    file.write(b"theirs")
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_processes_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "speed.json"
+    command = [sys.executable, "-c", SLOW_WRITER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        write_file(path, "ours")
+        assert path.read_text() == "ours"
+        other.communicate("")
+    assert other.returncode == 0
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("speed.json", "theirs")]

@@ -189,6 +189,15 @@ def roman_value(numeral: str) -> int:
     return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
 
 
+def roman_numeral(value: int) -> str:
+    """The Roman numeral in capitals of a number from 1 to 3999."""
+    numeral = ""
+    for letters in ("M", "CM", "D", "CD", "C", "XC", "L", "XL", "X", "IX", "V", "IV", "I"):
+        times, value = divmod(value, roman_value(letters))
+        numeral += times * letters
+    return numeral
+
+
 def _roman(match: re.Match[str]) -> str:
     """The value of a Roman numeral. Two letters count only if both are I, V or X, since DC, CD or MD are usually
     abbreviations."""

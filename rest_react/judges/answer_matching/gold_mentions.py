@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 import regex
 
-from rest_react.judges.answer_matching.canonical_numbers import ordinal, roman_value
+from rest_react.judges.answer_matching.canonical_numbers import ordinal, roman_numeral, roman_value
 from rest_react.judges.answer_matching.canonical_text import MARKS, canonicalise, cased_words, lower_case
 from rest_react.judges.answer_matching.place_names import place_level
 from rest_react.judges.answer_matching.word_forms_by_script import left_end, right_end, word_pattern
@@ -34,6 +34,7 @@ _ASKS_MONEY = regex.compile(
 )
 _NUMBER_BEFORE = regex.compile(rf"(?:\d to |\bwar |\b(?P<month>{_MONTHS}) )$")
 _CONTINUATION = regex.compile(rf" (?:to -?\d|bc(?!\S)|(?P<unit>percent|{_MONEY})(?!\S))")
+_MONTH_OF_YEAR = regex.compile(rf"\d+ (?:{_MONTHS})")  # a day behind it is part of the same date
 _SEQUEL = regex.compile(
     r" \d{1,3}(?!\S)(?! (?:years|months|days|hours|minutes|seconds|km|m|mi|ft|kmh|mph|percent|times|and)\b)"
 )
@@ -140,7 +141,7 @@ def _is_name(word: str) -> bool:
 def _word_forms(word: str, before: str, last: bool) -> str:
     numbered = _is_name(before)
     if word.isdecimal() and numbered:
-        return rf"(?:{word}|(?:the )?{ordinal(int(word[-18:]))})" if len(word) < 5 else word
+        return rf"(?:{word}|(?:the )?{ordinal(int(word))}{_lower_roman(int(word))})" if len(word) < 5 else word
     if numbered and (n := _ORDINAL.fullmatch(word)):
         letter = {"1": "|i", "5": "|v", "10": "|x"}.get(n[1], "") if last else ""
         return rf"(?:{n[1]}|(?:the )?{word}{letter})"
@@ -152,6 +153,12 @@ def _word_forms(word: str, before: str, last: bool) -> str:
     if code := regex.fullmatch(r"([b-hj-z]|[a-z]{2,4})(\d+)", word):
         return rf"{code[1]} ?{code[2]}"
     return word_pattern(word)
+
+
+def _lower_roman(value: int) -> str:
+    """The Roman numeral in lower case as another form ("george vi"), if it is more than a letter: those are words."""
+    numeral = roman_numeral(value).lower() if 0 < value < 4000 else ""
+    return f"|{numeral}" if len(numeral) > 1 else ""
 
 
 def _name_continues(answer: str, start: int, end: int) -> bool:
@@ -178,7 +185,8 @@ def _stands_alone(lowered: str, start: int, end: int, question_text: str) -> boo
     if continuation and continuation[0].startswith(" bc"):
         return False
     if not regex.fullmatch(r"[-+]?\d+(?:[.,]\d+)*s?", answer):
-        return answer[-1].isdigit() or _SEQUEL.match(lowered, end) is None
+        continues = _SEQUEL.match(lowered, end) and not _MONTH_OF_YEAR.fullmatch(answer)
+        return answer[-1].isdigit() or not continues
     before = _NUMBER_BEFORE.search(lowered, max(0, start - 12), start)
     if before and (not before["month"] or (answer.isdigit() and int(answer[:9]) <= 31)):
         return False

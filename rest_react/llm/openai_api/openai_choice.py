@@ -8,7 +8,7 @@ Not here: the whole reply (openai_replies), and decoding its bytes (event_stream
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard, cast
 
 from rest_react.llm.token_ends import token_ends
@@ -35,7 +35,7 @@ _FILTERED = frozenset(
 TOOLS = ("tool_calls", "function_call")
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _LARGEST_LOGPROB = 0.01  # rounding makes some of them a little more than 0
-_SMALLEST_LOGPROB = -1e300  # an integer below it may be no float
+_NOT_LISTED = -9999.0  # what OpenAI gives a token outside the likeliest 20: unknown
 _DEEPEST = 3  # of the lists and objects that text may lie in
 
 
@@ -103,7 +103,7 @@ def token_logprobs(logprobs: object) -> Iterator[object]:
 
 def is_logprob(value: object) -> TypeGuard[float]:
     """Whether a value can be a log-probability."""
-    return type(value) in (int, float) and _SMALLEST_LOGPROB < cast(float, value) < _LARGEST_LOGPROB
+    return type(value) in (int, float) and _NOT_LISTED < cast(float, value) < _LARGEST_LOGPROB
 
 
 def split_echo(choice: dict[str, Any], prompt: str, prompt_tokens: int) -> tuple[dict[str, Any], float | None]:
@@ -122,16 +122,22 @@ def split_echo(choice: dict[str, Any], prompt: str, prompt_tokens: int) -> tuple
 
 
 def listed_tokens(logprobs: object) -> dict[str, float]:
-    """The log-probabilities of the likely first tokens (`top_logprobs`), by text; empty if none are given."""
+    """The log-probabilities of the likely first tokens (`top_logprobs`), by text; of the first token itself if no other
+    is given; empty without it."""
     held = logprobs if isinstance(logprobs, dict) else {}
     content, tops = held.get("content"), held.get("top_logprobs")
     first = content[0] if isinstance(content, list) and content and isinstance(content[0], dict) else {}
     listed = first.get("top_logprobs", tops[0] if isinstance(tops, list) and tops else None)
     if isinstance(listed, dict):
-        pairs = list(listed.items())
-    else:
-        entries = [*(listed if isinstance(listed, list) else ()), first]
-        pairs = [(entry.get("token"), entry.get("logprob")) for entry in entries if isinstance(entry, dict)]
+        return _by_text(listed.items())
+    return _by_text(map(_pair, listed if isinstance(listed, list) else ())) or _by_text([_pair(first)])
+
+
+def _pair(entry: object) -> tuple[object, object]:
+    return (entry.get("token"), entry.get("logprob")) if isinstance(entry, dict) else (None, None)
+
+
+def _by_text(pairs: Iterable[tuple[object, object]]) -> dict[str, float]:
     found: dict[str, float] = {}
     for token, value in pairs:
         if isinstance(token, str) and is_logprob(value):

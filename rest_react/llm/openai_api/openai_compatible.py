@@ -157,7 +157,9 @@ class OpenAICompatible:
         except FewerListed:
             self._most_listed = FEWER_LISTED
             reply = await self._request(prompt, replace(_ONE_TOKEN, top_logprobs=FEWER_LISTED), index=0, n=1)
-        return scores_of_listed(options, reply.listed, tokens_used(reply.completions))
+        # vLLM lists the drawn token too, however unlikely: no bound for those that are not listed.
+        likeliest = dict(sorted(reply.listed.items(), key=lambda one: -one[1])[: self._most_listed])
+        return scores_of_listed(options, likeliest, tokens_used(reply.completions))
 
     async def _read(self, prompt: Prompt, text: str) -> OptionScores | None:
         """The log-probability of a text behind the prompt and a space: that of the prompt with the text, minus that of

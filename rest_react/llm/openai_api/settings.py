@@ -52,8 +52,8 @@ class OpenAIModel(ModelSettings):
     token_limit: Literal["max_tokens", "max_completion_tokens"]  # the field's name; reasoning models want the second
     omit: tuple[Literal["temperature", "seed", "stop"], ...]  # fields that the server refuses, left out
     extra_body: dict[str, object]  # more fields of every request; a field here replaces that of the client
-    requests_per_minute: float | None  # null: no limit
-    tokens_per_minute: float | None  # by the worst case of each call; null: no limit
+    requests_per_minute: Positive | None  # null: no limit
+    tokens_per_minute: Positive | None  # by the worst case of each call; null: no limit
     in_flight: Count  # requests, and of a policy trajectories, at once
     timeout_s: Positive  # seconds until a request is given up and tried again
     tries: Count  # attempts at one request

@@ -1,9 +1,10 @@
 """The confusion matrix of labelled answers, and precision, recall and F1 of each label.
 
     confusion([("Card", "Card"), ("Card", "Loan"), ("Loan", None)], ("Card", "Loan")).per_class[0]
-    # PerClass(label="Card", items=2, precision=1.0, recall=0.5, f1=0.667)
+    # PerClass(label="Card", answers=2, precision=1.0, recall=0.5, f1=0.667)
 
-An item is a pair (gold, answer); an answer outside the label set, or none, is None. A gold outside the set has a line
+Each answer is a pair (gold, answer), so with repeats an item has several; an answer outside the label set, or none, is
+None. A gold outside the set has a line
 of its own and F1 0, since it can never be answered. Precision is None where a label was never answered, F1 then 0.
 Not here: intervals of accuracy (reporting.results.rows), and how an output is read (label).
 """
@@ -24,7 +25,7 @@ class PerClass:
     """The figures of one label."""
 
     label: str
-    items: int
+    answers: int
     precision: float | None
     recall: float | None
     f1: float
@@ -32,7 +33,7 @@ class PerClass:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """`counts[i][j]`: items of gold `golds[i]` that were answered with `answers[j]`; the last answer is none."""
+    """`counts[i][j]`: how often items of gold `golds[i]` were answered with `answers[j]`; the last answer is none."""
 
     golds: tuple[str, ...]
     answers: tuple[str, ...]
@@ -42,12 +43,12 @@ class Confusion:
     @property
     def macro_f1(self) -> float:
         """The mean F1 over the labels of the golds."""
-        own = [one.f1 for one in self.per_class if one.items]
+        own = [one.f1 for one in self.per_class if one.answers]
         return sum(own) / max(len(own), 1)
 
 
 def confusion(pairs: Sequence[tuple[str, str | None]], labels: Sequence[str]) -> Confusion:
-    """The matrix of these items; its columns are the labels in their order, and `OTHER`."""
+    """The matrix of these answers; its columns are the labels in their order, and `OTHER`."""
     columns = (*labels, OTHER)
     golds = (*labels, *sorted({gold for gold, _ in pairs if gold not in labels}))
     tally = Counter((gold, OTHER if answer is None or answer not in labels else answer) for gold, answer in pairs)
@@ -57,14 +58,14 @@ def confusion(pairs: Sequence[tuple[str, str | None]], labels: Sequence[str]) ->
 
 def _per_class(label: str, tally: Counter[tuple[str, str]], golds: Sequence[str], columns: Sequence[str]) -> PerClass:
     right = tally[label, label]
-    items = sum(tally[label, answer] for answer in columns)
+    answers = sum(tally[label, answer] for answer in columns)
     answered = sum(tally[gold, label] for gold in golds)
     return PerClass(
         label,
-        items,
+        answers,
         right / answered if answered else None,
-        right / items if items else None,
-        2 * right / (items + answered) if items + answered else 0.0,
+        right / answers if answers else None,
+        2 * right / (answers + answered) if answers + answered else 0.0,
     )
 
 
@@ -85,11 +86,11 @@ def confusion_tables(results: Iterable[Result], labels: Sequence[str]) -> Iterat
     lines = tuple((gold, *map(str, row)) for gold, row in zip(found.golds, found.counts, strict=True))
     yield ResultTable("Confusion: gold in lines, answers in columns", ("", *found.answers), lines)
     figures = tuple(
-        (one.label, str(one.items), _share(one.precision), _share(one.recall), f"{one.f1:.3f}")
+        (one.label, str(one.answers), _share(one.precision), _share(one.recall), f"{one.f1:.3f}")
         for one in found.per_class
     )
     mean = ("mean over labels (macro)", str(len(pairs)), "", "", f"{found.macro_f1:.3f}")
-    yield ResultTable("By label", ("", "items", "precision", "recall", "F1"), (*figures, mean))
+    yield ResultTable("By label", ("", "answers", "precision", "recall", "F1"), (*figures, mean))
 
 
 def _share(value: float | None) -> str:

@@ -20,7 +20,7 @@ from rest_react.remote.http_client import key_from, open_client, refuse_address
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, NotReady, TryAgain, retry, wait_until_ready
 from rest_react.remote.whole_reply import TooLarge
-from rest_react.text_safety.redaction import redact_reply
+from rest_react.text_safety.redaction import redact_key, redact_reply
 from rest_react.training.hosted.job_states import is_not_ready
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Service:
         return redact_reply(text, self._key)
 
     def redact_line(self, line: str) -> str:
-        """A line for a file: whole, without the key."""
-        return redact_reply(line, self._key, len(line))
+        """A line for a file, without the key: whole, because ids and names are read back."""
+        return redact_key(line.encode("utf-8", "replace").decode("utf-8"), self._key)
 
     async def ask(self, doing: str, call: Callable[[], Awaitable[T]], *, about: str = "", sent: int = 0) -> T:
         """One request (or look, then request), retried; `about` names what may not be ready yet, `sent` is how many

@@ -114,16 +114,36 @@ class HostedTrainer:
                 if self._cancel:
                     await self._stop(client, progress, folder)
                 elif not progress.job:
-                    async with self._meter.budget.call(self._meter.role, self._told(examples)) as bill:
-                        progress = replace(progress, tokens=bill.worst.prompt)
-                        progress = await self._upload(client, rows, progress, folder)
-                        progress = await self._create(client, base, job_seed, progress, folder)
-                        bill.owed = bill.worst
+                    progress = await self._started(client, rows, examples, base, job_seed, progress, folder)
                 progress = await self._wait(client, progress, folder)
             await self._record_checkpoints(client, progress.job, folder)
         finally:
             await client.close()
         return ModelRef(name=progress.model, where="hosted", tuned=True)
+
+    async def _started(
+        self,
+        client: "AsyncOpenAI",
+        rows: bytes,
+        examples: Sequence[Example],
+        base: ModelRef,
+        job_seed: int,
+        progress: Progress,
+        folder: Path,
+    ) -> Progress:
+        """Charges the estimate, uploads the rows and creates the job. From the charge on job.json has the tokens, so
+        the next command after a kill does not charge them again. What the service refuses costs nothing."""
+        if not progress.tokens:
+            async with self._meter.budget.call(self._meter.role, self._told(examples)) as bill:
+                bill.owed = bill.worst
+            progress = note_progress(folder, replace(progress, tokens=bill.worst.prompt))
+        try:
+            progress = await self._upload(client, rows, progress, folder)
+            return await self._create(client, base, job_seed, progress, folder)
+        except UsageError:
+            self._meter.budget.correct(self._meter.role, -progress.tokens)
+            (folder / "job.json").unlink()  # other settings may follow
+            raise
 
     def _told(self, examples: Sequence[Example]) -> Tokens:
         """The estimated tokens of the training; prints them with their price."""
@@ -200,7 +220,9 @@ class HostedTrainer:
             if state == "succeeded":
                 await self._record_events(client, progress.job, seen, folder)
                 write_loss_curve(folder)
-                return note_progress(folder, replace(progress, model=job.model, tokens=job.tokens or progress.tokens))
+                tokens = job.tokens or progress.tokens
+                self._meter.budget.correct(self._meter.role, tokens - progress.tokens)
+                return note_progress(folder, replace(progress, model=job.model, tokens=tokens))
             if state in ("failed", "cancelled"):
                 raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
             if state == "paused" != before:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.judges.answer_matching.canonical_numbers import canonical_numbers, ordinal, roman_value
+from rest_react.judges.answer_matching.canonical_numbers import canonical_numbers, ordinal, roman_numeral, roman_value
 from rest_react.judges.answer_matching.canonical_text import canonicalise
 
 
@@ -66,6 +66,10 @@ def test_every_notation_of_a_day_has_one_form_and_other_days_have_another(one, o
 @pytest.mark.parametrize(("numeral", "value"), [("XIV", 14), ("IIII", 0), ("MCMXCIX", 1999), ("", 0), ("VX", 0)])
 def test_well_formed_roman_numerals_have_a_value(numeral, value):
     assert roman_value(numeral) == value
+
+
+def test_a_roman_numeral_has_the_value_that_it_was_made_from() -> None:
+    assert [roman_value(roman_numeral(value)) for value in range(1, 4000)] == list(range(1, 4000))
 
 
 @pytest.mark.parametrize(("n", "text"), [(1, "1st"), (12, "12th"), (22, "22nd"), (103, "103rd"), (111, "111th")])

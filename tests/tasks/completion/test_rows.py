@@ -239,6 +239,19 @@ def test_grow_has_no_row_of_the_demonstrations_whatever_their_draw(
     assert told == [str(left_out)] * bool(left_out)
 
 
+def test_grow_has_no_text_whose_label_the_prompt_shows(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    settings = compose(
+        ["experiment=classify", f"data={data}", "start=prompted", "task.shots=3", "demonstrations.questions.n=9",
+         "demonstrations.questions.draw=stratified", "demonstrations.questions.seed=1", "grow.questions.n=4",
+         "grow.questions.skip=0", "iteration=1", "run=x"]
+    )  # fmt: skip
+    sets = Parts(settings, RunFolder(tmp_path / "run")).question_sets
+    shown = {row.question.text for row in sets.labelled_rows}
+    assert len(shown) == 9
+    assert not shown.intersection(item.question.text for item in sets.grown().labelled)
+
+
 def test_a_sample_for_grow_is_drawn_from_the_questions_that_are_not_demonstrated(tmp_path: Path) -> None:
     rows = [{"id": f"r{i}", "question": f"letter {i}", "answers": [CLASSES[i % 3]]} for i in range(12)]
     write_jsonl(tmp_path / "rows.jsonl", *rows)
@@ -269,8 +282,8 @@ def test_a_run_whose_rows_for_grow_are_all_demonstrated_is_refused_before_any_an
         Loop(settings, Parts(settings, RunFolder(tmp_path / "run")))
     (problem,) = refused.value.problems
     assert problem == (
-        f"{data}/train.jsonl: 18 of its 18 rows are rows of demonstrations.questions, whose labels the policy has "
-        "learnt, which leaves 0; lower demonstrations.questions.n, or set iteration=0"
+        f"{data}/train.jsonl: 18 of its 18 rows are rows of demonstrations.questions, whose labels the policy "
+        "learns or is shown, which leaves 0; lower demonstrations.questions.n, or set iteration=0"
     )
     untrained = compose([*given, "iteration=0"])
     before = Parts(untrained, RunFolder(tmp_path / "before")).question_sets

@@ -329,8 +329,9 @@ def test_after_a_kill_at_any_moment_there_is_one_upload_and_one_job(tmp_path, mo
     with serve(api.answer) as server:
         script = (
             "from pathlib import Path; from types import SimpleNamespace\n"
-            "from tests.training.hosted.test_trainer import train\n"
-            f"train(SimpleNamespace(url={server.url!r}), Path({str(tmp_path)!r}))"
+            "from tests.training.hosted.test_trainer import purse, train\n"
+            f"folder = Path({str(tmp_path)!r})\n"
+            f"train(SimpleNamespace(url={server.url!r}), folder, meter=purse(folder, max_usd=0.01))"
         )
         environment = {**os.environ, "PYTHONPATH": str(root)}
         process = subprocess.Popen([sys.executable, "-c", script], cwd=root, env=environment)
@@ -340,8 +341,9 @@ def test_after_a_kill_at_any_moment_there_is_one_upload_and_one_job(tmp_path, mo
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed.set()
-        assert train(server, tmp_path).name == "ft:base-model:ftjob-0"
+        assert train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01)).name == "ft:base-model:ftjob-0"
     assert posts(server) == ["/v1/files", "/v1/fine_tuning/jobs"]
+    assert spent(tmp_path) == {"calls": 1, "prompt_tokens": 63, "completion_tokens": 0}
 
 
 def test_other_examples_or_another_seed_are_another_job_and_refused_in_the_same_folder(tmp_path):
@@ -382,6 +384,10 @@ def purse(folder, **limits):
     return Meter(budget, "finetune")
 
 
+def spent(folder):
+    return json.loads((folder / "spending.json").read_text())["finetune"]
+
+
 def test_the_cost_of_training_is_printed_and_reserved_before_anything_is_sent(tmp_path):
     told, tokens = [], 21 * 3
     with serve(Api().answer) as server:
@@ -391,8 +397,49 @@ def test_the_cost_of_training_is_printed_and_reserved_before_anything_is_sent(tm
         assert server.requests == []
         for _ in range(2):
             train(server, tmp_path / "a", meter=purse(tmp_path, max_usd=0.0064))
-    spent = json.loads((tmp_path / "spending.json").read_text())
-    assert spent == {"finetune": {"calls": 1, "prompt_tokens": tokens, "completion_tokens": 0}}
+    assert spent(tmp_path) == {"calls": 1, "prompt_tokens": tokens, "completion_tokens": 0}
+
+
+def test_the_tokens_that_the_service_counted_are_charged(tmp_path):
+    api = Api()
+
+    def answer(request):
+        reply = api.answer(request)
+        return Reply(200, reply.body | {"trained_tokens": 630}) if "ftjob-0" in request.path.split("/") else reply
+
+    with serve(answer) as server:
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
+    assert spent(tmp_path) == {"calls": 1, "prompt_tokens": 630, "completion_tokens": 0}
+
+
+def test_a_training_that_is_refused_costs_nothing(tmp_path):
+    refusal = Reply(400, {"error": {"message": "base-model cannot be tuned", "param": "model"}})
+    api = Api()
+    with (
+        serve(lambda request: refusal if request.method == "POST" else api.answer(request)) as server,
+        pytest.raises(UsageError, match="cannot be tuned"),
+    ):
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
+    assert spent(tmp_path) == {"calls": 1, "prompt_tokens": 0, "completion_tokens": 0}
+    with serve(api.answer) as server:
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
+    assert spent(tmp_path)["prompt_tokens"] == 63
+
+
+def test_ids_and_names_that_look_like_keys_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNING_KEY", KEY)
+    api, odd = Api(), "ftevent-0e208cf33a6a466994aff31a08aba678"
+
+    def answer(request):
+        if request.path.split("?")[0].endswith("/events"):
+            return api.listing([{"id": odd, "message": f"{KEY} is fine", "type": "message"}])
+        return api.answer(request)
+
+    with serve(answer) as server:
+        train(server, tmp_path, api_key_env="TUNING_KEY")
+    [event] = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert (event["id"], event["message"]) == (odd, "*** is fine")
 
 
 def test_a_job_is_cancelled_on_request_and_another_one_starts_only_when_told_to(tmp_path):

@@ -41,7 +41,7 @@ def make(rng: Random) -> Problem:
 
 def _key(text: str) -> str:
     """The number; of a sentence, its only number."""
-    numbers = re.findall(r"\d+", text.replace(",", ""))
+    numbers = re.findall(r"-?\d+", text.replace(",", ""))
     return str(int(numbers[0])) if len(numbers) == 1 else f"x{text}"
 
 
