@@ -199,7 +199,7 @@ def test_the_papers_experiments_grow_on_500_questions_of_each_of_its_four_sets()
 @pytest.mark.parametrize("kind", ["openai", "gemini"])
 @pytest.mark.parametrize("limit", ["requests_per_minute", "tokens_per_minute"])
 def test_a_rate_of_zero_is_refused(kind: str, limit: str) -> None:
-    given = values(f"policy={kind}", "policy.model=m", "finetune=hosted")
+    given = values(f"llm@policy={kind}", "finetune=hosted")
     given["policy"][limit] = 0
     assert f"policy.{limit}: input should be greater than 0 (given: 0)" in problems(given)
 
