@@ -76,12 +76,6 @@ class _Arm:
         return float((apart**2).sum() / (questions - 1) / questions)
 
 
-def means_by_training(trainings: Sequence[Answers]) -> dict[str, list[float | None]]:
-    """The mean score of each question in each training, so that the spread over columns is that over trainings."""
-    names = dict.fromkeys(name for one in trainings for name in one)
-    return {name: [mean_scored(one.get(name, ())) for one in trainings] for name in names}
-
-
 def mean_scored(values: Sequence[float | None]) -> float | None:
     """The mean of the scored values; None without one."""
     scored = _scored(values)
@@ -138,7 +132,7 @@ def change_over_trainings(after: Sequence[Answers], before: Sequence[Answers]) -
     if not names:
         return OverTrainings(None, None, None, None, 0)
     arm = _Arm(_arm(after, names).scores - _arm(before, names).scores)
-    half = 0.5 / len(after)  # half a pair of answers, as in metrics.intervals
+    half = 0.5 / _answers(names, after, before)  # half a pair of answers, as in metrics.intervals
     return _mean_of(arm, {-1.0: half, 0.0: 2 * half, 1.0: half}, (-1.0, 1.0))
 
 
@@ -160,11 +154,15 @@ def _difference(ours: Sequence[Answers], theirs: Sequence[Answers], *, varying: 
     arms = sides[varying]
     freedom = sum(arm.freedom for arm in arms)
     std = math.sqrt(sum(arm.between() for arm in arms) / freedom) if freedom else None
-    answers = min(len(side) * fmean(len(one[name]) for one in side for name in names) for side in (ours, theirs))
-    half = 0.5 / answers  # half a pair of answers, as in metrics.intervals
+    half = 0.5 / _answers(names, ours, theirs)  # half a pair of answers, as in metrics.intervals
     centre, error = shrunken_mean(differences, {-1.0: half, 0.0: 2 * half, 1.0: half})
     low, high = _interval(centre, error, arms, ends=(-1.0, 1.0))
     return OverTrainings(fmean(differences), std, low, high, len(names))
+
+
+def _answers(names: Sequence[str], *sides: Sequence[Answers]) -> float:
+    """The answers to a question that the sides have at least, over their trainings."""
+    return min(len(side) * fmean(len(one[name]) for one in side for name in names) for side in sides)
 
 
 def _interval(

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rest_react.errors import RunFolderError
-from rest_react.metrics.trainings import means_by_training
 from rest_react.records import Result
 from rest_react.reporting.origin import read_origin, shared_by
 from rest_react.reporting.results.break_even import break_even
@@ -47,8 +46,8 @@ def read_arms(settings: tuple[str, ...], runs: Sequence[Path], asked: Mapping[Pa
             settings,
             name,
             len(last),
-            means_by_training(columns),
-            {score: means_by_training([scores.get(score, {}) for scores in own]) for score in kept},
+            columns,
+            {score: [scores.get(score, {}) for scores in own] for score in kept},
             dict(_baselines(beside)),
             [row for _, row in last],
             [one for compared in beside for one in compared],
@@ -62,14 +61,12 @@ def _trainings(last: Sequence[tuple[Path, ResultRow]]) -> list[tuple[Path, Resul
     return [last[i] for i in without_copies(found)]
 
 
-def _start(
-    read: Mapping[Path, Results], benchmark: str, last: Sequence[tuple[Path, ResultRow]]
-) -> dict[str, list[float | None]]:
+def _start(read: Mapping[Path, Results], benchmark: str, last: Sequence[tuple[Path, ResultRow]]) -> Values:
     """The scores of each training's first evaluation; none unless all of them went on after it."""
     first = {run: row for run, _ in last for row in reversed(read[run].rows) if row.benchmark == benchmark}
     if any(first[run].iteration == row.iteration for run, row in last):
-        return {}
-    return means_by_training([scores_of(first[run]) or {} for run, _ in last])
+        return ()
+    return [scores_of(first[run]) or {} for run, _ in last]
 
 
 def _up_to(run: Path, results: Results, iteration: int | None) -> Results:
@@ -100,7 +97,7 @@ def _baselines(beside: Sequence[Sequence[ComparedBaseline]]) -> Iterator[tuple[s
     """The scores of each baseline beside each training, nothing where a run does not have it."""
     for name in dict.fromkeys(one.name for compared in beside for one in compared):
         rows = [next((one.row for one in compared if one.name == name), None) for compared in beside]
-        yield name, means_by_training([{} if row is None else scores_of(row) or {} for row in rows])
+        yield name, [{} if row is None else scores_of(row) or {} for row in rows]
 
 
 def _own_scores(run: Path, row: ResultRow) -> dict[str, dict[str, list[float | None]]]:

@@ -107,7 +107,7 @@ def _charts(arms: Sequence[Arm]) -> Iterator[dict[str, Any]]:
         for score in dict.fromkeys(score for arm in own for score in arm.scores if score != RATING):
             shares[score.replace("_", " ")] = [arm.score(score) for arm in own]
         series = [{"name": label, "points": points_} for label, points_ in shares.items()]
-        trainings = [[mean_scored([v[i] for v in arm.values.values()]) for i in range(arm.trainings)] for arm in own]
+        trainings = [[mean_scored([v for given in one.values() for v in given]) for one in arm.values] for arm in own]
         yield {"name": visible(name), "sizes": sizes, "series": series, "trainings": trainings}
 
 

@@ -7,11 +7,13 @@ Not here: reading the runs (sweep.arms), and the tables (sweep_tables).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import TypeAlias
 
 from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
 from rest_react.metrics.trainings import (
+    Answers,
     OverTrainings,
     change_over_trainings,
     difference_to_baseline,
@@ -22,15 +24,16 @@ from rest_react.reporting.results.results_json import ComparedBaseline, ResultRo
 from rest_react.reporting.results.rows import RATING
 
 _SIZE = "demonstrations.questions.n"
-Values: TypeAlias = Mapping[str, Sequence[float | None]]
+Values: TypeAlias = Sequence[Answers]  # of each training
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """The runs with the same settings on one benchmark. `values` has for each item its score in each training; `scores`
-    the same for each of the task's own scores, `baselines` for each baseline as it answered beside each training (None
-    where a run has no such baseline). `rows` are the last row of each training, `compared` the baselines of all of
-    them; `start` is as `values`, of the first evaluation of each training, if that is an earlier one in all of them."""
+    """The runs with the same settings on one benchmark. `values` has the scores of the answers of each training;
+    `scores` the same for each of the task's own scores, `baselines` for each baseline as it answered beside each
+    training (nothing where a run has no such baseline). `rows` are the last row of each training, `compared` the
+    baselines of all of them; `start` is as `values`, of the first evaluation of each training, if all of them have an
+    earlier one."""
 
     settings: tuple[str, ...]
     benchmark: str
@@ -40,12 +43,17 @@ class Arm:
     baselines: Mapping[str, Values]
     rows: Sequence[ResultRow] = ()
     compared: Sequence[ComparedBaseline] = field(default=(), repr=False)
-    start: Values = field(default_factory=dict)
+    start: Values = ()
 
     @property
     def name(self) -> str:
         """Its settings."""
         return " ".join(self.settings) or "(all)"
+
+    @property
+    def items(self) -> int:
+        """How many items it was asked."""
+        return len(set().union(*self.values))
 
     @property
     def accuracy(self) -> Share:
@@ -61,27 +69,27 @@ class Arm:
         """One of the task's own scores: the mean of the trainings' own means, because an answer may lack the score by
         what it is."""
         scale = (1.0, 5.0) if name == RATING else (0.0, 1.0)
-        return _share(self.scores.get(name, {}), scale, mean_of_own_means)
+        return _share(self.scores.get(name, ()), scale, mean_of_own_means)
 
     def scored_items(self, name: str) -> list[int]:
         """How many items have this score in each training."""
-        return [sum(map(_is_scored, one.values())) for one in _columns(self.scores.get(name, {}))]
+        return [sum(map(_is_scored, one.values())) for one in self.scores.get(name, ())]
 
     def baseline(self, name: str) -> Share:
         """The accuracy of a baseline, over trainings too if it varies with them."""
-        theirs = self.baselines.get(name, {})
-        return _share(theirs) if _varies(theirs) else clustered_interval(theirs)
+        theirs = self.baselines.get(name, ())
+        return _share(theirs) if _varies(theirs) else clustered_interval(_joined(theirs))
 
     def minus(self, baseline: str) -> Share:
         """Its accuracy minus that of the baseline, paired by item, and by training if the baseline varies with it: one
         that learns may have learnt from other rows in each run."""
-        theirs = self.baselines.get(baseline, {})
+        theirs = self.baselines.get(baseline, ())
         if _varies(theirs):
             return _paired_by_training(self.values, theirs)
-        trainings, kept = _by_training(self.values), _by_training(theirs)
+        trainings = _scored_trainings(self.values)
         if len(trainings) < 2:
-            return paired_difference(self.values, theirs)
-        found = difference_to_baseline(trainings, {item: [one[item][0] for one in kept] for item in theirs})
+            return paired_difference(trainings[0] if trainings else {}, _joined(theirs))
+        found = difference_to_baseline(trainings, _joined(theirs))
         return Share(found.mean, found.std, found.low, found.high, found.questions, len(trainings))
 
     def minus_start(self) -> Share:
@@ -97,7 +105,7 @@ class Arm:
 
 def _paired_by_training(after: Values, before: Values) -> Share:
     """The mean of `after` minus `before`, over the trainings in which both are scored."""
-    pairs = [pair for pair in zip(_columns(after), _columns(before), strict=False) if all(map(_any_scored, pair))]
+    pairs = [pair for pair in zip(after, before, strict=False) if all(map(_any_scored, pair))]
     if len(pairs) < 2:
         return paired_difference(*pairs[0]) if pairs else paired_difference({}, {})
     found = change_over_trainings([pair[0] for pair in pairs], [pair[1] for pair in pairs])
@@ -107,12 +115,12 @@ def _paired_by_training(after: Values, before: Values) -> Share:
 def _share(
     values: Values,
     scale: tuple[float, float] = (0.0, 1.0),
-    mean: Callable[[Sequence[Values]], OverTrainings] = mean_over_trainings,
+    mean: Callable[[Values], OverTrainings] = mean_over_trainings,
 ) -> Share:
     """The mean of values on a bounded scale over items and trainings."""
-    trainings = _by_training(values)
+    trainings = _scored_trainings(values)
     if len(trainings) < 2:
-        return clustered_interval(values, scale=scale)
+        return replace(clustered_interval(trainings[0] if trainings else {}, scale=scale), std=None)
     low, width = scale[0], scale[1] - scale[0]
     unit = [
         {item: [(v - low) / width for v in given if v is not None] for item, given in one.items()} for one in trainings
@@ -127,23 +135,27 @@ def _share(
 
 def _varies(values: Values) -> bool:
     """Whether answers differ between trainings. A lost answer is no other answer."""
-    return any(len(set(given) - {None}) > 1 for given in values.values())
+    means = [{item: fmean(scored) for item, given in one.items() if (scored := _scored(given))} for one in values]
+    return any(one.get(item, mean) != mean for first in means for item, mean in first.items() for one in means)
 
 
-def _by_training(values: Values) -> list[Values]:
-    """The same values as one mapping a training, without trainings in which nothing is scored."""
-    return [one for one in _columns(values) if _any_scored(one)]
+def _joined(values: Values) -> Answers:
+    """The answers of all trainings together."""
+    return {item: [value for one in values for value in one.get(item, ())] for item in set().union(*values)}
 
 
-def _columns(values: Values) -> list[Values]:
-    """The same values as one mapping a training."""
-    columns = range(max(map(len, values.values()), default=0))
-    return [{item: [given[i]] for item, given in values.items() if i < len(given)} for i in columns]
+def _scored_trainings(values: Values) -> list[Answers]:
+    """The trainings in which anything is scored."""
+    return [one for one in values if _any_scored(one)]
 
 
-def _any_scored(values: Values) -> bool:
-    return any(map(_is_scored, values.values()))
+def _any_scored(answers: Answers) -> bool:
+    return any(map(_is_scored, answers.values()))
 
 
 def _is_scored(given: Sequence[float | None]) -> bool:
     return any(value is not None for value in given)
+
+
+def _scored(given: Sequence[float | None]) -> list[float]:
+    return [value for value in given if value is not None]

@@ -111,7 +111,7 @@ def _score(arm: Arm, name: str) -> str:
     if share.mean is None or share.low is None or share.high is None:
         return ""
     fewest, most = min(counts), max(counts)
-    n = f" (n={fewest if fewest == most else f'{fewest} to {most}'})" if fewest < len(arm.values) else ""
+    n = f" (n={fewest if fewest == most else f'{fewest} to {most}'})" if fewest < arm.items else ""
     if name == RATING:
         return f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]{n}"
     return f"{percent(share.mean)} {span(share)}{n}"

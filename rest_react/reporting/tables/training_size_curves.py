@@ -8,11 +8,11 @@ Not here: which settings are seeds (reporting.origin), the chart (templates/char
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rest_react.metrics.intervals import Share, clustered_interval
-from rest_react.metrics.trainings import OverTrainings, mean_over_trainings, means_by_training
+from rest_react.metrics.trainings import OverTrainings, mean_over_trainings
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.number_formats import percent, span
 from rest_react.reporting.origin import arm_key, shared_by
@@ -71,7 +71,9 @@ def _sizes(group: Sequence[Run], k: int, benchmark: str) -> list[AccuracyBySize]
 
 
 def _accuracy(tuned: Sequence[Answers]) -> Share | OverTrainings:
-    return mean_over_trainings(tuned) if len(tuned) > 1 else clustered_interval(means_by_training(tuned))
+    if len(tuned) > 1:
+        return mean_over_trainings(tuned)
+    return replace(clustered_interval(tuned[0]), std=None)  # the spread of repeats is none of trainings
 
 
 def _table(sizes: Sequence[AccuracyBySize]) -> dict[str, Any]:

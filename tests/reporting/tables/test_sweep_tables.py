@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from rest_react.metrics.intervals import clustered_interval, paired_difference
+from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
 from rest_react.metrics.trainings import change_over_trainings, difference_to_baseline, mean_over_trainings
 from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.results.rows import RATING
@@ -16,15 +16,17 @@ BASELINE = {f"w{i}": [float(i < 4)] for i in range(10)}
 
 def columns(values: Mapping[str, Sequence[float | None]]) -> list[dict[str, list[float | None]]]:
     """The same values as one mapping a training."""
-    return [{item: [given[i]] for item, given in values.items()} for i in range(3)]
+    return [{item: [given[i]] for item, given in values.items()} for i in range(max(map(len, values.values())))]
 
 
 def line(
     values: Mapping[str, Sequence[float | None]], **scores: Mapping[str, Sequence[float | None]]
 ) -> dict[str, str]:
     """The line of an arm with these values, by heading."""
-    trainings = max(map(len, values.values()))
-    headings, rows = sweep_table([Arm(("n=10",), "texts", trainings, values, scores, {"tfidf": BASELINE})])
+    trainings = columns(values)
+    own = {name: columns(given) for name, given in scores.items()}
+    arm = Arm(("n=10",), "texts", len(trainings), trainings, own, {"tfidf": [BASELINE] * len(trainings)})
+    headings, rows = sweep_table([arm])
     return dict(zip(headings, rows[0], strict=True))
 
 
@@ -32,7 +34,8 @@ def test_the_intervals_of_several_trainings_are_over_items_and_trainings() -> No
     rights = (5, 7, 9)
     told = line({f"w{i}": [float(i < right) for right in rights] for i in range(10)})
     trainings = [{f"w{i}": [float(i < right)] for i in range(10)} for right in rights]
-    mean, change = mean_over_trainings(trainings), difference_to_baseline(trainings, BASELINE)
+    beside_each = {item: given * 3 for item, given in BASELINE.items()}
+    mean, change = mean_over_trainings(trainings), difference_to_baseline(trainings, beside_each)
     assert (told["Trainings"], told["Items"], told["Accuracy"]) == ("3", "10", "70.0%")
     assert (told["95% interval"], told["Std over trainings"]) == (span(mean), "20.0")
     assert told["Minus tfidf"] == f"{points(change.mean)} {span(change, '+')}"
@@ -72,7 +75,8 @@ def test_a_score_of_one_training_says_of_how_many_items_it_is() -> None:
 def test_a_baseline_that_differs_between_trainings_is_compared_by_training() -> None:
     values = {f"w{i:03}": [float(i < right) for right in (67, 62, 64)] for i in range(100)}
     own = {f"w{i:03}": [float(i < right) for right in (45, 64, 81)] for i in range(100)}
-    arm = Arm(("n=10",), "texts", 3, values, {}, {"tfidf": own, "majority": {item: [0.0] * 3 for item in values}})
+    never = {item: [0.0] * 3 for item in values}
+    arm = Arm(("n=10",), "texts", 3, columns(values), {}, {"tfidf": columns(own), "majority": columns(never)})
     headings, rows = sweep_table([arm])
     told = dict(zip(headings, rows[0], strict=True))
     change = change_over_trainings(columns(values), columns(own))
@@ -86,7 +90,25 @@ def test_a_baseline_that_differs_between_trainings_is_compared_by_training() -> 
 def test_a_baseline_that_failed_once_is_the_same_in_all_trainings() -> None:
     values = {f"w{i}": [float(i < right) for right in (5, 7, 9)] for i in range(10)}
     lost = {item: [given[0], None, given[0]] if item == "w3" else [given[0]] * 3 for item, given in BASELINE.items()}
-    arm = Arm(("n=10",), "texts", 3, values, {}, {"tfidf": lost})
+    arm = Arm(("n=10",), "texts", 3, columns(values), {}, {"tfidf": columns(lost)})
     found = difference_to_baseline(columns(values), lost)
     change = arm.minus("tfidf")
     assert (change.mean, change.std, change.low, change.high) == (found.mean, found.std, found.low, found.high)
+
+
+def test_with_repeats_a_sweep_has_the_intervals_of_a_report() -> None:
+    """Ten answers to an item weigh ten times as much as half an added pair of answers."""
+    tuned = {f"w{i}": [float(r < 6 + i % 4) for r in range(10)] for i in range(40)}
+    baseline = {item: [float(r < 6) for r in range(10)] for item in tuned}
+    one = Arm(("n=10",), "texts", 1, [tuned], {}, {"tfidf": [baseline]}, start=[baseline])
+    reported = paired_difference(tuned, baseline)
+    assert one.minus("tfidf") == one.minus_start() == reported
+    assert (one.accuracy.low, one.accuracy.high, one.accuracy.std) == (*_ends(clustered_interval(tuned)), None)
+    two = Arm(("n=10",), "texts", 2, [tuned] * 2, {}, {"tfidf": [baseline] * 2}, start=[baseline] * 2)
+    change = two.minus_start()
+    assert reported.high is not None and change.high is not None
+    assert change.high - reported.high == pytest.approx(0, abs=0.01)
+
+
+def _ends(share: Share) -> tuple[float | None, float | None]:
+    return share.low, share.high
