@@ -9,6 +9,7 @@ Not here: intervals (metrics.intervals), the format of results.json (results_jso
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -161,17 +162,8 @@ def _difference(ours: Values, theirs: Values) -> Difference:
 
 
 def _checks_effect(after: Values, before: Values, scored: Sequence[ScoredAnswer]) -> ChecksEffect:
-    change = _difference(after, before)
     pairs = Counter((s.before, s.after) for s in scored)
-    return ChecksEffect(
-        mean=change.mean,
-        low=change.low,
-        high=change.high,
-        questions=change.questions,
-        detectable=change.detectable,
-        fixed=pairs[0.0, 1.0],
-        broken=pairs[1.0, 0.0],
-    )
+    return ChecksEffect(**asdict(_difference(after, before)), fixed=pairs[0.0, 1.0], broken=pairs[1.0, 0.0])
 
 
 def _rule_disagreement(scored: Sequence[ScoredAnswer], repeats: int) -> RuleDisagreement | None:

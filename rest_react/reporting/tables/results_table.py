@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rest_react.reporting.number_formats import RESUMED, number, percent, points, span
-from rest_react.reporting.results.results_json import ChecksEffect, Difference, ResultRow, RuleDisagreement
+from rest_react.reporting.results.results_json import Difference, ResultRow, RuleDisagreement
 from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def results_table(rows: Sequence[ResultRow]) -> "Table":
     return table
 
 
-def _change(change: Difference | ChecksEffect | None) -> str:
+def _change(change: Difference | None) -> str:
     return "" if change is None else f"{points(change.mean)} {span(change, '+')}".strip()
 
 
