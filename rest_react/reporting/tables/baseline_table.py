@@ -8,7 +8,7 @@ Not here: the numbers (reporting.results.rows), what a baseline answers (each ta
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rest_react.reporting.number_formats import RESUMED, number, percent, points, span
+from rest_react.metrics.number_formats import RESUMED, change, number, percent, span
 from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
 from rest_react.text_safety.escaping import visible
 
@@ -24,7 +24,7 @@ _ON_TERMINAL = ("Model", "Accuracy", "95% interval", "Last minus it", "s/answer"
 
 def baseline_table(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> list[tuple[str, ...]]:
     """A line for each baseline and iteration of one benchmark; the first line has the headings."""
-    lines = [_line(one.name, one.row, _difference(one), pays_after(one.break_even)) for one in baselines]
+    lines = [_line(one.name, one.row, change(one.last_minus_it), pays_after(one.break_even)) for one in baselines]
     return [HEADINGS, *lines, *(_line(f"iteration {row.iteration}", row, "") for row in rows)]
 
 
@@ -63,11 +63,6 @@ def terminal_tables(rows: Sequence[ResultRow], baselines: Sequence[ComparedBasel
         for line in lines:
             table.add_row(*(Text(line[place]) for place in kept))
         yield table
-
-
-def _difference(baseline: ComparedBaseline) -> str:
-    change = baseline.last_minus_it
-    return "" if change is None else f"{points(change.mean)} {span(change, '+')}"
 
 
 def pays_after(found: BreakEven | None) -> tuple[str, str]:

@@ -10,9 +10,9 @@ Not here: what is a seed (reporting.origin), the statistics (metrics.trainings),
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rest_react.metrics.number_formats import percent, points, span
 from rest_react.metrics.trainings import OverTrainings, difference_over_trainings, mean_over_trainings
 from rest_react.reporting.compared_run import Run
-from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.origin import arm_key, shared_by
 from rest_react.text_safety.escaping import visible
 
