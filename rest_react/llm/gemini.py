@@ -241,9 +241,7 @@ class Gemini(LLM):
         if error.code == 400 and "logprobs" in message.lower():
             return UsageError(f"{refusal}; set logprobs=false")
         if error.code == 400 and "thinking" in message.lower():
-            return UsageError(
-                f"{self._model}: {redact_reply(message, self._key)}; set thinking_budget to another number, or to null"
-            )
+            return UsageError(f"{refusal}; set thinking_budget to another number, or to null")
         reply = ErrorReply(error.code, message, error.status or "", retry_after=gemini_retry_after(error))
         return classify_error(
             reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault

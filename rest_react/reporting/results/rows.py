@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rest_react.errors import RunFolderError
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
 from rest_react.records import Result
@@ -226,12 +225,5 @@ def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]
     """Complete evaluations with their summaries."""
     for iteration in iterations(run_folder):
         for stage in sorted((run_folder / f"iter_{iteration}" / "evaluate").glob("*/")):
-            summary = read_summary(stage)
-            if summary is None:
-                continue
-            missing = [key for key in ("grader", "repeats", "seconds") if key not in summary]
-            if missing:
-                raise RunFolderError(
-                    f"{stage}/summary.json lacks {', '.join(missing)}; remove the file and run the same command again"
-                )
-            yield iteration, stage, summary
+            if (summary := read_summary(stage)) is not None:
+                yield iteration, stage, summary

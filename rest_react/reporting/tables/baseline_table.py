@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.metrics.number_formats import RESUMED, change, number, percent, span
 from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
+from rest_react.terminal.console import empty_table
 from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:
@@ -48,16 +49,11 @@ def baseline_tables(
 def terminal_tables(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> "Iterator[Table]":
     """A table for each benchmark that has baselines, for the terminal: without the columns that the report has beside
     these."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     kept = [i for i, heading in enumerate(HEADINGS) if heading in _ON_TERMINAL]
     for name, (_, *lines) in _by_benchmark(rows, baselines):
-        table = Table(
-            title=f"Baselines: {visible(name)}", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0,
-            pad_edge=False,
-        )  # fmt: skip
+        table = empty_table(f"Baselines: {visible(name)}")
         for place in kept:
             table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=True)
         for line in lines:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rest_react.metrics.number_formats import RESUMED, change, number, percent, span
 from rest_react.reporting.results.results_json import ResultRow, RuleDisagreement
+from rest_react.terminal.console import empty_table
 from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:
@@ -69,11 +70,9 @@ def searched(rows: Sequence[ResultRow]) -> bool:
 
 def results_table(rows: Sequence[ResultRow]) -> "Table":
     """The main columns as a table for the terminal."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Results", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    table = empty_table("Results")
     columns = first_view(rows)
     for heading, _ in columns:
         longest_word = max(map(len, heading.split()))

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Literal
 
-from rest_react.errors import ConfigError
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
@@ -80,17 +79,9 @@ class ScriptedLLM(LLM):
         empty: float,
         slip: float = 0.0,
     ) -> None:
-        shares = {"right": right, "wrong": wrong, "unparsable": unparsable, "empty": empty}
-        problems = [f"policy.{name}: {share} is below 0; give a share" for name, share in shares.items() if share < 0]
-        if not problems and sum(shares.values()) <= 0:
-            problems = ["policy.right: all four shares are 0; give at least one above 0"]
-        if not 0 <= slip <= 1:
-            problems.append(f"policy.slip: {slip} is no probability; give 0 to 1")
-        if problems:
-            raise ConfigError(problems)
         self._plans = plans
         self._seed = seed
-        self._shares = shares
+        self._shares = {"right": right, "wrong": wrong, "unparsable": unparsable, "empty": empty}
         self._slip = slip
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
