@@ -24,7 +24,8 @@ class LLM(Protocol):
     __slots__ = ()
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of one prompt, in a fixed order."""
+        """n samples of one prompt, at least 1, in a fixed order. Never fewer: missing ones are asked for, and a reply
+        without any is an error."""
         ...
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
