@@ -52,7 +52,7 @@ def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
     answer, by name (`scores` of its task)."""
     rows: list[ResultRow] = []
     earlier: dict[str, list[tuple[int, Values]]] = {}
-    for iteration, stage, summary in _evaluations(run_folder):
+    for iteration, stage, summary in evaluations(run_folder):
         seen = earlier.setdefault(stage.name, [])
         start = seen[0][1] if seen and seen[0][0] == 0 else None
         previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
@@ -221,8 +221,8 @@ def _per_correct(
     )
 
 
-def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
-    """Complete evaluations with their summaries."""
+def evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
+    """The iteration, folder and summary of each complete evaluation, in order of iteration and benchmark."""
     for iteration in iterations(run_folder):
         for stage in sorted((run_folder / f"iter_{iteration}" / "evaluate").glob("*/")):
             if (summary := read_summary(stage)) is not None:

@@ -16,15 +16,13 @@ from rest_react.reporting.compared_run import Run
 from rest_react.reporting.origin import arm_key, shared_by
 from rest_react.text_safety.escaping import visible
 
-_NO_TRAININGS: dict[str, Any] = {}
-
 
 def trainings_tables(runs: Sequence[Run], benchmark: str) -> dict[str, Any]:
     """The accuracy of each arm over its trainings, and its difference to the first arm. Empty if no arm has several
     trainings."""
     found = arms(runs)
     if all(len(arm) < 2 for arm in found):
-        return _NO_TRAININGS
+        return {}
     return {"accuracy": _accuracy(found, benchmark), "differences": _differences(found, benchmark)}
 
 

@@ -29,7 +29,7 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
     headings = ["Settings", "Benchmark", "Trainings", "Items", "Accuracy", "95% interval", "Std over trainings"]
     started = any(arm.start for arm in arms)
     headings += ["Start", "Minus start"] if started else []
-    headings += [f"{name}" for name in names] + [f"Minus {name}" for name in names]
+    headings += [*names, *(f"Minus {name}" for name in names)]
     headings += [name.replace("_", " ") for name in scores]
     rows = []
     for arm in arms:

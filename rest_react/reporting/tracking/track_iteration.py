@@ -16,7 +16,7 @@ import msgspec
 from rest_react.protocols import Tracker
 from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tracking.sample_tables import sample_tables
-from rest_react.reporting.tracking.trackers import Given, Kind, Tolerant, numbers, tracker_mode
+from rest_react.reporting.tracking.trackers import GivenMode, Kind, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
@@ -31,13 +31,13 @@ _OFFLINE = {
     "mlflow": "MLflow's data are in the run's folder; show them with: mlflow ui --backend-store-uri sqlite:///{root}/mlflow.db",
     "trackio": "Trackio's data are on this machine; show them with: trackio show",
 }
-OpenTracker: TypeAlias = Callable[[int, Given], Tracker]
+OpenTracker: TypeAlias = Callable[[int, GivenMode], Tracker]
 
 
 class IterationTracking:
     """Logs the iterations of a run, and remembers which notes were printed."""
 
-    def __init__(self, folder: RunFolder, kind: Kind, mode: Given, open_tracker: OpenTracker) -> None:
+    def __init__(self, folder: RunFolder, kind: Kind, mode: GivenMode, open_tracker: OpenTracker) -> None:
         self._folder, self._kind, self._mode, self._open = folder, kind, mode, open_tracker
         self._said: set[str] = set()
         self._unreachable: list[str] = []  # why the tracker accepts nothing
@@ -61,7 +61,7 @@ class IterationTracking:
         write_summary(done, to | ({"problems": problems} if problems else {}))
         return not (sent and problems)
 
-    def _send(self, k: int, mode: Given) -> list[str]:
+    def _send(self, k: int, mode: GivenMode) -> list[str]:
         """Logs iteration k and returns the errors. If the tracker accepted nothing or did not finish, this command
         does not try again: W&B waits minutes for its server each time."""
         tracker = Tolerant(self._open(k, mode))

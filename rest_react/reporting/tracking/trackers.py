@@ -22,7 +22,7 @@ from rest_react.errors import OutsideFault
 from rest_react.protocols import Tracker
 
 Kind: TypeAlias = Literal["none", "wandb", "mlflow", "trackio"]
-Given: TypeAlias = Literal["offline", "online"]  # tracking.mode
+GivenMode: TypeAlias = Literal["offline", "online"]  # tracking.mode
 Mode: TypeAlias = Literal["none", "offline", "online"]
 # The values of WANDB_MODE; `run` and `dryrun` are older names.
 _MODES: Mapping[str, Mode] = {
@@ -30,7 +30,7 @@ _MODES: Mapping[str, Mode] = {
 }  # fmt: skip
 
 
-def tracker_mode(kind: Kind, mode: Given) -> tuple[Mode, str]:
+def tracker_mode(kind: Kind, mode: GivenMode) -> tuple[Mode, str]:
     """The mode of tracking, and the environment variable that overrides the settings (empty if none does).
 
     >>> tracker_mode("wandb", "offline")                 # with WANDB_MODE=disabled in the environment
@@ -73,7 +73,7 @@ class TrackedIteration:
     iteration: int
     config: Mapping[str, object]
     project: str
-    mode: Given
+    mode: GivenMode
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ import pytest
 from rest_react.errors import OutsideFault
 from rest_react.protocols import Tracker
 from rest_react.reporting.tracking.track_iteration import IterationTracking
-from rest_react.reporting.tracking.trackers import Given
+from rest_react.reporting.tracking.trackers import GivenMode
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, write_summary
 
@@ -39,13 +39,13 @@ class Command:
     """One command of a run with complete iterations 0 to 2, and the trackers that it opened."""
 
     def __init__(self, root: Path, kind: Literal["none", "wandb"] = "wandb", **behaviour: bool) -> None:
-        self.folder, self.opened, self.sent = RunFolder(root), list[tuple[int, Given]](), list[str]()
+        self.folder, self.opened, self.sent = RunFolder(root), list[tuple[int, GivenMode]](), list[str]()
         for k in (0, 1, 2):
             write_summary(self.folder.stage(k, "grow"), {"trajectories": 1})
         self.behaviour = behaviour
         self.tracking = IterationTracking(self.folder, kind, "offline", self.open)
 
-    def open(self, k: int, mode: Given) -> Recording:
+    def open(self, k: int, mode: GivenMode) -> Recording:
         self.opened.append((k, mode))
         return Recording(self.sent, **self.behaviour)
 

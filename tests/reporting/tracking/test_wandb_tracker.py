@@ -16,7 +16,7 @@ from rest_react.protocols import Tracker
 from rest_react.records import Result, Verdict
 from rest_react.report import write_report
 from rest_react.reporting.tracking.track_iteration import send
-from rest_react.reporting.tracking.trackers import Given, Tolerant, TrackedIteration, numbers
+from rest_react.reporting.tracking.trackers import GivenMode, Tolerant, TrackedIteration, numbers
 from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
@@ -92,7 +92,7 @@ def history(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
 
 
-def tracker(folder: Path, iteration: int = 1, mode: Given = "offline") -> WandbTracker:
+def tracker(folder: Path, iteration: int = 1, mode: GivenMode = "offline") -> WandbTracker:
     config = {"agent": {"samples": 4}}
     return WandbTracker(TrackedIteration(folder, "demo", iteration, config, "rest-react", mode))
 
