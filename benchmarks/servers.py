@@ -159,8 +159,11 @@ async def opened(model: str, folder: Path, dtype: DType, *, with_llamacpp: bool)
     )  # fmt: skip
     servers = cache_folder() / "servers"
     vllm = VllmServer(
-        model, command=[str(servers / "vllm" / "bin" / "vllm"), "serve"], served_name="m", log=folder / "vllm.log",
-        extra_args=[*VLLM, "--dtype", dtype], max_model_len=8192, start_timeout_s=START_S, mode="completion",
+        model, lambda url: OpenAICompatible(
+            "m", base_url=url, api_key_env=None, mode="completion", timeout_s=600, max_in_flight=256, tries=3
+        ),
+        command=[str(servers / "vllm" / "bin" / "vllm"), "serve"], served_name="m", log=folder / "vllm.log",
+        extra_args=[*VLLM, "--dtype", dtype], max_model_len=8192, start_timeout_s=START_S,
         environment={"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "0"},
     )  # fmt: skip
     engines: dict[str, LLM] = {"ours": ours, "vllm": vllm}

@@ -18,21 +18,25 @@ from rest_react.records import Completion, Example, Hit, ModelRef, OptionScores,
 
 class LLM(Protocol):
     """A client of a language model. Errors: `ModelFault` (refused, too long), `OutsideFault`, and `UsageError` where
-    no call can succeed (missing key, unknown model), which ends the run."""
+    no call can succeed (missing key, unknown model), which ends the run. A class that inherits from it may leave out
+    `score` and `aclose`: it has no log-probabilities, and nothing to release."""
+
+    __slots__ = ()
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        """n samples of one prompt, in a fixed order."""
+        """n samples of one prompt, at least 1, in a fixed order. Never fewer: missing ones are asked for, and a reply
+        without any is an error."""
         ...
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
         """How likely the reply is to begin with each option ("A", "yes"), or with a text of any length, the only
         option; None if the model or its server gives no log-probabilities, so that the caller must ask for text. No
         option may begin with another. The spellings of an option (llm.option_scores) count together."""
-        ...
+        return None
 
     async def aclose(self) -> None:
         """Releases memory, connections and processes. A later call opens them again."""
-        ...
+        return
 
 
 class Search(Protocol):

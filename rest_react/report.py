@@ -1,6 +1,6 @@
 """Writes the report of a run (results.json, report.md, report.html, cards); as a command, compares runs on one page.
 
-    page = write_report(Path("outputs/default"), smoke=False)       # outputs/default/report.html
+    results, page = write_report(Path("outputs/default"), smoke=False)     # page: outputs/default/report.html
 
     python -m rest_react.report 'runs=[perplexity,random]'          # outputs/compare_perplexity_random.html
     python -m rest_react.report 'runs=[a.json,b.json]'              # the same of two published results.json
@@ -66,29 +66,22 @@ Writes a page that compares each run with the first. A run is the name of a fold
 folder or of a results.json. The report of one run is report.html in its folder; the command of the run writes it."""
 
 
-def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> Path:
-    """Writes results.json, report.md, report.html and the cards into the run's folder. Returns the path of
-    report.html. `prices` are for the tables of the task's models."""
-    return _write(run_folder, _compute(run_folder), smoke=smoke, prices=prices or {})
-
-
-def _compute(run_folder: Path) -> Results:
+def write_report(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> tuple[Results, Path]:
+    """Writes results.json, report.md, report.html and the cards into the run's folder. Returns the results and the path
+    of report.html. `prices` are for the tables of the task's models."""
     settings = read_settings(run_folder)
     task = task_of_run_folder(settings)
     rows = compute_rows(run_folder, task.scores)
-    return Results(
+    baselines = compute_baselines(run_folder, rows, task.scores)
+    results = Results(
         schema=SCHEMA,
         run=run_folder.name,
         rows=tuple(rows),
         settings=settings,
-        baselines=tuple(compute_baselines(run_folder, rows, task.scores)),
+        baselines=tuple(baselines),
         environments=tuple(read_environments(run_folder)),
     )
-
-
-def _write(run_folder: Path, results: Results, *, smoke: bool, prices: Mapping[str, Price]) -> Path:
     write_json(run_folder / RESULTS_JSON, results)
-    task, rows, baselines = task_of_run_folder(results.settings), results.rows, results.baselines
     view = {
         "title": f"{'Smoke run' if smoke else 'Run'} {visible(run_folder.name)}",
         "smoke": smoke,
@@ -100,20 +93,19 @@ def _write(run_folder: Path, results: Results, *, smoke: bool, prices: Mapping[s
         "benchmarks": benchmark_views(
             rows, [*baseline_tables(rows, baselines), *_task_tables(run_folder, task, rows)], baselines
         ),
-        "tables": run_tables(run_folder, task, prices),
+        "tables": run_tables(run_folder, task, prices or {}),
         "stages": [table for stage in STAGES if (table := stage_table(run_folder, stage))],
     }
     write_file(run_folder / "report.md", report_markdown(view))
     page = run_folder / "report.html"
     _write_page(page, view, run_folder, task)
     write_cards(run_folder, rows, smoke=smoke)
-    return page
+    return results, page
 
 
 def show_results(run_folder: Path, *, smoke: bool, prices: Mapping[str, Price] | None = None) -> None:
     """Writes the report and prints the table, a sentence for each benchmark, and notes on failures."""
-    results = _compute(run_folder)
-    page = _write(run_folder, results, smoke=smoke, prices=prices or {})
+    results, page = write_report(run_folder, smoke=smoke, prices=prices)
     if smoke:
         say("This is a smoke run: a scripted policy answers, so the numbers have no meaning.")
     console.print(results_table(results.rows))

@@ -19,6 +19,7 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.compose import compose
+from rest_react.metrics.number_formats import number, percent, points, span
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import (
     Candidate,
@@ -38,7 +39,6 @@ from rest_react.records import (
     Usage,
     Verdict,
 )
-from rest_react.reporting.number_formats import number, percent, points, span
 from rest_react.reporting.results.results_json import ResultRow, Results
 from rest_react.reporting.results.rows import compute_rows
 from rest_react.stages.evaluate import evaluate

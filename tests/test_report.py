@@ -28,7 +28,7 @@ def run(tmp_path):
 
 
 def page_of(run: Path, *, smoke=False) -> str:
-    return write_report(run, smoke=smoke).read_text(encoding="utf-8")
+    return write_report(run, smoke=smoke)[1].read_text(encoding="utf-8")
 
 
 def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):

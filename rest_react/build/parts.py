@@ -169,14 +169,11 @@ class Parts:
         own = Schedule(first.epochs, first.learning_rate, first.batch_size) if iteration == 0 else Schedule()
         return self.settings.finetune.open(context, own if epochs is None else replace(own, epochs=epochs))
 
-    def tracker(
-        self, iteration: int, config: Mapping[str, object], mode: Literal["none", "offline", "online"]
-    ) -> Tracker:
+    def tracker(self, iteration: int, config: Mapping[str, object], mode: Literal["offline", "online"]) -> Tracker:
         """The experiment tracker of one iteration."""
         from rest_react.reporting.tracking.open_tracker import open_tracker
+        from rest_react.reporting.tracking.trackers import TrackedIteration
 
-        tracking = self.settings.tracking
-        return open_tracker(
-            tracking.kind, self.folder.root, mode,
-            run=self.settings.run, iteration=iteration, config=config, project=tracking.project,
-        )  # fmt: skip
+        s = self.settings
+        of = TrackedIteration(self.folder.root, s.run, iteration, config, s.tracking.project, mode)
+        return open_tracker(s.tracking.kind, of)

@@ -8,6 +8,7 @@ Not here: the rules (answer_matching.rule_grader), parsing a judge's reply (verd
 (reporting.results.rows), which answers are graded (stages.evaluate).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -55,13 +56,23 @@ class RuleGrader:
         """Does nothing: this grader has no connections."""
 
 
+async def asked(llm: LLM, name: str, prompt: Prompt, sampling: Sampling, read: Callable[[str], Verdict]) -> Verdict:
+    """The verdict that `read` finds in a judge's reply. A failed call is `unscored`: `owed` (to be graded on the next
+    run) after an external error, `refused` after the model's own error."""
+    try:
+        (reply,) = await llm.sample(prompt, n=1, sampling=sampling)
+    except (ModelFault, OutsideFault) as error:
+        owed = isinstance(error, OutsideFault)
+        return Verdict("unscored", f"{name}: {error}", owed=owed, refused=not owed)
+    return replace(read(reply.text), prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens)
+
+
 @dataclass(frozen=True, slots=True)
 class LLMGrader:
     """The paper's auto-eval (section 4): a model completes the next example of `template`, at temperature 0.
 
     `template` is the text of prompts/autoeval.txt: a header, exemplars, and the line that begins the next example. A
-    reply without a verdict is `unscored`, and so is a failed call: `owed` (to be graded on the next run) after an
-    external error, `refused` after the model's own error. An empty answer is `incorrect` without a call.
+    reply without a verdict is `unscored`. An empty answer is `incorrect` without a call.
     """
 
     llm: LLM
@@ -73,14 +84,7 @@ class LLMGrader:
         if not answer.strip():
             return Verdict("incorrect", "the answer is empty")
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, stop=(STOP,), logprobs=False)
-        try:
-            completions = await self.llm.sample(self._prompt(question, answer), n=1, sampling=sampling)
-        except (ModelFault, OutsideFault) as error:
-            owed = isinstance(error, OutsideFault)
-            return Verdict("unscored", f"{self.name}: {error}", owed=owed, refused=not owed)
-        (reply,) = completions
-        verdict = read_judgement(reply.text)
-        return replace(verdict, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens)
+        return await asked(self.llm, self.name, self._prompt(question, answer), sampling, read_judgement)
 
     async def aclose(self) -> None:
         """Closes the judge's LLM client."""

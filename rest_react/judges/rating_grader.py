@@ -9,9 +9,9 @@ Not here: reading the reply (rating_reply), ratings of people (rating_sheet).
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from rest_react.errors import ModelFault, OutsideFault
+from rest_react.judges.grader import asked
 from rest_react.judges.rating_reply import read_rating
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Prompt, Sampling, Verdict
@@ -23,8 +23,7 @@ _REASON = re.compile(r"rating ([1-5]) of 5")
 
 @dataclass(frozen=True, slots=True)
 class RatingGrader:
-    """Rates by `template`, which has {text} and {answer} between fences. A reply without a rating is `unscored`; so is
-    a failed call, `owed` after an external error."""
+    """Rates by `template`, which has {text} and {answer} between fences. A reply without a rating is `unscored`."""
 
     llm: LLM
     template: str
@@ -34,20 +33,18 @@ class RatingGrader:
     async def grade(self, question: LabelledQuestion, answer: str, *, seed: int) -> Verdict:
         prompt = fill_in(self.template, text=inert(question.question.text), answer=inert(answer))
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)
-        try:
-            (reply,) = await self.llm.sample(Prompt("", prompt), n=1, sampling=sampling)
-        except (ModelFault, OutsideFault) as error:
-            owed = isinstance(error, OutsideFault)
-            return Verdict("unscored", f"{self.name}: {error}", owed=owed, refused=not owed)
-        rating = read_rating(reply.text)
-        verdict = Verdict("unscored", f"no rating from 1 to 5 in the reply: {reply.text.strip()[:200]}")
-        if rating is not None:
-            verdict = Verdict("correct" if rating >= _GOOD else "incorrect", f"rating {rating} of 5")
-        return replace(verdict, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens)
+        return await asked(self.llm, self.name, Prompt("", prompt), sampling, _verdict)
 
     async def aclose(self) -> None:
         """Closes the judge's client."""
         await self.llm.aclose()
+
+
+def _verdict(reply: str) -> Verdict:
+    rating = read_rating(reply)
+    if rating is None:
+        return Verdict("unscored", f"no rating from 1 to 5 in the reply: {reply.strip()[:200]}")
+    return Verdict("correct" if rating >= _GOOD else "incorrect", f"rating {rating} of 5")
 
 
 def rating_of(verdict: Verdict) -> int | None:

@@ -6,15 +6,14 @@
 The prefix is the system instruction, exemplars are turns of user and model, the state is the user's last turn. One
 request asks for up to 8 samples (`candidate_count`). If the model returns fewer or refuses to give several, the missing
 samples are requested one by one.
-Only some models serve log-probabilities (`logprobs=true` requests them). Thinking tokens count against `max_tokens` and
-the budget, but not in a sample's tokens. So set a small `thinking_budget`, or 0 if the model allows it, to avoid
-truncated answers.
+Only some models serve log-probabilities (`logprobs=true` requests them), so options have no scores, and callers ask for
+text. Thinking tokens count against `max_tokens` and the budget, but not in a sample's tokens. So set a small
+`thinking_budget`, or 0 if the model allows it, to avoid truncated answers.
 Not here: what a reply says (gemini_replies), Vertex AI, and the Gemini API's OpenAI-shaped endpoint, which
 `openai_compatible` speaks to.
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -25,6 +24,7 @@ from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageErr
 from rest_react.llm.gemini_replies import GeminiReply, gemini_retry_after, read_gemini_reply
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
 from rest_react.metrics.prices import Price
+from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling, chat_turns
 from rest_react.remote.budget import Meter, with_all_prompts, worst_case
 from rest_react.remote.failures.error_meanings import classify_error
@@ -81,7 +81,7 @@ class GeminiModel(ModelSettings):
         )  # fmt: skip
 
 
-class Gemini:
+class Gemini(LLM):
     """A Gemini model. The key is read from the environment variable that `api_key_env` names."""
 
     def __init__(
@@ -130,9 +130,6 @@ class Gemini:
         if not any(one.text for one in completions):
             self._refuse_empty(completions[0].finish, thoughts=sum(reply.thoughts for reply in replies))
         return completions
-
-    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
-        """None: few Gemini models give log-probabilities, so callers ask for text."""
 
     def _refuse_empty(self, finish: str, *, thoughts: int) -> None:
         """Raises ModelFault if no sample has a text and the reason is known."""
@@ -244,9 +241,7 @@ class Gemini:
         if error.code == 400 and "logprobs" in message.lower():
             return UsageError(f"{refusal}; set logprobs=false")
         if error.code == 400 and "thinking" in message.lower():
-            return UsageError(
-                f"{self._model}: {redact_reply(message, self._key)}; set thinking_budget to another number, or to null"
-            )
+            return UsageError(f"{refusal}; set thinking_budget to another number, or to null")
         reply = ErrorReply(error.code, message, error.status or "", retry_after=gemini_retry_after(error))
         return classify_error(
             reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rest_react.metrics.intervals import detectable_difference, paired_difference
+from rest_react.metrics.number_formats import points, span
 from rest_react.reporting.compared_run import Run
 from rest_react.reporting.data_notes import data_notes
-from rest_react.reporting.number_formats import points, span
 from rest_react.reporting.origin import unread_notes
 from rest_react.reporting.tables.over_trainings import arms, iteration_pairs, trainings_tables
 from rest_react.reporting.tables.paper_tables import paper_tables

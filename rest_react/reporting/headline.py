@@ -10,7 +10,7 @@ Not here: the numbers (reporting.results.rows) and the tables (reporting.tables)
 
 from collections.abc import Sequence
 
-from rest_react.reporting.number_formats import percent, span
+from rest_react.metrics.number_formats import percent, span
 from rest_react.reporting.results.results_json import Difference, ResultRow
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rest_react.reporting.number_formats import percent, points
+from rest_react.metrics.number_formats import percent, points
 from rest_react.storage.files import replacing
 from rest_react.text_safety.escaping import plain
 

@@ -6,10 +6,10 @@ import pytest
 
 from benchmarks import servers
 from rest_react.protocols import LLM
-from rest_react.records import Completion, OptionScores, Prompt, Sampling
+from rest_react.records import Completion, Prompt, Sampling
 
 
-class Slow:
+class Slow(LLM):
     """An `LLM` whose every request takes so many seconds of the clock."""
 
     def __init__(self, clock: list[float], seconds: float) -> None:
@@ -20,11 +20,6 @@ class Slow:
         self.clock[0] += self.seconds
         self.seeds.append(sampling.seed)
         return [Completion("text", 10, None, "stop", 1)] * n
-
-    async def score(self, prompt: Prompt, options: object) -> OptionScores | None:
-        return None
-
-    async def aclose(self) -> None: ...
 
 
 def test_each_engine_answers_the_same_steps_in_each_round_and_the_ratio_is_that_of_their_speeds(

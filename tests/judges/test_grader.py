@@ -4,6 +4,7 @@ import pytest
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.judges.grader import LLMGrader, RuleGrader, rule_verdict
+from rest_react.protocols import LLM
 from rest_react.records import Completion, LabelledQuestion, Prompt, Question, Sampling, Verdict
 from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS
 
@@ -11,7 +12,7 @@ PLACE = LabelledQuestion(Question("w1", "Where was Ada Mell born?"), ("Paris",))
 FRENCH = LabelledQuestion(Question("w5", "What is it?"), ("Paris", "Paname"))
 
 
-class Judge:
+class Judge(LLM):
     """A model that replies with fixed words, or fails; keeps what it was asked."""
 
     def __init__(self, reply: str | Exception) -> None:
@@ -23,8 +24,6 @@ class Judge:
         if isinstance(self.reply, Exception):
             raise self.reply
         return [Completion(self.reply, 9, None, "stop", 100)]
-
-    async def aclose(self) -> None: ...
 
 
 def judged(reply: str | Exception, answer: str = "Paris [link_id=1].") -> tuple[Verdict, Judge]:

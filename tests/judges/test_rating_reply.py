@@ -13,6 +13,7 @@ from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.judges.rating_grader import RatingGrader, rating_of
 from rest_react.judges.rating_reply import read_rating
 from rest_react.judges.rating_sheet import RATED_COLUMNS, Graded, read_scores, write_sheet
+from rest_react.protocols import LLM
 from rest_react.records import Completion, LabelledQuestion, Prompt, Question, Sampling, Verdict
 
 
@@ -43,7 +44,7 @@ def test_any_reply_gives_a_rating_from_1_to_5_or_none(reply: str) -> None:
     assert read_rating(reply) in (None, 1, 2, 3, 4, 5)
 
 
-class Judge:
+class Judge(LLM):
     """Records its prompts; answers with `reply`, or raises it."""
 
     def __init__(self, reply: str | OutsideFault) -> None:
@@ -54,10 +55,6 @@ class Judge:
         if isinstance(self.reply, OutsideFault):
             raise self.reply
         return [Completion(self.reply, 3, None, "stop", 40)]
-
-    async def score(self, prompt: Prompt, options: object) -> None: ...
-
-    async def aclose(self) -> None: ...
 
 
 def graded_by(

@@ -404,7 +404,7 @@ def test_a_page_with_ten_thousand_trajectories_needs_less_than_three_seconds_of_
     verdicts = ("correct", "incorrect")
     stage = write_evaluation(tmp_path, 0, [result(i, verdict=verdicts[n % 2]) for n, i in enumerate(ids)])
     write_lines(stage / "trajectories.jsonl", long_trajectories(ids))
-    report = write_report(tmp_path, smoke=False)
+    _, report = write_report(tmp_path, smoke=False)
     assert 0.8 * LARGEST < report.stat().st_size < LARGEST
     session = chromium.new_browser_cdp_session()
 

@@ -15,9 +15,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from annotated_types import Interval
 
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned, template_problems
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.replicas import Replicas
 from rest_react.llm.vllm.visible_gpus import VISIBLE, shares, visible_gpus
-from rest_react.llm.vllm.vllm_arguments import gpus
+from rest_react.llm.vllm.vllm_arguments import engines, gpus
 from rest_react.llm.vllm.vllm_server import VllmServer
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
@@ -86,14 +87,20 @@ class VllmModel(ModelSettings):
         has_others: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> VllmServer:
+        name = context.model.name.replace("/", "-").lstrip("-")  # with a dash in front it would be read as an option
+
+        def connect(base_url: str) -> OpenAICompatible:
+            return OpenAICompatible(
+                name, base_url=base_url, api_key_env=None, mode=self.mode, system_turn=self.system_turn,
+                chat_template_kwargs=self.chat_template_kwargs, timeout_s=self.timeout_s, max_in_flight=self.in_flight,
+                tries=self.tries, meter=context.meter, names=context.names,
+                data_parallel=engines(self.extra_args), has_others=has_others,
+            )  # fmt: skip
+
         return VllmServer(
-            context.weights, command=self.command, extra_args=self.extra_args, port=port, mode=self.mode,
-            system_turn=self.system_turn, chat_template_kwargs=self.chat_template_kwargs,
-            # A name that begins with a dash would be read as an option.
-            served_name=context.model.name.replace("/", "-").lstrip("-"), log=log,
-            has_others=has_others, environment=environment,
-            max_model_len=self.max_model_len, start_timeout_s=self.start_timeout_s, timeout_s=self.timeout_s,
-            max_in_flight=self.in_flight, tries=self.tries, meter=context.meter, names=context.names,
+            context.weights, connect, command=self.command, extra_args=self.extra_args, port=port, served_name=name,
+            log=log, max_model_len=self.max_model_len, start_timeout_s=self.start_timeout_s, has_others=has_others,
+            environment=environment,
         )  # fmt: skip
 
     def in_mode(self, mode: Mode) -> Self:

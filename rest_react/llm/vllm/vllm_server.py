@@ -1,6 +1,6 @@
 """Starts a `vllm serve` process for a model at the first call, restarts it if it dies, and stops it.
 
-    server = VllmServer("Qwen/Qwen2.5-7B-Instruct", command=["vllm", "serve"], served_name="iteration-1",
+    server = VllmServer("Qwen/Qwen2.5-7B-Instruct", connect, command=["vllm", "serve"], served_name="iteration-1",
                         log=folder / "vllm.log", max_model_len=16384, start_timeout_s=900)
     samples = await server.sample(prompt, n=4, sampling=sampling)
     await server.aclose()
@@ -19,6 +19,7 @@ them instead, and starts again meanwhile. The server's output goes to `log`; err
 `command` is a setting, so that vLLM may live in an environment of its own (`["/opt/vllm/bin/vllm", "serve"]`, or
 `["uv", "run", ...]`). The context length is `max_model_len`, or the model's own where that is shorter. The server runs
 under `child_processes`: it ends with `aclose` and, should this process be killed, with this process.
+`connect` makes the client that asks a started server, from its address.
 Not here: settings (settings), memory, parallelism and data types (set them with `extra_args`), and requests
 (openai_compatible).
 """
@@ -30,11 +31,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
-from rest_react.llm.vllm.vllm_arguments import arguments, engines, own_context
+from rest_react.llm.vllm.vllm_arguments import arguments, own_context
 from rest_react.llm.vllm.vllm_log import own_length
 from rest_react.llm.vllm.vllm_process import (
     HOST,
@@ -46,8 +47,6 @@ from rest_react.llm.vllm.vllm_process import (
 )
 from rest_react.processes import child_processes
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
-from rest_react.remote.budget import Meter
-from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.terminal.console import say
 from rest_react.weights import resolve_weights
 
@@ -70,6 +69,7 @@ class VllmServer:
     def __init__(
         self,
         model: str,
+        connect: Callable[[str], OpenAICompatible],
         *,
         command: Sequence[str],
         served_name: str,
@@ -80,20 +80,13 @@ class VllmServer:
         restarts: int = 3,
         start_timeout_s: float = 900.0,
         stop_timeout_s: float = 30.0,
-        mode: Literal["chat", "completion"] = "chat",
-        system_turn: bool | Literal["auto"] = "auto",
-        chat_template_kwargs: Mapping[str, object] | None = None,
-        timeout_s: float = 600.0,
-        max_in_flight: int = 256,
-        tries: int = 3,
-        meter: Meter | None = None,
-        names: SettingNames | None = None,
         has_others: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         if not command:
             raise UsageError('policy.command is empty; set it to the command that starts vLLM, e.g. ["vllm", "serve"]')
         self._model = model
+        self._connect = connect
         self._command = tuple(command)
         self._served_name = served_name
         self._log = log
@@ -103,14 +96,6 @@ class VllmServer:
         self._restarts_left = restarts
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
-        self._mode = mode
-        self._system_turn = system_turn
-        self._template_kwargs = chat_template_kwargs
-        self._timeout_s = timeout_s
-        self._max_in_flight = max_in_flight
-        self._tries = tries
-        self._meter = meter
-        self._names = names
         self._has_others = has_others
         self._environment = environment
         self._now: _Running | None = None
@@ -241,21 +226,7 @@ class VllmServer:
         finally:
             if not healthy:  # also when cancelled: a half-started server holds the GPU all the same
                 await asyncio.to_thread(child_processes.stop, process, self._stop_timeout_s)
-        llm = OpenAICompatible(
-            self._served_name,
-            base_url=f"http://{HOST}:{port}/v1",
-            api_key_env=None,
-            mode=self._mode,
-            system_turn=self._system_turn,
-            chat_template_kwargs=self._template_kwargs,
-            timeout_s=self._timeout_s,
-            max_in_flight=self._max_in_flight,
-            tries=self._tries,
-            meter=self._meter,
-            names=self._names,
-            data_parallel=engines(self._extra_args),
-            has_others=self._has_others,
-        )
+        llm = self._connect(f"http://{HOST}:{port}/v1")
         engine = await asyncio.to_thread(engine_processes, process.pid)  # before a call can end one of them
         dead = asyncio.get_running_loop().create_future()
         watch = watch_for_death(process, engine, dead, self._log, since, command=self._command[0])

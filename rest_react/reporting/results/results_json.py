@@ -60,15 +60,10 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChecksEffect:
+class ChecksEffect(Difference):
     """The effect of the self-checks: a `Difference`, and the numbers of answers that they corrected (`fixed`) and made
     incorrect (`broken`)."""
 
-    mean: float | None
-    low: float | None
-    high: float | None
-    questions: int
-    detectable: float | None
     fixed: int
     broken: int
 

@@ -9,10 +9,10 @@ Not here: intervals (metrics.intervals), the format of results.json (results_jso
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rest_react.errors import RunFolderError
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.metrics.pass_at_k import pass_at_k, reported_sizes
 from rest_react.records import Result
@@ -52,7 +52,7 @@ def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
     answer, by name (`scores` of its task)."""
     rows: list[ResultRow] = []
     earlier: dict[str, list[tuple[int, Values]]] = {}
-    for iteration, stage, summary in _evaluations(run_folder):
+    for iteration, stage, summary in evaluations(run_folder):
         seen = earlier.setdefault(stage.name, [])
         start = seen[0][1] if seen and seen[0][0] == 0 else None
         previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
@@ -161,17 +161,8 @@ def _difference(ours: Values, theirs: Values) -> Difference:
 
 
 def _checks_effect(after: Values, before: Values, scored: Sequence[ScoredAnswer]) -> ChecksEffect:
-    change = _difference(after, before)
     pairs = Counter((s.before, s.after) for s in scored)
-    return ChecksEffect(
-        mean=change.mean,
-        low=change.low,
-        high=change.high,
-        questions=change.questions,
-        detectable=change.detectable,
-        fixed=pairs[0.0, 1.0],
-        broken=pairs[1.0, 0.0],
-    )
+    return ChecksEffect(**asdict(_difference(after, before)), fixed=pairs[0.0, 1.0], broken=pairs[1.0, 0.0])
 
 
 def _rule_disagreement(scored: Sequence[ScoredAnswer], repeats: int) -> RuleDisagreement | None:
@@ -230,16 +221,9 @@ def _per_correct(
     )
 
 
-def _evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
-    """Complete evaluations with their summaries."""
+def evaluations(run_folder: Path) -> Iterator[tuple[int, Path, dict[str, Any]]]:
+    """The iteration, folder and summary of each complete evaluation, in order of iteration and benchmark."""
     for iteration in iterations(run_folder):
         for stage in sorted((run_folder / f"iter_{iteration}" / "evaluate").glob("*/")):
-            summary = read_summary(stage)
-            if summary is None:
-                continue
-            missing = [key for key in ("grader", "repeats", "seconds") if key not in summary]
-            if missing:
-                raise RunFolderError(
-                    f"{stage}/summary.json lacks {', '.join(missing)}; remove the file and run the same command again"
-                )
-            yield iteration, stage, summary
+            if (summary := read_summary(stage)) is not None:
+                yield iteration, stage, summary

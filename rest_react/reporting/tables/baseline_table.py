@@ -8,8 +8,9 @@ Not here: the numbers (reporting.results.rows), what a baseline answers (each ta
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rest_react.reporting.number_formats import RESUMED, number, percent, points, span
+from rest_react.metrics.number_formats import RESUMED, change, number, percent, span
 from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline, ResultRow
+from rest_react.terminal.console import empty_table
 from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _ON_TERMINAL = ("Model", "Accuracy", "95% interval", "Last minus it", "s/answer"
 
 def baseline_table(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> list[tuple[str, ...]]:
     """A line for each baseline and iteration of one benchmark; the first line has the headings."""
-    lines = [_line(one.name, one.row, _difference(one), pays_after(one.break_even)) for one in baselines]
+    lines = [_line(one.name, one.row, change(one.last_minus_it), pays_after(one.break_even)) for one in baselines]
     return [HEADINGS, *lines, *(_line(f"iteration {row.iteration}", row, "") for row in rows)]
 
 
@@ -48,26 +49,16 @@ def baseline_tables(
 def terminal_tables(rows: Sequence[ResultRow], baselines: Sequence[ComparedBaseline]) -> "Iterator[Table]":
     """A table for each benchmark that has baselines, for the terminal: without the columns that the report has beside
     these."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     kept = [i for i, heading in enumerate(HEADINGS) if heading in _ON_TERMINAL]
     for name, (_, *lines) in _by_benchmark(rows, baselines):
-        table = Table(
-            title=f"Baselines: {visible(name)}", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0,
-            pad_edge=False,
-        )  # fmt: skip
+        table = empty_table(f"Baselines: {visible(name)}")
         for place in kept:
             table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=True)
         for line in lines:
             table.add_row(*(Text(line[place]) for place in kept))
         yield table
-
-
-def _difference(baseline: ComparedBaseline) -> str:
-    change = baseline.last_minus_it
-    return "" if change is None else f"{points(change.mean)} {span(change, '+')}"
 
 
 def pays_after(found: BreakEven | None) -> tuple[str, str]:

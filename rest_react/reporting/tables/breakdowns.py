@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rest_react.metrics.number_formats import RESUMED, number, percent, span
 from rest_react.reporting.headline import detectable_line, headline
-from rest_react.reporting.number_formats import RESUMED, number, percent, span
 from rest_react.reporting.results.results_json import ComparedBaseline, GroupAccuracy, Latency, ResultRow
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.results_table import searched

@@ -15,7 +15,7 @@ from rest_react.text_safety.escaping import plain
 def report_markdown(view: Mapping[str, Any]) -> str:
     """The text of report.md; `view` has the values of the page (report.write_report)."""
     parts = [f"# {plain(view['title'])}", *(f"> {plain(note)}" for note in view["notes"])]
-    parts += [f"{plain(benchmark['headline'])}" for benchmark in view["benchmarks"]]
+    parts += [plain(benchmark["headline"]) for benchmark in view["benchmarks"]]
     parts += ["## Results", markdown_table(view["first_headings"], view["first_table"])]
     parts.append(
         "Shares are in percent, differences (vs start) in percentage points; answers are questions × repeats. "

@@ -10,13 +10,11 @@ Not here: what is a seed (reporting.origin), the statistics (metrics.trainings),
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rest_react.metrics.number_formats import percent, points, span
 from rest_react.metrics.trainings import OverTrainings, difference_over_trainings, mean_over_trainings
 from rest_react.reporting.compared_run import Run
-from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.origin import arm_key, shared_by
 from rest_react.text_safety.escaping import visible
-
-_NO_TRAININGS: dict[str, Any] = {}
 
 
 def trainings_tables(runs: Sequence[Run], benchmark: str) -> dict[str, Any]:
@@ -24,7 +22,7 @@ def trainings_tables(runs: Sequence[Run], benchmark: str) -> dict[str, Any]:
     trainings."""
     found = arms(runs)
     if all(len(arm) < 2 for arm in found):
-        return _NO_TRAININGS
+        return {}
     return {"accuracy": _accuracy(found, benchmark), "differences": _differences(found, benchmark)}
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from rest_react.metrics.number_formats import span
 from rest_react.reporting.compared_run import Run
-from rest_react.reporting.number_formats import span
 from rest_react.reporting.results.results_json import Accuracy, ResultRow
 from rest_react.text_safety.escaping import visible
 

@@ -4,14 +4,15 @@
     [heading for heading, _ in first_view(rows)]        # ["Iteration", "Benchmark", "Accuracy", "95% interval", ...]
 
 The terminal, the page, report.md and the cards show these columns.
-Not here: number formats (reporting.number_formats), tables by question type and error (breakdowns).
+Not here: number formats (metrics.number_formats), tables by question type and error (breakdowns).
 """
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from rest_react.reporting.number_formats import RESUMED, number, percent, points, span
-from rest_react.reporting.results.results_json import ChecksEffect, Difference, ResultRow, RuleDisagreement
+from rest_react.metrics.number_formats import RESUMED, change, number, percent, span
+from rest_react.reporting.results.results_json import ResultRow, RuleDisagreement
+from rest_react.terminal.console import empty_table
 from rest_react.text_safety.escaping import visible
 
 if TYPE_CHECKING:
@@ -25,17 +26,17 @@ COLUMNS: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("Benchmark", lambda row: visible(row.benchmark)),
     ("Accuracy", lambda row: percent(row.accuracy.mean)),
     ("95% interval", lambda row: span(row.accuracy)),
-    ("vs start", lambda row: _change(row.vs_start)),
+    ("vs start", lambda row: change(row.vs_start)),
     ("Before checks", lambda row: percent(row.before_checks.mean)),
     ("F1", lambda row: percent(row.f1)),
     ("Searches", lambda row: number(row.searches, 1)),
     ("Answers", lambda row: f"{row.questions} × {row.repeats}"),
-    ("vs previous", lambda row: _change(row.vs_previous)),
+    ("vs previous", lambda row: change(row.vs_previous)),
     ("EM", lambda row: percent(row.em)),
     ("Contained", lambda row: percent(row.contained)),
     ("Std over repeats", lambda row: percent(row.accuracy.std)),
     ("Before checks, 95% interval", lambda row: span(row.before_checks)),
-    ("Effect of checks", lambda row: _change(row.checks)),
+    ("Effect of checks", lambda row: change(row.checks)),
     ("Unscored", lambda row: str(row.unscored)),
     ("Failed", lambda row: str(row.failed)),
     ("LLM calls", lambda row: number(row.calls, 1)),
@@ -69,11 +70,9 @@ def searched(rows: Sequence[ResultRow]) -> bool:
 
 def results_table(rows: Sequence[ResultRow]) -> "Table":
     """The main columns as a table for the terminal."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Results", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    table = empty_table("Results")
     columns = first_view(rows)
     for heading, _ in columns:
         longest_word = max(map(len, heading.split()))
@@ -82,10 +81,6 @@ def results_table(rows: Sequence[ResultRow]) -> "Table":
     for row in rows:
         table.add_row(*(Text(cell(row)) for _, cell in columns))
     return table
-
-
-def _change(change: Difference | ChecksEffect | None) -> str:
-    return "" if change is None else f"{points(change.mean)} {span(change, '+')}".strip()
 
 
 def _differs(share: RuleDisagreement | None) -> str:

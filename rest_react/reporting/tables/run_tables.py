@@ -11,11 +11,10 @@ from typing import Any
 
 from rest_react.metrics.prices import Price
 from rest_react.records import Result, Trajectory
+from rest_react.reporting.results.rows import evaluations
 from rest_react.stages.evaluate import RESULTS
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.run_folder import iterations
-from rest_react.storage.summaries import read_summary
 from rest_react.tasks.protocol import Evaluated, Task
 from rest_react.text_safety.escaping import visible
 
@@ -24,16 +23,14 @@ def run_tables(run_folder: Path, task: Task, prices: Mapping[str, Price]) -> lis
     """The task's tables of all complete evaluations; nothing is read for a task without tables."""
     if type(task).run_tables is Task.run_tables:
         return []
-    evaluations = [
+    complete = [
         Evaluated(
             k,
             stage.name,
             tuple(read_lines(stage / TRAJECTORIES, Trajectory)),
             {result.id: result for result in read_lines(stage / RESULTS, Result)},
         )
-        for k in iterations(run_folder)
-        for stage in sorted((run_folder / f"iter_{k}" / "evaluate").glob("*/"))
-        if read_summary(stage) is not None
+        for k, stage, _ in evaluations(run_folder)
     ]
     return [
         {
@@ -42,5 +39,5 @@ def run_tables(run_folder: Path, task: Task, prices: Mapping[str, Price]) -> lis
             "headings": [visible(heading) for heading in table.headings],
             "rows": [[visible(cell) for cell in row] for row in table.rows],
         }
-        for table in task.run_tables(evaluations, prices)
+        for table in task.run_tables(complete, prices)
     ]

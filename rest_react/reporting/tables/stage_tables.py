@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rest_react.reporting.number_formats import RESUMED, percent
+from rest_react.metrics.number_formats import RESUMED, percent
 from rest_react.stages.improve.improve_summary import fallback_note, idle_selector_note, nothing_trains_note
 from rest_react.storage.run_folder import iterations
 from rest_react.storage.settings_file import read_settings

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 from rest_react.metrics.intervals import Share
-from rest_react.reporting.number_formats import number, percent, points, span
+from rest_react.metrics.number_formats import change, number, percent, span
 from rest_react.reporting.results.results_json import BreakEven
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.baseline_table import pays_after
@@ -29,7 +29,7 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
     headings = ["Settings", "Benchmark", "Trainings", "Items", "Accuracy", "95% interval", "Std over trainings"]
     started = any(arm.start for arm in arms)
     headings += ["Start", "Minus start"] if started else []
-    headings += [f"{name}" for name in names] + [f"Minus {name}" for name in names]
+    headings += [*names, *(f"Minus {name}" for name in names)]
     headings += [name.replace("_", " ") for name in scores]
     rows = []
     for arm in arms:
@@ -43,8 +43,8 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
     return headings, rows
 
 
-def _difference(change: Share) -> str:
-    return "" if change.mean is None else f"{points(change.mean)} {span(change, '+')}"
+def _difference(difference: Share) -> str:
+    return "" if difference.mean is None else change(difference)
 
 
 def costs_table(arms: Sequence[Arm]) -> Table:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rest_react.metrics.intervals import Share, clustered_interval
+from rest_react.metrics.number_formats import percent, span
 from rest_react.metrics.trainings import OverTrainings, mean_over_trainings
 from rest_react.reporting.compared_run import Run
-from rest_react.reporting.number_formats import percent, span
 from rest_react.reporting.origin import arm_key, shared_by
 from rest_react.reporting.tables.over_trainings import without_copies
 from rest_react.text_safety.escaping import visible

@@ -1,6 +1,6 @@
 """MLflow as a `Tracker`: one MLflow run per iteration, tagged with the run's name.
 
-    tracker = MlflowTracker(Path("outputs/default"), run="default", iteration=1, config={"agent": {"samples": 4}})
+    tracker = MlflowTracker(TrackedIteration(Path("outputs/default"), "default", 1, locked, "rest-react", "offline"))
     tracker.log("evaluate/bamboogle", {"accuracy/mean": 0.41})
     tracker.finish()
 
@@ -16,10 +16,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rest_react.errors import OutsideFault, outside
-from rest_react.reporting.tracking.trackers import table_cell
+from rest_react.reporting.tracking.trackers import TrackedIteration, table_cell
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -32,18 +32,8 @@ _RUN = "rest_react.run"
 class MlflowTracker:
     """One iteration as one MLflow run. The first call opens it. All errors of MLflow become an `OutsideFault`."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        run: str,
-        iteration: int,
-        config: Mapping[str, object],
-        project: str = "rest-react",
-        mode: Literal["offline", "online"] = "offline",
-    ) -> None:
-        self._folder, self._name, self._iteration = folder, f"{run}-{iteration}", iteration
-        self._config, self._project, self._mode = {**config, "iteration": iteration}, project, mode
+    def __init__(self, of: TrackedIteration) -> None:
+        self._of = of
         self._client: MlflowClient | None = None
         self._id = ""
 
@@ -55,7 +45,7 @@ class MlflowTracker:
             for name, value in metrics.items():
                 key = _UNSAFE.sub("_", f"{stage}/{name}")
                 if held.get(key) != value:
-                    client.log_metric(self._id, key, float(value), step=self._iteration)
+                    client.log_metric(self._id, key, float(value), step=self._of.iteration)
 
     def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
         """Logs values as `<stage>/<name>`, from the first step that the MLflow run does not have."""
@@ -79,7 +69,7 @@ class MlflowTracker:
             # The form that MLflow's page and `load_table` read.
             data = [[table_cell(row.get(column)) for column in columns] for row in rows]
             client.log_text(self._id, json.dumps({"columns": columns, "data": data}, ensure_ascii=False), file)
-            client.log_metric(self._id, f"{name}_rows", len(rows), step=self._iteration)
+            client.log_metric(self._id, f"{name}_rows", len(rows), step=self._of.iteration)
 
     def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
         """Stores files in the folder `<name>`; with `used` only a tag `used.<name>`, because an earlier iteration has
@@ -110,30 +100,30 @@ class MlflowTracker:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from mlflow.tracking import MlflowClient
 
-        if self._mode == "offline":
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return MlflowClient(f"sqlite:///{self._folder.resolve()}/mlflow.db")
+        if self._of.mode == "offline":
+            self._of.folder.mkdir(parents=True, exist_ok=True)
+            return MlflowClient(f"sqlite:///{self._of.folder.resolve()}/mlflow.db")
         uri = os.environ.get("MLFLOW_TRACKING_URI", "")
         if not uri:
             raise OutsideFault("there is no MLflow server; set MLFLOW_TRACKING_URI, or use tracking.mode=offline")
         return MlflowClient(uri)
 
     def _experiment(self, client: "MlflowClient") -> str:
-        found = client.get_experiment_by_name(self._project)
+        found = client.get_experiment_by_name(self._of.project)
         if found is not None:
             return str(found.experiment_id)
-        where = (self._folder.resolve() / "mlflow_artifacts").as_uri() if self._mode == "offline" else None
-        return str(client.create_experiment(self._project, artifact_location=where))
+        where = (self._of.folder.resolve() / "mlflow_artifacts").as_uri() if self._of.mode == "offline" else None
+        return str(client.create_experiment(self._of.project, artifact_location=where))
 
     def _run_of(self, client: "MlflowClient", experiment: str) -> str:
         """The MLflow run of this iteration, made first if there is none."""
-        found = client.search_runs([experiment], f"tags.`{_RUN}` = '{_UNSAFE.sub('_', self._name)}'", max_results=1)
+        found = client.search_runs([experiment], f"tags.`{_RUN}` = '{_UNSAFE.sub('_', self._of.name)}'", max_results=1)
         if found:
             return str(found[0].info.run_id)
         opened = client.create_run(
             experiment,
-            run_name=self._name,
-            tags={_RUN: _UNSAFE.sub("_", self._name), "mlflow.source.name": "rest_react"},
+            run_name=self._of.name,
+            tags={_RUN: _UNSAFE.sub("_", self._of.name), "mlflow.source.name": "rest_react"},
         )
         self._log_parameters(client, str(opened.info.run_id))
         return str(opened.info.run_id)
@@ -141,6 +131,6 @@ class MlflowTracker:
     def _log_parameters(self, client: "MlflowClient", id_: str) -> None:
         from mlflow.entities import Param
 
-        given = [Param(_UNSAFE.sub("_", name), str(value)[:_PARAMETER]) for name, value in self._config.items()]
+        given = [Param(_UNSAFE.sub("_", name), str(value)[:_PARAMETER]) for name, value in self._of.settings.items()]
         for start in range(0, len(given), _AT_ONCE):
             client.log_batch(id_, params=given[start : start + _AT_ONCE])

@@ -1,6 +1,6 @@
 """Logs each iteration to the experiment tracker once: metrics, loss curve, samples, data and models.
 
-    tracking = IterationTracking(folder, "wandb", "offline", open_tracker)
+    tracking = IterationTracking(folder, "wandb", "offline", lambda k, mode: parts.tracker(k, locked, mode))
     tracking.track(1)       # True if it logged iteration 1; False if this tracker already has it
 
 Errors of a tracker do not stop the run: they are saved in the iteration's `tracking/summary.json`, and the next command
@@ -9,14 +9,14 @@ Not here: the trackers (reporting.tracking.open_tracker), and the numbers (repor
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from rest_react.protocols import Tracker
 from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tracking.sample_tables import sample_tables
-from rest_react.reporting.tracking.trackers import Kind, Mode, Tolerant, numbers, tracker_mode
+from rest_react.reporting.tracking.trackers import GivenMode, Kind, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.storage.run_folder import RunFolder
@@ -31,19 +31,13 @@ _OFFLINE = {
     "mlflow": "MLflow's data are in the run's folder; show them with: mlflow ui --backend-store-uri sqlite:///{root}/mlflow.db",
     "trackio": "Trackio's data are on this machine; show them with: trackio show",
 }
-OpenTracker: TypeAlias = Callable[[int, Mode], Tracker]
+OpenTracker: TypeAlias = Callable[[int, GivenMode], Tracker]
 
 
 class IterationTracking:
     """Logs the iterations of a run, and remembers which notes were printed."""
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        kind: Kind,
-        mode: Literal["offline", "online"],
-        open_tracker: OpenTracker,
-    ) -> None:
+    def __init__(self, folder: RunFolder, kind: Kind, mode: GivenMode, open_tracker: OpenTracker) -> None:
         self._folder, self._kind, self._mode, self._open = folder, kind, mode, open_tracker
         self._said: set[str] = set()
         self._unreachable: list[str] = []  # why the tracker accepts nothing
@@ -61,13 +55,13 @@ class IterationTracking:
         if variable:
             used = "nothing is sent to W&B" if mode == "none" else f"W&B is used {mode}"
             self._say_once(f"note: {variable} is set in the environment: {used}")
-        problems = self._unreachable or self._send(k, mode)
+        problems = [] if mode == "none" else self._unreachable or self._send(k, mode)
         if not problems and mode == "offline":
             self._say_once(_OFFLINE[self._kind].format(root=self._folder.root))
         write_summary(done, to | ({"problems": problems} if problems else {}))
         return not (sent and problems)
 
-    def _send(self, k: int, mode: Mode) -> list[str]:
+    def _send(self, k: int, mode: GivenMode) -> list[str]:
         """Logs iteration k and returns the errors. If the tracker accepted nothing or did not finish, this command
         does not try again: W&B waits minutes for its server each time."""
         tracker = Tolerant(self._open(k, mode))

@@ -1,6 +1,7 @@
-"""The mode of tracking (from settings and environment), no tracker, and a tracker whose errors do not stop the run.
+"""What a tracker is told of its iteration; the mode of tracking, from settings and environment; and a tracker whose
+errors do not stop the run.
 
-    tracker = Tolerant(WandbTracker(...))
+    tracker = Tolerant(WandbTracker(TrackedIteration(folder, "default", 1, locked, "rest-react", "offline")))
     tracker.log("grow", numbers({"trajectories": 40, "grader": "rule"}))       # {"trajectories": 40.0}
     tracker.problems                                                            # its errors
 
@@ -13,6 +14,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -20,6 +22,7 @@ from rest_react.errors import OutsideFault
 from rest_react.protocols import Tracker
 
 Kind: TypeAlias = Literal["none", "wandb", "mlflow", "trackio"]
+GivenMode: TypeAlias = Literal["offline", "online"]  # tracking.mode
 Mode: TypeAlias = Literal["none", "offline", "online"]
 # The values of WANDB_MODE; `run` and `dryrun` are older names.
 _MODES: Mapping[str, Mode] = {
@@ -27,7 +30,7 @@ _MODES: Mapping[str, Mode] = {
 }  # fmt: skip
 
 
-def tracker_mode(kind: Kind, mode: Literal["offline", "online"]) -> tuple[Mode, str]:
+def tracker_mode(kind: Kind, mode: GivenMode) -> tuple[Mode, str]:
     """The mode of tracking, and the environment variable that overrides the settings (empty if none does).
 
     >>> tracker_mode("wandb", "offline")                 # with WANDB_MODE=disabled in the environment
@@ -61,23 +64,26 @@ def table_cell(value: object) -> str | int | float | None:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-class NoTracker:
-    """Logs nothing, and needs no package."""
+@dataclass(frozen=True, slots=True)
+class TrackedIteration:
+    """One iteration, as a tracker shows it. `folder` is the run's; `config`, the settings, must be free of secrets."""
 
-    def log(self, stage: str, metrics: Mapping[str, float]) -> None:
-        """Nothing."""
+    folder: Path
+    run: str
+    iteration: int
+    config: Mapping[str, object]
+    project: str
+    mode: GivenMode
 
-    def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
-        """Nothing."""
+    @property
+    def name(self) -> str:
+        """The name of the tracker's own run."""
+        return f"{self.run}-{self.iteration}"
 
-    def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Nothing."""
-
-    def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
-        """Nothing."""
-
-    def finish(self) -> None:
-        """Nothing."""
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the tracker shows as settings: `config`, and the iteration."""
+        return {**self.config, "iteration": self.iteration}
 
 
 class Tolerant:

@@ -1,6 +1,6 @@
 """Trackio as a `Tracker`: one Trackio run per iteration, grouped by the run's name.
 
-    tracker = TrackioTracker(Path("outputs/default"), run="default", iteration=1, config={"agent": {"samples": 4}})
+    tracker = TrackioTracker(TrackedIteration(Path("outputs/default"), "default", 1, locked, "rest-react", "offline"))
     tracker.log("evaluate/bamboogle", {"accuracy/mean": 0.41})
     tracker.finish()
 
@@ -14,10 +14,10 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rest_react.errors import OutsideFault, outside
-from rest_react.reporting.tracking.trackers import table_cell
+from rest_react.reporting.tracking.trackers import TrackedIteration, table_cell
 
 if TYPE_CHECKING:
     import trackio
@@ -28,18 +28,8 @@ _PLACES = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")
 class TrackioTracker:
     """One iteration as one Trackio run. The first call opens it. All errors of Trackio become an `OutsideFault`."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        run: str,
-        iteration: int,
-        config: Mapping[str, object],
-        project: str = "rest-react",
-        mode: Literal["offline", "online"] = "offline",
-    ) -> None:
-        self._name, self._group, self._iteration = f"{run}-{iteration}", run, iteration
-        self._config, self._project, self._mode = {**config, "iteration": iteration}, project, mode
+    def __init__(self, of: TrackedIteration) -> None:
+        self._of = of
         self._run: trackio.Run | None = None
 
     def log(self, stage: str, metrics: Mapping[str, float]) -> None:
@@ -74,21 +64,21 @@ class TrackioTracker:
 
     def _log(self, values: dict[str, Any]) -> None:
         with outside("trackio"):
-            self._opened().log({"iteration": self._iteration, **values})
+            self._opened().log({"iteration": self._of.iteration, **values})
 
     def _opened(self) -> "trackio.Run":
         if self._run is None:
-            if self._mode == "online" and not any(os.environ.get(name) for name in _PLACES):
+            if self._of.mode == "online" and not any(os.environ.get(name) for name in _PLACES):
                 raise OutsideFault("there is no Trackio server; set TRACKIO_SPACE_ID, or use tracking.mode=offline")
             with contextlib.redirect_stdout(io.StringIO()):  # lines of its own; its errors are also raised
-                self._run = self._open() if self._mode == "online" else self._open_here()
+                self._run = self._open() if self._of.mode == "online" else self._open_here()
         return self._run
 
     def _open(self) -> "trackio.Run":
         import trackio
 
         return trackio.init(
-            project=self._project, name=self._name, group=self._group, config=self._config,
+            project=self._of.project, name=self._of.name, group=self._of.run, config=self._of.settings,
             embed=False, auto_log_gpu=False, auto_log_cpu=False,
         )  # fmt: skip
 
@@ -99,9 +89,9 @@ class TrackioTracker:
 
         elsewhere = {name: os.environ.pop(name) for name in _PLACES if name in os.environ}
         try:
-            if self._project in SQLiteStorage.get_projects():
-                for held in trackio.Api().runs(self._project):
-                    if held.name == self._name:
+            if self._of.project in SQLiteStorage.get_projects():
+                for held in trackio.Api().runs(self._of.project):
+                    if held.name == self._of.name:
                         held.delete()
             return self._open()
         finally:

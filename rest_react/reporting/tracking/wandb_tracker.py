@@ -1,6 +1,6 @@
 """Weights & Biases as a `Tracker`: one W&B run per iteration, grouped by the run's name.
 
-    tracker = WandbTracker(Path("outputs/default"), run="default", iteration=1, config={"agent": {"samples": 4}})
+    tracker = WandbTracker(TrackedIteration(Path("outputs/default"), "default", 1, locked, "rest-react", "offline"))
     tracker.log("evaluate/bamboogle", numbers({"accuracy": {"mean": 0.41, "low": None}, "grader": "rule"}))
     tracker.finish()                      # the W&B run holds evaluate/bamboogle/accuracy/mean = 0.41
 
@@ -21,10 +21,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rest_react.errors import OutsideFault, outside
-from rest_react.reporting.tracking.trackers import table_cell
+from rest_react.reporting.tracking.trackers import TrackedIteration, table_cell
 
 if TYPE_CHECKING:
     import wandb
@@ -37,27 +37,12 @@ _FINISH_S = 120.0  # W&B would try for days to reach its server
 class WandbTracker:
     """One iteration as one W&B run. The first call opens it, so an iteration without new data creates no run.
 
-    `config` must be free of secrets; W&B reads its own key (WANDB_API_KEY, or what `wandb login` stored). Everything
-    W&B writes about the run lies under `folder/wandb`.
+    W&B reads its own key (WANDB_API_KEY, or what `wandb login` stored). Everything it writes about the run lies under
+    `folder/wandb`.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        run: str,
-        iteration: int,
-        config: Mapping[str, object],
-        project: str = "rest-react",
-        mode: Literal["offline", "online"] = "offline",
-    ) -> None:
-        self._folder = folder
-        self._name = f"{run}-{iteration}"
-        self._group = run
-        self._config = {**config, "iteration": iteration}
-        self._iteration = iteration
-        self._project = project
-        self._mode = mode
+    def __init__(self, of: TrackedIteration) -> None:
+        self._of = of
         self._run: wandb.Run | None = None
         self._failed: OutsideFault | None = None
 
@@ -69,7 +54,7 @@ class WandbTracker:
             held = run.summary.get  # of a continued run, too: its summary came from the server
             news = {name: value for name, value in named.items() if held(name) != value}  # type: ignore[no-untyped-call]
             if news:
-                run.log({"iteration": self._iteration, **news})
+                run.log({"iteration": self._of.iteration, **news})
 
     def curve(self, stage: str, name: str, points: Sequence[tuple[int, float]]) -> None:
         """Logs values as `<stage>/<name>` over `<stage>/step`, from the first step that the W&B run does not have."""
@@ -80,7 +65,7 @@ class WandbTracker:
             last = run.summary.get(axis)  # type: ignore[no-untyped-call]
             for step, value in points:
                 if last is None or step > last:
-                    run.log({"iteration": self._iteration, axis: step, f"{stage}/{name}": value})
+                    run.log({"iteration": self._of.iteration, axis: step, f"{stage}/{name}": value})
 
     def table(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Logs rows as a table, unless the W&B run already has a table with this name. A cell that is neither text
@@ -95,7 +80,7 @@ class WandbTracker:
             kept = rows[: wandb.Table.MAX_ROWS]
             cells = [[table_cell(row.get(str(column))) for column in columns] for row in kept]
             table = wandb.Table(columns=columns, data=cells, allow_mixed_types=True)
-            run.log({"iteration": self._iteration, name: table, f"{name}_rows": len(rows)})
+            run.log({"iteration": self._of.iteration, name: table, f"{name}_rows": len(rows)})
 
     def artifact(self, name: str, files: Sequence[Path], *, kind: str, used: bool = False) -> None:
         """Stores files as artifact `<run>-<name>`; with `used`, records that this iteration used the artifact."""
@@ -103,12 +88,12 @@ class WandbTracker:
             run = self._opened()
             import wandb
 
-            artifact = wandb.Artifact(_UNSAFE.sub("-", f"{self._group}-{name}"), type=kind)
+            artifact = wandb.Artifact(_UNSAFE.sub("-", f"{self._of.run}-{name}"), type=kind)
             for file in files:
                 artifact.add_file(str(file), name=file.name)
             if not used:
                 run.log_artifact(artifact)
-            elif self._mode == "online":
+            elif self._of.mode == "online":
                 run.use_artifact(artifact)
             else:  # `use_artifact` refuses offline, though the record that it writes online can be synced as well
                 run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
@@ -121,7 +106,7 @@ class WandbTracker:
         try:
             with outside("wandb"):
                 run.finish()
-                _need_space(self._folder)
+                _need_space(self._of.folder)
         except OutsideFault as error:
             if isinstance(error.__cause__, TimeoutError):
                 raise  # its process is alive and still trying
@@ -151,29 +136,29 @@ class WandbTracker:
         import wandb
 
         # Without a folder that exists W&B writes to a temporary one; without its data folder, artifacts go to $HOME.
-        (self._folder / "wandb").mkdir(parents=True, exist_ok=True)
-        _need_space(self._folder)
-        os.environ.setdefault("WANDB_DATA_DIR", str(self._folder / "wandb"))
+        (self._of.folder / "wandb").mkdir(parents=True, exist_ok=True)
+        _need_space(self._of.folder)
+        os.environ.setdefault("WANDB_DATA_DIR", str(self._of.folder / "wandb"))
         # Checked first, because W&B would wait for the user to type a key.
-        if self._mode == "online" and not wandb.login(prompt=False, verify=False):
+        if self._of.mode == "online" and not wandb.login(prompt=False, verify=False):
             raise OutsideFault(
                 "there is no W&B key; set WANDB_API_KEY or run `wandb login`, "
                 "or use tracking.mode=offline and send the files later with `wandb sync`"
             )
-        id_ = hashlib.sha256(f"{self._group}\x1f{self._iteration}".encode()).hexdigest()[:16]
-        if self._mode == "offline":
-            for cut_short in (self._folder / "wandb").glob(f"offline-run-*-{id_}"):
+        id_ = hashlib.sha256(f"{self._of.run}\x1f{self._of.iteration}".encode()).hexdigest()[:16]
+        if self._of.mode == "offline":
+            for cut_short in (self._of.folder / "wandb").glob(f"offline-run-*-{id_}"):
                 shutil.rmtree(cut_short)
         run = wandb.init(
-            project=self._project,
-            group=self._group,
-            name=self._name,
+            project=self._of.project,
+            group=self._of.run,
+            name=self._of.name,
             id=id_,
-            dir=str(self._folder),
-            mode=self._mode,
+            dir=str(self._of.folder),
+            mode=self._of.mode,
             # W&B warns if it is told to resume offline.
-            resume="allow" if self._mode == "online" else None,
-            config=self._config,
+            resume="allow" if self._of.mode == "online" else None,
+            config=self._of.settings,
             settings=wandb.Settings(
                 silent=True,
                 console="off",

@@ -17,6 +17,7 @@ from typing import Any
 
 from rest_react.errors import UsageError
 from rest_react.prompts import STOP
+from rest_react.protocols import LLM
 from rest_react.records import Completion, LabelledQuestion, Prompt, Sampling
 from rest_react.text_safety.escaping import escape_control_tokens
 
@@ -24,7 +25,7 @@ _SPACED = 0.05  # the least share of spaces in texts of words
 
 
 @dataclass(frozen=True, slots=True)
-class LabelModel:
+class LabelModel(LLM):
     """An `LLM` that answers with the label that `predict` gives to the text."""
 
     predict: Callable[[str], str]
@@ -33,12 +34,6 @@ class LabelModel:
         """The label, n times; the seed has no effect."""
         text = ast.literal_eval(prompt.state.partition("TEXT = ")[2].partition("\n")[0])
         return [Completion(f"{self.predict(text)}  {STOP}", 0, None, "stop", 0)] * n
-
-    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
-        """It has no log-probabilities."""
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
 
 def majority(rows: Sequence[LabelledQuestion]) -> LabelModel:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from rest_react.prompts import STOP
+from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.seeds import derive_seed
 from rest_react.text_safety.escaping import escape_control_tokens
@@ -19,7 +20,7 @@ from rest_react.text_safety.escaping import escape_control_tokens
 _MEAN_LOGPROB = {"right": -0.25, "wrong": -0.35, "unparsable": -0.6, "empty": -0.4}
 
 
-class ScriptedCompletion:
+class ScriptedCompletion(LLM):
     """An `LLM` that knows the label of each text. The four shares are normalised."""
 
     def __init__(
@@ -42,12 +43,6 @@ class ScriptedCompletion:
         right = self._labels_of.get(text, self._labels[0])
         seen = len(prompt.text.split())
         return [self._sample(right, prompt.state, seen, Random(derive_seed(sampling.seed, i))) for i in range(n)]
-
-    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
-        """None: a script has no log-probabilities of options."""
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
     def _sample(self, right: str, state: str, seen: int, rng: Random) -> Completion:
         drawn = rng.choices(list(self._shares), list(self._shares.values()))[0]

@@ -8,7 +8,7 @@ Not here: language models (llm), and the right tools and calls, which each famil
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Literal, TypeAlias
@@ -16,6 +16,7 @@ from typing import ClassVar, Literal, TypeAlias
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
 from rest_react.metrics.prices import Price
 from rest_react.prompts import STOP
+from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed
@@ -67,7 +68,7 @@ def _completion(text: str, prompt: Prompt, mean: float = -0.25) -> Completion:
     return Completion(text, words, words * mean, "stop", len(prompt.text.split()))
 
 
-class ScriptedMaker:
+class ScriptedMaker(LLM):
     """An `LLM` that makes tools, well or badly, and names the right tool for a question."""
 
     def __init__(self, behaviour: str, plans: Mapping[str, str], answers: Mapping[str, str]) -> None:
@@ -83,12 +84,6 @@ class ScriptedMaker:
         if step == "call":
             text = self._plans.get(texts["QUESTION"], "")
         return [_completion(f"{text}\n{STOP}", prompt) for _ in range(n)]
-
-    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
-        """None: a script has no log-probabilities of options."""
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
     def _function(self, texts: Mapping[str, str]) -> str:
         if self._behaviour == "no_code":
@@ -122,7 +117,7 @@ class ScriptedMaker:
         return f"Answer: {self._answers.get(texts.get('QUESTION', ''), '?')}"
 
 
-class ScriptedUser:
+class ScriptedUser(LLM):
     """An `LLM` that calls tools and answers alone, with given shares of right, wrong, unparsable and empty samples.
     The output depends only on the prompt and the seed."""
 
@@ -134,12 +129,6 @@ class ScriptedUser:
         """n samples, each drawn from `derive_seed(sampling.seed, i)` alone."""
         (right,) = await self._expert.sample(prompt, n=1, sampling=sampling)
         return [self._sample(right.text, prompt, Random(derive_seed(sampling.seed, i))) for i in range(n)]
-
-    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
-        """None: a script has no log-probabilities of options."""
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
     def _sample(self, right: str, prompt: Prompt, rng: Random) -> Completion:
         drawn = rng.choices(list(self._shares), list(self._shares.values()))[0]

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
+from rest_react.metrics.number_formats import change, percent, span
 from rest_react.metrics.prices import Price
 from rest_react.records import Result, Trajectory
 from rest_react.tasks.protocol import Evaluated, ResultTable
@@ -127,7 +128,7 @@ def _rows(
     own = {way: [a for a in answers if family in ("", a.family)] for way, answers in ways.items()}
     name = family.replace("_", " ") or "all"
     golds = {a.question: (a.family, a.result.golds) for answers in own.values() for a in answers}
-    yield (name, "majority answer", _percent(_majority(golds)), str(len(golds)), *6 * (_UNKNOWN,))
+    yield (name, "majority answer", percent(_majority(golds)), str(len(golds)), *6 * (_UNKNOWN,))
     made = [makings[one] for one in ([family] if family else makings) if one in makings]
     rejected = {one for one, making in makings.items() if not making.accepted}
     kept = [making for making in made if making.accepted]
@@ -178,19 +179,11 @@ def _majority(golds: Mapping[str, tuple[str, Sequence[str]]]) -> float:
 
 def _difference(ours: Sequence[_Answer], theirs: Sequence[_Answer]) -> str:
     share = paired_difference(_scores(ours), _scores(theirs))
-    if share.mean is None or share.low is None or share.high is None:
-        return _UNKNOWN
-    return f"{100 * share.mean:+.1f} [{100 * share.low:+.1f}, {100 * share.high:+.1f}]"
+    return _UNKNOWN if share.mean is None else change(share)
 
 
 def _with_interval(share: Share) -> str:
-    if share.mean is None or share.low is None or share.high is None:
-        return _UNKNOWN
-    return f"{_percent(share.mean)} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+    return _UNKNOWN if share.mean is None else f"{percent(share.mean)} {span(share)}"
 
 
 def _tries(made: Sequence[_Making]) -> str:

@@ -13,6 +13,7 @@ import pytest
 from rest_react.config.compose import compose
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.model_settings import ModelContext
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm import vllm_process
 from rest_react.llm.vllm.visible_gpus import VISIBLE
 from rest_react.llm.vllm.vllm_server import VllmServer
@@ -108,7 +109,12 @@ def make(tmp_path):
     script = tmp_path / "vllm.py"
     script.write_text(FAKE_VLLM)
 
-    def make(*extra, model="base-model", **settings):
+    def make(*extra, model="base-model", timeout_s=600, has_others=False, **settings):
+        def connect(url):
+            return OpenAICompatible(
+                "iteration-1", base_url=url, api_key_env=None, timeout_s=timeout_s, tries=1, has_others=has_others
+            )
+
         settings = {
             "command": [sys.executable, str(script)],
             "served_name": "iteration-1",
@@ -116,10 +122,10 @@ def make(tmp_path):
             "extra_args": ["--pids", str(tmp_path / "pids"), *extra],
             "start_timeout_s": 20,
             "stop_timeout_s": 5,
-            "tries": 1,
+            "has_others": has_others,
             **settings,
         }
-        return VllmServer(model, **settings)
+        return VllmServer(model, connect, **settings)
 
     return make
 
@@ -308,10 +314,12 @@ def test_the_server_does_not_outlive_a_parent_that_is_killed(make, tmp_path):
     parent = f"""
 import asyncio
 from pathlib import Path
+from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm.vllm_server import VllmServer
 
 async def main():
-    server = VllmServer("m", command=[{sys.executable!r}, {str(tmp_path / "vllm.py")!r}], served_name="x",
+    server = VllmServer("m", lambda url: OpenAICompatible("x", base_url=url, api_key_env=None),
+                        command=[{sys.executable!r}, {str(tmp_path / "vllm.py")!r}], served_name="x",
                         log=Path({str(tmp_path / "log")!r}), extra_args=["--pids", {str(tmp_path / "pids")!r}])
     await server.start()
     print("up", flush=True)
@@ -319,7 +327,7 @@ async def main():
 
 asyncio.run(main())
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     process = subprocess.Popen(
         [sys.executable, "-c", parent], stdout=subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
     )

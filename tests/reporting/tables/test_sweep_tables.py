@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
+from rest_react.metrics.number_formats import percent, points, span
 from rest_react.metrics.trainings import change_over_trainings, difference_to_baseline, mean_over_trainings
-from rest_react.reporting.number_formats import percent, points, span
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.sweep_arm import Arm
 from rest_react.reporting.tables.sweep_tables import sweep_table

@@ -9,14 +9,15 @@ import pytest
 
 from rest_react.config.checks.needs import lacking_here
 from rest_react.config.compose import compose
+from rest_react.protocols import Tracker
 from rest_react.reporting.tracking.open_tracker import missing_tracker, open_tracker
 from rest_react.reporting.tracking.track_iteration import send
-from rest_react.reporting.tracking.trackers import Kind, NoTracker, tracker_mode
+from rest_react.reporting.tracking.trackers import Kind, TrackedIteration, tracker_mode
 from rest_react.storage.run_folder import RunFolder
 from tests.runs import reported_run
 
 
-class Sent(NoTracker):
+class Sent(Tracker):
     """What any tracker is sent of an iteration."""
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ def sent_to(kind: Kind, folder: Path, times: int = 1) -> Sent:
     send(run, 1, sent)
     for _ in range(times):
         config = {"agent.samples": 4, "long": "x" * 9000}
-        tracker = open_tracker(kind, run.root, "offline", run="demo", iteration=1, config=config, project="tests")
+        tracker = open_tracker(kind, TrackedIteration(run.root, "demo", 1, config, "tests", "offline"))
         send(run, 1, tracker)
         tracker.finish()
     assert sent.metrics and sent.curves["finetune/loss"] and sent.rows

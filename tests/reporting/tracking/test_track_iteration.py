@@ -6,8 +6,9 @@ from typing import Literal
 import pytest
 
 from rest_react.errors import OutsideFault
+from rest_react.protocols import Tracker
 from rest_react.reporting.tracking.track_iteration import IterationTracking
-from rest_react.reporting.tracking.trackers import Mode, NoTracker
+from rest_react.reporting.tracking.trackers import GivenMode
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, write_summary
 
@@ -18,7 +19,7 @@ def no_wandb_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-class Recording(NoTracker):
+class Recording(Tracker):
     """Keeps the names of what it is sent, unless it refuses everything or does not finish."""
 
     def __init__(self, sent: list[str], refuses: bool = False, finishes: bool = True) -> None:
@@ -38,13 +39,13 @@ class Command:
     """One command of a run with complete iterations 0 to 2, and the trackers that it opened."""
 
     def __init__(self, root: Path, kind: Literal["none", "wandb"] = "wandb", **behaviour: bool) -> None:
-        self.folder, self.opened, self.sent = RunFolder(root), list[tuple[int, Mode]](), list[str]()
+        self.folder, self.opened, self.sent = RunFolder(root), list[tuple[int, GivenMode]](), list[str]()
         for k in (0, 1, 2):
             write_summary(self.folder.stage(k, "grow"), {"trajectories": 1})
         self.behaviour = behaviour
         self.tracking = IterationTracking(self.folder, kind, "offline", self.open)
 
-    def open(self, k: int, mode: Mode) -> Recording:
+    def open(self, k: int, mode: GivenMode) -> Recording:
         self.opened.append((k, mode))
         return Recording(self.sent, **self.behaviour)
 
@@ -55,7 +56,7 @@ class Command:
 def test_an_iteration_is_sent_once_to_each_tracker(tmp_path: Path) -> None:
     commands = [Command(tmp_path, kind) for kind in ("none", "wandb", "wandb", "none", "wandb")]
     assert [command.tracking.track(1) for command in commands] == [True, True, False, False, False]
-    assert [command.opened for command in commands] == [[(1, "none")], [(1, "offline")], [], [], []]
+    assert [command.opened for command in commands] == [[], [(1, "offline")], [], [], []]
     assert commands[-1].summary(1) == {"schema": 1, "tracking": "wandb", "mode": "offline"}
 
 
@@ -98,7 +99,7 @@ def test_an_environment_variable_turns_the_tracker_off(
     monkeypatch.setenv("WANDB_MODE", "disabled")
     command = Command(tmp_path)
     assert command.tracking.track(1)
-    assert command.opened == [(1, "none")]
+    assert command.opened == []
     assert capsys.readouterr().err == "note: WANDB_MODE=disabled is set in the environment: nothing is sent to W&B\n"
     monkeypatch.delenv("WANDB_MODE")
     command = Command(tmp_path)

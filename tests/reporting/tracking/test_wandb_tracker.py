@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from rest_react.errors import OutsideFault
+from rest_react.protocols import Tracker
 from rest_react.records import Result, Verdict
 from rest_react.report import write_report
 from rest_react.reporting.tracking.track_iteration import send
-from rest_react.reporting.tracking.trackers import NoTracker, Tolerant, numbers
+from rest_react.reporting.tracking.trackers import GivenMode, Tolerant, TrackedIteration, numbers
 from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
@@ -27,10 +28,10 @@ from tests.runs import scripted_run, write_evaluation, write_lines
 UNREACHABLE = """
 import sys, time
 from pathlib import Path
-from rest_react.reporting.tracking.trackers import Tolerant
+from rest_react.reporting.tracking.trackers import Tolerant, TrackedIteration
 from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 
-it = Tolerant(WandbTracker(Path(sys.argv[1]), run="demo", iteration=1, config={}, mode="online"))
+it = Tolerant(WandbTracker(TrackedIteration(Path(sys.argv[1]), "demo", 1, {}, "rest-react", "online")))
 started = time.monotonic()
 for step in range(5):
     it.log("grow", {"x": float(step)})
@@ -41,12 +42,12 @@ print(problem.split(":")[:2], time.monotonic() - started < 10)
 DYING = """
 import os, signal, sys, time
 from pathlib import Path
-from rest_react.reporting.tracking.trackers import Tolerant
+from rest_react.reporting.tracking.trackers import Tolerant, TrackedIteration
 from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 
 folder = Path(sys.argv[1])
 for iteration in (1, 2):
-    it = Tolerant(WandbTracker(folder, run="demo", iteration=iteration, config={}))
+    it = Tolerant(WandbTracker(TrackedIteration(folder, "demo", iteration, {}, "rest-react", "offline")))
     it.log("grow", {"x": 1.0})
     if iteration == 1:
         for status in Path("/proc").glob("[0-9]*/status"):
@@ -91,8 +92,9 @@ def history(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
 
 
-def tracker(folder: Path, iteration: int = 1) -> WandbTracker:
-    return WandbTracker(folder, run="demo", iteration=iteration, config={"agent": {"samples": 4}})
+def tracker(folder: Path, iteration: int = 1, mode: GivenMode = "offline") -> WandbTracker:
+    config = {"agent": {"samples": 4}}
+    return WandbTracker(TrackedIteration(folder, "demo", iteration, config, "rest-react", mode))
 
 
 def test_an_offline_run_is_complete_in_the_given_folder(tmp_path: Path, home: Path) -> None:
@@ -223,14 +225,14 @@ def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
 
 
 def test_online_mode_without_a_key_fails_at_once_and_says_what_to_do(tmp_path: Path) -> None:
-    it = WandbTracker(tmp_path, run="demo", iteration=1, config={}, mode="online")
+    it = tracker(tmp_path, mode="online")
     with pytest.raises(OutsideFault, match=r"WANDB_API_KEY.*wandb sync"):
         it.log("grow", {"x": 1.0})
 
 
-def refused(folder: Path, mode: Literal["offline", "online"] = "offline") -> Tolerant:
+def refused(folder: Path) -> Tolerant:
     """A tracker that was given an iteration, whatever became of it."""
-    it = Tolerant(WandbTracker(folder, run="demo", iteration=1, config={}, mode=mode))
+    it = Tolerant(tracker(folder))
     it.log("grow", {"x": 1.0})
     it.table("rows", [{"a": 1}])
     return it
@@ -275,9 +277,11 @@ def test_the_death_of_w_and_b_s_process_is_reported(tmp_path: Path) -> None:
 def test_a_broken_w_and_b_installation_is_reported(tmp_path: Path) -> None:
     (tmp_path / "wandb.py").write_text("raise ImportError('protobuf is too new')")
     code = (
-        "import sys; from pathlib import Path; from rest_react.reporting.tracking.trackers import Tolerant;"
+        "import sys; from pathlib import Path;"
+        "from rest_react.reporting.tracking.trackers import Tolerant, TrackedIteration;"
         "from rest_react.reporting.tracking.wandb_tracker import WandbTracker;"
-        "it = Tolerant(WandbTracker(Path(sys.argv[1]), run='demo', iteration=1, config={}));"
+        "of = TrackedIteration(Path(sys.argv[1]), 'demo', 1, {}, 'rest-react', 'offline');"
+        "it = Tolerant(WandbTracker(of));"
         "it.log('grow', {'x': 1.0}); it.table('rows', [{}]); it.finish(); print(it.problems)"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
@@ -286,18 +290,6 @@ def test_a_broken_w_and_b_installation_is_reported(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "['wandb: ImportError: protobuf is too new']\n"
-
-
-def test_no_tracker_creates_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (here := tmp_path / "here").mkdir()
-    monkeypatch.chdir(here)
-    it = NoTracker()
-    it.log("grow", {"x": 1.0})
-    it.curve("finetune", "loss", [(1, 0.5)])
-    it.table("verdicts", [{"id": "q1.0"}])
-    it.artifact("1-model", [Path("does/not/exist")], kind="model")
-    it.finish()
-    assert list(here.iterdir()) == []
 
 
 def three_evaluations(folder: Path) -> RunFolder:
@@ -324,7 +316,7 @@ def sent(run: RunFolder, k: int, folder: Path) -> Path:
     return found
 
 
-class Noted(NoTracker):
+class Noted(Tracker):
     """Notes the artifacts."""
 
     def __init__(self) -> None:

@@ -11,13 +11,14 @@ from typing import TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault
 from rest_react.llm.option_scores import scores_of_listed
+from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.usage import Tokens
 
 Reply: TypeAlias = Sequence[str | Completion] | Mapping[str, float] | ModelFault | OutsideFault
 
 
-class RecordedLLM:
+class RecordedLLM(LLM):
     """An `LLM` that returns recorded replies. The first key of `replies` that the prompt contains selects the replies;
     the nth call with that key gets the nth reply, and later calls the last one.
 
@@ -57,9 +58,6 @@ class RecordedLLM:
         if isinstance(reply, (ModelFault, OutsideFault)):
             raise reply
         return reply
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
 
 def _recorded(sample: str | Completion, prompt: str) -> Completion:

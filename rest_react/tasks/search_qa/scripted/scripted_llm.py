@@ -12,14 +12,14 @@ it searches badly or drafts a flawed answer, so that its next steps show the rep
 Not here: the right action (scripted.expert), the errors (scripted.mistakes), and language models (llm).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Literal
 
-from rest_react.errors import ConfigError
 from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tuned
 from rest_react.metrics.prices import Price
+from rest_react.protocols import LLM
 from rest_react.records import Completion, Plan, Prompt, Sampling
 from rest_react.remote.budget import Metered
 from rest_react.seeds import derive_seed
@@ -65,7 +65,7 @@ class ScriptedModel(ModelSettings):
             yield f"{path}: right, wrong, unparsable and empty are all 0; give at least one a share"
 
 
-class ScriptedLLM:
+class ScriptedLLM(LLM):
     """An `LLM` that follows plans, keyed by the question's text. The four shares are normalised."""
 
     def __init__(
@@ -79,17 +79,9 @@ class ScriptedLLM:
         empty: float,
         slip: float = 0.0,
     ) -> None:
-        shares = {"right": right, "wrong": wrong, "unparsable": unparsable, "empty": empty}
-        problems = [f"policy.{name}: {share} is below 0; give a share" for name, share in shares.items() if share < 0]
-        if not problems and sum(shares.values()) <= 0:
-            problems = ["policy.right: all four shares are 0; give at least one above 0"]
-        if not 0 <= slip <= 1:
-            problems.append(f"policy.slip: {slip} is no probability; give 0 to 1")
-        if problems:
-            raise ConfigError(problems)
         self._plans = plans
         self._seed = seed
-        self._shares = shares
+        self._shares = {"right": right, "wrong": wrong, "unparsable": unparsable, "empty": empty}
         self._slip = slip
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
@@ -115,12 +107,6 @@ class ScriptedLLM:
             words = len(text.split())
             completions.append(Completion(text, words, _logprob(drawn, words, prompt.state, text), finish, seen))
         return completions
-
-    async def score(self, prompt: Prompt, options: Sequence[str]) -> None:
-        """None: a script has no log-probabilities of options."""
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
     def _slipped(self, state: ParsedState, plan: Plan) -> Action | None:
         """The flawed action this step gets instead of the right one, if any: a function of question and state."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rest_react.errors import ConfigError, OutsideFault
+from rest_react.errors import OutsideFault
 from rest_react.records import Completion, Hit, Hop, LabelledQuestion, Plan, Prompt, Sampling
 from rest_react.search.bm25 import Bm25Search
 from rest_react.tasks.search_qa.actions import (
@@ -351,19 +351,6 @@ def test_the_whole_prompt_is_counted() -> None:
     prompt = Prompt("Some instructions first.\n", state)
     completion = asyncio.run(scripted().sample(prompt, n=1, sampling=Sampling(0.5, 100, 0)))[0]
     assert completion.prompt_tokens == 3 + len(state.split())
-
-
-@pytest.mark.parametrize(
-    ("shares", "slip", "message"),
-    [
-        ({"right": -1.0}, 0.0, "policy.right"),
-        ({"right": 0.0}, 0.0, "all four shares are 0"),
-        ({"right": 1.0}, 1.5, "policy.slip"),
-    ],
-)
-def test_impossible_shares_are_refused(shares: dict[str, float], slip: float, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        scripted(shares, slip=slip)
 
 
 def test_a_recorded_model_replies_by_key_and_in_order() -> None:
