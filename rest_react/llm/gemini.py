@@ -239,13 +239,15 @@ class Gemini(LLM):
         if error.code == 400 and "multiple candidates" in message.lower():
             return _OneAtATime(refusal)
         if error.code == 400 and "logprobs" in message.lower():
-            return UsageError(f"{refusal}; set logprobs=false")
+            return UsageError(f"{refusal}; set {self._names.setting('logprobs')}=false")
         if error.code == 400 and "thinking" in message.lower():
-            return UsageError(f"{refusal}; set thinking_budget to another number, or to null")
+            budget = self._names.setting("thinking_budget")
+            return UsageError(f"{refusal}; set {budget} to another number, or to null")
         reply = ErrorReply(error.code, message, error.status or "", retry_after=gemini_retry_after(error))
         return classify_error(
-            reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault
-        )
+            reply, where=self._model, api_key_env=self._api_key_env, key=self._key, refused=ModelFault,
+            names=replace(self._names, openai=False),
+        )  # fmt: skip
 
 
 def _contents(prompt: Prompt) -> list[dict[str, object]]:

@@ -735,7 +735,7 @@ HOSTED_POLICY = ("llm@policy=openai", "finetune=hosted", "start=prompted")
         ),
         (
             ("llm@policy=vllm", "policy.command=[vllm, serve, --chat-template, mine.jinja]"),
-            "policy.command: --chat-template makes serving differ from training",
+            "policy.command: must end with serve; give --chat-template mine.jinja in policy.extra_args",
         ),
         (
             ("llm@policy=vllm", "policy.extra_args=[--chat-template, mine.jinja]"),

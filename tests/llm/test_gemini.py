@@ -274,7 +274,7 @@ def test_a_stalled_server_is_left_at_the_deadline():
         (
             error(400, "User location is not supported for the API use.", "FAILED_PRECONDITION"),
             UsageError,
-            "base_url to a provider that serves your country",
+            "location is not supported.*; check model",
         ),
         (error(403, "Your API key was reported as leaked.", "PERMISSION_DENIED"), UsageError, "GEMINI_API_KEY"),
         (

@@ -113,6 +113,8 @@ class VllmModel(ModelSettings):
         yield from template_problems(path, self.chat_template_kwargs)
         if self.port and self.port + self.replicas - 1 > _LAST_PORT:
             yield f"{path}.port: {self.port} leaves no port for {self.replicas} replicas; set {path}.port=0"
+        if behind := self.command[self.command.index("serve") + 1 :] if "serve" in self.command else ():
+            yield f"{path}.command: must end with serve; give {' '.join(behind)} in {path}.extra_args"
 
     def lacks(self, path: str) -> Iterator[str]:
         if not self.command or shutil.which(self.command[0]) is None:

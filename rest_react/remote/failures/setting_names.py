@@ -7,6 +7,7 @@
 Not here: refusals that name a field which this client sends (llm.openai_api.settings_for_refusals).
 """
 
+import re
 from dataclasses import dataclass
 
 from rest_react.remote.failures.error_replies import ErrorReply, any_spelling
@@ -45,13 +46,17 @@ _WAYS_OUT = (
     ),
 )
 
+_OF_OPENAI = re.compile("base_url|token_limit|n_per_request")
+
 
 @dataclass(frozen=True, slots=True)
 class SettingNames:
-    """The names of a client's settings for messages: `block` (e.g. `grader`), and the setting of its token limit."""
+    """The names of a client's settings for messages: `block` (e.g. `grader`), the setting of its token limit, and
+    whether it has those of an OpenAI-compatible client (base_url, token_limit, n_per_request)."""
 
     block: str = ""
     max_tokens: str = "max_tokens"
+    openai: bool = True
 
     def setting(self, name: str) -> str:
         """The full name of a setting of the block."""
@@ -62,6 +67,6 @@ class SettingNames:
         block = f"{self.block}." if self.block else ""
         said = reply.words if reply else ""
         for pattern, setting in _WAYS_OUT:
-            if pattern.search(said):
+            if pattern.search(said) and (self.openai or not _OF_OPENAI.search(setting)):
                 return f"set {setting.format(block=block, max_tokens=self.max_tokens, model=self.block or 'the model')}"
-        return f"check {block}model, {block}base_url and {block}token_limit"
+        return f"check {block}model, {block}base_url and {block}token_limit" if self.openai else f"check {block}model"

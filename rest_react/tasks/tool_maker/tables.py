@@ -3,10 +3,10 @@
     tool_tables(evaluations, prices)[0].rows[1]
     # ("word sorting", "user alone", "12.0% [4.1, 24.9]", "25", "-", "1,240", "$0.0004", ...)
 
-Each way to answer is an evaluation of its own; the last of each counts. The majority answer is the best constant
-answer, chosen with the gold answers: what cannot beat it has learnt nothing about the question. A tool pays off after
-making / (cost of a question for the maker alone - cost with the tool) questions; a rejected one never does, and in the
-row of all families it counts for neither cost.
+Each way to answer is an evaluation of its own, the first benchmark that asks so; its last iteration counts. The
+majority answer is the best constant answer, chosen with the gold answers: what cannot beat it has learnt nothing about
+the question. A tool pays off after making / (cost of a question for the maker alone - cost with the tool) questions; a
+rejected one never does, and in the row of all families it counts for neither cost.
 Not here: accuracies over iterations, which every task has (reporting).
 """
 
@@ -71,8 +71,8 @@ def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -
     for evaluation in evaluations:
         if evaluation.trajectories:
             way = how_asked(evaluation.trajectories[0].question_id).asked
-            first.setdefault(way, evaluation)
-            last[way] = evaluation
+            if evaluation.benchmark == first.setdefault(way, evaluation).benchmark:
+                last[way] = evaluation
     tables = list(_of_families("Tools", last, prices))
     if any(first[way].iteration < last[way].iteration for way in first):
         start = min(evaluation.iteration for evaluation in first.values())

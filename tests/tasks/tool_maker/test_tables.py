@@ -42,6 +42,18 @@ def test_the_answers_before_and_after_a_training_have_a_table_each() -> None:
     assert shares["Tools"].startswith("100.0%") and shares["Tools, iteration 0"].startswith("0.0%")
 
 
+def test_a_second_benchmark_that_is_asked_in_the_same_way_is_not_mixed_in() -> None:
+    evaluations = []
+    for iteration in (0, 1):
+        for name, number, verdict in (("user_with_tool", 0, "correct"), ("zz_more", 1, "incorrect")):
+            one, asked = answered("user_with_tool", "word_sorting", number, 100)
+            results = {one.id: result_of(asked, one, Verdict(verdict), before=Verdict(verdict))}
+            evaluations.append(Evaluated(iteration, name, [one], results))
+    for table in tool_tables(evaluations, {"policy": Price(1.0, 1.0)}):
+        shares = {row[1]: (row[2][:6], row[3]) for row in table.rows if row[0] == "word sorting"}
+        assert shares == {"majority answer": ("100.0%", "1"), "user with tool": ("100.0%", "1")}
+
+
 def test_a_rejected_tool_never_pays_off_and_does_not_make_the_others_cheaper() -> None:
     families, evaluations = ("word_sorting", "remainders"), []
     for way, tokens in (("user_with_tool", {"word_sorting": 100, "remainders": 0}), ("maker_alone", None)):
