@@ -10,7 +10,6 @@ Not here: the choice of locked settings (locked_settings).
 
 import shutil
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,6 @@ from rest_react.records import Fault
 from rest_react.storage.files import write_file
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines
-from rest_react.storage.locked_settings import is_locked
 from rest_react.storage.run_folder import BASELINES, SCHEMA
 
 # Of an environment: the hash of the texts with which the policy is asked, and of those for its judges.
@@ -45,50 +43,6 @@ _WORK_OF = {
 LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
 _OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a started job
 _NAME = "settings.yaml"
-# Newer settings, and their values in folders that lack them: by name, and by the last part of the name.
-_BEFORE: Mapping[str, object] = {
-    "agent.page_characters": 2000,
-    "agent.read_pages": 0,
-    "task.kind": "search_qa",
-    "task.grade": "label",
-    "task.shots": 0,
-    "task.tone": "polite, friendly and clear",
-    "task.baselines": [],
-    "demonstrations.questions": None,
-    "demonstrations.learning_rate": None,
-    "demonstrations.batch_size": None,
-    "teacher.kind": "same",
-    "teacher.mode": "chat",
-    "reward_model.folds": 3,
-    "reward_model.repeats": 4,
-    "reward_model.epochs": 6.0,
-    "synthetic.n": 0,
-    "synthetic.spare": 0.5,
-    "synthetic.near": 0.5,
-    "synthetic.judged": True,
-    "synthetic.temperature": 1.0,
-    "synthetic.max_tokens": 256,
-    "finetune.dtype": "auto",
-    "finetune.load_in_4bit": False,
-    "finetune.liger_kernel": False,
-    "improve.keep_trajectories": "all",
-    "improve.likeliest": None,
-    "improve.rejected_trajectories": "drop",
-    "agent.search_first": False,
-    "improve.equal_steps": "keep",
-    "finetune.steps": None,
-    "finetune.holdout": 0.0,
-    "finetune.snapshots": 1,
-    "evaluate.choose_by": None,
-    "*.without": [],
-    "*.only_with": [],
-    "*.part": None,
-    "*.instructed": False,
-    "improve.reward": "generate",
-}
-# Settings that earlier versions did not lock: a folder that lacks one is taken to have had the value of now.
-_NOT_LOCKED_BEFORE = ("*.command", "search.max_length")
-_REMOVED = {"synthetic.per_label": 0}  # settings that were renamed, and the value with which they had no effect
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
@@ -148,9 +102,8 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
     if differing:
         _write(root, _SettingsFile(SCHEMA, dict(settings), environments))
         return [f"{', '.join(differing)} changed; no finished work depends on it", *changes]
-    unknown = _unknown_before(kept.settings, settings)
-    if changes or gained or unknown:
-        _write(root, _SettingsFile(kept.schema, kept.settings | unknown, environments))
+    if changes or gained:
+        _write(root, _SettingsFile(kept.schema, kept.settings, environments))
     return changes
 
 
@@ -171,22 +124,12 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     kept = _read(root)
     if kept is None:
         return {}
-    # A key that only an earlier version locked is not compared.
-    before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
-    before = {key: value for key, value in before.items() if key not in _REMOVED or value != _REMOVED[key]}
-    before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
-    before |= _unknown_before(kept.settings, settings)
+    before = kept.settings
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})
         if key not in before or key not in settings or before[key] != settings[key]
     }
-
-
-def _unknown_before(kept: Mapping[str, object], settings: Mapping[str, object]) -> dict[str, object]:
-    """The settings that the folder's version did not lock."""
-    missing = {key: value for key, value in settings.items() if key not in kept}
-    return {key: value for key, value in missing.items() if any(fnmatchcase(key, name) for name in _NOT_LOCKED_BEFORE)}
 
 
 def differing_data(root: Path, environment: Mapping[str, str]) -> dict[str, str]:

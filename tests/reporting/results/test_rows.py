@@ -179,7 +179,7 @@ def test_every_benchmark_is_compared_with_its_own_start(tmp_path):
 
 def test_a_damaged_summary_is_refused_with_its_file_and_what_to_do(tmp_path):
     stage = write_evaluation(tmp_path, 0, [result("a")])
-    (stage / "summary.json").write_text('{"schema": 1, "grader": "rule"}')
+    (stage / "summary.json").write_text('{"schema": 1, "grader": "rule", "files": {}}')
     with pytest.raises(RunFolderError, match=r"summary\.json lacks repeats, seconds; remove the file"):
         compute_rows(tmp_path)
 
