@@ -45,6 +45,7 @@ from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy, Task
+from rest_react.tasks.sample_end import ended
 from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 
@@ -141,7 +142,8 @@ async def _pairs(task: Task, policy: Policy, id_: str, parsed: ParsedStep, corru
         )
     except ModelFault as error:
         problem = str(error)
-    sampled = _outputs(task, step, [(one.text.split(STOP, 1)[0].rstrip(), one.finish) for one in samples])
+    ends = (ended(one, policy.max_tokens) for one in samples)
+    sampled = _outputs(task, step, [(text.rstrip(), finish) for text, finish in ends])
     own = {action.target for action in sampled if action.decision != chosen.decision}
     flawed = dict.fromkeys(task.corruptions(step, chosen.target, Random(seed)))
     read = _outputs(task, step, [(text, "stop") for text in flawed])

@@ -14,6 +14,7 @@ from rest_react.prompts import STOP, StepPrompt
 from rest_react.records import Candidate, Completion, Hit, Sampling, Step
 from rest_react.selection.selectors import choose
 from rest_react.tasks.protocol import Policy
+from rest_react.tasks.sample_end import ended
 from rest_react.tasks.search_qa.actions import (
     STEP_KINDS,
     Action,
@@ -103,8 +104,8 @@ def _read_text(kind: StepKind, text: str, links: range) -> Parsed:
 def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int) -> tuple[Candidate, ParsedAction]:
     """The candidate to store, and its action. A sample that was cut off at the token limit has no action, even if a
     repair could find one: training on it would teach the model to stop in the middle."""
-    text = completion.text.split(STOP, 1)[0].rstrip()
-    parsed, finish = _read_text(kind, text, links), _finish(completion, max_tokens)
+    text, finish = _ended(completion, max_tokens)
+    parsed = _read_text(kind, text, links)
     tokens, logprob = _over_action(completion, text, parsed.spans)
     if finish == CUT_OFF:
         cut = f"cut off at {completion.tokens} tokens"
@@ -115,16 +116,14 @@ def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int)
     )
 
 
-def _finish(completion: Completion, max_tokens: int) -> str:
-    """How the sample ended. A text with the end mark is complete, whatever follows it. Some servers do not report that
-    the limit was reached, or report `stop`. Then the number of tokens shows it; for `stop` the text must also not end
-    with a bracket."""
-    if STOP in completion.text:
-        return "stop" if completion.finish == CUT_OFF else completion.finish
-    whole = completion.finish == "stop" and completion.text.rstrip().endswith((")", "]", "}", "`"))
-    if completion.finish in ("", "stop") and completion.tokens >= max_tokens and not whole:
-        return CUT_OFF
-    return completion.finish
+def _ended(completion: Completion, max_tokens: int) -> tuple[str, str]:
+    """The text, and how the sample ended. Some servers report `stop` where the limit was reached: the number of tokens
+    shows it, if the text has no end mark and does not end with a bracket."""
+    text, finish = ended(completion, max_tokens)
+    text = text.rstrip()
+    if finish == "stop" and STOP not in completion.text and completion.tokens >= max_tokens:
+        finish = "stop" if text.endswith((")", "]", "}", "`")) else CUT_OFF
+    return text, finish
 
 
 def _over_action(completion: Completion, text: str, spans: Sequence[tuple[int, int]]) -> tuple[int, float | None]:

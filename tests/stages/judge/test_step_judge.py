@@ -12,7 +12,9 @@ from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import ModelFault, UsageError
 from rest_react.loop import Loop
+from rest_react.protocols import LLM
 from rest_react.records import (
+    Completion,
     Example,
     Hit,
     JudgedPair,
@@ -20,6 +22,7 @@ from rest_react.records import (
     ModelRef,
     OptionScores,
     Prompt,
+    Sampling,
     Step,
     Trajectory,
     Usage,
@@ -82,9 +85,11 @@ class Judge:
         pass
 
 
-def make(folder: Path, replies=SAMPLES, questions: int = 4, corruptions: int = 1) -> tuple[list[JudgePairs], Trainer]:
+def make(
+    folder: Path, replies=SAMPLES, questions: int = 4, corruptions: int = 1, llm: LLM | None = None
+) -> tuple[list[JudgePairs], Trainer]:
     replace_lines(folder / "t.jsonl", map(demonstration, range(questions)))
-    trainer, llm = Trainer(), RecordedLLM({"decision": [replies], "": [[render_output(SELECTED)]]})
+    trainer, llm = Trainer(), llm or RecordedLLM({"decision": [replies], "": [[render_output(SELECTED)]]})
     asyncio.run(
         make_judge(
             SearchQA(), Policy(llm, 3, 1.0, 64, "perplexity", tuned=True), folder / "t.jsonl", folder / "judge",
@@ -105,6 +110,21 @@ def test_worse_outputs_are_other_decisions_of_the_policy_and_errors_but_no_slip_
     assert [one.origin for one in summarised.worse] == ["corruption"]
     texts = {worse.text for one in pairs for worse in one.worse}
     assert not texts & {canonical_text(RIGHT), canonical_text(SAME), canonical_text(SELECTED), "prose"}
+
+
+@pytest.mark.parametrize(("finish", "tokens", "whole"), [("length", 64, False), ("", 64, False), ("", 63, True)])
+@pytest.mark.parametrize("mark", ["", "  # [END]"])
+def test_a_sample_that_was_cut_off_is_no_worse_output_unless_it_has_its_end_mark(
+    tmp_path, finish: str, tokens: int, whole: bool, mark: str
+) -> None:
+    class Cut(RecordedLLM):
+        async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+            return [Completion(render_output(OTHER) + mark, tokens, None, finish, 9)] * n
+
+    pairs, _ = make(tmp_path, llm=Cut({}))
+    decided = [one for one in pairs if one.kind == "decide"]
+    found = {worse.text for one in decided for worse in one.worse if worse.origin == "policy"}
+    assert found == ({canonical_text(OTHER)} if whole or mark else set())
 
 
 def test_every_pair_is_a_row_of_yes_and_a_row_of_no_and_none_is_of_a_held_out_question(tmp_path) -> None:
