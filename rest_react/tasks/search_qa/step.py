@@ -7,13 +7,14 @@
 Not here: parsing of a text (tasks.search_qa.reading.parsing), and the next step (tasks.search_qa.agent).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rest_react.prompts import STOP, StepPrompt
+from rest_react.prompts import STOP
 from rest_react.records import Candidate, Completion, Hit, Sampling, Step
 from rest_react.selection.selectors import choose
 from rest_react.tasks.protocol import Policy
+from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.sample_end import ended
 from rest_react.tasks.search_qa.actions import (
     STEP_KINDS,
@@ -24,7 +25,6 @@ from rest_react.tasks.search_qa.actions import (
     decision_of,
     empty_elements,
 )
-from rest_react.tasks.search_qa.prompt_files import prompt_for
 from rest_react.tasks.search_qa.reading.parsing import Parsed, parse
 from rest_react.tasks.search_qa.search_first import REFUSED, refuse_terminate
 from rest_react.trajectories.parsed import CUT_OFF, ParsedAction, ParsedStep
@@ -42,7 +42,7 @@ async def take_step(
     policy: Policy,
     kind: StepKind,
     state: str,
-    prompts: Mapping[str, StepPrompt] | None,
+    prompts: StepPrompts,
     seed: int,
     *,
     hits: Sequence[Hit] = (),
@@ -54,7 +54,8 @@ async def take_step(
     the question as `search_first`, not one that terminates. Raises the errors of the client: ModelFault,
     OutsideFault."""
     sampling = Sampling(policy.temperature, policy.max_tokens, seed, stop=(STOP,))
-    completions = await policy.llm.sample(prompt_for(kind, state, prompts), n=policy.samples, sampling=sampling)
+    prompt = prompts.prompt(kind, state, tuned=policy.tuned)
+    completions = await policy.llm.sample(prompt, n=policy.samples, sampling=sampling)
     links = range(first_link, first_link + len(hits))
     read = [_read(kind, completion, links, policy.max_tokens) for completion in completions]
     candidates = tuple(candidate for candidate, _ in read)
