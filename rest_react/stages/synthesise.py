@@ -225,7 +225,6 @@ _RECORDS = StageRecords(
     WrittenText,
     noun="texts",
     role="teacher",
-    keep=lambda text: _outside_error(text) is None,
     outside_error=_outside_error,
     answers=_answers,
     failed=lambda text: bool(text.dropped),

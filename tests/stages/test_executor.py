@@ -37,7 +37,6 @@ SQUARES = StageRecords(
     Square,
     noun="squares",
     role="calculator",
-    keep=lambda square: square.lost is None,
     outside_error=lambda square: square.lost,
     answers=answers,
     failed=lambda square: square.value < 0,

@@ -194,7 +194,4 @@ def _counts(found: Sequence[Outcome], stage: Path, folds: int) -> dict[str, obje
     }
 
 
-_SCORES = StageRecords(
-    JudgedOutcome, noun="answers", role="reward_model", keep=lambda _: True, outside_error=lambda _: None,
-    answers=lambda _: (),
-)  # fmt: skip
+_SCORES = StageRecords(JudgedOutcome, noun="answers", role="reward_model")

@@ -229,9 +229,5 @@ def _share(judged: Sequence[JudgedPair], right: Callable[[JudgedPair], list[bool
     return {"mean": mean, "low": low, "high": high, "pairs": len(judged), "questions": found.n}
 
 
-_PAIRS = StageRecords(
-    JudgePairs, noun="states", role="policy", keep=lambda _: True, outside_error=lambda _: None, answers=lambda _: ()
-)
-_SCORES = StageRecords(
-    JudgedPair, noun="pairs", role="policy", keep=lambda _: True, outside_error=lambda _: None, answers=lambda _: ()
-)
+_PAIRS = StageRecords(JudgePairs, noun="states", role="policy")
+_SCORES = StageRecords(JudgedPair, noun="pairs", role="policy")
