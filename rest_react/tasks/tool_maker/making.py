@@ -26,13 +26,13 @@ from rest_react.records import Candidate, Hit, LabelledQuestion, Sampling, Step
 from rest_react.seeds import derive_seed
 from rest_react.tasks.rollout import PROMPT_TOKENS, StepPrompts, tokens_of_roles
 from rest_react.tasks.sample_end import ended
-from rest_react.tasks.tool_maker.conversation import ANSWER
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import SHOWN
 from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
 from rest_react.tasks.tool_maker.replies.calls import Code, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.sandbox import Sandbox
 from rest_react.tasks.tool_maker.states import propose_state, verify_state, wrapper
+from rest_react.tasks.tool_maker.step_views import ANSWER
 from rest_react.trajectories.parsed import CUT_OFF
 
 MAKER = "task.maker"  # the role: the name of its settings
