@@ -140,4 +140,5 @@ def scripted_run(folder: Path) -> Path:
         asyncio.run(improve(task, trajectories, stage / "improve", rules=Rules("perplexity"), reward_model=None, **how))
         evaluation = stage / "evaluate" / "world"
         asyncio.run(evaluate(task, policy, world.evaluation, RuleGrader(), evaluation, repeats=2, **how))
+    made_with(folder, {})
     return folder
