@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react import loop as loop_module
-from rest_react.build import Parts
+from rest_react.build import Parts, iteration_zero
 from rest_react.config.compose import compose
 from rest_react.errors import ModelFault, UsageError
 from rest_react.loop import Loop
@@ -29,7 +28,8 @@ from rest_react.records import (
     WorseOutput,
 )
 from rest_react.selection.trained_judge import TrainedJudge
-from rest_react.stages.judge.step_judge import HELD_OUT, PAIRS, accuracy, held_out_questions, make_judge
+from rest_react.stages.judge.held_out import HELD_OUT, held_out_questions
+from rest_react.stages.judge.step_judge import PAIRS, accuracy, make_judge
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import RunFolder
@@ -94,7 +94,7 @@ def make(
         make_judge(
             SearchQA(), Policy(llm, 3, 1.0, 64, "perplexity", tuned=True), folder / "t.jsonl", folder / "judge",
             corruptions=corruptions, held_out=0.25, trainer=trainer, base=BASE, open_model=lambda _: Judge(), seed=7,
-            in_flight=1, prices=FREE, title="judge",
+            in_flight=1, prices=FREE,
         )
     )  # fmt: skip
     return list(read_lines(folder / "judge" / PAIRS, JudgePairs)), trainer
@@ -192,14 +192,14 @@ def test_a_judge_starts_from_the_policy_or_from_the_untuned_weights(start_from, 
     async def make(*_, **given) -> None:
         asked.update(given)
 
-    monkeypatch.setattr(loop_module, "make_judge", make)
+    monkeypatch.setattr(iteration_zero, "make_judge", make)
     how = ("reward_model=trained", f"reward_model.start_from={start_from}", "improve.selector=reward_model")
     settings = compose(["experiment=smoke", "policy=tiny", "agent.select=perplexity", "improve.keep=all", *how])
     folder = RunFolder(tmp_path)
     make_folder(folder.stage(0, "finetune"))
     write_json(folder.stage(0, "finetune") / "model.json", BASE)
     write_summary(folder.stage(0, "finetune"), {})
-    asyncio.run(Loop(settings, Parts(settings, folder)).run_judge())
+    asyncio.run(iteration_zero.train_judge(Parts(settings, folder), ()))
     assert (asked["base"], asked["corruptions"], asked["held_out"]) == (base, 2, 0.25)
 
 
@@ -229,7 +229,7 @@ def test_a_judge_of_answers_gets_the_demonstrated_questions_and_starts_folds_fro
     async def make(task, questions, examples, stage, **given) -> None:
         asked.update(given, questions=questions, examples=examples, stage=stage)
 
-    monkeypatch.setattr(loop_module, "make_outcome_judge", make)
+    monkeypatch.setattr(iteration_zero, "make_outcome_judge", make)
     how = ("reward_model=trained", "reward_model.epochs=9", "improve.keep_trajectories=judged_good")
     settings = compose(
         ["experiment=smoke", "policy=tiny", "finetune=tiny", "agent.select=perplexity", "improve.keep=all", *how]
@@ -240,10 +240,9 @@ def test_a_judge_of_answers_gets_the_demonstrated_questions_and_starts_folds_fro
     write_summary(folder.stage(0, "finetune"), {})
     row = Example("d0.0.0", "d0.0", 0, "decide", "state", "action", "perplexity")
     replace_lines(folder.stage(0, "improve") / "examples.jsonl", [row])
-    loop = Loop(settings, parts := Parts(settings, folder))
-    loop.demonstrations = parts.question_sets.world.demonstrations
-    asyncio.run(loop.run_judge())
-    assert (asked["questions"], asked["examples"]) == (loop.demonstrations, [row])
+    demonstrations = (parts := Parts(settings, folder)).question_sets.world.demonstrations
+    asyncio.run(iteration_zero.train_judge(parts, demonstrations))
+    assert (asked["questions"], asked["examples"]) == (demonstrations, [row])
     assert (asked["base"], asked["untuned"]) == (BASE, ModelRef("tiny-random", "base", tuned=False))
     assert (asked["folds"], asked["repeats"], asked["held_out"]) == (3, 4, 0.25)
     assert asked["stage"] == folder.stage(0, "outcome_judge")
@@ -265,7 +264,7 @@ def test_a_tiny_policy_becomes_a_judge_that_scores_candidates(tmp_path) -> None:
         await loop.run_grow(0, parts.llm(model), model)
         await loop.run_improve(0)
         await loop.run_finetune(0, model)
-        await loop.run_judge()
+        await iteration_zero.train_judge(parts, ())
         judge = parts.judges.reward_model()
         assert judge is not None
         try:
