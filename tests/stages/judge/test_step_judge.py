@@ -119,7 +119,7 @@ def test_a_sample_that_was_cut_off_is_no_worse_output_unless_it_has_its_end_mark
 ) -> None:
     class Cut(RecordedLLM):
         async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-            return [Completion(render_output(OTHER) + mark, tokens, None, finish, 9)] * n
+            return [Completion(canonical_text(OTHER) + mark, tokens, None, finish, 9)] * n
 
     pairs, _ = make(tmp_path, llm=Cut({}))
     decided = [one for one in pairs if one.kind == "decide"]
