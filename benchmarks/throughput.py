@@ -30,8 +30,9 @@ from rest_react.records import Hit, Question
 from rest_react.stages.grow import grow
 from rest_react.storage.summaries import read_summary
 from rest_react.tasks.protocol import Policy
+from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.search_qa.agent import SearchAgent
-from rest_react.tasks.search_qa.prompt_files import PACKAGED_PROMPTS, with_numbers
+from rest_react.tasks.search_qa.prompt_files import CLOSINGS, PACKAGED_PROMPTS, with_numbers
 from rest_react.tasks.search_qa.settings import SearchQASettings
 from rest_react.tasks.search_qa.task import SearchQA
 
@@ -84,7 +85,7 @@ def run_grow(
         llm: LLM = Replicas(clients) if len(clients) > 1 else clients[0]
         prompts = SearchQASettings("search_qa").load_prompts(PACKAGED_PROMPTS)
         prompts = with_numbers(prompts, hits_per_search=3, max_searches=MAX_SEARCHES)
-        task = SearchQA(SearchAgent(InMemory(), prompts, max_searches=MAX_SEARCHES))
+        task = SearchQA(SearchAgent(InMemory(), StepPrompts(prompts, CLOSINGS), max_searches=MAX_SEARCHES))
         policy = Policy(llm, SAMPLES, 0.5, 2 * TOKENS, "perplexity", tuned=not exemplars)
         try:
             await grow(task, policy, [question], stage, repeats=trajectories, seed=7, in_flight=in_flight, prices=FREE)

@@ -7,7 +7,8 @@
                      chooses among the models of each training
 
 Each `run_*` method passes one stage its settings.
-Not here: the stages (stages), the clients, trainer and task (build), and the command (run).
+Not here: the stages (stages), the clients, trainer and task, the benchmarks and what iteration 0 alone has (build), and
+the command (run).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,35 +17,28 @@ from rest_react.build import Parts
 from rest_react.build.benchmarks import Benchmarks
 from rest_react.build.data_digests import data_digests
 from rest_react.build.gold_answers import refuse_unusable_golds
+from rest_react.build.iteration_zero import train_judge, write_texts
 from rest_react.build.question_ids import write_question_ids
 from rest_react.build.question_sets import refuse_empty_sets
-from rest_react.build.shared_questions import refuse_grown_questions, refuse_shared_questions
-from rest_react.config.environment import environment
-from rest_react.config.settings import Settings, TrainedModel, asks_reward_model
+from rest_react.build.reused_stages import reuse_other_run
+from rest_react.build.shared_questions import refuse_shared_questions
+from rest_react.config.settings import Settings
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.prompts import exemplar_rows
 from rest_react.protocols import LLM
 from rest_react.questions import unlabelled
-from rest_react.records import Example, LabelledQuestion, ModelRef, Question
+from rest_react.records import Example, LabelledQuestion, ModelRef
 from rest_react.report import show_results
 from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.seeds import derive_seed
-from rest_react.stages.choose_model import model_of_iteration
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
-from rest_react.stages.improve.improve import EXAMPLES, improve
+from rest_react.stages.improve.improve import improve
 from rest_react.stages.improve.trainable_steps import Rules
-from rest_react.stages.judge.outcome_judge import WEIGHTS, make_outcome_judge
-from rest_react.stages.judge.step_judge import make_judge
-from rest_react.stages.reuse.reuse import reuse_stages
-from rest_react.stages.rollouts import TRAJECTORIES, asked_questions
-from rest_react.stages.synthesise import synthesise
+from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.stages.training_data import origin_of_rows, preference_data, training_data
-from rest_react.storage.jsonl import read_lines
 from rest_react.storage.locked_settings import locked_settings
-from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary
-from rest_react.tasks.protocol import Policy
 
 
 class Loop:
@@ -72,9 +66,10 @@ class Loop:
     async def run_to(self, iteration: int) -> None:
         """Runs every stage up to `iteration` that is not complete yet."""
         s = self.settings
-        self.reuse()
+        if s.grow.reuse is not None:
+            reuse_other_run(self.parts, unlabelled(self.grow_set.labelled), self.asked, self.data_digests())
         if s.synthetic.n:
-            await self.run_synthesise()
+            await write_texts(self.parts)
         self.demonstrations = await write_question_ids(s, self.parts, self.grow_set, self.benchmarks.sets)
         await self.benchmarks.run_baselines()
         model = self.parts.starting_model()
@@ -97,56 +92,6 @@ class Loop:
         finally:
             await llm.aclose()
             await self.parts.models.close_those_of_task()
-
-    def reuse(self) -> None:
-        """Copies the stages that this run shares with the run `grow.reuse`, if it is set."""
-        s = self.settings
-        if s.grow.reuse is None:
-            return
-        own = {question.text for question in unlabelled(self.grow_set.labelled)}  # compared already
-
-        def check(grown: Sequence[Question]) -> None:
-            others = [question for question in grown if question.text not in own]
-            refuse_grown_questions(s, others, self.asked, setting=f"grow.reuse={s.grow.reuse}")
-
-        stages = (self.folder.stage(k, "grow") for k in range(1, s.iteration + 1))  # some may be reused already
-        check(asked_questions(stage / TRAJECTORIES for stage in stages))
-        reuse_stages(
-            RunFolder(self.folder.root.parent / s.grow.reuse),
-            self.folder,
-            locked_settings(s),
-            iteration=s.iteration,
-            environment=environment(self.parts.prompts.digests()) | self.data_digests(),
-            tolerated={
-                "grow": s.grow.tolerate_outside_faults,
-                "improve": s.improve.tolerate_outside_faults,
-                "evaluate": s.evaluate.tolerate_outside_faults,
-            },
-            check=check,
-        )
-
-    async def run_synthesise(self) -> None:
-        """Has the teacher write the texts that iteration 0 learns from."""
-        s, parts = self.settings, self.parts
-        teacher, template = parts.judges.teacher()
-        judge = parts.judges.of_texts()
-        try:
-            await synthesise(
-                teacher,
-                template,
-                judge,
-                s.task.label_names(),
-                self.folder.stage(0, "synthetic"),
-                s.synthetic,
-                shown=s.task.shown,
-                seed=derive_seed(s.seed, "synthesise"),
-                in_flight=s.policy.in_flight,
-                prices=parts.prices,
-            )
-        finally:
-            await teacher.aclose()
-            if judge is not None:
-                await judge.llm.aclose()
 
     async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Samples trajectories with the policy of the previous iteration; in iteration 0, demonstrations of the
@@ -178,7 +123,7 @@ class Loop:
         if read_summary(self.folder.stage(k, "improve")) is not None:
             return
         if k:
-            await self.run_judge()
+            await train_judge(self.parts, self.demonstrations)
         reward_model = self.parts.judges.reward_model() if k else None
         try:
             await improve(
@@ -195,70 +140,6 @@ class Loop:
         finally:
             if reward_model is not None:
                 await reward_model.llm.aclose()
-
-    async def run_judge(self) -> None:
-        """Trains the judge of `reward_model=trained`: of answers, or of steps."""
-        judge = self.settings.reward_model
-        if not isinstance(judge, TrainedModel) or not asks_reward_model(self.settings):
-            return
-        policy = model_of_iteration(self.folder.stage(0))
-        assert policy is not None  # iteration 0 is complete
-        base = policy if judge.start_from == "policy" else self.parts.starting_model()
-        if self.settings.improve.keep_trajectories == "judged_good":
-            await self.run_outcome_judge(judge, base)
-        else:
-            await self.run_step_judge(judge, policy, base)
-
-    async def run_outcome_judge(self, judge: TrainedModel, base: ModelRef) -> None:
-        """Trains a judge of answers on the outcomes of the policy on the demonstrated questions."""
-        s, parts = self.settings, self.parts
-
-        def open_policy(model: ModelRef) -> Policy:
-            return parts.policy(parts.llm(model), samples=s.grow.samples, temperature=s.grow.temperature, tuned=True)
-
-        await make_outcome_judge(
-            parts.demonstrated_task(),
-            self.demonstrations,
-            list(read_lines(self.folder.stage(0, "improve") / EXAMPLES, Example)),
-            self.folder.stage(0, "outcome_judge"),
-            folds=judge.folds,
-            repeats=judge.repeats,
-            held_out=judge.held_out,
-            grader=parts.judges.grader(),
-            trainers=lambda of: parts.trainer(0, f"outcome judge, {of}", judge.epochs if of == WEIGHTS else None),
-            untuned=parts.starting_model(),
-            base=base,
-            open_policy=open_policy,
-            open_judge=parts.judges.trained,
-            seed=derive_seed(s.seed, "outcome_judge"),
-            in_flight=s.policy.in_flight,
-            prices=parts.prices,
-            title="iteration 0: outcome judge",
-            tolerated=s.evaluate.tolerate_outside_faults,
-            make_room=parts.judges.grader_needs_room,
-        )
-
-    async def run_step_judge(self, judge: TrainedModel, policy: ModelRef, base: ModelRef) -> None:
-        """Trains a judge of steps on demonstrations and on samples of iteration 0's policy."""
-        s, llm = self.settings, self.parts.llm(policy)
-        try:
-            await make_judge(
-                self.parts.task_reader(),
-                self.parts.policy(llm, samples=judge.samples, temperature=s.grow.temperature, tuned=True),
-                self.folder.stage(0, "grow") / TRAJECTORIES,
-                self.folder.stage(0, "judge"),
-                corruptions=judge.corruptions,
-                held_out=judge.held_out,
-                trainer=self.parts.trainer(0, "judge"),
-                base=base,
-                open_model=self.parts.judges.trained,
-                seed=derive_seed(s.seed, "judge"),
-                in_flight=s.policy.in_flight,
-                prices=self.parts.prices,
-                title="iteration 0: judge",
-            )
-        finally:
-            await llm.aclose()
 
     async def run_finetune(self, k: int, model: ModelRef) -> ModelRef:
         """Fine-tunes the base model or `model`, as `finetune.start_from` says; returns the next model."""

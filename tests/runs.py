@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -86,11 +87,19 @@ def write_lines(path: Path, records) -> None:
     path.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
 
 
+def made_with(folder: Path, settings: Mapping[str, object]) -> None:
+    """Gives a hand-made run folder these settings, and a task, in place of those that it has."""
+    (folder / "settings.yaml").unlink(missing_ok=True)
+    lock_settings(folder, {"task.kind": "search_qa", **settings}, {"python": "3"})
+
+
 def write_evaluation(run: Path, iteration: int, results, *, benchmark="world", repeats=1, **summary) -> Path:
     stage = run / f"iter_{iteration}" / "evaluate" / benchmark
     write_lines(stage / "results.jsonl", results)
     facts = {"schema": 1, "grader": "rule", "questions": 4, "repeats": repeats, "seconds": 90.0, "files": {}, **summary}
     (stage / "summary.json").write_text(json.dumps(facts))
+    if not (run / "settings.yaml").exists():
+        made_with(run, {})
     return stage
 
 
@@ -107,12 +116,12 @@ def reported_run(folder: Path) -> Path:
         "finetune": {"examples": 251, "model": "model", "seconds": 240.0},
     }.items():
         (folder / "iter_1" / name).mkdir(parents=True)
-        (folder / "iter_1" / name / "summary.json").write_text(json.dumps({"schema": 1, **facts}))
+        (folder / "iter_1" / name / "summary.json").write_text(json.dumps({"schema": 1, "files": {}, **facts}))
     losses = [{"step": step, "loss": 3 / step} for step in range(1, 1001)]
     write_lines(folder / "iter_1" / "finetune" / "loss.jsonl", losses)
     with (folder / "iter_1" / "finetune" / "loss.jsonl").open("a") as file:
         file.write('{"step": 1001, "lo')
-    lock_settings(folder, {"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"}, {"python": "3"})
+    made_with(folder, {"note": HOSTILE, "policy.model": HOSTILE, "finetune.kind": "local"})
     return folder
 
 
@@ -131,4 +140,5 @@ def scripted_run(folder: Path) -> Path:
         asyncio.run(improve(task, trajectories, stage / "improve", rules=Rules("perplexity"), reward_model=None, **how))
         evaluation = stage / "evaluate" / "world"
         asyncio.run(evaluate(task, policy, world.evaluation, RuleGrader(), evaluation, repeats=2, **how))
+    made_with(folder, {})
     return folder

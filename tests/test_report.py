@@ -18,7 +18,7 @@ from rest_react.report import write_report
 from rest_react.reporting.results.results_json import Accuracy, RuleDisagreement
 from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tables.results_table import first_view, results_table
-from rest_react.storage.settings_file import lock_settings, read_environments, read_settings
+from rest_react.storage.settings_file import read_environments, read_settings
 from tests.runs import reported_run, result, write_evaluation
 
 
@@ -46,7 +46,6 @@ def test_the_share_on_which_the_rule_grader_differs_is_reported(tmp_path):
     (row,) = compute_rows(folder)
     share = clustered_interval({"a": [0.0], "b": [1.0], "c": [0.0]})
     assert row.rule_disagreement == RuleDisagreement(mean=1 / 3, low=share.low, high=share.high, answers=3)
-    lock_settings(folder, {}, {})
     write_report(folder, smoke=False)
     for name in ("report.md", "report.html"):
         text = (folder / name).read_text(encoding="utf-8").replace("\\", "")

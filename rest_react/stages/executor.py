@@ -31,17 +31,17 @@ class StageRecords(Generic[R]):
     """The type of a stage's records, and functions of a record that the executor needs.
 
     `noun` is their name in messages (trajectories, rankings); `role` is the settings group of the model that makes them
-    (policy, reward_model). `keep` says whether to keep a record when the stage resumes. `outside_error` is the external
-    error because of which a record failed, or None. `answers` has one entry per request, for
-    remote.failures.refusals. `failed` says whether the progress counts a record as failed.
+    (policy, reward_model). `outside_error` is the external error because of which a record failed, or None. `keep` says
+    whether to keep a record when the stage resumes; without it, those without such an error are kept. `answers` has one
+    entry per request, for remote.failures.refusals. `failed` says whether the progress counts a record as failed.
     """
 
     kind: type[R]
     noun: str
     role: str
-    keep: Callable[[R], bool]
-    outside_error: Callable[[R], str | None]
-    answers: Callable[[R], Iterable[str | None]]
+    keep: Callable[[R], bool] | None = None
+    outside_error: Callable[[R], str | None] = lambda _: None
+    answers: Callable[[R], Iterable[str | None]] = lambda _: ()
     failed: Callable[[R], bool] = lambda _: False
 
 
@@ -65,7 +65,7 @@ async def run_owed(
     wrong. Any other error of `do` cancels the rest and is raised unchanged; records made before it are kept.
     """
     log = JsonLines(path, records.kind)
-    done = log.resume(keep=records.keep)
+    done = log.resume(keep=records.keep or (lambda record: records.outside_error(record) is None))
     order: list[str] = []
     failed, lost, last_error = 0, 0, ""
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from rest_react.stages.evaluate import reopen_unscored
 from rest_react.stages.improve.improve import reopen_refused
 from rest_react.storage.run_folder import BASELINES, RunFolder, iterations
-from rest_react.storage.settings_file import differing_settings, is_unused
+from rest_react.storage.settings_file import differing_settings
 from rest_react.storage.summaries import read_summary
+from rest_react.storage.unused_settings import is_unused
 
 
 def reopen_where_limits_changed(folder: RunFolder, settings: Mapping[str, object]) -> None:

@@ -113,14 +113,13 @@ def _first_answer(trajectory: Trajectory) -> Iterator[str | None]:
 
 def _stands(trajectory: Trajectory) -> bool:
     """Whether the trajectory is final: an error of the model is a result, an external error is not."""
-    return trajectory.fault is None or trajectory.fault.whose == "model"
+    return _outside_error(trajectory) is None
 
 
 _RECORDS = StageRecords(
     Trajectory,
     noun="trajectories",
     role="policy",
-    keep=_stands,
     outside_error=_outside_error,
     answers=_first_answer,
     failed=lambda trajectory: trajectory.fault is not None,

@@ -31,6 +31,7 @@ from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
+from rest_react.tasks.sample_end import ended
 from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import CUT_OFF
 
@@ -149,8 +150,9 @@ async def _written(
     try:
         (reply,) = await teacher.sample(Prompt("", prompt), n=1, sampling=sampling)
         said = after_thinking(reply.text)
-        text = (said or "").split(STOP, 1)[0].strip().strip("\"'`").strip()
-        cut_off = said is None or (text and reply.finish == CUT_OFF)
+        text, finish = ended(replace(reply, text=said or ""), rules.max_tokens)
+        text = text.strip().strip("\"'`").strip()
+        cut_off = said is None or (text and finish == CUT_OFF)
         written = replace(
             written, text=text, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens,
             dropped="cut off" if cut_off else "" if text else "empty",
@@ -223,7 +225,6 @@ _RECORDS = StageRecords(
     WrittenText,
     noun="texts",
     role="teacher",
-    keep=lambda text: _outside_error(text) is None,
     outside_error=_outside_error,
     answers=_answers,
     failed=lambda text: bool(text.dropped),

@@ -14,7 +14,6 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -94,33 +93,18 @@ def refuse_damaged_weights(folder: Path) -> None:
     stages = [folder.parent, *folder.parents[2:3]]  # a snapshot lies two folders deeper
     stage = next((one for one in stages if folder.name == WEIGHTS and (one / SUMMARY).is_file()), None)
     if stage is not None:
-        files = stored_files((stage / SUMMARY).read_bytes()) or {}
+        files = stored_files((stage / SUMMARY).read_bytes())
         if any(damage(stage / name, state) for name, state in files.items()):
             _refuse(stage, files)
 
 
 class _Files(msgspec.Struct):
-    files: dict[str, FileState] | None = None
+    files: dict[str, FileState]
 
 
-def stored_files(summary: bytes) -> dict[str, FileState] | None:
-    """The states of a stage's files in its summary; None for a summary of an earlier version without them. Raises
-    msgspec.MsgspecError if the summary is invalid."""
+def stored_files(summary: bytes) -> dict[str, FileState]:
+    """The states of a stage's files in its summary. Raises msgspec.MsgspecError if the summary is invalid."""
     return msgspec.json.decode(summary, type=_Files).files
-
-
-def counted_files(summary: Mapping[str, Any]) -> dict[str, FileState]:
-    """The row counts of a stage's files in a summary of an earlier version."""
-    match summary:
-        case {"trajectories": int(rows)}:
-            return {"trajectories.jsonl": FileState(rows=rows)}
-        case {"examples": int(rows), "ranked": int(ranked), "fallback": int(fallback), "errored": int(errored)}:
-            counted = {"examples.jsonl": rows, "rankings.jsonl": ranked + fallback + errored}
-            return {name: FileState(rows=count) for name, count in counted.items()}
-        case {"grader": _, "questions": int(questions), "repeats": int(repeats)}:
-            return {"results.jsonl": FileState(rows=questions * repeats)}
-        case _:
-            return {}
 
 
 def damage(path: Path, state: FileState, *, whole: bool = True) -> str:

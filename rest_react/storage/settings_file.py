@@ -5,12 +5,11 @@
     read_settings(folder.root)                                     # {"seed": 0, "agent.select": "perplexity", ...}
 
 Settings are flat (dotted key to value). A setting may still change while no finished work depends on it.
-Not here: the choice of locked settings (locked_settings).
+Not here: the choice of locked settings (locked_settings), and which may still change (unused_settings).
 """
 
 import shutil
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,77 +17,14 @@ import msgspec
 import yaml
 
 from rest_react.errors import RunFolderError
-from rest_react.records import Fault
 from rest_react.storage.files import write_file
-from rest_react.storage.integrity import SUMMARY
-from rest_react.storage.jsonl import read_lines
-from rest_react.storage.locked_settings import is_locked
 from rest_react.storage.run_folder import BASELINES, SCHEMA
+from rest_react.storage.unused_settings import is_unused, nothing_finished
 
 # Of an environment: the hash of the texts with which the policy is asked, and of those for its judges.
 STEP_PROMPTS, JUDGE_PROMPTS = "step_prompts", "judge_prompts"
 _ABSENT = "(absent)"
-# The files that depend on these settings; while none exists, the settings may change.
-_WORK_OF = {
-    "grader.": ("iter_*/evaluate/*/results.jsonl", "iter_*/choose/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
-    "evaluate.choose_by": ("iter_*/choose/summary.json", "iter_*/evaluate/*/summary.json"),
-    # Iteration 0 has demonstrations alone, which no reward model and no filter touches.
-    "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/outcome_judge/*", "iter_0/synthetic/*"),
-    "improve.": ("iter_[1-9]*/improve/*", "iter_[1-9]*/finetune/*", "iter_0/synthetic/*"),
-    "finetune.": ("iter_*/finetune/*",),
-    # Which of the written texts become rows is decided last.
-    "synthetic.spare": ("iter_0/synthetic/summary.json",),
-    "synthetic.near": ("iter_0/synthetic/summary.json",),
-}
-# Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
-# at any time; replies that were cut or refused because of a limit are requested again.
-LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
-_OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a started job
 _NAME = "settings.yaml"
-# Newer settings, and their values in folders that lack them: by name, and by the last part of the name.
-_BEFORE: Mapping[str, object] = {
-    "agent.page_characters": 2000,
-    "agent.read_pages": 0,
-    "task.kind": "search_qa",
-    "task.grade": "label",
-    "task.shots": 0,
-    "task.tone": "polite, friendly and clear",
-    "task.baselines": [],
-    "demonstrations.questions": None,
-    "demonstrations.learning_rate": None,
-    "demonstrations.batch_size": None,
-    "teacher.kind": "same",
-    "teacher.mode": "chat",
-    "reward_model.folds": 3,
-    "reward_model.repeats": 4,
-    "reward_model.epochs": 6.0,
-    "synthetic.n": 0,
-    "synthetic.spare": 0.5,
-    "synthetic.near": 0.5,
-    "synthetic.judged": True,
-    "synthetic.temperature": 1.0,
-    "synthetic.max_tokens": 256,
-    "finetune.dtype": "auto",
-    "finetune.load_in_4bit": False,
-    "finetune.liger_kernel": False,
-    "improve.keep_trajectories": "all",
-    "improve.likeliest": None,
-    "improve.rejected_trajectories": "drop",
-    "agent.search_first": False,
-    "improve.equal_steps": "keep",
-    "finetune.steps": None,
-    "finetune.holdout": 0.0,
-    "finetune.snapshots": 1,
-    "evaluate.choose_by": None,
-    "*.without": [],
-    "*.only_with": [],
-    "*.part": None,
-    "*.instructed": False,
-    "improve.reward": "generate",
-}
-# Settings that earlier versions did not lock: a folder that lacks one is taken to have had the value of now.
-_NOT_LOCKED_BEFORE = ("*.command", "search.max_length")
-_REMOVED = {"synthetic.per_label": 0}  # settings that were renamed, and the value with which they had no effect
 
 
 class _SettingsFile(msgspec.Struct, frozen=True):
@@ -97,26 +33,6 @@ class _SettingsFile(msgspec.Struct, frozen=True):
     schema: int
     settings: dict[str, Any]
     environments: Annotated[list[dict[str, str]], msgspec.Meta(min_length=1)]
-
-
-class _OwedVerdict(msgspec.Struct):
-    owed: bool = False
-
-
-class _Owed(msgspec.Struct):
-    """The fields of a record that tell whether its work must be repeated."""
-
-    id: str
-    fault: Fault | None = None
-    verdict: _OwedVerdict | None = None
-    verdict_before_checks: _OwedVerdict | None = None
-    status: str = ""
-
-    @property
-    def is_owed(self) -> bool:
-        verdicts = (self.verdict, self.verdict_before_checks)
-        outside = self.fault is not None and self.fault.whose == "outside"
-        return outside or self.status == "errored" or any(one is not None and one.owed for one in verdicts)
 
 
 def lock_settings(root: Path, settings: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
@@ -132,7 +48,7 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
         return []
     refuse_other_settings(root, settings)
     differing = differing_settings(root, settings)
-    if differing and _nothing_finished(root):
+    if differing and nothing_finished(root):
         for begun in (*root.glob("iter_*"), *root.glob(BASELINES)):
             shutil.rmtree(begun)
         _write(root, _SettingsFile(SCHEMA, dict(settings), [dict(environment)]))
@@ -148,16 +64,15 @@ def lock_settings(root: Path, settings: Mapping[str, object], environment: Mappi
     if differing:
         _write(root, _SettingsFile(SCHEMA, dict(settings), environments))
         return [f"{', '.join(differing)} changed; no finished work depends on it", *changes]
-    unknown = _unknown_before(kept.settings, settings)
-    if changes or gained or unknown:
-        _write(root, _SettingsFile(kept.schema, kept.settings | unknown, environments))
+    if changes or gained:
+        _write(root, _SettingsFile(kept.schema, kept.settings, environments))
     return changes
 
 
 def refuse_other_settings(root: Path, settings: Mapping[str, object]) -> None:
     """Raises RunFolderError, naming each setting that differs from the folder's, where finished work depends on one."""
     differing = differing_settings(root, settings)
-    if not differing or _nothing_finished(root) or all(is_unused(root, key) for key in differing):
+    if not differing or nothing_finished(root) or all(is_unused(root, key) for key in differing):
         return
     raise RunFolderError(
         f"{root} was created with other settings:\n"
@@ -171,22 +86,12 @@ def differing_settings(root: Path, settings: Mapping[str, object]) -> dict[str, 
     kept = _read(root)
     if kept is None:
         return {}
-    # A key that only an earlier version locked is not compared.
-    before = {key: value for key, value in kept.settings.items() if key in settings or is_locked(key)}
-    before = {key: value for key, value in before.items() if key not in _REMOVED or value != _REMOVED[key]}
-    before = {key: old for key in settings for name, old in _BEFORE.items() if fnmatchcase(key, name)} | before
-    before |= _unknown_before(kept.settings, settings)
+    before = kept.settings
     return {
         key: f"{_shown(before, key)} in the folder, {_shown(settings, key)} now"
         for key in sorted({*before, *settings})
         if key not in before or key not in settings or before[key] != settings[key]
     }
-
-
-def _unknown_before(kept: Mapping[str, object], settings: Mapping[str, object]) -> dict[str, object]:
-    """The settings that the folder's version did not lock."""
-    missing = {key: value for key, value in settings.items() if key not in kept}
-    return {key: value for key, value in missing.items() if any(fnmatchcase(key, name) for name in _NOT_LOCKED_BEFORE)}
 
 
 def differing_data(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
@@ -220,26 +125,6 @@ def read_environments(root: Path) -> list[dict[str, str]]:
     """The environments that the folder's run had, oldest first."""
     kept = _read(root)
     return [] if kept is None else kept.environments
-
-
-def _nothing_finished(root: Path) -> bool:
-    """Whether no stage is complete and every record must be repeated because of an external fault."""
-    if any(root.rglob(SUMMARY)):
-        return False
-    records = (record for path in root.rglob("*.jsonl") for record in read_lines(path, _Owed))
-    return all(record.is_owed for record in records)
-
-
-def is_unused(root: Path, key: str) -> bool:
-    """Whether no work in the folder depends on the setting yet."""
-    if key in LIMITS_OF_JUDGES:
-        return True
-    patterns = next((patterns for group, patterns in _WORK_OF.items() if key.startswith(group)), ())
-    if not patterns:
-        return False
-    found = [path for one in patterns for path in root.glob(one) if path.name not in _OF_A_HOSTED_JOB]
-    lines = (line for path in found if path.suffix == ".jsonl" for line in read_lines(path, _Owed))
-    return all(path.suffix == ".jsonl" for path in found) and all(line.is_owed for line in lines)
 
 
 def _shown(settings: Mapping[str, object], key: str) -> str:

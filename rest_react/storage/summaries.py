@@ -17,9 +17,8 @@ import msgspec
 
 from rest_react.errors import RunFolderError
 from rest_react.storage.files import remove, write_json
-from rest_react.storage.integrity import SUMMARY, counted_files, flushed_files, refuse_damaged, stored_files
+from rest_react.storage.integrity import SUMMARY, flushed_files, refuse_damaged, stored_files
 from rest_react.storage.run_folder import BASELINES, SCHEMA
-from rest_react.terminal.console import say
 
 
 def write_summary(stage: Path, summary: Mapping[str, object]) -> None:
@@ -46,11 +45,8 @@ def read_summary(stage: Path) -> dict[str, Any] | None:
         raise RunFolderError(
             f"{path} is damaged ({error}); delete it and run the same command again to complete the stage anew"
         ) from error
-    if files is None:
-        _note_unchecked(stage)
-        files = {name: state for name, state in counted_files(summary).items() if (stage / name).exists()}
     refuse_damaged(stage, files)
-    summary.pop("files", None)
+    del summary["files"]
     return summary
 
 
@@ -58,14 +54,3 @@ def refuse_damaged_stages(run_folder: Path) -> None:
     """Raises RunFolderError if a complete stage is damaged; called before work or money is spent on later stages."""
     for summary in sorted((*run_folder.glob(f"iter_*/**/{SUMMARY}"), *run_folder.glob(f"{BASELINES}/*/*/{SUMMARY}"))):
         read_summary(summary.parent)
-
-
-_unchecked: set[Path] = set()
-
-
-def _note_unchecked(stage: Path) -> None:
-    """Prints a note, once per run, that the files of a run of an earlier version are only partly checked."""
-    run = next((folder.parent for folder in stage.parents if folder.name.startswith("iter_")), stage)
-    if run not in _unchecked:
-        _unchecked.add(run)
-        say(f"note: {run} was created by an earlier version, so only the row counts of its files are checked")

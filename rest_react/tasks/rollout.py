@@ -24,6 +24,7 @@ from rest_react.seeds import derive_seed
 from rest_react.selection.selectors import choose
 from rest_react.tasks.agent_settings import Exemplars, shows_exemplars
 from rest_react.tasks.protocol import Policy, Watch
+from rest_react.tasks.sample_end import ended
 from rest_react.trajectories.parsed import CUT_OFF, ParsedAction, ParsedStep
 
 PROMPT_TOKENS = "prompt tokens"  # the title of the hit that says which role was asked, and with how long a prompt
@@ -138,15 +139,9 @@ def parse_each(
 
 
 def _candidate(sample: Completion, max_tokens: int) -> Candidate:
-    """The candidate to store. A text with the end mark is complete. Where a server does not say how a sample ended, the
-    number of tokens shows whether the limit was reached. Space at the end is dropped, but for one newline of a text
-    that was cut off: it shows that the last line is whole."""
-    finish = sample.finish
-    if STOP in sample.text:
-        finish = "stop" if finish == CUT_OFF else finish
-    elif not finish and sample.tokens >= max_tokens:
-        finish = CUT_OFF
-    text = sample.text.split(STOP, 1)[0]
+    """The candidate to store. Space at the end is dropped, but for one newline of a text that was cut off: it shows
+    that the last line is whole."""
+    text, finish = ended(sample, max_tokens)
     kept = text.rstrip()
     if finish == CUT_OFF and kept and "\n" in text[len(kept) :]:
         kept += "\n"

@@ -8,21 +8,27 @@ Not here: tasks for rollouts, which need clients (build).
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from rest_react.errors import RunFolderError
 from rest_react.tasks import ChosenTask
 from rest_react.tasks.protocol import Task
 from rest_react.tasks.task_settings import TaskContext
 
-_EARLIER = {"kind": "search_qa"}  # for run folders made when there was only this task
-
 
 def task_of_run_folder(locked: Mapping[str, Any], *, filters: bool = False) -> Task:
-    """The task of a run folder with these settings; with `filters` it says which trajectories may train."""
-    from pydantic import Field, TypeAdapter
+    """The task of a run folder with these settings; with `filters` it says which trajectories may train. Raises
+    RunFolderError if they are not those of a task of this version."""
+    from pydantic import Field, TypeAdapter, ValidationError
 
     kept = {name.removeprefix("task."): value for name, value in locked.items() if name.startswith("task.")}
     kept = {name: value for name, value in kept.items() if "." not in name}  # models of the task are not needed to read
     by_kind: Any = TypeAdapter(Annotated[ChosenTask, Field(discriminator="kind")])
-    settings: ChosenTask = by_kind.validate_python(kept or _EARLIER)
+    try:
+        settings: ChosenTask = by_kind.validate_python(kept)
+    except ValidationError as error:
+        raise RunFolderError(
+            "the settings of the task in settings.yaml are those of another version of rest_react; use the commit that "
+            "is named there"
+        ) from error
     if not filters:
         return settings.open(TaskContext())
     only_grounded, most = locked.get("improve.only_grounded", False), locked.get("improve.max_searches")

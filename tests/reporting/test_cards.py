@@ -9,8 +9,7 @@ from huggingface_hub.repocard import metadata_load
 
 from rest_react.records import Example
 from rest_react.report import write_report
-from rest_react.storage.settings_file import lock_settings
-from tests.runs import HOSTILE, result, write_evaluation, write_lines
+from tests.runs import HOSTILE, made_with, result, write_evaluation, write_lines
 
 
 def front(path: Path) -> dict:
@@ -30,7 +29,7 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
         "finetune": {"examples": 9, "model": "iter_1/finetune/model"},
     }.items():
         (stage / name).mkdir(exist_ok=True)
-        (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, **facts}))
+        (stage / name / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, "files": {}, **facts}))
     model_file = {"name": f"iter_{iteration}/finetune/model", "where": "local", "tuned": True}
     (stage / "finetune" / "model.json").write_text(json.dumps(model_file))
     settings = {
@@ -43,7 +42,7 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
     }
     if reuse:
         settings |= {"grow.reuse": reuse, "grow.reuse_through": through}
-    lock_settings(folder, settings, {"python": "3"})
+    made_with(folder, settings)
     return stage
 
 
@@ -115,7 +114,8 @@ def test_a_data_card_counts_its_rows(tmp_path):
 
 def test_the_cards_of_targets_chosen_by_gold_say_so_and_claim_no_missing_answer_key(tmp_path):
     stage = carded(tmp_path / "demo_gold", "org/model")
-    (stage / "improve" / "summary.json").write_text(json.dumps({"schema": 1, "seconds": 1.0, "selector": "gold"}))
+    summary = {"schema": 1, "seconds": 1.0, "selector": "gold", "files": {}}
+    (stage / "improve" / "summary.json").write_text(json.dumps(summary))
     write_report(tmp_path / "demo_gold", smoke=False)
     for name in ("improve", "finetune"):
         text = (stage / name / "README.md").read_text(encoding="utf-8")

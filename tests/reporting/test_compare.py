@@ -13,8 +13,7 @@ from rest_react.errors import RunFolderError
 from rest_react.report import main, write_comparison, write_report
 from rest_react.reporting.compare import compare
 from rest_react.reporting.compared_run import Run
-from rest_react.storage.settings_file import lock_settings
-from tests.runs import HOSTILE, result, write_evaluation
+from tests.runs import HOSTILE, made_with, result, write_evaluation
 from tests.runs import row as result_row
 
 row = partial(result_row, benchmark="bamboogle", verdicts={})
@@ -216,7 +215,7 @@ def runs(tmp_path):
     for name, verdict in (("one", "incorrect"), ("two", "correct")):
         write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")], benchmark=HOSTILE[:8])
         (tmp_path / name / "iter_1" / "finetune").mkdir()
-        lock_settings(tmp_path / name, {"improve.selector": name, "note": HOSTILE + name}, {"python": "3"})
+        made_with(tmp_path / name, {"improve.selector": name, "note": HOSTILE + name})
     return tmp_path
 
 
@@ -265,9 +264,9 @@ def test_the_page_has_a_chart_over_training_examples_with_the_std_between_fine_t
     for name, limit, verdict in (("few", 10, "incorrect"), ("few_too", 10, "correct"), ("many", None, "correct")):
         stage = write_evaluation(tmp_path / name, 1, [result("a", verdict=verdict), result("b")]).parents[1]
         (stage / "finetune").mkdir()
-        facts = {"schema": 1, "seconds": 1.0, "examples": limit or 1234}
+        facts = {"schema": 1, "seconds": 1.0, "examples": limit or 1234, "files": {}}
         (stage / "finetune" / "summary.json").write_text(json.dumps(facts))
-        lock_settings(tmp_path / name, {"improve.max_examples": limit}, {"python": "3"})
+        made_with(tmp_path / name, {"improve.max_examples": limit})
     write_comparison([tmp_path / name for name in ("few", "few_too", "many")], tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     chart = text.partition("Accuracy by number of training examples with")[2].partition("</svg>")[0]

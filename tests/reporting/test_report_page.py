@@ -103,8 +103,9 @@ def hostile_run(folder: Path) -> None:
     write_lines(grown / "grow/trajectories.jsonl", [grown_one])
     words = {"order": (1, 0), "reply": ATTACK, "good": False, "good_reply": ATTACK}
     write_lines(grown / "improve/rankings.jsonl", [Ranking("g.0.0", "decide", "reward_model", "ranked", 1, **words)])
+    summary = {"schema": 1, "faults": {ATTACK: 1}, "seconds": 1.0, "files": {}}
     for name in ("grow", "improve"):
-        (grown / name / "summary.json").write_text(json.dumps({"schema": 1, "faults": {ATTACK: 1}, "seconds": 1.0}))
+        (grown / name / "summary.json").write_text(json.dumps(summary))
 
 
 def test_screenshots_are_taken_in_both_sizes_and_colour_schemes(runs, tmp_path):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -37,7 +37,6 @@ SQUARES = StageRecords(
     Square,
     noun="squares",
     role="calculator",
-    keep=lambda square: square.lost is None,
     outside_error=lambda square: square.lost,
     answers=answers,
     failed=lambda square: square.value < 0,
@@ -70,12 +69,12 @@ class Calculator:
         return self.instead.get(id_, Square(id_, number * number))
 
 
-def go(path: Path, do: Do, *, in_flight: int = 4, **how) -> bytes:
+def go(path: Path, do: Do, *, in_flight: int = 4, records: StageRecords[Square] = SQUARES, **how) -> bytes:
     def items() -> Iterator[tuple[str, int]]:
         return ((id_, number) for number, id_ in enumerate(IDS))
 
     how = {"total": len(IDS)} | how
-    asyncio.run(run_owed(SQUARES, path, items(), do, in_flight=in_flight, title="square", **how))
+    asyncio.run(run_owed(records, path, items(), do, in_flight=in_flight, title="square", **how))
     return path.read_bytes()
 
 
@@ -131,6 +130,13 @@ def test_an_external_error_leaves_the_stage_incomplete_and_only_its_item_is_retr
     again = Calculator()
     assert go(path, again) == WHOLE
     assert again.asked == ["n2", "n7"]
+
+
+def test_a_stage_may_say_itself_which_records_it_keeps(tmp_path) -> None:
+    go(tmp_path / "a.jsonl", Calculator())
+    again = Calculator()
+    go(tmp_path / "a.jsonl", again, records=replace(SQUARES, keep=lambda square: square.value != 9))
+    assert again.asked == ["n3"]
 
 
 def test_an_external_error_may_have_an_empty_message(tmp_path) -> None:

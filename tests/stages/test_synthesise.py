@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -148,6 +149,33 @@ def test_texts_are_added_where_none_of_a_label_was_left(tmp_path: Path) -> None:
     assert [row.answers for row in written_rows(tmp_path)] == [("A",), ("B",)]
     summary = read_summary(tmp_path)
     assert summary is not None and summary["seconds"] is None  # the time of the first texts is not known
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "finish", "dropped"),
+    [
+        ("A story of a card  # [END]", 32, "length", ""),  # the last token completed the end mark
+        ("A story of a card", 32, "length", "cut off"),
+        ("A story of a card", 32, "", "cut off"),
+        ("A story of a card", 31, "", ""),
+        ("<think>A # [END] and so on.</think>A story of a card", 32, "stop", ""),
+        ("<think>A story, then", 31, "stop", "cut off"),
+        ("", 31, "stop", "empty"),
+    ],
+)
+def test_a_text_that_reached_its_limit_is_dropped_and_one_with_its_end_mark_is_not(
+    tmp_path: Path, text: str, tokens: int, finish: str, dropped: str
+) -> None:
+    class Teacher:
+        async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+            return [Completion(text, tokens, None, finish, 9)]
+
+    given = (cast(LLM, Teacher()), "{label}", None, ["A"], tmp_path, SyntheticSettings(1, 0.0, 0.5, False, 1.0, 32))
+    prices = {"teacher": NO_PRICE, "reward_model": NO_PRICE}
+    with suppress(UsageError):  # nothing is left
+        asyncio.run(synthesise(*given, shown=str, seed=0, in_flight=1, prices=prices))
+    (written,) = read_lines(tmp_path / "texts.jsonl", WrittenText)
+    assert (written.dropped, written.text) == (dropped, "A story of a card" if "card" in text else "")
 
 
 def test_a_text_with_a_line_separator_is_one_row(tmp_path: Path) -> None:

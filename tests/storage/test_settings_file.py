@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rest_react.errors import RunFolderError
 from rest_react.records import Fault, Trajectory
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import differing_settings, lock_settings, read_environments, read_settings
+from rest_react.storage.settings_file import lock_settings, read_environments, read_settings
 from rest_react.storage.summaries import write_summary
 from tests.runs import trajectory, write_lines
 
@@ -123,20 +123,6 @@ def test_how_many_texts_of_a_teacher_are_dropped_may_change_until_the_rows_are_c
         lock_settings(tmp_path, before, HERE)
 
 
-def test_a_setting_that_an_earlier_version_locked_is_not_compared(tmp_path) -> None:
-    folder = RunFolder(tmp_path)
-    lock_settings(folder.root, {**SETTINGS, "grader.token_limit": "max_tokens"}, HERE)
-    write_summary(folder.stage(0, "grow"), {})
-    assert lock_settings(folder.root, SETTINGS, HERE) == []
-
-
-@pytest.mark.parametrize(("value", "differs"), [(0, False), (5, True)])
-def test_a_renamed_setting_is_compared_where_it_had_an_effect(tmp_path: Path, value: int, differs: bool) -> None:
-    folder = RunFolder(tmp_path)
-    lock_settings(folder.root, {**SETTINGS, "synthetic.per_label": value}, HERE)
-    assert bool(differing_settings(folder.root, {**SETTINGS, "synthetic.n": 0})) is differs
-
-
 def test_a_permitted_setting_and_the_environment_may_change_together(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     lock_settings(folder.root, {**SETTINGS, "evaluate.grader_max_tokens": 64}, HERE)
@@ -182,34 +168,7 @@ def test_a_damaged_settings_file_says_what_to_do(tmp_path: Path, text: str) -> N
         lock_settings(tmp_path, SETTINGS, HERE)
 
 
-def test_a_folder_from_before_a_setting_existed_has_its_default(tmp_path: Path) -> None:
-    lock_settings(tmp_path, {"seed": 0}, {})
-    assert differing_settings(tmp_path, {"seed": 0, "improve.keep_trajectories": "all"}) == {}
-    assert differing_settings(tmp_path, {"seed": 0, "improve.reward": "generate"}) == {}
-    told = {"improve.keep_trajectories": "'all' in the folder, 'agreeing' now"}
-    assert differing_settings(tmp_path, {"seed": 0, "improve.keep_trajectories": "agreeing"}) == told
-
-
-def test_a_folder_from_before_there_were_tasks_is_one_of_search_qa(tmp_path: Path) -> None:
-    lock_settings(tmp_path, {"seed": 0}, {})
-    assert differing_settings(tmp_path, {"seed": 0, "task.kind": "search_qa"}) == {}
-    newer = {"evaluate.benchmarks.more.without": [], "grow.questions.only_with": [], "finetune.steps": None}
-    assert differing_settings(tmp_path, {"seed": 0, **newer}) == {}
-    told = {"task.kind": "'search_qa' in the folder, 'completion' now"}
-    assert differing_settings(tmp_path, {"seed": 0, "task.kind": "completion"}) == told
-
-
-def test_a_folder_from_before_a_setting_was_locked_resumes_with_any_value_and_keeps_that(tmp_path: Path) -> None:
-    lock_settings(tmp_path, {"seed": 0}, HERE)
-    write_summary(RunFolder(tmp_path).stage(0, "grow"), {})
-    now = {"seed": 0, "search.max_length": 128, "task.maker.command": ["--quantization", "fp8"]}
-    assert differing_settings(tmp_path, now) == {}
-    assert lock_settings(tmp_path, now, HERE) == []
-    with pytest.raises(RunFolderError, match=r"search.max_length: 128 in the folder, 256 now"):
-        lock_settings(tmp_path, {**now, "search.max_length": 256}, HERE)
-
-
-def test_what_an_earlier_version_did_not_record_of_the_environment_is_recorded_and_not_told_as_a_change(
+def test_what_the_last_command_did_not_record_of_the_environment_is_recorded_and_not_told_as_a_change(
     tmp_path: Path,
 ) -> None:
     lock_settings(tmp_path, SETTINGS, HERE)

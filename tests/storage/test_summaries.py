@@ -12,7 +12,7 @@ def test_a_summary_marks_a_stage_complete(tmp_path: Path) -> None:
     assert read_summary(tmp_path) == {"schema": 1, "examples": 3}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff", '{"schema": 1}'])
 def test_a_damaged_summary_says_what_to_do(tmp_path: Path, text: str) -> None:
     (tmp_path / "summary.json").write_text(text, encoding="latin-1")
     with pytest.raises(RunFolderError, match=r"summary\.json is damaged .*; delete it"):

@@ -37,8 +37,9 @@ def write_run(
 ) -> Path:
     """A run folder with results.json. `answering` and `training` have facts of the summaries of evaluate and finetune,
     by iteration; a double underscore in the name of a setting stands for a dot."""
+    locked = {"task.kind": "search_qa", **{name.replace("__", "."): value for name, value in settings.items()}}
     for environment in environments:
-        lock_settings(folder, {name.replace("__", "."): value for name, value in settings.items()}, environment)
+        lock_settings(folder, locked, environment)
         write_lines(folder / "iter_0" / "grow" / "done.jsonl", [{"id": "w0"}])  # so that settings stay
     for k, rights in iterations.items():
         write_evaluation(folder, k, results_of(rights), **(answering or {}).get(k, NO_FACTS))

@@ -122,8 +122,8 @@ def _summary(
 
 def _still_counts(task: Task, trajectories: Path, rules: Rules, bad: Collection[str]) -> Callable[[Ranking], bool]:
     """Whether a resumed stage keeps a ranking: it is decided, and the step trains and has the same candidates now:
-    later verdicts may have changed both, and an earlier version ranked steps with equal samples that do not train."""
-    if not bad and rules.equal_steps == "keep":
+    later verdicts may have changed both."""
+    if not bad:
         return is_decided
 
     @cache  # a new stage has no ranking, and needs no pass over the trajectories

@@ -32,7 +32,7 @@ from rest_react.selection.trained_judge import NO, YES, TrainedJudge, shown_answ
 from rest_react.stages.evaluate import RESULTS, evaluate
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.finetune import finetune
-from rest_react.stages.judge.step_judge import HELD_OUT, held_out_questions
+from rest_react.stages.judge.held_out import HELD_OUT, held_out_questions
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
@@ -40,6 +40,7 @@ from rest_react.tasks.protocol import Policy, Task
 from rest_react.trajectories.parsed import Evidence, ParsedTrajectory
 
 WEIGHTS = "weights"
+_TITLE = "iteration 0: outcome judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,6 @@ async def make_outcome_judge(
     seed: int,
     in_flight: int,
     prices: Mapping[str, Price],
-    title: str,
     tolerated: float = 0.0,
     make_room: bool = False,
 ) -> None:
@@ -91,7 +91,7 @@ async def make_outcome_judge(
         try:
             await evaluate(
                 task, policy, asked, grader, stage / name / "answers",
-                repeats=repeats, seed=own, in_flight=in_flight, prices=prices, title=f"{title}, {name}",
+                repeats=repeats, seed=own, in_flight=in_flight, prices=prices, title=f"{_TITLE}, {name}",
                 tolerated=tolerated, make_room=make_room,
             )  # fmt: skip
         finally:
@@ -104,7 +104,7 @@ async def make_outcome_judge(
         trainers(WEIGHTS), rows, base, stage / WEIGHTS, seed=derive_seed(seed, WEIGHTS) % 2**31
     )  # fmt: skip
     held = [one for one in found if one.question_id in apart]
-    await _score_held_out(open_judge(model), held, stage, in_flight=in_flight, title=title)
+    await _score_held_out(open_judge(model), held, stage, in_flight)
     told = {"base": base.name, "model": model.name, "training_rows": len(rows), **_counts(found, stage, folds)}
     write_summary(stage, {**told, "seconds": None if resumed else round(time.monotonic() - started, 1)})
 
@@ -154,7 +154,7 @@ def training_rows(found: Sequence[Outcome], stage: Path, seed: int) -> list[Exam
     ]
 
 
-async def _score_held_out(llm: LLM, held_out: Sequence[Outcome], stage: Path, *, in_flight: int, title: str) -> None:
+async def _score_held_out(llm: LLM, held_out: Sequence[Outcome], stage: Path, in_flight: int) -> None:
     judge = TrainedJudge(llm)
 
     async def score(id_: str, one: Outcome) -> JudgedOutcome:
@@ -165,7 +165,7 @@ async def _score_held_out(llm: LLM, held_out: Sequence[Outcome], stage: Path, *,
     try:
         await run_owed(
             _SCORES, stage / HELD_OUT, [(one.id, one) for one in held_out], score,
-            total=len(held_out), in_flight=in_flight, title=f"{title}, held-out answers",
+            total=len(held_out), in_flight=in_flight, title=f"{_TITLE}, held-out answers",
         )  # fmt: skip
     finally:
         await llm.aclose()
@@ -194,7 +194,4 @@ def _counts(found: Sequence[Outcome], stage: Path, folds: int) -> dict[str, obje
     }
 
 
-_SCORES = StageRecords(
-    JudgedOutcome, noun="answers", role="reward_model", keep=lambda _: True, outside_error=lambda _: None,
-    answers=lambda _: (),
-)  # fmt: skip
+_SCORES = StageRecords(JudgedOutcome, noun="answers", role="reward_model")

@@ -41,14 +41,17 @@ from rest_react.selection.filters import usable_candidates
 from rest_react.selection.trained_judge import NO, YES, TrainedJudge, shown_to_judge
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.finetune import MODEL
+from rest_react.stages.judge.held_out import HELD_OUT, held_out_questions
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.protocol import Policy, Task
+from rest_react.tasks.sample_end import ended
 from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 
-PAIRS, HELD_OUT = "pairs.jsonl", "held_out.jsonl"
+PAIRS = "pairs.jsonl"
+_TITLE = "iteration 0: judge"
 
 
 async def make_judge(
@@ -65,7 +68,6 @@ async def make_judge(
     seed: int,
     in_flight: int,
     prices: Mapping[str, Price],
-    title: str,
 ) -> None:
     """Samples the policy at the states of the demonstrations, tunes `base`, and scores the held-out pairs: those of the
     share `held_out` of the questions. A state has at most `corruptions` outputs with errors. Does nothing if the stage
@@ -79,8 +81,9 @@ async def make_judge(
         return await _pairs(task, policy, id_, step, corruptions, derive_seed(seed, id_))
 
     await run_owed(
-        _PAIRS, stage / PAIRS, steps.items(), pairs_of, total=len(steps), in_flight=in_flight, title=f"{title}, samples"
-    )
+        _PAIRS, stage / PAIRS, steps.items(), pairs_of,
+        total=len(steps), in_flight=in_flight, title=f"{_TITLE}, samples",
+    )  # fmt: skip
     await policy.llm.aclose()
     pairs = list(read_lines(stage / PAIRS, JudgePairs))
     apart = held_out_questions({one.question_id for one in pairs}, held_out, seed)
@@ -91,7 +94,7 @@ async def make_judge(
     write_json(stage / MODEL, model)
     llm = open_model(model)
     try:
-        await _score_held_out(TrainedJudge(llm), pairs, apart, stage, in_flight=in_flight, title=title)
+        await _score_held_out(TrainedJudge(llm), pairs, apart, stage, in_flight)
     finally:
         await llm.aclose()
     tokens = sum(one.prompt_tokens for one in pairs), sum(one.completion_tokens for one in pairs)
@@ -108,13 +111,13 @@ async def make_judge(
         "seconds": round(time.monotonic() - started, 1),
     }
     write_summary(stage, summary)
-    _note_failed_samples(pairs, title)
+    _note_failed_samples(pairs)
 
 
-def _note_failed_samples(pairs: Sequence[JudgePairs], title: str) -> None:
+def _note_failed_samples(pairs: Sequence[JudgePairs]) -> None:
     if problems := [one.problem for one in pairs if one.problem]:
         say(
-            f"note: {title}: the policy gave no samples at {len(problems)} of {len(pairs)} states (last error: "
+            f"note: {_TITLE}: the policy gave no samples at {len(problems)} of {len(pairs)} states (last error: "
             f"{problems[-1]}); there the judge learns from corruptions alone"
         )
 
@@ -141,7 +144,8 @@ async def _pairs(task: Task, policy: Policy, id_: str, parsed: ParsedStep, corru
         )
     except ModelFault as error:
         problem = str(error)
-    sampled = _outputs(task, step, [(one.text.split(STOP, 1)[0].rstrip(), one.finish) for one in samples])
+    ends = (ended(one, policy.max_tokens) for one in samples)
+    sampled = _outputs(task, step, [(text.rstrip(), finish) for text, finish in ends])
     own = {action.target for action in sampled if action.decision != chosen.decision}
     flawed = dict.fromkeys(task.corruptions(step, chosen.target, Random(seed)))
     read = _outputs(task, step, [(text, "stop") for text in flawed])
@@ -166,12 +170,6 @@ def _outputs(task: Task, step: Step, texts: Sequence[tuple[str, str]]) -> list[P
     return [parsed.actions[i] for i in usable_candidates(parsed)]
 
 
-def held_out_questions(questions: Collection[str], share: float, seed: int) -> set[str]:
-    """The questions of which no pair trains: this share of them, at least one, and at most all but one."""
-    order = sorted(questions, key=lambda question: derive_seed(seed, "held out", question))
-    return set(order[: min(max(1, round(share * len(order))), len(order) - 1)])
-
-
 def training_rows(pairs: JudgePairs) -> Iterator[Example]:
     """One row of each kind for each pair, so that yes and no are equally frequent."""
     for n, worse in enumerate(pairs.worse):
@@ -186,9 +184,7 @@ async def _score_held_out(
     pairs: Sequence[JudgePairs],
     held_out: Collection[str],
     stage: Path,
-    *,
     in_flight: int,
-    title: str,
 ) -> None:
     """Scores both outputs of each held-out pair."""
     items = [
@@ -204,8 +200,9 @@ async def _score_held_out(
         return JudgedPair(id_, one.question_id, one.kind, worse.origin, *opinion.logprobs[0])
 
     await run_owed(
-        _SCORES, stage / HELD_OUT, items, score, total=len(items), in_flight=in_flight, title=f"{title}, held-out pairs"
-    )
+        _SCORES, stage / HELD_OUT, items, score,
+        total=len(items), in_flight=in_flight, title=f"{_TITLE}, held-out pairs",
+    )  # fmt: skip
 
 
 def accuracy(judged: Sequence[JudgedPair]) -> dict[str, object]:
@@ -227,9 +224,5 @@ def _share(judged: Sequence[JudgedPair], right: Callable[[JudgedPair], list[bool
     return {"mean": mean, "low": low, "high": high, "pairs": len(judged), "questions": found.n}
 
 
-_PAIRS = StageRecords(
-    JudgePairs, noun="states", role="policy", keep=lambda _: True, outside_error=lambda _: None, answers=lambda _: ()
-)
-_SCORES = StageRecords(
-    JudgedPair, noun="pairs", role="policy", keep=lambda _: True, outside_error=lambda _: None, answers=lambda _: ()
-)
+_PAIRS = StageRecords(JudgePairs, noun="states", role="policy")
+_SCORES = StageRecords(JudgedPair, noun="pairs", role="policy")

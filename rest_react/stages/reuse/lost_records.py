@@ -10,16 +10,14 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 
-import msgspec
-
 from rest_react.errors import UsageError
-from rest_react.records import Fault
 from rest_react.stages.evaluate import RESULTS
 from rest_react.stages.improve.improve import RANKINGS
 from rest_react.stages.improve.judge_trajectories import VERDICTS
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.integrity import SUMMARY
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.owed_records import OwedRecord
 from rest_react.storage.run_folder import RunFolder
 from rest_react.terminal.console import say
 
@@ -30,28 +28,9 @@ _TOLERANCE_OF = {
 }  # fmt: skip
 
 
-class _Verdict(msgspec.Struct, frozen=True):
-    owed: bool = False
-
-
-class _Record(msgspec.Struct, frozen=True):
-    """The fields of a trajectory, a result or a ranking that tell whether an external error cost it."""
-
-    id: str
-    fault: Fault | None = None
-    verdict: _Verdict = _Verdict()
-    verdict_before_checks: _Verdict = _Verdict()
-    status: str = ""
-
-    @property
-    def lost(self) -> bool:
-        outside = self.fault is not None and self.fault.whose == "outside"
-        return outside or self.verdict.owed or self.verdict_before_checks.owed or self.status == "errored"
-
-
 def lost_records(stage: Path) -> tuple[int, int]:
     """The records that external errors cost, and all records, of the stage's file with the largest share of them."""
-    files = ([record.lost for record in read_lines(stage / name, _Record)] for name in _FILES)
+    files = ([record.is_owed for record in read_lines(stage / name, OwedRecord)] for name in _FILES)
     return max(
         ((sum(lost), len(lost)) for lost in files if lost), key=lambda counts: counts[0] / counts[1], default=(0, 0)
     )

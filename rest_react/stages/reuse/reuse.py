@@ -157,10 +157,9 @@ def _has_all(folder: RunFolder, settings: Mapping[str, Any], iteration: int) -> 
     if not path.exists():
         return False
     taken = json.loads(path.read_text(encoding="utf-8"))
-    before, differing = int(taken["iteration"]), taken.get("differing_settings")
-    if iteration <= before or differing is None:  # a run of an earlier version did not record them
-        return iteration <= before
-    return set(_wanted(differing, settings, iteration)) <= set(_wanted(differing, settings, before))
+    before, differing = int(taken["iteration"]), taken["differing_settings"]
+    now, then = (set(_wanted(differing, settings, k)) for k in (iteration, before))
+    return iteration <= before or now <= then
 
 
 def _other_judge_prompts(

@@ -29,7 +29,7 @@ from rest_react.text_safety.escaping import escape_control_tokens
 
 @dataclass(frozen=True, slots=True)
 class CompletionSettings(TaskSettings):
-    """One call per item: a text in, its label or answer out. Settings with defaults are newer than some run folders."""
+    """One call per item: a text in, its label or answer out."""
 
     packaged_prompts: ClassVar[Path] = Path(__file__).parent / "prompts"
     step_names: ClassVar[Mapping[str, str]] = task.STEP_NAMES
@@ -49,12 +49,12 @@ class CompletionSettings(TaskSettings):
     # the possible answers, or values of a list; empty: any; null: those in the rows of demonstrations.questions
     labels: tuple[Name, ...] | None
     # label: one of the labels; formatting: a list in JSON; tone: any text, whose tone the grader rates from 1 to 5
-    grade: Literal["label", "formatting", "tone"] = "label"
-    tone: Name = "polite, friendly and clear"  # with grade=tone: the tone that is asked for
-    shots: NotNegative = 0  # rows of demonstrations.questions that an untuned model is shown as examples
+    grade: Literal["label", "formatting", "tone"]
+    tone: Name  # with grade=tone: the tone that is asked for
+    shots: NotNegative  # rows of demonstrations.questions that an untuned model is shown as examples
     # what answers each benchmark too: the most frequent label, TF-IDF with logistic regression (scikit-learn), and the
     # untuned policy without and with `shots` examples
-    baselines: tuple[Literal["majority", "tfidf", "zero_shot", "few_shot"], ...] = ()
+    baselines: tuple[Literal["majority", "tfidf", "zero_shot", "few_shot"], ...]
 
     def open(self, context: TaskContext) -> task.Completion:
         prompts = context.prompts

@@ -16,17 +16,16 @@ Not here: one step (step), what PAST_ACTIONS holds after it (memory), many quest
 and which sample becomes the training target (selection).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault, as_fault
-from rest_react.prompts import StepPrompt
 from rest_react.protocols import Search as SearchClient
 from rest_react.records import Fault, Hit, Question, Step, Trajectory, Usage
 from rest_react.seeds import derive_seed
-from rest_react.tasks.agent_settings import Exemplars, shows_exemplars
 from rest_react.tasks.protocol import Policy, Watch
+from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -49,13 +48,11 @@ FindViolations: TypeAlias = Callable[[Action, str, Sequence[PastAction], Sequenc
 
 @dataclass(frozen=True, slots=True)
 class SearchAgent:
-    """The agent's rules. `exemplars` says which policies get the `prompts`; other policies get the state only. With
-    `search_first` it does not terminate before the first search.
-    `violations` are the rules by which `select="verified"` chooses."""
+    """The agent's rules. With `search_first` it does not terminate before the first search. `violations` are the rules
+    by which `select="verified"` chooses."""
 
     search: SearchClient
-    prompts: Mapping[str, StepPrompt] | None = None
-    exemplars: Exemplars = "untuned"
+    prompts: StepPrompts = StepPrompts(exemplars="never")  # noqa: RUF009
     max_searches: int = 10
     hits_per_search: int = 3
     self_checks: bool = True
@@ -70,7 +67,6 @@ class _Rollout:
     """The steps, memory and usage of a trajectory so far."""
 
     policy: Policy
-    prompts: Mapping[str, StepPrompt] | None
     question: str
     seed: int
     watch: Watch
@@ -98,8 +94,7 @@ async def answer_question(
 
     All sampling follows from `seed`; step i has the seed `derive_seed(seed, i)`. `watch` is called after each step.
     """
-    shown = shows_exemplars(agent.exemplars, tuned=policy.tuned)
-    rollout = _Rollout(policy, agent.prompts if shown else None, escape_control_tokens(question.text), seed, watch)
+    rollout = _Rollout(policy, escape_control_tokens(question.text), seed, watch)
     fault: Fault | None = None
     try:
         await _search_until_done(agent, rollout)
@@ -196,7 +191,7 @@ async def _step(
         return not verified or not agent.violations(action, rollout.question, memory.past, shown, memory.answer)
 
     sampled = await take_step(
-        rollout.policy, kind, state, rollout.prompts, seed, hits=hits, first_link=first_link, sound=sound,
+        rollout.policy, kind, state, agent.prompts, seed, hits=hits, first_link=first_link, sound=sound,
         search_first=rollout.question if agent.search_first and rollout.searches == 0 else "",
     )  # fmt: skip
     parsed = sampled.parsed

@@ -1,7 +1,7 @@
 """The prompt files of search_qa: one per step kind, and the last instructions to a chat model.
 
     prompts = with_numbers(settings.load_prompts(PACKAGED_PROMPTS), hits_per_search=3, max_searches=10)
-    prompt_for("decide", state, prompts)
+    StepPrompts(prompts, CLOSINGS).prompt("decide", state, tuned=False)
 
 `{hits_per_search}` and `{max_searches}` in the instructions stand for the settings of that name.
 Not here: reading a prompt file (rest_react.prompts), and the text of a state (tasks.search_qa.render_state).
@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from rest_react.prompts import StepPrompt, closing
-from rest_react.records import Prompt
-from rest_react.tasks.search_qa.actions import StepKind
+from rest_react.prompts import StepPrompt
 
 PACKAGED_PROMPTS = Path(__file__).parent / "prompts"
 # The last instruction to a chat model, after the state. It contains no call with a bracket and no exact end mark,
 # because a model that repeats its input would be stopped there.
-CLOSINGS: Mapping[StepKind, str] = {
+CLOSINGS: Mapping[str, str] = {
     "decide": "Now write the decision: one line, ACTION_SELECTED = and one call of ActionWrapper.",
     "summarise": "Now write the summary: a comment line for each rejected link, then one line, ACTION_SELECTED = and "
     "one call of LinkSelection.",
@@ -28,14 +26,6 @@ CLOSINGS: Mapping[StepKind, str] = {
     "grounding": "Now write the grounding check: comment lines that compare ANSWER with the links, then one line, "
     "ACTION_SELECTED = and one call of Check_Answer or Revise_Answer.",
 }
-
-
-def prompt_for(kind: StepKind, state: str, prompts: Mapping[str, StepPrompt] | None) -> Prompt:
-    """The prompt of a step: for an untuned model with instructions, exemplars and a closing line, for a tuned model the
-    state only."""
-    if not prompts:
-        return Prompt(prefix="", state=state)
-    return prompts[kind].prompt(state, closing(CLOSINGS[kind]))
 
 
 def with_numbers(

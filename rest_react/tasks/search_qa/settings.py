@@ -6,7 +6,7 @@ Not here: the limits of the agent, which are the settings group `agent` (tasks.a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
@@ -81,10 +81,10 @@ def _agent(context: TaskContext) -> SearchAgent | None:
     a = context.agent
     if a is None or context.search is None:
         return None
+    filled = with_numbers(context.prompts.by_kind, hits_per_search=a.hits_per_search, max_searches=a.max_searches)
     return SearchAgent(
         context.search,
-        with_numbers(context.prompts.by_kind, hits_per_search=a.hits_per_search, max_searches=a.max_searches),
-        a.exemplars,
+        replace(context.prompts, by_kind=filled),
         a.max_searches,
         a.hits_per_search,
         a.self_checks,

@@ -7,13 +7,15 @@
 Not here: parsing of a text (tasks.search_qa.reading.parsing), and the next step (tasks.search_qa.agent).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rest_react.prompts import STOP, StepPrompt
+from rest_react.prompts import STOP
 from rest_react.records import Candidate, Completion, Hit, Sampling, Step
 from rest_react.selection.selectors import choose
 from rest_react.tasks.protocol import Policy
+from rest_react.tasks.rollout import StepPrompts
+from rest_react.tasks.sample_end import ended
 from rest_react.tasks.search_qa.actions import (
     STEP_KINDS,
     Action,
@@ -23,7 +25,6 @@ from rest_react.tasks.search_qa.actions import (
     decision_of,
     empty_elements,
 )
-from rest_react.tasks.search_qa.prompt_files import prompt_for
 from rest_react.tasks.search_qa.reading.parsing import Parsed, parse
 from rest_react.tasks.search_qa.search_first import REFUSED, refuse_terminate
 from rest_react.trajectories.parsed import CUT_OFF, ParsedAction, ParsedStep
@@ -41,7 +42,7 @@ async def take_step(
     policy: Policy,
     kind: StepKind,
     state: str,
-    prompts: Mapping[str, StepPrompt] | None,
+    prompts: StepPrompts,
     seed: int,
     *,
     hits: Sequence[Hit] = (),
@@ -53,7 +54,8 @@ async def take_step(
     the question as `search_first`, not one that terminates. Raises the errors of the client: ModelFault,
     OutsideFault."""
     sampling = Sampling(policy.temperature, policy.max_tokens, seed, stop=(STOP,))
-    completions = await policy.llm.sample(prompt_for(kind, state, prompts), n=policy.samples, sampling=sampling)
+    prompt = prompts.prompt(kind, state, tuned=policy.tuned)
+    completions = await policy.llm.sample(prompt, n=policy.samples, sampling=sampling)
     links = range(first_link, first_link + len(hits))
     read = [_read(kind, completion, links, policy.max_tokens) for completion in completions]
     candidates = tuple(candidate for candidate, _ in read)
@@ -103,8 +105,8 @@ def _read_text(kind: StepKind, text: str, links: range) -> Parsed:
 def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int) -> tuple[Candidate, ParsedAction]:
     """The candidate to store, and its action. A sample that was cut off at the token limit has no action, even if a
     repair could find one: training on it would teach the model to stop in the middle."""
-    text = completion.text.split(STOP, 1)[0].rstrip()
-    parsed, finish = _read_text(kind, text, links), _finish(completion, max_tokens)
+    text, finish = _ended(completion, max_tokens)
+    parsed = _read_text(kind, text, links)
     tokens, logprob = _over_action(completion, text, parsed.spans)
     if finish == CUT_OFF:
         cut = f"cut off at {completion.tokens} tokens"
@@ -115,16 +117,14 @@ def _read(kind: StepKind, completion: Completion, links: range, max_tokens: int)
     )
 
 
-def _finish(completion: Completion, max_tokens: int) -> str:
-    """How the sample ended. A text with the end mark is complete, whatever follows it. Some servers do not report that
-    the limit was reached, or report `stop`. Then the number of tokens shows it; for `stop` the text must also not end
-    with a bracket."""
-    if STOP in completion.text:
-        return "stop" if completion.finish == CUT_OFF else completion.finish
-    whole = completion.finish == "stop" and completion.text.rstrip().endswith((")", "]", "}", "`"))
-    if completion.finish in ("", "stop") and completion.tokens >= max_tokens and not whole:
-        return CUT_OFF
-    return completion.finish
+def _ended(completion: Completion, max_tokens: int) -> tuple[str, str]:
+    """The text, and how the sample ended. Some servers report `stop` where the limit was reached: the number of tokens
+    shows it, if the text has no end mark and does not end with a bracket."""
+    text, finish = ended(completion, max_tokens)
+    text = text.rstrip()
+    if finish == "stop" and STOP not in completion.text and completion.tokens >= max_tokens:
+        finish = "stop" if text.endswith((")", "]", "}", "`")) else CUT_OFF
+    return text, finish
 
 
 def _over_action(completion: Completion, text: str, spans: Sequence[tuple[int, int]]) -> tuple[int, float | None]:

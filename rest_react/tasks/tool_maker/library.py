@@ -86,7 +86,7 @@ class Library:
         """Keeps a tool, whether it was accepted or not, unless another run has written one meanwhile."""
         folder = self.root / family
         if not (folder / VERDICT).exists():
-            remove(folder)  # what a killed run of an earlier version left
+            remove(folder)  # else `publish` would keep this one, which has no verdict
         turns = [_Turn(f"{family}.{number}", step) for number, step in enumerate(made.conversation)]
         with draft_folder(self.root, f".{family}.") as draft:
             replace_lines(draft / CONVERSATION, turns)

@@ -25,13 +25,14 @@ from rest_react.protocols import LLM
 from rest_react.records import Candidate, Hit, LabelledQuestion, Sampling, Step
 from rest_react.seeds import derive_seed
 from rest_react.tasks.rollout import PROMPT_TOKENS, StepPrompts, tokens_of_roles
-from rest_react.tasks.tool_maker.conversation import ANSWER
+from rest_react.tasks.sample_end import ended
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import SHOWN
 from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
 from rest_react.tasks.tool_maker.replies.calls import Code, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.sandbox import Sandbox
 from rest_react.tasks.tool_maker.states import propose_state, verify_state, wrapper
+from rest_react.tasks.tool_maker.step_views import ANSWER
 from rest_react.trajectories.parsed import CUT_OFF
 
 MAKER = "task.maker"  # the role: the name of its settings
@@ -65,9 +66,8 @@ class _Making:
         seed = derive_seed(self.seed, len(self.steps))
         sampling = Sampling(maker.temperature, maker.max_tokens, seed, stop=(STOP,), logprobs=False)
         (reply,) = await maker.llm.sample(maker.prompts.prompt(kind, state, tuned=False), n=1, sampling=sampling)
-        text = reply.text.split(STOP, 1)[0].rstrip()
-        finish = "stop" if STOP in reply.text else reply.finish
-        tokens = Hit(MAKER, PROMPT_TOKENS, str(reply.prompt_tokens))
+        text, finish = ended(reply, maker.max_tokens)
+        text, tokens = text.rstrip(), Hit(MAKER, PROMPT_TOKENS, str(reply.prompt_tokens))
         self.steps.append(Step(kind, state, (Candidate(text, reply.tokens, reply.logprob, finish),), 0, hits=(tokens,)))
         return "" if finish == CUT_OFF else text
 

@@ -29,7 +29,6 @@ from rest_react.protocols import LLM
 from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Trajectory, Usage, Verdict
 from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
-from rest_react.tasks.tool_maker.conversation import ANSWER, PROBLEM, step_view
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.families.problem import plain_key
 from rest_react.tasks.tool_maker.items import ACCEPTED, How, how_asked
@@ -37,7 +36,7 @@ from rest_react.tasks.tool_maker.library import MadeTool, known_at_start
 from rest_react.tasks.tool_maker.making import MAKER, Toolbox
 from rest_react.tasks.tool_maker.replies.calls import read_answer, read_call
 from rest_react.tasks.tool_maker.replies.choice import read_choice
-from rest_react.tasks.tool_maker.replies.grounding import ungrounded
+from rest_react.tasks.tool_maker.replies.verifier import ungrounded
 from rest_react.tasks.tool_maker.states import (
     NONE,
     alone_state,
@@ -46,6 +45,7 @@ from rest_react.tasks.tool_maker.states import (
     use_state,
     without_answers,
 )
+from rest_react.tasks.tool_maker.step_views import ANSWER, PROBLEM, step_view
 from rest_react.tasks.tool_maker.tables import tool_tables
 from rest_react.text_safety.escaping import escape_control_tokens
 from rest_react.trajectories.chat_messages import Conversation, one_turn_per_step
@@ -162,7 +162,7 @@ class ToolMaker(Task):
         return one_turn_per_step(trajectory.steps if gold else list(map(_without_gold, trajectory.steps)))
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
-        """Calls whose values do not come from the question (grounding). Valid for all questions."""
+        """Calls whose values do not come from the question (replies.verifier). Valid for all questions."""
         question = escape_control_tokens(trajectory.trajectory.question)
         return Violations(tuple(_ungrounded(step, question) for step in trajectory.steps))
 

@@ -21,9 +21,8 @@ from rest_react.reporting.tracking.wandb_tracker import WandbTracker
 from rest_react.storage.files import write_json
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
-from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import write_summary
-from tests.runs import scripted_run, write_evaluation, write_lines
+from tests.runs import made_with, scripted_run, write_evaluation, write_lines
 
 UNREACHABLE = """
 import sys, time
@@ -375,7 +374,7 @@ def test_the_w_and_b_run_of_an_iteration_has_losses_tables_and_artifacts(tmp_pat
 @pytest.mark.parametrize("mixed", [True, False])
 def test_an_iteration_uses_the_demonstrations_if_they_are_mixed_with_its_rows(tmp_path: Path, mixed: bool) -> None:
     folder = three_evaluations(tmp_path / "demo")
-    lock_settings(folder.root, {"finetune.mix_demonstrations": mixed}, {})
+    made_with(folder.root, {"finetune.mix_demonstrations": mixed})
 
     def made(k: int, verb: str, used: bool = False) -> tuple[str, list[Path], str, bool]:
         stage = folder.stage(k, verb)

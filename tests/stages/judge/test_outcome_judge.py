@@ -10,8 +10,8 @@ from rest_react.errors import UsageError
 from rest_react.judges.grader import RuleGrader, rule_verdict
 from rest_react.records import Example, JudgedOutcome, ModelRef, OptionScores, Prompt, Trajectory
 from rest_react.search.bm25 import Bm25Search
+from rest_react.stages.judge.held_out import HELD_OUT, held_out_questions
 from rest_react.stages.judge.outcome_judge import deal, make_outcome_judge
-from rest_react.stages.judge.step_judge import HELD_OUT, held_out_questions
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary
@@ -68,7 +68,7 @@ def make(folder: Path, questions=ASKED, wrong: float = 0.5, folds: int = 3, kill
             SearchQA(SearchAgent(Bm25Search(WORLD.passages))), questions, EXAMPLES, folder,
             folds=folds, repeats=2, held_out=0.34, grader=RuleGrader(), trainers=lambda name: Trainer(name, trained),
             untuned=UNTUNED, base=BASE, open_policy=open_policy, open_judge=lambda _: Judge(), seed=7, in_flight=1,
-            prices=FREE, title="outcome judge",
+            prices=FREE,
         )
     )  # fmt: skip
     return trained, read_summary(folder) or {}

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rest_react import loop as loop_module
-from rest_react.build import Parts
+from rest_react.build import Parts, iteration_zero
 from rest_react.config.compose import compose
 from rest_react.errors import ModelFault, UsageError
 from rest_react.loop import Loop
+from rest_react.protocols import LLM
 from rest_react.records import (
+    Completion,
     Example,
     Hit,
     JudgedPair,
@@ -20,13 +21,15 @@ from rest_react.records import (
     ModelRef,
     OptionScores,
     Prompt,
+    Sampling,
     Step,
     Trajectory,
     Usage,
     WorseOutput,
 )
 from rest_react.selection.trained_judge import TrainedJudge
-from rest_react.stages.judge.step_judge import HELD_OUT, PAIRS, accuracy, held_out_questions, make_judge
+from rest_react.stages.judge.held_out import HELD_OUT, held_out_questions
+from rest_react.stages.judge.step_judge import PAIRS, accuracy, make_judge
 from rest_react.storage.files import make_folder, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.run_folder import RunFolder
@@ -82,14 +85,16 @@ class Judge:
         pass
 
 
-def make(folder: Path, replies=SAMPLES, questions: int = 4, corruptions: int = 1) -> tuple[list[JudgePairs], Trainer]:
+def make(
+    folder: Path, replies=SAMPLES, questions: int = 4, corruptions: int = 1, llm: LLM | None = None
+) -> tuple[list[JudgePairs], Trainer]:
     replace_lines(folder / "t.jsonl", map(demonstration, range(questions)))
-    trainer, llm = Trainer(), RecordedLLM({"decision": [replies], "": [[render_output(SELECTED)]]})
+    trainer, llm = Trainer(), llm or RecordedLLM({"decision": [replies], "": [[render_output(SELECTED)]]})
     asyncio.run(
         make_judge(
             SearchQA(), Policy(llm, 3, 1.0, 64, "perplexity", tuned=True), folder / "t.jsonl", folder / "judge",
             corruptions=corruptions, held_out=0.25, trainer=trainer, base=BASE, open_model=lambda _: Judge(), seed=7,
-            in_flight=1, prices=FREE, title="judge",
+            in_flight=1, prices=FREE,
         )
     )  # fmt: skip
     return list(read_lines(folder / "judge" / PAIRS, JudgePairs)), trainer
@@ -105,6 +110,21 @@ def test_worse_outputs_are_other_decisions_of_the_policy_and_errors_but_no_slip_
     assert [one.origin for one in summarised.worse] == ["corruption"]
     texts = {worse.text for one in pairs for worse in one.worse}
     assert not texts & {canonical_text(RIGHT), canonical_text(SAME), canonical_text(SELECTED), "prose"}
+
+
+@pytest.mark.parametrize(("finish", "tokens", "whole"), [("length", 64, False), ("", 64, False), ("", 63, True)])
+@pytest.mark.parametrize("mark", ["", "  # [END]"])
+def test_a_sample_that_was_cut_off_is_no_worse_output_unless_it_has_its_end_mark(
+    tmp_path, finish: str, tokens: int, whole: bool, mark: str
+) -> None:
+    class Cut(RecordedLLM):
+        async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+            return [Completion(canonical_text(OTHER) + mark, tokens, None, finish, 9)] * n
+
+    pairs, _ = make(tmp_path, llm=Cut({}))
+    decided = [one for one in pairs if one.kind == "decide"]
+    found = {worse.text for one in decided for worse in one.worse if worse.origin == "policy"}
+    assert found == ({canonical_text(OTHER)} if whole or mark else set())
 
 
 def test_every_pair_is_a_row_of_yes_and_a_row_of_no_and_none_is_of_a_held_out_question(tmp_path) -> None:
@@ -172,14 +192,14 @@ def test_a_judge_starts_from_the_policy_or_from_the_untuned_weights(start_from, 
     async def make(*_, **given) -> None:
         asked.update(given)
 
-    monkeypatch.setattr(loop_module, "make_judge", make)
+    monkeypatch.setattr(iteration_zero, "make_judge", make)
     how = ("reward_model=trained", f"reward_model.start_from={start_from}", "improve.selector=reward_model")
     settings = compose(["experiment=smoke", "policy=tiny", "agent.select=perplexity", "improve.keep=all", *how])
     folder = RunFolder(tmp_path)
     make_folder(folder.stage(0, "finetune"))
     write_json(folder.stage(0, "finetune") / "model.json", BASE)
     write_summary(folder.stage(0, "finetune"), {})
-    asyncio.run(Loop(settings, Parts(settings, folder)).run_judge())
+    asyncio.run(iteration_zero.train_judge(Parts(settings, folder), ()))
     assert (asked["base"], asked["corruptions"], asked["held_out"]) == (base, 2, 0.25)
 
 
@@ -209,7 +229,7 @@ def test_a_judge_of_answers_gets_the_demonstrated_questions_and_starts_folds_fro
     async def make(task, questions, examples, stage, **given) -> None:
         asked.update(given, questions=questions, examples=examples, stage=stage)
 
-    monkeypatch.setattr(loop_module, "make_outcome_judge", make)
+    monkeypatch.setattr(iteration_zero, "make_outcome_judge", make)
     how = ("reward_model=trained", "reward_model.epochs=9", "improve.keep_trajectories=judged_good")
     settings = compose(
         ["experiment=smoke", "policy=tiny", "finetune=tiny", "agent.select=perplexity", "improve.keep=all", *how]
@@ -220,10 +240,9 @@ def test_a_judge_of_answers_gets_the_demonstrated_questions_and_starts_folds_fro
     write_summary(folder.stage(0, "finetune"), {})
     row = Example("d0.0.0", "d0.0", 0, "decide", "state", "action", "perplexity")
     replace_lines(folder.stage(0, "improve") / "examples.jsonl", [row])
-    loop = Loop(settings, parts := Parts(settings, folder))
-    loop.demonstrations = parts.question_sets.world.demonstrations
-    asyncio.run(loop.run_judge())
-    assert (asked["questions"], asked["examples"]) == (loop.demonstrations, [row])
+    demonstrations = (parts := Parts(settings, folder)).question_sets.world.demonstrations
+    asyncio.run(iteration_zero.train_judge(parts, demonstrations))
+    assert (asked["questions"], asked["examples"]) == (demonstrations, [row])
     assert (asked["base"], asked["untuned"]) == (BASE, ModelRef("tiny-random", "base", tuned=False))
     assert (asked["folds"], asked["repeats"], asked["held_out"]) == (3, 4, 0.25)
     assert asked["stage"] == folder.stage(0, "outcome_judge")
@@ -245,7 +264,7 @@ def test_a_tiny_policy_becomes_a_judge_that_scores_candidates(tmp_path) -> None:
         await loop.run_grow(0, parts.llm(model), model)
         await loop.run_improve(0)
         await loop.run_finetune(0, model)
-        await loop.run_judge()
+        await iteration_zero.train_judge(parts, ())
         judge = parts.judges.reward_model()
         assert judge is not None
         try:

@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 from collections.abc import Sequence
@@ -170,14 +169,6 @@ def test_a_run_needs_the_other_run_only_for_stages_that_it_has_not_taken_yet(
             reused(source, *overrides, f"iteration={then}")
     else:
         assert reused(source, *overrides, f"iteration={then}") == taken
-
-
-def test_a_run_of_an_earlier_version_needs_the_other_run_for_a_new_iteration(source: RunFolder) -> None:
-    taken = reused(source, "improve.selector=random")
-    (source.root.parent / "mine" / "reused.json").write_text('{"run": "smoke", "iteration": 1}')
-    assert reused(source, "improve.selector=random", "iteration=2") == taken
-    told = json.loads((source.root.parent / "mine" / "reused.json").read_text())
-    assert told == {"run": "smoke", "iteration": 2, "differing_settings": ["grow.reuse", "improve.selector"]}
 
 
 def test_a_student_learns_from_the_texts_that_its_teacher_wrote(source: RunFolder) -> None:

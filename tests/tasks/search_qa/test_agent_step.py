@@ -7,9 +7,10 @@ import math
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.prompts import Exemplar, StepPrompt
+from rest_react.prompts import Exemplar, StepPrompt, closing
 from rest_react.records import Candidate, Completion, Hit, Prompt, Sampling, Step
 from rest_react.tasks.protocol import Policy
+from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.search_qa.actions import (
     STEP_KINDS,
     Action,
@@ -19,11 +20,13 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
     render_output,
 )
+from rest_react.tasks.search_qa.prompt_files import CLOSINGS
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.tasks.search_qa.step import Sampled, parse_step, take_step
 from rest_react.trajectories.parsed import ParsedAction, ParsedStep
 
 STATE = 'ORIGINAL_QUESTION = "Why?"\n\n# step: decision\n'
+NO_PROMPTS = StepPrompts(exemplars="never")
 ADA, BOB, STOP = Search("Ada", "x"), Search("Bob", "x"), Terminate("x")
 
 
@@ -52,9 +55,9 @@ def actions_of(step: Step) -> list[Action | None]:
     return [parsed.action for parsed in parse_step(step).actions]
 
 
-def step(samples, kind="decide", select="perplexity", state=STATE, prompts=None, **shown):
+def step(samples, kind="decide", select="perplexity", state=STATE, prompts=NO_PROMPTS, tuned=True, **shown):
     llm = RecordedLLM({"": [samples]})
-    policy = Policy(llm, samples=len(samples), temperature=0.7, max_tokens=99, select=select, tuned=True)
+    policy = Policy(llm, samples=len(samples), temperature=0.7, max_tokens=99, select=select, tuned=tuned)
     return Taken(asyncio.run(take_step(policy, kind, state, prompts, 5, **shown))), llm
 
 
@@ -91,9 +94,13 @@ def test_all_samples_are_stored_and_the_parsable_one_with_the_lowest_perplexity_
 
 def test_an_untuned_policy_gets_instructions_and_exemplars() -> None:
     shown = StepPrompt("Do it.\n", (Exemplar("a state\n", "an output  # [END]"),))
-    _, llm = step([completion(ADA)], prompts=dict.fromkeys(STEP_KINDS, shown))
+    prompts = StepPrompts(dict.fromkeys(STEP_KINDS, shown), CLOSINGS)
+    _, llm = step([completion(ADA)], prompts=prompts, tuned=False)
     ((prompt, _),) = llm.asked
     assert (prompt.prefix, prompt.state, prompt.turns) == ("Do it.\n\n", STATE, (("a state\n", "an output  # [END]"),))
+    assert prompt.closing == closing(CLOSINGS["decide"])
+    _, llm = step([completion(ADA)], prompts=prompts, tuned=True)
+    assert llm.asked[0][0] == Prompt("", STATE)
 
 
 def test_a_sound_sample_is_preferred_and_without_one_the_lowest_perplexity_decides() -> None:
@@ -189,4 +196,4 @@ def test_a_link_that_was_not_shown_makes_a_candidate_unusable() -> None:
 def test_errors_of_the_client_are_raised(fault) -> None:
     with pytest.raises(type(fault), match=str(fault)):
         policy = Policy(RecordedLLM({"": [fault]}), 1, 0.5, 9, "first", tuned=True)
-        asyncio.run(take_step(policy, "decide", STATE, None, 0))
+        asyncio.run(take_step(policy, "decide", STATE, NO_PROMPTS, 0))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rest_react.errors import ConfigError
 from rest_react.prompts import STOP, Exemplar, StepPrompt, exemplar_rows, texts_hash, verdict_prompt
 from rest_react.records import Prompt, chat_turns
+from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.search_qa.actions import (
     STEP_KINDS,
     Answer,
@@ -31,7 +32,6 @@ from rest_react.tasks.search_qa.actions import (
 from rest_react.tasks.search_qa.prompt_files import (
     CLOSINGS,
     PACKAGED_PROMPTS,
-    prompt_for,
     with_numbers,
 )
 from rest_react.tasks.search_qa.reading.parsing import parse
@@ -277,18 +277,19 @@ def test_the_prefix_opens_the_example_that_the_state_completes() -> None:
 
 
 def test_untuned_models_get_the_exemplars_and_tuned_ones_only_the_state() -> None:
-    prompt = prompt_for("answer", "S\n", PROMPTS)
+    prompts = StepPrompts(PROMPTS, CLOSINGS)
+    prompt = prompts.prompt("answer", "S\n", tuned=False)
     shown = PROMPTS["answer"]
     assert prompt.prefix == f"{shown.instructions}\n"
     assert prompt.turns == tuple((exemplar.state, exemplar.completion) for exemplar in shown.exemplars)
     assert prompt.text == f"{shown.prefix}S\n", "a base model goes on from the state itself"
-    assert prompt_for("answer", "S", None) == Prompt("", "S")
+    assert prompts.prompt("answer", "S", tuned=True) == Prompt("", "S")
 
 
 @pytest.mark.parametrize("kind", STEP_KINDS)
 def test_the_last_instruction_to_a_chat_model_says_what_to_write(kind: StepKind) -> None:
     state = render_state(kind, "Why?", PAST, remaining=4, answer="x" if kind in ("relevance", "grounding") else None)
-    *shown, last = chat_turns(prompt_for(kind, state, PROMPTS))
+    *shown, last = chat_turns(StepPrompts(PROMPTS, CLOSINGS).prompt(kind, state, tuned=False))
     assert [turn["role"] for turn in shown] == ["system", *["user", "assistant"] * COUNTS[kind]]
     assert last["role"] == "user" and last["content"].startswith(f"{state}\nNow write the {STEP_NAMES[kind]}: ")
     assert "no code fence" in last["content"] and "end mark" in last["content"]

@@ -36,6 +36,14 @@ class Refusing:
     async def aclose(self) -> None: ...
 
 
+class Unended(ScriptedMaker):
+    """The right maker at a server that does not tell how a reply ended, and gives no end mark."""
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        found = await super().sample(prompt, n=n, sampling=sampling)
+        return [replace(one, text=one.text.removesuffix(STOP), tokens=90, finish="") for one in found]
+
+
 class Changed(ScriptedMaker):
     """The right maker, whose replies to one kind of step are changed."""
 
@@ -87,6 +95,19 @@ def test_a_tool_is_accepted_only_if_one_right_call_of_it_answers_each_question(
     assert made_by(Changed(items, step, lambda text: text)).accepted
     verdict = made_by(Changed(items, step, change))
     assert (verdict.accepted, verdict.reason.split("; ")[0]) == (False, told)
+
+
+@pytest.mark.parametrize(("max_tokens", "accepted"), [(91, True), (90, False)])
+def test_a_reply_that_reached_its_limit_is_cut_off_though_its_server_does_not_say_so(
+    max_tokens: int, accepted: bool
+) -> None:
+    items = build_items(0, ["word_sorting"], demonstrations=0, train=0, evaluation=1)
+    llm = Unended("right", items.plans, items.answers())
+    maker = Maker(llm, "m", StepPrompts({}, CLOSINGS, "never"), Sandbox("limits_only"), max_tokens, 0.0, tries=1)
+    made = asyncio.run(make_tool(maker, items.examples["word_sorting"], FAMILIES["word_sorting"].is_right, seed=0))
+    assert made.verdict.accepted is accepted
+    told = {step.candidates[0].problem for step in made.conversation}
+    assert told == ({""} if accepted else {"the reply was cut off at 90 tokens"})
 
 
 def test_a_maker_that_refused_is_not_asked_again_for_each_question_of_the_run(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rest_react.selection.filters import candidates_of
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import build_items
 from rest_react.tasks.tool_maker.replies.calls import read_function
-from rest_react.tasks.tool_maker.replies.grounding import ungrounded
+from rest_react.tasks.tool_maker.replies.verifier import ungrounded
 from rest_react.tasks.tool_maker.states import use_state, wrapper
 from rest_react.tasks.tool_maker.task import ANSWER, ToolMaker
 from rest_react.trajectories.parsed import ParsedTrajectory

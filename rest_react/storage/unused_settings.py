@@ -1,0 +1,51 @@
+"""Which locked settings may still change, because no finished work depends on them.
+
+    is_unused(folder.root, "grader.model")       # True while no answer is graded
+    nothing_finished(folder.root)                # then all of them may change
+
+Not here: the comparison of settings, and refusing a change (settings_file).
+"""
+
+from pathlib import Path
+
+from rest_react.storage.integrity import SUMMARY
+from rest_react.storage.jsonl import read_lines
+from rest_react.storage.owed_records import OwedRecord
+from rest_react.storage.run_folder import BASELINES
+
+# The files that depend on these settings; while none exists, the settings may change.
+_WORK_OF = {
+    "grader.": ("iter_*/evaluate/*/results.jsonl", "iter_*/choose/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
+    "evaluate.choose_by": ("iter_*/choose/summary.json", "iter_*/evaluate/*/summary.json"),
+    # Iteration 0 has demonstrations alone, which no reward model and no filter touches.
+    "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/outcome_judge/*", "iter_0/synthetic/*"),
+    "improve.": ("iter_[1-9]*/improve/*", "iter_[1-9]*/finetune/*", "iter_0/synthetic/*"),
+    "finetune.": ("iter_*/finetune/*",),
+    # Which of the written texts become rows is decided last.
+    "synthetic.spare": ("iter_0/synthetic/summary.json",),
+    "synthetic.near": ("iter_0/synthetic/summary.json",),
+}
+# Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
+# at any time; replies that were cut or refused because of a limit are requested again.
+_LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
+_OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a started job
+
+
+def nothing_finished(root: Path) -> bool:
+    """Whether no stage is complete and every record must be made again because of an external error."""
+    if any(root.rglob(SUMMARY)):
+        return False
+    records = (record for path in root.rglob("*.jsonl") for record in read_lines(path, OwedRecord))
+    return all(record.is_owed for record in records)
+
+
+def is_unused(root: Path, key: str) -> bool:
+    """Whether no work in the folder depends on the setting yet."""
+    if key in _LIMITS_OF_JUDGES:
+        return True
+    patterns = next((patterns for group, patterns in _WORK_OF.items() if key.startswith(group)), ())
+    if not patterns:
+        return False
+    found = [path for one in patterns for path in root.glob(one) if path.name not in _OF_A_HOSTED_JOB]
+    lines = (line for path in found if path.suffix == ".jsonl" for line in read_lines(path, OwedRecord))
+    return all(path.suffix == ".jsonl" for path in found) and all(line.is_owed for line in lines)
