@@ -36,6 +36,7 @@ from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import CUT_OFF
 
 TEXTS, ITEMS = "texts.jsonl", "items.jsonl"
+_NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,18 @@ async def synthesise(
     written = {label: count + round(count * rules.spare) for label, count in wanted.items()}
     items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
 
+    # Paid for: only the judge is asked again.
+    unjudged = {text.id: text for text in read_lines(path, WrittenText) if text.text and _outside_error(text)}
+
     async def write(id_: str, label: str) -> WrittenText:
-        prompt = template.replace("{label}", label)
-        return await _written(id_, label, prompt, teacher, judge, shown, rules, derive_seed(seed, id_))
+        own_seed = derive_seed(seed, id_)
+        if (text := unjudged.get(id_)) is None:
+            text = await _written(WrittenText(id_, label, ""), teacher, template, rules, own_seed)
+        return (
+            text
+            if judge is None or text.dropped not in ("", _NOT_JUDGED)
+            else await _judged(text, judge, shown, own_seed)
+        )
 
     await run_owed(
         _RECORDS, path, items, write,
@@ -134,37 +144,33 @@ async def synthesise(
 _TOKENS = ("prompt_tokens", "completion_tokens", "judge_prompt_tokens", "judge_completion_tokens")
 
 
-async def _written(
-    id_: str,
-    label: str,
-    prompt: str,
-    teacher: LLM,
-    judge: Judge | None,
-    shown: Shown,
-    rules: SyntheticSettings,
-    seed: int,
-) -> WrittenText:
-    """One text, and the judge's verdict on it."""
+async def _written(text: WrittenText, teacher: LLM, template: str, rules: SyntheticSettings, seed: int) -> WrittenText:
+    """The text as the teacher writes it."""
     sampling = Sampling(rules.temperature, rules.max_tokens, seed, stop=(STOP,), logprobs=False)
-    written = WrittenText(id_, label, "")
     try:
-        (reply,) = await teacher.sample(Prompt("", prompt), n=1, sampling=sampling)
-        said = after_thinking(reply.text)
-        text, finish = ended(replace(reply, text=said or ""), rules.max_tokens)
-        text = text.strip().strip("\"'`").strip()
-        cut_off = said is None or (text and finish == CUT_OFF)
-        written = replace(
-            written, text=text, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens,
-            dropped="cut off" if cut_off else "" if text else "empty",
-        )  # fmt: skip
-        if judge is None or written.dropped:
-            return written
-        verdict = await judge.is_good(shown(text), label, seed=seed)
+        (reply,) = await teacher.sample(Prompt("", template.replace("{label}", text.label)), n=1, sampling=sampling)
     except (ModelFault, OutsideFault) as error:
-        return replace(written, dropped="not judged" if written.text else "not written", fault=as_fault(error))
+        return replace(text, dropped="not written", fault=as_fault(error))
+    said = after_thinking(reply.text)
+    found, finish = ended(replace(reply, text=said or ""), rules.max_tokens)
+    found = found.strip().strip("\"'`").strip()
+    cut_off = said is None or (found and finish == CUT_OFF)
     return replace(
-        written,
-        dropped={True: "", False: "not its label", None: "not judged"}[verdict.good],
+        text, text=found, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.tokens,
+        dropped="cut off" if cut_off else "" if found else "empty",
+    )  # fmt: skip
+
+
+async def _judged(text: WrittenText, judge: Judge, shown: Shown, seed: int) -> WrittenText:
+    """The text with the judge's verdict."""
+    try:
+        verdict = await judge.is_good(shown(text.text), text.label, seed=seed)
+    except (ModelFault, OutsideFault) as error:
+        return replace(text, dropped=_NOT_JUDGED, fault=as_fault(error))
+    return replace(
+        text,
+        dropped={True: "", False: "not its label", None: _NOT_JUDGED}[verdict.good],
+        fault=None,
         judge_prompt_tokens=verdict.reply.prompt_tokens,
         judge_completion_tokens=verdict.reply.tokens,
     )

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_react.config.compose import compose
-from rest_react.errors import ConfigError, UsageError
+from rest_react.errors import ConfigError, OutsideFault, StageIncomplete, UsageError
 from rest_react.metrics.prices import NO_PRICE
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Example, Prompt, Sampling
 from rest_react.run import run
+from rest_react.selection.opinions import Judgement
 from rest_react.stages.synthesise import (
     ITEMS,
     SyntheticSettings,
@@ -149,6 +150,32 @@ def test_texts_are_added_where_none_of_a_label_was_left(tmp_path: Path) -> None:
     assert [row.answers for row in written_rows(tmp_path)] == [("A",), ("B",)]
     summary = read_summary(tmp_path)
     assert summary is not None and summary["seconds"] is None  # the time of the first texts is not known
+
+
+def test_after_an_outage_of_the_judge_the_teacher_is_not_asked_again(tmp_path: Path) -> None:
+    class Judge:
+        outage = True
+
+        async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
+            if self.outage:
+                raise OutsideFault("HTTP 503")
+            return Judgement(True, Completion("GOOD: yes", 3, None, "stop", 20))
+
+    teacher, judge, rules = SameForEachLabel(), Judge(), SyntheticSettings(2, 0.0, 1.0, True, 1.0, 32)
+
+    def write() -> None:
+        given = (cast(LLM, teacher), "{label}", judge, ["A", "B"], tmp_path, rules)
+        prices = {"teacher": NO_PRICE, "reward_model": NO_PRICE}
+        asyncio.run(synthesise(*given, shown=str, seed=0, in_flight=1, prices=prices))
+
+    with pytest.raises(StageIncomplete):
+        write()
+    judge.outage = False
+    write()
+    assert len(teacher.asked) == 2
+    assert list(read_lines(tmp_path / "texts.jsonl", WrittenText)) == [
+        WrittenText(f"{label}.0", label, "My card was refused.", "", None, 9, 4, 20, 3) for label in "AB"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def copy_complete(stage: Path, target: Path, folder: RunFolder, *, reopened: boo
     remove(unfinished)
     make_folder(target.parent)
     with disk_errors(target):
-        shutil.copytree(stage, unfinished, copy_function=shutil.copy2 if reopened else _link)
+        shutil.copytree(stage, unfinished, copy_function=_copy if reopened else _link)
         if reopened:
             (unfinished / SUMMARY).unlink()
         flush_tree(unfinished)
@@ -59,5 +59,10 @@ def _link(source: str, target: str) -> str:
     try:
         os.link(source, target)
     except OSError:  # another disk, or one without hard links
-        return shutil.copy2(source, target)
+        return _copy(source, target)
     return target
+
+
+def _copy(source: str, target: str) -> str:
+    with disk_errors(target):  # copytree would make one error of all, without their kinds
+        return shutil.copy2(source, target)
