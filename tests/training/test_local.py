@@ -102,7 +102,7 @@ def weights_of(folder: Path) -> bytes:
 def test_a_trained_model_has_learnt_its_targets_and_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A configuration of accelerate on this machine is ignored (test_machines: by its launcher too).
+    # A configuration of accelerate on this machine is ignored (test_accelerate_configuration: by its launcher too).
     config = tmp_path / "home" / "accelerate" / "default_config.yaml"
     config.parent.mkdir(parents=True)
     config.write_text("distributed_type: MULTI_GPU\nnum_processes: 2\nmixed_precision: fp16\n")

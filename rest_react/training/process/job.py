@@ -24,7 +24,7 @@ from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder, remove, write_file
 from rest_react.storage.locked_settings import flatten, is_locked
 from rest_react.terminal.console import say
-from rest_react.training.machines import accelerate_configuration
+from rest_react.training.accelerate_configuration import accelerate_configuration
 from rest_react.training.process.checkpoints import last_checkpoint
 from rest_react.training.process.loss_curve import loss_lines
 from rest_react.training.process.snapshots import SNAPSHOTS

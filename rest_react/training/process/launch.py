@@ -7,7 +7,7 @@ or CPU cores, each with the whole model unless `accelerate` shards it. This mach
 ignored. The processes run under `child_processes`, so they also end when this process is killed.
 Errors: the error in `error.json`; without one, OutsideFault with the end of the log, or DiskError on a full disk.
 With `num_machines`, this machine is number 0, and the script join.sh in the folder starts the training on the others.
-Not here: the configuration of accelerate (machines).
+Not here: the configuration of accelerate (training.accelerate_configuration).
 """
 
 import asyncio

@@ -17,8 +17,8 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from rest_react.records import ModelRef
 from rest_react.training.process.job import prepare_job
 from rest_react.weights import resolve_weights
+from tests.training.test_accelerate_configuration import launched
 from tests.training.test_local import EXAMPLES, SETTINGS, losses, tune_here
-from tests.training.test_machines import launched
 from tests.training.worker.saving.sharded import PROCESSES, ROWS, load, train_step
 
 ROOT = Path(__file__).parents[4]
