@@ -1,6 +1,6 @@
 """Direct preference optimisation (DPO) on this machine, in its own process.
 
-    trainer = DpoTrainer(DpoTraining(local=training, beta=0.1), run_folder)
+    trainer = DpoTrainer(training, run_folder)          # a DpoTraining
     model = await trainer.train(preferences, policy, run_folder / "iter_2" / "finetune", seed=7)
 
 The policy learns to prefer each row's completion to the rejected one, and stays near the reference model, which is the
@@ -10,7 +10,7 @@ launched and never imported.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -21,7 +21,7 @@ from rest_react.terminal.progress import steps_progress
 from rest_react.training.local import LocalTrainer
 from rest_react.training.local_settings import LocalSettings
 from rest_react.training.process.job import LocalTraining
-from rest_react.training.process.launch import OnStep, train_in_process
+from rest_react.training.process.launch import train_in_process
 from rest_react.training.trainer_settings import Schedule, TrainingContext
 
 PREFERENCES = "preferences.jsonl"
@@ -44,14 +44,13 @@ class DpoFinetune(LocalSettings):
     beta: Positive  # the larger, the nearer to the reference model
     supervised_learning_rate: Positive  # in place of learning_rate, for the demonstrations in iteration 0
 
-    def open(self, context: TrainingContext, schedule: Schedule) -> "LocalTrainer | DpoTrainer":
+    def open(self, context: TrainingContext, schedule: Schedule) -> LocalTrainer:
         progress = steps_progress(context.title)
         if context.iteration == 0:
             rate = schedule.learning_rate or self.supervised_learning_rate
             supervised = self.training(LocalTraining, context, replace(schedule, learning_rate=rate))
             return LocalTrainer(supervised, context.run_folder, progress)
-        training = DpoTraining(self.training(LocalTraining, context, schedule), self.beta)
-        return DpoTrainer(training, context.run_folder, progress)
+        return DpoTrainer(self.training(DpoTraining, context, schedule), context.run_folder, progress)
 
     def passes(self, epochs: float | None, *, demonstrations: bool) -> float:
         once = epochs or self.epochs
@@ -63,29 +62,22 @@ class DpoFinetune(LocalSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class DpoTraining:
-    """Settings of DPO. The sizes in `local` count rows, each a pair of completions. A larger `beta` keeps the policy
-    nearer to the reference model."""
+class DpoTraining(LocalTraining):
+    """Settings of DPO. The sizes count rows, each a pair of completions. A larger `beta` keeps the policy nearer to the
+    reference model."""
 
-    local: LocalTraining
-    beta: float
+    beta: float = field(kw_only=True)
 
 
-class DpoTrainer:
-    """A `protocols.Trainer` on this machine. `on_step(step, total_steps, loss)` is called after each step."""
-
-    def __init__(
-        self, training: DpoTraining, run_folder: Path, on_step: OnStep = lambda step, total, loss: None
-    ) -> None:
-        self.training = training
-        self._run_folder = run_folder
-        self._on_step = on_step
+class DpoTrainer(LocalTrainer):
+    """The same with a `DpoTraining`, on preferences."""
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, the reference model, on preferences. Raises UsageError if a row has no rejected completion."""
         if plain := [example.id for example in examples if not isinstance(example, Preference)]:
             raise UsageError(f"fine-tuning by DPO: {len(plain)} rows ({plain[0]}, ...) have no rejected completion")
+        rows = {PREFERENCES: examples}
         return await train_in_process(
-            _PROCESS, {PREFERENCES: examples}, base, folder, seed,
-            training=self.training, sizes=self.training.local, run_folder=self._run_folder, on_step=self._on_step,
+            _PROCESS, rows, base, folder, seed,
+            training=self.training, run_folder=self.run_folder, on_step=self.on_step,
         )  # fmt: skip

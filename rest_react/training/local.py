@@ -50,8 +50,8 @@ class LocalTrainer:
         self, training: LocalTraining, run_folder: Path, on_step: OnStep = lambda step, total, loss: None
     ) -> None:
         self.training = training
-        self._run_folder = run_folder
-        self._on_step = on_step
+        self.run_folder = run_folder
+        self.on_step = on_step
 
     async def train(self, examples: Sequence[Example], base: ModelRef, folder: Path, seed: int) -> ModelRef:
         """Tunes `base`, or resumes an interrupted call; returns at once if the training has finished."""
@@ -60,5 +60,5 @@ class LocalTrainer:
         rows = {JOB_EXAMPLES: trained, **({HELD_OUT: held_out} if held_out else {})}
         return await train_in_process(
             _PROCESS, rows, base, folder, seed,
-            training=how, sizes=how, run_folder=self._run_folder, on_step=self._on_step,
+            training=how, run_folder=self.run_folder, on_step=self.on_step,
         )  # fmt: skip

@@ -26,7 +26,7 @@ def launched(tmp_path: Path, rank: int = 0, **changed: Any) -> Any:
 
     training = replace(TRAINING, **changed)
     base = ModelRef(str(tmp_path), "base", tuned=False)
-    assert not prepare_job({}, base, tmp_path / "job", 1, training, tmp_path, training.accelerate)
+    assert not prepare_job({}, base, tmp_path / "job", 1, training, tmp_path)
     command = _command("rest_react.training.worker.supervised", training, tmp_path / "job" / "job.json")
     words = command[command.index("accelerate.commands.launch") + 1 :]
     if rank:

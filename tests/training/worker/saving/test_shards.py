@@ -54,7 +54,7 @@ def test_fsdp2_trains_and_publishes_what_one_process_does_and_resumes_from_its_c
     asked.mkdir()
     _, variables = launched(asked, num_processes=PROCESSES, accelerate="fsdp2")
     rows = {"examples.jsonl": EXAMPLES}
-    assert not prepare_job(rows, ModelRef("tiny-random", "base", tuned=False), whole, 7, sharded, tmp_path, "fsdp2")
+    assert not prepare_job(rows, ModelRef("tiny-random", "base", tuned=False), whole, 7, sharded, tmp_path)
     resumed.mkdir()
     shutil.copy(whole / "examples.jsonl", resumed)
 
