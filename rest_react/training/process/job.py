@@ -32,6 +32,7 @@ from rest_react.weights import resolve_weights
 from rest_react.weights.number_type import TRAINING, NumberType, compute_type_here
 
 JOB_EXAMPLES, PUBLISHED = "examples.jsonl", "published.json"
+_DRAFTS = ("trained", "model.tmp")  # of publishing
 ENOUGH_KEPT = 0.9  # of an update, by rounding to the data type of the base
 How = TypeVar("How", bound="LocalTraining")
 Row = TypeVar("Row")
@@ -113,30 +114,36 @@ def prepare_job(
     make_folder(folder)
     files = {name: "".join(json.dumps(asdict(row)) + "\n" for row in records) for name, records in rows.items()}
     if (folder / "model").is_dir():
-        for left in (
-            "trained",
-            "model.tmp",
-            "checkpoints",
-        ):  # left by a kill between publishing the model and cleaning up
-            remove(folder / left)
-        for name, lines in files.items():
-            if not (folder / name).exists():
-                write_file(folder / name, lines)
+        _complete_published(folder, files)
         return True
-    weights, is_auto = base_weights(base, run_folder), training.dtype == "auto"
+    _write_job(files, str(base_weights(base, run_folder)), folder, seed, training)
+    return False
+
+
+def _complete_published(folder: Path, files: Mapping[str, str]) -> None:
+    """Cleans up after a kill between publishing the model and cleaning up, and writes rows that are missing."""
+    for left in (*_DRAFTS, "checkpoints"):
+        remove(folder / left)
+    for name, lines in files.items():
+        if not (folder / name).exists():
+            write_file(folder / name, lines)
+
+
+def _write_job(files: Mapping[str, str], weights: str, folder: Path, seed: int, training: LocalTraining) -> None:
+    """The job of a model to be trained from `weights`, from the last checkpoint if it is of the same training."""
+    is_auto = training.dtype == "auto"
     if is_auto:
         training = replace(training, dtype=_number_type_before(folder))
     _drop_another_training(folder, files, seed, training)
     checkpoint = prepare_resume(folder)
     if is_auto and checkpoint is None:
         training = replace(training, dtype=compute_type_here("auto", faster=TRAINING))
-    job = Job(str(weights), str(folder.resolve()), seed, checkpoint, training)
+    job = Job(weights, str(folder.resolve()), seed, checkpoint, training)
     for name, lines in files.items():
         write_file(folder / name, lines)
     write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
     write_file(folder / "accelerate.json", json.dumps(accelerate_configuration(training.accelerate)))
     (folder / "error.json").unlink(missing_ok=True)
-    return False
 
 
 def _number_type_before(folder: Path) -> NumberType:
@@ -170,8 +177,7 @@ def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, tr
 
 def _that_count(training: Mapping[str, Any]) -> str:
     """The settings of a training that can change its result, as a text."""
-    known = {"snapshots": 1, **training}  # an older job lacks it
-    counts = {place: value for place, value in flatten(known, "finetune") if is_locked(place)}
+    counts = {place: value for place, value in flatten(training, "finetune") if is_locked(place)}
     return json.dumps(counts, sort_keys=True)
 
 
@@ -209,7 +215,7 @@ def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
 def prepare_resume(folder: Path) -> str | None:
     """The last complete checkpoint, or None. Removes incomplete checkpoints and the lines of loss.jsonl after it; these
     steps are trained and logged again."""
-    for draft in ("trained", "model.tmp"):
+    for draft in _DRAFTS:
         remove(folder / draft)
     checkpoint = last_checkpoint(folder / "checkpoints")
     last = 0 if checkpoint is None else int(checkpoint.name.removeprefix("checkpoint-"))

@@ -8,6 +8,7 @@ import pytest
 from rest_react.records import Example, ModelRef
 from rest_react.training.dpo import DpoTraining
 from rest_react.training.process import job as job_module
+from rest_react.training.process.checkpoints import seal_checkpoint
 from rest_react.training.process.job import LocalTraining, prepare_job, read_job
 from tests.training.test_local import SETTINGS
 
@@ -22,6 +23,7 @@ def begun(folder: Path) -> None:
     checkpoint = folder / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
+    seal_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -64,5 +66,6 @@ def test_a_resumed_training_keeps_its_type_of_number_on_a_machine_that_would_cho
     checkpoint = tmp_path / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
+    seal_checkpoint(checkpoint)
     assert prepared("float32") == ("bfloat16", True)
     assert prepared("bfloat16", replace(how, dtype="float32")) == ("float32", False)
