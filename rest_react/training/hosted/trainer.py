@@ -168,8 +168,6 @@ class HostedTrainer:
     async def _create(
         self, client: "AsyncOpenAI", base: ModelRef, job_seed: int, progress: Progress, folder: Path
     ) -> Progress:
-        if progress.job:
-            return progress
         hyperparameters: Any = self._hyperparameters  # the provider's own names; the SDK types only OpenAI's
 
         async def find_or_create() -> str:
