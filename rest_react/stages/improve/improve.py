@@ -56,9 +56,8 @@ async def improve(
     prices: Mapping[str, Price],
     title: str = "improve",
 ) -> None:
-    """Ranks every trainable step and writes the examples. Does nothing if the stage is complete. Raises
-    StageIncomplete if more than the share `rules.tolerate_outside_faults` of the rankings failed because of external
-    errors."""
+    """Ranks every trainable step and writes the examples, unless the stage is complete. Raises StageIncomplete if more
+    than the share `rules.tolerate_outside_faults` of the rankings failed because of external errors."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
