@@ -33,7 +33,6 @@ async def train_here(
     seed: int,
     *,
     training: LocalTraining,
-    sizes: LocalTraining,
     run_folder: Path,
     on_step: OnStep,
 ) -> ModelRef:

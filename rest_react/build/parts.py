@@ -4,7 +4,7 @@ Not here: question sets, prompts, clients and judges, which have a module each.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Literal
 
 from rest_react.build.judges import Judges
@@ -140,17 +140,8 @@ class Parts:
 
     def rules(self) -> Rules:
         """The settings of Improve."""
-        s = self.settings.improve
-        return Rules(
-            s.selector,
-            s.keep,
-            s.max_examples,
-            s.tolerate_outside_faults,
-            s.keep_trajectories,
-            s.rejected_trajectories,
-            s.equal_steps,
-            s.likeliest,
-        )
+        improve = self.settings.improve
+        return Rules(**{field.name: getattr(improve, field.name) for field in fields(Rules)})
 
     def trainer(self, iteration: int, stage: str = "finetune", epochs: float | None = None) -> Trainer:
         """The trainer, with the schedule of the iteration, or with its own `epochs`. `stage` is its name in the

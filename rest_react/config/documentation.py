@@ -69,18 +69,23 @@ def setting_lines(record: type) -> tuple[SettingLine, ...]:
     >>> [line for line in setting_lines(Settings) if line.name == "iteration"]
     [SettingLine(name='iteration', type='0 to 100', meaning='the last iteration to run; 0 is the starting policy')]
     """
-    names, hints = {field.name for field in fields(record)}, get_type_hints(record)
-    found, above = [], []
+    hints = get_type_hints(record)
+    records = [part for part in reversed(record.__mro__) if is_dataclass(part)]
+    # A record may declare a field of the one that it extends again, with a meaning of its own.
+    found = {line.name: line for part in records for line in _declared(part, hints)}
+    return tuple(found[field.name] for field in fields(record) if field.name in found)
+
+
+def _declared(record: type, hints: Mapping[str, object]) -> Iterator[SettingLine]:
+    """The settings that the dataclass itself declares."""
+    above: list[str] = []
     for line in inspect.getsource(record).splitlines():
         if comment := _COMMENT.match(line):
             above.append(comment[1])
-        elif (field := _FIELD.match(line)) and field[1] in names:
-            if field[1] != "kind":
-                found.append(SettingLine(field[1], _in_words(field[2], hints[field[1]]), field[3] or " ".join(above)))
-            above = []
-        else:
-            above = []
-    return tuple(found)
+            continue
+        if (field := _FIELD.match(line)) and field[1] in hints and field[1] != "kind":
+            yield SettingLine(field[1], _in_words(field[2], hints[field[1]]), field[3] or " ".join(above))
+        above = []
 
 
 def _in_words(declared: str, hint: object = None) -> str:

@@ -20,17 +20,11 @@ ENGINE = ("amx_bf16",)
 TRAINING = ("amx_bf16", "avx512_bf16")
 
 
-def compute_type(
-    asked: NumberType, *, gpu: bool, faster: Collection[str], known: Collection[str] | None = None
-) -> Literal["float32", "bfloat16"]:
-    """The asked type; for `auto`, bfloat16 on a GPU and on a CPU with one of the instructions `faster`.
-
-    `known` are the instructions of the CPU; None reads them from /proc/cpuinfo, and without that file it is float32.
-    """
+def compute_type(asked: NumberType, *, gpu: bool, faster: Collection[str]) -> Literal["float32", "bfloat16"]:
+    """The asked type; for `auto`, bfloat16 on a GPU and on a CPU with one of the instructions `faster`."""
     if asked != "auto":
         return asked
-    instructions = cpu_instructions() if known is None else known
-    return "bfloat16" if gpu or any(name in instructions for name in faster) else "float32"
+    return "bfloat16" if gpu or not cpu_instructions().isdisjoint(faster) else "float32"
 
 
 def compute_type_here(

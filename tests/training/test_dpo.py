@@ -24,7 +24,7 @@ PREFERENCES = [
     Preference(**asdict(example), rejected=f"ACTION_SELECTED = Terminate({'no' * (1 + i % 2)}) <|im_end|>")
     for i, example in enumerate(EXAMPLES)
 ]
-DPO = DpoTraining(local=replace(SETTINGS, lora_dropout=0.0), beta=0.1)
+DPO = DpoTraining(**{**asdict(SETTINGS), "lora_dropout": 0.0}, beta=0.1)
 
 
 def prefer_here(folder: Path, how: DpoTraining, base: str, checkpoint: str | None = None) -> Path:
@@ -46,7 +46,7 @@ def log_probability(model: torch.nn.Module, prompt: tuple[int, ...], completion:
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_the_model_learns_to_prefer_the_chosen_completions_to_the_rejected_ones(tmp_path: Path, method: str) -> None:
     base = str(resolve_weights("tiny-random"))
-    how = replace(DPO, local=replace(DPO.local, method=method, epochs=6, learning_rate=1e-2))
+    how = replace(DPO, method=method, epochs=6, learning_rate=1e-2)
     folder = prefer_here(tmp_path / "dpo", how, base)
     curve = losses(folder)
     assert [line["step"] for line in curve] == list(range(1, 16))
@@ -55,7 +55,7 @@ def test_the_model_learns_to_prefer_the_chosen_completions_to_the_rejected_ones(
     assert curve[-1]["accuracy"] == 1 and curve[-1]["margin"] > 0
     tokenizer = AutoTokenizer.from_pretrained(base)
     before, after = (AutoModelForCausalLM.from_pretrained(name).eval() for name in (base, folder / "model"))
-    for pair in make_pairs(PREFERENCES, tokenizer, how.local):
+    for pair in make_pairs(PREFERENCES, tokenizer, how):
         gained = [
             log_probability(after, pair.prompt, text) - log_probability(before, pair.prompt, text)
             for text in (pair.chosen, pair.rejected)
@@ -67,9 +67,9 @@ def test_the_model_learns_to_prefer_the_chosen_completions_to_the_rejected_ones(
 
 def test_the_loss_of_a_step_is_that_of_equation_7_whatever_the_micro_batch(tmp_path: Path) -> None:
     base = str(resolve_weights("tiny-random"))
-    local = replace(DPO.local, epochs=0.8, warmup_ratio=0.0, learning_rate=1e-2)  # two steps of four rows
-    one = prefer_here(tmp_path / "one", replace(DPO, local=replace(local, micro_batch_size=1)), base)
-    four = prefer_here(tmp_path / "four", replace(DPO, local=replace(local, micro_batch_size=4)), base)
+    how = replace(DPO, epochs=0.8, warmup_ratio=0.0, learning_rate=1e-2)  # two steps of four rows
+    one = prefer_here(tmp_path / "one", replace(how, micro_batch_size=1), base)
+    four = prefer_here(tmp_path / "four", replace(how, micro_batch_size=4), base)
     assert [line["loss"] for line in losses(one)] == pytest.approx([line["loss"] for line in losses(four)], abs=1e-4)
     assert [line["tokens"] for line in losses(one)] == [line["tokens"] for line in losses(four)]
     assert all(-math.log(1 / (1 + math.exp(-line["margin"]))) <= line["loss"] + 1e-4 for line in losses(four))
@@ -78,7 +78,7 @@ def test_the_loss_of_a_step_is_that_of_equation_7_whatever_the_micro_batch(tmp_p
 def test_a_resumed_training_ends_with_the_weights_of_an_undisturbed_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, how = str(resolve_weights("tiny-random")), replace(DPO, local=replace(DPO.local, epochs=4, save_every=3))
+    base, how = str(resolve_weights("tiny-random")), replace(DPO, epochs=4, save_every=3)
     whole = prefer_here(tmp_path / "whole", how, base)
     with monkeypatch.context() as patch:
         patch.setattr(run_job, "publish", lambda *_: None)  # as a kill before it
@@ -97,7 +97,7 @@ def test_a_resumed_training_ends_with_the_weights_of_an_undisturbed_one(
 @pytest.mark.slow
 def test_two_cpu_processes_train_what_one_does(tmp_path: Path) -> None:
     one = prefer_here(tmp_path / "one", DPO, str(resolve_weights("tiny-random")))
-    two = replace(DPO, local=replace(DPO.local, num_processes=2))
+    two = replace(DPO, num_processes=2)
     asyncio.run(DpoTrainer(two, tmp_path).train(PREFERENCES, TINY, tmp_path / "two", 7))
     alone, both = (losses(folder) for folder in (one, tmp_path / "two"))
     assert [line["loss"] for line in both] == pytest.approx([line["loss"] for line in alone], abs=1e-3)
@@ -106,7 +106,7 @@ def test_two_cpu_processes_train_what_one_does(tmp_path: Path) -> None:
 
 def test_both_completions_follow_one_prompt_and_no_text_becomes_a_control_token(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(resolve_weights("tiny-random"))
-    [pair] = make_pairs(PREFERENCES[:1], tokenizer, DPO.local)
+    [pair] = make_pairs(PREFERENCES[:1], tokenizer, DPO)
     given = PREFERENCES[0]
     assert pair == PairRow(
         given.trajectory_id,
@@ -121,7 +121,7 @@ def test_a_rejected_completion_that_is_too_long_is_an_error_too() -> None:
     tokenizer = AutoTokenizer.from_pretrained(resolve_weights("tiny-random"))
     long = [replace(PREFERENCES[0], rejected="x" * 600)]
     with pytest.raises(UsageError, match=r"1 of 1 examples are longer than finetune.max_length=512"):
-        make_pairs(long, tokenizer, DPO.local)
+        make_pairs(long, tokenizer, DPO)
 
 
 def test_examples_without_a_rejected_completion_are_refused(tmp_path: Path) -> None:

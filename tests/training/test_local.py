@@ -25,6 +25,7 @@ from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.storage.files import remove
 from rest_react.training.local import LocalTrainer, LocalTraining
+from rest_react.training.process.checkpoints import seal_checkpoint
 from rest_react.training.process.job import Job, prepare_resume, read_job, read_rows
 from rest_react.training.rows.holdout import HELD_OUT, split_rows
 from rest_react.training.rows.order import training_order
@@ -102,7 +103,7 @@ def weights_of(folder: Path) -> bytes:
 def test_a_trained_model_has_learnt_its_targets_and_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A configuration of accelerate on this machine is ignored (test_machines: by its launcher too).
+    # A configuration of accelerate on this machine is ignored (test_accelerate_configuration: by its launcher too).
     config = tmp_path / "home" / "accelerate" / "default_config.yaml"
     config.parent.mkdir(parents=True)
     config.write_text("distributed_type: MULTI_GPU\nnum_processes: 2\nmixed_precision: fp16\n")
@@ -391,10 +392,12 @@ def test_cancelling_ends_the_training_process(tmp_path: Path, monkeypatch: pytes
 
 
 def test_resuming_clears_what_a_kill_left_half_written(tmp_path: Path) -> None:
-    for step, state in ((4, "{}"), (8, "{}"), (12, '{"torn')):
+    for step in (4, 8, 12):
         checkpoint = tmp_path / "checkpoints" / f"checkpoint-{step}"
         checkpoint.mkdir(parents=True)
-        (checkpoint / "trainer_state.json").write_text(state)
+        (checkpoint / "trainer_state.json").write_text("{}")
+        if step < 12:
+            seal_checkpoint(checkpoint)
     (tmp_path / "checkpoints" / "checkpoint-16").mkdir()
     lines = [json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(1, 14)]
     (tmp_path / "loss.jsonl").write_text("".join(lines) + '{"step": 14, "lo')

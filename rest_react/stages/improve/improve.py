@@ -56,8 +56,8 @@ async def improve(
     prices: Mapping[str, Price],
     title: str = "improve",
 ) -> None:
-    """Ranks every trainable step and writes the examples. Does nothing if the stage is complete. Raises
-    StageIncomplete if more than the share `rules.tolerated` of the rankings failed because of external errors."""
+    """Ranks every trainable step and writes the examples, unless the stage is complete. Raises StageIncomplete if more
+    than the share `rules.tolerate_outside_faults` of the rankings failed because of external errors."""
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
@@ -67,7 +67,7 @@ async def improve(
         await judge_trajectories(
             task, trajectories, stage,
             judge=reward_model, keep=rules.keep_trajectories, seed=seed, in_flight=in_flight, title=title,
-            tolerated=rules.tolerated,
+            tolerated=rules.tolerate_outside_faults,
         )  # fmt: skip
     bad = left_out(stage, trajectories, rules)
 
@@ -94,7 +94,7 @@ async def improve(
     )
     await run_owed(
         records, rankings, items(), rank,
-        total=most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerated,
+        total=most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerate_outside_faults,
     )  # fmt: skip
     made = partial(_examples, trajectories, rankings, choices)
     tally["examples"] = replace_lines(stage / EXAMPLES, _drawn(made, rules.max_examples, seed))

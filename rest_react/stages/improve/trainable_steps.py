@@ -31,12 +31,12 @@ EqualSteps: TypeAlias = Literal["keep", "drop"]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The settings of Improve."""
+    """The settings of Improve, by their names there."""
 
     selector: SelectorName
     keep: Keep = "all"
     max_examples: int | None = None
-    tolerated: float = 0.0
+    tolerate_outside_faults: float = 0.0
     keep_trajectories: KeepTrajectories = "all"
     rejected_trajectories: RejectedTrajectories = "drop"
     equal_steps: EqualSteps = "keep"

@@ -51,6 +51,7 @@ from rest_react.training.hosted.service import Service
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+_SUFFIX = "rest-react"  # in the name of the tuned model
 EPOCHS = 3  # what providers choose for a small file when they are left to
 
 
@@ -65,7 +66,6 @@ class HostedTrainer:
         base_url: str,
         api_key_env: str | None,
         hyperparameters: Mapping[str, object] | None = None,
-        suffix: str = "rest-react",
         fewest_examples: int = 10,
         timeout_s: float = 300.0,
         tries: int = 6,
@@ -84,7 +84,6 @@ class HostedTrainer:
             base_url, api_key_env, timeout_s, Backoff(tries=tries, first_wait_s=first_wait_s), ready_within_s, tell
         )
         self._hyperparameters = dict(hyperparameters or {})
-        self._suffix = suffix
         self._fewest_examples = fewest_examples
         self._poll_s = poll_s
         self._patience_s = patience_s
@@ -169,7 +168,7 @@ class HostedTrainer:
         )
 
     def _content_of(self, rows: bytes, base: ModelRef, job_seed: int) -> str:
-        settings = [self._base_url, base.name, self._hyperparameters, job_seed, self._suffix]
+        settings = [self._base_url, base.name, self._hyperparameters, job_seed, _SUFFIX]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + b"\n" + rows).hexdigest()[:32]
 
     async def _upload(self, client: "AsyncOpenAI", rows: bytes, progress: Progress, folder: Path) -> Progress:
@@ -189,8 +188,6 @@ class HostedTrainer:
     async def _create(
         self, client: "AsyncOpenAI", base: ModelRef, job_seed: int, progress: Progress, folder: Path
     ) -> Progress:
-        if progress.job:
-            return progress
         hyperparameters: Any = self._hyperparameters  # the provider's own names; the SDK types only OpenAI's
 
         async def find_or_create() -> str:
@@ -201,7 +198,7 @@ class HostedTrainer:
                 training_file=progress.file,
                 method={"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
                 seed=job_seed,
-                suffix=self._suffix,
+                suffix=_SUFFIX,
             )
             return name_of(job.id)
 

@@ -4,12 +4,10 @@
     last_checkpoint(folder / "checkpoints")                        # the last complete one, or None; removes later ones
 
 Two checkpoints are kept, so that a kill or a power cut while one is written leaves the other. A checkpoint without
-files.json (of an earlier version, or after a kill) counts as complete if the last file that the Trainer writes is
-readable and no file is empty.
+files.json was not saved completely.
 Not here: the content of a checkpoint (written by transformers' Trainer), and the loss curve (loss_curve).
 """
 
-import json
 from pathlib import Path
 
 import msgspec
@@ -20,7 +18,6 @@ from rest_react.terminal.console import say
 
 KEPT = 2
 _FILES = "files.json"
-_STATE = "trainer_state.json"  # the Trainer writes it last
 
 
 def seal_checkpoint(checkpoint: Path) -> None:
@@ -52,18 +49,9 @@ def _wrong_with(checkpoint: Path) -> str:
     try:
         states = msgspec.json.decode((checkpoint / _FILES).read_bytes(), type=dict[str, FileState])
     except FileNotFoundError:
-        states = {}
+        return f"it was not saved completely ({_FILES} is missing)"
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         return f"{_FILES} cannot be read ({error})"
-    for name, state in states.items():
-        if wrong := damage(checkpoint / name, state):
-            return f"{name} {wrong}"
-    if states:
-        return ""
-    if empty := [path.name for path in checkpoint.rglob("*") if path.is_file() and path.stat().st_size == 0]:
-        return f"{empty[0]} is empty"
-    try:
-        json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return f"it was not saved completely ({_STATE} is missing or cut)"
-    return ""
+    return next(
+        (f"{name} {wrong}" for name, state in states.items() if (wrong := damage(checkpoint / name, state))), ""
+    )

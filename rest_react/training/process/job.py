@@ -13,7 +13,7 @@ Not here: starting the process (launch).
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -24,7 +24,7 @@ from rest_react.records import Example, ModelRef
 from rest_react.storage.files import make_folder, remove, write_file
 from rest_react.storage.locked_settings import flatten, is_locked
 from rest_react.terminal.console import say
-from rest_react.training.machines import accelerate_configuration
+from rest_react.training.accelerate_configuration import accelerate_configuration
 from rest_react.training.process.checkpoints import last_checkpoint
 from rest_react.training.process.loss_curve import loss_lines
 from rest_react.training.process.snapshots import SNAPSHOTS
@@ -32,8 +32,9 @@ from rest_react.weights import resolve_weights
 from rest_react.weights.number_type import TRAINING, NumberType, compute_type_here
 
 JOB_EXAMPLES, PUBLISHED = "examples.jsonl", "published.json"
+_DRAFTS = ("trained", "model.tmp")  # of publishing
 ENOUGH_KEPT = 0.9  # of an update, by rounding to the data type of the base
-How = TypeVar("How")
+How = TypeVar("How", bound="LocalTraining")
 Row = TypeVar("Row")
 
 
@@ -105,61 +106,56 @@ def prepare_job(
     base: ModelRef,
     folder: Path,
     seed: int,
-    training: Any,
+    training: LocalTraining,
     run_folder: Path,
-    accelerate: str | None = None,
 ) -> bool:
     """Writes the files that the process reads; `rows` maps file names to records. True if the training is complete.
     For `dtype=auto` the job has the type of number of this machine; that of the first machine if it resumes."""
     make_folder(folder)
     files = {name: "".join(json.dumps(asdict(row)) + "\n" for row in records) for name, records in rows.items()}
     if (folder / "model").is_dir():
-        for left in (
-            "trained",
-            "model.tmp",
-            "checkpoints",
-        ):  # left by a kill between publishing the model and cleaning up
-            remove(folder / left)
-        for name, lines in files.items():
-            if not (folder / name).exists():
-                write_file(folder / name, lines)
+        _complete_published(folder, files)
         return True
-    weights = base_weights(base, run_folder)
-    settings, before = asdict(training), _number_type(_training_before(folder))
-    chosen = _number_type(settings) == "auto"
-    if chosen:
-        _set_number_type(settings, before)
-    _drop_another_training(folder, files, seed, settings)
-    checkpoint = prepare_resume(folder)
-    if chosen and (checkpoint is None or before == "auto"):
-        _set_number_type(settings, compute_type_here("auto", faster=TRAINING))
-    job = Job(str(weights), str(folder.resolve()), seed, checkpoint, settings)
-    for name, lines in files.items():
-        write_file(folder / name, lines)
-    write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
-    write_file(folder / "accelerate.json", json.dumps(accelerate_configuration(accelerate)))
-    (folder / "error.json").unlink(missing_ok=True)
+    _write_job(files, str(base_weights(base, run_folder)), folder, seed, training)
     return False
 
 
-def _training_before(folder: Path) -> dict[str, Any]:
-    """The settings of the training that was begun here; empty if there is none that can be read."""
+def _complete_published(folder: Path, files: Mapping[str, str]) -> None:
+    """Cleans up after a kill between publishing the model and cleaning up, and writes rows that are missing."""
+    for left in (*_DRAFTS, "checkpoints"):
+        remove(folder / left)
+    for name, lines in files.items():
+        if not (folder / name).exists():
+            write_file(folder / name, lines)
+
+
+def _write_job(files: Mapping[str, str], weights: str, folder: Path, seed: int, training: LocalTraining) -> None:
+    """The job of a model to be trained from `weights`, from the last checkpoint if it is of the same training."""
+    is_auto = training.dtype == "auto"
+    if is_auto:
+        training = replace(training, dtype=_number_type_before(folder))
+    _drop_another_training(folder, files, seed, training)
+    checkpoint = prepare_resume(folder)
+    if is_auto and checkpoint is None:
+        training = replace(training, dtype=compute_type_here("auto", faster=TRAINING))
+    job = Job(weights, str(folder.resolve()), seed, checkpoint, training)
+    for name, lines in files.items():
+        write_file(folder / name, lines)
+    write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
+    write_file(folder / "accelerate.json", json.dumps(accelerate_configuration(training.accelerate)))
+    (folder / "error.json").unlink(missing_ok=True)
+
+
+def _number_type_before(folder: Path) -> NumberType:
+    """The type of number of the training that was begun here; `auto` if there is none that can be read."""
     try:
-        settings = json.loads((folder / "job.json").read_text(encoding="utf-8"))["training"]
+        told: NumberType = json.loads((folder / "job.json").read_text(encoding="utf-8"))["training"]["dtype"]
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
+        return "auto"
+    return told
 
 
-def _number_type(training: Mapping[str, Any]) -> str:
-    return str(training.get("local", training).get("dtype", "auto"))
-
-
-def _set_number_type(training: dict[str, Any], kind: str) -> None:
-    training.get("local", training)["dtype"] = kind
-
-
-def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, training: Mapping[str, Any]) -> None:
+def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, training: LocalTraining) -> None:
     """Removes the state of an interrupted training with other rows, another seed or settings that change its result:
     its checkpoints do not belong to this one."""
     path = folder / "job.json"
@@ -167,7 +163,7 @@ def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, tr
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        same = before["seed"] == seed and _that_count(before["training"]) == _that_count(training)
+        same = before["seed"] == seed and _that_count(before["training"]) == _that_count(asdict(training))
     except (ValueError, KeyError, TypeError):  # of another version
         same = False
     same = same and all((folder / name).exists() and (folder / name).read_text() == new for name, new in files.items())
@@ -181,9 +177,8 @@ def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, tr
 
 def _that_count(training: Mapping[str, Any]) -> str:
     """The settings of a training that can change its result, as a text."""
-    known = {"snapshots": 1, **training}  # an older job lacks it
-    flat = ((place.replace(".local.", "."), value) for place, value in flatten(known, "finetune"))
-    return json.dumps({place: value for place, value in flat if is_locked(place)}, sort_keys=True)
+    counts = {place: value for place, value in flatten(training, "finetune") if is_locked(place)}
+    return json.dumps(counts, sort_keys=True)
 
 
 def note_of_published(folder: Path) -> str:
@@ -220,7 +215,7 @@ def base_weights(base: ModelRef, run_folder: Path) -> Path | str:
 def prepare_resume(folder: Path) -> str | None:
     """The last complete checkpoint, or None. Removes incomplete checkpoints and the lines of loss.jsonl after it; these
     steps are trained and logged again."""
-    for draft in ("trained", "model.tmp"):
+    for draft in _DRAFTS:
         remove(folder / draft)
     checkpoint = last_checkpoint(folder / "checkpoints")
     last = 0 if checkpoint is None else int(checkpoint.name.removeprefix("checkpoint-"))

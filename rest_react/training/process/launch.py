@@ -7,7 +7,7 @@ or CPU cores, each with the whole model unless `accelerate` shards it. This mach
 ignored. The processes run under `child_processes`, so they also end when this process is killed.
 Errors: the error in `error.json`; without one, OutsideFault with the end of the log, or DiskError on a full disk.
 With `num_machines`, this machine is number 0, and the script join.sh in the folder starts the training on the others.
-Not here: the configuration of accelerate (machines).
+Not here: the configuration of accelerate (training.accelerate_configuration).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rest_react.errors import DiskError, OutsideFault, UsageError
 from rest_react.processes import child_processes
@@ -45,21 +45,20 @@ async def train_in_process(
     folder: Path,
     seed: int,
     *,
-    training: Any,
-    sizes: LocalTraining,
+    training: LocalTraining,
     run_folder: Path,
     on_step: OnStep,
 ) -> ModelRef:
     """Tunes `base` with `python -m <module> folder/job.json`, or resumes an interrupted call; returns at once if the
-    training has finished. `training` is written to the job; `sizes` gives the number of steps and processes."""
-    if not await asyncio.to_thread(prepare_job, rows, base, folder, seed, training, run_folder, sizes.accelerate):
+    training has finished."""
+    if not await asyncio.to_thread(prepare_job, rows, base, folder, seed, training, run_folder):
         count = len(next(iter(rows.values())))  # the first file has the rows to train on
-        total = count_steps(count, sizes.batch_size, sizes.epochs, sizes.max_steps)
-        if sizes.num_machines > 1:
-            write_file(folder / JOIN, _join_script(module, sizes, folder))
-            others = "the other machine" if sizes.num_machines == 2 else "each other machine, with its number"
-            say(f"Training waits for {sizes.num_machines} machines. Run on {others}: bash {folder}/{JOIN} 1")
-        await _launch(_command(module, sizes, folder / "job.json"), _environment(sizes), folder, total, on_step)
+        total = count_steps(count, training.batch_size, training.epochs, training.max_steps)
+        if training.num_machines > 1:
+            write_file(folder / JOIN, _join_script(module, training, folder))
+            others = "the other machine" if training.num_machines == 2 else "each other machine, with its number"
+            say(f"Training waits for {training.num_machines} machines. Run on {others}: bash {folder}/{JOIN} 1")
+        await _launch(_command(module, training, folder / "job.json"), _environment(training), folder, total, on_step)
         if note := note_of_published(folder):
             say(f"note: {note}")
     name = (folder / "model").resolve().relative_to(run_folder.resolve()).as_posix()

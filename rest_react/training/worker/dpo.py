@@ -73,7 +73,7 @@ def dpo_trainer(job: Job[DpoTraining]) -> "tuple[DPOTrainer, PreTrainedTokenizer
     from transformers import AutoTokenizer
     from trl.trainer.dpo_config import DPOConfig
 
-    folder, how = Path(job.folder), job.training.local
+    folder, how = Path(job.folder), job.training
     tokenizer = AutoTokenizer.from_pretrained(job.base)
     pairs = make_pairs(read_rows(folder / PREFERENCES, Preference), tokenizer, how)
     steps = count_steps(len(pairs), how.batch_size, how.epochs, how.max_steps)
@@ -89,7 +89,7 @@ def dpo_trainer(job: Job[DpoTraining]) -> "tuple[DPOTrainer, PreTrainedTokenizer
         model=load_base(job.base, how),
         args=DPOConfig(
             **trainer_arguments(folder, job.seed, how, steps),
-            beta=job.training.beta,
+            beta=how.beta,
             disable_dropout=how.lora_dropout == 0,  # TRL's default would undo the setting
             max_length=None,  # a row that is too long was refused
             # TRL keeps what it computed in a file that other processes do not find: they hold the reference instead.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from rest_react.errors import RestReactError, UsageError, disk_errors, outside
 from rest_react.processes import child_processes
 from rest_react.storage.files import remove, write_file
-from rest_react.training.process.job import Job, read_job
+from rest_react.training.process.job import Job, LocalTraining, read_job
 from rest_react.training.worker.saving.publish import publish
 from rest_react.training.worker.saving.shards import is_sharded, save_whole
 from rest_react.training.worker.saving.snapshot_saver import saved_snapshots
@@ -24,7 +24,7 @@ from rest_react.training.worker.saving.snapshot_saver import saved_snapshots
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
 
-How = TypeVar("How")
+How = TypeVar("How", bound=LocalTraining)
 Build: TypeAlias = "Callable[[Job[How]], tuple[Trainer, PreTrainedTokenizerBase]]"
 
 

@@ -470,7 +470,7 @@ def test_tolerated_missing_verdicts_filter_nothing(tmp_path) -> None:
     step = decide(candidate(ADA, 1.0), candidate(BOB, 0.5), chosen=1)
     model = answers([OutsideFault("HTTP 503")])
     (ranking,), (example,), summary = run(
-        tmp_path, [trajectory_of(step)], selector="reward_model", model=model, tolerated=1.0
+        tmp_path, [trajectory_of(step)], selector="reward_model", model=model, tolerate_outside_faults=1.0
     )
     reply = "outside fault: HTTP 503"
     assert opinion(ranking) == Ranking("q.0.0", "decide", "reward_model", "errored", best=1, reply=reply)

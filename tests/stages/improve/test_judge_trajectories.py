@@ -99,7 +99,7 @@ def test_a_trajectory_without_a_verdict_is_never_bad_and_is_asked_about_again(tm
     replies = {"Question 1": [OutsideFault("HTTP 503")], "Question 2": [ModelFault("refused")], "": [["Perhaps."]]}
     with pytest.raises(StageIncomplete, match="1 of 3 verdicts failed because of external errors"):
         run(tmp_path, replies, by_options=False)
-    tolerant = replace(RULES, tolerated=0.5)
+    tolerant = replace(RULES, tolerate_outside_faults=0.5)
     verdicts, trained, _ = run(tmp_path, replies, by_options=False, rules=tolerant)
     assert [(one.status, one.good) for one in verdicts] == [("errored", None), ("unscored", None), ("unscored", None)]
     assert trained == {"q1.0", "q2.0", "q3.0"}
@@ -177,7 +177,7 @@ def test_a_resumed_stage_keeps_the_rankings_of_good_steps_of_rejected_trajectori
     same_query = replace(first, candidates=(*first.candidates, candidate(Search("Ada", "other thoughts"))))
     other = replace(other, steps=(same_query, *other.steps[1:]))
     replace_lines(tmp_path / "t.jsonl", [trajectory(1), other])
-    rules = Rules("reward_model", keep_trajectories="judged_good", rejected_trajectories="good_steps", tolerated=0.0)
+    rules = Rules("reward_model", keep_trajectories="judged_good", rejected_trajectories="good_steps")
     ranked = "EXPLANATION: x\nBEST: 1\nRANKING: 1, 2"
 
     def improved(replies) -> RecordedLLM:

@@ -1,7 +1,6 @@
 """The folder of a training: what an interrupted one leaves, and when that is of another training."""
 
-import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,13 @@ import pytest
 from rest_react.records import Example, ModelRef
 from rest_react.training.dpo import DpoTraining
 from rest_react.training.process import job as job_module
+from rest_react.training.process.checkpoints import seal_checkpoint
 from rest_react.training.process.job import LocalTraining, prepare_job, read_job
 from tests.training.test_local import SETTINGS
 
 ROWS = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", f"state {i}", f"Search({i})", "perplexity") for i in range(4)]
 BASE = ModelRef("tiny-random", "base", tuned=False)
+AUTO = replace(SETTINGS, dtype="auto")
 
 
 def begun(folder: Path) -> None:
@@ -22,6 +23,7 @@ def begun(folder: Path) -> None:
     checkpoint = folder / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
+    seal_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -49,35 +51,21 @@ def test_a_checkpoint_of_other_rows_or_settings_is_not_resumed(
     assert (read_job(tmp_path / "job.json", LocalTraining).checkpoint is None) is starts_again
 
 
-@pytest.mark.parametrize("how", [replace(SETTINGS, dtype="auto"), DpoTraining(replace(SETTINGS, dtype="auto"), 0.1)])
+@pytest.mark.parametrize("how", [AUTO, DpoTraining(**asdict(AUTO), beta=0.1)])
 def test_a_resumed_training_keeps_its_type_of_number_on_a_machine_that_would_choose_another(
-    how: LocalTraining | DpoTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: LocalTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def prepared(machine: str, training: LocalTraining | DpoTraining = how) -> tuple[str, bool]:
+    def prepared(machine: str, training: LocalTraining = how) -> tuple[str, bool]:
         monkeypatch.setattr(job_module, "compute_type_here", lambda asked, faster: machine)
         prepare_job({"examples.jsonl": ROWS}, BASE, tmp_path, 7, training, tmp_path)
         job = read_job(tmp_path / "job.json", type(training))
-        return getattr(job.training, "local", job.training).dtype, job.checkpoint is not None
+        return job.training.dtype, job.checkpoint is not None
 
     assert prepared("float32") == ("float32", False)
     assert prepared("bfloat16") == ("bfloat16", False)  # nothing was trained yet
     checkpoint = tmp_path / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
+    seal_checkpoint(checkpoint)
     assert prepared("float32") == ("bfloat16", True)
-    asked = (
-        replace(how, dtype="float32")
-        if isinstance(how, LocalTraining)
-        else replace(how, local=replace(how.local, dtype="float32"))
-    )
-    assert prepared("bfloat16", asked) == ("float32", False)
-
-
-def test_a_training_of_an_earlier_version_which_did_not_record_its_type_of_number_resumes(tmp_path: Path) -> None:
-    begun(tmp_path)
-    path = tmp_path / "job.json"
-    job = json.loads(path.read_text())
-    path.write_text(json.dumps({**job, "training": {**job["training"], "dtype": "auto"}}))
-    prepare_job({"examples.jsonl": ROWS}, BASE, tmp_path, 7, replace(SETTINGS, dtype="auto"), tmp_path)
-    again = read_job(path, LocalTraining)
-    assert again.checkpoint is not None and again.training.dtype in ("float32", "bfloat16")
+    assert prepared("bfloat16", replace(how, dtype="float32")) == ("float32", False)

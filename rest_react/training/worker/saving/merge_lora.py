@@ -7,7 +7,9 @@ lose small changes. Not here: publishing the model (publish).
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from rest_react.training.worker.saving.load_model import load_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -19,11 +21,3 @@ def merge_lora(base: str, adapter: Path) -> "PreTrainedModel":
 
     merged: PreTrainedModel = PeftModel.from_pretrained(load_model(base), str(adapter)).merge_and_unload()
     return merged
-
-
-def load_model(name: str | Path, dtype: Literal["float32", "auto"] = "float32") -> "PreTrainedModel":
-    """A model in float32, or in its own data type."""
-    from transformers import AutoModelForCausalLM
-
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-    return model

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from rest_react.storage.files import flush, flush_tree, remove, write_json
 from rest_react.training.process.job import ENOUGH_KEPT, PUBLISHED
 from rest_react.training.worker.divergence import refuse_not_finite
-from rest_react.training.worker.saving.merge_lora import load_model, merge_lora
+from rest_react.training.worker.saving.load_model import load_model
+from rest_react.training.worker.saving.merge_lora import merge_lora
 from rest_react.weights.end_tokens import end_tokens
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
     if is_sharded(model): save_whole(model, folder / "trained")        # in every process; process 0 writes
 
 transformers' Trainer gathers them only if accelerate is configured with FULL_STATE_DICT, and writes nothing otherwise.
-Not here: sharding and checkpoints (accelerate, training.machines), publishing what was saved (publish).
+Not here: sharding and checkpoints (accelerate, training.accelerate_configuration), publishing what was saved (publish).
 """
 
 from pathlib import Path

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer
 
 from rest_react.training.process.job import note_of_published
-from rest_react.training.worker.saving.merge_lora import load_model
+from rest_react.training.worker.saving.load_model import load_model
 from rest_react.training.worker.saving.publish import publish
 from rest_react.weights import resolve_weights
 from rest_react.weights.tiny import TINY

@@ -17,8 +17,8 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from rest_react.records import ModelRef
 from rest_react.training.process.job import prepare_job
 from rest_react.weights import resolve_weights
+from tests.training.test_accelerate_configuration import launched
 from tests.training.test_local import EXAMPLES, SETTINGS, losses, tune_here
-from tests.training.test_machines import launched
 from tests.training.worker.saving.sharded import PROCESSES, ROWS, load, train_step
 
 ROOT = Path(__file__).parents[4]
@@ -54,7 +54,7 @@ def test_fsdp2_trains_and_publishes_what_one_process_does_and_resumes_from_its_c
     asked.mkdir()
     _, variables = launched(asked, num_processes=PROCESSES, accelerate="fsdp2")
     rows = {"examples.jsonl": EXAMPLES}
-    assert not prepare_job(rows, ModelRef("tiny-random", "base", tuned=False), whole, 7, sharded, tmp_path, "fsdp2")
+    assert not prepare_job(rows, ModelRef("tiny-random", "base", tuned=False), whole, 7, sharded, tmp_path)
     resumed.mkdir()
     shutil.copy(whole / "examples.jsonl", resumed)
 

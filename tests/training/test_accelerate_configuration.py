@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rest_react.records import ModelRef
-from rest_react.training.machines import PACKAGED, accelerate_configuration, machine_lacks, machine_problems
+from rest_react.training.accelerate_configuration import PACKAGED, accelerate_configuration
 from rest_react.training.process.job import prepare_job
 from rest_react.training.process.launch import _command, _environment, _join_script
 from tests.serving import TRAINING
@@ -26,7 +26,7 @@ def launched(tmp_path: Path, rank: int = 0, **changed: Any) -> Any:
 
     training = replace(TRAINING, **changed)
     base = ModelRef(str(tmp_path), "base", tuned=False)
-    assert not prepare_job({}, base, tmp_path / "job", 1, training, tmp_path, training.accelerate)
+    assert not prepare_job({}, base, tmp_path / "job", 1, training, tmp_path)
     command = _command("rest_react.training.worker.supervised", training, tmp_path / "job" / "job.json")
     words = command[command.index("accelerate.commands.launch") + 1 :]
     if rank:
@@ -126,26 +126,3 @@ def test_numbers_of_processes_in_a_file_of_ones_own_do_not_count(tmp_path: Path)
     for packaged in PACKAGED.glob("*.yaml"):
         text = packaged.with_suffix(".yaml")
         assert load_config_from_file(str(text)).distributed_type in ("FSDP", "DEEPSPEED")
-
-
-@pytest.mark.parametrize(
-    ("changed", "problem"),
-    [
-        ({"accelerate": "fsdp3"}, "finetune.accelerate: fsdp3 cannot be read"),
-        ({"accelerate": __file__}, "finetune.accelerate: "),
-        ({"num_machines": 2, "main_process_ip": "10.0.0.7", "num_processes": 3}, "finetune.num_processes: 3 processes"),
-        ({"num_machines": 2, "num_processes": 2}, "finetune.main_process_ip: needed"),
-    ],
-)
-def test_what_cannot_go_together(changed: dict[str, Any], problem: str) -> None:
-    (told,) = machine_problems(replace(TRAINING, **changed), "finetune")
-    assert told.startswith(problem)
-
-
-def test_a_machine_without_gpus_cannot_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rest_react.training.machines._has_cuda", lambda: False)
-    assert [told.split(";")[0] for told in machine_lacks(replace(TRAINING, accelerate="fsdp2"), "finetune")] == [
-        "finetune.accelerate: sharding needs CUDA GPUs, and PyTorch finds none here"
-    ]
-    assert list(machine_lacks(TRAINING, "finetune")) == []
-    assert os.environ.get("ACCELERATE_USE_FSDP") is None
