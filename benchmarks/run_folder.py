@@ -185,7 +185,7 @@ def _evaluate(size: int, folder: Path) -> None:
 def _report(size: int, folder: Path) -> None:
     if not (folder / "iter_1" / "evaluate").exists():
         _evaluate(size, folder)
-    lock_settings(folder, {"policy.model": "scripted"}, {"python": "3"})
+    lock_settings(folder, {"task.kind": "search_qa", "policy.model": "scripted"}, {"python": "3"})
     write_report(folder, smoke=True)
 
 

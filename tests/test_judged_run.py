@@ -12,7 +12,9 @@ from rest_react.config.compose import compose
 from rest_react.loop import Loop
 from rest_react.records import OptionRanking, Trajectory, TrajectoryVerdict
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
 from rest_react.storage.summaries import read_summary
 from tests.loopback import Reply, Request, serve
 
@@ -58,6 +60,7 @@ def test_a_server_that_lists_log_probabilities_ranks_steps_and_judges_answers_wi
     with serve(judge) as server:
         settings = compose([*HOW, f"reward_model.base_url={server.url}/v1", f"output={tmp_path}"])
         folder = RunFolder(tmp_path / "smoke")
+        lock_settings(folder.root, locked_settings(settings), {"python": "3"})
         parts = Parts(settings, folder)
         parts.question_sets = Labelled(settings, folder)
         asyncio.run(Loop(settings, parts).run_to(1))

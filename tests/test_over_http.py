@@ -32,7 +32,9 @@ from rest_react.setting_types import Mode
 from rest_react.stages.evaluate import evaluate
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
+from rest_react.storage.settings_file import lock_settings
 from rest_react.training.hosted import HostedTrainer
 from rest_react.weights import resolve_weights
 from tests.serving import Service, serving
@@ -90,6 +92,7 @@ def in_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run with policy=scripted, nothing trained."""
     folder = RunFolder(tmp_path_factory.mktemp("in-process") / "smoke")
     settings = compose([*LOOP, "finetune=dry_run"])
+    lock_settings(folder.root, locked_settings(settings), {"python": "3"})
     asyncio.run(Loop(settings, ScriptedParts(settings, folder)).run_to(2))
     return folder.root
 

@@ -127,7 +127,7 @@ def test_dpo_learns_demonstrations_by_supervised_fine_tuning_and_preferences_aft
     first, later = made.trainer(0), made.trainer(1)
     assert isinstance(first, LocalTrainer) and isinstance(later, DpoTrainer)
     assert (first.training.epochs, first.training.learning_rate) == (7, 1e-3)
-    assert (later.training.local.epochs, later.training.local.learning_rate, later.training.beta) == (2, 1e-5, 0.3)
+    assert (later.training.epochs, later.training.learning_rate, later.training.beta) == (2, 1e-5, 0.3)
 
 
 def test_there_is_a_reward_model_only_if_improve_uses_one(tmp_path: Path) -> None:

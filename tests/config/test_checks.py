@@ -663,7 +663,6 @@ def test_arguments_of_a_server_that_cannot_change_a_result_are_not_locked(given:
 @pytest.mark.parametrize(
     ("command", "held"),
     [
-        ("[/opt/vllm/bin/vllm,serve,--quantization,fp8,--enforce-eager]", ["--quantization", "fp8"]),
         ("[srun,'--gpus=1',vllm,serve]", []),
         ("[python,/opt/serve.py]", []),
         ("[python,/opt/serve.py,--quantization,fp8]", ["--quantization", "fp8"]),

@@ -3,9 +3,9 @@
     tool_tables(evaluations, prices)[0].rows[1]
     # ("word sorting", "user alone", "12.0% [4.1, 24.9]", "25", "-", "1,240", "$0.0004", ...)
 
-Each way to answer is an evaluation of its own, the first benchmark that asks so; its last iteration counts. The
-majority answer is the best constant answer, chosen with the gold answers: what cannot beat it has learnt nothing about
-the question. A tool pays off after making / (cost of a question for the maker alone - cost with the tool) questions; a
+Each way to answer is an evaluation of its own, the benchmark of that name, else the first that asks so. The majority
+answer is the best constant answer, chosen with the gold answers: what cannot beat it has learnt nothing about the
+question. A tool pays off after making / (cost of a question for the maker alone - cost with the tool) questions; a
 rejected one never does, and in the row of all families it counts for neither cost.
 Not here: accuracies over iterations, which every task has (reporting).
 """
@@ -67,12 +67,12 @@ class _Making:
 def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> list[ResultTable]:
     """The table of families and ways by the last evaluation of each way, that by the first ones where there are others,
     and that of the dispatcher where there was one."""
-    first, last = dict[str, Evaluated](), dict[str, Evaluated]()
+    asked: dict[str, list[Evaluated]] = {}
     for evaluation in evaluations:
         if evaluation.trajectories:
-            way = how_asked(evaluation.trajectories[0].question_id).asked
-            if evaluation.benchmark == first.setdefault(way, evaluation).benchmark:
-                last[way] = evaluation
+            asked.setdefault(how_asked(evaluation.trajectories[0].question_id).asked, []).append(evaluation)
+    own = {way: _of_one_benchmark(way, found) for way, found in asked.items()}
+    first, last = {way: found[0] for way, found in own.items()}, {way: found[-1] for way, found in own.items()}
     tables = list(_of_families("Tools", last, prices))
     if any(first[way].iteration < last[way].iteration for way in first):
         start = min(evaluation.iteration for evaluation in first.values())
@@ -81,6 +81,11 @@ def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -
     if chosen:
         tables.append(ResultTable("Choice of the tool", ("Case", "Right", "n"), tuple(_dispatch_rows(chosen))))
     return tables
+
+
+def _of_one_benchmark(way: str, found: Sequence[Evaluated]) -> list[Evaluated]:
+    names = [evaluation.benchmark for evaluation in found]
+    return [evaluation for evaluation in found if evaluation.benchmark == (way if way in names else names[0])]
 
 
 def _of_families(name: str, last: Mapping[str, Evaluated], prices: Mapping[str, Price]) -> Iterator[ResultTable]:
