@@ -53,8 +53,9 @@ class Loop:
         refuse_empty_sets(settings, self.grow_set, self.benchmarks.sets)
         locked = locked_settings(settings)
         self.tracking = IterationTracking(
-            self.folder, settings.tracking.kind, settings.tracking.mode, lambda k, mode: parts.tracker(k, locked, mode)
-        )
+            self.folder, settings.tracking.kind, settings.tracking.mode,
+            lambda k, mode: parts.tracker(k, locked, mode), parts.task_reader().scores,
+        )  # fmt: skip
         asked = {name: one.labelled for name, one in self.benchmarks.sets.items()}
         self.asked = {name: unlabelled(labelled) for name, labelled in asked.items()}
         refuse_shared_questions(settings, sets, unlabelled(self.grow_set.labelled), self.asked)

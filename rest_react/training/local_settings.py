@@ -86,6 +86,8 @@ class LocalSettings(TrainerSettings):
         return None if self.steps is None else self.steps[min(iteration, len(self.steps)) - 1]
 
     def problems(self, path: str) -> Iterator[str]:
+        if self.steps == ():
+            yield f"{path}.steps: is empty; give the steps of iteration 1, or set {path}.steps=null"
         yield from _batch_problems(self, path)
         yield from _gpu_problems(self, path)
         yield from _machine_problems(self, path)

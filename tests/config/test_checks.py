@@ -286,6 +286,7 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         (["llm@policy=openai"], "finetune.kind: local cannot tune policy.kind=openai"),
         (["llm@policy=gemini"], "policy.kind: gemini cannot be fine-tuned"),
         (["finetune.batch_size=5", "finetune.micro_batch_size=2"], "finetune.batch_size: 5 is not a multiple"),
+        (["finetune.steps=[]"], "finetune.steps: is empty; give the steps of iteration 1"),
         (["finetune.snapshots=4"], "finetune.snapshots: 4 models are kept, but nothing chooses among them"),
         (
             ["finetune.snapshots=2", "evaluate.choose_by=world", "finetune.accelerate=fsdp2"],

@@ -15,6 +15,7 @@ import msgspec
 
 from rest_react.protocols import Tracker
 from rest_react.reporting.results.rows import compute_rows
+from rest_react.reporting.results.scored_answers import Score, no_scores
 from rest_react.reporting.tracking.sample_tables import sample_tables
 from rest_react.reporting.tracking.trackers import GivenMode, Kind, Tolerant, numbers, tracker_mode
 from rest_react.stages.finetune import MODEL
@@ -37,8 +38,10 @@ OpenTracker: TypeAlias = Callable[[int, GivenMode], Tracker]
 class IterationTracking:
     """Logs the iterations of a run, and remembers which notes were printed."""
 
-    def __init__(self, folder: RunFolder, kind: Kind, mode: GivenMode, open_tracker: OpenTracker) -> None:
-        self._folder, self._kind, self._mode, self._open = folder, kind, mode, open_tracker
+    def __init__(
+        self, folder: RunFolder, kind: Kind, mode: GivenMode, open_tracker: OpenTracker, score: Score = no_scores
+    ) -> None:
+        self._folder, self._kind, self._mode, self._open, self._score = folder, kind, mode, open_tracker, score
         self._said: set[str] = set()
         self._unreachable: list[str] = []  # why the tracker accepts nothing
 
@@ -65,7 +68,7 @@ class IterationTracking:
         """Logs iteration k and returns the errors. If the tracker accepted nothing or did not finish, this command
         does not try again: W&B waits minutes for its server each time."""
         tracker = Tolerant(self._open(k, mode))
-        send(self._folder, k, tracker)
+        send(self._folder, k, tracker, self._score)
         taken, problems = tracker.taken, len(tracker.problems)
         tracker.finish()
         if not taken or len(tracker.problems) > problems:
@@ -83,10 +86,11 @@ class IterationTracking:
             say(text)
 
 
-def send(folder: RunFolder, k: int, tracker: Tracker) -> None:
+def send(folder: RunFolder, k: int, tracker: Tracker, score: Score) -> None:
     """Logs the metrics and the loss curve of an iteration, samples of its records, and as artifacts: the model of
-    Grow, the selected examples, the demonstrations mixed with them, and the trained model."""
-    rows = (row for row in compute_rows(folder.root) if row.iteration == k)
+    Grow, the selected examples, the demonstrations mixed with them, and the trained model. `score` gives the task's own
+    scores of an answer."""
+    rows = (row for row in compute_rows(folder.root, score) if row.iteration == k)
     measured = {f"evaluate/{row.benchmark}": numbers(msgspec.to_builtins(row)) for row in rows}
     for name in ("grow", "improve", "finetune", *measured):
         summary = read_summary(folder.stage(k, *name.split("/")))

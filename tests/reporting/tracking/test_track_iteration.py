@@ -11,6 +11,7 @@ from rest_react.reporting.tracking.track_iteration import IterationTracking
 from rest_react.reporting.tracking.trackers import GivenMode
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import read_summary, write_summary
+from tests.runs import result, write_evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,21 @@ def test_a_tracker_that_does_not_finish_is_tried_once_per_command(
     note, advice = capsys.readouterr().err.splitlines()
     assert note.startswith("note: Iteration 1 ") and note.endswith("wandb: TimeoutError: Timed out finishing run.")
     assert "same command again" in advice
+
+
+def test_the_scores_that_a_task_gives_its_answers_are_sent(tmp_path: Path) -> None:
+    sent: dict[str, Mapping[str, float]] = {}
+
+    class Metrics(Tracker):
+        def log(self, stage: str, metrics: Mapping[str, float]) -> None:
+            sent[stage] = metrics
+
+    write_evaluation(tmp_path, 1, [result("a")])
+    tracking = IterationTracking(
+        RunFolder(tmp_path), "wandb", "offline", lambda k, mode: Metrics(), lambda _: {"valid": 1.0}
+    )
+    assert tracking.track(1)
+    assert (sent["evaluate/world"]["accuracy/mean"], sent["evaluate/world"]["scores/valid/mean"]) == (1.0, 1.0)
 
 
 def test_an_environment_variable_turns_the_tracker_off(
