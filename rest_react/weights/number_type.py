@@ -4,7 +4,9 @@
     compute_type("auto", gpu=False, faster=TRAINING)    # also where AVX-512 multiplies bfloat16
     compute_type_here("auto", faster=TRAINING)          # that of this machine, with its GPU if it has one
 
-The processor's instructions decide, not a measured speed, so one machine always computes the same numbers.
+The processor's instructions decide, not a measured speed, so one machine always computes the same numbers. Weights that
+are stored in float32 are not rounded by `auto`: of a tuned model that would undo the small updates
+(training.worker.saving.publish).
 Not here: the type of the weights on disk (training.worker.saving.publish keeps the base model's).
 """
 
@@ -20,10 +22,15 @@ ENGINE = ("amx_bf16",)
 TRAINING = ("amx_bf16", "avx512_bf16")
 
 
-def compute_type(asked: NumberType, *, gpu: bool, faster: Collection[str]) -> Literal["float32", "bfloat16"]:
-    """The asked type; for `auto`, bfloat16 on a GPU and on a CPU with one of the instructions `faster`."""
+def compute_type(
+    asked: NumberType, *, gpu: bool, faster: Collection[str], stored: str | None = None
+) -> Literal["float32", "bfloat16"]:
+    """The asked type; for `auto`, bfloat16 on a GPU and on a CPU with one of the instructions `faster`, unless the
+    weights are `stored` in float32."""
     if asked != "auto":
         return asked
+    if stored == "float32":
+        return "float32"
     return "bfloat16" if gpu or not cpu_instructions().isdisjoint(faster) else "float32"
 
 
@@ -37,6 +44,14 @@ def compute_type_here(
     import torch
 
     return compute_type(asked, gpu=torch.cuda.is_available(), faster=faster)
+
+
+def stored_type(weights: Path | str) -> str | None:
+    """The number type of the weights in a folder or on the Hub, e.g. "float32"; None if they do not say."""
+    from transformers import AutoConfig
+
+    dtype = AutoConfig.from_pretrained(weights).dtype
+    return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
 @cache

@@ -28,7 +28,7 @@ class TransformersModel(ModelSettings):
     model: Name  # smollm2-135m-instruct, tiny-random, a Hub id or a folder
     mode: Mode  # completion: the bare state as plain text; chat: through the model's chat template
     chat_template_kwargs: dict[str, object]  # arguments of the chat template
-    dtype: NumberType  # auto: bfloat16 where the processor is fast at it
+    dtype: NumberType  # auto: bfloat16 where the processor is fast at it, unless the weights are stored in float32
     device: Literal["auto", "cpu", "cuda"]  # auto: the GPU where there is one
     threads: NotNegative  # 0: all cores
     cache_tokens: Count  # size of the key-value cache, in tokens; too few, and prompts are read again

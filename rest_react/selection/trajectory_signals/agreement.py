@@ -6,9 +6,9 @@
 
 Source: self-consistency (Wang et al. 2023); as a filter of training data without labels, e.g. Huang et al. 2023. The
 band leaves out questions on which all agree, because they are too easy or wrong in the same way.
-Answers in sentences are compared by the rules that grade them (judges.answer_matching): each answer must be correct if
-the short form of the other were the gold answer. Labels, lists in JSON and results of code (`Evidence.exact`) must be
-equal but for case and spaces: the rules would not find ["A", "A"] in itself, and ["B"] in ["A", "B"].
+Answers with one short form, but for case and spaces, are the same. Other answers in sentences are compared by the rules
+that grade them (judges.answer_matching): each must be correct if the short form of the other were the gold answer.
+Other labels, lists in JSON and results of code (`Evidence.exact`) differ: the rules would find ["B"] in ["A", "B"].
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from rest_react.trajectories.parsed import Evidence
 
 def same_answer(one: Evidence, other: Evidence) -> bool:
     """Whether two trajectories of one question have the same answer. An empty answer equals none."""
-    if one.exact and other.exact:
+    if _plain(one) == _plain(other) or (one.exact and other.exact):
         return bool(_plain(one)) and _plain(one) == _plain(other)
     return _asserts(one, other.short_answer) and _asserts(other, one.short_answer)
 

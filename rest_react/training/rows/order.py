@@ -27,7 +27,7 @@ Row = TypeVar("Row", bound=OfTrajectory)
 
 def count_steps(rows: int, batch_size: int, epochs: float, max_steps: int | None) -> int:
     """Optimiser steps: `epochs` passes over the rows rounded up to full batches, or fewer by `max_steps`."""
-    steps = math.ceil(rows * epochs / batch_size)
+    steps = math.ceil(rows * epochs / batch_size - 1e-9)  # 100 rows * 1.1 is a little more than 110
     return steps if max_steps is None else min(steps, max_steps)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.training.process.checkpoints import KEPT
 from rest_react.training.process.job import LocalTraining
-from rest_react.weights.number_type import TRAINING, compute_type
+from rest_react.weights.number_type import TRAINING, compute_type, stored_type
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -27,7 +27,7 @@ def load_base(base: str, how: LocalTraining) -> "PreTrainedModel":
     # Two targets may follow one token of a tree; adding up their gradients in any order would differ in the last bit.
     torch.use_deterministic_algorithms(not gpu)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    frozen = how.method == "lora" and gpu and _in_bfloat16(how)
+    frozen = how.method == "lora" and gpu and _in_bfloat16(how) and stored_type(base) != "float32"
     print("computes in", "bfloat16" if _in_bfloat16(how) else "float32", flush=True)
     other = {"quantization_config": _four_bits()} if how.load_in_4bit else {}
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(

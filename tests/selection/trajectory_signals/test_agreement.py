@@ -25,6 +25,14 @@ def test_answers_agree_by_what_they_answer_and_not_by_what_they_mention_on_the_w
     assert not same_answer(empty, empty)
 
 
+def test_answers_with_a_name_or_an_amount_of_the_question_agree_with_themselves() -> None:
+    father = "Who is the father of Ada Mell?"
+    bob, carl = "The father of Ada Mell is Bob Mell [link_id=1].", "The father of Ada Mell is Carl Lin [link_id=1]."
+    assert has_majority(answers(father, bob, bob, bob, carl, carl)) == [True, True, True, False, False]
+    (paid,) = answers("How many million did it cost?", "It cost 150 million [link_id=1].")
+    assert same_answer(paid, paid)
+
+
 def test_yes_no_and_choice_answers_agree_by_their_choice() -> None:
     yes, also, no = answers("Are Ada Mell and Bob Lin both painters?", "Yes, both are.", "They paint. Yes.", "No.")
     assert (same_answer(yes, also), same_answer(yes, no)) == (True, False)

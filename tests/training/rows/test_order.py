@@ -13,6 +13,7 @@ def test_steps_are_whole_batches_and_at_most_max_steps() -> None:
     assert count_steps(rows=97, batch_size=8, epochs=4, max_steps=None) == 49
     assert count_steps(rows=97, batch_size=8, epochs=0.5, max_steps=None) == 7
     assert count_steps(rows=97, batch_size=8, epochs=4, max_steps=10) == 10
+    assert count_steps(rows=100, batch_size=2, epochs=1.1, max_steps=None) == 55
 
 
 @given(

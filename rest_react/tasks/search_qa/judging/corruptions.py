@@ -52,7 +52,8 @@ def _wrong_decisions(state: str, output: str, rng: Random) -> Iterator[str]:
     wrong = [relation, *before[-1:]] + ([f"{rng.choice(others)} of {name}"] if others else [])
     yield from (output.replace(f'query="{query}"', f'query="{text}"') for text in wrong)
     yield from (_TERMINATE.format(part) for part in _NAME.findall(name)[:1])
-    yield from replace_name(state, output, rng)
+    # Another name in the thoughts alone leaves a right search.
+    yield from (text for text in replace_name(state, output, rng) if _QUERY.findall(text) != [query])
 
 
 def _wrong_links(state: str, output: str, rng: Random) -> Iterator[str]:

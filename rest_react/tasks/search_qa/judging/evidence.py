@@ -8,6 +8,7 @@ Not here: what is concluded from it (selection.trajectory_signals).
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from rest_react.metrics.text_match import cited_links, strip_citations
 from rest_react.records import Hit
@@ -96,7 +97,7 @@ def short_answer(question: str, answer: str) -> str:
     names = [word for word in words if word[0][0].isupper() or word[0][0].isdigit()]
     for known in (_words_of(question, *claims[:-1]), _words_of(question)):
         if new := [name for name in names if name[0].lower() not in known]:
-            spans = _runs(last, new)
+            spans = _runs(last, _whole(last, names, new))
             numbers = [run for run in spans if _DIGIT.search(run)] if _ASKS_NUMBER.search(question) else []
             return (numbers or spans)[-1]
     if names and choice:
@@ -113,6 +114,17 @@ def _within(name: str, question: str) -> bool:
 
 def _words_of(*texts: str) -> set[str]:
     return {word.lower() for text in texts for word in _WORD.findall(text)}
+
+
+def _whole(text: str, names: Sequence[re.Match[str]], new: Sequence[re.Match[str]]) -> list[re.Match[str]]:
+    """The new names and those that they touch: "Bob Mell" is whole where the question has Mell."""
+    kept = set(new)
+    for order in (names, names[::-1]):
+        for one, other in pairwise(order):
+            first, second = sorted((one, other), key=re.Match.start)
+            if one in kept and text[first.end() : second.start()] == " ":
+                kept.add(other)
+    return [name for name in names if name in kept]
 
 
 def _runs(text: str, names: Sequence[re.Match[str]]) -> list[str]:

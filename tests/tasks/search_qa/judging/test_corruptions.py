@@ -1,6 +1,7 @@
 """Corruptions of the expert's steps: they can be parsed, and gold calls them wrong."""
 
 import asyncio
+import re
 from collections import Counter
 from dataclasses import replace
 from random import Random
@@ -47,3 +48,13 @@ def test_all_corruptions_can_be_parsed_and_gold_calls_most_wrong() -> None:
     assert wrong.keys() == {"decide", "summarise", "answer", "relevance", "grounding"}
     assert min(wrong["relevance"], wrong["grounding"]) == 1.0
     assert min(wrong.values()) > 0.5, wrong  # gold does not mind a wrong name beside the right link or answer
+
+
+def test_no_corruption_of_a_search_keeps_its_query() -> None:
+    for _, trajectory in EXPERT:
+        for step in trajectory.steps:
+            good = step.candidates[0].text
+            query = re.search(r'query="[^"]*"', good)
+            if step.kind == "decide" and query is not None:
+                made = {text for seed in range(20) for text in corruptions(step.kind, step.state, good, Random(seed))}
+                assert not [text for text in made - {good} if query[0] in text]

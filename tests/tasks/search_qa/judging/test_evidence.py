@@ -49,6 +49,8 @@ def test_the_short_answer_is_what_the_last_claim_adds() -> None:
         ("When was Ada Mell born?", "Ada Mell was born on 12 May 1890 [link_id=2]."): "12 May 1890",
         ("How many mills does Vell have?", "Vell has 7 mills."): "7",
         ("When was the bridge of Vell built?", "The bridge was built in 1861, by Ada Mell."): "1861",
+        ("Who is the father of Ada Mell?", "The father of Ada Mell is Bob Mell."): "Bob Mell",
+        ("Who is Ada Bach's son?", "Her son is Richard Bach Lin [link_id=1]."): "Richard Bach Lin",
         ("Who wrote Middlemarch?", "George Eliot wrote Middlemarch [link_id=1]."): "George Eliot",
         ("Is Vell a town?", "Vell has a mayor. Yes, it is a town."): "yes",
         ("Is Vell a town?", "No. Vell is a village."): "no",
