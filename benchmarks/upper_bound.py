@@ -45,6 +45,8 @@ from rest_react.tasks.search_qa.scripted.chain_plans import NoPlan, Titles
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.terminal.console import say
 
+TARGETS = "improve.targets"
+
 
 class GoldLoop(Loop):
     """The loop, with targets chosen by gold in the trajectories with a right answer."""
@@ -54,6 +56,7 @@ class GoldLoop(Loop):
         super().__init__(settings, parts)
         self.mixed = mixed
         self.selector = "gold_of_mixed_steps" if mixed else "gold"
+        self.locked = {TARGETS: self.selector}  # else a plain run could go on in the folder, or count as the same arm
 
     async def run_improve(self, k: int) -> None:
         """Writes Improve's examples by gold and marks the stage complete, so that Improve skips it. Raises UsageError

@@ -11,7 +11,8 @@ Not here: the stages (stages), the clients, trainer and task, the benchmarks and
 the command (run).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from rest_react.build import Parts
 from rest_react.build.benchmarks import Benchmarks
@@ -42,7 +43,10 @@ from rest_react.storage.summaries import read_summary
 
 
 class Loop:
-    """One run: its settings, parts, folder, and the question sets of Grow and Evaluate."""
+    """One run: its settings, parts, folder, and the question sets of Grow and Evaluate. `locked` is what a run of
+    another loop locks besides its settings."""
+
+    locked: Mapping[str, object] = MappingProxyType({})
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings, self.parts, self.folder = settings, parts, parts.folder

@@ -30,6 +30,7 @@ from rest_react.forecast.table import duration_line, forecast_table
 from rest_react.loop import Loop
 from rest_react.processes.command import run_async
 from rest_react.stages.reopen import reopen_where_limits_changed
+from rest_react.stages.reuse.reuse import refuse_unusable
 from rest_react.storage.files import write_file
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -47,7 +48,13 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     prompts = parts.prompts.digests()
     missing = [*missing_keys(settings), *lacking_here(settings)]
     if settings.dry_run:
-        refuse_other_settings(folder.root, locked_settings(settings))
+        locked = locked_settings(settings)
+        refuse_other_settings(folder.root, locked)
+        if settings.grow.reuse is not None:
+            other = RunFolder(folder.root.parent / settings.grow.reuse)
+            refuse_unusable(other, folder, locked, settings.iteration)
+            if not other.root.is_dir():
+                say(f"note: grow.reuse: there is no run {other.root} yet; the forecast counts what it would share")
         _say_notes(settings)
         for lack in missing:
             say(f"note: this machine lacks what the run needs: {lack}")
@@ -61,7 +68,7 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     prepared = loop(settings, parts)
     _say_notes(settings)
     with folder.locked():
-        locked = locked_settings(settings)
+        locked = {**locked_settings(settings), **prepared.locked}
         reopen_where_limits_changed(folder, locked)
         here = environment(prompts) | number_types(settings)
         _record(folder, locked, here | prepared.data_digests())

@@ -7,7 +7,7 @@ Not here: combinations that cannot work (config.checks).
 
 from collections.abc import Iterator
 
-from rest_react.config.settings import SameModel, Settings
+from rest_react.config.settings import SameModel, Settings, asks_reward_model
 from rest_react.selection.read_trajectory import READINGS
 from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.tiny import TINY
@@ -40,7 +40,8 @@ def notes(s: Settings) -> Iterator[str]:
             "finetune.learning_rate=1e-4"
         )
     judges = s.improve.selector == "reward_model" or "judged_good" in (s.improve.keep, s.improve.keep_trajectories)
-    if s.iteration > 0 and judges and _judge(s) == EMBEDDED:
+    asked = s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED
+    if asked and judges:
         yield (
             f"reward_model: {EMBEDDED}, untuned, judged no better than chance where it was measured (Wikipedia "
             "text, by options, one policy): a right sample in 49% [45, 54] of 491 steps that had right and wrong ones "
@@ -49,7 +50,7 @@ def notes(s: Settings) -> Iterator[str]:
             "improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
         )
 
-    if s.iteration > 0 and s.improve.keep_trajectories in READINGS and _judge(s) == EMBEDDED:
+    if asked and s.improve.keep_trajectories in READINGS:
         yield (
             f"improve.keep_trajectories: {EMBEDDED}, untuned, hardly tells right trajectories from wrong ones by "
             "reading (built-in world, 199 trajectories, 63% right): cycle_consistent kept 180 of them, 66% right, and "

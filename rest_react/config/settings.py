@@ -202,9 +202,9 @@ class BudgetSettings:
 class SpeedSettings:
     """Tokens per second of this machine, for the estimate at the start and `dry_run`; null: measured or unknown."""
 
-    prefill: float | None  # tokens that the policy reads per second
-    decode: float | None  # tokens that the policy writes per second, all sequences together
-    train: float | None  # tokens trained on per second
+    prefill: Positive | None  # tokens that the policy reads per second
+    decode: Positive | None  # tokens that the policy writes per second, all sequences together
+    train: Positive | None  # tokens trained on per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,9 @@ class Settings:
 
 
 def asks_reward_model(s: Settings) -> bool:
-    """Whether Improve asks the reward model."""
+    """Whether Improve asks the reward model. Without examples (the restart control) there is no Improve."""
     improve = s.improve
+    if improve.max_examples == 0:
+        return False
     about_trajectories = improve.keep_trajectories in ASK_REWARD_MODEL
     return improve.selector == "reward_model" or improve.keep == "judged_good" or about_trajectories

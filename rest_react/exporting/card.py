@@ -33,12 +33,17 @@ def write_card(
     of_trajectories = request.format in OF_TRAJECTORIES
     if of_trajectories:
         made += [(key, getattr(request, key)) for key in ("stage", "outcome", "verdict")]
+    chosen_by_gold = "improve.targets" in settings and not of_trajectories  # benchmarks/upper_bound.py
     made += [(key, settings[key]) for key in _SETTINGS if key in settings]
+    if chosen_by_gold:  # whatever the settings of Improve
+        made = [fact for fact in made if not fact[0].startswith(("improve.", "reward_model."))]
+        made.append(("targets chosen by", "gold answers"))
     name = f"{request.run.rstrip('/').rpartition('/')[2]}-{request.format}"
     card = templates().get_template("export_card.md.j2").render(
         front=Markup(data_front(name, rows, data_files)),
         name=name, kind=request.format, made=made, gold=request.gold, smoke=smoke,
         evaluated=of_trajectories and request.stage != GROW, demonstrated=_demonstrated(request, settings),
+        chosen_by_gold=chosen_by_gold,
     )  # fmt: skip
     write_file(folder / "README.md", card)
 

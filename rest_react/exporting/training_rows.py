@@ -40,6 +40,11 @@ def preference_rows(
             f"{folder.stage(k)}: iteration {k} was made by the run {locked['grow.reuse']!r} with settings of its own; "
             "export its preferences from that run"
         )
+    if k and "improve.targets" in locked:
+        raise UsageError(
+            f"{folder.stage(k)}: gold answers chose its targets, and no worse samples to prefer them to; export "
+            "format=prompt_completion"
+        )
     rules = _rules(locked) if k else Rules("perplexity")
     for row in preference_data(folder, k, task, rules):
         yield {

@@ -52,13 +52,17 @@ def write_cards(run_folder: Path, rows: Sequence[ResultRow], *, smoke: bool) -> 
         stage = run_folder / f"iter_{k}"
         improved, tuned = (read_summary(stage / part) for part in ("improve", "finetune"))
         gold = k > 0 and str((improved or {}).get("selector", "")).startswith("gold")  # benchmarks/upper_bound.py
-        taken = k > 0 and (k <= settings.get("grow.reuse_through", 0) or _is_student(run_folder, settings))
+        trained = not 0 < k <= settings.get("grow.reuse_through", 0)  # by this run, with its settings
+        taken = k > 0 and (not trained or _is_student(run_folder, settings))
         made, chosen_by = _made(settings, k, gold=gold, taken=taken), settings.get("evaluate.choose_by")
+        if not trained:
+            made = [fact for fact in made if fact[0] != "learning_seed"]
         view = {"name": f"{run_folder.name}-{k}", "iteration": k, "smoke": smoke, "chosen_by": chosen_by, "gold": gold}
         if improved is not None:
             _data_card(stage, improved, made, {**view, "taken": taken})
         if tuned is not None:
-            _model_card(stage, tuned, made, settings, [row for row in rows if row.iteration == k], view)
+            how = [(key, value) for key, value in settings.items() if trained and key.startswith("finetune.")]
+            _model_card(stage, tuned, [*made, *how], settings, [row for row in rows if row.iteration == k], view)
 
 
 def _made(settings: Mapping[str, Any], k: int, *, gold: bool, taken: bool) -> list[_Fact]:
@@ -71,7 +75,7 @@ def _made(settings: Mapping[str, Any], k: int, *, gold: bool, taken: bool) -> li
     if "demonstrations.questions.path" in settings:  # the expert answered these, not the built-in world's
         made = [fact for fact in made if fact[0] != "world.demonstrations"]
     if taken:
-        made = [fact for fact in made if not fact[0].startswith(("grow.", "improve."))]
+        made = [fact for fact in made if not fact[0].startswith(("grow.", "improve.", "reward_model."))]
         made.append(("reused from", settings["grow.reuse"]))
     return made
 
@@ -97,7 +101,6 @@ def _model_card(
 ) -> None:
     """The card of the model, beside its weights if the run has them; `rows` are its results."""
     facts = [("training rows", f"{tuned['examples']:,}"), *made]
-    facts += [(key, value) for key, value in settings.items() if key.startswith("finetune.")]
     if view["chosen_by"]:
         facts.append(("evaluate.choose_by", view["chosen_by"]))
     chosen = weights_of_iteration(stage) if read_summary(stage / "choose") is not None else None

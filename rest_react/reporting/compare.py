@@ -109,6 +109,11 @@ def _notes(runs: Sequence[Run]) -> Iterator[str]:
             yield f"{visible(run.name)} has no complete evaluation yet."
         if run.settings.get("smoke"):
             yield f"{visible(run.name)} is a smoke run: its rollouts are scripted, so its numbers have no meaning."
+        if by := run.settings.get("evaluate.choose_by"):
+            yield (
+                f"The labels of {visible(str(by))} chose the models of {visible(run.name)}: its accuracy there is the "
+                "best of several, and too high."
+            )
     tuned = [run for run in runs if run.trained and run.settings.get(MAX_EXAMPLES) != 0]
     if len({run.settings.get(MAX_EXAMPLES) for run in tuned}) > 1 and not groups_by_size(tuned):
         yield (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from rest_react.errors import outside
 from rest_react.metrics.prices import NO_PRICE, Price
 from rest_react.records import Example, ModelRef
 from rest_react.setting_types import Count
@@ -65,5 +66,7 @@ class DryRunTrainer:
     def _check(self, examples: Sequence[Example], base: ModelRef) -> None:
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(base_weights(base, self._run_folder))
+        weights = base_weights(base, self._run_folder)
+        with outside(f"loading the tokenizer of {base.name}"):
+            tokenizer = AutoTokenizer.from_pretrained(weights)
         make_rows(examples, tokenizer, self._mode, self._max_length, self._template_kwargs)

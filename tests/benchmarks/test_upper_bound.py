@@ -60,7 +60,16 @@ def test_it_reuses_the_iteration_0_and_first_grow_of_the_run(runs: Path) -> None
     bound = {name: content for name, content in bound.items() if not name.endswith("README.md")}  # cards name the run
     assert bound.items() <= run.items()
     assert {name.split("/")[0] for name in bound} == {"grow", "improve", "finetune", "evaluate", "tracking"}
-    assert yaml.safe_load((runs / "smoke_gold" / "settings.yaml").read_text())["settings"]["finetune.max_steps"] == 2
+    locked = yaml.safe_load((runs / "smoke_gold" / "settings.yaml").read_text())["settings"]
+    assert (locked["finetune.max_steps"], locked["improve.targets"]) == (2, "gold")
+
+
+@pytest.mark.slow
+def test_a_plain_run_does_not_go_on_in_its_folder(runs: Path) -> None:
+    given = [*SETTINGS, f"output={runs}", "run=smoke_gold", "grow.reuse=smoke", "iteration=2"]
+    command = [sys.executable, "-m", "rest_react.run", *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "improve.targets" in done.stderr) == (2, True)
 
 
 def test_the_name_of_a_run_trained_by_labels_says_so(tmp_path: Path) -> None:

@@ -196,6 +196,32 @@ def test_the_papers_experiments_grow_on_500_questions_of_each_of_its_four_sets()
         assert [(isinstance(one, HubQuestions), one.split, one.sample) for one in sets] == [(True, "train", 500)] * 4
 
 
+@pytest.mark.parametrize(
+    ("overrides", "unread"),
+    [
+        (["data=mine"], ["data"]),
+        (["evaluate_data=mine"], ["evaluate_data"]),
+        (["data=mine", "evaluate_data=theirs"], ["data", "evaluate_data"]),
+    ],
+)
+def test_data_that_no_question_set_reads_are_refused(overrides: list[str], unread: list[str]) -> None:
+    found = problems(values(*overrides))
+    assert [(problem.partition(":")[0], "add experiment=local_corpus" in problem) for problem in found] == [
+        (name, True) for name in unread
+    ]
+
+
+def test_the_restart_control_needs_no_key_of_a_judge_that_it_never_asks() -> None:
+    judged = (
+        "llm@reward_model=openai",
+        "reward_model.model=m",
+        "improve.keep_trajectories=judged_good",
+        "improve.reward=options",
+    )
+    control = load_settings(values(*judged, "improve.max_examples=0"))
+    assert [len(missing_keys(one)) for one in (load_settings(values(*judged)), control)] == [1, 0]
+
+
 @pytest.mark.parametrize("kind", ["openai", "gemini"])
 @pytest.mark.parametrize("limit", ["requests_per_minute", "tokens_per_minute"])
 def test_a_rate_of_zero_is_refused(kind: str, limit: str) -> None:

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,6 +11,8 @@ from rest_react.run import run
 
 class NoStages:
     """A loop that runs nothing."""
+
+    locked: ClassVar[dict[str, object]] = {}
 
     def __init__(self, *_: object) -> None:
         pass

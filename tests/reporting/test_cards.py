@@ -39,6 +39,8 @@ def carded(folder: Path, model: str, iteration: int = 1, reuse: str | None = Non
         "world.demonstrations": 24,
         "improve.keep_trajectories": "corroborated",
         "learning_seed": 7,
+        "reward_model.kind": "same",
+        "finetune.epochs": 3,
     }
     if reuse:
         settings |= {"grow.reuse": reuse, "grow.reuse_through": through}
@@ -77,7 +79,9 @@ def test_the_card_of_reused_rows_names_their_run(tmp_path):
     text = card.read_text(encoding="utf-8")
     assert "| reused from | first |" in text
     assert "written by the agent of another run in iteration 1" in text
-    assert "grow.samples" not in text
+    model = (card.parents[1] / "finetune" / "README.md").read_text(encoding="utf-8")
+    others = ("grow.samples", "improve.selector", "reward_model.kind", "learning_seed", "finetune.epochs")
+    assert [name for name in others if name in (text + model).replace("\\", "")] == []
 
 
 def test_the_card_of_a_student_names_its_teacher(tmp_path):
@@ -89,6 +93,7 @@ def test_the_card_of_a_student_names_its_teacher(tmp_path):
     assert "written by the agent of another run" in rows
     assert "org/small" not in rows
     assert "org/small" in model
+    assert "| learning_seed | 7 |" in model.replace("\\", "") and "| finetune.epochs | 3 |" in model
     own = carded(tmp_path / "own", "org/large", reuse="teacher", through=0) / "improve" / "README.md"
     write_report(tmp_path / "own", smoke=False)
     assert "written by the agent itself in iteration 1" in own.read_text(encoding="utf-8")

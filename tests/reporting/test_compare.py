@@ -83,8 +83,10 @@ def test_runs_with_different_max_examples_give_a_curve_over_training_examples():
         ["10", "2", "25.0%", "35.4%"],
         ["32", "2", "75.0%", "35.4%"],
     ]
-    (alike,) = compare(runs[:2])["benchmarks"]
-    assert alike["curves"] == []
+    control = on(33, 0, 1, 1)  # trained on the demonstrations alone
+    for without in (runs[:2], [*runs[:2], control]):
+        (alike,) = compare(without)["benchmarks"]
+        assert alike["curves"] == []
 
 
 def tuned(name, limit, *values, iterations=(1,), **settings):
@@ -158,6 +160,14 @@ def test_a_note_names_smoke_runs_and_runs_on_different_questions():
     smoke, unlike = compare(compared)["notes"]
     assert smoke.startswith("same is a smoke run")
     assert unlike.startswith("other and one answered different questions of world")
+
+
+def test_a_note_names_runs_whose_models_were_chosen_by_labels():
+    answers = {(0, "world"): answered(1, 0)}
+    rows = [row(0, 0.5, benchmark="world")]
+    chosen = run("chosen", rows, {"evaluate.choose_by": "world"}, answers)
+    (note,) = compare([run("plain", rows, (), answers), chosen])["notes"]
+    assert note.startswith("The labels of world chose the models of chosen: its accuracy there is the best of several")
 
 
 def test_an_iteration_that_runs_share_is_one_training():

@@ -87,7 +87,7 @@ def reading_problems(s: Settings) -> Iterator[str]:
 
 def option_problems(s: Settings) -> Iterator[str]:
     """A reward model that scores options but is not asked, or has too many options to score."""
-    if not asks_reward_model(s) and not (s.synthetic.n and s.synthetic.judged):
+    if s.improve.max_examples != 0 and not asks_reward_model(s) and not (s.synthetic.n and s.synthetic.judged):
         yield (
             "improve.reward: options, but no reward model is asked; set improve.selector=reward_model, "
             "improve.keep=judged_good or improve.keep_trajectories=judged_good, or improve.reward=generate"

@@ -5,7 +5,7 @@
 Not here: reading them (questions), and overlap between them, which needs their rows (questions.overlaps.overlap).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rest_react.config.settings import Questions, Settings
@@ -45,6 +45,7 @@ def question_problems(s: Settings) -> Iterator[str]:
         if name in benchmarks_for_testing(s):
             yield f"grow.allow_overlap: {name} is for testing only; remove it, and use other questions in Grow"
     yield from dict.fromkeys(problem for path, source in sources.items() for problem in _missing_files(path, source, s))
+    yield from _unread_data(s, [file for source in sources.values() for _, file in source.files()])
     if s.policy.runs == "script":
         for path, source in sources.items():
             if not source.is_world and path != "demonstrations.questions":
@@ -112,6 +113,18 @@ def _absent_folder(file: str, s: Settings) -> str:
         if folder and file.startswith(f"{folder}/") and not Path(folder).is_dir():
             return f"{name}: there is no folder {folder}; check the path"
     return ""
+
+
+def _unread_data(s: Settings, files: Sequence[str | Path]) -> Iterator[str]:
+    """`data` or `evaluate_data` of which no question set reads a file: the experiment that does is missing."""
+    for name, folder in {"data": s.data, "evaluate_data": s.evaluate_data}.items():
+        if folder is None or (name == "evaluate_data" and folder == s.data):
+            continue
+        if not any(Path(folder) in (Path(file), *Path(file).parents) for file in files):
+            yield (
+                f"{name}: no question set reads it; add experiment=local_corpus (questions with a corpus) or "
+                "experiment=classify (labelled texts), or leave it out"
+            )
 
 
 def _missing_files(path: str, source: Questions, s: Settings) -> Iterator[str]:

@@ -60,6 +60,8 @@ def _generation(run: Run, iteration: int) -> str:
         return f"pilot, {'human filtered' if filtered else 'unfiltered'}"
     if iteration == 0:
         return "pre-trained (prompted)" if prompted else "start, tuned on demonstrations"
+    if run.settings.get("improve.max_examples") == 0:
+        return f"restart control, iteration {iteration}"
     return _GENERATIONS.get(iteration, f"iteration {iteration}")
 
 

@@ -50,9 +50,10 @@ def training_size_curves(runs: Sequence[Run], benchmark: str) -> list[dict[str, 
 
 
 def groups_by_size(runs: Sequence[Run]) -> list[list[Run]]:
-    """The groups of runs, each with at least two values of `improve.max_examples`."""
+    """The groups of runs, each with at least two values of `improve.max_examples`. Runs without examples of their own
+    (0, the restart control) are no point of a curve."""
     groups: dict[object, list[Run]] = {}
-    for run in runs:
+    for run in (run for run in runs if run.settings.get(MAX_EXAMPLES) != 0):
         groups.setdefault(arm_key(run.origin, without=[MAX_EXAMPLES]), []).append(run)
     return [group for group in groups.values() if len({run.settings.get(MAX_EXAMPLES) for run in group}) > 1]
 

@@ -107,6 +107,13 @@ def reuse_stages(
     say(f"reused from {source.root}: {', '.join(there)}")
 
 
+def refuse_unusable(source: RunFolder, folder: RunFolder, settings: Mapping[str, Any], iteration: int) -> None:
+    """Raises the error of `reuse_stages` that depends on settings alone, for a forecast: the other run may come
+    later."""
+    if read_settings(source.root) and not _has_all(folder, settings, iteration):
+        _refuse_differing(source, differing_stages(source.root, settings), settings, iteration)
+
+
 def _refuse_differing(
     source: RunFolder, differing: Mapping[str, str], settings: Mapping[str, Any], iteration: int
 ) -> None:
