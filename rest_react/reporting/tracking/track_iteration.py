@@ -86,7 +86,7 @@ class IterationTracking:
             say(text)
 
 
-def send(folder: RunFolder, k: int, tracker: Tracker, score: Score) -> None:
+def send(folder: RunFolder, k: int, tracker: Tracker, score: Score = no_scores) -> None:
     """Logs the metrics and the loss curve of an iteration, samples of its records, and as artifacts: the model of
     Grow, the selected examples, the demonstrations mixed with them, and the trained model. `score` gives the task's own
     scores of an answer."""
