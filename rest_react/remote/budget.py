@@ -144,8 +144,10 @@ class Budget:
             self._settled = asyncio.Event()
 
     def correct(self, role: str, prompt_tokens: int) -> None:
-        """Adds tokens that a service counted after a call had ended, or takes back those of a call that it refused."""
-        self._book(role, 0, prompt_tokens, 0)
+        """Adds tokens that a service counted after a call had ended, or takes back those of a call that it refused: at
+        most those that are booked, because the file of the spending may have been deleted meanwhile."""
+        booked = self._accounts.get(role, _Account()).prompt_tokens
+        self._book(role, 0, max(prompt_tokens, -booked), 0)
 
     def _book(self, role: str, calls: int, prompt: int, completion: int) -> None:
         account = self._accounts.setdefault(role, _Account())

@@ -339,3 +339,14 @@ def test_a_prompt_that_was_read_for_each_sample_is_paid_for_each_time() -> None:
 
 def test_the_estimate_of_a_prompt_is_not_below_a_token_for_three_bytes() -> None:
     assert worst_case(Prompt("é" * 30, "\ud800"), 2, SAMPLING) == Tokens(20 + 1 + 24, 80)
+
+
+def test_a_correction_does_not_take_back_more_than_is_booked(tmp_path: Path) -> None:
+    for _ in range(2):  # the second budget reads what the first one wrote
+        budget = Budget()
+        budget.keep_in(tmp_path / "spending.json")
+        budget.correct("finetune", 10)
+        budget.correct("finetune", -63)
+    assert json.loads((tmp_path / "spending.json").read_text()) == {
+        "finetune": {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
+    }
