@@ -18,9 +18,11 @@ if __name__ == "__main__":  # before the other imports; the reason is in process
 
 import argparse
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rest_react.config.cli import stop
@@ -44,10 +46,13 @@ def graded_answers(runs: Sequence[Path]) -> list[Graded]:
     """Every graded answer of the runs' complete evaluations; an evaluation that several runs share (`grow.reuse`)
     counts once. Raises UsageError if a run has none, RunFolderError if a stage is damaged."""
     answers: list[Graded] = []
+    names = Counter(run.name for run in {run.resolve() for run in runs})
     read: set[tuple[Path, bytes]] = set()
     for run in runs:
         refuse_damaged_stages(run)
-        graded = {stage: list(_graded(run, stage)) for stage in _evaluations(run)}
+        name = run.resolve().name
+        shown = name if names[name] == 1 else str(run.resolve())
+        graded = {stage: list(_graded(run, stage, shown)) for stage in _evaluations(run)}
         if not any(graded.values()):
             raise UsageError(f"{run}: no graded answer in a complete evaluation; give the folder of a run with one")
         for stage, found in graded.items():
@@ -66,11 +71,11 @@ def _digest(file: Path) -> bytes:
     return hashlib.sha256(file.read_bytes()).digest()
 
 
-def _graded(run: Path, stage: Path) -> Iterator[Graded]:
+def _graded(run: Path, stage: Path, shown: str) -> Iterator[Graded]:
     if read_summary(stage) is None:
         return
     who = stage.parent if stage.parent.parent.name == BASELINES else stage.parent.parent
-    agent = f"{run.resolve().name} {who.name} {stage.name}"
+    agent = f"{shown} {who.name} {stage.name}"
     for result in read_lines(stage / RESULTS, Result):
         if not result.golds:
             raise RunFolderError(
@@ -115,17 +120,20 @@ def score(ratings: Mapping[str, bool], graded: Sequence[Graded]) -> dict[str, An
 
 
 def score_ratings(ratings: Mapping[str, int], graded: Sequence[Graded]) -> dict[str, Any]:
-    """The agreement of the judge's ratings from 1 to 5 with those of people, over all rated answers. Raises UsageError
-    as `score` does."""
+    """The agreement of the judge's ratings from 1 to 5 with those of people, over all rated answers; the correlations
+    are over distinct items. Raises UsageError as `score` does."""
     rated = _rated(ratings, graded)
-    people, judge = [float(ratings[a.item]) for a in rated], [float(a.rating or 0) for a in rated]
+    by_item: dict[str, list[int]] = {}  # an item that several agents gave is one pair
     by_agent: dict[str, list[tuple[float, float]]] = {}
     near: dict[str, list[float | None]] = {}
     apart: dict[str, list[float | None]] = {}
-    for answer, person, other in zip(rated, people, judge, strict=True):
+    for answer in rated:
+        person, other = float(ratings[answer.item]), float(answer.rating or 0)
+        by_item.setdefault(answer.item, []).append(answer.rating or 0)
         by_agent.setdefault(answer.agent, []).append((person, other))
         near.setdefault(answer.question, []).append(float(abs(person - other) <= 1))
         apart.setdefault(answer.question, []).append(other - person)
+    people, judge = [float(ratings[item]) for item in by_item], [fmean(given) for given in by_item.values()]
     return {
         "schema": SCHEMA,
         "answers": len(rated),
@@ -177,7 +185,7 @@ def _print_scores(scores: Mapping[str, Any]) -> None:
     for name in (*names, "pearson", "spearman"):
         interval = scores[name]
         value, low, high = ("n/a" if (x := interval[key]) is None else f"{x:.2f}" for key in ("value", "low", "high"))
-        compared = "agents" if "accuracy" in scores else "answers"
+        compared = "agents" if "accuracy" in scores else "items"
         over = compared if name in ("pearson", "spearman") else "questions"
         say(f"{name:9} {value} [{low}, {high}], n = {interval['n']} {over}")
 

@@ -180,3 +180,11 @@ def test_an_evaluation_that_two_runs_share_counts_once(tmp_path: Path) -> None:
     assert [graded.agent for graded in graded_answers([mine, other])] == [
         "mine iter_0 world", "mine iter_0 world", "other iter_1 world",
     ]  # fmt: skip
+
+
+def test_runs_in_folders_of_the_same_name_are_two_agents(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / place / "default", 0, [result("a", answer, Verdict(verdict))])
+        for place, answer, verdict in (("one", "Ada", "correct"), ("two", "Bob", "incorrect"))
+    ]
+    assert [graded.agent for graded in graded_answers(runs)] == [f"{run.resolve()} iter_0 world" for run in runs]

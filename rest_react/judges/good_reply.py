@@ -17,9 +17,11 @@ import re
 from rest_react.judges.reply_markup import QUOTATION, last_labelled, parse_objects
 from rest_react.model_output.thinking import after_thinking
 
-_GOOD_LABEL = re.compile(r"^[^\w\n{\"']*GOOD\W*(yes|no|true|false)\b", re.IGNORECASE | re.MULTILINE)
+# "no" is no verdict before a noun: "good: no errors found".
+_WORD = r"(yes|true|false|no(?![ \t]+(?!(?:or|because|since|as|it|the|this)\b)\w))\b"
+_GOOD_LABEL = re.compile(rf"^[^\w\n{{\"']*GOOD\W*{_WORD}", re.IGNORECASE | re.MULTILINE)
 _GOOD_IN_LINE = re.compile(
-    r"\bGOOD\W{0,4}[:=]\W{0,4}(yes|no|true|false)\b(\s*(?:/|\bor\b)\s*(?:yes|no|true|false)\b)?", re.IGNORECASE
+    rf"\bGOOD\W{{0,4}}[:=]\W{{0,4}}{_WORD}(\s*(?:/|\bor\b)\s*(?:yes|no|true|false)\b)?", re.IGNORECASE
 )
 _STARTS_WITH_WORD = re.compile(r"[\W_]*(yes|no)\b(?=\s*(?:$|[.,;:!\n—–-]))", re.IGNORECASE)
 _WORD_ALONE = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)

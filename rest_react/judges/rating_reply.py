@@ -17,7 +17,9 @@ from rest_react.model_output.thinking import after_thinking
 
 LOWEST, HIGHEST = 1, 5
 _LABELLED = re.compile(
-    r"^[^\w\n]*RATING\W*?[:=]?[\s*\"'`]*(\d+(?:\.\d+)?)(?!\s*(?:or|-|–|to)\s*\d)\b", re.IGNORECASE | re.MULTILINE
+    r"^[^\w\n]*RATING\W*?[:=]?[\s*\"'`]*(?<![:=]-)(?<![:=] -)(\d+(?:\.\d+)?)"
+    r"(?!\s*(?:or|-|–|to)\s*\d)(?!\s*(?:/|out of|of)\s*(?!5\b)\d)\b",
+    re.IGNORECASE | re.MULTILINE,
 )
 _ALONE = re.compile(r"[\s*\"'`(]*(\d+)(?:\s*(?:/|out of|of)\s*5)?[\s*\"'`.)]*", re.IGNORECASE)
 

@@ -59,6 +59,8 @@ _VERDICT_WORD = re.compile(r"\b(true|false|correct|incorrect|right|wrong)\b", re
 _OTHER_ANSWER = re.compile(r"\b(?:correct|right|true) (?:answer|response)\b", re.IGNORECASE)
 _TURN = re.compile(r"\?|\b(?:however|yet|actually|wait|missing|hmm)\b", re.IGNORECASE)
 _NEGATION = re.compile(r"\b(?:no|not|never|differs?|lacks?|fails?)\b|n['’]t\b", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"[,;:]|\b(?:and|so|because|therefore|thus|hence)\b", re.IGNORECASE)
+_DENIAL = re.compile(rf"{_NEGATION.pattern}|\b(?:nothing|nobody|none|neither|hardly|false|untrue)\b", re.IGNORECASE)
 _RESTRICTION = re.compile(r"\b(?:but|except|although|though|only)\b", re.IGNORECASE)
 _NOT_CODE = ("#", "```", 'ORIGINAL_QUESTION = "', 'ANSWER = "', 'REF_ANSWER = "')  # fields that a judge repeats
 _HEADING = re.compile(r"#{2,6}\s+(?!#)")
@@ -125,14 +127,16 @@ def _opening_verdict(code: list[str]) -> set[bool]:
 
 
 def _prose_verdicts(code: list[str]) -> set[bool]:
-    """The verdicts of sentences about the answer, without quotations; empty if one of them hedges or is a double
-    negation."""
+    """The verdicts of sentences about the answer, without quotations; empty if one of them hedges, is denied by the
+    words before it, or is a double negation."""
     body = QUOTATION.sub("", re.sub(r"[*`_]+", "", "\n".join(code)).replace("REFANSWER", "REF"))
     verdicts: set[bool] = set()
     for match in islice(_VERDICT_SENTENCE.finditer(body), 20):
         before = re.split(r"[.!?\n]", body[max(0, match.start() - 200) : match.start()])[-1]
         after = re.split(r"(?<=[.!?\n])", body[match.end() : match.end() + 200])[0]
         if _HEDGE.search(before + match[0] + after) or "?" in after or _RESTRICTION.search(after):
+            return set()
+        if _DENIAL.search(_CLAUSE_END.split(before)[-1]):  # "I do not think the answer is correct"
             return set()
         if match["implies"]:
             verdicts.add("not" not in match["implies"] and "n't" not in match["implies"].replace("’", "'"))

@@ -51,7 +51,8 @@ def _kappa_of_samples(*cells: Any, axis: int = -1) -> Any:
 @dataclass(frozen=True, slots=True)
 class Correlation:
     """A correlation coefficient over `n` pairs with its p-value and 95% interval. None if there are too few pairs
-    (fewer than 3; for the interval fewer than 4) or one side does not vary."""
+    (fewer than 3; for the interval fewer than 4) or one side does not vary. A value of 1 or -1 has neither interval nor
+    p-value: the formulas would give a width and a p of 0, however few the pairs."""
 
     value: float | None
     p: float | None
@@ -71,11 +72,13 @@ def correlation(x: Sequence[float], y: Sequence[float], kind: Literal["pearson",
         return Correlation(None, None, None, None, n)
     found = pearsonr(x, y) if kind == "pearson" else spearmanr(x, y)
     value = float(found.statistic)
+    if abs(value) > 1 - 1e-9:
+        return Correlation(value, None, None, None, n)
     if n == 3:
         return Correlation(value, float(found.pvalue), None, None, n)
     if kind == "pearson":
         low, high = found.confidence_interval(0.95)
     else:
         width = norm.ppf(0.975) * np.sqrt((1 + value**2 / 2) / (n - 3))
-        low, high = np.tanh(np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)) + np.array([-width, width]))
+        low, high = np.tanh(np.arctanh(value) + np.array([-width, width]))
     return Correlation(value, float(found.pvalue), float(low), float(high), n)

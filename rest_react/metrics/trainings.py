@@ -161,8 +161,8 @@ def _difference(ours: Sequence[Answers], theirs: Sequence[Answers], *, varying: 
 
 
 def _answers(names: Sequence[str], *sides: Sequence[Answers]) -> float:
-    """The answers to a question that the sides have at least, over their trainings."""
-    return min(len(side) * fmean(len(one[name]) for one in side for name in names) for side in sides)
+    """The scored answers to a question that the sides have at least, over their trainings."""
+    return min(len(side) * fmean(len(_scored(one[name])) for one in side for name in names) for side in sides)
 
 
 def _interval(

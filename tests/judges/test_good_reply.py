@@ -33,6 +33,12 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("Yes, but it cites nothing, so no.", None),
         ("Yes\nNo", None),
         ("I cannot tell.", None),
+        ("The output is good: no errors found.", True),
+        ("This looks good: no empty element, the query names the entity.", None),
+        ("Good: no errors.", None),
+        ("GOOD: no, it repeats the question", False),
+        ("GOOD: no it repeats the question", False),
+        ("GOOD: no\nThe query repeats the question", False),
         ("", None),
     ],
 )

@@ -31,6 +31,15 @@ from rest_react.records import Completion, LabelledQuestion, Prompt, Question, S
         ("RATING: 4.5", None),
         ("RATING: 9", None),
         ("RATING: 0", None),
+        ("RATING: 4/5", 4),
+        ("RATING: 4 out of 5", 4),
+        ("RATING - 4", 4),
+        ("RATING: 4/10", None),
+        ("RATING: 5 out of 10", None),
+        ("RATING: 4 out of 100", None),
+        ("RATING: 4 of 50", None),
+        ("RATING: -4", None),
+        ("RATING:-4", None),
         ("I give 4 stars and 2 thumbs", None),
         ("", None),
     ],
@@ -85,6 +94,20 @@ def test_a_rating_that_could_not_be_had_is_unscored() -> None:
     assert (unread.verdict, unread.owed, rating_of(unread)) == ("unscored", False, None)
     lost, _ = graded_by(OutsideFault("timeout"))
     assert (lost.verdict, lost.owed) == ("unscored", True)
+
+
+def test_an_answer_of_several_agents_is_one_pair_of_the_correlations() -> None:
+    ratings = {"q1": 1, "q2": 2, "q3": 5, "q4": 4, "q5": 3}
+    judge = {"q1": 2, "q2": 1, "q3": 4, "q4": 4, "q5": 5}
+
+    def scores(agents: int) -> dict[str, object]:
+        return score_ratings(ratings, [
+            Graded(f"run iter_{i} v", item, item, ("x",), "Hi", rating > 3, rating)
+            for i in range(agents) for item, rating in judge.items()
+        ])  # fmt: skip
+
+    once, shared = scores(1), scores(20)
+    assert (shared["pearson"], shared["spearman"], shared["answers"]) == (once["pearson"], once["spearman"], 100)
 
 
 def test_people_rate_from_1_to_5_and_are_compared_with_the_judge(tmp_path: Path) -> None:

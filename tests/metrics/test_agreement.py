@@ -52,4 +52,4 @@ def test_too_few_or_equal_values_have_no_correlation(kind):
     three = correlation([0.1, 0.2, 0.3], [0.1, 0.3, 0.2], kind)
     assert (three.value, three.low, three.n) == (pytest.approx(0.5), None, 3)
     same = correlation([0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4], kind)
-    assert (same.value, same.high) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert (same.value, same.low, same.high, same.p) == (pytest.approx(1.0), None, None, None)

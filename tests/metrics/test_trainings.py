@@ -32,6 +32,12 @@ def test_one_training_a_side_has_a_mean_and_no_interval() -> None:
     assert difference_over_trainings([training(1)], [{"w0": [None]}]).questions == 0
 
 
+def test_unscored_answers_do_not_narrow_the_interval_of_a_difference() -> None:
+    scored = [{f"w{i}": [1.0] for i in range(20)}] * 2
+    padded = [{f"w{i}": [1.0, *[None] * 9] for i in range(20)}] * 2
+    assert difference_over_trainings(padded, padded) == difference_over_trainings(scored, scored)
+
+
 def test_trainings_that_agree_give_about_the_interval_over_questions_and_others_a_wider_one() -> None:
     ours, theirs = training(*[1.0] * 60 + [0.0] * 40), training(*[1.0] * 45 + [0.0] * 55)
     alone = interval_of_differences([0.0] * 45 + [1.0] * 15 + [0.0] * 40, repeats=3)
