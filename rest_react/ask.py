@@ -1,8 +1,9 @@
 """Answers one question and prints each step: `python -m rest_react.ask "Who ...?" run=default iteration=1`.
 
 Prints thoughts, searches, selected results, checks and citations as they happen. The model is the one that the
-iteration trained; it searches the corpus of the run's first benchmark. Give the same settings as for the run; if they
-differ from those of the run folder, a note says so. Nothing is written to disk.
+iteration trained; it searches the corpus of the run's first benchmark. The settings are those of the command that made
+the run, but for those that are given; if they differ from those of the run folder, a note says so. Nothing is written
+to disk.
 Not here: many questions (stages.evaluate), and the report of a run (report).
 """
 
@@ -12,10 +13,14 @@ if __name__ == "__main__":  # before the other imports; the reason is in process
     start("rest_react.ask")
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.compose import compose
+from rest_react.config.compose import compose, spell_out
 from rest_react.config.settings import Settings
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, disk_errors
 from rest_react.processes.command import run_async
@@ -35,7 +40,9 @@ HELP = """\
 usage: python -m rest_react.ask "your question" [run=<name>] [iteration=<k>] [setting=value ...]
 
 Answers one question, in quotation marks, with the model that the run trained in this iteration, and prints each step.
-Give the same settings as for the run."""
+The settings are those of the run, but for the given ones. A run of a sweep needs its settings again."""
+
+COMMAND = Path("hydra", "overrides.yaml")  # in a run folder: the overrides of its last command
 
 
 async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
@@ -72,6 +79,22 @@ async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
         await llm.aclose()
 
 
+def settings_of_run(overrides: Sequence[str]) -> Settings:
+    """The settings of the command that made the run, with `overrides` in place of its own. A job of a sweep has no
+    command of its own in its folder: `overrides` alone. Raises ConfigError as `compose` does."""
+    named = compose(overrides)
+    file = cli.output_root(named) / named.run / COMMAND
+    if not file.is_file():
+        return named
+    given = {_key(spell_out(word)) for word in overrides}
+    recorded = [word for word in yaml.safe_load(file.read_text(encoding="utf-8")) if _key(word) not in given]
+    return compose([*recorded, *overrides])
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~").strip("'\"")
+
+
 def _model(settings: Settings, parts: Parts) -> ModelRef:
     refuse_damaged_stages(parts.folder.root)
     model = model_of_iteration(parts.folder.stage(settings.iteration))
@@ -87,14 +110,16 @@ def _model(settings: Settings, parts: Parts) -> ModelRef:
 
 def main() -> None:
     """The command line."""
-    words = [word for word in sys.argv[1:] if "=" not in word.split(" ")[0]]
+    words = [word for word in sys.argv[1:] if "=" not in word.split(" ")[0] and not word.startswith("~")]
     overrides = [word for word in sys.argv[1:] if word not in words]
+    if len(words) > 1 and not any(word.startswith("-") for word in words):
+        cli.stop(UsageError(f"{' '.join(words[:4])}: several words; put the question in quotation marks"))
     if len(words) != 1 or not words[0].strip() or words[0].startswith("-"):
         print(HELP)
         raise SystemExit(0 if words and words[0] in ("-h", "--help") else 2)
     try:
         with disk_errors():
-            trajectory, cited = run_async(ask(compose(overrides), words[0]))
+            trajectory, cited = run_async(ask(settings_of_run(overrides), words[0]))
     except RestReactError as error:
         cli.stop(error)
     if (fault := trajectory.fault) is not None:

@@ -179,6 +179,10 @@ def main() -> None:
         output = Path(text(given.get("output", "outputs")))
         named = [(output / name, Path(name)) for name in runs]
         sources = [path if path.exists() and not own.exists() else own for own, path in named]
+        if lacking := [str(source) for source in sources if not source.exists()]:
+            raise UsageError(
+                f"{', '.join(lacking)}: no such run; give the name of a folder in output={output}, or a path"
+            )
         names = "_".join(map(_name, sources))
         page = Path(text(given.get("page", "")) or output / f"compare_{names}.html")
         if not page.parent.is_dir():

@@ -17,6 +17,7 @@ from typing import Any
 from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.checks.needs import lacking_here, missing_keys
+from rest_react.config.checks.question_sets import asks_hub
 from rest_react.config.compose import plain
 from rest_react.config.environment import environment, number_types
 from rest_react.config.load import load_settings
@@ -55,6 +56,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
             refuse_unusable(other, folder, locked, settings.iteration)
             if not other.root.is_dir():
                 say(f"note: grow.reuse: there is no run {other.root} yet; the forecast counts what it would share")
+        if not missing and not asks_hub(settings):
+            loop(settings, parts)  # reads and compares the question sets: their errors are told now
         _say_notes(settings)
         for lack in missing:
             say(f"note: this machine lacks what the run needs: {lack}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rest_react import ask as module
-from rest_react.ask import HELP, main
+from rest_react.ask import HELP, main, settings_of_run
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import BudgetReached, OutsideFault
@@ -64,11 +64,31 @@ def step(kind: str = "summarise", *, hits: tuple[Hit, ...] = (), first: int = 0,
     return Step(kind, "", candidates, None, forced, hits, first)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("words", [[], ["Who?", "Where?"], ["run=smoke"], ["--verbose"], [" "]])
+@pytest.mark.parametrize("words", [[], ["run=smoke"], ["--verbose"], [" "]])
 def test_arguments_other_than_one_question_print_the_usage(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert asked(capsys, monkeypatch, *words) == (2, HELP + "\n", "")
+
+
+def test_a_question_without_quotation_marks_is_refused_with_the_way_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "Who is Ada?: several words; put the question in quotation marks\n"
+    assert asked(capsys, monkeypatch, "Who", "is", "Ada?", "run=smoke") == (2, "", told)
+
+
+def test_the_settings_are_those_of_the_run_s_command_but_for_the_given_ones(tmp_path: Path) -> None:
+    given = [f"output={tmp_path}", "run=mine"]
+    assert settings_of_run(given) == compose(given)
+    command = tmp_path / "mine" / "hydra" / "overrides.yaml"
+    command.parent.mkdir(parents=True)
+    recorded = ["experiment=smoke", "run='mine'", "llm@reward_model=same", "agent.max_searches=3", "iteration=4"]
+    command.write_text("".join(f"- {word}\n" for word in recorded))
+    own = ["experiment=smoke", "reward_model=same", "agent.max_searches=3", "iteration=4", *given]
+    assert settings_of_run(given) == compose(own)
+    others = ["reward_model=tiny", "agent.max_searches=2"]
+    assert settings_of_run([*given, *others]) == compose([*own, *others])
 
 
 def test_help_exits_with_0(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

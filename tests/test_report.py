@@ -3,6 +3,7 @@ import hashlib
 import html
 import json
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from rest_react.metrics.intervals import clustered_interval
 from rest_react.records import Fault, Verdict
-from rest_react.report import write_report
+from rest_react.report import main, write_report
 from rest_react.reporting.results.results_json import Accuracy, RuleDisagreement
 from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tables.results_table import first_view, results_table
@@ -241,3 +242,12 @@ def test_the_page_has_the_headline_and_the_detectable_difference(run):
     page = page_of(run)
     assert "Iteration 1 is 50.0 points above the start on world" in page
     assert "differences of about" in page and "are detectable (80% power)" in page
+
+
+def test_runs_that_do_not_exist_are_named_before_a_page_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["report", f"runs=[{tmp_path}/a,b]", f"output={tmp_path}/outputs"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().err.splitlines()[0].partition(": ")[2]) == (
+        2, f"no such run; give the name of a folder in output={tmp_path}/outputs, or a path",
+    )  # fmt: skip

@@ -17,6 +17,7 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.compose import compose
+from rest_react.errors import ConfigError
 from rest_react.loop import Loop
 from rest_react.questions import read_corpus, read_questions
 from rest_react.records import Example, LabelledQuestion, Preference, Question, Ranking, Result, Trajectory
@@ -328,6 +329,14 @@ def test_a_dry_run_names_what_this_machine_lacks_and_predicts_all_the_same(tmp_p
         True,
     )
     assert "Forecast for the remaining stages" in done.stdout + done.stderr
+
+
+def test_a_dry_run_reads_the_question_files(tmp_path: Path) -> None:
+    (tmp_path / "questions.jsonl").write_text('{"id": "q", "question": "Who?", "answers": ["Ada"]}\n')
+    (tmp_path / "corpus.jsonl").write_text('{"id": "p", "title": "Ada"}\n')
+    settings = compose(["experiment=local_corpus", f"data={tmp_path}", f"output={tmp_path}", "dry_run=true"])
+    with pytest.raises(ConfigError, match=r"corpus.jsonl:1: 'text' is missing or empty"):
+        run_here(settings)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -37,6 +37,14 @@ MOUNTS = {
     "task.dispatcher": "llm@task.dispatcher",
 }
 
+# Choices of the group `llm` that are for some roles alone.
+_ONLY_FOR = {
+    "same": ("reward_model", "grader", "teacher"),
+    "rule": ("grader",),
+    "trained": ("reward_model",),
+    "scripted_maker": ("task.maker",),
+}
+
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
     """The settings for these overrides; for a sweep, those of its first job. Raises ConfigError with all problems, also
@@ -235,14 +243,17 @@ def _groups() -> list[str]:
 
 
 def _group_problem(override: Any) -> str | None:
-    choices = sorted(path.stem for path in (CONFIGS / override.key_or_group).glob("*.yaml"))
     value = override.value()
     mount = override.input_line.partition("=")[0]
+    name = next((short for short, long in MOUNTS.items() if long == mount), mount)
+    found = sorted(path.stem for path in (CONFIGS / override.key_or_group).glob("*.yaml"))
+    choices = [choice for choice in found if name not in MOUNTS or name in _ONLY_FOR.get(choice, (name,))]
     unknown = [choice for choice in (value if isinstance(value, list) else [value]) if choice not in choices]
     if override.is_delete() or not unknown:
         return None
     choice = unknown[0]
-    name = next((short for short, long in MOUNTS.items() if long == mount), mount)
     if choice is None and re.search(r"@(evaluate\.benchmarks|grow\.also)\.", mount):
         return f"{mount}: null is not a choice; to remove the entry, give '~{mount.lstrip('+')}'"
-    return f"{name}: there is no {'null' if choice is None else repr(choice)}; choose one of {', '.join(choices)}"
+    model = f" (a model's name goes into {name}.model)" if "/" in str(choice) and mount.startswith("llm@") else ""
+    told = "null" if choice is None else repr(choice)
+    return f"{name}: there is no {told}; choose one of {', '.join(choices)}{model}"

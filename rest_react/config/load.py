@@ -199,6 +199,8 @@ def _likeness(name: str, other: str) -> float:
     if group not in ("", other_group):
         return 0.0 if name.startswith(f"{other}.") else difflib.SequenceMatcher(None, name, other).ratio()
     initials = "".join(part[0] for part in other_word.split("_") if len(part) > 1)
-    likeness = _LIKE if len(word) > 1 and word == initials else 0.0
+    likeness = _LIKE + 0.05 if len(word) > 1 and word == initials else 0.0
+    if len(word) > 3 and other_word.startswith(word):
+        likeness = 0.9
     likeness = max(likeness, difflib.SequenceMatcher(None, word, other_word).ratio())
     return likeness if group == other_group else likeness - 0.05

@@ -39,6 +39,21 @@ def notes(s: Settings) -> Iterator[str]:
             f"{_policy(s)}. Models of billions of weights are usually tuned with LoRA at 1e-4: "
             "finetune.learning_rate=1e-4"
         )
+    if (rate := _rate_of_full_finetuning(s)) is not None:
+        yield (
+            f"finetune.learning_rate: {rate:g} is a rate of full fine-tuning; LoRA is usually "
+            "tuned at 1e-4 or more: finetune.learning_rate=1e-4"
+        )
+    if _starts_from_other_questions(s):
+        yield (
+            f"start: demonstrations fine-tunes {_policy(s)} on scripted answers about the built-in world, not about "
+            "your questions. A model that follows prompts needs none: start=prompted"
+        )
+    if s.iteration > 0 and s.improve.max_examples != 0 and s.grow.temperature == 0:
+        yield (
+            "grow.temperature: 0, so all samples of a step are the same, and all trajectories of a question: there is "
+            "nothing to choose, and what is kept because trajectories agree tells nothing; set grow.temperature=1.0"
+        )
     judges = s.improve.selector == "reward_model" or "judged_good" in (s.improve.keep, s.improve.keep_trajectories)
     asked = s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED
     if asked and judges:
@@ -67,9 +82,27 @@ def _ignored_limit(s: Settings) -> int | None:
 
 def _rate_of_small_models(s: Settings) -> float | None:
     """The learning rate, where it is that of finetune=lora and another model than a packaged one is tuned."""
-    rate = getattr(s.finetune, "learning_rate", None)
-    is_lora = getattr(s.finetune, "method", None) == "lora" and (s.iteration > 0 or s.start == "demonstrations")
-    return rate if is_lora and rate is not None and rate >= 1e-3 and _policy(s) not in (EMBEDDED, TINY, None) else None
+    rate = _lora_rate(s)
+    return rate if rate is not None and rate >= 1e-3 and _policy(s) not in (EMBEDDED, TINY, None) else None
+
+
+def _rate_of_full_finetuning(s: Settings) -> float | None:
+    """The learning rate, where LoRA trains at one of full fine-tuning. DPO needs a lower rate than targets."""
+    rate = _lora_rate(s)
+    return rate if rate is not None and rate <= 2e-5 and s.finetune.learns_from != "preferences" else None
+
+
+def _lora_rate(s: Settings) -> float | None:
+    """The learning rate of a run that trains with LoRA."""
+    trains = s.iteration > 0 or s.start == "demonstrations"
+    is_lora = getattr(s.finetune, "method", None) == "lora"
+    return getattr(s.finetune, "learning_rate", None) if is_lora and trains else None
+
+
+def _starts_from_other_questions(s: Settings) -> bool:
+    """Whether a model that is no packaged one learns the built-in demonstrations, to answer other questions."""
+    own = s.demonstrations.questions is not None or s.grow.questions.is_world
+    return s.start == "demonstrations" and not own and s.task.searches and _policy(s) not in (EMBEDDED, TINY, None)
 
 
 def _policy(s: Settings) -> str | None:

@@ -372,7 +372,6 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         ),
         (["improve.keep_trajectories=cycle_consistent"], "improve.keep_trajectories: cycle_consistent keeps no"),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
-        (["improve.reward=options"], "improve.reward: options, but no reward model is asked; set improve.selector="),
         (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),
         (
             ["experiment=smoke", "policy.right=0", "policy.wrong=0", "policy.unparsable=0", "policy.empty=0"],

@@ -21,7 +21,8 @@ from rest_react.tasks.search_qa.scripted import ScriptedModel
 from rest_react.weights import number_type
 from tests.forecast.test_machine_speed import NoStages
 
-MODELS = ", ".join(sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml")))
+OTHER_ROLES = ("same", "rule", "trained", "scripted_maker")  # none of them answers as a policy
+MODELS = ", ".join(sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml") if path.stem not in OTHER_ROLES))
 HEAVY = "torch transformers trl peft accelerate datasets wandb openai bm25s scipy pyarrow ddgs".split()
 
 

@@ -96,3 +96,34 @@ def test_a_run_that_the_untuned_embedded_model_would_judge_says_what_its_judgeme
     (note,) = told(*overrides)
     assert "49% [45, 54]" in note and "reward_model=openai" in note
     assert told(*ASKING, "reward_model=openai") == []
+
+
+def test_what_the_notes_recommend_composes_on_a_user_s_own_questions(tmp_path: Path) -> None:
+    for name in ("questions.jsonl", "corpus.jsonl"):
+        (tmp_path / name).touch()
+    kept = "improve.selector=perplexity improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
+    (note,) = told("experiment=local_corpus", f"data={tmp_path}", "iteration=1")
+    assert kept in note
+    assert told("experiment=local_corpus", f"data={tmp_path}", "iteration=1", *kept.split()) == []
+
+
+def test_a_large_model_that_would_learn_built_in_demonstrations_for_other_questions_is_told(tmp_path: Path) -> None:
+    for name in ("questions.jsonl", "corpus.jsonl"):
+        (tmp_path / name).touch()
+    larger = ("policy=vllm", "policy.model=Qwen/Qwen2.5-7B-Instruct", "finetune.learning_rate=1e-4")
+    own = ("experiment=local_corpus", f"data={tmp_path}", *larger)
+    (note,) = told(*own)
+    assert note.startswith("start: demonstrations fine-tunes Qwen/Qwen2.5-7B-Instruct on scripted answers")
+    assert told(*own, "start=prompted") == told(*larger) == []
+
+
+def test_equal_samples_are_told() -> None:
+    (note,) = told("grow.temperature=0")
+    assert note.startswith("grow.temperature: 0, so all samples of a step are the same")
+    assert told("grow.temperature=0", "iteration=0") == []
+
+
+def test_lora_at_a_rate_of_full_fine_tuning_is_told() -> None:
+    (note,) = told("experiment=paper_gpu", "finetune=lora", "finetune.learning_rate=1e-5")
+    assert note.startswith("finetune.learning_rate: 1e-05 is a rate of full fine-tuning")
+    assert told("experiment=paper_gpu") == []

@@ -220,8 +220,6 @@ def test_a_task_without_labels_has_no_teacher() -> None:
 def test_the_judge_of_texts_may_score_options(tmp_path: Path) -> None:
     given = ["experiment=synthetic", f"data={write_data(tmp_path / 'data', labelled=18)}", "improve.reward=options"]
     assert compose([*given, "demonstrations.questions.n=18"]).improve.reward == "options"
-    with pytest.raises(ConfigError, match="but no reward model is asked"):
-        compose([*given, "synthetic.judged=false"])
 
 
 def test_n_texts_are_shared_among_the_labels() -> None:

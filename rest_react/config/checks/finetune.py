@@ -20,10 +20,10 @@ def tuning_problems(s: Settings) -> Iterator[str]:
             f"policy.kind: {policy.kind} cannot be fine-tuned; evaluate it with iteration=0 start=prompted, or "
             "policy=openai"
         )
-    if trainer.tunes == "provider" and policy.tuned == "here":
+    if trainer.tunes == "provider" and policy.tuned == "here" and trains:
         way_out = "use finetune=local, or policy=openai"
         yield f"finetune.kind: {trainer.kind} cannot tune policy.kind={policy.kind}; {way_out}"
-    if trainer.tunes == "here" and policy.tuned == "provider":
+    if trainer.tunes == "here" and policy.tuned == "provider" and trains:
         way_out = "use finetune=hosted, policy=vllm, or policy.load_weights=[<command>] (docs/servers.md)"
         yield f"finetune.kind: {trainer.kind} cannot tune policy.kind={policy.kind}; {way_out}"
     if trainer.tunes == policy.tuned and trains:

@@ -7,7 +7,7 @@ Not here: the filters and selectors (selection).
 
 from collections.abc import Iterator
 
-from rest_react.config.settings import Settings, TrainedModel, asks_reward_model, model_behind
+from rest_react.config.settings import Settings, TrainedModel, model_behind
 from rest_react.selection.option_ranking import MOST_OPTIONS
 from rest_react.selection.read_trajectory import READINGS
 from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL, FEWEST_TRAJECTORIES, NEED_SEARCHES
@@ -86,12 +86,7 @@ def reading_problems(s: Settings) -> Iterator[str]:
 
 
 def option_problems(s: Settings) -> Iterator[str]:
-    """A reward model that scores options but is not asked, or has too many options to score."""
-    if s.improve.max_examples != 0 and not asks_reward_model(s) and not (s.synthetic.n and s.synthetic.judged):
-        yield (
-            "improve.reward: options, but no reward model is asked; set improve.selector=reward_model, "
-            "improve.keep=judged_good or improve.keep_trajectories=judged_good, or improve.reward=generate"
-        )
+    """A reward model that has too many options to score, or no prompt for them."""
     if s.improve.selector == "reward_model" and s.grow.samples > MOST_OPTIONS:
         yield (
             f"grow.samples: {s.grow.samples}, but improve.reward=options scores at most {MOST_OPTIONS} options; set "

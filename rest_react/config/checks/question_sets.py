@@ -25,6 +25,11 @@ def benchmark_sets(s: Settings) -> dict[str, Questions]:
     return {f"evaluate.benchmarks.{name}": one for name, one in s.evaluate.benchmarks.items()}
 
 
+def asks_hub(s: Settings) -> bool:
+    """Whether a question set is downloaded."""
+    return any(source.kind == "hub" for source in (grown_sets(s) | benchmark_sets(s)).values())
+
+
 def question_problems(s: Settings) -> Iterator[str]:
     """Question sets that may not be used, or that the policy or the search engine cannot work with."""
     grown = grown_sets(s)
