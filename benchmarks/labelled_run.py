@@ -21,7 +21,7 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from benchmarks.gold import JudgedStep, judge_steps
-from rest_react.config.compose import CONFIGS
+from rest_react.config.groups import CONFIGS
 from rest_react.config.settings import Questions
 from rest_react.errors import UsageError
 from rest_react.judges.grader import rule_verdict

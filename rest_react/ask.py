@@ -20,7 +20,8 @@ import yaml
 
 from rest_react.build import Parts
 from rest_react.config import cli
-from rest_react.config.compose import compose, spell_out
+from rest_react.config.compose import compose
+from rest_react.config.groups import spell_out
 from rest_react.config.settings import Settings
 from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, disk_errors
 from rest_react.processes.command import run_async

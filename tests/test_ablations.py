@@ -15,7 +15,8 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
 from rest_react.build import Parts
-from rest_react.config.compose import CONFIGS, compose
+from rest_react.config.compose import compose
+from rest_react.config.groups import CONFIGS
 from rest_react.config.settings import Settings
 from rest_react.remote.budget import Budget, Meter
 from rest_react.run import run

@@ -21,7 +21,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from rest_react.config.compose import CONFIGS, compose, spell_out
+from rest_react.config.compose import compose
+from rest_react.config.groups import CONFIGS, spell_out
 from rest_react.config.load import secret_problem, secrets_in
 from rest_react.config.overrides import as_text, text
 from rest_react.config.settings import Settings

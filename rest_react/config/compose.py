@@ -4,46 +4,22 @@
     'tiny-random'
 
 Hydra stops at the first misspelt override, with a message about structs. Here each problem is one line, with the
-setting and the nearest name. Short names are expanded: `policy=vllm` is Hydra's `llm@policy=vllm`. Text stays as it was
-typed (config.overrides).
-Not here: what the settings mean (config.settings), wrong values (config.load), impossible combinations (config.checks).
+setting and the nearest name. Text stays as it was typed (config.overrides).
+Not here: the choices of a group (config.groups), what the settings mean (config.settings), wrong values (config.load),
+impossible combinations (config.checks).
 """
 
 import copy
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from rest_react.config.groups import CONFIGS, group_names, group_problem, left_open, spell_out
 from rest_react.config.load import load_settings, nearest
-from rest_react.config.overrides import as_typed
 from rest_react.config.settings import Settings
 from rest_react.errors import ConfigError
 from rest_react.storage.locked_settings import flatten, locked_settings
-
-_HERE = Path(__file__).resolve().parents[1]
-# Inside the package once it is installed (others may install a `configs` beside it); at the top of a checkout.
-CONFIGS = next(folder for folder in (_HERE / "configs", _HERE.parent / "configs") if folder.is_dir())
-# Short names of groups whose files are in one folder and whose settings are in another group.
-MOUNTS = {
-    "policy": "llm@policy",
-    "reward_model": "llm@reward_model",
-    "grader": "llm@grader",
-    "teacher": "llm@teacher",
-    "grow.questions": "questions@grow.questions",
-    "demonstrations.questions": "questions@demonstrations.questions",
-    "task.maker": "llm@task.maker",
-    "task.dispatcher": "llm@task.dispatcher",
-}
-
-# Choices of the group `llm` that are for some roles alone.
-_ONLY_FOR = {
-    "same": ("reward_model", "grader", "teacher"),
-    "rule": ("grader",),
-    "trained": ("reward_model",),
-    "scripted_maker": ("task.maker",),
-}
 
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
@@ -82,9 +58,9 @@ def _composed(overrides: Sequence[Any]) -> Settings:
     for override in overrides:
         if not (CONFIGS / override.key_or_group).is_dir():
             values.append(override)
-        elif wrong := _group_problem(override):
+        elif wrong := group_problem(override):
             problems.append(wrong)
-            open_ |= _left_open(override)
+            open_ |= left_open(override)
         else:
             groups.append(override.input_line)
             if override.key_or_group == "experiment":
@@ -178,7 +154,7 @@ def _with_values(
         for override in values:
             key = override.key_or_group
             if not override.is_add() and not _has(config, key):
-                problems.append(f"{key}: there is no such setting; {nearest(key, [*known, *_groups()])}")
+                problems.append(f"{key}: there is no such setting; {nearest(key, [*known, *group_names()])}")
             elif override.is_delete():
                 parent, _, leaf = key.rpartition(".")
                 del (OmegaConf.select(config, parent) if parent else config)[leaf]
@@ -196,13 +172,6 @@ def _with_values(
             problems.append(f"{where}: cannot be resolved: {why}; name an existing setting in ${{...}}")
     hanging = re.compile("|".join(rf"(?<![\w.]){re.escape(name)}(?!\w)" for name in open_) or r"(?!)")
     return settings, [problem for problem in problems if not hanging.search(problem)]
-
-
-def _left_open(group: Any) -> set[str]:
-    """The settings that cannot be checked because the choice of this group is unknown."""
-    if group.key_or_group == "experiment":
-        return {*MOUNTS, "search", "finetune", "tracking", "evaluate.benchmarks"}
-    return {group.package or group.key_or_group}
 
 
 def _has(config: Any, key: str) -> bool:
@@ -226,34 +195,3 @@ def plain(config: Any) -> Any:
     if missing:
         raise ConfigError([f"{path}: needs a value; give {path}=..." for path in missing])
     return values
-
-
-def spell_out(argument: str, *, multirun: bool = False) -> str:
-    """An argument as Hydra needs it: the long name of a group, and quotes around text.
-
-    >>> spell_out("policy=vllm")
-    'llm@policy=vllm'
-    """
-    key, equals, value = argument.partition("=")
-    return f"{MOUNTS[key]}={value}" if equals and key in MOUNTS else as_typed(argument, multirun=multirun)
-
-
-def _groups() -> list[str]:
-    return [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()] + list(MOUNTS)
-
-
-def _group_problem(override: Any) -> str | None:
-    value = override.value()
-    mount = override.input_line.partition("=")[0]
-    name = next((short for short, long in MOUNTS.items() if long == mount), mount)
-    found = sorted(path.stem for path in (CONFIGS / override.key_or_group).glob("*.yaml"))
-    choices = [choice for choice in found if name not in MOUNTS or name in _ONLY_FOR.get(choice, (name,))]
-    unknown = [choice for choice in (value if isinstance(value, list) else [value]) if choice not in choices]
-    if override.is_delete() or not unknown:
-        return None
-    choice = unknown[0]
-    if choice is None and re.search(r"@(evaluate\.benchmarks|grow\.also)\.", mount):
-        return f"{mount}: null is not a choice; to remove the entry, give '~{mount.lstrip('+')}'"
-    model = f" (a model's name goes into {name}.model)" if "/" in str(choice) and mount.startswith("llm@") else ""
-    told = "null" if choice is None else repr(choice)
-    return f"{name}: there is no {told}; choose one of {', '.join(choices)}{model}"

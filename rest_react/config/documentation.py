@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from rest_react.config.compose import CONFIGS
+from rest_react.config.groups import CONFIGS
 from rest_react.config.settings import GrowSettings, Settings, Student
 
 _FOLDERS = ("task", "llm", "search", "questions", "finetune")

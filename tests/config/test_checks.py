@@ -8,7 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from rest_react.config.checks.needs import lacking_here, missing_keys
-from rest_react.config.compose import CONFIGS, plain
+from rest_react.config.compose import plain
+from rest_react.config.groups import CONFIGS
 from rest_react.config.load import load_settings, nearest, records_of
 from rest_react.config.settings import Settings, Student
 from rest_react.errors import ConfigError

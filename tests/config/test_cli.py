@@ -11,8 +11,9 @@ import pytest
 
 from rest_react.config import cli
 from rest_react.config.cli import checked
-from rest_react.config.compose import CONFIGS, compose
+from rest_react.config.compose import compose
 from rest_react.config.environment import commit_of, environment, number_types
+from rest_react.config.groups import CONFIGS
 from rest_react.errors import BudgetReached, ConfigError
 from rest_react.llm.vllm.settings import VllmModel
 from rest_react.run import run as run_here

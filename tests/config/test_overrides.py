@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from rest_react.config.compose import CONFIGS, compose, spell_out
+from rest_react.config.compose import compose
+from rest_react.config.groups import CONFIGS, spell_out
 from rest_react.config.overrides import as_text, as_typed, split, text
 from rest_react.errors import ConfigError
 

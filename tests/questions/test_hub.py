@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 import yaml
 
-from rest_react.config.compose import CONFIGS
+from rest_react.config.groups import CONFIGS
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.questions import read_hub
 from rest_react.records import LabelledQuestion, Question

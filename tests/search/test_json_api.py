@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from rest_react.config.compose import CONFIGS
+from rest_react.config.groups import CONFIGS
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.search.json_api import JsonSearch, JsonSearchSettings, read_hits
