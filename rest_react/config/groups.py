@@ -33,7 +33,8 @@ _ONLY_FOR = {
     "same": ("reward_model", "grader", "teacher"),
     "rule": ("grader",),
     "trained": ("reward_model",),
-    "scripted_maker": ("task.maker",),
+    "scripted": ("policy", "reward_model", "grader", "teacher"),
+    "scripted_maker": ("task.maker", "task.dispatcher"),
 }
 
 

@@ -23,7 +23,8 @@ from rest_react.weights import number_type
 from tests.forecast.test_machine_speed import NoStages
 
 OTHER_ROLES = ("same", "rule", "trained", "scripted_maker")  # none of them answers as a policy
-MODELS = ", ".join(sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml") if path.stem not in OTHER_ROLES))
+MODELS = sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml"))
+POLICIES = ", ".join(name for name in MODELS if name not in OTHER_ROLES)
 HEAVY = "torch transformers trl peft accelerate datasets wandb openai bm25s scipy pyarrow ddgs".split()
 
 
@@ -51,7 +52,7 @@ def test_all_problems_are_reported_at_once_and_quickly(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert (refused.stdout + refused.stderr).splitlines() == [
         "3 problems in the settings:",
-        f"  policy: there is no 'vlm'; choose one of {MODELS}",
+        f"  policy: there is no 'vlm'; choose one of {POLICIES}",
         "  agnt.select: there is no such setting; did you mean agent.select?",
         "  iteration: input should be a valid integer, unable to parse string as an integer (given: 'x')",
     ]
@@ -75,7 +76,7 @@ def test_experiments_can_be_combined() -> None:
 def test_help_shows_the_choices(tmp_path: Path) -> None:
     helped = run("--help", where=tmp_path)
     assert helped.returncode == 0
-    assert f"llm: {MODELS}" in helped.stdout
+    assert f"llm: {', '.join(MODELS)}" in helped.stdout
     assert re.search(
         r"experiment: .*embedded_full, .*held_out_relations, .*local_corpus, paper_gpu, paper_openai, .*smoke",
         helped.stdout,
