@@ -91,7 +91,7 @@ def trainable_trajectories(
     neighbours in the file."""
     for _, of_question in groupby(read_lines(trajectories, Trajectory), key=lambda one: one.question_id):
         finished = list(_finished(task, of_question, tally))
-        filtered = TRAJECTORY_FILTERS[rules.keep_trajectories]([task.evidence(parsed) for parsed in finished])
+        filtered = TRAJECTORY_FILTERS[rules.keep_trajectories].keeps([task.evidence(parsed) for parsed in finished])
         verdicts = [keep and one.trajectory.id not in bad for one, keep in zip(finished, filtered, strict=True)]
         good: frozenset[str] | None = None
         if rules.rejected_trajectories == "good_steps":
