@@ -3,7 +3,7 @@
     for id_, item in steps_to_rank(task, trajectories, rules, tally, left_out(stage, trajectories, rules)):
         item.usable                                     # (0, 2): the candidates of the step that may train
 
-Each candidate is parsed once. What was left out, and by which filter, is counted in `tally`.
+A pass parses each candidate once. What was left out, and by which filter, is counted in `tally`.
 Not here: the filters themselves (selection.filters, selection.trajectory_filters, selection.good_steps), the verdicts
 that some of them need (stages.improve.judge_trajectories), and the choice of a candidate (stages.improve.improve).
 """
