@@ -195,8 +195,8 @@ def _filtered(name: str, parsed: Sequence[ParsedTrajectory]) -> list[bool]:
     by_question: dict[str, list[ParsedTrajectory]] = {}
     for one in parsed:
         by_question.setdefault(one.trajectory.question_id, []).append(one)
-    keep = TRAJECTORY_FILTERS[name]  # type: ignore[index]
-    verdicts = [keep([evidence_of(one) for one in group]) for group in by_question.values()]
+    keeps = TRAJECTORY_FILTERS[name].keeps  # type: ignore[index]
+    verdicts = [keeps([evidence_of(one) for one in group]) for group in by_question.values()]
     return [verdict for group in verdicts for verdict in group]
 
 

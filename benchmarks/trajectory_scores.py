@@ -29,8 +29,8 @@ from itertools import groupby
 
 from benchmarks.scores import Reader
 from rest_react.records import Candidate, TrajectoryVerdict
-from rest_react.selection.read_trajectory import READINGS, Reading, answer_read, is_likelier, question_read
-from rest_react.selection.trajectory_filters import KeepTrajectories
+from rest_react.selection.read_trajectory import Reading, answer_read, is_likelier, question_read
+from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.selection.trajectory_signals.agreement import agreement
 from rest_react.selection.trajectory_signals.corroboration import is_corroborated
 from rest_react.selection.trajectory_signals.cross_fitting import cross_agreement
@@ -79,10 +79,12 @@ def read_verdicts(
     keep: KeepTrajectories, parsed: Sequence[ParsedTrajectory], reader: Reader
 ) -> Iterator[TrajectoryVerdict]:
     """The verdicts that Improve would record of these trajectories, from the same readings as the scores."""
+    reads = TRAJECTORY_FILTERS[keep].reads
+    assert reads is not None
     for one in parsed:
         found, good = evidence_of(one), False
         logprobs: tuple[float, ...] = ()
-        reading = READINGS[keep](found)
+        reading = reads(found)
         if reading.text and found.selected:
             given, bare = logprobs = _both(reading, reader)
             good = is_likelier(given, bare)

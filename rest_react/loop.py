@@ -12,6 +12,7 @@ the command (run).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 from rest_react.build import Parts
@@ -101,27 +102,34 @@ class Loop:
     async def run_grow(self, k: int, llm: LLM, model: ModelRef) -> None:
         """Samples trajectories with the policy of the previous iteration; in iteration 0, demonstrations of the
         scripted expert."""
-        s, stage = self.settings, self.folder.stage(k, "grow")
+        s, parts, stage = self.settings, self.parts, self.folder.stage(k, "grow")
         if read_summary(stage) is not None:
             return
-        if k == 0:
-            policy = self.parts.policy(self.parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True)
-            questions, task = tuple(self.demonstrations), self.parts.demonstrated_task()
-        else:
-            policy = self.parts.policy(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned)
-            questions, task = self.grow_set.labelled, self.parts.task(self.grow_set.passages)
-        await grow(
-            task,
-            policy,
-            unlabelled(questions),
-            stage,
-            repeats=s.grow.trajectories_per_question if k else 1,
+        sampled = partial(
+            grow,
+            stage=stage,
             seed=derive_seed(s.seed, "grow", k),
             in_flight=s.policy.in_flight,
-            prices=self.parts.prices | ({} if k else {"policy": NO_PRICE}),
             tolerated=s.grow.tolerate_outside_faults,
-            title=f"iteration {k}: " + ("grow" if k else "demonstrate"),
         )
+        if k == 0:
+            await sampled(
+                parts.demonstrated_task(),
+                parts.policy(parts.expert(), samples=1, temperature=s.grow.temperature, tuned=True),
+                unlabelled(self.demonstrations),
+                repeats=1,
+                prices=parts.prices | {"policy": NO_PRICE},
+                title="iteration 0: demonstrate",
+            )
+        else:
+            await sampled(
+                parts.task(self.grow_set.passages),
+                parts.policy(llm, samples=s.grow.samples, temperature=s.grow.temperature, tuned=model.tuned),
+                unlabelled(self.grow_set.labelled),
+                repeats=s.grow.trajectories_per_question,
+                prices=parts.prices,
+                title=f"iteration {k}: grow",
+            )
 
     async def run_improve(self, k: int) -> None:
         """Selects training examples from the trajectories of Grow."""

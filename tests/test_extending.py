@@ -100,6 +100,13 @@ def test_the_filter_keeps_of_each_question_the_trajectories_with_the_fewest_sear
     assert 0 < len(kept) < sum(map(len, searches.values()))
 
 
+def test_the_filter_is_refused_for_a_task_that_does_not_search(copy: Path) -> None:
+    add("A filter of trajectories", copy)
+    command = "python -m rest_react.run experiment=tool_maker run=tools improve.keep_trajectories=shortest"
+    told = called(command.split(), copy, status=2)
+    assert "improve.keep_trajectories: shortest needs search results, but task=tool_maker has none" in told
+
+
 def test_the_search_engine_finds_what_the_agent_answers_from(copy: Path) -> None:
     follow("A search engine", copy)
     trajectories = lines(copy / "outputs" / "sqlite" / "iter_0" / "evaluate" / "world" / "trajectories.jsonl")

@@ -23,7 +23,7 @@ from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.records import Completion, Sampling, Trajectory
 from rest_react.remote.budget import Budget, Meter
 from rest_react.search.bm25 import Bm25Search
-from rest_react.stages.rollouts import TRAJECTORIES, in_order, roll_out
+from rest_react.stages.rollouts import TRAJECTORIES, answer_all, in_order
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import refuse_damaged_stages
@@ -153,7 +153,7 @@ def test_no_trajectory_is_lost_or_repeated(tmp_path: Path, count: int) -> None:
             task = SearchQA(SearchAgent(search, max_searches=4))
             policy = Policy(llm, 2, 0.5, 128, "perplexity", tuned=True)
             try:
-                await roll_out(task, policy, questions, path, repeats=repeats, seed=3, in_flight=40, title="grow")
+                await answer_all(task, policy, questions, path, repeats=repeats, seed=3, in_flight=40, title="grow")
             finally:
                 await llm.aclose()
 

@@ -8,7 +8,7 @@ Not here: combinations that cannot work (config.checks).
 from collections.abc import Iterator
 
 from rest_react.config.settings import SameModel, Settings, asks_reward_model
-from rest_react.selection.read_trajectory import READINGS
+from rest_react.selection.trajectory_filters import READ_TEXTS
 from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.tiny import TINY
 
@@ -65,7 +65,7 @@ def notes(s: Settings) -> Iterator[str]:
             "improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
         )
 
-    if asked and s.improve.keep_trajectories in READINGS:
+    if asked and s.improve.keep_trajectories in READ_TEXTS:
         yield (
             f"improve.keep_trajectories: {EMBEDDED}, untuned, hardly tells right trajectories from wrong ones by "
             "reading (built-in world, 199 trajectories, 63% right): cycle_consistent kept 180 of them, 66% right, and "

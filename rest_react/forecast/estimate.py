@@ -40,7 +40,7 @@ from rest_react.forecast.stage_costs import (
     training,
     writing,
 )
-from rest_react.selection.read_trajectory import READINGS
+from rest_react.selection.trajectory_filters import READ_TEXTS
 from rest_react.stages.reuse.reuse import differing_stages, shared_judges, shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -107,7 +107,7 @@ def _improving(
         yield from outcome_judge_training(s, pace, demonstrations_of(s), steps)
     if asked or verdicts:
         yield judging(s, pace, f"iteration {k}: improve", ranked * asked + verdicts)
-    if s.improve.keep_trajectories in READINGS:
+    if s.improve.keep_trajectories in READ_TEXTS:
         yield reading(s, pace, f"iteration {k}: improve, reading", trajectories)
 
 

@@ -16,8 +16,8 @@ from rest_react.records import TrajectoryVerdict
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import REFUSED
-from rest_react.selection.read_trajectory import read_trajectory, worse_than_average
-from rest_react.selection.trajectory_filters import KeepTrajectories
+from rest_react.selection.read_trajectory import read_trajectory
+from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.trajectories.parsed import Evidence
 
 
@@ -25,11 +25,12 @@ async def judge_trajectory(
     id_: str, found: Evidence, judge: StepJudge, *, keep: KeepTrajectories, seed: int
 ) -> TrajectoryVerdict:
     """The verdict on one trajectory. Errors of the model and external errors are recorded, not raised."""
+    reads = TRAJECTORY_FILTERS[keep].reads
     try:
-        if keep == "judged_good":
+        if reads is None:
             judgement = await judge.is_right(found, seed=seed)
         else:
-            judgement = await read_trajectory(keep, found, judge.llm)
+            judgement = await read_trajectory(keep, found, reads, judge.llm)
     except ModelFault as error:
         return TrajectoryVerdict(id_, "unscored", reply=f"{REFUSED}{error}")
     except OutsideFault as error:
@@ -48,9 +49,8 @@ async def judge_trajectory(
 
 def left_out_by(keep: KeepTrajectories, verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
     """The ids of the trajectories that the verdicts leave out. One without a verdict stays."""
-    if keep == "cycle_consistent":
-        return worse_than_average(verdicts)
-    return frozenset(one.id for one in verdicts if one.good is False)
+    leaves_out = TRAJECTORY_FILTERS[keep].leaves_out
+    return frozenset() if leaves_out is None else leaves_out(verdicts)
 
 
 def answer_of(verdict: TrajectoryVerdict) -> str | None:

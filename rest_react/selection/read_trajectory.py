@@ -1,10 +1,10 @@
 """What the evidence of a trajectory adds to the log-probability of a text, read by a model that writes nothing.
 
-    await read_trajectory("cycle_consistent", found, llm)      # Judgement(good=True, ..., logprobs=(-31.2, -44.0))
-    worse_than_average(verdicts)                               # {"q3.1"}: of cycle_consistent, these do not train
+    await read_trajectory("evidence_needed", found, answer_read, llm)  # Judgement(True, ..., logprobs=(-31.2, -44.0))
+    worse_than_average(verdicts)                                       # {"q3.1"}: these do not train
 
-    cycle_consistent    the question: given the selected passages and the queries without their names, and given nothing
-    evidence_needed     the answer: given the question with the selected passages, and given the question alone
+    question_read    the question: given the selected passages and the queries without their names, and given nothing
+    answer_read      the answer: given the question with the selected passages, and given the question alone
 
 A trajectory that found the right passages makes its question likelier than the other trajectories of the same question
 do; so it is kept if it adds at least as much as they do on average. An answer that the passages do not make likelier
@@ -16,7 +16,7 @@ selection.trajectory_signals.reconstruction and support.
 Not here: the record of a verdict (selection.judge_trajectory), how clients score a text (llm.option_scores).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -26,7 +26,6 @@ from rest_react.protocols import LLM
 from rest_react.records import Completion, Hit, Prompt, TrajectoryVerdict
 from rest_react.selection.opinions import Judgement
 from rest_react.selection.option_ranking import DIGITS, taken_by
-from rest_react.selection.trajectory_filters import KeepTrajectories
 from rest_react.selection.trajectory_signals.reconstruction import mask_names
 from rest_react.text_safety.escaping import inert
 from rest_react.trajectories.parsed import Evidence
@@ -72,17 +71,11 @@ def trajectory_text(found: Evidence) -> str:
     return f"Question: {_line(found.question)}\n{queries}{selected}Answer: {_line(found.answer)}"
 
 
-READINGS: Mapping[KeepTrajectories, Callable[[Evidence], Reading]] = {
-    "cycle_consistent": question_read,
-    "evidence_needed": answer_read,
-}
-
-
-async def read_trajectory(keep: KeepTrajectories, found: Evidence, llm: LLM) -> Judgement:
+async def read_trajectory(keep: str, found: Evidence, reads: Callable[[Evidence], Reading], llm: LLM) -> Judgement:
     """The log-probabilities of the text with the evidence and without it; good if the evidence makes it likelier. A
-    trajectory without an answer or a selected passage is not good, and the model is not asked. Raises ModelFault if the
-    model gives no log-probability of the text, and the errors of the client."""
-    reading = READINGS[keep](found)
+    trajectory without an answer or a selected passage is not good, and the model is not asked. Raises ModelFault, with
+    the name of the filter `keep`, if the model gives no log-probability of the text, and the errors of the client."""
+    reading = reads(found)
     if not reading.text or not found.selected:
         return Judgement(False, Completion("", 0, None, "stop", 0))
     scores = await gather_or_cancel(llm.score(prompt, (reading.text,)) for prompt in reading.prompts)

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 from rest_react.records import Candidate
 from rest_react.trajectories.parsed import SLIP, ParsedAction, ParsedTrajectory
 
-Select = Literal["perplexity", "majority", "first"]
+Select = Literal["verified", "perplexity", "majority", "first"]
 SelectorName = Literal["reward_model", "verified", "perplexity", "majority", "random"]
 Selector: TypeAlias = Callable[[ParsedTrajectory, int, Sequence[int], int], int]
 
@@ -30,7 +30,7 @@ def choose(
     among: Sequence[int] | None = None,
 ) -> int | None:
     """The index of the sample that continues the rollout; None if no sample parses. Only samples in `among` can be
-    chosen, if it is given; of equal samples the first is.
+    chosen, if it is given; of equal samples the first is. `verified` is `perplexity` among samples without violations.
 
     `perplexity` needs the log-probabilities of every sample that can be chosen; without them it is `majority`. In a
     majority vote every parsable sample has a vote, also those that are not in `among`.
@@ -43,7 +43,7 @@ def choose(
     if len({one.action_logprob is None for one in compared.values()}) > 1:  # then all by the whole sample
         compared = {i: replace(one, action_logprob=None) for i, one in compared.items()}
     perplexities = {i: p for i, one in compared.items() if (p := one.perplexity) is not None}
-    if select == "perplexity" and len(perplexities) == len(usable):
+    if select in ("perplexity", "verified") and len(perplexities) == len(usable):
         return min(usable, key=perplexities.__getitem__)
     votes = Counter(decisions.values())
     return max(usable, key=lambda i: votes[decisions[i]])

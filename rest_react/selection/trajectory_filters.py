@@ -1,16 +1,18 @@
 """The filters of trajectories: which of them may train (`improve.keep_trajectories`).
 
-    TRAJECTORY_FILTERS["agreeing"]([first, second, third])      # [True, True, False]
+    TRAJECTORY_FILTERS["agreeing"].keeps([first, second, third])      # [True, True, False]
 
-A filter takes the evidence of all finished trajectories of one question and returns a verdict for each. To add one:
-write its signal in selection/trajectory_signals/, and enter its name in `KeepTrajectories` and `TRAJECTORY_FILTERS`.
-Those in `ASK_REWARD_MODEL` keep what the reward model's verdicts leave (stages.improve.judge_trajectories).
+To add one: write its signal in selection/trajectory_signals/, and enter its name in `KeepTrajectories`, what it keeps
+and what it needs in `TRAJECTORY_FILTERS`.
 Not here: filters of steps (selection.filters), and the filters of one task (`Task.may_train`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from rest_react.records import TrajectoryVerdict
+from rest_react.selection.read_trajectory import Reading, answer_read, question_read, worse_than_average
 from rest_react.selection.trajectory_signals import (
     agreement,
     corroboration,
@@ -24,7 +26,6 @@ KeepTrajectories = Literal[
     "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported", "corroborated",
     "judged_good", "cycle_consistent", "evidence_needed",
 ]  # fmt: skip
-TrajectoryFilter: TypeAlias = Callable[[Sequence[Evidence]], Sequence[bool]]
 
 
 def every_trajectory(found: Sequence[Evidence]) -> list[bool]:
@@ -32,23 +33,40 @@ def every_trajectory(found: Sequence[Evidence]) -> list[bool]:
     return [True] * len(found)
 
 
+def called_bad(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
+    """The ids of the trajectories that the reward model called bad. One without a verdict stays."""
+    return frozenset(one.id for one in verdicts if one.good is False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryFilter:
+    """What a filter keeps and needs.
+
+    `keeps` takes the evidence of all finished trajectories of one question and returns a verdict for each; `fewest` is
+    the number of them below which it keeps none. `needs_searches`: it is refused for a task that does not search.
+    `leaves_out` gives the ids that the reward model's verdicts leave out (stages.improve.judge_trajectories); without
+    it the reward model is not asked. It is asked whether the answer is right, or, with `reads`, to read a text."""
+
+    keeps: Callable[[Sequence[Evidence]], Sequence[bool]] = every_trajectory
+    fewest: int = 1
+    needs_searches: bool = False
+    leaves_out: Callable[[Iterable[TrajectoryVerdict]], frozenset[str]] | None = None
+    reads: Callable[[Evidence], Reading] | None = None
+
+
 TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
-    "all": every_trajectory,
-    "agreeing": agreement.has_majority,
-    "agreeing_in_band": agreement.in_band,
-    "cross_fitted": cross_fitting.is_confirmed,
-    "reconstructable": reconstruction.is_reconstructable,
-    "supported": support.is_supported,
-    "corroborated": corroboration.is_corroborated,
-    "judged_good": every_trajectory,
-    "cycle_consistent": every_trajectory,
-    "evidence_needed": every_trajectory,
+    "all": TrajectoryFilter(),
+    "agreeing": TrajectoryFilter(agreement.has_majority, fewest=2),
+    "agreeing_in_band": TrajectoryFilter(agreement.in_band, fewest=3),
+    "cross_fitted": TrajectoryFilter(cross_fitting.is_confirmed, fewest=2, needs_searches=True),
+    "reconstructable": TrajectoryFilter(reconstruction.is_reconstructable, needs_searches=True),
+    "supported": TrajectoryFilter(support.is_supported, needs_searches=True),
+    "corroborated": TrajectoryFilter(corroboration.is_corroborated, fewest=2, needs_searches=True),
+    "judged_good": TrajectoryFilter(leaves_out=called_bad),
+    "cycle_consistent": TrajectoryFilter(
+        fewest=2, needs_searches=True, leaves_out=worse_than_average, reads=question_read
+    ),
+    "evidence_needed": TrajectoryFilter(needs_searches=True, leaves_out=called_bad, reads=answer_read),
 }
-# Trajectories of one question below which a filter keeps none.
-FEWEST_TRAJECTORIES: Mapping[KeepTrajectories, int] = {
-    "agreeing": 2, "agreeing_in_band": 3, "cross_fitted": 2, "corroborated": 2, "cycle_consistent": 2,
-}  # fmt: skip
-ASK_REWARD_MODEL: frozenset[KeepTrajectories] = frozenset({"judged_good", "cycle_consistent", "evidence_needed"})
-NEED_SEARCHES: frozenset[KeepTrajectories] = frozenset(
-    {"cross_fitted", "reconstructable", "supported", "corroborated", "cycle_consistent", "evidence_needed"}
-)
+ASK_REWARD_MODEL = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if one.leaves_out is not None)
+READ_TEXTS = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if one.reads is not None)

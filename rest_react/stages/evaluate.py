@@ -23,7 +23,7 @@ from rest_react.records import LabelledQuestion, Result, Trajectory
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.stages.rollouts import TRAJECTORIES, roll_out, tokens_by_role
+from rest_react.stages.rollouts import TRAJECTORIES, answer_all, tokens_by_role
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, reopen, write_summary
 from rest_react.tasks.protocol import Policy, Task
@@ -55,7 +55,7 @@ async def evaluate(
     started, path = time.monotonic(), stage / TRAJECTORIES
     resumed = path.exists() and path.stat().st_size > 0  # the time that these answers took is not recorded
     questions = [labelled.question for labelled in benchmark]
-    times = await roll_out(
+    times = await answer_all(
         task, policy, questions, path, repeats=repeats, seed=seed, in_flight=in_flight, title=title, tolerated=tolerated
     )
     if make_room:

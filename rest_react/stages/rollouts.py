@@ -1,6 +1,6 @@
 """Rollouts: the policy answers many questions, each `repeats` times, and the trajectories go to one file.
 
-    await roll_out(task, policy, questions, stage / "trajectories.jsonl", repeats=2, seed=7, in_flight=64, title="grow")
+    await answer_all(task, policy, questions, stage / TRAJECTORIES, repeats=2, seed=7, in_flight=64, title="grow")
 
 Used by grow and evaluate. The seed of each trajectory is derived from its id, "<question>.<repeat>".
 Not here: one rollout (tasks), resuming and concurrency (stages.executor), summaries (stages.grow, stages.evaluate).
@@ -26,7 +26,7 @@ from rest_react.tasks.rollout import with_policy
 TRAJECTORIES = "trajectories.jsonl"
 
 
-async def roll_out(
+async def answer_all(
     task: Task,
     policy: Policy,
     questions: Sequence[Question],

@@ -8,6 +8,7 @@ Not here: the number of samples per step (grow.samples, evaluate.samples).
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rest_react.selection.selectors import Select
 from rest_react.setting_types import Count, NotNegative
 
 Exemplars: TypeAlias = Literal["untuned", "always", "never"]
@@ -23,7 +24,7 @@ class AgentSettings:
     page_characters: Count  # of a page's text that are shown
     # which sample continues the rollout: the one with the lowest perplexity that violates no rule (built-in world
     # only), the one with the lowest perplexity, the most frequent, or the first
-    select: Literal["verified", "perplexity", "majority", "first"]
+    select: Select
     # whether Terminate is refused before the first search; if all samples terminate, the question itself is the query
     search_first: bool
     max_tokens: Count  # of one sample

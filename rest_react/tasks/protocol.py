@@ -13,12 +13,13 @@ Not here: which task a run has (build), and parsed candidates (trajectories.pars
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from rest_react.judges.grader import Grader
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory
+from rest_react.selection.selectors import Select
 from rest_react.trajectories.chat_messages import Conversation, one_turn_per_step
 from rest_react.trajectories.parsed import Evidence, ParsedStep, ParsedTrajectory, Violations
 from rest_react.trajectories.step_view import StepView, plain_view
@@ -37,7 +38,7 @@ class Policy:
     samples: int
     temperature: float
     max_tokens: int
-    select: Literal["verified", "perplexity", "majority", "first"]
+    select: Select
     tuned: bool
 
 

@@ -77,7 +77,7 @@ class Rollout:
         candidates = tuple(
             replace(candidate, problem=action.problem) for candidate, action in zip(written, actions, strict=True)
         )
-        chosen = choose(candidates, actions, "perplexity" if policy.select == "verified" else policy.select)
+        chosen = choose(candidates, actions, policy.select)
         parsed = ParsedStep(Step(kind, state, candidates, chosen, hits=hits), actions)
         self.steps.append(parsed.step)
         self.usage = Usage(

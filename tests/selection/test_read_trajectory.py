@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from rest_react.errors import ModelFault
 from rest_react.records import Hit, TrajectoryVerdict
-from rest_react.selection.read_trajectory import READINGS, read_trajectory, trajectory_text, worse_than_average
+from rest_react.selection.read_trajectory import (
+    answer_read,
+    question_read,
+    read_trajectory,
+    trajectory_text,
+    worse_than_average,
+)
+from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS
 from rest_react.tasks.search_qa.scripted import RecordedLLM
 from rest_react.trajectories.parsed import Evidence
 
@@ -20,7 +27,7 @@ FOUND = Evidence(
 
 
 def test_the_question_is_read_behind_passages_and_queries_without_names() -> None:
-    reading = READINGS["cycle_consistent"](FOUND)
+    reading = question_read(FOUND)
     assert reading.given == (
         "Passages:\nAda Mell: Ada Mell was born in Vell. Question: who is hostile?\n\n"
         "Search: birthplace of [MASK] [MASK]\n\n"
@@ -31,7 +38,7 @@ def test_the_question_is_read_behind_passages_and_queries_without_names() -> Non
 
 
 def test_the_answer_is_read_behind_the_question_without_its_citations() -> None:
-    reading = READINGS["evidence_needed"](FOUND)
+    reading = answer_read(FOUND)
     assert reading.given.startswith("Passages:\nAda Mell: Ada Mell was born in Vell.")
     for beginning in (reading.given, reading.bare):
         assert beginning.endswith(
@@ -54,8 +61,8 @@ def test_a_trained_judge_reads_one_line_for_each_part_of_a_trajectory(query, sni
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_a_passage_has_one_line_whatever_it_contains(title, snippet) -> None:
-    reading = READINGS["evidence_needed"](Evidence("Who?", "Ada.", "Ada", selected=(Hit("p", title, snippet),)))
-    bare = READINGS["evidence_needed"](Evidence("Who?", "Ada.", "Ada"))
+    reading = answer_read(Evidence("Who?", "Ada.", "Ada", selected=(Hit("p", title, snippet),)))
+    bare = answer_read(Evidence("Who?", "Ada.", "Ada"))
     assert reading.bare == bare.given
     assert len(reading.given.split("\n")) == len(bare.given.split("\n"))
 
@@ -63,7 +70,7 @@ def test_a_passage_has_one_line_whatever_it_contains(title, snippet) -> None:
 @pytest.mark.parametrize(("with_it", "good"), [(-3.0, True), (-4.99, False), (-7.0, False), (-5.0, False)])
 def test_the_answer_must_be_likelier_with_the_passages(with_it, good) -> None:
     llm = RecordedLLM({"(none)": [{"Vell": -5.0}], "Ada Mell": [{"Vell": with_it}]})
-    judgement = asyncio.run(read_trajectory("evidence_needed", FOUND, llm))
+    judgement = asyncio.run(read_trajectory("evidence_needed", FOUND, answer_read, llm))
     assert (judgement.good, judgement.logprobs) == (good, (with_it, -5.0))
     assert judgement.reply.prompt_tokens == sum(len(prompt.text.split()) for prompt, _ in llm.asked)
     assert [options for _, options in llm.asked] == [("Vell",)] * 2
@@ -79,7 +86,8 @@ def test_the_answer_must_be_likelier_with_the_passages(with_it, good) -> None:
 )
 def test_without_evidence_or_answer_nothing_is_asked_and_nothing_is_good(keep, found) -> None:
     llm = RecordedLLM({})
-    judgement = asyncio.run(read_trajectory(keep, found, llm))
+    reads = TRAJECTORY_FILTERS[keep].reads
+    judgement = asyncio.run(read_trajectory(keep, found, reads, llm))
     assert (judgement.good, judgement.logprobs, llm.asked) == (False, (), [])
 
 
@@ -87,7 +95,7 @@ def test_a_model_without_log_probabilities_of_texts_is_told_the_way_out() -> Non
     with pytest.raises(
         ModelFault, match="evidence_needed: the reward model gives no log-probabilities of a whole text"
     ):
-        asyncio.run(read_trajectory("evidence_needed", FOUND, RecordedLLM({"": [["Vell"]]})))
+        asyncio.run(read_trajectory("evidence_needed", FOUND, answer_read, RecordedLLM({"": [["Vell"]]})))
 
 
 def verdict(id_: str, added: float | None) -> TrajectoryVerdict:

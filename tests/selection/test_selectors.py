@@ -60,6 +60,12 @@ def test_unparsable_samples_need_no_log_probabilities() -> None:
     )
 
 
+def test_verified_chooses_the_likeliest_of_the_samples_without_violations() -> None:
+    samples, actions = [candidate("a", -1.0), candidate("b", -9.0), candidate("c", -5.0)], parsed(["x", "y", "y"])
+    assert choose(samples, actions, "verified", among=(1, 2)) == 2
+    assert choose(samples, actions, "verified") == 0
+
+
 def test_in_a_tied_vote_the_first_is_chosen() -> None:
     assert choose([candidate("x")] * 4, parsed(["bob", "ada", "ada", "bob"]), "majority") == 0
 

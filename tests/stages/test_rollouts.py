@@ -10,7 +10,7 @@ from rest_react.errors import ModelFault, OutsideFault, RunFolderError, StageInc
 from rest_react.records import Fault, Trajectory
 from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
-from rest_react.stages.rollouts import TRAJECTORIES, in_order, roll_out
+from rest_react.stages.rollouts import TRAJECTORIES, answer_all, in_order
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.search_qa.agent import SearchAgent
@@ -35,7 +35,7 @@ def policy(llm) -> Policy:
 
 
 def roll(path: Path, llm=SCRIPTED, *, in_flight=8, seed=3, asked=QUESTIONS) -> bytes:
-    asyncio.run(roll_out(TASK, policy(llm), asked, path, repeats=2, seed=seed, in_flight=in_flight, title="grow"))
+    asyncio.run(answer_all(TASK, policy(llm), asked, path, repeats=2, seed=seed, in_flight=in_flight, title="grow"))
     return path.read_bytes()
 
 

@@ -9,19 +9,18 @@ from collections.abc import Iterator
 
 from rest_react.config.settings import Settings, TrainedModel, model_behind
 from rest_react.selection.option_ranking import MOST_OPTIONS
-from rest_react.selection.read_trajectory import READINGS
-from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL, FEWEST_TRAJECTORIES, NEED_SEARCHES
+from rest_react.selection.trajectory_filters import READ_TEXTS, TRAJECTORY_FILTERS
 
 
 def trajectory_filter_problems(s: Settings) -> Iterator[str]:
     """Filters of trajectories that would keep none, or have no effect."""
     keep, asked = s.improve.keep_trajectories, s.grow.trajectories_per_question
-    if asked < (fewest := FEWEST_TRAJECTORIES.get(keep, 1)):
+    if asked < (fewest := TRAJECTORY_FILTERS[keep].fewest):
         yield (
             f"improve.keep_trajectories: {keep} keeps no trajectory with grow.trajectories_per_question={asked}; set "
             f"{fewest} or more, for example 4"
         )
-    if keep in NEED_SEARCHES and not s.task.searches:
+    if TRAJECTORY_FILTERS[keep].needs_searches and not s.task.searches:
         yield f"improve.keep_trajectories: {keep} needs search results, but task={s.task.kind} has none; set agreeing"
     if s.improve.likeliest is not None and s.iteration and getattr(s.policy, "logprobs", True) is False:
         yield (
@@ -59,7 +58,7 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             "improve.keep_trajectories: judged_good, but reward_model=trained judges either answers or steps; for "
             "answers set improve.selector=perplexity improve.keep=all, for steps improve.keep_trajectories=all"
         )
-    elif keep in ASK_REWARD_MODEL and keep != "judged_good":
+    elif keep in READ_TEXTS:
         yield (
             f"improve.keep_trajectories: {keep} reads whole texts, which a trained judge has not learnt; set "
             "judged_good, or another reward_model"
@@ -69,7 +68,7 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
 def reading_problems(s: Settings) -> Iterator[str]:
     """A filter that needs log-probabilities of whole texts, with a reward model that gives none."""
     keep, judge = s.improve.keep_trajectories, model_behind(s.reward_model, s.policy)
-    if keep not in READINGS or isinstance(s.reward_model, TrainedModel) or judge is None:
+    if keep not in READ_TEXTS or isinstance(s.reward_model, TrainedModel) or judge is None:
         return
     in_completions = getattr(s.reward_model, "mode", None) == "completion" and getattr(judge, "logprobs", True)
     if judge.kind == "openai":

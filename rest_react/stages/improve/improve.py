@@ -15,20 +15,20 @@ candidate (selection.selectors), the record of the choice (selection.rank_step),
 import heapq
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rest_react.metrics.prices import Price, bill
-from rest_react.records import Example, OptionRanking, Ranking, Trajectory, TrajectoryVerdict
+from rest_react.records import Example, OptionRanking, Ranking, TrajectoryVerdict
 from rest_react.seeds import derive_seed
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
 from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL
 from rest_react.stages.executor import StageRecords, run_owed
-from rest_react.stages.improve.improve_summary import Choice, notes_of, option_counts, summary_of
+from rest_react.stages.improve.improve_summary import notes_of, option_counts, summary_of
 from rest_react.stages.improve.judge_trajectories import (
     VERDICTS,
     has_verdict,
@@ -61,7 +61,7 @@ async def improve(
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
-    tally, choices, rankings = Counter[str](), dict[str, Choice](), stage / RANKINGS  # choices: by the id of the step
+    rankings = stage / RANKINGS
     if rules.keep_trajectories in ASK_REWARD_MODEL:
         assert reward_model is not None
         await judge_trajectories(
@@ -71,20 +71,11 @@ async def improve(
         )  # fmt: skip
     bad = left_out(stage, trajectories, rules)
 
-    def items() -> Iterator[tuple[str, StepToRank]]:
-        earlier = {ranking.id: ranking.best for ranking in read_lines(rankings, Ranking)}
-        for id_, item in steps_to_rank(task, trajectories, rules, tally, bad):
-            if id_ in earlier:
-                choices[id_] = _choice(item, earlier[id_])
-            yield id_, item
-
     async def rank(id_: str, item: StepToRank) -> Ranking:
-        ranking = await rank_step(
+        return await rank_step(
             id_, item.trajectory, item.index, item.usable,
             selector=rules.selector, keep=rules.keep, reward_model=reward_model, seed=derive_seed(seed, id_),
         )  # fmt: skip
-        choices[id_] = _choice(item, ranking.best)
-        return ranking
 
     by_options = reward_model is not None and reward_model.by_options
     records = replace(
@@ -93,25 +84,23 @@ async def improve(
         keep=_still_counts(task, trajectories, rules, bad),
     )
     await run_owed(
-        records, rankings, items(), rank,
+        records, rankings, steps_to_rank(task, trajectories, rules, Counter(), bad), rank,
         total=most_steps(trajectories), in_flight=in_flight, title=title, tolerated=rules.tolerate_outside_faults,
     )  # fmt: skip
-    made = partial(_examples, trajectories, rankings, choices)
-    tally["examples"] = replace_lines(stage / EXAMPLES, _drawn(made, rules.max_examples, seed))
-    tally["examples_changed"] = sum(choices[one.id].changed for one in read_lines(stage / EXAMPLES, Example))
-    summary = _summary(stage, choices, tally, rules, by_options=by_options)
+    tally = Counter[str]()
+    steps = steps_to_rank(task, trajectories, rules, tally, bad)
+    replace_lines(stage / EXAMPLES, _examples(steps, rankings, _drawn(rankings, rules.max_examples, seed), tally))
+    summary = _summary(stage, tally, rules, by_options=by_options)
     cost = bill(prices, reward_model=(summary["prompt_tokens"], summary["completion_tokens"]))
     write_summary(stage, {**summary, **cost, "seconds": round(time.monotonic() - started, 1)})
     for note in notes_of(summary):
         say(f"note: {title}: {note}")
 
 
-def _summary(
-    stage: Path, choices: Mapping[str, Choice], tally: Counter[str], rules: Rules, *, by_options: bool
-) -> dict[str, Any]:
+def _summary(stage: Path, tally: Counter[str], rules: Rules, *, by_options: bool) -> dict[str, Any]:
     """The counts of rankings, and of verdicts on trajectories if they were asked for, with the tokens of both."""
     rankings, judged = stage / RANKINGS, rules.keep == "judged_good"
-    summary = summary_of(rankings, choices, tally, selector=rules.selector, judged=judged)
+    summary = summary_of(rankings, tally, selector=rules.selector, judged=judged)
     if by_options:
         summary |= option_counts(rankings)
     if rules.keep_trajectories in ASK_REWARD_MODEL:
@@ -157,37 +146,32 @@ def reopen_refused(stage: Path) -> None:
         reopen(stage)
 
 
-def _choice(item: StepToRank, best: int) -> Choice:
-    step = item.step
-    target = step.actions[best].target
-    return Choice(
-        had_a_choice=len(item.usable) > 1,
-        changed=step.chosen is None or target != step.chosen.target,
-        equal=step.all_equal,
-        respelled="" if step.step.candidates[best].text == target else target,
-    )
+def _examples(
+    steps: Iterable[tuple[str, StepToRank]], rankings: Path, drawn: Collection[str] | None, tally: Counter[str]
+) -> Iterator[Example]:
+    """The training rows: the state of each step and the target of its best candidate. Steps judged bad, and those that
+    are not `drawn`, are left out; steps that could not be judged are kept. What the rankings chose is counted in
+    `tally`."""
+    for (id_, item), ranking in zip(steps, read_lines(rankings, Ranking), strict=True):
+        parsed, step = item.step, item.step.step
+        target = parsed.actions[ranking.best].target
+        changed = parsed.chosen is None or target != parsed.chosen.target  # from the action chosen in the rollout
+        tally["ranked_steps"] += 1
+        tally["steps_with_a_choice"] += len(item.usable) > 1
+        tally["targets_changed"] += changed
+        tally["targets_respelled"] += target != step.candidates[ranking.best].text
+        tally["equal_steps"] += parsed.all_equal
+        if ranking.good is not False and (drawn is None or id_ in drawn):
+            tally["examples"] += 1
+            tally["examples_changed"] += changed
+            trajectory_id = item.trajectory.trajectory.id
+            yield Example(id_, trajectory_id, item.index, step.kind, step.state, target, ranking.selector)
 
 
-def _examples(trajectories: Path, rankings: Path, choices: Mapping[str, Choice]) -> Iterator[Example]:
-    """The training rows: the state of each step and the target of its best candidate. Steps judged bad are left
-    out; steps that could not be judged are kept."""
-    steps = (
-        (trajectory.id, index, step)
-        for trajectory in read_lines(trajectories, Trajectory)
-        for index, step in enumerate(trajectory.steps)
-        if f"{trajectory.id}.{index}" in choices
-    )
-    for (trajectory_id, index, step), ranking in zip(steps, read_lines(rankings, Ranking), strict=True):
-        if ranking.good is not False:
-            target = choices[ranking.id].respelled or step.candidates[ranking.best].text
-            yield Example(ranking.id, trajectory_id, index, step.kind, step.state, target, ranking.selector)
-
-
-def _drawn(examples: Callable[[], Iterator[Example]], n: int | None, seed: int) -> Iterator[Example]:
-    """A random sample of n examples, in order. A larger n with the same seed contains the sample of a smaller n. The
-    examples are made twice, so that only ids are in memory."""
+def _drawn(rankings: Path, n: int | None, seed: int) -> Collection[str] | None:
+    """The ids of a random sample of n examples; None for all. A larger n with the same seed contains the sample of a
+    smaller n."""
     if n is None:
-        return examples()
-    ids = (example.id for example in examples())
-    kept = frozenset(heapq.nsmallest(n, ids, key=lambda id_: derive_seed(seed, "drawn", id_)))
-    return (example for example in examples() if example.id in kept)
+        return None
+    ids = (ranking.id for ranking in read_lines(rankings, Ranking) if ranking.good is not False)
+    return frozenset(heapq.nsmallest(n, ids, key=lambda id_: derive_seed(seed, "drawn", id_)))

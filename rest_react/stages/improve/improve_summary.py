@@ -1,6 +1,6 @@
 """The counts of Improve's summary.json, and the notes on the terminal.
 
-    summary_of(rankings, choices, counted, selector="perplexity", judged=False)["targets_changed"]     # 12
+    summary_of(rankings, counted, selector="perplexity", judged=False)["targets_changed"]     # 12
     list(notes_of(summary))      # one note for many fallbacks, one for many truncated samples
 
 Not here: the stage (stages.improve.improve), and the definitions of the numbers (docs/metrics.md).
@@ -8,7 +8,6 @@ Not here: the stage (stages.improve.improve), and the definitions of the numbers
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +21,12 @@ FEWEST_CHOICES = 20  # steps with a choice below which a selector is not called 
 IDLE_UP_TO = 0.02  # of the training targets differ from the rollout's own choice
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The result of a ranking: whether there was more than one candidate (`had_a_choice`), whether the training target
-    differs from the action chosen in the rollout (`changed`), and whether all samples stand for it (`equal`).
-    `respelled` is the target where it differs from the text of its sample, else empty: one is kept for every step."""
-
-    had_a_choice: bool
-    changed: bool
-    equal: bool
-    respelled: str
-
-
-def summary_of(
-    rankings: Path, choices: Mapping[str, Choice], counted: Counter[str], *, selector: str, judged: bool
-) -> dict[str, Any]:
-    """The counts of ranked, kept and dropped steps (docs/metrics.md). `counted` are those of the trajectories and of
-    the examples."""
+def summary_of(rankings: Path, counted: Counter[str], *, selector: str, judged: bool) -> dict[str, Any]:
+    """The counts of ranked, kept and dropped steps (docs/metrics.md). `counted` are those of the trajectories, the
+    steps and the examples."""
     tally = Counter(counted)
     fallbacks: dict[str, tuple[int, str]] = {}  # by reason: count and example
     for ranking in read_lines(rankings, Ranking):
-        choice = choices[ranking.id]
-        tally["ranked_steps"] += 1
-        tally["steps_with_a_choice"] += choice.had_a_choice
-        tally["targets_changed"] += choice.changed
-        tally["targets_respelled"] += bool(choice.respelled)
-        tally["equal_steps"] += choice.equal
         tally[ranking.status] += 1
         if ranking.status == "fallback":
             refused = ranking.reply.startswith(REFUSED)

@@ -3,7 +3,7 @@
     for id_, item in steps_to_rank(task, trajectories, rules, tally, left_out(stage, trajectories, rules)):
         item.usable                                     # (0, 2): the candidates of the step that may train
 
-Each candidate is parsed once. What was left out, and by which filter, is counted in `tally`.
+A pass parses each candidate once. What was left out, and by which filter, is counted in `tally`.
 Not here: the filters themselves (selection.filters, selection.trajectory_filters, selection.good_steps), the verdicts
 that some of them need (stages.improve.judge_trajectories), and the choice of a candidate (stages.improve.improve).
 """
@@ -70,40 +70,42 @@ def steps_to_rank(
 ) -> Iterator[tuple[str, StepToRank]]:
     """Every step that may train, in order of trajectory and step. Counts the others in `tally`. `bad` are the ids of
     trajectories that were judged bad, or are not likely enough."""
-    for parsed, good in trainable_trajectories(task, trajectories, rules, tally, bad):
+    for parsed, kept, good in trainable_trajectories(task, trajectories, rules, tally, bad):
         tally["steps"] += sum(not step.step.forced for step in parsed.steps)
         for index, usable in trainable_steps(parsed, task.violations, selector=rules.selector, keep=rules.keep):
-            if rules.equal_steps == "drop" and parsed.steps[index].all_equal:
+            step = parsed.steps[index]
+            if rules.equal_steps == "drop" and step.all_equal:
                 tally["equal_steps"] += 1
-            elif good is None:
-                yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, usable)
-            elif of_good := good_candidates(usable, task.gathering(parsed.steps[index]), good):
-                tally["steps_of_rejected"] += 1
-                yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, of_good)
+                continue
+            train = usable if kept else good_candidates(usable, task.gathering(step), good)
+            if train:
+                tally["steps_of_rejected"] += not kept
+                yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, train)
 
 
 def trainable_trajectories(
     task: Task, trajectories: Path, rules: Rules, tally: Counter[str], bad: Collection[str]
-) -> Iterator[tuple[ParsedTrajectory, frozenset[str] | None]]:
-    """Every trajectory of which steps may train, in order. Of a rejected one, only steps that gather what the kept ones
-    of its question gathered, which is the second value; None for a kept one. Counts the others in `tally`, by the
-    filter that left them out. `rules.keep_trajectories` compares the finished trajectories of a question, which are
-    neighbours in the file."""
+) -> Iterator[tuple[ParsedTrajectory, bool, frozenset[str]]]:
+    """Every trajectory of which steps may train, in order; whether it is kept; and what the kept ones of its question
+    gathered: of a rejected one, only steps that gather the same may train. Counts the others in `tally`, by the filter
+    that left them out. `rules.keep_trajectories` compares the finished trajectories of a question, which are neighbours
+    in the file."""
     for _, of_question in groupby(read_lines(trajectories, Trajectory), key=lambda one: one.question_id):
         finished = list(_finished(task, of_question, tally))
-        filtered = TRAJECTORY_FILTERS[rules.keep_trajectories]([task.evidence(parsed) for parsed in finished])
-        verdicts = [keep and one.trajectory.id not in bad for one, keep in zip(finished, filtered, strict=True)]
-        good: frozenset[str] | None = None
-        if rules.rejected_trajectories == "good_steps":
-            kept = (one for one, keep in zip(finished, verdicts, strict=True) if keep and task.may_train(one))
+        filtered = TRAJECTORY_FILTERS[rules.keep_trajectories].keeps([task.evidence(parsed) for parsed in finished])
+        verdicts = [
+            (parsed, keep and parsed.trajectory.id not in bad)
+            for parsed, keep in zip(finished, filtered, strict=True)
+            if task.may_train(parsed)
+        ]
+        kept = [parsed for parsed, keep in verdicts if keep]
+        tally["filtered_trajectories"] += len(finished) - len(verdicts)
+        tally["rejected_trajectories"] += len(verdicts) - len(kept)
+        if rules.rejected_trajectories == "drop":
+            yield from ((parsed, True, frozenset()) for parsed in kept)
+        else:
             good = gathered(kept, task.gathering)
-        for parsed, keep in zip(finished, verdicts, strict=True):
-            if not task.may_train(parsed):
-                tally["filtered_trajectories"] += 1
-                continue
-            tally["rejected_trajectories"] += not keep
-            if keep or good is not None:
-                yield parsed, None if keep else good
+            yield from ((parsed, keep, good) for parsed, keep in verdicts)
 
 
 def _finished(task: Task, trajectories: Iterable[Trajectory], tally: Counter[str]) -> Iterator[ParsedTrajectory]:

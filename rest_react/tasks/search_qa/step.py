@@ -64,7 +64,7 @@ async def take_step(
         candidates, actions = refuse_terminate(candidates, actions, search_first)
     usable = [i for i, parsed in enumerate(actions) if parsed.action is not None]
     among = [i for i in usable if len(usable) > 1 and sound(actions[i].action)]
-    chosen = choose(candidates, actions, "perplexity" if policy.select == "verified" else policy.select, among or None)
+    chosen = choose(candidates, actions, policy.select, among or None)
     step = Step(kind, state, candidates, chosen, hits=tuple(hits), first_link=first_link)
     return Sampled(ParsedStep(step, actions), completions[0].prompt_tokens if completions else 0)
 

@@ -748,7 +748,9 @@ class _Counting(SearchQA):
 
 
 @pytest.mark.parametrize("rules", [{}, {"selector": "verified", "keep": "verified"}], ids=["perplexity", "verified"])
-def test_each_candidate_is_parsed_once(tmp_path: Path, rules: dict[str, str]) -> None:
+def test_each_candidate_is_parsed_once_to_be_ranked_and_once_for_the_examples(
+    tmp_path: Path, rules: dict[str, str]
+) -> None:
     _Counting.parsed = 0
     run(tmp_path, MANY, task=_Counting(), **rules)
-    assert _Counting.parsed == sum(len(step.candidates) for trajectory in MANY for step in trajectory.steps)
+    assert _Counting.parsed == 2 * sum(len(step.candidates) for trajectory in MANY for step in trajectory.steps)

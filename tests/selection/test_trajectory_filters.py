@@ -1,0 +1,39 @@
+"""The filters of trajectories: each value of the setting has one, and keeps none of fewer trajectories than it says."""
+
+from typing import get_args
+
+import pytest
+
+from rest_react.records import Hit, TrajectoryVerdict
+from rest_react.selection.judge_trajectory import left_out_by
+from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
+from rest_react.trajectories.parsed import Evidence
+
+MELL = Hit("p1", "Ada Mell", "Ada Mell was born in Vell.")
+FOUND = Evidence(
+    "Where was Ada Mell born?", "Ada Mell was born in Vell [link_id=1].", "Vell", ("birthplace of Ada Mell",), (MELL,),
+    (MELL,), ((1, MELL),),
+)  # fmt: skip
+
+
+def kept(name: KeepTrajectories, trajectories: int) -> int:
+    """How many of these equal trajectories of one question train, each judged right and read as likelier."""
+    keeps = TRAJECTORY_FILTERS[name].keeps([FOUND] * trajectories)
+    ids = [f"q.{i}" for i in range(trajectories)]
+    out = left_out_by(name, (TrajectoryVerdict(id_, "judged", True, logprobs=(-1.0, -10.0)) for id_ in ids))
+    return sum(keep and id_ not in out for id_, keep in zip(ids, keeps, strict=True))
+
+
+def test_each_value_of_the_setting_is_a_filter() -> None:
+    assert set(TRAJECTORY_FILTERS) == set(get_args(KeepTrajectories))
+
+
+@pytest.mark.parametrize("name", TRAJECTORY_FILTERS)
+def test_a_filter_keeps_none_of_fewer_trajectories_than_it_says(name: KeepTrajectories) -> None:
+    assert kept(name, TRAJECTORY_FILTERS[name].fewest - 1) == 0
+
+
+@pytest.mark.parametrize("name", sorted(set(TRAJECTORY_FILTERS) - {"agreeing_in_band", "cross_fitted"}))
+def test_a_filter_keeps_equal_trajectories_as_soon_as_there_are_as_many_as_it_says(name: KeepTrajectories) -> None:
+    fewest = TRAJECTORY_FILTERS[name].fewest
+    assert kept(name, fewest) == fewest
