@@ -59,6 +59,8 @@ def _literal(source: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(source)
+        value = ast.literal_eval(source)
+        str(value)  # raises for a number in hexadecimal form that is too long to be written in decimal form
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
+    return value
