@@ -20,7 +20,7 @@ from rest_react.model_output.lenient_parser import Unreadable, bracket_span
 _HAS_COLON = re.compile(r"[^\w\n]*(?:\w+ )?\w+[^\w\n]*[:=]")
 _MOST_OBJECTS = 5
 # A quotation inside a sentence.
-QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”")
+QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^“”\n]*”")
 
 
 def strip_wrappers(body: str) -> str:

@@ -44,8 +44,13 @@ _INLINE = frozenset(
 def clean_html(text: str) -> str:
     """The visible text on one line, with single spaces. Never raises; linear in the text's length."""
     without_tags = _TOO_LONG_REFERENCE.sub("\ufffd", _MARKUP.sub(_in_place_of, _without_hidden(text)))
-    unescaped = unicodedata.normalize("NFC", html.unescape(without_tags))
-    return " ".join("".join(" " if char.isspace() else char for char in unescaped if _visible(char)).split())
+    return visible_line(html.unescape(without_tags))
+
+
+def visible_line(text: str) -> str:
+    """The characters of a text that a reader sees, on one line, with single spaces."""
+    composed = unicodedata.normalize("NFC", text)
+    return " ".join("".join(" " if char.isspace() else char for char in composed if _visible(char)).split())
 
 
 def _without_hidden(text: str) -> str:
