@@ -25,9 +25,14 @@ from rest_react.text_safety.redaction import secret_in
 
 _LIKE = 0.6  # from this likeness on a name is suggested
 _QUESTIONS = re.compile(r"^(?:grow|evaluate)\.")
-# Fields of extra_body, and headers and parameters of a search engine, whose value is a key.
+# Fields of extra_body, and headers and parameters of a search engine, whose value is a key. `sort_key` is no such one.
 _KEY_SETTING = re.compile(
     r"(?:.*[_-])?(?:api[_-]?key|authorization|secret|passwor[dt]|(?:access|auth|bearer|subscription)[_-]?token)",
+    re.IGNORECASE,
+)
+_KEY_OF_ENGINE = re.compile(
+    r"(?:.*\.)?(?:headers\.(?:.*[_-])?(?:key|token|cookie)"
+    r"|parameters\.(?:.*\.)?(?:(?:access|app|auth|client|private|subscription|user)[_-]?)?(?:key|token))",
     re.IGNORECASE,
 )
 
@@ -162,10 +167,11 @@ def secrets_in(values: object) -> Iterator[str]:
 def secret_problem(path: str, text: str) -> str:
     """The message for a setting that contains a secret, without the secret; empty if it contains none."""
     part, _, name = path.rpartition(".")
-    if _KEY_SETTING.fullmatch(name) and text not in ("", "null") and "{key}" not in text:
+    is_key = _KEY_SETTING.fullmatch(name) or _KEY_OF_ENGINE.fullmatch(path)
+    if is_key and text not in ("", "null") and "{key}" not in text:
         return (
             f"{path}: holds a key, and settings are saved in files; store it in an environment variable, and name that "
-            "in api_key_env (in a header of a search engine, {key} stands for it)"
+            "in api_key_env (in a header or a parameter of a search engine, {key} stands for it)"
         )
     address = name in ("base_url", "url")
     if not (secret := secret_in(text, address=address)):

@@ -11,7 +11,7 @@ Not here: asking the judge (selection.reward_model), replies to "is this output 
 """
 
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from rest_react.judges.reply_markup import last_labelled, parse_objects, strip_wrappers
 from rest_react.model_output.thinking import after_thinking
@@ -43,6 +43,7 @@ _BEST_SENTENCE = re.compile(
     r"|\b(?:output|candidate|response|option)\s*#?(\d{1,3}) is (?:clearly |by far |therefore )?the best\b",
     re.IGNORECASE,
 )
+_Items: TypeAlias = list[re.Match[str] | None]  # of each line, the item that it is
 
 
 def read_ranking(reply: str, count: int) -> tuple[int, ...]:
@@ -83,19 +84,23 @@ def _labelled_ranking(body: str) -> list[int]:
     if ranking is None:
         return []
     if re.search(r"\d", ranking[1]):
-        lines = body[ranking.start(1) :].splitlines()
-        return _list_outputs(lines) if _starts_list(lines) else _numbers_on_line(ranking[1])
+        items = _items(body[ranking.start(1) :].splitlines())
+        return _list_outputs(items) if _starts_list(items) else _numbers_on_line(ranking[1])
     lines = [line for line in body[ranking.end() :].splitlines() if line.strip()]
-    if _starts_list(lines):
-        return _list_outputs(lines)
+    items = _items(lines)
+    if _starts_list(items):
+        return _list_outputs(items)
     return _numbers_on_line(lines[0]) if lines and _NUMBERS_ONLY.match(lines[0]) else []
 
 
-def _starts_list(lines: list[str]) -> bool:
+def _items(lines: list[str]) -> _Items:
+    return [_LIST_ITEM.match(line) for line in lines]
+
+
+def _starts_list(items: _Items) -> bool:
     """Whether the first line is the first of several list items; remarks between items are allowed."""
-    items = [item for item in map(_LIST_ITEM.match, lines) if item]
-    first = _LIST_ITEM.match(lines[0]) if lines else None
-    return first is not None and len(items) > 1 and (first[1] is not None or _LIST_ITEM.match(lines[1]) is not None)
+    first, *others = items or [None]
+    return first is not None and any(others) and (first[1] is not None or others[0] is not None)
 
 
 def _numbers_on_line(line: str) -> list[int]:
@@ -105,9 +110,9 @@ def _numbers_on_line(line: str) -> list[int]:
     return [int(number) for number in matches if len(number) < 4]
 
 
-def _list_outputs(lines: list[str]) -> list[int]:
+def _list_outputs(lines: _Items) -> list[int]:
     """The outputs of a list with one output a line, best first; empty if the numbers may count the list's items."""
-    items = [item for item in map(_LIST_ITEM.match, lines) if item]
+    items = [item for item in lines if item]
     if items and items[0][1]:
         items = [item for item in items if item[1]]
     if len(items) < 2:
@@ -131,9 +136,10 @@ def _unlabelled_ranking(body: str, count: int) -> list[int]:
         numbers = _numbers_on_line(lines[-1])
         if len(numbers) > 1 or len(lines) == 1:
             return numbers
-    for at in range(len(lines)):
-        if at < 50 and _starts_list(lines[at:]):
-            outputs = _list_outputs(lines[at:])
+    items = _items(lines)
+    for at in range(min(len(items), 50)):
+        if _starts_list(items[at:]):
+            outputs = _list_outputs(items[at:])
             in_order = outputs == list(range(1, count + 1))  # may be a review of the outputs one by one
             return outputs if len(set(outputs)) == count and not in_order else []
     best = {int(match[1] or match[2]) for match in _BEST_SENTENCE.finditer(body)}

@@ -86,21 +86,36 @@ def read_scores(sheet: Path) -> dict[str, int]:
 
 
 def _read_column(sheet: Path, column: str, known: Mapping[str, T], problem: str) -> dict[str, T]:
-    ratings, problems = {}, []
+    ratings: dict[str, T] = {}
+    lines: dict[str, int] = {}
+    problems = []
     # Spreadsheets save with the separator and encoding of their locale; item and rating are ASCII in all of them.
     with sheet.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         delimiter = max(",;\t", key=file.readline().count)
         file.seek(0)
         rows = csv.DictReader(file, delimiter=delimiter)
-        missing = {"item", column} - set(rows.fieldnames or ())
-        if missing:
-            raise ConfigError([f"{sheet}: no column {' or '.join(sorted(missing))}; give a sheet from `export`"])
-        for row in rows:
-            rating = (row[column] or "").strip().casefold()
-            if rating in known:
-                ratings[row["item"]] = known[rating]
-            elif rating:
-                problems.append(f"{sheet}:{rows.line_num}: {row[column]!r} is {problem}; correct the cell or empty it")
+        try:
+            missing = {"item", column} - set(rows.fieldnames or ())
+            if missing:
+                raise ConfigError([f"{sheet}: no column {' or '.join(sorted(missing))}; give a sheet from `export`"])
+            for row in rows:
+                where, rating = f"{sheet}:{rows.line_num}", (row[column] or "").strip().casefold()
+                if rating not in known:
+                    problems += (
+                        [f"{where}: {row[column]!r} is {problem}; correct the cell or empty it"] if rating else []
+                    )
+                elif not (item := (row["item"] or "").strip()):
+                    problems.append(
+                        f"{where}: the rating {row[column]!r} has no item; restore the cell or remove the row"
+                    )
+                elif ratings.setdefault(item, known[rating]) != known[rating]:
+                    problems.append(
+                        f"{where}: {item} is rated otherwise at line {lines[item]}; keep one of the ratings"
+                    )
+                else:
+                    lines.setdefault(item, rows.line_num)
+        except csv.Error as error:
+            problems.append(f"{sheet}:{rows.line_num + 1}: not CSV ({error}); save the sheet again as CSV")
     if problems:
         raise ConfigError(problems)
     return ratings

@@ -20,7 +20,7 @@ from rest_react.model_output.lenient_parser import Unreadable, bracket_span
 _HAS_COLON = re.compile(r"[^\w\n]*(?:\w+ )?\w+[^\w\n]*[:=]")
 _MOST_OBJECTS = 5
 # A quotation inside a sentence.
-QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”")
+QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^“”\n]*”")
 
 
 def strip_wrappers(body: str) -> str:
@@ -59,6 +59,8 @@ def _literal(source: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(source)
+        value = ast.literal_eval(source)
+        str(value)  # raises for a number in hexadecimal form that is too long to be written in decimal form
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
+    return value

@@ -13,7 +13,7 @@ Not here: whether a search finds the passages, and what the expert says (tasks.s
 import re
 from collections.abc import Mapping, Sequence
 
-from rest_react.questions.row_values import BadRow, Row, as_text, as_texts, first_value, value_at
+from rest_react.questions.row_values import BadRow, Row, as_text, as_texts, first_value, is_list, value_at
 from rest_react.records import Lookup
 
 _TRIPLES, _DECOMPOSITIONS = ("evidence", "evidences"), ("decomposition", "question_decomposition")
@@ -37,13 +37,13 @@ def _items(row: Row, names: Sequence[str]) -> Sequence[object]:
     content = first_value(row, names)
     if content is None:
         return ()
-    if isinstance(content, (str, Mapping)) or not isinstance(content, Sequence):
+    if not is_list(content):
         raise BadRow(f"{names[0]!r} must be a list, not a {type(content).__name__}")
     return content
 
 
 def _triple(item: object, number: int) -> Lookup:
-    if isinstance(item, (str, Mapping)) or not isinstance(item, Sequence) or len(item) != 3:
+    if not is_list(item) or len(item) != 3:
         raise BadRow(f"item {number} of 'evidence' is {item!r:.80}; write [subject, relation, value]")
     subject, relation, value = (_text(part, f"item {number} of evidence") for part in item)
     return Lookup(subject, relation, value, title=subject)
@@ -54,9 +54,9 @@ def _step(item: object, number: int, before: Sequence[str], row: Row) -> Lookup:
     if not isinstance(item, Mapping):
         raise BadRow(f"{name} is {item!r:.80}; write an object with question and answer")
     question, answer = (_text(item.get(part), f"{part} of {name}") for part in ("question", "answer"))
-    unknown = [int(match) for match in _REFERENCE.findall(question) if not 0 < int(match) <= len(before)]
+    unknown = [n for n in _REFERENCE.findall(question) if len(n) > 4 or not 0 < int(n) <= len(before)]
     if unknown:
-        raise BadRow(f"{name} refers to #{unknown[0]}; it may refer only to items before it, the first is #1")
+        raise BadRow(f"{name} refers to #{unknown[0]:.20}; it may refer only to items before it, the first is #1")
     asked = _REFERENCE.sub(lambda match: before[int(match[1]) - 1], question)
     subject, relation = (part.strip() for part in asked.rpartition(">>")[::2])  # "Emma >> author"
     title = item.get("support_title")
@@ -74,7 +74,7 @@ def _text(content: object, name: str) -> str:
 def _title_of_paragraph(index: object, row: Row, name: str) -> object:
     """The title of the row's paragraph with this `idx`, as MuSiQue names a passage."""
     paragraphs = value_at(row, "paragraphs")
-    for place, paragraph in enumerate(paragraphs if isinstance(paragraphs, Sequence) else ()):
+    for place, paragraph in enumerate(paragraphs if is_list(paragraphs) else ()):
         if isinstance(paragraph, Mapping) and paragraph.get("idx", place) == index:
             return paragraph.get("title")
     raise BadRow(f"{name} names paragraph {index!r}, which 'paragraphs' does not have; correct paragraph_support_idx")
@@ -96,6 +96,6 @@ def _ids(content: object, name: str) -> Sequence[str]:
     """The texts of a list, with repetitions: two lookups may be in one passage."""
     if content is None:
         return ()
-    if isinstance(content, (str, Mapping)) or not isinstance(content, Sequence):
+    if not is_list(content):
         return as_texts(content, name)
     return [as_text(item, name) for item in content]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rest_react.questions.file_formats import read_rows
-from rest_react.questions.row_values import BadRow, Row, as_text, first_value, make_records, raise_problems
+from rest_react.questions.row_values import BadRow, Row, as_text, first_value, is_list, make_records, raise_problems
 from rest_react.records import Passage
 
 _IDS = ("id", "_id", "docid", "doc_id", "pid")
@@ -68,15 +68,15 @@ def _passages_of_context(context: object) -> Iterator[Passage]:
     """
     if isinstance(context, Mapping):
         titles, sentences = context.get("title"), context.get("sentences", context.get("content"))
-        if not isinstance(titles, Sequence) or not isinstance(sentences, Sequence) or len(titles) != len(sentences):
+        if not is_list(titles) or not is_list(sentences) or len(titles) != len(sentences):
             raise BadRow("'context' must have a list of titles and a list of sentences for each title")
         context = list(zip(titles, sentences, strict=True))
-    if isinstance(context, str) or not isinstance(context, Sequence):
+    if not is_list(context):
         raise BadRow("'context' must be a list of passages")
     for item in context:
         if isinstance(item, Mapping):
             title, body = item.get("title"), first_value(item, _TEXTS)
-        elif isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 2:
+        elif is_list(item) and len(item) == 2:
             title, body = item
         else:
             raise BadRow("'context' has an item that is not a pair of a title and its sentences")
@@ -85,7 +85,7 @@ def _passages_of_context(context: object) -> Iterator[Passage]:
 
 def _join_sentences(sentences: object) -> str:
     """The sentences as one text, separated by single spaces."""
-    if isinstance(sentences, str) or not isinstance(sentences, Sequence):
+    if not is_list(sentences):
         return as_text(sentences, "text")
     return " ".join(as_text(sentence, "text") for sentence in sentences if str(sentence).strip())
 

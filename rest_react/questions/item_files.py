@@ -21,7 +21,7 @@ from rest_react.errors import ConfigError
 from rest_react.questions.file_formats import read_rows
 from rest_react.questions.item_draws import are_labels, draw_items, unbalanced
 from rest_react.questions.question_settings import OpenedQuestions, QuestionContext, QuestionSettings
-from rest_react.questions.row_values import BadRow, Row, as_text, make_records, raise_problems, value_at
+from rest_react.questions.row_values import BadRow, Row, as_text, is_list, make_records, raise_problems, value_at
 from rest_react.questions.sampling import without_learnt
 from rest_react.records import LabelledQuestion, Question
 from rest_react.setting_types import Count, Name, NotNegative
@@ -174,7 +174,7 @@ def _item(row: Row, columns: Mapping[str, str], labelled: bool) -> LabelledQuest
 
 def _conversation(messages: object, labelled: bool) -> tuple[str, object]:
     """The turns before the assistant's last one as a text, and that turn. Several turns of users have their roles."""
-    if isinstance(messages, str) or not isinstance(messages, Sequence) or not messages:
+    if not is_list(messages) or not messages:
         raise BadRow("'messages' must be a list of objects with role and content")
     turns = [_turn(message) for message in messages]
     answer: object = None
@@ -193,9 +193,10 @@ def _turn(message: object) -> tuple[str, str]:
     if not isinstance(message, Mapping) or message.get("role") not in ("system", "developer", "user", "assistant"):
         raise BadRow("'messages' has a turn without a role (system, user or assistant)")
     content: Any = message.get("content")
-    if isinstance(content, Sequence) and not isinstance(content, str):
+    if is_list(content):
         parts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
-        if len(parts) < len(content):
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) < len(content):
             raise BadRow("'messages' has content that is not text")
-        content = "\n".join(str(part) for part in parts)
+        content = "\n".join(texts)
     return "system" if message["role"] == "developer" else str(message["role"]), as_text(content, "messages")

@@ -13,7 +13,7 @@ Not here: reading files (`file_formats`), and which names a record needs (`label
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeGuard, TypeVar
 
 from rest_react.errors import ConfigError
 from rest_react.questions.list_literals import read_list_literal
@@ -48,10 +48,15 @@ def _value_of_part(whole: object, part: str, column: str) -> object:
         whole = _parse_literal(whole, column)
     if isinstance(whole, Mapping):
         return whole.get(part)
-    if isinstance(whole, Sequence) and not isinstance(whole, str):
+    if is_list(whole):
         content = [_value_of_part(item, part, column) for item in whole if isinstance(item, Mapping)]
         return [item for item in content if item is not None] or None
     return None
+
+
+def is_list(content: object) -> TypeGuard[Sequence[object]]:
+    """Whether a value is a list: a text, and the bytes of a binary column, are sequences in Python, too."""
+    return isinstance(content, Sequence) and not isinstance(content, (str, bytes))
 
 
 def first_value(row: Row, columns: Sequence[str]) -> object:
@@ -65,6 +70,8 @@ def as_text(content: object, name: str) -> str:
         raise BadRow(f"{name!r} is missing or empty")
     if isinstance(content, float) and content.is_integer():
         content = int(content)  # pandas writes 1998 as 1998.0 if another row has no number
+    if isinstance(content, bytes):
+        raise BadRow(f"{name!r} is binary; write the column as text, in UTF-8")
     if isinstance(content, bool) or not isinstance(content, (str, int, float)) or content in (math.inf, -math.inf):
         kind = content if isinstance(content, float) else f"a {type(content).__name__}"
         raise BadRow(f"{name!r} is {kind}; it must be a text or a number")
@@ -102,7 +109,7 @@ def _members(content: object, name: str, member: bool) -> Iterator[object]:
             )
         for part in parts:
             yield from _members(content[part], name, True)
-    elif isinstance(content, Sequence):
+    elif is_list(content):
         for item in content:
             yield from _members(item, name, True)
     else:
@@ -143,6 +150,9 @@ def make_records(
             made = list(make(row))
         except BadRow as error:
             problems.append(f"{where}: {error}")
+            continue
+        except RecursionError:  # JSON may be nested deeper than functions may call each other
+            problems.append(f"{where}: a value is nested too deep to be read; make it flatter or leave it out")
             continue
         for record in made:
             earlier = places.setdefault(id_of(record), where)

@@ -25,6 +25,7 @@ _MARKUP = re.compile(
 _OPENS_HIDDEN = re.compile(rf"<({_HIDDEN}){_REST}", re.IGNORECASE)
 _CLOSES_HIDDEN = {name: re.compile(rf"</{name}{_REST}", re.IGNORECASE) for name in _HIDDEN.split("|")}
 _CODE = re.compile(r"[{}=<>]|;\s*$")
+_TOO_LONG_REFERENCE = re.compile(r"&#[0-9]{20,}+;?")  # no character, and Python converts no number of 4,300 digits
 _MOST_CHARACTERS = 4000
 _NAMES = frozenset(
     "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br "
@@ -42,9 +43,14 @@ _INLINE = frozenset(
 
 def clean_html(text: str) -> str:
     """The visible text on one line, with single spaces. Never raises; linear in the text's length."""
-    without_tags = _MARKUP.sub(_in_place_of, _without_hidden(text))
-    unescaped = unicodedata.normalize("NFC", html.unescape(without_tags))
-    return " ".join("".join(" " if char.isspace() else char for char in unescaped if _visible(char)).split())
+    without_tags = _TOO_LONG_REFERENCE.sub("\ufffd", _MARKUP.sub(_in_place_of, _without_hidden(text)))
+    return visible_line(html.unescape(without_tags))
+
+
+def visible_line(text: str) -> str:
+    """The characters of a text that a reader sees, on one line, with single spaces."""
+    composed = unicodedata.normalize("NFC", text)
+    return " ".join("".join(" " if char.isspace() else char for char in composed if _visible(char)).split())
 
 
 def _without_hidden(text: str) -> str:

@@ -50,7 +50,7 @@ class JsonSearchSettings(SearchSettings):
     query: Name  # the parameter with the query
     count: str | None  # the parameter with the number of results; null: there is none
     most: Count  # the largest number of results that may be requested
-    parameters: dict[str, Any]  # other parameters
+    parameters: dict[str, Any]  # other parameters; {key} stands for the key here, too
     answered: Name  # a field of every reply that is an answer, also of one without results
     unanswered: str | None  # a field that is not empty if engines did not answer; null: there is none
     results: Name  # the list of results
@@ -73,8 +73,12 @@ class JsonSearchSettings(SearchSettings):
             yield f"{path}.url: {self.url!r} is not an http:// or https:// address; give the address of the API"
         if secret := secret_in(self.url, address=True):
             yield f"{path}.url: holds {secret}; store it in an environment variable and name that in api_key_env"
-        if any(_KEY in value for value in self.headers.values()) != (self.api_key_env is not None):
-            yield f"{path}.headers: exactly with api_key_env one of them must contain {_KEY}, where the key is put"
+        sent = {"headers": self.headers, "parameters": self.parameters}
+        if (_with_key(sent, "") != sent) != (self.api_key_env is not None):
+            yield (
+                f"{path}.headers: exactly with api_key_env one of them, or one of {path}.parameters, must contain "
+                f"{_KEY}, where the key is put"
+            )
         if self.method == "GET" and any(isinstance(value, (dict, list)) for value in self.parameters.values()):
             yield f"{path}.parameters: a GET request has no nested parameters; set method=POST, or name each one"
 
@@ -117,8 +121,8 @@ class JsonSearch:
 
     async def _ask(self, query: str, k: int, key: str) -> bytes:
         s = self._settings
-        asked = {**s.parameters, s.query: query} | ({s.count: min(k, s.most)} if s.count else {})
-        headers = {name: value.replace(_KEY, key) for name, value in s.headers.items()}
+        asked = {**_with_key(s.parameters, key), s.query: query} | ({s.count: min(k, s.most)} if s.count else {})
+        headers = _with_key(s.headers, key)
         async with open_session(s.url, s.timeout_s, headers) as session:
             if s.method == "POST":
                 reply = await post(session, s.url, msgspec.json.encode(asked), what=self._where, most_mb=PAGE_MB)
@@ -159,8 +163,14 @@ def read_hits(raw: bytes, s: JsonSearchSettings) -> list[Hit]:
         reply = decode_reply(raw)
     except (ValueError, RecursionError) as error:
         raise TryAgain(f"unreadable reply ({error})") from error
-    if _field(reply, s.answered) is None:
+    answered = _field(reply, s.answered)
+    if answered is None or answered is False:
         raise TryAgain(f"the reply has no field {s.answered}")
+    around = s.results.rpartition(".")[0]
+    while around:  # `{"web": "quota"}` has no `web.results`, but is not an answer
+        if not isinstance(_field(reply, around), Mapping | None):
+            raise TryAgain(f"the field {around} of the reply is not an object")
+        around = around.rpartition(".")[0]
     listed = _field(reply, s.results)
     if listed is not None and not isinstance(listed, list):
         raise TryAgain(f"the field {s.results} of the reply is not a list")
@@ -183,7 +193,7 @@ def _text(item: object, name: str) -> str:
     value = _field(item, name)
     if isinstance(value, list):
         return " … ".join(part.strip() for part in value if isinstance(part, str) and part.strip())
-    return value if isinstance(value, str) else ""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _field(value: object, path: str) -> Any:
@@ -193,6 +203,15 @@ def _field(value: object, path: str) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def _with_key(value: Any, key: str) -> Any:
+    """A header, a parameter, or several, with the key in place of {key}."""
+    if isinstance(value, Mapping):
+        return {name: _with_key(inner, key) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_key(inner, key) for inner in value]
+    return value.replace(_KEY, key) if isinstance(value, str) else value
 
 
 def _spelt(value: object) -> str:

@@ -30,6 +30,7 @@ from rest_react.remote.cache import Cache, cache_key
 from rest_react.remote.http_client import get
 from rest_react.remote.retry import TryAgain
 from rest_react.remote.whole_reply import place_of
+from rest_react.search.html_text import visible_line
 from rest_react.terminal.console import say
 from rest_react.text_safety.escaping import printable
 
@@ -112,14 +113,14 @@ class PageReader:
         return replace(hit, snippet=text[: self._characters])
 
     async def _text(self, url: str) -> str:
-        """The main text of a page on one line, from the cache if it is there."""
+        """The visible main text of a page on one line, from the cache if it is there."""
         key = cache_key("page", url)
         kept = [] if self._cache is None else self._cache.find(key, 1)
         if self._cache is not None and kept:
-            return self._cache.read(kept[0], str)
+            return visible_line(self._cache.read(kept[0], str))
         if self._replay:
             raise _Unread("replay: the cache does not have it")
-        text = " ".join((await self._read(url)).split())
+        text = visible_line(await self._read(url))
         if not text:
             raise _Unread("it has no main text")
         if self._cache is not None:

@@ -19,9 +19,9 @@ import unicodedata
 THOUGHT_TAGS = "think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think"
 # Starts of the tokens that end a turn or a section in some model family. Broken up or escaped, they are only text.
 _CONTROL_TOKEN = re.compile(
-    rf"<(?=[|\uff5c]|/?s>|start_of_turn>|end_of_turn>|/?(?:{THOUGHT_TAGS})>|[eb]os>|</?SYS>|sop>|\w+\|>|extra_id_"
-    r"|[A-Z]+_TOKEN>|/?tool_(?:call|response)s?>|/?function_calls?>)"
-    r"|\[(?=END\]|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK)\]|\||g?MASK\])"
+    rf"<(?=[|\uff5c]|/?s>|start_of_turn>|end_of_(?:turn|utterance)>|/?(?:{THOUGHT_TAGS})>|[eb]os>|</?SYS>|sop>|\w+\|>|extra_id_"
+    r"|[A-Z]+_TOKEN>|/?(?:seed|minimax):\w+>|/?tool_(?:call|response)s?>|/?function_calls?>)"
+    r"|\[(?=END\]|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK)\]|\||g?MASK\]|e~\[)|\](?=~!?b[\[\]])"
     r"|[\u25c1](?=/?think)",
     re.IGNORECASE,
 )

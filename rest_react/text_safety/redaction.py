@@ -17,8 +17,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-# User and password: the text before the host, up to the last @. A password may contain / or # where no port can be.
-_USER = re.compile(r"""(?<=://)(?:[^\s/?#"<>]*@|[^\s/?#@:"<>]*:(?!\d{0,5}(?:[/?#\s"']|$))[^\s@"<>]*@)""")
+# User and password: the text before the host, up to the last @. A password may contain / or # where no port can be, up
+# to a length, so that a long text of addresses is not read to its end from each of them.
+_USER = re.compile(r"""(?<=://)(?:[^\s/?#"<>]*@|[^\s/?#@:"<>]*:(?!\d{0,5}(?:[/?#\s"']|$))[^\s@"<>]{0,1000}@)""")
 _PART = r"[\w.%\[\]-]*"
 _SECRET_NAME = (
     rf"{_PART}(?:api[_-]?key|access[_-]?key|token|secret|passw|pwd|signature|credential){_PART}"

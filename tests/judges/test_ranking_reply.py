@@ -85,6 +85,13 @@ def test_a_long_repetitive_reply_is_parsed_within_two_seconds(reply: str) -> Non
     assert time.process_time() - start < 2.0
 
 
+@pytest.mark.parametrize("line", ["a\n", "\n#"])
+def test_the_lines_of_a_very_long_reply_are_matched_once(line: str) -> None:
+    start = time.process_time()
+    read_ranking(line * 500_000, 4)
+    assert time.process_time() - start < 3.0  # fifty times takes twice as long
+
+
 @pytest.mark.parametrize("best", ["All 4 outputs are the same", "None of the 4", "tie between 1 and 2", "any of the 4"])
 def test_a_count_is_not_the_best_output(best: str) -> None:
     assert read_ranking(f"BEST: {best}\nRANKING: 2, 1, 3, 4", 4) == (1, 0, 2, 3)

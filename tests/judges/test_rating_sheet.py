@@ -56,3 +56,26 @@ def test_one_error_reports_every_rating_that_is_neither_yes_nor_no(tmp_path: Pat
     (tmp_path / "sheet.csv").write_text("id,rating\nq1,yes\n")
     with pytest.raises(ConfigError, match="no column correct or item"):
         read_ratings(tmp_path / "sheet.csv")
+
+
+def test_ratings_that_contradict_each_other_or_have_no_item_are_refused_with_their_lines(tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("item,correct\nq1,yes\nq2,no\nq1,no\n,yes\nq2,No\nq1,\n,\n")
+    with pytest.raises(ConfigError) as refused:
+        read_ratings(sheet)
+    fourth, fifth = refused.value.problems
+    assert fourth.startswith(f"{sheet}:4: q1 is rated otherwise at line 2")
+    assert fifth.startswith(f"{sheet}:5: the rating 'yes' has no item")
+    sheet.write_text("correct,item\nyes\n")
+    with pytest.raises(ConfigError, match="has no item"):
+        read_ratings(sheet)
+
+
+def test_a_cell_too_long_for_csv_is_refused_with_its_line(tmp_path: Path) -> None:
+    sheet, longest = tmp_path / "sheet.csv", csv.field_size_limit(131_072)
+    sheet.write_text(f"item,correct,comment\nq1,yes,\nq2,yes,{'x' * 140_000}\n")
+    try:
+        with pytest.raises(ConfigError, match=r"sheet\.csv:3: not CSV"):
+            read_ratings(sheet)
+    finally:
+        csv.field_size_limit(longest)

@@ -1,6 +1,7 @@
 import re
+import time
 
-from rest_react.judges.reply_markup import last_labelled, parse_objects, strip_wrappers
+from rest_react.judges.reply_markup import QUOTATION, last_labelled, parse_objects, strip_wrappers
 
 
 def test_tags_and_boxes_around_a_verdict_are_removed() -> None:
@@ -19,3 +20,15 @@ def test_the_last_line_with_a_colon_counts_before_a_sentence_with_the_same_word(
 def test_json_and_python_objects_are_parsed_the_last_one_first_and_broken_ones_are_skipped() -> None:
     assert list(parse_objects("{\"a\": 1} {no object} {'b': 2,}")) == [{"b": 2}, {"a": 1}]
     assert list(parse_objects('{"a": 1} {"never closed')) == [{"a": 1}]
+
+
+def test_an_object_with_a_number_too_long_to_write_in_digits_is_skipped() -> None:
+    number = f"0x{'f' * 5000}"
+    assert list(parse_objects(f"{{'best': {number}}} {{{number}: 1}} {{'best': [0xf]}}")) == [{"best": [15]}]
+
+
+def test_a_quotation_ends_at_its_own_mark_and_many_open_ones_are_read_once() -> None:
+    assert QUOTATION.sub("", 'so “it is” and "that" “not “this”') == "so  and  “not "
+    started = time.process_time()
+    QUOTATION.sub("", "“" * 100_000)
+    assert time.process_time() - started < 2.0  # once from each takes minutes

@@ -50,6 +50,7 @@ def test_every_malformed_chain_is_refused_with_its_line_and_a_way_out(tmp_path: 
         "write an object with question and answer": {"decomposition": ["Who wrote Emma?"]},
         "answer of item 1 of decomposition' is missing": {"decomposition": [{"question": "Who wrote Emma?"}]},
         "it may refer only to items before it": {"decomposition": [{"question": "Who is #1?", "answer": "Ada"}]},
+        "refers to #99999999999999999999;": {"decomposition": [{"question": f"#{'9' * 5000}", "answer": "Ada"}]},
         "correct paragraph_support_idx": {"decomposition": [{**STEPS[0], "paragraph_support_idx": 7}]},
     }
     path = write_jsonl(tmp_path / "set.jsonl", *({"id": str(i), **ASKED, **row} for i, row in enumerate(rows.values())))

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from rest_react.errors import ConfigError
@@ -60,8 +62,23 @@ def test_musique_paragraphs_give_passages(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "context", [[["Nile"]], {"title": ["Nile"], "sentences": []}, ["Nile"], [{"title": "Nile"}], [{"text": "A river."}]]
+    "context",
+    [
+        [["Nile", {"a": 1}]],
+        [["Nile"]],
+        {"title": ["Nile"], "sentences": []},
+        ["Nile"],
+        [{"title": "Nile"}],
+        [{"text": "A river."}],
+    ],
 )
 def test_a_context_of_another_shape_is_refused_with_its_line(context: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"a\.jsonl:1: "):
         read_corpus(write_jsonl(tmp_path / "a.jsonl", {"id": "1", "context": context}))
+
+
+def test_a_binary_context_is_refused_with_its_row(tmp_path: Path) -> None:
+    table = pyarrow.table({"context": [{"title": ["Nile"], "sentences": [b"A river."]}]})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=r"row 1: 'text' is binary"):
+        read_corpus(tmp_path / "a.parquet")

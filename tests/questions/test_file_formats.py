@@ -157,9 +157,11 @@ def test_rows_are_read_from_every_supported_format(
 
 def test_one_object_is_one_row_on_one_line_or_on_several(tmp_path: Path) -> None:
     row = {"id": "a", "question": "Who?", "answers": [{"text": "Ada"}]}
-    for content in (json.dumps(row), json.dumps(row, indent=2)):
-        (tmp_path / "set.json").write_text(content)
-        assert [row for _, row in read(tmp_path / "set.json")] == [row]
+    chat = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    for one in (row, chat):
+        for content in (json.dumps(one), json.dumps(one, indent=2)):
+            (tmp_path / "set.json").write_text(content)
+            assert [row for _, row in read(tmp_path / "set.json")] == [one]
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
@@ -235,3 +237,56 @@ def test_json_lines_and_a_json_list_give_the_same_rows(
     (folder / "a.jsonl").write_text(lines, encoding="utf-8")
     assert [row for _, row in read(folder / "a.jsonl")] == written
     assert len(read(folder / "a.json")) == len(written)
+
+
+def parquet(path: Path, **columns: Any) -> Path:
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return path
+
+
+def test_a_parquet_row_that_python_has_no_value_for_is_one_message_with_its_number(tmp_path: Path) -> None:
+    import pyarrow
+
+    texts = pyarrow.array([b"a", b"\xff", b"c"]).view(pyarrow.string())
+    assert problems_of(parquet(tmp_path / "a.parquet", id=texts))[0].startswith(" row 2: a value cannot be read")
+    dates = pyarrow.array([0, 2**30, -(2**30)], pyarrow.date32())
+    assert [told[:7] for told in problems_of(parquet(tmp_path / "b.parquet", day=dates))] == [" row 2:", " row 3:"]
+    rows: list[str] = []
+    assert [place[-5:] for place, _ in read_rows(tmp_path / "b.parquet", rows)] == ["row 1"]
+
+
+def test_a_parquet_map_is_an_object(tmp_path: Path) -> None:
+    import pyarrow
+
+    kind = pyarrow.map_(pyarrow.string(), pyarrow.string())
+    once = parquet(tmp_path / "a.parquet", answers=pyarrow.array([[("text", "Ada")]], kind))
+    assert read(once) == [(" row 1", {"answers": {"text": "Ada"}})]
+    twice = parquet(tmp_path / "b.parquet", answers=pyarrow.array([[("text", "Ada"), ("text", "Bo")]], kind))
+    assert problems_of(twice)[0].startswith(" row 1: a value cannot be read")
+
+
+@pytest.mark.parametrize("answers", [b"Paris", [b"Paris"]])
+def test_a_binary_column_is_refused_where_it_is_read_and_only_there(answers: object, tmp_path: Path) -> None:
+    asked = {"id": ["a"], "question": ["Where?"]}
+    with pytest.raises(ConfigError, match=r"row 1: 'answers' is binary; write the column as text"):
+        read_questions(parquet(tmp_path / "a.parquet", **asked, answers=[answers]))
+    unused = parquet(tmp_path / "b.parquet", **asked, answers=["Paris"], image=[answers])
+    assert read_questions(unused)[0].answers == ("Paris",)
+
+
+@pytest.mark.parametrize("depth", [700, 950, 20_000])
+def test_a_row_nested_too_deep_is_one_message_with_its_line(depth: int, tmp_path: Path) -> None:
+    """How deep is too deep, for JSON or for what reads its rows, depends on the version of Python."""
+    nested = f'{"[" * depth}"x"{"]" * depth}'
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        f'{{"question": "Who?", "answers": {nested}}}\n{{"question": "Where?", "answers": "y", "more": {nested}}}\n'
+        '{"question": "When?", "answers": "z"}\n[]\n'
+    )
+    with pytest.raises(ConfigError) as refused:
+        read_questions(path)
+    lines = [told.removeprefix(f"{path}:")[:2] for told in refused.value.problems]
+    assert sorted(lines) == sorted({*lines, "4:"}) and {*lines} <= {"1:", "2:", "4:"}

@@ -86,6 +86,7 @@ def test_an_instruction_has_its_input_below_and_turns_of_a_conversation_have_the
 
 
 def test_all_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
+    said = {"role": "assistant", "content": "Hello"}
     path = write_jsonl(
         tmp_path / "x.jsonl",
         {"body": "One.", "label": "A"},
@@ -95,6 +96,10 @@ def test_all_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
         {"messages": [{"role": "user", "content": "Hm"}]},
         {"messages": "none"},
         {"id": "instructed:x", "body": "Three.", "label": "A"},
+        *(
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": part}]}, said]}
+            for part in (None, {"a": 1})
+        ),
     )
     with pytest.raises(ConfigError) as error:
         read_items(path, {"text": "title + body", "lable": "x"})
@@ -106,6 +111,8 @@ def test_all_bad_rows_are_told_with_their_lines(tmp_path: Path) -> None:
         "5: 'messages' does not end with a turn of the assistant, whi",
         "6: 'messages' must be a list of objects with role and conten",
         "7: the id 'instructed:x' begins with 'instructed:', which ha",
+        "8: 'messages' has content that is not text",
+        "9: 'messages' has content that is not text",
     ]
 
 

@@ -33,6 +33,7 @@ from rest_react.search.html_text import clean_html
         ('<a title="never closed>link</a>', "link"),
         ("&amp;lt;b&amp;gt; is written twice", "&lt;b&gt; is written twice"),
         ("&#0;&#x110000;&unknown;&copy", "\ufffd\ufffd&unknown;\xa9"),
+        (f"a &#{'9' * 5000}; b &#{'0' * 5000} c &#x{'f' * 5000}; d &#0000065;", "a \ufffd b \ufffd c \ufffd d A"),
         ("<f(x)>, <x@y.org> and a cut <b", "<f(x)>, <x@y.org> and a cut <b"),
         ("<td>one</td><td>two</td>", "one two"),
         ("zero\u200bwidth\x00 and\tline\nbreaks", "zerowidth and line breaks"),
@@ -50,7 +51,21 @@ def test_no_text_raises_and_spaces_are_single(raw):
     assert text == " ".join(text.split())
 
 
-HOSTILE = ["<script", "<!--", "<a ", "<", "&", "<script>", "</", '<a "', "<a \"'", "<script></", "<p>-->", "<a ''"]
+HOSTILE = [
+    "&#1",
+    "<script",
+    "<!--",
+    "<a ",
+    "<",
+    "&",
+    "<script>",
+    "</",
+    '<a "',
+    "<a \"'",
+    "<script></",
+    "<p>-->",
+    "<a ''",
+]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from rest_react.config.groups import CONFIGS
 from rest_react.errors import ModelFault, OutsideFault, UsageError
 from rest_react.records import Hit
+from rest_react.remote.retry import TryAgain
 from rest_react.search.json_api import JsonSearch, JsonSearchSettings, read_hits
 from tests.loopback import Reply, Request, Server, serve
 
@@ -124,6 +125,42 @@ def test_a_reply_without_results_found_nothing_and_any_other_reply_is_an_outage(
     for bad in ({"detail": "no"}, [], {**ENGINES[engine][0], s.results.partition(".")[0]: {"results": 7}}):
         with serve(lambda _, bad=bad: Reply(200, bad)) as server, pytest.raises(OutsideFault, match="after 2 tries"):
             asked(engine, server)
+
+
+@pytest.mark.parametrize("web", [False, 0, "error: quota", []])
+@pytest.mark.parametrize("answered", ["web", "query"])
+def test_a_reply_with_something_else_around_its_results_is_an_outage(web: object, answered: str) -> None:
+    s = settings("brave", answered=answered)
+    with pytest.raises(TryAgain, match="web"):
+        read_hits(msgspec.json.encode({"query": {"original": QUERY}, "web": web}), s)
+    assert read_hits(b'{"query": {}, "web": {}}', s) == []
+
+
+def test_an_answer_may_be_zero_and_is_not_false() -> None:
+    s = settings("brave", answered="took", results="hits")
+    assert read_hits(b'{"took": 0}', s) == []
+    with pytest.raises(TryAgain, match="no field took"):
+        read_hits(b'{"took": false}', s)
+
+
+def test_a_result_whose_address_is_blank_has_none() -> None:
+    found = [{"url": " ", "title": "Ostrim"}, {"url": " https://a.example ", "title": "Mell"}]
+    reply = msgspec.json.encode({"query": {}, "web": {"results": found}})
+    assert read_hits(reply, settings("brave")) == [Hit("https://a.example", "Mell", "")]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_key_may_be_put_into_a_parameter(method: str) -> None:
+    parameters = {"token": "{key}", "lang": "en"}
+    with serve(lambda _: Reply(200, BRAVE)) as server:
+        assert asked("brave", server, headers={}, method=method, parameters=parameters) == HITS
+        s = settings("brave", server, headers={}, method=method, parameters=parameters)
+    assert list(s.problems("search")) == []
+    (request,) = server.requests
+    given = request.json if request.body else dict(parse_qsl(urlsplit(request.path).query))
+    assert (given["token"], given["lang"]) == ("secret-key", "en")
+    refused = [problem.split(":")[0] for problem in replace(s, api_key_env=None).problems("search")]
+    assert refused == ["search.headers"]
 
 
 def test_no_results_are_an_outage_if_engines_of_a_metasearch_did_not_answer() -> None:

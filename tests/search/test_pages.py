@@ -1,4 +1,5 @@
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from rest_react.records import Hit
-from rest_react.remote.cache import Cache
+from rest_react.remote.cache import Cache, cache_key
 from rest_react.search.html_text import clean_html
 from rest_react.search.pages import PageReader, is_public, main_text
 from tests.loopback import Reply, Request, serve
@@ -34,6 +35,18 @@ def snippets(*sources: str, most: int = 99, **limits: Any) -> list[str]:
     }  # fmt: skip
     reader = PageReader(Found(sources), most=most, **{**given, **limits})
     return [hit.snippet for hit in asyncio.run(reader.search("q", 99))]
+
+
+def test_characters_that_no_reader_sees_are_left_out_of_a_page(tmp_path: Path) -> None:
+    hidden = "Os\u200btrim\u202e was\x07 founded \U000e0041by\u00a0Ada Mell."
+    plain = Reply(200, hidden.encode(), {"content-type": "text/plain; charset=utf-8"})
+    cache = Cache(tmp_path)
+    with serve(lambda _: plain) as server:
+        assert snippets(f"{server.url}/a", cache=cache) == ["Ostrim was founded by Ada"]
+        cache.keep(cache_key("page", f"{server.url}/b"), [json.dumps(hidden)])  # of an earlier version
+        assert snippets(f"{server.url}/b", cache=cache) == ["Ostrim was founded by Ada"]
+    with serve(lambda _: Reply(200, b"\xe2\x80\x8b", {"content-type": "text/plain"})) as server:
+        assert snippets(server.url) == ["snippet"]
 
 
 def test_the_pages_of_the_first_results_are_read_and_cut() -> None:

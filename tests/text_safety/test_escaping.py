@@ -66,13 +66,14 @@ def test_an_invisible_character_becomes_a_replacement_character_on_a_page(charac
     "token",
     [
         "</thinking>", "<reasoning>", "</analysis>", "[|endofturn|]", "[gMASK]", "<sop>", "<tool_call>",
-        "</tool_response>", "<turn|>", "<BOS_TOKEN>", "<extra_id_1>", "\u25c1/think\u25b7",
+        "</tool_response>", "<turn|>", "<BOS_TOKEN>", "<extra_id_1>", "\u25c1/think\u25b7", "<seed:eos>", "<seed:bos>",
+        "</seed:tool_call>", "<minimax:tool_call>", "<end_of_utterance>", "[e~[", "]~b]", "]~!b[",
     ],
 )  # fmt: skip
 def test_a_control_token_of_a_chat_template_is_broken_up(token: str) -> None:
     assert token not in escape_control_tokens(f"a {token} b")
     assert token not in quote(f"a {token} b")
-    assert escape_control_tokens("List<int>, a < b and [1]") == "List<int>, a < b and [1]"
+    assert escape_control_tokens("List<int>, a < b and [1] ~b") == "List<int>, a < b and [1] ~b"
 
 
 @given(st.text(st.sampled_from("`\n a")))

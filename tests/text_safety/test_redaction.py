@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rest_react.config.cli import _secrets_of_files
 from rest_react.config.compose import compose
+from rest_react.config.load import secrets_in
 from rest_react.errors import ConfigError, OutsideFault, UsageError
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.text_safety.redaction import redact, redact_reply, secret_in
@@ -99,6 +100,14 @@ def test_a_proxy_s_password_is_redacted_in_every_form(monkeypatch: pytest.Monkey
             "search.headers.Authorization: holds a key",
             "{key} stands for it",
         ),
+        *(
+            (f"+search.{place}={{{name}: {PASSWORD}}}", f"search.{place}.{name}: holds a key", "{key} stands for it")
+            for place, names in {
+                "headers": ("Ocp-Apim-Subscription-Key", "x-rapidapi-key", "X-Token", "Cookie"),
+                "parameters": ("key", "token", "access_key", "apiKey"),
+            }.items()
+            for name in names
+        ),
     ],
 )
 def test_a_setting_with_a_secret_is_refused_without_showing_it(override: str, problem: str, action: str) -> None:
@@ -108,6 +117,12 @@ def test_a_setting_with_a_secret_is_refused_without_showing_it(override: str, pr
     assert line.startswith(problem)
     assert action in line
     assert PASSWORD not in line
+
+
+def test_a_header_or_a_parameter_may_name_a_key_that_stands_elsewhere_and_a_key_to_sort_by() -> None:
+    search = {"headers": {"X-Token": "{key}"}, "parameters": {"key": "{key}", "sort_key": "date", "keys": "a"}}
+    assert list(secrets_in({"search": search})) == []
+    assert [told.split(":")[0] for told in secrets_in({"headers": {"X-Token": PASSWORD}})] == ["headers.X-Token"]
 
 
 def test_a_secret_behind_an_interpolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,3 +242,10 @@ def test_a_long_reply_without_spaces_is_read_at_once(part) -> None:
     started = time.process_time()
     redact_reply(part * (200_000 // len(part)), API_KEY)
     assert time.process_time() - started < 5  # once from each character takes minutes
+
+
+@pytest.mark.parametrize("part", ["http://a:", "://a:b", "://a:b/", "http://a@"])
+def test_a_long_text_of_addresses_is_redacted_at_once(part) -> None:
+    started = time.process_time()
+    redact(part * (200_000 // len(part)))
+    assert time.process_time() - started < 3  # to the end from each address takes 7 s

@@ -70,7 +70,8 @@ def mark_lines(answer: str) -> str:
     numbers = {next(filter(None, match.groups())).lower() for match in _MARKER.finditer(answer)}
     if any(numbers >= set(first_two) for first_two in (("1", "2"), ("a", "b"), ("i", "ii"), ("①", "②"))):
         answer = _MARKER.sub(" | ", answer)
-    return re.sub(r"\s*[\n\t|][\s|]*|(?<=\w) {2,}(?=\w)", " | ", answer.strip()).strip(" |")
+    # Each run of blanks is read once, from its beginning.
+    return re.sub(r"(?<!\s)\s*[\n\t|][\s|]*|(?<=\w) {2,}(?=\w)", " | ", answer.strip()).strip(" |")
 
 
 def is_listed(answer: str, start: int, end: int, golds: Sequence[str]) -> bool:

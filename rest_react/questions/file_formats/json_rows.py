@@ -48,7 +48,9 @@ def read_json(path: Path, problems: list[str]) -> PlacedRows:
         elif nested := _rows_in_object(row):
             name, members = nested
             yield from ((f"{path} {name}[{number}]", member) for number, member in enumerate(members))
-        elif all(isinstance(found, (dict, list)) for found in row.values()):
+        elif not isinstance(row.get("messages"), list) and all(
+            isinstance(found, (dict, list)) for found in row.values()
+        ):
             problems.append(
                 f"{path}: the file is one object with all columns; write one object per row (pandas: orient='records')"
             )

@@ -70,6 +70,6 @@ def _moment(header: str | None) -> datetime | None:
     """The moment of an HTTP date; None if it is missing or unreadable."""
     try:
         moment = parsedate_to_datetime((header or "").strip())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a year or an offset may have any number of digits
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

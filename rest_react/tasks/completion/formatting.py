@@ -63,16 +63,18 @@ def _refused(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-def _leaves(content: object, place: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], str]]:
-    """Every value with its place, in JSON, so that "1" and 1 differ; an empty list or object is a value."""
-    if isinstance(content, Mapping) and content:
-        for key, inner in content.items():
-            yield from _leaves(inner, (*place, key))
-    elif isinstance(content, list) and content:
-        for number, inner in enumerate(content):
-            yield from _leaves(inner, (*place, number))
-    elif content is not _UNREADABLE:
-        yield place, json.dumps(content)
+def _leaves(content: object) -> Iterator[tuple[tuple[object, ...], str]]:
+    """Every value with its place, in JSON, so that "1" and 1 differ; an empty list or object is a value. Without
+    recursion, since a model may nest deeper than Python calls."""
+    left: list[tuple[tuple[object, ...], object]] = [((), content)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, Mapping) and value:
+            left += [((*place, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list) and value:
+            left += [((*place, number), inner) for number, inner in enumerate(value)]
+        elif value is not _UNREADABLE:
+            yield place, json.dumps(value)
 
 
 def _plain(value: str) -> str:

@@ -27,6 +27,7 @@ _LEAD = re.compile(
     r"(?:label|class|category|topic|product|answer|classification|output)(?:\s+is|\s*[:=]|\s+would\s+be)+\s*",
 )
 _DENIED = re.compile(r"(?:\b(?:not|nor|neither|never|no|without)|n't)(?:\s+(?:a|an|the))?\s+[\"'“\u2018]?$")
+_LONGEST_DENIAL = 20  # characters: "without the “"
 _JOINED = re.compile(r"""[\s"'”\u2019*]*(?:[,/&|+]|\b(?:or|and)\b)[\s"'“\u2018*]*(?:(?:a|an|the)\s)?""")
 
 
@@ -67,10 +68,13 @@ def read_label(text: str, labels: Sequence[str]) -> str | None:
     alone = [key for line in lines for key in (line, _without_lead(line)) if key in keys]
     if alone:
         return keys[alone[-1]]
-    named = {
-        found[0] for line in lines for found in pattern.finditer(line) if not _DENIED.search(line, 0, found.start())
-    }
+    named = {found[0] for line in lines for found in pattern.finditer(line) if not _is_denied(line, found.start())}
     return keys[named.pop()] if len(named) == 1 else None
+
+
+def _is_denied(line: str, start: int) -> bool:
+    """Whether a word of denial stands right before `start`, in a line with single spaces."""
+    return _DENIED.search(line, max(0, start - _LONGEST_DENIAL), start) is not None
 
 
 def _without_lead(line: str) -> str:

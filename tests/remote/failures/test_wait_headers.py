@@ -26,6 +26,19 @@ def test_no_retry_after_header_makes_it_raise(header):
 
 
 @pytest.mark.parametrize(
+    "date",
+    [
+        f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT",
+        f"Mon, 01 Jan 2026 {'9' * 20}:00:00 GMT",
+        f"Mon, 01 Jan 2026 00:00:00 +{'9' * 20}",
+    ],
+)
+def test_a_date_with_numbers_of_any_length_is_no_date(date):
+    assert retry_after_s(date) is None
+    assert requested_wait_s({"date": date, "retry-after": "7"}) == 7.0
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ({"retry-after": "2"}, 2.0),

@@ -57,5 +57,14 @@ def test_values_of_another_type_are_not_right(answer: str, gold: str) -> None:
     assert formatting_scores(gold, gold, leaf_values([gold])) == dict.fromkeys(SCORES, 1.0)
 
 
+def test_an_answer_may_be_nested_deeper_than_python_lets_functions_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the JSON parser of Python 3.12 reads it."""
+    nested: list[object] = []
+    for _ in range(2000):
+        nested = [nested]
+    monkeypatch.setattr(json, "loads", lambda *_, **__: nested)
+    assert formatting_scores("deep", "deep", []) == dict.fromkeys(SCORES, 1.0)
+
+
 def test_a_gold_answer_is_a_list_or_an_object() -> None:
     assert [is_gold(text) for text in ('["A"]', "{}", '"A"', "Credit card")] == [True, True, False, False]

@@ -1,5 +1,7 @@
 """Which label an output names."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +67,10 @@ def test_labels_that_no_output_could_tell_apart_are_named() -> None:
         "'C' and 'C#' differ in marks alone",
         "'?' has no letter or digit",
     ]
+
+
+def test_a_long_line_is_searched_for_denials_near_its_labels_alone() -> None:
+    started = time.process_time()
+    assert read_label("it says " + "mortgage " * 20_000, LABELS) == "Mortgage"
+    assert time.process_time() - started < 4.0  # from the beginning for each label takes minutes
+    assert read_label(f"{'it says ' * 9}that it is without the “mortgage” of the debt collection", LABELS) == LABELS[3]

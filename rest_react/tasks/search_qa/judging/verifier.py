@@ -31,6 +31,7 @@ from rest_react.trajectories.parsed import ParsedTrajectory, Violations
 # A word that is a number or has a capital which is not due to the start of its sentence; "I" does not count.
 _NAME_OR_NUMBER = re.compile(r"\b\d\w*|(?<![.!?:;] )(?<!^)\b(?!I\b)\w+")
 _CITED = re.compile(r"\[link_id=([\d, ]+)\]")
+_LINK_ID = re.compile(r"(?<!\d)\d{1,9}(?!\d)")
 _NEXT_CLAIM = re.compile(r"(?<=[.;!?])\s+(?![\s\[])")
 _ASKS_FOR_A_NUMBER = re.compile(r"\b(?:how many|how much|number|when|year)\b", re.IGNORECASE)
 _FUNCTION_WORDS = frozenset(
@@ -169,7 +170,7 @@ def _unmentioned(asked: str, said: str) -> list[str]:
 
 
 def _cited(text: str) -> list[int]:
-    return [int(number) for cited in _CITED.findall(text) for number in re.findall(r"\d+", cited)]
+    return [int(number) for cited in _CITED.findall(text) for number in _LINK_ID.findall(cited)]
 
 
 def _names_and_numbers(text: str) -> set[str]:

@@ -88,7 +88,8 @@ def _piece(node: ast.expr, *, placeholders: bool) -> str | None:
         return None
     try:
         return f"{{{ast.unparse(value)}}}"
-    except ValueError:  # before Python 3.12 some texts in an f-string have no spelling; nor has a number too long
+    except (ValueError, RecursionError):
+        # Before Python 3.12 some texts in an f-string have no spelling; nor has a number too long, or a deep tree.
         return None
 
 

@@ -10,66 +10,77 @@ Not here: running the call with another result of the tool (program), which find
 """
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_Flow: TypeAlias = tuple[set[str], set[str]]  # a value of the tool in one of the first names reaches all of the second
 
 
 def depends_on(call: str, tool: str) -> bool:
     """Whether the value of `answer` at the end can depend on the tool. The code has been parsed and run before."""
-    tree = ast.parse(call)
+    body = [(statement, _flows(statement)) for statement in ast.parse(call).body]
     reached = {tool}
     for _ in range(2):  # a function may use what is defined behind it
-        _follow(tree.body, reached, under_condition=False)
+        for statement, flows in body:
+            reached -= _overwritten(statement, reached)
+            _spread(flows, reached)
     return "answer" in reached
 
 
-def _follow(body: Sequence[ast.stmt], reached: set[str], *, under_condition: bool) -> None:
-    """Adds to `reached` the names that a value of the tool reaches in these statements, and takes away those that get
-    another value for certain."""
-    for statement in body:
-        if isinstance(statement, _BLOCKS):
-            _follow_block(statement, reached)
-        elif isinstance(statement, _FUNCTIONS):
-            _set([statement.name], reached, uses=_uses(statement, reached), certain=False)
-        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            whole = all(isinstance(target, ast.Name) for target in targets)
-            uses = statement.value is not None and _uses(statement.value, reached)
-            _set(_names(targets), reached, uses=uses, certain=whole and not under_condition)
-        else:  # also `words.sort(key=f)`, `answer += f(x)`: each name may be changed by the others
-            _set(_names([statement]), reached, uses=_uses(statement, reached), certain=False)
-        for inner in ast.walk(statement):
-            if isinstance(inner, ast.NamedExpr):
-                _set(_names([inner.target]), reached, uses=_uses(inner.value, reached), certain=False)
+def _overwritten(statement: ast.stmt, reached: set[str]) -> set[str]:
+    """The names that get another value for certain: those of an assignment, outside of blocks, of other values."""
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
+        return set()
+    targets = _targets(statement)
+    whole = all(isinstance(target, ast.Name) for target in targets)
+    return set() if not whole or _names([statement.value]) & reached else _names(targets)
 
 
-def _follow_block(block: ast.stmt, reached: set[str]) -> None:
-    """A block: what is set inside also depends on its condition or on what it goes through."""
-    heads = [child for child in ast.iter_child_nodes(block) if isinstance(child, (ast.expr, ast.withitem))]
-    bodies = [child for child in ast.walk(block) if isinstance(child, ast.stmt) and child is not block]
-    if any(_uses(head, reached) for head in heads):
-        _set(_names([block]), reached, uses=True, certain=False)
-    before = -1
-    while before != len(reached):  # the second round of a loop sees what the first one set
-        before = len(reached)
-        for statement in bodies:
-            if not isinstance(statement, _BLOCKS):
-                _follow([statement], reached, under_condition=True)
-            elif any(_uses(child, reached) for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)):
-                _set(_names([statement]), reached, uses=True, certain=False)
+def _spread(flows: Sequence[_Flow], reached: set[str]) -> None:
+    """Adds to `reached` the names that a value of the tool reaches, in any order of the flows: the second round of a
+    loop sees what the first one set. Each flow counts once, since model-written code may chain thousands of them."""
+    users: dict[str, list[int]] = defaultdict(list)
+    for number, (uses, _) in enumerate(flows):
+        for name in uses:
+            users[name].append(number)
+    left = {number: names for number, (_, names) in enumerate(flows)}
+    pending = [name for name in users if name in reached]
+    while pending:
+        for number in users.pop(pending.pop(), ()):
+            names = left.pop(number, set())
+            pending += names - reached
+            reached |= names
 
 
-def _set(names: Iterable[str], reached: set[str], *, uses: bool, certain: bool) -> None:
-    if uses:
-        reached.update(names)
-    elif certain:
-        reached.difference_update(names)
+def _flows(statement: ast.stmt) -> list[_Flow]:
+    """The flows of a statement; of a block, those of all statements inside, too."""
+    inside = ast.walk(statement) if isinstance(statement, _BLOCKS) else [statement]
+    return [flow for one in inside if isinstance(one, ast.stmt) for flow in _own_flows(one)]
 
 
-def _uses(node: ast.AST, reached: set[str]) -> bool:
-    return any(isinstance(inner, ast.Name) and inner.id in reached for inner in ast.walk(node))
+def _own_flows(statement: ast.stmt) -> Iterator[_Flow]:
+    nodes = list(ast.walk(statement))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    if isinstance(statement, _BLOCKS):
+        # What is set inside also depends on its condition or on what it goes through.
+        heads = (child for child in ast.iter_child_nodes(statement) if isinstance(child, (ast.expr, ast.withitem)))
+        yield _names(heads), names
+    elif isinstance(statement, _FUNCTIONS):
+        yield names, {statement.name}
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        yield _names([statement.value] if statement.value else []), _names(_targets(statement))
+    else:  # also `words.sort(key=f)`, `answer += f(x)`: each name may be changed by the others
+        yield names, names
+    for node in nodes:
+        if isinstance(node, ast.NamedExpr):
+            yield _names([node.value]), _names([node.target])
+
+
+def _targets(statement: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return statement.targets if isinstance(statement, ast.Assign) else [statement.target]
 
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:

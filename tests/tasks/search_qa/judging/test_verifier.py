@@ -164,3 +164,11 @@ def test_any_text_can_be_checked(text, question, title, snippet):
     past = (Search(text), SelectLink((item,), text, "t"), Terminate(text))
     for action in (Search(text), Terminate(), LinkSelection(text, "t", (1,)), Answer("t", text), CheckAnswer(True)):
         assert all(isinstance(message, str) for message in violations(action, question, past, (item,), text))
+
+
+def test_a_number_too_long_for_a_link_id_cites_nothing():
+    found = violations(Answer("t", f"{AUTHOR} Ada Mell was born in 1820 [link_id={'4' * 5000}, 7]."), BORN, PAST)
+    assert [message.partition(":")[0] for message in found] == [
+        "no selected link is cited",
+        "only one link supports this",
+    ]

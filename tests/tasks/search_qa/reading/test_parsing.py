@@ -360,8 +360,17 @@ def test_no_output_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("value", ["f\"{'\u00a0'.join(x)}\"", "x[f\"{'\u200b'.join(y)}\"]", f"{'0x' + 'f' * 5000} + 1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "f\"{'\u00a0'.join(x)}\"",
+        "x[f\"{'\u200b'.join(y)}\"]",
+        f"{'0x' + 'f' * 5000} + 1",
+        "1" + "+1" * 400,
+    ],
+)
 def test_a_placeholder_that_python_cannot_spell_raises_nothing(value: str) -> None:
+    assert parse("relevance", f"Check_Answer(passed=False, comments=f'''so {{{value}}}''')").problem == ""
     parsed = parse("decide", f"Search(query='a', thoughts=f'''so {{{value}}}''')")
     assert parsed.action is not None or parsed.problem == "thoughts is put together of values that are not known"
 
