@@ -1,6 +1,7 @@
 """What a hosted training has done so far, on disk the moment it is known: job.json and events.jsonl.
 
-    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920}
+    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920,
+     "account": null}
     {"step": 88, "loss": 0.478}                                  a line of loss.jsonl, made of the events at the end
 
 Not here: what is on the server (server_lists).
@@ -24,13 +25,15 @@ CHECKPOINTS = "checkpoints.jsonl"
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The content of `job.json`: the ids that the server has returned so far, and the tokens that it charges for: an
-    estimate until the job is done. 0: unknown."""
+    estimate until the job is done. 0: unknown. `account`: what the training's account in spending.json holds once these
+    tokens are in it, written before they are, so that after a kill they are booked once; None: they are in it."""
 
     content: str
     file: str = ""
     job: str = ""
     model: str = ""
     tokens: int = 0
+    account: int | None = None
 
 
 class _Event(msgspec.Struct):
