@@ -126,11 +126,13 @@ def _is_scored(result: Result) -> bool:
     return "unscored" not in (result.verdict.verdict, result.verdict_before_checks.verdict)
 
 
-def reopen_unscored(stage: Path) -> None:
+def reopen_unscored(stage: Path) -> bool:
     """Makes a complete evaluation incomplete if it has unscored answers, so that the next command grades these
-    again."""
-    if read_summary(stage) is not None and not all(map(_is_scored, read_lines(stage / RESULTS, Result))):
-        reopen(stage)
+    again; whether it did."""
+    if read_summary(stage) is None or all(map(_is_scored, read_lines(stage / RESULTS, Result))):
+        return False
+    reopen(stage)
+    return True
 
 
 def _outside_error(result: Result) -> str | None:
