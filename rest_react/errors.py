@@ -81,6 +81,11 @@ class BudgetReached(RestReactError):
     exit_status = 4
 
 
+# Begins the message of a ModelFault before any model was asked, such as a tool that was rejected: it is no refusal of a
+# request (stages.rollouts).
+NOT_ASKED = "not asked, because "
+
+
 def as_fault(error: ModelFault | OutsideFault) -> Fault:
     """The record of an error, for results on disk."""
     return Fault("model" if isinstance(error, ModelFault) else "outside", str(error))

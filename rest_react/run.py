@@ -72,7 +72,7 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
     _say_notes(settings)
     with folder.locked():
         locked = {**locked_settings(settings), **prepared.locked}
-        reopen_where_limits_changed(folder, locked)
+        reopen_where_limits_changed(folder, locked, settings.iteration)
         here = environment(prompts) | number_types(settings)
         _record(folder, locked, here | prepared.data_digests())
         refuse_damaged_stages(folder.root)

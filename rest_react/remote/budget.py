@@ -146,8 +146,11 @@ class Budget:
     def correct(self, role: str, prompt_tokens: int) -> None:
         """Adds tokens that a service counted after a call had ended, or takes back those of a call that it refused: at
         most those that are booked, because the file of the spending may have been deleted meanwhile."""
-        booked = self._accounts.get(role, _Account()).prompt_tokens
-        self._book(role, 0, max(prompt_tokens, -booked), 0)
+        self._book(role, 0, max(prompt_tokens, -self.booked(role)), 0)
+
+    def booked(self, role: str) -> int:
+        """The prompt tokens in the account of a role, over all commands of the run."""
+        return self._accounts.get(role, _Account()).prompt_tokens
 
     def _book(self, role: str, calls: int, prompt: int, completion: int) -> None:
         account = self._accounts.setdefault(role, _Account())

@@ -88,6 +88,7 @@ async def _grade_all(
     """Grades the answers that have no verdict, and retries unscored ones: the error may be gone, or a setting
     changed."""
     by_id = {labelled.question.id: labelled for labelled in benchmark}
+    answers = {trajectory.id: _answer_of(trajectory) for trajectory in read_lines(stage / TRAJECTORIES, Trajectory)}
 
     items = ((trajectory.id, trajectory) for trajectory in read_lines(stage / TRAJECTORIES, Trajectory))
 
@@ -96,10 +97,12 @@ async def _grade_all(
         return await task.grade(labelled, trajectory, grader, seed=derive_seed(seed, id_, "grade"))
 
     def keep(result: Result) -> bool:
-        """Whether it is scored, and for the same question and gold answers as now."""
+        """Whether it is scored, and for the same answer, question and gold answers as now."""
         now = by_id.get(result.question_id)
         if now is None or not _is_scored(result):
             return _is_scored(result)
+        if _graded_answer(result) != answers.get(result.id):
+            return False
         return result.question in ("", now.question.text) and result.golds in ((), now.answers)
 
     await run_owed(
@@ -108,15 +111,28 @@ async def _grade_all(
     )  # fmt: skip
 
 
+def _answer_of(trajectory: Trajectory) -> int:
+    """A hash, to save memory, of what a result copies from its trajectory: a power cut may make that another one."""
+    usage = trajectory.usage
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    return hash((trajectory.outcome, trajectory.answer, trajectory.draft, usage.calls, tokens))
+
+
+def _graded_answer(result: Result) -> int:
+    return hash((result.outcome, result.answer, result.draft, result.calls, result.tokens))
+
+
 def _is_scored(result: Result) -> bool:
     return "unscored" not in (result.verdict.verdict, result.verdict_before_checks.verdict)
 
 
-def reopen_unscored(stage: Path) -> None:
+def reopen_unscored(stage: Path) -> bool:
     """Makes a complete evaluation incomplete if it has unscored answers, so that the next command grades these
-    again."""
-    if read_summary(stage) is not None and not all(map(_is_scored, read_lines(stage / RESULTS, Result))):
-        reopen(stage)
+    again; whether it did."""
+    if read_summary(stage) is None or all(map(_is_scored, read_lines(stage / RESULTS, Result))):
+        return False
+    reopen(stage)
+    return True
 
 
 def _outside_error(result: Result) -> str | None:

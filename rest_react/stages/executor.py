@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import StageIncomplete
-from rest_react.remote.failures.refusals import refusals_watched
+from rest_react.remote.failures.refusals import ACCEPTED, refusals_watched
 from rest_react.storage.jsonl import JsonLines, Record, read_lines
 from rest_react.terminal.progress import progress
 
@@ -33,7 +33,8 @@ class StageRecords(Generic[R]):
     `noun` is their name in messages (trajectories, rankings); `role` is the settings group of the model that makes them
     (policy, reward_model). `outside_error` is the external error because of which a record failed, or None. `keep` says
     whether to keep a record when the stage resumes; without it, those without such an error are kept. `answers` has one
-    entry per request, for remote.failures.refusals. `failed` says whether the progress counts a record as failed.
+    entry per request, for remote.failures.refusals; without it, each record is an accepted request. `failed` says
+    whether the progress counts a record as failed.
     """
 
     kind: type[R]
@@ -41,7 +42,7 @@ class StageRecords(Generic[R]):
     role: str
     keep: Callable[[R], bool] | None = None
     outside_error: Callable[[R], str | None] = lambda _: None
-    answers: Callable[[R], Iterable[str | None]] = lambda _: ()
+    answers: Callable[[R], Iterable[str | None]] = lambda _: (ACCEPTED,)
     failed: Callable[[R], bool] = lambda _: False
 
 

@@ -19,8 +19,10 @@ from rest_react.metrics.prices import NO_PRICE, Price, bill
 from rest_react.protocols import Trainer
 from rest_react.records import Example, ModelRef, Preference
 from rest_react.storage.files import make_folder, remove, write_json
+from rest_react.storage.integrity import WEIGHTS
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
+from rest_react.training.hosted.progress import hosted_model
 from rest_react.training.process.loss_curve import held_out_loss, last_step, step_times
 from rest_react.training.rows.holdout import HELD_OUT
 from rest_react.training.rows.trained_tokens import trained_tokens
@@ -53,8 +55,12 @@ async def finetune(
         )
     make_folder(stage)
     resumed, before = any(stage.iterdir()), step_times(stage)
-    remove(stage.parent / "choose")  # left by another training
+    finished = _finished_model(stage)
+    if not finished:
+        remove(stage.parent / "choose")  # left by another training
     model = await trainer.train(rows, base, stage, seed)
+    if _finished_model(stage) != finished:
+        remove(stage.parent / "choose")
     write_json(stage / MODEL, model)
     held_out = {(row.id, row.prompt) for row in read_lines(stage / HELD_OUT, Example)}
     trained = [row for row in rows if (row.id, row.prompt) not in held_out]
@@ -71,6 +77,16 @@ async def finetune(
     }
     write_summary(stage, told)
     return model
+
+
+def _finished_model(stage: Path) -> str:
+    """Names the weights or the hosted model of a finished training in this folder; empty if there is none. Deleting
+    model.json and summary.json, the repair of a damaged model.json, changes neither."""
+    weights = stage / WEIGHTS
+    if not weights.is_dir():
+        return hosted_model(stage)
+    state = weights.stat()
+    return f"{state.st_ino} {state.st_ctime_ns}"
 
 
 def _seconds(

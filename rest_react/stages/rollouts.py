@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from rest_react.errors import NOT_ASKED
 from rest_react.records import Question, Trajectory
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.remote.session import session
@@ -104,10 +105,10 @@ def _outside_error(trajectory: Trajectory) -> str | None:
 
 
 def _first_answer(trajectory: Trajectory) -> Iterator[str | None]:
-    """One entry for the first call to the policy, for remote.failures.refusals."""
+    """One entry for the first call to the policy, if there was one, for remote.failures.refusals."""
     if trajectory.fault is None or trajectory.steps:
         yield ACCEPTED
-    else:
+    elif not trajectory.fault.message.startswith(NOT_ASKED):
         yield LOST if trajectory.fault.whose == "outside" else trajectory.fault.message
 
 

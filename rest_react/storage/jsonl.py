@@ -20,7 +20,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from rest_react.errors import RunFolderError, disk_errors
-from rest_react.storage.files import cut_torn_line, make_folder, replacing
+from rest_react.storage.files import cut_torn_line, flush, make_folder, replacing
 
 
 class Record(Protocol):
@@ -74,10 +74,14 @@ class JsonLines(Generic[R]):
 
     def finish(self, order: Sequence[str]) -> None:
         """Closes the file and sorts its lines by `order`; ids that are not in the file are skipped. A file that is in
-        order is read once and not changed. Raises RunFolderError if the file has records that are not in `order`."""
+        order is read once and not changed. Raises RunFolderError if the file has records that are not in `order`.
+
+        Flushes the file: what is made from its records must not outlive them in a power cut."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+            flush(self.path)
+            flush(self.path.parent)
         left = iter(order)
         if all(id_ in left for id_, _, _ in _line_spans(self.path)):
             return

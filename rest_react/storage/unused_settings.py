@@ -16,7 +16,12 @@ from rest_react.storage.run_folder import BASELINES
 # The files that depend on these settings; while none exists, the settings may change.
 _WORK_OF = {
     "grader.": ("iter_*/evaluate/*/results.jsonl", "iter_*/choose/*/results.jsonl", f"{BASELINES}/*/*/results.jsonl"),
-    "evaluate.choose_by": ("iter_*/choose/summary.json", "iter_*/evaluate/*/summary.json"),
+    # The answers of a model to choose from lie in a folder that does not name the benchmark.
+    "evaluate.choose_by": (
+        "iter_*/choose/*/*.jsonl",
+        "iter_*/choose/**/summary.json",
+        "iter_*/evaluate/*/summary.json",
+    ),
     # Iteration 0 has demonstrations alone, which no reward model and no filter touches.
     "reward_model.": ("iter_[1-9]*/improve/*", "iter_0/judge/*", "iter_0/outcome_judge/*", "iter_0/synthetic/*"),
     "improve.": ("iter_[1-9]*/improve/*", "iter_[1-9]*/finetune/*", "iter_0/synthetic/*"),

@@ -207,6 +207,20 @@ def test_an_outage_between_the_two_verdicts_is_retried(tmp_path) -> None:
     assert (result.verdict.verdict, result.verdict_before_checks.verdict) == ("correct", "incorrect")
 
 
+def test_after_a_power_cut_no_verdict_is_kept_for_an_answer_that_is_gone(tmp_path) -> None:
+    run(tmp_path, policy(RIGHT))
+    (tmp_path / "summary.json").unlink()
+    first, second = (tmp_path / TRAJECTORIES).read_bytes().splitlines(keepends=True)
+    (tmp_path / TRAJECTORIES).write_bytes(first + second[:40])
+    _, result = run(tmp_path, policy("In Tarn, said the other."))
+    assert (result.answer, result.verdict.verdict) == ("In Tarn, said the other.", "correct")
+    (tmp_path / "summary.json").unlink()
+    (tmp_path / TRAJECTORIES).write_bytes(b"")
+    grader = judge(TRUE)
+    first, _ = run(tmp_path, policy("In Tarn, said the other."), grader=grader)
+    assert (first.answer, len(grader.llm.asked)) == ("In Tarn, said the other.", 1)  # the second answer is as it was
+
+
 @pytest.mark.parametrize("reply", [["who knows"], ModelFault("too long")])
 def test_a_reply_without_a_verdict_is_unscored_and_not_retried(tmp_path, reply) -> None:
     (result,) = run(tmp_path, policy(RIGHT), [VELMAR], judge(reply))

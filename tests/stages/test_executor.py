@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.errors import StageIncomplete, UsageError
+from rest_react.errors import DiskError, RunFolderError, StageIncomplete, UsageError
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines
@@ -48,10 +48,11 @@ IDS = [f"n{i}" for i in range(12)]
 class Calculator:
     """Squares numbers, each after a pause of its own; remembers what it was asked, and how many at once.
 
-    `instead` maps an id to the record that it gets; after `killed_after` calls everything ends."""
+    `instead` maps an id to the record that it gets or the error that it raises; after `killed_after` calls everything
+    ends."""
 
     def __init__(
-        self, *, pauses: int = 0, instead: dict[str, Square] | None = None, killed_after: int | None = None
+        self, *, pauses: int = 0, instead: dict[str, Square | Exception] | None = None, killed_after: int | None = None
     ) -> None:
         self.pauses, self.instead, self.killed_after = pauses, instead or {}, killed_after
         self.asked: list[str] = []
@@ -66,7 +67,10 @@ class Calculator:
         for _ in range(Random(f"{self.pauses} {id_}").randrange(1, 9)):
             await asyncio.sleep(0)
         self.at_once -= 1
-        return self.instead.get(id_, Square(id_, number * number))
+        reply = self.instead.get(id_, Square(id_, number * number))
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
 
 def go(path: Path, do: Do, *, in_flight: int = 4, records: StageRecords[Square] = SQUARES, **how) -> bytes:
@@ -164,6 +168,23 @@ def test_if_the_model_refuses_every_request_a_setting_is_wrong_and_nothing_is_ke
     assert problem == "square: calculator refused all 12 requests (last refusal: no n11)"
     assert "Change calculator.model, calculator.base_url" in way_out
     assert go(path, Calculator()) == WHOLE
+
+
+@pytest.mark.parametrize("error", [UsageError("set model"), DiskError("the disk is full"), RunFolderError("damaged")])
+def test_an_error_of_the_command_costs_no_finished_record(tmp_path, error) -> None:
+    without_answers = replace(SQUARES, answers=StageRecords(Square, "squares", "calculator").answers)
+    for records in (SQUARES, without_answers):
+        with pytest.raises(type(error)):
+            go(tmp_path / "squares", Calculator(instead={IDS[-1]: error}), records=records, in_flight=1)
+        assert [square.id for square in read_lines(tmp_path / "squares", Square)] == IDS[:-1]
+
+
+@pytest.mark.parametrize(("error", "kept"), [(UsageError("set model"), 0), (DiskError("the disk is full"), 11)])
+def test_refusals_alone_are_dropped_with_an_error_of_settings_but_not_of_the_disk(tmp_path, error, kept) -> None:
+    refused = {id_: Square(id_, 0, refused="too long") for id_ in IDS}
+    with pytest.raises(type(error)):
+        go(tmp_path / "squares", Calculator(instead=refused | {IDS[-1]: error}), in_flight=1)
+    assert len(list(read_lines(tmp_path / "squares", Square))) == kept
 
 
 def test_few_refusals_or_refusals_with_one_answer_among_them_are_results(tmp_path) -> None:

@@ -55,6 +55,44 @@ def test_the_choice_among_the_models_of_an_earlier_training_is_dropped(tmp_path)
     assert not (tmp_path / "iter_1" / "choose").exists()
 
 
+def weights(folder: Path) -> None:
+    (folder / "model").mkdir()
+
+
+def other_weights(folder: Path) -> None:
+    (folder / "model").rename(folder / "adapter")
+    weights(folder)
+
+
+def hosted(folder: Path) -> None:
+    (folder / "job.json").write_text('{"content": "9f2c", "model": "ft:gpt"}')
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("there", "trains", "kept"),
+    [(weights, nothing, True), (hosted, nothing, True), (weights, other_weights, False), (nothing, weights, False)],
+)
+def test_the_choice_stays_if_the_training_was_finished_before_and_only_model_json_was_damaged(
+    tmp_path, there, trains, kept
+) -> None:
+    class Resumed(Told):
+        async def train(self, examples, base, folder, seed):
+            trains(folder)
+            return await super().train(examples, base, folder, seed)
+
+    stage, choice = tmp_path / "iter_1" / "finetune", tmp_path / "iter_1" / "choose" / "summary.json"
+    for folder in (stage, choice.parent):
+        folder.mkdir(parents=True)
+    there(stage)
+    choice.write_text("{}")
+    asyncio.run(finetune(Resumed(), ROWS, BASE, stage, seed=7))
+    assert choice.exists() is kept
+
+
 def test_the_summary_counts_rows_by_origin_and_optimiser_steps(tmp_path) -> None:
     replace_lines(
         tmp_path / "loss.jsonl", [{"step": step, "loss": 1.0, "held_out_loss": 1 / step} for step in (1, 2, 3)]

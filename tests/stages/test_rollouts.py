@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, RunFolderError, StageIncomplete, UsageError
-from rest_react.records import Fault, Trajectory
+from rest_react.records import Fault, Question, Trajectory
 from rest_react.search.bm25 import Bm25Search
 from rest_react.seeds import derive_seed
 from rest_react.stages.rollouts import TRAJECTORIES, answer_all, in_order
@@ -17,6 +17,10 @@ from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import build_world
+from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
+from rest_react.tasks.tool_maker.making import Toolbox
+from rest_react.tasks.tool_maker.sandbox import Sandbox
+from rest_react.tasks.tool_maker.task import ToolMaker
 from tests.clients import Killed, Spied
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=5, evaluation=0)
@@ -103,6 +107,20 @@ def test_if_the_model_refuses_every_first_call_a_setting_is_wrong(tmp_path, expe
     assert problem == "grow: policy refused all 10 requests (last refusal: llm: refused)"
     assert "Change policy.model, policy.base_url" in way_out
     assert roll(path) == expected
+
+
+def test_questions_whose_tool_was_rejected_are_failed_by_the_model_and_no_refusals_of_the_policy(tmp_path) -> None:
+    library = Library(tmp_path / "tools")
+    library.write("word_sorting", MadeTool(ToolVerdict(False, "the call fails", "maker")))
+    task = ToolMaker(toolbox=Toolbox(library, None, dict, Sandbox("limits_only")))
+    questions = [Question(f"word_sorting-eval-00{n}", "Sort: b a") for n in range(3)]
+    path = tmp_path / TRAJECTORIES
+    how = {"repeats": 1, "seed": 0, "in_flight": 2, "title": "evaluate"}
+    asyncio.run(roll_out(task, policy(SCRIPTED), questions, path, **how))
+    faults = [trajectory.fault for trajectory in read_lines(path, Trajectory)]
+    assert (
+        faults == [Fault("model", "not asked, because the tool for word_sorting was not accepted: the call fails")] * 3
+    )
 
 
 @pytest.mark.parametrize("calls", [1, 40])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rest_react.errors import RunFolderError
 from rest_react.records import Ranking
 from rest_react.storage.jsonl import JsonLines, read_lines, replace_lines
+from tests.power_cut import recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,14 @@ def test_of_a_file_that_is_in_order_finish_keeps_nothing_in_memory(tmp_path: Pat
     finally:
         tracemalloc.stop()
     assert peak < 500_000  # the places of all lines take 3 MB
+
+
+def test_records_of_a_finished_file_survive_a_power_cut(tmp_path: Path) -> None:
+    with recorded(tmp_path / "stage") as disk:
+        log = written(disk.root / "notes.jsonl", Note("a", "first"), Note("b", "second"))
+        log.finish(["a", "b"])
+        left = disk.after_power_cut(tmp_path / "left")
+    assert [note.id for note in read_lines(left / "notes.jsonl", Note)] == ["a", "b"]
 
 
 def test_finish_skips_ids_that_are_not_in_the_file(tmp_path: Path) -> None:

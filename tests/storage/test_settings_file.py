@@ -90,6 +90,7 @@ OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
         ("improve", "iter_0/improve/rankings.jsonl", {"id": "q.0.0"}, None),
         ("reward_model", "iter_0/judge/model.json", None, {}),
         ("improve", "iter_1/finetune/model.json", None, {}),
+        ("evaluate.choose_by", "iter_1/choose/10/trajectories.jsonl", lost("a"), trajectory("a")),
     ],
 )
 def test_the_settings_of_a_role_may_change_until_it_has_done_work(tmp_path, group, file, none, some) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rest_react.errors import UsageError
+from rest_react.errors import DiskError, RunFolderError, UsageError
 
 ACCEPTED, LOST = None, ""
 
@@ -22,11 +22,14 @@ def refusals_watched(
     path: Path, answers: Callable[[], Iterable[str | None]], *, what: str, role: str, fewest: int = 2
 ) -> Iterator[None]:
     """Deletes `path` and raises UsageError after the block if all requests were refused, and there were at least
-    `fewest`. Also deletes `path` if the block itself raises UsageError before a request was accepted.
+    `fewest`. Also deletes `path` if the block itself raises UsageError before a request was accepted, unless the disk
+    or the run folder is to blame: that says nothing about the model's settings.
 
     `answers` has an entry for each request: ACCEPTED, the message of its refusal, or LOST for an external fault."""
     try:
         yield
+    except (DiskError, RunFolderError):
+        raise
     except UsageError:
         if ACCEPTED not in answers():
             path.unlink(missing_ok=True)

@@ -32,12 +32,15 @@ from rest_react.reporting.results.results_json import (
     verdicts_of,
 )
 from rest_react.reporting.results.scored_answers import (
+    Golds,
     Score,
     ScoredAnswer,
     Values,
     by_question,
+    golds_of,
     no_scores,
     scored_answer,
+    with_these_golds,
 )
 from rest_react.stages.evaluate import RESULTS
 from rest_react.storage.jsonl import read_lines
@@ -51,14 +54,14 @@ def compute_rows(run_folder: Path, score: Score = no_scores) -> list[ResultRow]:
     """One row per complete evaluation, in order of iteration and benchmark. `score` gives the task's own scores of an
     answer, by name (`scores` of its task)."""
     rows: list[ResultRow] = []
-    earlier: dict[str, list[tuple[int, Values]]] = {}
+    earlier: dict[str, list[tuple[int, Values, Golds]]] = {}
     for iteration, stage, summary in evaluations(run_folder):
-        seen = earlier.setdefault(stage.name, [])
-        start = seen[0][1] if seen and seen[0][0] == 0 else None
-        previous = seen[-1][1] if seen and seen[-1][0] == iteration - 1 else None
+        seen, golds = earlier.setdefault(stage.name, []), golds_of(stage / RESULTS)
+        start = with_these_golds(*seen[0][1:], golds) if seen and seen[0][0] == 0 else None
+        previous = with_these_golds(*seen[-1][1:], golds) if seen and seen[-1][0] == iteration - 1 else None
         row = _row(iteration, stage, summary, score, start=start, previous=previous)
         rows.append(row)
-        seen.append((iteration, scores_of(row) or {}))
+        seen.append((iteration, scores_of(row) or {}, golds))
     return rows
 
 
@@ -74,7 +77,9 @@ def compute_baselines(run_folder: Path, rows: Sequence[ResultRow], score: Score 
         if tuned is None:
             found.append(ComparedBaseline(name=name, row=row, last_minus_it=None))
             continue
-        difference = _difference(scores_of(tuned) or {}, scores_of(row) or {})
+        golds = golds_of(run_folder / f"iter_{tuned.iteration}" / "evaluate" / stage.name / RESULTS)
+        theirs = with_these_golds(scores_of(row) or {}, golds_of(stage / RESULTS), golds)
+        difference = _difference(scores_of(tuned) or {}, theirs)
         paid = break_even(run_folder, tuned, row)
         found.append(ComparedBaseline(name=name, row=row, last_minus_it=difference, break_even=paid))
     return found

@@ -8,16 +8,21 @@ Not here: what is computed from them (reporting.results.rows).
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from sys import intern
 from typing import TypeAlias
+
+import msgspec
 
 from rest_react.errors import short_reason
 from rest_react.metrics.text_match import contained
 from rest_react.records import Result
 from rest_react.reporting.results.results_json import question_key
+from rest_react.storage.jsonl import read_lines
 
 Score: TypeAlias = Callable[[Result], Mapping[str, float | None]]
 Values: TypeAlias = dict[str, list[float | None]]
+Golds: TypeAlias = dict[str, tuple[str, ...]]
 
 
 def no_scores(result: Result) -> Mapping[str, float | None]:
@@ -82,6 +87,26 @@ def scored_answer(result: Result, score: Score) -> ScoredAnswer:
         contained=not failed and bool(contained(result.answer, result.golds)),
         own={} if outside else score(result),
     )
+
+
+class _Graded(msgspec.Struct):
+    id: str
+    question_id: str
+    question: str = ""
+    golds: tuple[str, ...] = ()
+
+
+def golds_of(path: Path) -> Golds:
+    """The gold answers against which each question of a results.jsonl was graded, by key; none in older files."""
+    return {question_key(one.question_id, one.question): one.golds for one in read_lines(path, _Graded)}
+
+
+def with_these_golds(values: Values, golds: Golds, now: Golds) -> Values:
+    """The values of an earlier evaluation, by key, without the questions whose gold answers have changed since: a score
+    against others is no pair of one against these. The key does not tell, so that published results.json stay
+    comparable."""
+    changed = {key for key, answers in golds.items() if answers and now.get(key) and now[key] != answers}
+    return {key: of for key, of in values.items() if key not in changed}
 
 
 def by_question(scored: Iterable[ScoredAnswer], repeats: int, value: Callable[[ScoredAnswer], float | None]) -> Values:

@@ -17,6 +17,7 @@ Not here: making a tool (tasks.tool_maker.making).
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import msgspec
 from rest_react.errors import RunFolderError
 from rest_react.prompts import texts_hash
 from rest_react.records import Step
-from rest_react.storage.files import draft_folder, publish, remove, write_file, write_json
+from rest_react.storage.files import draft_folder, publish, write_file, write_json
 from rest_react.storage.jsonl import read_lines, replace_lines
 
 FUNCTION, WRAPPER, CONVERSATION, VERDICT = "function.py", "wrapper.txt", "conversation.jsonl", "verdict.json"
@@ -86,7 +87,7 @@ class Library:
         """Keeps a tool, whether it was accepted or not, unless another run has written one meanwhile."""
         folder = self.root / family
         if not (folder / VERDICT).exists():
-            remove(folder)  # else `publish` would keep this one, which has no verdict
+            self._drop_incomplete(folder)
         turns = [_Turn(f"{family}.{number}", step) for number, step in enumerate(made.conversation)]
         with draft_folder(self.root, f".{family}.") as draft:
             replace_lines(draft / CONVERSATION, turns)
@@ -95,6 +96,14 @@ class Library:
             write_json(draft / VERDICT, made.verdict)
             draft.chmod(0o755)
             publish(draft, folder)
+
+    def _drop_incomplete(self, folder: Path) -> None:
+        """Removes a folder without a verdict, which `publish` would keep. Another run may publish its tool there at any
+        moment, so the folder is renamed before it is looked at again, and a whole tool goes back."""
+        with draft_folder(self.root, f".{folder.name}.") as draft, suppress(FileNotFoundError):
+            aside = folder.rename(draft / folder.name)
+            if (aside / VERDICT).exists():
+                publish(aside, folder)
 
     def accepted(self) -> dict[str, str]:
         """The accepted tools by family, each with its head and documentation."""

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.errors import ModelFault, OutsideFault
+from rest_react.errors import NOT_ASKED, ModelFault, OutsideFault
 from rest_react.judges.grader import Grader
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.metrics.prices import Price
@@ -110,7 +110,7 @@ class ToolMaker(Task):
             family = how.family if choice.action == NONE else choice.action
         tool = await self.toolbox.tool(family)
         if not tool.verdict.accepted:
-            raise ModelFault(f"the tool for {family} was not accepted: {tool.verdict.reason}")
+            raise ModelFault(f"{NOT_ASKED}the tool for {family} was not accepted: {tool.verdict.reason}")
         return tool
 
     async def _observe(self, tool: MadeTool, texts: Sequence[str]) -> tuple[Hit, ...]:

@@ -1,6 +1,7 @@
 """What a hosted training has done so far, on disk the moment it is known: job.json and events.jsonl.
 
-    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920}
+    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920,
+     "account": null}
     {"step": 88, "loss": 0.478}                                  a line of loss.jsonl, made of the events at the end
 
 Not here: what is on the server (server_lists).
@@ -24,13 +25,15 @@ CHECKPOINTS = "checkpoints.jsonl"
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The content of `job.json`: the ids that the server has returned so far, and the tokens that it charges for: an
-    estimate until the job is done. 0: unknown."""
+    estimate until the job is done. 0: unknown. `account`: what the training's account in spending.json holds once these
+    tokens are in it, written before they are, so that after a kill they are booked once; None: they are in it."""
 
     content: str
     file: str = ""
     job: str = ""
     model: str = ""
     tokens: int = 0
+    account: int | None = None
 
 
 class _Event(msgspec.Struct):
@@ -39,6 +42,7 @@ class _Event(msgspec.Struct):
 
 class _Charged(msgspec.Struct):
     tokens: int = 0
+    model: str = ""
 
 
 class _Measured(msgspec.Struct):
@@ -82,10 +86,19 @@ def note_progress(folder: Path, progress: Progress) -> Progress:
 
 def charged_tokens(folder: Path) -> int | None:
     """The tokens in `job.json`; None if it has none, or is a file of another trainer."""
+    return _charged(folder).tokens or None
+
+
+def hosted_model(folder: Path) -> str:
+    """The model in `job.json`; empty if it has none, or is a file of another trainer."""
+    return _charged(folder).model
+
+
+def _charged(folder: Path) -> _Charged:
     path = folder / "job.json"
     with suppress(ValueError):  # not JSON, another form, or not UTF-8
-        return (msgspec.json.decode(path.read_bytes(), type=_Charged).tokens or None) if path.exists() else None
-    return None
+        return msgspec.json.decode(path.read_bytes(), type=_Charged) if path.exists() else _Charged()
+    return _Charged()
 
 
 def checkpoints_on_disk(folder: Path, last: ModelRef) -> dict[int, ModelRef]:

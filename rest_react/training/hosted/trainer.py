@@ -8,7 +8,8 @@ Every example becomes a chat of two messages, the state and the completion; the 
 anything is sent, all rows are checked and their tokens and price are printed; if the price exceeds the budget, the run
 ends. Each completed step is saved in `folder/job.json` at once:
 
-    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920}
+    {"content": "9f2c...", "file": "file-abc", "job": "ftjob-xyz", "model": "ft:gpt-4.1-mini:...", "tokens": 41920,
+     "account": null}
 
 `content` is a digest of the rows, the base and the hyperparameters, and part of the uploaded file's name. If a run is
 killed after the server accepted a file or a job and before job.json was written, the next run finds both in the
@@ -28,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rest_react.errors import OutsideFault, UsageError
+from rest_react.errors import BudgetReached, OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.retry import READY_WITHIN_S, Backoff
@@ -102,7 +103,7 @@ class HostedTrainer:
             )
         rows = render_rows(examples, self._fewest_examples, self._max_length)
         job_seed = seed % 2**31  # what the API takes
-        progress = read_progress(folder, self._content_of(rows, base, job_seed))
+        progress = self._with_its_tokens(read_progress(folder, self._content_of(rows, base, job_seed)), folder)
         if progress.model and (folder / CHECKPOINTS).exists():
             return ModelRef(name=progress.model, where="hosted", tuned=True)
         if not progress.job:
@@ -130,19 +131,39 @@ class HostedTrainer:
         progress: Progress,
         folder: Path,
     ) -> Progress:
-        """Charges the estimate, uploads the rows and creates the job. From the charge on job.json has the tokens, so
-        the next command after a kill does not charge them again. What the service refuses costs nothing."""
-        if not progress.tokens:
-            async with self._meter.budget.call(self._meter.role, self._told(examples)) as bill:
-                bill.owed = bill.worst
-            progress = note_progress(folder, replace(progress, tokens=bill.worst.prompt))
+        """Charges the estimate, uploads the rows and creates the job. What the service refuses costs nothing."""
+        progress = await self._charged(examples, progress, folder)
         try:
             progress = await self._upload(client, rows, progress, folder)
             return await self._create(client, base, job_seed, progress, folder)
         except UsageError:
+            # Other settings may follow. A kill between these two lines leaves too much charged, not too little.
+            (folder / "job.json").unlink()
             self._meter.budget.correct(self._meter.role, -progress.tokens)
-            (folder / "job.json").unlink()  # other settings may follow
             raise
+
+    async def _charged(self, examples: Sequence[Example], progress: Progress, folder: Path) -> Progress:
+        """Charges the estimate, unless an earlier command did: job.json has the account with it before the account
+        does."""
+        budget, role = self._meter.budget, self._meter.role
+        if progress.tokens and (progress.account is None or progress.account <= budget.booked(role)):
+            return replace(progress, account=None)
+        worst = self._told(examples)
+        note_progress(folder, replace(progress, tokens=worst.prompt, account=budget.booked(role) + worst.prompt))
+        try:
+            async with budget.call(role, worst) as bill:
+                bill.owed = bill.worst
+        except (BudgetReached, UsageError):
+            (folder / "job.json").unlink()  # nothing was sent: other settings may follow
+            raise
+        return replace(progress, tokens=worst.prompt, account=None)
+
+    def _with_its_tokens(self, progress: Progress, folder: Path) -> Progress:
+        """Books the tokens of a finished job, if an earlier command was killed before it did."""
+        if not progress.model or progress.account is None:
+            return progress
+        self._meter.budget.correct(self._meter.role, progress.account - self._meter.budget.booked(self._meter.role))
+        return note_progress(folder, replace(progress, account=None))
 
     def _told(self, examples: Sequence[Example]) -> Tokens:
         """The estimated tokens of the training; prints them with their price."""
@@ -218,8 +239,9 @@ class HostedTrainer:
                 await self._record_events(client, progress.job, seen, folder)
                 write_loss_curve(folder)
                 tokens = job.tokens or progress.tokens
-                self._meter.budget.correct(self._meter.role, tokens - progress.tokens)
-                return note_progress(folder, replace(progress, model=job.model, tokens=tokens))
+                account = max(0, self._meter.budget.booked(self._meter.role) + tokens - progress.tokens)
+                done = note_progress(folder, replace(progress, model=job.model, tokens=tokens, account=account))
+                return self._with_its_tokens(done, folder)
             if state in ("failed", "cancelled"):
                 raise UsageError(f"{job.why}; fix the cause, then delete {folder / 'job.json'} to start a new job")
             if state == "paused" != before:

@@ -109,15 +109,33 @@ def prepare_job(
     training: LocalTraining,
     run_folder: Path,
 ) -> bool:
-    """Writes the files that the process reads; `rows` maps file names to records. True if the training is complete.
-    For `dtype=auto` the job has the type of number of this machine; that of the first machine if it resumes."""
+    """Writes the files that the process reads; `rows` maps file names to records. True if the training is complete: a
+    model of other rows is removed. For `dtype=auto` the job has the type of number of this machine; that of the first
+    machine if it resumes."""
     make_folder(folder)
     files = {name: "".join(json.dumps(asdict(row)) + "\n" for row in records) for name, records in rows.items()}
-    if (folder / "model").is_dir():
+    if (folder / "model").is_dir() and not any(_are_other_rows(folder / name, new) for name, new in files.items()):
         _complete_published(folder, files)
         return True
+    if (folder / "model").is_dir():
+        say(f"note: {folder}: the model there was trained on other rows, so it is trained again")
+        for left in (SNAPSHOTS, "adapter", PUBLISHED, "model"):  # the model last: a kill leaves none of its parts
+            remove(folder / left)
     _write_job(files, str(base_weights(base, run_folder)), folder, seed, training)
     return False
+
+
+def _are_other_rows(path: Path, new: str) -> bool:
+    """Whether the rows in a file differ from the new ones in a field that both have: another version may write more
+    fields. Rows that are missing or damaged are not known to be others, and a training is too dear to repeat for them.
+    """
+    try:
+        before = [dict(json.loads(line)) for line in path.read_bytes().splitlines()]
+    except (OSError, ValueError, TypeError):
+        return False
+    rows = [json.loads(line) for line in new.splitlines()]
+    pairs = zip(before, rows, strict=False)
+    return len(before) != len(rows) or any(old[key] != row[key] for old, row in pairs for key in old.keys() & row)
 
 
 def _complete_published(folder: Path, files: Mapping[str, str]) -> None:

@@ -8,9 +8,10 @@ from msgspec import to_builtins
 from rest_react.metrics.intervals import clustered_interval, detectable_difference, paired_difference
 from rest_react.records import Fault
 from rest_react.reporting.results.results_json import Difference, FaultCount, PerCorrect
-from rest_react.reporting.results.rows import compute_rows
+from rest_react.reporting.results.rows import compute_baselines, compute_rows
 from rest_react.reporting.tables.baseline_table import baseline_table
-from tests.runs import reported_run, result, write_evaluation
+from rest_react.storage.summaries import write_summary
+from tests.runs import reported_run, result, write_evaluation, write_lines
 
 ROW_KEYS = {
     "iteration", "benchmark", "grader", "questions", "repeats", "unscored", "unscored_share", "failed",
@@ -76,6 +77,24 @@ def test_a_question_whose_text_changed_under_its_id_is_compared_with_no_earlier_
     write_evaluation(tmp_path, 1, [result("a", asked="Whose?"), result("b", asked="Where?")])
     other = compute_rows(tmp_path)[1]
     assert other.vs_start == Difference(mean=None, low=None, high=None, questions=0, detectable=None)
+
+
+def test_an_answer_is_compared_with_no_earlier_one_that_was_graded_against_other_golds(tmp_path):
+    def graded(question, verdict, *golds):
+        return replace(result(question, verdict=verdict, asked="Who?"), golds=golds)
+
+    old = [graded("a", "incorrect", "Rome"), graded("b", "incorrect", "Oslo"), graded("c", "incorrect")]
+    write_evaluation(tmp_path, 0, old)
+    write_lines(tmp_path / "baselines/first/world/results.jsonl", old)
+    write_summary(tmp_path / "baselines/first/world", {"grader": "rule", "questions": 3, "repeats": 1, "seconds": 1.0})
+    write_evaluation(
+        tmp_path, 1, [graded("a", "correct", "Paris"), graded("b", "correct", "Oslo"), graded("c", "correct", "Bern")]
+    )
+    rows = compute_rows(tmp_path)
+    (baseline,) = compute_baselines(tmp_path, rows)
+    for difference in (rows[1].vs_start, rows[1].vs_previous, baseline.last_minus_it):
+        assert (difference.mean, difference.questions) == (1.0, 2)  # "c": an older file, without golds
+    assert rows[1].verdicts.keys() == rows[0].verdicts.keys()
 
 
 def test_the_self_checks_are_measured_on_the_same_trajectories(tmp_path):

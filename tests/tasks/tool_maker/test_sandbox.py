@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -99,6 +101,10 @@ ESCAPES = {
     "import os\ntry: os.kill(1, 9)\nexcept OSError: pass\nanswer = double(1)\nos._exit(0)": "without a result",
     "import os\nos._exit(0)": "without a result",
     "import sys\nsys.exit(0)": "SystemExit",
+    "import os\nos.kill(os.getpid(), 9)": "PermissionError",
+    "import signal\nsignal.raise_signal(9)": "PermissionError",
+    "import ctypes\nctypes.string_at(0)": "without a result",
+    "import signal\nsignal.signal(14, signal.SIG_DFL)\nsignal.setitimer(0, 0.01)\nwhile True: pass": "without a result",
     "answer = double('x' * 10 ** 6)": "more than 2000",
     "import os\nfor n in range(3, 32):\n  try: os.write(n, b'{}' * 10 ** 6)\n  except OSError: pass": "wrote more than",
     # More than asyncio reads ahead, so that it stops to look at the pipe.
@@ -125,6 +131,46 @@ def test_no_installed_package_is_there() -> None:
 @isolated
 def test_a_megabyte_of_output_is_dropped() -> None:
     assert run("print('x' * 10 ** 6)\nanswer = double(1)").answer == "2"
+
+
+@isolated
+def test_code_that_ignores_its_limit_of_time_is_killed_and_that_is_its_own_problem() -> None:
+    call = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
+    assert run(call, seconds=1.0).problem in ("the process ended without a result", "ran longer than 1 seconds")
+
+
+@pytest.mark.parametrize("call", ["import os\nos.kill(os.getpid(), 9)", "import ctypes\nctypes.string_at(0)"])
+def test_without_namespaces_too_code_that_ends_itself_is_the_problem(call: str) -> None:
+    assert run(call, "limits_only").problem == "the process ended without a result"
+
+
+@isolated
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["first", "second", "third"])
+def test_a_process_that_the_system_kills_is_not_the_problem_of_the_code(which: int) -> None:
+    async def kill_one() -> Outcome:
+        running = asyncio.create_task(Sandbox("namespaces", 20).run(DOUBLE, "import time\ntime.sleep(100)"))
+        while len(processes := _line_of_children(os.getpid(), inside.__file__)) < 3:
+            await asyncio.sleep(0.02)
+        os.kill(processes[which], signal.SIGKILL)
+        return await running
+
+    with pytest.raises(OutsideFault, match="sandbox: its process ended with status"):
+        asyncio.run(kill_one())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("which", [0, 1], ids=["first", "second"])
+def test_a_system_that_starts_no_more_processes_is_not_the_problem_of_the_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, which: int
+) -> None:
+    program = tmp_path / "no_more.py"
+    source = Path(inside.__file__).read_text().split("os.fork()")
+    source[which] += "os.open('/none', 0)"  # an OSError, as of a fork that the system refuses
+    source[1 - which] += "os.fork()"
+    program.write_text("".join(source))
+    monkeypatch.setattr("rest_react.tasks.tool_maker.sandbox._PROGRAM", [sys.executable, "-I", "-S", str(program)])
+    with pytest.raises(OutsideFault, match=r"sandbox: .*No such file"):
+        run("answer = double(1)", kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -186,6 +232,21 @@ def _is_zombie(process: str) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def _line_of_children(process: int, argument: str) -> list[int]:
+    """The child of a process with this argument, its child and so on."""
+    line = [process]
+    while found := [int(one) for one in _running(argument) if _parent(one) == line[-1]]:
+        line.append(found[0])
+    return line[1:]
+
+
+def _parent(process: str) -> int:
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _running(argument: str) -> list[str]:

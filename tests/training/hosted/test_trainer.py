@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -18,8 +19,10 @@ from rest_react.remote.budget import Budget, Meter
 from rest_react.training.hosted import HostedTrainer
 from rest_react.training.hosted.progress import checkpoints_on_disk
 from rest_react.training.hosted.rows import render_rows
+from tests.clients import Killed
 from tests.loopback import Reply, Request, serve
 from tests.odd_bodies import ODD_BODIES, endless
+from tests.power_cut import recorded
 
 EXAMPLES = [Example(f"q{i}.0.0", f"q{i}.0", 0, "decide", f"state {i} é", f"action {i}", "perplexity") for i in range(3)]
 BASE = ModelRef("base-model", "base", tuned=False)
@@ -411,6 +414,30 @@ def test_the_tokens_that_the_service_counted_are_charged(tmp_path):
         train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
         train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
     assert spent(tmp_path) == {"calls": 1, "prompt_tokens": 630, "completion_tokens": 0}
+
+
+def test_after_a_kill_at_any_moment_the_tokens_are_charged_once(tmp_path):
+    for moment in itertools.count(1):
+        api, folder, flushes = Api(["succeeded"]), tmp_path / str(moment), itertools.count(1)
+
+        def answer(request, api=api):
+            reply = api.answer(request)
+            return Reply(200, reply.body | {"trained_tokens": 30}) if "ftjob-0" in request.path.split("/") else reply
+
+        def watch(moment=moment, flushes=flushes):
+            if next(flushes) == moment:
+                raise Killed
+
+        with serve(answer) as server, recorded(folder) as disk:
+            disk.watch = watch
+            try:
+                train(server, folder, meter=purse(folder))
+            except Killed:
+                train(server, folder, meter=purse(folder))
+            assert spent(folder) == {"calls": 1, "prompt_tokens": 30, "completion_tokens": 0}
+        if next(flushes) <= moment:
+            break
+    assert moment > 10
 
 
 def test_a_training_that_is_refused_costs_nothing(tmp_path):

@@ -1,7 +1,10 @@
 """The folder of a training: what an interrupted one leaves, and when that is of another training."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +52,43 @@ def test_a_checkpoint_of_other_rows_or_settings_is_not_resumed(
     told = "the rows or settings of this training have changed" in " ".join(capsys.readouterr().err.split())
     assert (told, (tmp_path / "checkpoints").exists()) == (starts_again, not starts_again)
     assert (read_job(tmp_path / "job.json", LocalTraining).checkpoint is None) is starts_again
+
+
+def published(folder: Path, rows: Sequence[Example] = ROWS, field: str = "", cut: int = 0) -> None:
+    """A training of these rows whose model is there, without its summary; `field` is one that another version wrote,
+    `cut` the bytes that the file of rows has lost."""
+    begun(folder)
+    lines = "".join(json.dumps({**asdict(row), **({field: 1} if field else {})}) + "\n" for row in rows)
+    (folder / "examples.jsonl").write_text(lines[: len(lines) - cut])
+    for name in ("model", "adapter", "snapshots/2/model"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "model.safetensors").write_bytes(b"weights")
+
+
+@pytest.mark.parametrize("left", [{}, {"field": "teacher"}, {"cut": 9}], ids=["same", "of another version", "torn"])
+def test_a_published_model_is_never_trained_again_on_the_same_rows(left: dict[str, Any], tmp_path: Path) -> None:
+    published(tmp_path, **left)
+    assert prepare_job({"examples.jsonl": ROWS}, BASE, tmp_path, 7, SETTINGS, tmp_path)
+    assert (tmp_path / "model/model.safetensors").read_bytes() == b"weights"
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("others", [ROWS[:3], [*ROWS, ROWS[0]], [*ROWS[:3], replace(ROWS[3], completion="Other")]])
+def test_a_published_model_of_other_rows_is_trained_again(
+    others: list[Example], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(tmp_path, others)
+    assert not prepare_job({"examples.jsonl": ROWS}, BASE, tmp_path, 7, SETTINGS, tmp_path)
+    assert "the model there was trained on other rows" in " ".join(capsys.readouterr().err.split())
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "accelerate.json",
+        "examples.jsonl",
+        "job.json",
+        "loss.jsonl",
+    }
+    assert [row["completion"] for row in map(json.loads, (tmp_path / "examples.jsonl").open())] == [
+        row.completion for row in ROWS
+    ]
 
 
 @pytest.mark.parametrize("how", [AUTO, DpoTraining(**asdict(AUTO), beta=0.1)])

@@ -8,8 +8,8 @@ With `namespaces` (Linux) the code cannot
 - reach a network: its network namespace has no interface;
 - read or write files: its root holds only the standard library and the system's libraries, read-only, and an empty
   folder in memory (8 MB, 2,000 files) that is deleted afterwards; no environment variables, no /proc, no home folder;
-- start processes or threads, see other processes, or outlive its time: when time is over, the kernel kills all
-  processes of its namespace;
+- start processes or threads, see other processes, send signals, or outlive its time: when time is over, the kernel
+  kills all processes of its namespace;
 - use more than the given memory and CPU time; shared memory (System V), which these limits do not count, is refused;
 - return more than 50,000 bytes: an answer has at most 2,000 characters, but a result that the code writes to the pipe
   itself is bounded by what the caller reads of it; what it prints is dropped;
@@ -48,6 +48,7 @@ from rest_react.tasks.tool_maker.sandbox.dependence import depends_on
 Isolation: TypeAlias = Literal["namespaces", "limits_only"]
 _PROGRAM = [sys.executable, "-I", "-S", "-B", program.__file__]
 _LONGEST_RESULT = 50_000  # bytes, of JSON
+_ENDS_OF_CODE = (program.DONE, program.OUT_OF_TIME, program.KILLED)  # others are not the work of the code
 _GRACE_S = 10.0  # for the start of a process on a loaded machine
 
 
@@ -84,7 +85,7 @@ class Sandbox:
 
     async def run(self, function: str, call: str = "") -> Outcome:
         """Runs the code of the function, then the call, which assigns `answer`; without a call, only the function is
-        defined. Raises OutsideFault if the sandbox cannot be made."""
+        defined. Raises OutsideFault if the sandbox cannot be made, or if something outside killed it."""
         async with self._slots:
             with tempfile.TemporaryDirectory(prefix="sandbox-") as folder:
                 request = {
@@ -96,6 +97,10 @@ class Sandbox:
                 )
         if status == program.SETUP_FAILED:
             raise OutsideFault(f"sandbox: {errors or 'cannot be made'}")
+        if self.isolation == "namespaces" and len(said) <= _LONGEST_RESULT and status not in _ENDS_OF_CODE:
+            raise OutsideFault(
+                f"sandbox: its process ended with status {status}; did the system kill it for want of memory? {errors}"
+            )
         outcome = _outcome(status, said, self.seconds, called=bool(call))
         if call and not outcome.problem and not outcome.constant:
             return replace(outcome, constant=not depends_on(call, outcome.tool))

@@ -7,7 +7,8 @@ The first process makes namespaces and an empty root folder, and starts a second
 limits itself and its system calls, starts a third one, and kills it when its time is over. The third gives up its
 rights and runs the code. The second is process 1 of its namespace: the code cannot kill it, and when it ends for any
 reason, the kernel kills all other processes of the namespace. The exit status says how the code ended (`SETUP_FAILED`,
-...).
+...). `LOST`: something outside killed the second or third process, such as the kernel for want of memory. In namespaces
+that is known, because the code cannot send signals; without them it counts as the code's own end (`KILLED`).
 Not here: what the sandbox protects against, and the reader of the result (tasks.tool_maker.sandbox).
 """
 
@@ -20,11 +21,11 @@ import signal
 import struct
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 CLOCK = 3  # seconds on the clock for each second of CPU time: the machine may be busy
-DONE, SETUP_FAILED, OUT_OF_TIME, KILLED = 0, 97, 98, 99  # exit statuses
+DONE, LOST, SETUP_FAILED, OUT_OF_TIME, KILLED = 0, 96, 97, 98, 99  # exit statuses
 NOBODY = 65534
 _NEW_MOUNTS, _NEW_NAMES, _NEW_IPC, _NEW_USER, _NEW_PIDS, _NEW_NETWORK = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
@@ -32,46 +33,53 @@ _NEW_MOUNTS, _NEW_NAMES, _NEW_IPC, _NEW_USER, _NEW_PIDS, _NEW_NETWORK = (
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DIE_WITH_PARENT, _NO_NEW_RIGHTS, _FILTER_CALLS = 1, 38, 22  # of prctl
 _FILE_BYTES, _ROOT_BYTES, _ROOT_FILES = 1_000_000, 8_000_000, 2_000
-_SHARING = {0xC000003E: (29, 64, 68), 0xC00000B7: (194, 190, 186)}  # shmget, semget, msgget of x86_64 and aarch64
+# System calls of x86_64 and aarch64: shmget, semget, msgget; and all that send a signal (kill, tkill, tgkill,
+# rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal).
+_SHARING = {0xC000003E: (29, 64, 68), 0xC00000B7: (194, 190, 186)}
+_SIGNALLING = {0xC000003E: (62, 200, 234, 129, 297, 424), 0xC00000B7: (129, 130, 131, 138, 240, 424)}
 _LONGEST = 2000  # characters of an answer or an error
 
 
 def main() -> int:
     """Reads the request from standard input, runs it, and returns the exit status."""
     request = json.load(sys.stdin)
-    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if request["isolated"]:
-        try:
+    try:
+        _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if request["isolated"]:
             _isolate(request["folder"])
-        except OSError as error:
-            print(f"{error.strerror or error}", file=sys.stderr)
-            return SETUP_FAILED
-    child = os.fork()
+        child = os.fork()
+    except OSError as error:
+        print(f"{error.strerror or error}", file=sys.stderr)
+        return SETUP_FAILED
     if child == 0:
         os._exit(_supervise(request))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return status if status in (DONE, SETUP_FAILED, OUT_OF_TIME) else KILLED
+    if status < 0 and request["isolated"]:  # the code cannot kill process 1 of its namespace
+        return LOST
+    return status if status in (DONE, LOST, SETUP_FAILED, OUT_OF_TIME) else KILLED
 
 
 def _supervise(request: Mapping[str, Any]) -> int:
     """The second process: enters its folder, limits itself, and waits for the process that runs the code."""
-    nothing = os.open(os.devnull, os.O_RDWR)  # behind chroot there is none
     try:
+        nothing = os.open(os.devnull, os.O_RDWR)  # behind chroot there is none
         _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         _limit(request)
         _prctl(_NO_NEW_RIGHTS, 1)
         if request["isolated"]:
-            _refuse_shared_memory()
+            # No System V shared memory, queues and semaphores, which no limit of memory counts.
+            _refuse_calls(_SHARING)
+        child = os.fork()
     except (OSError, ValueError) as error:
         os.write(2, f"{error}\n".encode())
         return SETUP_FAILED
-    child = os.fork()
     if child == 0:
         _run(request, nothing)
-    return _wait(child, CLOCK * request["seconds"])
+    return _wait(child, request["seconds"], isolated=request["isolated"])
 
 
-def _wait(child: int, seconds: float) -> int:
+def _wait(child: int, seconds: float, *, isolated: bool) -> int:
+    """Kills the process of the code when its time on the clock is over; returns how it ended."""
     late = False
 
     def end(*_: object) -> None:
@@ -80,9 +88,16 @@ def _wait(child: int, seconds: float) -> int:
         os.kill(child, signal.SIGKILL)
 
     signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return OUT_OF_TIME if late or status == -signal.SIGXCPU else DONE if status == 0 else KILLED
+    signal.setitimer(signal.ITIMER_REAL, CLOCK * seconds)
+    _, ended, used = os.wait4(child, 0)
+    status = os.waitstatus_to_exitcode(ended)
+    if late or status == -signal.SIGXCPU:
+        return OUT_OF_TIME
+    # A process that ignored the first signal is killed by its limit of CPU time.
+    over_limit = used.ru_utime + used.ru_stime >= _cpu_limit(seconds)
+    if status == -signal.SIGKILL and isolated and not over_limit:
+        return LOST
+    return DONE if status == 0 else KILLED
 
 
 # ── isolation ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,7 +162,7 @@ def _limit(request: Mapping[str, Any]) -> None:
         os.chdir("/empty")
     else:
         os.chdir(request["folder"])
-    cpu = max(1, round(request["seconds"]))
+    cpu = _cpu_limit(request["seconds"])
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))  # first a signal that tells why, then the end
     for what, most in (
         (resource.RLIMIT_AS, request["memory_mb"] << 20),
@@ -158,8 +173,12 @@ def _limit(request: Mapping[str, Any]) -> None:
         resource.setrlimit(what, (most, most))
 
 
+def _cpu_limit(seconds: float) -> int:
+    return max(1, round(seconds))
+
+
 def _give_up_rights(*, isolated: bool) -> None:
-    """No rights, and no other processes."""
+    """No rights, no other processes, and no signals."""
     if isolated and os.getuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -168,18 +187,21 @@ def _give_up_rights(*, isolated: bool) -> None:
         _drop_capabilities()
     _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    if isolated:
+        _refuse_calls(_SIGNALLING)
 
 
-def _refuse_shared_memory() -> None:
-    """No System V shared memory, queues and semaphores, which no limit of memory counts, for this process and the next
-    ones: a filter of system calls (seccomp). It ends a process that calls in the way of another architecture."""
+def _refuse_calls(numbers: Mapping[int, Sequence[int]]) -> None:
+    """Refuses these system calls, given for each architecture, to this process and the next ones: a filter (seccomp).
+    It ends a process that calls in the way of another architecture."""
     load, equal, at_least, end = 0x20, 0x15, 0x35, 0x06  # operations: (code, jump if true, jump if false, value)
     allow, deny, kill = (end, 0, 0, 0x7FFF0000), (end, 0, 0, 0x00050000 | errno.EPERM), (end, 0, 0, 0x80000000)
     steps = [(load, 0, 0, 4)]  # the architecture
-    for architecture, calls in _SHARING.items():
-        other_numbers = (at_least, 5, 0, 0x40000000)  # the x32 calls of x86_64, to `kill`
-        denied = [(equal, 3 - place, 0, call) for place, call in enumerate(calls)]
-        steps += [(equal, 0, 8, architecture), (load, 0, 0, 0), other_numbers, *denied, allow, deny, kill]
+    for architecture, calls in numbers.items():
+        count = len(calls)
+        other_numbers = (at_least, count + 2, 0, 0x40000000)  # the x32 calls of x86_64, to `kill`
+        denied = [(equal, count - place, 0, call) for place, call in enumerate(calls)]
+        steps += [(equal, 0, count + 5, architecture), (load, 0, 0, 0), other_numbers, *denied, allow, deny, kill]
     steps.append(kill)
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     _call("prctl", _FILTER_CALLS, ctypes.c_ulong(2), struct.pack("HP", len(steps), ctypes.addressof(code)), 0, 0)
