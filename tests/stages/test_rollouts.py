@@ -116,7 +116,7 @@ def test_questions_whose_tool_was_rejected_are_failed_by_the_model_and_no_refusa
     questions = [Question(f"word_sorting-eval-00{n}", "Sort: b a") for n in range(3)]
     path = tmp_path / TRAJECTORIES
     how = {"repeats": 1, "seed": 0, "in_flight": 2, "title": "evaluate"}
-    asyncio.run(roll_out(task, policy(SCRIPTED), questions, path, **how))
+    asyncio.run(answer_all(task, policy(SCRIPTED), questions, path, **how))
     faults = [trajectory.fault for trajectory in read_lines(path, Trajectory)]
     assert (
         faults == [Fault("model", "not asked, because the tool for word_sorting was not accepted: the call fails")] * 3
