@@ -40,7 +40,7 @@ from rest_react.forecast.stage_costs import (
     training,
     writing,
 )
-from rest_react.selection.trajectory_filters import READ_TEXTS
+from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL, READ_TEXTS
 from rest_react.stages.reuse.reuse import differing_stages, shared_judges, shared_stages
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.storage.run_folder import RunFolder
@@ -100,7 +100,7 @@ def _improving(
     """What the reward model does in Improve of iteration k, and before it the training of judges."""
     rankings = s.grow.samples if by_options(s) else 1  # one request per candidate
     asked = rankings * (s.improve.selector == "reward_model") + (s.improve.keep == "judged_good")
-    verdicts = trajectories if s.improve.keep_trajectories == "judged_good" else 0
+    verdicts = trajectories if s.improve.keep_trajectories in ASK_REWARD_MODEL - READ_TEXTS else 0
     if k == 1 and asked and not complete(0, "judge"):
         yield from judge_training(s, pace, round(demonstrations_of(s) * steps))
     if k == 1 and verdicts and not complete(0, "outcome_judge"):
