@@ -23,7 +23,7 @@ from rest_react.config import cli
 from rest_react.config.compose import compose
 from rest_react.config.groups import spell_out
 from rest_react.config.settings import Settings
-from rest_react.errors import ModelFault, OutsideFault, RestReactError, UsageError, disk_errors
+from rest_react.errors import ModelFault, OutsideFault, RestReactError, RunFolderError, UsageError, disk_errors
 from rest_react.processes.command import run_async
 from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
@@ -82,14 +82,20 @@ async def ask(settings: Settings, text: str) -> tuple[Trajectory, list[str]]:
 
 def settings_of_run(overrides: Sequence[str]) -> Settings:
     """The settings of the command that made the run, with `overrides` in place of its own. A job of a sweep has no
-    command of its own in its folder: `overrides` alone. Raises ConfigError as `compose` does."""
+    command of its own in its folder: `overrides` alone. Raises ConfigError as `compose` does, RunFolderError if the
+    file of the command is damaged."""
     named = compose(overrides)
     file = cli.output_root(named) / named.run / COMMAND
     if not file.is_file():
         return named
     given = {_key(spell_out(word)) for word in overrides}
-    recorded = [word for word in yaml.safe_load(file.read_text(encoding="utf-8")) if _key(word) not in given]
-    return compose([*recorded, *overrides])
+    try:
+        recorded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        recorded = None
+    if not isinstance(recorded, list):  # such as an empty file, after a power cut
+        raise RunFolderError(f"{file} is damaged; delete it, and give the settings of the run again")
+    return compose([*(word for word in map(str, recorded) if _key(word) not in given), *overrides])
 
 
 def _key(override: str) -> str:

@@ -12,7 +12,7 @@ from rest_react import ask as module
 from rest_react.ask import HELP, main, settings_of_run
 from rest_react.build import Parts
 from rest_react.config.compose import compose
-from rest_react.errors import BudgetReached, OutsideFault
+from rest_react.errors import BudgetReached, OutsideFault, RunFolderError
 from rest_react.records import Candidate, Hit, Step, Trajectory, Usage
 from rest_react.run import run
 from rest_react.storage.run_folder import RunFolder
@@ -89,6 +89,15 @@ def test_the_settings_are_those_of_the_run_s_command_but_for_the_given_ones(tmp_
     assert settings_of_run(given) == compose(own)
     others = ["reward_model=tiny", "agent.max_searches=2"]
     assert settings_of_run([*given, *others]) == compose([*own, *others])
+
+
+@pytest.mark.parametrize("content", [b"", b"- [", b"run: mine", b"\xff"])
+def test_a_damaged_command_of_a_run_is_named_with_the_way_out(tmp_path: Path, content: bytes) -> None:
+    command = tmp_path / "mine" / "hydra" / "overrides.yaml"
+    command.parent.mkdir(parents=True)
+    command.write_bytes(content)
+    with pytest.raises(RunFolderError, match="is damaged; delete it, and give the settings of the run again"):
+        settings_of_run([f"output={tmp_path}", "run=mine"])
 
 
 def test_help_exits_with_0(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
