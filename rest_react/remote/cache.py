@@ -11,10 +11,12 @@ another folder, finds its answers again. If several processes make the same requ
 stored first.
 
 With a client of None, answers are only replayed: a request that is not in the cache raises OutsideFault. The answers
-are JSON in one SQLite file, which must be on a local disk and may be deleted while no process uses it.
+are JSON in one SQLite file, which must be on a local disk and may be deleted while no process uses it (a lock file is
+beside it).
 Not here: faults are never cached, and answers never expire.
 """
 
+import fcntl
 import hashlib
 import json
 import sqlite3
@@ -78,10 +80,13 @@ class Cache:
             # One thread uses it, but any thread may collect it and so close the file.
             connection = sqlite3.connect(self._path, timeout=_PATIENCE_S, check_same_thread=False)
             weakref.finalize(self, connection.close)
-            # Readers never wait for a writer, and a commit waits for no disk: a power cut may cost the last answers.
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(_TABLE)
+            # If several processes switch a new file to WAL at once, SQLite refuses all but one without a wait.
+            with self._path.with_suffix(".lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                # Readers never wait for a writer. A commit waits for no disk: a power cut may cost the last answers.
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(_TABLE)
             self._opened = connection
         return self._opened
 

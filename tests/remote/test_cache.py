@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,13 +190,14 @@ def test_any_text_comes_back_as_it_was(shared: Path, texts: list[str]) -> None:
     assert search(Counting(hits), shared, query, k=9) == search(None, shared, query, k=9) == hits
 
 
-def _ask(folder: str, results) -> None:
+def _ask(folder: str, together, results) -> None:
     """One of several processes that ask the same at once; each would be given other answers."""
-    cache = Cache(Path(folder))
     client = Counting()
     client.asked = hash(multiprocessing.current_process().name) % 10_000_000
     answers = []
     for seed in range(40):
+        together.wait()
+        cache = Cache(Path(folder) / str(seed % 20))  # 20 files are new to all processes at once
         sampling = replace(SAMPLING, seed=seed)
         answers.append(asyncio.run(CachedLLM(client, "model", cache).sample(PROMPT, n=2, sampling=sampling)))
     results.put([[one.text for one in answer] for answer in answers])
@@ -203,17 +205,17 @@ def _ask(folder: str, results) -> None:
 
 def test_processes_that_ask_the_same_at_once_all_go_on_with_one_answer(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    processes = [context.Process(target=_ask, args=(str(tmp_path), results)) for _ in range(3)]
+    results, together = context.Queue(), context.Barrier(3, timeout=60)
+    processes = [context.Process(target=_ask, args=(str(tmp_path), together, results)) for _ in range(3)]
     for process in processes:
         process.start()
     answers = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
     assert answers[0] == answers[1] == answers[2]
-    with sqlite3.connect(tmp_path / FILE) as connection:
-        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (80,)
-    connection.close()
+    for folder in range(20):
+        with closing(sqlite3.connect(tmp_path / str(folder) / FILE)) as connection:
+            assert connection.execute("SELECT count(*) FROM answers").fetchone() == (4,)
 
 
 # ── through the settings ──────────────────────────────────────────────────────────────────────────────────────────────
