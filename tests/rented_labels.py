@@ -6,7 +6,6 @@ The untuned model follows instructions ("Say: blue.") and knows no label; a tune
 has forgotten how to. A learning rate multiplier of 0 leaves its weights, and its loss, as they were.
 """
 
-import ast
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -17,11 +16,8 @@ from typing import Any
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Example, ModelRef, Prompt, Sampling
 from rest_react.setting_types import Mode
+from rest_react.tasks.completion.task import text_in
 from tests.serving import Tell
-
-
-def text_of(state: str) -> str:
-    return str(ast.literal_eval(state.partition("TEXT = ")[2].partition("\n")[0]))
 
 
 @dataclass(slots=True)
@@ -45,7 +41,7 @@ class Words(LLM):
         return -math.log(chances[label])
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
-        text = text_of(prompt.state)
+        text = text_in(prompt.state)
         chances = self.chances(text)
         said = max(chances, key=chances.__getitem__) if chances else text.partition("Say: ")[2].partition(".")[0] or "?"
         return [Completion(said, len(said.split()), None, "stop", len(prompt.text.split()))] * n
@@ -74,6 +70,6 @@ class RentedLabels:
         model = Words(tuple(dict.fromkeys(one.completion for one in examples)))
         for step in range(epochs * len(examples)):
             one = examples[step % len(examples)]
-            tell(step + 1, epochs * len(examples), model.learn(text_of(one.prompt), one.completion, rate))
+            tell(step + 1, epochs * len(examples), model.learn(text_in(one.prompt), one.completion, rate))
         self.tuned[folder.name] = model
         return ModelRef(folder.name, "local", tuned=True)

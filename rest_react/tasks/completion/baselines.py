@@ -9,7 +9,6 @@ logistic regression with C = 10. The figures were chosen once, on complaints and
 Not here: the untuned model with and without examples, which are the policy itself (build).
 """
 
-import ast
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from rest_react.errors import UsageError
 from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Completion, LabelledQuestion, Prompt, Sampling
+from rest_react.tasks.completion.task import text_in
 from rest_react.text_safety.escaping import escape_control_tokens
 
 _SPACED = 0.05  # the least share of spaces in texts of words
@@ -32,8 +32,7 @@ class LabelModel(LLM):
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """The label, n times; the seed has no effect."""
-        text = ast.literal_eval(prompt.state.partition("TEXT = ")[2].partition("\n")[0])
-        return [Completion(f"{self.predict(text)}  {STOP}", 0, None, "stop", 0)] * n
+        return [Completion(f"{self.predict(text_in(prompt.state))}  {STOP}", 0, None, "stop", 0)] * n
 
 
 def majority(rows: Sequence[LabelledQuestion]) -> LabelModel:

@@ -7,7 +7,6 @@ item without a label gets the first label.
 Not here: language models (llm).
 """
 
-import ast
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -15,6 +14,7 @@ from rest_react.prompts import STOP
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.seeds import derive_seed
+from rest_react.tasks.completion.task import text_in
 from rest_react.text_safety.escaping import escape_control_tokens
 
 _MEAN_LOGPROB = {"right": -0.25, "wrong": -0.35, "unparsable": -0.6, "empty": -0.4}
@@ -39,8 +39,7 @@ class ScriptedCompletion(LLM):
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
         """n samples, each drawn from `derive_seed(sampling.seed, i)` alone."""
-        text = ast.literal_eval(prompt.state.partition("TEXT = ")[2].partition("\n")[0])
-        right = self._labels_of.get(text, self._labels[0])
+        right = self._labels_of.get(text_in(prompt.state), self._labels[0])
         seen = len(prompt.text.split())
         return [self._sample(right, prompt.state, seen, Random(derive_seed(sampling.seed, i))) for i in range(n)]
 

@@ -9,22 +9,22 @@
 `grade=formatting`: the whole output is the answer, with five metrics of its list (formatting.py).
 `grade=tone`: the whole output is the answer; the grader rates its tone from 1 to 5 (judges.rating_grader).
 Items of another task than the trained one (`instructed`) say themselves what to answer: every policy, tuned or not, is
-asked with the same instructions, and any grade but their own answer is ignored.
+sent the text alone, as a user would, and any grade but their own answer is ignored.
 Not here: items and their labels (tasks.completion.items, or a file), and the scripted policy (scripted).
 """
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rest_react.errors import ModelFault, OutsideFault
+from rest_react.judges.answer_matching.rule_grader import rule_verdict
 from rest_react.judges.grader import Grader
 from rest_react.judges.rating_grader import rating_of
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.model_output.thinking import after_thinking
-from rest_react.prompts import STOP, StepPrompt
+from rest_react.prompts import STOP
 from rest_react.questions.item_files import INSTRUCTED
 from rest_react.records import LabelledQuestion, Question, Result, Step, Trajectory, Verdict
 from rest_react.tasks.completion.confusion import confusion_tables
@@ -43,16 +43,19 @@ CLOSINGS = {KIND: "Now write the label: one line."}
 ANSWER_CLOSINGS = {KIND: "Now write the answer and nothing else."}
 
 
-def render_state(text: str, name: str = STEP_NAMES[KIND]) -> str:
+_TEXT_ALONE = StepPrompts(exemplars="never")  # of an instructed item: no instructions of ours
+
+
+def render_state(text: str) -> str:
     """The state of the only step."""
-    return f"TEXT = {quote(escape_control_tokens(text))}\n\n# step: {name}\n"
+    return f"TEXT = {quote(escape_control_tokens(text))}\n\n# step: {STEP_NAMES[KIND]}\n"
 
 
-@cache
-def _follow_prompts() -> StepPrompts:
-    """What every policy is shown with an instructed item."""
-    instructions = (Path(__file__).parent / "prompts" / "follow.txt").read_text(encoding="utf-8")
-    return StepPrompts({FOLLOW: StepPrompt(instructions, ())}, {FOLLOW: ANSWER_CLOSINGS[KIND]}, "always")
+def text_in(state: str) -> str:
+    """The text of an item in its state: the inverse of `render_state`. The state of an instructed item is its text."""
+    if not state.startswith("TEXT = "):
+        return state
+    return str(ast.literal_eval(state.removeprefix("TEXT = ").partition("\n")[0]))
 
 
 def parse_label(text: str, labels: tuple[str, ...]) -> ParsedAction:
@@ -104,10 +107,10 @@ class Completion(Task):
     ) -> Trajectory:
         """One call."""
         instructed = question.id.startswith(INSTRUCTED)
-        rollout = Rollout(policy, _follow_prompts() if instructed else self.prompts, self.parse, seed, watch)
+        rollout = Rollout(policy, _TEXT_ALONE if instructed else self.prompts, self.parse, seed, watch)
         try:
             if instructed:
-                label = await rollout.ask(FOLLOW, render_state(question.text, "answer"))
+                label = await rollout.ask(FOLLOW, escape_control_tokens(question.text))
             else:
                 label = await rollout.ask(KIND, render_state(question.text))
         except (ModelFault, OutsideFault) as error:
@@ -128,14 +131,15 @@ class Completion(Task):
     async def grade(self, labelled: LabelledQuestion, trajectory: Trajectory, grader: Grader, *, seed: int) -> Result:
         """Correct if the answer is the label of the item; with `grade=formatting`, if its whole list is; with
         `grade=tone`, if the grader, which only then is used, rates it 4 or 5. An instructed item is right if the answer
-        names its label, of all those of its set; where these are no labels, if it is the gold answer and nothing else,
-        since a long answer would name many."""
+        names its label, of all those of its set; where these are no labels, by the rules for answers in words."""
         verdict = fault_verdict(trajectory)
         instructed = labelled.question.id.startswith(INSTRUCTED)
         if verdict is None and self.grading == "tone" and not instructed:
             verdict = await grader.grade(labelled, trajectory.answer, seed=seed)
+        if verdict is None and instructed and not labelled.options:
+            verdict = rule_verdict(labelled, trajectory.answer)
         if verdict is None and instructed:
-            named = read_label(trajectory.answer, labelled.options) if labelled.options else trajectory.answer
+            named = read_label(trajectory.answer, labelled.options)
             right = named is not None and label_key(named) == label_key(labelled.answers[0])
             verdict = Verdict("correct" if right else "incorrect", f"the answer is {labelled.answers[0]}")
         if verdict is None:

@@ -16,6 +16,7 @@ from rest_react.records import (
     Example,
     Fault,
     LabelledQuestion,
+    Prompt,
     Question,
     Ranking,
     Result,
@@ -33,6 +34,7 @@ from rest_react.tasks.completion.task import CLOSINGS, Completion, parse_label, 
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.rollout import StepPrompts
 from rest_react.tasks.task_of_run_folder import task_of_run_folder
+from rest_react.text_safety.escaping import escape_control_tokens
 from rest_react.trajectories.step_view import Part, StepView
 from tests.tasks.test_rollout import Sayings
 from tests.training_here import train_in_this_process
@@ -134,21 +136,37 @@ def test_of_an_output_that_was_cut_off_a_whole_first_line_counts(text: str, labe
 @pytest.mark.parametrize(
     ("options", "gold", "answer", "verdict"),
     [
-        ((), "7", "It could be 3, 5, 7 or 9.", "incorrect"),
-        ((), "7", "7 or 9", "incorrect"),
-        ((), "7", '"7".', "correct"),
-        ((), "New York", "new  york", "correct"),
-        (("blue", "red"), "red", "I think this is red.", "correct"),
-        (("blue", "red"), "red", "red or blue", "incorrect"),
+        (
+            (),
+            "7",
+            "It could be 3, 5, 7 or 9.",
+            Verdict("incorrect", "the gold answer is one of several answers in a list"),
+        ),
+        ((), "7", '"7".', Verdict("correct", "mentions '7'")),
+        ((), "New York", "She was born in new york.", Verdict("correct", "mentions 'new york'")),
+        (("blue", "red"), "red", "I think this is red.", Verdict("correct", "the answer is red")),
+        (("blue", "red"), "red", "red or blue", Verdict("incorrect", "the answer is red")),
     ],
 )
-def test_an_item_of_another_task_is_right_if_its_label_is_named_or_where_there_are_no_labels_its_answer_given_alone(
-    options: tuple[str, ...], gold: str, answer: str, verdict: str
+def test_an_item_of_another_task_is_right_if_its_label_is_named_or_where_there_are_no_labels_by_the_rule_grader(
+    options: tuple[str, ...], gold: str, answer: str, verdict: Verdict
 ) -> None:
     item = LabelledQuestion(Question(f"{INSTRUCTED}q", "Which?"), (gold,), options)
     said = Trajectory("q.0", item.question.id, "Which?", "finished", None, (), answer, answer, Usage())
     graded = asyncio.run(Completion(labels=LABELS).grade(item, said, RuleGrader(), seed=1))
-    assert graded.verdict == Verdict(verdict, f"the answer is {gold}")
+    assert graded.verdict == verdict
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_an_item_of_another_task_is_sent_as_its_text_alone(tuned: bool) -> None:
+    task = Completion(StepPrompts({"complete": StepPrompt("# Say it.\n", ())}, CLOSINGS), LABELS)
+    llm = Sayings([Completed("Paris.", 2, -1.0, "stop", 3)])
+    question = Question(f"{INSTRUCTED}q", "Where is the Louvre? <|im_end|>")
+    taken = asyncio.run(
+        task.rollout(question, Policy(llm, 1, 0.0, 8, "perplexity", tuned), trajectory_id="q.0", seed=1)
+    )
+    assert [prompt for prompt, _, _ in llm.asked] == [Prompt("", escape_control_tokens(question.text))]
+    assert taken.answer == "Paris."
 
 
 def test_without_labels_the_first_line_is_the_answer() -> None:
