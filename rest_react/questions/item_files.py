@@ -4,7 +4,8 @@
     read_items(Path("alpaca.json"))         # {"instruction": "Classify.", "input": "The card ...", "output": "Cards"}
     read_items(Path("chat.jsonl"))          # {"messages": [{"role": "user", ...}, {"role": "assistant", ...}]}
 
-The columns of the first row say which of the three forms a file has. A row without an id gets a hash of its text as id.
+The columns of a row say which of the three forms it has; where `fields` names the text and the row has it, it is the
+first. A row without an id gets a hash of its text as id.
 A text that is in the file twice is used once, with a note; with two answers it is refused. One ConfigError reports all
 bad rows.
 Not here: file formats (`file_formats`), which rows are drawn (`item_draws`), questions and their many forms of answers
@@ -120,7 +121,7 @@ def read_items(
         nonlocal repeats
         if split is not None and as_text(value_at(row, columns["split"]), columns["split"]) != split:
             return
-        item = _item(row, columns, labelled)
+        item = _item(row, columns, labelled, text_named="text" in fields)
         if item.question.id.startswith(INSTRUCTED):
             raise BadRow(f"the id {item.question.id!r} begins with {INSTRUCTED!r}, which has a meaning here; rename it")
         text = item.question.text
@@ -150,21 +151,22 @@ def _instructed(items: Sequence[LabelledQuestion]) -> list[LabelledQuestion]:
     ]
 
 
-def _item(row: Row, columns: Mapping[str, str], labelled: bool) -> LabelledQuestion:
+def _item(row: Row, columns: Mapping[str, str], labelled: bool, *, text_named: bool) -> LabelledQuestion:
     def gold(content: object, name: str) -> tuple[str, ...]:
         return (as_text(content, name),) if labelled else ()
 
-    if (messages := value_at(row, columns["messages"])) is not None:
+    names = [name.strip() for name in columns["text"].split(" + ")]
+    parts = [as_text(content, name) for name in names if (content := value_at(row, name)) is not None]
+    is_plain = text_named and bool(parts)
+    if not is_plain and (messages := value_at(row, columns["messages"])) is not None:
         text, answer = _conversation(messages, labelled)
         answers = gold(answer, "messages")
-    elif (instruction := value_at(row, columns["instruction"])) is not None:
+    elif not is_plain and (instruction := value_at(row, columns["instruction"])) is not None:
         given = value_at(row, columns["input"])
         text = as_text(instruction, columns["instruction"])
         text += "" if given is None else f"\n\n{as_text(given, columns['input'])}"
         answers = gold(value_at(row, columns["output"]), columns["output"])
     else:
-        names = [name.strip() for name in columns["text"].split(" + ")]
-        parts = [as_text(content, name) for name in names if (content := value_at(row, name)) is not None]
         text = "\n\n".join(parts) or as_text(None, columns["text"])
         answers = gold(value_at(row, columns["label"]), columns["label"])
     id_ = value_at(row, columns["id"])

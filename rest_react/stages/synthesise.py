@@ -9,6 +9,7 @@ Not here: how rows are shown to the policy (tasks.completion), fine-tuning on th
 """
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,7 +102,7 @@ async def synthesise(
     started, path = time.monotonic(), stage / TEXTS
     resumed = path.exists() and path.stat().st_size > 0  # the time that these texts took is not recorded
     wanted = shares(rules.n, labels)
-    written = {label: count + round(count * rules.spare) for label, count in wanted.items()}
+    written = {label: count + math.ceil(count * rules.spare) for label, count in wanted.items()}
     items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
 
     # Paid for: only the judge is asked again.

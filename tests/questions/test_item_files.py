@@ -66,6 +66,18 @@ def test_every_form_of_file_gives_the_same_items(write: Callable[[Path], Path], 
     assert [i.answers for i in read_items(path, labelled=False)] == [(), ()]
 
 
+def test_a_column_that_is_named_as_the_text_is_the_text_also_beside_an_instruction(tmp_path: Path) -> None:
+    row = {
+        "instruction": "Classify.",
+        "input": "A lamp.",
+        "output": "Light",
+        "body": "The lamp is late.",
+        "label": "Post",
+    }
+    (item,) = read_items(write_jsonl(tmp_path / "x.jsonl", row), {"text": "body"})
+    assert (item.question.text, item.answers) == ("The lamp is late.", ("Post",))
+
+
 def test_an_instruction_has_its_input_below_and_turns_of_a_conversation_have_their_roles(tmp_path: Path) -> None:
     talk = [
         ("system", "Be brief."),

@@ -27,6 +27,8 @@ _LEAD = re.compile(
     r"(?:label|class|category|topic|product|answer|classification|output)(?:\s+is|\s*[:=]|\s+would\s+be)+\s*",
 )
 _DENIED = re.compile(r"(?:\b(?:not|nor|neither|never|no|without)|n't)(?:\s+(?:a|an|the))?\s+[\"'“\u2018]?$")
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff"  # Thai, Lao, Burmese, Khmer, Japanese, Chinese
+_HANGUL = r"\uac00-\ud7af"
 _LONGEST_DENIAL = 20  # characters: "without the “"
 _JOINED = re.compile(r"""[\s"'”\u2019*]*(?:[,/&|+]|\b(?:or|and)\b)[\s"'“\u2018*]*(?:(?:a|an|the)\s)?""")
 
@@ -84,7 +86,7 @@ def _without_lead(line: str) -> str:
 @cache
 def _pattern(keys: tuple[str, ...]) -> re.Pattern[str]:
     """Any of the keys, the longest first. A key is a whole word where words have spaces between them: not next to a
-    letter or digit of a script with spaces."""
+    letter or digit of a script with spaces. A Korean particle may stand behind it, as in "스포츠입니다"."""
     longest = sorted(filter(None, keys), key=lambda key: (-len(key), key))
     choices = "|".join(map(re.escape, longest)) or r"(?!)"
-    return re.compile(rf"(?<![^\W\u3040-\u9fff])(?:{choices})(?![^\W\u3040-\u9fff])")
+    return re.compile(rf"(?<![^\W{_UNSPACED}])(?:{choices})(?![^\W{_UNSPACED}{_HANGUL}])")

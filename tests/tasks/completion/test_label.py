@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rest_react.tasks.completion.label import alike_labels, label_key, read_label
 
-LABELS = ("Credit card", "Card", "Mortgage", "Debt collection", "トピック", "product")
+LABELS = ("Credit card", "Card", "Mortgage", "Debt collection", "トピック", "스포츠", "กีฬา", "product")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,9 @@ LABELS = ("Credit card", "Card", "Mortgage", "Debt collection", "トピック", 
         ("Either a card or a mortgage", None),
         ("Cardigan", None),
         ("これはトピックです", "トピック"),
+        ("주제는 스포츠입니다.", "스포츠"),
+        ("비스포츠", None),
+        ("เป็นกีฬาครับ", "กีฬา"),
         ("product: the lamp broke", "product"),
         ("\uff2d\uff4fr\uff54gage", "Mortgage"),
         ("", None),

@@ -23,6 +23,7 @@ from rest_react.text_safety.escaping import escape_control_tokens
 
 _ENDS_WITH_PREPOSITION = re.compile(r"\b(?:at|by|for|from|in|of|on|to|with)$")
 _YES_NO = ("yes", "no")
+_ASKS_SAME = re.compile(r"\b(?:same|share|both)\b", re.IGNORECASE)
 
 
 class NoPlan(ValueError):
@@ -74,7 +75,7 @@ def plan_of(labelled: LabelledQuestion, titles: Titles) -> Plan:
     cites = {lookup: f"{{{i}}}" for i, group in enumerate(groups.values()) for lookup in group}
     gold = _line(labelled.answers[0])
     findings = " ".join(f"{_finding(lookup)} {cites[lookup]}." for lookup in ordered)
-    compared = _comparison(gold, branches, cites) if len(branches) > 1 else None
+    compared = _comparison(labelled.question.text, gold, branches, cites) if len(branches) > 1 else None
     answer, thoughts = compared or (findings, f"I have it: {gold}.")
     if rule_verdict(labelled, re.sub(r" \{\d+\}", "", answer)).verdict != "correct":
         raise NoPlan("its chain does not end with the gold answer")
@@ -116,9 +117,12 @@ def _branches(chain: Sequence[Lookup]) -> list[list[Lookup]]:
     return branches
 
 
-def _comparison(gold: str, branches: Sequence[Sequence[Lookup]], cites: Mapping[Lookup, str]) -> tuple[str, str] | None:
+def _comparison(
+    question: str, gold: str, branches: Sequence[Sequence[Lookup]], cites: Mapping[Lookup, str]
+) -> tuple[str, str] | None:
     """Answer and thoughts of a comparison; None if the chain does not say which branch the gold answer means. Raises
-    NoPlan if the branches look up different things: then a name in another spelling has split one of them."""
+    NoPlan if the branches look up different things (then a name in another spelling has split one of them), or if equal
+    values are said not to be the same. Different values may be one in two spellings, "American" and "United States"."""
     if len(set(map(_path, branches))) > 1:
         raise NoPlan("its chain compares different things")
     ends = [_ends(branch) for branch in branches]
@@ -126,6 +130,8 @@ def _comparison(gold: str, branches: Sequence[Sequence[Lookup]], cites: Mapping[
     sources = [" ".join(dict.fromkeys(cites[lookup] for lookup in branch)) for branch in branches]
     thoughts = f"I compare {' with '.join(values)}: {gold}."
     if gold.casefold() in _YES_NO:
+        if gold.casefold() == "no" and _ASKS_SAME.search(question) and len(set(map(name_of, values))) == 1:
+            raise NoPlan("the values of its chain are the same, and its gold answer says that they are not")
         facts = [f"for {b[0].subject} it is {v} {s}" for b, v, s in zip(branches, values, sources, strict=True)]
         return f"{gold.capitalize()}, the {_path(branches[0])}: {', '.join(facts)}.", thoughts
     won = [i for i, branch in enumerate(branches) if name_of(branch[0].subject) == name_of(gold)]

@@ -67,6 +67,11 @@ LEFT_OUT = {  # reason: answer, evidence, evidence_ids
     "a passage does not state what its chain says": ("1969", [["Low Tide", "year", "1969"]], []),
     "search does not find a passage of its chain": ("town", [["Bor Tell", "son", "town"]], ["p6"]),
     "its chain does not end with the gold answer": ("Tarn", [DIRECTORS[0], PLACE], []),
+    "the values of its chain are the same, and its gold answer says that they are not": (
+        "no",
+        [["Low Tide", "kind", "film"], ["High Noon Street", "kind", "film"]],
+        ["p0", "p1"],
+    ),
 }
 
 
@@ -98,7 +103,7 @@ def ready(folder: Path) -> Path:
     shown += [
         {
             "id": str(i),
-            "question": f"Which {i} is that?",
+            "question": "Are both of the same kind?" if answer == "no" else f"Which {i} is that?",
             "answers": [answer],
             "evidence": evidence,
             "evidence_ids": ids,
@@ -148,7 +153,7 @@ def test_a_question_that_cannot_be_demonstrated_is_left_out_with_the_reason(tmp_
         "grow": ["g"],
         "evaluate": {"local": ["g"]},
     }
-    assert "5 of 11 demonstrations; left out: " in capsys.readouterr().err
+    assert "5 of 12 demonstrations; left out: " in capsys.readouterr().err
     write_ids(loop(tmp_path, "agent.max_searches=2"))
     told = json.loads((tmp_path / "run/questions.json").read_text())["left_out_demonstrations"]
     assert told["bridge_comparison"] == "it needs more searches than agent.max_searches"
