@@ -26,7 +26,7 @@ from rest_react.config.settings import Settings
 from rest_react.config.students import settings_of_student
 from rest_react.errors import ConfigError, RestReactError, disk_errors
 from rest_react.forecast.machine_speed import with_speed
-from rest_react.forecast.sbatch import SCRIPT, expected_minutes, has_slurm, sbatch_script
+from rest_react.forecast.sbatch import SCRIPT, expected_minutes, has_slurm, sbatch_script, why_no_script
 from rest_react.forecast.table import duration_line, forecast_table
 from rest_react.loop import Loop
 from rest_react.processes.command import run_async
@@ -63,8 +63,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
             say(f"note: this machine lacks what the run needs: {lack}")
         timed = with_speed(settings, folder)
         console.print(forecast_table(timed, folder))
-        if overrides and has_slurm():
-            print(sbatch_script(settings, overrides, expected_minutes(timed, folder)))
+        if script := _script(timed, overrides, folder):
+            print(script)
         return
     if missing:
         raise ConfigError(missing)
@@ -80,12 +80,25 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
         timed = with_speed(settings, folder)
         if line := duration_line(timed, folder):
             say(line)
-        if overrides and has_slurm():
-            write_file(folder.root / SCRIPT, sbatch_script(settings, overrides, expected_minutes(timed, folder)))
+        if script := _script(timed, overrides, folder):
+            write_file(folder.root / SCRIPT, script)
+        elif overrides:
+            (folder.root / SCRIPT).unlink(missing_ok=True)  # of another command
         run_async(prepared.run_to(settings.iteration))
         _record(folder, locked, here | prepared.data_digests())  # with what it made, such as tools
     for student in settings.students:
         run(settings_of_student(settings, student), loop=loop)
+
+
+def _script(settings: Settings, overrides: Sequence[str], folder: RunFolder) -> str:
+    """The command as a script for SLURM; empty where there is no SLURM, or, which is said, where no script can start
+    the run."""
+    if not overrides or not has_slurm():
+        return ""
+    if why := why_no_script(settings):
+        say(f"note: {why}")
+        return ""
+    return sbatch_script(settings, overrides, expected_minutes(settings, folder))
 
 
 def _record(folder: RunFolder, locked: Mapping[str, object], here: Mapping[str, str]) -> None:

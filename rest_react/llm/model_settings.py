@@ -57,8 +57,18 @@ class ModelSettings(Protocol):
 
     @property
     def gpus(self) -> int:
-        """How many GPUs of this machine it may use."""
+        """How many GPUs of this machine it needs."""
         return 0
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it runs on a GPU where there is one, and on the CPU elsewhere."""
+        return False
+
+    @property
+    def spans_machines(self) -> bool:
+        """Whether it runs on other machines too, which the run does not start."""
+        return False
 
     def open(self, context: ModelContext) -> LLM:
         """The client. It connects or loads at its first call."""

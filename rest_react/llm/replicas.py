@@ -38,10 +38,12 @@ class Replica(LLM, Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A replica and its state: `revival` waits until a lost one answers again, `gone` is one that never will."""
+    """A replica and its state: `seated` sessions stay on it, `revival` waits until a lost one answers again, `gone` is
+    one that never will."""
 
     name: str
     llm: Replica
+    seated: int = 0
     revival: "asyncio.Task[None] | None" = None
     gone: bool = False
 
@@ -83,8 +85,8 @@ class Replicas:
                 except OutsideFault as error:
                     self._lose(place, last := error)
         finally:
-            if own is None:
-                seat.over = True
+            if own is None or own.over:
+                self._leave(seat)
         raise last or OutsideFault("there is no replica")
 
     async def aclose(self) -> None:
@@ -96,17 +98,24 @@ class Replicas:
         if revivals:
             await asyncio.wait(revivals)
         for place in self._places:
-            place.revival, place.gone = None, False
+            place.seated, place.revival, place.gone = 0, None, False
         await gather_or_cancel(place.llm.aclose() for place in self._places)
 
     def _place_of(self, seat: Session) -> _Place:
         """The replica of a session: the one it has, unless that one is lost; else the one with the fewest sessions."""
         answering = [place for place in self._places if place.answers] or self._places
-        if self._seats.get(seat) not in answering:
-            self._seats = {other: place for other, place in self._seats.items() if not other.over and other is not seat}
-            taken = list(self._seats.values())
-            self._seats[seat] = min(answering, key=taken.count)
-        return self._seats[seat]
+        if (place := self._seats.get(seat)) is None or place not in answering:
+            if self._leave not in seat.when_over:
+                seat.when_over.append(self._leave)
+            self._leave(seat)
+            place = self._seats[seat] = min(answering, key=lambda one: one.seated)
+            place.seated += 1
+        return place
+
+    def _leave(self, seat: Session) -> None:
+        """Gives up the seat of a session, if it has one: the session is over, or its replica is lost."""
+        if (place := self._seats.pop(seat, None)) is not None:
+            place.seated -= 1
 
     def _lose(self, place: _Place, error: OutsideFault) -> None:
         """Takes a replica out of use until it answers again; once for all calls that were lost with it."""

@@ -9,10 +9,10 @@ argument, and no result depends on it.
 Not here: which server a session stays on (llm.replicas).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from rest_react.seeds import derive_seed
@@ -20,10 +20,17 @@ from rest_react.seeds import derive_seed
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """Requests that belong together; `over` once no more of them will come."""
+    """Requests that belong together; `over` once no more of them will come, which `when_over` is told."""
 
     id: str
     over: bool = False
+    when_over: list[Callable[["Session"], None]] = field(default_factory=list)
+
+    def end(self) -> None:
+        """No more requests will come."""
+        self.over = True
+        for tell in self.when_over:
+            tell(self)
 
 
 _CURRENT: ContextVar[Session | None] = ContextVar("session", default=None)
@@ -37,7 +44,7 @@ def session(id_: str) -> Iterator[Session]:
     try:
         yield opened
     finally:
-        opened.over = True
+        opened.end()
         _CURRENT.reset(before)
 
 

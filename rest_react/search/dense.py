@@ -50,6 +50,16 @@ class DenseSettings(SearchSettings):
     hybrid: bool  # merge its ranking with that of BM25
     device: Literal["auto", "cpu", "cuda"]  # auto: the GPU where there is one
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs it needs."""
+        return int(self.device == "cuda")
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it runs on a GPU where there is one, and on the CPU elsewhere."""
+        return self.device == "auto"
+
     def open(self, context: SearchContext) -> "DenseSearch":
         passages = context.passages or () if self.wants_passages() else context.read_corpus(self.corpus)
         return DenseSearch(passages, self, context.index)

@@ -69,6 +69,11 @@ class LocalSettings(TrainerSettings):
     main_process_port: Count  # the port for the others
     threads: NotNegative  # of each process; 0: all cores shared among them
 
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether a setting is only for GPUs; otherwise it trains where the policy is."""
+        return self.accelerate is not None or any(getattr(self, name) for name in _ON_GPU)
+
     def training(self, how: type[How], context: TrainingContext, schedule: Schedule) -> How:
         """The training of one iteration, in the policy's mode and template; `schedule` replaces some settings."""
         other: dict[str, Any] = {name: value for name, value in asdict(schedule).items() if value is not None}

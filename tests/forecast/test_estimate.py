@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -6,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from rest_react.config.compose import compose
-from rest_react.forecast.estimate import forecast
+from rest_react.forecast.estimate import UNEQUAL, forecast
 from rest_react.forecast.stage_costs import Forecast
 from rest_react.protocols import Trainer
 from rest_react.storage.locked_settings import locked_settings
@@ -188,6 +189,15 @@ def test_steps_that_are_dropped_because_their_samples_are_equal_are_neither_rank
     rows = by_stage(tmp_path, *judged, "improve.equal_steps=drop")
     assert rows["iteration 1: improve"].calls == 180 * 2 / 5
     assert rows["iteration 1: finetune"].prompt_tokens == 180 * 2 / 5 * 360 * 2
+
+
+def test_the_forecast_drops_as_many_equal_steps_as_the_settings_say_were_observed() -> None:
+    config = (Path(__file__).parents[2] / "configs" / "config.yaml").read_text(encoding="utf-8")
+    comment = config.partition("equal_steps:")[2].partition("only_grounded:")[0]
+    observed = re.search(r"(\d+) to (\d+)% of the steps", comment)
+    assert observed is not None
+    low, high = map(int, observed.groups())
+    assert low <= 100 * (1 - UNEQUAL) <= high
 
 
 def test_unknown_numbers_are_none(tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from contextvars import Context
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.errors import OutsideFault
+from rest_react.llm import replicas as replicas_module
 from rest_react.llm.replicas import Replicas
 from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling
 from rest_react.remote.session import session
@@ -89,6 +93,34 @@ def test_calls_outside_of_a_trajectory_go_to_the_least_busy_replica() -> None:
         await asyncio.gather(*(llm.sample(PROMPT, n=1, sampling=SAMPLING) for _ in range(6)))
 
     assert [one.calls for one in with_replicas(3, use)] == [2, 2, 2]
+
+
+def test_a_call_outside_of_a_trajectory_takes_as_many_steps_however_many_trajectories_are_in_flight() -> None:
+    def steps_with(trajectories: int) -> int:
+        steps = 0
+
+        def count(frame: FrameType, event: str, argument: Any) -> Any:
+            nonlocal steps
+            steps += frame.f_code.co_filename == replicas_module.__file__
+            return count
+
+        async def use(llm: Replicas, _: object) -> None:
+            with ExitStack() as opened:
+                for number in range(trajectories):
+                    opened.enter_context(session(f"q{number}.0"))
+                    await llm.sample(PROMPT, n=1, sampling=SAMPLING)
+                traced = asyncio.create_task(llm.sample(PROMPT, n=1, sampling=SAMPLING), context=Context())
+                before = sys.gettrace()
+                sys.settrace(count)
+                try:
+                    await traced
+                finally:
+                    sys.settrace(before)
+
+        with_replicas(3, use)
+        return steps
+
+    assert steps_with(300) == steps_with(3) > 0
 
 
 def test_a_lost_replica_s_trajectories_move_and_it_is_used_again_once_it_answers(

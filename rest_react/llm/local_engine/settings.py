@@ -39,7 +39,11 @@ class TransformersModel(ModelSettings):
 
     @property
     def gpus(self) -> int:
-        return int(self.device != "cpu")
+        return int(self.device == "cuda")
+
+    @property
+    def takes_gpu(self) -> bool:
+        return self.device == "auto"
 
     def open(self, context: ModelContext) -> Metered:
         engine = TransformersEngine(

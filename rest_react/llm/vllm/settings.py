@@ -18,7 +18,7 @@ from rest_react.llm.model_settings import ModelContext, ModelSettings, Runs, Tun
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.replicas import Replicas
 from rest_react.llm.vllm.visible_gpus import VISIBLE, shares, visible_gpus
-from rest_react.llm.vllm.vllm_arguments import engines, gpus
+from rest_react.llm.vllm.vllm_arguments import by_ray, engines, gpus
 from rest_react.llm.vllm.vllm_server import VllmServer
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
@@ -64,6 +64,10 @@ class VllmModel(ModelSettings):
     @property
     def gpus(self) -> int:
         return self.replicas * gpus(self.extra_args)
+
+    @property
+    def spans_machines(self) -> bool:
+        return by_ray(self.extra_args)
 
     def open(self, context: ModelContext) -> LLM:
         if self.replicas == 1:

@@ -17,6 +17,7 @@ from rest_react.llm.vllm.vllm_process import HOST
 
 _LENGTH_FLAG = "--max-model-len"
 _DATA_PARALLEL = ("--data-parallel-size", "-dp")
+_BACKENDS = ("--data-parallel-backend", "-dpb", "--distributed-executor-backend")
 _SHARDED = (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp"))
 
 
@@ -48,12 +49,24 @@ def gpus(extra_args: Sequence[str]) -> int:
     return math.prod(_size(extra_args, flags) for flags in (_DATA_PARALLEL, *_SHARDED))
 
 
+def by_ray(extra_args: Sequence[str]) -> bool:
+    """Whether Ray starts the server's engines, on whatever machines it has.
+
+    >>> by_ray(["--data-parallel-backend", "ray"]), by_ray(["--data-parallel-backend=mp"]), by_ray([])
+    (True, False, False)
+    """
+    return any(flag.replace("_", "-") in _BACKENDS and value == "ray" for flag, value in pairwise(_words(extra_args)))
+
+
 def _size(extra_args: Sequence[str], flags: Sequence[str]) -> int:
-    words = [word for argument in extra_args for word in argument.split("=", 1)]
-    for flag, value in pairwise(words):
+    for flag, value in pairwise(_words(extra_args)):
         if flag.replace("_", "-") in flags and value.isdecimal():
             return int(value)
     return 1
+
+
+def _words(extra_args: Sequence[str]) -> list[str]:
+    return [word for argument in extra_args for word in argument.split("=", 1)]
 
 
 def own_context(folder: Path) -> int | None:
