@@ -15,7 +15,7 @@ def test_a_run_that_would_train_on_unjudged_samples_says_so_with_the_measured_fi
     overrides: tuple[str, ...],
 ) -> None:
     (note,) = told(*overrides)
-    assert "-5.0 points" in note
+    assert "-7.7 points" in note
 
 
 @pytest.mark.parametrize(
