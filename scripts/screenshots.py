@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
+_SEARCH_MS = 1_000  # the page searches when nothing has been typed for a moment
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -27,7 +28,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("page", type=Path)
     arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--find", default="", help="open the first trajectory whose entry in the list has this text")
+    arguments.add_argument("--find", default="", help="open the first trajectory that the search of the page finds")
     given = arguments.parse_args()
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
@@ -60,8 +61,13 @@ def photograph(browser: "Browser", report: Path, folder: Path, size: str, scheme
     page.goto(url)
     page.wait_for_selector("html[data-ready]", state="attached")
     page.screenshot(path=folder / f"{size}-{scheme}.png")
-    first = page.locator("#list button", has_text=find).first
-    if first.count():
+    if find:
+        page.fill("#words", find)
+        page.wait_for_timeout(_SEARCH_MS)
+    first = page.locator("#list button").first
+    if not first.count():
+        told.append(f"no trajectory has {find!r}")
+    else:
         first.click()
         page.wait_for_selector("#trajectory :is(h2, h3, h4)")
         page.screenshot(path=folder / f"{size}-{scheme}-trajectory.png")

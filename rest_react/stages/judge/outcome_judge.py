@@ -6,7 +6,8 @@ A model that is tuned to say whether the answer of a trajectory is right, on the
 demonstrated questions, whose answers the demonstrations give. A policy that was trained on these questions would hardly
 err on them, so they are cross-fitted: they are dealt into folds, and those of a fold are answered by a policy that was
 tuned on the demonstrations of the other folds. The judge reads the question, the queries, the selected results and the
-answer. A share of the questions is held out, and the accuracy on their answers is in summary.json.
+answer. A share of the questions is held out, and the accuracy on their answers is in summary.json. With
+`start_from: policy` that can be too high: those weights have seen the demonstrations of the held-out questions.
 No label of a Grow or benchmark question is used. Sources: verifiers trained on outcomes (Cobbe et al. 2021) and
 cross-fitting (Chernozhukov et al. 2018). The paper has no such judge; this one is ours.
 
