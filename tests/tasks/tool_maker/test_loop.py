@@ -54,6 +54,7 @@ REJECTED = {
     "endless": "question 1: ran longer than 0.4 seconds",
     "no_code": "not Python",
     "constant": "question 1: the answer does not come from sorted_words",
+    "identity": "question 1: the answer is written in the call; sorted_words must compute it",
 }
 
 

@@ -56,13 +56,14 @@ _GRACE_S = 10.0  # for the start of a process on a loaded machine
 class Outcome:
     """The result of the code. `tool` is the name of its last function, `calls` how often the call called it.
     `constant`: the answer stays the same if the tool returns something else, or is written by hand. `problem` says why
-    there is no answer."""
+    there is no answer. `echoed`: the arguments (places and names) whose text the tool returned in its last call."""
 
     tool: str = ""
     calls: int = 0
     answer: str = ""
     constant: bool = False
     problem: str = ""
+    echoed: tuple[str, ...] = ()
 
 
 class _Result(msgspec.Struct):
@@ -71,6 +72,7 @@ class _Result(msgspec.Struct):
     calls: int = 0
     answer: str | None = None
     constant: bool = False
+    echoed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,8 @@ def _outcome(status: int, said: bytes, seconds: float, *, called: bool) -> Outco
         return Outcome(result.tool, problem=result.error)
     if not (result.answer or "").strip():
         return Outcome(result.tool, result.calls, problem="the code assigned no `answer`")
-    return Outcome(result.tool, result.calls, (result.answer or "").strip(), result.constant)
+    answer = (result.answer or "").strip()
+    return Outcome(result.tool, result.calls, answer, result.constant, echoed=result.echoed)
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """The program that runs model-written code in a sandbox. It is started by path and imports nothing of this package.
 
     python -I -S program.py < request.json        # {"function": "def f(...): ...", "call": "answer = f(3)", ...}
-    {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": ""}
+    {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": "", "echoed": []}
 
 The first process makes namespaces and an empty root folder, and starts a second process in them. The second process
 limits itself and its system calls, starts a third one, and kills it when its time is over. The third gives up its
@@ -243,20 +243,24 @@ def _results(function: str, call: str) -> dict[str, object]:
     tool = own[-1]
     if not call:
         return {"tool": tool, "error": ""}
-    calls = 0
+    calls, echoed = 0, list[str]()
 
     def counted(*args: object, **kwargs: object) -> object:
-        nonlocal calls
+        nonlocal calls, echoed
         calls += 1
-        return defined[tool](*args, **kwargs)
+        given = {str(key): _text_or_none(value) for key, value in [*enumerate(args), *kwargs.items()]}
+        returned = defined[tool](*args, **kwargs)
+        said = _text_or_none(returned)
+        echoed = [key for key, text in given.items() if text is not None and text == said]
+        return returned
 
     answer = _answer(call, tool, counted)
-    made = calls
+    made, passed_on = calls, echoed
     try:
         constant = answer is not None and _answer(call, tool, lambda *_, **__: object()) == answer
     except BaseException:  # the call cannot work with another return value; whether its answer can, its code tells
         constant = False
-    return {"tool": tool, "calls": made, "answer": answer, "constant": constant, "error": ""}
+    return {"tool": tool, "calls": made, "answer": answer, "constant": constant, "error": "", "echoed": passed_on}
 
 
 def _answer(call: str, tool: str, function: Callable[..., object]) -> str | None:
@@ -274,6 +278,13 @@ def _text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return _shortened(str(value))
+
+
+def _text_or_none(value: object) -> str | None:
+    try:
+        return _text(value)
+    except Exception:
+        return None
 
 
 def _shortened(text: str) -> str:
