@@ -175,6 +175,25 @@ def test_the_page_shows_code_and_what_it_came_to(two_runs: tuple[Path, Path]) ->
     assert "<h2>Tools</h2>" in page
 
 
+def test_without_a_maker_the_tools_of_the_only_one_are_used_and_of_several_the_user_chooses(tmp_path: Path) -> None:
+    start(tmp_path, "run=made", ways=("making",))
+    without = ["task.maker=null", "world.evaluation=2", "policy.right=1", "policy.wrong=0", "policy.unparsable=0"]
+    without.append("policy.empty=0")
+
+    def answered(*overrides: str) -> set[str]:
+        folder = start(tmp_path, *without, *overrides, ways=("user_with_tool",))
+        return {result.verdict.verdict for _, result in read(folder / "iter_0/evaluate/user_with_tool")}
+
+    assert answered("run=one") == {"correct"}
+    start(tmp_path, "run=other", "task.maker.behaviour=overfit", ways=("making",))
+    makers = sorted((tmp_path / "tools").iterdir())
+    with pytest.raises(ConfigError, match="several makers have tools") as refused:
+        answered("run=two")
+    assert all(str(maker) in str(refused.value) for maker in makers) and len(makers) == 2
+    right = next(maker for maker in makers if Library(maker).accepted())
+    assert answered("run=two", f"task.tools={right}") == {"correct"}
+
+
 def test_a_dispatcher_names_a_known_tool_or_says_that_a_new_one_is_needed(tmp_path: Path) -> None:
     asked = ["world.evaluation=2", "task.dispatch=true", "task.dispatcher=scripted_maker"]
     choices = []
