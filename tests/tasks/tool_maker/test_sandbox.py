@@ -67,6 +67,32 @@ def test_an_answer_that_comes_from_the_tool_is_not_constant(call: str) -> None:
     assert (outcome.constant, outcome.problem) == (False, "")
 
 
+NEVER_ENDS = {
+    "counts": "n = 1\nwhile double(n) != 8:\n    n += 1\nanswer = n",
+    "sleeps": "import time\nn = 1\nwhile double(n) != 8:\n    n += 1\n    time.sleep(0.01)\nanswer = n",
+    "catches": "n = 1\nwhile double(n) != 8:\n  try:\n    n += 1\n    while n > 8: pass\n  except: pass\nanswer = n",
+    "kills": "import os\nif double(4) != 8:\n    os._exit(1)\nanswer = double(2)",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NEVER_ENDS)
+def test_a_control_run_that_does_not_end_rejects_no_call_and_takes_a_small_share_of_the_time(
+    kind: str, name: str
+) -> None:
+    started = time.monotonic()
+    outcome = run(NEVER_ENDS[name], kind, seconds=4.0)
+    assert (outcome.answer, outcome.constant, outcome.problem) == ("4", False, "")
+    assert time.monotonic() - started < 8  # of 12 on the clock
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_control_run_that_reaches_the_limit_of_the_whole_run_rejects_no_call(kind: str) -> None:
+    ignored = "\n".join(f"    signal.signal(signal.{name}, signal.SIG_IGN)" for name in ("SIGALRM", "SIGPROF"))
+    call = f"import signal, time\nanswer = double(2)\nif answer != 4:\n{ignored}\n    time.sleep(100)"
+    assert run(call, kind, seconds=0.7).answer == "4"
+
+
 @isolated
 def test_a_tool_that_returns_nothing_is_told_to_return_a_text() -> None:
     problem = run("answer = f(5)", function="def f(n):\n    pass").problem

@@ -154,10 +154,13 @@ async def _drain(process: asyncio.subprocess.Process) -> None:
 
 
 def _outcome(status: int, said: bytes, seconds: float, *, called: bool) -> Outcome:
-    """Reads what the program wrote. The code may have written it, so nothing in it is trusted but its form."""
-    if status == program.OUT_OF_TIME:
+    """Reads the last line that the program wrote, which is there although the control run was out of time. The code may
+    have written it, so nothing in it is trusted but its form."""
+    too_long = len(said) > _LONGEST_RESULT
+    said = said.rstrip(b"\n").rpartition(b"\n")[2]
+    if status == program.OUT_OF_TIME and not said:
         return Outcome(problem=f"ran longer than {seconds:g} seconds")
-    if len(said) > _LONGEST_RESULT:
+    if too_long:
         return Outcome(problem=f"wrote more than {_LONGEST_RESULT} bytes")
     try:
         result = msgspec.json.decode(said, type=_Result)
