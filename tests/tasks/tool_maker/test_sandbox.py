@@ -67,6 +67,27 @@ def test_an_answer_that_comes_from_the_tool_is_not_constant(call: str) -> None:
     assert (outcome.constant, outcome.problem) == (False, "")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_set_of_texts_has_one_order_in_all_processes(kind: str) -> None:
+    function = "def unique(words):\n    return list(set(words))"
+    call = f"answer = unique({[f'word{n}' for n in range(40)]})"
+    assert len({run(call, kind, function).answer for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_code_has_no_environment_and_imports_the_standard_library_alone(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "planted.py").write_text("")
+    for name, value in (("PYTHONPATH", str(tmp_path)), ("PYTHONHASHSEED", "7"), ("PYTHONUSERBASE", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    assert run("import os\nanswer = double(len(set(os.environ) - {'LC_CTYPE'}))", kind).answer == "0"
+    flags = "(sys.flags.no_user_site, sys.flags.safe_path, sys.flags.no_site)"
+    assert run(f"import sys\nanswer = double({flags})", kind).answer == "1, True, 1, 1, True, 1"
+    for module in ("planted", "dependence", "pytest", "rest_react"):
+        assert run(f"import {module}\nanswer = double(1)", kind).problem.startswith("ModuleNotFoundError")
+
+
 NEVER_ENDS = {
     "counts": "n = 1\nwhile double(n) != 8:\n    n += 1\nanswer = n",
     "sleeps": "import time\nn = 1\nwhile double(n) != 8:\n    n += 1\n    time.sleep(0.01)\nanswer = n",

@@ -1,6 +1,6 @@
 """The program that runs model-written code in a sandbox. It is started by path and imports nothing of this package.
 
-    python -I -S program.py < request.json        # {"function": "def f(...): ...", "call": "answer = f(3)", ...}
+    PYTHONHASHSEED=0 python -s -P -S program.py < request.json      # {"function": ..., "call": "answer = f(3)", ...}
     {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": "", "echoed": []}
 
 It writes one line, and a second one in its place if the control run finds the answer constant.
@@ -48,6 +48,7 @@ _LONGEST = 2000  # characters of an answer or an error
 def main() -> int:
     """Reads the request from standard input, runs it, and returns the exit status."""
     request = json.load(sys.stdin)
+    os.environ.pop("PYTHONHASHSEED", None)  # of this process alone: the code sees no environment variables
     try:
         _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         if request["isolated"]:
