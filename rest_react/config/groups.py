@@ -37,6 +37,8 @@ _ONLY_FOR = {
     "scripted_maker": ("task.maker", "task.dispatcher"),
 }
 
+_MAY_BE_NULL = ("task.maker", "task.dispatcher")  # roles that need no model
+
 
 def spell_out(argument: str, *, multirun: bool = False) -> str:
     """An argument as Hydra needs it: the long name of a group, and quotes around text.
@@ -45,6 +47,8 @@ def spell_out(argument: str, *, multirun: bool = False) -> str:
     'llm@policy=vllm'
     """
     key, equals, value = argument.partition("=")
+    if value == "null" and key in _MAY_BE_NULL:  # Hydra can only remove the choice of a group
+        return f"~{MOUNTS[key]}"
     return f"{MOUNTS[key]}={value}" if equals and key in MOUNTS else as_typed(argument, multirun=multirun)
 
 

@@ -120,6 +120,12 @@ class Library:
                 yield verdict.parent.name, made
 
 
+def folders_of_tools(root: Path) -> list[Path]:
+    """The folders that have tools: the root, or those of its makers."""
+    found = {verdict.parents[1] for pattern in ("", "[!.]*/") for verdict in root.glob(f"{pattern}[!.]*/{VERDICT}")}
+    return sorted(found)
+
+
 def known_at_start(library: Library, run_folder: Path) -> dict[str, str]:
     """The tools that were known when the run first asked its dispatcher, so that it is shown the same list for every
     question. Tools that are made later are used at once, and listed by the next run."""

@@ -6,7 +6,9 @@
 1. Propose: the maker sees three solved questions and writes one function. It counts if the sandbox can define it.
 2. Verify: it sees the function and three other questions, without their answers, and writes one call for each. The
    runner, outside the sandbox, compares: each question needs a call that calls the function exactly once and whose
-   answer is right and comes from the function. What failed is told to the maker, up to `tries` times for each stage.
+   answer is right and comes from the function. The function must compute: a call may not bring the right answer with it
+   (replies.verifier.brought), and the function may not return the same argument in all calls. What failed is told to
+   the maker, up to `tries` times for each stage.
 3. Wrap: the head and documentation of the function, and the verified calls. No model is needed for that.
 
 A tool that fails is not used. (The original lets a function pass after three failures, accepts an empty reply, and
@@ -17,7 +19,7 @@ Not here: the folder of tools (library), and which question needs which tool (ta
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rest_react.errors import ModelFault
 from rest_react.prompts import STOP
@@ -30,6 +32,7 @@ from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import SHOWN
 from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
 from rest_react.tasks.tool_maker.replies.calls import Code, read_call, read_calls, read_function
+from rest_react.tasks.tool_maker.replies.verifier import brought
 from rest_react.tasks.tool_maker.sandbox import Sandbox
 from rest_react.tasks.tool_maker.states import propose_state, verify_state, wrapper
 from rest_react.tasks.tool_maker.step_views import ANSWER
@@ -137,32 +140,51 @@ async def _verify(
             await _checked(making.maker.sandbox, function, text, example, is_right)
             for text, example in zip(found, asked, strict=True)
         ]
-        calls = [call for call, _, _ in checked]
-        problems = [f"question {n}: {problem}" for n, (_, _, problem) in enumerate(checked, start=1) if problem]
-        problem = "; ".join(problems)
-        answers = [Hit(call, ANSWER, answer) for call, answer, _ in checked if answer]
+        calls = [one.call for one in checked]
+        problems = [f"question {n}: {one.problem}" for n, one in enumerate(checked, start=1) if one.problem]
+        problem = "; ".join(problems) or _echo_problem(function.name, checked)
+        answers = [Hit(one.call, ANSWER, one.answer) for one in checked if one.answer]
         making.note(problem, *answers)
         if not problem:
             break
     return calls, problem
 
 
+class _Checked(NamedTuple):
+    """A call, its answer, its problem, and the arguments that the function returned as they were."""
+
+    call: str
+    answer: str
+    problem: str
+    echoed: tuple[str, ...] = ()
+
+
+def _echo_problem(name: str, checked: Sequence[_Checked]) -> str:
+    """A right tool may return one of its arguments (who of five?), but not the same one for every question."""
+    same = set.intersection(*(set(one.echoed) for one in checked)) if checked else set[str]()
+    return f"{name} only returns an argument of the call; it must compute the answer" if same else ""
+
+
 async def _checked(
     sandbox: Sandbox, function: Code, text: str, example: LabelledQuestion, is_right: IsRight
-) -> tuple[str, str, str]:
-    """A call, its answer, and its problem. The right answer stays in this process."""
+) -> _Checked:
+    """Runs one call and compares its answer. The right answer stays in this process."""
     call = read_call(text, function.name)
     if call.problem:
-        return "", "", call.problem
+        return _Checked("", "", call.problem)
     outcome = await sandbox.run(function.text, call.text)
     if outcome.problem:
-        return call.text, "", outcome.problem
+        return _Checked(call.text, "", outcome.problem)
+    problem = ""
     if outcome.calls != 1:
-        return call.text, outcome.answer, f"{function.name} was called {outcome.calls} times, not once"
-    if outcome.constant:
-        return call.text, outcome.answer, f"the answer does not come from {function.name}"
-    right = is_right(outcome.answer, example.answers)
-    return call.text, outcome.answer, "" if right else "the answer of the call is wrong"
+        problem = f"{function.name} was called {outcome.calls} times, not once"
+    elif outcome.constant:
+        problem = f"the answer does not come from {function.name}"
+    elif not is_right(outcome.answer, example.answers):
+        problem = "the answer of the call is wrong"
+    elif any(is_right(value, example.answers) for value in brought(call.text, example.question.text)):
+        problem = f"the answer is written in the call; {function.name} must compute it from the values of the question"
+    return _Checked(call.text, outcome.answer, problem, outcome.echoed)
 
 
 @dataclass(slots=True)

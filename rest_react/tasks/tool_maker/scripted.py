@@ -25,7 +25,7 @@ from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.states import NONE
 from rest_react.text_safety.escaping import escape_control_tokens
 
-Behaviour: TypeAlias = Literal["right", "overfit", "endless", "no_code", "constant"]
+Behaviour: TypeAlias = Literal["right", "overfit", "endless", "no_code", "constant", "identity"]
 _TEXT = re.compile(r"^(\w+) = (\".*\")$", re.MULTILINE)
 _LOGPROBS = {"right": -0.25, "wrong": -0.35, "unparsable": -0.6, "empty": -0.4}
 
@@ -39,7 +39,7 @@ class ScriptedMakerModel(ModelSettings):
 
     kind: Literal["scripted_maker"]
     # right: the right tool and calls; overfit: a table of the shown questions; endless: a function that never returns;
-    # no_code: prose; constant: calls that do not use the tool
+    # no_code: prose; constant: calls that do not use the tool; identity: a function that returns the answer it is given
     behaviour: Behaviour
     in_flight: Count  # requests at once
     price: Price  # US dollars per million tokens, input and output
@@ -93,6 +93,8 @@ class ScriptedMaker(LLM):
         if self._behaviour == "overfit":
             table = [[texts[f"QUESTION_{n}"], texts[f"ANSWER_{n}"]] for n in (1, 2, 3)]
             return f'```python\ndef {name}(question):\n    """The answer."""\n    return dict({table!r})[question]\n```'
+        if self._behaviour == "identity":
+            return f"```python\ndef {name}(answer):\n    return answer\n```"
         if self._behaviour == "endless":
             return f"```python\n{head}\n    while True:\n        pass\n```"
         return f"```python\n{right}```"
@@ -105,6 +107,8 @@ class ScriptedMaker(LLM):
         call = self._plans[question]
         if self._behaviour == "overfit":
             return f"answer = {_tool(_family_of(call))}({question!r})"
+        if self._behaviour == "identity":
+            return f"answer = {_tool(_family_of(call))}({self._answers[question]!r})"
         if self._behaviour == "constant":
             return f"{call}\nanswer = {self._answers[question]!r}"
         return call

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
+from rest_react.errors import ConfigError
 from rest_react.llm import LanguageModel
 from rest_react.prompts import texts_hash
 from rest_react.protocols import LLM
@@ -21,7 +22,7 @@ from rest_react.storage.locked_settings import locked_settings
 from rest_react.tasks.task_settings import TaskContext, TaskSettings, Verifies
 from rest_react.tasks.tool_maker import states
 from rest_react.tasks.tool_maker.items import SHOWN, ToolItems, ToolQuestions, build_items
-from rest_react.tasks.tool_maker.library import Library, folder_name
+from rest_react.tasks.tool_maker.library import Library, folder_name, folders_of_tools
 from rest_react.tasks.tool_maker.making import MAKER, Maker, Toolbox
 from rest_react.tasks.tool_maker.replies.calls import read_answer, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.sandbox import Isolation, Sandbox, namespaces_problem
@@ -46,7 +47,8 @@ class ToolMakerSettings(TaskSettings):
 
     kind: Literal["tool_maker"]
     families: tuple[FamilyName, ...]  # the families of the built-in questions
-    # a folder with tools, which has a folder for each maker; null: tools/ beside the run's folder
+    # a folder with tools, which has a folder for each maker, or without a maker one of these; null: tools/ beside the
+    # run's folder
     tools: str | None
     dispatch: bool  # whether a model chooses the tool of a question; false: the question's id names its family
     maker_max_tokens: Count  # of a reply of the maker
@@ -57,7 +59,7 @@ class ToolMakerSettings(TaskSettings):
     sandbox: Isolation
     sandbox_seconds: Positive  # CPU time of one run of a function and a call; three times that on the clock
     sandbox_memory_mb: Count  # of one run
-    maker: Annotated[RoleModel, Field(discriminator="kind")] | None = None  # see Models; null: only tools in `tools`
+    maker: Annotated[RoleModel, Field(discriminator="kind")] | None = None  # see Models; null: only tools that exist
     # chooses the tool, with dispatch: see Models; null: the policy
     dispatcher: Annotated[RoleModel, Field(discriminator="kind")] | None = None
 
@@ -81,10 +83,17 @@ class ToolMakerSettings(TaskSettings):
         return {f"task.tools.{library.root.name}.{tool}": digest for tool, digest in library.digests().items()}
 
     def _library(self, context: TaskContext) -> Library:
-        """The folder of tools: with a maker, its own in it."""
+        """The folder of tools: with a maker, its own in it; without one, the only one with tools. Raises ConfigError if
+        there are several."""
         root = Path(self.tools) if self.tools else context.run_folder.parent / "tools"
         if self.maker is None:
-            return Library(root)
+            found = folders_of_tools(root)
+            if len(found) > 1:
+                told = ", ".join(str(folder) for folder in found)
+                raise ConfigError(
+                    [f"task.tools: task.maker is null, and several makers have tools; set task.tools to one of {told}"]
+                )
+            return Library(found[0] if found else root)
         return Library(root / f"{folder_name(self.maker.model)}-{self._way_of_making(context)}")
 
     def _way_of_making(self, context: TaskContext) -> str:

@@ -39,6 +39,12 @@ _NOTE = (
     "Correct: share [95% interval]. Majority answer: the best constant answer. Tries: of function and calls. "
     "Pays off after: questions from which on the tool is cheaper than the maker alone."
 )
+_CHOICE_HEADINGS = ("Case", "Right", "n", "And user correct", "And maker correct")
+_CHOICE_NOTE = (
+    "Right: the tool of the question's family where it was known, else none. And user (maker) correct: share of "
+    "questions with a right choice and a correct answer. The other tables have upper bounds of it: after a wrong none, "
+    "a built-in question gets the tool of its family all the same."
+)
 _UNKNOWN = "-"
 
 
@@ -64,6 +70,18 @@ class _Making:
     usd: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """One choice of the dispatcher: for which way to answer, whether the right tool was known, whether the choice was
+    right, and the score of the answer."""
+
+    way: str
+    known: bool
+    question: str
+    right: float
+    score: float | None
+
+
 def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -> list[ResultTable]:
     """The table of families and ways by the last evaluation of each way, that by the first ones where there are others,
     and that of the dispatcher where there was one."""
@@ -79,7 +97,8 @@ def tool_tables(evaluations: Sequence[Evaluated], prices: Mapping[str, Price]) -
         tables += _of_families(f"Tools, iteration {start}", first, prices)
     chosen = list(_dispatches(last))
     if chosen:
-        tables.append(ResultTable("Choice of the tool", ("Case", "Right", "n"), tuple(_dispatch_rows(chosen))))
+        rows = tuple(_dispatch_rows(chosen))
+        tables.append(ResultTable("Choice of the tool", _CHOICE_HEADINGS, rows, _CHOICE_NOTE))
     return tables
 
 
@@ -219,25 +238,35 @@ def _dollars(cost: float | None, times: int = 1) -> str:
     return _UNKNOWN if cost is None else f"${cost * times:.4f}"
 
 
-def _dispatches(last: Mapping[str, Evaluated]) -> Iterator[tuple[bool, str, float]]:
-    """Whether the right tool was known, the question, and whether the choice was right. A choice that could not be read
-    is wrong."""
-    for way in ("user_with_tool", "maker_with_tool"):
+def _dispatches(last: Mapping[str, Evaluated]) -> Iterator[_Choice]:
+    """The choices of the dispatcher. One that could not be read is wrong, and so is none where the tool was known."""
+    for way in _ALONE:
         for trajectory in last[way].trajectories if way in last else ():
             family = how_asked(trajectory.question_id).family
+            result = last[way].results.get(trajectory.id)
             for step in trajectory.steps:
                 if step.kind == "dispatch" and family:
                     known = f"{family}: " in step.state
                     said = read_choice(step.candidates[step.chosen].text, step.state) if step.chosen is not None else ""
-                    yield known, trajectory.question_id, float(said == (family if known else NONE))
+                    right = said == (family if known else NONE)
+                    score = None if result is None else result.score
+                    yield _Choice(way, known, trajectory.question_id, float(right), score)
 
 
-def _dispatch_rows(chosen: Sequence[tuple[bool, str, float]]) -> Iterator[tuple[str, str, str]]:
+def _dispatch_rows(chosen: Sequence[_Choice]) -> Iterator[tuple[str, ...]]:
     for case, name in ((True, "a known tool fits"), (False, "a new tool is needed")):
-        scores: dict[str, list[float | None]] = {}
-        for known, question, right in chosen:
-            if known == case:
-                scores.setdefault(question, []).append(right)
-        if scores:
-            share = clustered_interval(scores)
-            yield name, _with_interval(share), str(share.n)
+        own = [choice for choice in chosen if choice.known == case]
+        if own:
+            share = _share_of([(choice.question, choice.right) for choice in own])
+            honest = (
+                [(c.question, None if c.score is None else c.score * c.right) for c in own if c.way == way]
+                for way in _ALONE
+            )
+            yield name, _with_interval(share), str(share.n), *(_with_interval(_share_of(pairs)) for pairs in honest)
+
+
+def _share_of(pairs: Sequence[tuple[str, float | None]]) -> Share:
+    scores: dict[str, list[float | None]] = {}
+    for question, score in pairs:
+        scores.setdefault(question, []).append(score)
+    return clustered_interval(scores)

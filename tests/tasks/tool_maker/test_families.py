@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rest_react.tasks.tool_maker.families import FAMILIES
+from rest_react.tasks.tool_maker.families.problem import plain_key
 
 PLACES = ["leftmost", "second from the left", "third from the left", "fourth from the left", "rightmost"]
 seeds = st.integers(0, 10**9)
@@ -111,6 +112,18 @@ def test_no_text_breaks_a_checker(name: str, text: str) -> None:
 def test_a_number_problem_can_have_several_right_answers() -> None:
     problems = [FAMILIES["remainders"].make(Random(seed)) for seed in range(20)]
     assert {len(problem.answers) for problem in problems} >= {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("16.0", True), ("16.00", True), ("There are 16.", True), ("There are 16.0 nuts.", True),
+        ("16.5", False), ("16.05", False), ("16 0", False), ("160", False), ("16.0.1", False), ("-16.0", False),
+    ],
+)  # fmt: skip
+def test_a_whole_number_may_be_written_as_a_float(answer: str, right: bool) -> None:
+    assert FAMILIES["remainders"].is_right(answer, ("16", "100")) == right
+    assert (plain_key(answer) == "16") == (answer in ("16.0", "16.00"))
 
 
 @pytest.mark.parametrize("answer", ["B: red", "(B) the red book", "red book", "**(B)** red", "b", "The red."])

@@ -54,6 +54,7 @@ REJECTED = {
     "endless": "question 1: ran longer than 0.4 seconds",
     "no_code": "not Python",
     "constant": "question 1: the answer does not come from sorted_words",
+    "identity": "question 1: the answer is written in the call; sorted_words must compute it",
 }
 
 
@@ -174,6 +175,25 @@ def test_the_page_shows_code_and_what_it_came_to(two_runs: tuple[Path, Path]) ->
     assert "<h2>Tools</h2>" in page
 
 
+def test_without_a_maker_the_tools_of_the_only_one_are_used_and_of_several_the_user_chooses(tmp_path: Path) -> None:
+    start(tmp_path, "run=made", ways=("making",))
+    without = ["task.maker=null", "world.evaluation=2", "policy.right=1", "policy.wrong=0", "policy.unparsable=0"]
+    without.append("policy.empty=0")
+
+    def answered(*overrides: str) -> set[str]:
+        folder = start(tmp_path, *without, *overrides, ways=("user_with_tool",))
+        return {result.verdict.verdict for _, result in read(folder / "iter_0/evaluate/user_with_tool")}
+
+    assert answered("run=one") == {"correct"}
+    start(tmp_path, "run=other", "task.maker.behaviour=overfit", ways=("making",))
+    makers = sorted((tmp_path / "tools").iterdir())
+    with pytest.raises(ConfigError, match="several makers have tools") as refused:
+        answered("run=two")
+    assert all(str(maker) in str(refused.value) for maker in makers) and len(makers) == 2
+    right = next(maker for maker in makers if Library(maker).accepted())
+    assert answered("run=two", f"task.tools={right}") == {"correct"}
+
+
 def test_a_dispatcher_names_a_known_tool_or_says_that_a_new_one_is_needed(tmp_path: Path) -> None:
     asked = ["world.evaluation=2", "task.dispatch=true", "task.dispatcher=scripted_maker"]
     choices = []
@@ -189,6 +209,7 @@ def test_a_dispatcher_names_a_known_tool_or_says_that_a_new_one_is_needed(tmp_pa
 
 TWO = ("word_sorting", "remainders")
 # The share of right choices, and of right answers: by none, a built-in question falls back on the family in its id.
+# Only answers after a right choice count in the table of choices.
 NAMED = {"right": ("100.0%", 1.0), "other": ("0.0%", 0.0), "none": ("0.0%", 1.0)}
 
 
@@ -229,7 +250,9 @@ def test_only_the_right_tool_answers_and_by_none_a_built_in_question_has_its_fam
             folder = start(tmp_path, *asked_now, ways=("user_with_tool",))
         right = [result.verdict.verdict == "correct" for _, result in read(folder / "iter_0/evaluate/user_with_tool")]
         assert sum(right) / 4 == answered
-        assert f"| a known tool fits | {chosen} " in (folder / "report.md").read_text()
+        (row,) = (line for line in (folder / "report.md").read_text().splitlines() if "a known tool fits" in line)
+        _, right_choice, n, and_correct, by_maker = row.strip("| ").split(" | ")
+        assert (right_choice.split()[0], n, and_correct.split()[0], by_maker) == (chosen, "4", chosen, "-")
         ((trajectory, result),) = read(folder / "iter_0/evaluate/own")
         assert (result.verdict.verdict == "correct") == (names == "right")  # its id names no family
         if names == "none":

@@ -17,6 +17,7 @@ from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import ToolItems, build_items
 from rest_react.tasks.tool_maker.library import Library, ToolVerdict
 from rest_react.tasks.tool_maker.making import Maker, Toolbox, make_tool
+from rest_react.tasks.tool_maker.replies.verifier import brought
 from rest_react.tasks.tool_maker.sandbox import Sandbox
 from rest_react.tasks.tool_maker.scripted import ScriptedMaker
 from rest_react.tasks.tool_maker.states import CLOSINGS
@@ -123,3 +124,39 @@ def test_a_maker_that_refused_is_not_asked_again_for_each_question_of_the_run(tm
     asyncio.run(ask_three_times())
     assert llm.requests == 1
     assert Library(tmp_path).read("word_sorting") is None  # the next run asks again
+
+
+def made_for(family: str, llm: LLM, items: ToolItems) -> ToolVerdict:
+    maker = Maker(llm, "m", StepPrompts({}, CLOSINGS, "never"), Sandbox("limits_only"), 999, 0.0, tries=1)
+    return asyncio.run(make_tool(maker, items.examples[family], FAMILIES[family].is_right, seed=0)).verdict
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tool_that_returns_the_answer_it_is_given_is_rejected_and_the_right_one_accepted(family: str) -> None:
+    items = build_items(0, [family], demonstrations=0, train=0, evaluation=1)
+    assert made_for(family, ScriptedMaker("right", items.plans, items.answers()), items).accepted
+    verdict = made_for(family, ScriptedMaker("identity", items.plans, items.answers()), items)
+    assert "the answer is written in the call" in verdict.reason or "only returns an argument" in verdict.reason
+
+
+def sorted_in_the_call(text: str) -> str:
+    return re.sub(r"sorted_words\((.*)\)", r"sorted_words(', '.join(sorted(\1)))", text)
+
+
+def test_a_tool_whose_calls_do_its_work_is_rejected() -> None:
+    class Identity(Changed):
+        async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+            found = await super().sample(prompt, n=n, sampling=sampling)
+            return [replace(one, text=one.text.replace("return sorted(words)", "return words")) for one in found]
+
+    items = build_items(0, ["word_sorting"], demonstrations=0, train=0, evaluation=1)
+    verdict = made_for("word_sorting", Identity(items, "calls", sorted_in_the_call), items)
+    assert verdict.reason == "sorted_words only returns an argument of the call; it must compute the answer"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_value_that_a_right_call_brings_is_a_right_answer(family: str) -> None:
+    items = build_items(5, [family], demonstrations=0, train=300, evaluation=300)
+    for item in (*items.train, *items.evaluation):
+        values = brought(items.plans[item.question.text], item.question.text)
+        assert not any(FAMILIES[family].is_right(value, item.answers) for value in values)

@@ -67,6 +67,53 @@ def test_an_answer_that_comes_from_the_tool_is_not_constant(call: str) -> None:
     assert (outcome.constant, outcome.problem) == (False, "")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_set_of_texts_has_one_order_in_all_processes(kind: str) -> None:
+    function = "def unique(words):\n    return list(set(words))"
+    call = f"answer = unique({[f'word{n}' for n in range(40)]})"
+    assert len({run(call, kind, function).answer for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_code_has_no_environment_and_imports_the_standard_library_alone(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "planted.py").write_text("")
+    for name, value in (("PYTHONPATH", str(tmp_path)), ("PYTHONHASHSEED", "7"), ("PYTHONUSERBASE", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    assert run("import os\nanswer = double(len(set(os.environ) - {'LC_CTYPE'}))", kind).answer == "0"
+    flags = "(sys.flags.no_user_site, sys.flags.safe_path, sys.flags.no_site)"
+    assert run(f"import sys\nanswer = double({flags})", kind).answer == "1, True, 1, 1, True, 1"
+    for module in ("planted", "dependence", "pytest", "rest_react"):
+        assert run(f"import {module}\nanswer = double(1)", kind).problem.startswith("ModuleNotFoundError")
+
+
+NEVER_ENDS = {
+    "counts": "n = 1\nwhile double(n) != 8:\n    n += 1\nanswer = n",
+    "sleeps": "import time\nn = 1\nwhile double(n) != 8:\n    n += 1\n    time.sleep(0.01)\nanswer = n",
+    "catches": "n = 1\nwhile double(n) != 8:\n  try:\n    n += 1\n    while n > 8: pass\n  except: pass\nanswer = n",
+    "kills": "import os\nif double(4) != 8:\n    os._exit(1)\nanswer = double(2)",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NEVER_ENDS)
+def test_a_control_run_that_does_not_end_rejects_no_call_and_takes_a_small_share_of_the_time(
+    kind: str, name: str
+) -> None:
+    started = time.monotonic()
+    outcome = run(NEVER_ENDS[name], kind, seconds=4.0)
+    assert (outcome.answer, outcome.constant, outcome.problem) == ("4", False, "")
+    assert time.monotonic() - started < 8  # of 12 on the clock
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_control_run_that_reaches_the_limit_of_the_whole_run_rejects_no_call(kind: str) -> None:
+    ignored = "\n".join(f"    signal.signal(signal.{name}, signal.SIG_IGN)" for name in ("SIGALRM", "SIGPROF"))
+    call = f"import signal, time\nanswer = double(2)\nif answer != 4:\n{ignored}\n    time.sleep(100)"
+    assert run(call, kind, seconds=0.7).answer == "4"
+
+
 @isolated
 def test_a_tool_that_returns_nothing_is_told_to_return_a_text() -> None:
     problem = run("answer = f(5)", function="def f(n):\n    pass").problem

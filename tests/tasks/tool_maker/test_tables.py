@@ -1,9 +1,14 @@
 """The table of families and ways to answer, on answers made by hand."""
 
+from dataclasses import replace
+
+import pytest
+
 from rest_react.judges.results import fault_verdict, result_of
 from rest_react.metrics.prices import Price
-from rest_react.records import Fault, LabelledQuestion, Question, Trajectory, Usage, Verdict
+from rest_react.records import Candidate, Fault, LabelledQuestion, Question, Step, Trajectory, Usage, Verdict
 from rest_react.tasks.protocol import Evaluated
+from rest_react.tasks.tool_maker.states import dispatch_state
 from rest_react.tasks.tool_maker.tables import tool_tables
 
 
@@ -52,6 +57,18 @@ def test_a_second_benchmark_that_is_asked_in_the_same_way_is_not_mixed_in() -> N
     for table in tool_tables(evaluations, {"policy": Price(1.0, 1.0)}):
         shares = {row[1]: (row[2][:6], row[3]) for row in table.rows if row[0] == "word sorting"}
         assert shares == {"majority answer": ("100.0%", "1"), "user with tool": ("100.0%", "1")}
+
+
+@pytest.mark.parametrize(("named", "share"), [("word_sorting", "100.0%"), ("none", "0.0%"), ("remainders", "0.0%")])
+def test_an_answer_counts_in_the_table_of_choices_only_after_a_right_choice(named: str, share: str) -> None:
+    made, asked = answered("user_with_tool", "word_sorting", 0, 100)
+    state = dispatch_state({"word_sorting": "def f(words):", "remainders": "def g(n):"}, made.question)
+    one = replace(made, steps=(Step("dispatch", state, (Candidate(named, 1, None, "stop"),), 0),))
+    results = {one.id: result_of(asked, one, Verdict("correct"), before=Verdict("correct"))}
+    tools, choices = tool_tables([Evaluated(0, "user_with_tool", [one], results)], {})
+    assert next(row[2][:6] for row in tools.rows if row[1] == "user with tool") == "100.0%"
+    ((case, right, n, user, maker),) = choices.rows
+    assert (case, right.split()[0], n, user.split()[0], maker) == ("a known tool fits", share, "1", share, "-")
 
 
 def test_a_rejected_tool_never_pays_off_and_does_not_make_the_others_cheaper() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 _WORD = re.compile(r"[^\W_]+")
+_WHOLE_FLOAT = re.compile(r"^(-?\d+)\.0+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,14 @@ class Family:
 
 
 def plain_key(text: str) -> str:
-    """An answer without case, and without what stands around it: `(B)`, `"b".` and `b` are the same."""
-    return " ".join(text.casefold().strip(" \t\n.,:;'\"()[]").split())
+    """An answer without case, and without what stands around it: `(B)`, `"b".` and `b` are the same, so are `16.0` and
+    `16`."""
+    return whole_float(" ".join(text.casefold().strip(" \t\n.,:;'\"()[]").split()))
+
+
+def whole_float(text: str) -> str:
+    """The text of a whole float as that of a whole number; other texts as they are."""
+    return _WHOLE_FLOAT.sub(r"\1", text)
 
 
 def option_key(text: str) -> str:

@@ -9,7 +9,7 @@ Not here: the checker's comparison (problem).
 import re
 from random import Random
 
-from rest_react.tasks.tool_maker.families.problem import Family, Problem, literal
+from rest_react.tasks.tool_maker.families.problem import Family, Problem, literal, whole_float
 
 FUNCTION = '''\
 def number_with_remainders(limit, remainders):
@@ -23,6 +23,7 @@ def number_with_remainders(limit, remainders):
 _DIVISORS = (3, 5, 7, 8, 11, 13)
 _THINGS = "nuts coins beads stones apples".split()
 _HOLDERS = "basket bag crate jar".split()
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def make(rng: Random) -> Problem:
@@ -40,10 +41,11 @@ def make(rng: Random) -> Problem:
 
 
 def _key(text: str) -> str:
-    """The number; of a sentence, its only number."""
-    numbers = re.findall(r"-?\d+", text.replace(",", ""))
+    """The number; of a sentence, its only number. 16.0 is 16."""
+    numbers = [whole_float(number) for number in _NUMBER.findall(text.replace(",", ""))]
     # No right answer has more than ten digits, and Python converts no text of 4,300.
-    return str(int(numbers[0])) if len(numbers) == 1 and len(numbers[0]) < 20 else f"x{text}"
+    found = len(numbers) == 1 and len(numbers[0]) < 20 and "." not in numbers[0]
+    return str(int(numbers[0])) if found else f"x{text}"
 
 
 FAMILY = Family("remainders", make, _key, FUNCTION)

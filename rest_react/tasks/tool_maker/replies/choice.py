@@ -9,17 +9,18 @@ import ast
 import re
 
 from rest_react.model_output.thinking import after_thinking
-from rest_react.tasks.tool_maker.families.problem import plain_key
 from rest_react.tasks.tool_maker.states import NONE
 
+_MARKS = " \t\n*`.,:;'\"()[]"
 _TOOLS = re.compile(r'^TOOLS = (".*")$', re.MULTILINE)
 
 
 def read_choice(text: str, state: str) -> str:
     """The tool of the state that the first line of a reply names, or `none`; empty if it names neither. Thoughts before
-    it, case, quotes and marks around it do not count."""
+    it, quotes and marks around it do not count, nor does case, unless two names differ in nothing else."""
     shown = _TOOLS.search(state)
     names = [line.partition(":")[0] for line in ast.literal_eval(shown[1]).splitlines()] if shown else []
     lines = [line for line in (after_thinking(text) or "").splitlines() if line.strip()]
-    said = plain_key(lines[0].strip(" \t*`.:")) if lines else ""
-    return next((name for name in (*names, NONE) if said == name), "")
+    said = lines[0].strip(_MARKS) if lines else ""
+    meant = [name for name in (*names, NONE) if name.casefold() == said.casefold()]
+    return said if said in meant else next(iter(meant), "")

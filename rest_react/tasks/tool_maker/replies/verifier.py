@@ -7,6 +7,12 @@ A small model often copies a call that its prompt shows for another question. Su
 alone would let it train. Here each text and each number of a call must stand in the question, or in the head and the
 documentation of the tool (keywords such as "left"). Whole numbers up to ten, which may be counted or spelled out, pass.
 Without labels. A call that leaves values out passes too: `improve.selector=majority` may still outvote it.
+
+    >>> brought("answer = same('fig, pear')", 'Sort these words: pear, fig')
+    ['fig, pear']
+
+When a tool is made, no value that the maker brings into a call may be the right answer: then the call has the answer,
+and the tool need not compute it.
 Not here: running calls (sandbox), and the use of violations (selection.filters, by `improve.keep=verified`).
 """
 
@@ -26,6 +32,34 @@ def ungrounded(call: str, question: str, *, documentation: str) -> list[str]:
         for value in values
         if not any(_stands_in(_plain(str(value)), source) for source in sources)
     ]
+
+
+def brought(call: str, question: str) -> list[str]:
+    """The texts of the values of a call that do not stand in the question. A list is a value too: its values, separated
+    by commas. Case, punctuation and leading zeros do not count."""
+    tree = ast.parse(call)
+    texts = dict.fromkeys([*map(str, _values(tree)), *_lists(tree)])
+    return [text for text in texts if not _said(text, question)]
+
+
+def _lists(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            values = [one.value for one in node.elts if isinstance(one, ast.Constant)]
+            if len(values) == len(node.elts):
+                yield ", ".join(map(str, values))
+
+
+def _said(text: str, question: str) -> bool:
+    """Whether the words of a text follow each other in the question; of brackets (no words) the characters."""
+    part, whole = _words(text), _words(question)
+    if not part:
+        return re.sub(r"[\s,]", "", text) in re.sub(r"[\s,]", "", question)
+    return any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))
+
+
+def _words(text: str) -> list[str]:
+    return [word.lstrip("0") for word in re.findall(r"\w+", text.casefold())]
 
 
 def _values(tree: ast.AST) -> Iterator[str | int | float]:

@@ -20,6 +20,8 @@ variables, but the network, the files and the shared memory of the user who runs
 in a session of its own outlives the time limit, and root has no limit of processes. Only for code that you trust, or
 inside a container or virtual machine made for it.
 
+Equal code has equal results: hashes of texts have a fixed seed, so a set of words has one order in all processes.
+
 It does not protect against errors of the kernel (use a virtual machine for code of an adversary), against timing and
 load of the machine, or against an answer that the code makes up: what the result says comes from the same process. So
 the gold answers never enter it, and the caller compares.
@@ -36,7 +38,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -46,7 +47,10 @@ from rest_react.tasks.tool_maker.sandbox import program
 from rest_react.tasks.tool_maker.sandbox.dependence import depends_on
 
 Isolation: TypeAlias = Literal["namespaces", "limits_only"]
-_PROGRAM = [sys.executable, "-I", "-S", "-B", program.__file__]
+# Protects as -I does (which is -E -s -P): nothing is imported from the user's packages or the program's folder, and no
+# environment variable is read but this one, which -E would ignore; the process has no other.
+_PROGRAM = [sys.executable, "-s", "-P", "-S", "-B", program.__file__]
+_ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 _LONGEST_RESULT = 50_000  # bytes, of JSON
 _ENDS_OF_CODE = (program.DONE, program.OUT_OF_TIME, program.KILLED)  # others are not the work of the code
 _GRACE_S = 10.0  # for the start of a process on a loaded machine
@@ -56,13 +60,14 @@ _GRACE_S = 10.0  # for the start of a process on a loaded machine
 class Outcome:
     """The result of the code. `tool` is the name of its last function, `calls` how often the call called it.
     `constant`: the answer stays the same if the tool returns something else, or is written by hand. `problem` says why
-    there is no answer."""
+    there is no answer. `echoed`: the arguments (places and names) whose text the tool returned in its last call."""
 
     tool: str = ""
     calls: int = 0
     answer: str = ""
     constant: bool = False
     problem: str = ""
+    echoed: tuple[str, ...] = ()
 
 
 class _Result(msgspec.Struct):
@@ -71,6 +76,7 @@ class _Result(msgspec.Struct):
     calls: int = 0
     answer: str | None = None
     constant: bool = False
+    echoed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ async def _process(request: bytes, timeout_s: float) -> tuple[int, bytes, str]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={},
+        env=_ENVIRONMENT,
         cwd="/",
         start_new_session=True,
     )
@@ -152,10 +158,13 @@ async def _drain(process: asyncio.subprocess.Process) -> None:
 
 
 def _outcome(status: int, said: bytes, seconds: float, *, called: bool) -> Outcome:
-    """Reads what the program wrote. The code may have written it, so nothing in it is trusted but its form."""
-    if status == program.OUT_OF_TIME:
+    """Reads the last line that the program wrote, which is there although the control run was out of time. The code may
+    have written it, so nothing in it is trusted but its form."""
+    too_long = len(said) > _LONGEST_RESULT
+    said = said.rstrip(b"\n").rpartition(b"\n")[2]
+    if status == program.OUT_OF_TIME and not said:
         return Outcome(problem=f"ran longer than {seconds:g} seconds")
-    if len(said) > _LONGEST_RESULT:
+    if too_long:
         return Outcome(problem=f"wrote more than {_LONGEST_RESULT} bytes")
     try:
         result = msgspec.json.decode(said, type=_Result)
@@ -165,7 +174,8 @@ def _outcome(status: int, said: bytes, seconds: float, *, called: bool) -> Outco
         return Outcome(result.tool, problem=result.error)
     if not (result.answer or "").strip():
         return Outcome(result.tool, result.calls, problem="the code assigned no `answer`")
-    return Outcome(result.tool, result.calls, (result.answer or "").strip(), result.constant)
+    answer = (result.answer or "").strip()
+    return Outcome(result.tool, result.calls, answer, result.constant, echoed=result.echoed)
 
 
 @functools.cache
@@ -179,7 +189,7 @@ def namespaces_problem() -> str:
             "memory_mb": 512,
         }  # fmt: skip
         tried = subprocess.run(
-            _PROGRAM, input=json.dumps(request).encode(), capture_output=True, env={}, cwd=Path("/"), check=False
+            _PROGRAM, input=json.dumps(request).encode(), capture_output=True, env=_ENVIRONMENT, cwd="/", check=False
         )
     if tried.returncode == program.DONE and b'"tool": "f"' in tried.stdout:
         return ""

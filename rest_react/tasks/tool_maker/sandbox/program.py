@@ -1,17 +1,21 @@
 """The program that runs model-written code in a sandbox. It is started by path and imports nothing of this package.
 
-    python -I -S program.py < request.json        # {"function": "def f(...): ...", "call": "answer = f(3)", ...}
-    {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": ""}
+    PYTHONHASHSEED=0 python -s -P -S program.py < request.json      # {"function": ..., "call": "answer = f(3)", ...}
+    {"tool": "f", "calls": 1, "answer": "9", "constant": false, "error": "", "echoed": []}
+
+It writes one line, and a second one in its place if the control run finds the answer constant.
 
 The first process makes namespaces and an empty root folder, and starts a second process in them. The second process
 limits itself and its system calls, starts a third one, and kills it when its time is over. The third gives up its
-rights and runs the code. The second is process 1 of its namespace: the code cannot kill it, and when it ends for any
-reason, the kernel kills all other processes of the namespace. The exit status says how the code ended (`SETUP_FAILED`,
-...). `LOST`: something outside killed the second or third process, such as the kernel for want of memory. In namespaces
-that is known, because the code cannot send signals; without them it counts as the code's own end (`KILLED`).
+rights and runs the code: the call, then a control run of it. The second is process 1 of its namespace: the code cannot
+kill it, and when it ends for any reason, the kernel kills all other processes of the namespace. The exit status says
+how the code ended (`SETUP_FAILED`, ...). `LOST`: something outside killed the second or third process, such as the
+kernel for want of memory. In namespaces that is known, because the code cannot send signals; without them it counts as
+the code's own end (`KILLED`).
 Not here: what the sandbox protects against, and the reader of the result (tasks.tool_maker.sandbox).
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -25,6 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 CLOCK = 3  # seconds on the clock for each second of CPU time: the machine may be busy
+_CONTROL = 0.2  # the share of the time that the control run may take
 DONE, LOST, SETUP_FAILED, OUT_OF_TIME, KILLED = 0, 96, 97, 98, 99  # exit statuses
 NOBODY = 65534
 _NEW_MOUNTS, _NEW_NAMES, _NEW_IPC, _NEW_USER, _NEW_PIDS, _NEW_NETWORK = (
@@ -43,6 +48,7 @@ _LONGEST = 2000  # characters of an answer or an error
 def main() -> int:
     """Reads the request from standard input, runs it, and returns the exit status."""
     request = json.load(sys.stdin)
+    os.environ.pop("PYTHONHASHSEED", None)  # of this process alone: the code sees no environment variables
     try:
         _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         if request["isolated"]:
@@ -93,6 +99,8 @@ def _wait(child: int, seconds: float, *, isolated: bool) -> int:
     status = os.waitstatus_to_exitcode(ended)
     if late or status == -signal.SIGXCPU:
         return OUT_OF_TIME
+    if status in (-signal.SIGPROF, -signal.SIGALRM):
+        return DONE  # the end of its control run, whose time was over
     # A process that ignored the first signal is killed by its limit of CPU time.
     over_limit = used.ru_utime + used.ru_stime >= _cpu_limit(seconds)
     if status == -signal.SIGKILL and isolated and not over_limit:
@@ -217,7 +225,8 @@ def _drop_capabilities() -> None:
 
 
 def _run(request: Mapping[str, Any], nothing: int) -> NoReturn:
-    """Runs the code in this process, writes the result to standard output and ends the process."""
+    """Runs the code in this process, writes the result to standard output and ends the process. The result is written
+    before the control run, so that one that never ends (`while check(f(n)): n += 1`) rejects no call."""
     result = os.dup(1)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
@@ -226,14 +235,35 @@ def _run(request: Mapping[str, Any], nothing: int) -> NoReturn:
         found = _results(request["function"], request["call"])
     except BaseException as error:  # SystemExit and MemoryError too: whatever the code raises is its result
         found = {"error": f"{type(error).__name__}: {error}"[:_LONGEST]}
-    os.write(result, json.dumps(found).encode())
+    _write(result, found)
+    if found.get("answer") is not None:
+        # A call that cannot work with another return value is not constant; whether its answer can, its code tells.
+        with contextlib.suppress(BaseException):
+            if _control(request["call"], str(found["tool"]), request["seconds"]) == found["answer"]:
+                _write(result, found | {"constant": True})
     os._exit(0)
 
 
+def _write(result: int, found: Mapping[str, object]) -> None:
+    os.write(result, f"{json.dumps(found)}\n".encode())
+
+
+def _control(call: str, tool: str, seconds: float) -> str | None:
+    """The answer of the call with a tool that returns an unknown object. A call that comes to the same answer does not
+    use the tool (`constant`); one that fails may still have an answer written by hand (sandbox.dependence). When its
+    small share of the time is over, the kernel ends this process."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGPROF, signal.SIGALRM))
+    for timer, number, most in (
+        (signal.ITIMER_PROF, signal.SIGPROF, seconds),
+        (signal.ITIMER_REAL, signal.SIGALRM, CLOCK * seconds),
+    ):
+        signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(timer, _CONTROL * most)
+    return _answer(call, tool, lambda *_, **__: object())
+
+
 def _results(function: str, call: str) -> dict[str, object]:
-    """Runs the function's code, then the call twice: with the tool, and with a tool that returns an unknown object. A
-    call that comes to the same answer both times does not use the tool (`constant`); one that fails the second time may
-    still have an answer written by hand (sandbox.dependence)."""
+    """Runs the function's code, then the call with a tool that counts its calls."""
     defined: dict[str, Any] = {"__name__": "tool"}
     exec(compile(function, "function.py", "exec"), defined)
     own = [name for name, value in defined.items() if isinstance(value, types.FunctionType)]
@@ -243,20 +273,19 @@ def _results(function: str, call: str) -> dict[str, object]:
     tool = own[-1]
     if not call:
         return {"tool": tool, "error": ""}
-    calls = 0
+    calls, echoed = 0, list[str]()
 
     def counted(*args: object, **kwargs: object) -> object:
-        nonlocal calls
+        nonlocal calls, echoed
         calls += 1
-        return defined[tool](*args, **kwargs)
+        given = {str(key): _text_or_none(value) for key, value in [*enumerate(args), *kwargs.items()]}
+        returned = defined[tool](*args, **kwargs)
+        said = _text_or_none(returned)
+        echoed = [key for key, text in given.items() if text is not None and text == said]
+        return returned
 
     answer = _answer(call, tool, counted)
-    made = calls
-    try:
-        constant = answer is not None and _answer(call, tool, lambda *_, **__: object()) == answer
-    except BaseException:  # the call cannot work with another return value; whether its answer can, its code tells
-        constant = False
-    return {"tool": tool, "calls": made, "answer": answer, "constant": constant, "error": ""}
+    return {"tool": tool, "calls": calls, "answer": answer, "constant": False, "error": "", "echoed": echoed}
 
 
 def _answer(call: str, tool: str, function: Callable[..., object]) -> str | None:
@@ -274,6 +303,13 @@ def _text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return _shortened(str(value))
+
+
+def _text_or_none(value: object) -> str | None:
+    try:
+        return _text(value)
+    except Exception:
+        return None
 
 
 def _shortened(text: str) -> str:

@@ -21,3 +21,12 @@ STATE = 'TOOLS = "word_sorting: sorts words\\nremainders: finds a number"\n\n# s
 )
 def test_a_reply_names_a_listed_tool_or_none(reply: str, choice: str) -> None:
     assert read_choice(reply, STATE) == choice
+
+
+@pytest.mark.parametrize(
+    ("reply", "choice"),
+    [("MySort", "MySort"), ("`mysort`.", "MySort"), ("Dates", "Dates"), ("dates", "dates"), ("DATES", "Dates")],
+)
+def test_the_folder_of_a_tool_may_have_capitals(reply: str, choice: str) -> None:
+    state = 'TOOLS = "MySort: sorts\\nDates: reads dates\\ndates: writes dates"\n\n# step: tool\n'
+    assert read_choice(reply, state) == choice

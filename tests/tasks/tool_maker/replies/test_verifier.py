@@ -9,7 +9,7 @@ from rest_react.selection.filters import candidates_of
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import build_items
 from rest_react.tasks.tool_maker.replies.calls import read_function
-from rest_react.tasks.tool_maker.replies.verifier import ungrounded
+from rest_react.tasks.tool_maker.replies.verifier import brought, ungrounded
 from rest_react.tasks.tool_maker.states import use_state, wrapper
 from rest_react.tasks.tool_maker.task import ANSWER, ToolMaker
 from rest_react.trajectories.parsed import ParsedTrajectory
@@ -44,6 +44,26 @@ def test_a_value_stands_in_the_question_as_whole_words_in_any_case() -> None:
     assert found(30) == ["30 stands neither in the question nor in the tool's documentation"]
     assert found("ig") == ["'ig' stands neither in the question nor in the tool's documentation"]
     assert len(found([30, 30, "kiwi"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "question", "is_brought"),
+    [
+        ("fig, pear", "Sort these words: pear, fig", True),
+        (["fig", "pear"], "Sort these words: pear, fig", True),
+        (["pear", "fig"], "Sort these words: pear, fig", False),
+        (["9:30", "10:00"], "Ada is free at 09:30-10:00.", False),
+        ("B: red", "(A) blue\n(B) red", False),
+        (["]", "["], "Close these: [ ] [ {", False),
+        ("] }", "Close these: [ ] [ {", True),
+        (23, "at most 230 nuts", True),
+    ],
+)
+def test_a_value_is_brought_if_its_words_do_not_follow_each_other_in_the_question(
+    value: object, question: str, is_brought: bool
+) -> None:
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    assert (text in brought(f"answer = f({value!r})", question)) == is_brought
 
 
 def trajectory(*calls: str) -> ParsedTrajectory:
