@@ -165,32 +165,40 @@ def _name(source: Path) -> str:
     return source.stem if source.is_file() else source.name
 
 
+def _asked(words: Sequence[str]) -> tuple[list[Path], Path]:
+    """The runs and the page that the words of a command name. Raises UsageError."""
+    given = {key: value for key, _, value in (word.partition("=") for word in words)}
+    if unknown := [word for word in words if word.partition("=")[0] not in ("runs", "output", "page")]:
+        raise UsageError(f"{unknown[0]}: unknown argument\n{_USAGE}")
+    listed = given.get("runs", "").strip()
+    names = split(listed[1:-1] if listed.startswith("[") and listed.endswith("]") else listed)
+    runs = [text(name) for name in names]
+    if not all(runs) or not runs:
+        raise UsageError(f"runs: no run is named\n{_USAGE}")
+    output = Path(text(given.get("output", "outputs")))
+    named = [(output / name, Path(name)) for name in runs]
+    sources = [path if path.exists() and not own.exists() else own for own, path in named]
+    if lacking := [str(source) for source in sources if not source.exists()]:
+        raise UsageError(f"{', '.join(lacking)}: no such run; give the name of a folder in output={output}, or a path")
+    page = Path(text(given.get("page", "")) or output / f"compare_{'_'.join(map(_name, sources))}.html")
+    if not page.parent.is_dir():
+        raise UsageError(f"{page}: its folder does not exist; give page=<a file in an existing folder>")
+    return sources, page
+
+
 def main() -> None:
     """The command line. `output` is the folder of the runs, `page` the file to write."""
     try:
         if sys.argv[1:2] in (["-h"], ["--help"]):
             print(_USAGE)
             return
-        given = {key: value for key, _, value in (word.partition("=") for word in sys.argv[1:])}
-        listed = given.get("runs", "").strip()
-        runs = [text(name) for name in split(listed[1:-1])] if listed.startswith("[") and listed.endswith("]") else []
-        if not all(runs) or not runs or set(given) - {"runs", "output", "page"}:
-            raise UsageError(_USAGE)
-        output = Path(text(given.get("output", "outputs")))
-        named = [(output / name, Path(name)) for name in runs]
-        sources = [path if path.exists() and not own.exists() else own for own, path in named]
-        if lacking := [str(source) for source in sources if not source.exists()]:
-            raise UsageError(
-                f"{', '.join(lacking)}: no such run; give the name of a folder in output={output}, or a path"
-            )
-        names = "_".join(map(_name, sources))
-        page = Path(text(given.get("page", "")) or output / f"compare_{names}.html")
-        if not page.parent.is_dir():
-            raise UsageError(f"{page}: its folder does not exist; give page=<a file in an existing folder>")
+        sources, page = _asked(sys.argv[1:])
         with disk_errors():
             notes = write_comparison(sources, page)
     except UsageError as error:
         stop(error)
     for note in notes:
         say(f"note: {note}")
+    if len(sources) == 1 and sources[0].is_dir():
+        say(f"note: one run is compared with nothing; its own report is {sources[0] / 'report.html'}")
     say(f"comparison: {page}")

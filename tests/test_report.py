@@ -251,3 +251,30 @@ def test_runs_that_do_not_exist_are_named_before_a_page_is_written(tmp_path, mon
     assert (end.value.code, capsys.readouterr().err.splitlines()[0].partition(": ")[2]) == (
         2, f"no such run; give the name of a folder in output={tmp_path}/outputs, or a path",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["default"], "default: unknown argument"),
+        (["runs="], "runs: no run is named"),
+        (["runs=[a,]"], "runs: no run is named"),
+        (["run=a"], "run=a: unknown argument"),
+    ],
+)
+def test_a_command_that_names_no_run_is_told_what_is_wrong_before_how_it_is_used(words, told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["report", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert (end.value.code, first) == (2, told)
+    assert second.startswith("usage: python -m rest_react.report 'runs=[a,b,c]'")
+
+
+@pytest.mark.parametrize("given", ["runs={}", "runs=[{}]"])
+def test_a_single_run_may_stand_without_brackets_and_its_own_report_is_named(given, run, monkeypatch, capsys, tmp_path):
+    page = tmp_path / "page.html"
+    monkeypatch.setattr(sys, "argv", ["report", given.format(run), f"page={page}"])
+    main()
+    assert page.is_file()
+    assert f"its own report is {run}/report.html" in capsys.readouterr().err
