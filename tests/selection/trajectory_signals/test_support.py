@@ -31,6 +31,22 @@ def test_numbers_of_one_digit_are_found_in_a_passage() -> None:
 
 
 def test_yes_no_and_choices_of_the_question_cannot_be_checked_and_stay() -> None:
-    unchecked = [replace(FOUND, short_answer=said) for said in ("yes", "no", "Bob Lin")] + [Evidence("Q?", "a", "a")]
-    assert list(map(support, unchecked)) == [None] * 4
-    assert is_supported(unchecked) == [True] * 4
+    choices = [
+        replace(FOUND, question=question, short_answer="Bob Lin")
+        for question in (
+            "Who is older, Bob Lin or Cy Ray?",
+            "Which of Bob Lin and Cy Ray is older?",
+            "Bob LinとCy Rayではどちらが年上ですか",
+        )
+    ]
+    unchecked = [replace(FOUND, short_answer=said) for said in ("yes", "no")] + choices + [Evidence("Q?", "a", "a")]
+    assert list(map(support, unchecked)) == [None] * 6
+    assert is_supported(unchecked) == [True] * 6
+
+
+def test_an_answer_that_repeats_words_of_an_open_question_is_not_supported() -> None:
+    teacher = Hit("p5", "Ysolt Winley", "The teacher of Ysolt Winley is Bob Lin.")
+    asked = replace(
+        FOUND, question="Who is the teacher of Ysolt Winley?", short_answer="Ysolt Winley", selected=(teacher,)
+    )
+    assert (support(asked), is_supported([asked])) == (0.0, [False])
