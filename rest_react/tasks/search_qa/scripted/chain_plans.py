@@ -23,6 +23,7 @@ from rest_react.text_safety.escaping import escape_control_tokens
 
 _ENDS_WITH_PREPOSITION = re.compile(r"\b(?:at|by|for|from|in|of|on|to|with)$")
 _YES_NO = ("yes", "no")
+_LATIN = "[a-z0-9\u00c0-\u024f]"
 _ASKS_SAME = re.compile(r"\b(?:same|share|both)\b", re.IGNORECASE)
 
 
@@ -94,9 +95,14 @@ async def why_not_found(plan: Plan, search: Search, agent: AgentSettings) -> str
         shown = next((hit.snippet for hit in hits if _line(hit.title) == hop.title), None)
         if shown is None:
             return "search does not find a passage of its chain"
-        if not all(value.casefold() in _line(shown).casefold() for value in hop.values):
+        if not all(_states(_line(shown), value) for value in hop.values):
             return "a passage does not state what its chain says"
     return ""
+
+
+def _states(text: str, value: str) -> bool:
+    """Whether the text has the value, not as a part of a longer Latin word or number ("Ali" in "Alice")."""
+    return re.search(rf"(?<!{_LATIN}){re.escape(value)}(?!{_LATIN})", text, re.IGNORECASE) is not None
 
 
 def _branches(chain: Sequence[Lookup]) -> list[list[Lookup]]:

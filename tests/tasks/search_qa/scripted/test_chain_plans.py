@@ -64,7 +64,7 @@ LEFT_OUT = {  # reason: answer, evidence, evidence_ids
     "it has no chain": ("Velmar", [], []),
     "a passage of its chain is not in the corpus": ("Velmar", [["Nobody", "home", "Velmar"]], []),
     "two passages of the corpus have the title of one of its chain": ("Tarn", [["Twin", "country", "Tarn"]], []),
-    "a passage does not state what its chain says": ("1969", [["Low Tide", "year", "1969"]], []),
+    "a passage does not state what its chain says": ("196", [["Low Tide", "year", "196"]], []),
     "search does not find a passage of its chain": ("town", [["Bor Tell", "son", "town"]], ["p6"]),
     "its chain does not end with the gold answer": ("Tarn", [DIRECTORS[0], PLACE], []),
     "the values of its chain are the same, and its gold answer says that they are not": (
