@@ -171,10 +171,12 @@ def _asked(words: Sequence[str]) -> tuple[list[Path], Path]:
     if unknown := [word for word in words if word.partition("=")[0] not in ("runs", "output", "page")]:
         raise UsageError(f"{unknown[0]}: unknown argument\n{_USAGE}")
     listed = given.get("runs", "").strip()
+    if listed.startswith("[") != listed.endswith("]"):
+        raise UsageError(f"runs: {listed} has one bracket; write 'runs=[a,b]', in quotes\n{_USAGE}")
     names = split(listed[1:-1] if listed.startswith("[") and listed.endswith("]") else listed)
     runs = [text(name) for name in names]
     if not all(runs) or not runs:
-        raise UsageError(f"runs: no run is named\n{_USAGE}")
+        raise UsageError(f"runs: no run is named; give one, or several in brackets, 'runs=[a,b]'\n{_USAGE}")
     output = Path(text(given.get("output", "outputs")))
     named = [(output / name, Path(name)) for name in runs]
     sources = [path if path.exists() and not own.exists() else own for own, path in named]

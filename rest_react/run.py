@@ -82,7 +82,7 @@ def run(settings: Settings, overrides: Sequence[str] = (), *, loop: Callable[[Se
             say(line)
         if script := _script(timed, overrides, folder):
             write_file(folder.root / SCRIPT, script)
-        elif overrides:
+        elif why_no_script(settings):
             (folder.root / SCRIPT).unlink(missing_ok=True)  # of another command
         run_async(prepared.run_to(settings.iteration))
         _record(folder, locked, here | prepared.data_digests())  # with what it made, such as tools

@@ -65,9 +65,9 @@ def photograph(browser: "Browser", report: Path, folder: Path, size: str, scheme
         page.fill("#words", find)
         page.wait_for_timeout(_SEARCH_MS)
     first = page.locator("#list button").first
-    if not first.count():
+    if find and not first.count():
         told.append(f"no trajectory has {find!r}")
-    else:
+    elif first.count():
         first.click()
         page.wait_for_selector("#trajectory :is(h2, h3, h4)")
         page.screenshot(path=folder / f"{size}-{scheme}-trajectory.png")

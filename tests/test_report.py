@@ -257,8 +257,9 @@ def test_runs_that_do_not_exist_are_named_before_a_page_is_written(tmp_path, mon
     ("words", "told"),
     [
         (["default"], "default: unknown argument"),
-        (["runs="], "runs: no run is named"),
-        (["runs=[a,]"], "runs: no run is named"),
+        (["runs="], "runs: no run is named; give one, or several in brackets, 'runs=[a,b]'"),
+        (["runs=[a,]"], "runs: no run is named; give one, or several in brackets, 'runs=[a,b]'"),
+        (["runs=[a"], "runs: [a has one bracket; write 'runs=[a,b]', in quotes"),
         (["run=a"], "run=a: unknown argument"),
     ],
 )

@@ -4,8 +4,8 @@
     read_items(Path("alpaca.json"))         # {"instruction": "Classify.", "input": "The card ...", "output": "Cards"}
     read_items(Path("chat.jsonl"))          # {"messages": [{"role": "user", ...}, {"role": "assistant", ...}]}
 
-The columns of a row say which of the three forms it has; where `fields` names the text and the row has it, it is the
-first. A row without an id gets a hash of its text as id.
+The columns of a row say which of the three forms it has. Where `fields` names a column as the text and the row has it,
+the row has the first form. A row without an id gets a hash of its text as id.
 A text that is in the file twice is used once, with a note; with two answers it is refused. One ConfigError reports all
 bad rows.
 Not here: file formats (`file_formats`), which rows are drawn (`item_draws`), questions and their many forms of answers
@@ -168,7 +168,9 @@ def _item(row: Row, columns: Mapping[str, str], labelled: bool, *, text_named: b
         answers = gold(value_at(row, columns["output"]), columns["output"])
     else:
         text = "\n\n".join(parts) or as_text(None, columns["text"])
-        answers = gold(value_at(row, columns["label"]), columns["label"])
+        label = value_at(row, columns["label"])
+        name = "output" if label is None and value_at(row, columns["output"]) is not None else "label"
+        answers = gold(value_at(row, columns[name]), columns[name])
     id_ = value_at(row, columns["id"])
     named = as_text(id_, columns["id"]) if id_ is not None else f"i{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return LabelledQuestion(Question(named, text), answers)

@@ -21,7 +21,8 @@ import hashlib
 import json
 import sqlite3
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,8 +82,7 @@ class Cache:
             connection = sqlite3.connect(self._path, timeout=_PATIENCE_S, check_same_thread=False)
             weakref.finalize(self, connection.close)
             # If several processes switch a new file to WAL at once, SQLite refuses all but one without a wait.
-            with self._path.with_suffix(".lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with _locked(self._path.with_suffix(".lock")):
                 # Readers never wait for a writer. A commit waits for no disk: a power cut may cost the last answers.
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
@@ -91,7 +91,19 @@ class Cache:
         return self._opened
 
     def _unusable(self, error: Exception) -> UsageError:
-        return UsageError(f"{self._path} cannot be used ({error}); free disk space, delete the file, or set cache=null")
+        return UsageError(
+            f"{self._path} cannot be used ({error}); free disk space, make its folder writable, delete the file, or "
+            "set cache=null"
+        )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Locks a file for this process. One that may not be written is another user's, whose cache is set up."""
+    with ExitStack() as opened:
+        with suppress(OSError):
+            fcntl.flock(opened.enter_context(path.open("a")), fcntl.LOCK_EX)
+        yield
 
 
 class CachedLLM:

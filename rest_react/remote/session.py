@@ -20,7 +20,7 @@ from rest_react.seeds import derive_seed
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """Requests that belong together; `over` once no more of them will come, which `when_over` is told."""
+    """Requests that belong together; `over` once no more of them will come; then `when_over` are called."""
 
     id: str
     over: bool = False

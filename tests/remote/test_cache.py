@@ -190,6 +190,11 @@ def test_any_text_comes_back_as_it_was(shared: Path, texts: list[str]) -> None:
     assert search(Counting(hits), shared, query, k=9) == search(None, shared, query, k=9) == hits
 
 
+def test_a_lock_that_cannot_be_opened_is_no_reason_to_go_without_the_cache(tmp_path: Path) -> None:
+    (tmp_path / FILE).with_suffix(".lock").mkdir()
+    assert search(Counting(HITS), tmp_path) == search(None, tmp_path) == HITS
+
+
 def _ask(folder: str, together, results) -> None:
     """One of several processes that ask the same at once; each would be given other answers."""
     client = Counting()

@@ -16,13 +16,13 @@ from rest_react.selection.trajectory_signals.hit_words import words_of_hit
 from rest_react.trajectories.parsed import Evidence
 
 _OPEN = re.compile(r"\b(?:who|whom|whose|what|when|where|how)\b", re.IGNORECASE)
-_OFFERS_CHOICE = re.compile(r"\b(?:or|between|which)\b", re.IGNORECASE)
+_OFFERS_CHOICE = re.compile(r"\b(?:or|between|which|out of)\b|\bof\b.+\band\b", re.IGNORECASE)
 
 
 def support(found: Evidence) -> float | None:
     """The share of the words of the short answer that one selected passage contains, at most. None if the task does not
     search, or if the answer has no words of its own: it is yes, no, or a choice that the question may offer. An answer
-    to an open question that only repeats its words answers nothing."""
+    to an open question that only repeats its words seldom answers it."""
     if not found.short_answer:
         return 0.0
     words = {*query_words(found.short_answer)}

@@ -28,7 +28,7 @@ _LEAD = re.compile(
 )
 _DENIED = re.compile(r"(?:\b(?:not|nor|neither|never|no|without)|n't)(?:\s+(?:a|an|the))?\s+[\"'“\u2018]?$")
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff"  # Thai, Lao, Burmese, Khmer, Japanese, Chinese
-_HANGUL = r"\uac00-\ud7af"
+_PARTICLES = "입니다|이에요|예요|이다|이며|이고|이라고|라고|인|은|는|이|가|을|를|의|에|로|으로"  # behind a Korean noun
 _LONGEST_DENIAL = 20  # characters: "without the “"
 _JOINED = re.compile(r"""[\s"'”\u2019*]*(?:[,/&|+]|\b(?:or|and)\b)[\s"'“\u2018*]*(?:(?:a|an|the)\s)?""")
 
@@ -89,4 +89,5 @@ def _pattern(keys: tuple[str, ...]) -> re.Pattern[str]:
     letter or digit of a script with spaces. A Korean particle may stand behind it, as in "스포츠입니다"."""
     longest = sorted(filter(None, keys), key=lambda key: (-len(key), key))
     choices = "|".join(map(re.escape, longest)) or r"(?!)"
-    return re.compile(rf"(?<![^\W{_UNSPACED}])(?:{choices})(?![^\W{_UNSPACED}{_HANGUL}])")
+    word = rf"[^\W{_UNSPACED}]"
+    return re.compile(rf"(?<!{word})(?:{choices})(?=(?:{_PARTICLES})?(?!{word}))")

@@ -55,7 +55,10 @@ def text_in(state: str) -> str:
     """The text of an item in its state: the inverse of `render_state`. The state of an instructed item is its text."""
     if not state.startswith("TEXT = "):
         return state
-    return str(ast.literal_eval(state.removeprefix("TEXT = ").partition("\n")[0]))
+    try:
+        return str(ast.literal_eval(state.removeprefix("TEXT = ").partition("\n")[0]))
+    except (ValueError, SyntaxError):
+        return state  # the text of an instructed item begins like a state
 
 
 def parse_label(text: str, labels: tuple[str, ...]) -> ParsedAction:

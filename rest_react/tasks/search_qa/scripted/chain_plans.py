@@ -24,7 +24,7 @@ from rest_react.text_safety.escaping import escape_control_tokens
 _ENDS_WITH_PREPOSITION = re.compile(r"\b(?:at|by|for|from|in|of|on|to|with)$")
 _YES_NO = ("yes", "no")
 _LATIN = "[a-z0-9\u00c0-\u024f]"
-_ASKS_SAME = re.compile(r"\b(?:same|share|both)\b", re.IGNORECASE)
+_ASKS_SAME = re.compile(r"(?!.*\bdiffer).*\b(?:same|share|both)\b", re.IGNORECASE | re.DOTALL)
 
 
 class NoPlan(ValueError):
@@ -136,7 +136,7 @@ def _comparison(
     sources = [" ".join(dict.fromkeys(cites[lookup] for lookup in branch)) for branch in branches]
     thoughts = f"I compare {' with '.join(values)}: {gold}."
     if gold.casefold() in _YES_NO:
-        if gold.casefold() == "no" and _ASKS_SAME.search(question) and len(set(map(name_of, values))) == 1:
+        if gold.casefold() == "no" and _ASKS_SAME.match(question) and len(set(map(name_of, values))) == 1:
             raise NoPlan("the values of its chain are the same, and its gold answer says that they are not")
         facts = [f"for {b[0].subject} it is {v} {s}" for b, v, s in zip(branches, values, sources, strict=True)]
         return f"{gold.capitalize()}, the {_path(branches[0])}: {', '.join(facts)}.", thoughts

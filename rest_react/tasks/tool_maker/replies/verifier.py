@@ -12,7 +12,7 @@ Without labels. A call that leaves values out passes too: `improve.selector=majo
     ['fig, pear']
 
 When a tool is made, no value that the maker brings into a call may be the right answer: then the call has the answer,
-and the tool need not compute it.
+and the tool need not compute it. Keys and values of a mapping are data for the tool: which bracket closes which.
 Not here: running calls (sandbox), and the use of violations (selection.filters, by `improve.keep=verified`).
 """
 
@@ -37,9 +37,14 @@ def ungrounded(call: str, question: str, *, documentation: str) -> list[str]:
 def brought(call: str, question: str) -> list[str]:
     """The texts of the values of a call that do not stand in the question. A list is a value too: its values, separated
     by commas. Case, punctuation and leading zeros do not count."""
-    tree = ast.parse(call)
+    tree = _WithoutMappings().visit(ast.parse(call))
     texts = dict.fromkeys([*map(str, _values(tree)), *_lists(tree)])
     return [text for text in texts if not _said(text, question)]
+
+
+class _WithoutMappings(ast.NodeTransformer):
+    def visit_Dict(self, node: ast.Dict) -> ast.Dict:
+        return ast.Dict([], [])
 
 
 def _lists(tree: ast.AST) -> Iterator[str]:

@@ -18,6 +18,7 @@ Not here: what the sandbox protects against, and the reader of the result (tasks
 import contextlib
 import ctypes
 import errno
+import inspect
 import json
 import os
 import resource
@@ -278,10 +279,9 @@ def _results(function: str, call: str) -> dict[str, object]:
     def counted(*args: object, **kwargs: object) -> object:
         nonlocal calls, echoed
         calls += 1
-        given = {str(key): _text_or_none(value) for key, value in [*enumerate(args), *kwargs.items()]}
+        given = {name: _bare(value) for name, value in _named(defined[tool], args, kwargs).items()}
         returned = defined[tool](*args, **kwargs)
-        said = _text_or_none(returned)
-        echoed = [key for key, text in given.items() if text is not None and text == said]
+        echoed = [name for name, text in given.items() if text and text == _bare(returned)]
         return returned
 
     answer = _answer(call, tool, counted)
@@ -305,11 +305,20 @@ def _text(value: object) -> str:
     return _shortened(str(value))
 
 
-def _text_or_none(value: object) -> str | None:
+def _named(tool: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
+    """The arguments by the names of the parameters; by their places where they do not fit."""
     try:
-        return _text(value)
+        return dict(inspect.signature(tool).bind(*args, **kwargs).arguments)
+    except TypeError:
+        return {str(place): value for place, value in enumerate(args)} | dict(kwargs)
+
+
+def _bare(value: object) -> str:
+    """The text of a value without case, spaces and marks: a tool that changes only these computes nothing."""
+    try:
+        return "".join(filter(str.isalnum, _text(value).casefold()))
     except Exception:
-        return None
+        return ""
 
 
 def _shortened(text: str) -> str:

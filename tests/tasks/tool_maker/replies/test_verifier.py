@@ -66,6 +66,12 @@ def test_a_value_is_brought_if_its_words_do_not_follow_each_other_in_the_questio
     assert (text in brought(f"answer = f({value!r})", question)) == is_brought
 
 
+def test_what_a_mapping_holds_is_data_for_the_tool() -> None:
+    pairs = "answer = closing('( ) [ { }', {'(': ')', '[': ']', '{': '}'})"
+    assert brought(pairs, "Which brackets complete ( ) [ { } ?") == []
+    assert brought("answer = closing('( ) [', [']'])", "Which brackets complete ( ) [ ?") == ["]"]
+
+
 def trajectory(*calls: str) -> ParsedTrajectory:
     """A step whose samples are these calls, all of which run."""
     hits = tuple(Hit(call, ANSWER, "fig") for call in dict.fromkeys(calls))
