@@ -261,6 +261,8 @@ def test_runs_that_do_not_exist_are_named_before_a_page_is_written(tmp_path, mon
         (["runs=[a,]"], "runs: no run is named; give one, or several in brackets, 'runs=[a,b]'"),
         (["runs=[a"], "runs: [a has one bracket; write 'runs=[a,b]', in quotes"),
         (["run=a"], "run=a: unknown argument"),
+        ([], "runs: no run is named; give one, or several in brackets, 'runs=[a,b]'"),
+        (["runs=[a,b]", "iteration=2"], "iteration=2: unknown argument"),
     ],
 )
 def test_a_command_that_names_no_run_is_told_what_is_wrong_before_how_it_is_used(words, told, monkeypatch, capsys):

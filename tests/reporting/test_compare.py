@@ -318,14 +318,10 @@ def test_runs_with_the_same_folder_name_are_shown_with_their_paths(runs, tmp_pat
     assert "+50.0" in text
 
 
-@pytest.mark.parametrize(
-    "words", [["runs=one"], ["rns=[one]"], [], ["runs=[one,two]", "iteration=2"], ["runs=[]"], ["--help"]]
-)
-def test_wrong_arguments_print_the_usage(words):
-    command = [sys.executable, "-m", "rest_react.report", *words]
+def test_help_prints_the_usage():
+    command = [sys.executable, "-m", "rest_react.report", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    told, status = (done.stdout, 0) if words == ["--help"] else (done.stderr, 2)
-    assert (done.returncode, told.split(":")[0]) == (status, "usage")
+    assert (done.returncode, done.stdout.split(":")[0]) == (0, "usage")
 
 
 def test_a_page_in_a_missing_folder_is_refused(runs, tmp_path):
