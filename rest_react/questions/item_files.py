@@ -168,9 +168,7 @@ def _item(row: Row, columns: Mapping[str, str], labelled: bool, *, text_named: b
         answers = gold(value_at(row, columns["output"]), columns["output"])
     else:
         text = "\n\n".join(parts) or as_text(None, columns["text"])
-        label = value_at(row, columns["label"])
-        name = "output" if label is None and value_at(row, columns["output"]) is not None else "label"
-        answers = gold(value_at(row, columns[name]), columns[name])
+        answers = gold(value_at(row, columns["label"]), columns["label"])
     id_ = value_at(row, columns["id"])
     named = as_text(id_, columns["id"]) if id_ is not None else f"i{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return LabelledQuestion(Question(named, text), answers)

@@ -76,6 +76,12 @@ def test_a_column_that_is_named_as_the_text_is_the_text_also_beside_an_instructi
     }
     (item,) = read_items(write_jsonl(tmp_path / "x.jsonl", row), {"text": "body"})
     assert (item.question.text, item.answers) == ("The lamp is late.", ("Post",))
+    del row["label"]  # the output, such as a model's, is no label of a text unless `fields` says so
+    unlabelled = write_jsonl(tmp_path / "y.jsonl", row)
+    with pytest.raises(ConfigError, match="'label' is missing or empty"):
+        read_items(unlabelled, {"text": "body"})
+    (item,) = read_items(unlabelled, {"text": "instruction + input", "label": "output"})
+    assert (item.question.text, item.answers) == ("Classify.\n\nA lamp.", ("Light",))
 
 
 def test_an_instruction_has_its_input_below_and_turns_of_a_conversation_have_their_roles(tmp_path: Path) -> None:
