@@ -20,7 +20,8 @@ from rest_react.seeds import derive_seed
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """Requests that belong together; `over` once no more of them will come; then `when_over` are called."""
+    """Requests that belong together. When no more of them will come, `over` is true, and each function in `when_over`
+    has been called with the session."""
 
     id: str
     over: bool = False

@@ -235,6 +235,8 @@ def test_a_call_that_does_not_end_is_killed(kind: str, call: str) -> None:
         ("def f(*words): return ', '.join(words)", "answer = f('fig', 'pear')", ("words",)),
         ("def f(x, y): return x + y", "answer = f(1, 2)", ()),
         ("def f(opening): return ')'", "answer = f('(')", ()),
+        ("def f(n): return n % 7", "answer = f(10 ** 5000)", ()),
+        ("class A:\n    def __str__(self): raise KeyError\ndef f(x): return 'a'", "answer = f([object()])", ()),
     ],
 )
 def test_an_argument_that_comes_back_but_for_case_and_marks_is_named(

@@ -314,10 +314,14 @@ def _named(tool: Callable[..., object], args: Sequence[object], kwargs: Mapping[
 
 
 def _bare(value: object) -> str:
-    """The text of a value without case, spaces and marks: a tool that changes only these computes nothing."""
+    """The text of a value without case, spaces and marks: a tool that changes only these computes nothing. Empty if the
+    value is no text, number, or list of these, or too long."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if any(type(part) not in (str, int, float) for part in parts):
+        return ""
     try:
         return "".join(filter(str.isalnum, _text(value).casefold()))
-    except Exception:
+    except ValueError:
         return ""
 
 
