@@ -16,7 +16,7 @@ Not here: making a tool (tasks.tool_maker.making).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,12 +126,12 @@ def folders_of_tools(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def known_at_start(library: Library, run_folder: Path) -> dict[str, str]:
-    """The tools that were known when the run first asked its dispatcher, so that it is shown the same list for every
-    question. Tools that are made later are used at once, and listed by the next run."""
+def known_at_start(library: Library, run_folder: Path, to_make: Callable[[], Mapping[str, str]]) -> dict[str, str]:
+    """The tools that were known when the run first asked its dispatcher, and those that it may have made (`to_make`),
+    so that it is shown the same list for every question. Tools that are made later are used at once."""
     path = run_folder / f"known_tools_{library.root.name}.json"  # another maker knows other tools
     if not path.exists():
-        write_json(path, library.accepted())
+        write_json(path, library.accepted() | dict(to_make()))
     try:
         found: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

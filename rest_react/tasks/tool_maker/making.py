@@ -19,6 +19,7 @@ Not here: the folder of tools (library), and which question needs which tool (ta
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from rest_react.errors import ModelFault
@@ -28,7 +29,7 @@ from rest_react.records import Candidate, Hit, LabelledQuestion, Sampling, Step
 from rest_react.seeds import derive_seed
 from rest_react.tasks.rollout import PROMPT_TOKENS, StepPrompts, tokens_of_roles
 from rest_react.tasks.sample_end import ended
-from rest_react.tasks.tool_maker.families import FAMILIES
+from rest_react.tasks.tool_maker.families import FAMILIES, accepts
 from rest_react.tasks.tool_maker.items import SHOWN
 from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
 from rest_react.tasks.tool_maker.replies.calls import Code, read_call, read_calls, read_function
@@ -36,6 +37,7 @@ from rest_react.tasks.tool_maker.replies.verifier import brought
 from rest_react.tasks.tool_maker.sandbox import Sandbox
 from rest_react.tasks.tool_maker.states import propose_state, verify_state, wrapper
 from rest_react.tasks.tool_maker.step_views import ANSWER
+from rest_react.text_safety.escaping import quote
 from rest_react.trajectories.parsed import CUT_OFF
 
 MAKER = "task.maker"  # the role: the name of its settings
@@ -200,6 +202,15 @@ class Toolbox:
     # By family: a maker that refused is not asked and paid again.
     _refusals: dict[str, str] = field(default_factory=dict)
 
+    def to_make(self) -> dict[str, str]:
+        """The user's own families whose tool can be made and was not yet, each with what a dispatcher is told of it."""
+        own = {} if self.maker is None else {k: v for k, v in self.examples().items() if k not in FAMILIES}
+        return {
+            family: f"no tool yet; name it to have one made, for questions such as {quote(solved[0].question.text)}"
+            for family, solved in own.items()
+            if self.library.read(family) is None
+        }
+
     async def tool(self, family: str) -> MadeTool:
         """The tool of a family, or the attempt to make it. Raises ModelFault where there is nothing to make it from, or
         the maker refuses to answer."""
@@ -215,7 +226,7 @@ class Toolbox:
             if family in self._refusals:
                 raise ModelFault(self._refusals[family])
             try:
-                made = await make_tool(self.maker, examples, FAMILIES[family].is_right, derive_seed("tool", family))
+                made = await make_tool(self.maker, examples, partial(accepts, family), derive_seed("tool", family))
             except ModelFault as refusal:
                 self._refusals[family] = str(refusal)
                 raise

@@ -5,7 +5,7 @@
 Not here: the task (tasks.tool_maker.task).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -17,7 +17,8 @@ from rest_react.llm import LanguageModel
 from rest_react.prompts import texts_hash
 from rest_react.protocols import LLM
 from rest_react.questions.question_settings import BuiltInItems, QuestionSettings
-from rest_react.setting_types import Count, Positive, Temperature
+from rest_react.records import LabelledQuestion
+from rest_react.setting_types import Count, Name, Positive, Temperature
 from rest_react.storage.locked_settings import locked_settings
 from rest_react.tasks.task_settings import TaskContext, TaskSettings, Verifies
 from rest_react.tasks.tool_maker import states
@@ -27,6 +28,7 @@ from rest_react.tasks.tool_maker.making import MAKER, Maker, Toolbox
 from rest_react.tasks.tool_maker.replies.calls import read_answer, read_call, read_calls, read_function
 from rest_react.tasks.tool_maker.sandbox import Isolation, Sandbox, namespaces_problem
 from rest_react.tasks.tool_maker.scripted import ScriptedMaker, ScriptedMakerModel, ScriptedUser
+from rest_react.tasks.tool_maker.solved import solved_families
 from rest_react.tasks.tool_maker.task import DISPATCHER, ToolMaker
 
 RoleModel: TypeAlias = LanguageModel | ScriptedMakerModel
@@ -50,6 +52,9 @@ class ToolMakerSettings(TaskSettings):
     # a folder with tools, which has a folder for each maker, or without a maker one of these; null: tools/ beside the
     # run's folder
     tools: str | None
+    # a file of solved questions of your own families, six or more of each (docs/tool_makers.md): with dispatch and a
+    # maker their tools are made when they are needed; null: tools are made for the built-in families alone
+    solved: Name | None
     dispatch: bool  # whether a model chooses the tool of a question; false: the question's id names its family
     maker_max_tokens: Count  # of a reply of the maker
     maker_temperature: Temperature  # of a function and of verified calls
@@ -74,7 +79,7 @@ class ToolMakerSettings(TaskSettings):
                 open_model(MAKER, models[MAKER]), self.maker.model, context.prompts, sandbox,
                 self.maker_max_tokens, self.maker_temperature, self.maker_tries,
             )  # fmt: skip
-        toolbox = Toolbox(self._library(context), maker, lambda: _examples(items()), sandbox)
+        toolbox = Toolbox(self._library(context), maker, lambda: self._examples(items()), sandbox)
         dispatcher = open_model(DISPATCHER, models[DISPATCHER]) if DISPATCHER in models else None
         return ToolMaker(context.prompts, toolbox, self.dispatch, dispatcher, context.run_folder)
 
@@ -104,8 +109,11 @@ class ToolMakerSettings(TaskSettings):
         ]
         limits = (self.maker_max_tokens, self.maker_temperature, self.maker_tries)
         model = sorted(locked_settings(self.maker, "maker").items())
-        shown = [(family, [one.question.text for one in own]) for family, own in _examples(context.items()).items()]
-        return texts_hash([*prompts, repr(limits), repr(model), repr(shown)])[:8]
+        built_in = context.items()
+        assert isinstance(built_in, ToolItems)
+        shown = [(family, [one.question.text for one in solved]) for family, solved in built_in.examples.items()]
+        own = [(one.kind, one.question.text, one.answers) for solved in self._own_families().values() for one in solved]
+        return texts_hash([*prompts, repr(limits), repr(model), repr(shown), *map(repr, own)])[:8]
 
     def models(self) -> Mapping[str, RoleModel]:
         roles = {MAKER: self.maker, DISPATCHER: self.dispatcher}
@@ -124,6 +132,13 @@ class ToolMakerSettings(TaskSettings):
             )
         if self.dispatcher is not None and not self.dispatch:
             yield f"{path}.dispatcher: is not used; set {path}.dispatch=true, or leave it out"
+        if self.solved and (self.maker is None or not self.dispatch):
+            missing = f"{path}.dispatch=true" if self.maker is not None else f"{path}.maker=openai, or another model,"
+            yield f"{path}.solved: is not used; set {missing} or leave it out"
+        try:
+            self._own_families()
+        except ConfigError as wrong:
+            yield from (f"{path}.solved: {problem}" for problem in wrong.problems)
         for name, source in questions.items():
             if isinstance(source, ToolQuestions):
                 if self.maker is None and source.of_maker:
@@ -161,7 +176,11 @@ class ToolMakerSettings(TaskSettings):
             return ScriptedMaker(shares["behaviour"], items.plans, answers)
         return ScriptedUser(items.plans, answers, **shares)
 
+    def _examples(self, items: BuiltInItems) -> Mapping[str, Sequence[LabelledQuestion]]:
+        """The questions from which the maker makes the tool of a family, built-in or the user's own."""
+        assert isinstance(items, ToolItems)
+        return {**items.examples, **self._own_families()}
 
-def _examples(items: BuiltInItems) -> Mapping[str, Any]:
-    assert isinstance(items, ToolItems)
-    return items.examples
+    def _own_families(self) -> Mapping[str, Sequence[LabelledQuestion]]:
+        """Raises ConfigError."""
+        return solved_families(Path(self.solved).expanduser()) if self.solved else {}

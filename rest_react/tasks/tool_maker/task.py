@@ -29,7 +29,7 @@ from rest_react.protocols import LLM
 from rest_react.records import Hit, LabelledQuestion, Question, Result, Step, Trajectory, Usage, Verdict
 from rest_react.tasks.protocol import Evaluated, Policy, ResultTable, Task, Watch
 from rest_react.tasks.rollout import PROMPT_TOKENS, Rollout, StepPrompts, parse_each, tokens_of_roles
-from rest_react.tasks.tool_maker.families import FAMILIES
+from rest_react.tasks.tool_maker.families import accepts
 from rest_react.tasks.tool_maker.families.problem import plain_key
 from rest_react.tasks.tool_maker.items import ACCEPTED, How, how_asked
 from rest_react.tasks.tool_maker.library import MadeTool, known_at_start
@@ -103,7 +103,7 @@ class ToolMaker(Task):
         assert self.toolbox is not None
         family = how.family
         if self.dispatches:
-            known = known_at_start(self.toolbox.library, self.run_folder)
+            known = known_at_start(self.toolbox.library, self.run_folder, self.toolbox.to_make)
             by = None if self.dispatcher is None else replace(rollout.policy, llm=self.dispatcher, tuned=False)
             state = dispatch_state(known, question.text)
             choice = await rollout.ask("dispatch", state, by=by, role=DISPATCHER if by else "")
@@ -145,11 +145,8 @@ class ToolMaker(Task):
         """Correct if the checker of the question's family accepts the answer; other questions compare texts."""
         verdict = fault_verdict(trajectory)
         if verdict is None:
-            family = FAMILIES.get(labelled.kind)
-            if how_asked(labelled.question.id).asked == "making" or family is None:
-                right = plain_key(trajectory.answer) in map(plain_key, labelled.answers)
-            else:
-                right = family.is_right(trajectory.answer, labelled.answers)
+            family = "" if how_asked(labelled.question.id).asked == "making" else labelled.kind
+            right = accepts(family, trajectory.answer, labelled.answers)
             verdict = Verdict("correct" if right else "incorrect", f"right: {' or '.join(labelled.answers)}")
         return result_of(labelled, trajectory, verdict, before=verdict)
 

@@ -18,6 +18,7 @@ from rest_react.errors import ConfigError
 from rest_react.export import export
 from rest_react.exporting.request import ExportRequest
 from rest_react.loop import Loop
+from rest_react.protocols import LLM
 from rest_react.records import Completion, Example, Prompt, Result, Sampling, Trajectory
 from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
@@ -341,3 +342,64 @@ def test_settings_that_cannot_work_are_told_at_once() -> None:
     ]
     with pytest.raises(ConfigError, match="kind=tools belongs to task=tool_maker"):
         run(compose(["experiment=smoke", "grow.questions=tools", "dry_run=false", "iteration=1", "output=/tmp/never"]))
+
+
+@dataclass(frozen=True)
+class TipsMaker(LLM):
+    """A model that names the own family `tips`, makes its tool, and calls it."""
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        state = prompt.state
+        calls = [f"answer = euros({price})" for price in re.findall(r"A meal costs (\d+)", state)]
+        text = {
+            "function": 'def euros(price):\n    """The price with a tip of a tenth."""\n    return price + price // 10',
+            "calls": "\n".join(f"# question {number}\n{call}" for number, call in enumerate(calls, start=1)),
+            "tool": "tips",
+            "call": calls[-1],
+        }[state.rstrip().rpartition("# step: ")[2]]
+        return [Completion(f"{text}  # [END]", 9, None, "stop", 9)] * n
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+def meals(path: Path, prices: range) -> Path:
+    rows = [
+        {"kind": "tips", "question": f"A meal costs {n} euros, with a tip?", "answers": [str(n + n // 10)]}
+        for n in prices
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_tool_of_an_own_family_is_made_when_the_dispatcher_first_names_it(tmp_path: Path) -> None:
+    solved, own = meals(tmp_path / "solved.jsonl", range(10, 70, 10)), meals(tmp_path / "own.jsonl", range(100, 103))
+    with serving(lambda name, mode: TipsMaker(), tmp_path / "server") as service:
+        asked = ["task.dispatch=true", f"task.solved={solved}", "policy=openai", "finetune=hosted", "task.maker=openai"]
+        asked += [
+            f"{role}.{one}"
+            for role in ("policy", "task.maker")
+            for one in (f"base_url={service.url}", "api_key_env=null", "model=served")
+        ]
+        asked += ["+questions@evaluate.benchmarks.own=file", f"evaluate.benchmarks.own.path={own}"]
+        shown = []
+        for name in ("first", "second"):
+            folder = start(tmp_path, *asked, f"run={name}", ways=())
+            answered = read(folder / "iter_0/evaluate/own")
+            assert {result.verdict.verdict for _, result in answered} == {"correct"}
+            assert [step.kind for step in answered[0][0].steps] == ["dispatch", "use"]
+            shown.append({t.steps[0].state.partition("QUESTION")[0] for t, _ in answered})
+            spent = json.loads((folder / "spending.json").read_text())
+            assert spent.get("task.maker", {"calls": 0})["calls"] == {"first": 2, "second": 0}[name]
+    assert [len(lists) for lists in shown] == [1, 1]
+    assert "tips: no tool yet; name it to have one made" in shown[0].pop()
+    assert "tips: def euros(price): The price with a tip of a tenth." in shown[1].pop()
+
+
+def test_solved_questions_that_cannot_be_used_are_told_at_once(tmp_path: Path) -> None:
+    solved = f"task.solved={meals(tmp_path / 'solved.jsonl', range(10, 60, 10))}"
+    assert [problem.partition(";")[0] for problem in problems(solved)] == [
+        "task.solved: is not used",
+        f"task.solved: {tmp_path / 'solved.jsonl'}: the family tips has 5 questions",
+    ]
+    assert problems("task.solved=/nowhere.jsonl", "task.dispatch=true")[0].startswith("task.solved: /nowhere.jsonl")

@@ -8,7 +8,7 @@ The six classes of questions are those of "Large Language Models as Tool Makers"
 Not here: sets of questions (tasks.tool_maker.items).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rest_react.tasks.tool_maker.families import (
     bracket_closing,
@@ -18,7 +18,7 @@ from rest_react.tasks.tool_maker.families import (
     shuffled_objects,
     word_sorting,
 )
-from rest_react.tasks.tool_maker.families.problem import Family
+from rest_react.tasks.tool_maker.families.problem import Family, plain_key
 
 FAMILIES: Mapping[str, Family] = {
     family.name: family
@@ -31,3 +31,10 @@ FAMILIES: Mapping[str, Family] = {
         meeting_schedule.FAMILY,
     )
 }
+
+
+def accepts(family: str, answer: str, answers: Sequence[str]) -> bool:
+    """Whether the checker of a family accepts an answer; that of a user's own family compares texts."""
+    if family in FAMILIES:
+        return FAMILIES[family].is_right(answer, answers)
+    return bool(answer.strip()) and plain_key(answer) in map(plain_key, answers)
