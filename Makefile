@@ -2,6 +2,7 @@
 # make smoke    the whole loop in a minute, no download
 # make test     the tests; make slow: those that take minutes
 # make servers  installs vLLM, llama.cpp's server, LiteLLM's proxy and two routers (5 GB), tests against them, and their speed (20 minutes more)
+# make qwen     serves a larger model on this machine, for reward_model=qwen, teacher=qwen or task.maker=qwen (2 GB; Ctrl-C ends it)
 # make trackers installs MLflow and Trackio too, and reads back what runs log to them
 # make slurm    the tests on a SLURM of two nodes on this machine, from Debian's packages (a few minutes)
 # make lint     format, lint, types, import floors; make check: lint and test
@@ -13,8 +14,9 @@ WORKERS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/installed
+SERVERS := $(or $(REST_REACT_CACHE),$(HOME)/.cache/rest_react)/servers
 
-.PHONY: help run smoke install locked freeze test slow servers trackers slurm lint check
+.PHONY: help run smoke install locked freeze test slow servers qwen trackers slurm lint check
 
 help:
 	@sed -n '/^#/!q; s/^# //p' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +65,12 @@ servers: $(STAMP)
 	PYTHON=$(PYTHON) scripts/install_servers.sh
 	$(PY) -m pytest -m servers tests/servers $(ARGS)
 	$(PY) -m benchmarks.servers
+
+# The server reads its input until it ends, so that it ends with a program that started it.
+qwen:
+	PYTHON=$(PYTHON) scripts/install_servers.sh llamacpp qwen
+	$(SERVERS)/llamacpp/bin/python scripts/llamacpp_server.py $(SERVERS)/qwen/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf \
+		8080 qwen2.5-coder-1.5b-instruct $(WORKERS) --context 16384
 
 # MLflow may want an older pyarrow than the one in .venv; the package works with either.
 trackers: $(STAMP)

@@ -1,28 +1,36 @@
 """llama.cpp's server from the wheel `xllamacpp`, run by the interpreter of its environment until its input ends.
 
-python llamacpp_server.py model.gguf PORT NAME THREADS [TEMPLATE]
+python llamacpp_server.py model.gguf PORT NAME THREADS [--context 8192] [--template FILE]
 
-TEMPLATE is the file of a chat template, for a model that has none.
+Four requests at a time share the context (in tokens). FILE is a chat template, for a model that has none.
 """
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 import xllamacpp  # type: ignore[import-not-found]
 
-path, port, name, threads, *template = sys.argv[1:]
+parser = argparse.ArgumentParser(description="Serves a GGUF file by llama.cpp until its input ends.")
+parser.add_argument("weights")
+parser.add_argument("port", type=int)
+parser.add_argument("name")
+parser.add_argument("threads", type=int)
+parser.add_argument("--context", type=int, default=8192)
+parser.add_argument("--template", type=Path)
+asked = parser.parse_args()
 params: Any = xllamacpp.CommonParams()
-params.model.path = path
-params.model_alias = {name}
-params.port = int(port)
+params.model.path = asked.weights
+params.model_alias = {asked.name}
+params.port = asked.port
 params.n_parallel = 4
-params.n_ctx = 8192  # for the slots together
+params.n_ctx = asked.context
 params.n_gpu_layers = 0
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
-if template:
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = asked.threads
+if asked.template:
     params.use_jinja = True
-    params.chat_template = Path(template[0]).read_text(encoding="utf-8")
+    params.chat_template = asked.template.read_text(encoding="utf-8")
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
 sys.stdin.read()

@@ -21,7 +21,7 @@ from rest_react.tasks.completion.settings import CompletionSettings
 GROWN = (
     "2wikimultihopqa", "askhistorians", "askscience", "bamboogle", "eli5", "hotpotqa", "hotpotqa_train", "musique",
 )  # fmt: skip
-SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "vllm_remote")
+SERVED = ("llamacpp", "ollama", "openai", "openai_reasoning", "qwen", "vllm_remote")
 BAMBOOGLE = "questions@evaluate.benchmarks.world=bamboogle"
 WEB = ("brave", "duckduckgo", "exa", "searxng", "serper", "tavily")
 WEB_LACKS_WORLD = "the web does not contain the built-in world; use experiment=web search=<engine>, or set search=bm25"

@@ -47,12 +47,12 @@ GEMMA_TEMPLATE = """{% for message in messages %}{% if message['role'] == 'syste
 
 
 @contextmanager
-def serving(weights: Path, folder: Path, *template: str) -> Iterator[str]:
+def serving(weights: Path, folder: Path, *more: str) -> Iterator[str]:
     """The base_url of a server over a GGUF file, until the block ends."""
     port = free_port(0)
     script = Path(__file__).parents[2] / "scripts" / "llamacpp_server.py"
     python = environment("llamacpp") / "bin" / "python"
-    command = [str(python), str(script), str(weights), str(port), NAME, "2", *template]
+    command = [str(python), str(script), str(weights), str(port), NAME, "2", *more]
     with running(command, f"http://127.0.0.1:{port}/health", folder / "log.txt", os.environ):
         yield f"http://127.0.0.1:{port}/v1"
 
@@ -118,7 +118,7 @@ def test_instructions_reach_gemma_which_has_no_system_turn(tmp_path: Path, runne
     weights = environment("llamacpp") / "gemma-3-270m.gguf"
     told = Prompt("Answer in one sentence, in French.\n", "Who wrote Middlemarch?\n")
     bare = Prompt("", told.state)
-    with serving(weights, tmp_path, str(template)) as url:
+    with serving(weights, tmp_path, "--template", str(template)) as url:
         for turn in ("auto", "false"):
             llm = client(url, "chat", tmp_path, f"policy.system_turn={turn}")
             samples = runner.run(llm.sample(told, n=2, sampling=WARM))
