@@ -12,6 +12,7 @@ from rest_react.build.parts import Parts
 from rest_react.config.settings import TrainedModel, asks_reward_model
 from rest_react.records import Example, LabelledQuestion, ModelRef
 from rest_react.seeds import derive_seed
+from rest_react.selection.trajectory_filters import JUDGE_ANSWERS
 from rest_react.stages.choose_model import model_of_iteration
 from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.judge.outcome_judge import WEIGHTS, make_outcome_judge
@@ -55,7 +56,7 @@ async def train_judge(parts: Parts, demonstrations: Sequence[LabelledQuestion]) 
     policy = model_of_iteration(parts.folder.stage(0))
     assert policy is not None  # iteration 0 is complete
     base = policy if judge.start_from == "policy" else parts.starting_model()
-    if s.improve.keep_trajectories == "judged_good":
+    if s.improve.keep_trajectories in JUDGE_ANSWERS:
         await _train_judge_of_answers(parts, demonstrations, judge, base)
     else:
         await _train_judge_of_steps(parts, judge, policy, base)

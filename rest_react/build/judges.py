@@ -16,6 +16,7 @@ from rest_react.records import ModelRef
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.trained_judge import TrainedJudge
+from rest_react.selection.trajectory_filters import JUDGE_ANSWERS
 from rest_react.stages.finetune import read_model
 from rest_react.stages.judge.outcome_judge import WEIGHTS
 from rest_react.storage.run_folder import RunFolder
@@ -37,11 +38,11 @@ class Judges:
             return None
         ranking, judged_good = self.prompts.text(RANKING), self.prompts.text(JUDGED_GOOD)
         if isinstance(self.settings.reward_model, TrainedModel):
-            of_answers = improve.keep_trajectories == "judged_good"
+            of_answers = improve.keep_trajectories in JUDGE_ANSWERS
             stage = self.folder.stage(0, "outcome_judge", WEIGHTS) if of_answers else self.folder.stage(0, "judge")
             return TrainedJudge(self.trained(read_model(stage)))
         judge = self.models.judge("reward_model", self.settings.reward_model)
-        judged_answer = self.prompts.text(JUDGED_ANSWER) if improve.keep_trajectories == "judged_good" else ""
+        judged_answer = self.prompts.text(JUDGED_ANSWER) if improve.keep_trajectories in JUDGE_ANSWERS else ""
         return RewardModel(judge, ranking, judged_good, improve.max_tokens, self._best_option(), judged_answer)
 
     def trained(self, model: ModelRef) -> LLM:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rest_react.build.question_sets import QuestionSets
 from rest_react.config.settings import Settings
 from rest_react.prompts import VERDICT, StepPrompt, closing, texts_hash
+from rest_react.selection.trajectory_filters import JUDGE_ANSWERS
 from rest_react.storage.settings_file import JUDGE_PROMPTS, STEP_PROMPTS
 
 RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
@@ -39,7 +40,7 @@ class RunPrompts:
         """The hash of the texts with which the policy is asked, and of those with which its judges are asked."""
         improve = self.settings.improve
         unused = {BEST_OPTION} if improve.reward == "generate" else set()
-        unused |= set() if improve.keep_trajectories == "judged_good" else {JUDGED_ANSWER}
+        unused |= set() if improve.keep_trajectories in JUDGE_ANSWERS else {JUDGED_ANSWER}
         of_judges = [self.text(name) for name in self.settings.task.judge_prompts if name not in unused]
         if (rating := self.settings.task.rating_prompt()) is not None:
             of_judges.append(self.text(rating[0]))

@@ -8,7 +8,7 @@ Not here: combinations that cannot work (config.checks).
 from collections.abc import Iterator
 
 from rest_react.config.settings import SameModel, Settings, asks_reward_model
-from rest_react.selection.trajectory_filters import READ_TEXTS
+from rest_react.selection.trajectory_filters import JUDGE_ANSWERS, READ_TEXTS
 from rest_react.weights.embedded import EMBEDDED
 from rest_react.weights.tiny import TINY
 
@@ -55,7 +55,8 @@ def notes(s: Settings) -> Iterator[str]:
             "grow.temperature: 0, so all samples of a step are the same, and all trajectories of a question: there is "
             "nothing to choose, and what is kept because trajectories agree tells nothing; set grow.temperature=1.0"
         )
-    judges = s.improve.selector == "reward_model" or "judged_good" in (s.improve.keep, s.improve.keep_trajectories)
+    of_answers = s.improve.keep_trajectories in JUDGE_ANSWERS
+    judges = s.improve.selector == "reward_model" or s.improve.keep == "judged_good" or of_answers
     asked = s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED
     if asked and judges:
         yield (

@@ -9,6 +9,7 @@ Not here: filters of steps (selection.filters), and the filters of one task (`Ta
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
 from rest_react.records import TrajectoryVerdict
@@ -24,7 +25,7 @@ from rest_react.trajectories.parsed import Evidence
 
 KeepTrajectories = Literal[
     "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported", "corroborated",
-    "judged_good", "cycle_consistent", "evidence_needed",
+    "judged_good", "judged_better", "cycle_consistent", "evidence_needed",
 ]  # fmt: skip
 
 
@@ -36,6 +37,16 @@ def every_trajectory(found: Sequence[Evidence]) -> list[bool]:
 def called_bad(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
     """The ids of the trajectories that the reward model called bad. One without a verdict stays."""
     return frozenset(one.id for one in verdicts if one.good is False)
+
+
+def worse_half(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
+    """The ids of the trajectories whose score, the log-probability of yes minus that of no, is below the median of all
+    scored ones, and of those called bad in writing. One without a verdict stays."""
+    judged = [one for one in verdicts if one.status == "judged"]
+    scores = {one.id: one.logprobs[0] - one.logprobs[1] for one in judged if one.logprobs}
+    middle = median(scores.values()) if scores else 0.0
+    below = {id_ for id_, score in scores.items() if score < middle}
+    return frozenset(below | called_bad(one for one in judged if one.id not in scores))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +74,12 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "supported": TrajectoryFilter(support.is_supported, needs_searches=True),
     "corroborated": TrajectoryFilter(corroboration.is_corroborated, fewest=2, needs_searches=True),
     "judged_good": TrajectoryFilter(leaves_out=called_bad),
+    "judged_better": TrajectoryFilter(leaves_out=worse_half),
     "cycle_consistent": TrajectoryFilter(
         fewest=2, needs_searches=True, leaves_out=worse_than_average, reads=question_read
     ),
     "evidence_needed": TrajectoryFilter(needs_searches=True, leaves_out=called_bad, reads=answer_read),
 }
 ASK_REWARD_MODEL = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if one.leaves_out is not None)
+JUDGE_ANSWERS = frozenset(name for name in ASK_REWARD_MODEL if TRAJECTORY_FILTERS[name].reads is None)
 READ_TEXTS = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if one.reads is not None)

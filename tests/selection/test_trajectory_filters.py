@@ -28,6 +28,27 @@ def test_each_value_of_the_setting_is_a_filter() -> None:
     assert set(TRAJECTORY_FILTERS) == set(get_args(KeepTrajectories))
 
 
+def test_the_better_half_by_the_judge_s_score_stays_and_so_does_what_has_no_verdict() -> None:
+    def judged(id_: str, yes: float, no: float) -> TrajectoryVerdict:
+        return TrajectoryVerdict(id_, "judged", yes > no, logprobs=(yes, no))
+
+    verdicts = [
+        judged("a.0", -0.1, -4.0),
+        judged("a.1", -0.2, -2.0),
+        judged("b.0", -0.3, -1.5),
+        judged("b.1", -2.0, -0.2),
+    ]
+    verdicts += [
+        TrajectoryVerdict("c.0", "unscored"),
+        TrajectoryVerdict("c.1", "errored"),
+        TrajectoryVerdict("d.0", "judged", True, reply="GOOD: yes"),
+        TrajectoryVerdict("d.1", "judged", False, reply="GOOD: no"),
+    ]
+    assert left_out_by("judged_better", verdicts) == {"b.0", "b.1", "d.1"}
+    assert left_out_by("judged_better", verdicts[:3]) == {"b.0"}  # the median itself stays
+    assert left_out_by("judged_better", []) == frozenset()
+
+
 @pytest.mark.parametrize("name", TRAJECTORY_FILTERS)
 def test_a_filter_keeps_none_of_fewer_trajectories_than_it_says(name: KeepTrajectories) -> None:
     assert kept(name, TRAJECTORY_FILTERS[name].fewest - 1) == 0

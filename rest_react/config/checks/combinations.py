@@ -11,6 +11,7 @@ from rest_react.config.checks.finetune import choice_problems, preference_proble
 from rest_react.config.checks.improve import (
     option_problems,
     reading_problems,
+    scoring_problems,
     trained_judge_problems,
     trajectory_filter_problems,
 )
@@ -63,6 +64,7 @@ def combination_problems(s: Settings) -> Iterator[str]:
         yield "improve.only_grounded: needs agent.self_checks=true; set it, or set improve.only_grounded=false"
     yield from trajectory_filter_problems(s)
     yield from reading_problems(s)
+    yield from scoring_problems(s)
     if s.improve.max_examples == 0 and not (s.start == "demonstrations" and s.finetune.mix_demonstrations):
         yield (
             "improve.max_examples: 0 trains on the demonstrations alone; set start=demonstrations and "

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from rest_react.config.settings import Settings, TrainedModel, model_behind
 from rest_react.selection.option_ranking import MOST_OPTIONS
-from rest_react.selection.trajectory_filters import READ_TEXTS, TRAJECTORY_FILTERS
+from rest_react.selection.trajectory_filters import JUDGE_ANSWERS, READ_TEXTS, TRAJECTORY_FILTERS
 
 
 def trajectory_filter_problems(s: Settings) -> Iterator[str]:
@@ -47,21 +47,31 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             "choose another reward_model"
         )
     own, folds = s.demonstrations.questions is not None, getattr(s.reward_model, "folds", 0)
-    if s.improve.keep_trajectories == "judged_good" and not own and 0 < s.world.demonstrations < folds:
+    if s.improve.keep_trajectories in JUDGE_ANSWERS and not own and 0 < s.world.demonstrations < folds:
         yield (
             f"reward_model.folds: {folds}, but there are {s.world.demonstrations} demonstrations; raise "
             f"world.demonstrations to {folds} or more, or lower it (2 at least)"
         )
     keep, steps = s.improve.keep_trajectories, s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
-    if keep == "judged_good" and steps:
+    if keep in JUDGE_ANSWERS and steps:
         yield (
-            "improve.keep_trajectories: judged_good, but reward_model=trained judges either answers or steps; for "
+            f"improve.keep_trajectories: {keep}, but reward_model=trained judges either answers or steps; for "
             "answers set improve.selector=perplexity improve.keep=all, for steps improve.keep_trajectories=all"
         )
     elif keep in READ_TEXTS:
         yield (
             f"improve.keep_trajectories: {keep} reads whole texts, which a trained judge has not learnt; set "
             "judged_good, or another reward_model"
+        )
+
+
+def scoring_problems(s: Settings) -> Iterator[str]:
+    """A filter that compares scores, with a reward model that writes."""
+    writes = s.improve.reward == "generate" and not isinstance(s.reward_model, TrainedModel)
+    if s.improve.keep_trajectories == "judged_better" and writes:
+        yield (
+            "improve.keep_trajectories: judged_better compares scores, but with improve.reward=generate the reward "
+            "model writes; set improve.reward=options, or improve.keep_trajectories=judged_good"
         )
 
 
