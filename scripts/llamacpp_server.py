@@ -7,6 +7,7 @@ Four requests at a time share the context (in tokens). FILE is a chat template, 
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,4 +34,5 @@ if asked.template:
     params.chat_template = asked.template.read_text(encoding="utf-8")
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
-sys.stdin.read()
+with suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
+    sys.stdin.read()

@@ -20,11 +20,12 @@ from rest_react.terminal.console import say
 def refuse_shared_questions(
     settings: Settings, sets: QuestionSets, grown: Sequence[Question], asked: Mapping[str, Sequence[Question]]
 ) -> None:
-    """Compares the questions of Grow and of the demonstrations with those of each benchmark, and those of a chain with
-    each other. Other rows of the demonstrations are not in Grow (question_sets)."""
+    """Compares the questions of Grow, of the demonstrations and of the prompts with those of each benchmark, and those
+    of a chain with each other. Other rows of the demonstrations are not in Grow (question_sets)."""
     own = settings.demonstrations.questions is not None and not settings.synthetic.n
     taught = unlabelled(sets.demonstrated.demonstrations) if own else []
     refuse_grown_questions(settings, grown, asked, setting="grow.questions")
+    refuse_overlap(unlabelled(settings.task.solved_questions()), asked, (), asked, setting="task.solved")
     if taught and settings.task.searches and settings.start == "demonstrations":  # a chain leads to the gold answer
         refuse_overlap_of_demonstrations(taught, grown if settings.iteration else [], asked)
     elif taught:  # rows with labels: no setting allows them in a benchmark

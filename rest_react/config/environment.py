@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rest_react.config.checks.needs import parts_of_all_iterations
 from rest_react.config.settings import Settings
-from rest_react.weights.number_type import ENGINE, TRAINING, compute_type_here
+from rest_react.weights.number_type import compute_type_here
 
 PACKAGES = (
     "hydra-core",
@@ -43,9 +43,7 @@ def number_types(s: Settings) -> dict[str, str]:
     """The types of number with which this machine computes, of each part that can compute with several: another
     machine may choose another one for `auto`."""
     return {
-        f"number_type_{role.replace('.', '_')}": compute_type_here(
-            part.dtype, faster=TRAINING if role == "finetune" else ENGINE, device=getattr(part, "device", "auto")
-        )
+        f"number_type_{role.replace('.', '_')}": compute_type_here(part.dtype, device=getattr(part, "device", "auto"))
         for role, part in parts_of_all_iterations(s).items()
         if hasattr(part, "dtype")
     }

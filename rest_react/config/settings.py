@@ -46,8 +46,8 @@ class SameModel:
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
     """A judge that the run trains on its demonstrations: of steps, to tell them from worse outputs for the same states,
-    or with improve.keep_trajectories=judged_good of answers, on the outcomes of the policy on the demonstrated
-    questions. `improve.reward` has no effect on it."""
+    or with improve.keep_trajectories=judged_good or judged_better of answers, on the outcomes of the policy on the
+    demonstrated questions. `improve.reward` has no effect on it."""
 
     kind: Literal["trained"]
     # policy: the policy of iteration 0, tuned further; base: the untuned weights, which have not seen the held-out
@@ -123,7 +123,8 @@ class ImproveSettings:
     # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
     # passages the question could be reconstructed; those with the answer in a selected passage; those that are all of
     # agreeing, supported and reconstructable; those whose answer the
-    # reward model judges right, by the question and the cited snippets alone; those whose selected passages make the
+    # reward model judges right, by the question and the cited snippets alone; the half whose answers it scores best
+    # there; those whose selected passages make the
     # question at least as likely to it as those of the question's trajectories do on average; those whose selected
     # passages make the answer likelier to it
     keep_trajectories: KeepTrajectories

@@ -116,6 +116,8 @@ def _improving(
 def _trained(s: Settings, ranked: int, steps: float) -> int:
     """The steps that a later iteration trains on, of those that Improve selects from, with the demonstrations."""
     kept = round(ranked * VERIFIED) if s.improve.keep == "verified" else ranked
+    if s.improve.keep_trajectories == "judged_better":
+        kept //= 2
     if s.improve.likeliest is not None:
         kept = round(kept * s.improve.likeliest)
     if s.improve.max_examples is not None:

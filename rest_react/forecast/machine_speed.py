@@ -11,7 +11,7 @@ from rest_react.config.settings import Settings, SpeedSettings
 from rest_react.forecast.estimate import forecast
 from rest_react.forecast.speed_probe import PROBED, Probed, measured_speed
 from rest_react.storage.run_folder import RunFolder
-from rest_react.weights.number_type import ENGINE, TRAINING, compute_type
+from rest_react.weights.number_type import compute_type
 
 
 def with_speed(settings: Settings, folder: RunFolder) -> Settings:
@@ -27,8 +27,8 @@ def with_speed(settings: Settings, folder: RunFolder) -> Settings:
         policy.model,
         threads,
         lora=getattr(settings.finetune, "method", "full") == "lora",
-        engine=compute_type(getattr(policy, "dtype", "auto"), gpu=False, faster=ENGINE),
-        training=compute_type(getattr(settings.finetune, "dtype", "auto"), gpu=False, faster=TRAINING),
+        engine=compute_type(getattr(policy, "dtype", "auto"), gpu=False),
+        training=compute_type(getattr(settings.finetune, "dtype", "auto"), gpu=False),
     )
     rates = measured_speed(probed)
     if rates is None:

@@ -31,7 +31,7 @@ from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.seeds import derive_seed
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
 from rest_react.weights.end_tokens import end_tokens
-from rest_react.weights.number_type import ENGINE, NumberType, compute_type, stored_type
+from rest_react.weights.number_type import NumberType, compute_type, stored_type
 
 PAGE = 16
 
@@ -214,7 +214,7 @@ class TransformersEngine:
         device = "cuda" if self._device != "cpu" and torch.cuda.is_available() else "cpu"
         folder = resolve_weights(self._weights)
         with outside(f"loading {self._weights}"):
-            dtype = compute_type(self._dtype, gpu=device == "cuda", faster=ENGINE, stored=stored_type(folder))
+            dtype = compute_type(self._dtype, gpu=device == "cuda", stored=stored_type(folder))
             model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
             model.to(device)
             tokenizer = AutoTokenizer.from_pretrained(folder)

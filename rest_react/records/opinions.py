@@ -49,7 +49,8 @@ class OptionRanking(Ranking):
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryVerdict:
-    """A reward model's verdict on a trajectory (`improve.keep_trajectories=judged_good`, and the filters that read).
+    """A reward model's verdict on a trajectory (`improve.keep_trajectories=judged_good`, `judged_better`, and the
+    filters that read).
 
     `judged`: `good` is the verdict. `unscored`: a refusal, or a reply with neither yes nor no. `errored`: an external
     error. Without a verdict `good` is None. `logprobs` are those of yes and no, or of the text that is read with the

@@ -2,10 +2,10 @@
 
     await judge_trajectory("q1.0", found, reward_model, keep="judged_good", seed=7)  # TrajectoryVerdict(good=True, ...)
 
-judged_good: is the final answer right, given the question and the cited snippets alone? The reward model scores yes and
-no where it can (`improve.reward=options`), and writes its verdict otherwise. The other filters read texts and write
-nothing (selection.read_trajectory). No gold answer is shown: `Evidence` has no field for one. The paper filters no
-trajectories by a model; these filters are ours.
+judged_good, judged_better: is the final answer right, given the question and the cited snippets alone? The reward model
+scores yes and no where it can (`improve.reward=options`), else it writes its verdict. The other filters read texts and
+write nothing (selection.read_trajectory). No gold answer is shown: `Evidence` has no field for one. The paper filters
+no trajectories by a model; these filters are ours.
 Not here: which trajectories are judged, and what becomes of the verdicts (stages.improve.judge_trajectories).
 """
 

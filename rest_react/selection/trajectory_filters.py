@@ -42,11 +42,11 @@ def called_bad(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
 def worse_half(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
     """The ids of the trajectories whose score, the log-probability of yes minus that of no, is below the median of all
     scored ones, and of those called bad in writing. One without a verdict stays."""
-    judged = [one for one in verdicts if one.status == "judged"]
-    scores = {one.id: one.logprobs[0] - one.logprobs[1] for one in judged if one.logprobs}
+    found = list(verdicts)
+    scores = {one.id: one.logprobs[0] - one.logprobs[1] for one in found if one.logprobs}
     middle = median(scores.values()) if scores else 0.0
     below = {id_ for id_, score in scores.items() if score < middle}
-    return frozenset(below | called_bad(one for one in judged if one.id not in scores))
+    return frozenset(below | called_bad(one for one in found if one.id not in scores))
 
 
 @dataclass(frozen=True, slots=True)

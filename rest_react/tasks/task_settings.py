@@ -147,6 +147,10 @@ class TaskSettings(Protocol):
         wrong."""
         return None
 
+    def solved_questions(self) -> Sequence[LabelledQuestion]:
+        """A user's questions that a prompt shows solved: no benchmark may have them."""
+        return ()
+
     def label_names(self) -> tuple[str, ...]:
         """Its labels, for a teacher that writes texts of them."""
         return ()

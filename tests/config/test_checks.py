@@ -372,6 +372,10 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             "improve.keep_trajectories: evidence_needed reads whole texts, which reward_model=gemini cannot",
         ),
         (["improve.keep_trajectories=cycle_consistent"], "improve.keep_trajectories: cycle_consistent keeps no"),
+        (
+            ["improve.keep_trajectories=judged_better", "improve.reward=options", "llm@reward_model=gemini"],
+            "improve.keep_trajectories: judged_better compares scores, which reward_model=gemini does not give",
+        ),
         (["improve.keep_trajectories=judged_better"], "improve.keep_trajectories: judged_better compares scores, but"),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
         (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),

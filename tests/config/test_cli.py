@@ -311,7 +311,7 @@ def test_the_environment_names_the_types_of_number_that_auto_stands_for_on_this_
 ) -> None:
     monkeypatch.setattr(number_type, "cpu_instructions", lambda: frozenset({"avx512_bf16"}))
     here = compose(["policy.device=cpu", "iteration=0", "start=prompted"])
-    assert number_types(here) == {"number_type_policy": "float32", "number_type_finetune": "bfloat16"}
+    assert number_types(here) == {"number_type_policy": "bfloat16", "number_type_finetune": "bfloat16"}
     assert number_types(replace(here, iteration=1)) == number_types(here)
     assert number_types(compose(["policy=openai", "finetune=hosted"])) == {}
 

@@ -40,11 +40,12 @@ def test_the_better_half_by_the_judge_s_score_stays_and_so_does_what_has_no_verd
     ]
     verdicts += [
         TrajectoryVerdict("c.0", "unscored"),
+        TrajectoryVerdict("c.2", "unscored", logprobs=(-0.7, -0.7)),
         TrajectoryVerdict("c.1", "errored"),
         TrajectoryVerdict("d.0", "judged", True, reply="GOOD: yes"),
         TrajectoryVerdict("d.1", "judged", False, reply="GOOD: no"),
     ]
-    assert left_out_by("judged_better", verdicts) == {"b.0", "b.1", "d.1"}
+    assert left_out_by("judged_better", verdicts) == {"b.1", "c.2", "d.1"}
     assert left_out_by("judged_better", verdicts[:3]) == {"b.0"}  # the median itself stays
     assert left_out_by("judged_better", []) == frozenset()
 

@@ -66,9 +66,16 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
 
 
 def scoring_problems(s: Settings) -> Iterator[str]:
-    """A filter that compares scores, with a reward model that writes."""
-    writes = s.improve.reward == "generate" and not isinstance(s.reward_model, TrainedModel)
-    if s.improve.keep_trajectories == "judged_better" and writes:
+    """A filter that compares scores, with a reward model that writes or gives none."""
+    if s.improve.keep_trajectories != "judged_better" or isinstance(s.reward_model, TrainedModel):
+        return
+    judge = model_behind(s.reward_model, s.policy)
+    if judge is not None and (judge.kind == "gemini" or not getattr(judge, "logprobs", True)):
+        yield (
+            f"improve.keep_trajectories: judged_better compares scores, which reward_model={judge.kind} does not give "
+            "as it is set; choose another reward_model, or set improve.keep_trajectories=judged_good"
+        )
+    elif s.improve.reward == "generate":
         yield (
             "improve.keep_trajectories: judged_better compares scores, but with improve.reward=generate the reward "
             "model writes; set improve.reward=options, or improve.keep_trajectories=judged_good"

@@ -1,4 +1,4 @@
-"""The judge of answers (`reward_model=trained improve.keep_trajectories=judged_good`): a stage of iteration 0.
+"""The judge of answers of `reward_model=trained`, for `judged_good` and `judged_better`: a stage of iteration 0.
 
     await make_outcome_judge(task, questions, examples, folder.stage(0, "outcome_judge"), folds=3, ...)
 

@@ -41,6 +41,7 @@ from rest_react.text_safety.escaping import quote
 from rest_react.trajectories.parsed import CUT_OFF
 
 MAKER = "task.maker"  # the role: the name of its settings
+EXAMPLE = 200  # characters of a question that stands for its family in the dispatcher's list
 IsRight: TypeAlias = Callable[[str, Sequence[str]], bool]
 
 
@@ -205,9 +206,10 @@ class Toolbox:
     def to_make(self) -> dict[str, str]:
         """The user's own families whose tool can be made and was not yet, each with what a dispatcher is told of it."""
         own = {} if self.maker is None else {k: v for k, v in self.examples().items() if k not in FAMILIES}
+        shown = {family: quote(solved[0].question.text[:EXAMPLE]) for family, solved in own.items()}
         return {
-            family: f"no tool yet; name it to have one made, for questions such as {quote(solved[0].question.text)}"
-            for family, solved in own.items()
+            family: f"no tool yet; name it to have one made, for questions such as {example}"
+            for family, example in shown.items()
             if self.library.read(family) is None
         }
 

@@ -115,7 +115,7 @@ class ScriptedMaker(LLM):
 
     def _choice(self, texts: Mapping[str, str]) -> str:
         family = _family_of(self._plans[texts["QUESTION"]])
-        return family if f"{family}: " in texts["TOOLS"] else NONE
+        return family if re.search(rf"^{family}: ", texts["TOOLS"], re.MULTILINE) else NONE
 
     def _answer(self, texts: Mapping[str, str]) -> str:
         return f"Answer: {self._answers.get(texts.get('QUESTION', ''), '?')}"

@@ -85,7 +85,8 @@ class ToolMakerSettings(TaskSettings):
 
     def content_digests(self, context: TaskContext) -> Mapping[str, str]:
         library = self._library(context)  # another maker has other tools, so its name is in theirs
-        return {f"task.tools.{library.root.name}.{tool}": digest for tool, digest in library.digests().items()}
+        tools = {f"task.tools.{library.root.name}.{tool}": digest for tool, digest in library.digests().items()}
+        return {"task.solved": texts_hash(self._own_texts()), **tools} if self.solved else tools
 
     def _library(self, context: TaskContext) -> Library:
         """The folder of tools: with a maker, its own in it; without one, the only one with tools. Raises ConfigError if
@@ -112,8 +113,13 @@ class ToolMakerSettings(TaskSettings):
         built_in = context.items()
         assert isinstance(built_in, ToolItems)
         shown = [(family, [one.question.text for one in solved]) for family, solved in built_in.examples.items()]
-        own = [(one.kind, one.question.text, one.answers) for solved in self._own_families().values() for one in solved]
-        return texts_hash([*prompts, repr(limits), repr(model), repr(shown), *map(repr, own)])[:8]
+        return texts_hash([*prompts, repr(limits), repr(model), repr(shown), *self._own_texts()])[:8]
+
+    def _own_texts(self) -> list[str]:
+        return [repr((one.kind, one.question.text, one.answers)) for one in self.solved_questions()]
+
+    def solved_questions(self) -> Sequence[LabelledQuestion]:
+        return [one for family in self._own_families().values() for one in family]
 
     def models(self) -> Mapping[str, RoleModel]:
         roles = {MAKER: self.maker, DISPATCHER: self.dispatcher}
@@ -132,6 +138,11 @@ class ToolMakerSettings(TaskSettings):
             )
         if self.dispatcher is not None and not self.dispatch:
             yield f"{path}.dispatcher: is not used; set {path}.dispatch=true, or leave it out"
+        if self.solved and self.dispatch and self.maker is not None and self.maker.runs == "script":
+            yield (
+                f"{path}.solved: a script makes tools for the built-in families alone; set {path}.maker=openai, or "
+                "another model"
+            )
         if self.solved and (self.maker is None or not self.dispatch):
             missing = f"{path}.dispatch=true" if self.maker is not None else f"{path}.maker=openai, or another model,"
             yield f"{path}.solved: is not used; set {missing} or leave it out"

@@ -11,6 +11,7 @@ Not here: the built-in families (families), and who chooses a family for a quest
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from rest_react.errors import ConfigError
@@ -20,9 +21,10 @@ from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import SHOWN
 from rest_react.tasks.tool_maker.states import NONE
 
-_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)  # it names a folder, and stands before a colon in the dispatcher's list
+_NAME = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)  # names a folder, and a line of the dispatcher's list
 
 
+@cache  # read once: a file that is edited during a run must not mix two contents in one folder of tools
 def solved_families(path: Path) -> Mapping[str, tuple[LabelledQuestion, ...]]:
     """The solved questions by family, as many as a tool is made from. Raises ConfigError for an unreadable file, and
     with every wrong family."""
@@ -38,7 +40,7 @@ def _problem(name: str, size: int, families: Mapping[str, object]) -> str:
     if not name:
         return f"{size} of its questions name no family; write its name into the column kind"
     if not _NAME.fullmatch(name):
-        return f"the family {name!r} needs a name of letters, digits and underscores"
+        return f"the family {name!r} needs a name of letters, digits and underscores, 100 at most"
     if name.casefold() in FAMILIES or name.casefold() == NONE:
         return f"the family {name} has the name of a built-in one, or of no tool; choose another name"
     if sum(other.casefold() == name.casefold() for other in families) > 1:

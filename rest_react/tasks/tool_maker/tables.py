@@ -23,7 +23,7 @@ from rest_react.tasks.protocol import Evaluated, ResultTable
 from rest_react.tasks.rollout import tokens_of_roles, with_policy
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import ACCEPTED, how_asked
-from rest_react.tasks.tool_maker.replies.choice import read_choice
+from rest_react.tasks.tool_maker.replies.choice import names_in, read_choice
 from rest_react.tasks.tool_maker.states import NONE
 
 _WAYS = {
@@ -246,7 +246,7 @@ def _dispatches(last: Mapping[str, Evaluated]) -> Iterator[_Choice]:
             result = last[way].results.get(trajectory.id)
             for step in trajectory.steps:
                 if step.kind == "dispatch" and family:
-                    known = f"{family}: " in step.state
+                    known = family in names_in(step.state)
                     said = read_choice(step.candidates[step.chosen].text, step.state) if step.chosen is not None else ""
                     right = said == (family if known else NONE)
                     score = None if result is None else result.score

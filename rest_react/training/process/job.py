@@ -29,7 +29,7 @@ from rest_react.training.process.checkpoints import last_checkpoint
 from rest_react.training.process.loss_curve import loss_lines
 from rest_react.training.process.snapshots import SNAPSHOTS
 from rest_react.weights import resolve_weights
-from rest_react.weights.number_type import TRAINING, NumberType, compute_type_here
+from rest_react.weights.number_type import NumberType, compute_type_here
 
 JOB_EXAMPLES, PUBLISHED = "examples.jsonl", "published.json"
 _DRAFTS = ("trained", "model.tmp")  # of publishing
@@ -155,7 +155,7 @@ def _write_job(files: Mapping[str, str], weights: str, folder: Path, seed: int, 
     _drop_another_training(folder, files, seed, training)
     checkpoint = prepare_resume(folder)
     if is_auto and checkpoint is None:
-        training = replace(training, dtype=compute_type_here("auto", faster=TRAINING))
+        training = replace(training, dtype=compute_type_here("auto"))
     job = Job(weights, str(folder.resolve()), seed, checkpoint, training)
     for name, lines in files.items():
         write_file(folder / name, lines)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_react.training.process.checkpoints import KEPT
 from rest_react.training.process.job import LocalTraining
-from rest_react.weights.number_type import TRAINING, compute_type, stored_type
+from rest_react.weights.number_type import compute_type, stored_type
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -40,7 +40,7 @@ def _in_bfloat16(how: LocalTraining) -> bool:
     """Whether autocast multiplies in bfloat16."""
     import torch
 
-    return compute_type(how.dtype, gpu=torch.cuda.is_available(), faster=TRAINING) == "bfloat16"
+    return compute_type(how.dtype, gpu=torch.cuda.is_available()) == "bfloat16"
 
 
 def _four_bits() -> "BitsAndBytesConfig":

@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from rest_react.run import run
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import differing_data, read_environments
+from rest_react.tasks.task_settings import TaskContext
 from rest_react.tasks.tool_maker.families import FAMILIES
 from rest_react.tasks.tool_maker.items import build_items, how_asked
 from rest_react.tasks.tool_maker.library import Library
@@ -398,8 +400,32 @@ def test_the_tool_of_an_own_family_is_made_when_the_dispatcher_first_names_it(tm
 
 def test_solved_questions_that_cannot_be_used_are_told_at_once(tmp_path: Path) -> None:
     solved = f"task.solved={meals(tmp_path / 'solved.jsonl', range(10, 60, 10))}"
+    assert problems(solved, "task.dispatch=true")[0].startswith("task.solved: a script makes tools for the built-in")
     assert [problem.partition(";")[0] for problem in problems(solved)] == [
         "task.solved: is not used",
         f"task.solved: {tmp_path / 'solved.jsonl'}: the family tips has 5 questions",
     ]
-    assert problems("task.solved=/nowhere.jsonl", "task.dispatch=true")[0].startswith("task.solved: /nowhere.jsonl")
+    missing = problems("task.solved=/nowhere.jsonl", "task.dispatch=true", "task.maker=openai")
+    assert missing[0].startswith("task.solved: /nowhere.jsonl")
+
+
+def test_no_benchmark_may_have_a_question_that_the_maker_was_shown_solved(tmp_path: Path) -> None:
+    solved, own = meals(tmp_path / "solved.jsonl", range(10, 70, 10)), meals(tmp_path / "own.jsonl", range(60, 64))
+    asked = ["task.dispatch=true", f"task.solved={solved}", "policy=openai", "finetune=hosted", "task.maker=openai"]
+    asked += ["policy.api_key_env=null", "task.maker.api_key_env=null"]
+    asked += ["+questions@evaluate.benchmarks.own=file", f"evaluate.benchmarks.own.path={own}"]
+    with pytest.raises(ConfigError, match=r"task\.solved: 1 of 6 questions equal .* evaluate\.benchmarks\.own"):
+        start(tmp_path, *asked, "run=shown", ways=())
+
+
+def test_other_solved_questions_under_the_same_path_are_told_and_not_shared(tmp_path: Path) -> None:
+    digests = []
+    for name, prices in (("one", range(10, 70, 10)), ("two", range(11, 71, 10))):
+        solved = meals(tmp_path / f"{name}.jsonl", prices)
+        given = ["experiment=tool_maker", "policy=scripted", "task.dispatch=true", f"task.solved={solved}"]
+        settings = compose([*given, "task.maker=openai", f"output={tmp_path}"])
+        built_in = Parts(settings, RunFolder(tmp_path / name)).question_sets.built_in
+        context = TaskContext(items=partial(lambda items: items, built_in))
+        digests.append(settings.task.content_digests(context))
+    assert [set(one) for one in digests] == [{"task.solved"}] * 2
+    assert digests[0] != digests[1]

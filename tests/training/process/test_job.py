@@ -96,7 +96,7 @@ def test_a_resumed_training_keeps_its_type_of_number_on_a_machine_that_would_cho
     how: LocalTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def prepared(machine: str, training: LocalTraining = how) -> tuple[str, bool]:
-        monkeypatch.setattr(job_module, "compute_type_here", lambda asked, faster: machine)
+        monkeypatch.setattr(job_module, "compute_type_here", lambda asked: machine)
         prepare_job({"examples.jsonl": ROWS}, BASE, tmp_path, 7, training, tmp_path)
         job = read_job(tmp_path / "job.json", type(training))
         return job.training.dtype, job.checkpoint is not None

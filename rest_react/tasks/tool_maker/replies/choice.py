@@ -15,11 +15,16 @@ _MARKS = " \t\n*`.,:;'\"()[]"
 _TOOLS = re.compile(r'^TOOLS = (".*")$', re.MULTILINE)
 
 
+def names_in(state: str) -> list[str]:
+    """The names of the tools that a state lists."""
+    shown = _TOOLS.search(state)
+    return [line.partition(":")[0] for line in ast.literal_eval(shown[1]).splitlines()] if shown else []
+
+
 def read_choice(text: str, state: str) -> str:
     """The tool of the state that the first line of a reply names, or `none`; empty if it names neither. Thoughts before
     it, quotes and marks around it do not count, nor does case, unless two names differ in nothing else."""
-    shown = _TOOLS.search(state)
-    names = [line.partition(":")[0] for line in ast.literal_eval(shown[1]).splitlines()] if shown else []
+    names = names_in(state)
     lines = [line for line in (after_thinking(text) or "").splitlines() if line.strip()]
     said = lines[0].strip(_MARKS) if lines else ""
     meant = [name for name in (*names, NONE) if name.casefold() == said.casefold()]
