@@ -310,6 +310,7 @@ def test_baselines_answer_the_same_rows_and_are_compared_with_the_last_iteration
     page = (folder / "report.md").read_text()
     assert all(heading in page for heading in ("validation: baselines", "confusion: gold in lines", "by label"))
     whole = (folder / "report.html").read_text()
+    assert all(heading in whole.casefold() for heading in ("confusion", "by label"))
     chart = whole.partition("Accuracy per iteration with 95% intervals")[2].partition("</svg>")[0]
     assert re.findall(r"<title>(\w+): ([\d.]+%)</title>\s*<line class=\"baseline\"", chart) == [
         (b.name, f"{100 * (b.row.accuracy.mean or 0.0):.1f}%") for b in told.baselines
