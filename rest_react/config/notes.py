@@ -55,19 +55,22 @@ def notes(s: Settings) -> Iterator[str]:
             "grow.temperature: 0, so all samples of a step are the same, and all trajectories of a question: there is "
             "nothing to choose, and what is kept because trajectories agree tells nothing; set grow.temperature=1.0"
         )
+    if s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED:
+        yield from _notes_on_the_embedded_judge(s)
+
+
+def _notes_on_the_embedded_judge(s: Settings) -> Iterator[str]:
     of_answers = s.improve.keep_trajectories in JUDGE_ANSWERS
     judges = s.improve.selector == "reward_model" or s.improve.keep == "judged_good" or of_answers
-    asked = s.iteration > 0 and asks_reward_model(s) and _judge(s) == EMBEDDED
-    if asked and judges:
+    if judges:
         yield (
             f"reward_model: {EMBEDDED}, untuned, judged no better than chance where it was measured (Wikipedia "
             "text, by options, one policy): a right sample in 49% [45, 54] of 491 steps that had right and wrong ones "
             "(random 52%, perplexity 71%); it called all 280 trajectories right, of which 98 were (docs/log.md). Name "
-            "a larger model, e.g. reward_model=openai, or keep what trajectories agree on: improve.selector=perplexity "
-            "improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
+            "a larger model (reward_model=openai; reward_model=qwen after make qwen), or keep what trajectories agree "
+            "on: improve.selector=perplexity improve.keep_trajectories=agreeing grow.trajectories_per_question=4"
         )
-
-    if asked and s.improve.keep_trajectories in READ_TEXTS:
+    if s.improve.keep_trajectories in READ_TEXTS:
         yield (
             f"improve.keep_trajectories: {EMBEDDED}, untuned, hardly tells right trajectories from wrong ones by "
             "reading (built-in world, 199 trajectories, 63% right): cycle_consistent kept 180 of them, 66% right, and "
