@@ -73,6 +73,12 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
             f"{written} steps have written replies, although improve.reward=options, because the reward model gives no "
             "log-probabilities of options"
         )
+    if "written" in summary and (judged := summary.get("trajectories_judged_in_writing")):
+        yield (
+            f"{judged} trajectories have written verdicts without a score, although improve.reward=options, because "
+            "the reward model gives no log-probabilities of yes and no; judged_better leaves out those called bad and "
+            "keeps the others"
+        )
     if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
         yield (
             f"{summary['candidates_cut_off']} of {summary['candidates']} samples were cut off at their token limit and "

@@ -10,6 +10,7 @@ from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.records import Example, Hit, OptionScores, Prompt, Step, Trajectory, TrajectoryVerdict, Usage
 from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.improve.improve import EXAMPLES, improve, reopen_refused
+from rest_react.stages.improve.improve_summary import notes_of
 from rest_react.stages.improve.judge_trajectories import VERDICTS
 from rest_react.stages.improve.preferences import preferences
 from rest_react.stages.improve.trainable_steps import Rules
@@ -196,3 +197,13 @@ def test_a_resumed_stage_keeps_the_rankings_of_good_steps_of_rejected_trajectori
         improved({**verdicts, "state 1": [OutsideFault("HTTP 503")], "state 2": [[ranked]], "results": [[ranked]]})
     asked = improved({"state 1": [[ranked]]}).asked
     assert [prompt.state.splitlines()[0] for prompt, _ in asked] == ["state 1"]
+
+
+def test_verdicts_that_were_written_instead_of_scored_are_told() -> None:
+    told = {
+        "examples": 1, "steps_with_a_choice": 0, "fallback": 0, "candidates": 4, "candidates_cut_off": 0,
+        "selector": "perplexity", "trajectories_judged_in_writing": 3,
+    }  # fmt: skip
+    assert list(notes_of(told)) == []  # improve.reward=generate: it was asked to write
+    (note,) = notes_of(told | {"written": 0})
+    assert note.startswith("3 trajectories have written verdicts without a score, although improve.reward=options")
