@@ -173,6 +173,28 @@ def test_the_command_exports_a_sheet_and_scores_it(tmp_path: Path) -> None:
     assert (again.returncode, "may contain ratings" in again.stderr) == (2, True)
 
 
+def test_the_command_exports_and_scores_ratings_of_tone(tmp_path: Path) -> None:
+    tones = [Verdict("correct" if tone > 3 else "incorrect", f"rating {tone} of 5") for tone in (5, 4, 2, 1)]
+    run = write_run(tmp_path / "run", 0, [result(f"w{i}", "Dear you", tone) for i, tone in enumerate(tones)])
+
+    def command(what: str) -> str:
+        asked = [sys.executable, "-m", "rest_react.agreement", what, str(tmp_path / "ratings.csv"), str(run)]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stderr
+
+    assert "4 answers to rate; write 1 to 5 into the column `rating`" in command("export")
+    sheet = tmp_path / "ratings.csv"
+    with sheet.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    people = {"Who is w0?": 5, "Who is w1?": 5, "Who is w2?": 3, "Who is w3?": 3}
+    with sheet.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"rating": people[row["question"]]} for row in rows)
+    assert "within_one 0.75" in command("score")
+    scores = json.loads((tmp_path / "ratings.json").read_text())
+    assert (scores["answers"], scores["within_one"]["value"], scores["judge_minus_people"]["value"]) == (4, 0.75, -1.0)
+
+
 def test_an_evaluation_that_two_runs_share_counts_once(tmp_path: Path) -> None:
     start = [result("a", "Ada", Verdict("correct")), result("b", "Bob", Verdict("incorrect"))]
     mine, other = (write_run(tmp_path / name, 0, start) for name in ("mine", "other"))

@@ -66,6 +66,44 @@ def test_every_form_of_file_gives_the_same_items(write: Callable[[Path], Path], 
     assert [i.answers for i in read_items(path, labelled=False)] == [(), ()]
 
 
+OTHER_NAMES = {"id": "number", "text": "narrative", "label": "product"}
+
+
+def renamed_csv(path: Path) -> tuple[Path, dict[str, str]]:
+    written = as_csv(path)
+    written.write_text(written.read_text().replace("id,text,label", "number,narrative,product", 1))
+    return written, OTHER_NAMES
+
+
+def renamed_parquet(path: Path) -> tuple[Path, dict[str, str]]:
+    rows = [{OTHER_NAMES[name]: content for name, content in row.items()} for row in ROWS]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet"), OTHER_NAMES
+
+
+def renamed_alpaca(path: Path) -> tuple[Path, dict[str, str]]:
+    names = {"id": "number", "instruction": "task", "input": "context", "output": "response"}
+    rows = [{"number": r["id"], "task": r["text"], "context": "", "response": r["label"]} for r in ROWS]
+    path.with_suffix(".json").write_text(json.dumps(rows))
+    return path.with_suffix(".json"), names
+
+
+@pytest.mark.parametrize("write", [renamed_csv, renamed_parquet, renamed_alpaca])
+def test_columns_of_other_names_are_read_by_the_map_of_fields(
+    write: Callable[[Path], tuple[Path, dict[str, str]]], tmp_path: Path
+) -> None:
+    path, fields = write(tmp_path / "items")
+    assert read_items(path, fields) == ITEMS
+    with pytest.raises(ConfigError, match=r"missing or empty"):
+        read_items(path)
+
+
+@pytest.mark.parametrize("write", [as_csv, as_parquet, as_alpaca, as_messages])
+def test_the_file_of_a_split_in_a_folder_may_have_any_form(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    write(tmp_path / "train")
+    assert source(tmp_path, split="train").open(WORLD, labelled=True).labelled == ITEMS
+
+
 def test_a_column_that_is_named_as_the_text_is_the_text_also_beside_an_instruction(tmp_path: Path) -> None:
     row = {
         "instruction": "Classify.",

