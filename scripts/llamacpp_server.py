@@ -1,8 +1,8 @@
 """llama.cpp's server from the wheel `xllamacpp`, run by the interpreter of its environment until its input ends.
 
-python llamacpp_server.py model.gguf PORT NAME THREADS [--context 8192] [--slots 4] [--template FILE]
+python llamacpp_server.py model.gguf PORT NAME THREADS [--context 8192] [--template FILE]
 
-So many requests as there are slots share the context (in tokens). FILE is a chat template, for a model that has none.
+Four requests at a time share the context (in tokens). FILE is a chat template, for a model that has none.
 """
 
 import argparse
@@ -20,7 +20,6 @@ parser.add_argument("port", type=int)
 parser.add_argument("name")
 parser.add_argument("threads", type=int)
 parser.add_argument("--context", type=int, default=8192)
-parser.add_argument("--slots", type=int, default=4)
 parser.add_argument("--template", type=Path)
 asked = parser.parse_args()
 with socket.socket() as probe:
@@ -33,7 +32,7 @@ params: Any = xllamacpp.CommonParams()
 params.model.path = asked.weights
 params.model_alias = {asked.name}
 params.port = asked.port
-params.n_parallel = asked.slots
+params.n_parallel = 4
 params.n_ctx = asked.context
 params.n_gpu_layers = 0
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = asked.threads
