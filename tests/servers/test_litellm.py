@@ -1,10 +1,11 @@
-"""LiteLLM's proxy between us and a server whose every answer the test decides."""
+"""LiteLLM's proxy between us and a server whose every answer the test decides, or llama.cpp's server."""
 
 import asyncio
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from rest_react.records import Completion, Prompt, Sampling
 from rest_react.remote.session import session
 from tests.loopback import Reply, Request, serve
 from tests.servers.installed import environment, running
+from tests.servers.llamacpp_server import NAME, embedded_weights, serving
 from tests.serving import reply_with
 
 pytestmark = pytest.mark.servers
@@ -46,26 +48,32 @@ def good(request: Request) -> Reply:
     return Reply(200, {**about, **reply.body})  # type: ignore[dict-item]
 
 
+@contextmanager
+def through(url: str, model: str, folder: Path) -> Iterator[str]:
+    """The base_url of a proxy, whose model `m` is that of another server, until the block ends."""
+    port = free_port(0)
+    own = {"model": f"hosted_vllm/{model}", "api_base": url, "api_key": "none"}
+    config = {
+        "model_list": [{"model_name": "m", "litellm_params": own}],
+        "litellm_settings": {"num_retries": 0, "telemetry": False},
+        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+        "general_settings": {"master_key": KEY, "forward_client_headers_to_llm_api": True},
+    }
+    (folder / "config.yaml").write_text(json.dumps(config))
+    command = [
+        str(environment("litellm") / "bin" / "litellm"), "--config", str(folder / "config.yaml"),
+        "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
+    more = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # else it is fetched from the web
+    with running(command, f"http://127.0.0.1:{port}/health/liveliness", folder / "litellm.txt", more):
+        yield f"http://127.0.0.1:{port}/v1"
+
+
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Behind, str]]:
-    folder = tmp_path_factory.mktemp("litellm")
-    behind, port = Behind(), free_port(0)
-    with serve(behind) as server:
-        own = {"model": "hosted_vllm/m", "api_base": f"{server.url}/v1", "api_key": "none"}
-        config = {
-            "model_list": [{"model_name": "m", "litellm_params": own}],
-            "litellm_settings": {"num_retries": 0, "telemetry": False},
-            "router_settings": {"num_retries": 0, "disable_cooldowns": True},
-            "general_settings": {"master_key": KEY, "forward_client_headers_to_llm_api": True},
-        }
-        (folder / "config.yaml").write_text(json.dumps(config))
-        command = [
-            str(environment("litellm") / "bin" / "litellm"), "--config", str(folder / "config.yaml"),
-            "--host", "127.0.0.1", "--port", str(port),
-        ]  # fmt: skip
-        more = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # else it is fetched from the web
-        with running(command, f"http://127.0.0.1:{port}/health/liveliness", folder / "log.txt", more):
-            yield behind, f"http://127.0.0.1:{port}/v1"
+    behind = Behind()
+    with serve(behind) as server, through(f"{server.url}/v1", "m", tmp_path_factory.mktemp("litellm")) as url:
+        yield behind, url
 
 
 @pytest.fixture
@@ -158,3 +166,23 @@ def test_a_server_behind_that_is_down_is_an_external_error(
     behind.answer = lambda _: Reply(hang_up=True)
     with pytest.raises(OutsideFault):
         ask()
+
+
+def test_the_embedded_model_behind_llama_cpp_gives_the_same_greedy_texts_through_the_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXY_KEY", KEY)
+    prompts = [Prompt("Answer in one sentence.\n", f"{q}\n") for q in ("Who wrote Middlemarch?", "What is a lamp?")]
+    greedy = Sampling(0.0, 24, seed=5)
+
+    async def texts(url: str, model: str, key: str | None) -> list[str]:
+        llm = OpenAICompatible(model, base_url=url, api_key_env=key)
+        try:
+            return [one.text for prompt in prompts for one in await llm.sample(prompt, n=1, sampling=greedy)]
+        finally:
+            await llm.aclose()
+
+    with serving(embedded_weights(), tmp_path) as url, through(url, NAME, tmp_path) as proxied:
+        direct = asyncio.run(texts(url, NAME, None))
+        assert all(direct)
+        assert asyncio.run(texts(proxied, "m", "PROXY_KEY")) == direct

