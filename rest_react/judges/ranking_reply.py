@@ -63,12 +63,10 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
         best, ranking = _ranking_in_object(body)
     if best is None and not ranking:
         ranking = _unlabelled_ranking(body, count)
-    places: list[int] = []
-    for number in ([] if best is None else [best]) + ranking:
-        if 0 < number <= count and number - 1 not in places:
-            places.append(number - 1)
-    if not places:
+    numbers = ([] if best is None else [best]) + ranking
+    if not numbers or not all(0 < number <= count for number in numbers):
         return ()
+    places = [number - 1 for number in dict.fromkeys(numbers)]
     return (*places, *(place for place in range(count) if place not in places))
 
 

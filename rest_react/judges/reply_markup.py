@@ -19,6 +19,7 @@ from rest_react.model_output.lenient_parser import Unreadable, bracket_span
 
 _HAS_COLON = re.compile(r"[^\w\n]*(?:\w+ )?\w+[^\w\n]*[:=]")
 _MOST_OBJECTS = 5
+_BEGINS_OBJECT = re.compile(r"\{\s*[\"']")
 # A quotation inside a sentence.
 QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^“”\n]*”")
 
@@ -37,20 +38,24 @@ def last_labelled(pattern: re.Pattern[str], body: str) -> re.Match[str] | None:
 
 
 def parse_objects(body: str) -> Iterator[dict[Any, Any]]:
-    """The JSON objects or Python dictionaries in a reply, the last one first; at most five, from the beginning on."""
-    values, at = [], body.find("{")
+    """The JSON objects or Python dictionaries in a reply, the last one first. None of them, if a later one cannot be
+    read or if there are more than five: an earlier one may be a draft or an example."""
+    values: list[dict[Any, Any]] = []
+    at = body.find("{")
     for _ in range(_MOST_OBJECTS):
         if at < 0:
             break
         try:
             end = bracket_span(body, at)[0]
         except Unreadable:
-            break
+            end = len(body)
         value = _literal(body[at:end])
         if isinstance(value, dict):
             values.append(value)
+        elif _BEGINS_OBJECT.match(body, at):
+            values.clear()
         at = body.find("{", end)
-    yield from reversed(values)
+    yield from () if at >= 0 else reversed(values)
 
 
 def _literal(source: str) -> Any:

@@ -175,7 +175,11 @@ class TransformersEngine:
                 torch.set_num_threads(self._threads)
             model, self._tokenizer = self._load()
             on_cpu = self._on_cpu = model.device.type == "cpu"
-            self._context = int(getattr(model.config, "max_position_embeddings", 4096))
+            # Of a model that also reads images, the length stands in the configuration of its text part.
+            length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+            if length is None:
+                raise UsageError(f"{self._weights}: config.json does not name max_position_embeddings; add it there")
+            self._context = int(length)
             self._eos = end_tokens(self._tokenizer, model.generation_config.eos_token_id)
             if not self._eos:
                 raise UsageError(

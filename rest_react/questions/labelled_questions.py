@@ -208,10 +208,10 @@ def _question(row: Row, columns: Mapping[str, tuple[str, ...]], labelled: bool, 
         question=Question(id=as_text(values["id"], "id"), text=question_text),
         answers=answers,
         options=as_texts(values["options"], "options"),
-        kind=as_text(values["kind"] or "", "kind"),
+        kind="" if values["kind"] is None else as_text(values["kind"], "kind"),
         hops=_count(values["hops"], "hops"),
         passages=as_texts(values["passages"], "passages"),
-        explanation=as_text(values["explanation"] or "", "explanation"),
+        explanation="" if values["explanation"] is None else as_text(values["explanation"], "explanation"),
         chain=chain_of(row) if chains else (),
     )
 

@@ -88,5 +88,6 @@ def count(path: Path, *, by_perplexity: bool) -> dict[str, Any]:
     }
 
 
-def _share(part: int, whole: int) -> float:
-    return round(part / max(whole, 1), 4)
+def _share(part: int, whole: int) -> float | None:
+    """The share, or the mean; None of nothing."""
+    return round(part / whole, 4) if whole else None

@@ -60,6 +60,10 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("Output 2 is not the best.", ()),
         ("<think>BEST: 1\nRANKING: 1, 2, 3", ()),
         ("<thinking>\nBEST: 1", ()),
+        ("BEST: 5\nRANKING: 5, 1, 2", ()),
+        ("RANKING: 3, 1, 4", ()),
+        ('{"best": 0, "ranking": [0, 2, 1]}', ()),
+        ('e.g. {"best": 1} would be wrong. {"best": 3, "explanation": "it "cites" its link"}', ()),
     ],
 )
 def test_a_ranking_is_parsed_in_every_usual_form_and_never_guessed(reply: str, order: tuple[int, ...]) -> None:

@@ -1,6 +1,8 @@
 import re
 import time
 
+import pytest
+
 from rest_react.judges.reply_markup import QUOTATION, last_labelled, parse_objects, strip_wrappers
 
 
@@ -17,9 +19,20 @@ def test_the_last_line_with_a_colon_counts_before_a_sentence_with_the_same_word(
     assert last_labelled(best, "none") is None
 
 
-def test_json_and_python_objects_are_parsed_the_last_one_first_and_broken_ones_are_skipped() -> None:
-    assert list(parse_objects("{\"a\": 1} {no object} {'b': 2,}")) == [{"b": 2}, {"a": 1}]
-    assert list(parse_objects('{"a": 1} {"never closed')) == [{"a": 1}]
+def test_json_and_python_objects_are_parsed_the_last_one_first() -> None:
+    assert list(parse_objects("{\"a\": 1} {no object} {'b': 2,} {")) == [{"b": 2}, {"a": 1}]
+
+
+@pytest.mark.parametrize(
+    "last", ['{"correct": false, "reason": "it says "1950", not 1951"}', '{"correct": fal', '{"a": 0} ' * 5]
+)
+def test_an_object_before_one_that_cannot_be_read_does_not_count(last: str) -> None:
+    assert list(parse_objects(f'Draft: {{"correct": true}}\n{last}')) == []
+
+
+def test_an_object_behind_one_that_cannot_be_read_counts() -> None:
+    assert list(parse_objects('{"best": "1} {"best": 3}')) == []
+    assert list(parse_objects('{"best": ?} {"best": 3}')) == [{"best": 3}]
 
 
 def test_an_object_with_a_number_too_long_to_write_in_digits_is_skipped() -> None:

@@ -200,6 +200,11 @@ def test_one_number_as_int_float_or_text_is_one_id(tmp_path: Path) -> None:
     assert [problem.partition(": id '7'")[0] for problem in refused.value.problems] == [f"{path}:2", f"{path}:3"]
 
 
+def test_a_kind_may_be_the_number_0(tmp_path: Path) -> None:
+    rows = [{"id": str(kind), "question": f"Q{kind}?", "answer": "x", "kind": kind} for kind in (0, 1, None)]
+    assert [one.kind for one in read_questions(write_jsonl(tmp_path / "set.jsonl", *rows))] == ["0", "1", ""]
+
+
 def test_the_hotpotqa_file_is_read_without_column_names(tmp_path: Path) -> None:
     row = {"_id": "5a8b", "answer": "yes", "question": "Are both towns?", "supporting_facts": [["A", 0]], "type": "x"}
     (tmp_path / "hotpot.json").write_text(json.dumps([row | {"context": [["A", ["A is a town."]]]}]))

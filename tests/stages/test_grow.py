@@ -121,8 +121,12 @@ def test_the_summary_counts_outcomes_tokens_and_different_samples(tmp_path) -> N
     }
 
 
-def test_the_counts_of_an_empty_file_are_0(tmp_path) -> None:
-    assert set(map(json.dumps, count(tmp_path / TRAJECTORIES, by_perplexity=True).values())) <= {"0", "0.0", "{}"}
+def test_the_counts_of_an_empty_file_are_0_and_shares_of_nothing_are_none(tmp_path) -> None:
+    counts = count(tmp_path / TRAJECTORIES, by_perplexity=True)
+    assert {name for name, found in counts.items() if found is None} == {
+        "searches_per_trajectory", "identical_share", "unparsable_share",
+    }  # fmt: skip
+    assert set(map(json.dumps, counts.values())) == {"0", "{}", "null"}
 
 
 def garbled(labelled: LabelledQuestion) -> LabelledQuestion:

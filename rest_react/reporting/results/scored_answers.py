@@ -71,7 +71,7 @@ def scored_answer(result: Result, score: Score) -> ScoredAnswer:
         repeat=int(result.id.rpartition(".")[2]),
         key=intern(question_key(result.question_id, result.question)),
         kind=intern(result.kind),
-        hops=intern(str(result.hops or "")),
+        hops=intern("" if result.hops is None else str(result.hops)),
         failed=failed,
         outside=outside,
         reason=None if fault is None else intern(short_reason(fault.message)),

@@ -51,6 +51,11 @@ class Arm:
         return " ".join(self.settings) or "(all)"
 
     @property
+    def scored_trainings(self) -> int:
+        """The trainings with a scored answer; means and intervals are over these."""
+        return len(_scored_trainings(self.values))
+
+    @property
     def items(self) -> int:
         """How many items it was asked."""
         return len(set().union(*self.values))

@@ -34,7 +34,9 @@ def sweep_table(arms: Sequence[Arm]) -> Table:
     rows = []
     for arm in arms:
         share = arm.accuracy
-        cells = [arm.name, visible(arm.benchmark), str(arm.trainings), str(share.n)]
+        scored = arm.scored_trainings
+        trainings = str(arm.trainings) if scored == arm.trainings else f"{arm.trainings} ({scored} scored)"
+        cells = [arm.name, visible(arm.benchmark), trainings, str(share.n)]
         cells += [percent(share.mean), span(share), "" if share.std is None else f"{100 * share.std:.1f}"]
         cells += [percent(arm.start_accuracy.mean), _difference(arm.minus_start())] if started else []
         cells += [percent(arm.baseline(name).mean) for name in names]

@@ -187,6 +187,7 @@ def _counts(found: Sequence[Outcome], stage: Path, folds: int) -> dict[str, obje
     return {
         "trajectories": len(found),
         "right": sum(one.right for one in found),
+        "failed": sum(one.outcome == "failed" for one in results),
         "unscored": sum(one.verdict.verdict == "unscored" for one in results),
         "accuracy": {**told, "trajectories": sum(map(len, by_question.values())), "questions": accuracy.n},
         **{name: sum(one[name] for one in answered) for name in ("prompt_tokens", "completion_tokens")},

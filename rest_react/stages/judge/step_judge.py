@@ -36,6 +36,7 @@ from rest_react.records import (
     Trajectory,
     WorseOutput,
 )
+from rest_react.remote.failures.refusals import ACCEPTED
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import usable_candidates
 from rest_react.selection.trained_judge import NO, YES, TrainedJudge, shown_to_judge
@@ -224,5 +225,5 @@ def _share(judged: Sequence[JudgedPair], right: Callable[[JudgedPair], list[bool
     return {"mean": mean, "low": low, "high": high, "pairs": len(judged), "questions": found.n}
 
 
-_PAIRS = StageRecords(JudgePairs, noun="states", role="policy")
+_PAIRS = StageRecords(JudgePairs, noun="states", role="policy", answers=lambda one: (one.problem or ACCEPTED,))
 _SCORES = StageRecords(JudgedPair, noun="pairs", role="policy")

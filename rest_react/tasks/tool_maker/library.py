@@ -81,7 +81,13 @@ class Library:
             function, wrapper = ((folder / name).read_text(encoding="utf-8") for name in (FUNCTION, WRAPPER))
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise RunFolderError(f"{folder} is damaged ({error}); delete it, and the tool is made again") from error
-        return MadeTool(verdict, function, wrapper, tuple(t.step for t in read_lines(folder / CONVERSATION, _Turn)))
+        turns = tuple(turn.step for turn in read_lines(folder / CONVERSATION, _Turn))
+        if len(turns) != (tries := verdict.proposals + verdict.verifications):
+            raise RunFolderError(
+                f"{folder / CONVERSATION} has {len(turns)} of {tries} replies of the maker; delete {folder}, and the "
+                "tool is made again"
+            )
+        return MadeTool(verdict, function, wrapper, turns)
 
     def write(self, family: str, made: MadeTool) -> None:
         """Keeps a tool, whether it was accepted or not, unless another run has written one meanwhile."""

@@ -82,6 +82,12 @@ def test_money_in_any_status_is_the_account_s(status, message, fields) -> None:
         (498, "Flex tier capacity exceeded", {"code": "capacity_exceeded"}),
         (404, "The service is temporarily unavailable", {}),
         (400, "Request timed out.", {}),
+        (500, "context deadline exceeded", {}),
+        (429, "Request limit exceeded", {}),
+        (400, "request deadline exceeded", {}),
+        (403, "The request rate exceeds the limit of this deployment", {}),
+        (400, "The request took longer than 60 seconds", {}),
+        *[(status, "the request exceeds what can be served now", {}) for status in (408, 502, 503, 504)],
         *[(status, "x", {}) for status in (408, 409, 423, 424, 425, 429, 499, 500, 502, 503, 504, 520, 524, 527)],
     ],
 )

@@ -96,6 +96,13 @@ def test_a_baseline_that_failed_once_is_the_same_in_all_trainings() -> None:
     assert (change.mean, change.std, change.low, change.high) == (found.mean, found.std, found.low, found.high)
 
 
+def test_a_training_without_a_scored_answer_is_told_beside_the_number_of_trainings() -> None:
+    scored, lost = {"w1": [1.0], "w2": [0.0]}, {"w1": [None], "w2": [None]}
+    [headings, [cells]] = sweep_table([Arm(("n=10",), "texts", 3, [scored, lost, scored], {}, {})])
+    told = dict(zip(headings, cells, strict=True))
+    assert (told["Trainings"], told["Accuracy"]) == ("3 (2 scored)", "50.0%")
+
+
 def test_with_repeats_a_sweep_has_the_intervals_of_a_report() -> None:
     """Ten answers to an item weigh ten times as much as half an added pair of answers."""
     tuned = {f"w{i}": [float(r < 6 + i % 4) for r in range(10)] for i in range(40)}

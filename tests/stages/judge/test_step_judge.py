@@ -178,6 +178,12 @@ def test_a_complete_stage_is_left_alone_and_a_refused_state_has_errors_alone(tmp
     assert (tmp_path / "judge" / "summary.json").read_bytes() == before
 
 
+def test_a_policy_that_refuses_every_state_ends_the_stage_before_a_judge_is_trained(tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"policy refused all 8 requests \(last refusal: no such model\)"):
+        make(tmp_path, llm=RecordedLLM({"": [ModelFault("no such model")]}))
+    assert not (tmp_path / "judge" / PAIRS).exists()
+
+
 def test_one_demonstrated_question_is_too_few(tmp_path) -> None:
     with pytest.raises(UsageError, match=r"raise world\.demonstrations"):
         make(tmp_path, questions=1)

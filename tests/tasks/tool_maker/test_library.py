@@ -3,7 +3,11 @@
 from pathlib import Path
 from threading import Barrier, Thread
 
-from rest_react.tasks.tool_maker.library import FUNCTION, VERDICT, Library, MadeTool, ToolVerdict
+import pytest
+
+from rest_react.errors import RunFolderError
+from rest_react.records import Candidate, Step
+from rest_react.tasks.tool_maker.library import CONVERSATION, FUNCTION, VERDICT, Library, MadeTool, ToolVerdict
 
 
 def tool(maker: str) -> MadeTool:
@@ -58,3 +62,19 @@ def test_a_tool_that_is_there_stays_and_one_that_a_kill_left_incomplete_is_repla
         library.write(family, tool("b"))
     assert (library.read("whole"), library.read("incomplete")) == (tool("a"), tool("b"))
     assert list(library.accepted()) == ["whole"]
+
+
+def test_a_conversation_without_all_replies_is_damaged_for_its_tokens_would_be_those_of_the_policy(
+    tmp_path: Path,
+) -> None:
+    library, turn = Library(tmp_path), Step("propose", "", (Candidate("x", 5, None, "stop"),), 0)
+    made = MadeTool(ToolVerdict(True, "", "m", proposals=1, verifications=1), "", "", (turn, turn))
+    library.write("whole", made)
+    assert library.read("whole") == made
+    conversation = tmp_path / "whole" / CONVERSATION
+    conversation.write_text(conversation.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(RunFolderError, match=r"conversation\.jsonl has 1 of 2 replies of the maker; delete"):
+        library.read("whole")
+    conversation.unlink()
+    with pytest.raises(RunFolderError, match="has 0 of 2 replies"):
+        library.read("whole")
