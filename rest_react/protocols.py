@@ -30,8 +30,9 @@ class LLM(Protocol):
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
         """How likely the reply is to begin with each option ("A", "yes"), or with a text of any length, the only
-        option; None if the model or its server gives no log-probabilities, so that the caller must ask for text. No
-        option may begin with another. The spellings of an option (llm.option_scores) count together."""
+        option. None if the model or its server gives no log-probabilities, and no values if it begins with none of
+        them: then the caller must ask for text. No option may begin with another. The spellings of an option
+        (llm.option_scores) count together."""
         return None
 
     async def aclose(self) -> None:

@@ -34,12 +34,12 @@ def log_sum(logprobs: Iterable[float]) -> float:
     return most if most == -math.inf else most + math.log(math.fsum(math.exp(value - most) for value in values))
 
 
-def scores_of_listed(options: Sequence[str], listed: Mapping[str, float], used: Tokens) -> OptionScores | None:
-    """The scores of the options. `listed` has the log-probabilities of tokens by their text; None if it has none of
-    the options."""
+def scores_of_listed(options: Sequence[str], listed: Mapping[str, float], used: Tokens) -> OptionScores:
+    """The scores of the options. `listed` has the log-probabilities of tokens by their text; without `logprobs` if it
+    has none of the options."""
     found = {option: [listed[text] for text in spellings(option) if text in listed] for option in options}
     if not any(found.values()):
-        return None
+        return OptionScores((), (), used.prompt, used.completion)
     rest = 1 - math.fsum(math.exp(value) for value in listed.values())
     floor = min([*listed.values(), math.log(rest) if rest > 0 else 0.0])
     return OptionScores(

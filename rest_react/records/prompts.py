@@ -61,8 +61,8 @@ class Completion:
 @dataclass(frozen=True, slots=True)
 class OptionScores:
     """How likely a reply is to begin with each of the given options: natural log-probabilities at temperature 1, in the
-    order of the options. `floored` are the indexes of options that a server did not list; their values are upper
-    bounds."""
+    order of the options; empty if the reply begins with none of them. `floored` are the indexes of options that a
+    server did not list; their values are upper bounds."""
 
     logprobs: tuple[float, ...]
     floored: tuple[int, ...] = ()

@@ -13,6 +13,7 @@ Not here: how a client scores options (llm.option_scores), written replies (rewa
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from string import ascii_uppercase
 
 from rest_react.concurrency import gather_or_cancel
@@ -30,8 +31,9 @@ DIGITS = 4  # of a stored score
 async def rank_by_letters(
     llm: LLM, template: str, state: str, candidates: Sequence[str], *, seed: int
 ) -> Opinion | None:
-    """The candidates by the mean score of their letters over all rotations; None if the model gives no scores.
-    `template` has {inputs} and {outputs} and ends where the letter follows. Raises the errors of the client."""
+    """The candidates by the mean score of their letters over all rotations. None if the model cannot be asked for
+    scores, and without `logprobs` if a reply begins with none of the letters. `template` has {inputs} and {outputs} and
+    ends where the letter follows. Raises the errors of the client."""
     count = len(candidates)
     letters = ascii_uppercase[:count]
     shuffled = list(range(count))
@@ -46,12 +48,11 @@ async def rank_by_letters(
         return await llm.score(Prompt("", text, closing=_LETTER_ALONE), tuple(letters))
 
     first = await ask(rotations[0])  # before the others, which then share what it has read
-    if first is None:
-        return None
-    scores = [first, *await gather_or_cancel(map(ask, rotations[1:]))]
-    found = [one for one in scores if one is not None]
-    if len(found) < count:
-        return None
+    if first is None or not first.logprobs:
+        return None if first is None else Opinion((), taken_by([first], ""))
+    found = [first, *(one for one in await gather_or_cancel(map(ask, rotations[1:])) if one is not None)]
+    if sum(bool(one.logprobs) for one in found) < count:
+        return Opinion((), taken_by(found, ""))
     places = [[shown.index(i) for i in range(count)] for shown in rotations]
     rows = tuple(
         tuple(round(one.logprobs[place] + 0.0, DIGITS) for place in places_of)
@@ -66,16 +67,26 @@ async def rank_by_letters(
 
 
 async def judge_by_yes_no(llm: LLM, text: str) -> Judgement | None:
-    """Whether yes is likelier than no behind the text; None if the model gives no scores. Raises the errors of the
-    client."""
+    """Whether yes is likelier than no behind the text; None if the model cannot be asked for scores, and without
+    `logprobs` if its reply begins with neither. Raises the errors of the client."""
     scores = await llm.score(Prompt("", text, closing=_WORD_ALONE), YES_NO)
-    return None if scores is None else judgement_of(scores)
+    if scores is None or not scores.logprobs:
+        return None if scores is None else Judgement(None, taken_by([scores], ""))
+    return judgement_of(scores)
 
 
 def judgement_of(scores: OptionScores) -> Judgement:
     """The judgement that the scores of yes and no give; without one where they are equal."""
     yes, no = (round(value, DIGITS) for value in scores.logprobs)
     return Judgement(None if yes == no else yes > no, taken_by([scores], ""), (yes, no), len(scores.floored))
+
+
+def with_tokens_of(reply: Completion, scored: Completion | None) -> Completion:
+    """A written reply that also took the tokens of scores that were of no use."""
+    if scored is None:
+        return reply
+    prompt, completion = reply.prompt_tokens + scored.prompt_tokens, reply.tokens + scored.tokens
+    return replace(reply, prompt_tokens=prompt, tokens=completion)
 
 
 def taken_by(scores: Sequence[OptionScores], text: str) -> Completion:

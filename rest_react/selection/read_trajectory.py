@@ -79,7 +79,7 @@ async def read_trajectory(keep: str, found: Evidence, reads: Callable[[Evidence]
     if not reading.text or not found.selected:
         return Judgement(False, Completion("", 0, None, "stop", 0))
     scores = await gather_or_cancel(llm.score(prompt, (reading.text,)) for prompt in reading.prompts)
-    found_scores = [one for one in scores if one is not None]
+    found_scores = [one for one in scores if one is not None and one.logprobs]
     if len(found_scores) < len(scores):
         raise ModelFault(
             f"improve.keep_trajectories={keep}: the reward model gives no log-probabilities of a whole text; set "

@@ -18,7 +18,7 @@ from rest_react.judges.good_reply import read_good
 from rest_react.protocols import LLM
 from rest_react.records import Completion, Prompt, Sampling
 from rest_react.selection.opinions import Judgement, Opinion
-from rest_react.selection.option_ranking import judge_by_yes_no, rank_by_letters
+from rest_react.selection.option_ranking import judge_by_yes_no, rank_by_letters, with_tokens_of
 from rest_react.selection.shuffled_ranking_prompt import RankingPrompt
 from rest_react.text_safety.escaping import fill_in, inert
 from rest_react.trajectories.parsed import Evidence
@@ -45,13 +45,14 @@ class RewardModel:
 
     async def rank(self, state: str, candidates: Sequence[str], *, seed: int) -> Opinion:
         """Ranks distinct candidates. Raises the errors of the client."""
+        scored: Opinion | None = None
         if self.best_option is not None:
-            opinion = await rank_by_letters(self.llm, self.best_option, state, candidates, seed=seed)
-            if opinion is not None:
-                return opinion
+            scored = await rank_by_letters(self.llm, self.best_option, state, candidates, seed=seed)
+            if scored is not None and scored.logprobs:
+                return scored
         prompt = RankingPrompt.shuffled(self.ranking, state, candidates, seed)
         reply = await self._ask(prompt.text, seed)
-        return Opinion(prompt.order(reply.text), reply)
+        return Opinion(prompt.order(reply.text), with_tokens_of(reply, scored and scored.reply))
 
     async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
         """The yes or no on one candidate. Raises the errors of the client."""
@@ -67,12 +68,13 @@ class RewardModel:
         )
 
     async def _judge(self, text: str, seed: int) -> Judgement:
+        scored: Judgement | None = None
         if self.by_options:
-            judgement = await judge_by_yes_no(self.llm, f"{text.rstrip()}\n\nGOOD:")
-            if judgement is not None:
-                return judgement
+            scored = await judge_by_yes_no(self.llm, f"{text.rstrip()}\n\nGOOD:")
+            if scored is not None and scored.logprobs:
+                return scored
         reply = await self._ask(text, seed)
-        return Judgement(read_good(reply.text), reply)
+        return Judgement(read_good(reply.text), with_tokens_of(reply, scored and scored.reply))
 
     async def _ask(self, text: str, seed: int) -> Completion:
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)

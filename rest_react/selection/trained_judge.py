@@ -60,7 +60,7 @@ class TrainedJudge:
 
     async def _score(self, shown: str) -> OptionScores:
         scores = await self.llm.score(Prompt("", shown), YES_NO)
-        if scores is None:
+        if scores is None or not scores.logprobs:
             raise UsageError(
                 "reward_model=trained: needs log-probabilities of yes and no, which the policy's server does not give; "
                 "choose another reward_model, such as reward_model=same, or set policy=smollm2 or policy=vllm"

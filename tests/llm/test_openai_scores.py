@@ -93,7 +93,7 @@ def test_a_drawn_option_that_is_not_among_the_likeliest_of_a_text_has_the_floor_
     [None, [], {}, {"content": None}, {"content": []}, {"content": [None]}, {"top_logprobs": None, "tokens": ["A"]}],
 )
 def test_a_reply_without_log_probabilities_gives_no_scores(logprobs) -> None:
-    assert score(listed([], logprobs))[0] is None
+    assert score(listed([], logprobs))[0] == OptionScores((), (), 11, 1)
 
 
 def test_null_and_impossible_values_count_as_not_listed() -> None:

@@ -34,8 +34,9 @@ def test_an_option_that_is_not_listed_gets_the_least_upper_bound(listed, floor) 
 
 
 def test_without_any_listed_option_there_are_no_scores() -> None:
-    assert scores_of_listed(("A", "B"), {"<think>": -0.01, "The": -5.0}, USED) is None
-    assert scores_of_listed(("A", "B"), {}, USED) is None
+    nothing = OptionScores((), (), USED.prompt, USED.completion)
+    assert scores_of_listed(("A", "B"), {"<think>": -0.01, "The": -5.0}, USED) == nothing
+    assert scores_of_listed(("A", "B"), {}, USED) == nothing
 
 
 @given(st.lists(st.floats(-60, 0), min_size=1, max_size=6))

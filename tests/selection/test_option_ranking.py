@@ -109,6 +109,19 @@ def test_a_model_without_scores_is_asked_once_for_them_and_then_writes() -> None
     assert [prompt.state.partition("\n")[0] for prompt, _ in llm.asked] == ["best", "rank"]
 
 
+def test_the_tokens_of_scores_of_no_use_are_counted_with_the_written_reply() -> None:
+    thinks, writes = {"<think>": -0.01}, {"rank": [["BEST: 2\nRANKING: 2, 1"]]}
+    for scores in ([thinks], [{"A": -0.1}, thinks]):  # no letter in the first reply, or in a later one
+        model, llm = reward_model({"best": scores, **writes})
+        opinion = asyncio.run(model.rank("the state", ["a", "b"], seed=0))
+        words = sum(len(prompt.text.split()) for prompt, _ in llm.asked)
+        assert (opinion.logprobs, opinion.reply.prompt_tokens, len(llm.asked)) == ((), words, len(scores) + 1)
+    model, llm = reward_model({"good?": [thinks, ["GOOD: no"]]})
+    found = asyncio.run(model.is_good("the state", "the output", seed=0))
+    words = sum(len(prompt.text.split()) for prompt, _ in llm.asked)
+    assert (found.good, found.logprobs, found.reply.prompt_tokens, len(llm.asked)) == (False, (), words, 2)
+
+
 @pytest.mark.parametrize(
     ("reply", "judgement"),
     [

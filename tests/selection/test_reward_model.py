@@ -94,8 +94,9 @@ def test_a_candidate_cannot_close_its_code_fence_or_the_chat_turn(ticks) -> None
         ("RANKING: 3, 1, 2", (2, 0, 1)),
         ("RANKING:\n3, 1, 2", (2, 0, 1)),
         ("BEST: 2", (1, 0, 2)),
-        ("RANKING: 2, 2, 9, 0, 1000, 1", (1, 0, 2)),
-        ("BEST: 7\nRANKING: 1", (0, 1, 2)),
+        ("RANKING: 2, 2, 1000, 1", (1, 0, 2)),
+        ("RANKING: 2, 2, 9, 0, 1", ()),  # some are numbers of no output
+        ("BEST: 7\nRANKING: 1", ()),
         ("BEST: none\nRANKING: none", ()),
         ("I find the best one hard to tell from the 2 others.", ()),
         ("EXPLANATION: BEST: 1 would be wrong\nBEST: 3", (2, 0, 1)),

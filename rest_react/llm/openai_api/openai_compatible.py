@@ -145,9 +145,9 @@ class OpenAICompatible:
         return completions
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> OptionScores | None:
-        """The log-probability of each option as the first token of the reply, from the tokens that the server lists.
-        None if it lists none of the options, or with `logprobs=false`. A single option may be a text of any length; it
-        needs `mode=completion` and a server that can repeat a prompt. Raises the errors of `sample`."""
+        """The log-probability of each option as the first token of the reply, from the tokens that the server lists;
+        no values if it lists none of the options, None with `logprobs=false`. A single option may be a text of any
+        length; it needs `mode=completion` and a server that can repeat a prompt. Raises the errors of `sample`."""
         if not self._form.logprobs:
             return None
         if len(options) == 1:
