@@ -138,6 +138,9 @@ def _prose_verdicts(code: list[str]) -> set[bool]:
             return set()
         if _DENIAL.search(_CLAUSE_END.split(before)[-1]):  # "I do not think the answer is correct"
             return set()
+        rest = _OTHER_ANSWER.sub("", body[match.end() : match.end() + 300])
+        if not match["not"] and match["word"] and match["word"].lower() in ("correct", "right") and _TURN.search(rest):
+            return set()  # "However, the year is missing."
         if match["implies"]:
             verdicts.add("not" not in match["implies"] and "n't" not in match["implies"].replace("’", "'"))
         elif match["not"] and match["word"].lower() in ("incorrect", "wrong"):

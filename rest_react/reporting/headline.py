@@ -37,8 +37,9 @@ def headline(row: ResultRow) -> str:
         says, hint = "which excludes 0", ""
     else:
         says, hint = "which includes 0, so the difference may be chance", f" {detectable_line(change)}"
+    compared = f"{change.questions} questions × {row.repeats}{unscored}"
     subject = f"Iteration {row.iteration} is {where} the start on {name}"
-    return f"{subject} ({ends}, {says}; {size}, one training run).{hint}"
+    return f"{subject} ({ends}, {says}; {compared}, one training run).{hint}"
 
 
 def detectable_line(change: Difference) -> str:

@@ -97,6 +97,11 @@ _CORRECTION_AFTER = re.compile(
 _QUESTION_MARK_AFTER = re.compile(r"[^.;!?|]{0,200}\?")
 _SOME_OTHERS = re.compile(r"\bsome\b[^.;!?|]{0,200}\bothers?\b")
 _DENIAL_EARLIER = re.compile(r"\b(?:not|never|hardly|neither) , [^.;!?|]{0,80}, $|\b(?:not|never|hardly) , \w+ , ")
+# Words between two commas, behind which the clause goes on: "that she , a singer , was born in".
+_INSERTION = re.compile(
+    r" , (?!but\b)[^,.;:!?()—|]{1,80} , (?=(?:is|was|are|were|has|had|did|born|written|founded|built|directed)\b)"
+)
+_OPINION_OF_SOME = re.compile(r"(?:\b(?:but|while|whereas)|\() (?:some|many|others?|several)\b[^.,;:!?()—|]{0,80}$")
 _CONCLUSION = re.compile(r"\banswer (?:is|was|would be|should be|:)(?= )")
 # An opinion of others: "although it is often said to be ...". But "although Paris is small, it is ..." asserts Paris.
 _CONCESSION = re.compile(r"\b(?:although|though|despite|in spite of|contrary to)\b")
@@ -136,14 +141,19 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
     lowered = _mask_harmless_words(answer, question, golds)
     before, after = lowered[max(0, start - 300) : start], lowered[end : end + 300]
     question_words = canonicalise(question).split()
-    clause = re.split(rf"(?<!\S)(?:{_END_OF_CLAUSE})(?!\S)", before)[-1]
+    clause = _clause(before)
     comparison = _COMPARISON.search(clause)
     asked = lower_case(cased_words(question))
     if _ADMITS_IGNORANCE.search(lowered) or any(
         admission[0] not in asked for admission in _ADMITS_BEFORE.finditer(lowered, 0, start)
     ):
         return "the answer says that it does not know"
-    if _DENIAL_BEFORE.search(clause.rstrip(" ") + " ") or _DENIAL_EARLIER.search(before) or _DENIAL_AFTER.match(after):
+    whole_clause = _clause(_INSERTION.sub(" ", before))
+    if (
+        _DENIAL_BEFORE.search(whole_clause.rstrip(" ") + " ")
+        or _DENIAL_EARLIER.search(before)
+        or _DENIAL_AFTER.match(after)
+    ):
         return "the gold answer is denied or left open"
     if comparison and comparison[1] not in question_words and not _NAMED_AFTER.search(clause):
         return f"the gold answer is named for comparison only ({comparison[1]!r})"
@@ -151,13 +161,19 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
         return "the gold answer is denied or left open"
     if _QUESTION_MARK_AFTER.match(after):
         return "the gold answer is part of a question"
-    if _HEARSAY.search(clause) and _CONTRAST_AFTER.match(after):
+    some = _OPINION_OF_SOME.search(before)
+    if (_HEARSAY.search(clause) and _CONTRAST_AFTER.match(after)) or (some and _HEARSAY.search(some[0])):
         return HEARSAY_REASON
     if _SOME_OTHERS.search(before[-200:] + answer[start:end] + after[:200]) or _CORRECTION_AFTER.search(after):
         return "the answer gives another answer as well"
     if any(match.start() > end for match in _CONCLUSION.finditer(lowered, end)):
         return "the answer concludes with another answer"
     return "the gold answer is one of several answers in a list" if is_listed(answer, start, end, golds) else ""
+
+
+def _clause(before: str) -> str:
+    """The last clause."""
+    return re.split(rf"(?<!\S)(?:{_END_OF_CLAUSE})(?!\S)", before)[-1]
 
 
 def is_hearsay(lowered: str, at: int) -> bool:

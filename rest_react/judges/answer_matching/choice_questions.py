@@ -37,6 +37,7 @@ _LESS = (
 )
 _DIRECTIONS = tuple(tuple(frozenset(cues.split()) for cues in pair) for pair in ((_EARLY, _LATE), (_MORE, _LESS)))
 _CUE = "|".join(f"{_EARLY} {_LATE} {_MORE} {_LESS}".split())
+_VERB_OF_CUE = "born|founded|formed|created|built|opened|published|come|released"
 _CONTRAST = re.compile(
     r"(?:, )?\b(?:(?P<cue>before|after)|(?:and |but )?not|rather than|instead of|unlike|as opposed to"
     r"|(?:as )?compared (?:to|with)|in contrast to|over|than|versus|vs)(?: (?:the|that of|of|in|by|for))* @\d+"
@@ -64,8 +65,10 @@ def options_in_question(question: str, golds: Sequence[str]) -> list[str]:
         rf"(?<!\S)(?P<gold>{gold}) (?:, )?or (?P<rival>[^,:?]{{1,80}}?)(?= ?[,?]| ?$)",
     ):
         if match := re.search(pattern, canonical_question):
-            cut = re.split(rf" (?:(?:born|founded|built|opened|come|released) )?(?:{_CUE})\b", match["rival"])[0]
-            rival = match["rival"] if cut in ("", "the", "a", "an") else cut
+            before, *behind = re.split(rf" (?:(?:{_VERB_OF_CUE}) )?(?:{_CUE})\b", match["rival"])
+            if re.fullmatch(_VERB_OF_CUE, before) and behind and behind[-1].strip():
+                before = behind[-1].strip()  # "born first A or B?"
+            rival = match["rival"] if before in ("", "the", "a", "an") else before
             return [canonical_words(match["gold"]), canonical_words(rival)]
     return []
 

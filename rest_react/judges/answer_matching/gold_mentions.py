@@ -34,6 +34,9 @@ _ASKS_MONEY = regex.compile(
 )
 _NUMBER_BEFORE = regex.compile(rf"(?:\d to |\bwar |\b(?P<month>{_MONTHS}) )$")
 _CONTINUATION = regex.compile(rf" (?:to -?\d|bc(?!\S)|(?P<unit>percent|{_MONEY})(?!\S))")
+_UNIT = "percent|years|months|weeks|days|hours|minutes|seconds|km|cm|mm|m|mi|ft|kmh|mph|kg|g|lb|people"
+_AMOUNT = regex.compile(rf"[-+]?\d[\d.]* (?P<unit>{_UNIT})")
+_RANGE_BEFORE = regex.compile(rf"(?<!\S)-?\d[\d.]*(?: (?:{_UNIT}))? to $")
 _MONTH_OF_YEAR = regex.compile(rf"\d+ (?:{_MONTHS})")  # a day behind it is part of the same date
 _SEQUEL = regex.compile(
     r" \d{1,3}(?!\S)(?! (?:years|months|days|hours|minutes|seconds|km|m|mi|ft|kmh|mph|percent|times|and)\b)"
@@ -76,7 +79,8 @@ def find_mentions(answer: str, golds: Sequence[str], question: str) -> list[tupl
     if ordinary := [gold for form, gold in by_form.items() if form not in function_words]:
         for match in regex.finditer(pattern_of(ordinary), lowered):
             start, end = match.span()
-            if _stands_alone(lowered, start, end, question_text) and not _name_continues(answer, start, end):
+            longer = _name_continues(answer, start, end) or _ends_a_longer_place(answer, start, end)
+            if _stands_alone(lowered, start, end, question_text) and not longer:
                 mentions[start] = max(end, mentions.get(start, 0))
     return sorted(mentions.items())
 
@@ -178,6 +182,15 @@ def _name_continues(answer: str, start: int, end: int) -> bool:
     return lower_case(next_word[1]) not in _GENERIC_WORDS and place_level(next_word[1]) == 0
 
 
+def _ends_a_longer_place(answer: str, start: int, end: int) -> bool:
+    """Whether the mention ends the name of another place: West Virginia for Virginia."""
+    before = answer[max(0, start - 60) : start].split()[-2:]
+    names = [" ".join(before[-count:]) for count in range(1, len(before) + 1)]
+    return any(
+        name[0].isupper() and name != "Great" and place_level(f"{name} {answer[start:end]}") > 0 for name in names
+    )
+
+
 def _stands_alone(lowered: str, start: int, end: int, question_text: str) -> bool:
     """Whether the match is not part of a longer number, date, amount or title."""
     answer = lowered[start:end]
@@ -185,6 +198,12 @@ def _stands_alone(lowered: str, start: int, end: int, question_text: str) -> boo
     if continuation and continuation[0].startswith(" bc"):
         return False
     if not regex.fullmatch(r"[-+]?\d+(?:[.,]\d+)*s?", answer):
+        amount = _AMOUNT.fullmatch(answer)
+        if amount and (
+            _RANGE_BEFORE.search(lowered, max(0, start - 30), start)
+            or regex.compile(rf" to -?\d[\d.]* {amount['unit']}(?!\S)").match(lowered, end)
+        ):
+            return False  # "5 to 7 km" for 7 km
         continues = _SEQUEL.match(lowered, end) and not _MONTH_OF_YEAR.fullmatch(answer)
         return answer[-1].isdigit() or not continues
     before = _NUMBER_BEFORE.search(lowered, max(0, start - 12), start)

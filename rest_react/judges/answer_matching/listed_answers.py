@@ -169,8 +169,9 @@ def _is_short(line: str) -> bool:
 
 
 def _same_amount(mention: str, item: str) -> bool:
-    """Whether two amounts may be the same in two units: "320 km/h or 200 mph"."""
-    return _AMOUNT.fullmatch(mention) is not None and _AMOUNT.search(item) is not None
+    """Whether two amounts may be the same in two units: "320 km/h or 200 mph", but not "5 km or 7 km"."""
+    other = _AMOUNT.search(item)
+    return _AMOUNT.fullmatch(mention) is not None and other is not None and other[0].split()[1] != mention.split()[1]
 
 
 def _is_candidate(item: str, mention: str, prefix: str, separator: str) -> bool:

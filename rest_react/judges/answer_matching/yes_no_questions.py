@@ -16,6 +16,7 @@ from rest_react.judges.answer_matching.canonical_text import canonicalise, claus
 from rest_react.records import Verdict
 
 _POLARITY = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+_TRUE_OR_FALSE = re.compile(r"^(?:true|false)(?= ?$| [.,;:!])")
 _OPEN_QUESTION = re.compile(r"(?:who|whom|whose|what|which|where|when|how)\b")
 
 # All patterns below read canonical text: lower case, one space between words and marks, "isn't" as "is not".
@@ -51,7 +52,7 @@ def asks_yes_or_no(question: str, golds: Sequence[str]) -> bool:
 
 def yes_no_verdict(text: str, golds: Sequence[str]) -> Verdict:
     """Grades an answer in canonical words; `unscored` where the gold answers hold both yes and no."""
-    text = clauses_in_lower_case(text)
+    text = _TRUE_OR_FALSE.sub(lambda match: _POLARITY[match[0]], clauses_in_lower_case(text))
     expected = {_POLARITY[gold] for gold in golds}
     if len(expected) > 1:
         return Verdict("unscored", "the gold answers say both yes and no")

@@ -111,7 +111,7 @@ def _of_families(name: str, last: Mapping[str, Evaluated], prices: Mapping[str, 
     """The table of families and ways, by one evaluation of each way; none if no question was answered."""
     ways = {way: _answers(last[way], prices) for way in _WAYS if way in last}
     makings = (
-        {t.question_id.partition(":")[2]: _making(t, prices) for t in last["making"].trajectories}
+        {t.question_id.partition(":")[2]: _making(t, prices) for t in last["making"].trajectories if not _lost(t)}
         if "making" in last
         else {}
     )
@@ -138,6 +138,11 @@ def _usd(trajectory: Trajectory, prices: Mapping[str, Price]) -> float | None:
     tokens = with_policy(tokens_of_roles(trajectory.steps), trajectory.usage)
     costs = [prices[role].usd(*used) if role in prices else None for role, used in tokens.items()]
     return None if None in costs else sum(cost or 0.0 for cost in costs)
+
+
+def _lost(trajectory: Trajectory) -> bool:
+    """Whether an external error ended it, so that nothing is known of its tool."""
+    return trajectory.fault is not None and trajectory.fault.whose == "outside"
 
 
 def _making(trajectory: Trajectory, prices: Mapping[str, Price]) -> _Making:

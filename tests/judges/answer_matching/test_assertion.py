@@ -57,6 +57,30 @@ def test_an_asserted_mention_has_no_reason_against_it() -> None:
     assert reason("It is Paris.") == ""
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        "There is no evidence that Ada Mell, a singer, was born in Paris.",
+        "It is not true that Ada Mell, a singer, was born in Paris.",
+        "She was not, as many believe, born in Paris.",
+    ],
+)
+def test_a_denial_counts_behind_words_between_commas(says: str) -> None:
+    assert "denied" in reason(says)
+
+
+@pytest.mark.parametrize("says", ["She was not a singer, as some say: she was born in Paris.", "Non-fiction: Paris."])
+def test_a_denial_of_something_else_does_not_count(says: str) -> None:
+    assert reason(says) == ""
+
+
+@pytest.mark.parametrize(
+    "says", ["She was born in Lyon, but some sources say Paris.", "She was born in Lyon (some sources say Paris)."]
+)
+def test_what_some_say_beside_another_answer_is_hearsay(says: str) -> None:
+    assert "opinion" in reason(says)
+
+
 def reason(answer: str) -> str:
     text = cased_words(answer)
     at = text.index("Paris")

@@ -49,6 +49,13 @@ def test_the_answer_must_assert_the_gold_choice_and_no_other(question, answer, r
     assert is_right(question, answer) is right
 
 
+@pytest.mark.parametrize("choices", ["Ada Mell or Bo Tarn", "Bo Tarn or Ada Mell"])
+def test_choices_may_follow_the_comparison_without_a_comma(choices):
+    question = gold("Bo Tarn", text=f"Who was born first {choices}?")
+    assert is_right(question, "Bo Tarn was born first, in 1950.")
+    assert not is_right(question, "Ada Mell was born first, in 1950.")
+
+
 @pytest.mark.parametrize("text", ["Is the Nile or the Amazon longer?", "Which is longer, the Amazon or the Nile?"])
 def test_choices_are_taken_from_the_question_if_none_are_given(text):
     answers = {

@@ -16,6 +16,13 @@ from rest_react.judges.answer_matching.gold_mentions import answer_words, find_m
         ("no", ["Norway", "no"], ["no"]),
         ("No, not at all", ["Norway", "no"], []),
         ("東京都の東京です", ["東京"], ["東京"]),
+        ("It is in New York City.", ["York"], []),
+        ("It is in West Virginia, near Virginia.", ["Virginia"], ["Virginia"]),
+        ("It is in Papua New Guinea.", ["Guinea"], []),
+        ("It is in Great Britain.", ["Britain"], ["Britain"]),
+        ("It is 5 to 7 km long, or 7 km.", ["7 km"], ["7 km"]),
+        ("It is 5% to 10%.", ["5 percent", "10 percent"], []),
+        ("From January 1930 to March 1931, for 7 km to 3 towns.", ["March 1931", "7 km"], ["1931 March", "7 km"]),
     ],
 )
 def test_a_mention_is_the_whole_gold_answer_and_nothing_longer(answer, golds, mentions):

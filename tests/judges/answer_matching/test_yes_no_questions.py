@@ -35,6 +35,12 @@ def test_an_answer_must_say_exactly_one_of_yes_and_no(question, answer, right):
     assert is_right(question, answer) is right
 
 
+@pytest.mark.parametrize(("answer", "right"), [("True.", True), ("True, it is longer.", True), ("False.", False)])
+def test_true_and_false_are_yes_and_no(answer, right):
+    question = LabelledQuestion(Question("w8", "True or false: the Nile is longer than the Rhine?"), ("True",))
+    assert is_right(question, answer) is right
+
+
 def test_contradictory_gold_answers_are_unscored():
     question = LabelledQuestion(Question("w7", SAME), ("yes", "no"))
     assert rule_verdict(question, "Yes.").verdict == "unscored"
