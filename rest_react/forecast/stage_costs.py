@@ -147,7 +147,8 @@ def training(s: Settings, pace: Pace, iteration: int, rows: int) -> Forecast:
     if passes is None:
         return Forecast(stage, 0, None, 0, None, None)
     fixed = None if shown else s.finetune.rows_read(iteration)
-    read = rows * passes if fixed is None else fixed
+    most = s.finetune.most_rows_read(s.demonstrations.batch_size if shown else None, demonstrations=shown)
+    read = min(rows * passes, most) if fixed is None else fixed
     tokens = round(read * (pace.tokens_in + pace.tokens_out))
     minutes = 0.0 if not tokens else tokens / s.speed.train / 60 if s.speed.train else None
     usd = s.finetune.training_price().usd(tokens, 0)

@@ -30,6 +30,7 @@ from rest_react.llm.token_ends import decoded_pieces, token_ends
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.seeds import derive_seed
 from rest_react.weights import encode_completion, encode_prompt, resolve_weights
+from rest_react.weights.attention import has_full_attention
 from rest_react.weights.end_tokens import end_tokens
 from rest_react.weights.number_type import NumberType, compute_type, stored_type
 
@@ -222,7 +223,7 @@ class TransformersEngine:
             model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
             model.to(device)
             tokenizer = AutoTokenizer.from_pretrained(folder)
-        if device == "cpu" and not getattr(model.config, "sliding_window", None):
+        if device == "cpu" and has_full_attention(model.config):
             use_cpu_attention(model)
         return model, tokenizer
 

@@ -56,6 +56,10 @@ class DpoFinetune(LocalSettings):
         once = epochs or self.epochs
         return once if demonstrations else 2 * once * (1 + _REFERENCE_PASS)
 
+    def most_rows_read(self, batch_size: int | None, *, demonstrations: bool) -> float:
+        rows = LocalSettings.most_rows_read(self, batch_size, demonstrations=demonstrations)
+        return rows if demonstrations else 2 * rows * (1 + _REFERENCE_PASS)
+
     def rows_read(self, iteration: int) -> int | None:
         steps = self.steps_in(iteration)
         return None if steps is None else round(steps * self.batch_size * 2 * (1 + _REFERENCE_PASS))

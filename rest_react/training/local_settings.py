@@ -7,6 +7,7 @@
 Not here: the trainers (local, dpo), and the files of accelerate's configuration (accelerate_configuration).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
@@ -85,6 +86,9 @@ class LocalSettings(TrainerSettings):
         names = {field.name for field in fields(how)} - asked.keys() - other.keys()
         own: dict[str, Any] = {name: getattr(self, name) for name in names}
         return how(**{**own, "threads": own["threads"] or None, **asked, **other})
+
+    def most_rows_read(self, batch_size: int | None, *, demonstrations: bool) -> float:
+        return math.inf if self.max_steps is None else self.max_steps * (batch_size or self.batch_size)
 
     def steps_in(self, iteration: int) -> int | None:
         """The optimiser steps of an iteration after 0, by `steps`, whose last number counts for all later ones."""

@@ -7,6 +7,7 @@ union of `training`. Methods that it does not define have defaults here, which m
 Not here: the protocol of the trainer itself (`protocols.Trainer`).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,11 @@ class TrainerSettings(Protocol):
     def rows_read(self, iteration: int) -> int | None:
         """How many rows it will read in an iteration after 0, whatever the data; for forecasts. None: `passes`."""
         return None
+
+    def most_rows_read(self, batch_size: int | None, *, demonstrations: bool) -> float:
+        """How many rows it will read at most, by a limit of steps; `batch_size`, where given, replaces its own. For
+        forecasts."""
+        return math.inf
 
     def models_kept(self) -> int | None:
         """How many models of a training are kept, the last included. None: the provider decides."""

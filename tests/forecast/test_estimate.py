@@ -164,6 +164,15 @@ def test_dpo_reads_both_completions_and_asks_the_reference_model_once(tmp_path: 
     assert later.minutes == pytest.approx(later.prompt_tokens / 50 / 60)
 
 
+def test_a_limit_of_steps_limits_what_a_training_reads(tmp_path: Path) -> None:
+    limits = ("finetune.max_steps=3", "finetune.batch_size=4", "demonstrations.batch_size=2", "finetune.epochs=2")
+    rows = by_stage(tmp_path, *limits, "demonstrations.epochs=2")
+    assert rows["iteration 0: finetune"].prompt_tokens == 3 * 2 * 360
+    assert rows["iteration 1: finetune"].prompt_tokens == 3 * 4 * 360
+    dpo = by_stage(tmp_path, "finetune=dpo", *limits)["iteration 1: finetune"]
+    assert dpo.prompt_tokens == pytest.approx(3 * 4 * 2 * 360 * 4 / 3)
+
+
 @pytest.mark.parametrize("without", ["finetune.mix_demonstrations=false", "start=prompted"])
 def test_mixed_demonstrations_count_in_every_training(without: str, tmp_path: Path) -> None:
     trained = [

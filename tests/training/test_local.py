@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    LlamaForCausalLM,
 )
 
 from rest_react.errors import OutsideFault, UsageError
@@ -193,7 +194,12 @@ def test_a_kill_while_a_snapshot_is_published_loses_nothing(method: str, tmp_pat
         assert (snapshot / "trained").is_dir()
 
 
-def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("counts", [True, False])
+def test_the_loss_is_that_of_the_targets_alone_whatever_the_micro_batch(
+    counts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for models whose own loss takes no count of the targets, such as Gemma 4."""
+    monkeypatch.setattr(LlamaForCausalLM, "accepts_loss_kwargs", counts, raising=False)
     base = resolve_weights("tiny-random")
     settings = replace(SETTINGS, max_steps=1)
     for size in (1, 4):

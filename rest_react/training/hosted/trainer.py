@@ -107,7 +107,8 @@ class HostedTrainer:
         if progress.model and (folder / CHECKPOINTS).exists():
             return ModelRef(name=progress.model, where="hosted", tuned=True)
         if not progress.job:
-            (folder / CHECKPOINTS).unlink(missing_ok=True)  # of another job
+            for name in (CHECKPOINTS, "events.jsonl", "loss.jsonl"):
+                (folder / name).unlink(missing_ok=True)  # of another job
         client = self._service.client()
         try:
             if not progress.model:
@@ -260,7 +261,7 @@ class HostedTrainer:
         """Appends the events not yet seen to `events.jsonl`, oldest first, and says how many there were."""
         try:
             events = await new_events(self._service, client, job, seen)
-        except OutsideFault as error:  # the job is paid for: a list must not hold it back
+        except (OutsideFault, UsageError) as error:  # the job is paid for: a list must not hold it back
             if not self._told_of_events:
                 self._tell(f"the events could not be read: {error}")
             self._told_of_events = True

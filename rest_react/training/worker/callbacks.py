@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rest_react.storage.files import flush
 from rest_react.training.process.checkpoints import seal_checkpoint
 from rest_react.training.worker.divergence import refuse_diverged_step
 
@@ -79,6 +80,9 @@ def checkpoint_seal() -> "TrainerCallback":
             if distributed.is_available() and distributed.is_initialized():
                 distributed.barrier()
             if state.is_world_process_zero:
+                losses = Path(args.output_dir).parent / "loss.jsonl"
+                if losses.exists():
+                    flush(losses)  # a training that resumes here does not write these lines again
                 seal_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     return CheckpointSeal()

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rest_react.training.rows.prefix_tree import merge_rows
+from rest_react.weights.attention import has_full_attention
 from rest_react.weights.loss_mask import IGNORED
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def completion_trainer() -> "type[SFTTrainer]":
     class CompletionTrainer(SFTTrainer):
         """SFTTrainer whose loss needs logits only where there are targets. TRL's own does that on GPUs alone."""
 
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            # The loss is ours, so the count is wanted also where the model's own loss does not take it (Gemma 4).
+            self.model_accepts_loss_kwargs = True
+
         def compute_loss(
             self,
             model: "torch.nn.Module",
@@ -40,8 +46,10 @@ def completion_trainer() -> "type[SFTTrainer]":
         ) -> Any:
             """Mean over the targets of the whole batch: `num_items_in_batch` counts them over all micro-batches and
             processes, and data-parallel training averages over the processes."""
-            total, targets, outputs = summed_loss(model, inputs)
-            count = targets if num_items_in_batch is None else num_items_in_batch
+            total, _, outputs = summed_loss(model, inputs)
+            if num_items_in_batch is None:
+                raise RuntimeError("the trainer does not count the targets of a batch, so their mean is unknown")
+            count = num_items_in_batch
             loss = total * self.accelerator.num_processes / count
             return (loss, outputs) if return_outputs else loss
 
@@ -106,7 +114,7 @@ def reads_trees(model: "PreTrainedModel") -> bool:
     """Whether the model gives the same logits for a tree as for its rows, tested on two short rows."""
     import torch
 
-    if getattr(model.config, "sliding_window", None) is not None:  # would show on long rows alone
+    if not has_full_attention(model.config):  # would show on long rows alone
         return False
     start, ends = range(5, 13), (range(20, 23), range(30, 33))
     rows = [{"input_ids": [*start, *end], "labels": [*[IGNORED] * len(start), *end]} for end in ends]

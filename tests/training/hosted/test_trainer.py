@@ -2,6 +2,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -172,12 +173,13 @@ def test_checkpoints_that_cannot_be_listed_do_not_hold_a_finished_job_back(tmp_p
     assert not (tmp_path / "checkpoints.jsonl").exists()
 
 
-def test_events_that_cannot_be_read_do_not_hold_a_job_back(tmp_path):
+@pytest.mark.parametrize("status", [500, 403])
+def test_events_that_cannot_be_read_do_not_hold_a_job_back(tmp_path, status):
     told = []
-    with serve(spoilt(Api(), "events", lambda: Reply(500, b"<html>oops</html>"))) as server:
+    with serve(spoilt(Api(), "events", lambda: Reply(status, b"<html>oops</html>"))) as server:
         model = train(server, tmp_path, on_event=told.append, tries=1)
     assert model == ModelRef("ft:base-model:ftjob-0", "hosted", tuned=True)
-    assert sum("the events could not be read: " in line and "HTTP 500" in line for line in told) == 1
+    assert sum("the events could not be read: " in line and f"HTTP {status}" in line for line in told) == 1
 
 
 def test_the_jobs_id_is_on_disk_before_the_first_wait(tmp_path):
@@ -279,9 +281,13 @@ def test_a_job_that_ends_badly_is_explained_and_a_new_one_starts_only_on_request
                 train(server, tmp_path)
         assert len(api.jobs) == 1
         (tmp_path / "job.json").unlink()
-        api.statuses = ["succeeded"]
+        (tmp_path / "loss.jsonl").write_text('{"step": 99, "loss": 0.1}\n')  # of the job that ended
+        before = (tmp_path / "events.jsonl").read_text()
+        api.statuses, api.looks = ["succeeded"], 0
         assert train(server, tmp_path).name == "ft:base-model:ftjob-1"
     assert len(api.files) == 1
+    assert before.startswith((tmp_path / "events.jsonl").read_text())
+    assert not (tmp_path / "loss.jsonl").exists()
 
 
 def test_a_job_longer_than_our_patience_is_owed_and_waited_for_again(tmp_path):
@@ -624,9 +630,14 @@ def test_a_redirect_does_not_carry_the_examples_along(tmp_path, route, status):
     with serve(Api().answer) as other:
         redirect = Reply(status, b"", {"location": f"{other.url}/v1/files?key=hunter2"})
         told = f"HTTP {status}: .*redirects to {other.url}.*; set finetune.base_url to"
-        with serve(spoilt(Api(), route, lambda: redirect)) as server, pytest.raises(UsageError, match=told) as caught:
-            train(server, tmp_path)
-        assert ("hunter2" in str(caught.value), other.requests) == (False, [])
+        said: list[str] = []
+        with serve(spoilt(Api(), route, lambda: redirect)) as server:
+            try:
+                train(server, tmp_path, on_event=said.append)
+            except UsageError as error:
+                said.append(str(error))
+        assert any(re.search(told, line) for line in said)
+        assert ("hunter2" in "".join(said), other.requests) == (False, [])
 
 
 @pytest.mark.parametrize("route", ["POST /v1/files", "job"])
