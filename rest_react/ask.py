@@ -84,10 +84,11 @@ def settings_of_run(overrides: Sequence[str]) -> Settings:
     """The settings of the command that made the run, with `overrides` in place of its own. A job of a sweep has no
     command of its own in its folder: `overrides` alone. Raises ConfigError as `compose` does, RunFolderError if the
     file of the command is damaged."""
-    named = compose(overrides)
+    # Others may be of a group that only the recorded command chooses.
+    named = compose([word for word in overrides if _key(spell_out(word)) in ("run", "output", "experiment")])
     file = cli.output_root(named) / named.run / COMMAND
     if not file.is_file():
-        return named
+        return compose(overrides)
     given = {_key(spell_out(word)) for word in overrides}
     try:
         recorded = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from rest_react.processes.command import start
 if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.report")
 
+import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ from rest_react.text_safety.escaping import visible
 from rest_react.training.process.loss_curve import loss_curve
 
 _NOTES = (incomplete_stages, choice_notes, selection_notes, convergence_notes)
+_LONGEST_NAME = 180  # bytes of the names of the compared runs in the name of a page; a file name has at most 255
 _USAGE = """\
 usage: python -m rest_react.report 'runs=[a,b,c]' [output=outputs] [page=comparison.html]
 
@@ -182,10 +184,19 @@ def _asked(words: Sequence[str]) -> tuple[list[Path], Path]:
     sources = [path if path.exists() and not own.exists() else own for own, path in named]
     if lacking := [str(source) for source in sources if not source.exists()]:
         raise UsageError(f"{', '.join(lacking)}: no such run; give the name of a folder in output={output}, or a path")
-    page = Path(text(given.get("page", "")) or output / f"compare_{'_'.join(map(_name, sources))}.html")
+    page = Path(text(given.get("page", "")) or output / f"compare_{_together(sources)}.html")
     if not page.parent.is_dir():
         raise UsageError(f"{page}: its folder does not exist; give page=<a file in an existing folder>")
     return sources, page
+
+
+def _together(sources: Sequence[Path]) -> str:
+    """The names of the runs for the name of a file; of many runs the first, their number and a digest."""
+    names = "_".join(map(_name, sources))
+    if len(names.encode()) <= _LONGEST_NAME:
+        return names
+    first = _name(sources[0]).encode()[:100].decode(errors="ignore")
+    return f"{first}_and_{len(sources) - 1}_more_{hashlib.sha256(names.encode()).hexdigest()[:8]}"
 
 
 def main() -> None:

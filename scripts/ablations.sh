@@ -40,6 +40,6 @@ run "$(on_base "$first")" "$@" ${dry[@]+"${dry[@]}"}
 if [ "$family" = data_size ]; then
   run -m "$(on_base data_size)" ${reuse[@]+"${reuse[@]}"} "$@" ${dry[@]+"${dry[@]}"}
 else
-  choices=$(for member in "${others[@]}"; do on_base "$member"; done | sed 's/experiment=//' | paste -sd,)
+  choices=$(for member in "${others[@]}"; do on_base "$member"; done | sed 's/experiment=//' | paste -sd, -)
   run -m "experiment=$choices" ${reuse[@]+"${reuse[@]}"} "$@" ${dry[@]+"${dry[@]}"}
 fi

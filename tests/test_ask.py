@@ -89,6 +89,10 @@ def test_the_settings_are_those_of_the_run_s_command_but_for_the_given_ones(tmp_
     assert settings_of_run(given) == compose(own)
     others = ["reward_model=tiny", "agent.max_searches=2"]
     assert settings_of_run([*given, *others]) == compose([*own, *others])
+    command.write_text("- policy=vllm\n- start=prompted\n")  # a setting that only this group has
+    assert settings_of_run([*given, "policy.port=0"]) == compose(
+        ["policy=vllm", "start=prompted", *given, "policy.port=0"]
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"- [", b"run: mine", b"\xff"])

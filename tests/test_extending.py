@@ -102,7 +102,7 @@ def test_the_filter_keeps_of_each_question_the_trajectories_with_the_fewest_sear
 
 def test_the_filter_is_refused_for_a_task_that_does_not_search(copy: Path) -> None:
     add("A filter of trajectories", copy)
-    command = "python -m rest_react.run experiment=tool_maker run=tools improve.keep_trajectories=shortest"
+    command = "python -m rest_react.run experiment=tool_maker run=x improve.keep_trajectories=shortest"
     told = called(command.split(), copy, status=2)
     assert "improve.keep_trajectories: shortest needs search results, but task=tool_maker has none" in told
 

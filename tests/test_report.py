@@ -15,7 +15,7 @@ from rich.console import Console
 
 from rest_react.metrics.intervals import clustered_interval
 from rest_react.records import Fault, Verdict
-from rest_react.report import main, write_report
+from rest_react.report import _asked, main, write_report
 from rest_react.reporting.results.results_json import Accuracy, RuleDisagreement
 from rest_react.reporting.results.rows import compute_rows
 from rest_react.reporting.tables.results_table import first_view, results_table
@@ -281,3 +281,11 @@ def test_a_single_run_may_stand_without_brackets_and_its_own_report_is_named(giv
     main()
     assert page.is_file()
     assert f"its own report is {run}/report.html" in capsys.readouterr().err
+
+
+def test_the_page_of_many_runs_has_a_name_that_a_file_can_have(tmp_path: Path) -> None:
+    for i in range(40):
+        (tmp_path / f"synthetic_15_{i}").mkdir()
+    runs = ",".join(f"synthetic_15_{i}" for i in range(40))
+    _, page = _asked([f"runs=[{runs}]", f"output={tmp_path}"])
+    assert re.fullmatch(r"compare_synthetic_15_0_and_39_more_[0-9a-f]{8}\.html", page.name)

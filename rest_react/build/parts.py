@@ -98,9 +98,9 @@ class Parts:
     async def left_out_demonstrations(self) -> Mapping[str, str]:
         """The ids of the questions that the expert cannot demonstrate, each with the reason."""
         s = self.settings
-        if s.demonstrations.questions is None:
-            return {}
-        return await s.task.left_out(self.question_sets.demonstrated, self._demonstrated_search(), s.agent)
+        own = s.demonstrations.questions is not None
+        search = self._demonstrated_search() if own else None
+        return await s.task.left_out(self.question_sets.demonstrated, search, s.agent)
 
     def task_reader(self, *, filters: bool = False) -> Task:
         """The task for stored trajectories: it parses and verifies them and, with `filters`, says which may train."""

@@ -42,8 +42,11 @@ async def write_question_ids(
     if left_out:
         counts = ", ".join(f"{n}: {reason}" for reason, n in Counter(left_out.values()).most_common())
         if not demonstrations:
-            told = f"demonstrations.questions: no question can be demonstrated ({counts})"
-            way_out = "give rows whose chains (`evidence` or `decomposition`) the search can follow, or start=prompted"
+            told = f"demonstrations: no question can be demonstrated ({counts})"
+            way_out = (
+                "raise agent.max_searches, or give rows whose chains (`evidence` or `decomposition`) the search can "
+            )
+            way_out += "follow, or start=prompted"
             raise ConfigError([f"{told}; {way_out}"])
         say(f"note: {len(demonstrations)} of {len(every)} demonstrations; left out: {counts}")
     return demonstrations

@@ -62,7 +62,12 @@ class QuestionSets:
             told = f"the id {repeated[0]} is that of two questions, with the name of the set before it"
             raise ConfigError([f"grow.also: {told}; rename the set"])
         corpora = [one.passages for one in sets.values() if one.passages is not None]
-        return QuestionSet(tuple(found), tuple(chain(*corpora)) if len(corpora) == len(sets) else None)
+        passages = tuple(dict.fromkeys(chain(*corpora)))  # sets may share a corpus
+        texts = {one.id: one for one in passages}
+        if len(texts) < len(passages):
+            twice = next(one.id for one in passages if texts[one.id] != one)
+            raise ConfigError([f"grow.also: the passage {twice!r} has another text in another corpus; rename it"])
+        return QuestionSet(tuple(found), passages if len(corpora) == len(sets) else None)
 
     def open(self, source: Questions, *, labelled: bool = True) -> QuestionSet:
         """Reads a question set and draws its sample. With `labelled=False`, for Grow, rows may have no answers, and

@@ -69,14 +69,18 @@ def key_from(api_key_env: str | None) -> str:
     return key
 
 
+def scheme_problem(url: str) -> str:
+    """What is wrong with an address that does not begin with its scheme; empty if it does."""
+    begins = url.startswith(("http://", "https://"))
+    return "" if begins else f"{url!r} is not an http:// or https:// address; give one such as http://localhost:8000/v1"
+
+
 def refuse_address(base_url: str) -> None:
     """Raises UsageError if `base_url` is not an http(s) URL, or contains a secret: messages and files show the URL."""
     if secret := secret_in(base_url, address=True):
         raise UsageError(f"base_url: holds {secret}; store it in an environment variable and name that in api_key_env")
-    if not base_url.startswith(("http://", "https://")):
-        raise UsageError(
-            f"base_url: {base_url!r} is not an http:// or https:// address; give one such as http://localhost:8000/v1"
-        )
+    if problem := scheme_problem(base_url):
+        raise UsageError(f"base_url: {problem}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ outage. Redirects are refused, since they send the query to another address.
 Not here: starting such a server.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ import msgspec
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote.failures.wait_headers import requested_wait_s
-from rest_react.remote.http_client import open_session, post
+from rest_react.remote.http_client import open_session, post, scheme_problem
 from rest_react.remote.json_reply import decode_reply
 from rest_react.remote.limiter import Limiter
 from rest_react.remote.retry import Backoff, TryAgain, retry, worth_retrying
@@ -40,6 +41,10 @@ class HttpSearchSettings(SearchSettings):
     in_flight: Count  # requests at once
     timeout_s: Positive  # seconds until a request is given up and tried again
     tries: Count  # attempts at one request
+
+    def problems(self, path: str) -> Iterator[str]:
+        if problem := scheme_problem(self.url):
+            yield f"{path}.url: {problem}"
 
     def open(self, context: SearchContext) -> "HttpSearch":
         return HttpSearch(self.url, timeout_s=self.timeout_s, max_in_flight=self.in_flight, tries=self.tries)
@@ -68,6 +73,8 @@ class HttpSearch:
 
     async def search(self, query: str, k: int) -> list[Hit]:
         """At most `k` hits, best first. Raises OutsideFault after the last try, UsageError for a wrong URL."""
+        if not query.strip():
+            return []
         body = msgspec.json.encode({"queries": [query], "topk": k, "return_scores": True})
 
         async def attempt() -> list[Hit]:

@@ -37,3 +37,19 @@ def test_two_questions_of_grow_with_one_id_are_refused(tmp_path: Path) -> None:
     sets = Parts(compose(given), RunFolder(tmp_path / "run")).question_sets
     with pytest.raises(ConfigError, match=r"the id x-1 is that of two questions.*rename the set"):
         sets.grown()
+
+
+def test_two_sets_of_one_corpus_have_each_passage_once_and_an_id_has_one_text(tmp_path: Path) -> None:
+    passages = [{"id": f"p{i}", "title": f"T{i}", "text": f"Text {i}."} for i in range(3)]
+    corpus = write_jsonl(tmp_path / "corpus.jsonl", *passages)
+    other = write_jsonl(tmp_path / "other.jsonl", passages[0] | {"text": "Another text."})
+    given = ["policy=tiny", "iteration=1", "run=x", "questions@grow.questions=file", "+questions@grow.also.more=file"]
+    given += ["agent.select=perplexity", "improve.keep=all", "improve.selector=perplexity"]
+    for name, where in (("mine", "grow.questions"), ("more", "grow.also.more")):
+        path = write_jsonl(tmp_path / f"{name}.jsonl", {"id": name, "question": f"Who is {name}?"})
+        given += [f"{where}.path={path}", f"{where}.corpus={corpus}"]
+    sets = Parts(compose(given), RunFolder(tmp_path / "run")).question_sets
+    assert [one.id for one in sets.grown().passages or ()] == ["p0", "p1", "p2"]
+    sets = Parts(compose([*given, f"grow.also.more.corpus={other}"]), RunFolder(tmp_path / "run")).question_sets
+    with pytest.raises(ConfigError, match="the passage 'p0' has another text in another corpus"):
+        sets.grown()

@@ -174,6 +174,8 @@ def test_settings_that_leave_nothing_to_train_on_or_to_choose_from_are_refused()
         assert told.startswith("improve.max_examples: 0 trains on the demonstrations alone")
     (told,) = impossible("improve.max_examples=0", "students=[base/3B]")
     assert told.startswith("students: improve.max_examples=0 leaves no trajectories")
+    (told,) = impossible("iteration=0", "students=[base/3B]")
+    assert told.startswith("students: iteration=0 has no trajectories")
     (told,) = impossible("improve.equal_steps=drop", "grow.samples=1")
     assert told.startswith("improve.equal_steps: drop needs several samples")
 
@@ -271,6 +273,20 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         (["run=a/b"], "run: 'a/b'"),
         (["run=.."], "run: '..'"),
         (["output='~/runs'"], "output: ~"),
+        (["cache='~/replies'"], "cache: ~"),
+        (["experiment=tool_maker", "task.tools='~/tools'"], "task.tools: ~"),
+        (["run=multirun"], "run: 'multirun' is the folder of all runs' sweeps"),
+        (["run=tools"], "run: 'tools' is the folder of all runs' tools"),
+        (
+            ["llm@policy=llamacpp", "start=prompted", "finetune=dry_run", "policy.base_url=[]"],
+            "policy.base_url: a list of",
+        ),
+        (
+            ["llm@grader=openai", "grader.base_url=127.0.0.1:8080/v1"],
+            "grader.base_url: '127.0.0.1:8080/v1' is not an http",
+        ),
+        (["search=http", "search.url=localhost:8000/retrieve"], "search.url: 'localhost:8000/retrieve' is not an http"),
+        (["experiment=paper_openai", "finetune.base_url=api.x/v1"], "finetune.base_url: 'api.x/v1' is not an http"),
         (["improve.rejected_trajectories=good_steps"], "improve.rejected_trajectories: good_steps has no effect"),
         (["improve.keep_trajectories=agreeing"], "improve.keep_trajectories: agreeing keeps no trajectory with"),
         (["~questions@evaluate.benchmarks.world"], "evaluate.benchmarks: "),

@@ -16,6 +16,7 @@ from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.replicas import Replicas
 from rest_react.metrics.prices import Price
 from rest_react.protocols import LLM
+from rest_react.remote.http_client import scheme_problem
 from rest_react.remote.retry import READY_WITHIN_S
 from rest_react.setting_types import OPENAI_URL, Count, Mode, Name, Positive, SystemTurn
 
@@ -100,8 +101,10 @@ class OpenAIModel(ModelSettings):
 
     def problems(self, path: str) -> Iterator[str]:
         yield from template_problems(path, self.chat_template_kwargs)
-        if not self.addresses or len(set(self.addresses)) < len(self.addresses):
+        if self.base_url == () or len(set(self.addresses)) < len(self.addresses):
             yield f"{path}.base_url: a list of replicas has one address or more, each once; correct it"
+        for problem in filter(None, map(scheme_problem, self.addresses)):
+            yield f"{path}.base_url: {problem}"
 
     def problems_when_tuned(self, path: str) -> Iterator[str]:
         changed = [f"extra_body.{name}" for name in self.extra_body if name in _CHANGES_PROMPT]

@@ -22,7 +22,8 @@ def halves(found: Sequence[Evidence]) -> list[int | None]:
     """The half to which each trajectory of a question belongs, 0 or 1; None for neither."""
     sources = {hit.source for one in found for hit in one.selected}
     dealt = {source: place % 2 for place, source in enumerate(sorted(sources, key=lambda s: derive_seed("half", s)))}
-    balances = [sum(1 if dealt[hit.source] else -1 for hit in one.selected) for one in found]
+    own = [{hit.source for hit in one.selected} for one in found]
+    balances = [sum(1 if dealt[source] else -1 for source in sources) for sources in own]
     return [None if balance == 0 else int(balance > 0) for balance in balances]
 
 

@@ -19,7 +19,7 @@ from rest_react.tasks.search_qa.agent import SearchAgent
 from rest_react.tasks.search_qa.prompt_files import CLOSINGS, PACKAGED_PROMPTS, with_numbers
 from rest_react.tasks.search_qa.reading.parsing import parse
 from rest_react.tasks.search_qa.render_state import STEP_NAMES
-from rest_react.tasks.search_qa.scripted.chain_plans import Titles, plans_of, why_not_found
+from rest_react.tasks.search_qa.scripted.chain_plans import TOO_MANY_SEARCHES, Titles, plans_of, why_not_found
 from rest_react.tasks.search_qa.task import SearchQA
 from rest_react.tasks.search_qa.world import World, build_world
 from rest_react.tasks.task_settings import TaskContext, TaskSettings, Verifies
@@ -61,7 +61,11 @@ class SearchQASettings(TaskSettings):
         return World(tuple(passages or ()), tuple(rows), (), (), plans)
 
     async def left_out(self, items: BuiltInItems, search: Search | None, agent: AgentSettings) -> Mapping[str, str]:
-        assert isinstance(items, World) and search is not None
+        assert isinstance(items, World)
+        if search is None:  # the built-in world, whose plans fit its search
+            too_long = [text for text, plan in items.plans.items() if len(plan.hops) > agent.max_searches]
+            ids = {escape_control_tokens(row.question.text): row.question.id for row in items.demonstrations}
+            return {ids[text]: TOO_MANY_SEARCHES for text in too_long if text in ids}
         plans, left_out = plans_of(items.demonstrations, Titles(items.passages or None))
         for row in items.demonstrations:
             plan = plans.get(escape_control_tokens(row.question.text))

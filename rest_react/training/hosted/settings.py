@@ -3,12 +3,14 @@
 Not here: the trainer (trainer).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from rest_react.metrics.prices import Price
 from rest_react.records import ModelRef
+from rest_react.remote.http_client import scheme_problem
 from rest_react.setting_types import OPENAI_URL, Count, Positive
 from rest_react.terminal.console import say
 from rest_react.training.hosted.progress import checkpoints_on_disk
@@ -36,6 +38,10 @@ class HostedFinetune(TrainerSettings):
     poll_s: Positive  # seconds between looks at the job, at first
     price: Price  # US dollars per million tokens trained on, as input; null: unknown
     cancel: bool  # stop the job that was started, and the run
+
+    def problems(self, path: str) -> Iterator[str]:
+        if self.base_url and (problem := scheme_problem(self.base_url)):
+            yield f"{path}.base_url: {problem}"
 
     def models_kept(self) -> None:
         return None

@@ -16,6 +16,10 @@ from rest_react.tasks.search_qa.actions import LinkSelection, Search, decision_o
 from rest_react.trajectories.parsed import Evidence, ParsedStep, ParsedTrajectory
 
 _NEXT_CLAIM = re.compile(r"(?<=[.;!?])(?!(?<=\bNo\.)\s+\d)\s+(?=\w)")
+_NEXT_SENTENCE = re.compile(r"(?<=[.!?])(?!(?<=\bNo\.)\s+\d)\s+(?=\w)")
+_COMPARES = re.compile(
+    r"\b(?:first|last|sooner|earlier|later|older|younger|more|less|fewer|\w+er than)\b", re.IGNORECASE
+)
 # "No" answers before punctuation or a pronoun; in "No. 1" and "No link says" it does not.
 _YES_OR_NO = re.compile(
     r"yes\b|no(?=\s*(?:$|[,;:!–—-]|\.(?!\s*\d))|\s+(?:it|they|he|she|both|neither|only|not|there|the|these|this)\b)",
@@ -34,29 +38,30 @@ _FUNCTION_WORDS = frozenset(
 
 
 def evidence_of(trajectory: ParsedTrajectory) -> Evidence:
-    """The evidence of a trajectory. Each result counts once, however often it was found."""
+    """The evidence of a trajectory. Each result counts once, however often it was found; two texts of one source are
+    two results."""
     queries: list[str] = []
-    selected: dict[str, Hit] = {}
-    retrieved: dict[str, Hit] = {}
+    selected: dict[Hit, None] = {}
+    retrieved: dict[Hit, None] = {}
     cited: dict[int, Hit] = {}
     links = cited_links(trajectory.trajectory.answer)
     for parsed in trajectory.steps:
         hits = dict(enumerate(parsed.step.hits, start=parsed.step.first_link))
-        retrieved |= {hit.source: hit for hit in hits.values()}
+        retrieved |= dict.fromkeys(hits.values())
         cited |= {i: hit for i, hit in hits.items() if i in links}
         match parsed.chosen.action if parsed.chosen else None:
             case Search(query=query):
                 queries.append(query)
             case LinkSelection(selected_link_ids=ids):
-                selected |= {hits[i].source: hits[i] for i in ids if i in hits}
+                selected |= dict.fromkeys(hits[i] for i in ids if i in hits)
     whole = trajectory.trajectory
     return Evidence(
         whole.question,
         whole.answer,
         short_answer(whole.question, whole.answer),
         tuple(queries),
-        tuple(selected.values()),
-        tuple(retrieved.values()),
+        tuple(selected),
+        tuple(retrieved),
         tuple(cited.items()),
     )
 
@@ -83,18 +88,22 @@ def short_answer(question: str, answer: str) -> str:
     of its last claim that the question and the earlier claims do not have, or that the question does not have, and of
     these the last with a digit where the question asks for a time or a number. Where there is none: the first name, if
     the question offers a choice; the new words; the claim."""
-    claims = [claim for claim in _NEXT_CLAIM.split(strip_citations(answer)) if _WORD.search(claim)]
+    choice = bool(_CHOICE.search(question))
+    # "Ada Mell was born first, in 1800; the other in 1806." is one claim about the choice.
+    split = _NEXT_SENTENCE if choice else _NEXT_CLAIM
+    claims = [claim for claim in split.split(strip_citations(answer)) if _WORD.search(claim)]
     if not claims:
         return ""
     for claim in (claims[-1], claims[0]):
         if found := _YES_OR_NO.match(claim):
             return found[0].lower()
-    choice = bool(_CHOICE.search(question))
     if choice and (head := _HEAD.match(claims[-1])) and _within(head[1], question):
         return head[1].strip()
     last = claims[-1].rstrip(" .;!?")
     words = [word for word in _WORD.finditer(last) if word[0].lower() not in _FUNCTION_WORDS]
     names = [word for word in words if word[0][0].isupper() or word[0][0].isdigit()]
+    if choice and names and (first := _runs(last, names)[0]) and _is_choice(first, last, question):
+        return first
     for known in (_words_of(question, *claims[:-1]), _words_of(question)):
         if new := [name for name in names if name[0].lower() not in known]:
             spans = _runs(last, _whole(last, names, new))
@@ -104,6 +113,17 @@ def short_answer(question: str, answer: str) -> str:
         return _runs(last, names)[0]
     new = [word for word in words if word[0].lower() not in _words_of(question)]
     return last[new[0].start() : new[-1].end()] if new else last
+
+
+def _is_choice(name: str, claim: str, question: str) -> bool:
+    """Whether a claim that begins with this name chooses it: the question offers the name, or, where it only describes
+    the choices, the claim compares."""
+    if not re.match(rf"(?:the )?{re.escape(name)}", claim, re.IGNORECASE):
+        return False
+    if not _within(name, question):
+        return _COMPARES.search(claim) is not None
+    named = re.escape(name)
+    return re.search(rf"\bor (?:the )?{named}\b|{named},? or\b|\bbetween (?:the )?{named}\b", question) is not None
 
 
 def _within(name: str, question: str) -> bool:

@@ -91,7 +91,9 @@ def _arguments(items: Mapping[str, ast.expr]) -> ast.expr | None:
 def _call(name: str, arguments: ast.expr | None, more: Mapping[str, ast.expr]) -> ast.Call:
     """A call of `name`; a single value is its first field."""
     given = items_of(arguments) if isinstance(arguments, ast.Dict) else {}
-    lone = isinstance(arguments, ast.Constant) and arguments.value not in (None, "", True)
+    lone = isinstance(arguments, ast.Constant) and arguments.value not in (None, "")
+    if lone and normalise_name(name) == "terminate" and arguments.value is True:  # {"Terminate": true}
+        lone = False
     args = [arguments] if lone and arguments is not None else []
     return ast.Call(ast.Name(name), args, [ast.keyword(key, value) for key, value in {**more, **given}.items()])
 

@@ -24,7 +24,16 @@ from typing import TypeAlias
 
 from rest_react.model_output.lenient_parser import Unreadable, bracket_span, read_call, read_object, repair_call
 from rest_react.model_output.thinking import after_thinking
-from rest_react.tasks.search_qa.actions import Action, Answer, CheckAnswer, ReviseAnswer, StepKind
+from rest_react.tasks.search_qa.actions import (
+    Action,
+    Answer,
+    CheckAnswer,
+    LinkSelection,
+    ReviseAnswer,
+    Search,
+    StepKind,
+    Terminate,
+)
 from rest_react.tasks.search_qa.reading.call_fields import to_action
 from rest_react.tasks.search_qa.reading.json_calls import call_of_object
 from rest_react.tasks.search_qa.reading.repeated_state import LEAD, OWN_CALLS, SELECTED, own_parts
@@ -40,6 +49,13 @@ def _starts(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(loose)})\s*\(", re.IGNORECASE)
 
 
+_ACTIONS: dict[StepKind, tuple[type, ...]] = {
+    "decide": (Search, Terminate),
+    "summarise": (LinkSelection,),
+    "answer": (Answer,),
+    "relevance": (CheckAnswer, ReviseAnswer),
+    "grounding": (CheckAnswer, ReviseAnswer),
+}
 _STARTS: dict[StepKind, re.Pattern[str]] = {kind: _starts(names) for kind, names in OWN_CALLS.items()}
 _WRAPPER = _starts(("ActionWrapper",))
 _REVISE = _starts(("Revise_Answer",))
@@ -193,6 +209,8 @@ def _read(kind: StepKind, part: str, start: int) -> tuple[Action, list[tuple[int
     else:
         call, end = read_call(part, start)
     action = to_action(call, comments)
+    if not isinstance(action, _ACTIONS[kind]):  # a call in a string of an object may be that of another step
+        raise Unreadable(f"{type(action).__name__} is no call of this step")
     if isinstance(action, CheckAnswer) and not action.passed and (revision := _revision(part, end)):
         return revision
     return action, [*spans, (start, end)]

@@ -19,11 +19,12 @@ from rest_react.judges.grader import rule_verdict
 from rest_react.protocols import Search
 from rest_react.records import Hop, LabelledQuestion, Lookup, Passage, Plan
 from rest_react.tasks.agent_settings import AgentSettings
+from rest_react.tasks.search_qa.scripted.expert import states
 from rest_react.text_safety.escaping import escape_control_tokens
 
 _ENDS_WITH_PREPOSITION = re.compile(r"\b(?:at|by|for|from|in|of|on|to|with)$")
+TOO_MANY_SEARCHES = "it needs more searches than agent.max_searches"
 _YES_NO = ("yes", "no")
-_LATIN = "[a-z0-9\u00c0-\u024f]"
 _ASKS_SAME = re.compile(r"(?!.*\bdiffer).*\b(?:same|share|both)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -89,20 +90,17 @@ async def why_not_found(plan: Plan, search: Search, agent: AgentSettings) -> str
     """Why the search engine does not support a plan; empty if it does: each query finds its passage, which states the
     values that the plan takes from it."""
     if len(plan.hops) > agent.max_searches:
-        return "it needs more searches than agent.max_searches"
+        return TOO_MANY_SEARCHES
     for hop in plan.hops:
         hits = await search.search(hop.query, agent.hits_per_search)
-        shown = next((hit.snippet for hit in hits if _line(hit.title) == hop.title), None)
-        if shown is None:
+        # As the expert compares them: a title with two spaces in a row is not found.
+        title = escape_control_tokens(hop.title)
+        shown = [hit.snippet for hit in hits if escape_control_tokens(hit.title) == title]
+        if not shown:
             return "search does not find a passage of its chain"
-        if not all(_states(_line(shown), value) for value in hop.values):
+        if not any(states(snippet, hop.values) for snippet in shown):
             return "a passage does not state what its chain says"
     return ""
-
-
-def _states(text: str, value: str) -> bool:
-    """Whether the text has the value, not as a part of a longer Latin word or number ("Ali" in "Alice")."""
-    return re.search(rf"(?<!{_LATIN}){re.escape(value)}(?!{_LATIN})", text, re.IGNORECASE) is not None
 
 
 def _branches(chain: Sequence[Lookup]) -> list[list[Lookup]]:

@@ -25,6 +25,7 @@ from rest_react.tasks.search_qa.memory import NOTHING_SELECTED
 from rest_react.tasks.search_qa.scripted.parse_state import ParsedState
 from rest_react.text_safety.escaping import escape_control_tokens
 
+_LATIN = "[a-z0-9\u00c0-\u024f]"
 CITATION = re.compile(r"\s*\[link_id=\d+\]")
 
 
@@ -74,9 +75,8 @@ def _decide(state: ParsedState, plan: Plan) -> Search | Terminate:
 
 def _summarise(state: ParsedState, plan: Plan) -> LinkSelection:
     """Selects the gold links that are not selected yet, one per hop."""
-    shown = {item.link_text: item.link_id for item in reversed(state.results)}
-    wanted = {escape_control_tokens(hop.title): hop for hop in plan.hops if _link(state, hop) is None}
-    chosen = {shown[title]: hop for title, hop in wanted.items() if title in shown}
+    wanted = [hop for hop in plan.hops if _link(state, hop) is None]
+    chosen = {link: hop for hop in wanted if (link := _shown(state, hop)) is not None}
     comments = tuple(
         f"Not selected [link_id={item.link_id}]: it is {one_line(item.link_text)}."
         for item in state.results
@@ -86,6 +86,21 @@ def _summarise(state: ParsedState, plan: Plan) -> LinkSelection:
         return LinkSelection(NOTHING_SELECTED, "No link helps, so I need another query.", (), comments)
     summary = " ".join(f"{hop.finding.removesuffix('.')} [link_id={link}]." for link, hop in chosen.items())
     return LinkSelection(summary, "I keep this link.", tuple(chosen), comments)
+
+
+def _shown(state: ParsedState, hop: Hop) -> int | None:
+    """The first result with the hop's title that states its values: an engine may have several texts of a title."""
+    title = escape_control_tokens(hop.title)
+    of_title = (item for item in state.results if item.link_text == title)
+    return next((item.link_id for item in of_title if states(item.snippet, hop.values)), None)
+
+
+def states(text: str, values: Iterable[str]) -> bool:
+    """Whether the text has every value, not as a part of a longer Latin word or number ("Ali" in "Alice")."""
+    shown = one_line(text)
+    return all(
+        re.search(rf"(?<!{_LATIN}){re.escape(one_line(value))}(?!{_LATIN})", shown, re.IGNORECASE) for value in values
+    )
 
 
 def right_answer(state: ParsedState, plan: Plan) -> Answer:

@@ -119,8 +119,9 @@ class ScriptedLLM(LLM):
             flawed = rng.choice((bare, f"The links found are about this question{cites}."))
             return Answer("I write down what I have.", flawed)
         hop = next_hop(state, plan)
-        # One bad search a trajectory: a second query outside the plan would be the second.
-        if state.kind == "decide" and hop and state.queries <= {planned.query for planned in plan.hops}:
+        # One bad search a trajectory, if enough are left for the plan: a second query outside it would be the second.
+        spare = state.remaining is None or state.remaining > len(plan.hops) - len(state.queries)
+        if state.kind == "decide" and hop and spare and state.queries <= {planned.query for planned in plan.hops}:
             return Search(vague_query(hop), "I look for this in general.")
         return None
 

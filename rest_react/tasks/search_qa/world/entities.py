@@ -35,7 +35,8 @@ def make_entity(rng: Random, kind: str, name: str, facts: Mapping[str, str], num
 
 def with_fact(rng: Random, entity: Entity, relation: str, value: str) -> Entity:
     """The same entity with another fact, and its passage rewritten."""
-    return make_entity(rng, entity.kind, entity.name, {**entity.facts, relation: value}, relation)
+    number = relation if relation in ("year", "count") else "year"  # else the passage would state the relation twice
+    return make_entity(rng, entity.kind, entity.name, {**entity.facts, relation: value}, number)
 
 
 def _passage(rng: Random, kind: str, name: str, facts: Mapping[str, str], number: str) -> str:

@@ -44,6 +44,20 @@ def test_results_count_once_and_only_the_chosen_sample_selects() -> None:
     assert evidence_of(ParsedTrajectory(whole, tuple(map(parse_step, ended)))) == Evidence(ASKED, "", "")
 
 
+def test_two_texts_of_one_source_are_two_results() -> None:
+    first, second = (
+        Hit("https://x/ada", "Ada", "She was born in Vell."),
+        Hit("https://x/ada", "Ada", "She wrote novels."),
+    )
+    steps = (
+        step("summarise", LinkSelection("s", "t", (1,)), first, first_link=1),
+        step("summarise", LinkSelection("s", "t", (2,)), second, first_link=2),
+    )
+    whole = Trajectory("q.0", "q", ASKED, "finished", None, steps, "", "", Usage())
+    found = evidence_of(ParsedTrajectory(whole, tuple(map(parse_step, steps))))
+    assert (found.selected, found.retrieved) == ((first, second), (first, second))
+
+
 def test_the_short_answer_is_what_the_last_claim_adds() -> None:
     cases = {
         ("When was Ada Mell born?", "Ada Mell was born on 12 May 1890 [link_id=2]."): "12 May 1890",
@@ -56,6 +70,15 @@ def test_the_short_answer_is_what_the_last_claim_adds() -> None:
         ("Is Vell a town?", "No. Vell is a village."): "no",
         ("Who is older, Ada Mell or Bob Lin?", "Ada was born in 1850. Ada Mell is older."): "Ada Mell",
         ("Who is older, Ada Mell or Bob Lin?", "The older one is Ada Mell."): "Ada Mell",
+        ("Who is older, Ada Mell or Bob Lin?", "Ada Mell was born first, in 1800 [link_id=1]; the other in 1806."): (
+            "Ada Mell"
+        ),
+        ("Who is older, Ada Mell or Bob Lin?", "Bob Lin was born first, in 1800; the other in 1806."): "Bob Lin",
+        (
+            "Who was born first, the mayor of Vell or the teacher of Gar?",
+            "Ada Mell was born first, in 1800; she was 5.",
+        ): ("Ada Mell"),
+        ("In which town or city was Ada Mell born?", "Ada Mell was born in Vell."): "Vell",
         (RELEASED, "Red Sun: the publication date is 1971 [link_id=3], that of the other is 2014."): "Red Sun",
         (RELEASED, "Black Sea: the publication date is 2014, that of the other is 1971."): "Black Sea",
         ("What is the population of Vell?", "Vell: 2,000 people."): "2,000",

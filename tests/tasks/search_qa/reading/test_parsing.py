@@ -322,6 +322,17 @@ def test_common_errors_are_accepted(kind: StepKind, text: str, action: Action) -
         ("decide", 'Search(query="mayor of " + town)', "query is put together of values that are not known"),
         ("decide", '<think>ACTION_SELECTED = Search("x")', "the text ends inside its thoughts"),
         ("decide", '{"name": "Answer", "arguments": {}}', "an object that names Answer, which is no call of this step"),
+        (
+            "decide",
+            """{"thoughts": "known", "action": "Answer(thoughts='a', answer='b')"}""",
+            "Answer is no call of this step",
+        ),
+        (
+            "summarise",
+            """{"action": "Answer(thoughts='a', answer='b [link_id=1]')"}""",
+            "Answer is no call of this step",
+        ),
+        ("relevance", """{"ACTION_SELECTED": "Answer(thoughts='a', answer='b')"}""", "Answer is no call of this step"),
         ("decide", '{"colour": "red"}', "an object that names no call of this step"),
         (
             "summarise",
@@ -467,6 +478,9 @@ def test_a_search_is_parsed_in_json_objects(text: str) -> None:
         ("relevance", '{"name": "Check_Answer", "arguments": {"passed": "True"}}', CheckAnswer(True)),
         ("grounding", '{"passed": false, "revised_answer": "b"}', ReviseAnswer("b")),
         ("grounding", '{"revised_answer": "b"}', ReviseAnswer("b")),
+        ("relevance", '{"Check_Answer": true}', CheckAnswer(True)),
+        ("relevance", '{"Check_Answer": false}', CheckAnswer(False)),
+        ("decide", '{"Terminate": true}', Terminate("")),
         ("grounding", '{"action": "Revise_Answer", "revised_answer": "b"}', ReviseAnswer("b")),
     ],
 )  # fmt: skip

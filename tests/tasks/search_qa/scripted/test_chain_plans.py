@@ -12,11 +12,16 @@ from rest_react.config.compose import compose
 from rest_react.errors import ConfigError
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
-from rest_react.records import ModelRef, Trajectory
+from rest_react.records import Hit, Hop, ModelRef, Plan, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
+from rest_react.tasks.search_qa.actions import LinkSelection, ResultItem
+from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
+from rest_react.tasks.search_qa.scripted.chain_plans import why_not_found
+from rest_react.tasks.search_qa.scripted.expert import right_action
+from rest_react.tasks.search_qa.scripted.parse_state import parse_state
 from rest_react.tasks.search_qa.step import parse_step
 from tests.questions.sets import write_jsonl
 
@@ -159,6 +164,48 @@ def test_a_question_that_cannot_be_demonstrated_is_left_out_with_the_reason(tmp_
     assert told["bridge_comparison"] == "it needs more searches than agent.max_searches"
 
 
+class OneHit:
+    """A search engine with one passage."""
+
+    def __init__(self, title: str) -> None:
+        self.hit = Hit("p1", title, "The author of Dusk was born in Velmar.")
+
+    async def search(self, query: str, k: int) -> list[Hit]:
+        return [self.hit]
+
+
+@pytest.mark.parametrize(
+    ("title", "why"), [("Ada Mell", ""), ("Ada\u00a0Mell", "search does not find a passage of its chain")]
+)
+def test_a_title_that_the_expert_would_not_match_counts_as_not_found(title: str, why: str) -> None:
+    plan = Plan("q", (Hop("author of Dusk", "t", "Ada Mell", "f.", ("Velmar",)),), "t", "{0}")
+    assert asyncio.run(why_not_found(plan, OneHit(title), compose([]).agent)) == why
+
+
+def test_of_several_texts_of_a_title_the_one_that_states_the_value_is_selected() -> None:
+    plan = Plan(
+        "Where was the author of Dusk born?", (Hop("author of Dusk", "t", "Ada Mell", "f.", ("Velmar",)),), "t", "{0}"
+    )
+    items = [
+        ResultItem(1, "Ada Mell", "Ada Mell sold Dusk."),
+        ResultItem(2, "Ada Mell", "Ada Mell was born in Velmar."),
+    ]
+    state = parse_state(render_state("summarise", plan.question, (), results=items))
+    chosen = right_action(state, plan)
+    assert isinstance(chosen, LinkSelection) and chosen.selected_link_ids == (2,)
+    nothing = right_action(parse_state(render_state("summarise", plan.question, (), results=items[:1])), plan)
+    assert isinstance(nothing, LinkSelection) and nothing.selected_link_ids == ()
+
+
+def test_with_too_few_searches_plans_of_the_built_in_world_are_left_out(tmp_path: Path) -> None:
+    settings = compose(["agent.max_searches=1", f"output={tmp_path}", "world.train=2", "world.evaluation=2"])
+    parts = Parts(settings, RunFolder(tmp_path / "x"))
+    left_out = asyncio.run(parts.left_out_demonstrations())
+    long = [plan for plan in parts.question_sets.demonstrated.plans.values() if len(plan.hops) > 1]
+    assert len(left_out) >= 1 and len(long) >= len(left_out)
+    assert set(left_out.values()) == {"it needs more searches than agent.max_searches"}
+
+
 def test_no_demonstration_at_all_is_refused(tmp_path: Path) -> None:
     ready(tmp_path)
     write_jsonl(tmp_path / "shown.jsonl", {"id": "a", "question": "Which one is it?", "answers": ["Velmar"]})
@@ -166,8 +213,8 @@ def test_no_demonstration_at_all_is_refused(tmp_path: Path) -> None:
         write_ids(loop(tmp_path))
     assert refused.value.problems == (
         (
-            "demonstrations.questions: no question can be demonstrated (1: it has no chain); give rows whose chains "
-            "(`evidence` or `decomposition`) the search can follow, or start=prompted"
+            "demonstrations: no question can be demonstrated (1: it has no chain); raise agent.max_searches, or give "
+            "rows whose chains (`evidence` or `decomposition`) the search can follow, or start=prompted"
         ),
     )
     write_ids(loop(tmp_path, "start=prompted"))

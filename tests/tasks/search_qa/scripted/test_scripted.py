@@ -166,6 +166,15 @@ def test_injected_errors_are_marked_and_repaired_by_later_steps() -> None:
     assert kinds == {"relevance", "grounding"}
 
 
+def test_no_search_is_bad_where_the_plan_needs_all_that_are_left() -> None:
+    llm = scripted(slip=1.0)
+    for question in ALL:
+        needed = len(WORLD.plans[question.question.text].hops)
+        for remaining, finish in ((needed, "stop"), (needed + 1, "slip")):
+            state = render_state("decide", question.question.text, (), remaining=remaining)
+            assert sample(llm, state)[0].finish == finish
+
+
 def test_a_bad_search_usually_selects_nothing_and_the_next_thoughts_say_so() -> None:
     empty = 0
     for question in ALL:

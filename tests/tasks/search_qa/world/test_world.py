@@ -122,6 +122,14 @@ def test_most_questions_are_plain_chains_of_nouns_and_the_others_are_put_in_seve
     assert {"In which ", "How many ", "Who founded "} <= set(starts)
 
 
+def test_no_passage_states_a_fact_twice() -> None:
+    """One that did would tell that the answer to a yes-or-no question is yes."""
+    world = build_world(0, passages=1200, demonstrations=40, train=100, evaluation=100)
+    for passage in world.passages:
+        parts = [part.strip() for part in re.split(r"\. ", passage.text.removesuffix("."))]
+        assert len(set(parts)) == len(parts), passage.text
+
+
 def test_no_question_contains_its_answer() -> None:
     for q in QUESTIONS:
         if not q.options:
