@@ -24,9 +24,11 @@ from rest_react.storage.locked_settings import flatten, locked_settings
 
 def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
     """The settings for these overrides; for a sweep, those of its first job. Raises ConfigError with all problems, also
-    those of later jobs: each value of a sweep is checked together with the first value of the other settings."""
+    those of later jobs: each value of a sweep is checked together with the first value of the other settings. The
+    values that an experiment sweeps by itself count too."""
     problems: list[str] = []
-    swept = list(_jobs([spell_out(override, multirun=multirun) for override in overrides], multirun, problems))
+    words = [spell_out(override, multirun=multirun) for override in overrides]
+    swept = list(_jobs([*(_swept_by_experiment(words) if multirun else ()), *words], multirun, problems))
     first = [job for job, *_ in swept]
     jobs = [first, *([*first[:i], other, *first[i + 1 :]] for i, (_, *others) in enumerate(swept) for other in others)]
     found: list[Settings] = []
@@ -47,6 +49,24 @@ def compose(overrides: Sequence[str], *, multirun: bool = False) -> Settings:
     if problems:
         raise ConfigError(problems)
     return found[0]
+
+
+def _swept_by_experiment(words: Sequence[str]) -> list[str]:
+    """What the experiment of a sweep sweeps by itself (hydra.sweeper.params), without what the command gives. Nothing
+    of an experiment that is wrong: that is told elsewhere."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+
+    given = {word.partition("=")[0].lstrip("+~") for word in words}
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            chosen = [word for word in words if word.startswith("experiment=")]
+            config = hydra_compose("config", overrides=chosen, return_hydra_config=True)
+    except HydraException:
+        return []
+    params = config.hydra.sweeper.params or {}
+    return [f"{key}={values}" for key, values in params.items() if key not in given]
 
 
 def _composed(overrides: Sequence[Any]) -> Settings:

@@ -21,6 +21,7 @@ from rest_react.storage.settings_file import read_environments
 from rest_react.tasks.search_qa.scripted import ScriptedModel
 from rest_react.weights import number_type
 from tests.forecast.test_machine_speed import NoStages
+from tests.tasks.completion.test_rows import write_data
 
 OTHER_ROLES = ("same", "rule", "trained", "scripted_maker")  # none of them answers as a policy
 MODELS = sorted(path.stem for path in (CONFIGS / "llm").glob("*.yaml"))
@@ -161,7 +162,7 @@ def test_an_experiment_that_changes_another_one_tells_its_command(
         )
     ]
     for part in ("train", "validation"):
-        rows = [f'{{"text": "{part} {i}", "label": "{"AB"[i % 2]}"}}\n' for i in range(110)]
+        rows = [f'{{"text": "{part} {i}", "label": "{"AB"[i % 2]}"}}\n' for i in range(210)]
         (tmp_path / f"{part}.jsonl").write_text("".join(rows))
     words = command.replace("<folder>", str(tmp_path)).split()
     compose([word for word in words if word != "-m"], multirun="-m" in words)
@@ -242,6 +243,17 @@ def test_a_benchmark_can_be_added_and_removed() -> None:
 def test_hydra_s_own_settings_are_not_checked() -> None:
     assert checked(["hydra.run.dir=/tmp/elsewhere"]) == ["hydra.run.dir=/tmp/elsewhere"]
     assert checked(["hydra/launcher=basic"]) == ["hydra/launcher=basic"]
+
+
+def test_what_an_experiment_sweeps_by_itself_is_checked_before_the_first_job(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    rows = (f"data={data}", "evaluate.benchmarks.validation.n=6")
+    one = ("experiment=classify", *rows, "demonstrations.questions.n=10")
+    assert compose(one, multirun=True).run == "classify_0"
+    (shared,) = problems(*one, "run=mine", multirun=True)
+    assert shared.endswith("'run=mine_${seed}'")
+    few = problems("experiment=[classify,data_curve]", *rows, multirun=True)
+    assert [re.search(r"need (\d+);", problem)[1] for problem in few] == ["20", "50", "100", "200"]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("option", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])
