@@ -104,7 +104,7 @@ class VllmModel(ModelSettings):
         return VllmServer(
             context.weights, connect, command=self.command, extra_args=self.extra_args, port=port, served_name=name,
             log=log, max_model_len=self.max_model_len, start_timeout_s=self.start_timeout_s, has_others=has_others,
-            environment=environment,
+            environment=environment, names=context.names,
         )  # fmt: skip
 
     def in_mode(self, mode: Mode) -> Self:

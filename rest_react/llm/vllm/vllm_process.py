@@ -18,14 +18,23 @@ from pathlib import Path
 
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm.vllm.vllm_log import can_never_start, cause
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.http_client import answers
 
 HOST = "127.0.0.1"
 WATCH_S = 1.0
+OF_POLICY = SettingNames("policy")
 
 
 async def wait_until_healthy(
-    process: subprocess.Popen[bytes], url: str, log: Path, since: int, *, command: str, timeout_s: float
+    process: subprocess.Popen[bytes],
+    url: str,
+    log: Path,
+    since: int,
+    *,
+    command: str,
+    timeout_s: float,
+    names: SettingNames = OF_POLICY,
 ) -> None:
     """Returns once `url` is answered. Raises UsageError where no start with these settings can succeed, OutsideFault
     where the process died for another reason or took too long; the cause is read from the log behind byte `since`."""
@@ -38,15 +47,16 @@ async def wait_until_healthy(
             continue
         why = await asyncio.to_thread(cause, log, since, started=False)
         if code == 127:
-            raise UsageError(f"{why}; install vLLM, or set policy.command to its path")
+            raise UsageError(f"{why}; install vLLM, or set {names.setting('command')} to its path")
         if code is None:
             raise OutsideFault(
                 f"{command} was not ready within {timeout_s:g} s: {why} (log: {log}). "
-                "Raise policy.start_timeout_s if it was still loading"
+                f"Raise {names.setting('start_timeout_s')} if it was still loading"
             )
         died = f"{command} failed to start (exit code {code}): {why} (log: {log})"
         if can_never_start(why):
-            raise UsageError(f"{died}. Correct policy.model, policy.max_model_len or policy.extra_args")
+            model, length, more = map(names.setting, ("model", "max_model_len", "extra_args"))
+            raise UsageError(f"{died}. Correct {model}, {length} or {more}")
         raise OutsideFault(died)
 
 
@@ -89,15 +99,15 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def free_port(wanted: int) -> int:
-    """`wanted`, or any free port for 0. Raises UsageError if the port is in use, because another server could answer
-    health checks in place of ours."""
+def free_port(wanted: int, setting: str = "port") -> int:
+    """`wanted`, or any free port for 0; `setting` names it in the message. Raises UsageError if the port is in use,
+    because another server could answer health checks in place of ours."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, wanted))
         except OSError as error:
             raise UsageError(
-                f"port {wanted} is in use ({error.strerror}); stop the program that uses it, or set policy.port=0"
+                f"port {wanted} is in use ({error.strerror}); stop the program that uses it, or set {setting}=0"
             ) from error
         return int(probe.getsockname()[1])

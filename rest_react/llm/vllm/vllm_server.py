@@ -39,6 +39,7 @@ from rest_react.llm.vllm.vllm_arguments import arguments, own_context
 from rest_react.llm.vllm.vllm_log import own_length
 from rest_react.llm.vllm.vllm_process import (
     HOST,
+    OF_POLICY,
     WATCH_S,
     engine_processes,
     free_port,
@@ -47,6 +48,7 @@ from rest_react.llm.vllm.vllm_process import (
 )
 from rest_react.processes import child_processes
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
+from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.terminal.console import say
 from rest_react.weights import resolve_weights
 
@@ -82,9 +84,12 @@ class VllmServer:
         stop_timeout_s: float = 30.0,
         has_others: bool = False,
         environment: Mapping[str, str] | None = None,
+        names: SettingNames = OF_POLICY,
     ) -> None:
+        self._names = names
         if not command:
-            raise UsageError('policy.command is empty; set it to the command that starts vLLM, e.g. ["vllm", "serve"]')
+            setting = names.setting("command")
+            raise UsageError(f'{setting} is empty; set it to the command that starts vLLM, e.g. ["vllm", "serve"]')
         self._model = model
         self._connect = connect
         self._command = tuple(command)
@@ -207,7 +212,7 @@ class VllmServer:
             say(f"note: {reason} The server is restarted{repeated}.")
 
     async def _started(self, model: str, length: int | None) -> _Running:
-        port = free_port(self._port)
+        port = free_port(self._port, self._names.setting("port"))
         self._log.parent.mkdir(parents=True, exist_ok=True)
         since = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
@@ -220,7 +225,7 @@ class VllmServer:
         try:
             await wait_until_healthy(
                 process, f"http://{HOST}:{port}/health", self._log, since,
-                command=self._command[0], timeout_s=self._start_timeout_s,
+                command=self._command[0], timeout_s=self._start_timeout_s, names=self._names,
             )  # fmt: skip
             healthy = True
         finally:

@@ -179,6 +179,17 @@ def test_a_start_that_can_never_succeed_is_the_settings_fault(make):
         serve_and_ask(make("--no-such-flag"))
 
 
+def test_the_settings_that_a_message_names_are_those_of_the_role(make):
+    names = SettingNames("reward_model")
+    with pytest.raises(UsageError, match=r"Correct reward_model\.model, .* or reward_model\.extra_args"):
+        serve_and_ask(make("--no-such-flag", names=names))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(UsageError, match=r"or set reward_model\.port=0"):
+            serve_and_ask(make(port=other.getsockname()[1], names=names))
+
+
 def test_a_server_that_is_never_ready_is_given_up_and_stopped(make, tmp_path):
     with pytest.raises(OutsideFault, match=r"(?s)not ready within 4 s: loading base-model"):
         serve_and_ask(make("--slow", "60", start_timeout_s=4))
