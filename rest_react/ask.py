@@ -23,7 +23,15 @@ from rest_react.config import cli
 from rest_react.config.compose import compose
 from rest_react.config.groups import spell_out
 from rest_react.config.settings import Settings
-from rest_react.errors import ModelFault, OutsideFault, RestReactError, RunFolderError, UsageError, disk_errors
+from rest_react.errors import (
+    ConfigError,
+    ModelFault,
+    OutsideFault,
+    RestReactError,
+    RunFolderError,
+    UsageError,
+    disk_errors,
+)
 from rest_react.processes.command import run_async
 from rest_react.records import ModelRef, Question, Trajectory
 from rest_react.seeds import derive_seed
@@ -84,8 +92,7 @@ def settings_of_run(overrides: Sequence[str]) -> Settings:
     """The settings of the command that made the run, with `overrides` in place of its own. A job of a sweep has no
     command of its own in its folder: `overrides` alone. Raises ConfigError as `compose` does, RunFolderError if the
     file of the command is damaged."""
-    # Others may be of a group that only the recorded command chooses.
-    named = compose([word for word in overrides if _key(spell_out(word)) in ("run", "output", "experiment")])
+    named = _with_run_named(overrides)
     file = cli.output_root(named) / named.run / COMMAND
     if not file.is_file():
         return compose(overrides)
@@ -97,6 +104,18 @@ def settings_of_run(overrides: Sequence[str]) -> Settings:
     if not isinstance(recorded, list):  # such as an empty file, after a power cut
         raise RunFolderError(f"{file} is damaged; delete it, and give the settings of the run again")
     return compose([*(word for word in map(str, recorded) if _key(word) not in given), *overrides])
+
+
+def _with_run_named(overrides: Sequence[str]) -> Settings:
+    """Settings that name the run. Where the words alone make none, because one is of a group that only the recorded
+    command chooses, those that name the run count. Raises ConfigError for all words."""
+    try:
+        return compose(overrides)
+    except ConfigError as error:
+        try:
+            return compose([word for word in overrides if _key(spell_out(word)) in ("run", "output", "experiment")])
+        except ConfigError:
+            raise error from None
 
 
 def _key(override: str) -> str:

@@ -26,6 +26,7 @@ from rest_react.tasks.search_qa.actions import (
     Terminate,
 )
 from rest_react.tasks.search_qa.views.conversation import describe, sources
+from tests.tasks.completion.test_rows import write_data
 
 # The smoke experiment with nothing to train and no mistakes.
 SMOKE = (
@@ -93,6 +94,12 @@ def test_the_settings_are_those_of_the_run_s_command_but_for_the_given_ones(tmp_
     assert settings_of_run([*given, "policy.port=0"]) == compose(
         ["policy=vllm", "start=prompted", *given, "policy.port=0"]
     )
+
+
+def test_the_words_of_an_experiment_that_needs_them_are_enough_without_a_recorded_command(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", labelled=18)
+    words = ["experiment=classify", f"data={data}", "demonstrations.questions.n=10", "run=x", f"output={tmp_path}"]
+    assert settings_of_run(words) == compose(words)
 
 
 @pytest.mark.parametrize("content", [b"", b"- [", b"run: mine", b"\xff"])

@@ -43,6 +43,8 @@ _BEST_SENTENCE = re.compile(
     r"|\b(?:output|candidate|response|option)\s*#?(\d{1,3}) is (?:clearly |by far |therefore )?the best\b",
     re.IGNORECASE,
 )
+_POINTS = re.compile(r"\d+\s*(?:/|out of)\s*\d+|\d+\s*%")
+_SECOND_SENTENCE = re.compile(r"(?<=\d)\. (?=[A-Za-z])")
 _Items: TypeAlias = list[re.Match[str] | None]  # of each line, the item that it is
 
 
@@ -50,7 +52,7 @@ def read_ranking(reply: str, count: int) -> tuple[int, ...]:
     """The ranking of `count` outputs: indices from 0, best first, each once; empty if the reply cannot be parsed.
 
     The output named BEST comes first even if RANKING disagrees. Outputs that the reply does not rank follow in their
-    order. Never raises; linear in the reply's length.
+    order. A number of no output makes the reply ambiguous. Never raises; linear in the reply's length.
     """
     body = after_thinking(reply)
     if body is None:
@@ -102,8 +104,8 @@ def _starts_list(items: _Items) -> bool:
 
 
 def _numbers_on_line(line: str) -> list[int]:
-    """The numbers of outputs on one line, without points in brackets after them ("3 (9/10)")."""
-    bare = re.sub(r"\([^()]*\)", "", line)
+    """The numbers of outputs on one line, without points behind them ("3 (9/10)", "3 - 9/10") or a second sentence."""
+    bare = _POINTS.sub("", re.sub(r"\([^()]*\)", "", _SECOND_SENTENCE.split(line)[0]))
     matches = re.findall(r"\d+", bare) or re.findall(r"\d+", line)
     return [int(number) for number in matches if len(number) < 4]
 

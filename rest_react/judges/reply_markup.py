@@ -39,9 +39,10 @@ def last_labelled(pattern: re.Pattern[str], body: str) -> re.Match[str] | None:
 
 def parse_objects(body: str) -> Iterator[dict[Any, Any]]:
     """The JSON objects or Python dictionaries in a reply, the last one first. None of them, if a later one cannot be
-    read or if there are more than five: an earlier one may be a draft or an example."""
+    read or if there are more than five different ones: an earlier one may be a draft or an example. A repetition that
+    the token limit cut off does not count."""
     values: list[dict[Any, Any]] = []
-    at = body.find("{")
+    read, at = "", body.find("{")
     for _ in range(_MOST_OBJECTS):
         if at < 0:
             break
@@ -49,13 +50,16 @@ def parse_objects(body: str) -> Iterator[dict[Any, Any]]:
             end = bracket_span(body, at)[0]
         except Unreadable:
             end = len(body)
-        value = _literal(body[at:end])
+        source = body[at:end]
+        value = _literal(source)
         if isinstance(value, dict):
             values.append(value)
-        elif _BEGINS_OBJECT.match(body, at):
+            read = source
+        elif _BEGINS_OBJECT.search(source) and not read.startswith(source.rstrip()):
             values.clear()
         at = body.find("{", end)
-    yield from () if at >= 0 else reversed(values)
+    if at < 0 or all(value == values[0] for value in values):
+        yield from reversed(values)
 
 
 def _literal(source: str) -> Any:

@@ -58,6 +58,8 @@ _HEDGE = re.compile(
 _VERDICT_WORD = re.compile(r"\b(true|false|correct|incorrect|right|wrong)\b", re.IGNORECASE)
 _OTHER_ANSWER = re.compile(r"\b(?:correct|right|true) (?:answer|response)\b", re.IGNORECASE)
 _TURN = re.compile(r"\?|\b(?:however|yet|actually|wait|missing|hmm)\b", re.IGNORECASE)
+_TURN_BEHIND = re.compile(r"[.!;\n]\s*(?:however|yet|actually|wait|hmm)\b|\bmissing\b", re.IGNORECASE)
+_NOTHING_MISSING = re.compile(r"\b(?:nothing|none|no \w+) (?:is|are) missing\b", re.IGNORECASE)
 _NEGATION = re.compile(r"\b(?:no|not|never|differs?|lacks?|fails?)\b|n['’]t\b", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[,;:]|\b(?:and|so|because|therefore|thus|hence)\b", re.IGNORECASE)
 _DENIAL = re.compile(rf"{_NEGATION.pattern}|\b(?:nothing|nobody|none|neither|hardly|false|untrue)\b", re.IGNORECASE)
@@ -138,8 +140,9 @@ def _prose_verdicts(code: list[str]) -> set[bool]:
             return set()
         if _DENIAL.search(_CLAUSE_END.split(before)[-1]):  # "I do not think the answer is correct"
             return set()
-        rest = _OTHER_ANSWER.sub("", body[match.end() : match.end() + 300])
-        if not match["not"] and match["word"] and match["word"].lower() in ("correct", "right") and _TURN.search(rest):
+        rest = _NOTHING_MISSING.sub("", body[match.end() : match.end() + 300])
+        good = not match["not"] and match["word"] and match["word"].lower() in ("correct", "right")
+        if good and _TURN_BEHIND.search(rest):
             return set()  # "However, the year is missing."
         if match["implies"]:
             verdicts.add("not" not in match["implies"] and "n't" not in match["implies"].replace("’", "'"))

@@ -62,6 +62,8 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("<thinking>\nBEST: 1", ()),
         ("BEST: 5\nRANKING: 5, 1, 2", ()),
         ("RANKING: 3, 1, 4", ()),
+        ("BEST: 3\nRANKING: 3 - 9/10, 1 - 7/10, 2 - 5/10", (2, 0, 1)),
+        ("RANKING: 3, 1, 2. Output 3 names all 12 mills.", (2, 0, 1)),
         ('{"best": 0, "ranking": [0, 2, 1]}', ()),
         ('e.g. {"best": 1} would be wrong. {"best": 3, "explanation": "it "cites" its link"}', ()),
     ],

@@ -24,10 +24,21 @@ def test_json_and_python_objects_are_parsed_the_last_one_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "last", ['{"correct": false, "reason": "it says "1950", not 1951"}', '{"correct": fal', '{"a": 0} ' * 5]
+    "last",
+    [
+        '{"correct": false, "reason": "it says "1950", not 1951"}',
+        '{"correct": fal',
+        *["".join(f'{{"a": {i}}} ' for i in range(5))],
+    ],
 )
 def test_an_object_before_one_that_cannot_be_read_does_not_count(last: str) -> None:
     assert list(parse_objects(f'Draft: {{"correct": true}}\n{last}')) == []
+
+
+def test_a_repetition_that_was_cut_off_does_not_count() -> None:
+    assert list(parse_objects('{"best": 3} {"best": 3} {"bes')) == [{"best": 3}] * 2
+    assert list(parse_objects('{"best": 3} ' * 9)) == [{"best": 3}] * 5
+    assert list(parse_objects('{"best": 1} is wrong, as {output 1 doesn\'t cite}. {"best": 3}')) == []
 
 
 def test_an_object_behind_one_that_cannot_be_read_counts() -> None:

@@ -41,6 +41,8 @@ from tests.judges.odd_replies import AFTER_REASONING, REASONING, REPETITIONS, WO
         ("Check_Answer(ORIGINAL_QUESTION, ANSWER, REF_ANSWER): True", "correct"),
         ('{"reason": "Both name Lyon.", "correct": true}', "correct"),
         ('```json\n{"verdict": "incorrect"}\n```', "incorrect"),
+        ("The answer is correct. Nothing is missing.", "correct"),
+        ("The answer is correct: it actually names Lyon.", "correct"),
         ("The answer is correct about the city. However, it is wrong about the year.", "unscored"),
         ('Draft: {"correct": true}\nThe year differs.\n{"correct": false, "why": "it says "1950"."}', "unscored"),
         ("Therefore, True.", "correct"),

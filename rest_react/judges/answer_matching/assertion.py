@@ -33,7 +33,8 @@ DENIAL = re.compile(
 )
 _DENIAL_BEFORE = re.compile(
     rf"{DENIAL.pattern}|(?<!\S)(?:no|if|unless|few|contrary to|apart from|aside from|lack of|absence of"
-    r"|nicht|kein|keine|oder|vielleicht|pas|ou|peut etre|jamais|nunca|quiza|quizas|tal vez|talvez|nao|non|forse"
+    r"|nicht|kein|keine|oder|vielleicht|pas|ou|peut etre|jamais|nunca|quiza|quizas|tal vez|talvez|nao|forse"
+    r"|non(?= (?:e|era|fu|ha|si|sono|lo|la|il|in|a|da)\b| $)"  # not as in non-fiction
     r"|не|ни|нет|вряд|возможно|может быть|или|либо|кроме|नहीं|शायद|या|ليس|ليست|لا|لم|لن|غير|ربما|أو"
     r"|아마|혹시|또는|혹은|\S+[과와]|\S+이나)(?!\S)"
 )
@@ -97,8 +98,9 @@ _CORRECTION_AFTER = re.compile(
 _QUESTION_MARK_AFTER = re.compile(r"[^.;!?|]{0,200}\?")
 _SOME_OTHERS = re.compile(r"\bsome\b[^.;!?|]{0,200}\bothers?\b")
 _DENIAL_EARLIER = re.compile(r"\b(?:not|never|hardly|neither) , [^.;!?|]{0,80}, $|\b(?:not|never|hardly) , \w+ , ")
-# Words between two commas, behind which the clause goes on: "that she , a singer , was born in".
+# Words between two commas in what is denied: "no evidence that she , a singer , was born", "not , as some say , born".
 _INSERTION = re.compile(
+    r"(\b(?:no|not|never|untrue|false|myth|doubt\w*)(?: \w+){0,3} that\b[^.,;:!?()—|]{0,60}|\b(?:not|never))"
     r" , (?!but\b)[^,.;:!?()—|]{1,80} , (?=(?:is|was|are|were|has|had|did|born|written|founded|built|directed)\b)"
 )
 _OPINION_OF_SOME = re.compile(r"(?:\b(?:but|while|whereas)|\() (?:some|many|others?|several)\b[^.,;:!?()—|]{0,80}$")
@@ -148,7 +150,7 @@ def why_not_asserted(answer: str, start: int, end: int, question: str, golds: It
         admission[0] not in asked for admission in _ADMITS_BEFORE.finditer(lowered, 0, start)
     ):
         return "the answer says that it does not know"
-    whole_clause = _clause(_INSERTION.sub(" ", before))
+    whole_clause = _clause(_INSERTION.sub(r"\1 ", before))
     if (
         _DENIAL_BEFORE.search(whole_clause.rstrip(" ") + " ")
         or _DENIAL_EARLIER.search(before)

@@ -67,7 +67,6 @@ _ABBREVIATIONS = [
     (re.compile(r"\bnumber one\b", _I), "number 1"),
     (re.compile(r" ?& ?"), " and "),
 ]  # fmt: skip
-_NON = re.compile(r"\bnon-(?=[a-z])", _I)  # no denial: non-fiction
 # The hyphen of a code (B-52, MI-6, 3-D) is dropped, but not the one before a year or in "mid-90s".
 _CODE = re.compile(r"(?<![\w-])(?!(?:mid|pre|post|non|anti|late|sub|semi|ex|may)-)([A-Za-z]{1,4})-(?=\d)", _I)
 _DIGIT_CODE = re.compile(r"(?<![\w-])(\d{1,4})-(?=[A-Z](?!\w))")
@@ -95,7 +94,6 @@ def canonicalise(text: str) -> str:
 def cased_words(text: str) -> str:
     """The text in canonical form with its capitals; its `lower_case` has the same length, so offsets agree."""
     text = " ".join(_fold_characters(text).split())
-    text = _NON.sub("non", text)
     text = _LONG_DASH.sub(" — ", text)
     text = _EMPHASIS.sub(r"\2", text)
     for pattern, replacement in _ABBREVIATIONS:

@@ -36,7 +36,13 @@ _NUMBER_BEFORE = regex.compile(rf"(?:\d to |\bwar |\b(?P<month>{_MONTHS}) )$")
 _CONTINUATION = regex.compile(rf" (?:to -?\d|bc(?!\S)|(?P<unit>percent|{_MONEY})(?!\S))")
 _UNIT = "percent|years|months|weeks|days|hours|minutes|seconds|km|cm|mm|m|mi|ft|kmh|mph|kg|g|lb|people"
 _AMOUNT = regex.compile(rf"[-+]?\d[\d.]* (?P<unit>{_UNIT})")
-_RANGE_BEFORE = regex.compile(rf"(?<!\S)-?\d[\d.]*(?: (?:{_UNIT}))? to $")
+_RANGE_BEFORE = regex.compile(rf"(?<!\S)(?!1[0-9]{{3}} |20[0-9]{{2}} )-?\d[\d.]*(?: (?:{_UNIT}))? to $")
+_CHANGES = regex.compile(
+    r"\b(?:rose|risen|fell|fallen|grew|grown|climbed|dropped|(?:extend|rais|increas|decreas|lengthen|widen|reduc)ed)\b"
+)
+_SAME_PLACE = frozenset(  # as the shorter name, or a part of it
+    ("great britain", "western australia", "south australia", "north macedonia", "south korea", "north korea")
+)
 _MONTH_OF_YEAR = regex.compile(rf"\d+ (?:{_MONTHS})")  # a day behind it is part of the same date
 _SEQUEL = regex.compile(
     r" \d{1,3}(?!\S)(?! (?:years|months|days|hours|minutes|seconds|km|m|mi|ft|kmh|mph|percent|times|and)\b)"
@@ -186,9 +192,8 @@ def _ends_a_longer_place(answer: str, start: int, end: int) -> bool:
     """Whether the mention ends the name of another place: West Virginia for Virginia."""
     before = answer[max(0, start - 60) : start].split()[-2:]
     names = [" ".join(before[-count:]) for count in range(1, len(before) + 1)]
-    return any(
-        name[0].isupper() and name != "Great" and place_level(f"{name} {answer[start:end]}") > 0 for name in names
-    )
+    longer = [f"{name} {answer[start:end]}" for name in names if name[0].isupper()]
+    return any(place_level(name) > 0 and lower_case(name) not in _SAME_PLACE for name in longer)
 
 
 def _stands_alone(lowered: str, start: int, end: int, question_text: str) -> bool:
@@ -199,9 +204,14 @@ def _stands_alone(lowered: str, start: int, end: int, question_text: str) -> boo
         return False
     if not regex.fullmatch(r"[-+]?\d+(?:[.,]\d+)*s?", answer):
         amount = _AMOUNT.fullmatch(answer)
-        if amount and (
-            _RANGE_BEFORE.search(lowered, max(0, start - 30), start)
-            or regex.compile(rf" to -?\d[\d.]* {amount['unit']}(?!\S)").match(lowered, end)
+        changes = _CHANGES.search(lowered, max(0, start - 80), start)  # "It rose from 5 to 7 km"
+        if (
+            amount
+            and not changes
+            and (
+                _RANGE_BEFORE.search(lowered, max(0, start - 30), start)
+                or regex.compile(rf" to -?\d[\d.]* {amount['unit']}(?!\S)").match(lowered, end)
+            )
         ):
             return False  # "5 to 7 km" for 7 km
         continues = _SEQUEL.match(lowered, end) and not _MONTH_OF_YEAR.fullmatch(answer)

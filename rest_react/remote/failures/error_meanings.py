@@ -34,7 +34,8 @@ _NAMES = "n|logprobs|top_logprobs|seed|stop|temperature|top_p|reasoning_effort"
 
 _EVERY = frozenset(range(100, 600))
 _CLIENT = frozenset(range(400, 500)) - {429}
-_ONE_REQUEST = _EVERY - {408, 429, 502, 503, 504}  # the others tell of a wait, whatever their message says
+_NOT_429 = _EVERY - {429}
+_NOT_A_WAIT = _EVERY - {408, 429, 502, 503, 504}  # in these, what exceeds a limit may be a time
 
 # A rate limit says when to retry. Some providers (Gemini) call it a quota, a word that otherwise means money.
 _WAIT = any_spelling(r"(?:re ?try|try again) (?:in|after) [\d.]+ ?(?:s\b|ms|m\d|min|h\d|sec)")
@@ -53,7 +54,6 @@ _ACCOUNT = any_spelling(
     out of (?:\w+ ){0,3}(?:quota|funds|balance)
     exceeded (?:your |the )?(?:\w+ ){0,2}(?:quota|credits|usage)
     (?:daily|monthly|weekly|free|usage) (?:\w+ )?(?:quota|usage|limits?) (?:\w+ ){0,2}(?:exceeded|exhausted|reached)
-    request quota (?:\w+ ){0,2}exceeded
     exceed(?:s|ed) (?:[\w']+ ){0,3}usage limit|api usage limits?|payment (?:is )?required|unpaid|past due|arrear
     billing (?:hard limit|not active|details|account|is disabled)|enable billing|good standing
     余额不足|欠费
@@ -84,7 +84,7 @@ _BROKEN_OR_BUSY = any_spelling(
     overload|over capacity|capacity (?:exceeded|constraint)|temporarily|service unavailable
     upstream (?:\w+ )?(?:error|time ?out|failure|failed)|bad gateway|gateway time ?out
     (?:re ?try|try again) (?:later|shortly|soon|in a\b|in [\d])
-    timed ?out|\btime ?out\b|deadline exceeded|took longer than|request (?:rate|concurrency)
+    timed ?out|\btime ?out\b|deadline exceeded|took longer than|request (?:rate|quota|concurrency)
     connection (?:error|refused|reset|aborted|closed)
     internal (?:server )?error|rate limit|too many requests|server (?:is )?(?:busy|error)
     high (?:load|demand|traffic)|not (?:yet )?ready|warming up|cold start|starting up|shutting down
@@ -113,10 +113,14 @@ _FILTERED_OR_TOO_LONG = any_spelling(
     \bflagged\b|moderat|safety (?:system|polic|filter|setting|reasons)|guardrail|prohibited content
     content exists risk|data inspection|(?:inappropriate|sensitive|harmful|unsafe) content|敏感
     context (?:length|window|size|limit)|max model len|maximum (?:model|prompt|input) length
-    too (?:long|many (?:input |prompt )?tokens)|reduce the (?:length|number|prompt|size)|longer than
-    (?:input|prompt|tokens?|context|request)\b.{0,60}\bexceed(?:s|ed)?\b
+    too (?:long|many (?:input |prompt )?tokens)|reduce the (?:length|number|prompt|size)
     must have less than \d+ tokens|new tokens\W* must be <=|input length should be
     string above max|above max length
+    """
+)
+_EXCEEDS = any_spelling(
+    r"""
+    longer than|(?:input|prompt|tokens?|context|request)\b.{0,60}\bexceed(?:s|ed)?\b
     """
 )
 _UNSUPPORTED = any_spelling(
@@ -133,9 +137,10 @@ _RULES: tuple[tuple[Meaning, frozenset[int], re.Pattern[str]], ...] = (
     ("again", _EVERY, _BROKEN_OR_BUSY),
     ("settings", _CLIENT, _WRONG_MODEL_OR_PLACE),
     ("key", _CLIENT, _WRONG_KEY),
-    ("request", _ONE_REQUEST, _FILTERED_OR_TOO_LONG),
+    ("request", _NOT_429, _FILTERED_OR_TOO_LONG),
+    ("request", _NOT_A_WAIT, _EXCEEDS),
     ("settings", _CLIENT, _UNSUPPORTED),
-    ("request", _ONE_REQUEST, any_spelling("too large")),
+    ("request", _NOT_429, any_spelling("too large")),
 )
 _BY_STATUS: dict[int, Meaning] = {
     400: "unclear", 401: "key", 402: "account", 403: "unclear", 412: "unclear", 413: "request", 414: "request",

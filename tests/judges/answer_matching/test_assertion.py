@@ -69,7 +69,16 @@ def test_a_denial_counts_behind_words_between_commas(says: str) -> None:
     assert "denied" in reason(says)
 
 
-@pytest.mark.parametrize("says", ["She was not a singer, as some say: she was born in Paris.", "Non-fiction: Paris."])
+@pytest.mark.parametrize(
+    "says",
+    [
+        "She was not a singer, as some say: she was born in Paris.",
+        "The non-fiction book Dusk was written in Paris.",
+        "The author of Never Let Me Go, Kazuo Ishiguro, was born in Paris.",
+        "The author of No Country for Old Men, Cormac McCarthy, was born in Paris.",
+        "The town of nearly 3,000 people, Vell, was founded in Paris.",
+    ],
+)
 def test_a_denial_of_something_else_does_not_count(says: str) -> None:
     assert reason(says) == ""
 

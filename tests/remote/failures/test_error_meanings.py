@@ -84,6 +84,8 @@ def test_money_in_any_status_is_the_account_s(status, message, fields) -> None:
         (400, "Request timed out.", {}),
         (500, "context deadline exceeded", {}),
         (429, "Request limit exceeded", {}),
+        (429, "Online prediction request quota exceeded for m. Please try again later with backoff.", {}),
+        (403, "Request quota exceeded", {}),
         (400, "request deadline exceeded", {}),
         (403, "The request rate exceeds the limit of this deployment", {}),
         (400, "The request took longer than 60 seconds", {}),
@@ -119,6 +121,7 @@ def test_overload_and_breakage_in_any_status_are_worth_another_try(status, messa
         (400, "The decoder prompt (length 5000) is longer than the maximum model length of 4096", {}),
         (400, "Provider returned error", {"metadata": {"raw": '{"message": "Prompt exceeds max length"}'}}),
         (413, "<html>Request Entity Too Large</html>", {}),
+        (502, "upstream: This model's maximum context length is 4096 tokens.", {}),
     ],
 )
 def test_a_filtered_or_too_long_request_is_refused_alone(status, message, fields) -> None:

@@ -116,14 +116,16 @@ def short_answer(question: str, answer: str) -> str:
 
 
 def _is_choice(name: str, claim: str, question: str) -> bool:
-    """Whether a claim that begins with this name chooses it: the question offers the name, or, where it only describes
-    the choices, the claim compares."""
-    if not re.match(rf"(?:the )?{re.escape(name)}", claim, re.IGNORECASE):
-        return False
-    if not _within(name, question):
-        return _COMPARES.search(claim) is not None
+    """Whether a claim that begins with this name chooses it: question and claim compare, and the question offers the
+    name or only describes the choices."""
     named = re.escape(name)
-    return re.search(rf"\bor (?:the )?{named}\b|{named},? or\b|\bbetween (?:the )?{named}\b", question) is not None
+    begins = re.match(rf"(?:the )?{named}", claim, re.IGNORECASE)
+    if not begins or not _COMPARES.search(question) or not _COMPARES.search(claim):
+        return False
+    offered = (
+        rf"\bor (?:the )?{named}\b|{named},? or\b|\bbetween (?:the )?{named} and\b|\bbetween .* and (?:the )?{named}\b"
+    )
+    return not _within(name, question) or re.search(offered, question) is not None
 
 
 def _within(name: str, question: str) -> bool:

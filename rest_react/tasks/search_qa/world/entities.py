@@ -17,12 +17,14 @@ _PASSAGES = (0.5, 0.25, 0.25)
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One passage to be; `facts` are keyed by relation: person, town, year, count."""
+    """One passage to be; `facts` are keyed by relation: person, town, year, count. `number` is the one that the passage
+    states, year or count."""
 
     kind: str
     name: str
     facts: Mapping[str, str]
     text: str
+    number: str
 
 
 def make_entity(rng: Random, kind: str, name: str, facts: Mapping[str, str], number: str) -> Entity:
@@ -30,12 +32,12 @@ def make_entity(rng: Random, kind: str, name: str, facts: Mapping[str, str], num
     given. People are born before anything is founded."""
     year = rng.randrange(1780, 1840) if kind == "person" else rng.randrange(1860, 1910)
     complete = {"year": str(year), "count": rng.choice(tuple(COUNTS)), **facts}
-    return Entity(kind, name, complete, _passage(rng, kind, name, complete, number))
+    return Entity(kind, name, complete, _passage(rng, kind, name, complete, number), number)
 
 
 def with_fact(rng: Random, entity: Entity, relation: str, value: str) -> Entity:
     """The same entity with another fact, and its passage rewritten."""
-    number = relation if relation in ("year", "count") else "year"  # else the passage would state the relation twice
+    number = relation if relation in ("year", "count") else entity.number  # a person or town is stated in any case
     return make_entity(rng, entity.kind, entity.name, {**entity.facts, relation: value}, number)
 
 

@@ -79,6 +79,11 @@ def test_the_short_answer_is_what_the_last_claim_adds() -> None:
             "Ada Mell was born first, in 1800; she was 5.",
         ): ("Ada Mell"),
         ("In which town or city was Ada Mell born?", "Ada Mell was born in Vell."): "Vell",
+        (
+            "In which town or city was Ada Mell's teacher born?",
+            "Bob Lin, the first teacher of Ada, was born in Vell.",
+        ): ("Vell"),
+        ("When was the war between Vell and Gar?", "Vell and Gar fought in 1840."): "1840",
         (RELEASED, "Red Sun: the publication date is 1971 [link_id=3], that of the other is 2014."): "Red Sun",
         (RELEASED, "Black Sea: the publication date is 2014, that of the other is 1971."): "Black Sea",
         ("What is the population of Vell?", "Vell: 2,000 people."): "2,000",
