@@ -174,8 +174,6 @@ def test_settings_that_leave_nothing_to_train_on_or_to_choose_from_are_refused()
         assert told.startswith("improve.max_examples: 0 trains on the demonstrations alone")
     (told,) = impossible("improve.max_examples=0", "students=[base/3B]")
     assert told.startswith("students: improve.max_examples=0 leaves no trajectories")
-    (told,) = impossible("iteration=0", "students=[base/3B]")
-    assert told.startswith("students: iteration=0 has no trajectories")
     (told,) = impossible("improve.equal_steps=drop", "grow.samples=1")
     assert told.startswith("improve.equal_steps: drop needs several samples")
 

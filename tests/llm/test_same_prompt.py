@@ -136,7 +136,7 @@ def tokenising(folder: Path) -> Iterator[tuple[Server, Tokenising]]:
 def behind_vllm(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> list[list[int]]:
     idle = f"policy.command=[{sys.executable},-c,'import time; time.sleep(60)']"
     with tokenising(folder) as (place, server):
-        monkeypatch.setattr(vllm_server, "free_port", lambda _: int(place.url.rpartition(":")[2]))
+        monkeypatch.setattr(vllm_server, "free_port", lambda *_: int(place.url.rpartition(":")[2]))
         built = parts(folder, "vllm", idle, *overrides)
         return asked(built.llm(built.starting_model()), server)
 

@@ -28,16 +28,7 @@ _SHARED = {"tools": "tools (task=tool_maker)", "multirun": "sweeps"}
 
 def combination_problems(s: Settings) -> Iterator[str]:
     """One line for each combination that cannot work, with what to do."""
-    if not _plain(s.run):
-        yield f"run: {s.run!r} is not a plain folder name; leave out / and leading dots (`output` sets its parent)"
-    if (length := len(s.run.encode())) > 255:
-        yield f"run: the name is {length} bytes long, but a folder name has at most 255; shorten it"
-    if s.run in ("tools", "multirun"):
-        yield f"run: {s.run!r} is the folder of all runs' {_SHARED[s.run]}; choose another name"
-    folders = {"output": s.output, "cache": s.cache, "task.tools": getattr(s.task, "tools", None)}
-    for name, folder in folders.items():
-        if folder is not None and folder.startswith("~"):
-            yield f"{name}: ~ is not expanded; give the full path"
+    yield from _folder_problems(s)
     if s.replay and s.cache is None:
         yield "replay: needs a cache; set cache=<folder>"
     if s.budget.max_usd is not None:
@@ -97,6 +88,20 @@ def _reads_prompts(s: Settings) -> bool:
     return shown or compared or judged or s.demonstrations.exemplars
 
 
+def _folder_problems(s: Settings) -> Iterator[str]:
+    """The problems of the names of folders."""
+    if not _plain(s.run):
+        yield f"run: {s.run!r} is not a plain folder name; leave out / and leading dots (`output` sets its parent)"
+    if (length := len(s.run.encode())) > 255:
+        yield f"run: the name is {length} bytes long, but a folder name has at most 255; shorten it"
+    if s.run in _SHARED:
+        yield f"run: {s.run!r} is the folder of all runs' {_SHARED[s.run]}; choose another name"
+    folders = {"output": s.output, "cache": s.cache, "task.tools": getattr(s.task, "tools", None)}
+    for name, folder in folders.items():
+        if folder is not None and folder.startswith("~"):
+            yield f"{name}: ~ is not expanded; give the full path"
+
+
 def _problems_of_models(s: Settings) -> Iterator[str]:
     """The problems of each role's own settings."""
     roles = {"policy": s.policy, "reward_model": s.reward_model, "grader": s.grader, "teacher": s.teacher}
@@ -109,8 +114,6 @@ def _student_problems(s: Settings) -> Iterator[str]:
     """Students without data, or whose runs would have no name, or the same name."""
     if s.students and s.improve.max_examples == 0:
         yield "students: improve.max_examples=0 leaves no trajectories that they could learn from; raise it"
-    if s.students and s.iteration == 0:
-        yield "students: iteration=0 has no trajectories that they could learn from; set iteration=1 or more"
     names = [student.name for student in s.students]
     for student, name in zip(s.students, names, strict=True):
         if not name or not _plain(name):

@@ -60,7 +60,7 @@ def test_the_experiments_compose_on_real_folders() -> None:
     for experiment in ("alpaca", "[alpaca,data_curve]"):
         lists = compose(
             [f"experiment={experiment}", f"data={folder('mmlu_sample')}", "task.grade=formatting", "run=x",
-             "demonstrations.questions.split=formatting_train",
+             "demonstrations.questions.split=formatting_train", "task.baselines=[zero_shot]",
              "evaluate.benchmarks.validation.split=formatting_validation"]
         )  # fmt: skip
         assert isinstance(lists.task, CompletionSettings)
