@@ -81,11 +81,12 @@ def judgement_of(scores: OptionScores) -> Judgement:
     return Judgement(None if yes == no else yes > no, taken_by([scores], ""), (yes, no), len(scores.floored))
 
 
-def with_tokens_of(reply: Completion, scored: Completion | None) -> Completion:
+def with_tokens_of(reply: Completion, scored: Opinion | Judgement | None) -> Completion:
     """A written reply that also took the tokens of scores that were of no use."""
     if scored is None:
         return reply
-    prompt, completion = reply.prompt_tokens + scored.prompt_tokens, reply.tokens + scored.tokens
+    used = scored.reply
+    prompt, completion = reply.prompt_tokens + used.prompt_tokens, reply.tokens + used.tokens
     return replace(reply, prompt_tokens=prompt, tokens=completion)
 
 

@@ -52,7 +52,7 @@ class RewardModel:
                 return scored
         prompt = RankingPrompt.shuffled(self.ranking, state, candidates, seed)
         reply = await self._ask(prompt.text, seed)
-        return Opinion(prompt.order(reply.text), with_tokens_of(reply, scored and scored.reply))
+        return Opinion(prompt.order(reply.text), with_tokens_of(reply, scored))
 
     async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
         """The yes or no on one candidate. Raises the errors of the client."""
@@ -74,7 +74,7 @@ class RewardModel:
             if scored is not None and scored.logprobs:
                 return scored
         reply = await self._ask(text, seed)
-        return Judgement(read_good(reply.text), with_tokens_of(reply, scored and scored.reply))
+        return Judgement(read_good(reply.text), with_tokens_of(reply, scored))
 
     async def _ask(self, text: str, seed: int) -> Completion:
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)

@@ -91,10 +91,10 @@ def _arguments(items: Mapping[str, ast.expr]) -> ast.expr | None:
 def _call(name: str, arguments: ast.expr | None, more: Mapping[str, ast.expr]) -> ast.Call:
     """A call of `name`; a single value is its first field."""
     given = items_of(arguments) if isinstance(arguments, ast.Dict) else {}
-    lone = isinstance(arguments, ast.Constant) and arguments.value not in (None, "")
-    if lone and normalise_name(name) == "terminate" and arguments.value is True:  # {"Terminate": true}
-        lone = False
-    args = [arguments] if lone and arguments is not None else []
+    args: list[ast.expr] = []
+    if isinstance(arguments, ast.Constant) and arguments.value not in (None, ""):
+        empty = arguments.value is True and normalise_name(name) == "terminate"  # {"Terminate": true}
+        args = [] if empty else [arguments]
     return ast.Call(ast.Name(name), args, [ast.keyword(key, value) for key, value in {**more, **given}.items()])
 
 
