@@ -88,13 +88,13 @@ def check_sampling(runner: asyncio.Runner, llm: LLM, *, at_once: bool = True) ->
     assert [[one.text for one in samples] for samples in other] != [[one.text for one in samples] for samples in first]
 
 
-def check_stop(runner: asyncio.Runner, llm: LLM) -> None:
+def check_stop(runner: asyncio.Runner, llm: LLM, *, at_once: bool = True) -> None:
     """A text ends before its stop string; one that is cut off says so."""
-    whole = ask(runner, llm, GREEDY)[0][0]
+    whole = ask(runner, llm, GREEDY, at_once=at_once)[0][0]
     mark = whole.text[len(whole.text) // 2 :][:3]
-    stopped = ask(runner, llm, Sampling(0.0, 24, seed=5, stop=(mark,)))[0][0]
+    stopped = ask(runner, llm, Sampling(0.0, 24, seed=5, stop=(mark,)), at_once=at_once)[0][0]
     assert (stopped.text, stopped.finish) == (whole.text.partition(mark)[0], "stop")
-    cut = ask(runner, llm, Sampling(0.0, 4, seed=5))[0][0]
+    cut = ask(runner, llm, Sampling(0.0, 4, seed=5), at_once=at_once)[0][0]
     assert (cut.finish, cut.tokens) == ("length", 4)
 
 

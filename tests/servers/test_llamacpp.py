@@ -99,7 +99,7 @@ def test_samples_seeds_stop_strings_and_the_context_limit(
 ) -> None:
     llm = client(url, mode, tmp_path)
     check_sampling(runner, llm, at_once=False)
-    check_stop(runner, llm)
+    check_stop(runner, llm, at_once=False)
     check_context(runner, llm, words=9000)
     runner.run(llm.aclose())
 
