@@ -45,8 +45,8 @@ async def write_question_ids(
             told = f"demonstrations: no question can be demonstrated ({counts})"
             way_out = (
                 "raise agent.max_searches, or give rows whose chains (`evidence` or `decomposition`) the search can "
+                "follow, or start=prompted"
             )
-            way_out += "follow, or start=prompted"
             raise ConfigError([f"{told}; {way_out}"])
         say(f"note: {len(demonstrations)} of {len(every)} demonstrations; left out: {counts}")
     return demonstrations

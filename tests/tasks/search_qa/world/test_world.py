@@ -3,6 +3,7 @@ import re
 import time
 from collections import Counter
 from dataclasses import replace
+from random import Random
 from typing import get_args
 
 import pytest
@@ -11,7 +12,8 @@ from rest_react.errors import ConfigError
 from rest_react.questions.question_settings import QuestionContext
 from rest_react.search.bm25 import Bm25Search
 from rest_react.tasks.search_qa.world import Relation, World, WorldQuestions, build_world, relations
-from rest_react.tasks.search_qa.world.kinds import KINDS
+from rest_react.tasks.search_qa.world.entities import make_entity, with_fact
+from rest_react.tasks.search_qa.world.kinds import COUNTS, KINDS
 
 
 def world_of(seed: int = 0, passages: int = 1500, questions: int = 48) -> World:
@@ -128,6 +130,19 @@ def test_no_passage_states_a_fact_twice() -> None:
     for passage in world.passages:
         parts = [part.strip() for part in re.split(r"\. ", passage.text.removesuffix("."))]
         assert len(set(parts)) == len(parts), passage.text
+
+
+@pytest.mark.parametrize("number", ["year", "count"])
+def test_a_passage_with_another_person_or_town_states_the_number_that_it_stated(number: str) -> None:
+    """Else its number would tell that the answer to a yes-or-no question is yes."""
+    for seed in range(20):  # in sentences, under headings, in prose
+        entity = make_entity(Random(seed), "town", "Velmar", {"person": "Odo Bell", "town": "Corin"}, number)
+        changed = with_fact(Random(seed), entity, "person", "Ida Lin")
+        assert (changed.facts, changed.number) == ({**entity.facts, "person": "Ida Lin"}, number)
+        assert "Ida Lin" in changed.text
+        year, count = changed.facts["year"], changed.facts["count"]
+        assert bool(re.search(rf"\b{year}\b", changed.text)) is (number == "year"), changed.text
+        assert bool(re.search(rf"\b(?:{count}|{COUNTS[count]})\b", changed.text)) is (number == "count"), changed.text
 
 
 def test_no_question_contains_its_answer() -> None:
