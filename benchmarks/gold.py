@@ -10,12 +10,12 @@ graded correct; a check that passes a correct answer or fails a wrong one, and w
 Not here: training. A policy trained on these labels is never reported as self-improved.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rest_react.judges.grader import rule_verdict
 from rest_react.protocols import Search as SearchClient
-from rest_react.records import LabelledQuestion, Step, Trajectory
+from rest_react.records import LabelledQuestion, Lookup, Step, Trajectory
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -27,6 +27,7 @@ from rest_react.tasks.search_qa.actions import (
     empty_elements,
 )
 from rest_react.tasks.search_qa.judging.verifier import violations_of
+from rest_react.tasks.search_qa.scripted.chain_plans import NoPlan, Titles
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.text_safety.escaping import escape_control_tokens
 from rest_react.trajectories.parsed import ParsedTrajectory
@@ -46,6 +47,19 @@ class JudgedStep:
     def mixed(self) -> bool:
         """Whether some usable candidates are right and some are wrong."""
         return {True, False} <= set(self.right)
+
+
+def gold_passages(
+    labelled: LabelledQuestion, titles: Titles, ids: Mapping[str, str]
+) -> tuple[LabelledQuestion, list[str]]:
+    """The question with the `ids` of its gold passages, and their titles. There are none if one of them is not in the
+    corpus or has the title of another: its steps cannot be judged."""
+    lookups = labelled.chain or [Lookup("", "", "", passage=id_) for id_ in labelled.passages]
+    try:
+        names = list(dict.fromkeys(map(titles.of, lookups)))
+    except NoPlan:
+        names = []
+    return replace(labelled, passages=tuple(ids[name] for name in names if name in ids)), names
 
 
 async def judge_steps(

@@ -5,8 +5,8 @@
     await run.judged_steps()               # every step, judged by the gold passages
 
 The question set and its corpus are read again by the run's own settings. A question file whose settings do not name
-the column with the ids of the gold passages can be given it as `passages`. Steps can only be judged where the questions
-have gold passages in a closed corpus.
+the column with the ids of the gold passages can be given it as `passages`. Steps can only be judged where all gold
+passages of the question, by its chain or by their ids, are in a closed corpus.
 Not here: verdicts on candidates (gold).
 """
 
@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, TypeAdapter
 
-from benchmarks.gold import JudgedStep, judge_steps
+from benchmarks.gold import JudgedStep, gold_passages, judge_steps
 from rest_react.config.groups import CONFIGS
 from rest_react.config.settings import Questions
 from rest_react.errors import UsageError
@@ -34,6 +34,7 @@ from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import read_settings
+from rest_react.tasks.search_qa.scripted.chain_plans import Titles
 from rest_react.tasks.search_qa.world import World, build_world
 
 _SIZES = ("passages", "demonstrations", "train", "evaluation")
@@ -65,16 +66,15 @@ class LabelledRun:
         return rule_verdict(self.labelled[trajectory.question_id], trajectory.answer).verdict == "correct"
 
     async def judged_steps(self) -> list[JudgedStep]:
-        """Every step of every trajectory whose question has gold passages; none without a closed corpus. Queries
+        """Every step of each trajectory whose question has all its gold passages; none without a closed corpus. Queries
         are judged by what BM25 finds, whatever the run searched with."""
         if self.passages is None:
             return []
-        titles = {passage.id: passage.title for passage in self.passages}
+        titles, ids = Titles(self.passages), {passage.title: passage.id for passage in self.passages}
         search, hits = Bm25Search(self.passages), int(self.settings["agent.hits_per_search"])
         judged = []
         for trajectory in self.trajectories:
-            asked = self.labelled[trajectory.question_id]
-            gold = [titles[id_] for id_ in asked.passages if id_ in titles]
+            asked, gold = gold_passages(self.labelled[trajectory.question_id], titles, ids)
             if gold:
                 judged += await judge_steps(trajectory, asked, gold, search, hits)
         return judged
@@ -134,7 +134,8 @@ def _opened(given: Mapping[str, Any], settings: Mapping[str, Any], passages: Seq
     def world() -> World:
         return build_world(world_seed, **{size: int(settings[f"world.{size}"]) for size in _SIZES})
 
-    return source.open(QuestionContext(world, world_seed, lambda path: tuple(read_corpus(Path(path)))), labelled=True)
+    context = QuestionContext(world, world_seed, lambda path: tuple(read_corpus(Path(path))))
+    return source.open_with_chains(context)
 
 
 def _defaults(kind: str) -> dict[str, Any]:

@@ -23,11 +23,9 @@ if __name__ == "__main__":  # before the other imports; the reason is in process
 import argparse
 import math
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
-from benchmarks.gold import JudgedStep, judge_steps
+from benchmarks.gold import JudgedStep, gold_passages, judge_steps
 from rest_react.build import Parts
 from rest_react.config.compose import compose
 from rest_react.config.settings import Settings
@@ -41,7 +39,7 @@ from rest_react.stages.improve.improve import EXAMPLES
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, write_summary
-from rest_react.tasks.search_qa.scripted.chain_plans import NoPlan, Titles
+from rest_react.tasks.search_qa.scripted.chain_plans import Titles
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.terminal.console import say
 
@@ -99,12 +97,7 @@ class GoldLoop(Loop):
             return {q.question.id: (q, [h.title for h in plans[q.question.text].hops]) for q in self.grow_set.labelled}
         opened = source.open_with_chains(self.parts.question_sets.context)
         titles, ids = Titles(opened.passages), {passage.title: passage.id for passage in opened.passages or ()}
-        found = {}
-        for question in opened.labelled:
-            with suppress(NoPlan):
-                names = list(dict.fromkeys(titles.of(lookup) for lookup in question.chain))
-                gold = replace(question, passages=tuple(ids[name] for name in names if name in ids))
-                found[question.question.id] = (gold, names)
+        found = {one.question.id: gold_passages(one, titles, ids) for one in opened.labelled if one.chain}
         return {id_: (question, names) for id_, (question, names) in found.items() if names}
 
 

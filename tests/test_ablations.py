@@ -94,6 +94,7 @@ def test_every_experiment_is_in_the_docs_and_every_one_there_exists() -> None:
         "paper_gpu",
         "paper_openai",
         "bamtwoogle",
+        "few_demonstrations",
         "alpaca",
         "forgetting",
         "classify",

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from rest_react.build.question_sets import QuestionSets
 from rest_react.config.checks.question_sets import benchmarks_for_testing
 from rest_react.config.settings import Settings
+from rest_react.errors import ConfigError
 from rest_react.questions import refuse_overlap, refuse_overlap_of_demonstrations, unlabelled
 from rest_react.questions.overlaps.near_duplicates import near_duplicates
+from rest_react.questions.overlaps.overlap import overlap
 from rest_react.records import Question
 from rest_react.terminal.console import say
 
@@ -37,8 +39,17 @@ def refuse_shared_questions(
 def refuse_grown_questions(
     settings: Settings, grown: Sequence[Question], asked: Mapping[str, Sequence[Question]], *, setting: str
 ) -> None:
-    """Compares questions of Grow with those of each benchmark; `setting` is where the former are from."""
-    tested = benchmarks_for_testing(settings)
+    """Compares questions of Grow with those of each benchmark; `setting` is where the former are from. A benchmark
+    whose answers choose the policy may have none of them, whatever is allowed: labels do not reach Grow."""
+    tested, chosen_by = benchmarks_for_testing(settings), settings.evaluate.choose_by
+    if chosen_by in settings.grow.allow_overlap and (pairs := overlap(grown, asked.get(chosen_by, ()))):
+        shared = len({question.id for question, _ in pairs})
+        told = (
+            f"evaluate.choose_by: {shared} of {len(grown)} questions of {setting} are in {chosen_by}, whose answers "
+            "would choose the policy; choose by a benchmark with other questions, or set evaluate.choose_by=null and "
+            "finetune.snapshots=1"
+        )
+        raise ConfigError([told])
     for note in refuse_overlap(grown, asked, settings.grow.allow_overlap, tested, setting=setting):
         say(f"note: {note}")
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.errors import OutsideFault, RestReactError
+from rest_react.errors import OutsideFault, RestReactError, UsageError
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.session import Session, current_session
@@ -32,7 +32,7 @@ class Replica(LLM, Protocol):
     """A client that can tell when its server answers again."""
 
     async def revive(self) -> None:
-        """Returns when the server answers again; raises OutsideFault if it never will."""
+        """Returns when the server answers again; raises OutsideFault or UsageError if it never will."""
         ...
 
 
@@ -127,7 +127,7 @@ class Replicas:
     async def _revive(self, place: _Place) -> None:
         try:
             await place.llm.revive()
-        except OutsideFault as error:
+        except (OutsideFault, UsageError) as error:  # also a port or memory that another program has taken meanwhile
             place.gone = True
             say(f"note: {place.name} is not used again: {error}")
         except RestReactError:

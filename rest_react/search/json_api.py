@@ -128,7 +128,7 @@ class JsonSearch:
                 reply = await post(session, s.url, msgspec.json.encode(asked), what=self._where, most_mb=PAGE_MB)
             else:
                 joint = "&" if urlsplit(s.url).query else "?"
-                address = f"{s.url}{joint}{urlencode({name: _spelt(value) for name, value in asked.items()})}"
+                address = f"{s.url}{joint}{urlencode(_spelt(asked))}"
                 reply = await get(session, address, what=self._where, most_mb=PAGE_MB)
         if not 200 <= reply.status < 300:
             self._raise_refusal(reply, key)
@@ -214,6 +214,10 @@ def _with_key(value: Any, key: str) -> Any:
     return value.replace(_KEY, key) if isinstance(value, str) else value
 
 
-def _spelt(value: object) -> str:
-    """A parameter as it stands in an address."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _spelt(parameters: Mapping[str, object]) -> dict[str, str]:
+    """The parameters as they stand in an address, without those that are null."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in parameters.items()
+        if value is not None
+    }

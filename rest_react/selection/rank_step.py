@@ -16,7 +16,8 @@ from rest_react.records import Completion, OptionRanking, Ranking
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
 from rest_react.seeds import derive_seed
 from rest_react.selection.filters import Keep
-from rest_react.selection.opinions import StepJudge
+from rest_react.selection.opinions import Opinion, StepJudge
+from rest_react.selection.option_ranking import DIGITS
 from rest_react.selection.selectors import SELECTORS, SelectorName
 from rest_react.trajectories.parsed import ParsedTrajectory
 
@@ -83,8 +84,17 @@ async def _ranked(
         )  # fmt: skip
     if not opinion.order:
         return replace(ranking, status="fallback")
-    order = tuple(usable[place] for place in opinion.order)
-    return replace(ranking, best=order[0], order=order)
+    best = _best(opinion, usable, of_rollout=ranking.best)
+    order = (best, *(i for i in (usable[place] for place in opinion.order) if i != best))
+    return replace(ranking, best=best, order=order)
+
+
+def _best(opinion: Opinion, usable: Sequence[int], *, of_rollout: int) -> int:
+    """The first of the order; of several with its score the one that the rollout had chosen, if that is among them."""
+    first = opinion.order[0]
+    totals = [round(sum(scores), DIGITS) for scores in zip(*opinion.logprobs, strict=True)]  # none if it was written
+    equal = [i for i, total in zip(usable, totals, strict=False) if total == totals[first]]
+    return of_rollout if of_rollout in equal else usable[first]
 
 
 async def _judged(ranking: Ranking, state: str, targets: Sequence[str], reward_model: StepJudge, seed: int) -> Ranking:

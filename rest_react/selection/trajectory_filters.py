@@ -41,7 +41,7 @@ def called_bad(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
 
 def worse_half(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
     """The ids of the trajectories whose score, the log-probability of yes minus that of no, is below the median of all
-    scored ones, and of those called bad in writing. One without a verdict stays."""
+    scored ones, and of those called bad in writing. One with neither scores nor a verdict stays."""
     found = list(verdicts)
     scores = {one.id: one.logprobs[0] - one.logprobs[1] for one in found if one.logprobs}
     middle = median(scores.values()) if scores else 0.0

@@ -127,6 +127,10 @@ def test_a_question_file_is_told_which_column_names_its_gold_passages(tmp_path: 
     (judged,) = asyncio.run(labelled_run(folder.root, 1, ["supporting_ids", "evidence_ids"]).judged_steps())
     assert (judged.right, judged.mixed) == ((True, False), True)
     assert asyncio.run(labelled_run(folder.root, 1).judged_steps()) == []
+    for incomplete in (["p1", "p9"], ["p1"]):  # not in the corpus, or not published
+        chain = {"evidence": [["Ada Mell", "place of birth", "Vell"], ["Vell", "country", "Arn"]]}
+        questions.write_text(json.dumps(asked | chain | {"evidence_ids": incomplete}) + "\n")
+        assert asyncio.run(labelled_run(folder.root, 1, ["evidence_ids"]).judged_steps()) == []
 
 
 def test_the_auc_of_a_step_is_the_share_of_pairs_in_the_right_order() -> None:

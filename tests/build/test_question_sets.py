@@ -29,6 +29,18 @@ def test_grow_and_every_benchmark_need_a_question(overrides: list[str], named: l
     assert "~questions@evaluate.benchmarks.world" in told.value.problems[-1]
 
 
+def test_a_benchmark_that_shares_questions_with_grow_may_not_choose_the_policy(tmp_path: Path) -> None:
+    """Also where `grow.allow_overlap` permits the overlap: the answers to Grow's questions would reach the loop."""
+    shared = ["experiment=smoke", "grow.questions.split=evaluation", "grow.allow_overlap=[world]", f"output={tmp_path}"]
+    settings = compose(shared)
+    Loop(settings, Parts(settings, RunFolder(tmp_path / "mine")))
+    chosen = compose([*shared, "finetune=lora", "finetune.snapshots=4", "evaluate.choose_by=world"])
+    with pytest.raises(
+        ConfigError, match=r"evaluate\.choose_by: \d+ of \d+ questions of grow\.questions are in world, whose"
+    ):
+        Loop(chosen, Parts(chosen, RunFolder(tmp_path / "mine")))
+
+
 def test_two_questions_of_grow_with_one_id_are_refused(tmp_path: Path) -> None:
     given = ["experiment=completion_smoke", "policy=tiny", "iteration=1", "run=x", "+questions@grow.also.x=file"]
     for name, where, id_ in (("mine", "grow.questions", "x-1"), ("more", "grow.also.x", "1")):

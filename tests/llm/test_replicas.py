@@ -16,7 +16,7 @@ import pytest
 
 from rest_react.build import Parts
 from rest_react.config.compose import compose
-from rest_react.errors import OutsideFault
+from rest_react.errors import OutsideFault, UsageError
 from rest_react.llm import replicas as replicas_module
 from rest_react.llm.replicas import Replicas
 from rest_react.records import Completion, ModelRef, OptionScores, Prompt, Sampling
@@ -36,7 +36,7 @@ class Scripted:
     def __init__(self) -> None:
         self.calls, self.closed = 0, 0
         self.dead: OutsideFault | None = None
-        self.gone = False
+        self.gone: OutsideFault | UsageError | None = None
         self.back = asyncio.Event()
 
     async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
@@ -52,7 +52,7 @@ class Scripted:
 
     async def revive(self) -> None:
         if self.gone:
-            raise OutsideFault("no restart is left")
+            raise self.gone
         await self.back.wait()
         self.dead = None
 
@@ -153,23 +153,26 @@ def test_while_all_are_lost_a_call_waits_for_the_first_that_answers_again() -> N
     assert [one.calls for one in with_replicas(2, use, patience_s=10)] == [1, 2]
 
 
-def test_a_replica_that_is_gone_for_good_does_not_end_the_wait_for_the_others() -> None:
+@pytest.mark.parametrize("why", [OutsideFault("no restart is left"), UsageError("port 8011 is in use")])
+def test_a_replica_that_is_gone_for_good_does_not_end_the_wait_for_the_others(why: OutsideFault | UsageError) -> None:
     async def use(llm: Replicas, replicas: list[Scripted]) -> None:
-        replicas[0].dead, replicas[0].gone = OutsideFault("refused"), True
+        replicas[0].dead, replicas[0].gone = OutsideFault("refused"), why
         replicas[1].dead = OutsideFault("refused")
         asked = asyncio.create_task(trajectory(llm, "q.0", calls=1))
         await asyncio.sleep(0.05)
         replicas[1].back.set()
         await asked
+        await trajectory(llm, "q.1", calls=3)
 
-    assert [one.calls for one in with_replicas(2, use, patience_s=10)] == [1, 2]
+    assert [one.calls for one in with_replicas(2, use, patience_s=10)] == [1, 5]
 
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_call_that_no_replica_answers_raises_the_last_error(gone: bool) -> None:
     async def use(llm: Replicas, replicas: list[Scripted]) -> None:
         for number, one in enumerate(replicas):
-            one.dead, one.gone = OutsideFault(f"refused by {number}"), gone
+            one.dead = OutsideFault(f"refused by {number}")
+            one.gone = OutsideFault("no restart is left") if gone else None
         with pytest.raises(OutsideFault, match="refused by 1"):
             await trajectory(llm, "q.0")
         with pytest.raises(OutsideFault, match="refused"):

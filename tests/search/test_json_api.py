@@ -163,6 +163,14 @@ def test_a_key_may_be_put_into_a_parameter(method: str) -> None:
     assert refused == ["search.headers"]
 
 
+def test_a_parameter_that_is_null_stands_in_no_address() -> None:
+    with serve(lambda _: Reply(200, BRAVE)) as server:
+        asked("brave", server, parameters={"freshness": None, "spellcheck": True, "offset": 0})
+    (request,) = server.requests
+    given = dict(parse_qsl(urlsplit(request.path).query))
+    assert given == {"q": QUERY, "count": "3", "spellcheck": "true", "offset": "0"}
+
+
 def test_no_results_are_an_outage_if_engines_of_a_metasearch_did_not_answer() -> None:
     with (
         serve(lambda _: Reply(200, {**SEARXNG, "results": []})) as server,

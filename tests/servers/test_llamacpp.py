@@ -19,6 +19,7 @@ from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.selection.reward_model import RewardModel
 from rest_react.setting_types import Mode
 from rest_react.trajectories.parsed import Evidence
+from tests.servers import gemma
 from tests.servers.installed import environment, running
 from tests.servers.llamacpp_server import NAME, embedded_weights, script, serving
 from tests.servers.parity import (
@@ -38,14 +39,6 @@ from tests.servers.parity import (
 )
 
 pytestmark = pytest.mark.servers
-
-# In Gemma's form: there is no system turn.
-GEMMA_TEMPLATE = """{% for message in messages %}{% if message['role'] == 'system' %}\
-{{ raise_exception('System role not supported') }}{% endif %}<start_of_turn>\
-{{ 'model' if message['role'] == 'assistant' else message['role'] }}
-{{ message['content'] | trim }}<end_of_turn>
-{% endfor %}{% if add_generation_prompt %}<start_of_turn>model
-{% endif %}"""
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +102,8 @@ def test_a_server_killed_in_mid_request_and_started_again_costs_no_sample(
 ) -> None:
     port = free_port(0)
     command, health = script(weights, port), f"http://127.0.0.1:{port}/health"
-    llm = client(f"http://127.0.0.1:{port}/v1", "chat", tmp_path)
+    one_at_a_time = "policy.in_flight=1"  # its rounding depends on what else it reads in the same batch
+    llm = client(f"http://127.0.0.1:{port}/v1", "chat", tmp_path, one_at_a_time)
 
     async def killed_meanwhile(server: "subprocess.Popen[bytes]") -> list[str]:
         asked = [asyncio.create_task(llm.sample(prompt, n=1, sampling=GREEDY)) for prompt in PROMPTS]
@@ -145,11 +139,10 @@ def test_a_taken_port_an_unknown_flag_and_a_missing_file_end_the_server_with_a_m
 
 def test_instructions_reach_gemma_which_has_no_system_turn(tmp_path: Path, runner: asyncio.Runner) -> None:
     template = tmp_path / "gemma.jinja"
-    template.write_text(GEMMA_TEMPLATE)
-    weights = environment("llamacpp") / "gemma-3-270m.gguf"
+    template.write_text(gemma.TEMPLATE)
     told = Prompt("Answer in one sentence, in French.\n", "Who wrote Middlemarch?\n")
     bare = Prompt("", told.state)
-    with serving(weights, tmp_path, "--template", str(template)) as url:
+    with serving(gemma.gguf_file(), tmp_path, "--template", str(template)) as url:
         for turn in ("auto", "false"):
             llm = client(url, "chat", tmp_path, f"policy.system_turn={turn}")
             samples = runner.run(llm.sample(told, n=2, sampling=WARM))

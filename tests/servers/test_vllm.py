@@ -14,18 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.config.compose import compose
 from rest_react.errors import UsageError
-from rest_react.llm.model_settings import ModelContext
 from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.protocols import LLM
-from rest_react.records import ModelRef
-from rest_react.remote.budget import Budget, Meter
-from rest_react.remote.failures.setting_names import SettingNames
 from rest_react.remote.session import session
 from rest_react.setting_types import Mode
-from tests.servers.installed import environment
 from tests.servers.parity import (
     CHOICE,
     GREEDY,
@@ -42,10 +36,9 @@ from tests.servers.parity import (
     loop,
     per_token,
 )
+from tests.servers.vllm_server import opened, overrides
 
 pytestmark = pytest.mark.servers
-# Else requests with a seed end the engine while it reads a prompt in parts (docs/servers.md).
-ARGUMENTS = ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192", "--dtype", "float32"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,23 +53,6 @@ def _memory() -> Iterator[None]:
 def runner() -> Iterator[asyncio.Runner]:
     with loop() as runner:
         yield runner
-
-
-def overrides(*more: str, arguments: list[str] | None = None) -> list[str]:
-    command = json.dumps([str(environment("vllm") / "bin" / "vllm"), "serve"])
-    given = json.dumps(ARGUMENTS + (arguments or []))
-    return [
-        "policy=vllm", f"policy.model={MODEL}", f"policy.command={command}", f"policy.extra_args={given}",
-        "start=prompted", *more,
-    ]  # fmt: skip
-
-
-def opened(folder: Path, *more: str, arguments: list[str] | None = None) -> LLM:
-    settings = compose(overrides(*more, arguments=arguments))
-    names, meter = SettingNames("policy"), Meter(Budget(), "policy")
-    return settings.policy.open(
-        ModelContext(MODEL, ModelRef(MODEL, "base", tuned=False), folder, settings.task.scripted, meter, names)  # type: ignore[arg-type]
-    )
 
 
 @pytest.fixture(scope="module")

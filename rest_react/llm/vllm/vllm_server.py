@@ -158,7 +158,11 @@ class VllmServer:
         """Returns when the server answers a request again. It is started again if it is dead, or alive and silent for
         as long as a start may take. Raises OutsideFault if that happened too often."""
         while True:
-            now = await self._running()
+            try:
+                now = await self._running()
+            except OutsideFault as error:
+                self._start_again_after(error)
+                continue
             call = asyncio.ensure_future(now.llm.revive())
             try:
                 ends: set[asyncio.Future[Any]] = {call, now.dead}
@@ -210,6 +214,14 @@ class VllmServer:
             self._restarts_left -= 1
             repeated = "" if self._has_others else ", and calls in flight are repeated"
             say(f"note: {reason} The server is restarted{repeated}.")
+
+    def _start_again_after(self, failed: OutsideFault) -> None:
+        """Lets the next call start the server again, which did not start. Raises the failure if no restart is left."""
+        if self._restarts_left == 0:
+            raise failed
+        self._restarts_left -= 1
+        self._failed = None
+        say(f"note: {failed}; the server is started again")
 
     async def _started(self, model: str, length: int | None) -> _Running:
         port = free_port(self._port, self._names.setting("port"))

@@ -129,7 +129,7 @@ def _row(
         accuracy=_accuracy(after),
         rule_disagreement=_rule_disagreement(scored, repeats),
         before_checks=_accuracy(before),
-        checks=_checks_effect(after, before, scored),
+        checks=_checks_effect(scored, repeats),
         vs_start=None if start is None else _difference(by_key, start),
         vs_previous=None if previous is None else _difference(by_key, previous),
         by_kind=_groups(scored, repeats, lambda s: s.kind),
@@ -165,8 +165,11 @@ def _difference(ours: Values, theirs: Values) -> Difference:
     return Difference(mean=share.mean, low=share.low, high=share.high, questions=share.n, detectable=detectable)
 
 
-def _checks_effect(after: Values, before: Values, scored: Sequence[ScoredAnswer]) -> ChecksEffect:
-    pairs = Counter((s.before, s.after) for s in scored)
+def _checks_effect(scored: Sequence[ScoredAnswer], repeats: int) -> ChecksEffect:
+    """Over the trajectories with a verdict both before and after the checks."""
+    both = [s for s in scored if s.before is not None and s.after is not None]
+    pairs = Counter((s.before, s.after) for s in both)
+    after, before = by_question(both, repeats, lambda s: s.after), by_question(both, repeats, lambda s: s.before)
     return ChecksEffect(**asdict(_difference(after, before)), fixed=pairs[0.0, 1.0], broken=pairs[1.0, 0.0])
 
 

@@ -23,13 +23,17 @@ def mean_perplexity(trajectory: Trajectory) -> float | None:
 
 
 def unlikely(trajectories: Iterable[Trajectory], share: float) -> frozenset[str]:
-    """The ids of the finished trajectories that are not among this share of them, the likeliest; one is. One without
-    log-probabilities cannot be compared and stays. Raises UsageError if all are without."""
+    """The ids of the finished trajectories that are less likely than this share of them, which is at least one. Equally
+    likely ones stay together. One without log-probabilities cannot be compared and stays. Raises UsageError if all are
+    without."""
     finished = [(mean_perplexity(one), one.id) for one in trajectories if one.outcome == "finished"]
-    scored = sorted((perplexity, id_) for perplexity, id_ in finished if perplexity is not None)
+    scored = {id_: perplexity for perplexity, id_ in finished if perplexity is not None}
     if finished and not scored:
         raise UsageError(
             "improve.likeliest: the policy gave no log-probabilities, so no trajectory is likelier than another; "
             "set it to null"
         )
-    return frozenset(id_ for _, id_ in scored[max(1, round(share * len(scored))) :])
+    if not scored:
+        return frozenset()
+    least = sorted(scored.values())[max(1, round(share * len(scored))) - 1]
+    return frozenset(id_ for id_, perplexity in scored.items() if perplexity > least)

@@ -26,6 +26,7 @@ from rest_react.records import Example, OptionRanking, Ranking, TrajectoryVerdic
 from rest_react.seeds import derive_seed
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.rank_step import is_decided, rank_step, reward_model_answers
+from rest_react.selection.selectors import SELECTORS
 from rest_react.selection.trajectory_filters import ASK_REWARD_MODEL
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.stages.improve.improve_summary import notes_of, option_counts, summary_of
@@ -81,7 +82,7 @@ async def improve(
     records = replace(
         _RECORDS,
         kind=OptionRanking if by_options else Ranking,
-        keep=_still_counts(task, trajectories, rules, bad),
+        keep=_still_counts(task, trajectories, rules, bad, seed),
     )
     await run_owed(
         records, rankings, steps_to_rank(task, trajectories, rules, Counter(), bad), rank,
@@ -109,19 +110,31 @@ def _summary(stage: Path, tally: Counter[str], rules: Rules, *, by_options: bool
     return summary
 
 
-def _still_counts(task: Task, trajectories: Path, rules: Rules, bad: Collection[str]) -> Callable[[Ranking], bool]:
+def _still_counts(
+    task: Task, trajectories: Path, rules: Rules, bad: Collection[str], seed: int
+) -> Callable[[Ranking], bool]:
     """Whether a resumed stage keeps a ranking: it is decided, and the step trains and has the same candidates now:
     later verdicts may have changed both."""
-    if not bad:
+    if rules.keep_trajectories not in ASK_REWARD_MODEL:
         return is_decided
 
     @cache  # a new stage has no ranking, and needs no pass over the trajectories
-    def usable() -> dict[str, tuple[int, ...]]:
-        return {id_: item.usable for id_, item in steps_to_rank(task, trajectories, rules, Counter(), bad)}
+    def steps() -> dict[str, tuple[tuple[int, ...], int]]:
+        """The candidates of each step that trains, and the one that is chosen without the reward model."""
+        choose = SELECTORS[rules.selector]
+        return {
+            id_: (item.usable, choose(item.trajectory, item.index, item.usable, derive_seed(seed, id_)))
+            for id_, item in steps_to_rank(task, trajectories, rules, Counter(), bad)
+        }
 
     def counts(ranking: Ranking) -> bool:
-        own = usable().get(ranking.id, ())
-        return is_decided(ranking) and ranking.best in own and set(ranking.order) in (set(), set(own))
+        usable, chosen = steps().get(ranking.id, ((), None))
+        if not is_decided(ranking) or ranking.best not in usable:
+            return False
+        if ranking.order:
+            return set(ranking.order) == set(usable)
+        asked = rules.selector == "reward_model" and len(usable) > 1
+        return ranking.best == chosen and (ranking.status == "fallback" or not asked)
 
     return counts
 

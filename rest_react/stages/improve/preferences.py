@@ -5,8 +5,8 @@
 The rejected candidate of a step is the first of these that exists:
 
 1. the last candidate in the reward model's ranking;
-2. the candidate with the lowest perplexity that may not train: it does not parse, has an empty element or violates a
-   rule;
+2. the candidate with the lowest perplexity that may train in no trajectory: it does not parse, has an empty element or
+   violates a rule;
 3. the candidate with the lowest perplexity that the selector did not choose; not after a failed ranking (`fallback` or
    `errored`), because then no candidate is known to be worse.
 
@@ -37,7 +37,7 @@ def preferences(
     ranked = read_lines(rankings, Ranking)
     steps = steps_to_rank(task, trajectories, rules, Counter(), left_out(rankings.parent, trajectories, rules))
     rejected = {
-        id_: rejected_candidate(item.step, item.usable, ranking)
+        id_: rejected_candidate(item.step, item.passing, ranking)
         for (id_, item), ranking in zip(steps, ranked, strict=True)
     }
     for example in examples:
@@ -45,20 +45,21 @@ def preferences(
             yield Preference(**{field.name: getattr(example, field.name) for field in fields(Example)}, rejected=worse)
 
 
-def rejected_candidate(parsed: ParsedStep, usable: Sequence[int], ranking: Ranking) -> str:
-    """The text of the rejected candidate; empty if there is none. `usable` are the candidates that may train."""
+def rejected_candidate(parsed: ParsedStep, passing: Sequence[int], ranking: Ranking) -> str:
+    """The text of the rejected candidate; empty if there is none. `passing` are the candidates that parse, have no
+    empty element and violate no rule."""
     step, targets = parsed.step, [action.target for action in parsed.actions]
     best = targets[ranking.best].strip()
     if ranking.order:
         return next((targets[i] for i in reversed(ranking.order) if targets[i].strip() != best), "")
-    may_train = {targets[i] for i in usable}
+    allowed = {targets[i] for i in passing}
     texts = [target or candidate.text for target, candidate in zip(targets, step.candidates, strict=True)]
     losers = [
         i
         for i, candidate in enumerate(step.candidates)
         if texts[i].strip() not in ("", best) and candidate.finish not in (CUT_OFF, SLIP)
     ]
-    worse = [i for i in losers if texts[i] not in may_train]
+    worse = [i for i in losers if texts[i] not in allowed]
     if not worse and ranking.status == "ranked":
         worse = losers
     likeliest = min(worse, key=lambda i: step.candidates[i].perplexity or math.inf, default=None)

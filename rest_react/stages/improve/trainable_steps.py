@@ -45,11 +45,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class StepToRank:
-    """A step to rank, with the indexes of the candidates that may train."""
+    """A step to rank, with the indexes of the candidates that may train. `passing` are those that pass the filters of
+    steps: also, in a rejected trajectory, those that gather what no kept one did."""
 
     trajectory: ParsedTrajectory
     index: int
     usable: tuple[int, ...]
+    passing: tuple[int, ...]
 
     @property
     def step(self) -> ParsedStep:
@@ -80,7 +82,7 @@ def steps_to_rank(
             train = usable if kept else good_candidates(usable, task.gathering(step), good)
             if train:
                 tally["steps_of_rejected"] += not kept
-                yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, train)
+                yield f"{parsed.trajectory.id}.{index}", StepToRank(parsed, index, train, usable)
 
 
 def trainable_trajectories(

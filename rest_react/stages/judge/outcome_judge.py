@@ -173,11 +173,11 @@ async def _score_held_out(llm: LLM, held_out: Sequence[Outcome], stage: Path, in
 
 
 def _counts(found: Sequence[Outcome], stage: Path, folds: int) -> dict[str, object]:
-    """The outcomes, the accuracy of the judge's yes or no on held-out questions, and the tokens and costs of the
-    answers."""
+    """The outcomes, the accuracy of the judge's yes or no on held-out questions, where equal scores are wrong, and the
+    tokens and costs of the answers."""
     by_question: dict[str, list[float]] = {}
     for one in read_lines(stage / HELD_OUT, JudgedOutcome):
-        by_question.setdefault(one.question_id, []).append(float((one.log_odds > 0) == one.right))
+        by_question.setdefault(one.question_id, []).append(float(one.log_odds * (1 if one.right else -1) > 0))
     accuracy = clustered_interval(by_question)
     ends = {name: getattr(accuracy, name) for name in ("mean", "low", "high")}
     told = {name: None if end is None else round(end, 4) for name, end in ends.items()}

@@ -34,7 +34,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 arguments = sys.argv[1:]
 option = lambda name, default="": arguments[arguments.index(name) + 1] if name in arguments else default
 print("loading", arguments[0], flush=True)
-if "--die" in arguments:
+there = lambda mark: os.path.exists(option("--pids") + mark)
+fails = "--fail-after-a-death" in arguments and there(".died") and not there(".failed")
+if fails:
+    open(option("--pids") + ".failed", "w").close()
+if "--die" in arguments or fails:
     print("torch.OutOfMemoryError: CUDA out of memory", file=sys.stderr)
     for _ in range(100):
         print("RuntimeError: Engine core initialization failed. See root cause above.", file=sys.stderr)
@@ -266,6 +270,35 @@ def test_a_replica_that_lives_and_does_not_answer_is_started_again(make, tmp_pat
     assert len(asyncio.run(main())) == 1
     assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 2
     assert "The server does not answer for 3 s." in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_replica_whose_restart_fails_once_is_started_once_more(make, tmp_path, capsys):
+    async def main():
+        server = make("--fail-after-a-death", has_others=True)
+        try:
+            with pytest.raises(OutsideFault):
+                await server.sample(Prompt("", "die once"), n=1, sampling=SAMPLING)
+            await server.revive()
+            return await server.sample(Prompt("", "state"), n=1, sampling=SAMPLING)
+        finally:
+            await server.aclose()
+
+    assert len(asyncio.run(main())) == 1
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 3
+    assert "; the server is started again" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_replica_that_no_longer_starts_is_given_up_after_the_last_restart(make, tmp_path):
+    async def main():
+        server = make("--die", has_others=True)
+        try:
+            with pytest.raises(OutsideFault, match="CUDA out of memory"):
+                await server.revive()
+        finally:
+            await server.aclose()
+
+    asyncio.run(main())
+    assert (tmp_path / "vllm.log").read_text().count("loading base-model") == 4
 
 
 def test_a_server_that_ignores_sigterm_is_killed(make, tmp_path):

@@ -111,6 +111,14 @@ def test_the_self_checks_are_measured_on_the_same_trajectories(tmp_path):
     assert row.checks.low <= 1 / 3 <= row.checks.high
 
 
+def test_an_answer_that_is_unscored_before_or_after_the_checks_says_nothing_of_their_effect(tmp_path):
+    one = result("a", verdict="correct", before="unscored")
+    other = replace(result("a", verdict="incorrect", before="incorrect"), id="a.1")
+    write_evaluation(tmp_path, 0, [one, other], repeats=2)
+    (row,) = compute_rows(tmp_path)
+    assert (row.checks.mean, row.checks.fixed, row.checks.broken, row.checks.questions) == (0.0, 0, 0, 1)
+
+
 def test_accuracy_is_given_by_kind_and_by_hops(tmp_path):
     easy, hard = (replace(result(q), kind=kind, hops=hops) for q, kind, hops in (("a", "bridge", 2), ("b", "date", 4)))
     other = replace(result("c", verdict="incorrect"), kind="date", hops=2)

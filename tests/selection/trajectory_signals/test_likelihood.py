@@ -8,11 +8,18 @@ from rest_react.records import Candidate, Step, Trajectory, Usage
 from rest_react.selection.trajectory_signals.likelihood import unlikely
 
 
-def test_of_few_trajectories_the_likeliest_stays() -> None:
-    def finished(id_: str, logprob: float) -> Trajectory:
-        step = Step("decide", "state", (Candidate("text", 10, logprob, "stop"),), 0)
-        return Trajectory(id_, "q", "Who?", "finished", None, (step,), "a", "a", Usage())
+def finished(id_: str, logprob: float | None) -> Trajectory:
+    step = Step("decide", "state", (Candidate("text", 10, logprob, "stop"),), 0)
+    return Trajectory(id_, "q", "Who?", "finished", None, (step,), "a", "a", Usage())
 
+
+def test_equally_likely_trajectories_stay_together_whatever_their_ids() -> None:
+    equal = [finished(f"q{n}.0", 0.0) for n in (2, 10, 3, 20)]
+    assert unlikely([*equal, finished("q1.0", -1.0), finished("q1.1", None)], 0.5) == {"q1.0"}
+    assert unlikely([finished("q.0", None)][:0], 0.5) == frozenset()
+
+
+def test_of_few_trajectories_the_likeliest_stays() -> None:
     assert unlikely([finished("q.0", -5.0), finished("q.1", -1.0), finished("q.2", -3.0)], 0.1) == {"q.0", "q.2"}
 
 

@@ -7,6 +7,7 @@ import pytest
 from rest_react.errors import OutsideFault, StageIncomplete
 from rest_react.records import OptionRanking, Ranking, Step, Trajectory, Usage
 from rest_react.selection.reward_model import RewardModel
+from rest_react.selection.trained_judge import TrainedJudge
 from rest_react.stages.improve.improve import EXAMPLES, RANKINGS, improve
 from rest_react.stages.improve.trainable_steps import Rules
 from rest_react.storage.jsonl import read_lines, replace_lines
@@ -51,6 +52,22 @@ def test_a_ranking_keeps_letters_and_scores_and_equal_scores_are_a_fallback(tmp_
     assert decided.logprobs == ((-0.5, -1.5) if best == 0 else (-1.5, -0.5),) * 2
     summary = read_summary(tmp_path / "improve") or {}
     assert (summary["ranked"], summary["fallback"], summary["written"], summary["floored_options"]) == (1, 1, 0, 0)
+
+
+def test_of_candidates_with_the_best_score_the_rollout_s_choice_is_the_target(tmp_path) -> None:
+    searches = tuple(candidate(Search(name, "x")) for name in ("Ada", "Bob", "Cat"))
+    step = Step("decide", "a state", searches, 1)
+    replace_lines(tmp_path / "t.jsonl", [Trajectory("q.0", "q", "Q?", "finished", None, (step,), "d", "a", Usage())])
+    scores = {name: {" yes": yes, " no": -1.0} for name, yes in (("Ada", -0.5), ("Bob", -0.5), ("Cat", -3.0))}
+    judge = TrainedJudge(RecordedLLM({f'query="{name}"': [given] for name, given in scores.items()}))
+    asyncio.run(
+        improve(
+            SearchQA(), tmp_path / "t.jsonl", tmp_path / "improve", rules=Rules("reward_model"), reward_model=judge,
+            seed=0, in_flight=1, prices=FREE,
+        )
+    )  # fmt: skip
+    (ranking,) = read_lines(tmp_path / "improve" / RANKINGS, OptionRanking)
+    assert (ranking.best, ranking.order, ranking.logprobs) == (1, (1, 0, 2), ((0.5, 0.5, -2.0),))
 
 
 def test_where_the_model_gives_no_scores_the_reply_is_written_and_the_record_says_so(tmp_path, capsys) -> None:

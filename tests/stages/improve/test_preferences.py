@@ -1,16 +1,17 @@
 """Preferences: which candidate of a step is the rejected one, and which steps give a row."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rest_react.records import Candidate, Preference, Ranking, Step
+from rest_react.records import Candidate, Preference, Ranking, Step, Trajectory
 from rest_react.stages.improve.improve import EXAMPLES, RANKINGS
 from rest_react.stages.improve.preferences import preferences, rejected_candidate
 from rest_react.stages.improve.trainable_steps import Rules
+from rest_react.storage.jsonl import replace_lines
 from rest_react.tasks.search_qa.actions import Search
 from rest_react.tasks.search_qa.step import parse_step
 from rest_react.tasks.search_qa.task import SearchQA
@@ -18,6 +19,7 @@ from tests.stages.improve.test_improve import (
     ADA,
     BOB,
     CAT,
+    answers,
     candidate,
     decide,
     run,
@@ -54,6 +56,23 @@ def test_if_every_candidate_is_usable_the_other_one_with_the_lowest_perplexity_i
 def test_after_a_failed_ranking_only_an_unusable_candidate_is_rejected(status: str) -> None:
     assert rejected(decide(candidate(ADA), candidate(BOB)), best=0, status=status) == ""
     assert rejected(decide(candidate(ADA), candidate(BOB), candidate("prose")), best=0, status=status) == "prose"
+
+
+def test_in_a_rejected_trajectory_a_search_that_no_kept_one_made_is_not_known_to_be_worse(tmp_path: Path) -> None:
+    def one(id_: str, answer: str, *searches: Search) -> Trajectory:
+        return replace(trajectory_of(decide(*map(candidate, searches)), id_=id_), answer=answer)
+
+    grown = [one("q.0", "Vell.", BOB), one("q.1", "It is Vell.", BOB), one("q.2", "Gar.", BOB, CAT)]
+    rules = {"keep_trajectories": "agreeing", "rejected_trajectories": "good_steps", "selector": "reward_model"}
+    rankings, examples, _ = run(tmp_path, grown, model=answers([]), **rules)
+    assert (rankings[-1].id, rankings[-1].order, examples[-1].id) == ("q.2.0", (), "q.2.0")
+    fallback = [*rankings[:-1], replace(rankings[-1], status="fallback")]
+    for of_last, worse in ((rankings, [text(CAT)]), (fallback, [])):
+        replace_lines(tmp_path / "improve" / RANKINGS, of_last)
+        found = preferences(
+            SearchQA(), tmp_path / "trajectories.jsonl", tmp_path / "improve" / RANKINGS, examples, Rules(**rules)
+        )
+        assert [one.rejected for one in found] == worse
 
 
 @pytest.mark.parametrize("finish", ["length", "slip"])
