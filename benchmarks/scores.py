@@ -37,8 +37,13 @@ _QUESTION = re.compile(r"^ORIGINAL_QUESTION = .*$", re.MULTILINE)
 
 
 def perplexity(judged: JudgedStep, usable: Sequence[int]) -> list[float]:
-    """Minus the perplexity."""
-    return [-(judged.step.candidates[i].perplexity or math.inf) for i in usable]
+    """Minus the perplexity, of several samples with one target the lowest, as in Improve."""
+    targets = [action.target for action in parse_step(judged.step).actions]
+    found: dict[object, float] = {}
+    for i, one in enumerate(judged.step.candidates):
+        target = targets[i] or i
+        found[target] = min(found.get(target, math.inf), one.perplexity or math.inf)
+    return [-found[targets[i] or i] for i in usable]
 
 
 def likelihood(judged: JudgedStep, usable: Sequence[int]) -> list[float]:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.servers                                          # make servers ends with it
     python -m benchmarks.servers --run outputs/default --trajectories 8
-    python -m benchmarks.servers --dtype bfloat16                         # where the processor is fast at it
+    python -m benchmarks.servers --dtype float32                          # also where the processor is fast at bfloat16
 
 Each round lets every engine sample the same steps: those of the first trajectories of a Grow, in their order, all
 trajectories at once, with the run's number of samples, temperature and token limit, one compute thread, and the weights
@@ -28,7 +28,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
@@ -50,9 +50,9 @@ from rest_react.storage.jsonl import read_lines
 from rest_react.storage.settings_file import read_settings
 from rest_react.weights.cache_folder import cache_folder
 from rest_react.weights.embedded import EMBEDDED
+from rest_react.weights.number_type import NumberType, compute_type_here
 
 VLLM = ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192"]
-DType = Literal["float32", "bfloat16"]
 START_S = 600.0
 Steps = list[tuple[str, list[str]]]
 Speeds = dict[str, list[float]]  # tokens per second in each round, by engine
@@ -67,9 +67,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each engine takes its turn")
     parser.add_argument(
         "--dtype",
-        choices=get_args(DType),
-        default="float32",
-        help="number type of ours and vLLM; llama.cpp has four bits",
+        choices=get_args(NumberType),
+        default="auto",
+        help="number type of ours and vLLM, auto: that of our engine here; llama.cpp has four bits",
     )
     parser.add_argument("--untuned", action="store_true", help="the embedded model's weights, and llama.cpp too")
     arguments = parser.parse_args()
@@ -84,12 +84,13 @@ def main() -> None:
             float(settings["grow.temperature"]), int(settings["agent.max_tokens"]), 0, stop=(STOP,)
         )  # fmt: skip
         steps = steps_of(path, arguments.trajectories)
-    model = str(weights.resolve()) if weights else EMBEDDED
+    model, dtype = str(weights.resolve()) if weights else EMBEDDED, compute_type_here(arguments.dtype, device="cpu")
     torch.set_num_threads(1)
+    print(json.dumps({"dtype": dtype}), flush=True)
 
     async def measured() -> Speeds:
         with TemporaryDirectory() as folder:
-            async with opened(model, Path(folder), arguments.dtype, with_llamacpp=untuned) as engines:
+            async with opened(model, Path(folder), dtype, with_llamacpp=untuned) as engines:
                 return await compare(engines, steps, samples, how, arguments.rounds)
 
     print(*ratios(asyncio.run(measured())), sep="\n")
@@ -151,7 +152,7 @@ async def one_round(llm: LLM, steps: Steps, samples: int, how: Sampling, round_:
 
 
 @asynccontextmanager
-async def opened(model: str, folder: Path, dtype: DType, *, with_llamacpp: bool) -> AsyncIterator[dict[str, LLM]]:
+async def opened(model: str, folder: Path, dtype: NumberType, *, with_llamacpp: bool) -> AsyncIterator[dict[str, LLM]]:
     """The engines by name, each with one compute thread."""
     ours = TransformersEngine(
         model, mode="completion", dtype=dtype, device="cpu", threads=1, cache_tokens=49152, batch_requests=48,

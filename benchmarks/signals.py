@@ -21,6 +21,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks.asked import Said, about_steps, about_trajectories, ask, order_scores
 from benchmarks.detection import Detection, Estimate, detection, top_half
@@ -82,7 +83,8 @@ def main() -> None:
         judged = asyncio.run(run.judged_steps())
         mixed = [step for step in judged if step.mixed]
         opinions = None if arguments.ask is None else asked(run, mixed, arguments.ask, arguments.output)
-        found = measured(run, readers, {} if opinions is None else opinions.trajectories)
+        half = "improve.keep_trajectories=judged_better" in (arguments.ask or ())
+        found = measured(run, readers, {} if opinions is None else opinions.trajectories, judged_half=half)
         steps = {"reward model": order_scores(opinions.steps)} if opinions is not None and opinions.steps else {}
         text = f"{trajectory_table(run, found)}\n\n{step_tables(judged, mixed, readers, steps)}\n"
         if opinions is not None and opinions.steps:
@@ -153,8 +155,11 @@ def refuse_another_policy(settings: Settings, run: LabelledRun) -> None:
         )
 
 
-def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said) -> dict[str, Detection]:
-    """The figures of every signal on the finished trajectories; `said` has the reward model's scores by their id."""
+def measured(
+    run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said, *, judged_half: bool = False
+) -> dict[str, Detection]:
+    """The figures of every signal on the finished trajectories; `said` has the reward model's scores by their id, which
+    keep what it does not call bad or, with `judged_half`, the better half."""
     parsed = [ParsedTrajectory(one, tuple(map(parse_step, one.steps))) for one in run.finished]
     scores = recorded_scores(parsed) | ({} if readers is None else read_scores(parsed, readers[0]))
     if said:
@@ -165,22 +170,26 @@ def measured(run: LabelledRun, readers: tuple[Reader, Reader] | None, said: Said
     right = [run.right(one) for one in run.finished]
     questions = [one.question_id for one in run.finished]
     read = {} if readers is None else {n: kept_by_reading(k, parsed, readers[0]) for n, k in READ_FILTERS.items()}
-    figures = {
-        name: detection(values, right, read.get(name) or kept_by(name, values, parsed), questions)
-        for name, values in scores.items()
-    }
+    figures = {}
+    for name, values in scores.items():
+        kept = read.get(name) or kept_by(name, values, parsed, judged_half=judged_half)
+        figures[name] = detection(values, right, kept, questions)
     band = _filtered("agreeing_in_band", parsed)
     return figures | {"agreement, in band": detection(scores["agreement"], right, band, questions)}
 
 
-def kept_by(name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory]) -> list[bool]:
-    """The verdicts of a signal: those of its filter; for rules and checks, what passes; for the reward model, not
-    no; else the better half."""
+def kept_by(
+    name: str, values: TrajectoryScores, parsed: Sequence[ParsedTrajectory], *, judged_half: bool = False
+) -> list[bool]:
+    """The verdicts of a signal: those of its filter; for rules and checks, what passes; for the reward model, those of
+    `judged_good` or, with `judged_half`, of `judged_better`; else the better half."""
     if name in FILTERS:
         return _filtered(FILTERS[name], parsed)
     passing = {"rules": 0.0, "checks pass": 1.0}
     if name == "reward model":  # as in Improve, a trajectory without a verdict is kept
-        return [value is None or value > 0 for value in values]
+        known = [value for value in values if value is not None]
+        least = median(known) if judged_half and known else None
+        return [value is None or (value > 0 if least is None else value >= least) for value in values]
     if name in passing:
         return [value == passing[name] for value in values]
     return top_half(values)

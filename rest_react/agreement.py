@@ -174,12 +174,13 @@ def _interval(share: Share) -> dict[str, float | int | None]:
 
 def _print_scores(scores: Mapping[str, Any]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("agent", "answers", "people", "grader")
     form = ".1%" if "accuracy" in scores else ".2f"
     for row in scores["agents"]:
         people, grader = (format(row[who], form) for who in ("people", "grader"))
-        table.add_row(printable(row["agent"]), str(row["answers"]), people, grader)
+        table.add_row(Text(printable(row["agent"])), str(row["answers"]), people, grader)
     console.print(table)
     names = ("accuracy", "kappa") if "accuracy" in scores else ("within_one", "judge_minus_people")
     for name in (*names, "pearson", "spearman"):
@@ -210,6 +211,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw and the shuffle")
     arguments = parser.parse_args()
     try:
+        if arguments.sample is not None and arguments.sample < 1:
+            raise UsageError(
+                f"--sample {arguments.sample}: a sheet needs at least one answer; give 1 or more, or leave --sample "
+                "out to export all answers"
+            )
         graded = graded_answers(arguments.runs)
         if arguments.what == "export":
             told = "1 to 5 into the column `rating`" if _are_ratings(graded) else "yes or no into the column `correct`"

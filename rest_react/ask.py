@@ -12,8 +12,10 @@ from rest_react.processes.command import start
 if __name__ == "__main__":  # before the other imports; the reason is in processes/command.py
     start("rest_react.ask")
 
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
@@ -21,7 +23,7 @@ import yaml
 from rest_react.build import Parts
 from rest_react.config import cli
 from rest_react.config.compose import compose
-from rest_react.config.groups import spell_out
+from rest_react.config.groups import group_names, spell_out
 from rest_react.config.settings import Settings
 from rest_react.errors import (
     ConfigError,
@@ -135,9 +137,18 @@ def _model(settings: Settings, parts: Parts) -> ModelRef:
     )
 
 
+def _asks_with_equals_sign(word: str) -> bool:
+    """Whether an argument such as "E=mc2 was published by whom?" is a question: a space stands before any quote or
+    bracket, and what stands before its "=" is no setting."""
+    known = {*(setting.name for setting in fields(Settings)), *group_names(), "hydra"}
+    name = re.split(r"[.@/]", _key(word))[0]
+    return word[:1].isalnum() and name not in known and " " in re.split(r"[\"'\[{(]", word)[0]
+
+
 def main() -> None:
     """The command line."""
-    words = [word for word in sys.argv[1:] if "=" not in word.split(" ")[0] and not word.startswith("~")]
+    plain = [word for word in sys.argv[1:] if "=" not in word.split(" ")[0] and not word.startswith("~")]
+    words = plain or [word for word in sys.argv[1:] if _asks_with_equals_sign(word)]
     overrides = [word for word in sys.argv[1:] if word not in words]
     if len(words) > 1 and not any(word.startswith("-") for word in words):
         cli.stop(UsageError(f"{' '.join(words[:4])}: several words; put the question in quotation marks"))

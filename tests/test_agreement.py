@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.agreement import graded_answers, score
+from rest_react.agreement import graded_answers, main, score
 from rest_react.errors import UsageError
 from rest_react.judges.rating_sheet import COLUMNS, Graded, read_ratings, write_sheet
 from rest_react.records import Fault, Result, Verdict
@@ -210,3 +210,26 @@ def test_runs_in_folders_of_the_same_name_are_two_agents(tmp_path: Path) -> None
         for place, answer, verdict in (("one", "Ada", "correct"), ("two", "Bob", "incorrect"))
     ]
     assert [graded.agent for graded in graded_answers(runs)] == [f"{run.resolve()} iter_0 world" for run in runs]
+
+
+def test_brackets_in_the_name_of_a_run_are_shown_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, sheet = write_run(tmp_path / "a[b]", 0, [result("a", "Ada", Verdict("correct"))]), tmp_path / "ratings.csv"
+    (answer,) = graded_answers([run])
+    sheet.write_text(f"item,correct\n{answer.item},yes\n")
+    monkeypatch.setattr(sys, "argv", ["agreement", "score", str(sheet), str(run)])
+    main()
+    assert "a[b] iter_0 world" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sample", ["0", "-5"])
+def test_a_sample_of_no_answers_is_refused(
+    sample: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, sheet = write_run(tmp_path / "run", 0, [result("a", "Ada", Verdict("correct"))]), tmp_path / "ratings.csv"
+    monkeypatch.setattr(sys, "argv", ["agreement", "export", str(sheet), str(run), "--sample", sample])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, sheet.exists()) == (2, False)
+    assert f"--sample {sample}: a sheet needs at least one answer; give 1 or more" in capsys.readouterr().err

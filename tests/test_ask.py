@@ -79,6 +79,21 @@ def test_a_question_without_quotation_marks_is_refused_with_the_way_out(
     assert asked(capsys, monkeypatch, "Who", "is", "Ada?", "run=smoke") == (2, "", told)
 
 
+def test_a_question_may_have_an_equals_sign_before_its_first_space(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(settings: object, text: str) -> None:
+        raise OutsideFault(f"asked: {text}")
+
+    monkeypatch.setattr(module, "ask", ask)
+    given = [*SMOKE, f"output={tmp_path}"]
+    told = "asked: E=mc2 was published by whom?\n"
+    assert asked(capsys, monkeypatch, "E=mc2 was published by whom?", *given) == (3, "", told)
+    for setting in ("run=my own run", "agent.prompts=my prompts", "+policy.chat_template_kwargs={a: b}"):
+        assert asked(capsys, monkeypatch, setting, *given) == (2, HELP + "\n", "")
+    assert asked(capsys, monkeypatch, "Who?", *given, "agnt.prompts=my prompts")[2].startswith("1 problem in the")
+
+
 def test_the_settings_are_those_of_the_run_s_command_but_for_the_given_ones(tmp_path: Path) -> None:
     given = [f"output={tmp_path}", "run=mine"]
     assert settings_of_run(given) == compose(given)

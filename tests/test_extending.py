@@ -87,7 +87,7 @@ def test_the_selector_chooses_every_target(copy: Path) -> None:
 
 def test_the_filter_keeps_of_each_question_the_trajectories_with_the_fewest_searches(copy: Path) -> None:
     follow("A filter of trajectories", copy)
-    iteration = copy / "outputs" / "shortest" / "iter_1"
+    iteration = copy / "outputs" / "fewest" / "iter_1"
     searches: dict[str, dict[str, int]] = {}
     for one in lines(iteration / "grow" / "trajectories.jsonl"):
         steps = [step for step in one["steps"] if step["kind"] == "summarise"]
@@ -102,9 +102,9 @@ def test_the_filter_keeps_of_each_question_the_trajectories_with_the_fewest_sear
 
 def test_the_filter_is_refused_for_a_task_that_does_not_search(copy: Path) -> None:
     add("A filter of trajectories", copy)
-    command = "python -m rest_react.run experiment=tool_maker run=x improve.keep_trajectories=shortest"
+    command = "python -m rest_react.run experiment=tool_maker run=x improve.keep_trajectories=fewest_searches"
     told = called(command.split(), copy, status=2)
-    assert "improve.keep_trajectories: shortest needs search results, but task=tool_maker has none" in told
+    assert "improve.keep_trajectories: fewest_searches needs search results, but task=tool_maker has none" in told
 
 
 def test_the_search_engine_finds_what_the_agent_answers_from(copy: Path) -> None:
@@ -240,7 +240,7 @@ def test_the_page_of_settings_has_the_additions(copy: Path) -> None:
         add(section, copy)
     page = called([sys.executable, "-m", "rest_react.config.documentation"], copy)
     assert "verified, perplexity, majority, random, consensus |" in page
-    assert "reconstructable, supported, corroborated, shortest, judged_good, " in page
+    assert "reconstructable, supported, corroborated, fewest_searches, judged_good, " in page
     for kind, setting in (
         ("Search engines: sqlite", "path"), ("Tasks: word_problems", "only_confirmed"), ("Trainers: script", "script")
     ):  # fmt: skip

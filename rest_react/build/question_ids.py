@@ -8,6 +8,7 @@ Not here: the question sets (question_sets), and questions that two stages share
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from rest_react.build.parts import Parts
 from rest_react.build.question_sets import QuestionSet
@@ -29,7 +30,7 @@ async def write_question_ids(
     """Writes questions.json, and returns the demonstrations without those that the expert cannot demonstrate; a note
     counts these. Raises ConfigError if none is left."""
     shown = settings.start == "demonstrations"
-    left_out = await parts.left_out_demonstrations() if shown else {}
+    left_out = await _left_out(parts) if shown else {}
     every = parts.question_sets.demonstrated.demonstrations if shown else ()
     demonstrations = [item for item in every if item.question.id not in left_out]
     ids = {
@@ -50,6 +51,16 @@ async def write_question_ids(
             raise ConfigError([f"{told}; {way_out}"])
         say(f"note: {len(demonstrations)} of {len(every)} demonstrations; left out: {counts}")
     return demonstrations
+
+
+async def _left_out(parts: Parts) -> Mapping[str, str]:
+    """The demonstrations that are left out, each with the reason. Once demonstrations are stored, those of
+    questions.json: a search engine may find other passages today."""
+    written, stored = parts.folder.root / QUESTIONS, parts.folder.stage(0, "grow") / TRAJECTORIES
+    if written.is_file() and stored.is_file() and stored.stat().st_size:
+        with suppress(ValueError, KeyError, TypeError):  # a damaged file is written anew
+            return dict(json.loads(written.read_text(encoding="utf-8"))["left_out_demonstrations"])
+    return await parts.left_out_demonstrations()
 
 
 def _grown(settings: Settings, folder: RunFolder, own: Sequence[str]) -> list[str]:

@@ -119,7 +119,7 @@ class ImproveSettings:
     # which steps train: all; those that violate no rule of the task's verifier (search_qa: valid in the built-in world
     # only), of trajectories whose answer violates none; or those that the reward model judges good
     keep: Literal["all", "verified", "judged_good"]
-    # which trajectories train: all; those with the answer of most trajectories of their question; these only where not
+    # which trajectories train: all; those with the most frequent answer of their question; these only where not
     # all agree; those whose answer is confirmed by trajectories that used other documents; those from whose selected
     # passages the question could be reconstructed; those with the answer in a selected passage; those that are all of
     # agreeing, supported and reconstructable; those whose answer the

@@ -36,6 +36,7 @@ from rest_react.forecast.stage_costs import (
     outcome_judge_training,
     prefix_tokens,
     reading,
+    requests_of,
     rollouts,
     size_of,
     tokens_of,
@@ -168,9 +169,10 @@ def _pace(s: Settings, folder: RunFolder) -> Pace:
         summary = read_summary(folder.stage(k, "grow"))
         if summary is not None and summary["calls"]:
             calls = summary["calls"]
+            requests = calls * requests_of(s.policy, s.grow.samples)
             return Pace(
                 summary["searches_per_trajectory"],
-                max(summary["prompt_tokens"] / calls - prefix_tokens(s, k - 1), OUTPUT_TOKENS),
+                max(summary["prompt_tokens"] / requests - prefix_tokens(s, k - 1), OUTPUT_TOKENS),
                 summary["completion_tokens"] / calls / s.grow.samples,
             )
     rows = () if s.task.searches else training_rows(s)

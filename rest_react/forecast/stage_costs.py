@@ -52,10 +52,16 @@ def rollouts(
     """Calls with so many samples each, behind instructions and exemplars of `prefix` tokens, of the policy or of
     another model."""
     model = by or s.policy
-    tokens_in, tokens_out = round(calls * (pace.tokens_in + prefix)), round(calls * samples * pace.tokens_out)
+    read = calls * requests_of(model, samples)
+    tokens_in, tokens_out = round(read * (pace.tokens_in + prefix)), round(calls * samples * pace.tokens_out)
     # States of one trajectory share about half their tokens, and the prefix is shared by all.
     minutes = minutes_of(s, model, calls * pace.tokens_in / 2, tokens_out)
     return Forecast(stage, calls, tokens_in, tokens_out, minutes, model.price.usd(tokens_in, tokens_out))
+
+
+def requests_of(model: ModelSettings, samples: int) -> int:
+    """The requests of a call with so many samples: each is charged for the whole prompt."""
+    return 1 if getattr(model, "n_per_request", True) else samples
 
 
 def answering(s: Settings, pace: Pace, stage: str, questions: int, shots: int) -> Forecast:

@@ -10,6 +10,7 @@ Not here: the numbers (forecast.estimate) and the speed of this machine (forecas
 from collections.abc import Iterable, Iterator
 
 from rich.table import Table
+from rich.text import Text
 
 from rest_react.config.settings import Settings
 from rest_react.forecast.estimate import forecast
@@ -21,11 +22,12 @@ from rest_react.storage.run_folder import RunFolder
 def forecast_table(settings: Settings, folder: RunFolder) -> Table:
     """The forecast as a table with a row for the total."""
     rows = list(forecast(settings, folder))
-    table = Table(title=f"Forecast for the remaining stages of {settings.run} (an estimate; no stage was run)")
+    title = f"Forecast for the remaining stages of {settings.run} (an estimate; no stage was run)"
+    table = Table(title=Text(title, "table.title"))
     for column in ("stage", "calls", "tokens in", "tokens out", "minutes", "US dollars"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for row in rows:
-        table.add_row(row.stage, *_cells(row))
+        table.add_row(Text(row.stage), *_cells(row))
     calls, tokens_out = sum(row.calls for row in rows), sum(row.completion_tokens for row in rows)
     tokens_in = _sum(row.prompt_tokens for row in rows)
     minutes, usd = _sum(row.minutes for row in rows), _sum(row.usd for row in rows)

@@ -147,6 +147,13 @@ class Budget:
         """Adds tokens that a service counted after a call had ended, or takes back those of a call that it refused: at
         most those that are booked, because the file of the spending may have been deleted meanwhile."""
         self._book(role, 0, max(prompt_tokens, -self.booked(role)), 0)
+        self.flush()
+
+    def flush(self) -> None:
+        """Makes what is booked survive a power cut: for a charge too large to lose, such as a training's."""
+        if self._file is not None:
+            with disk_errors(self._path):
+                os.fsync(self._file)
 
     def booked(self, role: str) -> int:
         """The prompt tokens in the account of a role, over all commands of the run."""

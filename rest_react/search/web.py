@@ -14,7 +14,8 @@ Not here: caching (remote.cache); escaping control tokens, which the agent does 
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urljoin, urlsplit
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from primp import AsyncClient
 
 _MOST_REDIRECTS = 5
+_SPLIT_REGION = ("brave", "mojeek", "startpage", "wikipedia")  # engines that take `region` apart at its hyphen
 # The sentence of an engine for no results; duckduckgo and startpage have an element of class `no-results` instead.
 _NO_RESULTS_SENTENCES = {
     "brave": "not many great matches came back",
@@ -60,12 +62,20 @@ class DuckDuckGoSettings(SearchSettings):
 
     def open(self, context: SearchContext) -> "DuckDuckGo":
         return DuckDuckGo(
-            backend=self.backend, region=self.region, timeout_s=int(self.timeout_s), tries=self.tries,
+            backend=self.backend, region=self.region, timeout_s=math.ceil(self.timeout_s), tries=self.tries,
             requests_per_minute=self.requests_per_minute,
         )  # fmt: skip
 
     def lacks_world(self) -> str:
         return WEB_LACKS_WORLD
+
+    def problems(self, path: str) -> Iterator[str]:
+        parts = self.region.split("-")
+        if self.backend in _SPLIT_REGION and not (len(parts) == 2 and all(parts)):
+            yield (
+                f"{path}.region: {self.region!r} is not a country and a language, which {self.backend} needs; write "
+                "both, for example us-en"
+            )
 
 
 class DuckDuckGo:
@@ -114,7 +124,10 @@ class DuckDuckGo:
                     if hits or _says_no_results(engine, [page.text for page in pages.fetched]):
                         return hits
             except _PageWanted as wanted:
-                pages.fetched.append(await self._fetch(client, wanted))
+                page = await self._fetch(client, wanted)
+                if not page.content.strip():  # ddgs would make a hit of it that says nothing
+                    raise TryAgain("the page is empty") from None
+                pages.fetched.append(page)
             except OutsideFault as error:
                 raise TryAgain(f"the page cannot be read ({str(error).removeprefix('ddgs: ')})") from error
             else:

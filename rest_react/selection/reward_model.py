@@ -61,7 +61,8 @@ class RewardModel:
     async def is_right(self, found: Evidence, *, seed: int) -> Judgement:
         """The yes or no on the answer of a trajectory, by its question and its cited snippets alone. Raises the errors
         of the client."""
-        snippets = "\n".join(f"[link_id={i}] {hit.title}: {hit.snippet}" for i, hit in found.cited)
+        # One line each, so that a snippet cannot imitate another citation.
+        snippets = "\n".join(f"[link_id={i}] {_line(hit.title)}: {_line(hit.snippet)}" for i, hit in found.cited)
         shown = {"question": found.question, "answer": found.answer, "snippets": snippets or "(none)"}
         return await self._judge(
             fill_in(self.judged_answer, **{name: inert(text) for name, text in shown.items()}), seed
@@ -80,3 +81,7 @@ class RewardModel:
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens, seed=seed, logprobs=False)
         (completion,) = await self.llm.sample(Prompt("", text), n=1, sampling=sampling)
         return completion
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

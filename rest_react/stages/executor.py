@@ -12,6 +12,7 @@ remote.failures.error_meanings), and the summary that marks a stage as complete 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -80,7 +81,7 @@ async def run_owed(
         return (answer for record in read_lines(path, records.kind) for answer in records.answers(record))
 
     watched = refusals_watched(path, answers, what=title, role=records.role, fewest=fewest_refusals)
-    with watched, progress(title, total=total, done=len(done)) as advance:
+    with closing(log), watched, progress(title, total=total, done=len(done)) as advance:
         left = owed()
 
         async def worker() -> None:

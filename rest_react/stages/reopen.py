@@ -35,10 +35,12 @@ def reopen_where_limits_changed(folder: RunFolder, settings: Mapping[str, object
 
 
 def _reopen_evaluations(root: Path, iteration: int) -> None:
-    """Trackers get the iterations again: each row also has differences to the iterations before it."""
+    """Trackers get the iterations again: each row also has differences to the iterations before it. A stage without a
+    summary was reopened by a command that was killed before this, or never logged."""
     reopened = []
     for k in iterations(root):
-        done = [reopen_unscored(stage) for stage in root.glob(f"iter_{k}/evaluate/*/")]
+        stages = list(root.glob(f"iter_{k}/evaluate/*/"))
+        done = [reopen_unscored(stage) or read_summary(stage) is None for stage in stages]
         if any(done):
             reopened.append(k)
         if reopened:

@@ -30,13 +30,13 @@ from rest_react.selection.opinions import Judgement
 from rest_react.setting_types import Count, NotNegative, Share, Temperature
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.files import write_file
-from rest_react.storage.jsonl import read_lines
+from rest_react.storage.jsonl import read_lines, replace_lines
 from rest_react.storage.summaries import read_summary, write_summary
 from rest_react.tasks.sample_end import ended
 from rest_react.terminal.console import say
 from rest_react.trajectories.parsed import CUT_OFF
 
-TEXTS, ITEMS = "texts.jsonl", "items.jsonl"
+TEXTS, ITEMS, UNJUDGED = "texts.jsonl", "items.jsonl", "unjudged.jsonl"
 _NOT_JUDGED = "not judged"
 
 
@@ -105,8 +105,7 @@ async def synthesise(
     written = {label: count + math.ceil(count * rules.spare) for label, count in wanted.items()}
     items = ((f"{label}.{number}", label) for label in labels for number in range(written[label]))
 
-    # Paid for: only the judge is asked again.
-    unjudged = {text.id: text for text in read_lines(path, WrittenText) if text.text and _outside_error(text)}
+    unjudged = _unjudged(stage)
 
     async def write(id_: str, label: str) -> WrittenText:
         own_seed = derive_seed(seed, id_)
@@ -122,6 +121,7 @@ async def synthesise(
         _RECORDS, path, items, write,
         total=sum(written.values()), in_flight=in_flight, title="iteration 0: synthesise",
     )  # fmt: skip
+    (stage / UNJUDGED).unlink(missing_ok=True)
     texts = list(read_lines(path, WrittenText))
     rows, counts = select_rows(texts, wanted, rules.near)
     short = {label: counts[label]["rows"] for label in labels if counts[label]["rows"] < wanted[label]}
@@ -140,6 +140,17 @@ async def synthesise(
     told_counts = {label: dict(counts[label]) for label in labels}
     seconds = None if resumed else round(time.monotonic() - started, 1)
     write_summary(stage, {"rows": len(rows), "labels": told_counts, **cost, "seconds": seconds})
+
+
+def _unjudged(stage: Path) -> dict[str, WrittenText]:
+    """The texts that only lack a judgement, by id. They are paid for, and a resumed stage drops them from its file
+    until they are judged: a kill before that must not lose them."""
+    path, kept = stage / TEXTS, stage / UNJUDGED
+    found = {text.id: text for text in read_lines(kept, WrittenText)}
+    found |= {text.id: text for text in read_lines(path, WrittenText) if text.text and _outside_error(text)}
+    if found:
+        replace_lines(kept, found.values())
+    return found
 
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "judge_prompt_tokens", "judge_completion_tokens")

@@ -72,14 +72,19 @@ class JsonLines(Generic[R]):
                 os.ftruncate(self._file, whole)
                 raise OSError(errno.ENOSPC, "only part of a line was written")
 
+    def close(self) -> None:
+        """Closes the file, if it is open."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def finish(self, order: Sequence[str]) -> None:
         """Closes the file and sorts its lines by `order`; ids that are not in the file are skipped. A file that is in
         order is read once and not changed. Raises RunFolderError if the file has records that are not in `order`.
 
         Flushes the file: what is made from its records must not outlive them in a power cut."""
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            self.close()
             flush(self.path)
             flush(self.path.parent)
         left = iter(order)

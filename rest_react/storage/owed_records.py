@@ -22,6 +22,7 @@ class OwedRecord(msgspec.Struct, frozen=True):
     verdict: _Verdict = _Verdict()
     verdict_before_checks: _Verdict = _Verdict()
     status: str = ""
+    text: str = ""  # of a teacher: paid for, also while its judgement is owed
 
     @property
     def is_owed(self) -> bool:

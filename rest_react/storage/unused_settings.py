@@ -33,15 +33,20 @@ _WORK_OF = {
 # Token limits of judges. A reply that is shorter than both the old and the new limit is the same, so these may change
 # at any time; replies that were cut or refused because of a limit are requested again.
 _LIMITS_OF_JUDGES = ("evaluate.grader_max_tokens", "improve.max_tokens")
-_OF_A_HOSTED_JOB = ("job.json", "events.jsonl")  # training.hosted compares the settings of a started job
+_OF_A_HOSTED_JOB = (
+    "job.json",
+    "events.jsonl",
+    "loss.jsonl",
+    "checkpoints.jsonl",
+)  # training.hosted compares the settings of a started job
 
 
 def nothing_finished(root: Path) -> bool:
-    """Whether no stage is complete and every record must be made again because of an external error."""
+    """Whether no stage is complete and every record must be made again as a whole because of an external error."""
     if any(root.rglob(SUMMARY)):
         return False
     records = (record for path in root.rglob("*.jsonl") for record in read_lines(path, OwedRecord))
-    return all(record.is_owed for record in records)
+    return all(record.is_owed and not record.text for record in records)
 
 
 def is_unused(root: Path, key: str) -> bool:

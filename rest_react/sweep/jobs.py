@@ -28,22 +28,10 @@ from rest_react.config.overrides import text
 from rest_react.errors import OutsideFault, outside
 from rest_react.processes.command import exit_status
 from rest_react.storage.files import write_file
+from rest_react.sweep.job_outcome import RUNNING, outcome, own_settings
 from rest_react.sweep.report import write_sweep_report
 from rest_react.sweep.slurm import ended_by_slurm, submitted_jobs, wait_for_jobs
 from rest_react.terminal.console import say
-
-_RUNNING = -1
-OUTCOMES = {
-    _RUNNING: "no outcome",
-    0: "done",
-    2: "refused",
-    3: "incomplete",
-    4: "budget reached",
-    129: "interrupted",
-    130: "interrupted",
-    140: "interrupted",
-    143: "interrupted",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,7 @@ class Job:
         pairs = (override.partition("=") for override in job.overrides.task)
         number, overrides = job.job.num, [f"{key}{equals}{text(value)}" for key, equals, value in pairs]
         say(f"job {number}: {' '.join(overrides)}")
-        self._record(number, overrides, Ended(_RUNNING, "", "it was killed, or is still running"))
+        self._record(number, overrides, Ended(RUNNING, "", "it was killed, or is still running"))
         ended: Ended | None = None
         reasons = ["the job was interrupted"]
         try:
@@ -117,7 +105,7 @@ def sweep(work: Callable[[Any], Ended], folder: Path) -> int:
     failed = {job["status"] for job in jobs if job["status"]}
     if not failed and not broken:
         return 0
-    return failed.pop() if len(failed) == 1 and failed != {_RUNNING} else 1
+    return failed.pop() if len(failed) == 1 and failed != {RUNNING} else 1
 
 
 def outcomes(folder: Path, earlier: Collection[tuple[Path, int]] = ()) -> Iterator[dict[str, Any]]:
@@ -134,13 +122,11 @@ def _records(folder: Path) -> Iterator[tuple[Path, int]]:
 
 def table(jobs: Sequence[Mapping[str, Any]]) -> str:
     """One line per job with the overrides that differ between jobs, and the message of each failed job."""
-    shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
     lines = [("Job", "Settings", "Outcome", "Folder")]
-    for job in jobs:
+    for job, own in zip(jobs, own_settings(jobs), strict=True):
         status = job["status"]
-        outcome = OUTCOMES.get(status, "failed") + (f" (exit {status})" if status > 0 else "")
-        own = " ".join(override for override in job["overrides"] if override not in shared)
-        lines.append((str(job["job"]), own, outcome, job["folder"] or "-"))
+        ended = outcome(status) + (f" (exit {status})" if status > 0 else "")
+        lines.append((str(job["job"]), own, ended, job["folder"] or "-"))
     widths = [max(len(line[i]) for line in lines) for i in range(3)]
     rows = ["  ".join([*map(str.ljust, line[:3], widths), line[3]]) for line in lines]
     messages = ["", *("".join(f"\n     {part}" for part in job["message"].splitlines()) for job in jobs)]

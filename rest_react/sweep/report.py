@@ -10,9 +10,10 @@ Runs that differ only in seeds (reporting.origin) and in their names are one lin
 iteration; where that is not the first one, `Start` is the first evaluation (of a label-free loop on classification:
 of the supervised start), and the difference to it is paired by item and training. Intervals are over items and
 trainings; of a single training over items alone. A difference to a baseline is paired by item, and by training where
-the baseline varies with it. A training whose loss stays up is named, and so are runs on data that changed.
-Not here: reading the runs (arms), the tables (reporting.tables.sweep_tables), the outcomes of the jobs (jobs), the
-numbers of one run (reporting.results.rows).
+the baseline varies with it. A training whose loss stays up is named, and so are runs on data that changed; the two
+files name the jobs without results.
+Not here: reading the runs (arms), the tables (reporting.tables.sweep_tables), the outcomes of the jobs (jobs,
+job_outcome), the numbers of one run (reporting.results.rows).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,8 @@ from rest_react.reporting.tables.sweep_tables import Table, costs_table, latency
 from rest_react.storage.files import write_file
 from rest_react.storage.settings_file import read_environments
 from rest_react.sweep.arms import read_arms
-from rest_react.text_safety.escaping import visible
+from rest_react.sweep.job_outcome import outcome, own_settings
+from rest_react.text_safety.escaping import plain, visible
 
 _SEEDS = (*SEEDS, "run")  # what differs between the trainings of one arm
 _LATENCY = "Seconds of an answer by its output tokens"
@@ -46,8 +48,7 @@ _TABLES: Mapping[str, Callable[[Sequence[Arm]], Table]] = {
 def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     """Writes sweep.md and sweep.html for the finished jobs, and returns the table as text; empty if fewer than two have
     results."""
-    done = [job for job in jobs if job["status"] == 0 and job["folder"]]
-    done = [job for job in done if (Path(job["folder"]) / RESULTS_JSON).exists()]
+    done = [job for job in jobs if _has_results(job)]
     if len(done) < 2:
         return ""
     runs = list(dict.fromkeys(Path(job["folder"]) for job in done))
@@ -62,11 +63,27 @@ def write_sweep_report(jobs: Sequence[Mapping[str, Any]], folder: Path) -> str:
     notes = [*changed, *unread, *notes]
     tables = {name: table for name, make in _TABLES.items() if (table := make(arms))[1]}
     blocks = [block for name, table in tables.items() for block in (f"## {name}", markdown_table(*table))]
-    write_file(folder / "sweep.md", "\n\n".join(["# Sweep", *blocks, *notes]) + "\n")
-    view = {"tables": tables, "notes": [visible(note) for note in notes], "charts": list(_charts(arms))}
+    on_page = [*_missing(jobs), *notes]
+    write_file(folder / "sweep.md", "\n\n".join(["# Sweep", *blocks, *map(plain, on_page)]) + "\n")
+    view = {"tables": tables, "notes": [visible(note) for note in on_page], "charts": list(_charts(arms))}
     write_file(folder / "sweep.html", fill("sweep.html.j2", title="Sweep", view=view))
     shown = [_as_text(*table) for name, table in tables.items() if name != _LATENCY]
     return "\n".join(["\n\n".join(shown), *(f"note: {note}" for note in notes), f"sweep: {folder / 'sweep.html'}"])
+
+
+def _has_results(job: Mapping[str, Any]) -> bool:
+    return job["status"] == 0 and bool(job["folder"]) and (Path(job["folder"]) / RESULTS_JSON).exists()
+
+
+def _missing(jobs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A note on the jobs without results. On the terminal their table stands above."""
+    told = [
+        ", ".join(filter(None, (own, outcome(job["status"]) if job["status"] else "no results")))
+        for job, own in zip(jobs, own_settings(jobs), strict=True)
+        if not _has_results(job)
+    ]
+    if told:
+        yield f"{len(told)} of {len(jobs)} jobs {'is' if len(told) == 1 else 'are'} not here: {'; '.join(told)}"
 
 
 def _lines(

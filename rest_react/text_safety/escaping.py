@@ -81,4 +81,4 @@ def _replace_invisible(text: str) -> str:
 
 def plain(text: str) -> str:
     """The text on one line, escaped so that Markdown shows it unchanged."""
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(_replace_invisible(" ".join(text.split())), quote=False))
+    return re.sub(r"([\\`*_~|\[\]])", r"\\\1", html.escape(_replace_invisible(" ".join(text.split())), quote=False))

@@ -53,11 +53,11 @@ class Conversation:
 
 
 def one_turn_per_step(steps: Sequence[ParsedStep]) -> Conversation:
-    """Each step as the user's turn (its state) and the assistant's (its action); ends before a step without one."""
+    """Each step as the user's turn (its state) and the assistant's (its action); a step without one is left out."""
     messages: list[Message] = []
     for parsed in steps:
         if parsed.chosen is None:
-            break
+            continue
         target = escape_control_tokens(parsed.chosen.target)
         messages += Message("user", parsed.step.state), Message("assistant", target)
     return Conversation(tuple(messages))

@@ -38,6 +38,16 @@ def test_perplexity_is_per_token_and_likelihood_is_not() -> None:
     assert perplexity(judged, (1,)) == [pytest.approx(-math.exp(0.3))]
 
 
+def test_of_samples_with_one_target_the_likeliest_counts() -> None:
+    ada, again, bob = (
+        Candidate(f'ACTION_SELECTED = ActionWrapper(thoughts="t", action=Search(query={name}))', 10, logprob, "stop")
+        for name, logprob in (('"Ada"', -4.0), ("'Ada'", -0.5), ('"Bob"', -2.0))
+    )
+    step = Step("decide", "state", (ada, again, bob), 0)
+    judged = JudgedStep("q.0.0", "q", step, (True, True, False), (0, 0, 0))
+    assert perplexity(judged, (0, 2)) == [pytest.approx(-math.exp(0.05)), pytest.approx(-math.exp(0.2))]
+
+
 def test_rules_count_before_perplexity() -> None:
     judged = step(SHORT, LONG, UNKNOWN, violations=(0, 1, 2))
     scores = rules(judged, USABLE)

@@ -202,6 +202,7 @@ def test_a_reader_with_a_cache_reads_a_text_once(tmp_path: Path, monkeypatch: py
 
 def test_a_trajectory_without_a_verdict_is_kept_as_in_improve() -> None:
     assert kept_by("reward model", [2.0, -1.0, None], []) == [True, False, True]
+    assert kept_by("reward model", [2.0, 1.0, None, 3.0], [], judged_half=True) == [True, False, True, True]
 
 
 def test_a_judge_that_follows_the_policy_is_asked_with_the_policy_of_the_run(run: LabelledRun) -> None:

@@ -351,6 +351,7 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         ),
         (["experiment=smoke", "llm@reward_model=same", "improve.keep=judged_good"], "reward_model: the scripted"),
         ([*TRAINED, "start=prompted"], "reward_model.kind: trained learns from demonstrations"),
+        ([*TRAINED, "agent.exemplars=always"], "agent.exemplars: always shows the policy exemplars in Grow, but"),
         (
             [*TRAINED, "improve.keep_trajectories=judged_good"],
             "improve.keep_trajectories: judged_good, but reward_model=trained judges either answers or steps",

@@ -215,6 +215,20 @@ def test_unknown_numbers_are_none(tmp_path: Path) -> None:
     assert by_stage(tmp_path, "speed.train=null")["iteration 1: finetune"].minutes is None
 
 
+def test_a_server_that_takes_a_request_for_each_sample_is_charged_for_the_prompt_each_time(tmp_path: Path) -> None:
+    given = ["policy=openai", "finetune=hosted", "grow.samples=4", "evaluate.samples=1", "iteration=2"]
+    one, four = (by_stage(tmp_path, *given, *more) for more in ((), ("policy.n_per_request=false",)))
+    for stage, times in (("iteration 1: grow", 4), ("iteration 1: evaluate world", 1)):
+        assert four[stage].prompt_tokens == times * (one[stage].prompt_tokens or 0) > 0
+    measured = {"calls": 100, "prompt_tokens": 200_000, "completion_tokens": 12_000, "searches_per_trajectory": 1.0}
+    write_summary(RunFolder(tmp_path).stage(1, "grow"), measured)
+    grown, evaluated = (
+        by_stage(tmp_path, *given, "policy.n_per_request=false")[f"iteration 2: {stage}"]
+        for stage in ("grow", "evaluate world")
+    )
+    assert (grown.prompt_tokens, evaluated.prompt_tokens) == (2000 * grown.calls, 500 * evaluated.calls)
+
+
 def test_dollars_follow_the_prices_of_each_model(tmp_path: Path) -> None:
     rows = by_stage(
         tmp_path, "policy=openai", "policy.price.input=2", "policy.price.output=10", "finetune=hosted", "grow.samples=4"

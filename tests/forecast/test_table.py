@@ -73,3 +73,7 @@ def test_a_resumed_command_gives_the_time_of_the_next_row_of_results(tmp_path: P
 )
 def test_an_unknown_or_very_short_duration_is_not_printed(how: list[str], tmp_path: Path) -> None:
     assert duration_line(compose([*SMALL, *how]), RunFolder(tmp_path)) == ""
+
+
+def test_brackets_in_the_name_of_a_run_are_shown_in_the_title(tmp_path: Path) -> None:
+    assert "stages of a[b] [/x]" in printed(tmp_path, replace(compose(SMALL), run="a[b] [/x]"))

@@ -164,6 +164,13 @@ def test_one_object_is_one_row_on_one_line_or_on_several(tmp_path: Path) -> None
             assert [row for _, row in read(tmp_path / "set.json")] == [one]
 
 
+@pytest.mark.parametrize("key", ["question", "Text", "instruction"])
+def test_an_object_with_a_question_of_its_own_is_one_row_whatever_list_it_holds(key: str, tmp_path: Path) -> None:
+    row = {"id": "q1", key: "Who?", "answers": "A", "examples": [{"question": "Where?", "answers": "B"}]}
+    (tmp_path / "set.json").write_text(json.dumps(row))
+    assert read(tmp_path / "set.json") == [(":1", row)]
+
+
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
 def test_characters_that_only_some_readers_treat_as_line_ends_stay_in_a_text(separator: str, tmp_path: Path) -> None:
     question = {"question": f"Who{separator}wrote?"}

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 from ddgs.engines import ENGINES
@@ -8,7 +9,8 @@ from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import OutsideFault, UsageError
 from rest_react.records import Hit
 from rest_react.remote.retry import TryAgain
-from rest_react.search.web import DuckDuckGo, _on_same_host, _Page
+from rest_react.search.engine_settings import SearchContext
+from rest_react.search.web import DuckDuckGo, DuckDuckGoSettings, _on_same_host, _Page
 from tests.loopback import Reply, serve
 
 HTML = {"content-type": "text/html; charset=utf-8"}
@@ -195,6 +197,45 @@ def test_an_engine_with_two_pages_reads_both(monkeypatch):
     )
     monkeypatch.setattr(DuckDuckGo, "_fetch", fetch)
     assert ask(backend="wikipedia") == [Hit("https://en.wikipedia.org/wiki/Ostrim", "Ostrim", "Ostrim is a town.")]
+
+
+def test_an_empty_page_is_tried_again_and_makes_no_hit(monkeypatch):
+    async def fetch(self, client, wanted):
+        return _Page(next(left).encode())
+
+    found = '["Ostrim", ["Ostrim"], [""], ["https://en.wikipedia.org/wiki/Ostrim"]]'
+    left = iter([found, "\n", found, '{"query": {"pages": {"1": {"extract": "Ostrim is a town."}}}}'])
+    monkeypatch.setattr(DuckDuckGo, "_fetch", fetch)
+    assert ask(backend="wikipedia") == [Hit("https://en.wikipedia.org/wiki/Ostrim", "Ostrim", "Ostrim is a town.")]
+    left = iter([found, ""])
+    with pytest.raises(OutsideFault, match="wikipedia: the page is empty"):
+        ask(backend="wikipedia", tries=1)
+
+
+def settings(backend, region="us-en", timeout_s=20):
+    return DuckDuckGoSettings("duckduckgo", backend, region, 30, timeout_s, 5)
+
+
+def test_engines_that_split_the_region_need_a_country_and_a_language():
+    def splits(engine):
+        try:
+            engine(timeout=1).build_payload("q", "us", "moderate", None)
+        except ValueError:
+            return True
+        return False
+
+    for backend, engine in ENGINES["text"].items():
+        told = list(settings(backend, "us").problems("search"))
+        assert [one.startswith("search.region: 'us' is not a country and a language") for one in told] == (
+            [True] if splits(engine) else []
+        ), backend
+    wrong = [region for region in ("us-en", "us-", "-en", "zh-Hans-CN") if [*settings("brave", region).problems("s")]]
+    assert wrong == ["us-", "-en", "zh-Hans-CN"]
+
+
+def test_a_time_limit_under_a_second_is_not_rounded_to_none():
+    client = settings("duckduckgo", timeout_s=0.5).open(SearchContext(None, Path("unused"), lambda _: ()))
+    assert client._timeout_s == 1
 
 
 def parts(first, part=b" ", wait_s=0.0):

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -19,6 +22,7 @@ from rest_react.llm.openai_api.openai_compatible import OpenAICompatible
 from rest_react.llm.vllm.vllm_process import free_port
 from rest_react.protocols import LLM
 from rest_react.remote.session import session
+from rest_react.seeds import derive_seed
 from rest_react.setting_types import Mode
 from tests.servers.parity import (
     CHOICE,
@@ -177,20 +181,37 @@ def test_two_replicas_answer_like_one_also_while_one_of_them_is_killed(
 def test_two_engines_in_one_server_take_the_trajectory_s_number_and_answer_alike(
     runner: asyncio.Runner, tmp_path: Path
 ) -> None:
-    llm = opened(tmp_path, "policy.mode=completion", "policy.port=0", arguments=["--data-parallel-size", "2"])
+    port, ids = free_port(0), ("a.0", "b.0", "c.0", "d.0", "e.0")
+    llm = opened(tmp_path, "policy.mode=completion", f"policy.port={port}", arguments=["--data-parallel-size", "2"])
 
-    async def main() -> list[list[str]]:
+    async def main() -> tuple[list[list[str]], dict[str, int]]:
         try:
             found = []
-            for id_ in ("a.0", "b.0", "c.0", "d.0"):
+            for id_ in ids:
                 with session(id_):
                     found.append([one.text for one in await llm.sample(PROMPTS[0], n=2, sampling=WARM)])
-            return found
+            return found, await asyncio.to_thread(requests_by_engine, port)
         finally:
             await llm.aclose()
 
-    first, *others = runner.run(main())
-    assert others == [first] * 3
+    (first, *others), answered = runner.run(main())
+    assert others == [first] * 4
+    own = Counter(str(derive_seed(id_) % 2) for id_ in ids)
+    assert len(own) == 2
+    assert answered in (
+        own,
+        {engine: 2 * count for engine, count in own.items()},
+    )  # a request of two samples may be two
+
+
+def requests_by_engine(port: int) -> dict[str, int]:
+    """How many requests each engine of the server on that port has answered, by its metrics."""
+    counts = Counter[str]()
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
+        for line in reply.read().decode().splitlines():
+            if found := re.match(r'vllm:request_success_total\{.*engine="(\d+)".*\} ([\d.]+)$', line):
+                counts[found[1]] += int(float(found[2]))
+    return +counts
 
 
 def test_a_flag_that_it_does_not_know_and_a_port_in_use_end_the_run(runner: asyncio.Runner, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from rest_react.reporting.results.rows import compute_rows
 from rest_react.stages.reopen import reopen_where_limits_changed
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings
-from rest_react.storage.summaries import write_summary
+from rest_react.storage.summaries import reopen, write_summary
 from tests.runs import result, write_lines
 
 SETTINGS = {"task.kind": "search_qa", "evaluate.grader_max_tokens": 4}
@@ -37,6 +37,15 @@ def test_trackers_get_the_numbers_of_reopened_iterations_and_of_those_behind_the
     write_summary(folder.stage(2, "evaluate", "world"), {"grader": "llm", "questions": 2, "repeats": 1, "seconds": 1.0})
     reopen_where_limits_changed(folder, OTHER_LIMIT, iteration=2)
     assert [row.iteration for row in compute_rows(folder.root)] == [0, 2]
+    assert tracked(folder) == [0]
+
+
+def test_after_a_kill_between_a_reopened_stage_and_its_tracker_the_next_command_sends_it_again(
+    folder: RunFolder,
+) -> None:
+    for k in (1, 2):
+        reopen(folder.stage(k, "evaluate", "world"))
+    reopen_where_limits_changed(folder, OTHER_LIMIT, iteration=2)
     assert tracked(folder) == [0]
 
 

@@ -31,6 +31,7 @@ from rest_react.stages.synthesise import (
 from rest_react.storage.files import write_file
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.summaries import read_summary, write_summary
+from tests.clients import Killed
 from tests.loopback import Reply, Request, serve
 from tests.tasks.completion.test_rows import write_data
 from tests.training.hosted.test_trainer import Api
@@ -154,9 +155,11 @@ def test_texts_are_added_where_none_of_a_label_was_left(tmp_path: Path) -> None:
 
 def test_after_an_outage_of_the_judge_the_teacher_is_not_asked_again(tmp_path: Path) -> None:
     class Judge:
-        outage = True
+        outage, killed = True, False
 
         async def is_good(self, state: str, candidate: str, *, seed: int) -> Judgement:
+            if self.killed:
+                raise Killed
             if self.outage:
                 raise OutsideFault("HTTP 503")
             return Judgement(True, Completion("GOOD: yes", 3, None, "stop", 20))
@@ -170,9 +173,13 @@ def test_after_an_outage_of_the_judge_the_teacher_is_not_asked_again(tmp_path: P
 
     with pytest.raises(StageIncomplete):
         write()
-    judge.outage = False
+    judge.outage, judge.killed = False, True
+    with suppress(Killed):
+        write()  # the texts file has been opened again, without the texts that are not judged
+    judge.killed = False
     write()
     assert len(teacher.asked) == 2
+    assert not (tmp_path / "unjudged.jsonl").exists()
     assert list(read_lines(tmp_path / "texts.jsonl", WrittenText)) == [
         WrittenText(f"{label}.0", label, "My card was refused.", "", None, 9, 4, 20, 3) for label in "AB"
     ]

@@ -1,3 +1,4 @@
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from rest_react.errors import RunFolderError
 from rest_react.records import Fault, Trajectory
+from rest_react.storage.files import write_file
 from rest_react.storage.run_folder import RunFolder
 from rest_react.storage.settings_file import lock_settings, read_environments, read_settings
 from rest_react.storage.summaries import write_summary
@@ -70,6 +72,17 @@ def test_a_folder_where_nothing_was_finished_takes_other_settings(tmp_path: Path
         lock_settings(folder.root, SETTINGS, HERE)
 
 
+def test_written_texts_that_only_lack_a_judgement_survive_a_change_of_the_judge(tmp_path: Path) -> None:
+    folder, texts = RunFolder(tmp_path), tmp_path / "iter_0" / "synthetic" / "texts.jsonl"
+    lock_settings(folder.root, {"reward_model.base_url": "http://a", "seed": 0}, HERE)
+    write_file(texts, json.dumps(LOST_TEXT | {"text": "My card was refused."}) + "\n")
+    told = lock_settings(folder.root, {"reward_model.base_url": "http://b", "seed": 0}, HERE)
+    assert told == ["reward_model.base_url changed; no finished work depends on it"]
+    with pytest.raises(RunFolderError, match="seed: 0 in the folder, 1 now"):
+        lock_settings(folder.root, {"reward_model.base_url": "http://b", "seed": 1}, HERE)
+    assert texts.exists()
+
+
 GRADED = {"id": "q.0", "verdict": {"verdict": "correct"}}
 LOST_TEXT = {"id": "Card.0", "fault": {"whose": "outside", "message": "HTTP 503"}}
 OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
@@ -84,6 +97,7 @@ OWED = {"id": "q.0", "verdict": {"verdict": "unscored", "owed": True}}
         ("grader", "baselines/tfidf/world/results.jsonl", OWED, GRADED),
         ("reward_model", "iter_0/synthetic/texts.jsonl", LOST_TEXT, {"id": "Card.0"}),
         ("finetune", "iter_1/finetune/events.jsonl", {"id": "event"}, None),
+        ("finetune", "iter_1/finetune/loss.jsonl", {"step": 1, "loss": 0.5}, None),
         ("finetune", "iter_1/finetune/model.json", None, {}),
         # of iteration 0, which has demonstrations alone, neither depends on the reward model nor on the filters
         ("reward_model", "iter_0/improve/rankings.jsonl", {"id": "q.0.0"}, None),

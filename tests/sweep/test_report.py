@@ -10,6 +10,7 @@ from rest_react.metrics.intervals import paired_difference
 from rest_react.reporting.results.results_json import read_results, scores_of
 from rest_react.sweep.report import write_sweep_report
 from rest_react.training.process.loss_curve import stays_up
+from tests.sweep.hand_made import first, write_run
 from tests.tasks.completion.test_rows import label_free_run, write_data
 
 
@@ -72,3 +73,27 @@ def test_iterations_beyond_those_that_a_job_was_asked_for_do_not_count(tmp_path:
     assert "Start" not in told[0]
     through_1 = write_sweep_report([{**jobs[0], "iteration": 1}, {**jobs[0], "iteration": 1}], tmp_path).splitlines()
     assert "Minus start" in through_1[0]
+
+
+def jobs_of(folder: Path, *failed: dict[str, object]) -> list[dict[str, object]]:
+    """Two finished jobs, and these others."""
+    runs = [write_run(folder / f"r_{i}", {0: first(60 + i)}, seed=i) for i in range(2)]
+    done = [{"status": 0, "folder": str(run), "overrides": [f"seed={i}"]} for i, run in enumerate(runs)]
+    return [*done, *failed]
+
+
+def test_the_files_of_a_sweep_name_the_jobs_without_results(tmp_path: Path) -> None:
+    one = {"status": 3, "folder": "", "overrides": ["seed=2"]}
+    told = write_sweep_report(jobs_of(tmp_path, one), tmp_path)
+    for page in ("sweep.md", "sweep.html"):
+        assert "1 of 3 jobs is not here: seed=2, incomplete" in (tmp_path / page).read_text(), page
+    assert "not here" not in told  # there the table of jobs stands above
+    write_sweep_report(jobs_of(tmp_path / "more", one, {"status": -1, "folder": "", "overrides": ["seed=3"]}), tmp_path)
+    assert "2 of 4 jobs are not here: seed=2, incomplete; seed=3, no outcome" in (tmp_path / "sweep.md").read_text()
+    write_sweep_report(jobs_of(tmp_path / "all"), tmp_path)
+    assert "not here" not in (tmp_path / "sweep.md").read_text()
+
+
+def test_markdown_does_not_format_the_notes_of_a_sweep(tmp_path: Path) -> None:
+    write_sweep_report(jobs_of(tmp_path, {"status": 2, "folder": "", "overrides": ["run=*r*_<2>"]}), tmp_path)
+    assert r"run=\*r\*\_&lt;2&gt;, refused" in (tmp_path / "sweep.md").read_text()

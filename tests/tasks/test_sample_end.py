@@ -18,6 +18,9 @@ from rest_react.tasks.sample_end import ended
         ("yes  # [END]", 64, "length", ("yes  ", "stop")),
         ("yes  # [END] no # [END]", 64, "", ("yes  ", "")),
         ("# [END]", 64, "content_filter", ("", "content_filter")),
+        # the mark however it is spaced, as the parser reads it
+        ("yes #[END] no", 64, "length", ("yes ", "stop")),
+        ("yes #  [END] no", 3, "stop", ("yes ", "stop")),
     ],
 )
 def test_a_sample_ends_at_its_end_mark_at_its_limit_or_where_its_server_says(text, tokens, finish, expected) -> None:

@@ -83,3 +83,7 @@ def test_no_text_holds_a_code_fence(text: str) -> None:
 
 def test_a_value_is_not_filled_in_again() -> None:
     assert fill_in("{a} {b} {c}", a="{b}", b="2") == "{b} 2 {c}"
+
+
+def test_markdown_neither_formats_a_name_nor_strikes_it_through() -> None:
+    assert plain("~~gone~~ *a* b_c [d]") == r"\~\~gone\~\~ \*a\* b\_c \[d\]"

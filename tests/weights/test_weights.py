@@ -157,6 +157,16 @@ def test_other_templates_get_no_system_turn_of_their_own(
     assert tokenizer.decode(encode_prompt(tokenizer, Prompt(prefix, "S"), "chat")) == expected
 
 
+def test_a_date_among_the_template_arguments_replaces_today_s(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As templates of Llama 3 take it."""
+    dated = "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    monkeypatch.setattr(tokenizer, "chat_template", dated + "{{ date_string }}: {{ messages[0].content }}")
+    tokens = encode_prompt(tokenizer, Prompt("", "S"), "chat", {"date_string": "26 Jul 2024"})
+    assert tokenizer.decode(tokens) == "26 Jul 2024: S"
+
+
 def test_completion_joins_prefix_and_state(tokenizer: PreTrainedTokenizerBase) -> None:
     assert tokenizer.decode(encode_prompt(tokenizer, Prompt("Be exact.\n", "STATE = 1\n"), "completion")) == (
         "Be exact.\nSTATE = 1\n"

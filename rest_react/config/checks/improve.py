@@ -53,6 +53,11 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             f"world.demonstrations to {folds} or more, or lower it (2 at least)"
         )
     keep, steps = s.improve.keep_trajectories, s.improve.selector == "reward_model" or s.improve.keep == "judged_good"
+    if keep not in JUDGE_ANSWERS and s.agent.exemplars == "always":
+        yield (
+            "agent.exemplars: always shows the policy exemplars in Grow, but reward_model=trained learns from samples "
+            "without them; set agent.exemplars=untuned, or another reward_model"
+        )
     if keep in JUDGE_ANSWERS and steps:
         yield (
             f"improve.keep_trajectories: {keep}, but reward_model=trained judges either answers or steps; for "

@@ -16,6 +16,7 @@ from rest_react.questions.row_values import PlacedRows, Row
 _SPACE = re.compile(r"\s*")
 # Keys under which a file of one JSON object has its rows, as in SQuAD and TriviaQA.
 _WRAPPERS = frozenset(("data", "rows", "questions", "examples", "instances"))
+_ROW_KEYS = frozenset(("question", "text", "instruction"))  # an object with one of these keys is itself a row
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -67,7 +68,10 @@ def _parse_object(raw: bytes) -> Row | None:
 
 
 def _rows_in_object(row: Row) -> tuple[str, list[Row]] | None:
-    """(key, rows) if the object has its rows in a list under one of `_WRAPPERS`, and no other list or object."""
+    """(key, rows) if the object has its rows in a list under one of `_WRAPPERS`, no other list or object, and no key of
+    a row."""
+    if _ROW_KEYS & {name.lower() for name in row}:
+        return None
     lists = [name for name, found in row.items() if isinstance(found, (list, dict))]
     if len(lists) == 1 and lists[0].lower() in _WRAPPERS:
         members = row[lists[0]]

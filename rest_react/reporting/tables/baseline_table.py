@@ -53,7 +53,8 @@ def terminal_tables(rows: Sequence[ResultRow], baselines: Sequence[ComparedBasel
 
     kept = [i for i, heading in enumerate(HEADINGS) if heading in _ON_TERMINAL]
     for name, (_, *lines) in _by_benchmark(rows, baselines):
-        table = empty_table(f"Baselines: {visible(name)}")
+        table = empty_table("")
+        table.title = Text(f"Baselines: {visible(name)}", table.title_style or "")
         for place in kept:
             table.add_column(HEADINGS[place], justify="right" if place else "left", no_wrap=True)
         for line in lines:

@@ -36,7 +36,8 @@ def stage_table(run_folder: Path, stage: str) -> dict[str, Any] | None:
 
 
 def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The entries of a summary as text: shares in percent, seconds in minutes, nested entries with their path."""
+    """The entries of a summary as text: shares in percent, seconds in minutes, dollars with the
+    digits that a summary has, nested entries with their path."""
     for key, value in summary.items():
         name = f"{prefix}{visible(key).replace('_', ' ')}"
         if key == "schema":
@@ -47,6 +48,8 @@ def _flat(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield "minutes", RESUMED if value is None else f"{value / 60:.1f}"
         elif key.endswith("_share") and isinstance(value, (int, float)):
             yield name, percent(value)
+        elif key.endswith("_usd") and isinstance(value, float) and 0 < value < 100:
+            yield name, f"{value:.6f}"
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             yield name, f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
         else:

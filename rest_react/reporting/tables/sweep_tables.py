@@ -99,12 +99,14 @@ def _times(values: Sequence[float | None], factor: float = 1.0) -> float | None:
 
 
 def _over_trainings(answers: Sequence[int | None], texts: Sequence[str]) -> str:
-    """The range of numbers of answers over trainings; the text of one where all are alike."""
-    known = sorted(answer for answer in answers if answer is not None)
-    if len(set(texts)) == 1 or not known:
+    """The range of numbers of answers over trainings, and in how many it is never or unknown; the text of one where all
+    are alike."""
+    if len(set(texts)) == 1:
         return texts[0]
-    others = f", never or unknown in {len(answers) - len(known)} of {len(answers)}" if len(known) < len(answers) else ""
-    return f"{known[0]:,} to {known[-1]:,} answers{others}"
+    known = [f"{answer:,}" for answer in sorted(answer for answer in answers if answer is not None)]
+    told = [f"{' to '.join(dict.fromkeys((known[0], known[-1])))} answers"] if known else []
+    cases = {"never": texts.count("never"), "unknown": texts.count("")}
+    return ", ".join([*told, *(f"{case} in {n} of {len(texts)}" for case, n in cases.items() if n)])
 
 
 def _score(arm: Arm, name: str) -> str:

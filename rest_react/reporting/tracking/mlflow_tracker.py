@@ -119,18 +119,21 @@ class MlflowTracker:
         """The MLflow run of this iteration, made first if there is none."""
         found = client.search_runs([experiment], f"tags.`{_RUN}` = '{_UNSAFE.sub('_', self._of.name)}'", max_results=1)
         if found:
+            self._log_parameters(client, str(found[0].info.run_id), found[0].data.params)
             return str(found[0].info.run_id)
         opened = client.create_run(
             experiment,
             run_name=self._of.name,
             tags={_RUN: _UNSAFE.sub("_", self._of.name), "mlflow.source.name": "rest_react"},
         )
-        self._log_parameters(client, str(opened.info.run_id))
+        self._log_parameters(client, str(opened.info.run_id), {})
         return str(opened.info.run_id)
 
-    def _log_parameters(self, client: "MlflowClient", id_: str) -> None:
+    def _log_parameters(self, client: "MlflowClient", id_: str, held: Mapping[str, str]) -> None:
+        """Logs the settings that the MLflow run does not hold: an earlier command may have failed before all were."""
         from mlflow.entities import Param
 
-        given = [Param(_UNSAFE.sub("_", name), str(value)[:_PARAMETER]) for name, value in self._of.settings.items()]
+        named = {_UNSAFE.sub("_", name): str(value)[:_PARAMETER] for name, value in self._of.settings.items()}
+        given = [Param(name, value) for name, value in named.items() if name not in held]
         for start in range(0, len(given), _AT_ONCE):
             client.log_batch(id_, params=given[start : start + _AT_ONCE])

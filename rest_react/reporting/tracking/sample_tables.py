@@ -2,7 +2,9 @@
 
     sample_tables(Path("outputs/default"), 1)["verdicts"]      # [{"id": "eval-000.0", "verdict": "correct", ...}, ...]
 
-Large tables are sampled (seeded). Not here: sending them (reporting.tracking.track_iteration).
+Large tables are sampled (seeded). Gold answers and the grader's reasons, which may quote them, are left out: a tracker
+may be a service.
+Not here: sending them (reporting.tracking.track_iteration).
 """
 
 import heapq
@@ -52,10 +54,8 @@ def _verdict_row(recorded: RecordedTrajectory) -> Iterator[dict[str, object]]:
             "stage": recorded.stage,
             "id": result.id,
             "question": recorded.trajectory.question,
-            "golds": " / ".join(result.golds),
             "answer": result.answer,
             "verdict": result.verdict.verdict,
-            "reason": result.verdict.reason,
             "before_checks": result.verdict_before_checks.verdict,
             "em": result.em,
             "f1": result.f1,

@@ -5,8 +5,8 @@
 The answer is that of most trajectories of the question (agreement), a selected passage has it (support), and the
 selected passages have the words of the question (reconstruction). A hop that the policy skips in every trajectory
 passes where a passage has its word. Comparisons and yes-or-no questions seldom pass: no passage has their words.
-Measured against gold: 97% right among those kept in the world where the three were chosen (all: 63%), 71% in another
-(all: 58%; docs/log.md).
+Measured against gold: 97% right among those kept in the world where the three were chosen (all: 63%), 71% and 40% in
+two others (all: 58% and 24%; docs/log.md).
 Source: ours; the parts name theirs.
 """
 

@@ -62,13 +62,13 @@ async def improve(
     if read_summary(stage) is not None:
         return
     started = time.monotonic()
-    rankings = stage / RANKINGS
+    rankings, again = stage / RANKINGS, not _has_trained(stage)
     if rules.keep_trajectories in ASK_REWARD_MODEL:
         assert reward_model is not None
         await judge_trajectories(
             task, trajectories, stage,
             judge=reward_model, keep=rules.keep_trajectories, seed=seed, in_flight=in_flight, title=title,
-            tolerated=rules.tolerate_outside_faults,
+            tolerated=rules.tolerate_outside_faults, again=again,
         )  # fmt: skip
     bad = left_out(stage, trajectories, rules)
 
@@ -82,7 +82,7 @@ async def improve(
     records = replace(
         _RECORDS,
         kind=OptionRanking if by_options else Ranking,
-        keep=_still_counts(task, trajectories, rules, bad, seed),
+        keep=_still_counts(task, trajectories, rules, bad, seed) if again else lambda _: True,
     )
     await run_owed(
         records, rankings, steps_to_rank(task, trajectories, rules, Counter(), bad), rank,
@@ -149,10 +149,16 @@ _RECORDS = StageRecords(
 )
 
 
+def _has_trained(stage: Path) -> bool:
+    """Whether a training has used the examples. Then they stay as they are: where the file is made again because it was
+    damaged, nothing is asked again."""
+    return any((stage.parent / "finetune").glob("*"))
+
+
 def reopen_refused(stage: Path) -> None:
     """Makes a complete Improve incomplete if it has refused rankings or missing verdicts, so that the next command
     retries these; unless a training has already used them."""
-    if any((stage.parent / "finetune").glob("*")) or read_summary(stage) is None:
+    if _has_trained(stage) or read_summary(stage) is None:
         return
     decided = all(map(is_decided, read_lines(stage / RANKINGS, Ranking)))
     if not decided or not all(map(has_verdict, read_lines(stage / VERDICTS, TrajectoryVerdict))):

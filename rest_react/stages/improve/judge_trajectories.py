@@ -9,6 +9,7 @@ Not here: what the reward model is asked (selection.judge_trajectory), and the s
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rest_react.records import Trajectory, TrajectoryVerdict
@@ -35,9 +36,10 @@ async def judge_trajectories(
     in_flight: int,
     title: str,
     tolerated: float,
+    again: bool = True,
 ) -> None:
-    """Judges every trajectory that has no verdict yet. Raises StageIncomplete if more than the share `tolerated` failed
-    because of external errors."""
+    """Judges every trajectory that has no verdict yet; not `again` one whose request failed or was of no use. Raises
+    StageIncomplete if more than the share `tolerated` failed because of external errors."""
 
     def items() -> Iterator[tuple[str, Evidence]]:
         for trajectory in read_lines(trajectories, Trajectory):
@@ -50,7 +52,7 @@ async def judge_trajectories(
         return await judge_trajectory(id_, found, judge, keep=keep, seed=derive_seed(seed, id_, "right"))
 
     await run_owed(
-        _RECORDS, stage / VERDICTS, items(), verdict,
+        _RECORDS if again else replace(_RECORDS, keep=lambda _: True), stage / VERDICTS, items(), verdict,
         total=sum(one.outcome == "finished" for one in read_lines(trajectories, Trajectory)),
         in_flight=in_flight, title=f"{title}, verdicts on trajectories", tolerated=tolerated,
     )  # fmt: skip

@@ -74,7 +74,7 @@ def confusion_tables(results: Iterable[Result], labels: Sequence[str]) -> Iterat
     by_key = {label_key(label): label for label in labels}
     pairs = [
         (
-            by_key.setdefault(label_key(result.golds[0]), result.golds[0]),
+            by_key.setdefault(label_key(gold := _gold(result)), gold),
             result.answer if result.fault is None else None,
         )
         for result in results
@@ -91,6 +91,12 @@ def confusion_tables(results: Iterable[Result], labels: Sequence[str]) -> Iterat
     )
     mean = ("mean over labels (macro)", str(len(pairs)), "", "", f"{found.macro_f1:.3f}")
     yield ResultTable("By label", ("", "answers", "precision", "recall", "F1"), (*figures, mean))
+
+
+def _gold(result: Result) -> str:
+    """The gold answer that was given, since any of them is right; the first if none was."""
+    key = label_key(result.answer) if result.fault is None else None
+    return next((gold for gold in result.golds if label_key(gold) == key), result.golds[0])
 
 
 def _share(value: float | None) -> str:

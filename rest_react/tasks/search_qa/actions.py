@@ -66,7 +66,7 @@ class CheckAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReviseAnswer:
-    """The verdict of a self-check that replaces the answer."""
+    """The verdict of a self-check that replaces the answer; an empty revision changes nothing."""
 
     revised_answer: str
     comments: tuple[str, ...] = ()

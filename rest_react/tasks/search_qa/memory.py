@@ -37,7 +37,7 @@ class Memory:
 
 def after(memory: Memory, parsed: ParsedStep, *, searches_again: bool = False) -> Memory:
     """The memory after a step. Of the search results it keeps the selected ones. A revision replaces the answer, unless
-    the agent searches again instead."""
+    it is empty or the agent searches again instead."""
     if parsed.step.forced:
         return replace(memory, past=(*memory.past, Terminate(BUDGET_SPENT)))
     match parsed.chosen.action if parsed.chosen else None:
@@ -49,7 +49,7 @@ def after(memory: Memory, parsed: ParsedStep, *, searches_again: bool = False) -
             return replace(memory, past=(*memory.past, entry))
         case Answer() as draft:
             return Memory((*memory.past, draft), draft.answer)
-        case ReviseAnswer(revised) if not searches_again:
+        case ReviseAnswer(revised) if revised.strip() and not searches_again:
             return replace(memory, answer=revised)
     return memory
 

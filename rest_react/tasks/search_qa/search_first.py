@@ -3,8 +3,8 @@
     candidates, actions = refuse_terminate(candidates, actions, "Who founded Vell?")
 
 A small model often answers without a search. Before the first search, samples that terminate are refused: they cannot
-be chosen and do not train. If no other sample can be used, a search for the question itself is supplied, which does
-not train either, because the policy did not sample it.
+be chosen and are no targets (preferences may take one as the rejected sample). If no other sample can be used, a search
+for the question itself is supplied, which does not train either, because the policy did not sample it.
 Source: our own measurement that small models search too seldom; the paper has no such rule.
 Not here: forced Terminate when no searches remain (agent).
 """

@@ -7,8 +7,8 @@
 2. Verify: it sees the function and three other questions, without their answers, and writes one call for each. The
    runner, outside the sandbox, compares: each question needs a call that calls the function exactly once and whose
    answer is right and comes from the function. The function must compute: a call may not bring the right answer with it
-   (replies.verifier.brought), and the function may not return the same argument in all calls. What failed is told to
-   the maker, up to `tries` times for each stage.
+   (replies.verifier.brought), and the function may not return the same argument, or value of a mapping under the same
+   key, in all calls. What failed is told to the maker, up to `tries` times for each stage.
 3. Wrap: the head and documentation of the function, and the verified calls. No model is needed for that.
 
 A tool that fails is not used. (The original lets a function pass after three failures, accepts an empty reply, and

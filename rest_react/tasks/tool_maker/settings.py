@@ -35,6 +35,8 @@ RoleModel: TypeAlias = LanguageModel | ScriptedMakerModel
 FamilyName: TypeAlias = Literal[
     "logical_deduction", "shuffled_objects", "bracket_closing", "word_sorting", "remainders", "meeting_schedule"
 ]
+# As in configs/task/tool_maker.yaml. Only other limits are part of a folder's name, so that older folders are found.
+_SANDBOX = {"sandbox": "namespaces", "sandbox_seconds": 5.0, "sandbox_memory_mb": 512}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,8 @@ class ToolMakerSettings(TaskSettings):
         return Library(root / f"{folder_name(self.maker.model)}-{self._way_of_making(context)}")
 
     def _way_of_making(self, context: TaskContext) -> str:
-        """A digest of what decides what a maker makes: its settings, prompts and solved examples. So a tool that was
-        rejected once is made again in another way."""
+        """A digest of what decides what a maker makes: its settings, prompts and solved examples, and what its code may
+        take. So a tool that was rejected once is made again in another way."""
         prompts = [
             context.prompts.by_kind[kind].prefix for kind in ("propose", "verify") if kind in context.prompts.by_kind
         ]
@@ -113,7 +115,9 @@ class ToolMakerSettings(TaskSettings):
         built_in = context.items()
         assert isinstance(built_in, ToolItems)
         shown = [(family, [one.question.text for one in solved]) for family, solved in built_in.examples.items()]
-        return texts_hash([*prompts, repr(limits), repr(model), repr(shown), *self._own_texts()])[:8]
+        changed = {name: getattr(self, name) for name, usual in _SANDBOX.items() if getattr(self, name) != usual}
+        sandbox = [repr(changed)] if changed else []
+        return texts_hash([*prompts, repr(limits), repr(model), repr(shown), *sandbox, *self._own_texts()])[:8]
 
     def _own_texts(self) -> list[str]:
         return [repr((one.kind, one.question.text, one.answers)) for one in self.solved_questions()]

@@ -255,7 +255,8 @@ def _dispatches(last: Mapping[str, Evaluated]) -> Iterator[_Choice]:
                     said = read_choice(step.candidates[step.chosen].text, step.state) if step.chosen is not None else ""
                     right = said == (family if known else NONE)
                     score = None if result is None else result.score
-                    yield _Choice(way, known, trajectory.question_id, float(right), score)
+                    question = trajectory.question_id.rpartition(":")[2]  # one cluster, however it is asked
+                    yield _Choice(way, known, question, float(right), score)
 
 
 def _dispatch_rows(chosen: Sequence[_Choice]) -> Iterator[tuple[str, ...]]:

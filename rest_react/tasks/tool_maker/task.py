@@ -155,8 +155,9 @@ class ToolMaker(Task):
         return list(map(step_view, steps))
 
     def conversation(self, trajectory: ParsedTrajectory, *, gold: bool) -> Conversation:
-        """One turn per step; without `gold` the maker's questions have no answers."""
-        return one_turn_per_step(trajectory.steps if gold else list(map(_without_gold, trajectory.steps)))
+        """One turn per step, the maker's failed tries too; without `gold` the maker's questions have no answers."""
+        steps = [_as_said(parsed) for parsed in trajectory.steps]
+        return one_turn_per_step(steps if gold else list(map(_without_gold, steps)))
 
     def violations(self, trajectory: ParsedTrajectory) -> Violations:
         """Calls whose values do not come from the question (replies.verifier). Valid for all questions."""
@@ -181,6 +182,15 @@ def _ungrounded(parsed: ParsedStep, question: str) -> tuple[tuple[str, ...] | No
         None if action.action is None else tuple(ungrounded(action.target, question, documentation=documentation))
         for action in parsed.actions
     )
+
+
+def _as_said(parsed: ParsedStep) -> ParsedStep:
+    """A try of the maker that failed, with its reply as the action: its next try answers the problem of it."""
+    step = parsed.step
+    if step.kind not in ("propose", "verify") or step.chosen is not None or not parsed.actions:
+        return parsed
+    said = replace(parsed.actions[0], target=step.candidates[0].text)
+    return replace(parsed, step=replace(step, chosen=0), actions=(said,))
 
 
 def _without_gold(parsed: ParsedStep) -> ParsedStep:

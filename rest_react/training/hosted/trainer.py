@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rest_react.errors import BudgetReached, OutsideFault, UsageError
+from rest_react.errors import BudgetReached, DiskError, OutsideFault, UsageError
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter
 from rest_react.remote.retry import READY_WITHIN_S, Backoff
@@ -132,11 +132,16 @@ class HostedTrainer:
         progress: Progress,
         folder: Path,
     ) -> Progress:
-        """Charges the estimate, uploads the rows and creates the job. What the service refuses costs nothing."""
+        """Charges the estimate, uploads the rows and creates the job. What the service refuses costs nothing. A refusal
+        to list the jobs is none: an earlier command may have created this one."""
         progress = await self._charged(examples, progress, folder)
+        if job := await self._job_of_a_killed_run(client, progress):
+            return note_progress(folder, replace(progress, job=job))
         try:
             progress = await self._upload(client, rows, progress, folder)
             return await self._create(client, base, job_seed, progress, folder)
+        except DiskError:  # the job may have been created
+            raise
         except UsageError:
             # Other settings may follow. A kill between these two lines leaves too much charged, not too little.
             (folder / "job.json").unlink()
@@ -154,6 +159,7 @@ class HostedTrainer:
         try:
             async with budget.call(role, worst) as bill:
                 bill.owed = bill.worst
+            budget.flush()
         except (BudgetReached, UsageError):
             (folder / "job.json").unlink()  # nothing was sent: other settings may follow
             raise
@@ -177,9 +183,7 @@ class HostedTrainer:
 
     async def _stop(self, client: "AsyncOpenAI", progress: Progress, folder: Path) -> None:
         """Cancels the job in `folder/job.json`, or the job that a killed run started without saving its id."""
-        job = progress.job or (
-            progress.file and await self._service.ask("searching for the job", lambda: find_job(client, progress.file))
-        )
+        job = progress.job or await self._job_of_a_killed_run(client, progress)
         if not job:
             raise UsageError(f"{folder}: no job was started here, so there is none to cancel; remove finetune.cancel")
         await self._service.ask("cancelling the job", lambda: client.fine_tuning.jobs.cancel(job))
@@ -188,6 +192,12 @@ class HostedTrainer:
             f"{self._base_url}: fine-tuning job {job} was cancelled. To start a new job, delete {folder / 'job.json'} "
             "and run the same command without finetune.cancel"
         )
+
+    async def _job_of_a_killed_run(self, client: "AsyncOpenAI", progress: Progress) -> str:
+        """The job over the uploaded file, which a killed run started without saving its id; empty if there is none."""
+        if not progress.file:
+            return ""
+        return await self._service.ask("searching for the job", lambda: find_job(client, progress.file)) or ""
 
     def _content_of(self, rows: bytes, base: ModelRef, job_seed: int) -> str:
         settings = [self._base_url, base.name, self._hyperparameters, job_seed, _SUFFIX]

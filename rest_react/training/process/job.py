@@ -21,7 +21,7 @@ import msgspec
 
 from rest_react.errors import UsageError
 from rest_react.records import Example, ModelRef
-from rest_react.storage.files import make_folder, remove, write_file
+from rest_react.storage.files import folder_digest, make_folder, remove, write_file
 from rest_react.storage.locked_settings import flatten, is_locked
 from rest_react.terminal.console import say
 from rest_react.training.accelerate_configuration import accelerate_configuration
@@ -80,13 +80,15 @@ class LocalTraining:
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[How]):
-    """The content of `folder/job.json`. `base` is a folder or a Hub id; the training resumes from `checkpoint`."""
+    """The content of `folder/job.json`. `base` is a folder or a Hub id; the training resumes from `checkpoint`, whose
+    base has this digest (of a Hub id: the id)."""
 
     base: str
     folder: str
     seed: int
     checkpoint: str | None
     training: How
+    base_digest: str = ""
 
 
 def read_job(path: Path, how: type[How]) -> Job[How]:
@@ -152,11 +154,12 @@ def _write_job(files: Mapping[str, str], weights: str, folder: Path, seed: int, 
     is_auto = training.dtype == "auto"
     if is_auto:
         training = replace(training, dtype=_number_type_before(folder))
-    _drop_another_training(folder, files, seed, training)
+    digest = folder_digest(Path(weights)) if Path(weights).is_dir() else weights
+    _drop_another_training(folder, files, seed, training, digest)
     checkpoint = prepare_resume(folder)
     if is_auto and checkpoint is None:
         training = replace(training, dtype=compute_type_here("auto"))
-    job = Job(weights, str(folder.resolve()), seed, checkpoint, training)
+    job = Job(weights, str(folder.resolve()), seed, checkpoint, training, digest)
     for name, lines in files.items():
         write_file(folder / name, lines)
     write_file(folder / "job.json", json.dumps(asdict(job), indent=2))
@@ -173,22 +176,28 @@ def _number_type_before(folder: Path) -> NumberType:
     return told
 
 
-def _drop_another_training(folder: Path, files: Mapping[str, str], seed: int, training: LocalTraining) -> None:
-    """Removes the state of an interrupted training with other rows, another seed or settings that change its result:
-    its checkpoints do not belong to this one."""
+def _drop_another_training(
+    folder: Path, files: Mapping[str, str], seed: int, training: LocalTraining, base_digest: str
+) -> None:
+    """Removes the state of an interrupted training of another base, with other rows, another seed or settings that
+    change its result: its checkpoints do not belong to this one."""
     path = folder / "job.json"
     if not path.exists():
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
         same = before["seed"] == seed and _that_count(before["training"]) == _that_count(asdict(training))
+        same = same and before.get("base_digest", base_digest) == base_digest  # an earlier version wrote none
     except (ValueError, KeyError, TypeError):  # of another version
         same = False
     same = same and all((folder / name).exists() and (folder / name).read_text() == new for name, new in files.items())
     if not same:
         remove(folder / SNAPSHOTS)
     if not same and (folder / "checkpoints").exists():
-        say(f"note: {folder}: the rows or settings of this training have changed since it began, so it starts again")
+        say(
+            f"note: {folder}: the rows, the settings or the base of this training have changed since it began, so it "
+            "starts again"
+        )
         remove(folder / "checkpoints")
         (folder / "loss.jsonl").unlink(missing_ok=True)
 

@@ -68,19 +68,22 @@ async def train_in_process(
 async def _launch(
     command: Sequence[str], environment: Mapping[str, str], folder: Path, total: int, on_step: OnStep
 ) -> None:
+    losses = folder / "loss.jsonl"
+    position = losses.stat().st_size if losses.exists() else 0
     with (folder / "train.log").open("ab") as log:
         process = child_processes.start(command, output=log, environment=environment)
         try:
-            await _watch(process, folder / "loss.jsonl", total, on_step)
+            await _watch(process, losses, position, total, on_step)
         finally:
             await asyncio.to_thread(child_processes.stop, process, _STOP_SECONDS)
     if not (folder / "model").is_dir():
         _explain(folder, process.returncode)
 
 
-async def _watch(process: subprocess.Popen[bytes], losses: Path, total: int, on_step: OnStep) -> None:
-    """Calls `on_step` for each step until the process ends, first for the steps of an interrupted call."""
-    position, ended = 0, False
+async def _watch(process: subprocess.Popen[bytes], losses: Path, position: int, total: int, on_step: OnStep) -> None:
+    """Calls `on_step` for each step behind `position` in the file until the process ends: those before it are of an
+    interrupted call."""
+    ended = False
     while not ended:
         ended = process.poll() is not None
         for line, end in loss_lines(losses, position):

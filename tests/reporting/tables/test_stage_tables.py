@@ -1,11 +1,12 @@
-"""Notes on the trainings of a run: those from untuned weights whose loss did not halve."""
+"""The table of a stage, and notes on the trainings of a run from untuned weights whose loss did not halve."""
 
 from pathlib import Path
 
 import pytest
 
-from rest_react.reporting.tables.stage_tables import convergence_notes
+from rest_react.reporting.tables.stage_tables import convergence_notes, stage_table
 from rest_react.storage.settings_file import lock_settings
+from rest_react.storage.summaries import write_summary
 from tests.runs import write_lines
 
 
@@ -31,3 +32,11 @@ def test_a_training_from_untuned_weights_whose_loss_stays_up_is_named(
         "fifth"
         for k in named
     ]
+
+
+def test_a_cost_below_a_cent_is_shown_with_its_digits(tmp_path: Path) -> None:
+    for k, cost in enumerate((0.0042, 0.0, 1234.5)):
+        write_summary(tmp_path / f"iter_{k}" / "grow", {"cost_usd": cost})
+    table = stage_table(tmp_path, "grow")
+    assert table is not None
+    assert ["cost usd", "0.004200", "0.00", "1,234.50"] in table["rows"]

@@ -7,9 +7,11 @@ import pytest
 from rest_react.metrics.intervals import Share, clustered_interval, paired_difference
 from rest_react.metrics.number_formats import percent, points, span
 from rest_react.metrics.trainings import change_over_trainings, difference_to_baseline, mean_over_trainings
+from rest_react.reporting.results.results_json import BreakEven, ComparedBaseline
 from rest_react.reporting.results.rows import RATING
 from rest_react.reporting.tables.sweep_arm import Arm
-from rest_react.reporting.tables.sweep_tables import sweep_table
+from rest_react.reporting.tables.sweep_tables import costs_table, sweep_table
+from tests.runs import row
 
 BASELINE = {f"w{i}": [float(i < 4)] for i in range(10)}
 
@@ -119,3 +121,33 @@ def test_with_repeats_a_sweep_has_the_intervals_of_a_report() -> None:
 
 def _ends(share: Share) -> tuple[float | None, float | None]:
     return share.low, share.high
+
+
+def price(training: float | None, saved: float, answers: int | None) -> BreakEven:
+    """What a training costs in dollars and saves an answer, and after how many answers it has paid."""
+    return BreakEven(
+        training_usd=training, saved_usd=saved, answers_usd=answers,
+        training_seconds=None, saved_seconds=None, answers_seconds=None,
+    )  # fmt: skip
+
+
+FIVE, NINE, NEVER, UNKNOWN = price(1.0, 0.2, 5), price(1.0, 0.12, 9), price(1.0, -0.1, None), price(None, 0.2, None)
+
+
+@pytest.mark.parametrize(
+    ("trainings", "told"),
+    [
+        ((NEVER, NEVER), "never"),
+        ((FIVE, FIVE), "5 answers"),
+        ((NEVER, UNKNOWN), "never in 1 of 2, unknown in 1 of 2"),
+        ((NINE, FIVE, NEVER), "5 to 9 answers, never in 1 of 3"),
+        ((FIVE, UNKNOWN, UNKNOWN), "5 answers, unknown in 2 of 3"),
+    ],
+)
+def test_in_how_many_trainings_the_price_never_pays_or_is_unknown_is_told(
+    trainings: tuple[BreakEven, ...], told: str
+) -> None:
+    asked = row(0, 0.5, tokens=90.0)
+    compared = [ComparedBaseline(name="few_shot", row=asked, last_minus_it=None, break_even=one) for one in trainings]
+    headings, [cells] = costs_table([Arm(("n=10",), "texts", len(trainings), [], {}, {}, compared=compared)])
+    assert dict(zip(headings, cells, strict=True))["Pays after, USD"] == told

@@ -1,5 +1,8 @@
 """What a tracker is given of an iteration's trajectories."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from rest_react.records import Ranking, Trajectory
@@ -24,3 +27,12 @@ def test_the_tables_have_the_chosen_sample_the_target_and_the_selector(run):
     assert {row["stage"] for row in found["trajectories"]} == {"iter_1/grow", "iter_1/world"}
     assert len(found["verdicts"]) == 16
     assert sample_tables(run, 7) == {"trajectories": [], "rankings": [], "verdicts": []}
+
+
+def test_no_table_has_gold_answers_or_reasons_and_the_docs_name_every_column(run):
+    found = sample_tables(run, 1)
+    assert list(found["verdicts"][0]) == "stage id question answer verdict before_checks em f1".split()
+    text = (Path(__file__).parents[3] / "docs" / "tracking.md").read_text(encoding="utf-8")
+    for name, rows in found.items():
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        assert re.findall(r"`(\w+)`", line) == [name, *rows[0]]

@@ -358,6 +358,21 @@ def test_a_reopened_improve_retries_refused_rankings_unless_a_training_used_them
     assert len(again.llm.asked) == 1
 
 
+def test_examples_that_have_trained_are_made_again_as_they_were(tmp_path) -> None:
+    """After their file was damaged and deleted together with the summary, as the message advises."""
+    steps = [decide(candidate(ADA), candidate(BOB), state=f"state {n}") for n in range(2)]
+    how, stage = {"selector": "reward_model", "in_flight": 1}, tmp_path / "improve"
+    run(tmp_path, [trajectory_of(*steps)], model=answers([["BEST: 1"], ModelFault("too long")]), **how)
+    before = (stage / EXAMPLES).read_bytes()
+    (tmp_path / "finetune").mkdir()
+    (tmp_path / "finetune" / "job.json").touch()
+    for damaged in (EXAMPLES, "summary.json"):
+        (stage / damaged).unlink()
+    model = answers([["BEST: 2"]])
+    run(tmp_path, [trajectory_of(*steps)], model=model, **how)
+    assert ((stage / EXAMPLES).read_bytes(), model.llm.asked) == (before, [])
+
+
 def test_an_improve_that_keeps_nothing_says_so(tmp_path, capsys) -> None:
     alone = [answered("q.0", "Vell."), answered("q.1", "Gar.")]
     _, examples, summary = run(tmp_path, alone, keep_trajectories="agreeing")

@@ -144,3 +144,12 @@ def test_a_gold_outside_the_label_set_is_one_class_in_the_tables_however_it_is_s
         ("Tax", "2", "n/a", "0.000", "0.000"),
         ("mean over labels (macro)", "3", "", "", "0.250"),
     )
+
+
+def test_an_answer_that_is_any_of_several_golds_stands_on_the_diagonal() -> None:
+    answers = [
+        replace(result(f"q{i}", answer=answer), golds=("Card", "loan"))
+        for i, answer in enumerate(("Loan", "Card", "Tax"))
+    ]
+    table, _ = confusion_tables(answers, ("Card", "Loan", "Tax"))
+    assert table.rows == (("Card", "1", "0", "1", "0"), ("Loan", "0", "1", "0", "0"), ("Tax", "0", "0", "0", "0"))

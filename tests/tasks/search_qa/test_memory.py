@@ -14,7 +14,9 @@ from rest_react.tasks.search_qa.memory import BUDGET_SPENT, NOTHING_SELECTED, me
 from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
 from rest_react.tasks.search_qa.step import parse_step
+from rest_react.tasks.search_qa.views.conversation import render
 from rest_react.tasks.search_qa.world import build_world
+from rest_react.trajectories.step_view import Part
 from tests.stages.improve.test_improve import candidate
 
 WORLD = build_world(7, passages=300, demonstrations=0, train=6, evaluation=0)
@@ -73,3 +75,13 @@ def test_a_summary_adds_the_selected_links_and_a_revision_before_a_new_search_ad
         Terminate("t"),
     )
     assert (after_research.answer, end.answer) == ("Draft.", "Best.")
+
+
+def test_an_empty_revision_keeps_the_answer() -> None:
+    steps = [step("answer", Answer("t", "Draft.")), step("relevance", ReviseAnswer("", ("x",)))]
+    parsed = [parse_step(one) for one in steps]
+    assert parsed[1].chosen is not None and parsed[1].chosen.action == ReviseAnswer("", ("x",))
+    assert memories(parsed)[-1].answer == "Draft."
+    shown = render(parsed)[1]
+    assert shown.parts[-1] == Part("note", "The revision is empty, so the answer is kept.")
+    assert shown.lines[-1] == "relevance check not passed"

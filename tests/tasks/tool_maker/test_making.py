@@ -154,6 +154,26 @@ def test_a_tool_whose_calls_do_its_work_is_rejected() -> None:
     assert verdict.reason == "sorted_words only returns an argument of the call; it must compute the answer"
 
 
+class InMapping(ScriptedMaker):
+    """Its calls give the function the answer in a mapping, which the function returns."""
+
+    async def sample(self, prompt: Prompt, *, n: int, sampling: Sampling) -> list[Completion]:
+        found = await super().sample(prompt, n=n, sampling=sampling)
+        return [replace(one, text=in_mapping(one.text)) for one in found]
+
+
+def in_mapping(text: str) -> str:
+    text = text.replace("(answer):\n    return answer", "(given):\n    return given['x']")
+    return re.sub(r"^(answer = \w+)\((.*)\)$", r"\1({'x': \2})", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("family", ["word_sorting", "logical_deduction", "shuffled_objects"])
+def test_a_tool_that_returns_what_a_mapping_of_the_call_holds_is_rejected(family: str) -> None:
+    items = build_items(0, [family], demonstrations=0, train=0, evaluation=1)
+    verdict = made_for(family, InMapping("identity", items.plans, items.answers()), items)
+    assert "only returns an argument of the call; it must compute the answer" in verdict.reason
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_value_that_a_right_call_brings_is_a_right_answer(family: str) -> None:
     items = build_items(5, [family], demonstrations=0, train=300, evaluation=300)

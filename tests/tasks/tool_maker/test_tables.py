@@ -87,3 +87,16 @@ def test_a_rejected_tool_never_pays_off_and_does_not_make_the_others_cheaper() -
     assert found["remainders"] == ("-", "-", "0 + 0, 1 rejected", "$0.0050", "never")
     assert found["word sorting"] == ("10,000", "$0.0100", "0 + 0", "$0.0050", "6")
     assert found["all"] == ("10,000", "$0.0100", "0 + 0, 1 rejected", "$0.0100", "6")
+
+
+def test_a_question_that_user_and_maker_answer_is_one_question_in_the_table_of_choices() -> None:
+    evaluations = []
+    for way, named in (("user_with_tool", "word_sorting"), ("maker_with_tool", "none")):
+        made, asked = answered(way, "word_sorting", 0, 100)
+        state = dispatch_state({"word_sorting": "def f(words):"}, made.question)
+        one = replace(made, steps=(Step("dispatch", state, (Candidate(named, 1, None, "stop"),), 0),))
+        results = {one.id: result_of(asked, one, Verdict("correct"), before=Verdict("correct"))}
+        evaluations.append(Evaluated(0, way, [one], results))
+    _, choices = tool_tables(evaluations, {})
+    ((_, right, n, user, maker),) = choices.rows
+    assert (right.split()[0], n, user.split()[0], maker.split()[0]) == ("50.0%", "1", "100.0%", "0.0%")

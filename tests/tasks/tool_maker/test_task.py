@@ -6,12 +6,13 @@ from typing import cast
 
 from rest_react.errors import OutsideFault
 from rest_react.protocols import LLM
-from rest_react.records import Completion, Prompt, Question, Sampling
+from rest_react.records import Candidate, Completion, Prompt, Question, Sampling, Step, Trajectory, Usage
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.tool_maker.library import Library, MadeTool, ToolVerdict
 from rest_react.tasks.tool_maker.making import Toolbox
 from rest_react.tasks.tool_maker.sandbox import Outcome, Sandbox
 from rest_react.tasks.tool_maker.task import ToolMaker
+from rest_react.trajectories.parsed import ParsedTrajectory
 
 
 class TwoCalls:
@@ -53,3 +54,15 @@ def test_where_one_call_cannot_be_run_the_others_are_cancelled(tmp_path: Path) -
 
     assert asyncio.run(rollout()) == "sandbox: gone"
     assert sandbox.ended == ["cancelled"]
+
+
+def test_the_chat_of_a_maker_has_its_failed_tries_and_all_turns_behind_them() -> None:
+    tries = (
+        Step("propose", "solved", (Candidate("no code", 2, None, "stop", "not Python"),), None),
+        Step("propose", "repair", (Candidate("def f(x): ...", 9, None, "stop"),), 0),
+        Step("verify", "calls", (Candidate("answer = f(1)", 9, None, "stop", "question 1: wrong"),), None),
+    )
+    made = Trajectory("making.0", "making:word_sorting", "", "finished", None, tries, "", "rejected", Usage())
+    parsed = ParsedTrajectory(made, tuple(map(ToolMaker().parse, tries)))
+    told = [message.content for message in ToolMaker().conversation(parsed, gold=True).messages]
+    assert told == ["solved", "no code", "repair", "def f(x): ...", "calls", "answer = f(1)"]

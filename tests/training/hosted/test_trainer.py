@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rest_react.errors import BudgetReached, OutsideFault, RestReactError, UsageError
+from rest_react.errors import BudgetReached, DiskError, OutsideFault, RestReactError, UsageError
 from rest_react.metrics.prices import Price
 from rest_react.records import Example, ModelRef
 from rest_react.remote.budget import Budget, Meter
@@ -458,6 +458,35 @@ def test_a_training_that_is_refused_costs_nothing(tmp_path):
     with serve(api.answer) as server:
         train(server, tmp_path, meter=purse(tmp_path, max_usd=0.0064))
     assert spent(tmp_path)["prompt_tokens"] == 63
+
+
+def test_a_job_that_may_run_keeps_its_note_and_its_charge_if_the_service_refuses_to_list_jobs(tmp_path):
+    api, refusal = Api(["running"]), Reply(401, {"error": {"message": "the key has expired"}})
+    with serve(api.answer) as server:
+        with pytest.raises(OutsideFault):
+            train(server, tmp_path, patience_s=0.0, meter=purse(tmp_path, max_usd=0.01))
+        note = json.loads((tmp_path / "job.json").read_text()) | {"job": ""}  # killed before the id was saved
+        (tmp_path / "job.json").write_text(json.dumps(note))
+    with serve(lambda request: refusal) as server, pytest.raises(UsageError, match="the key has expired"):
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
+    assert json.loads((tmp_path / "job.json").read_text()) == note
+    assert spent(tmp_path)["prompt_tokens"] == 63
+    api.statuses = ["succeeded"]
+    with serve(api.answer) as server:
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
+    assert (len(api.jobs), spent(tmp_path)["calls"]) == (1, 1)
+
+
+def test_a_job_whose_id_could_not_be_written_stays_charged_and_is_found_again(tmp_path):
+    api, in_the_way = Api(), tmp_path / f"job.json.{os.getpid()}.tmp"
+    api.before_answer = lambda what: in_the_way.mkdir() if what == "jobs" else None
+    with serve(api.answer) as server:
+        with pytest.raises(DiskError, match=r"job\.json"):
+            train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
+        in_the_way.rmdir()
+        assert json.loads((tmp_path / "job.json").read_text())["file"] == "file-0"
+        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
+    assert (len(api.jobs), spent(tmp_path)["calls"]) == (1, 1)
 
 
 def test_ids_and_names_that_look_like_keys_are_kept(tmp_path, monkeypatch):

@@ -20,9 +20,9 @@ BASE = ModelRef("tiny-random", "base", tuned=False)
 AUTO = replace(SETTINGS, dtype="auto")
 
 
-def begun(folder: Path) -> None:
+def begun(folder: Path, base: ModelRef = BASE) -> None:
     """A training that was interrupted after its fourth step."""
-    assert not prepare_job({"examples.jsonl": ROWS}, BASE, folder, 7, SETTINGS, folder)
+    assert not prepare_job({"examples.jsonl": ROWS}, base, folder, 7, SETTINGS, folder)
     checkpoint = folder / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
@@ -49,9 +49,24 @@ def test_a_checkpoint_of_other_rows_or_settings_is_not_resumed(
 ) -> None:
     begun(tmp_path)
     assert not prepare_job({"examples.jsonl": rows}, BASE, tmp_path, seed, replace(SETTINGS, **changed), tmp_path)
-    told = "the rows or settings of this training have changed" in " ".join(capsys.readouterr().err.split())
+    told = "the rows, the settings or the base of this training have changed" in " ".join(
+        capsys.readouterr().err.split()
+    )
     assert (told, (tmp_path / "checkpoints").exists()) == (starts_again, not starts_again)
     assert (read_job(tmp_path / "job.json", LocalTraining).checkpoint is None) is starts_again
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_checkpoint_of_another_base_under_the_same_path_is_not_resumed(replaced: bool, tmp_path: Path) -> None:
+    weights, folder = tmp_path / "base", tmp_path / "finetune"
+    weights.mkdir()
+    (weights / "model.safetensors").write_bytes(b"weights")
+    base = ModelRef(str(weights), "base", tuned=False)
+    begun(folder, base)
+    if replaced:
+        (weights / "model.safetensors").write_bytes(b"others!")
+    assert not prepare_job({"examples.jsonl": ROWS}, base, folder, 7, SETTINGS, folder)
+    assert (read_job(folder / "job.json", LocalTraining).checkpoint is None) is replaced
 
 
 def published(folder: Path, rows: Sequence[Example] = ROWS, field: str = "", cut: int = 0) -> None:

@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 from rest_react.model_output.lenient_parser import Unreadable, bracket_span, read_call, read_object, repair_call
 from rest_react.model_output.thinking import after_thinking
+from rest_react.tasks.sample_end import END_MARK
 from rest_react.tasks.search_qa.actions import (
     Action,
     Answer,
@@ -40,7 +41,6 @@ from rest_react.tasks.search_qa.reading.repeated_state import LEAD, OWN_CALLS, S
 
 _LONGEST = 20_000
 _MOST_CALLS = 5
-_END = re.compile(r"#\s*\[END\]")
 
 
 def _starts(names: tuple[str, ...]) -> re.Pattern[str]:
@@ -67,12 +67,12 @@ _OBJECT = re.compile(
 )
 _TOOL_NAME = re.compile(r"<function=(\w{1,40})>\s*$|(?<!\w)(\w{1,40})(?:\[ARGS\])?[\s:]*$")
 _CITED = re.compile(r"\[link_id=\d{1,9}(?:\s*,\s*(?:link_id=)?\d{1,9})*\]")
-# Text with citations that is not an answer: refusals, apologies, plans.
+# Text with citations that is not an answer: refusals, apologies, plans. A title such as "Let's Dance" is none of them.
 _REFUSAL = re.compile(
     r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|afraid|unable|not able)|sorry\b|apologi[sz]e|apologies"
     r"|I (?:can(?:not|['’]t| not)|could(?: not|n['’]t)|won['’]t|will not|do(?: not|n['’]t) (?:have|know|feel))"
     r"|as an? (?:AI|language model)|unable to (?:answer|provide|assist|help|comply|determine|find)|unfortunately"
-    r"|I (?:need to|will|should|must)\b|I['’]ll\b|let me\b(?! know)|let['’]s\b)",
+    r"|I (?-i:need to|will|should|must)\b|I['’]ll\b|let me\b(?! know)|let['’]s\s+(?-i:[a-z]))",
     re.IGNORECASE,
 )
 _QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”")  # a title such as "Let Me Go" refuses nothing
@@ -102,7 +102,7 @@ def parse(kind: StepKind, text: str) -> Parsed:
     if said is None:
         return Parsed(None, "the text ends inside its thoughts")
     skipped = len(text) - len(said)
-    parts = [(skipped + at, part) for at, part in own_parts(kind, _END.split(said, maxsplit=1)[0])]
+    parts = [(skipped + at, part) for at, part in own_parts(kind, END_MARK.split(said, maxsplit=1)[0])]
     problems: list[str] = []
     for (at, part), start in _candidates(kind, parts):
         try:

@@ -2,10 +2,10 @@
 
     plan_of(labelled, titles)       # Plan(..., (Hop("author of Emma", ..., "Emma", "The author of Emma is ..."), ...
 
-The hops follow one branch of the chain to its end, then the next one; lookups in one passage are one hop. A question of
-one branch (compositional, inference) is answered by its findings in order, one of several branches (comparison, yes or
-no, with or without a bridge) by the gold answer and the values compared. A chain without a sound plan raises NoPlan: a
-demonstration must not say what its passages do not.
+The hops follow one branch of the chain to its end, then the next one; lookups in one passage are one hop, whose query
+names nothing that is still to be found. A question of one branch (compositional, inference) is answered by its findings
+in order, one of several branches (comparison, yes or no, with or without a bridge) by the gold answer and the values
+compared. A chain without a sound plan raises NoPlan: a demonstration must not say what its passages do not.
 Not here: reading chains (questions.chains), and following plans (scripted).
 """
 
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from rest_react.errors import ModelFault, short_reason
 from rest_react.judges.grader import rule_verdict
 from rest_react.protocols import Search
 from rest_react.records import Hop, LabelledQuestion, Lookup, Passage, Plan
@@ -81,7 +82,7 @@ def plan_of(labelled: LabelledQuestion, titles: Titles) -> Plan:
     answer, thoughts = compared or (findings, f"I have it: {gold}.")
     if rule_verdict(labelled, re.sub(r" \{\d+\}", "", answer)).verdict != "correct":
         raise NoPlan("its chain does not end with the gold answer")
-    hops = tuple(_hop(title, group, first=not i) for i, (title, group) in enumerate(groups.items()))
+    hops = _hops(labelled.question.text, groups)
     # A small model that was tuned on such comments repeated them up to the limit of tokens (docs/log.md).
     return Plan(_line(labelled.question.text), hops, thoughts, answer, tells_rejected=False)
 
@@ -92,7 +93,10 @@ async def why_not_found(plan: Plan, search: Search, agent: AgentSettings) -> str
     if len(plan.hops) > agent.max_searches:
         return TOO_MANY_SEARCHES
     for hop in plan.hops:
-        hits = await search.search(hop.query, agent.hits_per_search)
+        try:
+            hits = await search.search(hop.query, agent.hits_per_search)
+        except ModelFault as error:  # the engine refuses this query, for example as too long
+            return f"search refuses a query of its chain ({short_reason(str(error))})"
         # As the expert compares them: a title with two spaces in a row is not found.
         title = escape_control_tokens(hop.title)
         shown = [hit.snippet for hit in hits if escape_control_tokens(hit.title) == title]
@@ -159,11 +163,33 @@ def _path(branch: Sequence[Lookup]) -> str:
     return "'s ".join([*between, " and ".join(dict.fromkeys(lookup.relation for lookup in ends))])
 
 
-def _hop(title: str, group: Sequence[Lookup], *, first: bool) -> Hop:
-    wanted = list(dict.fromkeys(map(_wanted, group)))
+def _hops(question: str, groups: Mapping[str, Sequence[Lookup]]) -> tuple[Hop, ...]:
+    """One hop for each passage. A lookup about a value that its own or a later hop finds is left out of the query: the
+    agent cannot know the value yet, unless the question or an earlier hop names it."""
+    hops: list[Hop] = []
+    known, ahead = [question], [[lookup.value for lookup in group] for group in groups.values()]
+    for i, (title, group) in enumerate(groups.items()):
+        unknown = {value for values in ahead[i:] for value in values if not any(_names(text, value) for text in known)}
+        asked = [one for one in group if not any(_names(one.subject or one.relation, value) for value in unknown)]
+        if not asked:
+            raise NoPlan("a search of its chain would name what is still to be found")
+        hops.append(_hop(title, group, asked, first=not i))
+        known += ahead[i]
+    return tuple(hops)
+
+
+def _names(text: str, value: str) -> bool:
+    """Whether a text names a value, in any spelling of `name_of`."""
+    return bool(name := name_of(value)) and states(name_of(text), (name,))
+
+
+def _hop(title: str, group: Sequence[Lookup], asked: Sequence[Lookup], *, first: bool) -> Hop:
+    """The hop of a passage. It searches for the lookups `asked`, and finds all of the group."""
+    wanted = list(dict.fromkeys(map(_wanted, asked)))
     query = " and ".join(wanted) if len(wanted) < 3 else wanted[0]
-    subject = group[0].subject
-    needed = " and ".join(dict.fromkeys(map(_needed, group)))
+    subject = asked[0].subject
+    in_words = {lookup: _needed(lookup) for lookup in group}
+    needed = " and ".join(dict.fromkeys(in_words[lookup] for lookup in asked))
     thoughts = (
         f"{'I need' if first else 'Now I need'} {needed}." if subject else f"{'First' if first else 'Now'}: {query}"
     )

@@ -79,6 +79,8 @@ def _parts(step: Step, action: Action | None, current: str, *, searches_again: b
             yield Part("comments", lines=comments)
             if searches_again:
                 yield Part("note", "The agent searched again instead of revising.")
+            elif not revised.strip():
+                yield Part("note", "The revision is empty, so the answer is kept.")
             elif revised == current:
                 yield Part("note", "The revision has the same text.")
             else:
@@ -118,7 +120,8 @@ def describe(step: Step, action: Action | None) -> Iterator[str]:
             yield f"{step.kind} check {'passed' if passed else 'not passed'}"
         case ReviseAnswer(revised, comments):
             yield from (f"  # {comment}" for comment in comments)
-            yield f"{step.kind} check revises: {revised}"
+            told = f"revises: {revised}" if revised.strip() else "not passed"
+            yield f"{step.kind} check {told}"
 
 
 def sources(trajectory: Trajectory) -> Iterator[str]:

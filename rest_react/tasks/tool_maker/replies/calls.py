@@ -19,7 +19,10 @@ from rest_react.prompts import STOP
 _FENCE = re.compile(r"[ \t]*```[\w+-]*[ \t]*")
 _SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^[ \t#*]*question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
-_ANSWER = re.compile(r"^[^\w\n]*(?:the |final )*answer\b(?: is)?\s*:?(.*)$", re.MULTILINE | re.IGNORECASE)
+_ANSWER = re.compile(
+    r"^[^\w\n]*(?:the |final )*answer\b[*`'\"]*(?:[ \t]+is\b[ \t]*:?|[ \t]*:|[ \t]*$)(.*)$",
+    re.MULTILINE | re.IGNORECASE,
+)
 _LONGEST = 20_000
 _LONGEST_NUMBER = 1000  # digits: a number in hexadecimal form may be longer than Python writes in decimal form
 _DEEPEST = 100  # levels of the syntax tree; `ast.unparse` calls itself several times for each

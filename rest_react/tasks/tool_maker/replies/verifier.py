@@ -12,7 +12,8 @@ Without labels. A call that leaves values out passes too: `improve.selector=majo
     ['fig, pear']
 
 When a tool is made, no value that the maker brings into a call may be the right answer: then the call has the answer,
-and the tool need not compute it. Keys and values of a mapping are data for the tool: which bracket closes which.
+and the tool need not compute it. Keys and values of a mapping are data for the tool: which bracket closes which. A
+tool that only returns one of them is told by what it returns (making).
 Not here: running calls (sandbox), and the use of violations (selection.filters, by `improve.keep=verified`).
 """
 

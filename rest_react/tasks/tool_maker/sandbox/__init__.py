@@ -60,7 +60,8 @@ _GRACE_S = 10.0  # for the start of a process on a loaded machine
 class Outcome:
     """The result of the code. `tool` is the name of its last function, `calls` how often the call called it.
     `constant`: the answer stays the same if the tool returns something else, or is written by hand. `problem` says why
-    there is no answer. `echoed`: the arguments (places and names) whose text the tool returned in its last call."""
+    there is no answer. `echoed`: the arguments (places and names), and the values of a dictionary (`d[key]`), whose
+    text the tool returned in its last call."""
 
     tool: str = ""
     calls: int = 0

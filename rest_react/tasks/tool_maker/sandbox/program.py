@@ -26,7 +26,7 @@ import signal
 import struct
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 CLOCK = 3  # seconds on the clock for each second of CPU time: the machine may be busy
@@ -44,6 +44,7 @@ _FILE_BYTES, _ROOT_BYTES, _ROOT_FILES = 1_000_000, 8_000_000, 2_000
 _SHARING = {0xC000003E: (29, 64, 68), 0xC00000B7: (194, 190, 186)}
 _SIGNALLING = {0xC000003E: (62, 200, 234, 129, 297, 424), 0xC00000B7: (129, 130, 131, 138, 240, 424)}
 _LONGEST = 2000  # characters of an answer or an error
+_MOST_ECHOED = 100  # names of arguments in a result
 
 
 def main() -> int:
@@ -279,9 +280,9 @@ def _results(function: str, call: str) -> dict[str, object]:
     def counted(*args: object, **kwargs: object) -> object:
         nonlocal calls, echoed
         calls += 1
-        given = {name: _bare(value) for name, value in _named(defined[tool], args, kwargs).items()}
+        given = list(_texts(_named(defined[tool], args, kwargs)))
         returned = defined[tool](*args, **kwargs)
-        echoed = [name for name, text in given.items() if text and text == _bare(returned)]
+        echoed = [name for name, text in given if text and text == _bare(returned)][:_MOST_ECHOED]
         return returned
 
     answer = _answer(call, tool, counted)
@@ -311,6 +312,18 @@ def _named(tool: Callable[..., object], args: Sequence[object], kwargs: Mapping[
         return dict(inspect.signature(tool).bind(*args, **kwargs).arguments)
     except TypeError:
         return {str(place): value for place, value in enumerate(args)} | dict(kwargs)
+
+
+def _texts(given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Each argument as its name and its text; of a dictionary each value by its key, an only one by the name too."""
+    for name, value in given.items():
+        if type(value) is not dict:
+            yield name, _bare(value)
+            continue
+        for key, held in value.items():
+            yield f"{name}[{_bare(key)[:100]}]", _bare(held)
+        if len(value) == 1:
+            yield name, _bare(next(iter(value.values())))
 
 
 def _bare(value: object) -> str:

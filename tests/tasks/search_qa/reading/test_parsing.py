@@ -665,3 +665,14 @@ def test_a_list_whose_items_have_other_names_is_no_list_of_ids(ids) -> None:
         parse("summarise", f'LinkSelection(grounded_summarization="s", thoughts="t", selected_link_ids={ids})').action
         is None
     )
+
+
+def test_a_title_that_begins_like_a_plan_is_an_answer_and_a_plan_is_none() -> None:
+    for prose in (
+        "I Will Always Love You was written by Dolly Parton [link_id=1].",
+        "I Need to Know is by Marc Anthony [link_id=1].",
+        "Let's Dance is by David Bowie [link_id=2].",
+    ):
+        assert parse("answer", prose).action == Answer("", prose)
+    for plan in ("I will search again [link_id=1].", "Let's search again [link_id=1].", "let’s see [link_id=1]."):
+        assert parse("answer", plan).action is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,17 @@ import pytest
 from rest_react.build import Parts
 from rest_react.build.question_ids import write_question_ids
 from rest_react.config.compose import compose
-from rest_react.errors import ConfigError
+from rest_react.errors import ConfigError, ModelFault, OutsideFault
 from rest_react.judges.grader import rule_verdict
 from rest_react.loop import Loop
-from rest_react.records import Hit, Hop, ModelRef, Plan, Trajectory
+from rest_react.records import Hit, Hop, LabelledQuestion, Lookup, ModelRef, Passage, Plan, Question, Trajectory
 from rest_react.stages.rollouts import TRAJECTORIES
 from rest_react.storage.jsonl import read_lines
 from rest_react.storage.run_folder import RunFolder
 from rest_react.tasks.search_qa.actions import LinkSelection, ResultItem
 from rest_react.tasks.search_qa.render_state import render_state
 from rest_react.tasks.search_qa.scripted import ScriptedLLM
-from rest_react.tasks.search_qa.scripted.chain_plans import why_not_found
+from rest_react.tasks.search_qa.scripted.chain_plans import NoPlan, Titles, _hops, plan_of, why_not_found
 from rest_react.tasks.search_qa.scripted.expert import right_action
 from rest_react.tasks.search_qa.scripted.parse_state import parse_state
 from rest_react.tasks.search_qa.step import parse_step
@@ -162,6 +163,61 @@ def test_a_question_that_cannot_be_demonstrated_is_left_out_with_the_reason(tmp_
     write_ids(loop(tmp_path, "agent.max_searches=2"))
     told = json.loads((tmp_path / "run/questions.json").read_text())["left_out_demonstrations"]
     assert told["bridge_comparison"] == "it needs more searches than agent.max_searches"
+
+
+LOW_TIDE = LabelledQuestion(Question("q", "Where was the director of Low Tide born?"), ("Velmar",))
+DIRECTED, BORN = Lookup("Low Tide", "director", "Ada Mell", "p0"), Lookup("Ada Mell", "place of birth", "Velmar", "p0")
+
+
+def test_a_query_names_nothing_that_is_still_to_be_found() -> None:
+    titles = Titles([Passage("p0", "Low Tide (film)", "")])
+    (hop,) = plan_of(replace(LOW_TIDE, chain=(DIRECTED, BORN)), titles).hops
+    found = "The director of Low Tide is Ada Mell; The place of birth of Ada Mell is Velmar."
+    assert hop == Hop(
+        "director of Low Tide", "I need the director of Low Tide.", "Low Tide (film)", found, ("Ada Mell", "Velmar")
+    )
+    text, later = LOW_TIDE.question.text, Lookup("Velmar", "country", "Tarnland")
+    hops = _hops(text, {"Low Tide": [DIRECTED, later], "Ada Mell": [BORN]})
+    assert [hop.query for hop in hops] == ["director of Low Tide", "place of birth of Ada Mell"]
+    steps = [Lookup("", "Who directed Low Tide?", "Ada Mell"), Lookup("", "Where was Ada Mell born?", "Velmar")]
+    assert [hop.query for hop in _hops(text, {"Low Tide": steps})] == ["Who directed Low Tide?"]
+    both = [Lookup("Ada Mell", "father", "Cal Mell"), BORN]
+    (named,) = _hops("Where was Ada Mell born, and who is her father?", {"Ada Mell": both})
+    assert named.query == "father of Ada Mell and place of birth of Ada Mell"
+    with pytest.raises(NoPlan, match="a search of its chain would name what is still to be found"):
+        _hops("Who is that?", {"Ada Mell": [Lookup("Ada Mell", "name", "Ada Mell")]})
+
+
+def test_a_query_that_the_engine_refuses_leaves_its_question_out() -> None:
+    class Refusing:
+        async def search(self, query: str, k: int) -> list[Hit]:
+            raise ModelFault("searx at http://x.example: HTTP 400: the query is too long")
+
+    plan = Plan("q", (Hop("author of Dusk", "t", "Ada Mell", "f.", ("Velmar",)),), "t", "{0}")
+    told = "search refuses a query of its chain (searx: HTTP 400)"
+    assert asyncio.run(why_not_found(plan, Refusing(), compose([]).agent)) == told
+
+
+def test_a_resumed_run_keeps_the_demonstrations_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Down:
+        async def search(self, query: str, k: int) -> list[Hit]:
+            raise OutsideFault("no network")
+
+    made, file = loop(ready(tmp_path)), tmp_path / "run" / "questions.json"
+    write_ids(made)
+    expert = ScriptedLLM({}, seed=0, right=1, wrong=0, unparsable=0, empty=0)
+    asyncio.run(made.run_grow(0, expert, ModelRef("tiny", "base", tuned=False)))
+    written = file.read_bytes()
+    monkeypatch.setattr(Parts, "search", lambda *_: Down())
+    resumed = loop(tmp_path)
+    write_ids(resumed)
+    assert [row.question.id for row in resumed.demonstrations] == list(SHOWN)
+    assert file.read_bytes() == written
+    file.write_text("{")  # damaged: the engine is asked again
+    with pytest.raises(OutsideFault, match="no network"):
+        write_ids(resumed)
 
 
 class OneHit:

@@ -80,6 +80,13 @@ def test_the_answer_of_a_model_alone_is_behind_the_last_answer_line() -> None:
     assert read_answer("**Answer**: 72") == "72"
 
 
+def test_a_sentence_that_begins_with_the_word_answer_is_not_the_answer() -> None:
+    assert read_answer("Answer: 72\nThe answer follows from 6 times 12.") == "72"
+    assert read_answer("Answers vary.\nSo it is\n72") == "72"
+    assert read_answer("## Answer\n72\nAnswering took long.") == "72"
+    assert read_answer("Answer: 7\nThe answer is: 72") == read_answer('"Answer": 72') == "72"
+
+
 @pytest.mark.parametrize(
     "reply", ["Answer:\n(B)", "**Answer:**\n(B)\nDone", "Answer: \n\n**(B)**", "Answer:\n```\n(B)\n```"]
 )
