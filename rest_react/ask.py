@@ -142,7 +142,7 @@ def _asks_with_equals_sign(word: str) -> bool:
     bracket, and what stands before its "=" is no setting."""
     known = {*(setting.name for setting in fields(Settings)), *group_names(), "hydra"}
     name = re.split(r"[.@/]", _key(word))[0]
-    return word[:1].isalnum() and name not in known and " " in re.split(r"[\"'\[{(]", word)[0]
+    return word[:1].isalnum() and name == _key(word) and name not in known and " " in re.split(r"[\"'\[{(]", word)[0]
 
 
 def main() -> None:

@@ -45,6 +45,7 @@ from rest_react.stages.evaluate import evaluate
 from rest_react.stages.finetune import finetune
 from rest_react.stages.grow import grow
 from rest_react.stages.improve.improve import improve
+from rest_react.stages.synthesise import WrittenText
 from rest_react.storage.jsonl import replace_lines
 from rest_react.storage.locked_settings import UNLOCKED
 from rest_react.storage.run_folder import RunFolder
@@ -278,6 +279,7 @@ def test_a_record_with_more_fields_than_another_is_documented_by_these(record: t
         Usage,
         Ranking,
         TrajectoryVerdict,
+        WrittenText,
         JudgePairs,
         JudgedPair,
         Example,

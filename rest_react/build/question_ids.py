@@ -7,7 +7,7 @@ Not here: the question sets (question_sets), and questions that two stages share
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from rest_react.build.parts import Parts
@@ -30,8 +30,8 @@ async def write_question_ids(
     """Writes questions.json, and returns the demonstrations without those that the expert cannot demonstrate; a note
     counts these. Raises ConfigError if none is left."""
     shown = settings.start == "demonstrations"
-    left_out = await _left_out(parts) if shown else {}
     every = parts.question_sets.demonstrated.demonstrations if shown else ()
+    left_out = await _left_out(parts, _ids(every)) if shown else {}
     demonstrations = [item for item in every if item.question.id not in left_out]
     ids = {
         "demonstrations": _ids(demonstrations),
@@ -53,13 +53,16 @@ async def write_question_ids(
     return demonstrations
 
 
-async def _left_out(parts: Parts) -> Mapping[str, str]:
+async def _left_out(parts: Parts, every: Collection[str]) -> Mapping[str, str]:
     """The demonstrations that are left out, each with the reason. Once demonstrations are stored, those of
-    questions.json: a search engine may find other passages today."""
+    questions.json, if it is about the same questions: a search engine may find other passages today."""
     written, stored = parts.folder.root / QUESTIONS, parts.folder.stage(0, "grow") / TRAJECTORIES
     if written.is_file() and stored.is_file() and stored.stat().st_size:
         with suppress(ValueError, KeyError, TypeError):  # a damaged file is written anew
-            return dict(json.loads(written.read_text(encoding="utf-8"))["left_out_demonstrations"])
+            told = json.loads(written.read_text(encoding="utf-8"))
+            left_out = dict(told["left_out_demonstrations"])
+            if {*told["demonstrations"], *left_out} == set(every):
+                return left_out
     return await parts.left_out_demonstrations()
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rest_react.concurrency import gather_or_cancel
-from rest_react.errors import OutsideFault, RestReactError, UsageError
+from rest_react.errors import DiskError, OutsideFault, RestReactError, UsageError
 from rest_react.protocols import LLM
 from rest_react.records import Completion, OptionScores, Prompt, Sampling
 from rest_react.remote.session import Session, current_session
@@ -127,6 +127,8 @@ class Replicas:
     async def _revive(self, place: _Place) -> None:
         try:
             await place.llm.revive()
+        except DiskError:
+            pass  # the next call raises it
         except (OutsideFault, UsageError) as error:  # also a port or memory that another program has taken meanwhile
             place.gone = True
             say(f"note: {place.name} is not used again: {error}")

@@ -63,6 +63,7 @@ async def improve(
         return
     started = time.monotonic()
     rankings, again = stage / RANKINGS, not _has_trained(stage)
+    judged_before = rules.keep_trajectories not in ASK_REWARD_MODEL or (stage / VERDICTS).exists()
     if rules.keep_trajectories in ASK_REWARD_MODEL:
         assert reward_model is not None
         await judge_trajectories(
@@ -82,7 +83,7 @@ async def improve(
     records = replace(
         _RECORDS,
         kind=OptionRanking if by_options else Ranking,
-        keep=_still_counts(task, trajectories, rules, bad, seed) if again else lambda _: True,
+        keep=_still_counts(task, trajectories, rules, bad, seed) if again or not judged_before else lambda _: True,
     )
     await run_owed(
         records, rankings, steps_to_rank(task, trajectories, rules, Counter(), bad), rank,

@@ -15,7 +15,7 @@ from rest_react.records import Candidate, Completion, Hit, Sampling, Step
 from rest_react.selection.selectors import choose
 from rest_react.tasks.protocol import Policy
 from rest_react.tasks.rollout import StepPrompts
-from rest_react.tasks.sample_end import ended
+from rest_react.tasks.sample_end import END_MARK, ended
 from rest_react.tasks.search_qa.actions import (
     STEP_KINDS,
     Action,
@@ -122,7 +122,7 @@ def _ended(completion: Completion, max_tokens: int) -> tuple[str, str]:
     shows it, if the text has no end mark and does not end with a bracket."""
     text, finish = ended(completion, max_tokens)
     text = text.rstrip()
-    if finish == "stop" and STOP not in completion.text and completion.tokens >= max_tokens:
+    if finish == "stop" and not END_MARK.search(completion.text) and completion.tokens >= max_tokens:
         finish = "stop" if text.endswith((")", "]", "}", "`")) else CUT_OFF
     return text, finish
 

@@ -160,6 +160,8 @@ class HostedTrainer:
             async with budget.call(role, worst) as bill:
                 bill.owed = bill.worst
             budget.flush()
+        except DiskError:  # it may have been charged
+            raise
         except (BudgetReached, UsageError):
             (folder / "job.json").unlink()  # nothing was sent: other settings may follow
             raise

@@ -8,7 +8,9 @@ import pytest
 from rest_react.config.compose import compose
 from rest_react.tasks.task_settings import TaskContext
 from rest_react.tasks.tool_maker.items import build_items
+from rest_react.tasks.tool_maker.sandbox import namespaces_problem
 
+pytestmark = pytest.mark.skipif(bool(namespaces_problem()), reason=f"no namespaces here: {namespaces_problem()}")
 SANDBOX = "rest_react.tasks.tool_maker.settings._SANDBOX"
 
 
