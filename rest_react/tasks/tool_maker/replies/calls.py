@@ -20,7 +20,8 @@ _FENCE = re.compile(r"[ \t]*```[\w+-]*[ \t]*")
 _SECTION = re.compile(r"^#+ *question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^[ \t#*]*question *(\d+)\b.*$", re.MULTILINE | re.IGNORECASE)
 _ANSWER = re.compile(
-    r"^[^\w\n]*(?:the |final )*answer\b[*`'\"]*(?:[ \t]+is\b[ \t]*:?|[ \t]*[:=–-]|[ \t]+(?=[(\d\"'$])|[ \t\r]*$)(.*)$",
+    r"^[^\w\n]*(?:the |final )*answer\b[*`'\"]*"
+    r"(?:[ \t]+is\b[ \t]*:?|[ \t]*[:=]|[ \t]+[–-][ \t]|[ \t]+(?=[(\d\"'$])|[ \t\r]*$)(.*)$",
     re.MULTILINE | re.IGNORECASE,
 )
 _LONGEST = 20_000

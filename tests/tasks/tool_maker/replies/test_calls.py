@@ -84,6 +84,9 @@ def test_a_sentence_that_begins_with_the_word_answer_is_not_the_answer() -> None
     assert read_answer("Answer: 72\nThe answer follows from 6 times 12.") == "72"
     assert read_answer("Answers vary.\nSo it is\n72") == "72"
     assert read_answer("## Answer\n72\nAnswering took long.") == "72"
+    for reply in ("Answer 72", "**Answer** - 72", "Answer = 72", "## Answer\r\n72\r\nDone"):
+        assert read_answer(f"I count.\n{reply}\n") == "72"
+    assert read_answer("Answer: 72\nAnswer-based checks pass.") == "72"
     assert read_answer("Answer: 7\nThe answer is: 72") == read_answer('"Answer": 72') == "72"
 
 
