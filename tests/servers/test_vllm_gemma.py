@@ -35,7 +35,9 @@ def runner() -> Iterator[asyncio.Runner]:
 def served(model: str, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LLM]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-        llm = opened(tmp_path_factory.mktemp("vllm"), "policy.mode=chat", "policy.port=0", model=model)
+        short = ["--max-model-len", "8192"]  # as many tokens as a batch may have
+        settings = ("policy.mode=chat", "policy.port=0")
+        llm = opened(tmp_path_factory.mktemp("vllm"), *settings, model=model, arguments=short)
         yield llm
         runner.run(llm.aclose())
 
@@ -49,8 +51,11 @@ def test_after_the_refused_system_turn_texts_and_log_probabilities_are_those_in_
 ) -> None:
     """The first request has a system turn, which the template refuses: the client folds it into the user's."""
     engine = TransformersEngine(model, mode="chat", dtype="float32", device="cpu", threads=1)
-    expected, answers = runner.run(greedy(engine)), runner.run(greedy(served))
-    runner.run(engine.aclose())
+    try:
+        expected = runner.run(greedy(engine))
+    finally:
+        runner.run(engine.aclose())
+    answers = runner.run(greedy(served))
     assert expected[-1].prompt_tokens > 600
     assert [(one.text, one.tokens, one.prompt_tokens) for one in answers] == [
         (one.text, one.tokens, one.prompt_tokens) for one in expected

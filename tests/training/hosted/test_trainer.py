@@ -461,18 +461,19 @@ def test_a_training_that_is_refused_costs_nothing(tmp_path):
 
 
 def test_a_job_that_may_run_keeps_its_note_and_its_charge_if_the_service_refuses_to_list_jobs(tmp_path):
-    api, refusal = Api(["running"]), Reply(401, {"error": {"message": "the key has expired"}})
-    with serve(api.answer) as server:
+    api, expired = Api(["running"]), [False]
+    refusal = Reply(401, {"error": {"message": "the key has expired"}})
+    with serve(lambda request: refusal if expired[0] else api.answer(request)) as server:
         with pytest.raises(OutsideFault):
             train(server, tmp_path, patience_s=0.0, meter=purse(tmp_path, max_usd=0.01))
         note = json.loads((tmp_path / "job.json").read_text()) | {"job": ""}  # killed before the id was saved
         (tmp_path / "job.json").write_text(json.dumps(note))
-    with serve(lambda request: refusal) as server, pytest.raises(UsageError, match="the key has expired"):
-        train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
-    assert json.loads((tmp_path / "job.json").read_text()) == note
-    assert spent(tmp_path)["prompt_tokens"] == 63
-    api.statuses = ["succeeded"]
-    with serve(api.answer) as server:
+        expired[0] = True
+        with pytest.raises(UsageError, match="the key has expired"):
+            train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
+        assert json.loads((tmp_path / "job.json").read_text()) == note
+        assert spent(tmp_path)["prompt_tokens"] == 63
+        expired[0], api.statuses = False, ["succeeded"]
         train(server, tmp_path, meter=purse(tmp_path, max_usd=0.01))
     assert (len(api.jobs), spent(tmp_path)["calls"]) == (1, 1)
 
