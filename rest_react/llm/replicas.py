@@ -127,11 +127,10 @@ class Replicas:
     async def _revive(self, place: _Place) -> None:
         try:
             await place.llm.revive()
-        except DiskError:
-            pass  # the next call raises it
         except (OutsideFault, UsageError) as error:  # also a port or memory that another program has taken meanwhile
-            place.gone = True
-            say(f"note: {place.name} is not used again: {error}")
+            if not isinstance(error, DiskError):
+                place.gone = True
+                say(f"note: {place.name} is not used again: {error}")
         except RestReactError:
             pass  # the next call raises it
         else:
