@@ -175,7 +175,7 @@ def size_of(s: Settings, source: Questions) -> int:
     if source.sample is not None:
         return source.sample
     world = {"demonstrations": s.world.demonstrations, "train": s.world.train, "evaluation": s.world.evaluation}
-    size = source.size(world)
+    size = source.size(world | {"families": len(getattr(s.task, "families", ()))})
     return UNKNOWN_SIZE if size is None else size
 
 

@@ -122,7 +122,7 @@ class ToolQuestions(QuestionSettings):
         return OpenedQuestions(asked, None, context.world_seed)
 
     def size(self, world: Mapping[str, int]) -> int:
-        return len(FAMILIES) if self.asked == "making" else world[self.split]
+        return world["families"] if self.asked == "making" else world[self.split]
 
     def setting_of_passages(self, path: str) -> str | None:
         return None
