@@ -15,7 +15,7 @@ Not here: what a reply says (gemini_replies), Vertex AI, and the Gemini API's Op
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
@@ -250,7 +250,7 @@ class Gemini(LLM):
         )  # fmt: skip
 
 
-def _contents(prompt: Prompt) -> list[dict[str, object]]:
+def _contents(prompt: Prompt) -> list[Any]:  # what the client takes depends on whether Pillow is installed
     """All turns but the system's, under Gemini's names for the roles."""
     turns = chat_turns(replace(prompt, prefix=""))
     roles = {"user": "user", "assistant": "model"}
