@@ -8,8 +8,8 @@ right choices, and the AUC within a step. All intervals are 95% and by question.
 time; what they read is kept in --output, so an interrupted command resumes. --no-models leaves those scores out. --ask
 adds the reward model of the settings given with it, e.g. --ask improve.reward=options; with reward_model=trained, the
 judge of steps that the run has trained, and with improve.keep_trajectories=judged_good or judged_better beside it
-the judge of answers. --kinds leaves out other kinds of questions: of those that ask which of two things came first,
-half of the answers are right by chance.
+the judge of answers. A run whose filter asked a reward model has a row with the verdicts that it gave. --kinds leaves
+out other kinds of questions: of those that ask which of two things came first, half of the answers are right by chance.
 
 Not here: the scores (trajectory_scores, scores), gold (labelled_run, gold), and training on any of it.
 """
@@ -27,6 +27,7 @@ from benchmarks.asked import Said, about_steps, about_trajectories, ask, order_s
 from benchmarks.detection import Detection, Estimate, detection, top_half
 from benchmarks.gold import JudgedStep
 from benchmarks.labelled_run import LabelledRun, labelled_run
+from benchmarks.own_verdicts import own_verdicts
 from benchmarks.scores import Reader, Scores, ensemble, likelihood, majority, perplexity, rules
 from benchmarks.selection import Choices, right_choices, table
 from benchmarks.trajectory_scores import TrajectoryScores, rank_sum, read_scores, read_verdicts, recorded_scores
@@ -175,7 +176,10 @@ def measured(
         kept = read.get(name) or kept_by(name, values, parsed, judged_half=judged_half)
         figures[name] = detection(values, right, kept, questions)
     band = _filtered("agreeing_in_band", parsed)
-    return figures | {"agreement, in band": detection(scores["agreement"], right, band, questions)}
+    figures["agreement, in band"] = detection(scores["agreement"], right, band, questions)
+    if own := own_verdicts(run):
+        figures[f"{own.keep}, the verdicts of the run"] = detection(own.scores, right, own.kept, questions)
+    return figures
 
 
 def kept_by(

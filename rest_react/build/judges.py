@@ -7,7 +7,15 @@ Not here: how they judge (selection, judges), and whether the settings need them
 """
 
 from rest_react.build.models import Models
-from rest_react.build.run_prompts import AUTOEVAL, BEST_OPTION, JUDGED_ANSWER, JUDGED_GOOD, RANKING, RunPrompts
+from rest_react.build.run_prompts import (
+    AUTOEVAL,
+    BEST_OPTION,
+    JUDGED_ANSWER,
+    JUDGED_GOOD,
+    RANKING,
+    READ_ANSWER,
+    RunPrompts,
+)
 from rest_react.config.settings import Settings, TrainedModel, asks_reward_model, model_behind
 from rest_react.judges.grader import Grader, LLMGrader, RuleGrader, RuleGraderSettings
 from rest_react.judges.rating_grader import RatingGrader
@@ -16,7 +24,7 @@ from rest_react.records import ModelRef
 from rest_react.selection.opinions import StepJudge
 from rest_react.selection.reward_model import RewardModel
 from rest_react.selection.trained_judge import TrainedJudge
-from rest_react.selection.trajectory_filters import JUDGE_ANSWERS
+from rest_react.selection.trajectory_filters import ANSWER_AGAIN, JUDGE_ANSWERS
 from rest_react.stages.finetune import read_model
 from rest_react.stages.judge.outcome_judge import WEIGHTS
 from rest_react.storage.run_folder import RunFolder
@@ -43,7 +51,10 @@ class Judges:
             return TrainedJudge(self.trained(read_model(stage)))
         judge = self.models.judge("reward_model", self.settings.reward_model)
         judged_answer = self.prompts.text(JUDGED_ANSWER) if improve.keep_trajectories in JUDGE_ANSWERS else ""
-        return RewardModel(judge, ranking, judged_good, improve.max_tokens, self._best_option(), judged_answer)
+        read_answer = self.prompts.text(READ_ANSWER) if improve.keep_trajectories in ANSWER_AGAIN else ""
+        return RewardModel(
+            judge, ranking, judged_good, improve.max_tokens, self._best_option(), judged_answer, read_answer
+        )
 
     def trained(self, model: ModelRef) -> LLM:
         """The client of the trained judge, with the settings of the policy."""

@@ -14,11 +14,11 @@ from pathlib import Path
 from rest_react.build.question_sets import QuestionSets
 from rest_react.config.settings import Settings
 from rest_react.prompts import VERDICT, StepPrompt, closing, texts_hash
-from rest_react.selection.trajectory_filters import JUDGE_ANSWERS
+from rest_react.selection.trajectory_filters import ANSWER_AGAIN, JUDGE_ANSWERS
 from rest_react.storage.settings_file import JUDGE_PROMPTS, STEP_PROMPTS
 
 RANKING, BEST_OPTION, AUTOEVAL = "ranking.txt", "best_option.txt", "autoeval.txt"
-JUDGED_GOOD, JUDGED_ANSWER = "judged_good.txt", "judged_answer.txt"
+JUDGED_GOOD, JUDGED_ANSWER, READ_ANSWER = "judged_good.txt", "judged_answer.txt", "read_answer.txt"
 
 
 class RunPrompts:
@@ -41,6 +41,7 @@ class RunPrompts:
         improve = self.settings.improve
         unused = {BEST_OPTION} if improve.reward == "generate" else set()
         unused |= set() if improve.keep_trajectories in JUDGE_ANSWERS else {JUDGED_ANSWER}
+        unused |= set() if improve.keep_trajectories in ANSWER_AGAIN else {READ_ANSWER}
         of_judges = [self.text(name) for name in self.settings.task.judge_prompts if name not in unused]
         if (rating := self.settings.task.rating_prompt()) is not None:
             of_judges.append(self.text(rating[0]))

@@ -49,12 +49,12 @@ class OptionRanking(Ranking):
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryVerdict:
-    """A reward model's verdict on a trajectory (`improve.keep_trajectories=judged_good`, `judged_better`, and the
-    filters that read).
+    """A reward model's verdict on a trajectory (`improve.keep_trajectories=judged_good`, `judged_better`,
+    `reader_agrees`, `reader_and_judge`, and the filters that read).
 
     `judged`: `good` is the verdict. `unscored`: a refusal, or a reply with neither yes nor no. `errored`: an external
-    error. Without a verdict `good` is None. `logprobs` are those of yes and no, or of the text that is read with the
-    evidence and without it; empty if the verdict was written."""
+    error. Without a verdict `good` is None. `reply` is the written verdict, or the reader's own answer. `logprobs` are
+    those of yes and no, or of the text that is read with the evidence and without it; else empty."""
 
     id: str
     status: Literal["judged", "unscored", "errored"]

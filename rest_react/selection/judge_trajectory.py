@@ -3,21 +3,24 @@
     await judge_trajectory("q1.0", found, reward_model, keep="judged_good", seed=7)  # TrajectoryVerdict(good=True, ...)
 
 judged_good, judged_better: is the final answer right, given the question and the cited snippets alone? The reward model
-scores yes and no where it can (`improve.reward=options`), else it writes its verdict. The other filters read texts and
-write nothing (selection.read_trajectory). No gold answer is shown: `Evidence` has no field for one. The paper filters
-no trajectories by a model; these filters are ours.
+scores yes and no where it can (`improve.reward=options`), else it writes its verdict. reader_agrees: it answers the
+question itself, from the selected passages alone, and the trajectory is good if both answers are the same;
+reader_and_judge asks both. The other filters read texts and write nothing (selection.read_trajectory). No gold answer is
+shown: `Evidence` has no field for one. The paper filters no trajectories by a model; these filters are ours.
 Not here: which trajectories are judged, and what becomes of the verdicts (stages.improve.judge_trajectories).
 """
 
 from collections.abc import Iterable
 
 from rest_react.errors import ModelFault, OutsideFault
-from rest_react.records import TrajectoryVerdict
+from rest_react.records import Completion, TrajectoryVerdict
 from rest_react.remote.failures.refusals import ACCEPTED, LOST
-from rest_react.selection.opinions import StepJudge
+from rest_react.selection.opinions import Judgement, StepJudge
+from rest_react.selection.option_ranking import with_tokens_of
 from rest_react.selection.rank_step import REFUSED
 from rest_react.selection.read_trajectory import read_trajectory
 from rest_react.selection.trajectory_filters import TRAJECTORY_FILTERS, KeepTrajectories
+from rest_react.selection.trajectory_signals.reader_agreement import gives_same_answer
 from rest_react.trajectories.parsed import Evidence
 
 
@@ -25,12 +28,14 @@ async def judge_trajectory(
     id_: str, found: Evidence, judge: StepJudge, *, keep: KeepTrajectories, seed: int
 ) -> TrajectoryVerdict:
     """The verdict on one trajectory. Errors of the model and external errors are recorded, not raised."""
-    reads = TRAJECTORY_FILTERS[keep].reads
+    filter_ = TRAJECTORY_FILTERS[keep]
     try:
-        if reads is None:
-            judgement = await judge.is_right(found, seed=seed)
+        if filter_.reads is not None:
+            judgement = await read_trajectory(keep, found, filter_.reads, judge.llm)
+        elif "answer" in filter_.asks:
+            judgement = await _answered_again(found, judge, scored="right" in filter_.asks, seed=seed)
         else:
-            judgement = await read_trajectory(keep, found, reads, judge.llm)
+            judgement = await judge.is_right(found, seed=seed)
     except ModelFault as error:
         return TrajectoryVerdict(id_, "unscored", reply=f"{REFUSED}{error}")
     except OutsideFault as error:
@@ -45,6 +50,22 @@ async def judge_trajectory(
         reply.prompt_tokens,
         reply.tokens,
     )
+
+
+async def _answered_again(found: Evidence, judge: StepJudge, *, scored: bool, seed: int) -> Judgement:
+    """Good if the reward model gives the answer of the trajectory; with `scored` also the log-probabilities that the
+    answer is right, or, if it writes instead, good only if it calls the answer right too. A trajectory without a selected
+    passage is not good, and the model is not asked."""
+    if not found.selected:
+        return Judgement(False, Completion("", 0, None, "stop", 0))
+    reply = await judge.answer(found, seed=seed)
+    good = gives_same_answer(found, reply.text)
+    if not scored:
+        return Judgement(good, reply)
+    right = await judge.is_right(found, seed=seed)
+    if not right.logprobs:
+        good = False if False in (good, right.good) else None if None in (good, right.good) else True
+    return Judgement(good, with_tokens_of(reply, right), right.logprobs)
 
 
 def left_out_by(keep: KeepTrajectories, verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:

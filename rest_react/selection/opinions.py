@@ -61,3 +61,8 @@ class StepJudge(Protocol):
         """Whether the answer of a trajectory is right, by its question and cited snippets alone. Raises the errors of
         the client."""
         ...
+
+    async def answer(self, found: Evidence, *, seed: int) -> Completion:
+        """Its own answer to the question of a trajectory, from the selected passages alone. Raises the errors of the
+        client."""
+        ...

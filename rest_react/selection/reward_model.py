@@ -27,8 +27,8 @@ from rest_react.trajectories.parsed import Evidence
 @dataclass(frozen=True, slots=True)
 class RewardModel:
     """Ranks candidates and judges one. `ranking` and `best_option` are templates with {inputs} and {outputs},
-    `judged_good` one with {inputs} and {output}, `judged_answer` one with {question}, {snippets} and {answer}. The
-    templates have the code fences around these; {outputs} contains its own. `best_option` is None if replies are
+    `judged_good` one with {inputs} and {output}, `judged_answer` one with {question}, {snippets} and {answer},
+    `read_answer` one with {question} and {passages}. The templates have the code fences around these; {outputs} contains its own. `best_option` is None if replies are
     written."""
 
     llm: LLM
@@ -37,6 +37,7 @@ class RewardModel:
     max_tokens: int
     best_option: str | None = None
     judged_answer: str = ""
+    read_answer: str = ""
 
     @property
     def by_options(self) -> bool:
@@ -67,6 +68,13 @@ class RewardModel:
         return await self._judge(
             fill_in(self.judged_answer, **{name: inert(text) for name, text in shown.items()}), seed
         )
+
+    async def answer(self, found: Evidence, *, seed: int) -> Completion:
+        """Its own answer to the question of a trajectory, from the selected passages alone. Raises the errors of the
+        client."""
+        passages = "\n".join(f"{_line(hit.title)}: {_line(hit.snippet)}" for hit in found.selected) or "(none)"
+        shown = {"question": inert(found.question), "passages": inert(passages)}
+        return await self._ask(fill_in(self.read_answer, **shown), seed)
 
     async def _judge(self, text: str, seed: int) -> Judgement:
         scored: Judgement | None = None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from rest_react.concurrency import gather_or_cancel
 from rest_react.errors import UsageError
 from rest_react.protocols import LLM
-from rest_react.records import OptionScores, Prompt
+from rest_react.records import Completion, OptionScores, Prompt
 from rest_react.selection.opinions import Judgement, Opinion
 from rest_react.selection.option_ranking import DIGITS, YES_NO, judgement_of, taken_by
 from rest_react.selection.read_trajectory import trajectory_text
@@ -57,6 +57,10 @@ class TrainedJudge:
     async def is_right(self, found: Evidence, *, seed: int) -> Judgement:
         """Whether yes is likelier than no for the answer of a trajectory. Raises the errors of the client."""
         return judgement_of(await self._score(shown_answer(found)))
+
+    async def answer(self, found: Evidence, *, seed: int) -> Completion:
+        """Raises UsageError: it writes nothing."""
+        raise UsageError("reward_model=trained: writes no answers of its own; choose another reward_model")
 
     async def _score(self, shown: str) -> OptionScores:
         scores = await self.llm.score(Prompt("", shown), YES_NO)

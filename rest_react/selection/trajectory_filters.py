@@ -23,9 +23,11 @@ from rest_react.selection.trajectory_signals import (
 )
 from rest_react.trajectories.parsed import Evidence
 
+Asks = Literal["right", "answer"]  # is the answer right? what is the answer?
 KeepTrajectories = Literal[
     "all", "agreeing", "agreeing_in_band", "cross_fitted", "reconstructable", "supported", "corroborated",
-    "judged_good", "judged_better", "cycle_consistent", "evidence_needed",
+    "judged_good", "judged_better", "reader_agrees", "reader_and_judge",
+    "cycle_consistent", "evidence_needed",
 ]  # fmt: skip
 
 
@@ -49,6 +51,12 @@ def worse_half(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
     return frozenset(below | called_bad(one for one in found if one.id not in scores))
 
 
+def other_answer_or_worse_half(verdicts: Iterable[TrajectoryVerdict]) -> frozenset[str]:
+    """The ids of the trajectories that either of the two leaves out."""
+    found = list(verdicts)
+    return called_bad(found) | worse_half(found)
+
+
 @dataclass(frozen=True, slots=True)
 class TrajectoryFilter:
     """What a filter keeps and needs.
@@ -56,12 +64,14 @@ class TrajectoryFilter:
     `keeps` takes the evidence of all finished trajectories of one question and returns a verdict for each; `fewest` is
     the number of them below which it keeps none. `needs_searches`: it is refused for a task that does not search.
     `leaves_out` gives the ids that the reward model's verdicts leave out (stages.improve.judge_trajectories); without
-    it the reward model is not asked. It is asked whether the answer is right, or, with `reads`, to read a text."""
+    it the reward model is not asked. `asks` are the questions it is asked: whether the answer is right, and what it would
+    answer itself (selection.trajectory_signals.reader_agreement); with `reads` it reads a text instead."""
 
     keeps: Callable[[Sequence[Evidence]], Sequence[bool]] = every_trajectory
     fewest: int = 1
     needs_searches: bool = False
     leaves_out: Callable[[Iterable[TrajectoryVerdict]], frozenset[str]] | None = None
+    asks: tuple[Asks, ...] = ()
     reads: Callable[[Evidence], Reading] | None = None
 
 
@@ -73,13 +83,19 @@ TRAJECTORY_FILTERS: Mapping[KeepTrajectories, TrajectoryFilter] = {
     "reconstructable": TrajectoryFilter(reconstruction.is_reconstructable, needs_searches=True),
     "supported": TrajectoryFilter(support.is_supported, needs_searches=True),
     "corroborated": TrajectoryFilter(corroboration.is_corroborated, fewest=2, needs_searches=True),
-    "judged_good": TrajectoryFilter(leaves_out=called_bad),
-    "judged_better": TrajectoryFilter(leaves_out=worse_half),
+    "judged_good": TrajectoryFilter(leaves_out=called_bad, asks=("right",)),
+    "judged_better": TrajectoryFilter(leaves_out=worse_half, asks=("right",)),
+    "reader_agrees": TrajectoryFilter(needs_searches=True, leaves_out=called_bad, asks=("answer",)),
+    "reader_and_judge": TrajectoryFilter(
+        needs_searches=True, leaves_out=other_answer_or_worse_half, asks=("answer", "right")
+    ),
     "cycle_consistent": TrajectoryFilter(
         fewest=2, needs_searches=True, leaves_out=worse_than_average, reads=question_read
     ),
     "evidence_needed": TrajectoryFilter(needs_searches=True, leaves_out=called_bad, reads=answer_read),
 }
 ASK_REWARD_MODEL = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if one.leaves_out is not None)
-JUDGE_ANSWERS = frozenset(name for name in ASK_REWARD_MODEL if TRAJECTORY_FILTERS[name].reads is None)
+JUDGE_ANSWERS = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if "right" in one.asks)
+ANSWER_AGAIN = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if "answer" in one.asks)
+COMPARE_SCORES: frozenset[KeepTrajectories] = frozenset({"judged_better", "reader_and_judge"})  # of yes and no
 READ_TEXTS = frozenset(name for name, one in TRAJECTORY_FILTERS.items() if one.reads is not None)

@@ -48,7 +48,7 @@ class TaskSettings(Protocol):
     `step_names`: the kinds of its steps, each with its name in the last line of a state (`# step: <name>`); each kind
     has a prompt file `<kind>.txt` in `packaged_prompts`. `closings`: the last instruction to a chat model, by kind.
     `judge_prompts`: prompt files of judges, among ranking.txt, best_option.txt, judged_good.txt,
-    judged_answer.txt and autoeval.txt."""
+    judged_answer.txt, read_answer.txt and autoeval.txt."""
 
     __slots__ = ()
     packaged_prompts: ClassVar[Path]

@@ -361,6 +361,10 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             "improve.keep_trajectories: evidence_needed reads whole texts, which a trained judge has not learnt",
         ),
         (
+            ["llm@reward_model=trained", "improve.keep_trajectories=reader_agrees"],
+            "improve.keep_trajectories: reader_agrees has the reward model answer the question, but a trained judge",
+        ),
+        (
             ["llm@reward_model=trained", "improve.keep_trajectories=judged_good", "world.demonstrations=2"],
             "reward_model.folds: 3, but there are 2 demonstrations; raise world.demonstrations to 3 or more",
         ),
@@ -392,6 +396,11 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
             "improve.keep_trajectories: judged_better compares scores, which reward_model=gemini does not give",
         ),
         (["improve.keep_trajectories=judged_better"], "improve.keep_trajectories: judged_better compares scores, but"),
+        (
+            ["improve.keep_trajectories=reader_and_judge", "llm@reward_model=openai"],
+            "improve.keep_trajectories: reader_and_judge compares scores, but with improve.reward=generate the reward "
+            "model writes; set improve.reward=options, or improve.keep_trajectories=reader_agrees",
+        ),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
         (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),
         (

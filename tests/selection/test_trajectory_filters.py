@@ -50,6 +50,19 @@ def test_the_better_half_by_the_judge_s_score_stays_and_so_does_what_has_no_verd
     assert left_out_by("judged_better", []) == frozenset()
 
 
+def test_with_a_reader_and_a_judge_what_either_of_them_leaves_out_does_not_train() -> None:
+    verdicts = [
+        TrajectoryVerdict("a.0", "judged", True, "Vell", (-0.1, -4.0)),
+        TrajectoryVerdict("a.1", "judged", False, "Gar", (-0.2, -2.0)),  # better half, another answer
+        TrajectoryVerdict("b.0", "judged", True, "Vell", (-2.0, -0.2)),  # the same answer, worse half
+        TrajectoryVerdict("b.1", "judged", False),  # no passage selected
+        TrajectoryVerdict("c.0", "unscored"),
+        TrajectoryVerdict("c.1", "errored"),
+    ]
+    assert left_out_by("reader_agrees", verdicts) == {"a.1", "b.1"}
+    assert left_out_by("reader_and_judge", iter(verdicts)) == {"a.1", "b.0", "b.1"}
+
+
 @pytest.mark.parametrize("name", TRAJECTORY_FILTERS)
 def test_a_filter_keeps_none_of_fewer_trajectories_than_it_says(name: KeepTrajectories) -> None:
     assert kept(name, TRAJECTORY_FILTERS[name].fewest - 1) == 0

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 
 from rest_react.config.settings import Settings, TrainedModel, model_behind
 from rest_react.selection.option_ranking import MOST_OPTIONS
-from rest_react.selection.trajectory_filters import JUDGE_ANSWERS, READ_TEXTS, TRAJECTORY_FILTERS
+from rest_react.selection.trajectory_filters import (
+    ANSWER_AGAIN,
+    COMPARE_SCORES,
+    JUDGE_ANSWERS,
+    READ_TEXTS,
+    TRAJECTORY_FILTERS,
+)
 
 
 def trajectory_filter_problems(s: Settings) -> Iterator[str]:
@@ -58,7 +64,12 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
             "agent.exemplars: always shows the policy exemplars in Grow, but reward_model=trained learns from samples "
             "without them; set agent.exemplars=untuned, or another reward_model"
         )
-    if keep in JUDGE_ANSWERS and steps:
+    if keep in ANSWER_AGAIN:
+        yield (
+            f"improve.keep_trajectories: {keep} has the reward model answer the question, but a trained judge writes no "
+            "answers; set judged_good, or another reward_model"
+        )
+    elif keep in JUDGE_ANSWERS and steps:
         yield (
             f"improve.keep_trajectories: {keep}, but reward_model=trained judges either answers or steps; for "
             "answers set improve.selector=perplexity improve.keep=all, for steps improve.keep_trajectories=all"
@@ -72,18 +83,19 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
 
 def scoring_problems(s: Settings) -> Iterator[str]:
     """A filter that compares scores, with a reward model that writes or gives none."""
-    if s.improve.keep_trajectories != "judged_better" or isinstance(s.reward_model, TrainedModel):
+    keep = s.improve.keep_trajectories
+    if keep not in COMPARE_SCORES or isinstance(s.reward_model, TrainedModel):
         return
-    judge = model_behind(s.reward_model, s.policy)
+    judge, other = model_behind(s.reward_model, s.policy), "reader_agrees" if keep in ANSWER_AGAIN else "judged_good"
     if judge is not None and (judge.kind == "gemini" or not getattr(judge, "logprobs", True)):
         yield (
-            f"improve.keep_trajectories: judged_better compares scores, which reward_model={judge.kind} does not give "
-            "as it is set; choose another reward_model, or set improve.keep_trajectories=judged_good"
+            f"improve.keep_trajectories: {keep} compares scores, which reward_model={judge.kind} does not give "
+            f"as it is set; choose another reward_model, or set improve.keep_trajectories={other}"
         )
     elif s.improve.reward == "generate":
         yield (
-            "improve.keep_trajectories: judged_better compares scores, but with improve.reward=generate the reward "
-            "model writes; set improve.reward=options, or improve.keep_trajectories=judged_good"
+            f"improve.keep_trajectories: {keep} compares scores, but with improve.reward=generate the reward "
+            f"model writes; set improve.reward=options, or improve.keep_trajectories={other}"
         )
 
 

@@ -22,16 +22,18 @@ def same_answer(one: Evidence, other: Evidence) -> bool:
     """Whether two trajectories of one question have the same answer. An empty answer equals none."""
     if _plain(one) == _plain(other) or (one.exact and other.exact):
         return bool(_plain(one)) and _plain(one) == _plain(other)
-    return _asserts(one, other.short_answer) and _asserts(other, one.short_answer)
+    return asserts(one.question, one.answer, other.short_answer) and asserts(
+        other.question, other.answer, one.short_answer
+    )
 
 
 def _plain(found: Evidence) -> str:
     return " ".join(found.short_answer.casefold().split())
 
 
-def _asserts(found: Evidence, answer: str) -> bool:
-    labelled = LabelledQuestion(Question("", found.question), (answer,))
-    return rule_verdict(labelled, found.answer).verdict == "correct"
+def asserts(question: str, answer: str, other: str) -> bool:
+    """Whether an answer would be correct if the short answer `other` were the gold answer."""
+    return rule_verdict(LabelledQuestion(Question("", question), (other,)), answer).verdict == "correct"
 
 
 def votes(found: Sequence[Evidence]) -> list[list[bool]]:

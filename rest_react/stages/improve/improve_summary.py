@@ -76,8 +76,8 @@ def notes_of(summary: Mapping[str, Any]) -> Iterator[str]:
     if "written" in summary and (judged := summary.get("trajectories_judged_in_writing")):
         yield (
             f"{judged} trajectories have written verdicts without a score, although improve.reward=options, because "
-            "the reward model gives no log-probabilities of yes and no; judged_better leaves out those called bad and "
-            "keeps the others"
+            "the reward model gives no log-probabilities of yes and no; judged_better and reader_and_judge leave out "
+            "those called bad and keep the others"
         )
     if summary["candidates_cut_off"] > TOLD_FROM * summary["candidates"]:
         yield (

@@ -16,7 +16,7 @@ from rest_react.records import Trajectory, TrajectoryVerdict
 from rest_react.seeds import derive_seed
 from rest_react.selection.judge_trajectory import answer_of, judge_trajectory, left_out_by
 from rest_react.selection.opinions import StepJudge
-from rest_react.selection.trajectory_filters import KeepTrajectories
+from rest_react.selection.trajectory_filters import JUDGE_ANSWERS, KeepTrajectories
 from rest_react.stages.executor import StageRecords, run_owed
 from rest_react.storage.jsonl import read_lines
 from rest_react.tasks.protocol import Task
@@ -69,10 +69,14 @@ def verdict_counts(stage: Path, keep: KeepTrajectories) -> dict[str, int]:
     return {
         "trajectories_judged_bad": len(judged_bad(stage, keep)),
         "trajectories_not_judged": sum(one.good is None for one in found),
-        "trajectories_judged_in_writing": sum(one.good is not None and bool(one.reply) for one in found),
+        "trajectories_judged_in_writing": sum(map(_is_written, found)) if keep in JUDGE_ANSWERS else 0,
         "prompt_tokens": sum(one.prompt_tokens for one in found),
         "completion_tokens": sum(one.completion_tokens for one in found),
     }
+
+
+def _is_written(verdict: TrajectoryVerdict) -> bool:
+    return verdict.good is not None and bool(verdict.reply) and not verdict.logprobs
 
 
 def has_verdict(verdict: TrajectoryVerdict) -> bool:

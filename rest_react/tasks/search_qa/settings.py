@@ -34,7 +34,8 @@ class SearchQASettings(TaskSettings):
     step_names: ClassVar[Mapping[str, str]] = dict(STEP_NAMES.items())
     closings: ClassVar[Mapping[str, str]] = dict(CLOSINGS.items())
     judge_prompts: ClassVar[tuple[str, ...]] = (
-        "ranking.txt", "best_option.txt", "judged_good.txt", "judged_answer.txt", "autoeval.txt",
+        "ranking.txt", "best_option.txt", "judged_good.txt", "judged_answer.txt", "read_answer.txt",
+        "autoeval.txt",
     )  # fmt: skip
     searches: ClassVar[bool] = True
     verifies: ClassVar[Verifies] = "built-in world"

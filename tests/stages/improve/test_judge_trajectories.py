@@ -8,6 +8,7 @@ import pytest
 
 from rest_react.errors import ModelFault, OutsideFault, StageIncomplete
 from rest_react.records import Example, Hit, OptionScores, Prompt, Step, Trajectory, TrajectoryVerdict, Usage
+from rest_react.selection.judge_trajectory import judge_trajectory
 from rest_react.selection.reward_model import RewardModel
 from rest_react.stages.improve.improve import EXAMPLES, improve, reopen_refused
 from rest_react.stages.improve.improve_summary import notes_of
@@ -45,11 +46,14 @@ RIGHT, WRONG = {"yes": -0.1, "no": -3.0}, {"yes": -3.0, "no": -0.1}
 RULES = Rules("perplexity", keep_trajectories="judged_good")
 
 
+READ_ANSWER = (PACKAGED_PROMPTS / "read_answer.txt").read_text(encoding="utf-8")
+
+
 def run(folder, replies, *, by_options=True, rules=RULES) -> tuple[list[TrajectoryVerdict], set[str], RecordedLLM]:
     """The verdicts, the trajectories that train, and what the judge was asked."""
     replace_lines(folder / "t.jsonl", TRAJECTORIES)
     llm, stage = RecordedLLM(replies), folder / "improve"
-    model = RewardModel(llm, "", "", 64, "best" if by_options else None, JUDGED_ANSWER)
+    model = RewardModel(llm, "", "", 64, "best" if by_options else None, JUDGED_ANSWER, READ_ANSWER)
     asyncio.run(
         improve(
             SearchQA(), folder / "t.jsonl", stage, rules=rules, reward_model=model, seed=0, in_flight=1, prices=FREE
@@ -126,6 +130,58 @@ def test_only_the_cited_snippets_are_evidence_and_without_any_the_judge_is_told(
         asyncio.run(judge(answer))
     both = "[link_id=1] Ada Mell: Ada Mell was born in Vell.\n[link_id=2] Bob Lin: Bob Lin was born in Gar."
     assert asked == [both, "(none)", "(none)"]
+
+
+def test_trajectories_whose_answer_the_reader_does_not_give_do_not_train(tmp_path) -> None:
+    rules = replace(RULES, keep_trajectories="reader_agrees")
+    replies = {"Question 1": [["Vell."]], "Question 2": [["unknown"]], "Question 3": [[""]]}
+    verdicts, trained, llm = run(tmp_path, replies, rules=rules)
+    assert [(one.status, one.good, one.reply, one.logprobs) for one in verdicts] == [
+        ("judged", True, "Vell.", ()), ("judged", False, "unknown", ()), ("unscored", None, "", ())
+    ]  # fmt: skip
+    assert (trained, len(llm.asked)) == ({"q1.0", "q3.0"}, 3)
+    assert FENCED.findall(llm.asked[0][0].state) == ["Ada Mell: Ada Mell was born in Vell.", "Question 1?"]
+    summary = read_summary(tmp_path / "improve") or {}
+    told = ("trajectories_judged_bad", "trajectories_not_judged", "trajectories_judged_in_writing")
+    assert [summary[name] for name in told] == [1, 1, 0]
+
+
+def test_a_trajectory_without_a_selected_passage_is_not_shown_to_the_reader(tmp_path) -> None:
+    one = replace(TRAJECTORIES[0], steps=TRAJECTORIES[0].steps[:1])
+    llm = RecordedLLM({})
+    found = SearchQA().evidence(ParsedTrajectory(one, tuple(map(SearchQA().parse, one.steps))))
+    model = RewardModel(llm, "", "", 64, None, JUDGED_ANSWER, READ_ANSWER)
+    verdict = asyncio.run(judge_trajectory("q1.0", found, model, keep="reader_agrees", seed=0))
+    assert (verdict, llm.asked) == (TrajectoryVerdict("q1.0", "judged", False), [])
+
+
+def test_a_reader_that_is_the_judge_too_is_asked_both(tmp_path) -> None:
+    rules = replace(RULES, keep_trajectories="reader_and_judge")
+    scores = {"Question 1?\n```\n\n*** Snippets": [RIGHT], "*** Snippets": [WRONG]}
+    verdicts, trained, llm = run(tmp_path, {**scores, "": [["Vell"]]}, rules=rules)
+    assert [(one.good, one.reply, one.logprobs, one.completion_tokens) for one in verdicts] == [
+        (True, "Vell", (-0.1, -3.0), 2), (True, "Vell", (-3.0, -0.1), 2), (True, "Vell", (-3.0, -0.1), 2)
+    ]  # fmt: skip
+    assert (trained, len(llm.asked)) == ({"q1.0", "q2.0", "q3.0"}, 6)  # none is below the median
+
+
+@pytest.mark.parametrize(
+    ("answer", "judged", "good"),
+    [
+        ("Vell", "yes", True),
+        ("Vell", "no", False),
+        ("Gar", "yes", False),
+        ("Vell", "perhaps", None),
+        ("Gar", "?", False),
+    ],
+)
+def test_a_judge_that_writes_its_verdict_beside_the_reader_must_say_yes_too(tmp_path, answer, judged, good) -> None:
+    rules = replace(RULES, keep_trajectories="reader_and_judge")
+    replies = {"*** Snippets": [[f"GOOD: {judged}"]], "": [[answer]]}
+    verdicts, _, _ = run(tmp_path, replies, rules=rules, by_options=False)
+    assert [(one.good, one.reply, one.logprobs) for one in verdicts] == [(good, answer, ())] * 3
+    summary = read_summary(tmp_path / "improve") or {}
+    assert summary["trajectories_judged_in_writing"] == (0 if good is None else 3)
 
 
 def read_of(question: int, score: float) -> dict[str, list[dict[str, float]]]:
