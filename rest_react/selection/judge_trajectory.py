@@ -5,8 +5,8 @@
 judged_good, judged_better: is the final answer right, given the question and the cited snippets alone? The reward model
 scores yes and no where it can (`improve.reward=options`), else it writes its verdict. reader_agrees: it answers the
 question itself, from the selected passages alone, and the trajectory is good if both answers are the same;
-reader_and_judge asks both. The other filters read texts and write nothing (selection.read_trajectory). No gold answer is
-shown: `Evidence` has no field for one. The paper filters no trajectories by a model; these filters are ours.
+reader_and_judge asks both. The other filters read texts and write nothing (selection.read_trajectory). No gold answer
+is shown: `Evidence` has no field for one. The paper filters no trajectories by a model; these filters are ours.
 Not here: which trajectories are judged, and what becomes of the verdicts (stages.improve.judge_trajectories).
 """
 
@@ -54,8 +54,8 @@ async def judge_trajectory(
 
 async def _answered_again(found: Evidence, judge: StepJudge, *, scored: bool, seed: int) -> Judgement:
     """Good if the reward model gives the answer of the trajectory; with `scored` also the log-probabilities that the
-    answer is right, or, if it writes instead, good only if it calls the answer right too. A trajectory without a selected
-    passage is not good, and the model is not asked."""
+    answer is right, or, if it writes instead, good only if it calls the answer right too. A trajectory without a
+    selected passage is not good, and the model is not asked."""
     if not found.selected:
         return Judgement(False, Completion("", 0, None, "stop", 0))
     reply = await judge.answer(found, seed=seed)

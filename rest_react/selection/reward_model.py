@@ -28,8 +28,8 @@ from rest_react.trajectories.parsed import Evidence
 class RewardModel:
     """Ranks candidates and judges one. `ranking` and `best_option` are templates with {inputs} and {outputs},
     `judged_good` one with {inputs} and {output}, `judged_answer` one with {question}, {snippets} and {answer},
-    `read_answer` one with {question} and {passages}. The templates have the code fences around these; {outputs} contains its own. `best_option` is None if replies are
-    written."""
+    `read_answer` one with {question} and {passages}. The templates have the code fences around these; {outputs}
+    contains its own. `best_option` is None if replies are written."""
 
     llm: LLM
     ranking: str

@@ -64,8 +64,8 @@ class TrajectoryFilter:
     `keeps` takes the evidence of all finished trajectories of one question and returns a verdict for each; `fewest` is
     the number of them below which it keeps none. `needs_searches`: it is refused for a task that does not search.
     `leaves_out` gives the ids that the reward model's verdicts leave out (stages.improve.judge_trajectories); without
-    it the reward model is not asked. `asks` are the questions it is asked: whether the answer is right, and what it would
-    answer itself (selection.trajectory_signals.reader_agreement); with `reads` it reads a text instead."""
+    it the reward model is not asked. `asks` are the questions it is asked: whether the answer is right, and what it
+    would answer itself (selection.trajectory_signals.reader_agreement); with `reads` it reads a text instead."""
 
     keeps: Callable[[Sequence[Evidence]], Sequence[bool]] = every_trajectory
     fewest: int = 1

@@ -398,8 +398,7 @@ def test_an_unknown_setting_is_refused_in_every_group(path: str) -> None:
         (["improve.keep_trajectories=judged_better"], "improve.keep_trajectories: judged_better compares scores, but"),
         (
             ["improve.keep_trajectories=reader_and_judge", "llm@reward_model=openai"],
-            "improve.keep_trajectories: reader_and_judge compares scores, but with improve.reward=generate the reward "
-            "model writes; set improve.reward=options, or improve.keep_trajectories=reader_agrees",
+            "improve.keep_trajectories: reader_and_judge compares scores, but with improve.reward=generate the reward",
         ),
         (["experiment=smoke", *TRAINED], "reward_model: the scripted policy cannot judge"),
         (["llm@grader=scripted"], "grader: the scripted policy cannot judge"),

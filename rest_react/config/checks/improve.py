@@ -66,8 +66,8 @@ def trained_judge_problems(s: Settings) -> Iterator[str]:
         )
     if keep in ANSWER_AGAIN:
         yield (
-            f"improve.keep_trajectories: {keep} has the reward model answer the question, but a trained judge writes no "
-            "answers; set judged_good, or another reward_model"
+            f"improve.keep_trajectories: {keep} has the reward model answer the question, but a trained judge writes "
+            "no answers; set judged_good, or another reward_model"
         )
     elif keep in JUDGE_ANSWERS and steps:
         yield (

@@ -15,13 +15,13 @@ from rest_react.model_output.thinking import after_thinking
 from rest_react.selection.trajectory_signals.agreement import asserts
 from rest_react.trajectories.parsed import Evidence
 
-_AROUND = " \t.`*\"'“”‘’"
+_AROUND = " \t.`*\"'“”"
 UNKNOWN = "unknown"  # what read_answer.txt asks for where the passages do not say it
 
 
 def gives_same_answer(found: Evidence, reply: str) -> bool | None:
-    """Whether the last line of the reader's reply would be correct if the answer of the trajectory were the gold answer.
-    None if the reply has no words after its reasoning."""
+    """Whether the last line of the reader's reply would be correct if the answer of the trajectory were the gold
+    answer. None if the reply has no words after its reasoning."""
     lines = [line.strip(_AROUND) for line in (after_thinking(reply) or "").splitlines()]
     said = next((line for line in reversed(lines) if line), None)
     if said is None:
